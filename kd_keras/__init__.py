@@ -1,0 +1,35 @@
+"""Knowledge distillation for Keras image classifiers.
+
+`Distiller` trains a student on labels and on a teacher's soft targets and hints; `methods`,
+`models` and `data` hold what it is made from; `run` does the whole job that `kdk train` does.
+Names are resolved when first used, so that importing the package costs nothing.
+"""
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Distiller": "kd_keras.distiller",
+    "Recipe": "kd_keras.recipe",
+    "run": "kd_keras.train",
+    "data": None,
+    "methods": None,
+    "models": None,
+    "optimizers": None,
+}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'kd_keras' has no attribute {name!r}; it has {__all__}.")
+    home = _HOME[name]
+    if home is None:
+        return importlib.import_module(f"kd_keras.{name}")
+    return getattr(importlib.import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

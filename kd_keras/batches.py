@@ -1,0 +1,59 @@
+"""What `fit` hands to a step: the models' inputs, and what our pipeline adds to them."""
+
+import dataclasses
+from typing import Any
+
+import keras
+
+from kd_keras import losses
+
+Tensor = Any
+_OURS = ({"inputs", "id"}, {"inputs", "id", "teacher"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """One batch, taken apart."""
+
+    inputs: Any  # what the models are given, untouched
+    labels: Tensor  # (B,) int32 classes or (B, C) float probabilities
+    sample_weight: Tensor | None  # (B,) float32
+    ids: Tensor | None  # (B,) int, from our pipeline only
+    teacher: dict[str, Tensor] | None  # a cached teacher's outputs, from our pipeline only
+
+
+def model_inputs(x: Any) -> Any:
+    """The part of `x` that the models are given: all of it, unless it came from our pipeline."""
+    return x["inputs"] if _is_ours(x) else x
+
+
+def taken_apart(data: Any) -> Examples:
+    """Examples of a batch (x, y) or (x, y, sample_weight).
+
+    Raises:
+        ValueError: no labels, or labels of no known form.
+    """
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+    if y is None:
+        raise ValueError(
+            "a batch came without labels; expected (x, y) or (x, y, sample_weight). For methods "
+            "that use no labels give any, and ce_weight=0."
+        )
+    if len(y.shape) not in (1, 2):
+        raise ValueError(
+            f"labels have shape {tuple(y.shape)}; expected (B,) or (B, 1) int classes, or (B, C) "
+            "probabilities."
+        )
+    ours = _is_ours(x)
+    labels = losses.class_index(y) if losses.is_class_index(y) else keras.ops.cast(y, "float32")
+    return Examples(
+        inputs=model_inputs(x),
+        labels=labels,
+        sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
+        ids=x["id"] if ours else None,
+        teacher=x.get("teacher") if ours else None,
+    )
+
+
+def _is_ours(x: Any) -> bool:
+    return isinstance(x, dict) and set(x) in _OURS

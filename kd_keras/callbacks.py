@@ -1,0 +1,237 @@
+"""What watches a training: speed, a bar, a guard against NaN, and TensorBoard's logs."""
+
+import contextlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras import check, report
+from kd_keras.screen import Screen
+
+MOST_IMAGES_IN_GRID = 64
+
+
+class LossIsNotFinite(ValueError):
+    """The loss became NaN or infinite; the message says at which step and what to do."""
+
+
+class Speed(keras.callbacks.Callback):
+    """Adds `images_per_second` and `learning_rate` to the logs of an epoch.
+
+    Goes before the callbacks that write logs. The time runs from the first training step's begin
+    to the last one's end, so neither validation nor what `fit` does around the steps counts, nor,
+    where there are others, a fit's first step, which compiles. The learning rate is the one after
+    the epoch.
+
+    Args:
+        images_per_step: the global batch size.
+    """
+
+    def __init__(self, images_per_step: int) -> None:
+        super().__init__()
+        self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
+        self._compiles = True
+        # (steps of the epoch that are done, seconds): the first step's begin and end, the last end
+        self._marks: list[tuple[int, float]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._compiles = True
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._marks = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if not self._marks:
+            self._marks.append((batch, time.perf_counter()))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._marks = [*self._marks[:2], (batch + 1, time.perf_counter())]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        marks = self._marks[1:] if self._compiles and len(self._marks) > 2 else self._marks
+        self._compiles = False
+        if logs is None or len(marks) < 2:
+            return
+        (first, start), (last, end) = marks[0], marks[-1]
+        logs["images_per_second"] = (last - first) * self.images_per_step / (end - start)
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if rate is not None:
+            logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+
+
+class Progress(keras.callbacks.Callback):
+    """A bar for each epoch and a line after it; use it in a `with`, which ends a broken-off bar.
+
+    Args:
+        screen: where bar and line go.
+        what: what trains, in a word or two.
+        images_per_step: the global batch size.
+    """
+
+    def __init__(self, screen: Screen, what: str, images_per_step: int) -> None:
+        super().__init__()
+        self.screen, self.what = screen, what
+        self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
+        self._bar = contextlib.ExitStack()
+        self._advance: Callable[..., None] = lambda n: None
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        images = (self.params["steps"] or 0) * self.images_per_step
+        self._done = 0
+        self._advance = self._bar.enter_context(self.screen.progress(self._title(epoch), images))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._advance((batch - self._done) * self.images_per_step)
+        self._done = batch
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if self.params["steps"]:
+            self.on_train_batch_begin(self.params["steps"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_test_begin()
+        self._bar.close()
+        self.screen.say(f"{self._title(epoch)}: {_in_words(logs or {})}")
+
+    def _title(self, epoch: int) -> str:
+        return f"{self.what}, epoch {epoch + 1}/{self.params['epochs']}"
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises LossIsNotFinite once the loss is NaN or infinite, naming the step where it became so.
+
+    Keras logs the epoch's running mean, which is finite until the first bad step and never again,
+    so the first bad log is the step. Looking costs a comparison: Keras on TensorFlow turns every
+    step's logs into numbers before it calls any callback (`CallbackList._on_train_batch_end`).
+
+    Args:
+        kept: a sentence for the message, on what of the run is kept and where.
+    """
+
+    def __init__(self, kept: str = "") -> None:
+        super().__init__()
+        self.kept = kept
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise LossIsNotFinite(self._message(batch + 1, loss))
+
+    def _message(self, step: int, loss: float) -> str:
+        every = self.model.steps_per_execution
+        within = f" or up to {every - 1} steps before" if every > 1 else ""
+        return (
+            f"The loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; expected "
+            "a finite number. Lower --learning-rate, or the weights of the methods, or set "
+            f"--precision float32. {self.kept}"
+        ).rstrip()
+
+
+class EpochTensorBoard(keras.callbacks.TensorBoard):
+    """Keras's TensorBoard for logs of epochs alone.
+
+    Keras's own prepares summaries at every step only to drop them (0.4 ms a step with six values),
+    and writes the validation's a second time, by step. Logs reach the disk after each epoch, so
+    that a run which breaks off keeps them.
+    """
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        pass
+
+    def on_test_end(self, logs: Any = None) -> None:
+        pass
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        super().on_epoch_end(epoch, logs)
+        for writer in self._writers.values():
+            writer.flush()
+
+
+def tensorboard(folder: str | Path) -> keras.callbacks.TensorBoard:
+    """A callback that writes each epoch's logs to `folder`/train and `folder`/validation."""
+    return EpochTensorBoard(str(folder), write_graph=False)
+
+
+def write_images(folder: str | Path, images: np.ndarray, title: str) -> None:
+    """Writes one picture of the first 64 images to TensorBoard's logs in `folder`.
+
+    Args:
+        folder: a folder of event files.
+        images: uint8 (B, H, W, C), C 1 or 3.
+        title: the picture's name on the page.
+    """
+    images = images[:MOST_IMAGES_IN_GRID]
+    picture = report.grid(images, columns=math.ceil(math.sqrt(len(images))))
+    with _writer(folder):
+        tf.summary.image(title, picture[None], step=0)
+
+
+def write_hparams(
+    folder: str | Path, recipe: Mapping[str, Any], metrics: Mapping[str, float]
+) -> None:
+    """Writes a run's recipe and what came of it for TensorBoard's HParams page.
+
+    Args:
+        folder: a folder of event files, one a run.
+        recipe: what JSON can hold; nested fields appear as `outer.inner`, lists as JSON.
+        metrics: name to value, compared over runs.
+    """
+    from tensorboard.plugins.hparams import api
+
+    values = dict(_flat(recipe))
+    with _writer(folder):
+        # Without this list the page takes every curve of the run for a metric.
+        api.hparams_config(
+            hparams=[api.HParam(name) for name in values],
+            metrics=[api.Metric(name) for name in metrics],
+        )
+        # A trial is a folder: by default equal recipes of several models would become one line.
+        api.hparams(values, trial_id=str(folder))
+        for name, value in metrics.items():
+            tf.summary.scalar(name, value, step=0)
+
+
+@contextlib.contextmanager
+def _writer(folder: str | Path) -> Any:
+    writer = tf.summary.create_file_writer(str(folder))
+    try:
+        with writer.as_default():
+            yield
+    finally:
+        writer.close()
+
+
+def _flat(recipe: Mapping[str, Any], prefix: str = "") -> Any:
+    for name, value in recipe.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (bool, int, float, str)):
+            yield prefix + name, value
+        else:
+            yield prefix + name, json.dumps(value, default=str)
+
+
+def _in_words(logs: Mapping[str, float]) -> str:
+    parts = [f"loss {logs['loss']:.4f}"] if "loss" in logs else []
+    parts += [f"{name} {logs[name]:.1%}" for name in ("top1", "val_top1") if name in logs]
+    if "images_per_second" in logs:
+        parts.append(f"{logs['images_per_second']:,.0f} images/s")
+    return ", ".join(parts)

@@ -1,0 +1,55 @@
+"""Argument checks that answer: what we got, what we expect, what to do."""
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+
+def one_of(what: str, got: Any, allowed: Iterable[Any], *, remedy: str = "") -> Any:
+    """Returns `got` if allowed; otherwise raises ValueError naming the nearest allowed one."""
+    allowed = list(allowed)
+    if got in allowed:
+        return got
+    near = difflib.get_close_matches(str(got), [str(a) for a in allowed], n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    names = ", ".join(sorted(str(a) for a in allowed))
+    raise ValueError(f"{what} is {got!r}; expected one of: {names}.{hint}{_spaced(remedy)}")
+
+
+def number(
+    what: str,
+    got: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    at_most: float | None = None,
+    remedy: str = "",
+) -> float:
+    """Returns `got` as a float if it is finite and within bounds; otherwise raises ValueError."""
+    bounds = [
+        f"> {above:g}" if above is not None else "",
+        f">= {at_least:g}" if at_least is not None else "",
+        f"<= {at_most:g}" if at_most is not None else "",
+    ]
+    expected = f"a finite number {' and '.join(filter(None, bounds))}".rstrip()
+    fits = isinstance(got, (int, float)) and not isinstance(got, bool) and math.isfinite(got)
+    fits = fits and (above is None or got > above)
+    fits = fits and (at_least is None or got >= at_least)
+    fits = fits and (at_most is None or got <= at_most)
+    if not fits:
+        raise ValueError(f"{what} is {got!r}; expected {expected}.{_spaced(remedy)}")
+    return float(got)
+
+
+def whole_number(what: str, got: Any, *, at_least: int = 0, remedy: str = "") -> int:
+    """Returns `got` if it is an int of at least `at_least`; otherwise raises ValueError."""
+    if isinstance(got, bool) or not isinstance(got, int) or got < at_least:
+        raise ValueError(
+            f"{what} is {got!r}; expected a whole number >= {at_least}.{_spaced(remedy)}"
+        )
+    return got
+
+
+def _spaced(remedy: str) -> str:
+    return f" {remedy}" if remedy else ""

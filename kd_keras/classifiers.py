@@ -1,0 +1,88 @@
+"""The recipe's teacher and student as Keras models: from the zoo, or from a file."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from kd_keras import check, methods, models, recipe
+from kd_keras.data.store import Dataset
+from kd_keras.models import adapt, files
+from kd_keras.recipe import Recipe
+
+
+def is_file(spec: str) -> bool:
+    """Whether a model spec is a path (of a `.keras` file or a SavedModel) and not a zoo's name."""
+    name, _ = recipe.parse_spec(spec)
+    return name.endswith(".keras") or "/" in name or Path(name).exists()
+
+
+def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
+    """The model that a spec names, for the data's classes and image size.
+
+    Raises:
+        ValueError: unknown name or knob (with the nearest), or a file that is no fitting model.
+        FileNotFoundError: no such file.
+    """
+    name, knobs = recipe.parse_spec(spec)
+    if is_file(spec):
+        return files.open_model(name, num_classes=len(data.class_names))
+    if not name.startswith("app:"):
+        check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
+    elif weights:
+        knobs["weights"] = weights
+    settings: dict[str, Any] = {
+        "num_classes": len(data.class_names),
+        "input_shape": data.image_shape,
+        **knobs,
+    }
+    return models.get(name, **settings)
+
+
+def make_teacher(asked: Recipe, data: Dataset) -> keras.Model:
+    """The recipe's teacher; one from a file takes our pixels, image size and order of classes."""
+    if not is_file(asked.teacher):
+        return make(asked.teacher, data, asked.weights)
+    foreign = asked.teacher_classes is not None
+    model = files.open_model(
+        recipe.parse_spec(asked.teacher)[0],
+        num_classes=None if foreign else len(data.class_names),
+    )
+    order = (_lines(asked.teacher_classes), list(data.class_names)) if foreign else None
+    same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape
+    if same_images and not (asked.teacher_preprocess or asked.teacher_image_size or foreign):
+        return model  # unwrapped, so that its taps keep their names
+    return adapt.adapt_teacher(
+        model,
+        input_shape=data.image_shape,
+        preprocess=asked.teacher_preprocess,
+        image_size=asked.teacher_image_size,
+        classes=order,
+    )
+
+
+def make_methods(asked: Recipe, data: Dataset) -> list[Any]:
+    """The recipe's methods with the recipe's temperature and weights where their specs have none.
+
+    Raises:
+        ValueError: unknown method or knob (with the nearest), or a value out of range.
+    """
+    specs = [recipe.parse_spec(text) for text in asked.method]
+    if [name for name, _ in specs] == ["none"]:
+        return []
+    made = []
+    for place, (name, knobs) in enumerate(specs):
+        taken = methods.knobs(name)
+        shared = {
+            "temperature": asked.temperature,
+            "weight": asked.kd_weight if place == 0 else None,
+            "num_examples": len(data.train.images),
+        }
+        given = {k: v for k, v in shared.items() if v is not None and k in taken}
+        made.append(methods.get(name, **{**given, **knobs}))
+    return made
+
+
+def _lines(path: str | None) -> list[str]:
+    text = Path(path or "").expanduser().read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip()]

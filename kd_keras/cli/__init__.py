@@ -1,0 +1,42 @@
+"""`kdk`, the command line: a table of commands, each imported only when it is used."""
+
+import importlib
+from typing import Any
+
+import click
+
+import kd_keras
+from kd_keras import check
+from kd_keras.cli import errors
+
+# Command: one line about it. Its click command is `command` in the module of that name.
+_COMMANDS = {
+    "train": "Distil a student from a teacher, measure the gain, export the student.",
+    "list": "List data sets, models, methods and recipes.",
+}
+
+
+class _Table(click.Group):
+    """A group that knows its commands without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        check.one_of("command", cmd_name, _COMMANDS, remedy="Run `kdk --help`.")
+        return importlib.import_module(f"kd_keras.cli.{cmd_name}").command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with errors.in_words(ctx):
+            return super().invoke(ctx)
+
+
+@click.group(cls=_Table, context_settings={"max_content_width": 100})
+@click.version_option(kd_keras.__version__, prog_name="kdk")
+@errors.traceback_option
+def kdk() -> None:
+    """Knowledge distillation for Keras image classifiers."""

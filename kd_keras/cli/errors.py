@@ -1,0 +1,60 @@
+"""A user's mistake becomes one message and an exit code, not a traceback."""
+
+import contextlib
+import os
+import shutil
+import sys
+import textwrap
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+WRONG_INPUT = 2
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+_WANTED = "kd_keras.traceback"
+
+
+@contextlib.contextmanager
+def in_words(ctx: click.Context) -> Iterator[None]:
+    """Turns ValueError, OSError and Ctrl-C in the block into a message on stderr and an exit."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # the reader of our output left (`kdk list | head`): click ends without a word
+    except KeyboardInterrupt:
+        _report(ctx, "stopped by Ctrl-C. The same command goes on from what is finished.")
+        ctx.exit(INTERRUPTED)
+    except (ValueError, OSError) as error:
+        _report(ctx, str(error) or type(error).__name__)
+        ctx.exit(WRONG_INPUT)
+
+
+def traceback_option(command: Any) -> Any:
+    """Adds the hidden --traceback, which shows where a message came from."""
+    return click.option(
+        "--traceback", is_flag=True, hidden=True, expose_value=False, callback=_want
+    )(command)
+
+
+def _want(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    # meta is shared by a command and its group: either may have been given the option.
+    ctx.meta[_WANTED] = wanted or ctx.meta.get(_WANTED, False)
+
+
+def _report(ctx: click.Context, message: str) -> None:
+    if ctx.meta.get(_WANTED) or os.environ.get("KDK_TRACEBACK", "0") != "0":
+        click.echo(traceback.format_exc(), err=True)
+    click.echo(wrapped(f"kdk: {message}"), err=True)
+
+
+def wrapped(message: str) -> str:
+    """The message in lines of a terminal's width, paths unbroken; as it is where stderr is none."""
+    if not sys.stderr.isatty():
+        return message
+    width = shutil.get_terminal_size().columns
+    wrapper = textwrap.TextWrapper(
+        width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+    return "\n".join(wrapper.fill(line) for line in message.splitlines())

@@ -1,0 +1,81 @@
+"""One view of each image, a padded random crop and a flip: a function of (view_seed, view, id)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kd_keras import check
+from kd_keras.data import hashing
+
+_PURPOSE = 0x76696577  # "view": keeps these bits apart from those of the order and the hold-out
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may be done to an image: moved by up to `crop_padding` pixels, mirrored or not."""
+
+    crop_padding: int
+    flip: bool
+
+    def __post_init__(self) -> None:
+        check.whole_number("crop_padding", self.crop_padding)
+
+
+def augment(
+    images_source: np.ndarray,
+    rows: np.ndarray,
+    ids: np.ndarray,
+    *,
+    view_seed: int,
+    view: int,
+    policy: Augment,
+) -> np.ndarray:
+    """Takes rows of a store straight into a batch: each moved a little, half of them mirrored.
+
+    Args:
+        images_source: (N, H, W, C) uint8, usually memory-mapped; only the pixels needed are read.
+        rows: (B,) int, which images.
+        ids: (B,) int, the numbers that the randomness is keyed by, one an image.
+        view_seed: int.
+        view: int, at least 0; another view of the same image is another crop.
+        policy: what may be done; the padding is black and smaller than the image.
+
+    Returns:
+        (B, H, W, C) uint8.
+    """
+    pixels = _pixels(np.asarray(images_source))  # (N, H, W), without np.memmap's slow slicing
+    height, width = pixels.shape[1:]
+    batch = np.zeros((len(rows), *images_source.shape[1:]), np.uint8)
+    draws = _draws(ids, view_seed, view, policy)
+    # This loop of slices makes 150,000 images a second at 64x64x3 on one core; a vectorised gather
+    # of pixels makes 20,000, and padding the whole batch first 42,000.
+    for image, row, down, right, mirrored in zip(
+        _pixels(batch), rows.tolist(), *draws, strict=True
+    ):
+        image = image[:, ::-1] if mirrored else image
+        image[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)] = (
+            pixels[row, max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)]
+        )
+    return batch
+
+
+def _draws(
+    ids: np.ndarray, view_seed: int, view: int, policy: Augment
+) -> tuple[list[int], list[int], list[bool]]:
+    bits = hashing.hashed(ids, _PURPOSE, view_seed, view)
+    offsets = np.uint64(2 * policy.crop_padding + 1)
+    share = np.uint64((1 << 20) - 1)  # 20 bits an axis: no offset is likelier than another by 1e-4
+    down = (bits & share) * offsets >> np.uint64(20)
+    right = (bits >> np.uint64(20) & share) * offsets >> np.uint64(20)
+    mirrored = (bits >> np.uint64(63)).astype(bool) & policy.flip
+    padding = policy.crop_padding
+    return (
+        (down.astype(np.int64) - padding).tolist(),
+        (right.astype(np.int64) - padding).tolist(),
+        mirrored.tolist(),
+    )
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """(N, H, W, C) uint8 seen as (N, H, W) of C bytes each: mirrored rows are copied by pixels."""
+    return images.view(f"V{images.shape[-1]}")[..., 0]

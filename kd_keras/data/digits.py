@@ -1,0 +1,43 @@
+"""scikit-learn's handwritten digits: 1,797 grey images of 8x8 in 10 classes, inside the library."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kd_keras import check
+from kd_keras.data.making import Source
+from kd_keras.data.progress import Progress
+from kd_keras.data.writing import Contents, Part
+
+_SIDE = 8
+
+
+def source(*, image_size: int | None) -> Source:
+    """The digits, 8x8 or enlarged to a multiple of it; never mirrored: most are digits no more."""
+    side = check.whole_number("image_size", image_size or _SIDE, at_least=_SIDE)
+    if side % _SIDE:
+        raise ValueError(
+            f"image_size is {side}; expected a multiple of {_SIDE} for the digits, "
+            f"such as {side // _SIDE * _SIDE}."
+        )
+    return Source(
+        name="digits",
+        kind="digits",
+        settings={"image_size": side},
+        state="embedded",
+        flip=False,
+        val_fraction=0.2,
+        contents=lambda folder, progress: _contents(folder, progress, times=side // _SIDE),
+    )
+
+
+def _contents(folder: Path, progress: Progress, *, times: int) -> Contents:
+    from sklearn import datasets  # seconds to import, and only needed once
+
+    grey, labels = datasets.load_digits(return_X_y=True)  # (1797, 64) of 0..16
+    images = np.rint(grey.reshape(-1, _SIDE, _SIDE, 1) * (255 / 16)).astype(np.uint8)
+    images = images.repeat(times, axis=1).repeat(times, axis=2)
+    return Contents(
+        class_names=[str(digit) for digit in range(10)],
+        parts={"train": Part(len(labels), iter([(images, labels)]))},
+    )

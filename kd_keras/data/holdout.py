@@ -1,0 +1,36 @@
+"""Which examples are held out of training to validate on."""
+
+import numpy as np
+
+from kd_keras import check
+from kd_keras.data import hashing
+
+_PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order and the views
+
+
+def stratified(
+    labels: np.ndarray, fraction: float, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Splits examples in two, each class in the same proportion.
+
+    Args:
+        labels: (N,) int.
+        fraction: share of every class to hold out, above 0 and below 1; of a class of two or more
+            at least one example is held out and one is kept.
+        seed: another seed holds out others.
+
+    Returns:
+        Positions kept and positions held out, (n,) and (m,) int64, each ascending.
+    """
+    check.number("fraction", fraction, above=0)
+    if fraction >= 1:
+        raise ValueError(
+            f"The fraction held out is {fraction:g}; expected less than 1, such as 0.1."
+        )
+    shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    held = np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        count = round(len(members) * fraction)
+        held[members[: min(max(count, 1), len(members) - 1)]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

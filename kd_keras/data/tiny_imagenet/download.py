@@ -1,0 +1,70 @@
+"""The official archive over the network: checked by its SHA-256, and kept for the next time.
+
+TensorFlow Datasets can download too, but shows no progress to us, and without a network it tries
+for minutes before it gives up.
+"""
+
+import hashlib
+import urllib.request
+from pathlib import Path
+
+from kd_keras.data.progress import Progress
+
+_BLOCK = 1 << 20
+_TIMEOUT = 30  # seconds without an answer
+_INSTEAD = (
+    "Give --data-dir a folder that holds tiny-imagenet-200.zip, fetched on any machine, or the "
+    "extracted tiny-imagenet-200/; or try --recipe quickstart, whose data are embedded."
+)
+
+
+def download(url: str, *, sha256: str, size: int, folder: Path, progress: Progress) -> Path:
+    """Fetches a file into the folder, or finds it there from an earlier time.
+
+    Args:
+        url: where it is; its last part names the file.
+        sha256: 64 hex digits.
+        size: bytes, for the progress.
+        folder: made if it is not there.
+        progress: is told of bytes.
+
+    Raises:
+        ConnectionError: no network, or no such file; nothing is kept.
+        ValueError: it is not the file expected; nothing is kept.
+    """
+    path = folder / url.rpartition("/")[2]
+    if path.exists():
+        return path
+    folder.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        got = _fetch(url, part, size, progress)
+        if got != sha256:
+            raise ValueError(
+                f"{url} gave a file of {part.stat().st_size:,} bytes with SHA-256 {got}; expected "
+                f"{size:,} bytes with {sha256}. Try again. {_INSTEAD}"
+            )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _fetch(url: str, path: Path, size: int, progress: Progress) -> str:
+    """Writes the file and returns its SHA-256."""
+    hasher = hashlib.sha256()
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=_TIMEOUT) as response,
+            path.open("wb") as file,
+            progress(f"Downloading {path.stem}", size) as advance,
+        ):
+            while block := response.read(_BLOCK):
+                hasher.update(block)
+                file.write(block)
+                advance(len(block))
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, (ConnectionError, TimeoutError)):
+            raise  # the disk, not the network
+        raise ConnectionError(f"{url} cannot be downloaded ({error}). {_INSTEAD}") from error
+    return hasher.hexdigest()

@@ -1,0 +1,54 @@
+"""From Tiny ImageNet's archive to the contents of a store."""
+
+from functools import partial
+from pathlib import Path
+
+from kd_keras.data import listing
+from kd_keras.data.making import Source
+from kd_keras.data.progress import Progress
+from kd_keras.data.tiny_imagenet import archive, layout
+from kd_keras.data.writing import Contents
+
+NAME = "tiny_imagenet"
+
+
+def source(*, data_dir: Path | None, image_size: int | None) -> Source:
+    """Tiny ImageNet from the user's own zip or folder, or else from the network."""
+    path = None if data_dir is None else archive.find(data_dir)
+    return Source(
+        name=NAME,
+        kind=NAME,
+        settings={"path": path and str(path), "image_size": image_size},
+        state="official" if path is None else listing.state(path),
+        flip=True,
+        val_fraction=0.1,
+        contents=partial(_contents, path=path, image_size=image_size),
+    )
+
+
+def _contents(
+    folder: Path, progress: Progress, *, path: Path | None, image_size: int | None
+) -> Contents:
+    from kd_keras.data import records
+    from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
+    from kd_keras.data.tiny_imagenet.download import download
+
+    if path is None:
+        expected = tiny.Builder.url_infos[tiny.URL]
+        path = download(
+            tiny.URL,
+            sha256=expected.checksum,
+            size=int(expected.size),
+            folder=folder.parent / "downloads",
+            progress=progress,
+        )
+    with archive.opened(path) as files:
+        splits = layout.read(files).splits
+    total = sum(map(len, splits.values()))
+    # TensorFlow Datasets' own files are for this once: the folder goes, and the store stays.
+    with progress(f"Reading {NAME}", total) as advance:
+        builder = tiny.Builder(source=path, advance=advance, data_dir=folder / "tfds")
+        records.prepare(builder)
+    return records.contents(
+        builder, {name: name for name in splits}, size=image_size, file_name="file_name"
+    )

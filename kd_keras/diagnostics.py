@@ -1,0 +1,74 @@
+"""Metrics that tell what distillation does: agreement, and each term's share of the loss."""
+
+from typing import Any
+
+import keras
+
+from kd_keras import losses
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Share(keras.metrics.Metric):
+    """Ratio of two sums: what part of the loss a term has been, 0 to 1 where all are positive."""
+
+    def __init__(self, name: str = "share"):
+        super().__init__(name=name)
+        self.part = self.add_variable((), "zeros", name="part")
+        self.whole = self.add_variable((), "zeros", name="whole")
+
+    def update_state(self, part: Tensor, whole: Tensor) -> None:
+        """Adds scalars, each a sum over the examples of a batch."""
+        self.part.assign_add(keras.ops.cast(part, "float32"))
+        self.whole.assign_add(keras.ops.cast(whole, "float32"))
+
+    def result(self) -> Tensor:
+        return keras.ops.divide_no_nan(self.part, self.whole)
+
+
+class Diagnostics:
+    """The Distiller's own metrics, by the phase that updates them.
+
+    Args:
+        terms: names of the loss's terms: "ce", then the methods.
+        teacher: whether there is a teacher to agree with.
+    """
+
+    def __init__(self, terms: list[str], *, teacher: bool):
+        self.loss = keras.metrics.Mean("loss")
+        self.terms = {name: keras.metrics.Mean(name) for name in terms}
+        self.shares = {name: Share(f"{name}_share") for name in terms if len(terms) > 1}
+        self.agreement = keras.metrics.Mean("agreement") if teacher else None
+
+    def in_training(self) -> list[keras.metrics.Metric]:
+        agreement = [self.agreement] if self.agreement else []
+        return [self.loss, *self.terms.values(), *self.shares.values(), *agreement]
+
+    def in_evaluation(self, *, teacher: bool) -> list[keras.metrics.Metric]:
+        agreement = [self.agreement] if self.agreement and teacher else []
+        return [self.loss, self.terms["ce"], *agreement]
+
+    def update_agreement(self, student_logits: Tensor, teacher_logits: Tensor) -> None:
+        """Adds a batch of (B, C) logits."""
+        if self.agreement:
+            self.agreement.update_state(losses.agreement(student_logits, teacher_logits))
+
+    def update(
+        self, loss: Tensor, terms: dict[str, Tensor], weighted: dict[str, Tensor], count: Tensor
+    ) -> None:
+        """Adds a batch.
+
+        Args:
+            loss: scalar, the batch's mean loss.
+            terms: scalar mean of each term, without its weight.
+            weighted: the same with its weight, as it stands in the loss.
+            count: number of examples in the batch.
+        """
+        count = keras.ops.cast(count, "float32")
+        self.loss.update_state(loss, sample_weight=count)
+        for name, value in terms.items():
+            self.terms[name].update_state(value, sample_weight=count)
+        for name, share in self.shares.items():
+            if name in weighted:
+                share.update_state(weighted[name] * count, loss * count)

@@ -1,0 +1,297 @@
+"""The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
+
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import (
+    batches,
+    check,
+    heads,
+    losses,
+    objective,
+    run_length,
+    strategy,
+    taps,
+    twins,
+)
+from kd_keras.diagnostics import Diagnostics
+from kd_keras.methods.base import Method
+from kd_keras.objective import Objective
+from kd_keras.teacher import Teacher
+
+Tensor = Any
+ADAM_LEARNING_RATE = 0.001
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Distiller(strategy.ReplicaModel):
+    """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
+
+    The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
+    own regularisers. Costs are per example; sample weights multiply them. Validation reports the
+    student's cross-entropy and the compiled metrics. The teacher runs in inference mode, outside
+    the gradient; it is neither tracked nor saved.
+
+    Args:
+        student: classifier (B, ...) -> (B, C) logits, trained in place; or giving a dict of
+            "logits" and taps.
+        teacher: classifier of the same C classes giving logits or a softmax; None for training
+            without one.
+        methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
+        ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
+        label_smoothing: share of the target spread over all classes, 0 to 1.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in. The
+            models' weights, and all that is saved, stay float32.
+        validate_teacher: also run the teacher in validation, for `val_agreement`.
+
+    Raises:
+        ValueError: outputs that cannot be distilled, class counts that differ, unknown taps.
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        teacher: keras.Model | None = None,
+        methods: Sequence[Method] | Method = (),
+        *,
+        ce_weight: float | None = None,
+        label_smoothing: float = 0.0,
+        precision: str = "float32",
+        validate_teacher: bool = False,
+        name: str = "distiller",
+    ):
+        super().__init__(name=name)
+        self.student = student
+        self.methods = [methods] if isinstance(methods, Method) else list(methods)
+        if ce_weight is None:
+            ce_weight = self.methods[0].ce_weight if self.methods else 1.0
+        self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
+        self.label_smoothing = check.number(
+            "label_smoothing", label_smoothing, at_least=0, at_most=1
+        )
+        self.precision = check.one_of("precision", precision, twins.PRECISIONS)
+        self.validate_teacher = validate_teacher
+        self.total_steps: int | None = None  # of the run; fit finds it where it is None
+        self._evaluating = False
+        # Models in a plain namespace are kept from Keras, which would track, save and count them.
+        self._kept = types.SimpleNamespace(teacher=None, deployed=None)
+        heads.check_student(student)
+        self._twin = twins.Twin(student, _taps_of("student", self.methods), precision=precision)
+        self._objective = Objective(
+            list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
+        )
+        self._diagnostics = Diagnostics(
+            ["ce", *(method.name for method in self.methods)], teacher=self._needs_teacher
+        )
+        if teacher is not None:
+            self.teacher = teacher
+        elif not self._needs_teacher:
+            self._build_methods({})
+        self.built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "teacher":  # Keras would track the model before the setter is called
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
+    @property
+    def teacher(self) -> keras.Model | None:
+        """The classifier that the methods learn from; set it anew after loading a Distiller."""
+        return self._kept.teacher.model if self._kept.teacher else None
+
+    @teacher.setter
+    def teacher(self, model: keras.Model | None) -> None:
+        self._kept.teacher = None
+        if model is not None:
+            names = _taps_of("teacher", self.methods)
+            self._kept.teacher = Teacher(model, names, precision=self.precision)
+            heads.check_same_classes(self._twin.shapes, self._kept.teacher.shapes)
+            self._build_methods(self._kept.teacher.shapes)
+        self.train_function = self.test_function = None  # traced with the teacher before
+
+    @property
+    def deployed(self) -> keras.Model:
+        """What is evaluated and exported: the student, or what a method makes of it."""
+        if self._kept.deployed is None:
+            made = [method.deployed(self.student) for method in self.methods]
+            self._kept.deployed = next((m for m in made if m is not self.student), self.student)
+        return self._kept.deployed
+
+    @property
+    def views_per_image(self) -> int:
+        """Augmented views of each image that a batch must hold."""
+        return self._objective.views
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        outputs = self.deployed(batches.model_inputs(inputs), training=training)
+        return outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs
+
+    def compile(  # Keras's takes a loss and defaults to RMSprop
+        self,
+        optimizer: Any = None,
+        *,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+    ) -> None:
+        """As `keras.Model.compile`, without a loss; Adam at 0.001 by default."""
+        if optimizer is None:
+            optimizer = keras.optimizers.Adam(ADAM_LEARNING_RATE)
+        optimizer = keras.optimizers.get(optimizer)
+        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+        if self.precision == "mixed_float16" and not scaled:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        self._twin.follow_trainable()
+        super().compile(
+            optimizer=optimizer,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+
+    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`. Raises ValueError where a method needs a teacher and has none."""
+        if self._needs_teacher and self.teacher is None:
+            raise ValueError(
+                f"methods {[method.name for method in self.methods]} need a teacher and there is "
+                "none (a loaded Distiller holds none). Set distiller.teacher = model before fit."
+            )
+        if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [run_length.RunLength(), *keras.tree.flatten(callbacks or [])]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
+        examples = batches.taken_apart(data)
+        self._objective.check(examples)
+        inputs = self._objective.flattened(examples.inputs)
+        teacher = self._teacher_outputs(examples, inputs)
+        progress = run_length.share_done(self)
+        weights = self._objective.weights(progress)
+        two = getattr(self.optimizer, "two_gradients", False)
+        with tf.GradientTape(persistent=two) as tape:
+            student, regularisers = self._twin(inputs, training=True)
+            terms = self._objective.terms(student, teacher, examples, progress)
+            weighted = {name: weights[name] * value for name, value in terms.items()}
+            task = weighted["ce"] + sum(regularisers)
+            distillation = sum(value for name, value in weighted.items() if name != "ce")
+            # The gradients of replicas are summed, hence the division.
+            parts = [
+                self.optimizer.scale_loss(v / strategy.replicas()) for v in (task, distillation)
+            ]
+            scaled = sum(parts)
+        variables = self.trainable_variables
+        if two:
+            self.optimizer.apply_two(*(tape.gradient(part, variables) for part in parts), variables)
+        else:
+            self.optimizer.apply(tape.gradient(scaled, variables), variables)
+        count = tf.shape(examples.labels)[0]
+        self._diagnostics.update(task + distillation, terms, weighted, count=count)
+        logits = student[taps.LOGITS][:: self._objective.views]
+        if teacher:
+            teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
+            self._diagnostics.update_agreement(logits, teacher_logits)
+        return self._with_compiled_metrics(examples, logits)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Cross-entropy and compiled metrics of what is deployed; the teacher only if asked."""
+        examples = batches.taken_apart(data)
+        logits = self(examples.inputs, training=False)
+        values = losses.cross_entropy(examples.labels, logits)
+        cost = objective.mean(values, examples.sample_weight)
+        self._diagnostics.update(cost, {"ce": cost}, {}, count=tf.shape(examples.labels)[0])
+        if self.validate_teacher and self._kept.teacher:
+            teacher_logits = self._kept.teacher(examples.inputs)[taps.LOGITS]
+            self._diagnostics.update_agreement(logits, teacher_logits)
+        return self._with_compiled_metrics(examples, logits)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        return self._while_evaluating(super().evaluate, *args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`."""
+        return self._while_evaluating(super().test_on_batch, *args, **kwargs)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [*self._diagnostics.in_training(), *super().metrics]
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """What the phase updates, and nothing else: Keras logs what this names."""
+        own = self._diagnostics.in_training()
+        if self._evaluating:
+            teacher = self.validate_teacher and self._kept.teacher is not None
+            own = self._diagnostics.in_evaluation(teacher=teacher)
+        compiled = self._compile_metrics.result() if self._compile_metrics else {}
+        return {metric.name: metric.result() for metric in own} | compiled
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "student": serialize(self.student),
+            "methods": [serialize(method) for method in self.methods],
+            "ce_weight": self.ce_weight,
+            "label_smoothing": self.label_smoothing,
+            "precision": self.precision,
+            "validate_teacher": self.validate_teacher,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Distiller":
+        def made(part: Any) -> Any:
+            return keras.saving.deserialize_keras_object(part, custom_objects=custom_objects)
+
+        student, methods = made(config["student"]), [made(part) for part in config["methods"]]
+        return cls(**{**config, "student": student, "methods": methods})
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        taken = ("optimizer", "metrics", "weighted_metrics", "steps_per_execution", "jit_compile")
+        self.compile(**{name: config[name] for name in taken if name in config})
+        self.optimizer.build(self.trainable_variables)
+
+    @property
+    def _needs_teacher(self) -> bool:
+        return not all(method.teacher_free for method in self.methods)
+
+    def _build_methods(self, teacher_shapes: dict[str, tuple[Any, ...]]) -> None:
+        for method in self.methods:
+            method.build_for(self._twin.shapes, teacher_shapes)
+            method.attach(self.student, self.teacher)
+
+    def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
+        if not self._needs_teacher:
+            return {}
+        return examples.teacher or self._kept.teacher(inputs)
+
+    def _with_compiled_metrics(self, examples: batches.Examples, logits: Tensor) -> dict[str, Any]:
+        if self._compile_metrics:
+            self._compile_metrics.update_state(
+                examples.labels, logits, sample_weight=examples.sample_weight
+            )
+        return self.get_metrics_result()
+
+    def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
+        self._evaluating = True
+        try:
+            return evaluate(*args, **kwargs)
+        finally:
+            self._evaluating = False
+
+
+def _taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:
+    """All taps that methods read of one side, "student" or "teacher", each once."""
+    return tuple(dict.fromkeys(tap for m in methods for tap in getattr(m, f"{side}_taps")))

@@ -1,0 +1,76 @@
+"""What a classifier is worth: accuracy on a split, size, time, and its SavedModel."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras import export, heads, report, taps
+from kd_keras.data.store import Dataset, Split
+
+BATCH = 256  # memory, not accuracy, depends on it
+EXPORT_IMAGES = 100  # compared before and after export
+
+
+def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
+    """The model as a compiled function from images (B, H, W, C) to scores (B, C), float32."""
+
+    signature = [tf.TensorSpec((None, *model.inputs[0].shape[1:]))]
+
+    @tf.function(input_signature=signature)
+    def predict(images: tf.Tensor) -> tf.Tensor:
+        outputs = model(images, training=False)
+        return outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs
+
+    return predict
+
+
+def scores(model: keras.Model, split: Split) -> np.ndarray:
+    """(N, C) float32 scores of every example of the split, in order."""
+    predict = predictor(model)
+    count = len(split)
+    rows = np.array_split(np.arange(count), -(-count // BATCH))
+    return np.concatenate([predict(split.images_at(part).astype("float32")) for part in rows])
+
+
+def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float:
+    """Share, 0 to 1, of the examples whose label is among the k classes that score highest."""
+    of_label = np.take_along_axis(all_scores, labels[:, None].astype(int), axis=1)
+    return float(np.mean(np.sum(all_scores > of_label, axis=1) < k))
+
+
+def measure(model: keras.Model, data: Dataset, folder: Path) -> tuple[dict[str, Any], np.ndarray]:
+    """Evaluates on the data's validation split and exports to `folder`.
+
+    Returns:
+        The model's entry of results.json, and the class predicted for each image, (N,) int.
+    """
+    validation = data.validation
+    found = scores(model, validation)
+    images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
+    difference = export.saved_model(
+        model,
+        folder,
+        class_names=data.class_names,
+        input_shape=data.image_shape,
+        head=heads.kind(model),
+        images=images,
+    )
+    result = {
+        "top1": accuracy(found, validation.labels),
+        "top5": accuracy(found, validation.labels, k=5),
+        "parameters": model.count_params(),
+        "milliseconds_per_image": report.latency(
+            predictor(model),
+            lambda count: np.resize(images, (count, *data.image_shape)).astype("float32"),
+        ),
+        "export": {
+            "path": str(folder),
+            "max_abs_difference": difference,
+            "megabytes": export.megabytes(folder),
+        },
+    }
+    return result, np.argmax(found, axis=1)

@@ -1,0 +1,104 @@
+"""One training: the pipeline's batches, the recipe's optimizer, the callbacks; for every phase."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from kd_keras import callbacks, twins
+from kd_keras.data import pipeline
+from kd_keras.data.store import Dataset
+from kd_keras.distiller import Distiller
+from kd_keras.optimizers import schedules
+from kd_keras.recipe import Recipe
+from kd_keras.screen import Screen
+
+SGD_NESTEROV = True
+
+
+def fit(
+    distiller: Distiller,
+    data: Dataset,
+    asked: Recipe,
+    *,
+    epochs: int,
+    learning_rate: float,
+    phase: str,
+    folder: Path,
+    screen: Screen,
+) -> dict[str, list[float]]:
+    """Trains `distiller` from step 0 to the end.
+
+    Args:
+        distiller: not compiled yet.
+        data: where its batches come from.
+        asked: the run's recipe, for all that the phases share.
+        epochs: passes over train.
+        learning_rate: the schedule's highest.
+        phase: "teacher", "baseline" or "student": what bars and logs call it.
+        folder: of the run; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
+        screen: where bars and lines go.
+
+    Returns:
+        Values by name, one an epoch.
+
+    Raises:
+        callbacks.LossIsNotFinite: the loss became NaN or infinite.
+    """
+    steps = pipeline.steps_per_epoch(data.train, asked.batch_size)
+    distiller.total_steps = epochs * steps
+    num_classes = len(data.class_names)
+    distiller.compile(
+        optimizer(asked, learning_rate, distiller.total_steps),
+        metrics=[
+            keras.metrics.SparseCategoricalAccuracy(name="top1"),
+            keras.metrics.SparseTopKCategoricalAccuracy(min(5, num_classes), name="top5"),
+        ],
+    )
+    batches = pipeline.training(
+        data.train,
+        batch_size=asked.batch_size,
+        seed=asked.seed,
+        policy=data.augment,
+        view_seed=asked.view_seed,
+        views=asked.views,
+        views_per_image=distiller.views_per_image,
+        stop=distiller.total_steps,
+    )
+    with callbacks.Progress(screen, phase, asked.batch_size) as progress:
+        history = distiller.fit(
+            batches,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=pipeline.evaluation(data.validation, batch_size=asked.batch_size),
+            verbose=0,
+            callbacks=[
+                callbacks.StopOnNaN(),
+                *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
+                callbacks.Speed(asked.batch_size),
+                progress,
+                keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
+                callbacks.tensorboard(folder / "logs" / phase),
+            ],
+        )
+    return {name: [float(v) for v in np.asarray(vs)] for name, vs in history.history.items()}
+
+
+def optimizer(asked: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:
+    """The recipe's optimizer with its schedule over `total_steps`."""
+    settings = {
+        "learning_rate": schedules.get(asked.schedule, learning_rate, total_steps),
+        "weight_decay": asked.weight_decay or None,
+        "use_ema": bool(asked.ema),
+        "ema_momentum": asked.ema or 0.99,
+    }
+    if asked.optimizer == "sgd":
+        return keras.optimizers.SGD(momentum=asked.momentum, nesterov=SGD_NESTEROV, **settings)
+    if asked.optimizer == "adamw":
+        return keras.optimizers.AdamW(**{**settings, "weight_decay": asked.weight_decay})
+    return keras.optimizers.Adam(**settings)
+
+
+def precision(asked: Recipe) -> str:
+    """The precision that the recipe's comes to on this machine."""
+    return twins.best_precision() if asked.precision == "auto" else asked.precision

@@ -1,0 +1,73 @@
+"""Per-example maths that several methods share: float32, log space, never averaged."""
+
+from typing import Any
+
+from keras import ops
+
+Tensor = Any
+FLOAT32_TINY = (
+    1.1754944e-38  # smallest normal float32: log of it is finite, adding it changes no probability
+)
+
+
+def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy of the softmax of `logits` with `labels`.
+
+    Args:
+        labels: (B,) or (B, 1) int class indices, or (B, C) float probabilities.
+        logits: (B, C) float, raw scores.
+        label_smoothing: share of the target spread evenly over the C classes, 0 to 1.
+
+    Returns:
+        (B,) float32 in nats, not averaged.
+    """
+    logits = ops.cast(logits, "float32")
+    log_q = ops.log_softmax(logits, axis=-1)
+    num_classes = logits.shape[-1]
+    if is_class_index(labels):
+        indices = ops.reshape(labels, (-1,))
+        picked = ops.take_along_axis(log_q, ops.cast(indices, "int32")[:, None], axis=-1)[:, 0]
+    else:
+        picked = ops.sum(ops.cast(labels, "float32") * log_q, axis=-1)
+    if not label_smoothing:
+        return -picked
+    return -(1 - label_smoothing) * picked - label_smoothing / num_classes * ops.sum(log_q, axis=-1)
+
+
+def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any) -> Tensor:
+    """KL(teacher || student) of the two softmaxes at `temperature`.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; no gradient flows back.
+        temperature: float > 0 or a scalar tensor, no unit; 1 leaves the softmax as it is.
+
+    Returns:
+        (B,) float32 in nats, times temperature**2 so that gradients keep
+        their size when the temperature changes. Not averaged.
+
+    Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2.
+    """
+    teacher_logits = ops.stop_gradient(ops.cast(teacher_logits, "float32"))
+    student_logits = ops.cast(student_logits, "float32")
+    log_p = ops.log_softmax(teacher_logits / temperature, axis=-1)
+    log_q = ops.log_softmax(student_logits / temperature, axis=-1)
+    return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def is_class_index(labels: Tensor) -> bool:
+    """True for (B,) or (B, 1) labels, False for (B, C) probabilities."""
+    return len(labels.shape) == 1 or labels.shape[-1] == 1
+
+
+def class_index(labels: Tensor) -> Tensor:
+    """(B,) int32 classes of what `cross_entropy` takes; of probabilities, the largest."""
+    if is_class_index(labels):
+        return ops.cast(ops.reshape(labels, (-1,)), "int32")
+    return ops.cast(ops.argmax(labels, axis=-1), "int32")
+
+
+def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+    """(B,) float32: 1 where student and teacher rank the same class first, else 0."""
+    same = ops.equal(ops.argmax(student_logits, axis=-1), ops.argmax(teacher_logits, axis=-1))
+    return ops.cast(same, "float32")

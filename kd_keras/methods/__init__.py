@@ -1,0 +1,83 @@
+"""Distillation methods: one paper a file, found by its file's name.
+
+A new method is two files: `methods/<name>.py` with one `Method` subclass, and its test.
+"""
+
+import ast
+import importlib
+from pathlib import Path
+from typing import Any
+
+from kd_keras import check
+
+_NOT_METHODS = {
+    "__init__",
+    "base",
+    "projectors",
+    "alignment",
+    "vectors",
+    "connectors",
+    "tap_pairs",
+    "nontarget",
+    "channels",
+    "maps",
+    "one_tap",
+    "singular",
+    "stages",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Every method's name, sorted; imports nothing."""
+    files = Path(__file__).parent.glob("*.py")
+    return tuple(sorted(f.stem for f in files if f.stem not in _NOT_METHODS))
+
+
+def describe(name: str) -> str:
+    """The method in one line; imports nothing."""
+    return explain(name).splitlines()[0]
+
+
+def explain(name: str) -> str:
+    """The method's own account: idea, formula, source, defaults, needs; imports nothing."""
+    check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
+    source = (Path(__file__).parent / f"{name}.py").read_text()
+    return ast.get_docstring(ast.parse(source)) or ""
+
+
+def get(name: str, **knobs: Any) -> Any:
+    """Makes the method called `name`.
+
+    Args:
+        name: one of `names()`.
+        **knobs: the method's settings (its class documents them); paper's defaults where left out.
+
+    Returns:
+        A `Method` to hand to `Distiller(student, teacher, methods)`.
+
+    Raises:
+        ValueError: unknown method or knob (with the nearest name), or a value out of range.
+    """
+    cls = _method_class(name)
+    for knob in knobs:
+        check.one_of(f"knob of method {name!r}", knob, cls.knobs())
+    return cls(**knobs)
+
+
+def knobs(name: str) -> tuple[str, ...]:
+    """Names of the settings that the method called `name` takes."""
+    return _method_class(name).knobs()
+
+
+def _method_class(name: str) -> Any:
+    check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
+    module = importlib.import_module(f"kd_keras.methods.{name}")
+    base = importlib.import_module("kd_keras.methods.base")
+    (cls,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type)
+        and issubclass(value, base.Method)
+        and value.__module__ == module.__name__
+    )
+    return cls

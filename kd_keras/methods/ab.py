@@ -1,0 +1,119 @@
+"""Activation boundaries: neurons fire where the teacher's do, before labels are learned.
+
+Cost: sum over n taps i of 2^(i - n + 1) * 3/1000 * sum over entries of (s + m)^2 where s > -m and
+t <= 0, and of (s - m)^2 where s <= m and t > 0; features before their ReLU, margin m.
+
+Source: Heo et al. 2019, "Knowledge Transfer via Distillation of Activation Boundaries Formed by
+Hidden Neurons", arXiv:1811.03233, section 3; margin 1, factors and the first ninth of the run as
+the method's later comparisons use them. Reads feature maps of both models before their ReLU. Where
+shapes differ, a trained connector (convolution with bias, batch norm) stands between; a map still
+larger is average-pooled. Works per example. After the first stage the labels alone are trained.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kd_keras import check
+from kd_keras.methods import maps, projectors, stages
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.tap_pairs import Taps
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Connector(projectors.Regressor):
+    """A regressor without its ReLU: the sign of what it gives is what counts."""
+
+    def call(self, features: Tensor, training: bool = True) -> Tensor:
+        return self.norm(self.convolution(self.pad(features)), training=training)
+
+
+class AB(stages.Prepares):
+    """Activation boundaries of the teacher.
+
+    Args:
+        margin: > 0, how far from 0 the student's pre-activations are pushed.
+        taps, student_taps, teacher_taps: see `TapPairs`.
+        first_stage, main_stage_weight: see `Prepares`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        margin: float = 1.0,
+        taps: Taps = ("stage1_preact", "stage2_preact", "stage3_preact"),
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        first_stage: float = stages.SHARE,
+        main_stage_weight: float = 0.0,
+        weight: float = 1.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            taps=taps,
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            first_stage=first_stage,
+            main_stage_weight=main_stage_weight,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.margin = check.number("ab: margin", margin, above=0)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        self.connectors = [
+            connector(student, teacher)
+            for student, teacher in self.map_shapes(student_shape, teacher_shape)
+        ]
+
+    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        ours, theirs = maps.tapped(self, student, teacher)
+        ours = [
+            features if connector is None else connector(features, training=batch.training)
+            for connector, features in zip(self.connectors, ours, strict=True)
+        ]
+        return ab(ours, theirs, margin=self.margin)["loss"]
+
+
+def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector | None:
+    """What takes a student's map to a teacher's; nothing where their shapes are equal."""
+    if tuple(student[1:]) == tuple(teacher[1:]):
+        return None
+    made = Connector(tuple(teacher))
+    made.build(tuple(student))
+    return made
+
+
+def ab(
+    student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, margin: float = 1.0
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_features: each (B, H, W, C) float before its ReLU, shallow to deep, connected.
+        teacher_features: as many, before their ReLU; a larger map is average-pooled; no gradient
+            flows back.
+        margin: > 0.
+
+    Returns:
+        `loss`: (B,) float32, the sum over taps; `per_tap`: (taps, B) float32, layer weights inside.
+        Not zero at equality: pre-activations of both are pushed beyond the margin.
+    """
+    per_tap = []
+    for i, (student, teacher) in enumerate(zip(student_features, teacher_features, strict=True)):
+        student = ops.cast(student, "float32")
+        teacher = ops.stop_gradient(projectors.matched(student, ops.cast(teacher, "float32")))
+        fires = teacher > 0
+        too_high = ops.logical_and(student > -margin, ops.logical_not(fires))
+        too_low = ops.logical_and(student <= margin, fires)
+        excess = ops.where(too_high, student + margin, ops.where(too_low, student - margin, 0.0))
+        factor = 2.0 ** (i - len(student_features) + 1) * 3 / 1000
+        per_tap.append(factor * ops.sum(ops.square(excess), axis=(1, 2, 3)))
+    return {"loss": sum(per_tap), "per_tap": ops.stack(per_tap)}

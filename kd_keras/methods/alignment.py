@@ -1,0 +1,33 @@
+"""Brings two feature maps to one spatial size."""
+
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+Tensor = Any
+
+
+def pooling_matrix(size: int, to: int) -> np.ndarray:
+    """(to, size) float32: row i averages entries floor(i*size/to) .. ceil((i+1)*size/to) - 1."""
+    matrix = np.zeros((to, size), "float32")
+    for i in range(to):
+        start, stop = i * size // to, -((-(i + 1) * size) // to)
+        matrix[i, start:stop] = 1 / (stop - start)
+    return matrix
+
+
+def adaptive_average_pool(features: Tensor, size: tuple[int, int]) -> Tensor:
+    """Averages (B, H, W, C) float maps to (B, *size, C); windows may overlap."""
+    height, width = features.shape[1:3]
+    if (height, width) == tuple(size):
+        return features
+    rows = pooling_matrix(height, size[0])
+    columns = pooling_matrix(width, size[1])
+    pooled = ops.einsum("ph,bhwc->bpwc", rows, features)
+    return ops.einsum("qw,bpwc->bpqc", columns, pooled)
+
+
+def smaller(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+    """The size that both maps can be pooled to: the smaller height and the smaller width."""
+    return min(one[0], other[0]), min(one[1], other[1])

@@ -1,0 +1,131 @@
+"""What a method is: a Keras layer that turns two models' outputs into a cost per example."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import keras
+
+from kd_keras import check
+
+Tensor = Any
+Outputs = dict[str, Tensor]
+Shapes = dict[str, tuple[Any, ...]]  # of each tap, batch axis first (None)
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What is known of a batch beside the two models' outputs."""
+
+    labels: Tensor  # (B,) int classes or (B, C) probabilities
+    ids: Tensor | None = None  # (B,) int, each example's number in its data set
+    inputs: Any = None  # what the models were given
+    progress: Tensor | float = 1.0  # share of the run that is done, 0 to 1, scalar
+    training: bool = True  # whether batch norms of trainable parts update their statistics
+
+
+class Method(keras.Layer):
+    """Base of every method; subclasses say what they read and what it costs.
+
+    A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its own trainable
+    parts in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs
+    are the keyword-only arguments of its constructor, each kept under its own name.
+
+    Args:
+        weight: factor of this method's cost in the loss, >= 0.
+        ce_weight: factor that the method's paper gives to the cross-entropy, >= 0; the
+            Distiller takes the first method's unless told otherwise.
+        warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0.
+        name: what the cost is called in logs; the method's file name by default.
+    """
+
+    #: True where the cost needs no teacher.
+    teacher_free = False
+    #: True where the cost relates examples of a batch: gathered over replicas, no sample weights.
+    whole_batch = False
+    #: True where the cost needs each example's id in the data set.
+    needs_ids = False
+    #: Augmented views of each image that the pipeline must give. With 2, each output's second
+    #: view is found under its name + "_view2".
+    views_per_image = 1
+    #: Share of the run, 0 to 1, in which `first_stage_call` alone is trained.
+    first_stage = 0.0
+
+    def __init__(
+        self, *, weight: float, ce_weight: float, warmup: float = 0.0, name: str | None = None
+    ):
+        super().__init__(name=name or type(self).__module__.rpartition(".")[2], dtype="float32")
+        self.weight = check.number(f"{self.name}: weight", weight, at_least=0)
+        self.ce_weight = check.number(f"{self.name}: ce_weight", ce_weight, at_least=0)
+        self.warmup = check.number(f"{self.name}: warmup", warmup, at_least=0, at_most=1)
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        keras.saving.register_keras_serializable(package="kd_keras")(cls)
+
+    @property
+    def needs_progress(self) -> bool:
+        """Whether the cost changes over the run, so that the run's length must be known."""
+        return self.warmup > 0 or self.first_stage > 0
+
+    @property
+    def student_taps(self) -> tuple[str, ...]:
+        """Names of the student's features that `call` reads, beside "logits"."""
+        return ()
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...]:
+        """Names of the teacher's features that `call` reads, beside "logits"."""
+        return ()
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        """Makes trainable parts from the taps' shapes, batch axis first (None)."""
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        """The method's cost, without its weight.
+
+        Args:
+            student: "logits" (B, C) and each tap of `student_taps`, float32.
+            teacher: the same of the teacher, outside every gradient; empty if `teacher_free`.
+            batch: labels and all else that is known of the examples.
+
+        Returns:
+            (B,) float32; a cost of the whole batch is broadcast.
+        """
+        raise TypeError(f"{type(self).__name__} defines no call(); a method must.")
+
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        """(B,) float32: what is minimised, alone, over the run's first `first_stage` share."""
+        return self.call(student, teacher, batch)
+
+    def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
+        """Reads what it needs of the models themselves, after `build`, such as a classifier."""
+
+    def deployed(self, student: keras.Model) -> keras.Model:
+        """What is evaluated, counted and exported in the student's place."""
+        return student
+
+    @classmethod
+    def knobs(cls) -> tuple[str, ...]:
+        """Names of the settings that the constructor takes."""
+        parameters = inspect.signature(cls.__init__).parameters
+        return tuple(n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY)
+
+    def get_config(self) -> dict[str, Any]:
+        return {knob: getattr(self, knob) for knob in self.knobs()}
+
+    def get_build_config(self) -> dict[str, Any]:
+        return getattr(self, "_shapes", {})
+
+    def build_for(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        """Builds the parts for these taps, once; a saved method rebuilds from the kept shapes."""
+        self._shapes = {"student_shape": student_shape, "teacher_shape": teacher_shape}
+        if not self.built:
+            with keras.name_scope(self.name):
+                self.build(student_shape, teacher_shape)
+            self.built = True
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        if config:
+            as_tuples = {k: {t: tuple(s) for t, s in v.items()} for k, v in config.items()}
+            self.build_for(**as_tuples)

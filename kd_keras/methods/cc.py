@@ -1,0 +1,105 @@
+"""Correlation congruence: it costs where two neighbours in the batch both miss the teacher.
+
+Cost: mean over the B - 1 neighbouring pairs (n, n + 1) of sum_j d[n, j] * d[n + 1, j], with
+d = |e_s(student) - e_t(teacher)| and e_s, e_t trained linear embeddings into one space.
+
+Source: Peng et al. 2019, "Correlation Congruence for Knowledge Distillation", arXiv:1904.01802,
+in the form, and with the weight 0.02 and 128 dimensions, in which the method's later comparisons
+use it (the paper's own correlation is a Gaussian kernel). Reads one feature of each model,
+`pooled` by default. The cost is of the whole batch and depends on its order. As in those
+comparisons the teacher's embedding is trained as well, so nothing keeps the two from shrinking.
+"""
+
+from typing import Any
+
+from keras import layers, ops
+
+from kd_keras import check
+from kd_keras.methods import vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+
+class CC(OneTap):
+    """Correlation of neighbours' deviations from the teacher.
+
+    Args:
+        dimensions: width of the two embeddings, >= 1; None compares the features themselves,
+            which then need equal widths.
+        tap, student_tap, teacher_tap: see `OneTap`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+
+    def __init__(
+        self,
+        *,
+        dimensions: int | None = 128,
+        tap: str = "pooled",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        weight: float = 0.02,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        if dimensions is not None:
+            check.whole_number("cc: dimensions", dimensions, at_least=1)
+        self.dimensions = dimensions
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        student = _width(student_shape[self.student_taps[0]])
+        teacher = _width(teacher_shape[self.teacher_taps[0]])
+        if self.dimensions is not None:
+            self.student_embedding = layers.Dense(self.dimensions, dtype="float32")
+            self.student_embedding.build((None, student))
+            self.teacher_embedding = layers.Dense(self.dimensions, dtype="float32")
+            self.teacher_embedding.build((None, teacher))
+        elif student != teacher:
+            raise ValueError(
+                f"{self.name}: without embeddings (dimensions=None) the student's tap "
+                f"{self.student_taps[0]!r} has {student} values and the teacher's "
+                f"{self.teacher_taps[0]!r} has {teacher}; expected equal numbers. Give dimensions=."
+            )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        ours = vectors.flat(student[self.student_taps[0]])
+        theirs = ops.stop_gradient(vectors.flat(teacher[self.teacher_taps[0]]))
+        if self.dimensions is not None:
+            ours, theirs = self.student_embedding(ours), self.teacher_embedding(theirs)
+        return ops.broadcast_to(cc(ours, theirs)["loss"], ops.shape(ours)[:1])
+
+
+def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_embedding: (B, D) float.
+        teacher_embedding: (B, D) float; gradients flow to it, for it may be trained.
+
+    Returns:
+        `loss`: scalar float32; 0 for a batch of one, which has no neighbours.
+    """
+    distance = ops.abs(
+        ops.cast(student_embedding, "float32") - ops.cast(teacher_embedding, "float32")
+    )
+    products = ops.sum(distance[:-1] * distance[1:], axis=-1)
+    pairs = ops.cast(ops.shape(distance)[0] - 1, "float32")
+    return {"loss": ops.sum(products) / ops.maximum(pairs, 1.0)}
+
+
+def _width(shape: tuple[Any, ...]) -> int:
+    width = 1
+    for length in shape[1:]:
+        width *= length
+    return width

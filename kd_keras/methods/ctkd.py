@@ -1,0 +1,110 @@
+"""A learned temperature: soft targets at a temperature trained to make the task harder.
+
+Cost: that of kd at T = lowest_temperature + temperature_span * sigmoid(w), with one trained number
+w whose gradient is multiplied by lambda <= 0, so that w climbs the cost the student descends.
+lambda goes from first_reversal to last_reversal along half a cosine over the first
+`reversal_share` of the run and stays there.
+
+Source: Li et al. 2023, "Curriculum Temperature for Knowledge Distillation", arXiv:2211.16231,
+the global temperature. Defaults: T from 1 to 21, lambda from 0 to -1 within 10 of 240 epochs,
+weights 0.9 and 0.1. Departure: lambda changes at every step, not at every epoch. Reads logits only;
+trains one number; works per example.
+"""
+
+import math
+from typing import Any
+
+from keras import ops
+
+from kd_keras import check, losses
+from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+
+
+class CTKD(Method):
+    """Soft targets at a temperature that is trained against the student.
+
+    Args:
+        lowest_temperature: > 0, no unit.
+        temperature_span: > 0; the highest temperature is the sum of the two.
+        first_reversal, last_reversal: factors, <= 0, of the temperature's gradient.
+        reversal_share: share of the run, above 0 to 1, that leads from one to the other.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        lowest_temperature: float = 1.0,
+        temperature_span: float = 20.0,
+        first_reversal: float = 0.0,
+        last_reversal: float = -1.0,
+        reversal_share: float = 10 / 240,
+        weight: float = 0.9,
+        ce_weight: float = 0.1,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.lowest_temperature = check.number("lowest_temperature", lowest_temperature, above=0)
+        self.temperature_span = check.number("temperature_span", temperature_span, above=0)
+        self.first_reversal = check.number("first_reversal", first_reversal, at_most=0)
+        self.last_reversal = check.number("last_reversal", last_reversal, at_most=0)
+        self.reversal_share = check.number("reversal_share", reversal_share, above=0, at_most=1)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        self.raw_temperature = self.add_weight(
+            shape=(1,), initializer="ones", name="raw_temperature"
+        )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        factor = reversal(
+            batch.progress,
+            first=self.first_reversal,
+            last=self.last_reversal,
+            length=self.reversal_share,
+        )
+        parts = ctkd(
+            student["logits"],
+            teacher["logits"],
+            self.raw_temperature,
+            lowest_temperature=self.lowest_temperature,
+            temperature_span=self.temperature_span,
+            gradient_factor=factor,
+        )
+        return parts["loss"]
+
+
+def ctkd(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    raw_temperature: Tensor,
+    *,
+    lowest_temperature: float,
+    temperature_span: float,
+    gradient_factor: Tensor | float,
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; no gradient flows back to the teacher.
+        raw_temperature: (1,) float, any value.
+        lowest_temperature, temperature_span: see `CTKD`.
+        gradient_factor: scalar that multiplies the gradient to `raw_temperature`.
+
+    Returns:
+        `loss`: (B,) float32 in nats, times the temperature squared, which the gradient to
+        `raw_temperature` takes in. `temperature`: (1,) float32.
+    """
+    raw = ops.convert_to_tensor(raw_temperature)
+    fixed = ops.stop_gradient(raw)
+    raw = fixed + gradient_factor * (raw - fixed)
+    temperature = lowest_temperature + temperature_span * ops.sigmoid(raw)
+    loss = losses.softened_kl(student_logits, teacher_logits, temperature=temperature)
+    return {"loss": loss, "temperature": temperature}
+
+
+def reversal(position: Tensor | float, *, first: float, last: float, length: float) -> Tensor:
+    """Half a cosine from `first` at position 0 to `last` at `length`, constant from there on."""
+    share = ops.minimum(ops.cast(position, "float32") / length, 1.0)
+    return last + (first - last) * (1 + ops.cos(math.pi * share)) / 2

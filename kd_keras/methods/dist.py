@@ -1,0 +1,102 @@
+"""Relations instead of values: predictions correlate with the teacher's, by row and by column.
+
+Cost: T^2 * [inter_weight * (1 - rho of each example's probabilities) + intra_weight * (1 - mean
+over classes of rho of each class's probabilities over the batch)], p = softmax(logits / T),
+rho(a, b) = <a, b> / (|a| |b| + 1e-8) after centring.
+
+Source: Huang et al. 2022, "Knowledge Distillation from A Stronger Teacher", arXiv:2205.10536,
+where the two weights are called beta and gamma. Defaults: weight 2, T 4 (the paper's for
+small images; 1 on ImageNet), cross-entropy 1. Reads logits of the whole batch; no trainable parts;
+needs three classes or more. Because of the 1e-8, the cost is not exactly zero at equality where a
+class has next to no probability in the batch.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras import check
+from kd_keras.methods import nontarget, vectors
+from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+
+CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
+
+
+class DIST(Method):
+    """Correlation with the teacher's probabilities within examples and within classes.
+
+    Args:
+        temperature: > 0, no unit.
+        inter_weight: factor, >= 0, of the relations between the classes of an example.
+        intra_weight: factor, >= 0, of the relations between the examples of a class.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 4.0,
+        inter_weight: float = 1.0,
+        intra_weight: float = 1.0,
+        weight: float = 2.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.temperature = check.number("temperature", temperature, above=0)
+        self.inter_weight = check.number("inter_weight", inter_weight, at_least=0)
+        self.intra_weight = check.number("intra_weight", intra_weight, at_least=0)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        nontarget.need_three_classes(
+            self.name, student_shape["logits"], "two probabilities always correlate fully"
+        )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        parts = dist(
+            student["logits"],
+            teacher["logits"],
+            temperature=self.temperature,
+            inter_weight=self.inter_weight,
+            intra_weight=self.intra_weight,
+        )
+        return parts["loss"]
+
+
+def dist(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    temperature: float,
+    inter_weight: float,
+    intra_weight: float,
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; no gradient flows back.
+        temperature, inter_weight, intra_weight: see `DIST`.
+
+    Returns:
+        `loss_inter`: (B,) float32, 0 to 2 times temperature**2. `loss_intra`: the same as a
+        scalar, mean over classes. `loss`: (B,), their weighted sum.
+    """
+    student = ops.softmax(ops.cast(student_logits, "float32") / temperature, axis=-1)
+    teacher = ops.softmax(ops.cast(teacher_logits, "float32") / temperature, axis=-1)
+    teacher = ops.stop_gradient(teacher)
+    inter = temperature**2 * (1 - correlation(student, teacher, axis=1))
+    intra = temperature**2 * (1 - ops.mean(correlation(student, teacher, axis=0)))
+    loss = inter_weight * inter + intra_weight * intra
+    return {"loss": loss, "loss_inter": inter, "loss_intra": intra}
+
+
+def correlation(a: Tensor, b: Tensor, *, axis: int) -> Tensor:
+    """Pearson's rho of two (B, C) arrays along `axis`; 0, without gradient, if one is constant."""
+    a = a - ops.mean(a, axis=axis, keepdims=True)
+    b = b - ops.mean(b, axis=axis, keepdims=True)
+    norms = vectors.norm(a, axis) * vectors.norm(b, axis)
+    return ops.sum(a * b / (norms + CORRELATION_EPSILON), axis=axis)

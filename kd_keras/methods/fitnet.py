@@ -1,0 +1,83 @@
+"""Hints: a projection of the student's intermediate features matches the teacher's.
+
+Cost: mean over all entries of (r(s) - t)^2, with r a trained regressor (convolution with bias,
+batch norm, ReLU) that is made from the two shapes, spatial size included.
+
+Source: Romero et al. 2015, "FitNets: Hints for Thin Deep Nets", arXiv:1412.6550, section 2.2;
+regressor and weight 100 as the method's later comparisons use them. Departure: hints are trained
+together with the labels, not in a stage before. Reads one tap of each model; works per example.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras.methods import projectors
+from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+
+
+class FitNet(Method):
+    """Hints of the teacher's intermediate features.
+
+    Args:
+        tap: name of the feature in both models, e.g. "stage2".
+        student_tap, teacher_tap: where the two models call it differently.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        tap: str = "stage2",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        weight: float = 100.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.tap = tap
+        self.student_tap = student_tap
+        self.teacher_tap = teacher_tap
+
+    @property
+    def student_taps(self) -> tuple[str, ...]:
+        return (self.student_tap or self.tap,)
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...]:
+        return (self.teacher_tap or self.tap,)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        student = student_shape[self.student_taps[0]]
+        teacher = teacher_shape[self.teacher_taps[0]]
+        if len(student) != len(teacher) or len(student) not in (2, 4):
+            raise ValueError(
+                f"{self.name}: the student's tap {self.student_taps[0]!r} has shape {student}, the "
+                f"teacher's {self.teacher_taps[0]!r} has {teacher}; expected two feature maps "
+                "(B, H, W, C) or two vectors (B, D). Choose other taps with student_tap= and "
+                "teacher_tap=."
+            )
+        self.regressor = projectors.Regressor(teacher, name="regressor")
+        self.regressor.build(student)
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        projected = self.regressor(student[self.student_taps[0]], training=batch.training)
+        return fitnet(projected, teacher[self.teacher_taps[0]])["loss"]
+
+
+def fitnet(projected: Tensor, teacher_features: Tensor) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        projected: (B, ...) float, the student's features after the regressor.
+        teacher_features: (B, ...) float; a larger map is average-pooled to the projected one's
+            size; no gradient flows back.
+
+    Returns:
+        `loss`: (B,) float32, mean over each example's entries of the squared difference.
+    """
+    teacher_features = ops.stop_gradient(projectors.matched(projected, teacher_features))
+    difference = ops.cast(projected, "float32") - ops.cast(teacher_features, "float32")
+    return {"loss": ops.mean(ops.square(difference), axis=tuple(range(1, len(projected.shape))))}

@@ -1,0 +1,189 @@
+"""Factor transfer: the student matches a compressed form of the teacher's features.
+
+Cost: mean over places of |a(translator(s)) - a(encoder(t))|^q, with a(f) the unit vector over
+places of mean_c f^p. First the paraphraser, encoder and decoder, learns to rebuild the teacher's
+features (mean squared error); then it rests, and the student trains with its translator.
+
+Source: Kim, Park, Kwak 2018, "Paraphrasing Complex Network: Network Compression via Factor
+Transfer", arXiv:1802.04977, section 3; factors, attention form, weight 200 and the first ninth of
+the run as the method's later comparisons use them. Reads one feature map of each model, the last
+stage by default; a larger factor is average-pooled. Works per example.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from kd_keras import check
+from kd_keras.methods import maps, projectors, stages, tap_pairs
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+NEGATIVE_SLOPE = 0.1  # of the leaky ReLU after every convolution
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Stack(keras.Layer):
+    """3x3 convolutions of stride 1 with bias, each followed by leaky ReLU; sizes stay.
+
+    Args:
+        widths: channels that each convolution gives.
+        transposed: whether the convolutions are transposed ones.
+        batch_norm: whether a batch norm follows each convolution.
+        negative_slope: of the leaky ReLU.
+    """
+
+    def __init__(
+        self,
+        widths: tuple[int, ...],
+        *,
+        transposed: bool = False,
+        batch_norm: bool = False,
+        negative_slope: float = NEGATIVE_SLOPE,
+        **kwargs: Any,
+    ):
+        super().__init__(dtype="float32", **kwargs)
+        self.widths = tuple(widths)
+        self.transposed = transposed
+        self.batch_norm = batch_norm
+        self.negative_slope = negative_slope
+        convolution = layers.Conv2DTranspose if transposed else layers.Conv2D
+        self.convolutions = [
+            convolution(width, 3, padding="same", dtype="float32") for width in self.widths
+        ]
+        self.norms = [
+            layers.BatchNormalization(epsilon=projectors.BATCH_NORM_EPSILON, dtype="float32")
+            for _ in self.widths
+            if batch_norm
+        ]
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        for i, convolution in enumerate(self.convolutions):
+            convolution.build(input_shape)
+            input_shape = (*input_shape[:-1], self.widths[i])
+            if self.batch_norm:
+                self.norms[i].build(input_shape)
+
+    def call(self, features: Tensor, training: bool = True) -> Tensor:
+        for i, convolution in enumerate(self.convolutions):
+            features = convolution(features)
+            if self.batch_norm:
+                features = self.norms[i](features, training=training)
+            features = ops.leaky_relu(features, negative_slope=self.negative_slope)
+        return features
+
+    def get_config(self) -> dict[str, Any]:
+        knobs = ("name", "widths", "transposed", "batch_norm", "negative_slope")
+        return {knob: getattr(self, knob) for knob in knobs}
+
+
+class FT(OneTap):
+    """Factors of the teacher's features.
+
+    Args:
+        rate: > 0, channels of the factors as a share of the teacher's.
+        map_power: whole number >= 1, exponent of the activations before the mean over channels.
+        difference_power: whole number >= 1, exponent of the difference of two factors.
+        translator_batch_norm, paraphraser_batch_norm: whether batch norms follow convolutions.
+        first_stage: share of the run, 0 to 1, in which only the paraphraser is trained.
+        tap, student_tap, teacher_tap: see `OneTap`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        rate: float = 0.5,
+        map_power: int = 2,
+        difference_power: int = 1,
+        translator_batch_norm: bool = True,
+        paraphraser_batch_norm: bool = False,
+        first_stage: float = stages.SHARE,
+        tap: str = "stage3",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        weight: float = 200.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.rate = check.number("ft: rate", rate, above=0)
+        self.map_power = check.whole_number("ft: map_power", map_power, at_least=1)
+        self.difference_power = check.whole_number(
+            "ft: difference_power", difference_power, at_least=1
+        )
+        self.translator_batch_norm = translator_batch_norm
+        self.paraphraser_batch_norm = paraphraser_batch_norm
+        self.first_stage = check.number("ft: first_stage", first_stage, at_least=0, at_most=1)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        (student,), (teacher,) = maps.tapped(self, student_shape, teacher_shape)
+        tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
+        tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
+        wide, factor = teacher[-1], max(1, int(teacher[-1] * self.rate))
+        self.translator = Stack(
+            (student[-1], factor, factor), batch_norm=self.translator_batch_norm
+        )
+        self.encoder = Stack((wide, factor, factor), batch_norm=self.paraphraser_batch_norm)
+        self.decoder = Stack(
+            (factor, wide, wide), transposed=True, batch_norm=self.paraphraser_batch_norm
+        )
+        self.translator.build(student)
+        self.encoder.build(teacher)
+        self.decoder.build((*teacher[:-1], factor))
+
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        features = teacher[self.teacher_taps[0]]
+        rebuilt = self.decoder(
+            self.encoder(features, training=batch.training), training=batch.training
+        )
+        return reconstruction(rebuilt, features)
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        return ft(
+            self.translator(student[self.student_taps[0]], training=batch.training),
+            self.encoder(teacher[self.teacher_taps[0]], training=False),
+            map_power=self.map_power,
+            difference_power=self.difference_power,
+        )["loss"]
+
+
+def reconstruction(rebuilt: Tensor, teacher_features: Tensor) -> Tensor:
+    """(B,) float32: mean over each example's entries of the squared difference of two maps."""
+    teacher_features = ops.stop_gradient(ops.cast(teacher_features, "float32"))
+    return ops.mean(ops.square(rebuilt - teacher_features), axis=(1, 2, 3))
+
+
+def ft(
+    student_factor: Tensor,
+    teacher_factor: Tensor,
+    *,
+    map_power: int = 2,
+    difference_power: int = 1,
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_factor: (B, H, W, C) float, the translated features of the student.
+        teacher_factor: (B, H, W, C) float, the encoded features of the teacher; size and
+            channels may differ; no gradient flows back.
+        map_power: whole number >= 1; odd ones keep the factors' signs.
+        difference_power: whole number >= 1.
+
+    Returns:
+        `loss`: (B,) float32.
+    """
+    student, teacher = tap_pairs.same_size(student_factor, ops.stop_gradient(teacher_factor))
+    student, teacher = (maps.attention(f, power=map_power) for f in (student, teacher))
+    difference = ops.abs(student - teacher)
+    return {"loss": ops.mean(ops.power(difference, difference_power), axis=-1)}

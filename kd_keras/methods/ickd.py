@@ -1,0 +1,96 @@
+"""Inter-channel correlation: the student's channels relate to each other as the teacher's do.
+
+Cost: for each pair of taps, sum over examples of |G_s - G_t|^2 / (C * N^2), with G the C x C inner
+products of an example's channels over all places, its rows of length one, and C the teacher's
+channels. The student passes through a trained convolution and batch norm that give it C channels.
+
+Source: Liu et al. 2021, "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge
+Distillation", arXiv:2202.03680, section 3.2; weight 500 as for its ImageNet results (torchdistill).
+The authors' CIFAR code divides by C * N instead and takes a 1x1 convolution and weight 2.5: that is
+`weight=2.5 * N, kernel_size=1` here, N examples a batch. Reads one tap of each model, the last
+stage's by default; sizes may differ; works on the whole batch.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras import check
+from kd_keras.methods import connectors, vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.tap_pairs import TapPairs, Taps
+
+
+class ICKD(TapPairs):
+    """Correlations between the channels of feature maps.
+
+    Args:
+        taps, student_taps, teacher_taps: feature maps, see `TapPairs`; the last stage is usual.
+        kernel_size: odd, of the student's trained convolution.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+
+    def __init__(
+        self,
+        *,
+        taps: Taps = ("stage3",),
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        kernel_size: int = 3,
+        weight: float = 500.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            taps=taps,
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.kernel_size = check.whole_number("ickd: kernel_size", kernel_size, at_least=1)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        pairs = self.map_shapes(student_shape, teacher_shape)
+        self.embeddings = [
+            connectors.connector(
+                student, teacher[-1], kernel_size=self.kernel_size, name=f"embedding_{i}"
+            )
+            for i, (student, teacher) in enumerate(pairs)
+        ]
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        costs = [
+            ickd(embed(student[s], training=batch.training), teacher[t])["loss"]
+            for embed, s, t in zip(
+                self.embeddings, self.student_taps, self.teacher_taps, strict=True
+            )
+        ]
+        return ops.broadcast_to(sum(costs), ops.shape(student["logits"])[:1])
+
+
+def ickd(embedded: Tensor, teacher_features: Tensor) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        embedded: (B, h, w, C) float, the student's features after the embedding.
+        teacher_features: (B, H, W, C) float; no gradient flows back.
+
+    Returns:
+        `loss`: () float32, the squared distance of the correlations over C * B^2.
+    """
+    difference = _correlations(embedded) - ops.stop_gradient(_correlations(teacher_features))
+    examples, channels = ops.shape(difference)[0], difference.shape[-1]
+    scale = ops.cast(examples, "float32") ** 2 * channels
+    return {"loss": ops.sum(ops.square(difference)) / scale}
+
+
+def _correlations(features: Tensor) -> Tensor:
+    """(B, H, W, C) to (B, C, C): the channels' inner products, each row of length one."""
+    features = ops.cast(features, "float32")
+    return vectors.unit(ops.einsum("bhwc,bhwd->bcd", features, features))

@@ -1,0 +1,43 @@
+"""Soft targets: the student matches the teacher's softmax at a raised temperature.
+
+Cost: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T).
+
+Source: Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network",
+arXiv:1503.02531, section 2. Defaults (T 4, weights 0.9 and 0.1) as the method's
+later comparisons use them. Reads logits only; no trainable parts; works per example.
+"""
+
+from typing import Any
+
+from kd_keras import check, losses
+from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+
+
+class KD(Method):
+    """Soft targets of the teacher at a temperature.
+
+    Args:
+        temperature: > 0, no unit; the higher, the more the wrong classes count.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 4.0,
+        weight: float = 0.9,
+        ce_weight: float = 0.1,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.temperature = check.number("temperature", temperature, above=0)
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        parts = kd(student["logits"], teacher["logits"], temperature=self.temperature)
+        return parts["loss"]
+
+
+def kd(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> dict[str, Any]:
+    """Named parts of the method: `loss` (B,) in nats, see `losses.softened_kl`."""
+    return {"loss": losses.softened_kl(student_logits, teacher_logits, temperature=temperature)}

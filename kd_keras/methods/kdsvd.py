@@ -1,0 +1,104 @@
+"""Singular vectors: main channel patterns relate from stage to stage as the teacher's do.
+
+Cost: sum over neighbouring taps (i, j) of sum over entries of (r(v_s) - r(v_t))^2 with
+r(v)[c, d] = exp(-(v_i[c] - v_j[d])^2 / 8). v_t is the first right singular vector of the teacher's
+(places x channels) matrix, v_s that of the student's first four which is most along v_t, +-.
+
+Source: Lee, Kim, Song 2018, "Self-supervised Knowledge Distillation using Singular Value
+Decomposition", arXiv:1807.06819, section 3, with one singular vector a tap; weight 1 as the
+method's later comparisons use it. Reads at least two feature maps of each model with equal
+channels, tap by tap; sizes may differ. Works per example. The vectors come from an eigen-
+decomposition of the smaller Gram matrix that is held constant; the student's vector follows its
+features by first-order perturbation, which is the SVD's own gradient but stays finite where
+singular values coincide. Costly: O(min(places, channels)^3) an example, tap and model. `project=
+True`, a departure, lets trained 1x1 convolutions make channels equal.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from kd_keras.methods import channels, maps, singular
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.tap_pairs import STAGES, TapPairs, Taps
+
+CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
+WIDTH = 8.0  # divisor in the radial basis function
+
+
+class KDSVD(TapPairs):
+    """Singular vectors of the teacher's features.
+
+    Args:
+        project: where channels differ, put a trained 1x1 convolution behind the student's map
+            instead of refusing.
+        taps, student_taps, teacher_taps: see `TapPairs`; at least two.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        project: bool = False,
+        taps: Taps = STAGES,
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        weight: float = 1.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            taps=taps,
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        channels.require_neighbours(self)
+        self.project = project
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        self.projections = channels.projections(
+            self, student_shape, teacher_shape, allowed=self.project
+        )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        ours, theirs = maps.tapped(self, student, teacher)
+        return kdsvd(channels.projected(self.projections, ours), theirs)["loss"]
+
+
+def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_features: at least two, each (B, H, W, C) float, shallow to deep.
+        teacher_features: as many of the same channels; sizes may differ; no gradient flows back.
+
+    Returns:
+        `loss`: (B,) float32, the sum over neighbours. `per_pair`: (taps - 1, B) float32.
+    """
+    patterns = [_patterns(s, t) for s, t in zip(student_features, teacher_features, strict=True)]
+    per_pair = [_relation_cost(*one, *following) for one, following in itertools.pairwise(patterns)]
+    return {"loss": sum(per_pair), "per_pair": ops.stack(per_pair)}
+
+
+def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+    """The two (B, C) vectors of one tap."""
+    theirs = singular.leading(singular.decompose(maps.by_position(ops.stop_gradient(teacher))))
+    ours = singular.decompose(maps.by_position(student))
+    return singular.nearest(ours, theirs, among=CANDIDATES), theirs
+
+
+def _relation_cost(student: Tensor, teacher: Tensor, student_next: Tensor, teacher_next: Tensor):
+    """(B,): sum over entries of the squared difference of the two networks' relations."""
+    ours = student_next[:, :, None] - student[:, None]  # (B, C', C)
+    theirs = teacher_next[:, :, None] - teacher[:, None]
+    # exp(-x^2/8) - exp(-y^2/8) = exp(-y^2/8) * expm1((y - x)(y + x) / 8), without cancellation.
+    exponent = (theirs - ours) * (theirs + ours) / WIDTH
+    difference = ops.exp(-ops.square(theirs) / WIDTH) * ops.expm1(exponent)
+    return ops.sum(ops.square(difference), axis=(1, 2))

@@ -1,0 +1,129 @@
+"""Logits matched on three levels: example, batch and class, at five temperatures, on two views.
+
+Cost: kd + cc + bc, with Ts = (T, e1, e2, e3, e4), P = softmax(weak logits / T'):
+kd = m * sum over Ts of kd(weak) + sum over T, e1, e2 of kd(strong) + sum over e3, e4 of kd(weak);
+cc = c * sum over Ts of |Pt'Pt - Ps'Ps|^2 / C; bc = m * sum over Ts of |PtPt' - PsPs'|^2 / B;
+m = share of examples whose teacher confidence is at most the batch's median, c = share of classes
+whose summed teacher probability is at most the median over classes.
+
+Source: Jin, Wang, Lin 2023, "Multi-Level Logit Distillation", CVPR, as in the authors' code, whose
+masks act on sums already reduced, so that only their means m and c count, and which takes e3 and e4
+on the weak view. Defaults: T 4, e = 3, 5, 2, 6, weight 0.9, cross-entropy 0.1 on each view. Reads
+logits of the whole batch in two views of each image, the first being the weak one; no trainable
+parts. The second view is as strong as the pipeline makes it; the authors use RandAugment there.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras import check, losses
+from kd_keras.methods import nontarget
+from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+
+# Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
+# confidences as equal: log(2^53).
+SATURATED_LOG_ODDS = 36.7368
+
+
+class MLKD(Method):
+    """Soft targets, class correlations and batch correlations at several temperatures.
+
+    Args:
+        temperature: > 0, no unit.
+        extra_temperatures: four more, > 0; the strong view sees the first two of them.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+    views_per_image = 2
+
+    def __init__(
+        self,
+        *,
+        temperature: float = 4.0,
+        extra_temperatures: tuple[float, ...] = (3.0, 5.0, 2.0, 6.0),
+        weight: float = 0.9,
+        ce_weight: float = 0.1,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.temperature = check.number("temperature", temperature, above=0)
+        if not isinstance(extra_temperatures, (tuple, list)) or len(extra_temperatures) != 4:
+            raise ValueError(
+                f"extra_temperatures is {extra_temperatures!r}; expected four numbers > 0, such as "
+                "(3, 5, 2, 6). Leave it out for these."
+            )
+        self.extra_temperatures = tuple(
+            check.number("each of extra_temperatures", t, above=0) for t in extra_temperatures
+        )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        parts = mlkd(
+            student["logits"],
+            student["logits_view2"],
+            teacher["logits"],
+            teacher["logits_view2"],
+            temperature=self.temperature,
+            extra_temperatures=self.extra_temperatures,
+        )
+        return parts["loss"]
+
+
+def mlkd(
+    student_weak: Tensor,
+    student_strong: Tensor,
+    teacher_weak: Tensor,
+    teacher_strong: Tensor,
+    *,
+    temperature: float,
+    extra_temperatures: tuple[float, ...],
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_weak, student_strong: (B, C) float, raw scores of the two views.
+        teacher_weak, teacher_strong: (B, C) float, raw scores; no gradient flows back.
+        temperature, extra_temperatures: see `MLKD`.
+
+    Returns:
+        `loss_kd`: (B,) float32 in nats, each term times its temperature squared. `loss_cc`,
+        `loss_bc`: scalars. `loss`: (B,), the sum of the three.
+    """
+    every = (temperature, *extra_temperatures)
+    student = ops.cast(student_weak, "float32")
+    teacher = ops.stop_gradient(ops.cast(teacher_weak, "float32"))
+    unsure = share_up_to_median(confidence(teacher))
+    rare = share_up_to_median(ops.logsumexp(ops.log_softmax(teacher, axis=-1), axis=0))
+
+    weak = {t: losses.softened_kl(student, teacher, temperature=t) for t in every}
+    strong = [losses.softened_kl(student_strong, teacher_strong, temperature=t) for t in every[:3]]
+    kd = unsure * sum(weak[t] for t in every) + sum(strong) + sum(weak[t] for t in every[3:])
+    pairs = [(ops.softmax(student / t), ops.softmax(teacher / t)) for t in every]
+    cc = rare * sum(gram_distance(ops.transpose(s), ops.transpose(t)) for s, t in pairs)
+    bc = unsure * sum(gram_distance(s, t) for s, t in pairs)
+    return {"loss": kd + cc + bc, "loss_kd": kd, "loss_cc": cc, "loss_bc": bc}
+
+
+def gram_distance(one: Tensor, other: Tensor) -> Tensor:
+    """Scalar: squared Frobenius distance of the two (N, D) arrays' N x N Grams, divided by N."""
+    grams = [ops.matmul(rows, ops.transpose(rows)) for rows in (one, other)]
+    return ops.mean(ops.sum(ops.square(grams[0] - grams[1]), axis=-1))
+
+
+def confidence(logits: Tensor) -> Tensor:
+    """(B,) float32: log-odds of the largest probability, which order examples as it does."""
+    largest = nontarget.target_mask(ops.argmax(logits, axis=-1), logits.shape[-1])
+    return ops.minimum(nontarget.log_odds(logits, largest), SATURATED_LOG_ODDS)
+
+
+def share_up_to_median(values: Tensor) -> Tensor:
+    """Scalar float32: share of the (N,) values that are at most their median.
+
+    Of an even number of values the median lies between the middle two, and as many are at most
+    that as are at most the lower of the two; so the lower one serves, whatever the scale.
+    """
+    middle = (ops.shape(values)[0] - 1) // 2
+    median = ops.take(ops.sort(values), middle)
+    return ops.mean(ops.cast(values <= median, "float32"))

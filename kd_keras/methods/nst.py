@@ -1,0 +1,82 @@
+"""Neuron selectivity transfer: channels fire at the places where the teacher's fire.
+
+Cost: sum over taps of k(t, t) + k(s, s) - 2 k(s, t), the maximum mean discrepancy of the two
+sets of channels; k is the mean over pairs of channels of (a . b)^2, each channel a unit vector
+over places.
+
+Source: Huang, Wang 2017, "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer",
+arXiv:1707.01219, section 4, with the polynomial kernel of degree 2; weight 50 and taps as the
+method's later comparisons use them. Reads feature maps of both models; channels may differ, the
+larger map is average-pooled to the smaller. No trainable parts; works per example.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from kd_keras.methods import maps, tap_pairs, vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.tap_pairs import STAGES, TapPairs, Taps
+
+
+class NST(TapPairs):
+    """Places at which the teacher's channels fire.
+
+    Args:
+        taps, student_taps, teacher_taps: see `TapPairs`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        taps: Taps = STAGES,
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        weight: float = 50.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            taps=taps,
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        self.map_shapes(student_shape, teacher_shape)
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        return nst(*maps.tapped(self, student, teacher))["loss"]
+
+
+def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_features: each (B, H, W, C) float, shallow to deep.
+        teacher_features: as many; sizes and channels may differ; no gradient flows back.
+
+    Returns:
+        `loss`: (B,) float32, the sum over taps. `per_tap`: (taps, B) float32.
+    """
+    per_tap = []
+    for student, teacher in zip(student_features, teacher_features, strict=True):
+        student, teacher = tap_pairs.same_size(student, ops.stop_gradient(teacher))
+        student, teacher = (vectors.unit(maps.by_position(f), axis=1) for f in (student, teacher))
+        per_tap.append(
+            _kernel(teacher, teacher) + _kernel(student, student) - 2 * _kernel(student, teacher)
+        )
+    return {"loss": sum(per_tap), "per_tap": ops.stack(per_tap)}
+
+
+def _kernel(one: Tensor, other: Tensor) -> Tensor:
+    """(B, P, C) and (B, P, D) to the mean over the C*D pairs of channels of (a . b)^2, (B,)."""
+    products = ops.einsum("bpc,bpd->bcd", one, other)
+    return ops.mean(ops.square(products), axis=(1, 2))

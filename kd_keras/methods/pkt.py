@@ -1,0 +1,89 @@
+"""Probabilistic transfer: the student's neighbourhoods are distributed as the teacher's.
+
+Cost: mean over all pairs (i, j) of t_ij * log(t_ij / s_ij), where s_i and t_i are the shifted
+cosines (cos + 1) / 2 of example i with every example of the batch, made to sum to 1.
+
+Source: Passalis, Tefas 2018, "Learning Deep Representations with Probabilistic Knowledge
+Transfer", arXiv:1803.10837, section 3; weight 30000 as the method's later comparisons use it (the
+mean over pairs is small). Reads one feature of each model, `pooled` by default; sizes may differ.
+No trainable parts; the cost is of the whole batch.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras.methods import vectors
+from kd_keras.methods.base import Batch, Outputs, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+EPSILON = 1e-7  # added to norms and to probabilities, as in the authors' code
+
+
+class PKT(OneTap):
+    """Distribution of similarities among the batch's examples.
+
+    Args:
+        tap, student_tap, teacher_tap: see `OneTap`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+
+    def __init__(
+        self,
+        *,
+        tap: str = "pooled",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        weight: float = 30000.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        features = student[self.student_taps[0]]
+        cost = pkt(features, teacher[self.teacher_taps[0]])["loss"]
+        return ops.broadcast_to(cost, ops.shape(features)[:1])
+
+
+def pkt(
+    student_features: Tensor, teacher_features: Tensor, *, epsilon: float = EPSILON
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_features: (B, ...) float.
+        teacher_features: (B, ...) float; no gradient flows back.
+        epsilon: added to norms and probabilities.
+
+    Returns:
+        `loss`: scalar float32, in nats over B^2, an example's pair with itself included.
+    """
+    student = _neighbours(student_features, epsilon)
+    teacher = _neighbours(ops.stop_gradient(teacher_features), epsilon)
+    # log(t / s) as log1p((t - s) / s), less t - s, which sums to 0 in every row: rounding errors
+    # then scale with the difference of the probabilities, not with the probabilities.
+    excess = teacher - student
+    divergence = teacher * ops.log1p(excess / (student + epsilon)) - excess
+    return {"loss": ops.mean(divergence)}
+
+
+def _neighbours(features: Tensor, epsilon: float) -> Tensor:
+    """(B, ...) features to (B, B) probabilities, each row summing to 1."""
+    features = vectors.flat(features)
+    length = vectors.norm(features)
+    # A zero vector has no direction: no gradient flows, where the formula's slope is 1 / epsilon.
+    features = ops.where(length > 0, features, ops.stop_gradient(features)) / (length + epsilon)
+    similarities = (ops.matmul(features, ops.transpose(features)) + 1) / 2
+    return similarities / ops.sum(similarities, axis=-1, keepdims=True)

@@ -1,0 +1,87 @@
+"""Trainable parts that bring a student's features to the shape of a teacher's."""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from kd_keras.methods import alignment
+
+Tensor = Any
+BATCH_NORM_EPSILON = 1e-5  # of the reference implementations; Keras's own default is 1e-3
+
+
+def he_normal() -> keras.Initializer:
+    return keras.initializers.VarianceScaling(
+        2.0, mode="fan_out", distribution="untruncated_normal"
+    )
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Regressor(keras.Layer):
+    """Convolution with bias, batch norm, ReLU: FitNets' way from a student's map to a teacher's.
+
+    (B, h, w, c) to (B, H, W, C): half the size by a 3x3 stride-2 convolution, double the size by a
+    transposed 4x4 one, otherwise a valid convolution with kernel 1 + h - H (1x1 at equal sizes).
+    A student's map that is smaller in any other ratio keeps its size: `matched` then pools the
+    teacher's. Vectors (B, c) go through a dense layer instead.
+
+    Args:
+        target: the teacher's shape, batch axis first.
+    """
+
+    def __init__(self, target: tuple[Any, ...], **kwargs: Any):
+        super().__init__(dtype="float32", **kwargs)
+        self.target = tuple(target)
+        self.norm = layers.BatchNormalization(epsilon=BATCH_NORM_EPSILON, dtype="float32")
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        channels = self.target[-1]
+        self.pad = layers.ZeroPadding2D(0)
+        if len(input_shape) == 2:
+            self.convolution: Any = layers.Dense(channels, dtype="float32")
+        else:
+            height, width = input_shape[1:3]
+            target_height, target_width = self.target[1:3]
+            arguments: dict[str, Any] = {
+                "kernel_initializer": he_normal(),
+                "dtype": "float32",
+            }
+            if (height, width) == (2 * target_height, 2 * target_width):
+                self.pad = layers.ZeroPadding2D(1)
+                self.convolution = layers.Conv2D(channels, 3, strides=2, **arguments)
+            elif (2 * height, 2 * width) == (target_height, target_width):
+                self.convolution = layers.Conv2DTranspose(
+                    channels, 4, strides=2, padding="same", **arguments
+                )
+            elif height >= target_height and width >= target_width:
+                kernel = (1 + height - target_height, 1 + width - target_width)
+                self.convolution = layers.Conv2D(channels, kernel, **arguments)
+            else:
+                self.convolution = layers.Conv2D(channels, 1, **arguments)
+        if len(input_shape) == 4:
+            padded = self.pad.compute_output_shape(input_shape)
+        else:
+            padded = input_shape
+        self.convolution.build(padded)
+        self.norm.build(self.convolution.compute_output_shape(padded))
+
+    def call(self, features: Tensor, training: bool = True) -> Tensor:
+        if len(features.shape) == 4:
+            features = self.pad(features)
+        return ops.relu(self.norm(self.convolution(features), training=training))
+
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(input_shape) == 2:
+            return (*input_shape[:-1], self.target[-1])
+        return self.convolution.compute_output_shape(self.pad.compute_output_shape(input_shape))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "target": self.target}
+
+
+def matched(projected: Tensor, teacher: Tensor) -> Tensor:
+    """The teacher's features, pooled where the projected student's map is smaller."""
+    if len(teacher.shape) != 4:
+        return teacher
+    return alignment.adaptive_average_pool(teacher, tuple(projected.shape[1:3]))

@@ -1,0 +1,136 @@
+"""Relational distillation: distances and angles among examples are those of the teacher.
+
+Cost: distance_weight * mean over pairs of h(d_s, d_t) + angle_weight * mean over triples of
+h(cos_s, cos_t); d is the Euclidean distance over the batch's mean distance, cos the cosine at
+example k between i and j, h the Huber loss with its switch at 1.
+
+Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2;
+weights 25 and 50 as in the paper. Reads one feature of each model, `pooled` by default; sizes may
+differ. No trainable parts; the cost is of the whole batch. Its tables of cosines hold B^3 floats:
+1 MB each at a batch of 64, 64 MB at 256, 4 GB at 1024.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras import check
+from kd_keras.methods import vectors
+from kd_keras.methods.base import Batch, Outputs, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
+
+
+class RKD(OneTap):
+    """Relations among the batch's examples.
+
+    Args:
+        distance_weight, angle_weight: factors of the two costs, >= 0.
+        squared: compare squared distances.
+        tap, student_tap, teacher_tap: see `OneTap`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+
+    def __init__(
+        self,
+        *,
+        distance_weight: float = 25.0,
+        angle_weight: float = 50.0,
+        squared: bool = False,
+        tap: str = "pooled",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        weight: float = 1.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.distance_weight = check.number("rkd: distance_weight", distance_weight, at_least=0)
+        self.angle_weight = check.number("rkd: angle_weight", angle_weight, at_least=0)
+        self.squared = squared
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        features = student[self.student_taps[0]]
+        cost = rkd(
+            features,
+            teacher[self.teacher_taps[0]],
+            distance_weight=self.distance_weight,
+            angle_weight=self.angle_weight,
+            squared=self.squared,
+        )["loss"]
+        return ops.broadcast_to(cost, ops.shape(features)[:1])
+
+
+def rkd(
+    student_features: Tensor,
+    teacher_features: Tensor,
+    *,
+    distance_weight: float = 25.0,
+    angle_weight: float = 50.0,
+    squared: bool = False,
+    smallest: float = SMALLEST_SQUARED_DISTANCE,
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_features: (B, ...) float.
+        teacher_features: (B, ...) float; no gradient flows back.
+        distance_weight, angle_weight: factors of the two parts in `loss`.
+        squared: compare squared distances.
+        smallest: what the squared distance of two examples is raised to.
+
+    Returns:
+        `loss`, and without their factors `loss_distance` and `loss_angle`: scalars, float32.
+        0 for a batch of one.
+    """
+    student = _differences(student_features)
+    teacher = _differences(ops.stop_gradient(teacher_features))
+    distances = (_distances(d, squared=squared, smallest=smallest) for d in (student, teacher))
+    parts = {
+        "loss_distance": ops.mean(_huber(*distances)),
+        "loss_angle": ops.mean(_huber(_cosines(student), _cosines(teacher))),
+    }
+    loss = distance_weight * parts["loss_distance"] + angle_weight * parts["loss_angle"]
+    return {"loss": loss, **parts}
+
+
+def _differences(features: Tensor) -> Tensor:
+    """(B, ...) features to (B, B, D): entry [k, i] is x_i - x_k."""
+    features = vectors.flat(features)
+    return features[None] - features[:, None]
+
+
+def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor:
+    """(B, B) distances over the mean of those above 0, through which gradients flow too."""
+    distances = ops.maximum(ops.sum(ops.square(differences), axis=-1), smallest)
+    if not squared:
+        distances = ops.sqrt(distances)
+    # An example's distance to itself is 0 and not in the mean; ops.eye wants a static size.
+    places = ops.arange(ops.shape(distances)[0])
+    distances = ops.where(places[:, None] == places[None], 0.0, distances)
+    count = ops.sum(ops.cast(distances > 0, "float32"))
+    mean = ops.sum(distances) / ops.maximum(count, 1.0)
+    return distances / ops.where(mean > 0, mean, 1.0)
+
+
+def _cosines(differences: Tensor) -> Tensor:
+    """(B, B, B): entry [k, i, j] is the cosine between x_i - x_k and x_j - x_k, 0 at a zero."""
+    directions = vectors.unit(differences)
+    return ops.matmul(directions, ops.transpose(directions, (0, 2, 1)))
+
+
+def _huber(one: Tensor, other: Tensor) -> Tensor:
+    size = ops.abs(one - other)
+    return ops.where(size < 1, 0.5 * ops.square(size), size - 0.5)

@@ -1,0 +1,89 @@
+"""Leading right singular vectors, with gradients that stay finite where singular values coincide.
+
+The gradient of a full decomposition divides by the gaps between all singular values, zero ones
+included, and is NaN on a dead channel under some backends. Here the decomposition is a constant,
+and the one vector that is wanted is given its exact first-order dependence on the matrix.
+"""
+
+from typing import Any, NamedTuple
+
+from keras import ops
+
+from kd_keras.methods import vectors
+
+Tensor = Any
+#: Squared singular values closer than this share of the largest count as equal: float32 cannot tell
+#: their vectors apart.
+SMALLEST_GAP = 1e-6
+
+
+class Decomposition(NamedTuple):
+    """Of (B, P, C) matrices, R = min(P, C); gradients flow to `matrices` alone."""
+
+    matrices: (
+        Tensor  # (B, P, C) float32, divided by their largest entry, the one differentiable part
+    )
+    squares: Tensor  # (B, R) squared singular values, falling
+    right: Tensor  # (B, C, R) right singular vectors; zero columns where the singular value is 0
+
+
+def decompose(matrices: Tensor) -> Decomposition:
+    """Decomposes (B, P, C) matrices by way of the smaller of A'A and AA'."""
+    matrices = ops.cast(matrices, "float32")
+    largest = ops.max(ops.abs(ops.stop_gradient(matrices)), axis=(1, 2), keepdims=True)
+    matrices = matrices / ops.where(largest > 0, largest, 1.0)
+    constant = ops.stop_gradient(matrices)
+    wide = matrices.shape[1] < matrices.shape[2]
+    gram = ops.einsum("bpc,bqc->bpq" if wide else "bpc,bpd->bcd", constant, constant)
+    squares, right = (ops.flip(part, axis=-1) for part in ops.linalg.eigh(gram))
+    if wide:
+        right = vectors.unit(ops.einsum("bpc,bpr->bcr", constant, right), axis=1)
+    squares = ops.maximum(squares, 0.0)
+    right = ops.where((squares > SMALLEST_GAP * squares[:, :1])[:, None], right, 0.0)
+    return Decomposition(matrices, ops.stop_gradient(squares), ops.stop_gradient(right))
+
+
+def leading(parts: Decomposition) -> Tensor:
+    """(B, C): the first right singular vector, its sign such that its entries' sum is >= 0.
+
+    No gradient. Features after a ReLU have a first vector whose entries share one sign.
+    """
+    first = parts.right[:, :, 0]
+    return ops.where(ops.sum(first, axis=-1, keepdims=True) < 0, -first, first)
+
+
+def nearest(parts: Decomposition, direction: Tensor, *, among: int) -> Tensor:
+    """(B, C): of the first `among` right singular vectors the one most along `direction`, +-.
+
+    Its sign makes its product with `direction` >= 0; gradients flow to the matrices.
+    """
+    cosines = ops.einsum("bcr,bc->br", parts.right[:, :, :among], direction)
+    choice = ops.argmax(ops.abs(cosines), axis=-1)
+    one_hot = ops.one_hot(choice, parts.right.shape[-1])  # (B, R)
+    signs = ops.sign(ops.sum(cosines * one_hot[:, : cosines.shape[-1]], axis=-1, keepdims=True))
+    return signs * _followed(parts, one_hot)
+
+
+def _followed(parts: Decomposition, one_hot: Tensor) -> Tensor:
+    """The chosen vector v of A'A v = q v, with its dependence on A.
+
+    dv = sum over the other vectors w, of square r, of w (w' d(A'A) v) / (q - r); all directions
+    outside the R vectors have r = 0.
+    """
+    chosen = ops.einsum("bcr,br->bc", parts.right, one_hot)
+    square = ops.sum(parts.squares * one_hot, axis=-1, keepdims=True)
+    smallest = SMALLEST_GAP * parts.squares[:, :1]
+    places = ops.einsum("bpc,bc->bp", parts.matrices, chosen)
+    image = ops.einsum("bpc,bp->bc", parts.matrices, places)
+    moved = image - ops.stop_gradient(image)  # its value is 0, its gradient is not
+    along = ops.einsum("bcr,bc->br", parts.right, moved)
+    slopes = along * _inverse(square - parts.squares, smallest)
+    within = ops.einsum("bcr,br->bc", parts.right, slopes)
+    outside = (moved - ops.einsum("bcr,br->bc", parts.right, along)) * _inverse(square, smallest)
+    return chosen + within + outside
+
+
+def _inverse(gaps: Tensor, smallest: Tensor) -> Tensor:
+    """1 / gaps, and 0 for gaps too small to tell apart: those directions get no gradient."""
+    told_apart = ops.abs(gaps) > smallest
+    return ops.where(told_apart, 1 / ops.where(told_apart, gaps, 1.0), 0.0)

@@ -1,0 +1,78 @@
+"""Similarity preserving: pairs of examples that the teacher finds alike, the student does too.
+
+Cost: sum over taps of ||n(F_s F_s') - n(F_t F_t')||^2 / B^2, with F the (B, D) features, flattened,
+and n making each row of the B x B similarities unit in L2.
+
+Source: Tung, Mori 2019, "Similarity-Preserving Knowledge Distillation", arXiv:1907.09682,
+section 3; weight 3000 and the last stage as in the paper. Reads features of any shape of both
+models; sizes and channels may differ. No trainable parts; the cost is of the whole batch.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from kd_keras.methods import maps, vectors
+from kd_keras.methods.base import Batch, Outputs, Tensor
+from kd_keras.methods.tap_pairs import TapPairs, Taps
+
+
+class SP(TapPairs):
+    """Similarities between the batch's examples.
+
+    Args:
+        taps, student_taps, teacher_taps: see `TapPairs`.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+
+    def __init__(
+        self,
+        *,
+        taps: Taps = ("stage3",),
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        weight: float = 3000.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            taps=taps,
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        student_features, teacher_features = maps.tapped(self, student, teacher)
+        cost = sp(student_features, teacher_features)["loss"]
+        return ops.broadcast_to(cost, ops.shape(student_features[0])[:1])
+
+
+def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_features: each (B, ...) float.
+        teacher_features: as many, each (B, ...) float; no gradient flows back.
+
+    Returns:
+        `loss`: scalar float32, the sum over taps.
+    """
+    costs = []
+    for student, teacher in zip(student_features, teacher_features, strict=True):
+        difference = _similarities(student) - _similarities(ops.stop_gradient(teacher))
+        costs.append(ops.mean(ops.square(difference)))
+    return {"loss": sum(costs)}
+
+
+def _similarities(features: Tensor) -> Tensor:
+    """(B, ...) features to (B, B) inner products, each row made unit."""
+    features = vectors.flat(features)
+    return vectors.unit(ops.matmul(features, ops.transpose(features)))

@@ -1,0 +1,79 @@
+"""Base of the methods that compare several feature maps of the two models, pair by pair."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kd_keras.methods import alignment
+from kd_keras.methods.base import Method, Shapes, Tensor
+
+STAGES = ("stage1", "stage2", "stage3")
+Taps = str | Sequence[str]
+
+
+class TapPairs(Method):
+    """Names the taps of each model, shallow to deep, and checks their shapes.
+
+    Args:
+        taps: names of the features in both models; one name, or several joined by "+", may be
+            given as text.
+        student_taps, teacher_taps: where a model calls them differently.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        taps: Taps,
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        **knobs: Any,
+    ):
+        super().__init__(**knobs)
+        self.taps = _names(taps)
+        self._student_taps = _names(student_taps or taps)
+        self._teacher_taps = _names(teacher_taps or taps)
+        if not self._student_taps or len(self._student_taps) != len(self._teacher_taps):
+            raise ValueError(
+                f"{self.name}: the student's taps are {self._student_taps}, the teacher's "
+                f"{self._teacher_taps}; expected as many of each, and at least one. "
+                "Name them in pairs, shallow to deep."
+            )
+
+    @property
+    def student_taps(self) -> tuple[str, ...]:
+        return self._student_taps
+
+    @property
+    def teacher_taps(self) -> tuple[str, ...]:
+        return self._teacher_taps
+
+    def map_shapes(
+        self, student_shape: Shapes, teacher_shape: Shapes
+    ) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """The pairs' shapes, (B, H, W, C) both; raises ValueError for any other rank."""
+        pairs = []
+        for student_tap, teacher_tap in zip(self.student_taps, self.teacher_taps, strict=True):
+            student, teacher = student_shape[student_tap], teacher_shape[teacher_tap]
+            require_map(self.name, "student", student_tap, student)
+            require_map(self.name, "teacher", teacher_tap, teacher)
+            pairs.append((student, teacher))
+        return pairs
+
+
+def require_map(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> None:
+    """Raises ValueError unless `shape` is a feature map's, of known size."""
+    if len(shape) != 4 or None in shape[1:]:
+        raise ValueError(
+            f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a feature map "
+            "(B, H, W, C) of known size. Choose another tap, such as 'stage2'."
+        )
+
+
+def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+    """Average-pools the larger of two (B, H, W, C) maps to the other's height and width."""
+    size = alignment.smaller(tuple(one.shape[1:3]), tuple(other.shape[1:3]))
+    return alignment.adaptive_average_pool(one, size), alignment.adaptive_average_pool(other, size)
+
+
+def _names(taps: Taps) -> tuple[str, ...]:
+    return tuple(taps.split("+")) if isinstance(taps, str) else tuple(taps)

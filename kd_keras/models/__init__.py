@@ -1,0 +1,106 @@
+"""The zoo: functional Keras models for small images, from pixels 0..255 to logits, found by name.
+
+A family is a file with a literal `NAMES` (name: one line) and a `build`; this page finds it. Every
+model has these taps, which are layer names: `stage1` to `stageN` (B, H, W, C), each after its last
+ReLU, `stageN_preact` the same before it, `pooled` (B, D), the features that the logits read, and
+`logits` (B, num_classes).
+"""
+
+import ast
+import functools
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kd_keras import check
+
+if TYPE_CHECKING:
+    import keras
+
+
+def names() -> tuple[str, ...]:
+    """All names of the zoo, in the families' order; imports no Keras."""
+    return tuple(_families())
+
+
+def describe(name: str) -> str:
+    """One line on the model `name`."""
+    if name.startswith("app:"):
+        return f"{name.removeprefix('app:')} of keras.applications"
+    return _family(name)[1]
+
+
+def get(
+    name: str,
+    *,
+    num_classes: int,
+    input_shape: tuple[int, ...],
+    width: float = 1.0,
+    stem_stride: int = 1,
+    **knobs: Any,
+) -> "keras.Model":
+    """A new functional model, in float32 whatever the global dtype policy.
+
+    Args:
+        name: one of `names()`, or `app:NAME` for any constructor of `keras.applications`.
+        num_classes: number of logits.
+        input_shape: (H, W, C) of the images, C 1 or 3; pixels come as float32 in 0..255.
+        width: > 0, multiplies every layer's channels.
+        stem_stride: further stride of the first convolution; 2 quarters the cost of what follows.
+        knobs: for `app:NAME` only: `weights`, None or "imagenet" (which needs network).
+
+    Returns:
+        keras.Model from "images" to (B, num_classes) float32 logits, called as its architecture.
+
+    Raises:
+        ValueError: for an unknown name or knob, or images too small for the model.
+    """
+    check.whole_number("num_classes", num_classes, at_least=1)
+    shape: dict[str, Any] = {"num_classes": num_classes, "input_shape": tuple(input_shape)}
+    sizes = {
+        "width": check.number("width", width, above=0),
+        "stem_stride": check.whole_number("stem_stride", stem_stride, at_least=1),
+    }
+    if name.startswith("app:"):
+        _refuse(name, [knob for knob, value in sizes.items() if value != 1], allowed=["weights"])
+        _refuse(name, list(knobs), allowed=["weights"])
+        applications = importlib.import_module("kd_keras.models.applications")
+        return _in_float32(applications.build, name.removeprefix("app:"), **shape, **knobs)
+    _refuse(name, list(knobs), allowed=list(sizes))
+    family = importlib.import_module(f"kd_keras.models.{_family(name)[0]}")
+    return _in_float32(family.build, name, **shape, **sizes)
+
+
+def _refuse(name: str, knobs: list[str], *, allowed: list[str]) -> None:
+    for knob in knobs:
+        check.one_of(f"a knob of {name}", knob, allowed)
+
+
+def _in_float32(build: Any, name: str, **knobs: Any) -> "keras.Model":
+    """Builds under a float32 policy: what is saved carries no other (precision lives in twins)."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        return build(name, **knobs)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def _family(name: str) -> tuple[str, str]:
+    remedy = "`app:NAME` takes any model of keras.applications; a file is a path ending in .keras."
+    check.one_of("model", name, _families(), remedy=remedy)
+    return _families()[name]
+
+
+@functools.cache
+def _families() -> dict[str, tuple[str, str]]:
+    """Every name with (its family's module, its line), read from the sources, not imported."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
+                lines = ast.literal_eval(node.value)
+                found.update({name: (path.stem, line) for name, line in lines.items()})
+    return found

@@ -1,0 +1,105 @@
+"""A foreign teacher made to fit: our pixels, our image size, our order of classes."""
+
+import collections
+import difflib
+
+import keras
+
+from kd_keras import check
+from kd_keras.models import pixels
+
+
+def adapt_teacher(
+    model: keras.Model,
+    *,
+    input_shape: tuple[int, int, int] | None = None,
+    preprocess: str | None = None,
+    image_size: int | None = None,
+    classes: tuple[list[str], list[str]] | None = None,
+) -> keras.Model:
+    """`model` behind what it needs to take our images and give scores in our order of classes.
+
+    Args:
+        model: from one batch of images to (B, its classes); its weights are shared, not copied.
+        input_shape: (H, W, C) of our images; the teacher's own where left out (any size if
+            `image_size` is given). Grey images are repeated for a teacher of colour images.
+        preprocess: the pixels it was trained on, one of `pixels.MODES`; None for ours, 0..255.
+        image_size: height and width it takes; ours are resized to it, bilinearly.
+        classes: (its class names in its order, ours in ours). It may know more than ours; the
+            scores of the others are dropped, so they should be logits, not probabilities.
+
+    Returns:
+        keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, our classes); `model`
+        itself where nothing is asked for.
+
+    Raises:
+        ValueError: for an unknown mode, sizes or channels that do not fit, or class names that
+            are missing, doubled or too many.
+    """
+    if input_shape is None and preprocess is None and image_size is None and classes is None:
+        return model
+    own = tuple(model.inputs[0].shape[1:])
+    size = own[:2]
+    if image_size is not None:
+        size = (check.whole_number("image_size of the teacher", image_size, at_least=1),) * 2
+        _check_size("its image_size", size, own)
+    ours = input_shape or (*((None, None) if image_size else size), own[2])
+    images = keras.Input(ours, name="images")
+    x = _resized(images, size) if image_size else images
+    _check_size("its images", x.shape[1:3], own)
+    x = _with_channels(x, own[2])
+    scores = model(pixels.encode(x, preprocess or "0..255"))
+    if classes is not None:
+        scores = keras.ops.take(scores, class_order(*classes, scores.shape[-1]), axis=-1)
+    return keras.Model(images, scores, name=f"{model.name}_adapted")
+
+
+def class_order(theirs: list[str], ours: list[str], outputs: int) -> list[int]:
+    """For each of our classes, its place among the teacher's `outputs`.
+
+    Raises:
+        ValueError: where the teacher's names are not one for each output, or lack one of ours.
+    """
+    doubled = [name for name, count in collections.Counter(theirs).items() if count > 1]
+    if len(theirs) != outputs or doubled:
+        also = f", {doubled[0]!r} more than once" if doubled else ""
+        raise ValueError(
+            f"the teacher's classes are {len(theirs)} names{also}; expected {outputs} different "
+            "ones, a name for each of its outputs, in its order. Correct --teacher-classes."
+        )
+    place = {name: index for index, name in enumerate(theirs)}
+    missing = [name for name in ours if name not in place]
+    if missing:
+        near = difflib.get_close_matches(missing[0], theirs, n=1)
+        hint = f" (nearest: {near[0]!r})" if near else ""
+        raise ValueError(
+            f"the teacher's classes lack {len(missing)} of our {len(ours)}, such as "
+            f"{missing[0]!r}{hint}; expected all of ours. Use the data set's names in "
+            "--teacher-classes, or a teacher that knows them."
+        )
+    return [place[name] for name in ours]
+
+
+def _check_size(what: str, got: tuple[int | None, ...], own: tuple[int | None, ...]) -> None:
+    if any(a is not None and b is not None and a != b for a, b in zip(got, own, strict=False)):
+        raise ValueError(
+            f"the teacher takes images of {own[0]}x{own[1]}; got {got[0]}x{got[1]} for {what}. "
+            f"Give --teacher-image-size {own[0]}."
+        )
+
+
+def _resized(images: keras.KerasTensor, size: tuple[int, int]) -> keras.KerasTensor:
+    if tuple(images.shape[1:3]) == size:
+        return images
+    return keras.layers.Resizing(*size, interpolation="bilinear", name="resized")(images)
+
+
+def _with_channels(images: keras.KerasTensor, channels: int | None) -> keras.KerasTensor:
+    if channels in (None, images.shape[-1]):
+        return images
+    if (images.shape[-1], channels) != (1, 3):
+        raise ValueError(
+            f"the teacher takes images of {channels} channel(s); got {images.shape[-1]}. "
+            "Take a teacher of such images."
+        )
+    return pixels.three_channels(images)

@@ -1,0 +1,137 @@
+"""Models from files: a `.keras` file, or, for a teacher, a SavedModel folder."""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+_ENDPOINTS = ("serving_default", "serve")
+
+
+def open_model(path: str | Path, *, num_classes: int | None = None) -> keras.Model:
+    """The image classifier saved at `path`, not compiled.
+
+    Args:
+        path: a `.keras` file, or a SavedModel folder. Of a SavedModel's outputs `logits` is taken,
+            else `probabilities`, else its only one; it cannot be trained.
+        num_classes: the number of outputs to insist on.
+
+    Returns:
+        keras.Model from one batch of images to one batch of scores, (B, num_classes).
+
+    Raises:
+        FileNotFoundError: where nothing is at `path`.
+        ValueError: where it is no such model, is truncated, or has another number of classes.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no model at {path}; expected a .keras file or a SavedModel folder. Check the path."
+        )
+    model = _open_saved_model(path) if path.is_dir() else _open_keras_file(path)
+    _check_classifier(model, path, num_classes)
+    return model
+
+
+def _open_keras_file(path: Path) -> keras.Model:
+    if not zipfile.is_zipfile(path):
+        size = path.stat().st_size
+        raise ValueError(
+            f"{path} ({size:,} bytes) is no .keras file, or a truncated one; expected one written "
+            "by `model.save('NAME.keras')`. Copy it again, or save the model in that format."
+        )
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:
+        raise ValueError(
+            f"{path} is no .keras file that Keras can open ({_first_line(_root(error))}); "
+            "expected a whole file of stock layers. Copy it again, or export a teacher with layers "
+            "of its own as a SavedModel (`model.export('FOLDER')`) and give that folder."
+        ) from error
+
+
+def _open_saved_model(path: Path) -> keras.Model:
+    if not (path / "saved_model.pb").is_file():
+        raise ValueError(
+            f"{path} is a folder without saved_model.pb; expected a SavedModel. "
+            "Give the folder that `model.export('FOLDER')` wrote, or a .keras file."
+        )
+    layer = _load_endpoint(path)
+    spec = _image_spec(layer, path)
+    images = keras.Input(tuple(spec.shape[1:]), name="images")
+    asked = keras.backend.standardize_dtype(spec.dtype)
+    # Whole numbers are rounded to, not cut down to: 254.99 is the pixel 255.
+    x = keras.ops.cast(keras.ops.round(images), asked) if "int" in asked else images
+    outputs = layer(x)
+    if isinstance(outputs, dict):
+        outputs = outputs[_output_key(list(outputs), path)]
+    return keras.Model(images, outputs, name=f"{layer.name}_model")
+
+
+def _load_endpoint(path: Path) -> keras.layers.TFSMLayer:
+    reasons = []
+    for endpoint in _ENDPOINTS:
+        try:
+            return keras.layers.TFSMLayer(str(path), call_endpoint=endpoint, trainable=False)
+        except Exception as error:
+            reasons.append(_first_line(error))
+    raise ValueError(
+        f"{path} cannot be opened as a SavedModel ({reasons[0]}); expected a whole one with a "
+        f"signature named {' or '.join(_ENDPOINTS)}. Copy or export it again."
+    )
+
+
+def _image_spec(layer: keras.layers.TFSMLayer, path: Path) -> Any:
+    """The shape and dtype of the one batch of images that the endpoint takes."""
+    signature = getattr(layer.call_endpoint_fn, "structured_input_signature", None)
+    specs = list(signature[1].values()) if signature else []
+    if len(specs) != 1 or specs[0].shape.rank != 4 or specs[0].shape[0] is not None:
+        got = ", ".join(f"{spec.name} {tuple(spec.shape)}" for spec in specs if spec.shape.rank)
+        raise ValueError(
+            f"{path}: {layer.call_endpoint} takes ({got or 'nothing that is described'}); expected "
+            "one batch of images, (None, height, width, channels). Export it with such a signature."
+        )
+    return specs[0]
+
+
+def _output_key(keys: list[str], path: Path) -> str:
+    for key in ("logits", "probabilities"):
+        if key in keys:
+            return key
+    if len(keys) == 1:
+        return keys[0]
+    raise ValueError(
+        f"{path} gives {', '.join(sorted(keys))}; expected an output called logits or "
+        "probabilities, or just one. Export it with its logits only."
+    )
+
+
+def _check_classifier(model: keras.Model, path: Path, num_classes: int | None) -> None:
+    inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
+    ranks = [[len(tensor.shape) for tensor in side] for side in (inputs, outputs)]
+    if ranks != [[4], [2]]:
+        got = " to ".join(", ".join(str(t.shape) for t in s) or "?" for s in (inputs, outputs))
+        raise ValueError(
+            f"{path} is a {type(model).__name__} from {got}; expected an image classifier from "
+            "(None, height, width, channels) to (None, classes). Wrap it in a functional model of "
+            "that form and save that."
+        )
+    classes = outputs[0].shape[-1]
+    if num_classes is not None and classes != num_classes:
+        raise ValueError(
+            f"{path} tells {classes} classes apart; expected {num_classes}. Take a model of these "
+            "classes, or for a teacher with more of them name its classes (--teacher-classes)."
+        )
+
+
+def _root(error: BaseException) -> BaseException:
+    """The error that began it: Keras wraps "Could not locate class" in pages of configuration."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0] if len(lines[0]) <= 300 else f"{lines[0][:300]}…"

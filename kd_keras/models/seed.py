@@ -1,0 +1,47 @@
+"""The seed's own pair: plain convolutions with bias, no batch norm, average-pooling between.
+
+The published student flattens into a dense layer of 512 and so outgrows its teacher; this one pools
+instead.
+"""
+
+import keras
+
+from kd_keras.models import blocks
+
+NAMES = {
+    "seed_teacher": "the seed's teacher, ten convolutions of 8 to 100 channels, dense 512",
+    "seed_student": "the seed's student, three convolutions of 16-32-64 channels",
+}
+# Channels of the convolutions, a row a stage; average-pooling follows each stage.
+_STAGES = {
+    "seed_teacher": ((8, 10), (12, 14), (16, 18), (20, 22), (24, 100)),
+    "seed_student": ((16,), (32,), (64,)),
+}
+
+
+def build(
+    name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
+) -> keras.Model:
+    """Stages of 3x3 convolutions with ReLU, average-pooling; the teacher has a dense 512."""
+    inputs, x = blocks.images(input_shape, smallest=8 * stem_stride, name=name)
+    stride = stem_stride
+    for stage, channels in enumerate(_STAGES[name], start=1):
+        for convolution, filters in enumerate(channels, start=1):
+            last = convolution == len(channels)
+            ends = f"stage{stage}" if last else f"stage{stage}_block{convolution}"
+            filters = blocks.scaled(filters, width)
+            x = blocks.conv(x, filters, 3, stride=stride, bias=True, name=f"{ends}_preact")
+            x = blocks.relu(x, name=ends)
+            stride = 1
+        # "same" keeps the last pixel: 32 x 32 shrinks to 1 x 1 either way, smaller ones stay there.
+        x = keras.layers.AveragePooling2D(2, padding="same", name=f"stage{stage}_pool")(x)
+    features = _dense_512(x, width) if name == "seed_teacher" else blocks.pooled(x)
+    return keras.Model(inputs, blocks.logits(features, num_classes), name=name)
+
+
+def _dense_512(x: blocks.Tensor, width: float) -> blocks.Tensor:
+    """What the logits read is the tap `pooled`: here the dense layer after the pooling."""
+    x = keras.layers.GlobalAveragePooling2D(name="places")(x)
+    units = blocks.scaled(512, width)
+    x = keras.layers.Dense(units, kernel_initializer="he_normal", name="pooled_preact")(x)
+    return blocks.relu(x, name="pooled")

@@ -1,0 +1,49 @@
+"""Wide residual networks WRN-depth-widening: batch norm and ReLU before each convolution.
+
+**Source:** Zagoruyko, Komodakis 2016, arXiv:1605.07146, section 2 (no dropout).
+"""
+
+import keras
+
+from kd_keras.models import blocks
+
+NAMES = {
+    "wrn_16_1": "Wide ResNet, 16 layers, 16-32-64 channels",
+    "wrn_16_2": "Wide ResNet, 16 layers, 32-64-128 channels",
+    "wrn_40_1": "Wide ResNet, 40 layers, 16-32-64 channels",
+    "wrn_40_2": "Wide ResNet, 40 layers, 32-64-128 channels",
+}
+
+
+def build(
+    name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
+) -> keras.Model:
+    """Stem of 16 channels, then three stages; the last ends in the network's last ReLU."""
+    depth, widening = (int(part) for part in name.split("_")[1:])
+    per_stage = (depth - 4) // 6
+    inputs, x = blocks.images(input_shape, smallest=4 * stem_stride, name=name)
+    x = blocks.conv(x, blocks.scaled(16, width), 3, stride=stem_stride, name="stem_conv")
+    enters = "stem"
+    for stage, channels in enumerate((16, 32, 64), start=1):
+        filters = blocks.scaled(channels * widening, width)
+        for block in range(1, per_stage + 1):
+            stride = 2 if block == 1 and stage > 1 else 1
+            x = _block(x, filters, stride, enters=enters, inside=f"stage{stage}_block{block}")
+            enters = f"stage{stage}_block{block}"
+        # The batch norm and ReLU at the head of the next stage act on all it reads: they end this.
+        enters = f"stage{stage}"
+    x = blocks.bn_relu(x, name=enters)
+    x = blocks.logits(blocks.pooled(x), num_classes)
+    return keras.Model(inputs, x, name=name)
+
+
+def _block(
+    x: blocks.Tensor, filters: int, stride: int, *, enters: str, inside: str
+) -> blocks.Tensor:
+    """Batch norm and ReLU called `enters`, two 3x3 convolutions, a shortcut (1x1 if reshaping)."""
+    y = active = blocks.bn_relu(x, name=enters)
+    y = blocks.conv_bn_relu(y, filters, 3, stride=stride, name=f"{inside}_1")
+    y = blocks.conv(y, filters, 3, name=f"{inside}_2_conv")
+    if stride != 1 or x.shape[-1] != filters:
+        x = blocks.conv(active, filters, 1, stride=stride, name=f"{inside}_shortcut_conv")
+    return keras.layers.Add(name=f"{inside}_sum")([x, y])

@@ -1,0 +1,131 @@
+"""The loss of a step: cross-entropy and every method's cost, with the weights of the moment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from kd_keras import losses, strategy
+from kd_keras.batches import Examples
+from kd_keras.methods.base import Batch, Method, Outputs
+
+Tensor = Any
+SECOND_VIEW = "_view2"
+
+
+class Objective:
+    """What is minimised, as named terms; "ce" is the cross-entropy on the labels.
+
+    Args:
+        methods: the costs beside the cross-entropy.
+        ce_weight: its factor.
+        label_smoothing: share of its target that is spread over all classes.
+    """
+
+    def __init__(self, methods: Sequence[Method], *, ce_weight: float, label_smoothing: float):
+        self.methods = methods
+        self.ce_weight = ce_weight
+        self.label_smoothing = label_smoothing
+        self.views = max((method.views_per_image for method in methods), default=1)
+        self.first_stage = max((method.first_stage for method in methods), default=0.0)
+        names = [method.name for method in methods]
+        if len({*names, "ce", "loss"}) < len(names) + 2:
+            raise ValueError(
+                f"methods are called {names}; expected names that differ from each other and from "
+                "'ce' and 'loss'. Give each a name=."
+            )
+
+    def check(self, examples: Examples) -> None:
+        """Raises ValueError where a method cannot work on such batches; runs when traced."""
+        for method in self.methods:
+            if method.needs_ids and examples.ids is None:
+                raise ValueError(
+                    f"{method.name} needs each example's id; expected batches ({{'inputs': …, "
+                    "'id': …}, labels). kd_keras.data.pipeline gives them."
+                )
+            if method.whole_batch and examples.sample_weight is not None:
+                raise ValueError(
+                    f"{method.name} relates the examples of a batch to each other, so sample and "
+                    "class weights have no meaning for it. Leave them out or choose another method."
+                )
+        if self.views > 1 and len(examples.inputs.shape) != 5:
+            raise ValueError(
+                f"inputs have shape {tuple(examples.inputs.shape)}; expected (B, {self.views}, H, "
+                f"W, C), {self.views} views of each image. Set views_per_image in the pipeline."
+            )
+
+    def flattened(self, inputs: Any) -> Any:
+        """Views of an image side by side on the batch axis, as a model takes them."""
+        return inputs if self.views == 1 else ops.reshape(inputs, (-1, *inputs.shape[2:]))
+
+    def terms(
+        self, student: Outputs, teacher: Outputs, examples: Examples, progress: Tensor
+    ) -> dict[str, Tensor]:
+        """Each term's mean over the batch, without its weight, by name; scalars."""
+        student, teacher = self._by_view(student), self._by_view(teacher)
+        terms = {"ce": mean(self.cross_entropy(student, examples.labels), examples.sample_weight)}
+        for method in self.methods:
+            batch = Batch(examples.labels, examples.ids, examples.inputs, progress)
+            seen = student, teacher, batch
+            if method.whole_batch and strategy.replicas() > 1:
+                seen = _gathered(*seen)
+            terms[method.name] = mean(_cost(method, *seen), examples.sample_weight)
+        return terms
+
+    def weights(self, progress: Tensor) -> dict[str, Tensor]:
+        """Each term's factor at this point of the run."""
+        weights: dict[str, Tensor] = {"ce": self.ce_weight * self._after_first_stage(progress)}
+        for method in self.methods:
+            factor = 1.0 if method.first_stage else self._after_first_stage(progress)
+            if method.warmup:
+                factor = factor * ops.minimum(progress / method.warmup, 1.0)
+            weights[method.name] = method.weight * factor
+        return weights
+
+    def cross_entropy(self, student: Outputs, labels: Tensor) -> Tensor:
+        """(B,) nats; with several views of an image, summed over them."""
+        views = [value for name, value in student.items() if name in _LOGITS_OF_VIEWS]
+        smoothing = self.label_smoothing
+        return sum(losses.cross_entropy(labels, v, label_smoothing=smoothing) for v in views)
+
+    def _after_first_stage(self, progress: Tensor) -> Tensor:
+        if not self.first_stage:
+            return 1.0
+        return ops.cast(progress >= self.first_stage, "float32")
+
+    def _by_view(self, outputs: Outputs) -> Outputs:
+        if self.views == 1:
+            return outputs
+        first = {name: value[:: self.views] for name, value in outputs.items()}
+        return first | {f"{n}{SECOND_VIEW}": v[1 :: self.views] for n, v in outputs.items()}
+
+
+_LOGITS_OF_VIEWS = ("logits", f"logits{SECOND_VIEW}")
+
+
+def _cost(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def main() -> Tensor:
+        return method(student=student, teacher=teacher, batch=batch)
+
+    def first() -> Tensor:
+        return method.first_stage_call(student, teacher, batch)
+
+    if not method.first_stage:
+        return main()
+    return ops.cond(batch.progress < method.first_stage, first, main)
+
+
+def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
+    """Mean over the examples of the weighted values: Keras's "sum over batch size"."""
+    if sample_weight is not None:
+        values = values * ops.cast(sample_weight, "float32")
+    return ops.mean(values)
+
+
+def _gathered(student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Outputs, Outputs, Batch]:
+    """The same of all replicas' examples, in replica order."""
+    student, teacher = keras.tree.map_structure(strategy.gathered, (student, teacher))
+    ids = None if batch.ids is None else strategy.gathered(batch.ids)
+    inputs = None if batch.inputs is None else strategy.gathered(batch.inputs)
+    return student, teacher, Batch(strategy.gathered(batch.labels), ids, inputs, batch.progress)

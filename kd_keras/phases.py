@@ -1,0 +1,101 @@
+"""The run folder: what was asked for, which phases are finished, and what they gave."""
+
+import hashlib
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras import export, recipe, report
+from kd_keras.recipe import Recipe
+
+RUNS = Path("runs")
+
+
+class RunFolder:
+    """`runs/<name>/`, made when the first thing is written to it.
+
+    Args:
+        asked: the recipe of the run.
+        run: its name or path; None takes the name that follows from the recipe.
+
+    Raises:
+        ValueError: the folder holds a run of another recipe.
+    """
+
+    def __init__(self, asked: Recipe, run: str | None = None):
+        name = run or recipe.run_name(asked)
+        self.path = Path(name) if "/" in name else RUNS / name
+        self.name = self.path.name
+        self.recipe = asked
+        self._check_same_recipe()
+
+    def start(self, facts: dict[str, Any]) -> None:
+        """Makes the folder with its recipe and its provenance."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        (self.path / "recipe.json").write_text(recipe.to_json(self.recipe))
+        report.write_json(self.path / "provenance.json", facts | _versions())
+
+    def results(self) -> dict[str, Any] | None:
+        """What a finished run gave; None of one that is not finished."""
+        path = self.path / "results.json"
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def model_file(self, phase: str) -> Path:
+        return self.path / f"{phase}.keras"
+
+    def finished(self, phase: str) -> dict[str, list[float]] | None:
+        """History of a finished phase, whose model is in `model_file`; None if it is not."""
+        path = self.path / f"{phase}.json"
+        if path.is_file() and self.model_file(phase).is_file():
+            return json.loads(path.read_text())
+        return None
+
+    def finish(self, phase: str, model: keras.Model, history: dict[str, list[float]]) -> None:
+        """Keeps a phase's model, then the mark that it is finished."""
+        export.keras_file(model, self.model_file(phase))
+        report.write_json(self.path / f"{phase}.json", history)
+
+    def keep_predictions(self, phase: str, predicted: np.ndarray) -> None:
+        """Keeps the class predicted for each validation image, (N,) int, in order."""
+        np.save(self.path / f"{phase}-predictions.npy", predicted)
+
+    def _check_same_recipe(self) -> None:
+        if not (self.path / "recipe.json").is_file():
+            return
+        differences = recipe.difference(recipe.load(self.path), self.recipe)
+        if differences:
+            raise ValueError(
+                f"run folder {self.path} holds a run of another recipe ({'; '.join(differences)}). "
+                "Choose another name with --run, or remove the folder."
+            )
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their names."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def _versions() -> dict[str, Any]:
+    import tensorflow as tf
+
+    import kd_keras
+
+    return {
+        "versions": {
+            "kd_keras": kd_keras.__version__,
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+        "machine": platform.machine(),
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+    }

@@ -1,0 +1,128 @@
+"""Recipes, the validated descriptions of runs: from names and TOML files, to JSON and run names."""
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kd_keras import check, spec
+from kd_keras.fields import Recipe
+
+__all__ = [
+    *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
+    *("parse_spec", "resolve", "run_name", "to_json"),
+]
+
+DEFAULT = "tiny_imagenet"
+parse_spec = spec.parse
+
+_BUILT_IN = Path(__file__).parent / "recipes"
+# A field on the command line replaces this knob in the recipe's method specs.
+_KNOBS = {"temperature": "temperature", "ce_weight": "ce_weight", "kd_weight": "weight"}
+
+
+def names() -> tuple[str, ...]:
+    """Names of the built-in recipes, sorted."""
+    return tuple(sorted(file.stem for file in _BUILT_IN.glob("*.toml")))
+
+
+def explain(name: str) -> str:
+    """The file of a built-in recipe, whose head says what it shows, on what and how long."""
+    check.one_of("recipe", name, names(), remedy="A file is given by its path, as ./mine.toml.")
+    return (_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def describe(name: str) -> str:
+    """A built-in recipe in one line."""
+    return explain(name).splitlines()[0].lstrip("# ")
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Recipe:
+    """The recipe of a built-in name, a .toml file, a run folder or its recipe.json.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unknown name (with the nearest), a file that does not parse, a wrong field.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in names() or not (path.suffix in (".toml", ".json") or path.is_dir()):
+        return Recipe(**tomllib.loads(explain(str(name_or_path))))
+    path = path / "recipe.json" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"recipe file {str(path)!r} does not exist; expected a .toml file, a run's folder or "
+            f"recipe.json, or one of: {', '.join(names())}. Check the path."
+        )
+    try:
+        return Recipe(**_parsed(path))
+    except ValueError as error:
+        raise ValueError(f"recipe file {str(path)!r}: {error}") from None
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    found = (tomllib.loads if path.suffix == ".toml" else json.loads)(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds {found!r}; expected fields and their values.")
+    return found
+
+
+def resolve(
+    recipe: str | os.PathLike[str] | Recipe | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    sets: Sequence[str] = (),
+) -> Recipe:
+    """The recipe (`DEFAULT` if none) with `overrides` in place of its fields, then `sets`.
+
+    A temperature or weight given here also replaces that knob in the recipe's own method specs.
+
+    Args:
+        recipe: a Recipe, or what `load` takes.
+        overrides: field to value.
+        sets: "field=value" each; a dash in the field counts as an underscore.
+    """
+    base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
+    given = {**(overrides or {}), **dict(map(_assignment, sets))}
+    method = list(base.method)
+    for field in set(_KNOBS) & set(given):
+        reach = 1 if field == "kd_weight" else len(method)  # kd_weight is the first method's
+        method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
+    return Recipe(**{**base.model_dump(), "method": method, **given})
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    field, sign, value = text.partition("=")
+    if not sign or not field or not value:
+        raise ValueError(f"--set is {text!r}; expected FIELD=VALUE. Write it as --set epochs=10.")
+    return field.strip().replace("-", "_"), value.strip()
+
+
+def to_json(recipe: Recipe) -> str:
+    """All fields as JSON text; `from_json` gives back an equal recipe."""
+    return json.dumps(recipe.model_dump(), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Recipe:
+    """The recipe that `to_json` wrote."""
+    return Recipe(**json.loads(text))
+
+
+def run_name(recipe: Recipe) -> str:
+    """A run's folder name: data, student, methods and a hash of every field that is no default."""
+    content = json.dumps(recipe.model_dump(exclude_defaults=True), sort_keys=True)
+    methods = "+".join(spec.parse(text)[0] for text in recipe.method)
+    parts = (recipe.dataset, spec.parse(recipe.student)[0], methods)
+    # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.
+    short = [re.split(r"[/\\:]", part.rstrip("/\\:"))[-1].removesuffix(".keras") for part in parts]
+    readable = re.sub(r"[^\w.+-]", "_", "-".join(short))[:80]
+    return f"{readable}-{hashlib.sha256(content.encode()).hexdigest()[:6]}"
+
+
+def difference(a: Recipe, b: Recipe) -> list[str]:
+    """One "field: value of a -> value of b" for each field that differs."""
+    old, new = json.loads(to_json(a)), json.loads(to_json(b))
+    return [f"{name}: {old[name]!r} -> {new[name]!r}" for name in old if old[name] != new[name]]

@@ -1,0 +1,68 @@
+"""Specs: the short text that names a model or method and its knobs, as "kd:temperature=4"."""
+
+import os
+import re
+from collections.abc import Collection
+
+Knob = bool | int | float | str
+
+
+def parse(text: str) -> tuple[str, dict[str, Knob]]:
+    """Splits "NAME:knob=value,..." into the name and its knobs.
+
+    The first colon of "app:NAME", "tfds:NAME" and "folder:PATH" belongs to the name. A path (it
+    exists, or has a slash or ends in .keras) is taken whole. See `value` for the knobs' types.
+
+    Raises:
+        ValueError: no name, or a knob without a value or given twice.
+    """
+    name, colon, knobs = _halves(text)
+    pairs = [pair.partition("=") for pair in knobs.split(",")] if colon else []
+    settings = {knob: value(given) for knob, _, given in pairs}
+    complete = all(knob and given for knob, _, given in pairs)
+    if not name or name.endswith(":") or not complete or len(settings) < len(pairs):
+        raise ValueError(
+            f"{text!r} is no spec; expected NAME or NAME:knob=value,knob=value with each knob "
+            "once, as in kd:weight=0.9,temperature=4. Correct the spec."
+        )
+    return name, settings
+
+
+def _halves(text: str) -> tuple[str, str, str]:
+    """The name, the colon that ends it ("" if none) and what follows."""
+    prefix, colon, rest = text.partition(":")
+    if colon and prefix in ("app", "tfds"):
+        # Only knobs end the name, so that a TFDS version stays in it: "tfds:cifar100:3.0.2".
+        end = re.search(r":(?=\w+=)", rest)
+        return (
+            (f"{prefix}:{rest[: end.start()]}", ":", rest[end.end() :]) if end else (text, "", "")
+        )
+    if prefix == "folder" or _is_path(text):
+        return text, "", ""
+    return prefix, colon, rest
+
+
+def _is_path(text: str) -> bool:
+    start = text.partition("=")[0]  # a slash in a knob's value is a layer's path
+    return "/" in start or os.sep in start or text.endswith(".keras") or os.path.exists(text)
+
+
+def value(text: str) -> Knob:
+    """The int, float or truth value that `text` spells ("true", "false"), or else `text`."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def without(text: str, knobs: Collection[str]) -> str:
+    """The spec without these knobs; the very same text if it has none of them."""
+    name, settings = parse(text)
+    kept = [f"{knob}={given}" for knob, given in settings.items() if knob not in knobs]
+    if len(kept) == len(settings):
+        return text
+    return ":".join([name, ",".join(kept)] if kept else [name])

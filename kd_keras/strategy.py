@@ -1,0 +1,108 @@
+"""One device or several: which ones, and what Keras needs mended where there are several."""
+
+import functools
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+Tensor = Any
+
+
+@functools.cache
+def get(devices: str | None = None) -> tf.distribute.Strategy:
+    """The strategy for the devices named; always the same object in a process.
+
+    Args:
+        devices: "cpu:N" for N logical CPU devices, "gpu:N" for the first N GPUs, None for all
+            visible GPUs, or the CPU where there is none.
+
+    Raises:
+        ValueError: unknown form, more GPUs than there are, or TensorFlow already started with
+            other CPU devices.
+    """
+    visible = tf.config.list_physical_devices("GPU")
+    gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
+    if devices is None:
+        return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else _default()
+    match = re.fullmatch(r"(cpu|gpu):([1-9]\d*)", devices)
+    if match is None:
+        raise ValueError(
+            f"devices is {devices!r}; expected cpu:N or gpu:N with N >= 1, such as cpu:2 or gpu:4."
+        )
+    kind, count = match[1], int(match[2])
+    if kind == "gpu" and count > len(gpus):
+        raise ValueError(
+            f"devices is {devices!r}; this machine shows {len(gpus)} GPUs. Ask for at most that "
+            "many, or leave --devices out."
+        )
+    if kind == "gpu":
+        return tf.distribute.MirroredStrategy(gpus[:count])
+    _split_cpu(count)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def replicas() -> int:
+    """How many replicas run the current step together."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+def gathered(value: Tensor) -> Tensor:
+    """Every replica's examples in one tensor, in replica order; differentiable."""
+    context = tf.distribute.get_replica_context()
+    return value if replicas() == 1 else context.all_gather(value, axis=0)
+
+
+class ReplicaModel(keras.Model):
+    """A Keras model whose fit and evaluate also work over several replicas."""
+
+    train_function: Any
+    test_function: Any
+
+    def make_train_function(self, force: bool = False) -> None:
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            super().make_train_function(force)
+        elif self.train_function is None or force:
+            self.train_function = step_function(self, self.train_step)
+
+    def make_test_function(self, force: bool = False) -> None:
+        if self.distribute_strategy.num_replicas_in_sync == 1:
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            self.test_function = step_function(self, self.test_step)
+
+
+def step_function(model: Any, step: Callable[[Any], dict[str, Tensor]]) -> Callable[[Any], Any]:
+    """A compiled function from a data iterator to logs, for several replicas.
+
+    Keras's own fails under replicas with `steps_per_execution` above 1 (keras issue 19246).
+    """
+    strategy, repeats = model.distribute_strategy, model.steps_per_execution
+
+    def run(iterator: Any) -> dict[str, Tensor]:
+        for _ in tf.range(repeats - 1):
+            strategy.run(step, args=(next(iterator),))
+        logs = strategy.run(step, args=(next(iterator),))
+        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+
+    return run if model.run_eagerly else tf.function(run)
+
+
+def _default() -> tf.distribute.Strategy:
+    return tf.distribute.get_strategy()
+
+
+def _split_cpu(count: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    wanted = [tf.config.LogicalDeviceConfiguration()] * count
+    try:
+        tf.config.set_logical_device_configuration(cpu, wanted)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise ValueError(
+                f"devices is 'cpu:{count}', but TensorFlow has already started with "
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices. Choose the devices "
+                "before any other use of TensorFlow in the process."
+            ) from error

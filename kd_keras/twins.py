@@ -1,0 +1,184 @@
+"""Fast twins: a model's own weights, run in another precision and on faster kernels.
+
+The user's model stays float32 and plain. Its twin is a second graph of layers whose variables are
+never used: at each call the model's variables stand in for them, and what the call changes (moving
+statistics, dropout's seeds) is written back to the model. Gradients land in the model.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import check, taps
+
+Tensor = Any
+Outputs = dict[str, Tensor]
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+class Twin:
+    """Runs a model for its logits and taps; no Keras layer, so that nothing tracks or saves it.
+
+    Args:
+        model: Functional or built Sequential, else a model whose call() gives logits or a dict of
+            "logits" and taps; that one is run as it is, in its own precision.
+        names: taps to give beside the logits.
+        precision: one of `PRECISIONS`; the layer that gives the logits stays in float32.
+        fused: run batch norms on TensorFlow's fused kernel where that computes the same.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        names: Iterable[str] = (),
+        *,
+        precision: str = "float32",
+        fused: bool = True,
+    ):
+        self.precision = check.one_of("precision", precision, PRECISIONS)
+        self.names = tuple(names)
+        # TensorFlow has no fused float16 kernel for CPUs.
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+        self._fused = fused and (precision != "mixed_float16" or on_gpu)
+        self._copies: dict[int, tuple[Any, Any]] = {}  # id of a layer -> (layer, its copy)
+        self._sources: dict[int, Any] = {}  # id of a copy's variable -> the model's variable
+        self._model = model
+        self._is_graph = taps.is_graph(model)
+        if self._is_graph:
+            self._head = keras.tree.flatten(model.output)[0]._keras_history.operation
+            self._model = taps.rebuilt(model, self.names, replace=self._copy)
+            self._pair_variables()
+
+    def __call__(self, inputs: Any, *, training: bool) -> tuple[Outputs, list[Tensor]]:
+        """Logits and taps, float32, and the model's own losses (regularisers), each a scalar."""
+        if not self._is_graph:
+            return self._run_opaque(inputs, training)
+        trainable = self._sourced(self._model.trainable_variables)
+        fixed = self._sourced(self._model.non_trainable_variables)
+        outputs, updates, losses = self._model.stateless_call(
+            trainable, fixed, inputs, training=training, return_losses=True
+        )
+        if training:
+            for variable, value in zip(fixed, updates, strict=True):
+                if value is not variable:
+                    variable.assign(value)
+        return _float32(outputs), losses
+
+    @property
+    def shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Shape of each output, batch axis as None."""
+        if self._is_graph:
+            return taps.shapes(self._model.output)
+        outputs = self._model.output_shape
+        outputs = outputs if isinstance(outputs, dict) else {taps.LOGITS: outputs}
+        return {name: (None, *shape[1:]) for name, shape in outputs.items()}
+
+    def follow_trainable(self) -> None:
+        """Takes over which of the model's layers are frozen now."""
+        for layer, copy in self._copies.values():
+            copy.trainable = layer.trainable
+
+    def _run_opaque(self, inputs: Any, training: bool) -> tuple[Outputs, list[Tensor]]:
+        outputs = self._model(inputs, training=training)
+        if not isinstance(outputs, dict):
+            outputs = {taps.LOGITS: outputs}
+        for name in (taps.LOGITS, *self.names):
+            if name not in outputs:
+                raise ValueError(taps.unknown_tap(self._model, name, outputs))
+        return _float32(outputs), self._model.losses
+
+    def _copy(self, layer: Any) -> Any:
+        """The layer in the twin's precision; itself where it is no layer or cannot be copied."""
+        if not isinstance(layer, keras.Layer):
+            return layer
+        if id(layer) not in self._copies:
+            precision = "float32" if layer is self._head else self.precision
+            self._copies[id(layer)] = layer, copied(layer, precision, fused=self._fused)
+        return self._copies[id(layer)][1]
+
+    def _pair_variables(self) -> None:
+        for layer, copy in self._copies.values():
+            for source, variable in zip(layer.variables, copy.variables, strict=True):
+                self._sources[id(variable)] = source
+
+    def _sourced(self, variables: list[Any]) -> list[Any]:
+        return [self._sources.get(id(variable), variable) for variable in variables]
+
+
+def copied(layer: keras.Layer, precision: str, *, fused: bool) -> keras.Layer:
+    """A new layer of the same configuration in `precision`; the layer itself if none can be."""
+    is_batch_norm = type(layer) is keras.layers.BatchNormalization
+    if precision == "float32" and not (fused and is_batch_norm):
+        return layer
+    try:
+        cls = FusedBatchNormalization if fused and is_batch_norm else type(layer)
+        return cls.from_config({**layer.get_config(), "dtype": precision})
+    except (TypeError, ValueError, NotImplementedError):
+        return layer  # a layer without a usable configuration runs as it is, in float32
+
+
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Keras's batch norm on TensorFlow's fused kernel: same results, moving statistics too."""
+
+    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
+        by_batch = bool(training) and self.trainable
+        is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
+        if not is_map or mask is not None or (by_batch and self.synchronized):
+            return super().call(inputs, training=training, mask=mask)
+        channels = inputs.shape[-1]
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=_read(self.gamma) if self.scale else tf.ones([channels]),
+            offset=_read(self.beta) if self.center else tf.zeros([channels]),
+            mean=tf.zeros([0]) if by_batch else _read(self.moving_mean),
+            variance=tf.zeros([0]) if by_batch else _read(self.moving_variance),
+            epsilon=self.epsilon,
+            is_training=by_batch,
+        )
+        if not by_batch:
+            return outputs
+        # The kernel gives the unbiased variance; Keras keeps the biased one.
+        count = tf.cast(tf.size(inputs) // channels, "float32")
+        self._move(self.moving_mean, mean)
+        self._move(self.moving_variance, variance * (count - 1) / count)
+        return outputs
+
+    def _move(self, statistic: Any, batch_value: Tensor) -> None:
+        kept = _read(statistic) * self.momentum
+        statistic.assign(kept + batch_value * (1.0 - self.momentum))
+
+
+def _read(variable: Any) -> Tensor:
+    """A batch norm's parameter in float32, as the fused kernel takes it at any precision."""
+    return keras.ops.cast(variable, "float32")
+
+
+def _float32(outputs: Outputs) -> Outputs:
+    return {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}
+
+
+def best_precision() -> str:
+    """The fastest precision of this machine that keeps float32's range, else float32.
+
+    bfloat16 where the CPU or every GPU computes with it; float16 on older GPUs with tensor cores.
+    """
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+        oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
+        return (
+            "mixed_bfloat16"
+            if oldest >= (8, 0)
+            else ("mixed_float16" if oldest >= (7, 0) else "float32")
+        )
+    return "mixed_bfloat16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return next((set(ln.split()) for ln in lines if ln.startswith("flags")), set())
+    except OSError:
+        return set()  # no Linux: float32 is right everywhere

@@ -1,0 +1,54 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from click.testing import CliRunner
+
+import kd_keras
+from kd_keras.cli import kdk
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_help_names_every_command():
+    result = CliRunner().invoke(kdk, ["--help"])
+    assert result.exit_code == 0
+    for name in kdk.list_commands(None):
+        assert f"\n  {name} " in result.output
+        assert CliRunner().invoke(kdk, [name, "--help"]).exit_code == 0
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys\n"
+        "from kd_keras.cli import kdk\n"
+        "kdk(['--help'], standalone_mode=False)\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'pydantic', 'rich'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Commands:" in done.stdout
+
+
+def test_help_answers_in_under_0_3_seconds():
+    command = [sys.executable, "-m", "kd_keras.cli", "--help"]
+    seconds = []
+    for _ in range(3):  # the best of three: other work on the machine is not ours
+        start = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.3
+
+
+def test_version_is_the_packages():
+    result = CliRunner().invoke(kdk, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"kdk, version {kd_keras.__version__}\n")
+
+
+def test_an_unknown_command_names_the_nearest():
+    result = CliRunner().invoke(kdk, ["trian"])
+    assert result.exit_code == 2
+    assert result.stderr.startswith("kdk: command is 'trian'; expected one of: list, train.")
+    assert "Did you mean 'train'? Run `kdk --help`." in result.stderr

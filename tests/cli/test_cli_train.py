@@ -1,0 +1,157 @@
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+import kd_keras
+from kd_keras import recipe
+from kd_keras.cli import kdk, quiet
+from kd_keras.screen import Screen
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Replaces the run by a list of what it was called with."""
+    made = []
+
+    def run(recipe, *, run, export_dir, screen):
+        made.append(SimpleNamespace(recipe=recipe, run=run, export_dir=export_dir, screen=screen))
+        return {}
+
+    use(monkeypatch, run)
+    return made
+
+
+def use(monkeypatch, run):
+    monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
+    fake = SimpleNamespace(run=run)
+    monkeypatch.setitem(sys.modules, "kd_keras.train", fake)
+    monkeypatch.setattr(kd_keras, "train", fake, raising=False)
+
+
+def train(*arguments, env=None):
+    return CliRunner().invoke(kdk, ["train", *arguments], env=env)
+
+
+def test_without_options_the_default_recipe_runs(calls):
+    result = train()
+    assert (result.exit_code, result.output) == (0, "")
+    (call,) = calls
+    assert call.recipe == recipe.load("tiny_imagenet")
+    assert (call.run, call.export_dir) == (None, "saved_models")
+    assert isinstance(call.screen, Screen)
+
+
+def test_options_win_over_the_recipe_and_set_over_options(calls):
+    train(
+        *["--recipe", "seed", "--run", "mine", "--export-dir", "out", "--baseline"],
+        *["--method", "kd:weight=0.9", "--method", "fitnet:tap=stage2"],
+        *["--epochs", "7", "--batch-size", "32", "--teacher-preprocess", "-1..1"],
+        *["--set", "epochs=8", "--set", "val-fraction=0.2"],
+    )
+    (call,) = calls
+    assert (call.run, call.export_dir) == ("mine", "out")
+    assert recipe.difference(recipe.load("seed"), call.recipe) == [
+        "val_fraction: None -> 0.2",
+        "teacher_preprocess: None -> '-1..1'",
+        "method: ['kd:temperature=3'] -> ['kd:weight=0.9', 'fitnet:tap=stage2']",
+        "baseline: False -> True",
+        "epochs: 5 -> 8",
+        "batch_size: 1024 -> 32",
+    ]
+
+
+def test_no_baseline_takes_back_what_a_recipe_asks(calls, tmp_path):
+    (tmp_path / "mine.toml").write_text("baseline = true\n")
+    train("--recipe", str(tmp_path / "mine.toml"), "--no-baseline")
+    assert calls[0].recipe.baseline is False
+
+
+def test_a_written_recipe_runs_again(calls, tmp_path):
+    before = recipe.resolve("quickstart", {"seed": 3})
+    (tmp_path / "recipe.json").write_text(recipe.to_json(before))
+    train("--recipe", str(tmp_path))
+    assert calls[0].recipe == before
+
+
+def test_help_shows_every_field_with_the_default_recipes_value():
+    text = " ".join(train("--help").output.split())
+    for name in recipe.Recipe.model_fields:
+        assert f"--{name.replace('_', '-')} " in text
+    assert "passes over train, of student and baseline [5]" in text
+    assert "seed of the augmentation [0]" in text
+    assert "--traceback" not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--recipe", "quikstart"], ["recipe is 'quikstart'", "Did you mean 'quickstart'?"]),
+        (["--recipe", "no/such.toml"], ["recipe file 'no/such.toml' does not exist", "quickstart"]),
+        (["--recipe", "bad.toml"], ["recipe file 'bad.toml'", "line 2"]),
+        (["--recipe", "field.toml"], ["'field.toml': recipe field is 'epoch'", "mean 'epochs'?"]),
+        (["--set", "epoch=3"], ["recipe field is 'epoch'", "Did you mean 'epochs'?"]),
+        (["--set", "epochs"], ["--set is 'epochs'; expected FIELD=VALUE. Write it as"]),
+        (["--temperature", "0"], ["temperature is 0; expected a number > 0"]),
+        (["--temperature", "-1.5"], ["temperature is -1.5; expected a number > 0"]),
+        (["--epochs", "-1"], ["epochs is -1; expected a whole number >= 1"]),
+        (["--optimizer", "adm"], ["optimizer is 'adm'; expected one of:", "Did you mean 'adam'?"]),
+        (["--method", "kd:temperature"], ["'kd:temperature' is no spec; expected NAME"]),
+    ],
+)
+def test_wrong_input_gets_one_line_and_exit_code_2(calls, tmp_path, monkeypatch, arguments, parts):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.toml").write_text("seed = 1\nepochs = = 2\n")
+    (tmp_path / "field.toml").write_text("epoch = 2\n")
+    result = train(*arguments)
+    assert (result.exit_code, result.stdout, calls) == (2, "", [])
+    assert result.stderr.startswith("kdk: ")
+    assert result.stderr.count("\n") == 1
+    for part in parts:
+        assert part in result.stderr
+
+
+def test_an_unknown_option_names_the_nearest(calls):
+    result = train("--optimzer", "adam")
+    assert result.exit_code == 2
+    assert "--optimizer" in result.stderr
+
+
+def fail_with(error):
+    def run(recipe, **rest):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (ValueError("bad [path]/x"), 2, "kdk: bad [path]/x\n"),
+        (FileNotFoundError("no data"), 2, "kdk: no data\n"),
+        (OSError(28, "No space left on device"), 2, "kdk: [Errno 28] No space left on device\n"),
+        (KeyboardInterrupt(), 130, "kdk: stopped by Ctrl-C. The same command goes on from what"),
+    ],
+)
+def test_an_error_of_the_run_becomes_a_message(monkeypatch, error, code, message):
+    use(monkeypatch, fail_with(error))
+    result = train()
+    assert result.exit_code == code
+    assert result.stderr.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env"), [(["--traceback"], {}), ([], {"KDK_TRACEBACK": "1"})]
+)
+def test_a_traceback_is_shown_on_request(monkeypatch, arguments, env):
+    use(monkeypatch, fail_with(ValueError("bad")))
+    result = train(*arguments, env=env)
+    assert result.exit_code == 2
+    assert "Traceback (most recent call last)" in result.stderr
+    assert result.stderr.endswith("\nkdk: bad\n")
+
+
+def test_a_bug_is_not_hidden(monkeypatch):
+    use(monkeypatch, fail_with(AttributeError("a bug")))
+    assert isinstance(train().exception, AttributeError)

@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from kd_keras.data import holdout
+
+
+def test_every_class_gives_its_share_and_no_example_is_in_both():
+    labels = np.repeat([0, 1, 2], [100, 50, 10])
+    kept, held = holdout.stratified(labels, 0.1)
+    assert np.bincount(labels[held]).tolist() == [10, 5, 1]
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(160))
+
+
+@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (3, 1)])
+def test_a_small_class_gives_one_and_keeps_one(count, held):
+    assert len(holdout.stratified(np.zeros(count, int), 0.1)[1]) == held
+
+
+def test_the_same_seed_holds_out_the_same_and_another_others():
+    labels = np.zeros(100, int)
+    first = holdout.stratified(labels, 0.2)[1]
+    np.testing.assert_array_equal(first, holdout.stratified(labels, 0.2)[1])
+    assert not np.array_equal(first, holdout.stratified(labels, 0.2, seed=1)[1])
+
+
+@pytest.mark.parametrize("fraction", [0, -0.1, 1, 2])
+def test_a_fraction_outside_0_to_1_is_refused(fraction):
+    with pytest.raises(ValueError, match=r"raction.* is .*; expected"):
+        holdout.stratified(np.zeros(10, int), fraction)

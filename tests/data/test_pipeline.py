@@ -1,0 +1,155 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras.data import pipeline
+from kd_keras.data.augment import Augment, augment
+from kd_keras.data.store import Split
+
+POLICY = Augment(crop_padding=1, flip=True)
+
+
+@pytest.fixture
+def split(images_of):
+    return Split(images_of(23), np.arange(23, dtype=np.int32) % 5, np.arange(23))
+
+
+def taken(dataset):
+    return [(x["inputs"].numpy(), x["id"].numpy(), y.numpy()) for x, y in dataset]
+
+
+def training(split, **changes):
+    return taken(
+        pipeline.training(
+            split, **{"batch_size": 4, "seed": 1, "policy": POLICY, "stop": 12} | changes
+        )
+    )
+
+
+def assert_equal(first, second):
+    assert len(first) == len(second)
+    for one, other in zip(first, second, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("start", [1, 5, 7, 12])
+def test_data_that_start_at_t_are_the_tail_of_those_that_start_at_0(split, start):
+    assert_equal(training(split)[start:], training(split, start=start))
+
+
+def test_the_dataset_s_batches_are_those_of_batch_at(split):
+    made = [pipeline.batch_at(split, t, batch_size=4, seed=1, policy=POLICY) for t in range(12)]
+    assert_equal(training(split), made)
+
+
+def test_shapes_are_known_and_so_is_the_number_of_batches(split):
+    dataset = pipeline.training(split, batch_size=4, seed=1, policy=POLICY, start=3, stop=12)
+    assert dataset.cardinality() == 9
+    x, y = dataset.element_spec
+    assert x["inputs"] == tf.TensorSpec((4, 8, 8, 3), tf.uint8)
+    assert x["id"] == tf.TensorSpec((4,), tf.int64)
+    assert y == tf.TensorSpec((4,), tf.int32)
+
+
+def test_an_epoch_has_no_example_twice_and_another_epoch_another_order(split):
+    ids = [np.concatenate([i for _, i, _ in training(split)[e * 5 : e * 5 + 5]]) for e in (0, 1)]
+    assert [len(np.unique(epoch)) for epoch in ids] == [20, 20]
+    assert not np.array_equal(*ids)
+
+
+def test_labels_belong_to_their_ids(split):
+    for _, ids, labels in training(split):
+        np.testing.assert_array_equal(labels, ids % 5)
+
+
+def test_another_seed_is_another_order_of_the_same_crops(split):
+    first, second = (
+        {
+            (t // 5, i): image
+            for t, (images, ids, _) in enumerate(batches)
+            for i, image in zip(ids, images, strict=True)
+        }
+        for batches in (training(split), training(split, seed=2))
+    )
+    assert [ids.tolist() for _, ids, _ in training(split)] != [
+        ids.tolist() for _, ids, _ in training(split, seed=2)
+    ]
+    both = first.keys() & second.keys()
+    assert len(both) > 20
+    for key in both:
+        np.testing.assert_array_equal(first[key], second[key])
+
+
+def test_two_views_replay_and_no_limit_never_does(split):
+    def crops(epoch, views):
+        steps = range(5 * epoch, 5 * epoch + 5)
+        made = [
+            pipeline.batch_at(split, t, batch_size=4, seed=1, policy=POLICY, views=views)
+            for t in steps
+        ]
+        return {
+            i: image.tobytes()
+            for images, ids, _ in made
+            for i, image in zip(ids, images, strict=True)
+        }
+
+    def share_equal(first, second):
+        both = first.keys() & second.keys()
+        return np.mean([first[key] == second[key] for key in both])
+
+    assert share_equal(crops(0, views=2), crops(2, views=2)) == 1
+    assert share_equal(crops(1, views=2), crops(3, views=2)) == 1
+    assert share_equal(crops(0, views=2), crops(1, views=2)) < 0.5
+    assert share_equal(crops(0, views=0), crops(2, views=0)) < 0.5
+
+
+def test_two_views_an_image_are_views_2v_and_2v_plus_1(split):
+    (images, ids, _), *_ = training(split, views_per_image=2, start=5, stop=6)
+    assert images.shape == (4, 2, 8, 8, 3)
+    for n in (0, 1):
+        expected = augment(split.images, ids, ids, view_seed=0, view=2 + n, policy=POLICY)
+        np.testing.assert_array_equal(images[:, n], expected)
+
+
+def test_a_subset_keeps_ids_and_crops(split):
+    part = split.take(np.array([3, 8, 9, 20, 21]))
+    batches = training(part, stop=3)
+    for epoch, (images, ids, labels) in enumerate(batches):
+        assert set(ids) <= {3, 8, 9, 20, 21}
+        np.testing.assert_array_equal(labels, ids % 5)
+        whole = augment(split.images, ids, ids, view_seed=0, view=epoch, policy=POLICY)
+        np.testing.assert_array_equal(images, whole)
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(10, [8, 8, 7]), (23, [23]), (100, [23])])
+def test_evaluation_gives_all_once_in_order_in_batches_of_like_size(split, batch_size, sizes):
+    dataset = pipeline.evaluation(split, batch_size=batch_size)
+    assert dataset.cardinality() == len(sizes)
+    images, ids, labels = zip(*taken(dataset), strict=True)
+    assert [len(batch) for batch in ids] == sizes
+    np.testing.assert_array_equal(np.concatenate(ids), np.arange(23))
+    np.testing.assert_array_equal(np.concatenate(images), split.images)
+    np.testing.assert_array_equal(np.concatenate(labels), split.labels)
+
+
+def test_evaluation_of_a_subset_shows_its_own_images(split):
+    rows = np.array([20, 3])
+    ((images, ids, labels),) = taken(pipeline.evaluation(split.take(rows), batch_size=2))
+    np.testing.assert_array_equal(images, split.images[rows])
+    np.testing.assert_array_equal(ids, rows)
+    np.testing.assert_array_equal(labels, rows % 5)
+
+
+def test_a_batch_larger_than_the_data_is_refused(split):
+    with pytest.raises(
+        ValueError, match=r"batch_size is 24, .* only 23 .* --batch-size 23 or less"
+    ):
+        pipeline.training(split, batch_size=24, seed=0, policy=POLICY, stop=1)
+
+
+def test_padding_as_large_as_the_image_is_refused(split):
+    with pytest.raises(ValueError, match=r"crop_padding is 8; expected .* <= 7"):
+        pipeline.training(
+            split, batch_size=2, seed=0, policy=Augment(crop_padding=8, flip=True), stop=1
+        )

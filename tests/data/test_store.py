@@ -1,0 +1,121 @@
+import json
+import os
+
+import numpy as np
+import pytest
+
+from kd_keras.data import store, writing
+from kd_keras.data.store import Split
+
+
+@pytest.fixture
+def folder(tmp_path, images_of):
+    """A written store: 6 train images in two batches, 2 validation images."""
+    images = images_of(8)
+    parts = {
+        "train": writing.Part(
+            6, iter([(images[:4], np.array([0, 1, 0, 1])), (images[4:6], np.array([1, 1]))])
+        ),
+        "validation": writing.Part(2, iter([(images[6:], np.array([0, 1]))])),
+    }
+    about = {"source": "made up", "kind": "made up", "state": "one"}
+    writing.write(
+        tmp_path,
+        writing.Contents(["cat", "dog"], parts),
+        about,
+        flip=True,
+        advance=lambda count: None,
+    )
+    return tmp_path
+
+
+def test_what_was_written_is_what_is_opened(folder, images_of):
+    opened = store.opened(folder, verify=True)
+    train, validation = opened.splits["train"], opened.splits["validation"]
+    assert isinstance(train.images, np.memmap)
+    np.testing.assert_array_equal(train.images, images_of(8)[:6])
+    np.testing.assert_array_equal(validation.images, images_of(8)[6:])
+    assert train.labels.tolist() == [0, 1, 0, 1, 1, 1]
+    assert train.labels.dtype == np.int32
+    assert train.ids.tolist() == [0, 1, 2, 3, 4, 5]
+    assert (opened.class_names, opened.image_shape) == (("cat", "dog"), (8, 8, 3))
+    assert vars(opened.augment) == {"crop_padding": 1, "flip": True}
+
+
+def spoil(path):
+    """Changes one byte in the middle; size and times stay."""
+    times = path.stat()
+    with path.open("r+b") as file:
+        file.seek(-10, os.SEEK_END)
+        byte = file.read(1)
+        file.seek(-10, os.SEEK_END)
+        file.write(bytes([byte[0] ^ 1]))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_changed_byte_is_noticed_when_the_time_changed_or_verify_asks(folder):
+    path = folder / "train.images.npy"
+    spoil(path)
+    store.opened(folder)  # the limit of what milliseconds can tell
+    with pytest.raises(store.Damaged, match=r"train\.images\.npy is not what was written"):
+        store.opened(folder, verify=True)
+    os.utime(path)
+    with pytest.raises(store.Damaged, match="content hash differs"):
+        store.opened(folder)
+
+
+def test_a_new_time_on_the_same_content_is_remembered(folder, monkeypatch):
+    os.utime(folder / "train.images.npy", ns=(1, 1))
+    store.opened(folder)
+    monkeypatch.setattr(store, "digest", lambda path: pytest.fail("hashed again"))
+    store.opened(folder)
+
+
+def test_a_file_cut_short_or_missing_is_noticed_at_every_open(folder):
+    path = folder / "validation.images.npy"
+    size = path.stat().st_size
+    os.truncate(path, size - 1)
+    with pytest.raises(store.Damaged, match=rf"has {size - 1} bytes; expected {size}"):
+        store.opened(folder)
+    path.unlink()
+    with pytest.raises(store.Damaged, match=r"validation\.images\.npy is missing"):
+        store.opened(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 0}'])
+def test_a_header_that_is_none_is_refused(folder, text):
+    (folder / "header.json").write_text(text)
+    with pytest.raises(store.Damaged, match=r"header\.json"):
+        store.opened(folder)
+
+
+def test_a_header_that_was_changed_is_refused(folder):
+    path = folder / "header.json"
+    header = json.loads(path.read_text())
+    header["class_names"] = ["dog", "cat"]
+    path.write_text(json.dumps(header))
+    with pytest.raises(store.Damaged, match=r"header\.json was changed"):
+        store.opened(folder)
+
+
+def test_a_subset_keeps_the_file_and_the_ids(images_of):
+    images = images_of(6)
+    split = Split(images, np.arange(6, dtype=np.int32), np.arange(6))
+    part = split.take(np.array([5, 1, 2])).take(np.array([0, 2]))
+    assert part.images is images
+    assert part.ids.tolist() == part.labels.tolist() == [5, 2]
+    np.testing.assert_array_equal(part.images_at(slice(1, 2)), images[2:3])
+
+
+@pytest.mark.parametrize(
+    ("labels", "ids", "said"),
+    [([0, 1], [0], "2 labels and 1 ids"), ([0], [6], "from 6 to 6; expected rows of 6 images")],
+)
+def test_labels_and_ids_must_fit(images_of, labels, ids, said):
+    with pytest.raises(ValueError, match=said):
+        Split(images_of(6), np.array(labels), np.array(ids))
+
+
+def test_images_must_be_bytes(images_of):
+    with pytest.raises(ValueError, match=r"images are float32 of 4 dimensions; expected uint8"):
+        Split(images_of(1).astype(np.float32), np.zeros(1), np.zeros(1))

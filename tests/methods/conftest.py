@@ -1,0 +1,73 @@
+"""Gradients of a built method, on whichever backend Keras runs."""
+
+import importlib.util
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def autodiff():
+    path = Path(__file__).parent.parent / "parity" / "autodiff.py"
+    spec = importlib.util.spec_from_file_location("autodiff_of_methods", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def cost_and_gradients(autodiff):
+    """(method, student, teacher, batch) to the (B,) cost and the gradients of its mean.
+
+    Gradients are keyed ("student", tap), ("teacher", tap) and ("part", path of the variable).
+    """
+
+    def run(method, student, teacher, batch):
+        variables = {v.path: v for v in method.trainable_variables}
+        groups = {
+            "student": student,
+            "teacher": teacher,
+            "part": {path: np.asarray(v) for path, v in variables.items()},
+        }
+        arrays = {(group, key): a for group, of in groups.items() for key, a in of.items()}
+
+        def cost(tensors):
+            given = [(v, tensors["part", path]) for path, v in variables.items()]
+            outputs = {
+                group: {key: tensors[group, key] for key in groups[group]}
+                for group in ("student", "teacher")
+            }
+            with keras.StatelessScope(state_mapping=given):
+                return {"loss": method(**outputs, batch=batch)}
+
+        results, gradients = autodiff.values_and_gradients(
+            cost, arrays, [("loss", key) for key in arrays]
+        )
+        return results["loss"], {key: g for (_, key), g in gradients.items()}
+
+    return run
+
+
+@pytest.fixture
+def teaches(cost_and_gradients):
+    """Asserts what every method owes; returns the (B,) cost.
+
+    Cost and gradients are finite, every tap of the student and every trainable part has a
+    gradient, the teacher has none.
+    """
+
+    def run(method, student, teacher, batch):
+        cost, gradients = cost_and_gradients(method, student, teacher, batch)
+        assert np.shape(cost) == np.shape(batch.labels)
+        assert np.all(np.isfinite(cost))
+        for (group, name), gradient in gradients.items():
+            assert np.all(np.isfinite(gradient)), name
+            if group == "teacher":
+                assert not np.any(gradient), f"the teacher's {name} has a gradient"
+            elif group == "part" or name in method.student_taps:
+                assert np.any(gradient), f"{name} has no gradient"
+        return cost
+
+    return run

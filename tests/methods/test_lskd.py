@@ -1,0 +1,78 @@
+import numpy as np
+import pytest
+
+from kd_keras import methods
+from kd_keras.methods.base import Batch
+from kd_keras.methods.kd import kd
+from kd_keras.methods.lskd import lskd, standardised
+
+
+def golden(arrays, config):
+    return lskd(
+        arrays["student_logits"],
+        arrays["teacher_logits"],
+        arrays["labels"],
+        temperature=config["temperature"],
+        target_weight=config["dkd_alpha"],
+        nontarget_weight=config["dkd_beta"],
+        epsilon=config["eps"],
+    )
+
+
+GOLDENS = {"lskd": golden}
+
+
+def logits(batch_size, seed=0):
+    return np.random.default_rng(seed).normal(size=(batch_size, 5)).astype("float32")
+
+
+def test_standardises_by_hand():
+    # (1, 2, 3): mean 2, deviation over C - 1 is 1; equal logits have no deviation to divide by.
+    got = standardised(np.array([[1.0, 2.0, 3.0], [7.0, 7.0, 7.0]], "float32"))
+    np.testing.assert_allclose(got, [[-1, 0, 1], [0, 0, 0]], atol=1e-6)
+
+
+def cost(over, student, teacher):
+    method = methods.get("lskd", over=over)
+    labels = np.arange(len(student)) % 5
+    return method(student={"logits": student}, teacher={"logits": teacher}, batch=Batch(labels))
+
+
+@pytest.mark.parametrize("over", ["kd", "dkd"])
+def test_is_blind_to_shift_and_scale(over):
+    student, teacher = logits(3), logits(3, 1)
+    np.testing.assert_allclose(cost(over, 9 * teacher + 4, teacher), np.zeros(3), atol=1e-5)
+    np.testing.assert_allclose(
+        cost(over, 9 * student + 4, teacher), cost(over, student, teacher), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_over_kd_is_kd_of_standardised_logits():
+    student, teacher = logits(3), logits(3, 1)
+    by_kd = kd(standardised(student), standardised(teacher), temperature=2.0)["loss"]
+    np.testing.assert_allclose(cost("kd", student, teacher), by_kd, rtol=1e-6)
+    assert np.all(np.abs(np.asarray(cost("dkd", student, teacher)) - by_kd) > 1e-3)
+
+
+@pytest.mark.parametrize("over", ["kd", "dkd"])
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_teaches_the_student_in_float16(over, batch_size, teaches):
+    method = methods.get("lskd", over=over)
+    method.build_for({"logits": (None, 5)}, {"logits": (None, 5)})
+    student = logits(batch_size).astype("float16")
+    student[0] = 1  # no deviation
+    teacher = (1e4 * logits(batch_size, 1)).astype("float16")
+    batch = Batch(labels=np.zeros(batch_size, "int32"))
+    teaches(method, {"logits": student}, {"logits": teacher}, batch)
+
+
+def test_refuses_two_classes():
+    with pytest.raises(ValueError, match=r"2 classes; .*always the same pair"):
+        methods.get("lskd").build_for({"logits": (None, 2)}, {"logits": (None, 2)})
+
+
+def test_refuses_bad_knobs():
+    with pytest.raises(ValueError, match=r"over is 'dkb'; expected one of: dkd, kd. Did you mean"):
+        methods.get("lskd", over="dkb")
+    with pytest.raises(ValueError, match="temperature is 0; expected a finite number > 0"):
+        methods.get("lskd", temperature=0)

@@ -1,0 +1,29 @@
+import math
+
+import pytest
+
+from kd_keras import check
+
+
+def test_one_of_names_the_nearest_allowed_value():
+    assert check.one_of("method", "kd", ["kd", "dkd"]) == "kd"
+    with pytest.raises(ValueError, match=r"method is 'fitnt'.*Did you mean 'fitnet'\?"):
+        check.one_of("method", "fitnt", ["kd", "fitnet"])
+
+
+def test_one_of_gives_the_remedy_when_nothing_is_near():
+    with pytest.raises(ValueError, match=r"expected one of: a, b\. Run `kdk list`\.$"):
+        check.one_of("method", "zzzzz", ["b", "a"], remedy="Run `kdk list`.")
+
+
+@pytest.mark.parametrize("got", [0, -1.0, math.nan, math.inf, "4", True, None])
+def test_number_refuses_what_is_no_finite_number_in_range(got):
+    with pytest.raises(ValueError, match=r"temperature is .*; expected a finite number > 0\."):
+        check.number("temperature", got, above=0)
+
+
+def test_number_and_whole_number_return_what_fits():
+    assert check.number("weight", 2, at_least=0, at_most=2) == 2.0
+    assert check.whole_number("epochs", 5, at_least=1) == 5
+    with pytest.raises(ValueError, match=r"epochs is 2\.5; expected a whole number >= 1\."):
+        check.whole_number("epochs", 2.5, at_least=1)

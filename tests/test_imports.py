@@ -1,0 +1,79 @@
+"""The rooms: imports point one way, files stay short, tensorflow stays where it may be."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "kd_keras"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+RANKS = {
+    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic"], 0),
+    **dict.fromkeys(["fields", "models", "taps", "heads", "data"], 1),
+    **dict.fromkeys(["recipe", "methods", "optimizers", "twins", "strategy", "batches"], 2),
+    **dict.fromkeys(["diagnostics", "run_length"], 2),
+    **dict.fromkeys(["teacher", "objective", "report"], 3),
+    **dict.fromkeys(["cache", "distiller", "callbacks", "classifiers"], 4),
+    **dict.fromkeys(["checkpoint", "export"], 5),
+    **dict.fromkeys(["evaluation", "fitting", "phases"], 6),
+    "train": 7,
+    "cli": 8,
+    "__init__": 9,
+}
+MAY_IMPORT_TENSORFLOW = {
+    *("data", "twins", "strategy", "teacher", "cache", "distiller", "callbacks"),
+    *("checkpoint", "export", "evaluation", "phases", "train", "cli"),
+}
+
+
+def room(path):
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "kd_keras":
+                yield from (alias.name for alias in node.names)
+            elif node.module.startswith("kd_keras."):
+                yield node.module.split(".")[1]
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith("kd_keras."):
+                    yield alias.name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_point_to_lower_ranks(path):
+    own = room(path)
+    for other in set(imported_rooms(path)) - {own}:
+        assert RANKS[other] < RANKS[own], f"{own} (rank {RANKS[own]}) imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_have_at_most_300_lines(path):
+    assert len(path.read_text().splitlines()) <= 300
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_only_the_marked_rooms_import_tensorflow(path):
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    assert room(path) in MAY_IMPORT_TENSORFLOW or not names & {"tensorflow", "tensorflow_datasets"}
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = (
+        "import sys, kd_keras, kd_keras.cli\n"
+        "heavy = {'tensorflow', 'keras', 'numpy', 'matplotlib', 'sklearn', 'pydantic', 'rich'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"imported at start: {done.stderr}"

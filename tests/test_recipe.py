@@ -1,0 +1,125 @@
+import pytest
+
+from kd_keras import recipe
+from kd_keras.recipe import Recipe
+
+
+def test_built_in_recipes_load_and_say_what_they_are():
+    assert recipe.names() == ("quickstart", "seed", "tiny_imagenet")
+    for name in recipe.names():
+        assert recipe.load(name).epochs >= 1
+        assert len(recipe.describe(name)) > 20
+        head = recipe.explain(name)
+        for part in ("# Shows: ", "# Source: ", "# Command: kdk train", "# Time: "):
+            assert part in head, (name, part)
+
+
+def test_the_seed_recipe_is_the_seeds():
+    seed = recipe.load("seed")
+    assert (seed.teacher, seed.student, seed.image_size) == ("seed_teacher", "seed_student", 32)
+    assert recipe.parse_spec(seed.method[0]) == ("kd", {"temperature": 3})
+    assert (seed.batch_size, seed.epochs, seed.optimizer) == (1024, 5, "adam")
+
+
+def test_quickstart_needs_no_network():
+    assert recipe.load("quickstart").dataset == "digits"
+
+
+def test_json_gives_back_an_equal_recipe(tmp_path):
+    before = Recipe(
+        learning_rate=0.1 + 0.2,
+        weight_decay=1e-05,
+        method=("kd:temperature=4", "fitnet"),
+        data_dir="/ä b/[c]",
+        temperature=None,
+    )
+    assert recipe.from_json(recipe.to_json(before)) == before
+    (tmp_path / "recipe.json").write_text(recipe.to_json(before), encoding="utf-8")
+    assert recipe.load(tmp_path) == recipe.load(tmp_path / "recipe.json") == before
+
+
+def test_a_toml_file_gives_its_fields_and_defaults(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('student = "vgg8"\nmethod = ["kd", "fitnet"]\n')
+    assert recipe.load(file) == Recipe(student="vgg8", method=("kd", "fitnet"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = \n", r"mine\.toml': .*line 1"),
+        ("epoch = 3\n", r"mine\.toml': recipe field is 'epoch'.*Did you mean 'epochs'\?"),
+        ("temperature = -2\n", r"mine\.toml': temperature is -2; expected a number > 0"),
+        ("[student]\nname = 1\n", r"mine\.toml': student is \{'name': 1\}; expected text"),
+    ],
+)
+def test_a_wrong_toml_file_is_named_with_what_is_wrong(tmp_path, text, message):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        recipe.load(tmp_path / "mine.toml")
+
+
+def test_a_json_file_that_holds_no_fields_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("[1]")
+    with pytest.raises(ValueError, match=r"a\.json': .* expected fields and their values"):
+        recipe.load(tmp_path / "a.json")
+
+
+def test_an_unknown_name_and_a_missing_file_say_what_there_is(tmp_path):
+    with pytest.raises(ValueError, match=r"recipe is 'quickstrat'.*Did you mean 'quickstart'\?"):
+        recipe.load("quickstrat")
+    with pytest.raises(FileNotFoundError, match=r"nosuch\.toml' does not exist; expected a .toml"):
+        recipe.load(tmp_path / "nosuch.toml")
+
+
+def test_a_built_in_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "seed").mkdir()
+    assert recipe.load("seed").student == "seed_student"
+
+
+def test_resolve_lets_the_command_line_win_and_set_last():
+    got = recipe.resolve("seed", {"epochs": "9", "seed": 4}, ["epochs=11", "learning-rate = 0.5"])
+    assert (got.epochs, got.seed, got.learning_rate, got.image_size) == (11, 4, 0.5, 32)
+    assert recipe.resolve() == recipe.load("tiny_imagenet")
+    assert recipe.resolve(Recipe(epochs=2), {"seed": 1}) == Recipe(epochs=2, seed=1)
+
+
+def test_a_knob_on_the_command_line_replaces_the_recipes_own():
+    base = Recipe(method=("kd:weight=0.9,temperature=4", "dkd:weight=2,temperature=3"))
+    got = recipe.resolve(base, {"temperature": 2, "kd_weight": 0.5})
+    assert got.method == ("kd", "dkd:weight=2")
+    assert (got.temperature, got.kd_weight) == (2, 0.5)
+    # A spec from the command line is kept as it is: it is the more particular.
+    got = recipe.resolve(base, {"temperature": 2, "method": ("kd:temperature=8",)})
+    assert got.method == ("kd:temperature=8",)
+
+
+@pytest.mark.parametrize("text", ["epochs", "=3", "epochs="])
+def test_set_without_field_or_value_says_how_it_is_written(text):
+    with pytest.raises(ValueError, match=r"--set is '.*'; expected FIELD=VALUE\. Write it as"):
+        recipe.resolve("seed", {}, [text])
+
+
+def test_run_name_is_readable_and_follows_the_content():
+    base = Recipe(student="app:MobileNetV2:alpha=0.35", method=("kd:weight=1", "fitnet"))
+    name = recipe.run_name(base)
+    assert name == "tiny_imagenet-MobileNetV2-kd+fitnet-107df7"  # a new hash redoes users' runs
+    others = [
+        recipe.run_name(recipe.resolve(base, {field: value}))
+        for field, value in [("seed", 1), ("data_dir", "/x"), ("baseline", True)]
+    ]
+    assert len({name, *others}) == 4
+
+
+def test_run_name_of_paths_is_one_folder_name():
+    name = recipe.run_name(Recipe(dataset="folder:/data/my pets/", student="runs/a:b/s.keras"))
+    assert name.startswith("my_pets-s-kd-")
+
+
+def test_difference_names_each_field_that_differs():
+    assert recipe.difference(Recipe(), Recipe()) == []
+    assert recipe.difference(Recipe(), Recipe(temperature=3, method=("none",))) == [
+        "method: ['kd'] -> ['none']",
+        "temperature: None -> 3.0",
+    ]
