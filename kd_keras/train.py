@@ -58,19 +58,17 @@ class _Run:
         self.precision = fitting.precision(asked)
         self.data = _load(asked, screen)
         with self.strategy.scope():
-            self.teacher_comes_ready = classifiers.is_file(asked.teacher)
-            self.teacher = self._seeded(lambda: classifiers.make_teacher(asked, self.data))
-            self.distiller = self._distiller(classifiers.make_methods(asked, self.data))
-        if self.teacher_comes_ready:
-            self._check_teacher()
+            methods = classifiers.make_methods(asked, self.data)
+            self.teacher = self._make_teacher() if methods else None
+            self.distiller = self._distiller(methods)
+        self.teacher_comes_ready = classifiers.is_file(asked.teacher)
+        if self.teacher and self.teacher_comes_ready:
+            self._check_teacher(self.teacher)
 
     def results(self) -> dict[str, Any]:
         self._start()
-        self._train_teacher()
-        with self.strategy.scope():
-            self.distiller.teacher = self.teacher  # methods read its weights, trained by now
         results: dict[str, Any] = {
-            "teacher": self._measure("teacher", self.teacher, self.folder.path / "saved_models"),
+            "teacher": self._teacher() if self.teacher else None,
             "baseline": self._baseline() if self.asked.baseline else None,
         }
         history = self._phase("student", self.distiller)
@@ -79,6 +77,9 @@ class _Run:
         results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
         self._report(results)
         return results
+
+    def _make_teacher(self) -> keras.Model:
+        return self._seeded(lambda: classifiers.make_teacher(self.asked, self.data))
 
     def _seeded(self, make: Callable[[], Any]) -> Any:
         """What `make` gives when the recipe's seed is fresh: the same weights for every student."""
@@ -91,7 +92,7 @@ class _Run:
         )
         return Distiller(
             student,
-            self.teacher if methods else None,
+            self.teacher if methods else None,  # the baseline has none
             methods,
             ce_weight=self.asked.ce_weight if methods else None,
             label_smoothing=self.asked.label_smoothing,
@@ -118,13 +119,15 @@ class _Run:
         )[0]
         callbacks.write_images(self.folder.path / "logs" / "images", first, "augmented images")
 
-    def _train_teacher(self) -> None:
-        if self.teacher_comes_ready:
-            return
-        with self.strategy.scope():
-            distiller = Distiller(self.teacher, precision=self.precision)
-        self._phase("teacher", distiller)
-        self._check_teacher()
+    def _teacher(self) -> dict[str, Any]:
+        if not self.teacher_comes_ready:
+            with self.strategy.scope():
+                distiller = Distiller(self.teacher, precision=self.precision)
+            self._phase("teacher", distiller)
+            self._check_teacher(self.teacher)
+            with self.strategy.scope():
+                self.distiller.teacher = self.teacher  # methods read its weights, trained by now
+        return self._measure("teacher", self.teacher, self.folder.path / "saved_models")
 
     def _baseline(self) -> dict[str, Any]:
         with self.strategy.scope():
@@ -159,14 +162,14 @@ class _Run:
         self.folder.finish(phase, distiller.deployed, history)
         return history
 
-    def _check_teacher(self) -> None:
+    def _check_teacher(self, teacher: keras.Model) -> None:
         """Shows the teacher's accuracy; refuses one that is hardly better than guessing."""
-        scores = evaluation.scores(self.teacher, self.data.validation)
+        scores = evaluation.scores(teacher, self.data.validation)
         top1 = evaluation.accuracy(scores, self.data.validation.labels)
         chance = 1 / len(self.data.class_names)
         self.screen.say(
             f"teacher: {top1:.1%} top-1 on {len(scores):,} validation images "
-            f"({self.teacher.count_params():,} parameters)"
+            f"({teacher.count_params():,} parameters)"
         )
         if top1 < WEAK_TEACHER * chance and not self.asked.allow_weak_teacher:
             raise ValueError(

@@ -114,7 +114,7 @@ def training(
 
 
 def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
-    """Every example once, in order, as it is; batches differ in size by one, so that none is tiny.
+    """Every example once, in order, as it is; sizes of batches differ by one at most: none is tiny.
 
     Returns a dataset of ({"inputs": (B, H, W, C) uint8, "id": (B,) int64}, labels (B,) int32) with
     the fewest batches of at most `batch_size` examples.

@@ -12,6 +12,7 @@ from kd_keras.data.writing import Contents, Part
 
 def prepare(builder: Any, *, show_bars: bool = False) -> None:
     """Downloads and prepares a tfds.core.DatasetBuilder without its prints and statistics."""
+    # Its two prints have no switch. If they are renamed one day, they are merely heard again.
     builder._log_download_bytes = builder._log_download_done = lambda: None
     if not show_bars:
         tfds.disable_progress_bar()

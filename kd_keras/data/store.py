@@ -72,7 +72,7 @@ class Dataset:
     """What `data.load` gives.
 
     Attributes:
-        name: as it was asked for.
+        name: as it was asked for, a path made absolute.
         train, validation: labelled examples.
         test: unlabelled examples (labels -1), where the source has them.
         class_names: one a label, unique.
@@ -195,8 +195,11 @@ def _remember_times(folder: Path, header: dict[str, Any]) -> None:
 
 
 def _split(folder: Path, name: str, shape: tuple[int, ...]) -> Split:
-    images = np.load(folder / f"{name}.images.npy", mmap_mode="r")
-    labels = np.load(folder / f"{name}.labels.npy")
+    try:
+        images = np.load(folder / f"{name}.images.npy", mmap_mode="r")
+        labels = np.load(folder / f"{name}.labels.npy")
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
     if images.shape != shape or labels.shape != shape[:1]:
         raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")
     return Split(images, labels, np.arange(len(labels), dtype=np.int64))

@@ -14,6 +14,8 @@ from kd_keras.data.writing import Contents
 
 # A mirrored character is another one, or none.
 _CHARACTERS = ("mnist", "svhn", "omniglot", "cmaterdb")
+# TensorFlow Datasets' ten tries, each twice as long, keep one without a network waiting 204 s.
+_RETRIES = 4
 
 
 def source(name: str, *, data_dir: Path | None, image_size: int | None) -> Source:
@@ -45,6 +47,8 @@ def _builder(name: str, data_dir: Path | None) -> Any:
         raise ValueError(
             f"TensorFlow Datasets knows no {name!r}; expected a name of its catalogue.{hint}"
         ) from error
+    except AssertionError as error:  # what it raises for a version it does not have
+        raise ValueError(f"tfds:{name} cannot be had: {error}") from error
 
 
 def _contents(
@@ -86,13 +90,14 @@ def _splits(builder: Any) -> dict[str, str]:
 
 def _prepare(builder: Any, *, show_bars: bool) -> None:
     import requests
-    from tensorflow_datasets.core import download
+    from tensorflow_datasets.core.download import downloader, util
 
     from kd_keras.data import records
 
+    retries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, _RETRIES
     try:
         records.prepare(builder, show_bars=show_bars)
-    except (requests.RequestException, download.DownloadError) as error:
+    except (requests.RequestException, util.DownloadError) as error:
         raise ConnectionError(
             f"tfds:{builder.info.name} cannot be downloaded ({error}). Give --data-dir a folder in "
             "which TensorFlow Datasets prepared it, or try --recipe quickstart, whose data are "
@@ -100,3 +105,5 @@ def _prepare(builder: Any, *, show_bars: bool) -> None:
         ) from error
     except AssertionError as error:  # what it raises where files must be fetched by hand
         raise ValueError(f"tfds:{builder.info.name} is not prepared: {error}") from error
+    finally:
+        downloader.MAX_RETRIES = retries

@@ -29,14 +29,30 @@ def build(
         for convolution, filters in enumerate(channels, start=1):
             last = convolution == len(channels)
             ends = f"stage{stage}" if last else f"stage{stage}_block{convolution}"
-            filters = blocks.scaled(filters, width)
-            x = blocks.conv(x, filters, 3, stride=stride, bias=True, name=f"{ends}_preact")
-            x = blocks.relu(x, name=ends)
+            x = _conv_relu(x, blocks.scaled(filters, width), stride, name=ends)
             stride = 1
         # "same" keeps the last pixel: 32 x 32 shrinks to 1 x 1 either way, smaller ones stay there.
         x = keras.layers.AveragePooling2D(2, padding="same", name=f"stage{stage}_pool")(x)
     features = _dense_512(x, width) if name == "seed_teacher" else blocks.pooled(x)
     return keras.Model(inputs, blocks.logits(features, num_classes), name=name)
+
+
+def _conv_relu(x: blocks.Tensor, filters: int, stride: int, *, name: str) -> blocks.Tensor:
+    """A 3x3 convolution with bias, ReLU.
+
+    With no batch norm to set the scale, He's initialisation over the inputs keeps the signal's
+    size. Over the outputs, as in the other families, it fades and the first epochs learn little.
+    """
+    x, padding = blocks.pad(x, 3, stride)
+    x = keras.layers.Conv2D(
+        filters,
+        3,
+        strides=stride,
+        padding=padding,
+        kernel_initializer="he_normal",
+        name=f"{name}_preact",
+    )(x)
+    return blocks.relu(x, name=name)
 
 
 def _dense_512(x: blocks.Tensor, width: float) -> blocks.Tensor:

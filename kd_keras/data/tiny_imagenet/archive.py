@@ -26,9 +26,11 @@ class Archive:
 def find(data_dir: Path) -> Path:
     """The zip or the folder that `data_dir` means; of both, the zip: its files carry checksums."""
     given = listing.readable(data_dir, _EXPECTED)
-    for path in (given / f"{ROOT}.zip", given / ROOT, given):
-        if path.is_file() or (path / "wnids.txt").is_file():
+    for path in (given / f"{ROOT}.zip", given / ROOT):
+        if path.exists():
             return listing.readable(path, _EXPECTED)
+    if given.is_file() or (given / "wnids.txt").exists():
+        return given
     held = ", ".join(sorted(entry.name for entry in given.iterdir())[:5]) or "nothing"
     raise FileNotFoundError(f"data_dir {given} holds {held}; expected {_EXPECTED}.")
 
@@ -72,8 +74,8 @@ def _safe(path: Path, name: str) -> str:
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
     try:
-        return archive.read(name)  # compares the member's CRC
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        return archive.read(name)  # which compares the member's CRC
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise ValueError(
             f"{name} in {path} is damaged ({error}). Download the archive again."
         ) from error

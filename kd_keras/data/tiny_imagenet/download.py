@@ -5,6 +5,8 @@ for minutes before it gives up.
 """
 
 import hashlib
+import http.client
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -63,8 +65,9 @@ def _fetch(url: str, path: Path, size: int, progress: Progress) -> str:
                 hasher.update(block)
                 file.write(block)
                 advance(len(block))
-    except OSError as error:
-        if error.errno is not None and not isinstance(error, (ConnectionError, TimeoutError)):
-            raise  # the disk, not the network
+    except (OSError, http.client.HTTPException) as error:
+        network = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException)
+        if not isinstance(error, network):
+            raise  # the disk
         raise ConnectionError(f"{url} cannot be downloaded ({error}). {_INSTEAD}") from error
     return hasher.hexdigest()

@@ -45,9 +45,9 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
     if empty:
         names = [wnid for wnid, label in labels.items() if label in empty]
         raise ValueError(
-            f"train/{names[0]}/images/ in {archive.where} has no images, as have {len(names) - 1} "
-            "other classes of wnids.txt; expected images of every class. Extract the archive "
-            "again, or take the classes out of wnids.txt and val_annotations.txt."
+            f"train/{names[0]}/images/ in {archive.where} has no images ({len(names)} of "
+            f"{len(labels)} classes are empty); expected some of every class. Extract the "
+            "archive again, or take the classes out of wnids.txt and val_annotations.txt."
         )
     return files
 

@@ -1,0 +1,51 @@
+import subprocess
+import sys
+
+import pytest
+
+from kd_keras import data
+
+
+def test_every_source_is_described_in_a_line_without_importing_anything_heavy():
+    code = (
+        "import sys\nfrom kd_keras import data\n"
+        "lines = [data.describe(name) for name in data.names()]\n"
+        "assert all(lines) and all('\\n' not in line for line in lines), lines\n"
+        "sys.exit(', '.join({'numpy', 'tensorflow', 'sklearn'} & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("tiny_imagnet", r"data set is 'tiny_imagnet'; .* Did you mean 'tiny_imagenet'\?"),
+        ("cifar100", r"expected one of: digits, folder:PATH, tfds:NAME, tiny_imagenet\."),
+        ("folder:", r"Did you mean 'folder:PATH'\?"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_nearest(name, said):
+    with pytest.raises(ValueError, match=said):
+        data.load(name)
+
+
+def test_what_is_found_without_a_data_dir_refuses_one(tmp_path):
+    with pytest.raises(ValueError, match="but digits is found without one; leave it out"):
+        data.load("digits", data_dir=tmp_path)
+
+
+def test_select_validates_on_a_part_of_train_alone(tmp_path):
+    whole = data.load("digits", cache_dir=tmp_path)
+    chosen = data.load("digits", cache_dir=tmp_path, select=0.1)
+    assert len(chosen.validation) == pytest.approx(0.1 * len(whole.train), abs=5)
+    together = {*chosen.train.ids, *chosen.validation.ids}
+    assert together == set(whole.train.ids)
+    assert chosen.train.images.filename == whole.train.images.filename
+    assert chosen.fingerprint != whole.fingerprint
+
+
+def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "own"))
+    data.load("digits")
+    assert [path.name[:11] for path in (tmp_path / "own").iterdir()] == ["digits-8x8-"]

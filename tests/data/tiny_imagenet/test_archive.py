@@ -1,0 +1,69 @@
+import os
+import zipfile
+
+import pytest
+
+from kd_keras.data.tiny_imagenet import archive
+
+
+def test_folder_and_zip_are_found_wherever_the_data_dir_points(dummy_folder, zipped):
+    above = dummy_folder.parent
+    assert archive.find(dummy_folder) == archive.find(above) == dummy_folder
+    zip_file = zipped(dummy_folder)
+    assert archive.find(zip_file) == archive.find(above) == zip_file
+
+
+def test_folder_and_zip_hold_the_same_files(dummy_folder, zipped):
+    with (
+        archive.opened(dummy_folder) as folder,
+        archive.opened(zipped(dummy_folder)) as zip_file,
+    ):
+        assert folder.names == zip_file.names
+        assert "val/val_annotations.txt" in folder.names
+        for name in folder.names:
+            assert folder.read(name) == zip_file.read(name)
+
+
+def test_a_missing_data_dir_and_one_of_something_else_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none does not exist; expected tiny-imagenet-200"):
+        archive.find(tmp_path / "none")
+    (tmp_path / "holiday.jpg").touch()
+    with pytest.raises(FileNotFoundError, match=r"holds holiday\.jpg; expected tiny-imagenet-200"):
+        archive.find(tmp_path)
+
+
+def test_a_zip_cut_short_is_refused(dummy_folder, zipped):
+    path = zipped(dummy_folder)
+    os.truncate(path, path.stat().st_size - 100)
+    said = r"is no whole zip file .*cut short\. Download it again; .* 248,100,043 bytes"
+    with pytest.raises(ValueError, match=said), archive.opened(path):
+        pass
+
+
+def test_a_damaged_member_is_named(dummy_folder, zipped):
+    path = zipped(dummy_folder)
+    name = "tiny-imagenet-200/words.txt"
+    with zipfile.ZipFile(path) as opened:
+        place = opened.getinfo(name).header_offset + 30 + len(name)
+    with path.open("r+b") as file:
+        file.seek(place + 20)
+        file.write(b"\xff\xff")
+    with (
+        archive.opened(path) as files,
+        pytest.raises(ValueError, match=r"tiny-imagenet-200/words\.txt in .* is damaged"),
+    ):
+        files.read("words.txt")
+
+
+@pytest.mark.parametrize(
+    "name", ["../outside.txt", "/etc/outside.txt", "tiny-imagenet-200/../../outside", "a\\..\\b"]
+)
+def test_a_member_that_would_leave_its_folder_is_refused(tmp_path, name):
+    path = tmp_path / "tiny-imagenet-200.zip"
+    with zipfile.ZipFile(path, "w") as written:
+        written.writestr(name, b"")
+    with (
+        pytest.raises(ValueError, match=r"has the member .*, which would leave its folder"),
+        archive.opened(path),
+    ):
+        pass
