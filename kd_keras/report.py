@@ -57,13 +57,16 @@ def _median_milliseconds(predict: Callable[..., Any], batch: np.ndarray, seconds
 def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
     """The lines of the closing table, one a model that is there; None where nothing is known.
 
+    Without a teacher the student is not called distilled.
+
     Args:
         results: `teacher`, `baseline`, `student`, each None or a mapping of `top1`, `top5`
             (fractions), `parameters`, `milliseconds_per_image` (`batch1`, `batch128`) and,
             if it was exported, `export` (`megabytes`).
     """
     present = {name: results[name] for name in MODELS if results.get(name)}
-    return [[MODELS[name], *_cells(result)] for name, result in present.items()]
+    names = MODELS if results.get("teacher") else MODELS | {"student": "student"}
+    return [[names[name], *_cells(result)] for name, result in present.items()]
 
 
 def _cells(result: Mapping[str, Any]) -> list[str | None]:

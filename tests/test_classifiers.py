@@ -1,0 +1,64 @@
+import types
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras import classifiers, recipe
+
+DATA = types.SimpleNamespace(
+    class_names=("cat", "dog", "owl"),
+    image_shape=(8, 8, 3),
+    train=types.SimpleNamespace(images=np.zeros((20, 8, 8, 3), "uint8")),
+)
+
+
+def saved(path, size=8, classes=3):
+    model = keras.Sequential(
+        [keras.Input((size, size, 3)), keras.layers.Flatten(), keras.layers.Dense(classes)]
+    )
+    model.save(path)
+    return model
+
+
+def test_a_spec_names_a_model_of_the_zoo_with_its_knobs():
+    model = classifiers.make("resnet8:width=0.5,stem_stride=2", DATA)
+    assert model.input_shape == (None, 8, 8, 3)
+    assert model.output_shape == (None, 3)
+    assert model.get_layer("stage1").output.shape == (None, 4, 4, 8)
+
+
+def test_a_teacher_of_our_images_keeps_its_own_graph_and_taps(tmp_path):
+    saved(tmp_path / "teacher.keras")
+    asked = recipe.Recipe(teacher=str(tmp_path / "teacher.keras"))
+    assert isinstance(classifiers.make_teacher(asked, DATA), keras.Sequential)
+
+
+def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_path):
+    theirs = saved(tmp_path / "teacher.keras", size=16, classes=4)
+    (tmp_path / "classes.txt").write_text("owl\ncat\nfox\ndog\n")
+    asked = recipe.Recipe(
+        teacher=str(tmp_path / "teacher.keras"),
+        teacher_image_size=16,
+        teacher_preprocess="0..1",
+        teacher_classes=str(tmp_path / "classes.txt"),
+    )
+    images = np.full((2, 8, 8, 3), 255.0, "float32")
+    got = np.asarray(classifiers.make_teacher(asked, DATA)(images))
+    expected = np.asarray(theirs(np.ones((2, 16, 16, 3), "float32")))[:, [1, 3, 0]]
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_the_recipes_temperature_and_weight_fill_what_the_specs_leave_open():
+    asked = recipe.Recipe(method=["kd", "fitnet:tap=stage1"], temperature=3, kd_weight=0.5)
+    kd, fitnet = classifiers.make_methods(asked, DATA)
+    assert (kd.temperature, kd.weight) == (3, 0.5)
+    assert (fitnet.tap, fitnet.weight) == ("stage1", 100)
+    spelled = recipe.Recipe(method=["kd:temperature=2"], temperature=3)
+    assert classifiers.make_methods(spelled, DATA)[0].temperature == 2
+    assert classifiers.make_methods(recipe.Recipe(method=["none"]), DATA) == []
+
+
+def test_an_unknown_model_is_named_with_the_nearest():
+    with pytest.raises(ValueError, match=r"model is 'resnet20x'.*Did you mean 'resnet20'"):
+        classifiers.make("resnet20x", DATA)

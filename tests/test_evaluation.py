@@ -1,0 +1,24 @@
+import keras
+import numpy as np
+
+from kd_keras import evaluation
+from kd_keras.data.store import Split
+
+SCORES = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0], [1.0, 1.0, 1.0]], "float32")
+LABELS = np.array([0, 0, 0, 2], "int32")
+
+
+def test_accuracy_counts_labels_among_the_highest_scores():
+    # Ranks of the labels: first, third, second, and a tie, which counts for the label.
+    assert evaluation.accuracy(SCORES, LABELS) == 0.5
+    assert evaluation.accuracy(SCORES, LABELS, k=2) == 0.75
+    assert evaluation.accuracy(SCORES, LABELS, k=5) == 1.0
+
+
+def test_scores_are_those_of_every_example_in_order(monkeypatch):
+    monkeypatch.setattr(evaluation, "BATCH", 3)
+    images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 1), dtype="uint8")
+    split = Split(images, np.zeros(5, "int32"), np.array([9, 2, 4, 6, 8]))
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    expected = images[[9, 2, 4, 6, 8]].reshape(5, 16)
+    np.testing.assert_array_equal(evaluation.scores(model, split), expected)

@@ -1,0 +1,39 @@
+import math
+
+import numpy as np
+import pytest
+
+from kd_keras import losses
+
+LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.1, 0.1, 0.8]], "float32"))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [np.array([0, 2]), np.array([[0], [2]]), np.array([[1.0, 0, 0], [0, 0, 1]], "float32")],
+    ids=["(B,)", "(B, 1)", "(B, C)"],
+)
+def test_cross_entropy_takes_classes_and_probabilities(labels):
+    expected = [-math.log(0.7), -math.log(0.8)]
+    np.testing.assert_allclose(losses.cross_entropy(labels, LOGITS), expected, rtol=1e-5)
+    np.testing.assert_array_equal(losses.class_index(labels), [0, 2])
+
+
+def test_label_smoothing_spreads_its_share_over_all_classes():
+    # 0.7 of the target on the label and 0.1 on each of three classes.
+    target = np.array([[0.8, 0.1, 0.1]])
+    expected = -np.sum(target * LOGITS[:1], axis=1)
+    got = losses.cross_entropy(np.array([0]), LOGITS[:1], label_smoothing=0.3)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_softened_kl_stays_exact_where_clipped_probabilities_would_not():
+    # KL of (1, 0) to (e^-40, 1) is 40 nats; probabilities clipped at 1e-7 give 16.1.
+    teacher, student = np.array([[40.0, 0.0]]), np.array([[0.0, 40.0]])
+    got = losses.softened_kl(student, teacher, temperature=1.0)
+    np.testing.assert_allclose(got, [40.0], rtol=1e-6)
+
+
+def test_agreement_is_one_where_both_rank_the_same_class_first():
+    other = np.array([[9.0, 0, 0], [9.0, 0, 0]])
+    np.testing.assert_array_equal(losses.agreement(LOGITS, other), [1, 0])
