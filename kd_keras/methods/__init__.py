@@ -18,6 +18,7 @@ _NOT_METHODS = {
     "vectors",
     "connectors",
     "tap_pairs",
+    "teacher_classifier",
     "nontarget",
     "channels",
     "maps",
@@ -29,8 +30,7 @@ _NOT_METHODS = {
 
 def names() -> tuple[str, ...]:
     """Every method's name, sorted; imports nothing."""
-    files = Path(__file__).parent.glob("*.py")
-    return tuple(sorted(f.stem for f in files if f.stem not in _NOT_METHODS))
+    return tuple(sorted(name for name in _files() if name not in _NOT_METHODS))
 
 
 def describe(name: str) -> str:
@@ -41,11 +41,10 @@ def describe(name: str) -> str:
 def explain(name: str) -> str:
     """The method's own account: idea, formula, source, defaults, needs; imports nothing."""
     check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
-    source = (Path(__file__).parent / f"{name}.py").read_text()
-    return ast.get_docstring(ast.parse(source)) or ""
+    return ast.get_docstring(ast.parse(_files()[name].read_text())) or ""
 
 
-def get(name: str, **knobs: Any) -> Any:
+def get(name: str, /, **knobs: Any) -> Any:
     """Makes the method called `name`.
 
     Args:
@@ -67,6 +66,10 @@ def get(name: str, **knobs: Any) -> Any:
 def knobs(name: str) -> tuple[str, ...]:
     """Names of the settings that the method called `name` takes."""
     return _method_class(name).knobs()
+
+
+def _files() -> dict[str, Path]:
+    return {file.stem: file for folder in __path__ for file in Path(folder).glob("*.py")}
 
 
 def _method_class(name: str) -> Any:

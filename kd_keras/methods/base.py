@@ -51,6 +51,9 @@ class Method(keras.Layer):
     #: Share of the run, 0 to 1, in which `first_stage_call` alone is trained.
     first_stage = 0.0
 
+    built: bool
+    _shapes: dict[str, Shapes] | None = None
+
     def __init__(
         self, *, weight: float, ce_weight: float, warmup: float = 0.0, name: str | None = None
     ):
@@ -115,11 +118,20 @@ class Method(keras.Layer):
         return {knob: getattr(self, knob) for knob in self.knobs()}
 
     def get_build_config(self) -> dict[str, Any]:
-        return getattr(self, "_shapes", {})
+        return self._shapes or {}
 
     def build_for(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        """Builds the parts for these taps, once; a saved method rebuilds from the kept shapes."""
-        self._shapes = {"student_shape": student_shape, "teacher_shape": teacher_shape}
+        """Builds the parts for these taps, once; a saved method rebuilds from the kept shapes.
+
+        Raises ValueError if its trainable parts were built for other shapes.
+        """
+        shapes = {"student_shape": student_shape, "teacher_shape": teacher_shape}
+        if self.variables and self._shapes != shapes:
+            raise ValueError(
+                f"{self.name} has parts built for taps of shapes {self._shapes}; got {shapes}. "
+                "Make a new method for other models."
+            )
+        self._shapes = shapes
         if not self.built:
             with keras.name_scope(self.name):
                 self.build(student_shape, teacher_shape)

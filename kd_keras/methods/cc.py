@@ -90,9 +90,8 @@ def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Any]:
     Returns:
         `loss`: scalar float32; 0 for a batch of one, which has no neighbours.
     """
-    distance = ops.abs(
-        ops.cast(student_embedding, "float32") - ops.cast(teacher_embedding, "float32")
-    )
+    ours, theirs = (ops.cast(e, "float32") for e in (student_embedding, teacher_embedding))
+    distance = vectors.magnitude(ours - theirs)
     products = ops.sum(distance[:-1] * distance[1:], axis=-1)
     pairs = ops.cast(ops.shape(distance)[0] - 1, "float32")
     return {"loss": ops.sum(products) / ops.maximum(pairs, 1.0)}

@@ -24,10 +24,10 @@ def connector(
     Args:
         input_shape: of the map, batch axis first.
         channels: of the result.
-        kernel_size: odd; the map's size is kept.
+        kernel_size: of the convolution; the map keeps its size.
         relu: whether a ReLU ends it.
         initializer: of the kernel; He's normal one over the outputs where left out.
-        name: of the model returned; its layers are "convolution", "norm" and "relu".
+        name: of the model returned; its layers' names begin with it.
     """
     parts = [
         layers.Conv2D(
@@ -37,17 +37,17 @@ def connector(
             use_bias=False,
             kernel_initializer=initializer or projectors.he_normal(),
             dtype="float32",
-            name="convolution",
+            name=f"{name}_convolution",
         ),
         layers.BatchNormalization(
             momentum=_MOMENTUM,
             epsilon=projectors.BATCH_NORM_EPSILON,
             dtype="float32",
-            name="norm",
+            name=f"{name}_norm",
         ),
     ]
     if relu:
-        parts.append(layers.ReLU(dtype="float32", name="relu"))
+        parts.append(layers.ReLU(dtype="float32", name=f"{name}_relu"))
     sequence = keras.Sequential(parts, name=name)
     sequence.build((None, *input_shape[1:]))
     return sequence

@@ -98,5 +98,5 @@ def correlation(a: Tensor, b: Tensor, *, axis: int) -> Tensor:
     """Pearson's rho of two (B, C) arrays along `axis`; 0, without gradient, if one is constant."""
     a = a - ops.mean(a, axis=axis, keepdims=True)
     b = b - ops.mean(b, axis=axis, keepdims=True)
-    norms = vectors.norm(a, axis) * vectors.norm(b, axis)
-    return ops.sum(a * b / (norms + CORRELATION_EPSILON), axis=axis)
+    norms = ops.squeeze(vectors.norm(a, axis) * vectors.norm(b, axis), axis)
+    return ops.sum(a * b, axis=axis) / (norms + CORRELATION_EPSILON)

@@ -16,7 +16,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods import maps, projectors, stages, tap_pairs
+from kd_keras.methods import maps, projectors, stages, tap_pairs, vectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.one_tap import OneTap
 
@@ -185,5 +185,5 @@ def ft(
     """
     student, teacher = tap_pairs.same_size(student_factor, ops.stop_gradient(teacher_factor))
     student, teacher = (maps.attention(f, power=map_power) for f in (student, teacher))
-    difference = ops.abs(student - teacher)
+    difference = vectors.magnitude(student - teacher)
     return {"loss": ops.mean(ops.power(difference, difference_power), axis=-1)}

@@ -63,8 +63,8 @@ class ReviewKD(tap_pairs.TapPairs):
         self.max_channels = check.whole_number("reviewkd: max_channels", max_channels, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        student = {tap: _as_map_shape(shape) for tap, shape in student_shape.items()}
-        teacher = {tap: _as_map_shape(shape) for tap, shape in teacher_shape.items()}
+        student = {tap: tap_pairs.as_map_shape(shape) for tap, shape in student_shape.items()}
+        teacher = {tap: tap_pairs.as_map_shape(shape) for tap, shape in teacher_shape.items()}
         pairs = self.map_shapes(student, teacher)[::-1]
         channels = min(self.max_channels, pairs[0][0][-1])
         self.fusions = []
@@ -76,9 +76,11 @@ class ReviewKD(tap_pairs.TapPairs):
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         deeper, fused = None, []
         for fusion, tap in zip(self.fusions, self.student_taps[::-1], strict=True):
-            result, deeper = fusion(_as_map(student[tap]), deeper, training=batch.training)
+            result, deeper = fusion(tap_pairs.as_map(student[tap]), deeper, training=batch.training)
             fused.append(result)
-        return reviewkd(fused, [_as_map(teacher[tap]) for tap in self.teacher_taps[::-1]])["loss"]
+        return reviewkd(fused, [tap_pairs.as_map(teacher[tap]) for tap in self.teacher_taps[::-1]])[
+            "loss"
+        ]
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -174,11 +176,3 @@ def nearest(features: Tensor, size: Sequence[int]) -> Tensor:
         if old != new:
             features = ops.take(features, np.arange(new) * old // new, axis=axis)
     return features
-
-
-def _as_map(features: Tensor) -> Tensor:
-    return features[:, None, None, :] if len(features.shape) == 2 else features
-
-
-def _as_map_shape(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    return (shape[0], 1, 1, shape[1]) if len(shape) == 2 else shape

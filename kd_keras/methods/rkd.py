@@ -6,12 +6,13 @@ example k between i and j, h the Huber loss with its switch at 1.
 
 Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2;
 weights 25 and 50 as in the paper. Reads one feature of each model, `pooled` by default; sizes may
-differ. No trainable parts; the cost is of the whole batch. Its tables of cosines hold B^3 floats:
-1 MB each at a batch of 64, 64 MB at 256, 4 GB at 1024.
+differ. No trainable parts; the cost is of the whole batch. The B^3 cosines are computed one example
+k at a time, forwards and backwards, so that memory grows with B^2 only; time grows with B^3.
 """
 
 from typing import Any
 
+import keras
 from keras import ops
 
 from kd_keras import check
@@ -100,7 +101,7 @@ def rkd(
     distances = (_distances(d, squared=squared, smallest=smallest) for d in (student, teacher))
     parts = {
         "loss_distance": ops.mean(_huber(*distances)),
-        "loss_angle": ops.mean(_huber(_cosines(student), _cosines(teacher))),
+        "loss_angle": ops.mean(_angle_costs(student, teacher)),
     }
     loss = distance_weight * parts["loss_distance"] + angle_weight * parts["loss_angle"]
     return {"loss": loss, **parts}
@@ -125,10 +126,22 @@ def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor
     return distances / ops.where(mean > 0, mean, 1.0)
 
 
+def _angle_costs(student: Tensor, teacher: Tensor) -> Tensor:
+    """(B, B, D) differences of each model to (B,): the mean cost of the angles at example k."""
+    # Kept for the way back, the cosines of all k would take 4 GB a table at a batch of 1024.
+    at_one_example = keras.remat(_angle_cost)
+    return ops.map(lambda pair: at_one_example(*pair), (student, teacher))
+
+
+def _angle_cost(student: Tensor, teacher: Tensor) -> Tensor:
+    """(B, D) differences to one example: the mean over the pairs of them, a scalar."""
+    return ops.mean(_huber(_cosines(student), _cosines(teacher)))
+
+
 def _cosines(differences: Tensor) -> Tensor:
-    """(B, B, B): entry [k, i, j] is the cosine between x_i - x_k and x_j - x_k, 0 at a zero."""
+    """(B, D) to the (B, B) cosines between them, 0 with a zero vector."""
     directions = vectors.unit(differences)
-    return ops.matmul(directions, ops.transpose(directions, (0, 2, 1)))
+    return ops.matmul(directions, ops.transpose(directions))
 
 
 def _huber(one: Tensor, other: Tensor) -> Tensor:

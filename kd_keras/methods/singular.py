@@ -20,9 +20,7 @@ SMALLEST_GAP = 1e-6
 class Decomposition(NamedTuple):
     """Of (B, P, C) matrices, R = min(P, C); gradients flow to `matrices` alone."""
 
-    matrices: (
-        Tensor  # (B, P, C) float32, divided by their largest entry, the one differentiable part
-    )
+    matrices: Tensor  # (B, P, C) float32, divided by their largest entry
     squares: Tensor  # (B, R) squared singular values, falling
     right: Tensor  # (B, C, R) right singular vectors; zero columns where the singular value is 0
 

@@ -69,6 +69,16 @@ def require_map(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> No
         )
 
 
+def as_map_shape(shape: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The shape of `as_map`'s result."""
+    return (shape[0], 1, 1, shape[1]) if len(shape) == 2 else tuple(shape)
+
+
+def as_map(features: Tensor) -> Tensor:
+    """Vectors (B, D) as maps (B, 1, 1, D); maps as they are."""
+    return features[:, None, None, :] if len(features.shape) == 2 else features
+
+
 def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     """Average-pools the larger of two (B, H, W, C) maps to the other's height and width."""
     size = alignment.smaller(tuple(one.shape[1:3]), tuple(other.shape[1:3]))

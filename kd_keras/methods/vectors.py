@@ -17,6 +17,12 @@ def flat(features: Tensor) -> Tensor:
     return ops.reshape(features, (-1, size))
 
 
+def magnitude(values: Tensor) -> Tensor:
+    """|values|, float32, whose gradient at 0 is 0 on every backend (JAX's own is 1)."""
+    values = ops.cast(values, "float32")
+    return values * ops.stop_gradient(ops.sign(values))
+
+
 def norm(vectors: Tensor, axis: int = -1) -> Tensor:
     """L2 norm along `axis`, kept with length 1, float32; its gradient at the zero vector is 0."""
     squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=axis, keepdims=True)

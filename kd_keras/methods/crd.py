@@ -1,0 +1,230 @@
+"""Contrastive representation: tells the student's vector of an example from those of others.
+
+Both features pass through a trained dense layer and become unit vectors v; two memories keep every
+example's latest. With P = exp(memory_teacher . v_s / T) / Z for the example's own row and for K
+others drawn at random, q = K / num_examples and e = 1e-7, the cost is -log(P / (P + q + e)) of the
+own row minus the sum of log(q / (P + q + e)) of the others; the same with teacher and student
+exchanged is added. Z is fixed in the first step: num_examples times the mean exponential.
+
+Source: Tian, Krishnan, Isola 2020, "Contrastive Representation Distillation", arXiv:1910.10699,
+section 3.3; K 16384, T 0.07, 128 entries a vector, memory momentum 0.5, weight 0.8 as there.
+Departure: the others are any examples but the same, not only those of other classes. Reads `pooled`
+of each model; needs the examples' ids and their number; works on the whole batch. It keeps two
+float32 arrays (num_examples, 128), and a step makes two of (batch, num_examples).
+"""
+
+import math
+import types
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kd_keras import check
+from kd_keras.methods import vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+NOISE_FLOOR = 1e-7  # e above
+NOT_FIXED = math.inf  # log Z before the first step
+
+
+class CRD(OneTap):
+    """Contrast of each example with others, through memories of all.
+
+    Args:
+        num_examples: of the training data, so that ids are 0 to num_examples - 1; must be given.
+        tap, student_tap, teacher_tap: vectors (B, D).
+        negatives: K, whole number >= 1, examples that each one is told apart from.
+        temperature: T, > 0.
+        embedding_size: entries of a vector.
+        momentum: 0 to 1, share of the old vector when the memories take in the new.
+        seed: of the draws and of the memories' first values.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    whole_batch = True
+    needs_ids = True
+
+    def __init__(
+        self,
+        *,
+        num_examples: int | None = None,
+        tap: str = "pooled",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        negatives: int = 16384,
+        temperature: float = 0.07,
+        embedding_size: int = 128,
+        momentum: float = 0.5,
+        seed: int = 0,
+        weight: float = 0.8,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        if num_examples is not None:
+            check.whole_number("crd: num_examples", num_examples, at_least=2)
+        self.num_examples = num_examples
+        self.negatives = check.whole_number("crd: negatives", negatives, at_least=1)
+        self.temperature = check.number("crd: temperature", temperature, above=0)
+        self.embedding_size = check.whole_number("crd: embedding_size", embedding_size, at_least=1)
+        self.momentum = check.number("crd: momentum", momentum, at_least=0, at_most=1)
+        self.seed = check.whole_number("crd: seed", seed)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        if self.num_examples is None:
+            raise ValueError(
+                "crd: num_examples is None; expected the number of training examples, each of "
+                "which has a place in its memory. Give num_examples=len(training data)."
+            )
+        self.embed_student = self._embedding(student_shape, self.student_taps[0], "student")
+        self.embed_teacher = self._embedding(teacher_shape, self.teacher_taps[0], "teacher")
+        self.memory_student = self._memory("memory_student", self.seed)
+        self.memory_teacher = self._memory("memory_teacher", self.seed + 1)
+        self.log_z = self.add_weight(
+            shape=(2,),
+            initializer=keras.initializers.Constant(NOT_FIXED),
+            trainable=False,
+            name="log_z",
+        )
+        # Kept from Keras, which would not save it, in favour of its state as a weight.
+        self._random = types.SimpleNamespace(generator=keras.random.SeedGenerator(self.seed))
+        self.random_state = self._random.generator.state
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        ids, inside = self._checked(batch.ids)
+        embedded_student = self.embed_student(student[self.student_taps[0]])
+        embedded_teacher = self.embed_teacher(ops.stop_gradient(teacher[self.teacher_taps[0]]))
+        parts = crd(
+            vectors.unit(embedded_student),
+            vectors.unit(embedded_teacher),
+            ops.convert_to_tensor(self.memory_student),
+            ops.convert_to_tensor(self.memory_teacher),
+            self._contrast(ids),
+            temperature=self.temperature,
+            momentum=self.momentum,
+            log_z=(self.log_z[0], self.log_z[1]),
+        )
+        if batch.training:
+            self.memory_student.assign(parts["memory_student"])
+            self.memory_teacher.assign(parts["memory_teacher"])
+            self.log_z.assign(ops.stack(parts["log_z"]))
+        return ops.where(inside, parts["loss"], math.nan)  # nan stops a run whose ids are wrong
+
+    def _embedding(self, shapes: Shapes, tap: str, whose: str) -> layers.Dense:
+        shape = shapes[tap]
+        if len(shape) != 2:
+            raise ValueError(
+                f"crd: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected vectors "
+                "(B, D). Choose another tap, such as 'pooled'."
+            )
+        embedding = layers.Dense(self.embedding_size, dtype="float32", name=f"embed_{whose}")
+        embedding.build((None, shape[-1]))
+        return embedding
+
+    def _memory(self, name: str, seed: int) -> keras.Variable:
+        """One row an example; as long as a unit vector, on average."""
+        bound = math.sqrt(3 / self.embedding_size)
+        return self.add_weight(
+            shape=(self.num_examples, self.embedding_size),
+            initializer=keras.initializers.RandomUniform(-bound, bound, seed=seed),
+            trainable=False,
+            name=name,
+        )
+
+    def _checked(self, ids: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Ids within the memory, and which of them were so: values are unknown while tracing."""
+        if ids is None:
+            raise ValueError(
+                "crd: the batch has no ids; expected each example's number in the training data. "
+                "kd_keras.data.pipeline gives them; of your own data give batches "
+                "({'inputs': images, 'id': ids}, labels) with the same id for an example always."
+            )
+        known = ids.numpy() if hasattr(ids, "numpy") else ids
+        last = self.memory_student.shape[0] - 1
+        if isinstance(known, np.ndarray) and (known.min() < 0 or known.max() > last):
+            raise ValueError(
+                f"crd: ids go from {known.min()} to {known.max()}; expected 0 to {last}. Set "
+                "num_examples to the number of training examples."
+            )
+        ids = ops.cast(ids, "int32")
+        return ops.clip(ids, 0, last), ops.logical_and(ids >= 0, ids <= last)
+
+    def _contrast(self, ids: Tensor) -> Tensor:
+        """(B, 1 + K) int32: each id, and K others drawn evenly from all but it."""
+        count = self.memory_student.shape[0]
+        shape = (ops.shape(ids)[0], self.negatives)
+        steps = keras.random.randint(shape, 1, count, dtype="int32", seed=self._random.generator)
+        return ops.concatenate([ids[:, None], (ids[:, None] + steps) % count], axis=1)
+
+
+def crd(
+    student: Tensor,
+    teacher: Tensor,
+    memory_student: Tensor,
+    memory_teacher: Tensor,
+    contrast_index: Tensor,
+    *,
+    temperature: float,
+    momentum: float,
+    log_z: tuple[Any, Any] = (NOT_FIXED, NOT_FIXED),
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student, teacher: (B, D) float32 unit vectors; both are trained.
+        memory_student, memory_teacher: (num_examples, D) float32.
+        contrast_index: (B, 1 + K) int32, rows of the memories; the first is the example's own.
+        temperature: > 0.
+        momentum: 0 to 1, share of the old vector in the memories.
+        log_z: of the student's and of the teacher's scores; infinite where not fixed yet.
+
+    Returns:
+        `loss`: (B,) float32 in nats, `loss_student` + `loss_teacher`. `log_z`: as now fixed.
+        `memory_student`, `memory_teacher`: with the batch taken in.
+    """
+    parts = {}
+    sides = {"student": (student, memory_teacher), "teacher": (teacher, memory_student)}
+    fixed = []
+    for (side, (vector, memory)), known in zip(sides.items(), log_z, strict=True):
+        scores = ops.take_along_axis(ops.matmul(vector, ops.transpose(memory)), contrast_index, 1)
+        cost, now = _contrastive(scores / temperature, memory.shape[0], known)
+        parts[f"loss_{side}"] = cost
+        fixed.append(now)
+    own = contrast_index[:, 0]
+    return {
+        **parts,
+        "loss": parts["loss_student"] + parts["loss_teacher"],
+        "log_z": tuple(fixed),
+        "memory_student": _taken_in(memory_student, own, student, momentum),
+        "memory_teacher": _taken_in(memory_teacher, own, teacher, momentum),
+    }
+
+
+def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor, Tensor]:
+    """(B,) cost of scores (B, 1 + K), the example's own first; and the log Z it was found with."""
+    count = ops.cast(ops.size(scores), "float32")
+    fresh = ops.stop_gradient(ops.logsumexp(scores)) - ops.log(count) + math.log(num_examples)
+    log_z = ops.where(ops.isfinite(log_z), log_z, fresh)
+    noise = (scores.shape[1] - 1) / num_examples
+    # x = log(P / (q + e)); the logarithms are -softplus(-x) and log(q / (q + e)) - softplus(x).
+    x = scores - log_z - math.log(noise + NOISE_FLOOR)
+    others = ops.softplus(x[:, 1:]) + math.log1p(NOISE_FLOOR / noise)
+    return ops.softplus(-x[:, 0]) + ops.sum(others, axis=1), log_z
+
+
+def _taken_in(memory: Tensor, ids: Tensor, vector: Tensor, momentum: float) -> Tensor:
+    old = ops.take(memory, ids, axis=0)
+    new = vectors.unit(momentum * old + (1 - momentum) * ops.stop_gradient(vector))
+    return ops.scatter_update(memory, ids[:, None], new)

@@ -1,0 +1,178 @@
+"""Feature distillation overhauled: features before the ReLU, judged by what the ReLU lets through.
+
+Cost: sum over taps of 2^-(taps that follow) * sum over an example's entries of (c(s) - m(t))^2,
+left out where both c(s) < m(t) and t <= 0. m(t) = max(t, margin), the margin being the mean of what
+lies below zero in each channel, from the teacher's batch norm. c is a trained convolution with
+batch norm; the teacher's map is average-pooled to the student's size.
+
+Source: Heo et al. 2019, "A Comprehensive Overhaul of Feature Distillation", arXiv:1904.01866,
+section 3; weight 0.001 and 1x1 convolutions as in mdistiller. Reads taps before the ReLU of both
+models; the teacher's must be a batch norm's output, or a sum whose main branch ends in one. Works
+per example.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from kd_keras import check
+from kd_keras import taps as tapping
+from kd_keras.methods import alignment, connectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.tap_pairs import TapPairs, Taps
+
+RAREST_NEGATIVE = 0.001  # share of values below zero under which the margin is -3 deviations
+
+
+class OFD(TapPairs):
+    """Margins of the teacher's features before the ReLU.
+
+    Args:
+        taps, student_taps, teacher_taps: feature maps before the ReLU, see `TapPairs`.
+        kernel_size: of the student's trained convolutions.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        taps: Taps = ("stage1_preact", "stage2_preact", "stage3_preact"),
+        student_taps: Taps | None = None,
+        teacher_taps: Taps | None = None,
+        kernel_size: int = 1,
+        weight: float = 0.001,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            taps=taps,
+            student_taps=student_taps,
+            teacher_taps=teacher_taps,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.kernel_size = check.whole_number("ofd: kernel_size", kernel_size, at_least=1)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        self.connectors, self.margins = [], []
+        for i, (student, teacher) in enumerate(self.map_shapes(student_shape, teacher_shape)):
+            self.connectors.append(
+                connectors.connector(
+                    student, teacher[-1], kernel_size=self.kernel_size, name=f"connector_{i}"
+                )
+            )
+            self.margins.append(
+                self.add_weight(
+                    shape=(teacher[-1],), initializer="zeros", trainable=False, name=f"margin_{i}"
+                )
+            )
+
+    def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
+        if teacher is None:
+            return
+        for margin, tap in zip(self.margins, self.teacher_taps, strict=True):
+            norm = batch_norm_before(teacher, tap)
+            gamma = ops.convert_to_numpy(norm.gamma) if norm.scale else np.ones(margin.shape)
+            beta = ops.convert_to_numpy(norm.beta) if norm.center else np.zeros(margin.shape)
+            margin.assign(margin_of(gamma, beta))
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        connected = [
+            connect(student[tap], training=batch.training)
+            for connect, tap in zip(self.connectors, self.student_taps, strict=True)
+        ]
+        features = [teacher[tap] for tap in self.teacher_taps]
+        return ofd(connected, features, [ops.convert_to_tensor(m) for m in self.margins])["loss"]
+
+
+def ofd(
+    connected: Sequence[Tensor], teacher_features: Sequence[Tensor], margins: Sequence[Tensor]
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        connected: (B, h, w, C) float maps, the student's after the connectors, shallow to deep.
+        teacher_features: (B, H, W, C) float maps before the ReLU; no gradient flows back.
+        margins: (C,) float, at most 0.
+
+    Returns:
+        `loss`: (B,) float32, summed over entries and, weighted, over taps.
+    """
+    costs = [
+        _partial_distance(*parts)
+        for parts in zip(connected, teacher_features, margins, strict=True)
+    ]
+    last = len(costs) - 1
+    return {"loss": sum(cost / 2 ** (last - i) for i, cost in enumerate(costs))}
+
+
+def _partial_distance(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:
+    student = ops.cast(student, "float32")
+    teacher = ops.stop_gradient(ops.cast(teacher, "float32"))
+    teacher = alignment.adaptive_average_pool(teacher, tuple(student.shape[1:3]))
+    target = ops.maximum(teacher, margin)
+    counts = ops.cast(ops.logical_or(student > target, teacher > 0), "float32")
+    return ops.sum(ops.square(student - target) * counts, axis=(1, 2, 3))
+
+
+def margin_of(gamma: Any, beta: Any) -> np.ndarray:
+    """(C,) float32: the mean of what is below zero in N(beta, gamma^2), each channel's own.
+
+    Where less than a thousandth is below zero, -3 * |gamma|.
+    """
+    deviation, mean = np.abs(np.asarray(gamma, "float64")), np.asarray(beta, "float64")
+    # A channel without deviation is its mean: all below zero or nothing.
+    ratio = np.where(mean < 0, -np.inf, np.inf)
+    np.divide(mean, deviation, out=ratio, where=deviation > 0)
+    below = np.array([math.erfc(r / math.sqrt(2)) / 2 for r in ratio])
+    density = np.exp(-np.square(ratio) / 2) / math.sqrt(2 * math.pi)
+    mean_below = mean - deviation * density / np.maximum(below, RAREST_NEGATIVE)
+    return np.where(below > RAREST_NEGATIVE, mean_below, -3 * deviation).astype("float32")
+
+
+def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization:
+    """The batch norm that gives the tap, or ends the main branch of the sum that gives it.
+
+    Raises:
+        ValueError: neither gives it.
+    """
+    tensor = tapping.rebuilt(model, [tap]).output[tap]
+    operation = tensor._keras_history.operation
+    ends = _inputs(tensor) if isinstance(operation, layers.Add) else [tensor]
+    norms = [e for e in ends if _is_batch_norm(e._keras_history.operation)]
+    if not norms:
+        raise ValueError(
+            f"ofd: the teacher's tap {tap!r} is the output of a {type(operation).__name__}; "
+            "expected a batch norm, or a sum whose main branch ends in one, for its margins. "
+            "Choose the taps before the ReLU (teacher_taps=stage1_preact+...), or another teacher."
+        )
+    # A shortcut with a batch norm of its own has less before it than the main branch.
+    return max(norms, key=lambda end: len(_upstream(end)))._keras_history.operation
+
+
+def _is_batch_norm(operation: Any) -> bool:
+    return isinstance(operation, layers.BatchNormalization)
+
+
+def _inputs(tensor: Tensor) -> list[Tensor]:
+    operation, node_index, _ = tensor._keras_history
+    return operation._inbound_nodes[node_index].input_tensors
+
+
+def _upstream(tensor: Tensor) -> set[int]:
+    """Ids of all operations that the tensor comes from."""
+    seen: set[int] = set()
+    waiting = [tensor]
+    while waiting:
+        tensor = waiting.pop()
+        if id(tensor._keras_history.operation) not in seen:
+            seen.add(id(tensor._keras_history.operation))
+            waiting.extend(_inputs(tensor))
+    return seen

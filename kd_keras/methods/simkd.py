@@ -1,0 +1,165 @@
+"""Reused classifier: the student's last feature map becomes the teacher's, and so does its head.
+
+Cost: mean over all entries of (p(s) - t)^2 on the last feature maps, the larger one
+average-pooled to the smaller. p is trained: 1x1, 3x3 and 1x1 convolutions, each with batch norm and
+ReLU; the inner ones have 1 / `factor` of the teacher's channels. What is deployed is the student up
+to its last feature map, p, and the teacher's dense classifier, frozen, on the mean over places.
+
+Source: Chen et al. 2022, "Knowledge Distillation with the Reused Teacher Classifier",
+arXiv:2203.14001, section 3; no cross-entropy, weight 1 and factor 2 as there. Reads the last
+feature map of each model; works per example. The student's own classifier is not trained.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from kd_keras import check
+from kd_keras import taps as tapping
+from kd_keras.methods import alignment, connectors, tap_pairs, teacher_classifier
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+
+class SimKD(OneTap):
+    """Features for the teacher's own classifier.
+
+    Args:
+        tap, student_tap, teacher_tap: the last feature map of each model.
+        factor: whole number >= 1, by which the projector's inner maps are narrower.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        tap: str = "stage3",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        factor: int = 2,
+        weight: float = 1.0,
+        ce_weight: float = 0.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.factor = check.whole_number("simkd: factor", factor, at_least=1)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        student = student_shape[self.student_taps[0]]
+        teacher = teacher_shape[self.teacher_taps[0]]
+        tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
+        tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
+        self.size = alignment.smaller(student[1:3], teacher[1:3])
+        self.projector = projector((None, *self.size, student[-1]), teacher[-1], self.factor)
+        self.classifier = teacher_classifier.frozen(teacher[-1], teacher_shape["logits"][-1])
+
+    def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
+        _require_last_map(self.name, "student", student, self.student_taps[0])
+        if teacher is not None:
+            teacher_classifier.fill(self.name, self.classifier, teacher)
+            _require_last_map(self.name, "teacher", teacher, self.teacher_taps[0])
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        features, target = tap_pairs.same_size(
+            student[self.student_taps[0]], teacher[self.teacher_taps[0]]
+        )
+        return simkd(project(self.projector, features, training=batch.training), target)["loss"]
+
+    def deployed(self, student: keras.Model) -> keras.Model:
+        """The student's backbone, the projector and the teacher's classifier, of stock layers."""
+        (tap,) = self.student_taps
+        backbone = tapping.rebuilt(student, [tap])
+        x = backbone.output[tap]
+        for layer in _pooling(x.shape[1:], self.size):
+            x = layer(x)
+        for part in self.projector:
+            for layer in part.layers:
+                x = layer(x)
+        x = layers.GlobalAveragePooling2D(dtype="float32", name="pooled")(x)
+        return keras.Model(backbone.input, self.classifier(x), name=student.name)
+
+
+def projector(input_shape: tuple[Any, ...], channels: int, factor: int) -> list[keras.Sequential]:
+    """The three parts from a map of `input_shape` to one of `channels`."""
+    inner = max(1, channels // factor)
+    parts = []
+    for i, (width, kernel_size) in enumerate(((inner, 1), (inner, 3), (channels, 1))):
+        parts.append(
+            connectors.connector(
+                input_shape, width, kernel_size=kernel_size, relu=True, name=f"projector_{i}"
+            )
+        )
+        input_shape = (*input_shape[:-1], width)
+    return parts
+
+
+def project(parts: list[keras.Sequential], features: Tensor, *, training: bool) -> Tensor:
+    """(B, h, w, c) to the teacher's (B, h, w, C) by the parts of `projector`."""
+    for part in parts:
+        features = part(features, training=training)
+    return features
+
+
+def simkd(projected: Tensor, teacher_features: Tensor) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        projected: (B, H, W, C) float, the student's features after the projector.
+        teacher_features: (B, H, W, C) float; no gradient flows back.
+
+    Returns:
+        `loss`: (B,) float32, mean over each example's entries of the squared difference.
+    """
+    target = ops.stop_gradient(ops.cast(teacher_features, "float32"))
+    difference = ops.cast(projected, "float32") - target
+    return {"loss": ops.mean(ops.square(difference), axis=(1, 2, 3))}
+
+
+def _pooling(shape: tuple[int, ...], size: tuple[int, int]) -> list[layers.Layer]:
+    """Stock layers that average-pool a map of (H, W, C) to `size`, as the training does."""
+    if tuple(shape[:2]) == tuple(size):
+        return []
+    if shape[0] % size[0] == shape[1] % size[1] == 0:
+        window = (shape[0] // size[0], shape[1] // size[1])
+        return [layers.AveragePooling2D(window, dtype="float32", name="smaller")]
+    rows = _constant("bhwc,hp->bpwc", shape, 0, size[0], name="smaller_rows")
+    columns = _constant("bhwc,wp->bhpc", (size[0], *shape[1:]), 1, size[1], name="smaller_columns")
+    return [rows, columns]
+
+
+def _constant(
+    equation: str, shape: tuple[int, ...], axis: int, to: int, *, name: str
+) -> layers.Layer:
+    """Averages one axis of a map of (H, W, C) to the length `to`, by a fixed matrix."""
+    output_shape = (*shape[:axis], to, *shape[axis + 1 :])
+    layer = layers.EinsumDense(equation, output_shape, dtype="float32", trainable=False, name=name)
+    layer.build((None, *shape))
+    layer.kernel.assign(alignment.pooling_matrix(shape[axis], to).T)
+    return layer
+
+
+def _require_last_map(method: str, whose: str, model: keras.Model, tap: str) -> None:
+    """Raises ValueError where the model has trained layers on maps that come after the tap."""
+    before = tapping.rebuilt(model, [tap])
+    used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
+    after = [
+        layer.name
+        for layer in before.layers
+        if layer.variables and id(layer.variables[0]) not in used and len(layer.output.shape) == 4
+    ]
+    if after:
+        raise ValueError(
+            f"{method}: the {whose}'s tap {tap!r} is followed by {len(after)} more layers on "
+            f"feature maps, the last of them {after[-1]!r}; expected its last feature map, since "
+            f"all that follows is left out. Set {whose}_tap to that one, such as 'stage4'."
+        )

@@ -1,0 +1,117 @@
+"""Softmax regression representation: the teacher's classifier reads the student's features alike.
+
+Cost: mean over channels of (pool(r(s)) - pool(t))^2 + logit_weight * mean over classes of
+(z(r(s)) - z(t))^2. r is a trained 1x1 convolution with batch norm and ReLU, pool the mean over
+places, z the teacher's own dense classifier on the pooled features, frozen.
+
+Source: Yang et al. 2021, "Knowledge Distillation via Softmax Regression Representation Learning",
+ICLR; weights 1 as the authors'. Reads one tap of each model: `pooled`, which every model of the zoo
+has (the form of SimKD's comparisons), or the last feature maps (`tap=stage3`, the authors' form,
+with the ReLU before the pooling). Departure: z(t) is computed here from t, which gives the
+teacher's logits whether or not a softmax ends it. Works per example.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras import check
+from kd_keras.methods import connectors, tap_pairs, teacher_classifier
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.one_tap import OneTap
+
+
+class SRRL(OneTap):
+    """Regression onto the teacher's last features and, through its classifier, its logits.
+
+    Args:
+        tap, student_tap, teacher_tap: what the classifiers read, or the maps it is pooled from.
+        logit_weight: factor of the logits' part, >= 0.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    def __init__(
+        self,
+        *,
+        tap: str = "pooled",
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        logit_weight: float = 1.0,
+        weight: float = 1.0,
+        ce_weight: float = 1.0,
+        warmup: float = 0.0,
+        name: str | None = None,
+    ):
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
+        self.logit_weight = check.number("srrl: logit_weight", logit_weight, at_least=0)
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        student = tap_pairs.as_map_shape(student_shape[self.student_taps[0]])
+        teacher = tap_pairs.as_map_shape(teacher_shape[self.teacher_taps[0]])
+        tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
+        tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
+        self.regressor = connectors.connector(student, teacher[-1], relu=True, name="regressor")
+        self.classifier = teacher_classifier.frozen(teacher[-1], teacher_shape["logits"][-1])
+
+    def attach(self, student: Any, teacher: Any) -> None:
+        if teacher is not None:
+            teacher_classifier.fill(self.name, self.classifier, teacher)
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        features = tap_pairs.as_map(student[self.student_taps[0]])
+        projected = pooled(self.regressor(features, training=batch.training))
+        target = pooled(teacher[self.teacher_taps[0]])
+        return srrl(
+            projected,
+            target,
+            self.classifier(projected),
+            self.classifier(target),
+            logit_weight=self.logit_weight,
+        )["loss"]
+
+
+def pooled(features: Tensor) -> Tensor:
+    """(B, H, W, D) maps to their means over places, (B, D) float32; vectors as they are."""
+    return ops.mean(ops.cast(tap_pairs.as_map(features), "float32"), axis=(1, 2))
+
+
+def srrl(
+    projected: Tensor,
+    teacher_features: Tensor,
+    cross_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    logit_weight: float = 1.0,
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        projected: (B, D) float, the student's pooled features after the regressor.
+        teacher_features: (B, D) float; no gradient flows back.
+        cross_logits: (B, C) float, what the teacher's classifier makes of `projected`.
+        teacher_logits: (B, C) float; no gradient flows back.
+        logit_weight: factor of the logits' part.
+
+    Returns:
+        `loss`, and its parts `loss_feature` and `loss_logit` (without the factor): (B,) float32.
+    """
+    feature = _mean_square(projected, teacher_features)
+    logit = _mean_square(cross_logits, teacher_logits)
+    return {
+        "loss": feature + logit_weight * logit,
+        "loss_feature": feature,
+        "loss_logit": logit,
+    }
+
+
+def _mean_square(student: Tensor, teacher: Tensor) -> Tensor:
+    teacher = ops.stop_gradient(ops.cast(teacher, "float32"))
+    return ops.mean(ops.square(ops.cast(student, "float32") - teacher), axis=-1)

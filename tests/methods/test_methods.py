@@ -1,0 +1,128 @@
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras import methods
+from kd_keras.methods.base import Batch, Method
+
+
+def test_names_are_the_files_and_none_is_a_shared_piece():
+    assert {"kd", "fitnet"} <= set(methods.names())
+    assert not {"base", "projectors", "alignment", "__init__"} & set(methods.names())
+    assert list(methods.names()) == sorted(methods.names())
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_has_defaults_a_line_about_it_and_its_file_s_name(name):
+    method = methods.get(name)
+    assert method.name == name
+    assert method.dtype_policy.name == "float32"
+    assert 10 < len(methods.describe(name)) <= 100
+    assert "\nSource: " in methods.explain(name)
+    assert {"weight", "ce_weight", "warmup", "name"} <= set(methods.knobs(name))
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_can_be_made_again_from_its_configuration(name):
+    method = methods.get(name, weight=0.25, name="mine")
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(method))
+    assert type(again) is type(method)
+    assert again.get_config() == method.get_config()
+    assert (again.weight, again.name) == (0.25, "mine")
+
+
+def test_names_and_descriptions_import_nothing_heavy():
+    code = (
+        "import sys; from kd_keras import methods; methods.names(); methods.explain('kd')\n"
+        "sys.exit(', '.join({'tensorflow', 'keras', 'numpy'} & set(sys.modules)) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"imported: {done.stderr}"
+
+
+def test_unknown_names_are_answered_with_the_nearest():
+    with pytest.raises(ValueError, match=r"method is 'fitnets'; .*Did you mean 'fitnet'\?"):
+        methods.get("fitnets")
+    with pytest.raises(ValueError, match=r"knob of method 'kd' is 'temprature'; .*'temperature'\?"):
+        methods.get("kd", temprature=2)
+    with pytest.raises(ValueError, match="Run `kdk list methods`"):
+        methods.describe("none_such")
+
+
+@pytest.mark.parametrize("knob", ["weight", "ce_weight", "warmup"])
+def test_bad_weights_are_refused(knob):
+    with pytest.raises(ValueError, match=rf"kd: {knob} is -1; expected a finite number >= 0"):
+        methods.get("kd", **{knob: -1})
+
+
+MADE_UP = '''"""Made up: the mean of the student's logits.
+
+Source: nowhere.
+"""
+
+from keras import ops
+
+from kd_keras.methods.base import Method
+
+
+class MadeUp(Method):
+    teacher_free = True
+
+    def __init__(self, *, power=1.0, weight=1.0, ce_weight=1.0, warmup=0.0, name=None):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.power = power
+
+    def call(self, student, teacher, batch):
+        return ops.mean(student["logits"], axis=-1) ** self.power
+'''
+
+
+def test_a_new_method_is_one_file(tmp_path, monkeypatch):
+    (tmp_path / "made_up.py").write_text(MADE_UP)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    assert "made_up" in methods.names()
+    assert methods.describe("made_up") == "Made up: the mean of the student's logits."
+    method = methods.get("made_up", power=2.0)
+    assert (method.name, methods.knobs("made_up")[0]) == ("made_up", "power")
+    method.build_for({}, {})
+    cost = method(student={"logits": np.array([[1.0, 3.0]])}, teacher={}, batch=Batch(None))
+    np.testing.assert_allclose(cost, [4.0])
+    sys.modules.pop("kd_keras.methods.made_up")
+
+
+def test_logits_reach_a_method_in_float32_under_any_policy():
+    keras.config.set_dtype_policy("mixed_float16")  # whose largest number is 65504
+    try:
+        method = methods.get("kd", temperature=1.0)
+        student, teacher = np.array([[1e5, 0.0]], "float32"), np.array([[0.0, 1e5]], "float32")
+        cost = method(student={"logits": student}, teacher={"logits": teacher}, batch=Batch(None))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    np.testing.assert_allclose(cost, [1e5])
+
+
+def test_parts_are_built_once_for_their_shapes():
+    def shapes(width):
+        return {"stage2": (None, 4, 4, width), "logits": (None, 5)}
+
+    method = methods.get("fitnet")
+    method.build_for(shapes(4), shapes(6))
+    parts = [id(v) for v in method.variables]
+    assert len(parts) == 6
+    method.build_for(shapes(4), shapes(6))
+    assert [id(v) for v in method.variables] == parts
+    with pytest.raises(
+        ValueError, match=r"fitnet has parts built for taps of shapes.*Make a new m"
+    ):
+        method.build_for(shapes(8), shapes(6))
+
+
+def test_a_method_must_say_what_it_costs():
+    class Mute(Method):
+        pass
+
+    with pytest.raises(TypeError, match=r"Mute defines no call\(\); a method must"):
+        Mute(weight=1, ce_weight=1).call({}, {}, Batch(None))
