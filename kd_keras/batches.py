@@ -39,10 +39,11 @@ def taken_apart(data: Any) -> Examples:
             "a batch came without labels; expected (x, y) or (x, y, sample_weight). For methods "
             "that use no labels give any, and ce_weight=0."
         )
-    if len(y.shape) not in (1, 2):
+    if not hasattr(y, "shape") or len(y.shape) not in (1, 2):
+        got = f"have shape {tuple(y.shape)}" if hasattr(y, "shape") else f"are a {type(y).__name__}"
         raise ValueError(
-            f"labels have shape {tuple(y.shape)}; expected (B,) or (B, 1) int classes, or (B, C) "
-            "probabilities."
+            f"labels {got}; expected one tensor, (B,) or (B, 1) int classes or (B, C) "
+            "probabilities. Give the labels of one task."
         )
     ours = _is_ours(x)
     labels = losses.class_index(y) if losses.is_class_index(y) else keras.ops.cast(y, "float32")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from kd_keras import (
     batches,
     check,
+    gradients,
     heads,
     losses,
     objective,
@@ -24,7 +25,6 @@ from kd_keras.objective import Objective
 from kd_keras.teacher import Teacher
 
 Tensor = Any
-ADAM_LEARNING_RATE = 0.001
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -75,10 +75,11 @@ class Distiller(strategy.ReplicaModel):
         )
         self.precision = check.one_of("precision", precision, twins.PRECISIONS)
         self.validate_teacher = validate_teacher
-        self.total_steps: int | None = None  # of the run; fit finds it where it is None
-        self._evaluating = False
+        self.total_steps: int | None = None  # of the run; None leaves it to fit to find
+        self.run_steps: int | None = None  # what fit found
         # Models in a plain namespace are kept from Keras, which would track, save and count them.
         self._kept = types.SimpleNamespace(teacher=None, deployed=None)
+        strategy.require_made_here(student)
         heads.check_student(student)
         self._twin = twins.Twin(student, _taps_of("student", self.methods), precision=precision)
         self._objective = Objective(
@@ -90,7 +91,7 @@ class Distiller(strategy.ReplicaModel):
         if teacher is not None:
             self.teacher = teacher
         elif not self._needs_teacher:
-            self._build_methods({})
+            self._build_methods(None, {})
         self.built = True
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -99,6 +100,10 @@ class Distiller(strategy.ReplicaModel):
         else:
             super().__setattr__(name, value)
 
+    def __dir__(self) -> list[str]:
+        # Keras saves each model that it finds under these names; they are not the Distiller's own.
+        return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
+
     @property
     def teacher(self) -> keras.Model | None:
         """The classifier that the methods learn from; set it anew after loading a Distiller."""
@@ -106,12 +111,13 @@ class Distiller(strategy.ReplicaModel):
 
     @teacher.setter
     def teacher(self, model: keras.Model | None) -> None:
-        self._kept.teacher = None
+        teacher = None
         if model is not None:
             names = _taps_of("teacher", self.methods)
-            self._kept.teacher = Teacher(model, names, precision=self.precision)
-            heads.check_same_classes(self._twin.shapes, self._kept.teacher.shapes)
-            self._build_methods(self._kept.teacher.shapes)
+            teacher = Teacher(model, names, precision=self.precision)
+            heads.check_same_classes(self._twin.shapes, teacher.shapes)
+            self._build_methods(model, teacher.shapes)
+        self._kept.teacher, self._kept.deployed = teacher, None
         self.train_function = self.test_function = None  # traced with the teacher before
 
     @property
@@ -142,12 +148,7 @@ class Distiller(strategy.ReplicaModel):
         jit_compile: Any = "auto",
     ) -> None:
         """As `keras.Model.compile`, without a loss; Adam at 0.001 by default."""
-        if optimizer is None:
-            optimizer = keras.optimizers.Adam(ADAM_LEARNING_RATE)
-        optimizer = keras.optimizers.get(optimizer)
-        scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
-        if self.precision == "mixed_float16" and not scaled:
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer = gradients.optimizer_for(optimizer, precision=self.precision)
         self._twin.follow_trainable()
         super().compile(
             optimizer=optimizer,
@@ -167,10 +168,14 @@ class Distiller(strategy.ReplicaModel):
             )
         if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        if self.compiled and not self.optimizer.built:  # once, before the step is traced
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [run_length.RunLength(), *keras.tree.flatten(callbacks or [])]
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
+    @strategy.after_data
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
         examples = batches.taken_apart(data)
@@ -179,23 +184,13 @@ class Distiller(strategy.ReplicaModel):
         teacher = self._teacher_outputs(examples, inputs)
         progress = run_length.share_done(self)
         weights = self._objective.weights(progress)
-        two = getattr(self.optimizer, "two_gradients", False)
-        with tf.GradientTape(persistent=two) as tape:
+        with gradients.tape(self.optimizer) as tape:
             student, regularisers = self._twin(inputs, training=True)
             terms = self._objective.terms(student, teacher, examples, progress)
             weighted = {name: weights[name] * value for name, value in terms.items()}
             task = weighted["ce"] + sum(regularisers)
-            distillation = sum(value for name, value in weighted.items() if name != "ce")
-            # The gradients of replicas are summed, hence the division.
-            parts = [
-                self.optimizer.scale_loss(v / strategy.replicas()) for v in (task, distillation)
-            ]
-            scaled = sum(parts)
-        variables = self.trainable_variables
-        if two:
-            self.optimizer.apply_two(*(tape.gradient(part, variables) for part in parts), variables)
-        else:
-            self.optimizer.apply(tape.gradient(scaled, variables), variables)
+            distillation = sum((weighted[m.name] for m in self.methods), tf.zeros(()))
+        gradients.step(self.optimizer, tape, (task, distillation), self.trainable_variables)
         count = tf.shape(examples.labels)[0]
         self._diagnostics.update(task + distillation, terms, weighted, count=count)
         logits = student[taps.LOGITS][:: self._objective.views]
@@ -204,6 +199,7 @@ class Distiller(strategy.ReplicaModel):
             self._diagnostics.update_agreement(logits, teacher_logits)
         return self._with_compiled_metrics(examples, logits)
 
+    @strategy.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Cross-entropy and compiled metrics of what is deployed; the teacher only if asked."""
         examples = batches.taken_apart(data)
@@ -216,22 +212,15 @@ class Distiller(strategy.ReplicaModel):
             self._diagnostics.update_agreement(logits, teacher_logits)
         return self._with_compiled_metrics(examples, logits)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`."""
-        return self._while_evaluating(super().evaluate, *args, **kwargs)
-
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.test_on_batch`."""
-        return self._while_evaluating(super().test_on_batch, *args, **kwargs)
-
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [*self._diagnostics.in_training(), *super().metrics]
+        others = [metric for metric in super().metrics if metric is not self._loss_tracker]
+        return [*self._diagnostics.in_training(), *others]
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """What the phase updates, and nothing else: Keras logs what this names."""
         own = self._diagnostics.in_training()
-        if self._evaluating:
+        if self.evaluating:
             teacher = self.validate_teacher and self._kept.teacher is not None
             own = self._diagnostics.in_evaluation(teacher=teacher)
         compiled = self._compile_metrics.result() if self._compile_metrics else {}
@@ -267,10 +256,11 @@ class Distiller(strategy.ReplicaModel):
     def _needs_teacher(self) -> bool:
         return not all(method.teacher_free for method in self.methods)
 
-    def _build_methods(self, teacher_shapes: dict[str, tuple[Any, ...]]) -> None:
+    def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
         for method in self.methods:
             method.build_for(self._twin.shapes, teacher_shapes)
-            method.attach(self.student, self.teacher)
+            method.attach(self.student, teacher)
+            strategy.synchronize(method)
 
     def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
         if not self._needs_teacher:
@@ -283,13 +273,6 @@ class Distiller(strategy.ReplicaModel):
                 examples.labels, logits, sample_weight=examples.sample_weight
             )
         return self.get_metrics_result()
-
-    def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
-        self._evaluating = True
-        try:
-            return evaluate(*args, **kwargs)
-        finally:
-            self._evaluating = False
 
 
 def _taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:

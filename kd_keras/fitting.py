@@ -48,13 +48,14 @@ def fit(
     steps = pipeline.steps_per_epoch(data.train, asked.batch_size)
     distiller.total_steps = epochs * steps
     num_classes = len(data.class_names)
-    distiller.compile(
-        optimizer(asked, learning_rate, distiller.total_steps),
-        metrics=[
-            keras.metrics.SparseCategoricalAccuracy(name="top1"),
-            keras.metrics.SparseTopKCategoricalAccuracy(min(5, num_classes), name="top5"),
-        ],
-    )
+    with distiller.distribute_strategy.scope():
+        distiller.compile(
+            optimizer(asked, learning_rate, distiller.total_steps),
+            metrics=[
+                keras.metrics.SparseCategoricalAccuracy(name="top1"),
+                keras.metrics.SparseTopKCategoricalAccuracy(min(5, num_classes), name="top5"),
+            ],
+        )
     batches = pipeline.training(
         data.train,
         batch_size=asked.batch_size,

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from kd_keras import losses
+from kd_keras import losses, taps
 
 Tensor = Any
 SUM_TOLERANCE = 1e-3  # how far a row of float32 or bfloat16 probabilities may be from 1
@@ -18,22 +18,23 @@ def kind(model: keras.Model) -> str:
     Raises:
         ValueError: independent (sigmoid) outputs, fewer than two classes, or no (B, C) output.
     """
-    shape = _output_shape(model)
+    shape = taps.output_shapes(model)[taps.LOGITS]
     if len(shape) != 2 or shape[-1] is None or shape[-1] < 2:
         raise ValueError(
             f"model {model.name!r} gives outputs of shape {shape}; expected (batch, classes) with "
             "two classes or more. Give an image classifier."
         )
     activation = _last_activation(model)
-    if activation == "sigmoid":
+    if "sigmoid" in activation:
         raise ValueError(
             f"model {model.name!r} ends in a sigmoid; expected logits of classes that exclude each "
             "other. Multi-label models are not supported: remove the sigmoid and train with "
             "softmax cross-entropy."
         )
-    if activation == "softmax":
-        return "probabilities"
-    return "probabilities" if activation is None and _rows_sum_to_one(model) else "logits"
+    if activation == "linear":
+        return "logits"
+    is_softmax = activation == "softmax" or _rows_sum_to_one(model)
+    return "probabilities" if is_softmax else "logits"
 
 
 def check_student(student: keras.Model) -> None:
@@ -63,39 +64,23 @@ def logits_of_teacher(outputs: Tensor, kind_of_head: str) -> Tensor:
     return outputs
 
 
-def _output_shape(model: keras.Model) -> tuple[Any, ...]:
-    shape = model.output_shape
-    return tuple(shape["logits"] if isinstance(shape, dict) else shape)
+def _last_activation(model: keras.Model) -> str:
+    """What the layer that gives the output does to its sums: "linear", "softmax", …, or its type.
 
-
-def _last_activation(model: keras.Model) -> str | None:
-    """Name of the activation of the layer that gives the output; None where it cannot be told."""
-    layer = model
-    while getattr(layer, "layers", None):
-        layer = layer.layers[-1] if isinstance(layer, keras.Sequential) else _output_layer(layer)
-    if isinstance(layer, keras.layers.Softmax):
-        return "softmax"
-    activation = getattr(layer, "activation", None)
-    return getattr(activation, "__name__", None)
-
-
-def _output_layer(model: Any) -> Any:
-    try:
-        return keras.tree.flatten(model.output)[0]._keras_history.operation
-    except AttributeError:
-        return None  # a subclassed model: only a probe can tell
+    "linear" is said of a layer with weights only: any other may pass on a softmax before it.
+    """
+    layer = next(iter(taps.tail(model)), None)
+    activation = getattr(getattr(layer, "activation", None), "__name__", None)
+    has_weights = isinstance(layer, keras.Layer) and layer.weights
+    if activation is None or (activation == "linear" and not has_weights):
+        return type(layer).__name__.lower()
+    return activation
 
 
 def _rows_sum_to_one(model: keras.Model) -> bool:
     """True if the rows that noise gives look like probabilities: within 0 and 1, summing to 1."""
     rng = np.random.default_rng(0)
-    shapes = keras.tree.map_shape_structure(
-        lambda s: (4, *(n or 32 for n in s[1:])), model.input_shape
-    )
-    probe = keras.tree.map_shape_structure(
-        lambda s: np.asarray(rng.uniform(0, 255, size=s), "float32"), shapes
-    )
-    outputs = model(probe, training=False)
-    rows = ops.convert_to_numpy(outputs["logits"] if isinstance(outputs, dict) else outputs)
+    outputs = taps.run(model, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
+    rows = ops.convert_to_numpy(outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs)
     inside = np.all(rows >= 0) and np.all(rows <= 1)
     return bool(inside and np.allclose(rows.sum(axis=-1), 1, atol=SUM_TOLERANCE))

@@ -125,7 +125,8 @@ def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
 
 def _gathered(student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Outputs, Outputs, Batch]:
     """The same of all replicas' examples, in replica order."""
-    student, teacher = keras.tree.map_structure(strategy.gathered, (student, teacher))
-    ids = None if batch.ids is None else strategy.gathered(batch.ids)
-    inputs = None if batch.inputs is None else strategy.gathered(batch.inputs)
-    return student, teacher, Batch(strategy.gathered(batch.labels), ids, inputs, batch.progress)
+    seen = student, teacher, batch.labels, batch.ids, batch.inputs
+    student, teacher, labels, ids, inputs = keras.tree.map_structure(
+        lambda value: None if value is None else strategy.gathered(value), seen
+    )
+    return student, teacher, Batch(labels, ids, inputs, batch.progress)

@@ -9,22 +9,25 @@ Tensor = Any
 
 
 class RunLength(keras.callbacks.Callback):
-    """Tells the model the run's length, epochs times steps, unless it was told before."""
+    """Tells the model the run's length: what it was told, else epochs times steps."""
 
     def on_train_begin(self, logs: Any = None) -> None:
         steps, epochs = self.params["steps"], self.params["epochs"]
-        if self.model.total_steps is None and steps is not None:
-            self.model.total_steps = steps * epochs
-            self.model.make_train_function(force=True)
+        found = None if steps is None else steps * epochs
+        length = self.model.total_steps or found
+        if length != self.model.run_steps:
+            self.model.run_steps = length
+            self.model.make_train_function(force=True)  # a traced step holds the length before
 
 
 def share_done(model: Any) -> Tensor:
-    """Share of the run that is done, scalar, 0 to 1, by the optimizer's count of steps.
+    """Share of the run that is done, scalar, 0 to 1, by the count of steps.
 
     Raises:
         ValueError: a method changes over the run, and its length is not known.
     """
-    if model.total_steps is None:
+    length = model.total_steps or model.run_steps
+    if length is None:
         needing = [method.name for method in model.methods if method.needs_progress]
         if needing:
             raise ValueError(
@@ -32,4 +35,6 @@ def share_done(model: Any) -> Tensor:
                 "known cardinality or steps_per_epoch, or set distiller.total_steps."
             )
         return ops.convert_to_tensor(1.0)
-    return ops.minimum(ops.cast(model.optimizer.iterations, "float32") / model.total_steps, 1.0)
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    steps = optimizer.iterations * (optimizer.gradient_accumulation_steps or 1)
+    return ops.minimum(ops.cast(steps, "float32") / length, 1.0)

@@ -51,8 +51,53 @@ def replicas() -> int:
 
 def gathered(value: Tensor) -> Tensor:
     """Every replica's examples in one tensor, in replica order; differentiable."""
-    context = tf.distribute.get_replica_context()
-    return value if replicas() == 1 else context.all_gather(value, axis=0)
+    if replicas() == 1:
+        return value
+    everyone_s = tf.distribute.get_replica_context().all_gather(value, axis=0)
+    return tf.ensure_shape(everyone_s, (None, *value.shape[1:]))  # the gathering forgets it
+
+
+def averaged(value: Tensor) -> Tensor:
+    """The mean over the replicas of a state that each keeps, such as a moving statistic.
+
+    Keras leaves them apart, and evaluates with all of them but saves the first one's.
+    """
+    if replicas() == 1:
+        return value
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def require_made_here(model: keras.Model) -> None:
+    """Raises ValueError unless the model's variables live on the current strategy's devices."""
+    here = tf.distribute.get_strategy().extended
+    if not all(here.variable_created_in_scope(variable.value) for variable in model.variables):
+        raise ValueError(
+            f"student {model.name!r} and the Distiller are made under different strategies; "
+            "expected one. Make student, teacher and Distiller in one `with strategy.scope():`."
+        )
+
+
+def synchronize(layer: keras.Layer) -> None:
+    """Lets the batch norms inside `layer` see the batches of all replicas, as one device would."""
+    for part in layer._flatten_layers():
+        if isinstance(part, keras.layers.BatchNormalization) and replicas() > 1:
+            part.synchronized = True
+
+
+def after_data(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A step (model, data) none of whose effects come before its data.
+
+    Where the number of batches is unknown, Keras starts one step too many, and all in it that needs
+    no data (the optimizer's count, weight decay) would happen. A step compiled by XLA waits anyway.
+    """
+
+    @functools.wraps(step)
+    def waiting(model: Any, data: Any) -> Any:
+        awaited = [] if model.jit_compile else tf.nest.flatten(data)
+        with tf.control_dependencies([part for part in awaited if tf.is_tensor(part)]):
+            return step(model, data)
+
+    return waiting
 
 
 class ReplicaModel(keras.Model):
@@ -60,6 +105,23 @@ class ReplicaModel(keras.Model):
 
     train_function: Any
     test_function: Any
+    #: True while `evaluate` runs, also the one within `fit`.
+    evaluating = False
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        return self._while_evaluating(super().evaluate, *args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`."""
+        return self._while_evaluating(super().test_on_batch, *args, **kwargs)
+
+    def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
+        self.evaluating = True
+        try:
+            return evaluate(*args, **kwargs)
+        finally:
+            self.evaluating = False
 
     def make_train_function(self, force: bool = False) -> None:
         if self.distribute_strategy.num_replicas_in_sync == 1:
@@ -80,11 +142,15 @@ def step_function(model: Any, step: Callable[[Any], dict[str, Tensor]]) -> Calla
     Keras's own fails under replicas with `steps_per_execution` above 1 (keras issue 19246).
     """
     strategy, repeats = model.distribute_strategy, model.steps_per_execution
+    step = tf.autograph.experimental.do_not_convert(step)
 
     def run(iterator: Any) -> dict[str, Tensor]:
+        strategy.run(step, args=(next(iterator),))
         for _ in tf.range(repeats - 1):
-            strategy.run(step, args=(next(iterator),))
-        logs = strategy.run(step, args=(next(iterator),))
+            batch = iterator.get_next_as_optional()
+            if batch.has_value():  # an epoch need not be a multiple of `repeats`
+                strategy.run(step, args=(batch.get_value(),))
+        logs = strategy.run(model.get_metrics_result)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 
     return run if model.run_eagerly else tf.function(run)

@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 Tensor = Any
 LOGITS = "logits"
+_FEW = 4  # examples to try a model on
+_ANY_SIZE = 32  # stands for a size that a model leaves open
 
 
 def rebuilt(
@@ -38,14 +41,13 @@ def rebuilt(
             "name only in a Functional or built Sequential model. Let its call() return a dict "
             'with "logits" and the taps.'
         )
-    inputs = keras.tree.map_structure(_fresh_input, model.input)
+    inputs = keras.tree.map_structure(_fresh_input, _graph(model).input)
     features: dict[str, Tensor] = {}
-    logits = _walk(model, inputs, replace, "", features)
-    features[LOGITS] = logits
-    outputs = {LOGITS: logits}
+    features |= _named(_walk(model, inputs, replace, "", features))
+    outputs = {LOGITS: features[LOGITS]}
     for tap in taps:
         if tap not in features:
-            raise ValueError(unknown_tap(model, tap, features))
+            raise ValueError(unknown_tap(model, tap, shapes(features)))
         outputs[tap] = features[tap]
     return keras.Model(inputs, outputs, name=model.name)
 
@@ -60,10 +62,48 @@ def shapes(outputs: dict[str, Tensor]) -> dict[str, tuple[Any, ...]]:
     return {name: (None, *tensor.shape[1:]) for name, tensor in outputs.items()}
 
 
-def unknown_tap(model: keras.Model, tap: str, features: dict[str, Tensor]) -> str:
-    """The sentence that tells which taps there are."""
-    near = difflib.get_close_matches(tap, features, n=4, cutoff=0.4) or list(features)[-4:]
-    told = ", ".join(f"{name} {tuple(features[name].shape)}" for name in near)
+def output_shapes(model: keras.Model) -> dict[str, tuple[Any, ...]]:
+    """Shape of each of the model's outputs by name, batch axis as None; a single one is "logits".
+
+    Raises ValueError for a model that has not been built or that gives several unnamed outputs.
+    """
+    given = _graph(model).output if is_graph(model) else run(model, np.zeros)
+    outputs = _named(given)
+    if isinstance(outputs.get(LOGITS), (list, tuple, type(None))):
+        got = sorted(given) if isinstance(given, dict) else f"{len(given)} outputs"
+        raise ValueError(
+            f"model {model.name!r} gives {got}; expected the logits alone, or a dict of "
+            '"logits" and taps. Make a model of that form: keras.Model(model.input, logits).'
+        )
+    return shapes(outputs)
+
+
+def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
+    """The model's outputs, in inference mode, on a few examples that `draw` makes from a shape."""
+    if is_graph(model):
+        asked = keras.tree.map_structure(lambda tensor: tensor.shape, _graph(model).input)
+    elif (model.get_build_config() or {}).get("input_shape") is None:
+        raise ValueError(
+            f"model {model.name!r} has not been built, so its shapes are unknown; expected a built "
+            "one. Call it once on a batch, or start it with keras.Input(shape)."
+        )
+    else:
+        asked = model.get_build_config()["input_shape"]
+    batch = keras.tree.map_shape_structure(
+        lambda shape: draw((_FEW, *(size or _ANY_SIZE for size in shape[1:]))), asked
+    )
+    return model(batch, training=False)
+
+
+def tail(model: keras.Model) -> list[Any]:
+    """Operations from the logits back to the nearest layer with weights; none if not a graph."""
+    return _back_from(_named(_graph(model).output)[LOGITS]) if is_graph(model) else []
+
+
+def unknown_tap(model: keras.Model, tap: str, known: dict[str, tuple[Any, ...]]) -> str:
+    """The sentence that tells which taps there are, and of what shape."""
+    near = difflib.get_close_matches(tap, known, n=4, cutoff=0.4) or list(known)[-4:]
+    told = ", ".join(f"{name} {known[name]}" for name in near)
     return (
         f"model {model.name!r} has no tap {tap!r}; near ones with their shapes: {told}. A tap is a "
         "layer's name, after the names of the nested models it lies in: backbone/block4_out."
@@ -74,7 +114,26 @@ def _graph(model: Any) -> Any:
     """The Function that knows the model's graph; None where there is none."""
     if isinstance(model, keras.Sequential):
         model = model._functional
-    return model if hasattr(model, "_run_through_graph") else None
+    if not hasattr(model, "_run_through_graph"):
+        return None
+    # A subclass with a call() of its own does more than its graph says.
+    return model if type(model).call.__module__.startswith("keras.") else None
+
+
+def _back_from(tensor: Tensor) -> list[Any]:
+    operation = tensor._keras_history.operation
+    if is_graph(operation):
+        return tail(operation)
+    if isinstance(operation, keras.layers.InputLayer) or getattr(operation, "weights", None):
+        return [operation]
+    return [operation, *_back_from(keras.tree.flatten(operation.input)[0])]
+
+
+def _named(outputs: Any) -> dict[str, Tensor]:
+    """A model's outputs by name; a single one is the logits."""
+    if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
+        outputs = outputs[0]
+    return outputs if isinstance(outputs, dict) else {LOGITS: outputs}
 
 
 def _fresh_input(tensor: Tensor) -> Tensor:
@@ -89,10 +148,12 @@ def _walk(
     def call(layer: Any, *args: Any, **kwargs: Any) -> Tensor:
         if is_graph(layer):
             # A `training=` given to a nested model is overridden by the outer call in Keras too.
-            output = _walk(layer, args[0], replace, f"{path}{layer.name}/", features)
+            given = args[0] if args else kwargs["inputs"]
+            output = _walk(layer, given, replace, f"{path}{layer.name}/", features)
         else:
             output = replace(layer)(*args, **kwargs)
-        features.setdefault(f"{path}{layer.name}", output)
+        if hasattr(output, "shape"):  # a layer of several outputs is no tap
+            features.setdefault(f"{path}{layer.name}", output)
         return output
 
     return _graph(model)._run_through_graph(inputs, operation_fn=lambda layer: layer, call_fn=call)

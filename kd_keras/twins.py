@@ -11,11 +11,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import check, taps
+from kd_keras import check, strategy, taps
 
 Tensor = Any
 Outputs = dict[str, Tensor]
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+MORE_THAN_ANY_SEED = 1_000_000_007  # Keras draws the seeds that it is not given up to 10^9
 
 
 class Twin:
@@ -25,7 +26,8 @@ class Twin:
         model: Functional or built Sequential, else a model whose call() gives logits or a dict of
             "logits" and taps; that one is run as it is, in its own precision.
         names: taps to give beside the logits.
-        precision: one of `PRECISIONS`; the layer that gives the logits stays in float32.
+        precision: one of `PRECISIONS`; the last layer with weights and all after it stay in
+            float32.
         fused: run batch norms on TensorFlow's fused kernel where that computes the same.
     """
 
@@ -46,71 +48,75 @@ class Twin:
         self._sources: dict[int, Any] = {}  # id of a copy's variable -> the model's variable
         self._model = model
         self._is_graph = taps.is_graph(model)
+        self._tail = taps.tail(model)
+        self.shapes = taps.output_shapes(model)  # of each output, batch axis as None
         if self._is_graph:
-            self._head = keras.tree.flatten(model.output)[0]._keras_history.operation
-            self._model = taps.rebuilt(model, self.names, replace=self._copy)
-            self._pair_variables()
+            self._rebuild(model)
+            self.shapes = taps.shapes(self._model.output)
+        for name in set(self.names) - set(self.shapes):
+            raise ValueError(taps.unknown_tap(model, name, self.shapes))
 
     def __call__(self, inputs: Any, *, training: bool) -> tuple[Outputs, list[Tensor]]:
         """Logits and taps, float32, and the model's own losses (regularisers), each a scalar."""
         if not self._is_graph:
             return self._run_opaque(inputs, training)
-        trainable = self._sourced(self._model.trainable_variables)
-        fixed = self._sourced(self._model.non_trainable_variables)
-        outputs, updates, losses = self._model.stateless_call(
-            trainable, fixed, inputs, training=training, return_losses=True
-        )
-        if training:
-            for variable, value in zip(fixed, updates, strict=True):
-                if value is not variable:
-                    variable.assign(value)
-        return _float32(outputs), losses
-
-    @property
-    def shapes(self) -> dict[str, tuple[Any, ...]]:
-        """Shape of each output, batch axis as None."""
-        if self._is_graph:
-            return taps.shapes(self._model.output)
-        outputs = self._model.output_shape
-        outputs = outputs if isinstance(outputs, dict) else {taps.LOGITS: outputs}
-        return {name: (None, *shape[1:]) for name, shape in outputs.items()}
+        offset = _replica_offset()
+        given = []
+        for variable in self._model.variables:
+            value = tf.convert_to_tensor(self._source(variable).value)
+            given.append((variable, value + offset if _is_seed(variable) else value))
+        with keras.StatelessScope(given, collect_losses=True) as scope:
+            outputs = self._model(inputs, training=training)
+            losses = self._model.losses
+        for variable, before in given if training else ():
+            value = scope.get_current_value(variable)
+            if value is not before:
+                value = value - offset if _is_seed(variable) else strategy.averaged(value)
+                self._source(variable).assign(value)
+        return _float32(outputs), [keras.ops.cast(loss, "float32") for loss in losses]
 
     def follow_trainable(self) -> None:
         """Takes over which of the model's layers are frozen now."""
         for layer, copy in self._copies.values():
-            copy.trainable = layer.trainable
+            for part, its_copy in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
+                its_copy.trainable = part.trainable
 
     def _run_opaque(self, inputs: Any, training: bool) -> tuple[Outputs, list[Tensor]]:
         outputs = self._model(inputs, training=training)
         if not isinstance(outputs, dict):
             outputs = {taps.LOGITS: outputs}
-        for name in (taps.LOGITS, *self.names):
-            if name not in outputs:
-                raise ValueError(taps.unknown_tap(self._model, name, outputs))
         return _float32(outputs), self._model.losses
+
+    def _rebuild(self, model: keras.Model) -> None:
+        self._model = taps.rebuilt(model, self.names, replace=self._copy)
+        unlike = [layer for layer, copy in self._copies.values() if not _are_alike(layer, copy)]
+        if unlike:  # layers that their configuration does not make again run as they are
+            self._copies |= {id(layer): (layer, layer) for layer in unlike}
+            self._model = taps.rebuilt(model, self.names, replace=self._copy)
+        for layer, copy in self._copies.values():
+            for source, variable in zip(layer.variables, copy.variables, strict=True):
+                self._sources[id(variable)] = source
 
     def _copy(self, layer: Any) -> Any:
         """The layer in the twin's precision; itself where it is no layer or cannot be copied."""
         if not isinstance(layer, keras.Layer):
             return layer
         if id(layer) not in self._copies:
-            precision = "float32" if layer is self._head else self.precision
+            in_tail = any(layer is operation for operation in self._tail)
+            precision = "float32" if in_tail else self.precision
             self._copies[id(layer)] = layer, copied(layer, precision, fused=self._fused)
         return self._copies[id(layer)][1]
 
-    def _pair_variables(self) -> None:
-        for layer, copy in self._copies.values():
-            for source, variable in zip(layer.variables, copy.variables, strict=True):
-                self._sources[id(variable)] = source
-
-    def _sourced(self, variables: list[Any]) -> list[Any]:
-        return [self._sources.get(id(variable), variable) for variable in variables]
+    def _source(self, variable: Any) -> Any:
+        return self._sources.get(id(variable), variable)
 
 
 def copied(layer: keras.Layer, precision: str, *, fused: bool) -> keras.Layer:
     """A new layer of the same configuration in `precision`; the layer itself if none can be."""
     is_batch_norm = type(layer) is keras.layers.BatchNormalization
-    if precision == "float32" and not (fused and is_batch_norm):
+    # An adapted layer's statistics and a SavedModel's functions are not in the configuration.
+    is_more = hasattr(layer, "adapt") or isinstance(layer, keras.layers.TFSMLayer)
+    if is_more or (precision == "float32" and not (fused and is_batch_norm)):
         return layer
     try:
         cls = FusedBatchNormalization if fused and is_batch_norm else type(layer)
@@ -125,7 +131,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
         by_batch = bool(training) and self.trainable
         is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        if not is_map or mask is not None or (by_batch and self.synchronized):
+        if not is_map or mask is not None or (by_batch and (self.synchronized or self.renorm)):
             return super().call(inputs, training=training, mask=mask)
         channels = inputs.shape[-1]
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -148,6 +154,24 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def _move(self, statistic: Any, batch_value: Tensor) -> None:
         kept = _read(statistic) * self.momentum
         statistic.assign(kept + batch_value * (1.0 - self.momentum))
+
+
+def _are_alike(layer: keras.Layer, copy: keras.Layer) -> bool:
+    """True if the copy has the layer's parts and variables, one to one."""
+    same_parts = len(layer._flatten_layers()) == len(copy._flatten_layers())
+    return same_parts and [v.shape for v in layer.variables] == [v.shape for v in copy.variables]
+
+
+def _is_seed(variable: Any) -> bool:
+    return variable.name == "seed_generator_state"
+
+
+def _replica_offset() -> Any:
+    """Added to a seed, so that replicas, which hold the same seeds, draw different masks."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 0
+    return tf.cast([context.replica_id_in_sync_group, 0], "int64") * MORE_THAN_ANY_SEED
 
 
 def _read(variable: Any) -> Tensor:

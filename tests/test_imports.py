@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).parent.parent / "kd_keras"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
-    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic"], 0),
-    **dict.fromkeys(["fields", "models", "taps", "heads", "data"], 1),
-    **dict.fromkeys(["recipe", "methods", "optimizers", "twins", "strategy", "batches"], 2),
-    **dict.fromkeys(["diagnostics", "run_length"], 2),
+    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
+    **dict.fromkeys(["fields", "models", "heads", "data", "strategy"], 1),
+    **dict.fromkeys(["recipe", "methods", "optimizers", "twins", "batches"], 2),
+    **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report"], 3),
     **dict.fromkeys(["cache", "distiller", "callbacks", "classifiers"], 4),
     **dict.fromkeys(["checkpoint", "export"], 5),
@@ -24,8 +24,8 @@ RANKS = {
     "__init__": 9,
 }
 MAY_IMPORT_TENSORFLOW = {
-    *("data", "twins", "strategy", "teacher", "cache", "distiller", "callbacks"),
-    *("checkpoint", "export", "evaluation", "phases", "train", "cli"),
+    *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
+    *("callbacks", "checkpoint", "export", "evaluation", "phases", "train", "cli"),
 }
 
 

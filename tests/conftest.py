@@ -1,0 +1,95 @@
+"""A tiny teacher and student, and images for them, that the core's tests share."""
+
+import os
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # tests also run in subprocesses
+
+CLASSES = 5
+
+
+@pytest.fixture(scope="session")
+def net():
+    """net("student") makes a classifier of 8x8 images with taps stage1, stage2, pooled, logits."""
+
+    def make(
+        name, *, width=4, classes=CLASSES, norm=True, dropout=0.0, l2=0.0, activation=None, seed=0
+    ):
+        import keras
+        from keras import layers
+
+        keras.utils.set_random_seed(seed)
+        penalty = keras.regularizers.L2(l2) if l2 else None
+        inputs = keras.Input((8, 8, 3))
+        x = layers.Conv2D(width, 3, padding="same", kernel_regularizer=penalty, name="conv")(inputs)
+        if norm:
+            x = layers.BatchNormalization(name="norm")(x)
+        x = layers.ReLU(name="stage1")(x)
+        x = layers.Conv2D(2 * width, 3, strides=2, activation="relu", name="stage2")(x)
+        x = layers.GlobalAveragePooling2D(name="pooled")(x)
+        if dropout:
+            x = layers.Dropout(dropout, name="dropout")(x)
+        logits = layers.Dense(classes, activation=activation, name="logits")(x)
+        return keras.Model(inputs, logits, name=name)
+
+    return make
+
+
+@pytest.fixture
+def student(net):
+    return net("student", norm=False)
+
+
+@pytest.fixture(scope="session")
+def teacher(net):
+    return net("teacher", width=6, seed=1)
+
+
+@pytest.fixture(scope="session")
+def images():
+    """(40, 8, 8, 3) float32: with a batch of 16, the last one is smaller."""
+    return np.random.default_rng(0).normal(size=(40, 8, 8, 3)).astype("float32")
+
+
+@pytest.fixture(scope="session")
+def labels():
+    """(40,) int32."""
+    return np.random.default_rng(1).integers(0, CLASSES, size=40).astype("int32")
+
+
+@pytest.fixture(scope="session")
+def by_hand():
+    """Mathematics of the tests' own: by_hand.cross_entropy(labels, logits) and so on, (B,)."""
+
+    class ByHand:
+        @staticmethod
+        def log_softmax(logits):
+            shifted = logits - logits.max(axis=-1, keepdims=True)
+            return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+        @classmethod
+        def cross_entropy(cls, labels, logits):
+            return -cls.log_softmax(logits)[np.arange(len(labels)), labels]
+
+        @classmethod
+        def kl(cls, teacher, student, temperature):
+            log_p = cls.log_softmax(teacher / temperature)
+            log_q = cls.log_softmax(student / temperature)
+            return temperature**2 * (np.exp(log_p) * (log_p - log_q)).sum(axis=-1)
+
+    return ByHand
+
+
+@pytest.fixture(scope="session")
+def one_step():
+    """one_step(distiller, x, y) gives the logs of a step of SGD; nothing is compiled to a graph."""
+    import keras
+
+    def run(distiller, *batch, optimizer=None, **kwargs):
+        distiller.compile(optimizer or keras.optimizers.SGD(0.1), run_eagerly=True)
+        return distiller.train_on_batch(*batch, return_dict=True, **kwargs)
+
+    return run

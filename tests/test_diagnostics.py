@@ -1,0 +1,47 @@
+import numpy as np
+
+from kd_keras.diagnostics import Diagnostics, Share
+
+
+def test_share_is_a_ratio_of_sums_and_zero_before_any():
+    share = Share("ce_share")
+    assert float(share.result()) == 0
+    share.update_state(1.0, 2.0)
+    share.update_state(0.0, 2.0)
+    assert float(share.result()) == 0.25
+    share.reset_state()
+    assert float(share.result()) == 0
+
+
+def test_means_are_over_examples_not_batches():
+    diagnostics = Diagnostics(["ce", "kd"], teacher=True)
+    diagnostics.update(10.0, {"ce": 2.0, "kd": 4.0}, {"ce": 2.0, "kd": 8.0}, count=30)
+    diagnostics.update(2.0, {"ce": 6.0, "kd": 0.0}, {"ce": 2.0, "kd": 0.0}, count=10)
+    got = {metric.name: float(metric.result()) for metric in diagnostics.in_training()}
+    assert got == {
+        "loss": 8.0,
+        "ce": 3.0,
+        "kd": 3.0,
+        "ce_share": 80 / 320,
+        "kd_share": 240 / 320,
+        "agreement": 0.0,
+    }
+
+
+def test_agreement_is_the_share_of_equal_first_choices():
+    diagnostics = Diagnostics(["ce", "kd"], teacher=True)
+    student = np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 2.0]])
+    diagnostics.update_agreement(student, np.array([[9.0, 1.0], [1.0, 0.0], [1.0, 0.0]]))
+    np.testing.assert_allclose(float(diagnostics.agreement.result()), 2 / 3, rtol=1e-6)
+
+
+def test_each_phase_names_what_it_updates():
+    def names(metrics):
+        return [metric.name for metric in metrics]
+
+    distilling = Diagnostics(["ce", "kd"], teacher=True)
+    assert names(distilling.in_evaluation(teacher=False)) == ["loss", "ce"]
+    assert names(distilling.in_evaluation(teacher=True)) == ["loss", "ce", "agreement"]
+    plain = Diagnostics(["ce"], teacher=False)
+    assert names(plain.in_training()) == ["loss", "ce"]
+    assert names(plain.in_evaluation(teacher=True)) == ["loss", "ce"]

@@ -1,0 +1,227 @@
+"""The step: what the loss is, what moves and what does not."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from kd_keras import Distiller, methods
+
+
+def sgd(learning_rate=0.1):
+    return keras.optimizers.SGD(learning_rate)
+
+
+def weights(model):
+    return [v.numpy() for v in model.trainable_variables]
+
+
+def assert_equal(one, other, **tolerance):
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, **{"rtol": 0, "atol": 0, **tolerance})
+
+
+def kd_and_fitnet(**kd):
+    return [methods.get("kd", **kd), methods.get("fitnet", weight=3.0)]
+
+
+def test_the_loss_is_the_weighted_sum(net, teacher, images, labels, by_hand, one_step):
+    student = net("student", norm=False, l2=0.5)
+    kernel = student.get_layer("conv").kernel.numpy()
+    logits, taught = student(images).numpy(), teacher(images).numpy()
+    kd = methods.get("kd", temperature=2.0, weight=7.0)
+    logs = one_step(Distiller(student, teacher, kd, ce_weight=0.3), images, labels)
+    cross_entropy = by_hand.cross_entropy(labels, logits).mean()
+    divergence = by_hand.kl(taught, logits, 2.0).mean()
+    loss = 0.3 * cross_entropy + 7.0 * divergence + 0.5 * (kernel**2).sum()
+    assert logs == {
+        "loss": pytest.approx(loss, rel=1e-5),
+        "ce": pytest.approx(cross_entropy, rel=1e-5),
+        "kd": pytest.approx(divergence, rel=1e-5),
+        "ce_share": pytest.approx(0.3 * cross_entropy / loss, rel=1e-5),
+        "kd_share": pytest.approx(7.0 * divergence / loss, rel=1e-5),
+        "agreement": pytest.approx(np.mean(logits.argmax(1) == taught.argmax(1))),
+    }
+
+
+def test_the_regulariser_is_trained(net, images, labels, one_step):
+    student = net("student", norm=False, l2=0.5)
+    before = student.get_layer("conv").kernel.numpy()
+    one_step(Distiller(student, ce_weight=0.0), images, labels)
+    after = student.get_layer("conv").kernel.numpy()
+    np.testing.assert_allclose(after, before - 0.1 * 2 * 0.5 * before, rtol=1e-5)
+
+
+def test_ce_weight_is_the_first_method_s_unless_given(student, teacher):
+    found = kd_and_fitnet(ce_weight=0.4)
+    assert Distiller(student, teacher, found).ce_weight == 0.4
+    assert Distiller(student, teacher, found[0], ce_weight=2).ce_weight == 2
+    assert Distiller(student).ce_weight == 1
+
+
+def test_all_zero_sample_weights_change_nothing(student, teacher, images, labels, one_step):
+    distiller = Distiller(student, teacher, kd_and_fitnet())
+    before = weights(distiller)
+    logs = one_step(distiller, images, labels, np.zeros(40, "float32"))
+    assert logs["loss"] == logs["ce"] == logs["kd"] == logs["fitnet"] == 0
+    assert_equal(weights(distiller), before)
+
+
+def test_a_weight_of_two_is_an_example_twice(net, teacher, images, labels, one_step):
+    twice, weighted = (
+        Distiller(net("student", norm=False), teacher, methods.get("kd")) for _ in range(2)
+    )
+    chosen = [0, 1, 1]
+    one_step(twice, images[chosen], labels[chosen], optimizer=sgd(0.3))
+    # A third of the sum there, half of the same sum here.
+    weight = np.array([1.0, 2.0], "float32")
+    one_step(weighted, images[:2], labels[:2], weight, optimizer=sgd(0.2))
+    assert_equal(weights(weighted), weights(twice), atol=1e-6)
+
+
+def test_class_weights_multiply_every_cost(net, teacher, images, labels, one_step):
+    by_class, by_example = (
+        Distiller(net("student", norm=False), teacher, kd_and_fitnet()) for _ in range(2)
+    )
+    for start, of in zip(weights(by_class), by_example.trainable_variables, strict=True):
+        of.assign(start)  # projectors are drawn anew each time
+    factors = {0: 0.0, 1: 2.0, 2: 1.0, 3: 0.5, 4: 3.0}
+    one_step(by_class, images, labels, class_weight=factors)
+    per_example = np.array([factors[label] for label in labels], "float32")
+    one_step(by_example, images, labels, per_example)
+    assert_equal(weights(by_class), weights(by_example), atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    "form", [lambda y: y[:, None], lambda y: np.eye(5, dtype="float32")[y], lambda y: y * 1.0]
+)
+def test_labels_of_every_form_train_alike(net, teacher, images, labels, form, one_step):
+    usual, other = (
+        Distiller(net("student", norm=False), teacher, methods.get("kd")) for _ in range(2)
+    )
+    expected = one_step(usual, images, labels)
+    assert one_step(other, images, form(labels)) == pytest.approx(expected, rel=1e-6)
+    assert_equal(weights(other), weights(usual), atol=1e-7)
+
+
+def test_a_cached_teacher_is_taken_at_its_word(student, teacher, images, labels, by_hand, one_step):
+    cached = np.random.default_rng(5).normal(size=(40, 5)).astype("float16")
+    x = {"inputs": images, "id": np.arange(40), "teacher": {"logits": cached}}
+    logits = student(images).numpy()
+    logs = one_step(Distiller(student, teacher, methods.get("kd")), x, labels)
+    expected = by_hand.kl(cached.astype("float32"), logits, 4.0).mean()
+    assert logs["kd"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_teacher_stays_as_it_is_and_is_not_the_distiller_s(
+    net, student, images, labels, one_step
+):
+    teacher = net("teacher", width=6, dropout=0.5)
+    before = [v.numpy() for v in teacher.variables]
+    distiller = Distiller(student, teacher, kd_and_fitnet())
+    count = len(distiller.trainable_variables)
+    assert count == len(student.trainable_variables) + 4
+    teacher.trainable = True
+    one_step(distiller, images, labels)
+    assert len(distiller.trainable_variables) == count
+    ours = {id(v) for v in distiller.variables}
+    assert not any(id(v) in ours for v in teacher.variables)
+    assert teacher not in distiller._flatten_layers()
+    for variable, value in zip(teacher.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_one_student_pass_a_step_moves_statistics_once_and_draws_one_mask(
+    net, teacher, images, labels, one_step
+):
+    student = net("student", dropout=0.5)
+    (state,) = (v for v in student.variables if v.name == "seed_generator_state")
+    start = state.numpy()
+    found = [methods.get("kd"), methods.get("fitnet", tap="stage1", teacher_tap="stage1")]
+    distiller = Distiller(student, teacher, [*found, methods.get("fitnet", name="second")])
+    plain = net("plain", dropout=0.5)
+    plain(images, training=True)
+    one_step(distiller, images, labels)
+    expected = plain.get_layer("norm").moving_mean
+    moved = student.get_layer("norm").moving_mean
+    np.testing.assert_allclose(moved, expected, atol=1e-6)
+    np.testing.assert_array_equal(state.numpy() - start, [0, 1])
+
+    before = [v.numpy() for v in student.variables]
+    distiller.test_on_batch(images, labels)
+    for variable, value in zip(student.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+class TwoGradients(keras.optimizers.SGD):
+    two_gradients = True
+
+    def apply_two(self, task, distillation, variables):
+        self.seen = task, distillation
+        both = [[g for g in pair if g is not None] for pair in zip(task, distillation, strict=True)]
+        self.apply([sum(pair) for pair in both], variables)
+
+
+@pytest.mark.parametrize("with_methods", [True, False])
+def test_an_optimizer_of_two_gradients_gets_them_apart(
+    net, teacher, images, labels, with_methods, one_step
+):
+    pair = [
+        Distiller(net("student", norm=False), teacher, kd_and_fitnet() if with_methods else [])
+        for _ in range(2)
+    ]
+    for start, of in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
+        of.assign(start)
+    for distiller, optimizer in zip(pair, (TwoGradients(0.1), sgd(0.1)), strict=True):
+        one_step(distiller, images, labels, optimizer=optimizer)
+    task, distillation = pair[0].optimizer.seen
+    inside = len(pair[0].student.trainable_variables)
+    assert all(g is not None for g in task[:inside])
+    assert all(g is None for g in task[inside:])  # the projector's: the labels do not reach it
+    assert all((g is not None) == with_methods for g in distillation[inside - 2 :])
+    assert_equal(weights(pair[0]), weights(pair[1]), atol=1e-6)
+
+
+def test_float16_scales_the_loss_and_stays_finite(net, teacher, images, labels, one_step):
+    distiller = Distiller(net("student"), teacher, kd_and_fitnet(), precision="mixed_float16")
+    logs = one_step(distiller, images, labels)
+    assert isinstance(distiller.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert np.isfinite(logs["loss"])
+    assert all(np.isfinite(w).all() for w in weights(distiller))
+    assert {v.dtype for v in distiller.student.variables} == {"float32"}
+    with pytest.raises(ValueError, match="takes two gradients, whose loss cannot be scaled"):
+        distiller.compile(TwoGradients(0.1))
+
+
+def test_compile_s_default_is_adam(student):
+    distiller = Distiller(student)
+    distiller.compile()
+    assert type(distiller.optimizer) is keras.optimizers.Adam
+    assert float(distiller.optimizer.learning_rate) == pytest.approx(0.001)
+    with pytest.raises(TypeError, match="loss"):
+        distiller.compile("sgd", loss="sparse_categorical_crossentropy")
+
+
+def test_the_optimizer_waits_for_the_data(student, images, labels):
+    """A step whose data never come leaves no trace (the end of a data set of unknown size)."""
+    distiller = Distiller(student)
+    distiller.compile(keras.optimizers.AdamW(weight_decay=0.1))
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
+    batches = batches.filter(lambda x, y: True)
+    assert int(batches.cardinality()) == tf.data.UNKNOWN_CARDINALITY
+    distiller.fit(batches, epochs=2, verbose=0)
+    assert int(distiller.optimizer.iterations.numpy()) == 6
+    assert distiller.evaluate(batches, verbose=0, return_dict=True)["loss"] < 10
+
+
+def test_layers_frozen_before_compile_stay(net, teacher, images, labels, one_step):
+    student = net("student")
+    distiller = Distiller(student, teacher, methods.get("kd"), precision="mixed_bfloat16")
+    student.get_layer("conv").trainable = student.get_layer("norm").trainable = False
+    frozen = [*student.get_layer("conv").variables, *student.get_layer("norm").variables]
+    before = [v.numpy() for v in frozen]
+    one_step(distiller, images, labels)
+    assert_equal([v.numpy() for v in frozen], before)
+    assert isinstance(student.get_layer("conv"), layers.Conv2D)

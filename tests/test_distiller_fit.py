@@ -1,0 +1,153 @@
+"""fit and evaluate: metrics, phases, the run's length, and what equals plain Keras."""
+
+import itertools
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras import Distiller, methods
+from kd_keras.methods.base import Method
+
+STILL = 0.0  # a learning rate at which every batch of a run sees the same weights
+
+
+def fit(distiller, *data, learning_rate=STILL, **kwargs):
+    distiller.compile(keras.optimizers.SGD(learning_rate), metrics=["accuracy"])
+    settings = {"batch_size": 16, "verbose": 0, "shuffle": False} | kwargs
+    return distiller.fit(*data, **settings).history
+
+
+def test_metrics_are_exact_over_uneven_batches(net, teacher, images, labels, by_hand, monkeypatch):
+    student = net("student", norm=False)
+    logits, taught = student(images).numpy(), teacher(images).numpy()
+    ce, kd = by_hand.cross_entropy(labels, logits), by_hand.kl(taught, logits, 4.0)
+    right = (logits.argmax(1) == labels) * 1.0
+    distiller = Distiller(student, teacher, methods.get("kd", weight=2.0), ce_weight=0.5)
+    validation = images[:37], labels[:37]
+    history = fit(distiller, images, labels, validation_data=validation)
+    loss = 0.5 * ce.mean() + 2 * kd.mean()
+    expected = {
+        "loss": loss,
+        "ce": ce.mean(),
+        "kd": kd.mean(),
+        "ce_share": 0.5 * ce.mean() / loss,
+        "kd_share": 2 * kd.mean() / loss,
+        "agreement": np.mean(logits.argmax(1) == taught.argmax(1)),
+        "accuracy": right.mean(),
+        "val_loss": ce[:37].mean(),  # no teacher in validation
+        "val_ce": ce[:37].mean(),
+        "val_accuracy": right[:37].mean(),
+    }
+    assert {name: value for name, (value,) in history.items()} == pytest.approx(expected, rel=1e-5)
+
+    monkeypatch.setattr(distiller._kept, "teacher", pytest.fail)  # evaluation does not call it
+    distiller.test_function = None
+    values = distiller.evaluate(*validation, batch_size=16, verbose=0)
+    names = ("val_loss", "val_ce", "val_accuracy")
+    assert values == pytest.approx([expected[name] for name in names], rel=1e-5)
+
+
+def test_the_teacher_runs_in_validation_if_asked(net, teacher, images, labels):
+    student = net("student", norm=False)
+    same = student(images).numpy().argmax(1) == teacher(images).numpy().argmax(1)
+    distiller = Distiller(student, teacher, methods.get("kd"), validate_teacher=True)
+    distiller.compile()
+    got = distiller.evaluate(images[:37], labels[:37], batch_size=16, verbose=0, return_dict=True)
+    assert set(got) == {"loss", "ce", "agreement"}
+    assert got["agreement"] == pytest.approx(same[:37].mean())
+
+
+def test_without_methods_it_trains_as_plain_keras(net, images, labels):
+    student, plain = (net(name, l2=0.01) for name in ("student", "plain"))
+    settings = {"batch_size": 8, "epochs": 2, "verbose": 0, "shuffle": False}
+    distiller = Distiller(student)
+    distiller.compile(keras.optimizers.SGD(0.1, momentum=0.9), metrics=["accuracy"])
+    history = distiller.fit(images, labels, **settings).history
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    plain.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss, metrics=["accuracy"])
+    expected = plain.fit(images, labels, **settings).history
+    for one, other in zip(student.variables, plain.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5, err_msg=one.path)
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-5)
+    np.testing.assert_allclose(history["accuracy"], expected["accuracy"], rtol=1e-6)
+
+
+def test_several_steps_an_execution_are_the_same_steps(net, teacher, images, labels):
+    found = []
+    for steps in (1, 3):
+        student = net("student")
+        distiller = Distiller(student, teacher, methods.get("kd"))
+        distiller.compile(keras.optimizers.SGD(0.1), steps_per_execution=steps)
+        distiller.fit(images, labels, batch_size=8, shuffle=False, verbose=0)  # 5 steps
+        assert int(distiller.optimizer.iterations.numpy()) == 5
+        found.append([v.numpy() for v in student.variables])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_xla_compiles_the_step(net, teacher, images, labels, one_step):
+    usual, compiled = (Distiller(net("student"), teacher, methods.get("kd")) for _ in range(2))
+    expected = one_step(usual, images, labels)
+    compiled.compile(keras.optimizers.SGD(0.1), jit_compile=True)
+    logs = compiled.train_on_batch(images, labels, return_dict=True)
+    assert logs == pytest.approx(expected, rel=1e-4)
+    for one, other in zip(compiled.variables, usual.variables, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_a_warmup_is_linear_in_steps(student, teacher, images, labels):
+    distiller = Distiller(student, teacher, methods.get("kd", weight=2.0, warmup=0.5))
+    distiller.compile(keras.optimizers.SGD(STILL), run_eagerly=True)
+    distiller.total_steps = 8
+    shares = []
+    for _ in range(6):
+        logs = distiller.train_on_batch(images, labels, return_dict=True)
+        shares.append((logs["loss"] - 0.1 * logs["ce"]) / (2 * logs["kd"]))
+    np.testing.assert_allclose(shares, [0, 0.25, 0.5, 0.75, 1, 1], atol=1e-5)
+
+
+def test_a_warmup_needs_the_run_s_length(student, teacher, images, labels):
+    distiller = Distiller(student, teacher, methods.get("kd", warmup=0.5))
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
+    unknown = batches.filter(lambda x, y: True)
+    with pytest.raises(ValueError, match=r"\['kd'\] change over the run, whose length is not kn"):
+        fit(distiller, unknown, batch_size=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # Keras's, that it cannot shuffle a data set
+        distiller.fit(batches, epochs=2, verbose=0)
+    assert distiller.run_steps == 6
+    assert distiller.total_steps is None
+
+
+def test_in_the_first_stage_only_its_cost_is_trained(student, images, labels):
+    class Staged(Method):
+        teacher_free, first_stage = True, 0.5
+
+        def __init__(self, *, weight=1.0, ce_weight=1.0, warmup=0.0, name="staged"):
+            super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+
+        def call(self, student, teacher, batch):
+            return keras.ops.mean(student["logits"] ** 2, axis=-1)
+
+        def first_stage_call(self, student, teacher, batch):
+            return 0 * keras.ops.mean(student["logits"], axis=-1) + 3
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            kernels.append(student.get_layer("conv").kernel.numpy())
+
+    kernels = [student.get_layer("conv").kernel.numpy()]
+    distiller = Distiller(student, methods=Staged())
+    fit(distiller, images, labels, learning_rate=0.1, batch_size=10, callbacks=[Watch()])
+    moved = [bool(np.any(a != b)) for a, b in itertools.pairwise(kernels)]
+    assert moved == [False, False, True, True]
+
+
+def test_fit_without_the_teacher_says_what_to_do(student):
+    distiller = Distiller(student, methods=methods.get("kd"))
+    distiller.compile()
+    with pytest.raises(ValueError, match=r"methods \['kd'\] need a teacher.*Set distiller.teacher"):
+        distiller.fit(np.zeros((2, 8, 8, 3)), np.zeros(2))

@@ -1,0 +1,84 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras import strategy
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("replicas") / "results.json"
+    script = Path(__file__).with_name("two_replicas.py")
+    command = [sys.executable, str(script), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
+    assert done.returncode == 0, done.stderr[-5000:]
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("one", "two"),
+        ("one", "two, two steps an execution"),
+        ("one, whole batch", "two, whole batch"),  # and a clipped gradient
+    ],
+)
+def test_two_replicas_give_what_one_gives(results, one, two):
+    one, two = results[one], results[two]
+    assert one["steps"] == two["steps"] == 20
+    for expected, got in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one["history"])
+
+
+def test_replicas_draw_different_dropout_masks_and_keep_one_seed(results):
+    first, second = results["dropout"]["masks"]
+    assert first != second
+    assert results["dropout"]["states"] == [[7, 1], [7, 1]]
+
+
+def test_what_cannot_be_is_said(results):
+    outside, accumulating, inside = results["messages"]
+    assert "student 'student' and the Distiller are made under different strategies" in outside
+    assert "gradient_accumulation_steps is 2; expected None" in accumulating
+    assert "student 'inside' and the Distiller are made under different strategies" in inside
+
+
+def test_devices_are_one_object_a_process(results):
+    assert results["replicas"] == 2
+    assert results["is_one_object"]
+
+
+def test_without_several_devices_there_is_one_replica(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    strategy.get.cache_clear()
+    assert strategy.get().num_replicas_in_sync == 1
+    assert strategy.replicas() == 1
+    value = tf.ones(3)
+    assert strategy.gathered(value) is value
+    strategy.get.cache_clear()
+
+
+@pytest.mark.parametrize("devices", ["cpu", "cpu:0", "tpu:2", "gpu:-1", "2"])
+def test_unknown_devices_are_refused(devices):
+    with pytest.raises(ValueError, match=rf"devices is '{devices}'; expected cpu:N or gpu:N"):
+        strategy.get(devices)
+
+
+def test_more_gpus_than_there_are_are_refused():
+    with pytest.raises(ValueError, match=r"'gpu:99'; this machine shows \d+ GPUs. Ask for at most"):
+        strategy.get("gpu:99")
+
+
+def test_cpu_devices_must_be_chosen_before_tensorflow_starts():
+    tf.zeros(())  # starts it, with one
+    if len(tf.config.list_logical_devices("CPU")) >= 7:
+        pytest.skip("TensorFlow was started with many CPU devices")
+    with pytest.raises(ValueError, match="TensorFlow has already started with"):
+        strategy.get("cpu:7")

@@ -1,0 +1,128 @@
+"""Run by test_strategy.py: the same trainings on one CPU device and on two; what came of each.
+
+python two_replicas.py RESULTS.json
+"""
+
+import json
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from kd_keras import Distiller, methods, strategy
+
+BATCH, STEPS = 16, 20
+
+
+def net(name, *, width, seed, l2=0.0):
+    keras.utils.set_random_seed(seed)
+    penalty = keras.regularizers.L2(l2) if l2 else None
+    inputs = keras.Input((8, 8, 3))
+    x = layers.Conv2D(width, 3, kernel_regularizer=penalty, activation="relu", name="stage1")(
+        inputs
+    )
+    x = layers.Conv2D(2 * width, 3, strides=2, activation="relu", name="stage2")(x)
+    x = layers.GlobalAveragePooling2D(name="pooled")(x)
+    return keras.Model(inputs, layers.Dense(5, name="logits")(x), name=name)
+
+
+def batches(count, seed):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(count, 8, 8, 3)).astype("float32")
+    y = rng.integers(0, 5, size=count)
+    return tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH)
+
+
+def training(scope, make_methods, *, steps_per_execution=1, class_weight=None, clip=None):
+    """Weights and history of 20 steps of SGD."""
+    with scope:
+        teacher = net("teacher", width=6, seed=1)
+        distiller = Distiller(net("student", width=4, seed=0, l2=0.01), teacher, make_methods())
+        optimizer = keras.optimizers.SGD(0.05, momentum=0.9, global_clipnorm=clip)
+        distiller.compile(optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution)
+    history = distiller.fit(
+        batches(BATCH * STEPS, seed=2),
+        validation_data=batches(37, seed=3),
+        class_weight=class_weight,
+        verbose=0,
+    ).history
+    return {
+        "weights": [v.numpy().tolist() for v in distiller.trainable_variables],
+        "steps": int(optimizer.iterations.numpy()),
+        "history": {name: float(values[-1]) for name, values in history.items()},
+    }
+
+
+def kd_and_fitnet():
+    return [methods.get("kd", ce_weight=0.5), methods.get("fitnet", weight=1.0)]
+
+
+def sp():
+    return [methods.get("sp", taps=("stage2",), weight=10.0)]
+
+
+def dropout_masks(scope):
+    """What each replica's dropout makes of ones."""
+    from kd_keras.twins import Twin
+
+    with scope:
+        inputs = keras.Input((64,))
+        dropped = layers.Dropout(0.5, seed=7, name="dropped")(inputs)
+        twin = Twin(keras.Model(inputs, layers.Dense(2)(dropped)), ["dropped"])
+    (state,) = (v for v in twin._model.variables if v.name == "seed_generator_state")
+    run = tf.function(lambda: twin(tf.ones((1, 64)), training=True)[0]["dropped"])
+    per_replica = strategy.get("cpu:2").run(run)
+    values = strategy.get("cpu:2").experimental_local_results(per_replica)
+    states = strategy.get("cpu:2").experimental_local_results(state.value)
+    return {
+        "masks": [value.numpy().tolist() for value in values],
+        "states": [value.numpy().tolist() for value in states],
+    }
+
+
+def messages(two):
+    """What is said where a user makes things in the wrong place, or asks for what cannot be."""
+    student = net("student", width=4, seed=0)
+    found = []
+    with two.scope():
+        inside = net("inside", width=4, seed=0)
+        found.append(_message(lambda: Distiller(student)))
+        accumulating = keras.optimizers.SGD(gradient_accumulation_steps=2)
+        found.append(_message(lambda: Distiller(inside).compile(accumulating)))
+    found.append(_message(lambda: Distiller(inside)))
+    return found
+
+
+def _message(act):
+    try:
+        act()
+    except ValueError as error:
+        return str(error)
+    return "nothing"
+
+
+def main():
+    two = strategy.get("cpu:2")
+    one = tf.distribute.get_strategy()
+    weights = {"class_weight": {0: 0.5, 1: 2.0, 2: 1.0, 3: 0.0, 4: 1.5}}
+    results = {
+        "replicas": two.num_replicas_in_sync,
+        "is_one_object": strategy.get("cpu:2") is two,
+        "one": training(one.scope(), kd_and_fitnet, **weights),
+        "two": training(two.scope(), kd_and_fitnet, **weights),
+        "two, two steps an execution": training(
+            two.scope(), kd_and_fitnet, steps_per_execution=2, **weights
+        ),
+        "one, whole batch": training(one.scope(), sp, clip=0.05),
+        "two, whole batch": training(two.scope(), sp, clip=0.05),
+        "dropout": dropout_masks(two.scope()),
+        "messages": messages(two),
+    }
+    with open(sys.argv[1], "w") as file:
+        json.dump(results, file)
+
+
+if __name__ == "__main__":
+    main()
