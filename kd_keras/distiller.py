@@ -260,7 +260,8 @@ class Distiller(strategy.ReplicaModel):
         for method in self.methods:
             method.build_for(self._twin.shapes, teacher_shapes)
             method.attach(self.student, teacher)
-            strategy.synchronize(method)
+            if not method.first_stage:  # replicas cannot meet in one of two branches
+                strategy.synchronize(method)
 
     def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
         if not self._needs_teacher:

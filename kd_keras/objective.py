@@ -66,7 +66,9 @@ class Objective:
         student, teacher = self._by_view(student), self._by_view(teacher)
         terms = {"ce": mean(self.cross_entropy(student, examples.labels), examples.sample_weight)}
         for method in self.methods:
-            batch = Batch(examples.labels, examples.ids, examples.inputs, progress)
+            one_view = self.views > 1 and method.views_per_image == 1
+            inputs = examples.inputs[:, 0] if one_view else examples.inputs
+            batch = Batch(examples.labels, examples.ids, inputs, progress)
             seen = student, teacher, batch
             if method.whole_batch and strategy.replicas() > 1:
                 seen = _gathered(*seen)

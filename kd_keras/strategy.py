@@ -62,7 +62,7 @@ def averaged(value: Tensor) -> Tensor:
 
     Keras leaves them apart, and evaluates with all of them but saves the first one's.
     """
-    if replicas() == 1:
+    if replicas() == 1 or not value.dtype.is_floating:  # a count is the same on all of them
         return value
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
 

@@ -181,6 +181,7 @@ class _Run:
 
     def _measure(self, phase: str, model: keras.Model, exports: Path) -> dict[str, Any]:
         name = self.folder.name if phase == "student" else phase
+        self.screen.say(f"{phase}: evaluating, exporting and timing it")
         result, predicted = evaluation.measure(model, self.data, exports / name)
         self.folder.keep_predictions(phase, predicted)
         return result

@@ -10,7 +10,6 @@ runs=${2:-runs/select}
 train() { kdk train --data-dir "$data" --select --epochs 5 "$@"; }
 student=resnet8:stem_stride=2
 lskd=lskd:temperature=2,weight=9,ce_weight=0.1
-kd=kd:temperature=4,weight=0.9,ce_weight=0.1
 
 # The teacher, trained as a plain student of its own.
 kdk train --data-dir "$data" --select --method none --student resnet18:width=0.5,stem_stride=2 \
@@ -28,4 +27,3 @@ taught() { train --teacher "$teacher" --student "$student" "$@"; }
 taught --method "$lskd" --batch-size 1024 --schedule constant --learning-rate 0.001 --run "$runs/lskd-1024-constant"
 taught --method "$lskd" --batch-size 1024 --schedule one-cycle --learning-rate 0.004 --run "$runs/lskd-1024-cycle"
 taught --method "$lskd" --batch-size 256 --schedule one-cycle --learning-rate 0.003 --run "$runs/lskd-256-cycle"
-taught --method "$kd" --batch-size 256 --schedule one-cycle --learning-rate 0.003 --run "$runs/kd-256-cycle"

@@ -107,6 +107,16 @@ def test_two_views_of_an_image_are_told_apart(by_hand):
         goal.check(examples(inputs=np.zeros((2, 8, 8, 3))))
 
 
+def test_a_method_of_one_view_beside_one_of_two_is_given_the_first():
+    class Sees(Constant):
+        def call(self, student, teacher, batch):
+            return batch.inputs[:, 0, 0, 0] + 0 * student["logits"][:, 0]
+
+    images = np.arange(2 * 2 * 3, dtype="float32").reshape(2, 2, 1, 1, 3)
+    got = terms(objective(Views(), Sees(name="s")), examples(labels=LABELS[:2], inputs=images))
+    assert got["s"] == (0 + 6) / 2
+
+
 def test_what_a_method_cannot_work_with_is_refused():
     class Ids(Constant):
         needs_ids = True

@@ -37,10 +37,21 @@ def test_two_replicas_give_what_one_gives(results, one, two):
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one["history"])
 
 
+def test_a_method_of_two_stages_with_batch_norms_runs_on_replicas(results):
+    assert results["two, two stages"]["steps"] == 3
+    assert np.isfinite(results["two, two stages"]["history"]["ft"])
+
+
 def test_replicas_draw_different_dropout_masks_and_keep_one_seed(results):
-    first, second = results["dropout"]["masks"]
+    first, second = results["states"]["masks"]
     assert first != second
-    assert results["dropout"]["states"] == [[7, 1], [7, 1]]
+    assert results["states"]["seeds"] == [[7, 1], [7, 1]]
+
+
+def test_replicas_keep_the_mean_of_their_statistics(results):
+    expected = np.mean(results["states"]["masks"], axis=(0, 1))  # momentum 0: the batch's own
+    for kept in results["states"]["means"]:
+        np.testing.assert_allclose(kept, expected, atol=1e-6)
 
 
 def test_what_cannot_be_is_said(results):

@@ -34,9 +34,13 @@ def test_a_saved_model_teaches(teacher, images, tmp_path):
     teacher.export(tmp_path / "saved", verbose=False)
     layer = layers.TFSMLayer(str(tmp_path / "saved"), call_endpoint="serving_default")
     inputs = keras.Input((8, 8, 3))
-    for precision in ("float32", "mixed_bfloat16"):
-        frozen = Teacher(keras.Model(inputs, layer(inputs)["output_0"]), precision=precision)
-        np.testing.assert_allclose(frozen(images)["logits"], teacher(images), atol=1e-5)
+    outputs = layer(inputs)["output_0"]
+    headed = keras.Model(inputs, layers.Dense(5)(outputs))
+    for model in (keras.Model(inputs, outputs), headed):
+        for precision in ("float32", "mixed_bfloat16"):
+            got = Teacher(model, precision=precision)(images)["logits"]
+            np.testing.assert_allclose(got, model(images), atol=1e-5)
+    np.testing.assert_allclose(headed(images), headed.layers[-1](teacher(images)), atol=1e-5)
 
 
 def test_unknown_taps_are_answered_with_near_ones(teacher):

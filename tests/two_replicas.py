@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from kd_keras import Distiller, methods, strategy
+from kd_keras import Distiller, methods, strategy, twins
 
 BATCH, STEPS = 16, 20
 
@@ -35,15 +35,17 @@ def batches(count, seed):
     return tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH)
 
 
-def training(scope, make_methods, *, steps_per_execution=1, class_weight=None, clip=None):
-    """Weights and history of 20 steps of SGD."""
+def training(
+    scope, make_methods, *, steps=STEPS, steps_per_execution=1, class_weight=None, clip=None
+):
+    """Weights and history of some steps of SGD."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
         distiller = Distiller(net("student", width=4, seed=0, l2=0.01), teacher, make_methods())
         optimizer = keras.optimizers.SGD(0.05, momentum=0.9, global_clipnorm=clip)
         distiller.compile(optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution)
     history = distiller.fit(
-        batches(BATCH * STEPS, seed=2),
+        batches(BATCH * steps, seed=2),
         validation_data=batches(37, seed=3),
         class_weight=class_weight,
         verbose=0,
@@ -63,22 +65,25 @@ def sp():
     return [methods.get("sp", taps=("stage2",), weight=10.0)]
 
 
-def dropout_masks(scope):
-    """What each replica's dropout makes of ones."""
-    from kd_keras.twins import Twin
+def ft():
+    return [methods.get("ft", tap="stage2")]
 
+
+def states(scope):
+    """What each replica's dropout makes of ones, and what the replicas keep after it."""
+    two = strategy.get("cpu:2")
     with scope:
         inputs = keras.Input((64,))
         dropped = layers.Dropout(0.5, seed=7, name="dropped")(inputs)
-        twin = Twin(keras.Model(inputs, layers.Dense(2)(dropped)), ["dropped"])
-    (state,) = (v for v in twin._model.variables if v.name == "seed_generator_state")
+        norm = layers.BatchNormalization(momentum=0.0)
+        model = keras.Model(inputs, layers.Dense(2)(norm(dropped)))
+        twin = twins.Twin(model, ["dropped"])
+    (seed,) = (v for v in model.variables if v.name == "seed_generator_state")
     run = tf.function(lambda: twin(tf.ones((1, 64)), training=True)[0]["dropped"])
-    per_replica = strategy.get("cpu:2").run(run)
-    values = strategy.get("cpu:2").experimental_local_results(per_replica)
-    states = strategy.get("cpu:2").experimental_local_results(state.value)
+    found = {"masks": two.run(run), "seeds": seed.value, "means": norm.moving_mean.value}
     return {
-        "masks": [value.numpy().tolist() for value in values],
-        "states": [value.numpy().tolist() for value in states],
+        name: [value.numpy().tolist() for value in two.experimental_local_results(of)]
+        for name, of in found.items()
     }
 
 
@@ -117,7 +122,8 @@ def main():
         ),
         "one, whole batch": training(one.scope(), sp, clip=0.05),
         "two, whole batch": training(two.scope(), sp, clip=0.05),
-        "dropout": dropout_masks(two.scope()),
+        "two, two stages": training(two.scope(), ft, steps=3),
+        "states": states(two.scope()),
         "messages": messages(two),
     }
     with open(sys.argv[1], "w") as file:

@@ -47,14 +47,14 @@ def _jax(function, arrays, by_result):
     import jax.numpy as jnp
 
     tensors = {name: jnp.asarray(value) for name, value in arrays.items()}
-    results = function(tensors)
+    results = jax.jit(function)(tensors)  # one compilation instead of one an operation
     gradients = {}
     for result, names in by_result.items():
 
         def scalar(chosen, result=result):
             return jnp.mean(function({**tensors, **chosen})[result])
 
-        found = jax.grad(scalar)({n: tensors[n] for n in names})
+        found = jax.jit(jax.grad(scalar))({n: tensors[n] for n in names})
         gradients |= {(result, n): np.asarray(found[n]) for n in names}
     return results, gradients
 
