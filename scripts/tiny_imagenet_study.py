@@ -80,10 +80,10 @@ def _draw(results: list[dict[str, Any]]) -> None:
         axes.barh(place, np.mean(top1), color=colour, height=0.6)
         axes.plot(top1, [place] * len(top1), "k|", markersize=12)
         label = f"{np.mean(top1):.1f} %   {parameters:,} parameters"
-        axes.text(np.mean(top1) + 0.6, place, label, va="center", fontsize=9)
+        axes.text(np.mean(top1) + 1.2, place, label, va="center", fontsize=9)
     axes.set_yticks(range(len(bars)), [names[model] for model in bars])
     axes.invert_yaxis()
-    axes.set_xlim(0, 1.45 * max(100 * r["teacher"]["top1"] for r in results))
+    axes.set_xlim(0, 1.7 * max(100 * r["teacher"]["top1"] for r in results))
     axes.set_xlabel("top-1 on the official validation images, %; a tick a seed")
     axes.spines[["top", "right"]].set_visible(False)
     drawing.savefig(PICTURE, dpi=150)

@@ -23,7 +23,7 @@ def test_two_gradients_cannot_be_scaled():
     optimizer = keras.optimizers.SGD()
     optimizer.two_gradients = True
     assert gradients.takes_two(gradients.optimizer_for(optimizer, precision="mixed_bfloat16"))
-    with pytest.raises(ValueError, match=r"'sgd.*' takes two gradients, whose loss cannot be scaled"):
+    with pytest.raises(ValueError, match=r"takes two gradients, whose loss cannot be scaled"):
         gradients.optimizer_for(optimizer, precision="mixed_float16")
 
 

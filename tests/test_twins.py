@@ -66,7 +66,7 @@ def test_a_fused_batch_norm_is_keras_s(settings, images):
 def test_inference_is_keras_s_and_changes_nothing(net, images):
     model = net("m", dropout=0.5)
     model(images, training=True)  # moves the statistics
-    before = [np.array(v) for v in model.variables]
+    before = [v.numpy() for v in model.variables]
     outputs, _ = Twin(model)(images, training=False)
     np.testing.assert_allclose(outputs["logits"], model(images, training=False), atol=1e-5)
     for variable, value in zip(model.variables, before, strict=True):
@@ -146,7 +146,7 @@ def test_layers_frozen_before_or_after_stay_frozen(net, images, precision):
     model.get_layer("norm").trainable = True
     twin.follow_trainable()
     twin(images, training=True)
-    moved = np.array(moving_mean)
+    moved = moving_mean.numpy()
     assert np.any(moved)
     model.trainable = False
     twin.follow_trainable()
@@ -178,10 +178,10 @@ def test_dropout_draws_anew_and_its_seed_advances_in_the_model(net, images, prec
     model = net("m", dropout=0.5)
     (state,) = (v for v in model.variables if v.name == "seed_generator_state")
     twin = Twin(model, ["dropout"], precision=precision)
-    start = np.array(state)
+    start = state.numpy()
     masks = [np.array(twin(images, training=True)[0]["dropout"]) == 0 for _ in range(2)]
     assert np.any(masks[0] != masks[1])
-    np.testing.assert_array_equal(np.array(state) - start, [0, 2])
+    np.testing.assert_array_equal(state.numpy() - start, [0, 2])
     state.assign(start)
     again = np.array(twin(images, training=True)[0]["dropout"]) == 0
     np.testing.assert_array_equal(again, masks[0])
