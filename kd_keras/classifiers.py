@@ -1,5 +1,6 @@
 """The recipe's teacher and student as Keras models: from the zoo, or from a file."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,35 @@ from kd_keras.recipe import Recipe
 def is_file(spec: str) -> bool:
     """Whether a model spec is a path (of a `.keras` file or a SavedModel) and not a zoo's name."""
     name, _ = recipe.parse_spec(spec)
+    if name in models.names() or name.startswith("app:"):
+        return False  # also where a folder of that name happens to lie here
     return name.endswith(".keras") or "/" in name or Path(name).exists()
+
+
+def identity(spec: str) -> str:
+    """What tells two models of one spec apart: a file's content hash; of the zoo, the spec."""
+    if not is_file(spec):
+        return spec
+    path = Path(recipe.parse_spec(spec)[0]).expanduser()
+    return digest(path) if path.exists() else spec
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their names."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for file in files:
+        total.update(file.read_bytes())
+    return total.hexdigest()
+
+
+def check_names(asked: Recipe) -> None:
+    """Raises ValueError for unknown models, methods and knobs, before any data is read."""
+    for spec in (asked.teacher, asked.student):
+        name, _ = recipe.parse_spec(spec)
+        if not (is_file(spec) or name.startswith("app:")):
+            check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
+    make_methods(asked, num_examples=1)
 
 
 def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
@@ -27,9 +56,7 @@ def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
     name, knobs = recipe.parse_spec(spec)
     if is_file(spec):
         return files.open_model(name, num_classes=len(data.class_names))
-    if not name.startswith("app:"):
-        check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
-    elif weights:
+    if name.startswith("app:") and weights:
         knobs["weights"] = weights
     settings: dict[str, Any] = {
         "num_classes": len(data.class_names),
@@ -61,8 +88,12 @@ def make_teacher(asked: Recipe, data: Dataset) -> keras.Model:
     )
 
 
-def make_methods(asked: Recipe, data: Dataset) -> list[Any]:
+def make_methods(asked: Recipe, *, num_examples: int) -> list[Any]:
     """The recipe's methods with the recipe's temperature and weights where their specs have none.
+
+    Args:
+        asked: the recipe.
+        num_examples: how many ids the training images have, for methods that remember each.
 
     Raises:
         ValueError: unknown method or knob (with the nearest), or a value out of range.
@@ -76,7 +107,7 @@ def make_methods(asked: Recipe, data: Dataset) -> list[Any]:
         shared = {
             "temperature": asked.temperature,
             "weight": asked.kd_weight if place == 0 else None,
-            "num_examples": len(data.train.images),
+            "num_examples": num_examples,
         }
         given = {k: v for k, v in shared.items() if v is not None and k in taken}
         made.append(methods.get(name, **{**given, **knobs}))

@@ -20,6 +20,7 @@ from kd_keras import (
     twins,
 )
 from kd_keras.diagnostics import Diagnostics
+from kd_keras.methods import base
 from kd_keras.methods.base import Method
 from kd_keras.objective import Objective
 from kd_keras.teacher import Teacher
@@ -66,7 +67,7 @@ class Distiller(strategy.ReplicaModel):
     ):
         super().__init__(name=name)
         self.student = student
-        self.methods = [methods] if isinstance(methods, Method) else list(methods)
+        self.methods = base.as_methods(methods)
         if ce_weight is None:
             ce_weight = self.methods[0].ce_weight if self.methods else 1.0
         self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)

@@ -29,17 +29,30 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
 
 
 def scores(model: keras.Model, split: Split) -> np.ndarray:
-    """(N, C) float32 scores of every example of the split, in order."""
+    """(N, C) float32 scores of every example of the split, in order.
+
+    Raises:
+        ValueError: scores that are not finite.
+    """
     predict = predictor(model)
     count = len(split)
     rows = np.array_split(np.arange(count), -(-count // BATCH))
-    return np.concatenate([predict(split.images_at(part).astype("float32")) for part in rows])
+    found = np.concatenate([predict(split.images_at(part).astype("float32")) for part in rows])
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"model {model.name!r} gives scores that are NaN or infinite; expected finite ones. "
+            "Train it again with a lower learning rate, or give another file."
+        )
+    return found
 
 
 def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float:
     """Share, 0 to 1, of the examples whose label is among the k classes that score highest."""
-    of_label = np.take_along_axis(all_scores, labels[:, None].astype(int), axis=1)
-    return float(np.mean(np.sum(all_scores > of_label, axis=1) < k))
+    labels = labels[:, None].astype(int)
+    of_label = np.take_along_axis(all_scores, labels, axis=1)
+    earlier = np.arange(all_scores.shape[1]) < labels  # wins a tie, as in argmax
+    ahead = (all_scores > of_label) | ((all_scores == of_label) & earlier)
+    return float(np.mean(np.sum(ahead, axis=1) < k))
 
 
 def measure(model: keras.Model, data: Dataset, folder: Path) -> tuple[dict[str, Any], np.ndarray]:

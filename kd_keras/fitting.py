@@ -1,5 +1,6 @@
 """One training: the pipeline's batches, the recipe's optimizer, the callbacks; for every phase."""
 
+import shutil
 from pathlib import Path
 
 import keras
@@ -46,6 +47,8 @@ def fit(
         callbacks.LossIsNotFinite: the loss became NaN or infinite.
     """
     steps = pipeline.steps_per_epoch(data.train, asked.batch_size)
+    logs = folder / "logs" / phase
+    shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
     distiller.total_steps = epochs * steps
     num_classes = len(data.class_names)
     with distiller.distribute_strategy.scope():
@@ -79,7 +82,7 @@ def fit(
                 callbacks.Speed(asked.batch_size),
                 progress,
                 keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
-                callbacks.tensorboard(folder / "logs" / phase),
+                callbacks.tensorboard(logs),
             ],
         )
     return {name: [float(v) for v in np.asarray(vs)] for name, vs in history.history.items()}

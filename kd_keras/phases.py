@@ -1,6 +1,5 @@
 """The run folder: what was asked for, which phases are finished, and what they gave."""
 
-import hashlib
 import json
 import platform
 from pathlib import Path
@@ -28,21 +27,39 @@ class RunFolder:
 
     def __init__(self, asked: Recipe, run: str | None = None):
         name = run or recipe.run_name(asked)
-        self.path = Path(name) if "/" in name else RUNS / name
+        self.path = Path(name).expanduser() if "/" in name else RUNS / name
         self.name = self.path.name
         self.recipe = asked
         self._check_same_recipe()
 
     def start(self, facts: dict[str, Any]) -> None:
-        """Makes the folder with its recipe and its provenance."""
+        """Makes the folder with its recipe and its provenance.
+
+        Raises:
+            ValueError: the folder's phases came of other facts (data, models, precision).
+        """
+        self.check_same_facts(facts)
         self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "recipe.json").write_text(recipe.to_json(self.recipe))
+        report.write_json(self.path / "recipe.json", self.recipe.model_dump())
         report.write_json(self.path / "provenance.json", facts | _versions())
 
     def results(self) -> dict[str, Any] | None:
-        """What a finished run gave; None of one that is not finished."""
+        """What a finished run gave; None of one that is not finished or lacks the baseline."""
         path = self.path / "results.json"
-        return json.loads(path.read_text()) if path.is_file() else None
+        found = json.loads(path.read_text()) if path.is_file() else None
+        lacking = found is not None and self.recipe.baseline and found["baseline"] is None
+        return None if lacking else found
+
+    def check_same_facts(self, facts: dict[str, Any]) -> None:
+        """Raises ValueError where the folder's provenance says otherwise."""
+        path = self.path / "provenance.json"
+        before = json.loads(path.read_text()) if path.is_file() else {}
+        differing = [name for name in facts if before.get(name, facts[name]) != facts[name]]
+        if differing:
+            raise ValueError(
+                f"run folder {self.path} was made with another {' and '.join(differing)} than is "
+                "there now. Choose another name with --run, or remove the folder."
+            )
 
     def model_file(self, phase: str) -> Path:
         return self.path / f"{phase}.keras"
@@ -66,21 +83,13 @@ class RunFolder:
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():
             return
-        differences = recipe.difference(recipe.load(self.path), self.recipe)
+        told = recipe.difference(recipe.load(self.path), self.recipe)
+        differences = [line for line in told if line.partition(":")[0] not in recipe.NO_RESULT]
         if differences:
             raise ValueError(
                 f"run folder {self.path} holds a run of another recipe ({'; '.join(differences)}). "
                 "Choose another name with --run, or remove the folder."
             )
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of all files of a folder in the order of their names."""
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    total = hashlib.sha256()
-    for file in files:
-        total.update(file.read_bytes())
-    return total.hexdigest()
 
 
 def _versions() -> dict[str, Any]:

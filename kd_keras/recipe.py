@@ -18,6 +18,8 @@ __all__ = [
 ]
 
 DEFAULT = "tiny_imagenet"
+# Fields that change no phase's result: they neither name a run nor set it apart from another.
+NO_RESULT = ("allow_weak_teacher", "baseline", "data_dir")
 parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "recipes"
@@ -112,8 +114,10 @@ def from_json(text: str) -> Recipe:
 
 
 def run_name(recipe: Recipe) -> str:
-    """A run's folder name: data, student, methods and a hash of every field that is no default."""
-    content = json.dumps(recipe.model_dump(exclude_defaults=True), sort_keys=True)
+    """A run's folder name: data, student, methods and a hash of every other field that
+    is no default and changes the result."""
+    named = recipe.model_dump(exclude_defaults=True, exclude=set(NO_RESULT))
+    content = json.dumps(named, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
     parts = (recipe.dataset, spec.parse(recipe.student)[0], methods)
     # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.

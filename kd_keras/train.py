@@ -10,7 +10,7 @@ from kd_keras import callbacks, classifiers, data, evaluation, fitting, report, 
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
-from kd_keras.phases import RunFolder, digest
+from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
@@ -41,8 +41,11 @@ def run(
     screen = screen or Screen()
     folder = RunFolder(asked, run)
     results = folder.results()
+    if results is not None:
+        models = {"teacher": asked.teacher, "student": asked.student}
+        folder.check_same_facts({k: classifiers.identity(spec) for k, spec in models.items()})
     if results is None:
-        results = _Run(asked, folder, Path(export_dir), screen).results()
+        results = _Run(asked, folder, Path(export_dir).expanduser(), screen).results()
     else:
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
     _show(results, folder, screen)
@@ -54,12 +57,14 @@ class _Run:
 
     def __init__(self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen):
         self.asked, self.folder, self.export_dir, self.screen = asked, folder, export_dir, screen
+        classifiers.check_names(asked)
         self.strategy = strategy.get(asked.devices)
         self.precision = fitting.precision(asked)
         self.data = _load(asked, screen)
         with self.strategy.scope():
-            methods = classifiers.make_methods(asked, self.data)
-            self.teacher = self._make_teacher() if methods else None
+            methods = classifiers.make_methods(asked, num_examples=len(self.data.train.images))
+            taught = not all(method.teacher_free for method in methods)
+            self.teacher = self._make_teacher() if taught else None
             self.distiller = self._distiller(methods)
         self.teacher_comes_ready = classifiers.is_file(asked.teacher)
         if self.teacher and self.teacher_comes_ready:
@@ -100,11 +105,11 @@ class _Run:
         )
 
     def _start(self) -> None:
-        teacher = Path(self.asked.teacher)
         self.folder.start(
             {
                 "data": self.data.fingerprint,
-                "teacher": digest(teacher) if self.teacher_comes_ready else self.asked.teacher,
+                "teacher": classifiers.identity(self.asked.teacher),
+                "student": classifiers.identity(self.asked.student),
                 "precision": self.precision,
                 "replicas": self.strategy.num_replicas_in_sync,
             }

@@ -7,7 +7,7 @@
 set -euo pipefail
 data=${1:?usage: tiny_imagenet_select.sh DIR, what kdk train --data-dir takes}
 runs=${2:-runs/select}
-train() { kdk train --data-dir "$data" --select --epochs 5 "$@"; }
+train() { kdk train --data-dir "$data" --select --export-dir "$runs/exports" --epochs 5 "$@"; }
 student=resnet8:stem_stride=2
 lskd=lskd:temperature=2,weight=9,ce_weight=0.1
 

@@ -9,7 +9,6 @@ from kd_keras import classifiers, recipe
 DATA = types.SimpleNamespace(
     class_names=("cat", "dog", "owl"),
     image_shape=(8, 8, 3),
-    train=types.SimpleNamespace(images=np.zeros((20, 8, 8, 3), "uint8")),
 )
 
 
@@ -51,14 +50,30 @@ def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_p
 
 def test_the_recipes_temperature_and_weight_fill_what_the_specs_leave_open():
     asked = recipe.Recipe(method=["kd", "fitnet:tap=stage1"], temperature=3, kd_weight=0.5)
-    kd, fitnet = classifiers.make_methods(asked, DATA)
+    kd, fitnet = classifiers.make_methods(asked, num_examples=20)
     assert (kd.temperature, kd.weight) == (3, 0.5)
     assert (fitnet.tap, fitnet.weight) == ("stage1", 100)
     spelled = recipe.Recipe(method=["kd:temperature=2"], temperature=3)
-    assert classifiers.make_methods(spelled, DATA)[0].temperature == 2
-    assert classifiers.make_methods(recipe.Recipe(method=["none"]), DATA) == []
+    assert classifiers.make_methods(spelled, num_examples=20)[0].temperature == 2
+    assert classifiers.make_methods(recipe.Recipe(method=["none"]), num_examples=20) == []
 
 
 def test_an_unknown_model_is_named_with_the_nearest():
     with pytest.raises(ValueError, match=r"model is 'resnet20x'.*Did you mean 'resnet20'"):
-        classifiers.make("resnet20x", DATA)
+        classifiers.check_names(recipe.Recipe(student="resnet20x"))
+
+
+def test_a_files_identity_is_its_content(tmp_path):
+    saved(tmp_path / "a.keras")
+    before = classifiers.identity(str(tmp_path / "a.keras"))
+    assert before == classifiers.identity(str(tmp_path / "a.keras"))
+    saved(tmp_path / "a.keras")
+    assert classifiers.identity(str(tmp_path / "a.keras")) != before
+    assert classifiers.identity("resnet20") == "resnet20"
+
+
+def test_a_folder_with_the_name_of_a_model_is_not_taken_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet20").mkdir()
+    assert not classifiers.is_file("resnet20")
+    assert classifiers.is_file("resnet20.keras")

@@ -1,5 +1,6 @@
 import keras
 import numpy as np
+import pytest
 
 from kd_keras import evaluation
 from kd_keras.data.store import Split
@@ -9,10 +10,20 @@ LABELS = np.array([0, 0, 0, 2], "int32")
 
 
 def test_accuracy_counts_labels_among_the_highest_scores():
-    # Ranks of the labels: first, third, second, and a tie, which counts for the label.
-    assert evaluation.accuracy(SCORES, LABELS) == 0.5
-    assert evaluation.accuracy(SCORES, LABELS, k=2) == 0.75
+    # Ranks of the labels: first, third, second, and third in a tie, where earlier classes win.
+    assert evaluation.accuracy(SCORES, LABELS) == 0.25
+    assert evaluation.accuracy(SCORES, LABELS, k=2) == 0.5
     assert evaluation.accuracy(SCORES, LABELS, k=5) == 1.0
+    # A model that says the same of every class is no better than its first class.
+    assert evaluation.accuracy(np.zeros((4, 3)), LABELS) == 0.75
+
+
+def test_scores_that_are_not_finite_are_refused():
+    split = Split(np.zeros((2, 4, 4, 1), "uint8"), np.zeros(2, "int32"), np.arange(2))
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
+    broken = keras.Sequential([model, keras.layers.Rescaling(float("nan"))], name="broken")
+    with pytest.raises(ValueError, match="model 'broken' gives scores that are NaN or infinite"):
+        evaluation.scores(broken, split)
 
 
 def test_scores_are_those_of_every_example_in_order(monkeypatch):

@@ -35,10 +35,23 @@ def test_a_started_folder_takes_no_other_recipe(tmp_path):
         phases.RunFolder(ASKED.model_copy(update={"seed": 1}), str(tmp_path / "run"))
 
 
-def test_a_digest_depends_on_every_byte_of_a_folder(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "file").write_bytes(b"one")
-    before = phases.digest(tmp_path / "a")
-    assert before == phases.digest(tmp_path / "a")
-    (tmp_path / "a" / "file").write_bytes(b"two")
-    assert phases.digest(tmp_path / "a") != before
+def test_what_changes_no_result_may_differ(tmp_path):
+    phases.RunFolder(ASKED, str(tmp_path / "run")).start({})
+    other = {"allow_weak_teacher": True, "baseline": True, "data_dir": "elsewhere"}
+    phases.RunFolder(ASKED.model_copy(update=other), str(tmp_path / "run"))
+
+
+def test_phases_of_another_teacher_are_refused(tmp_path):
+    folder = phases.RunFolder(ASKED, str(tmp_path / "run"))
+    folder.start({"teacher": "one", "data": "same"})
+    with pytest.raises(ValueError, match="was made with another teacher than is there now"):
+        folder.start({"teacher": "two", "data": "same"})
+
+
+def test_results_without_the_baseline_asked_for_are_not_finished(tmp_path):
+    folder = phases.RunFolder(ASKED, str(tmp_path / "run"))
+    folder.start({})
+    (folder.path / "results.json").write_text('{"baseline": null}')
+    assert folder.results() == {"baseline": None}
+    with_baseline = ASKED.model_copy(update={"baseline": True})
+    assert phases.RunFolder(with_baseline, str(tmp_path / "run")).results() is None

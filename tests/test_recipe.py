@@ -107,9 +107,11 @@ def test_run_name_is_readable_and_follows_the_content():
     assert name == "tiny_imagenet-MobileNetV2-kd+fitnet-107df7"  # a new hash redoes users' runs
     others = [
         recipe.run_name(recipe.resolve(base, {field: value}))
-        for field, value in [("seed", 1), ("data_dir", "/x"), ("baseline", True)]
+        for field, value in [("seed", 1), ("epochs", 7), ("precision", "float32")]
     ]
     assert len({name, *others}) == 4
+    unchanged = {"data_dir": "/x", "baseline": True, "allow_weak_teacher": True}
+    assert recipe.run_name(recipe.resolve(base, unchanged)) == name
 
 
 def test_run_name_of_paths_is_one_folder_name():

@@ -141,3 +141,14 @@ class Method(keras.Layer):
         if config:
             as_tuples = {k: {t: tuple(s) for t, s in v.items()} for k, v in config.items()}
             self.build_for(**as_tuples)
+
+
+def as_methods(given: Any) -> list[Method]:
+    """A list of methods from one or several; raises ValueError for what is none."""
+    listed: list[Any] = [given] if isinstance(given, (Method, str)) else list(given)
+    for method in listed:
+        if not isinstance(method, Method):
+            raise ValueError(
+                f"methods hold {method!r}; expected methods. Give kd_keras.methods.get('kd')."
+            )
+    return listed

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
+from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Method
 
 
@@ -126,3 +127,8 @@ def test_a_method_must_say_what_it_costs():
 
     with pytest.raises(TypeError, match=r"Mute defines no call\(\); a method must"):
         Mute(weight=1, ce_weight=1).call({}, {}, Batch(None))
+
+
+def test_what_is_no_method_is_refused():
+    with pytest.raises(ValueError, match=r"methods hold 'kd'; expected methods\. Give kd_keras"):
+        base.as_methods("kd")
