@@ -27,3 +27,4 @@ taught() { train --teacher "$teacher" --student "$student" "$@"; }
 taught --method "$lskd" --batch-size 1024 --schedule constant --learning-rate 0.001 --run "$runs/lskd-1024-constant"
 taught --method "$lskd" --batch-size 1024 --schedule one-cycle --learning-rate 0.004 --run "$runs/lskd-1024-cycle"
 taught --method "$lskd" --batch-size 256 --schedule one-cycle --learning-rate 0.003 --run "$runs/lskd-256-cycle"
+taught --method "$lskd" --batch-size 256 --schedule one-cycle --learning-rate 0.006 --run "$runs/lskd-256-cycle-6"
