@@ -28,3 +28,5 @@ taught --method "$lskd" --batch-size 1024 --schedule constant --learning-rate 0.
 taught --method "$lskd" --batch-size 1024 --schedule one-cycle --learning-rate 0.004 --run "$runs/lskd-1024-cycle"
 taught --method "$lskd" --batch-size 256 --schedule one-cycle --learning-rate 0.003 --run "$runs/lskd-256-cycle"
 taught --method "$lskd" --batch-size 256 --schedule one-cycle --learning-rate 0.006 --run "$runs/lskd-256-cycle-6"
+taught --method kd:temperature=4,weight=0.9,ce_weight=0.1 --batch-size 256 --schedule one-cycle --learning-rate 0.006 \
+  --run "$runs/kd-256-cycle-6"
