@@ -17,9 +17,9 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods import maps, projectors, stages
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import Taps
+from kd_keras.methods.parts import maps, projectors, stages
+from kd_keras.methods.parts.tap_pairs import Taps
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

@@ -15,9 +15,9 @@ from typing import Any
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods import vectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.one_tap import OneTap
+from kd_keras.methods.parts import vectors
+from kd_keras.methods.parts.one_tap import OneTap
 
 
 class CC(OneTap):

@@ -22,9 +22,9 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods import vectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.one_tap import OneTap
+from kd_keras.methods.parts import vectors
+from kd_keras.methods.parts.one_tap import OneTap
 
 NOISE_FLOOR = 1e-7  # e above
 NOT_FIXED = math.inf  # log Z before the first step

@@ -16,8 +16,8 @@ from typing import Any
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods import nontarget, vectors
 from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import nontarget, vectors
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
 

@@ -14,8 +14,8 @@ from typing import Any
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods import nontarget
 from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import nontarget
 
 
 class DKD(Method):

@@ -12,8 +12,8 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods import projectors
 from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import projectors
 
 
 class FitNet(Method):

@@ -17,9 +17,9 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods import channels, maps, stages, tap_pairs
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import STAGES, Taps
+from kd_keras.methods.parts import channels, maps, stages, tap_pairs
+from kd_keras.methods.parts.tap_pairs import STAGES, Taps
 
 
 class FSP(stages.Prepares):

@@ -16,9 +16,9 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods import maps, projectors, stages, tap_pairs, vectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.one_tap import OneTap
+from kd_keras.methods.parts import maps, projectors, stages, tap_pairs, vectors
+from kd_keras.methods.parts.one_tap import OneTap
 
 NEGATIVE_SLOPE = 0.1  # of the leaky ReLU after every convolution
 

@@ -16,9 +16,9 @@ from typing import Any
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods import connectors, vectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import TapPairs, Taps
+from kd_keras.methods.parts import connectors, vectors
+from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
 
 
 class ICKD(TapPairs):

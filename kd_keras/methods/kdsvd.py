@@ -20,9 +20,9 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods import channels, maps, singular
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts import channels, maps, singular
+from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function

@@ -14,9 +14,9 @@ from typing import Any
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods import nontarget, vectors
 from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.dkd import dkd
+from kd_keras.methods.parts import nontarget, vectors
 
 STANDARDISATION_EPSILON = 1e-7  # of the authors' code, added to the deviation
 

@@ -18,8 +18,8 @@ from typing import Any
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods import nontarget
 from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+from kd_keras.methods.parts import nontarget
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
 # confidences as equal: log(2^53).

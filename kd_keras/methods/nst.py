@@ -15,9 +15,9 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods import maps, tap_pairs, vectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts import maps, tap_pairs, vectors
+from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
 
 
 class NST(TapPairs):

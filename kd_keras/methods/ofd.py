@@ -21,9 +21,9 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras import taps as tapping
-from kd_keras.methods import alignment, connectors
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import TapPairs, Taps
+from kd_keras.methods.parts import alignment, connectors
+from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
 
 RAREST_NEGATIVE = 0.001  # share of values below zero under which the margin is -3 deviations
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods import vectors
 from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.one_tap import OneTap
+from kd_keras.methods.parts import vectors
+from kd_keras.methods.parts.one_tap import OneTap
 
 EPSILON = 1e-7  # added to norms and to probabilities, as in the authors' code
 

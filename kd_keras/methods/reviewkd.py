@@ -20,8 +20,8 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods import alignment, connectors, tap_pairs
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import alignment, connectors, tap_pairs
 
 LEVELS = (4, 2, 1)
 

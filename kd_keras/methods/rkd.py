@@ -16,9 +16,9 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods import vectors
 from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.one_tap import OneTap
+from kd_keras.methods.parts import vectors
+from kd_keras.methods.parts.one_tap import OneTap
 
 SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
 

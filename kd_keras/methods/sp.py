@@ -13,9 +13,9 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods import maps, vectors
 from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.tap_pairs import TapPairs, Taps
+from kd_keras.methods.parts import maps, vectors
+from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
 
 
 class SP(TapPairs):

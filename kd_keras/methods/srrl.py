@@ -16,9 +16,9 @@ from typing import Any
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.one_tap import OneTap
+from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
+from kd_keras.methods.parts.one_tap import OneTap
 
 
 class SRRL(OneTap):

@@ -21,8 +21,8 @@ import keras
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods import nontarget
 from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import nontarget
 
 RANK_EPSILON = 1e-6  # of the authors' code: keeps the rank's scale finite where p(y) is 1
 WEAK_SMOOTHING = 0.1  # share of the weak head's target that is spread over all classes

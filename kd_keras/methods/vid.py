@@ -18,9 +18,9 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods import projectors, tap_pairs
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts import projectors, tap_pairs
+from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
 
 SMALLEST_VARIANCE = 1e-5
 

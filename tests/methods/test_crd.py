@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.methods import vectors
 from kd_keras.methods.base import Batch
 from kd_keras.methods.crd import NOT_FIXED, crd
+from kd_keras.methods.parts import vectors
 
 
 def golden(arrays, config):

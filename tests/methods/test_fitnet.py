@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.methods import projectors
 from kd_keras.methods.base import Batch
 from kd_keras.methods.fitnet import fitnet
+from kd_keras.methods.parts import projectors
 
 
 def golden(arrays, config):

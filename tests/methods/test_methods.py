@@ -12,7 +12,7 @@ from kd_keras.methods.base import Batch, Method
 
 def test_names_are_the_files_and_none_is_a_shared_piece():
     assert {"kd", "fitnet"} <= set(methods.names())
-    assert not {"base", "projectors", "alignment", "__init__"} & set(methods.names())
+    assert not {"base", "parts", "projectors", "__init__"} & set(methods.names())
     assert list(methods.names()) == sorted(methods.names())
 
 

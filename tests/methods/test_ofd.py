@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from kd_keras import methods, models
-from kd_keras.methods import connectors
 from kd_keras.methods.base import Batch
 from kd_keras.methods.ofd import batch_norm_before, margin_of, ofd
+from kd_keras.methods.parts import connectors
 
 
 def golden(arrays, config):

@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.methods import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.base import Batch
+from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.srrl import pooled, srrl
 
 

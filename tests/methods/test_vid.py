@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.methods import tap_pairs
 from kd_keras.methods.base import Batch
+from kd_keras.methods.parts import tap_pairs
 from kd_keras.methods.vid import Predictor, vid
 
 

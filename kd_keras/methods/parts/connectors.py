@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kd_keras.methods import projectors
+from kd_keras.methods.parts import projectors
 
 _MOMENTUM = 0.9  # of the reference implementations, whose 0.1 is the share of the new batch
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kd_keras.methods import singular
+from kd_keras.methods.parts import singular
 
 
 @pytest.fixture(params=[(6, 4), (3, 7)], ids=["tall", "wide"])

@@ -5,7 +5,7 @@ from typing import Any
 from keras import layers
 
 from kd_keras.methods.base import Shapes, Tensor
-from kd_keras.methods.tap_pairs import TapPairs
+from kd_keras.methods.parts.tap_pairs import TapPairs
 
 
 def require_neighbours(method: TapPairs) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from kd_keras.methods import alignment
+from kd_keras.methods.parts import alignment
 
 Tensor = Any
 BATCH_NORM_EPSILON = 1e-5  # of the reference implementations; Keras's own default is 1e-3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kd_keras.methods import vectors
+from kd_keras.methods.parts import vectors
 
 
 def gradient(autodiff, function, array):

@@ -2,8 +2,8 @@
 
 from keras import ops
 
-from kd_keras.methods import vectors
 from kd_keras.methods.base import Method, Outputs, Tensor
+from kd_keras.methods.parts import vectors
 
 
 def tapped(method: Method, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from kd_keras.methods import vectors
+from kd_keras.methods.parts import vectors
 
 Tensor = Any
 #: Squared singular values closer than this share of the largest count as equal: float32 cannot tell

@@ -4,7 +4,7 @@ from typing import Any
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.tap_pairs import TapPairs
+from kd_keras.methods.parts.tap_pairs import TapPairs
 
 #: 30 epochs before the 240 of the methods' later comparisons, as a share of all 270.
 SHARE = 30 / 270

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kd_keras.methods import alignment
 from kd_keras.methods.base import Method, Shapes, Tensor
+from kd_keras.methods.parts import alignment
 
 STAGES = ("stage1", "stage2", "stage3")
 Taps = str | Sequence[str]
