@@ -1,0 +1,268 @@
+"""Trains one student by every method from one teacher, at equal budget, and writes a table.
+
+Shows   top-1 on the official validation split, last epoch, of the student alone and by each
+        method with its paper's defaults: every seed, the mean gain over the student alone of the
+        same seeds, and its 95 % interval over images.
+On      the official Tiny ImageNet archive, or a part of it in its layout (--data-dir).
+Budget  equal for all: the `tiny_imagenet` recipe's student, batch, optimizer and schedule, --epochs
+        epochs. No method's knobs or learning rate were chosen on these data.
+Takes   with two epochs of 50,000 images about one and a half hours on two CPU cores, the teacher
+        not counted: it runs once a batch for --together students. Finished trainings are kept in
+        --out and not done again.
+
+    kdk train --data-dir DIR --run teacher && python scripts/compare_methods.py --data-dir DIR \
+        --teacher runs/teacher/teacher.keras
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from kd_keras.cli import quiet
+
+quiet.import_tensorflow()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from kd_keras import (  # noqa: E402
+    classifiers,
+    data,
+    evaluation,
+    fitting,
+    methods,
+    recipe,
+    report,
+)
+from kd_keras.data import pipeline  # noqa: E402
+from kd_keras.data.store import Dataset  # noqa: E402
+from kd_keras.distiller import Distiller  # noqa: E402
+from kd_keras.recipe import Recipe  # noqa: E402
+from kd_keras.screen import Screen  # noqa: E402
+from kd_keras.teacher import Teacher  # noqa: E402
+
+ALONE = "none"
+SEEDS = {"logits": 3, "features": 2}
+#: What a method needs to be told of this pair, whose teacher has one stage more than its student.
+KNOBS = {
+    "simkd": "teacher_tap=stage4",
+    "fsp": "project=true",
+    "kdsvd": "project=true",
+}
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--data-dir", required=True, help="what kdk train --data-dir takes")
+@click.option("--teacher", required=True, help="a trained teacher's .keras file")
+@click.option("--epochs", default=2, show_default=True)
+@click.option("--only", multiple=True, metavar="METHOD", help="by default, every method")
+@click.option("--seeds", default=0, help="of every method; 0: 3 for logit methods, 2 for others")
+@click.option("--together", default=7, show_default=True, help="students on one teacher pass")
+@click.option("--out", default="runs/compare", show_default=True, help="folder of what is finished")
+@click.option("--table", default="docs/comparison.json", show_default=True, help="file to write")
+def main(
+    data_dir: str,
+    teacher: str,
+    epochs: int,
+    only: Sequence[str],
+    seeds: int,
+    together: int,
+    out: str,
+    table: str,
+) -> None:
+    screen, folder = Screen(), Path(out)
+    tf.get_logger().setLevel("ERROR")  # a function a student is no retracing
+    given = {"data_dir": data_dir, "teacher": teacher, "epochs": epochs}
+    loaded = data.load("tiny_imagenet", data_dir=data_dir, progress=screen.progress)
+    screen.say(loaded.summary())
+    names = [ALONE, *(only or methods.names())]
+    for seed in range(seeds or max(SEEDS.values())):
+        asked = recipe.resolve("tiny_imagenet", {**given, "seed": seed})
+        model = classifiers.make_teacher(asked, loaded)
+        due = [
+            n
+            for n in names
+            if seed < (seeds or _seeds_of(n)) and not _file(folder, n, seed).exists()
+        ]
+        for views, group in _groups(due, together):
+            screen.say(f"seed {seed}: {', '.join(group)}")
+            train_together(asked, group, model, loaded, views, folder)
+    rows = [_row(folder, name, loaded) for name in names]
+    about = {"setting": _setting(given, loaded), "knobs": KNOBS}
+    report.write_json(Path(table), {"about": about, "rows": _show(rows, screen)})
+
+
+def train_together(
+    asked: Recipe,
+    names: Sequence[str],
+    model: keras.Model,
+    loaded: Dataset,
+    views: int,
+    folder: Path,
+) -> None:
+    """Trains a student by each method, all on the same batches and the same teacher pass."""
+    started = time.perf_counter()
+    steps = asked.epochs * pipeline.steps_per_epoch(loaded.train, asked.batch_size)
+    distillers = {name: _distiller(asked, name, model, loaded, steps) for name in names}
+    read = {tap for d in distillers.values() for m in d.methods for tap in m.teacher_taps}
+    teacher = Teacher(model, sorted(read), precision=fitting.precision(asked))
+    ask = tf.function(lambda images: teacher(_flat(images, views)))
+    train = {name: tf.function(d.train_step) for name, d in distillers.items()}
+    batches = pipeline.training(
+        loaded.train,
+        batch_size=asked.batch_size,
+        seed=asked.seed,
+        policy=loaded.augment,
+        view_seed=asked.view_seed,
+        views_per_image=views,
+        stop=steps,
+    )
+    for step, (x, labels) in enumerate(batches):
+        seen = {**x, "teacher": ask(x["inputs"])}
+        for name in names:
+            train[name]((seen, labels))
+        if step % 50 == 0:
+            print(f"  step {step} of {steps}, {time.perf_counter() - started:.0f} s", flush=True)
+    for name, distiller in distillers.items():
+        _keep(folder, name, asked.seed, distiller, loaded)
+    keras.backend.clear_session()
+
+
+def _distiller(
+    asked: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
+) -> Distiller:
+    asked = recipe.resolve("tiny_imagenet", {**asked.model_dump(), "method": [_spec(name)]})
+    made = classifiers.make_methods(asked, num_examples=len(loaded.train.images))
+    keras.utils.set_random_seed(asked.seed)  # every student starts from the same weights
+    student = classifiers.make(asked.student, loaded)
+    teacher = model if made else None
+    distiller = Distiller(student, teacher, made, precision=fitting.precision(asked))
+    distiller.total_steps = steps
+    distiller.compile(fitting.optimizer(asked, asked.learning_rate, steps))
+    distiller.optimizer.build(distiller.trainable_variables)
+    return distiller
+
+
+def _keep(folder: Path, name: str, seed: int, distiller: Distiller, loaded: Dataset) -> None:
+    """Writes the training's accuracy, predictions, and whether its weights are finite at all."""
+    finite = all(np.isfinite(v.numpy()).all() for v in distiller.deployed.variables)
+    result: dict[str, Any] = {"method": name, "spec": _spec(name), "seed": seed, "finite": finite}
+    if finite:
+        scores = evaluation.scores(distiller.deployed, loaded.validation)
+        result["top1"] = evaluation.accuracy(scores, loaded.validation.labels)
+        result["top5"] = evaluation.accuracy(scores, loaded.validation.labels, k=5)
+        result["parameters"] = distiller.deployed.count_params()
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(_file(folder, name, seed).with_suffix(".npy"), np.argmax(scores, axis=1))
+    report.write_json(_file(folder, name, seed), result)
+
+
+def _setting(given: dict[str, Any], loaded: Dataset) -> str:
+    """What the table was made with, in a sentence or two."""
+    asked = recipe.resolve("tiny_imagenet", given)
+    teacher = classifiers.make_teacher(asked, loaded)
+    top1 = evaluation.accuracy(
+        evaluation.scores(teacher, loaded.validation), loaded.validation.labels
+    )
+    return (
+        f"Tiny ImageNet, {loaded.summary()}; teacher {teacher.name} of "
+        f"{teacher.count_params():,} parameters, {100 * top1:.1f} % top-1; student "
+        f"{asked.student}; {asked.epochs} epochs in batches of {asked.batch_size}, "
+        f"{asked.optimizer} with a {asked.schedule} rate up to {asked.learning_rate:g}, which was "
+        "chosen for the student alone; last epoch, official validation."
+    )
+
+
+def _show(rows: list[dict[str, Any]], screen: Screen) -> list[dict[str, Any]]:
+    """The rows, best first, as shown."""
+    rows = sorted(rows, key=lambda row: -row["mean"])
+    shown = [
+        [
+            row["spec"],
+            "  ".join(f"{100 * value:.2f}" for value in row["top1"]),
+            f"{100 * row['mean']:.2f}",
+            *(("", "") if row["gain"] is None else _in_points(row["gain"])),
+        ]
+        for row in rows
+    ]
+    columns = ["method", "top-1 % by seed", "mean", "gain", "95 % over images"]
+    screen.table("Official validation, one student by every method", columns, shown)
+    return rows
+
+
+def _row(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
+    found = sorted(folder.glob(f"{name}-*.json"))
+    results = [json.loads(path.read_text()) for path in found]
+    top1 = [result.get("top1", 0.0) for result in results]
+    gain = None
+    if name != ALONE and all(result["finite"] for result in results):
+        ours, alone = (
+            np.mean([_right(folder, of, r["seed"], loaded) for r in results], axis=0)
+            for of in (name, ALONE)
+        )
+        gain = _mean_and_interval(ours - alone)
+    return {
+        "method": name,
+        "spec": _spec(name),
+        "top1": top1,
+        "mean": float(np.mean(top1)),
+        "gain": gain,
+        "finite": all(result["finite"] for result in results),
+    }
+
+
+def _mean_and_interval(differences: np.ndarray) -> list[float]:
+    """Mean, low, high of one difference an image, already averaged over seeds (normal, 95 %)."""
+    mean = float(differences.mean())
+    half = 1.96 * float(differences.std(ddof=1)) / math.sqrt(len(differences))
+    return [mean, mean - half, mean + half]
+
+
+def _in_points(gain: Sequence[float]) -> tuple[str, str]:
+    mean, low, high = (100 * value for value in gain)
+    return f"{mean:+.2f}", f"{low:+.2f} to {high:+.2f}"
+
+
+def _right(folder: Path, name: str, seed: int, loaded: Dataset) -> np.ndarray:
+    predicted = np.load(_file(folder, name, seed).with_suffix(".npy"))
+    return (predicted == loaded.validation.labels).astype("float64")
+
+
+def _groups(names: Sequence[str], together: int) -> Iterable[tuple[int, list[str]]]:
+    """Methods that can share batches: (views of each image, their names)."""
+    by_views: dict[int, list[str]] = {}
+    for name in names:
+        by_views.setdefault(1 if name == ALONE else _made(name).views_per_image, []).append(name)
+    for views, of in by_views.items():
+        yield from ((views, of[i : i + together]) for i in range(0, len(of), together))
+
+
+def _seeds_of(name: str) -> int:
+    reads_features = name != ALONE and (_made(name).student_taps or _made(name).needs_ids)
+    return SEEDS["features" if reads_features else "logits"]
+
+
+def _made(name: str) -> Any:
+    return methods.get(name)
+
+
+def _spec(name: str) -> str:
+    return f"{name}:{KNOBS[name]}" if name in KNOBS else name
+
+
+def _file(folder: Path, name: str, seed: int) -> Path:
+    return folder / f"{name}-{seed}.json"
+
+
+def _flat(images: Any, views: int) -> Any:
+    return images if views == 1 else tf.reshape(images, (-1, *images.shape[2:]))
+
+
+if __name__ == "__main__":
+    main()
