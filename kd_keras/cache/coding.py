@@ -1,0 +1,64 @@
+"""From a teacher's outputs to what a cache stores of them, and back."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kd_keras.cache import layout
+from kd_keras.cache.layout import Header
+
+
+def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
+    """The arrays to store.
+
+    Args:
+        outputs: (n, …) float by name; those of `header.outputs`.
+        header: says dtype and `top_k`.
+
+    Returns:
+        An array for each name of `header.stored`.
+
+    Raises:
+        ValueError: an output is not finite, or too large for the dtype.
+    """
+    arrays = {name: np.asarray(outputs[name]) for name in header.outputs}
+    for name, array in arrays.items():
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(array.astype(header.dtype)).all()
+        if not fits:
+            what = "NaN or infinite" if not np.isfinite(array).all() else "too large for float16"
+            raise ValueError(
+                f"the teacher's {name} are {what} for some images; expected finite numbers. Check "
+                "the teacher and its pixels (--teacher-preprocess), or give --cache-dtype float32."
+            )
+    if header.top_k is not None:
+        arrays |= _top(arrays.pop(layout.LOGITS).astype(np.float64), header.top_k)
+    return {name: arrays[name].astype(dtype) for name, (_, dtype) in header.stored.items()}
+
+
+def decoded(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
+    """The outputs, (n, …) float32 by name, of stored rows.
+
+    With `top_k`, the classes that were left out share their probability evenly.
+    """
+    if header.top_k is None:
+        return {name: stored[name].astype(np.float32) for name in header.outputs}
+    (classes,) = header.outputs[layout.LOGITS]
+    rest = stored[layout.REST].astype(np.float32) - np.log(classes - header.top_k)
+    logits = np.repeat(rest[:, None], classes, axis=1).astype(np.float32)
+    index = stored[layout.CLASSES].astype(np.int64)
+    np.put_along_axis(logits, index, stored[layout.TOP].astype(np.float32), axis=1)
+    others = {name: stored[name].astype(np.float32) for name in header.outputs if name in stored}
+    return {layout.LOGITS: logits, **others}
+
+
+def _top(logits: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    order = np.argsort(-logits, axis=1, kind="stable")
+    ordered = np.take_along_axis(logits, order, axis=1)
+    rest = ordered[:, k:]
+    highest = rest[:, :1]
+    return {
+        layout.TOP: ordered[:, :k],
+        layout.CLASSES: order[:, :k],
+        layout.REST: highest[:, 0] + np.log(np.exp(rest - highest).sum(axis=1)),
+    }

@@ -1,0 +1,140 @@
+"""Runs a teacher over the views of a data set and writes a cache, part by part."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.cache import coding, layout
+from kd_keras.cache.layout import Header
+from kd_keras.cache.reading import Cache
+from kd_keras.data.augment import Augment, augment
+from kd_keras.data.store import Split
+
+#: From images (B, H, W, C) uint8 to outputs (B, …) float by name.
+Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
+#: Most of the relative L2 error that rows computed again may show, by dtype: rounding and the
+#: order of sums in another batch.
+TOLERANCE = {"float16": 1e-2, "float32": 1e-2}
+
+
+def make(
+    folder: Path,
+    header: Header,
+    split: Split,
+    ask: Ask,
+    *,
+    batch_size: int = 256,
+    shard: tuple[int, int] = (0, 1),
+    advance: Callable[[int], None] = lambda count: None,
+) -> None:
+    """Writes what is not there yet of a cache; parts that are finished stay.
+
+    Args:
+        folder: where; a cache of the same things there is gone on with, also with more views.
+        header: what to make.
+        split: the training examples.
+        ask: the teacher.
+        batch_size: images a call of `ask`.
+        shard: (i, n), the i-th of n makers, which may run at once or on different machines.
+        advance: is told how many images are done.
+
+    Raises:
+        ValueError: the folder holds a cache of other things; outputs that cannot be stored.
+        OSError: the disk is full, or the like; what is finished stays.
+    """
+    ids = np.sort(split.ids)
+    _start(folder, header, ids)
+    for view, part in layout.tasks(header, shard):
+        start = part * header.rows_per_part
+        of_part = ids[start : start + header.rows_per_part]
+        if not layout.is_finished(folder, view, part):
+            outputs = _asked(ask, split, of_part, header, view, batch_size, advance)
+            layout.write_part(folder, view, part, coding.encoded(outputs, header))
+        else:
+            advance(len(of_part))
+
+
+def is_complete(folder: Path, header: Header) -> bool:
+    """Whether every part of a cache is finished."""
+    return all(layout.is_finished(folder, view, part) for view, part in layout.tasks(header))
+
+
+def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: int = 0) -> float:
+    """Computes rows of random examples and views again.
+
+    Args:
+        cache: what is to be verified.
+        split: the examples that it was made of.
+        ask: the teacher.
+        samples: how many rows.
+        seed: of the choice.
+
+    Returns:
+        |cached - computed| / |computed| of the logits, L2 norms over all sampled rows.
+
+    Raises:
+        ValueError: the error is above what rounding explains.
+    """
+    rng = np.random.default_rng(seed)
+    total = np.zeros(2)
+    for view in range(cache.views):
+        ids = rng.choice(cache.ids, min(len(cache.ids), -(-samples // cache.views)), replace=False)
+        images = _images(split, ids, cache.header, view)
+        computed = coding.decoded(coding.encoded(ask(images), cache.header), cache.header)
+        logits = computed[layout.LOGITS].astype(np.float64)
+        total += np.sum((cache(ids, view)[layout.LOGITS] - logits) ** 2), np.sum(logits**2)
+    error = float(np.sqrt(total[0] / max(total[1], 1e-30)))
+    if not error <= TOLERANCE[cache.header.dtype]:
+        raise ValueError(
+            f"rows of the cache {cache.folder} differ from the teacher's outputs by {error:.2g} of "
+            "their length; expected under "
+            f"{TOLERANCE[cache.header.dtype]:g}. Remove the folder and make it again."
+        )
+    return error
+
+
+def _start(folder: Path, header: Header, ids: np.ndarray) -> None:
+    if not (folder / "header.json").is_file():
+        layout.write_header(folder, header, ids)
+        return
+    before = layout.read_header(folder)
+    differing = layout.differences(before, header)
+    differing += [
+        words
+        for name, words in (("outputs", "set of outputs"), ("dtype", "dtype"), ("top_k", "top_k"))
+        if getattr(before, name) != getattr(header, name)
+    ]
+    if not np.array_equal(np.load(folder / "ids.npy"), ids):
+        differing.append("set of examples")
+    if differing:
+        raise ValueError(
+            f"{folder} holds a cache made with another {' and another '.join(differing)}. Choose "
+            "another folder with --out, or remove this one."
+        )
+    if header.views > before.views:
+        layout.write_header(folder, header, ids)
+
+
+def _asked(
+    ask: Ask,
+    split: Split,
+    ids: np.ndarray,
+    header: Header,
+    view: int,
+    batch_size: int,
+    advance: Callable[[int], None],
+) -> dict[str, np.ndarray]:
+    found: dict[str, list[np.ndarray]] = {name: [] for name in header.outputs}
+    for some in np.array_split(ids, -(-len(ids) // batch_size)):
+        outputs = ask(_images(split, some, header, view))
+        for name, of in found.items():
+            of.append(np.asarray(outputs[name]))
+        advance(len(some))
+    return {name: np.concatenate(of) for name, of in found.items()}
+
+
+def _images(split: Split, ids: np.ndarray, header: Header, view: int) -> Any:
+    policy = Augment(**header.augment)
+    return augment(split.images, ids, ids, view_seed=header.view_seed, view=view, policy=policy)

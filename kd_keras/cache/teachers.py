@@ -1,0 +1,115 @@
+"""What a cache can be made of, named by its content: Keras models, and ONNX files of any origin."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.cache.making import Ask
+from kd_keras.models import adapt, pixels
+from kd_keras.teacher import Teacher
+
+
+def keras_ask(model: keras.Model, names: Sequence[str], *, precision: str) -> Ask:
+    """The model's logits and the taps `names`, in inference mode, as a compiled function."""
+    teacher = Teacher(model, names, precision=precision)
+
+    @tf.function(reduce_retracing=True)
+    def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return teacher(tf.cast(images, "float32"))
+
+    return lambda images: {name: value.numpy() for name, value in run(images).items()}
+
+
+def fingerprint(model: keras.Model) -> str:
+    """16 hex digits of a model's weights and layers; the names that Keras gives do not count."""
+    total = hashlib.sha256()
+    text = json.dumps(model.get_config(), default=str, sort_keys=True)
+    for place, layer in enumerate(model._flatten_layers()):
+        text = text.replace(json.dumps(layer.name), f'"layer {place}"')
+    total.update(text.encode())
+    for weight in model.weights:
+        value = np.ascontiguousarray(weight)
+        total.update(f"{value.dtype}{value.shape}".encode())
+        total.update(value.data)
+    return total.hexdigest()[:16]
+
+
+class OnnxTeacher:
+    """An ONNX classifier of images, run by onnxruntime on the CPU.
+
+    Args:
+        path: of the file; one image input, (B, H, W, C) or (B, C, H, W), and scores (B, C) as its
+            first output, logits before any softmax.
+        preprocess: the pixels it expects, one of `pixels.MODES`; None for 0..255.
+        image_size: height and width that images are resized to; None takes the graph's own.
+        classes: (its class names in its order, ours in ours).
+
+    Raises:
+        ImportError: onnxruntime is not installed.
+        ValueError: no image classifier.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        preprocess: str | None = None,
+        image_size: int | None = None,
+        classes: tuple[list[str], list[str]] | None = None,
+    ):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ImportError(
+                f"{path} is an ONNX file, and onnxruntime is not installed. "
+                "Run pip install 'kd-keras[onnx]'."
+            ) from error
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own kinds are not importable by name
+            raise ValueError(f"{path} cannot be opened as an ONNX model: {error}") from error
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape
+        if len(inputs) != 1 or len(shape) != 4 or not {shape[1], shape[3]} & {1, 3}:
+            raise ValueError(
+                f"{path} takes {[(i.name, i.shape) for i in inputs]}; expected one input of "
+                "images, (B, H, W, C) or (B, C, H, W) with C 1 or 3."
+            )
+        self._channels_first = shape[3] not in (1, 3)
+        height = shape[2] if self._channels_first else shape[1]
+        self._size = image_size or (height if isinstance(height, int) else None)
+        self._input = inputs[0].name
+        self._mode = preprocess or "0..255"
+        self._classes = classes
+        self._path = path
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of the file and of what stands before and behind it."""
+        total = hashlib.sha256(self._path.read_bytes())
+        total.update(repr((self._mode, self._size, self._classes)).encode())
+        return total.hexdigest()[:16]
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Logits (B, C) float32 of images (B, H, W, C) uint8."""
+        if self._size is not None and images.shape[1:3] != (self._size, self._size):
+            images = tf.image.resize(images, (self._size, self._size)).numpy()
+        x = pixels.encode_array(images, self._mode).astype(np.float32)
+        if self._channels_first:
+            x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        scores: Any = self._session.run(None, {self._input: x})[0]
+        if scores.ndim != 2:
+            raise ValueError(
+                f"{self._path} gives scores of shape {scores.shape}; expected (B, classes)."
+            )
+        if self._classes is not None:
+            scores = scores[:, adapt.class_order(*self._classes, scores.shape[-1])]
+        return {"logits": scores}
