@@ -7,6 +7,7 @@ where it was.
 
 import functools
 from collections.abc import Callable
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,17 @@ from kd_keras.data.augment import Augment, augment
 from kd_keras.data.store import Split
 
 _PURPOSE = 0x6F72646572  # "order": keeps these bits apart from those of the views
+
+
+class TeacherRows(Protocol):
+    """What a teacher says of an example's view, known before; `kd_keras.cache` has one on disk."""
+
+    @property
+    def shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Shape of each output, batch axis as None."""
+
+    def __call__(self, ids: np.ndarray, view: int) -> dict[str, np.ndarray]:
+        """(B, …) float32 by output name, for the ids in their order."""
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -65,13 +77,18 @@ def batch_at(
     epoch, place = divmod(int(t), steps_per_epoch(split, batch_size))
     chosen = _order(seed, epoch, len(split))[place * batch_size : (place + 1) * batch_size]
     ids = split.ids[chosen]
-    view = views_per_image * (epoch % views if views else epoch)
     seen = [
-        augment(split.images, ids, ids, view_seed=view_seed, view=view + n, policy=policy)
-        for n in range(views_per_image)
+        augment(split.images, ids, ids, view_seed=view_seed, view=view, policy=policy)
+        for view in _views(epoch, views, views_per_image)
     ]
     images = seen[0] if views_per_image == 1 else np.stack(seen, axis=1)
     return images, ids, split.labels[chosen]
+
+
+def _views(epoch: int, views: int, views_per_image: int) -> range:
+    """The numbers of the views that an epoch shows of each image."""
+    first = views_per_image * (epoch % views if views else epoch)
+    return range(first, first + views_per_image)
 
 
 def training(
@@ -85,11 +102,13 @@ def training(
     view_seed: int = 0,
     views: int = 0,
     views_per_image: int = 1,
+    teacher: TeacherRows | None = None,
 ) -> tf.data.Dataset:
     """Batches `start` … `stop` - 1 of `batch_at`, in order, of known number, every one full.
 
     Returns a dataset of ({"inputs": images, "id": ids}, labels); arguments and shapes are those of
-    `batch_at`.
+    `batch_at`. With `teacher`, "teacher" beside them holds its rows for the very views, (B, …) or,
+    for n views of each image, (B * n, …), by output name.
     """
     steps_per_epoch(split, batch_size)
     for what, got in {"seed": seed, "view_seed": view_seed, "views": views, "start": start}.items():
@@ -97,20 +116,35 @@ def training(
     check.whole_number("stop", stop, at_least=start)
     check.whole_number("views_per_image", views_per_image, at_least=1)
     check.number("crop_padding", policy.crop_padding, at_most=min(split.images.shape[1:3]) - 1)
-    made = functools.partial(
-        batch_at,
-        split,
-        batch_size=batch_size,
-        seed=seed,
-        policy=policy,
-        view_seed=view_seed,
-        views=views,
-        views_per_image=views_per_image,
-    )
+    names = sorted(teacher.shapes) if teacher else []
+
+    def made(t: int) -> tuple[np.ndarray, ...]:
+        images, ids, labels = batch_at(
+            split,
+            t,
+            batch_size=batch_size,
+            seed=seed,
+            policy=policy,
+            view_seed=view_seed,
+            views=views,
+            views_per_image=views_per_image,
+        )
+        if teacher is None:
+            return images, ids, labels
+        epoch = int(t) // steps_per_epoch(split, batch_size)
+        rows = [teacher(ids, view) for view in _views(epoch, views, views_per_image)]
+        return images, ids, labels, *(_side_by_side([row[name] for row in rows]) for name in names)
+
     shape = split.images.shape[1:]
     if views_per_image > 1:
         shape = (views_per_image, *shape)
-    return _dataset(made, range(start, stop), batch_size, shape)
+    rows_shapes = {name: tuple(teacher.shapes[name][1:]) for name in names} if teacher else {}
+    return _dataset(made, range(start, stop), batch_size, shape, rows_shapes, views_per_image)
+
+
+def _side_by_side(views: list[np.ndarray]) -> np.ndarray:
+    """(B, …) of each view to (B * n, …): the views of an example follow each other."""
+    return views[0] if len(views) == 1 else np.stack(views, axis=1).reshape(-1, *views[0].shape[1:])
 
 
 def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
@@ -142,13 +176,23 @@ def _dataset(
     steps: range,
     batch_size: int | None,
     shape: tuple[int, ...],
+    teacher_shapes: dict[str, tuple[int, ...]] | None = None,
+    views_per_image: int = 1,
 ) -> tf.data.Dataset:
-    def element(step: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        images, ids, labels = tf.numpy_function(made, [step], [tf.uint8, tf.int64, tf.int32])
+    teacher_shapes = teacher_shapes or {}
+    dtypes = [tf.uint8, tf.int64, tf.int32, *[tf.float32] * len(teacher_shapes)]
+
+    def element(step: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        images, ids, labels, *rows = tf.numpy_function(made, [step], dtypes)
         images.set_shape((batch_size, *shape))
         ids.set_shape((batch_size,))
         labels.set_shape((batch_size,))
-        return {"inputs": images, "id": ids}, labels
+        x = {"inputs": images, "id": ids}
+        if not rows:
+            return x, labels
+        for row, row_shape in zip(rows, teacher_shapes.values(), strict=True):
+            row.set_shape((batch_size and batch_size * views_per_image, *row_shape))
+        return {**x, "teacher": dict(zip(teacher_shapes, rows, strict=True))}, labels
 
     options = tf.data.Options()
     options.autotune.enabled = False  # it holds memory and threads, and there is nothing to tune

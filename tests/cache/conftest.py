@@ -41,6 +41,12 @@ def model(name, width, *, seed, shape=(8, 8, 3)):
 
 
 @pytest.fixture
+def student():
+    """Makes the same small student each time."""
+    return lambda: model("student", 4, seed=2)
+
+
+@pytest.fixture
 def header_of(made):
     def make(**changes):
         return layout.Header(

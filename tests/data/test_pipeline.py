@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -153,3 +155,32 @@ def test_padding_as_large_as_the_image_is_refused(split):
         pipeline.training(
             split, batch_size=2, seed=0, policy=Augment(crop_padding=8, flip=True), stop=1
         )
+
+
+class Said:
+    """A teacher whose rows tell the example and the view."""
+
+    shapes: ClassVar = {"logits": (None, 2), "pooled": (None, 3)}
+
+    def __call__(self, ids, view):
+        logits = np.stack([ids, np.full_like(ids, view)], axis=1).astype(np.float32)
+        return {"logits": logits, "pooled": np.repeat(logits[:, :1], 3, axis=1)}
+
+
+@pytest.mark.parametrize("views_per_image", [1, 2])
+def test_a_teacher_s_rows_are_those_of_the_views_shown(split, views_per_image):
+    batches = pipeline.training(
+        split,
+        batch_size=4,
+        seed=0,
+        policy=POLICY,
+        views=2,
+        views_per_image=views_per_image,
+        teacher=Said(),
+        stop=3 * 5,
+    )
+    for step, (x, _) in enumerate(batches):
+        first = views_per_image * (step // 5 % 2)
+        expected = [[i, first + n] for i in x["id"].numpy() for n in range(views_per_image)]
+        assert x["teacher"]["logits"].numpy().tolist() == expected
+        assert x["teacher"]["pooled"].shape == (4 * views_per_image, 3)
