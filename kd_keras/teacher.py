@@ -28,7 +28,7 @@ class Teacher:
     ):
         self.model = model
         self._head = heads.kind(model)
-        self._twin = twins.Twin(model, names, precision=precision)
+        self._twin = twins.Twin(model, names, precision=precision, folded=True)
 
     def __call__(self, inputs: Any) -> dict[str, Tensor]:
         """ "logits" (B, C) and each tap, float32; of a softmax head, the log-probabilities."""

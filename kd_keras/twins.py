@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import check, strategy, taps
+from kd_keras import check, folding, strategy, taps
 
 Tensor = Any
 Outputs = dict[str, Tensor]
@@ -29,6 +29,7 @@ class Twin:
         precision: one of `PRECISIONS`; the last layer with weights and all after it stay in
             float32.
         fused: run batch norms on TensorFlow's fused kernel where that computes the same.
+        folded: fold batch norms into the layers before them; for inference only.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Twin:
         *,
         precision: str = "float32",
         fused: bool = True,
+        folded: bool = False,
     ):
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.names = tuple(names)
@@ -46,11 +48,14 @@ class Twin:
         self._fused = fused and (precision != "mixed_float16" or on_gpu)
         self._copies: dict[int, tuple[Any, Any]] = {}  # id of a layer -> (layer, its copy)
         self._sources: dict[int, Any] = {}  # id of a copy's variable -> the model's variable
+        self._folded: dict[int, folding.Folded] = {}  # by the id of each of the two layers
         self._model = model
         self._is_graph = taps.is_graph(model)
         self._tail = taps.tail(model)
         self.shapes = taps.output_shapes(model)  # of each output, batch axis as None
         if self._is_graph:
+            if folded:
+                self._fold(model)
             self._rebuild(model)
             self.shapes = taps.shapes(self._model.output)
         for name in set(self.names) - set(self.shapes):
@@ -61,8 +66,11 @@ class Twin:
         if not self._is_graph:
             return self._run_opaque(inputs, training)
         offset = _replica_offset()
-        given = []
+        given = [pair for folded in self._folded_once() for pair in folded.values()]
+        known = {id(variable) for variable, _ in given}
         for variable in self._model.variables:
+            if id(variable) in known:
+                continue
             value = tf.convert_to_tensor(self._source(variable).value)
             given.append((variable, value + offset if _is_seed(variable) else value))
         with keras.StatelessScope(given, collect_losses=True) as scope:
@@ -87,6 +95,18 @@ class Twin:
             outputs = {taps.LOGITS: outputs}
         return _float32(outputs), self._model.losses
 
+    def _fold(self, model: keras.Model) -> None:
+        for linear, norm in folding.pairs(taps.rebuilt(model, self.names)):
+            folded = folding.Folded(linear, norm, self._precision_of(norm))
+            self._folded |= {id(linear): folded, id(norm): folded}
+
+    def _folded_once(self) -> list[folding.Folded]:
+        return list({id(folded): folded for folded in self._folded.values()}.values())
+
+    def _precision_of(self, layer: Any) -> str:
+        in_tail = any(layer is operation for operation in self._tail)
+        return "float32" if in_tail else self.precision
+
     def _rebuild(self, model: keras.Model) -> None:
         self._model = taps.rebuilt(model, self.names, replace=self._copy)
         unlike = [layer for layer, copy in self._copies.values() if not _are_alike(layer, copy)]
@@ -101,9 +121,11 @@ class Twin:
         """The layer in the twin's precision; itself where it is no layer or cannot be copied."""
         if not isinstance(layer, keras.Layer):
             return layer
+        if id(layer) in self._folded:
+            folded = self._folded[id(layer)]
+            return folded.layer if layer is folded.linear else _same
         if id(layer) not in self._copies:
-            in_tail = any(layer is operation for operation in self._tail)
-            precision = "float32" if in_tail else self.precision
+            precision = self._precision_of(layer)
             self._copies[id(layer)] = layer, copied(layer, precision, fused=self._fused)
         return self._copies[id(layer)][1]
 
@@ -154,6 +176,11 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def _move(self, statistic: Any, batch_value: Tensor) -> None:
         kept = _read(statistic) * self.momentum
         statistic.assign(kept + batch_value * (1.0 - self.momentum))
+
+
+def _same(inputs: Tensor, **kwargs: Any) -> Tensor:
+    """Stands in the place of a batch norm that was folded into the layer before."""
+    return inputs
 
 
 def _are_alike(layer: keras.Layer, copy: keras.Layer) -> bool:

@@ -12,16 +12,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
     **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
-    **dict.fromkeys(["fields", "models", "heads", "data", "strategy"], 1),
-    **dict.fromkeys(["recipe", "methods", "optimizers", "twins", "batches"], 2),
+    **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
+    **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
-    **dict.fromkeys(["teacher", "objective", "report"], 3),
+    **dict.fromkeys(["teacher", "objective", "report", "lineage"], 3),
     **dict.fromkeys(["cache", "distiller", "callbacks", "classifiers"], 4),
     **dict.fromkeys(["checkpoint", "export"], 5),
     **dict.fromkeys(["evaluation", "fitting", "phases"], 6),
-    "train": 7,
-    "cli": 8,
-    "__init__": 9,
+    "once": 7,
+    "train": 8,
+    "cli": 9,
+    "__init__": 10,
 }
 MAY_IMPORT_TENSORFLOW = {
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
