@@ -37,7 +37,7 @@ def taken_apart(data: Any) -> Examples:
     if y is None:
         raise ValueError(
             "a batch came without labels; expected (x, y) or (x, y, sample_weight). For methods "
-            "that use no labels give any, and ce_weight=0."
+            "that use no labels give zeros, and ce_weight=0."
         )
     if not hasattr(y, "shape") or len(y.shape) not in (1, 2):
         got = f"have shape {tuple(y.shape)}" if hasattr(y, "shape") else f"are a {type(y).__name__}"

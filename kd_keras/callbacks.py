@@ -138,10 +138,13 @@ class StopOnNaN(keras.callbacks.Callback):
     def _message(self, step: int, loss: float) -> str:
         every = self.model.steps_per_execution
         within = f" or up to {every - 1} steps before" if every > 1 else ""
+        remembers = any(method.needs_ids for method in getattr(self.model, "methods", ()))
+        ids = ", or correct ids that are beyond a method's num_examples" if remembers else ""
         return (
             f"The loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; expected "
             "a finite number. Lower --learning-rate, or the weights of the methods, or set "
-            f"--precision float32. {self.kept}"
+            f"--precision float32, or correct labels that are no classes of the model{ids}. "
+            f"{self.kept}"
         ).rstrip()
 
 

@@ -2,6 +2,7 @@
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,7 +34,7 @@ def number(
         f"<= {at_most:g}" if at_most is not None else "",
     ]
     expected = f"a finite number {' and '.join(filter(None, bounds))}".rstrip()
-    fits = isinstance(got, (int, float)) and not isinstance(got, bool) and math.isfinite(got)
+    fits = isinstance(got, numbers.Real) and not isinstance(got, bool) and math.isfinite(got)
     fits = fits and (above is None or got > above)
     fits = fits and (at_least is None or got >= at_least)
     fits = fits and (at_most is None or got <= at_most)
@@ -43,11 +44,18 @@ def number(
 
 
 def whole_number(what: str, got: Any, *, at_least: int = 0, remedy: str = "") -> int:
-    """Returns `got` if it is an int of at least `at_least`; otherwise raises ValueError."""
-    if isinstance(got, bool) or not isinstance(got, int) or got < at_least:
+    """Returns `got` as an int if it is whole and at least `at_least`; else raises ValueError."""
+    if isinstance(got, bool) or not isinstance(got, numbers.Integral) or got < at_least:
         raise ValueError(
             f"{what} is {got!r}; expected a whole number >= {at_least}.{_spaced(remedy)}"
         )
+    return int(got)
+
+
+def text(what: str, got: Any, *, remedy: str = "") -> str:
+    """Returns `got` if it is text that is not empty; otherwise raises ValueError."""
+    if not isinstance(got, str) or not got:
+        raise ValueError(f"{what} is {got!r}; expected a name.{_spaced(remedy)}")
     return got
 
 

@@ -8,7 +8,7 @@ import keras
 
 from kd_keras import check, methods, models, recipe
 from kd_keras.data.store import Dataset
-from kd_keras.models import adapt, files
+from kd_keras.models import adapt, ensemble, files
 from kd_keras.recipe import Recipe
 
 
@@ -28,6 +28,18 @@ def identity(spec: str) -> str:
     return digest(path) if path.exists() else spec
 
 
+def identities(asked: Recipe) -> dict[str, Any]:
+    """The `identity` of every model that the recipe names; of one teacher, a single text."""
+    teachers = [identity(spec) for spec in asked.teacher]
+    found = {
+        "teacher": teachers[0] if len(teachers) == 1 else teachers,
+        "student": identity(asked.student),
+    }
+    return found | (
+        {"assistants": list(map(identity, asked.assistants))} if asked.assistants else {}
+    )
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file, or of all files of a folder in the order of their names."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
@@ -39,11 +51,24 @@ def digest(path: Path) -> str:
 
 def check_names(asked: Recipe) -> None:
     """Raises ValueError for unknown models, methods and knobs, before any data is read."""
-    for spec in (asked.teacher, asked.student):
+    for spec in (*asked.teacher, *asked.assistants, asked.student):
         name, _ = recipe.parse_spec(spec)
         if not (is_file(spec) or name.startswith("app:")):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
-    make_methods(asked, num_examples=1)
+    made = make_methods(asked, num_examples=1)
+    chained = [f"assistants ({', '.join(asked.assistants)})"] if asked.assistants else []
+    chained += [f"{asked.generations} generations"] if asked.generations > 1 else []
+    if chained and not has_teacher(made):
+        raise ValueError(
+            f"the recipe has {' and '.join(chained)} and the method {' '.join(asked.method)}; "
+            "expected a method by which one model learns from another. Give one, such as "
+            "--method kd, or leave them out."
+        )
+
+
+def has_teacher(made: list[Any]) -> bool:
+    """Whether any of the methods learns from a teacher."""
+    return not all(method.teacher_free for method in made)
 
 
 def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
@@ -67,15 +92,19 @@ def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
 
 
 def make_teacher(asked: Recipe, data: Dataset) -> keras.Model:
-    """The recipe's teacher; one from a file takes our pixels, image size and order of classes."""
-    if not is_file(asked.teacher):
-        return make(asked.teacher, data, asked.weights)
-    foreign = asked.teacher_classes is not None
+    """The recipe's teacher: the one that it names, or the mean of several."""
+    return as_one([make_one_teacher(spec, asked, data) for spec in asked.teacher], asked)
+
+
+def make_one_teacher(spec: str, asked: Recipe, data: Dataset) -> keras.Model:
+    """One of the recipe's teachers; a file's takes our pixels, image size and order of classes."""
+    if not is_file(spec):
+        return make(spec, data, asked.weights)
+    order = order_of_classes(asked, data)
+    foreign = order is not None
     model = files.open_model(
-        recipe.parse_spec(asked.teacher)[0],
-        num_classes=None if foreign else len(data.class_names),
+        recipe.parse_spec(spec)[0], num_classes=None if foreign else len(data.class_names)
     )
-    order = (_lines(asked.teacher_classes), list(data.class_names)) if foreign else None
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape
     if same_images and not (asked.teacher_preprocess or asked.teacher_image_size or foreign):
         return model  # unwrapped, so that its taps keep their names
@@ -86,6 +115,20 @@ def make_teacher(asked: Recipe, data: Dataset) -> keras.Model:
         image_size=asked.teacher_image_size,
         classes=order,
     )
+
+
+def order_of_classes(asked: Recipe, data: Dataset) -> tuple[list[str], list[str]] | None:
+    """The foreign teacher's class names in its order, and ours in ours; None if they are one."""
+    if asked.teacher_classes is None:
+        return None
+    return _lines(asked.teacher_classes), list(data.class_names)
+
+
+def as_one(teachers: list[keras.Model], asked: Recipe) -> keras.Model:
+    """The teachers as one model, which shares their weights."""
+    if len(teachers) == 1:
+        return teachers[0]
+    return ensemble.mean_of_logits(teachers, asked.teacher_weights)
 
 
 def make_methods(asked: Recipe, *, num_examples: int) -> list[Any]:
@@ -114,6 +157,6 @@ def make_methods(asked: Recipe, *, num_examples: int) -> list[Any]:
     return made
 
 
-def _lines(path: str | None) -> list[str]:
-    text = Path(path or "").expanduser().read_text(encoding="utf-8")
+def _lines(path: str) -> list[str]:
+    text = Path(path).expanduser().read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()]

@@ -1,7 +1,8 @@
 """The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
 
+import functools
 import types
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -34,7 +35,8 @@ class Distiller(strategy.ReplicaModel):
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
-    student's cross-entropy and the compiled metrics. The teacher runs in inference mode, outside
+    student's cross-entropy and the compiled metrics. While a method is in its first stage nothing
+    else is minimised, and all that it does not train rests. The teacher runs in inference mode, outside
     the gradient; it is neither tracked nor saved.
 
     Args:
@@ -169,9 +171,6 @@ class Distiller(strategy.ReplicaModel):
             )
         if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # Keras warns that it would not shuffle
-        if self.compiled and not self.optimizer.built:  # once, before the step is traced
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [run_length.RunLength(), *keras.tree.flatten(callbacks or [])]
         return super().fit(*args, callbacks=callbacks, **kwargs)
@@ -179,18 +178,28 @@ class Distiller(strategy.ReplicaModel):
     @strategy.after_data
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
+        return self.chosen_step(lambda step: step(data))
+
+    def chosen_step(self, run: Callable[[Callable[..., Any]], Any]) -> Any:
+        def run_in(stage: float) -> Any:
+            return run(functools.partial(self._step, stage=stage))
+
+        return run_length.in_stage(self, self._objective.stages, run_in)
+
+    def _step(self, data: Any, *, stage: float) -> dict[str, Tensor]:
         examples = batches.taken_apart(data)
         self._objective.check(examples)
         inputs = self._objective.flattened(examples.inputs)
         teacher = self._teacher_outputs(examples, inputs)
         progress = run_length.share_done(self)
-        weights = self._objective.weights(progress)
+        weights = self._objective.weights(progress, stage=stage)
         with gradients.tape(self.optimizer) as tape:
             student, regularisers = self._twin(inputs, training=True)
-            terms = self._objective.terms(student, teacher, examples, progress)
-            weighted = {name: weights[name] * value for name, value in terms.items()}
-            task = weighted["ce"] + sum(regularisers)
-            distillation = sum((weighted[m.name] for m in self.methods), tf.zeros(()))
+            terms = self._objective.terms(student, teacher, examples, progress, stage=stage)
+            weighted = {name: weights.get(name, 0.0) * value for name, value in terms.items()}
+            task = sum([weighted["ce"], *regularisers] if "ce" in weights else [], tf.zeros(()))
+            counted = [weighted[m.name] for m in self.methods if m.name in weights]
+            distillation = sum(counted, tf.zeros(()))
         gradients.step(self.optimizer, tape, (task, distillation), self.trainable_variables)
         count = tf.shape(examples.labels)[0]
         self._diagnostics.update(task + distillation, terms, weighted, count=count)
@@ -261,8 +270,7 @@ class Distiller(strategy.ReplicaModel):
         for method in self.methods:
             method.build_for(self._twin.shapes, teacher_shapes)
             method.attach(self.student, teacher)
-            if not method.first_stage:  # replicas cannot meet in one of two branches
-                strategy.synchronize(method)
+            strategy.synchronize(method)
 
     def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
         if not self._needs_teacher:

@@ -55,14 +55,16 @@ def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float
     return float(np.mean(np.sum(ahead, axis=1) < k))
 
 
-def measure(model: keras.Model, data: Dataset, folder: Path) -> tuple[dict[str, Any], np.ndarray]:
-    """Evaluates on the data's validation split and exports to `folder`.
+def measure(model: keras.Model, data: Dataset, folder: Path, found: np.ndarray) -> dict[str, Any]:
+    """The model's entry of results.json; exports it to `folder` and times it.
 
-    Returns:
-        The model's entry of results.json, and the class predicted for each image, (N,) int.
+    Args:
+        model: what is measured.
+        data: its classes, and the validation split that `found` is of.
+        folder: where its SavedModel goes.
+        found: (N, C), what `scores` gives for that split.
     """
     validation = data.validation
-    found = scores(model, validation)
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
     difference = export.saved_model(
         model,
@@ -72,7 +74,7 @@ def measure(model: keras.Model, data: Dataset, folder: Path) -> tuple[dict[str, 
         head=heads.kind(model),
         images=images,
     )
-    result = {
+    return {
         "top1": accuracy(found, validation.labels),
         "top5": accuracy(found, validation.labels, k=5),
         "parameters": model.count_params(),
@@ -86,4 +88,3 @@ def measure(model: keras.Model, data: Dataset, folder: Path) -> tuple[dict[str, 
             "megabytes": export.megabytes(folder),
         },
     }
-    return result, np.argmax(found, axis=1)

@@ -4,10 +4,20 @@ Types and ranges are checked here; names of data sets, models and methods in `tr
 knows them.
 """
 
+import re
 from functools import partial
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from kd_keras import check, spec
 
@@ -17,13 +27,21 @@ _models = partial(Field, json_schema_extra={"group": "Models"})
 _method = partial(Field, json_schema_extra={"group": "Method"})
 _training = partial(Field, json_schema_extra={"group": "Training"})
 _machine = partial(Field, json_schema_extra={"group": "Machine"})
+_NONE = ("none", ("none",), ["none"])
+_LISTS = {
+    "method": "specs, 'none' alone",
+    "teacher": "one spec or more",
+    "assistants": "specs",
+    "teacher_weights": "numbers >= 0",
+}
 
 
 class Recipe(BaseModel):
     """What a run trains, on what and how: frozen, and every field has a default.
 
     Numbers and truth values may be text ("5", "0.1", "true", and "none" where a field may be empty)
-    and methods one text with spaces between, so that `--set` reaches every field.
+    and so may lists, with spaces between, so that `--set` reaches every field. Only several
+    teachers need a list: a text is a single one, whose path may have a space.
 
     Raises:
         ValueError: unknown field (with the nearest name), or a value of the wrong type or range.
@@ -49,10 +67,23 @@ class Recipe(BaseModel):
     )
     view_seed: int = _data(0, ge=0, lt=2**31, description="seed of the augmentation")
 
-    teacher: str = _models(
-        "resnet20", description="NAME, NAME:knob=value,..., a .keras file or a SavedModel folder"
+    teacher: tuple[str, ...] = _models(
+        ("resnet20",),
+        description="NAME, NAME:knob=value,..., a .keras file or a SavedModel folder; repeated: "
+        "the mean of their logits",
+    )
+    teacher_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = _models(
+        None, description="of several teachers, such as 2,1; none: equal ones"
     )
     student: str = _models("resnet8", description="NAME, NAME:knob=value,... or a .keras file")
+    assistants: tuple[str, ...] = _models(
+        (),
+        description="models between teacher and student, largest first; each learns from the one "
+        "before",
+    )
+    generations: int = _models(
+        1, ge=1, description="how often the student is trained anew, taught by the one before"
+    )
     weights: Literal["imagenet"] | None = _models(
         None, description="what app: models start from; none: random weights"
     )
@@ -83,24 +114,36 @@ class Recipe(BaseModel):
     )
     baseline: bool = _method(False, description="also train the student alone, same budget, seed")
 
-    epochs: int = _training(5, ge=1, description="passes over train, of student and baseline")
-    teacher_epochs: int = _training(5, ge=1, description="passes over train, of the teacher")
+    epochs: int = _training(5, ge=1, description="passes over train, of all but teachers")
+    teacher_epochs: int = _training(5, ge=1, description="passes over train, of each teacher")
     batch_size: int = _training(1024, ge=1, description="images a step, over all devices")
-    optimizer: Literal["adam", "adamw", "sgd"] = _training("adam", description="of every training")
+    optimizer: Literal["adam", "adamw", "sgd", "dot"] = _training(
+        "adam", description="of every training"
+    )
     learning_rate: float = _training(0.001, gt=0, description="step size, the schedule's highest")
     teacher_learning_rate: float | None = _training(None, gt=0, description="none: learning_rate")
     baseline_learning_rate: float | None = _training(None, gt=0, description="none: learning_rate")
     schedule: Literal["constant", "cosine", "one-cycle", "steps"] = _training(
         "constant", description="learning rate over the run"
     )
-    weight_decay: float = _training(0.0, ge=0, description="a step, apart from the gradient")
-    momentum: float = _training(0.9, ge=0, lt=1, description="of sgd")
+    weight_decay: float = _training(
+        0.0, ge=0, description="a step, apart from the gradient; of dot: a part of it"
+    )
+    momentum: float = _training(0.9, ge=0, lt=1, description="of sgd and dot")
+    delta: float = _training(
+        0.075, ge=0, lt=1, description="of dot: methods have so much more momentum, the labels less"
+    )
     label_smoothing: float = _training(0.0, ge=0, lt=1, description="share spread over all classes")
     ema: float = _training(0.0, ge=0, lt=1, description="decay a step of averaged weights; 0: off")
     seed: int = _training(0, ge=0, lt=2**31, description="of initialisation, order and dropout")
 
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = _machine(
         "auto", description="of training; what is saved is float32"
+    )
+    cache: Literal["auto", "always", "never"] = _machine(
+        "auto",
+        description="of the teacher's outputs on disk; auto: where views repeat (--views) and the "
+        "methods read no feature maps",
     )
     devices: str | None = _machine(
         None,
@@ -121,13 +164,13 @@ class Recipe(BaseModel):
     def _from_text(cls, value: Any, info: ValidationInfo) -> Any:
         name = str(info.field_name)
         kind, choices, optional = form(name)
-        if optional and value in (None, "none"):
+        if optional and value in (None, *_NONE):
             return None
         if choices:
             return check.one_of(name, value, [*choices, *(["none"] if optional else [])])
+        if kind is tuple:
+            return _listed(name, value)
         if isinstance(value, str):
-            if kind is tuple:
-                return tuple(value.split())
             value = value if kind is str else spec.value(value)
         if isinstance(value, bool) is not (kind is bool):
             raise ValueError(_refusal(name, value))
@@ -141,11 +184,29 @@ class Recipe(BaseModel):
             raise ValueError(_refusal("method", list(specs)))
         return specs
 
-    @field_validator("teacher", "student")
+    @field_validator("teacher", "student", "assistants")
     @classmethod
-    def _is_a_spec(cls, text: str) -> str:
-        spec.parse(text)
-        return text
+    def _are_specs(cls, value: Any, info: ValidationInfo) -> Any:
+        specs = (value,) if isinstance(value, str) else value
+        if not specs and info.field_name == "teacher":
+            raise ValueError(_refusal("teacher", value))
+        for text in specs:
+            spec.parse(text)
+        return value
+
+    @model_validator(mode="after")
+    def _one_weight_a_teacher(self) -> Self:
+        weights = self.teacher_weights
+        if weights is not None and (len(weights) != len(self.teacher) or not sum(weights)):
+            raise ValueError(
+                f"teacher_weights is {list(weights)} and the teachers are {len(self.teacher)}; "
+                "expected a number for each, not all 0. Change them, or set --teacher-weights none."
+            )
+        return self
+
+    @field_serializer("teacher")
+    def _single_or_several(self, teachers: tuple[str, ...]) -> str | tuple[str, ...]:
+        return teachers[0] if len(teachers) == 1 else teachers
 
 
 def form(name: str) -> tuple[type, tuple[str, ...], bool]:
@@ -159,6 +220,23 @@ def form(name: str) -> tuple[type, tuple[str, ...], bool]:
     return get_origin(annotation) or annotation, (), optional
 
 
+def _listed(name: str, value: Any) -> Any:
+    """A list field's items, of a text or of a list whose items may be texts."""
+    if not isinstance(value, (str, list, tuple)):
+        raise ValueError(_refusal(name, value))
+    items = [value] if isinstance(value, str) else list(value)
+    if name == "teacher":
+        return tuple(items)
+    if name == "assistants" and items == ["none"]:
+        return ()
+    between = r"[,\s]+" if name == "teacher_weights" else r"\s+"
+    parts = [re.split(between, i.strip()) if isinstance(i, str) else [i] for i in items]
+    flat = [part for group in parts for part in group if part != ""]
+    if name == "teacher_weights":
+        flat = [spec.value(part) if isinstance(part, str) else part for part in flat]
+    return tuple(flat)
+
+
 def _complaint(error: Any) -> str:
     ours = error.get("ctx", {}).get("error")
     return str(ours) if ours else _refusal(error["loc"][0], error["input"])
@@ -170,7 +248,7 @@ def _refusal(name: str, value: Any) -> str:
         int: "a whole number",
         float: "a number",
         bool: "true or false",
-        tuple: "specs, 'none' alone",
+        tuple: _LISTS.get(name, ""),
     }
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     metadata = Recipe.model_fields[name].metadata

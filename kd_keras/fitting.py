@@ -2,15 +2,16 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from kd_keras import callbacks, twins
+from kd_keras import callbacks, gradients, twins
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
-from kd_keras.optimizers import schedules
+from kd_keras.optimizers import dot, schedules
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
@@ -27,6 +28,7 @@ def fit(
     phase: str,
     folder: Path,
     screen: Screen,
+    rows: pipeline.TeacherRows | None = None,
 ) -> dict[str, list[float]]:
     """Trains `distiller` from step 0 to the end.
 
@@ -36,9 +38,10 @@ def fit(
         asked: the run's recipe, for all that the phases share.
         epochs: passes over train.
         learning_rate: the schedule's highest.
-        phase: "teacher", "baseline" or "student": what bars and logs call it.
+        phase: such as "teacher", "baseline" or "student": what bars and logs call it.
         folder: of the run; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
         screen: where bars and lines go.
+        rows: what the teacher says of every view, if it need not run.
 
     Returns:
         Values by name, one an epoch.
@@ -67,6 +70,7 @@ def fit(
         view_seed=asked.view_seed,
         views=asked.views,
         views_per_image=distiller.views_per_image,
+        teacher=rows,
         stop=distiller.total_steps,
     )
     with callbacks.Progress(screen, phase, asked.batch_size) as progress:
@@ -90,12 +94,14 @@ def fit(
 
 def optimizer(asked: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:
     """The recipe's optimizer with its schedule over `total_steps`."""
-    settings = {
+    settings: dict[str, Any] = {
         "learning_rate": schedules.get(asked.schedule, learning_rate, total_steps),
         "weight_decay": asked.weight_decay or None,
         "use_ema": bool(asked.ema),
         "ema_momentum": asked.ema or 0.99,
     }
+    if asked.optimizer == "dot":
+        return dot.DOT(momentum=asked.momentum, delta=asked.delta, **settings)
     if asked.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=asked.momentum, nesterov=SGD_NESTEROV, **settings)
     if asked.optimizer == "adamw":
@@ -103,6 +109,21 @@ def optimizer(asked: Recipe, learning_rate: float, total_steps: int) -> keras.Op
     return keras.optimizers.Adam(**settings)
 
 
+def check_optimizer(asked: Recipe) -> None:
+    """Raises ValueError where the recipe's optimizer cannot be made, or not train here."""
+    made = optimizer(asked, asked.learning_rate, total_steps=1)
+    if gradients.takes_two(made) and precision(asked) == "mixed_float16":
+        raise ValueError(
+            f"the optimizer is {asked.optimizer} and the precision mixed_float16, which needs its "
+            "losses scaled, and two gradients cannot be; expected another precision. Give "
+            "--precision mixed_bfloat16 or float32."
+        )
+
+
 def precision(asked: Recipe) -> str:
     """The precision that the recipe's comes to on this machine."""
-    return twins.best_precision() if asked.precision == "auto" else asked.precision
+    if asked.precision != "auto":
+        return asked.precision
+    best = twins.best_precision()
+    scaled = best == "mixed_float16"  # which dot's two gradients cannot be
+    return "float32" if scaled and asked.optimizer == "dot" else best

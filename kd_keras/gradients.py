@@ -52,6 +52,8 @@ def tape(optimizer: Any) -> tf.GradientTape:
 def step(optimizer: Any, tape: Any, losses: tuple[Tensor, Tensor], variables: list[Any]) -> None:
     """Takes one step of the optimizer by the gradient of the mean loss of all replicas.
 
+    A variable that no loss depends on rests: momentum and weight decay leave it alone too.
+
     Args:
         optimizer: from `optimizer_for`.
         tape: from `tape`, the losses recorded.
@@ -62,10 +64,17 @@ def step(optimizer: Any, tape: Any, losses: tuple[Tensor, Tensor], variables: li
     share = tf.convert_to_tensor(optimizer.scale_loss(1.0 / strategy.replicas()))
     if takes_two(optimizer):
         task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
-        optimizer.apply_two(task, distillation, variables)
+        optimizer.apply_two(*_reached(task, distillation, variables))
     else:
         gradients = tape.gradient(list(losses), variables, [share, share])
-        optimizer.apply(_summed(gradients, optimizer), variables)
+        optimizer.apply(*_reached(_summed(gradients, optimizer), variables))
+
+
+def _reached(*columns: list[Any]) -> list[list[Any]]:
+    """The gradients, and variables in the last column, of the variables that have a gradient."""
+    rows = list(zip(*columns, strict=True))
+    with_gradient = [row for row in rows if any(part is not None for part in row[:-1])]
+    return [list(column) for column in zip(*with_gradient or rows, strict=True)]
 
 
 def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:

@@ -37,11 +37,11 @@ def kind(model: keras.Model) -> str:
     return "probabilities" if is_softmax else "logits"
 
 
-def check_student(student: keras.Model) -> None:
-    """Raises ValueError unless the student gives logits."""
+def check_student(student: keras.Model, *, what: str = "student") -> None:
+    """Raises ValueError unless the student, or what else learns, gives logits."""
     if kind(student) == "probabilities":
         raise ValueError(
-            f"student {student.name!r} ends in a softmax; expected logits, which distillation and "
+            f"{what} {student.name!r} ends in a softmax; expected logits, which distillation and "
             "its cross-entropy need. Remove the last activation (activation=None)."
         )
 

@@ -1,5 +1,6 @@
 """Per-example maths that several methods share: float32, log space, never averaged."""
 
+import math
 from typing import Any
 
 from keras import ops
@@ -19,19 +20,18 @@ def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.
         label_smoothing: share of the target spread evenly over the C classes, 0 to 1.
 
     Returns:
-        (B,) float32 in nats, not averaged.
+        (B,) float32 in nats, not averaged. Of an index that is no class, -1 or C, it is NaN;
+        TensorFlow on a CPU raises its InvalidArgumentError, which names the index.
     """
     logits = ops.cast(logits, "float32")
-    log_q = ops.log_softmax(logits, axis=-1)
-    num_classes = logits.shape[-1]
     if is_class_index(labels):
-        indices = ops.reshape(labels, (-1,))
-        picked = ops.take_along_axis(log_q, ops.cast(indices, "int32")[:, None], axis=-1)[:, 0]
+        cost = _of_classes(class_index(labels), logits)
     else:
-        picked = ops.sum(ops.cast(labels, "float32") * log_q, axis=-1)
+        cost = -ops.sum(ops.cast(labels, "float32") * ops.log_softmax(logits, axis=-1), axis=-1)
     if not label_smoothing:
-        return -picked
-    return -(1 - label_smoothing) * picked - label_smoothing / num_classes * ops.sum(log_q, axis=-1)
+        return cost
+    of_all_classes = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+    return (1 - label_smoothing) * cost + label_smoothing * of_all_classes
 
 
 def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any) -> Tensor:
@@ -53,6 +53,13 @@ def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: 
     log_p = ops.log_softmax(teacher_logits / temperature, axis=-1)
     log_q = ops.log_softmax(student_logits / temperature, axis=-1)
     return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def _of_classes(classes: Tensor, logits: Tensor) -> Tensor:
+    # Keras gives no cost on JAX to what is no class, where a wrong index would train in silence.
+    known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
+    cost = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
+    return ops.where(known, cost, math.nan)
 
 
 def is_class_index(labels: Tensor) -> bool:

@@ -28,7 +28,9 @@ class Objective:
         self.ce_weight = ce_weight
         self.label_smoothing = label_smoothing
         self.views = max((method.views_per_image for method in methods), default=1)
-        self.first_stage = max((method.first_stage for method in methods), default=0.0)
+        first_stages = {method.first_stage for method in methods if method.first_stage}
+        #: Shares of the run at which what is minimised changes.
+        self.stages = (0.0, *sorted(first_stages))
         names = [method.name for method in methods]
         if len({*names, "ce", "loss"}) < len(names) + 2:
             raise ValueError(
@@ -60,9 +62,18 @@ class Objective:
         return inputs if self.views == 1 else ops.reshape(inputs, (-1, *inputs.shape[2:]))
 
     def terms(
-        self, student: Outputs, teacher: Outputs, examples: Examples, progress: Tensor
+        self,
+        student: Outputs,
+        teacher: Outputs,
+        examples: Examples,
+        progress: Tensor,
+        *,
+        stage: float = 0.0,
     ) -> dict[str, Tensor]:
-        """Each term's mean over the batch, without its weight, by name; scalars."""
+        """Each term's mean over the batch, without its weight, by name; scalars.
+
+        `stage` is the one of `stages` that the run is in.
+        """
         student, teacher = self._by_view(student), self._by_view(teacher)
         terms = {"ce": mean(self.cross_entropy(student, examples.labels), examples.sample_weight)}
         for method in self.methods:
@@ -72,17 +83,19 @@ class Objective:
             seen = student, teacher, batch
             if method.whole_batch and strategy.replicas() > 1:
                 seen = _gathered(*seen)
-            terms[method.name] = mean(_cost(method, *seen), examples.sample_weight)
+            cost = method.first_stage_call if stage < method.first_stage else method
+            values = cost(student=seen[0], teacher=seen[1], batch=seen[2])
+            terms[method.name] = mean(values, examples.sample_weight)
         return terms
 
-    def weights(self, progress: Tensor) -> dict[str, Tensor]:
-        """Each term's factor at this point of the run."""
-        weights: dict[str, Tensor] = {"ce": self.ce_weight * self._after_first_stage(progress)}
+    def weights(self, progress: Tensor, *, stage: float = 0.0) -> dict[str, Tensor]:
+        """Each term's factor at this point of the run; terms left out are not minimised."""
+        preparing = stage < self.stages[-1]
+        weights: dict[str, Tensor] = {} if preparing else {"ce": self.ce_weight}
         for method in self.methods:
-            factor = 1.0 if method.first_stage else self._after_first_stage(progress)
-            if method.warmup:
-                factor = factor * ops.minimum(progress / method.warmup, 1.0)
-            weights[method.name] = method.weight * factor
+            if method.first_stage or not preparing:
+                warm = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
+                weights[method.name] = method.weight * warm
         return weights
 
     def cross_entropy(self, student: Outputs, labels: Tensor) -> Tensor:
@@ -90,11 +103,6 @@ class Objective:
         views = [value for name, value in student.items() if name in _LOGITS_OF_VIEWS]
         smoothing = self.label_smoothing
         return sum(losses.cross_entropy(labels, v, label_smoothing=smoothing) for v in views)
-
-    def _after_first_stage(self, progress: Tensor) -> Tensor:
-        if not self.first_stage:
-            return 1.0
-        return ops.cast(progress >= self.first_stage, "float32")
 
     def _by_view(self, outputs: Outputs) -> Outputs:
         if self.views == 1:
@@ -104,18 +112,6 @@ class Objective:
 
 
 _LOGITS_OF_VIEWS = ("logits", f"logits{SECOND_VIEW}")
-
-
-def _cost(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-    def main() -> Tensor:
-        return method(student=student, teacher=teacher, batch=batch)
-
-    def first() -> Tensor:
-        return method.first_stage_call(student, teacher, batch)
-
-    if not method.first_stage:
-        return main()
-    return ops.cond(batch.progress < method.first_stage, first, main)
 
 
 def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:

@@ -11,7 +11,8 @@ import numpy as np
 from kd_keras import export, recipe, report
 from kd_keras.recipe import Recipe
 
-RUNS = Path("runs")
+# Where TensorFlow keeps a SavedModel's files that are not its own.
+_EXPORTED_BY = Path("assets.extra") / "run.txt"
 
 
 class RunFolder:
@@ -26,8 +27,7 @@ class RunFolder:
     """
 
     def __init__(self, asked: Recipe, run: str | None = None):
-        name = run or recipe.run_name(asked)
-        self.path = Path(name).expanduser() if "/" in name else RUNS / name
+        self.path = recipe.run_folder(run or recipe.run_name(asked))
         self.name = self.path.name
         self.recipe = asked
         self._check_same_recipe()
@@ -64,17 +64,43 @@ class RunFolder:
     def model_file(self, phase: str) -> Path:
         return self.path / f"{phase}.keras"
 
+    def kept(self, phase: str) -> dict[str, Any]:
+        """What is kept of a phase beside its model, by name; empty at first."""
+        path = self.path / f"{phase}.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def keep(self, phase: str, **more: Any) -> None:
+        """Adds to what is kept of a phase."""
+        report.write_json(self.path / f"{phase}.json", self.kept(phase) | more)
+
     def finished(self, phase: str) -> dict[str, list[float]] | None:
         """History of a finished phase, whose model is in `model_file`; None if it is not."""
-        path = self.path / f"{phase}.json"
-        if path.is_file() and self.model_file(phase).is_file():
-            return json.loads(path.read_text())
-        return None
+        return self.kept(phase).get("history") if self.model_file(phase).is_file() else None
 
-    def finish(self, phase: str, model: keras.Model, history: dict[str, list[float]]) -> None:
-        """Keeps a phase's model, then the mark that it is finished."""
+    def finish(
+        self, phase: str, model: keras.Model, history: dict[str, list[float]], seconds: float
+    ) -> None:
+        """Keeps a phase's model, then the mark that it is finished, with the time it took."""
+        (self.path / f"{phase}.json").unlink(missing_ok=True)  # it tells of another model
         export.keras_file(model, self.model_file(phase))
-        report.write_json(self.path / f"{phase}.json", history)
+        self.keep(phase, history=history, training_seconds=seconds)
+
+    def check_export(self, exported: Path) -> None:
+        """Raises ValueError where another run, which is still there, has exported to `exported`."""
+        mark = exported / _EXPORTED_BY
+        other = Path(mark.read_text()) if mark.is_file() else self.path.resolve()
+        if other != self.path.resolve() and (other / "recipe.json").is_file():
+            raise ValueError(
+                f"{exported} holds the student of the run {other}; expected a folder of its own "
+                f"for that of {self.path}. Choose another with --export-dir, or another name with "
+                "--run."
+            )
+
+    def sign_export(self, exported: Path) -> None:
+        """Notes in an export which run it is of."""
+        mark = exported / _EXPORTED_BY
+        mark.parent.mkdir(exist_ok=True)
+        mark.write_text(str(self.path.resolve()))
 
     def keep_predictions(self, phase: str, predicted: np.ndarray) -> None:
         """Keeps the class predicted for each validation image, (N,) int, in order."""

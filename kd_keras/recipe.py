@@ -14,17 +14,20 @@ from kd_keras.fields import Recipe
 
 __all__ = [
     *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
-    *("parse_spec", "resolve", "run_name", "to_json"),
+    *("parse_spec", "resolve", "run_folder", "run_name", "to_json"),
 ]
 
 DEFAULT = "tiny_imagenet"
+RUNS = Path("runs")
 # Fields that change no phase's result: they neither name a run nor set it apart from another.
-NO_RESULT = ("allow_weak_teacher", "baseline", "data_dir")
+NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir")
 parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "recipes"
 # A field on the command line replaces this knob in the recipe's method specs.
 _KNOBS = {"temperature": "temperature", "ce_weight": "ce_weight", "kd_weight": "weight"}
+# What a recipe says of its teacher beside the name.
+_OF_TEACHER = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
 
 
 def names() -> tuple[str, ...]:
@@ -77,6 +80,8 @@ def resolve(
     recipe: str | os.PathLike[str] | Recipe | None = None,
     overrides: Mapping[str, Any] | None = None,
     sets: Sequence[str] = (),
+    *,
+    teacher_from: str | None = None,
 ) -> Recipe:
     """The recipe (`DEFAULT` if none) with `overrides` in place of its fields, then `sets`.
 
@@ -86,14 +91,51 @@ def resolve(
         recipe: a Recipe, or what `load` takes.
         overrides: field to value.
         sets: "field=value" each; a dash in the field counts as an underscore.
+        teacher_from: a finished run, by name or path: its student takes the place of all that the
+            recipe says of its teacher. Without `recipe`, that run's own is the base.
+
+    Raises:
+        FileNotFoundError: `teacher_from` is no finished run.
+        ValueError: a wrong field, or `teacher_from` with another teacher or without a method.
     """
-    base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
     given = {**(overrides or {}), **dict(map(_assignment, sets))}
+    if teacher_from is not None:
+        recipe, given = _taught_by(teacher_from, recipe, given)
+    base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
     method = list(base.method)
     for field in set(_KNOBS) & set(given):
         reach = 1 if field == "kd_weight" else len(method)  # kd_weight is the first method's
         method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
-    return Recipe(**{**base.model_dump(), "method": method, **given})
+    resolved = Recipe(**{**base.model_dump(), "method": method, **given})
+    if teacher_from is not None and resolved.method == ("none",):
+        raise ValueError(
+            f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
+            "method to learn by. Give one, such as --method kd."
+        )
+    return resolved
+
+
+def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recipe and overrides of a run whose teacher is the student of another."""
+    folder = run_folder(run)
+    student = folder / "student.keras"
+    if not (student.is_file() and (folder / "results.json").is_file()):
+        state = "is not finished" if folder.is_dir() else "does not exist"
+        finished = sorted(path.parent.name for path in RUNS.glob("*/results.json"))
+        raise FileNotFoundError(
+            f"--teacher-from is {run!r}, and the run folder {folder} {state}; expected a finished "
+            f"run, by its name or path (in {RUNS}: {', '.join(finished) or 'none'}). Run its "
+            "command until it shows its results."
+        )
+    if "teacher" in given:
+        raise ValueError(
+            f"there are --teacher-from {run} and a --teacher; expected one of the two. To learn "
+            f"from both at once, leave --teacher-from out and give --teacher {student} too."
+        )
+    taken: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_OF_TEACHER)}
+    if recipe is None:
+        recipe, taken = folder, {**taken, "assistants": (), "generations": 1}
+    return recipe, {**taken, **given}
 
 
 def _assignment(text: str) -> tuple[str, str]:
@@ -113,10 +155,17 @@ def from_json(text: str) -> Recipe:
     return Recipe(**json.loads(text))
 
 
+def run_folder(run: str) -> Path:
+    """Where a run lies: under `RUNS` if it is a name, or at a path."""
+    return Path(run).expanduser() if "/" in run else RUNS / run
+
+
 def run_name(recipe: Recipe) -> str:
     """A run's folder name: data, student, methods and a hash of every other field that
     is no default and changes the result."""
-    named = recipe.model_dump(exclude_defaults=True, exclude=set(NO_RESULT))
+    defaults = Recipe().model_dump()
+    told = recipe.model_dump(exclude=set(NO_RESULT)).items()
+    named = {name: value for name, value in told if value != defaults[name]}
     content = json.dumps(named, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
     parts = (recipe.dataset, spec.parse(recipe.student)[0], methods)

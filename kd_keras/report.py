@@ -12,7 +12,6 @@ import numpy as np
 from kd_keras import atomic, check
 from kd_keras.screen import Screen
 
-MODELS = {"teacher": "teacher", "baseline": "student alone", "student": "student distilled"}
 COLUMNS = (
     "model",
     "top-1 %",
@@ -57,16 +56,48 @@ def _median_milliseconds(predict: Callable[..., Any], batch: np.ndarray, seconds
 def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
     """The lines of the closing table, one a model that is there; None where nothing is known.
 
-    Without a teacher the student is not called distilled.
+    Args:
+        results: by phase ("teacher", "teacher-1", "baseline", "assistant-1", "generation-1",
+            "student"), in the order of the lines, None or a mapping of `top1`, `top5` (fractions),
+            `parameters`, `milliseconds_per_image` (`batch1`, `batch128`) and, if it was exported,
+            `export` (`megabytes`). What is no model ("data") is left out.
+    """
+    return [[_name(phase, results), *_cells(results[phase])] for phase in models(results)]
+
+
+def models(results: Mapping[str, Any]) -> list[str]:
+    """The phases of the models in `results`, in their order."""
+    return [phase for phase, result in results.items() if result and "top1" in result]
+
+
+def time_spent(results: Mapping[str, Any]) -> str:
+    """A line on the seconds that each model's training took, and measuring all of them.
 
     Args:
-        results: `teacher`, `baseline`, `student`, each None or a mapping of `top1`, `top5`
-            (fractions), `parameters`, `milliseconds_per_image` (`batch1`, `batch128`) and,
-            if it was exported, `export` (`megabytes`).
+        results: as for `rows`, with `seconds` of each model: `training`, None of one that came
+            from a file, and `measuring`; both are of the call that did it.
     """
-    present = {name: results[name] for name in MODELS if results.get(name)}
-    names = MODELS if results.get("teacher") else MODELS | {"student": "student"}
-    return [[names[name], *_cells(result)] for name, result in present.items()]
+    spent = {_name(p, results): results[p]["seconds"] for p in models(results)}
+    trained = {name: times["training"] for name, times in spent.items() if times["training"]}
+    parts = ", ".join(f"{name} {time:,.0f}" for name, time in trained.items())
+    measuring = sum(times["measuring"] for times in spent.values())
+    return (
+        f"Training took {sum(trained.values()):,.0f} s ({parts}), evaluating, exporting and timing "
+        f"{measuring:,.0f} s"
+    )
+
+
+def _name(phase: str, results: Mapping[str, Any]) -> str:
+    """What a person calls the model; without a teacher the student is not called distilled."""
+    if phase == "teacher":
+        return "mean of the teachers" if "teacher-1" in results else "teacher"
+    if phase == "baseline":
+        return "student alone"
+    if phase == "student":
+        before = sum(other.startswith("generation-") for other in results)
+        named = "student distilled" if results.get("teacher") else "student"
+        return f"{named}, generation {before + 1}" if before else named
+    return phase.replace("-", " ")
 
 
 def _cells(result: Mapping[str, Any]) -> list[str | None]:
@@ -83,7 +114,7 @@ def _cells(result: Mapping[str, Any]) -> list[str | None]:
 
 
 def table(results: Mapping[str, Any], screen: Screen, title: str = "Results") -> None:
-    """Shows teacher, student alone and student distilled side by side."""
+    """Shows the models side by side."""
     screen.table(title, COLUMNS, rows(results))
 
 

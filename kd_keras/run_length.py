@@ -1,5 +1,7 @@
 """How far a run is: what warm-ups and first stages go by."""
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -38,3 +40,18 @@ def share_done(model: Any) -> Tensor:
     optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
     steps = optimizer.iterations * (optimizer.gradient_accumulation_steps or 1)
     return ops.minimum(ops.cast(steps, "float32") / length, 1.0)
+
+
+def in_stage(model: Any, starts: tuple[float, ...], run: Callable[[float], Any]) -> Any:
+    """`run(start)` of the stage that the model's run is in; the others are traced at most.
+
+    Args:
+        model: see `share_done`.
+        starts: shares of the run at which stages begin, rising, the first one 0.
+        run: gives tensors of the same structure for each.
+    """
+    if len(starts) == 1:
+        return run(starts[0])
+    done = share_done(model)
+    stage = sum(ops.cast(done >= start, "int32") for start in starts[1:])
+    return ops.switch(stage, [functools.partial(run, start) for start in starts])

@@ -93,7 +93,7 @@ def after_data(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def waiting(model: Any, data: Any) -> Any:
-        awaited = [] if model.jit_compile else tf.nest.flatten(data)
+        awaited = [] if model.jit_compile else tf.nest.flatten(data, expand_composites=True)
         with tf.control_dependencies([part for part in awaited if tf.is_tensor(part)]):
             return step(model, data)
 
@@ -123,33 +123,55 @@ class ReplicaModel(keras.Model):
         finally:
             self.evaluating = False
 
+    def chosen_step(self, run: Callable[[Callable[..., Any]], Any]) -> Any:
+        """`run(step)` with the training step to take now; a model with several chooses here.
+
+        Replicas cannot meet within one of two branches, so they are run within the choice.
+        """
+        return run(self.train_step)
+
     def make_train_function(self, force: bool = False) -> None:
+        if not self.optimizer.built:  # once, before the step is traced
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
         if self.distribute_strategy.num_replicas_in_sync == 1:
             super().make_train_function(force)
         elif self.train_function is None or force:
-            self.train_function = step_function(self, self.train_step)
+            self.train_function = step_function(self, self.chosen_step)
 
     def make_test_function(self, force: bool = False) -> None:
         if self.distribute_strategy.num_replicas_in_sync == 1:
             super().make_test_function(force)
         elif self.test_function is None or force:
-            self.test_function = step_function(self, self.test_step)
+            self.test_function = step_function(self, lambda run: run(self.test_step))
 
 
-def step_function(model: Any, step: Callable[[Any], dict[str, Tensor]]) -> Callable[[Any], Any]:
+def step_function(model: Any, chosen_step: Callable[..., Any]) -> Callable[[Any], Any]:
     """A compiled function from a data iterator to logs, for several replicas.
 
     Keras's own fails under replicas with `steps_per_execution` above 1 (keras issue 19246).
+
+    Args:
+        model: whose metrics are the logs.
+        chosen_step: see `ReplicaModel.chosen_step`.
     """
     strategy, repeats = model.distribute_strategy, model.steps_per_execution
-    step = tf.autograph.experimental.do_not_convert(step)
+
+    @after_data
+    def step_on(model: Any, batch: Any) -> None:
+        def run(step: Callable[..., Any]) -> Tensor:
+            strategy.run(tf.autograph.experimental.do_not_convert(step), args=(batch,))
+            return tf.zeros(())  # a branch must give something
+
+        chosen_step(run)
 
     def run(iterator: Any) -> dict[str, Tensor]:
-        strategy.run(step, args=(next(iterator),))
-        for _ in tf.range(repeats - 1):
-            batch = iterator.get_next_as_optional()
-            if batch.has_value():  # an epoch need not be a multiple of `repeats`
-                strategy.run(step, args=(batch.get_value(),))
+        step_on(model, next(iterator))
+        if repeats > 1:  # or a second step would be traced that never runs
+            for _ in tf.range(repeats - 1):
+                batch = iterator.get_next_as_optional()
+                if batch.has_value():  # an epoch need not be a multiple of `repeats`
+                    step_on(model, batch.get_value())
         logs = strategy.run(model.get_metrics_result)
         return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
 

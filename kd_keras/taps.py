@@ -1,7 +1,10 @@
 """One pass that gives a model's logits and named intermediate features."""
 
+import collections
+import contextlib
 import difflib
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -10,6 +13,7 @@ import numpy as np
 Tensor = Any
 LOGITS = "logits"
 _FEW = 4  # examples to try a model on
+_LIKE = 0.6  # share of letters that a near name has in common, as difflib counts
 _ANY_SIZE = 32  # stands for a size that a model leaves open
 
 
@@ -49,7 +53,8 @@ def rebuilt(
         if tap not in features:
             raise ValueError(unknown_tap(model, tap, shapes(features)))
         outputs[tap] = features[tap]
-    return keras.Model(inputs, outputs, name=model.name)
+    with _names_apart(outputs):
+        return keras.Model(inputs, outputs, name=model.name)
 
 
 def is_graph(model: Any) -> bool:
@@ -96,18 +101,44 @@ def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> An
 
 
 def tail(model: keras.Model) -> list[Any]:
-    """Operations from the logits back to the nearest layer with weights; none if not a graph."""
+    """Operations from the logits back to the nearest layers with weights; none if not a graph."""
     return _back_from(_named(_graph(model).output)[LOGITS]) if is_graph(model) else []
 
 
 def unknown_tap(model: keras.Model, tap: str, known: dict[str, tuple[Any, ...]]) -> str:
     """The sentence that tells which taps there are, and of what shape."""
-    near = difflib.get_close_matches(tap, known, n=4, cutoff=0.4) or list(known)[-4:]
-    told = ", ".join(f"{name} {known[name]}" for name in near)
-    return (
-        f"model {model.name!r} has no tap {tap!r}; near ones with their shapes: {told}. A tap is a "
-        "layer's name, after the names of the nested models it lies in: backbone/block4_out."
+    near = _near(tap, known)
+    which = "near ones" if near else "its last ones of each size"
+    told = ", ".join(f"{name} {known[name]}" for name in near or _last_of_each_size(known))
+    what = (
+        "A tap is a layer's name, after the names of the nested models it lies in: "
+        "backbone/block4_out."
+        if is_graph(model)
+        else f"The taps of a {type(model).__name__} are the entries of the dict that its call() "
+        "returns; it may return more."
     )
+    return (
+        f"model {model.name!r} has no tap {tap!r}; {which}, with their shapes: {told}. Name one of "
+        f"them in the method (its knobs with 'tap' in their names). {what}"
+    )
+
+
+def _near(tap: str, known: Iterable[str]) -> list[str]:
+    """Up to four names like `tap`, whole or without the nested models they lie in, best first."""
+
+    def likeness(name: str) -> float:
+        ends = name.rpartition("/")[2], tap.rpartition("/")[2]
+        pairs = (name, tap), ends
+        return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
+
+    near = [name for name in known if likeness(name) >= _LIKE]
+    return sorted(near, key=likeness, reverse=True)[:4]
+
+
+def _last_of_each_size(known: dict[str, tuple[Any, ...]]) -> list[str]:
+    """The deepest tap of each height and width, and the last vector that is not the logits."""
+    inner = {name: shape for name, shape in known.items() if shape != known[LOGITS]}
+    return list({shape[1:-1]: name for name, shape in inner.items()}.values())[-8:] or [LOGITS]
 
 
 def _graph(model: Any) -> Any:
@@ -126,7 +157,8 @@ def _back_from(tensor: Tensor) -> list[Any]:
         return tail(operation)
     if isinstance(operation, keras.layers.InputLayer) or getattr(operation, "weights", None):
         return [operation]
-    return [operation, *_back_from(keras.tree.flatten(operation.input)[0])]
+    before = [_back_from(tensor) for tensor in keras.tree.flatten(operation.input)]
+    return [operation, *itertools.chain.from_iterable(before)]
 
 
 def _named(outputs: Any) -> dict[str, Tensor]:
@@ -138,6 +170,37 @@ def _named(outputs: Any) -> dict[str, Tensor]:
 
 def _fresh_input(tensor: Tensor) -> Tensor:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+
+@contextlib.contextmanager
+def _names_apart(outputs: Any) -> Iterator[None]:
+    """Numbers operations of one name while the block runs: Keras refuses to build with them.
+
+    Names are unique within each nested model, not over all that are flattened into one.
+    """
+    found = {id(operation): operation for operation in _operations(outputs)}
+    counted = collections.Counter(operation.name for operation in found.values())
+    alike = [operation for operation in found.values() if counted[operation.name] > 1]
+    names = [operation.name for operation in alike]
+    try:
+        for number, operation in enumerate(alike):
+            operation.name = f"{operation.name}:{number}"
+        yield
+    finally:
+        for operation, name in zip(alike, names, strict=True):
+            operation.name = name
+
+
+def _operations(outputs: Any) -> list[Any]:
+    """Every operation that the tensors come from."""
+    due, seen = keras.tree.flatten(outputs), {}
+    while due:
+        history = due.pop()._keras_history
+        if history[:2] not in seen:
+            operation, node_index, _ = history
+            seen[history[:2]] = operation
+            due += operation._inbound_nodes[node_index].input_tensors
+    return list(seen.values())
 
 
 def _walk(

@@ -1,15 +1,18 @@
 """The whole job of `kdk train`, in reading order: data, teacher, baseline, student, results."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from kd_keras import callbacks, classifiers, data, evaluation, fitting, report, strategy
+from kd_keras import caching, callbacks, classifiers, data, fitting, lineage, report, strategy
+from kd_keras.cache.reading import Cache
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
+from kd_keras.once import Once
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -41,12 +44,10 @@ def run(
     screen = screen or Screen()
     folder = RunFolder(asked, run)
     results = folder.results()
-    if results is not None:
-        models = {"teacher": asked.teacher, "student": asked.student}
-        folder.check_same_facts({k: classifiers.identity(spec) for k, spec in models.items()})
     if results is None:
         results = _Run(asked, folder, Path(export_dir).expanduser(), screen).results()
     else:
+        folder.check_same_facts(classifiers.identities(asked))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
     _show(results, folder, screen)
     return results
@@ -56,48 +57,79 @@ class _Run:
     """A run that is not finished: everything is checked before anything is written or trained."""
 
     def __init__(self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen):
-        self.asked, self.folder, self.export_dir, self.screen = asked, folder, export_dir, screen
+        self.asked, self.folder, self.screen = asked, folder, screen
+        self.export = export_dir / folder.name
         classifiers.check_names(asked)
+        fitting.check_optimizer(asked)
+        if asked.optimizer == "dot" and asked.method == ("none",):
+            screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
+        folder.check_export(self.export)
         self.strategy = strategy.get(asked.devices)
         self.precision = fitting.precision(asked)
         self.data = _load(asked, screen)
+        self.facts = self._facts()
+        folder.check_same_facts(self.facts)
+        self.once = Once(asked, self.data, folder, screen)
         with self.strategy.scope():
-            methods = classifiers.make_methods(asked, num_examples=len(self.data.train.images))
-            taught = not all(method.teacher_free for method in methods)
-            self.teacher = self._make_teacher() if taught else None
-            self.distiller = self._distiller(methods)
-        self.teacher_comes_ready = classifiers.is_file(asked.teacher)
-        if self.teacher and self.teacher_comes_ready:
-            self._check_teacher(self.teacher)
+            self.teachers = self._make_teachers()
+            models = list(self.teachers.values())
+            self.teacher = classifiers.as_one(models, asked) if models else None
+            self.learners = self._make_learners()
+        for model in lineage.teachers(asked):
+            if self.teachers and classifiers.is_file(model.spec):
+                self._check_teacher(model.phase)
 
     def results(self) -> dict[str, Any]:
         self._start()
-        results: dict[str, Any] = {
-            "teacher": self._teacher() if self.teacher else None,
-            "baseline": self._baseline() if self.asked.baseline else None,
-        }
-        history = self._phase("student", self.distiller)
-        results["student"] = self._measure("student", self.distiller.deployed, self.export_dir)
-        results["student"]["agreement"] = history.get("agreement", [None])[-1]
+        results = self._teach()
+        results["baseline"] = self._baseline() if self.asked.baseline else None
+        results |= self._learn()
         results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
         self._report(results)
         return results
 
-    def _make_teacher(self) -> keras.Model:
-        return self._seeded(lambda: classifiers.make_teacher(self.asked, self.data))
+    def _facts(self) -> dict[str, Any]:
+        """What the phases of a run folder have in common, for its provenance."""
+        return {
+            "data": self.data.fingerprint,
+            **classifiers.identities(self.asked),
+            "precision": self.precision,
+            "replicas": self.strategy.num_replicas_in_sync,
+        }
 
-    def _seeded(self, make: Callable[[], Any]) -> Any:
-        """What `make` gives when the recipe's seed is fresh: the same weights for every student."""
-        keras.utils.set_random_seed(self.asked.seed)
-        return make()
+    def _make_teachers(self) -> dict[str, keras.Model]:
+        """Every teacher by its phase; none where no method learns from one."""
+        if not classifiers.has_teacher(self._methods()):
+            return {}
+        return {
+            model.phase: _seeded(
+                model.seed, classifiers.make_one_teacher, model.spec, self.asked, self.data
+            )
+            for model in lineage.teachers(self.asked)
+        }
 
-    def _distiller(self, methods: list[Any]) -> Distiller:
-        student = self._seeded(
-            lambda: classifiers.make(self.asked.student, self.data, self.asked.weights)
-        )
+    def _make_learners(self) -> list[Distiller]:
+        """A Distiller for each that learns, all made now, so that what does not fit is said now."""
+        made: list[Distiller] = []
+        for model in lineage.learners(self.asked):
+            teacher = made[-1].deployed if made else self.teacher
+            try:
+                made.append(self._distiller(model, self._methods(), teacher))
+            except ValueError as error:
+                raise ValueError(f"{model.phase} ({model.spec}): {error}") from error
+        return made
+
+    def _methods(self) -> list[Any]:
+        return classifiers.make_methods(self.asked, num_examples=len(self.data.train.images))
+
+    def _distiller(
+        self, model: lineage.Trained, methods: list[Any], teacher: keras.Model | None
+    ) -> Distiller:
+        weights = self.asked.weights
+        student = _seeded(model.seed, classifiers.make, model.spec, self.data, weights)
         return Distiller(
             student,
-            self.teacher if methods else None,  # the baseline has none
+            teacher,
             methods,
             ce_weight=self.asked.ce_weight if methods else None,
             label_smoothing=self.asked.label_smoothing,
@@ -105,15 +137,7 @@ class _Run:
         )
 
     def _start(self) -> None:
-        self.folder.start(
-            {
-                "data": self.data.fingerprint,
-                "teacher": classifiers.identity(self.asked.teacher),
-                "student": classifiers.identity(self.asked.student),
-                "precision": self.precision,
-                "replicas": self.strategy.num_replicas_in_sync,
-            }
-        )
+        self.folder.start(self.facts)
         first = pipeline.batch_at(
             self.data.train,
             0,
@@ -124,82 +148,106 @@ class _Run:
         )[0]
         callbacks.write_images(self.folder.path / "logs" / "images", first, "augmented images")
 
-    def _teacher(self) -> dict[str, Any]:
-        if not self.teacher_comes_ready:
-            with self.strategy.scope():
-                distiller = Distiller(self.teacher, precision=self.precision)
-            self._phase("teacher", distiller)
-            self._check_teacher(self.teacher)
-            with self.strategy.scope():
-                self.distiller.teacher = self.teacher  # methods read its weights, trained by now
-        return self._measure("teacher", self.teacher, self.folder.path / "saved_models")
+    def _teach(self) -> dict[str, Any]:
+        """Trains the teachers that are no files; measures each and, of several, their mean."""
+        if not self.teachers:
+            return {"teacher": None}
+        asked, results = self.asked, {}
+        for model in lineage.teachers(asked):
+            teacher = self.teachers[model.phase]
+            if not classifiers.is_file(model.spec):
+                with self.strategy.scope():
+                    distiller = Distiller(teacher, precision=self.precision)
+                rate = asked.teacher_learning_rate or asked.learning_rate
+                self.once.trained(
+                    model.phase, distiller, epochs=asked.teacher_epochs, learning_rate=rate
+                )
+                self._check_teacher(model.phase)
+            results[model.phase] = self._measured(model.phase, teacher)
+        if len(self.teachers) > 1:
+            results["teacher"] = self._measured("teacher", self.teacher)
+        return results
 
     def _baseline(self) -> dict[str, Any]:
+        asked = self.asked
+        alone = lineage.Trained("baseline", asked.student, asked.seed)
         with self.strategy.scope():
-            distiller = self._distiller([])
-        self._phase("baseline", distiller)
-        folder = self.folder.path / "saved_models"
-        return self._measure("baseline", distiller.student, folder)
+            distiller = self._distiller(alone, [], None)
+        rate = asked.baseline_learning_rate or asked.learning_rate
+        self.once.trained(alone.phase, distiller, epochs=asked.epochs, learning_rate=rate)
+        return self._measured(alone.phase, distiller.deployed)
 
-    def _phase(self, phase: str, distiller: Distiller) -> dict[str, list[float]]:
-        """Trains, or takes over the weights of a phase that an earlier call finished."""
-        asked, is_teacher = self.asked, phase == "teacher"
-        history = self.folder.finished(phase)
-        if history is not None:
-            saved = keras.models.load_model(self.folder.model_file(phase), compile=False)
-            distiller.deployed.set_weights(saved.get_weights())
-            self.screen.say(f"{phase}: finished before, in {self.folder.model_file(phase)}")
-            return history
-        rate = {
-            "teacher": asked.teacher_learning_rate,
-            "baseline": asked.baseline_learning_rate,
-        }.get(phase)
-        history = fitting.fit(
-            distiller,
+    def _learn(self) -> dict[str, Any]:
+        """Trains assistants, generations and student, each by the one before; measures them."""
+        asked, results = self.asked, {}
+        teacher, teaching = self.teacher, "teacher"
+        for model in lineage.learners(asked):
+            distiller = self.learners.pop(0)
+            if teacher is not None:
+                with self.strategy.scope():
+                    distiller.teacher = teacher  # methods read its weights, trained by now
+            if asked.assistants or asked.generations > 1:
+                self.screen.say(f"{model.phase}: {model.spec}, taught by {teaching}")
+            history = self.once.trained(
+                model.phase,
+                distiller,
+                epochs=asked.epochs,
+                learning_rate=asked.learning_rate,
+                rows=functools.partial(self._cached, distiller),
+            )
+            results[model.phase] = self._measured(model.phase, distiller.deployed)
+            results[model.phase]["agreement"] = history.get("agreement", [None])[-1]
+            teacher, teaching = distiller.deployed, model.phase
+        return results
+
+    def _cached(self, distiller: Distiller) -> Cache | None:
+        """The outputs of the Distiller's teacher, where they are worth keeping."""
+        if distiller.teacher is None:
+            return None
+        return caching.rows_for(
+            self.asked,
             self.data,
-            asked,
-            epochs=asked.teacher_epochs if is_teacher else asked.epochs,
-            learning_rate=rate or asked.learning_rate,
-            phase=phase,
-            folder=self.folder.path,
+            distiller.teacher,
+            sorted({tap for method in distiller.methods for tap in method.teacher_taps}),
+            views_per_image=distiller.views_per_image,
+            precision=self.precision,
             screen=self.screen,
         )
-        self.folder.finish(phase, distiller.deployed, history)
-        return history
 
-    def _check_teacher(self, teacher: keras.Model) -> None:
-        """Shows the teacher's accuracy; refuses one that is hardly better than guessing."""
-        scores = evaluation.scores(teacher, self.data.validation)
-        top1 = evaluation.accuracy(scores, self.data.validation.labels)
+    def _check_teacher(self, phase: str) -> None:
+        """Shows a teacher's accuracy; refuses one that is hardly better than guessing."""
+        top1 = self.once.top1(phase, self.teachers[phase])
         chance = 1 / len(self.data.class_names)
         self.screen.say(
-            f"teacher: {top1:.1%} top-1 on {len(scores):,} validation images "
-            f"({teacher.count_params():,} parameters)"
+            f"{phase}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
+            f"({self.teachers[phase].count_params():,} parameters)"
         )
         if top1 < WEAK_TEACHER * chance and not self.asked.allow_weak_teacher:
             raise ValueError(
-                f"the teacher's top-1 is {top1:.2%}, under {WEAK_TEACHER} times chance "
+                f"the {phase}'s top-1 is {top1:.2%}, under {WEAK_TEACHER} times chance "
                 f"({chance:.2%}); expected one that knows these classes. Check its pixels "
                 "(--teacher-preprocess) and its order of classes (--teacher-classes), train it "
                 "longer (--teacher-epochs), or go on with --allow-weak-teacher."
             )
 
-    def _measure(self, phase: str, model: keras.Model, exports: Path) -> dict[str, Any]:
-        name = self.folder.name if phase == "student" else phase
-        self.screen.say(f"{phase}: evaluating, exporting and timing it")
-        result, predicted = evaluation.measure(model, self.data, exports / name)
-        self.folder.keep_predictions(phase, predicted)
-        return result
+    def _measured(self, phase: str, model: keras.Model) -> dict[str, Any]:
+        within = self.folder.path / "saved_models" / phase
+        return self.once.measured(phase, model, self.export if phase == "student" else within)
 
     def _report(self, results: dict[str, Any]) -> None:
         path = self.folder.path
-        phases = ("teacher", "baseline", "student")
-        histories = {phase: self.folder.finished(phase) for phase in phases}
+        histories = {phase: self.folder.finished(phase) for phase in results}
         known = {phase: history for phase, history in histories.items() if history}
         report.plot_history(known, path / "history.png")
         student = {name: results["student"][name] for name in ("top1", "top5")}
         callbacks.write_hparams(path / "logs" / "student", self.asked.model_dump(), student)
         report.write_json(path / "results.json", results)
+
+
+def _seeded(seed: int, make: Callable[..., Any], *given: Any) -> Any:
+    """What `make` gives when the seed is fresh: the same weights for every student of the seed."""
+    keras.utils.set_random_seed(seed)
+    return make(*given)
 
 
 def _load(asked: Recipe, screen: Screen) -> Dataset:
@@ -219,6 +267,8 @@ def _load(asked: Recipe, screen: Screen) -> Dataset:
 def _show(results: dict[str, Any], folder: RunFolder, screen: Screen) -> None:
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
     report.table(results, screen, f"Results on {held_out}")
+    if "seconds" in results["student"]:  # of runs that an earlier version finished, it is unknown
+        screen.say(report.time_spent(results))
     screen.say(f"SavedModel of the student: {results['student']['export']['path']}")
     screen.say(f"Keras file of the student: {folder.model_file('student')}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

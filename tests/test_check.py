@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from kd_keras import check
@@ -20,6 +21,20 @@ def test_one_of_gives_the_remedy_when_nothing_is_near():
 def test_number_refuses_what_is_no_finite_number_in_range(got):
     with pytest.raises(ValueError, match=r"temperature is .*; expected a finite number > 0\."):
         check.number("temperature", got, above=0)
+
+
+def test_numpy_s_numbers_are_numbers():
+    number, whole = check.number("weight", np.float32(0.5)), check.whole_number("n", np.int64(3))
+    assert (number, whole) == (0.5, 3)
+    assert (type(number), type(whole)) == (float, int)
+    with pytest.raises(ValueError, match=r"weight is np\.True_?; expected a finite number"):
+        check.number("weight", np.bool_(True))
+
+
+def test_text_is_a_name_that_is_not_empty():
+    assert check.text("tap", "stage1") == "stage1"
+    with pytest.raises(ValueError, match=r"tap is ''; expected a name\. Name a layer\."):
+        check.text("tap", "", remedy="Name a layer.")
 
 
 def test_number_and_whole_number_return_what_fits():

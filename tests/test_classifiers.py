@@ -48,6 +48,27 @@ def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_p
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+def test_several_teachers_are_one_of_the_mean_of_their_logits(tmp_path):
+    first, second = (saved(tmp_path / f"{name}.keras") for name in "ab")
+    teachers = [str(tmp_path / f"{name}.keras") for name in "ab"]
+    asked = recipe.Recipe(teacher=teachers, teacher_weights=[3, 1])
+    images = np.full((2, 8, 8, 3), 9.0, "float32")
+    expected = 0.75 * np.asarray(first(images)) + 0.25 * np.asarray(second(images))
+    np.testing.assert_allclose(classifiers.make_teacher(asked, DATA)(images), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["none", "uskd"])
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [({"assistants": ["resnet14"]}, r"assistants \(resnet14\)"), ({"generations": 2}, "2 gen")],
+)
+def test_a_chain_needs_a_method_that_learns_from_a_teacher(method, fields, what):
+    with pytest.raises(
+        ValueError, match=rf"the recipe has {what}.* method {method}; .*--method kd"
+    ):
+        classifiers.check_names(recipe.Recipe(method=method, **fields))
+
+
 def test_the_recipes_temperature_and_weight_fill_what_the_specs_leave_open():
     asked = recipe.Recipe(method=["kd", "fitnet:tap=stage1"], temperature=3, kd_weight=0.5)
     kd, fitnet = classifiers.make_methods(asked, num_examples=20)
@@ -59,8 +80,11 @@ def test_the_recipes_temperature_and_weight_fill_what_the_specs_leave_open():
 
 
 def test_an_unknown_model_is_named_with_the_nearest():
-    with pytest.raises(ValueError, match=r"model is 'resnet20x'.*Did you mean 'resnet20'"):
-        classifiers.check_names(recipe.Recipe(student="resnet20x"))
+    for fields in ({"student": "resnet20x"}, {"teacher": ["vgg8", "resnet20x"]}):
+        with pytest.raises(ValueError, match=r"model is 'resnet20x'.*Did you mean 'resnet20'"):
+            classifiers.check_names(recipe.Recipe(**fields))
+    with pytest.raises(ValueError, match=r"model is 'vgg9'.*Did you mean 'vgg8'"):
+        classifiers.check_names(recipe.Recipe(assistants="vgg9"))
 
 
 def test_a_files_identity_is_its_content(tmp_path):

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kd_keras import Distiller, methods
 from kd_keras.methods.base import Method
+from kd_keras.optimizers import dot
 
 STILL = 0.0  # a learning rate at which every batch of a run sees the same weights
 
@@ -122,28 +123,63 @@ def test_a_warmup_needs_the_run_s_length(student, teacher, images, labels):
     assert distiller.total_steps is None
 
 
-def test_in_the_first_stage_only_its_cost_is_trained(student, images, labels):
-    class Staged(Method):
-        teacher_free, first_stage = True, 0.5
+class Staged(Method):
+    """For half of the run `early` is trained, alone; then `late` and the student."""
 
-        def __init__(self, *, weight=1.0, ce_weight=1.0, warmup=0.0, name="staged"):
-            super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+    teacher_free, first_stage = True, 0.5
 
-        def call(self, student, teacher, batch):
-            return keras.ops.mean(student["logits"] ** 2, axis=-1)
+    def __init__(self, *, weight=1.0, ce_weight=1.0, warmup=0.0, name="staged"):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
 
-        def first_stage_call(self, student, teacher, batch):
-            return 0 * keras.ops.mean(student["logits"], axis=-1) + 3
+    def build(self, student_shape, teacher_shape):
+        self.early, self.late = (
+            self.add_weight(shape=(), initializer="ones", name=name) for name in ("early", "late")
+        )
+
+    def call(self, student, teacher, batch):
+        return self.late**2 + 0 * student["logits"][:, 0]
+
+    def first_stage_call(self, student, teacher, batch):
+        return self.early**2 + keras.ops.zeros(keras.ops.shape(batch.labels)[:1])
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        keras.optimizers.Adam,
+        lambda: keras.optimizers.AdamW(weight_decay=0.1),
+        lambda: keras.optimizers.SGD(momentum=0.9, global_clipnorm=1.0),
+        lambda: dot.DOT(weight_decay=0.1),
+    ],
+    ids=["adam", "adamw", "sgd", "dot"],
+)
+def test_what_a_stage_does_not_train_rests(optimizer, net, images, labels):
+    student, method = net("student", norm=False, l2=0.1), Staged()
+    distiller = Distiller(student, methods=method)
+    seen = []
 
     class Watch(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            kernels.append(student.get_layer("conv").kernel.numpy())
+        def on_train_batch_begin(self, batch, logs=None):
+            watched = method.early, method.late, student.get_layer("conv").kernel
+            seen.append([v.numpy() for v in watched])
 
-    kernels = [student.get_layer("conv").kernel.numpy()]
+        on_train_end = on_train_batch_begin
+
+    distiller.compile(optimizer())
+    settings = {"batch_size": 10, "verbose": 0, "shuffle": False}
+    logs = distiller.fit(images, labels, callbacks=[Watch()], **settings).history
+    moved = [[np.any(a != b) for a, b in zip(*s, strict=True)] for s in itertools.pairwise(seen)]
+    assert moved == [[True, False, False]] * 2 + [[False, True, True]] * 2
+    assert set(logs) == {"loss", "ce", "staged", "ce_share", "staged_share"}
+
+
+def test_a_run_of_stages_takes_no_step_too_many(student, images, labels):
     distiller = Distiller(student, methods=Staged())
-    fit(distiller, images, labels, learning_rate=0.1, batch_size=10, callbacks=[Watch()])
-    moved = [bool(np.any(a != b)) for a, b in itertools.pairwise(kernels)]
-    assert moved == [False, False, True, True]
+    distiller.total_steps = 8
+    distiller.compile(keras.optimizers.AdamW())
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
+    distiller.fit(batches.filter(lambda x, y: True), epochs=2, verbose=0)  # of unknown length
+    assert int(distiller.optimizer.iterations.numpy()) == 6
 
 
 def test_fit_without_the_teacher_says_what_to_do(student):

@@ -24,6 +24,17 @@ def test_text_becomes_what_the_field_holds():
     assert (recipe.temperature, recipe.data_dir) == (None, "2024")
     assert Recipe(method="kd fitnet:tap=stage2").method == ("kd", "fitnet:tap=stage2")
     assert Recipe(method="none").method == ("none",)
+    assert Recipe(assistants="resnet32 vgg8:width=2").assistants == ("resnet32", "vgg8:width=2")
+    assert Recipe(assistants=["none"]).assistants == Recipe(assistants="none").assistants == ()
+
+
+def test_weights_of_teachers_are_text_or_numbers():
+    two = {"teacher": ["my teacher.keras", "vgg8"]}
+    for given in ("2,1", "2 1", ["2, 1"], [2, 1.0]):
+        recipe = Recipe(**two, teacher_weights=given)
+        assert (recipe.teacher, recipe.teacher_weights) == (tuple(two["teacher"]), (2.0, 1.0))
+    assert Recipe(**two, teacher_weights=("none",)).teacher_weights is None
+    assert Recipe(teacher="my teacher.keras").teacher == ("my teacher.keras",)
 
 
 @pytest.mark.parametrize(
@@ -46,6 +57,15 @@ def test_text_becomes_what_the_field_holds():
         ("method", ["none", "kd"], r"method is \['none', 'kd'\]; expected specs, 'none' alone"),
         ("method", ["kd:weight"], r"'kd:weight' is no spec; expected NAME"),
         ("teacher", "resnet20:width", r"'resnet20:width' is no spec"),
+        ("teacher", [], r"teacher is \(\); expected one spec or more "),
+        ("teacher", {"name": "vgg8"}, r"teacher is \{.*expected one spec or more "),
+        ("teacher_weights", [1, 2], r"is \[1\.0, 2\.0\] and the teachers are 1; expected a number"),
+        ("teacher_weights", [0], r"expected a number for each, not all 0"),
+        ("teacher_weights", "-1", r"teacher_weights is -1; expected numbers >= 0 or none "),
+        ("teacher_weights", [math.nan], r"teacher_weights is nan; expected numbers >= 0 or none "),
+        ("assistants", "resnet14:", r"'resnet14:' is no spec"),
+        ("generations", 0, r"generations is 0; expected a whole number >= 1 "),
+        ("delta", 1, r"delta is 1; expected a number >= 0 and < 1 "),
         ("epoch", 3, r"recipe field is 'epoch'; expected one of:.*Did you mean 'epochs'\?"),
     ],
 )
@@ -68,4 +88,5 @@ def test_form_tells_type_choices_and_whether_none_is_allowed():
     assert fields.form("epochs") == (int, (), False)
     assert fields.form("temperature") == (float, (), True)
     assert fields.form("weights") == (str, ("imagenet",), True)
-    assert fields.form("method") == (tuple, (), False)
+    assert fields.form("method") == fields.form("teacher") == (tuple, (), False)
+    assert fields.form("teacher_weights") == (tuple, (), True)

@@ -17,7 +17,7 @@ RANKS = {
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report", "lineage"], 3),
     **dict.fromkeys(["cache", "distiller", "callbacks", "classifiers"], 4),
-    **dict.fromkeys(["checkpoint", "export"], 5),
+    **dict.fromkeys(["checkpoint", "export", "caching"], 5),
     **dict.fromkeys(["evaluation", "fitting", "phases"], 6),
     "once": 7,
     "train": 8,

@@ -1,5 +1,6 @@
 import math
 
+import keras
 import numpy as np
 import pytest
 
@@ -25,6 +26,26 @@ def test_label_smoothing_spreads_its_share_over_all_classes():
     expected = -np.sum(target * LOGITS[:1], axis=1)
     got = losses.cross_entropy(np.array([0]), LOGITS[:1], label_smoothing=0.3)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [-1, 3])
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_an_index_that_is_no_class_is_never_taken_for_one(wrong, label_smoothing):
+    def cost():
+        return losses.cross_entropy(np.array([0, wrong]), LOGITS, label_smoothing=label_smoothing)
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(cost, jit_compile=True)
+        np.testing.assert_array_equal(np.isnan(compiled()), [False, True])
+        with (
+            tf.device("CPU"),
+            pytest.raises(tf.errors.InvalidArgumentError, match=f"a label value of {wrong} "),
+        ):
+            cost()
+    else:
+        np.testing.assert_array_equal(np.isnan(cost()), [False, True])
 
 
 def test_softened_kl_stays_exact_where_clipped_probabilities_would_not():

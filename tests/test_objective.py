@@ -33,9 +33,9 @@ def objective(*of, ce_weight=1.0, label_smoothing=0.0):
     return Objective(of, ce_weight=ce_weight, label_smoothing=label_smoothing)
 
 
-def terms(goal, given=None, *, progress=1.0, student=LOGITS, teacher=OTHER):
+def terms(goal, given=None, *, stage=0.0, student=LOGITS, teacher=OTHER):
     outputs = {"logits": student}, {"logits": teacher}
-    found = goal.terms(*outputs, given or examples(), np.float32(progress))
+    found = goal.terms(*outputs, given or examples(), np.float32(1), stage=stage)
     return {name: float(value) for name, value in found.items()}
 
 
@@ -72,13 +72,24 @@ def test_warmup_is_linear_and_leaves_the_cross_entropy_alone(progress, expected)
     assert {name: float(value) for name, value in weights.items()} == {"ce": 0.5, "c": expected}
 
 
-@pytest.mark.parametrize(("progress", "others", "cost"), [(0.2, 0.0, 100.0), (0.4, 1.0, 3.0)])
-def test_in_the_first_stage_its_method_alone_is_trained(progress, others, cost):
-    staged, plain = Constant(value=3.0, stage=0.4, name="staged"), Constant(name="plain")
-    goal = objective(staged, plain)
-    weights = {name: float(value) for name, value in goal.weights(np.float32(progress)).items()}
-    assert weights == {"ce": others, "staged": 1.0, "plain": others}
-    assert terms(goal, progress=progress)["staged"] == cost
+@pytest.mark.parametrize(
+    ("stage", "counted", "costs"),
+    [
+        (0.0, {"long", "short"}, (100.0, 100.0)),
+        (0.2, {"long", "short"}, (100.0, 3.0)),
+        (0.4, {"ce", "long", "short", "plain"}, (2.0, 3.0)),
+    ],
+)
+def test_while_one_is_in_its_first_stage_methods_of_stages_alone_count(stage, counted, costs):
+    long, short = (
+        Constant(value=2.0, stage=0.4, name="long"),
+        Constant(value=3.0, stage=0.2, name="short"),
+    )
+    goal = objective(long, short, Constant(name="plain"))
+    assert goal.stages == (0.0, 0.2, 0.4)
+    assert set(goal.weights(np.float32(stage), stage=stage)) == counted
+    found = terms(goal, stage=stage)
+    assert (found["long"], found["short"], found["plain"]) == (*costs, 1.0)
 
 
 class Views(Constant):

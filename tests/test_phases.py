@@ -22,10 +22,27 @@ def test_a_phase_is_finished_once_model_and_history_are_there(tmp_path):
     folder = phases.RunFolder(ASKED, str(tmp_path / "run"))
     folder.start({"data": "fingerprint"})
     assert folder.finished("teacher") is None
-    folder.finish("teacher", tiny(), {"loss": [1.0]})
+    folder.finish("teacher", tiny(), {"loss": [1.0]}, seconds=2.5)
+    folder.keep("teacher", result={"top1": 0.5})
     assert folder.finished("teacher") == {"loss": [1.0]}
+    assert folder.kept("teacher")["training_seconds"] == 2.5
     folder.model_file("teacher").unlink()
     assert folder.finished("teacher") is None
+    folder.finish("teacher", tiny(), {"loss": [0.5]}, seconds=2.0)
+    assert "result" not in folder.kept("teacher")  # it was of another model
+
+
+def test_an_export_of_another_run_of_the_same_name_is_not_replaced(tmp_path):
+    first, second = (phases.RunFolder(ASKED, str(tmp_path / name / "run")) for name in "ab")
+    exported = tmp_path / "saved_models" / "run"
+    exported.mkdir(parents=True)
+    first.start({})
+    first.sign_export(exported)
+    first.check_export(exported)
+    with pytest.raises(ValueError, match=r"holds the student of the run .*a/run; .* --export-dir"):
+        second.check_export(exported)
+    (first.path / "recipe.json").unlink()  # that run is gone
+    second.check_export(exported)
 
 
 def test_a_started_folder_takes_no_other_recipe(tmp_path):

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from kd_keras import recipe
@@ -5,7 +7,7 @@ from kd_keras.recipe import Recipe
 
 
 def test_built_in_recipes_load_and_say_what_they_are():
-    assert recipe.names() == ("quickstart", "seed", "tiny_imagenet")
+    assert recipe.names() == ("quickstart", "seed", "teacher_assistant", "tiny_imagenet")
     for name in recipe.names():
         assert recipe.load(name).epochs >= 1
         assert len(recipe.describe(name)) > 20
@@ -16,13 +18,20 @@ def test_built_in_recipes_load_and_say_what_they_are():
 
 def test_the_seed_recipe_is_the_seeds():
     seed = recipe.load("seed")
-    assert (seed.teacher, seed.student, seed.image_size) == ("seed_teacher", "seed_student", 32)
+    assert (seed.teacher, seed.student) == (("seed_teacher",), "seed_student")
+    assert seed.image_size == 32
     assert recipe.parse_spec(seed.method[0]) == ("kd", {"temperature": 3})
     assert (seed.batch_size, seed.epochs, seed.optimizer) == (1024, 5, "adam")
 
 
-def test_quickstart_needs_no_network():
-    assert recipe.load("quickstart").dataset == "digits"
+@pytest.mark.parametrize("name", ["quickstart", "teacher_assistant"])
+def test_a_first_recipe_needs_no_network(name):
+    assert recipe.load(name).dataset == "digits"
+
+
+def test_names_of_runs_stay_or_users_runs_are_redone():
+    names = [recipe.run_name(recipe.load(name)) for name in ("seed", "tiny_imagenet")]
+    assert names == ["tiny_imagenet-seed_student-kd-7a643a", "tiny_imagenet-resnet8-lskd-71d61a"]
 
 
 def test_json_gives_back_an_equal_recipe(tmp_path):
@@ -117,6 +126,69 @@ def test_run_name_is_readable_and_follows_the_content():
 def test_run_name_of_paths_is_one_folder_name():
     name = recipe.run_name(Recipe(dataset="folder:/data/my pets/", student="runs/a:b/s.keras"))
     assert name.startswith("my_pets-s-kd-")
+
+
+def test_one_teacher_is_a_text_and_several_are_a_list(tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text('teacher = ["vgg8", "resnet8"]\nteacher_weights = [2, 1]\n')
+    several = recipe.load(file)
+    assert json.loads(recipe.to_json(several))["teacher"] == ["vgg8", "resnet8"]
+    assert json.loads(recipe.to_json(Recipe(teacher="vgg8")))["teacher"] == "vgg8"
+    assert recipe.from_json(recipe.to_json(several)) == several
+    assert recipe.run_name(several) != recipe.run_name(Recipe(teacher=["resnet8", "vgg8"]))
+    assert recipe.run_name(Recipe(teacher=["vgg8"])) == recipe.run_name(Recipe(teacher="vgg8"))
+
+
+@pytest.fixture
+def finished_run(tmp_path, monkeypatch):
+    """A run called "first" under runs/, of a recipe with a foreign teacher and an assistant."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "first"
+    folder.mkdir(parents=True)
+    asked = Recipe(
+        dataset="digits",
+        teacher=["a.keras", "b.keras"],
+        teacher_weights=[2, 1],
+        teacher_preprocess="torch",
+        assistants=["resnet14"],
+        epochs=7,
+    )
+    (folder / "recipe.json").write_text(recipe.to_json(asked))
+    (folder / "results.json").write_text("{}")
+    (folder / "student.keras").write_text("")
+    return asked
+
+
+def test_a_runs_student_teaches_on_that_runs_recipe(finished_run):
+    got = recipe.resolve(None, {"generations": 3}, teacher_from="first")
+    assert recipe.difference(finished_run, got) == [
+        "teacher: ['a.keras', 'b.keras'] -> 'runs/first/student.keras'",
+        "teacher_weights: [2.0, 1.0] -> None",
+        "assistants: ['resnet14'] -> []",
+        "generations: 1 -> 3",
+        "teacher_preprocess: 'torch' -> None",
+    ]
+
+
+def test_a_runs_student_teaches_on_another_recipe(finished_run):
+    got = recipe.resolve("teacher_assistant", teacher_from="runs/first/")
+    assert recipe.difference(recipe.load("teacher_assistant"), got) == [
+        "teacher: 'resnet56' -> 'runs/first/student.keras'"
+    ]
+
+
+def test_a_run_that_cannot_teach_is_refused_in_words(finished_run):
+    with pytest.raises(FileNotFoundError, match=r"run folder runs/fist does not exist; .*: first"):
+        recipe.resolve(teacher_from="fist")
+    with pytest.raises(
+        ValueError, match=r"expected one of the two.*give --teacher runs/first/student"
+    ):
+        recipe.resolve("seed", {"teacher": "vgg8"}, teacher_from="first")
+    with pytest.raises(ValueError, match=r"'first' and the method none.*such as --method kd"):
+        recipe.resolve("seed", {"method": "none"}, teacher_from="first")
+    (recipe.RUNS / "first" / "results.json").unlink()
+    with pytest.raises(FileNotFoundError, match=r"runs/first is not finished; .*runs: none"):
+        recipe.resolve(teacher_from="first")
 
 
 def test_difference_names_each_field_that_differs():

@@ -26,7 +26,9 @@ RESULTS = {
     "teacher": result(0.258),
     "baseline": None,
     "student": result(
-        0.17349, export={"path": "a", "max_abs_difference": 1e-6, "megabytes": 0.412}
+        0.17349,
+        export={"path": "a", "max_abs_difference": 1e-6, "megabytes": 0.412},
+        seconds={"training": 1234.4, "measuring": 3.0},
     ),
 }
 
@@ -40,12 +42,43 @@ def test_rows_show_percent_and_sizes_and_leave_out_what_was_not_asked_for():
     assert [row[0] for row in with_baseline] == ["teacher", "student alone", "student distilled"]
 
 
+@pytest.mark.parametrize(
+    ("phases", "names"),
+    [
+        (["student"], ["student"]),
+        (["baseline", "student"], ["student alone", "student"]),
+        (
+            ["teacher-1", "teacher-2", "teacher", "assistant-1", "student"],
+            ["teacher 1", "teacher 2", "mean of the teachers", "assistant 1", "student distilled"],
+        ),
+        (
+            ["teacher", "generation-1", "generation-2", "student"],
+            ["teacher", "generation 1", "generation 2", "student distilled, generation 3"],
+        ),
+    ],
+)
+def test_rows_name_every_model_of_a_chain(phases, names):
+    rows = report.rows({**dict.fromkeys(phases, result(0.5)), "data": {"summary": ""}})
+    assert [row[0] for row in rows] == names
+
+
+def test_the_time_spent_is_told_of_every_model_that_was_trained():
+    file = result(0.5, seconds={"training": None, "measuring": 2.0})
+    alone = result(0.5, seconds={"training": 20.4, "measuring": 2.0})
+    results = {"teacher": file, "baseline": alone, "student": RESULTS["student"]}
+    assert report.time_spent(results) == (
+        "Training took 1,255 s (student alone 20, student distilled 1,234), evaluating, exporting "
+        "and timing 7 s"
+    )
+
+
 def test_the_table_has_a_line_for_each_model_and_a_dash_for_what_is_unknown(capsys):
     report.table(RESULTS, Screen())
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0] == ["Results"]
     assert ["teacher", "25.80", "50.00", "36,584", "-", "1.23", "0.0456"] in lines
-    assert ["student", "distilled", "17.35", "50.00", "36,584", "0.41", "1.23", "0.0456"] in lines
+    student = ["student", "distilled", "17.35", "50.00", "36,584", "0.41", "1.23"]
+    assert [*student, "0.0456"] in lines
 
 
 def test_latency_is_the_median_warm_call_divided_by_the_images(monkeypatch):

@@ -69,6 +69,14 @@ def test_an_unknown_tap_is_answered_with_near_names_and_their_shapes(nested, stu
         taps.rebuilt(student, ["stge1"])
 
 
+def test_a_tap_like_none_is_answered_with_the_last_of_each_size(nested):
+    told = (
+        r"backbone/conv1 \(None, 6, 6, 4\), add\w* \(None, 4, 4, 6\), pooled \(None, 6\)\. Name one"
+    )
+    with pytest.raises(ValueError, match=rf"no tap 'xyz'; its last ones of each size, .*{told}"):
+        taps.rebuilt(nested, ["xyz"])
+
+
 def test_several_inputs_keep_their_structure(images):
     inputs = {"a": keras.Input((8, 8, 3), name="a"), "b": keras.Input((8, 8, 3), name="b")}
     logits = layers.Dense(5)(layers.Flatten()(inputs["a"] - inputs["b"]))
@@ -129,3 +137,23 @@ def test_the_tail_reaches_back_to_the_last_weights(nested):
     assert [part.name for part in taps.tail(model)] == ["softmax", "logits"]
     assert [part.name for part in taps.tail(nested)] == ["logits"]
     assert taps.tail(Opaque()) == []
+
+
+def test_nested_models_may_name_their_layers_alike(net, images):
+    inputs = keras.Input((8, 8, 3))
+    members = [net(name, seed=seed) for seed, name in enumerate(("first", "second"))]
+    both = keras.Model(inputs, members[0](inputs) + members[1](inputs))
+    outputs = taps.rebuilt(both, ["first/stage1", "second/stage1"])(images)
+    np.testing.assert_array_equal(outputs["logits"], both(images))
+    for member in members:
+        expected = taps.rebuilt(member, ["stage1"])(images)["stage1"]
+        np.testing.assert_array_equal(outputs[f"{member.name}/stage1"], expected)
+        assert [layer.name for layer in member.layers][1:4] == ["conv", "norm", "stage1"]
+
+
+def test_the_tail_reaches_the_last_weights_of_every_branch(net):
+    inputs = keras.Input((8, 8, 3))
+    members = [net(name) for name in ("first", "second")]
+    both = keras.Model(inputs, members[0](inputs) + members[1](inputs))
+    last = [layer for layer in taps.tail(both) if getattr(layer, "weights", None)]
+    assert [id(layer) for layer in last] == [id(member.layers[-1]) for member in members]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kd_keras import callbacks, fitting, recipe, train
+from kd_keras import callbacks, evaluation, fitting, recipe, train
 
 TINY = {
     "dataset": "digits",
@@ -73,6 +73,7 @@ def test_results_have_every_figure_of_every_model(finished):
         assert set(entry["milliseconds_per_image"]) == {"batch1", "batch128"}
         assert entry["export"]["max_abs_difference"] < 1e-4
         assert entry["export"]["megabytes"] > 0
+        assert min(entry["seconds"]["training"], entry["seconds"]["measuring"]) > 0
     assert results["teacher"]["parameters"] > results["student"]["parameters"]
     assert results["student"]["parameters"] == results["baseline"]["parameters"]
     assert 0 <= results["student"]["agreement"] <= 1
@@ -114,15 +115,20 @@ def test_a_finished_phase_is_not_redone(finished, monkeypatch, tmp_path):
     kept = {name: (folder / name).read_bytes() for name in ("results.json", "student.json")}
     for name in kept:
         (folder / name).unlink()
-    phases = []
-    fit = fitting.fit
+    phases, measured = [], []
+    fit, measure = fitting.fit, evaluation.measure
     monkeypatch.setattr(
         fitting, "fit", lambda *a, phase, **k: phases.append(phase) or fit(*a, phase=phase, **k)
     )
+    monkeypatch.setattr(
+        evaluation,
+        "measure",
+        lambda m, d, out, f: measured.append(out.name) or measure(m, d, out, f),
+    )
     again, _ = run(folder, baseline=True)
-    assert phases == ["student"]
+    assert (phases, measured) == (["student"], ["whole"])
     for model in ("teacher", "baseline"):
-        assert again[model]["top1"] == results[model]["top1"]
+        assert again[model] == results[model]
     assert again["student"]["top1"] == pytest.approx(results["student"]["top1"], abs=0.03)
 
 

@@ -66,7 +66,9 @@ def sp():
 
 
 def ft():
-    return [methods.get("ft", tap="stage2")]
+    # The first stage takes 5 of the steps, and its batch norms are shared by the replicas.
+    norms = {"translator_batch_norm": True, "paraphraser_batch_norm": True}
+    return [methods.get("ft", tap="stage2", first_stage=0.25, weight=1.0, **norms)]
 
 
 def states(scope):
@@ -122,7 +124,8 @@ def main():
         ),
         "one, whole batch": training(one.scope(), sp, clip=0.05),
         "two, whole batch": training(two.scope(), sp, clip=0.05),
-        "two, two stages": training(two.scope(), ft, steps=3),
+        "one, two stages": training(one.scope(), ft),
+        "two, two stages": training(two.scope(), ft, steps_per_execution=2),
         "states": states(two.scope()),
         "messages": messages(two),
     }

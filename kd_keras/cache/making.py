@@ -1,5 +1,6 @@
 """Runs a teacher over the views of a data set and writes a cache, part by part."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,53 @@ from kd_keras.cache import coding, layout
 from kd_keras.cache.layout import Header
 from kd_keras.cache.reading import Cache
 from kd_keras.data.augment import Augment, augment
-from kd_keras.data.store import Split
+from kd_keras.data.store import Dataset, Split
 
 #: From images (B, H, W, C) uint8 to outputs (B, …) float by name.
 Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
 #: Most of the relative L2 error that rows computed again may show, by dtype: rounding and the
 #: order of sums in another batch.
 TOLERANCE = {"float16": 1e-2, "float32": 1e-2}
+
+
+def header_for(
+    data: Dataset,
+    *,
+    teacher: str,
+    outputs: dict[str, tuple[int, ...]],
+    views: int = 1,
+    view_seed: int = 0,
+    **form: Any,
+) -> Header:
+    """The header of a cache of `data`'s training images.
+
+    Args:
+        data: what `kd_keras.data.load` gives.
+        teacher: what tells this teacher, its weights and its preprocessing, from any other.
+        outputs: shape of a row by name; "logits" must be there.
+        views: augmented views of each image.
+        view_seed: of the crops and flips, as the run's.
+        **form: `dtype`, `top_k`, `rows_per_part`, `about` of `Header`.
+
+    Raises:
+        ValueError: no logits among the outputs, or a number out of range.
+    """
+    classes = len(data.class_names)
+    if tuple(outputs.get(layout.LOGITS, ())) != (classes,):
+        raise ValueError(
+            f"outputs are {outputs}; expected 'logits' of ({classes},), a number for each class of "
+            "the data."
+        )
+    return Header(
+        teacher=teacher,
+        data=data.store_fingerprint,
+        augment=dataclasses.asdict(data.augment),
+        view_seed=view_seed,
+        views=views,
+        examples=len(data.train),
+        outputs=outputs,
+        **form,
+    )
 
 
 def make(
@@ -57,8 +98,10 @@ def make(
 
 
 def is_complete(folder: Path, header: Header) -> bool:
-    """Whether every part of a cache is finished."""
-    return all(layout.is_finished(folder, view, part) for view, part in layout.tasks(header))
+    """Whether every part of the header's views is finished."""
+    return (folder / "header.json").is_file() and all(
+        layout.is_finished(folder, view, part) for view, part in layout.tasks(header)
+    )
 
 
 def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: int = 0) -> float:

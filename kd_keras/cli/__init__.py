@@ -12,6 +12,7 @@ from kd_keras.cli import errors
 # Command: one line about it. Its click command is `command` in the module of that name.
 _COMMANDS = {
     "train": "Distil a student from a teacher, measure the gain, export the student.",
+    "cache": "Keep a teacher's outputs on disk, for every student of the same views.",
     "list": "List data sets, models, methods and recipes.",
 }
 

@@ -2,53 +2,9 @@
 
 from typing import Any
 
-import click
-
 from kd_keras import fields, recipe, screen
 from kd_keras.cli import errors, quiet
-
-_METAVARS = {int: "N", float: "X", str: "TEXT", tuple: "SPEC"}
-
-
-class _Option(click.Option):
-    """An option that `--help` lists under `section`."""
-
-    def __init__(self, *args: Any, section: str = "Run", **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.section = section
-
-
-class _Train(click.Command):
-    """A command whose `--help` lists its options in sections."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx)
-            if record:
-                sections.setdefault(getattr(option, "section", "Run"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
-
-
-def _field_options() -> list[click.Option]:
-    """One option for each field of a recipe; values stay text, which the recipe checks."""
-    shown = recipe.load(recipe.DEFAULT).model_dump()
-    return [_field_option(name, shown[name]) for name in fields.Recipe.model_fields]
-
-
-def _field_option(name: str, shown: Any) -> click.Option:
-    field = fields.Recipe.model_fields[name]
-    kind, choices, _ = fields.form(name)
-    flag = name.replace("_", "-")
-    usual = " ".join(shown) if kind is tuple else str(shown).lower()
-    extra: Any = field.json_schema_extra
-    about = {"help": f"{field.description} [{usual}]", "section": extra["group"], "default": None}
-    if kind is bool:
-        return _Option([f"--{flag}/--no-{flag}"], **about)
-    metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS[kind]
-    return _Option([f"--{flag}"], type=str, metavar=metavar, multiple=kind is tuple, **about)
+from kd_keras.cli import options as options_of
 
 
 def _run(
@@ -56,10 +12,11 @@ def _run(
     sets: tuple[str, ...],
     run: str | None,
     export_dir: str,
+    teacher_from: str | None,
     **options: Any,
 ) -> None:
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    resolved = recipe.resolve(recipe_name, given, sets)
+    given = options_of.given(options)
+    resolved = recipe.resolve(recipe_name, given, sets, teacher_from=teacher_from)
     quiet.import_tensorflow()
     from kd_keras import train
 
@@ -67,7 +24,7 @@ def _run(
 
 
 command = errors.traceback_option(
-    _Train(
+    options_of.Sectioned(
         "train",
         callback=_run,
         help=f"""Distil a student from a teacher, measure the gain, export the student.
@@ -75,30 +32,26 @@ command = errors.traceback_option(
         What is not given comes from the recipe; in brackets, what the default recipe
         ({recipe.DEFAULT}) says. `kdk list` names data sets, models, methods and recipes.""",
         params=[
-            _Option(
-                ["--recipe", "recipe_name"],
-                metavar="NAME|FILE",
-                help=f"built-in name, .toml file, or a run's folder or recipe.json "
-                f"[{recipe.DEFAULT}]",
-            ),
-            _Option(
-                ["--set", "sets"],
-                metavar="FIELD=VALUE",
-                multiple=True,
-                help="any field of the recipe; wins over the options below; may be repeated",
-            ),
-            _Option(
+            *options_of.of_recipe(),
+            options_of.Option(
                 ["--run"],
                 metavar="NAME|PATH",
                 help="the run's folder, under runs/ if a name [follows from the recipe]",
             ),
-            _Option(
+            options_of.Option(
                 ["--export-dir"],
                 metavar="FOLDER",
                 default="saved_models",
                 help="where the SavedModel goes [saved_models]",
             ),
-            *_field_options(),
+            *options_of.of_fields(fields.Recipe.model_fields),
+            options_of.Option(
+                ["--teacher-from"],
+                metavar="RUN",
+                section="Models",
+                help="the student of a finished run, by name or path, as the teacher; without "
+                "--recipe, on that run's recipe",
+            ),
         ],
     )
 )

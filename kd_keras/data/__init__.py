@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from kd_keras.data.progress import Progress
     from kd_keras.data.store import Dataset, Store
 
+DEFAULT_CACHE = "~/.cache/kd_keras"
+
 _ABOUT = {
     "tiny_imagenet": "Tiny ImageNet: 200 classes, 64x64; downloads 237 MiB without --data-dir",
     "digits": "scikit-learn's digits: 10 classes, 8x8, grey; embedded, needs no network",
@@ -67,7 +69,7 @@ def load(
     from kd_keras.data import making
 
     source = _source(name, data_dir, image_size)
-    cache = Path(cache_dir or os.environ.get("KD_KERAS_CACHE") or "~/.cache/kd_keras").expanduser()
+    cache = Path(cache_dir or os.environ.get("KD_KERAS_CACHE") or DEFAULT_CACHE).expanduser()
     store = making.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     return _dataset(source, store, val_fraction, select, seed)
 

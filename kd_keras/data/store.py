@@ -90,6 +90,11 @@ class Dataset:
     augment: Augment
     fingerprint: str
 
+    @property
+    def store_fingerprint(self) -> str:
+        """Of the stored images alone, whatever part of them is held out."""
+        return self.fingerprint.partition("-")[0]
+
     def summary(self) -> str:
         """One line: images, classes, size."""
         parts = [

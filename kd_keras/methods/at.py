@@ -53,7 +53,9 @@ class AT(TapPairs):
         self.power = check.whole_number("at: power", power, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        self.map_shapes(student_shape, teacher_shape)
+        pairs = self.map_shapes(student_shape, teacher_shape)
+        for tap, pair in zip(self.student_taps, pairs, strict=True):
+            tap_pairs.require_places(self.name, tap, *pair)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         return at(*maps.tapped(self, student, teacher), power=self.power)["loss"]

@@ -98,7 +98,10 @@ class Method(keras.Layer):
         raise TypeError(f"{type(self).__name__} defines no call(); a method must.")
 
     def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-        """(B,) float32: what is minimised, alone, over the run's first `first_stage` share."""
+        """(B,) float32: what is minimised, alone, over the run's first `first_stage` share.
+
+        All that a stage's cost does not depend on rests in that stage.
+        """
         return self.call(student, teacher, batch)
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:

@@ -10,13 +10,14 @@ use it (the paper's own correlation is a Gaussian kernel). Reads one feature of 
 comparisons the teacher's embedding is trained as well, so nothing keeps the two from shrinking.
 """
 
+import math
 from typing import Any
 
 from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import vectors
+from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
 
 
@@ -58,6 +59,7 @@ class CC(OneTap):
         self.dimensions = dimensions
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        tap_pairs.require_known_all(self, student_shape, teacher_shape)
         student = _width(student_shape[self.student_taps[0]])
         teacher = _width(teacher_shape[self.teacher_taps[0]])
         if self.dimensions is not None:
@@ -98,7 +100,4 @@ def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Any]:
 
 
 def _width(shape: tuple[Any, ...]) -> int:
-    width = 1
-    for length in shape[1:]:
-        width *= length
-    return width
+    return math.prod(shape[1:])

@@ -124,10 +124,10 @@ class CRD(OneTap):
 
     def _embedding(self, shapes: Shapes, tap: str, whose: str) -> layers.Dense:
         shape = shapes[tap]
-        if len(shape) != 2:
+        if len(shape) != 2 or shape[-1] is None:
             raise ValueError(
                 f"crd: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected vectors "
-                "(B, D). Choose another tap, such as 'pooled'."
+                "(B, D) of known D. Choose another tap, such as 'pooled'."
             )
         embedding = layers.Dense(self.embedding_size, dtype="float32", name=f"embed_{whose}")
         embedding.build((None, shape[-1]))

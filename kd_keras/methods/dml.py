@@ -1,29 +1,32 @@
-"""Deep mutual learning: the student and a peer start untrained and teach each other.
+"""Deep mutual learning: the student and its peers start untrained and teach each other.
 
-Cost: KL(peer || student) for the student; KL(student || peer) and the peer's cross-entropy for the
-peer; each of the two is constant in the other's divergence. Softmaxes at temperature 1.
+Cost: for the student and for each peer, the mean over all the others of KL(other || own), in which
+the other is constant, and each peer's cross-entropy; softmaxes at temperature 1.
 
-Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, section 2; weights 1 as there.
-One peer. Departure: both take the same step, instead of the one after the other. Needs no teacher
-and no taps; works per example. The peer costs what the student costs, in time and memory; it is
-saved with the Distiller and left out of what is deployed.
+Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, sections 2.2 and, for several
+peers, 2.3; one peer and weights 1 as there. Departure: all take the same step, instead of one after
+the other. Needs no teacher and no taps; works per example. Each peer costs what the student costs,
+in time and memory; peers are saved with the Distiller and left out of what is deployed.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
-from kd_keras import heads, losses
+from kd_keras import check, heads, losses
 from kd_keras import taps as tapping
 from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
 
 
 class DML(Method):
-    """Mutual learning with a peer that trains along.
+    """Mutual learning with peers that train along.
 
     Args:
-        peer: classifier of the student's inputs and classes, giving logits, trained in place; None
-            makes one of the student's architecture with weights of its own.
+        peers: whole number >= 1, of models of the student's architecture with weights of their
+            own; or the models themselves, classifiers of the student's inputs and classes that
+            give logits, trained in place.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -32,79 +35,143 @@ class DML(Method):
     def __init__(
         self,
         *,
-        peer: keras.Model | None = None,
+        peers: int | Sequence[keras.Model] = 1,
         weight: float = 1.0,
         ce_weight: float = 1.0,
         warmup: float = 0.0,
         name: str | None = None,
     ):
         super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
-        self.peer: Any = peer
+        self.peers: Any = _models(peers)
 
     def build_for(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         """Keeps the shapes only: Keras takes no new part, such as a peer, once `build` has run."""
         self._shapes = {"student_shape": student_shape, "teacher_shape": teacher_shape}
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
-        if self.peer is None:
-            self.peer = keras.models.clone_model(student)
-        if self.peer is student:
-            raise ValueError(
-                "dml: the peer is the student itself; expected another model. Give another, or "
-                "None for one of the student's architecture."
-            )
-        heads.check_student(self.peer)
-        classes, expected = (_classes(model) for model in (self.peer, student))
-        if classes != expected:
-            raise ValueError(
-                f"dml: the peer has {classes} classes and the student {expected}; expected the "
-                "same. Give both models the same number of outputs."
-            )
+        if isinstance(self.peers, int):
+            self.peers = [another(student) for _ in range(self.peers)]
+        for peer in self.peers:
+            _require_fits(peer, student)
         self.built = True
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         if batch.inputs is None:
             raise ValueError(
-                "dml: the batch has no inputs; expected those of the student, which the peer is "
+                "dml: the batch has no inputs; expected those of the student, which the peers are "
                 "given too. Set Batch(inputs=...)."
             )
-        logits = _logits(self.peer(batch.inputs, training=batch.training))
-        return dml(student["logits"], logits, batch.labels)["loss"] + sum(self.peer.losses)
+        logits = [_logits(peer(batch.inputs, training=batch.training)) for peer in self.peers]
+        regularisers = [loss for peer in self.peers for loss in peer.losses]
+        return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)
 
     def get_config(self) -> dict[str, Any]:
-        peer = keras.saving.serialize_keras_object(self.peer) if self.peer else None
-        return {**super().get_config(), "peer": peer}
+        peers = self.peers
+        if not isinstance(peers, int):
+            peers = [keras.saving.serialize_keras_object(peer) for peer in peers]
+        return {**super().get_config(), "peers": peers}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "DML":
-        peer = keras.saving.deserialize_keras_object(config["peer"]) if config["peer"] else None
-        return cls(**{**config, "peer": peer})
+        peers = config["peers"]
+        if not isinstance(peers, int):
+            peers = [keras.saving.deserialize_keras_object(peer) for peer in peers]
+        return cls(**{**config, "peers": peers})
 
 
-def dml(student_logits: Tensor, peer_logits: Tensor, labels: Tensor) -> dict[str, Any]:
+def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Tensor) -> dict[str, Any]:
     """Named parts of the method.
 
     Args:
         student_logits: (B, C) float, raw scores.
-        peer_logits: (B, C) float, raw scores; trained too.
+        peer_logits: of each peer, (B, C) float, raw scores; trained too.
         labels: (B,) int classes or (B, C) probabilities.
 
     Returns:
-        `loss`: (B,) float32 in nats, sum of its parts: `loss_student`, KL(peer || student), whose
-        gradient reaches the student only; `loss_peer`, KL(student || peer), the peer only;
-        `loss_peer_ce`, the peer's cross-entropy.
+        `loss`: (B,) float32 in nats, sum of its parts: `loss_student`, the mean over the peers of
+        KL(peer || student), whose gradient reaches the student only; `loss_peer`, the same of each
+        peer with all the others, summed over the peers; `loss_peer_ce`, their cross-entropies.
     """
+    everyone = [student_logits, *peer_logits]
+    learnt = [_from_others(place, everyone) for place in range(len(everyone))]
     parts = {
-        "loss_student": losses.softened_kl(student_logits, peer_logits, temperature=1.0),
-        "loss_peer": losses.softened_kl(peer_logits, student_logits, temperature=1.0),
-        "loss_peer_ce": losses.cross_entropy(labels, peer_logits),
+        "loss_student": learnt[0],
+        "loss_peer": sum(learnt[1:]),
+        "loss_peer_ce": sum(losses.cross_entropy(labels, logits) for logits in peer_logits),
     }
     return {"loss": sum(parts.values()), **parts}
 
 
+def another(student: keras.Model) -> keras.Model:
+    """A model of the student's architecture with weights of its own.
+
+    Raises:
+        ValueError: Keras cannot make one, or its weights would start as the student's.
+    """
+    try:
+        peer = keras.models.clone_model(student)
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"dml: of the student {student.name!r}, of class {type(student).__name__}, Keras can "
+            "make no second; expected a Functional or Sequential model, or one whose get_config() "
+            "gives its arguments. Give peers=[another model]."
+        ) from error
+    values = list(zip(peer.trainable_variables, student.trainable_variables, strict=False))
+    if values and all(_have_one_start(*pair) for pair in values):
+        raise ValueError(
+            f"dml: a second model like the student {student.name!r} starts from the same weights, "
+            "since its initializers have seeds; expected others, for models that agree teach each "
+            "other nothing. Leave the seeds out, or give peers=[another model]."
+        )
+    return peer
+
+
+def _models(peers: Any) -> Any:
+    """A number of peers or a list of them; raises ValueError for anything else."""
+    listed = [peers] if isinstance(peers, keras.Model) else peers
+    if isinstance(listed, (list, tuple)):
+        if not listed or not all(isinstance(peer, keras.Model) for peer in listed):
+            raise ValueError(
+                f"dml: peers is {listed!r}; expected Keras models, at least one. Give a whole "
+                "number for models of the student's architecture."
+            )
+        return list(listed)
+    return check.whole_number("dml: peers", peers, at_least=1, remedy="Or give a list of models.")
+
+
+def _require_fits(peer: keras.Model, student: keras.Model) -> None:
+    if peer is student:
+        raise ValueError(
+            "dml: the peer is the student itself; expected another model. Give another, or a "
+            "number for models of the student's architecture."
+        )
+    heads.check_student(peer, what="dml: the peer")
+    classes, expected = (tapping.output_shapes(m)[tapping.LOGITS][-1] for m in (peer, student))
+    if classes != expected:
+        raise ValueError(
+            f"dml: the peer has {classes} classes and the student {expected}; expected the "
+            "same. Give both models the same number of outputs."
+        )
+    if tapping.is_graph(student):
+        try:
+            peer.compute_output_spec(student.input)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"dml: the peer {peer.name!r} does not take the student's inputs ({error}); "
+                "expected a model of the same inputs. Give another."
+            ) from error
+
+
+def _have_one_start(one: Any, other: Any) -> bool:
+    return np.array_equal(*(keras.ops.convert_to_numpy(variable) for variable in (one, other)))
+
+
+def _from_others(place: int, everyone: Sequence[Tensor]) -> Tensor:
+    """(B,): what the model at `place` learns, the mean of KL(other || own) over the others."""
+    others = [logits for i, logits in enumerate(everyone) if i != place]
+    divergences = [losses.softened_kl(everyone[place], o, temperature=1.0) for o in others]
+    return sum(divergences) / len(others)
+
+
 def _logits(outputs: Any) -> Tensor:
     return outputs[tapping.LOGITS] if isinstance(outputs, dict) else outputs
-
-
-def _classes(model: keras.Model) -> int:
-    return _logits(model.output_shape)[-1]

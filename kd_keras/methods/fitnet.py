@@ -12,16 +12,16 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import projectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import projectors, tap_pairs
+from kd_keras.methods.parts.one_tap import OneTap
 
 
-class FitNet(Method):
+class FitNet(OneTap):
     """Hints of the teacher's intermediate features.
 
     Args:
-        tap: name of the feature in both models, e.g. "stage2".
-        student_tap, teacher_tap: where the two models call it differently.
+        tap, student_tap, teacher_tap: see `OneTap`.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -36,18 +36,15 @@ class FitNet(Method):
         warmup: float = 0.0,
         name: str | None = None,
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
-        self.tap = tap
-        self.student_tap = student_tap
-        self.teacher_tap = teacher_tap
-
-    @property
-    def student_taps(self) -> tuple[str, ...]:
-        return (self.student_tap or self.tap,)
-
-    @property
-    def teacher_taps(self) -> tuple[str, ...]:
-        return (self.teacher_tap or self.tap,)
+        super().__init__(
+            tap=tap,
+            student_tap=student_tap,
+            teacher_tap=teacher_tap,
+            weight=weight,
+            ce_weight=ce_weight,
+            warmup=warmup,
+            name=name,
+        )
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         student = student_shape[self.student_taps[0]]
@@ -59,6 +56,7 @@ class FitNet(Method):
                 "(B, H, W, C) or two vectors (B, D). Choose other taps with student_tap= and "
                 "teacher_tap=."
             )
+        tap_pairs.require_known_all(self, student_shape, teacher_shape)
         self.regressor = projectors.Regressor(teacher, name="regressor")
         self.regressor.build(student)
 

@@ -130,6 +130,7 @@ class FT(OneTap):
         (student,), (teacher,) = maps.tapped(self, student_shape, teacher_shape)
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
+        tap_pairs.require_places(self.name, self.student_taps[0], student, teacher)
         wide, factor = teacher[-1], max(1, int(teacher[-1] * self.rate))
         self.translator = Stack(
             (student[-1], factor, factor), batch_norm=self.translator_batch_norm
@@ -143,7 +144,7 @@ class FT(OneTap):
         self.decoder.build((*teacher[:-1], factor))
 
     def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-        features = teacher[self.teacher_taps[0]]
+        features = ops.stop_gradient(teacher[self.teacher_taps[0]])
         rebuilt = self.decoder(
             self.encoder(features, training=batch.training), training=batch.training
         )

@@ -50,7 +50,9 @@ class NST(TapPairs):
         )
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        self.map_shapes(student_shape, teacher_shape)
+        pairs = self.map_shapes(student_shape, teacher_shape)
+        for tap, pair in zip(self.student_taps, pairs, strict=True):
+            tap_pairs.require_places(self.name, tap, *pair)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         return nst(*maps.tapped(self, student, teacher))["loss"]

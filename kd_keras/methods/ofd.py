@@ -143,6 +143,11 @@ def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization
     Raises:
         ValueError: neither gives it.
     """
+    if not tapping.is_graph(model):
+        raise ValueError(
+            f"ofd: the teacher {model.name!r} is a {type(model).__name__}; expected a Functional "
+            "or Sequential model, whose batch norms give the margins. Choose another teacher."
+        )
     tensor = tapping.rebuilt(model, [tap]).output[tap]
     operation = tensor._keras_history.operation
     ends = _inputs(tensor) if isinstance(operation, layers.Add) else [tensor]

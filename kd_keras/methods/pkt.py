@@ -13,8 +13,8 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.parts import vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
 
 EPSILON = 1e-7  # added to norms and to probabilities, as in the authors' code
@@ -50,6 +50,9 @@ class PKT(OneTap):
             warmup=warmup,
             name=name,
         )
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         features = student[self.student_taps[0]]

@@ -16,8 +16,8 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.parts import vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
 
 SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
@@ -61,6 +61,9 @@ class RKD(OneTap):
         self.distance_weight = check.number("rkd: distance_weight", distance_weight, at_least=0)
         self.angle_weight = check.number("rkd: angle_weight", angle_weight, at_least=0)
         self.squared = squared
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         features = student[self.student_taps[0]]

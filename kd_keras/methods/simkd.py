@@ -64,10 +64,9 @@ class SimKD(OneTap):
         self.classifier = teacher_classifier.frozen(teacher[-1], teacher_shape["logits"][-1])
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
-        _require_last_map(self.name, "student", student, self.student_taps[0])
+        _require_last_map(self.name, student, self.student_taps[0])
         if teacher is not None:
-            teacher_classifier.fill(self.name, self.classifier, teacher)
-            _require_last_map(self.name, "teacher", teacher, self.teacher_taps[0])
+            teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         features, target = tap_pairs.same_size(
@@ -148,9 +147,15 @@ def _constant(
     return layer
 
 
-def _require_last_map(method: str, whose: str, model: keras.Model, tap: str) -> None:
-    """Raises ValueError where the model has trained layers on maps that come after the tap."""
-    before = tapping.rebuilt(model, [tap])
+def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
+    """Raises ValueError where the student has trained layers on maps that come after the tap."""
+    if not tapping.is_graph(student):
+        raise ValueError(
+            f"{method}: the student {student.name!r} is a {type(student).__name__}; expected a "
+            "Functional or Sequential model, of which all up to the tap can be deployed without "
+            "the rest. Make it one, or choose another method, such as srrl."
+        )
+    before = tapping.rebuilt(student, [tap])
     used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
     after = [
         layer.name
@@ -159,7 +164,7 @@ def _require_last_map(method: str, whose: str, model: keras.Model, tap: str) -> 
     ]
     if after:
         raise ValueError(
-            f"{method}: the {whose}'s tap {tap!r} is followed by {len(after)} more layers on "
+            f"{method}: the student's tap {tap!r} is followed by {len(after)} more layers on "
             f"feature maps, the last of them {after[-1]!r}; expected its last feature map, since "
-            f"all that follows is left out. Set {whose}_tap to that one, such as 'stage4'."
+            f"all that follows is left out. Set student_tap to that one, such as 'stage4'."
         )

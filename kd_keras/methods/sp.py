@@ -13,8 +13,8 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.parts import maps, vectors
+from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
 
 
@@ -48,6 +48,9 @@ class SP(TapPairs):
             warmup=warmup,
             name=name,
         )
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         student_features, teacher_features = maps.tapped(self, student, teacher)

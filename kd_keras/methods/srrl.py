@@ -19,6 +19,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts.teacher_classifier import pooled
 
 
 class SRRL(OneTap):
@@ -63,7 +64,7 @@ class SRRL(OneTap):
 
     def attach(self, student: Any, teacher: Any) -> None:
         if teacher is not None:
-            teacher_classifier.fill(self.name, self.classifier, teacher)
+            teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         features = tap_pairs.as_map(student[self.student_taps[0]])
@@ -76,11 +77,6 @@ class SRRL(OneTap):
             self.classifier(target),
             logit_weight=self.logit_weight,
         )["loss"]
-
-
-def pooled(features: Tensor) -> Tensor:
-    """(B, H, W, D) maps to their means over places, (B, D) float32; vectors as they are."""
-    return ops.mean(ops.cast(tap_pairs.as_map(features), "float32"), axis=(1, 2))
 
 
 def srrl(

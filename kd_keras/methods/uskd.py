@@ -53,7 +53,7 @@ class USKD(Method):
         name: str | None = None,
     ):
         super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
-        self.tap = tap
+        self.tap = check.text("uskd: tap", tap, remedy="Name a layer, such as 'pooled'.")
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
         self.weak_weight = check.number("weak_weight", weak_weight, at_least=0)

@@ -50,5 +50,5 @@ def test_version_is_the_packages():
 def test_an_unknown_command_names_the_nearest():
     result = CliRunner().invoke(kdk, ["trian"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("kdk: command is 'trian'; expected one of: list, train.")
+    assert result.stderr.startswith("kdk: command is 'trian'; expected one of: cache, list, train.")
     assert "Did you mean 'train'? Run `kdk --help`." in result.stderr

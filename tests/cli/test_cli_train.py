@@ -34,6 +34,30 @@ def train(*arguments, env=None):
     return CliRunner().invoke(kdk, ["train", *arguments], env=env)
 
 
+def test_several_teachers_and_assistants_are_options_given_again(calls):
+    train(*["--teacher", "vgg13", "--teacher", "my teacher.keras", "--teacher-weights", "2,1"])
+    train(*["--assistants", "resnet20", "--assistants", "resnet14", "--generations", "3"])
+    assert calls[0].recipe.teacher == ("vgg13", "my teacher.keras")
+    assert calls[0].recipe.teacher_weights == (2.0, 1.0)
+    assert calls[1].recipe.assistants == ("resnet20", "resnet14")
+    assert calls[1].recipe.generations == 3
+
+
+def test_a_finished_runs_student_is_the_teacher_on_that_runs_recipe(calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "runs" / "first"
+    folder.mkdir(parents=True)
+    for name in ("student.keras", "results.json"):
+        (folder / name).write_text("")
+    (folder / "recipe.json").write_text(recipe.to_json(recipe.resolve("quickstart")))
+    train("--teacher-from", "first", "--generations", "2", "--set", "epochs=3")
+    assert recipe.difference(recipe.load("quickstart"), calls[0].recipe) == [
+        "teacher: 'resnet20' -> 'runs/first/student.keras'",
+        "generations: 1 -> 2",
+        "epochs: 8 -> 3",
+    ]
+
+
 def test_without_options_the_default_recipe_runs(calls):
     result = train()
     assert (result.exit_code, result.output) == (0, "")
@@ -79,7 +103,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
     text = " ".join(train("--help").output.split())
     for name in recipe.Recipe.model_fields:
         assert f"--{name.replace('_', '-')} " in text
-    assert "passes over train, of student and baseline [5]" in text
+    assert "passes over train, of all but teachers [5]" in text
     assert "seed of the augmentation [0]" in text
     assert "--traceback" not in text
 
@@ -98,6 +122,9 @@ def test_help_shows_every_field_with_the_default_recipes_value():
         (["--epochs", "-1"], ["epochs is -1; expected a whole number >= 1"]),
         (["--optimizer", "adm"], ["optimizer is 'adm'; expected one of:", "Did you mean 'adam'?"]),
         (["--method", "kd:temperature"], ["'kd:temperature' is no spec; expected NAME"]),
+        (["--generations", "0"], ["generations is 0; expected a whole number >= 1"]),
+        (["--teacher-weights", "1,2"], ["[1.0, 2.0] and the teachers are 1", "a number for each"]),
+        (["--teacher-from", "one"], ["--teacher-from is 'one'", "runs/one does not exist", "none"]),
     ],
 )
 def test_wrong_input_gets_one_line_and_exit_code_2(calls, tmp_path, monkeypatch, arguments, parts):

@@ -8,23 +8,33 @@ import numpy as np
 import pytest
 
 
-@pytest.fixture(scope="session")
-def autodiff():
-    path = Path(__file__).parent.parent / "parity" / "autodiff.py"
-    spec = importlib.util.spec_from_file_location("autodiff_of_methods", path)
+def load_module(path):
+    spec = importlib.util.spec_from_file_location(f"{path.stem}_of_methods", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def autodiff():
+    return load_module(Path(__file__).parent.parent / "parity" / "autodiff.py")
+
+
+@pytest.fixture(scope="session")
+def pair():
+    """The module tiny_pair."""
+    return load_module(Path(__file__).with_name("tiny_pair.py"))
 
 
 @pytest.fixture
 def cost_and_gradients(autodiff):
     """(method, student, teacher, batch) to the (B,) cost and the gradients of its mean.
 
-    Gradients are keyed ("student", tap), ("teacher", tap) and ("part", path of the variable).
+    With first_stage=True the first stage's cost. Gradients are keyed ("student", tap),
+    ("teacher", tap) and ("part", path of the variable).
     """
 
-    def run(method, student, teacher, batch):
+    def run(method, student, teacher, batch, *, first_stage=False):
         variables = {v.path: v for v in method.trainable_variables}
         groups = {
             "student": student,
@@ -40,7 +50,8 @@ def cost_and_gradients(autodiff):
                 for group in ("student", "teacher")
             }
             with keras.StatelessScope(state_mapping=given):
-                return {"loss": method(**outputs, batch=batch)}
+                costs = method.first_stage_call if first_stage else method
+                return {"loss": costs(**outputs, batch=batch)}
 
         results, gradients = autodiff.values_and_gradients(
             cost, arrays, [("loss", key) for key in arrays]

@@ -17,6 +17,7 @@ def golden(arrays, config):
 
 
 GOLDENS = {"fsp": golden}
+CONTRACT = {"project": True}
 
 
 def test_equals_the_mean_by_hand():

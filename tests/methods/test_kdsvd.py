@@ -18,6 +18,7 @@ def golden(arrays, config):
 
 
 GOLDENS = {"kdsvd": golden}
+CONTRACT = {"project": True}
 
 
 def positive(*shape):

@@ -59,41 +59,6 @@ def test_bad_weights_are_refused(knob):
         methods.get("kd", **{knob: -1})
 
 
-MADE_UP = '''"""Made up: the mean of the student's logits.
-
-Source: nowhere.
-"""
-
-from keras import ops
-
-from kd_keras.methods.base import Method
-
-
-class MadeUp(Method):
-    teacher_free = True
-
-    def __init__(self, *, power=1.0, weight=1.0, ce_weight=1.0, warmup=0.0, name=None):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
-        self.power = power
-
-    def call(self, student, teacher, batch):
-        return ops.mean(student["logits"], axis=-1) ** self.power
-'''
-
-
-def test_a_new_method_is_one_file(tmp_path, monkeypatch):
-    (tmp_path / "made_up.py").write_text(MADE_UP)
-    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
-    assert "made_up" in methods.names()
-    assert methods.describe("made_up") == "Made up: the mean of the student's logits."
-    method = methods.get("made_up", power=2.0)
-    assert (method.name, methods.knobs("made_up")[0]) == ("made_up", "power")
-    method.build_for({}, {})
-    cost = method(student={"logits": np.array([[1.0, 3.0]])}, teacher={}, batch=Batch(None))
-    np.testing.assert_allclose(cost, [4.0])
-    sys.modules.pop("kd_keras.methods.made_up")
-
-
 def test_logits_reach_a_method_in_float32_under_any_policy():
     keras.config.set_dtype_policy("mixed_float16")  # whose largest number is 65504
     try:

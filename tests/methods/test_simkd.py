@@ -9,8 +9,8 @@ from kd_keras import methods, models
 from kd_keras.methods import simkd as simkd_module
 from kd_keras.methods.base import Batch
 from kd_keras.methods.parts import tap_pairs, teacher_classifier
+from kd_keras.methods.parts.teacher_classifier import pooled
 from kd_keras.methods.simkd import simkd
-from kd_keras.methods.srrl import pooled
 
 
 def golden(arrays, config):

@@ -5,7 +5,8 @@ import pytest
 from kd_keras import methods
 from kd_keras.methods.base import Batch
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.srrl import pooled, srrl
+from kd_keras.methods.parts.teacher_classifier import pooled
+from kd_keras.methods.srrl import srrl
 
 
 def golden(arrays, config):
@@ -39,10 +40,10 @@ def golden(arrays, config):
 GOLDENS = {"srrl": golden, "srrl_pooled": golden}
 
 
-def model(head, tap="pooled"):
+def model(head):
     inputs = keras.Input((4, 4, 3))
-    x = keras.layers.Conv2D(5, 3, name="stage1")(inputs)
-    x = keras.layers.GlobalAveragePooling2D(name=tap)(x)
+    x = keras.layers.Conv2D(5, 3, name="stage3")(inputs)
+    x = keras.layers.GlobalAveragePooling2D(name="pooled")(x)
     for layer in head:
         x = layer(x)
     return keras.Model(inputs, x, name="net")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kd_keras import check
 from kd_keras.methods.base import Method
 
 
@@ -18,6 +19,8 @@ class OneTap(Method):
         self, *, tap: str, student_tap: str | None, teacher_tap: str | None, **others: Any
     ):
         super().__init__(**others)
+        for knob in (tap, student_tap or tap, teacher_tap or tap):
+            check.text(f"{self.name}: a tap", knob, remedy="Name a layer, such as 'stage3'.")
         self.tap = tap
         self.student_tap = student_tap
         self.teacher_tap = teacher_tap

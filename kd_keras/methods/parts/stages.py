@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from keras import ops
+
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Tensor
 from kd_keras.methods.parts.tap_pairs import TapPairs
@@ -36,4 +38,6 @@ class Prepares(TapPairs):
         return self.cost(student, teacher, batch)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+        if not self.main_stage_weight:
+            return ops.zeros(ops.shape(batch.labels)[:1])  # nothing is computed for nothing
         return self.main_stage_weight * self.cost(student, teacher, batch)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kd_keras import check
 from kd_keras.methods.base import Method, Shapes, Tensor
 from kd_keras.methods.parts import alignment
 
@@ -32,6 +33,8 @@ class TapPairs(Method):
         self.taps = _names(taps)
         self._student_taps = _names(student_taps or taps)
         self._teacher_taps = _names(teacher_taps or taps)
+        for tap in {*self.taps, *self._student_taps, *self._teacher_taps}:
+            check.text(f"{self.name}: one of the taps", tap, remedy="Name layers: stage1+stage2.")
         if not self._student_taps or len(self._student_taps) != len(self._teacher_taps):
             raise ValueError(
                 f"{self.name}: the student's taps are {self._student_taps}, the teacher's "
@@ -65,7 +68,38 @@ def require_map(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> No
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
             f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a feature map "
-            "(B, H, W, C) of known size. Choose another tap, such as 'stage2'."
+            "(B, H, W, C) of known size. Choose another tap, such as 'stage2', or give the model "
+            "inputs of a fixed size."
+        )
+
+
+def require_known(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> None:
+    """Raises ValueError where a feature's size is left open, so that it cannot be flattened."""
+    if None in shape[1:]:
+        raise ValueError(
+            f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a known size. "
+            "Choose a vector, such as 'pooled', or give the model inputs of a fixed size."
+        )
+
+
+def require_known_all(method: Method, student_shape: Shapes, teacher_shape: Shapes) -> None:
+    """`require_known` for every tap of both models."""
+    sides = {"student": (method.student_taps, student_shape)}
+    sides["teacher"] = (method.teacher_taps, teacher_shape)
+    for whose, (names, shapes) in sides.items():
+        for tap in names:
+            require_known(method.name, whose, tap, shapes[tap])
+
+
+def require_places(
+    method: str, tap: str, student: tuple[Any, ...], teacher: tuple[Any, ...]
+) -> None:
+    """Raises ValueError where two maps have one place in common: a unit vector over it is 1."""
+    if alignment.smaller(student[1:3], teacher[1:3]) == (1, 1):
+        raise ValueError(
+            f"{method}: at the student's tap {tap!r} the maps have shapes {tuple(student)} and "
+            f"{tuple(teacher)}, pooled to one place; expected two or more, for the method compares "
+            "where features are active. Choose an earlier tap."
         )
 
 
@@ -86,4 +120,8 @@ def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _names(taps: Taps) -> tuple[str, ...]:
-    return tuple(taps.split("+")) if isinstance(taps, str) else tuple(taps)
+    return tuple(taps.split("+")) if isinstance(taps, str) else tuple(_listed(taps))
+
+
+def _listed(taps: Any) -> list[Any]:
+    return list(taps) if isinstance(taps, Sequence) else [taps]

@@ -3,9 +3,15 @@
 from typing import Any
 
 import keras
-from keras import layers
+import numpy as np
+from keras import layers, ops
 
 from kd_keras import taps
+from kd_keras.methods.base import Tensor
+from kd_keras.methods.parts import tap_pairs
+
+#: Share of the largest feature by which a half precision teacher's mean over places may be off.
+TOLERANCE = 0.02
 
 
 def frozen(features: int, num_classes: int) -> layers.Dense:
@@ -15,50 +21,81 @@ def frozen(features: int, num_classes: int) -> layers.Dense:
     return classifier
 
 
-def fill(method: str, classifier: layers.Dense, teacher: keras.Model) -> None:
+def fill(method: str, classifier: layers.Dense, teacher: keras.Model, tap: str) -> None:
     """Copies the weights of the teacher's classifier.
 
     Args:
         method: name, for the messages.
         classifier: what `frozen` made.
         teacher: ends in a dense layer, which a softmax may follow.
+        tap: what that layer reads, or the map whose mean over places it reads.
 
     Raises:
         ValueError: the teacher ends in anything else, or its layer reads other features.
     """
-    last = _last_layer(teacher)
-    if not isinstance(last, layers.Dense):
-        what = f"a {type(last).__name__} layer" if last is not None else "no known layer"
-        raise ValueError(
-            f"{method}: the teacher {teacher.name!r} ends in {what}; expected a Dense layer, the "
-            "classifier that the student's features are given to. Choose a teacher with one, as a "
-            "Functional or Sequential model, or another method."
-        )
+    last = _classifier(method, teacher)
     if tuple(last.kernel.shape) != tuple(classifier.kernel.shape):
         raise ValueError(
             f"{method}: the classifier of teacher {teacher.name!r} reads {last.kernel.shape[0]} "
             f"features, its tap has {classifier.kernel.shape[0]}; expected the tap that the "
             "classifier reads: the last feature map or the vector pooled from it. Set teacher_tap."
         )
+    _require_reads(method, teacher, tap)
     classifier.kernel.assign(last.kernel)
     if last.use_bias:
         classifier.bias.assign(last.bias)
 
 
-def _last_layer(model: keras.Model) -> Any:
-    """The layer that gives the logits, before any softmax; None if unknown."""
-    if not taps.is_graph(model):
-        return None
-    tensor = taps.rebuilt(model).output[taps.LOGITS]
-    operation, node_index, _ = tensor._keras_history
-    while _is_softmax(operation):
-        tensor = operation._inbound_nodes[node_index].input_tensors[0]
-        operation, node_index, _ = tensor._keras_history
-    return operation
+def pooled(features: Tensor) -> Tensor:
+    """(B, H, W, D) maps to their means over places, (B, D) float32; vectors as they are."""
+    return ops.mean(ops.cast(tap_pairs.as_map(features), "float32"), axis=(1, 2))
+
+
+def _classifier(method: str, teacher: keras.Model) -> layers.Dense:
+    """The dense layer that gives the logits, before any softmax."""
+    if not taps.is_graph(teacher):
+        raise _no_dense(method, teacher, f"is a {type(teacher).__name__} of unknown layers")
+    operations = [operation for operation in taps.tail(teacher) if not _is_softmax(operation)]
+    last = operations[0]
+    if not isinstance(last, layers.Dense):
+        raise _no_dense(method, teacher, f"ends in a {type(last).__name__} layer")
+    if last.activation not in (keras.activations.linear, keras.activations.softmax):
+        name = getattr(last.activation, "__name__", last.activation)
+        raise _no_dense(method, teacher, f"ends in a Dense layer with the activation {name}")
+    return last
+
+
+def _no_dense(method: str, teacher: keras.Model, what: str) -> ValueError:
+    return ValueError(
+        f"{method}: the teacher {teacher.name!r} {what}; expected a Dense layer without "
+        "activation or with a softmax, the classifier that the student's features are given to. "
+        "Choose a Functional or Sequential teacher with one, or another method."
+    )
+
+
+def _require_reads(method: str, teacher: keras.Model, tap: str) -> None:
+    """Raises ValueError unless the classifier reads the tap's mean over places, tried on noise."""
+    end = [id(operation) for operation in taps.tail(teacher)]
+    headless = taps.rebuilt(
+        teacher, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer
+    )
+    rng = np.random.default_rng(0)
+    outputs = taps.run(headless, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
+    read, mean = (ops.convert_to_numpy(pooled(outputs[name])) for name in (taps.LOGITS, tap))
+    if np.max(np.abs(mean - read)) > TOLERANCE * np.max(np.abs(read)):
+        raise ValueError(
+            f"{method}: the classifier of teacher {teacher.name!r} does not read the mean over "
+            f"places of its tap {tap!r}; expected no norm, other layer or other pooling between "
+            "the two. Set teacher_tap to what it reads, or choose another teacher or method."
+        )
+
+
+def _passed_on(inputs: Tensor, *_: Any, **__: Any) -> Tensor:
+    return inputs
 
 
 def _is_softmax(operation: Any) -> bool:
-    """Whether the layer has no weights and makes probabilities of logits."""
+    """Whether the layer or function has no weights and makes probabilities of logits."""
     if isinstance(operation, layers.Activation):
         return operation.activation is keras.activations.softmax
-    return isinstance(operation, layers.Softmax)
+    return type(operation).__name__ == "Softmax"

@@ -1,0 +1,77 @@
+"""Options that commands share: a recipe, and its fields in sections."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from kd_keras import fields, recipe
+
+# By type; a field whose values are of another kind, by its name.
+_METAVARS: dict[Any, str] = {
+    **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
+    **{"teacher_weights": "X,...", "student": "SPEC"},
+}
+
+
+class Option(click.Option):
+    """An option that `--help` lists under `section`."""
+
+    def __init__(self, *args: Any, section: str = "Run", **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.section = section
+
+
+class Sectioned(click.Command):
+    """A command whose `--help` lists its options in sections."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            record = option.get_help_record(ctx)
+            if record:
+                sections.setdefault(getattr(option, "section", "Run"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def of_fields(names: Iterable[str]) -> list[click.Option]:
+    """One option for each of these fields of a recipe; values stay text, which it checks."""
+    shown = recipe.load(recipe.DEFAULT)
+    return [_field_option(name, getattr(shown, name)) for name in names]
+
+
+def of_recipe() -> list[click.Option]:
+    """Where the fields that are not given come from."""
+    return [
+        Option(
+            ["--recipe", "recipe_name"],
+            metavar="NAME|FILE",
+            help=f"built-in name, .toml file, or a run's folder or recipe.json [{recipe.DEFAULT}]",
+        ),
+        Option(
+            ["--set", "sets"],
+            metavar="FIELD=VALUE",
+            multiple=True,
+            help="any field of the recipe; wins over the options below; may be repeated",
+        ),
+    ]
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields that the command line names."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+def _field_option(name: str, shown: Any) -> click.Option:
+    field = fields.Recipe.model_fields[name]
+    kind, choices, _ = fields.form(name)
+    flag = name.replace("_", "-")
+    usual = " ".join(shown or ["none"]) if kind is tuple else str(shown).lower()
+    extra: Any = field.json_schema_extra
+    about = {"help": f"{field.description} [{usual}]", "section": extra["group"], "default": None}
+    if kind is bool:
+        return Option([f"--{flag}/--no-{flag}"], **about)
+    metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])
+    return Option([f"--{flag}"], type=str, metavar=metavar, multiple=kind is tuple, **about)

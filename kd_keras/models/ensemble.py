@@ -1,0 +1,103 @@
+"""Several classifiers as one: the mean of their logits."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kd_keras import heads, taps
+
+Tensor = Any
+
+
+def mean_of_logits(
+    models: Sequence[keras.Model], weights: Sequence[float] | None = None
+) -> keras.Model:
+    """A model of stock layers that gives the mean of its members' logits, as one teacher of many.
+
+    Args:
+        models: at least two classifiers of the same inputs and classes, each giving logits or a
+            softmax, whose log-probabilities then count as its logits. Their weights are shared.
+        weights: one a model, finite, >= 0 and not all 0, divided by their sum; None: equal ones.
+
+    Returns:
+        keras.Model from the members' input to (B, classes) float32. Member k, from 1, is its layer
+        `teacher_k`, so a Functional member's tap "stage2" is "teacher_1/stage2".
+
+    Raises:
+        ValueError: fewer than two models, inputs or classes that differ, a head that cannot be
+            distilled, or weights that are none.
+
+    Source: You et al. 2017, "Learning from Multiple Teacher Networks", KDD. Departure: they average
+    the softmaxes; the softmax of the mean of logits is their geometric mean, normalised.
+    """
+    members = list(models)
+    if len(members) < 2:
+        raise ValueError(
+            f"models are {len(members)}; expected two or more. A single model is its own mean."
+        )
+    shares = _shares(weights, len(members))
+    _check_alike(members)
+    kinds = [heads.kind(model) for model in members]
+    inputs = keras.tree.map_structure(_fresh, _ends(members[0])[0])
+    total = None
+    for number, (model, kind, share) in enumerate(zip(members, kinds, shares, strict=True), 1):
+        outputs = _named(model, f"teacher_{number}")(inputs)
+        logits = outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs
+        part = heads.logits_of_teacher(logits, kind) * share
+        total = part if total is None else total + part
+    return keras.Model(inputs, total, name="mean_of_teachers")
+
+
+def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
+    given = [1.0] * count if weights is None else list(weights)
+    fits = all(isinstance(w, (int, float)) and math.isfinite(w) and w >= 0 for w in given)
+    if len(given) != count or not fits or not sum(given) > 0:
+        raise ValueError(
+            f"weights are {given} for {count} models; expected one finite number >= 0 for each, "
+            "not all 0. They are divided by their sum, so only their proportions matter."
+        )
+    return [float(weight) / sum(given) for weight in given]
+
+
+def _check_alike(models: list[keras.Model]) -> None:
+    """Raises ValueError unless all models take the same inputs and tell as many classes apart."""
+    for model in models:
+        if not taps.is_graph(model):
+            raise ValueError(
+                f"model {model.name!r} is a {type(model).__name__}; expected a Functional or built "
+                "Sequential model. Wrap it: keras.Model(images, model(images))."
+            )
+    for what, of in (("inputs", _inputs), ("classes", _classes)):
+        found = [of(model) for model in models]
+        if any(one != found[0] for one in found):
+            told = ", ".join(f"{m.name!r} {got}" for m, got in zip(models, found, strict=True))
+            raise ValueError(
+                f"the models' {what} differ: {told}; expected the same {what}. Adapt them to one "
+                "another (kd_keras.models.adapt), or leave out what does not fit."
+            )
+
+
+def _inputs(model: keras.Model) -> Any:
+    return keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), _ends(model)[0])
+
+
+def _classes(model: keras.Model) -> int:
+    return taps.output_shapes(model)[taps.LOGITS][-1]
+
+
+def _fresh(tensor: Tensor) -> Tensor:
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+
+def _named(model: keras.Model, name: str) -> keras.Model:
+    """The model under another name; its layers and weights are its own."""
+    return keras.Model(*_ends(model), name=name)
+
+
+def _ends(model: keras.Model) -> tuple[Any, Any]:
+    """The model's own inputs and outputs; a Sequential has one of each."""
+    if isinstance(model, keras.Sequential):
+        return model.inputs[0], model.outputs[0]
+    return model.input, model.output

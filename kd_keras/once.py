@@ -1,0 +1,97 @@
+"""What a run does once: a phase trained, a model measured; taken over where it is done already."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras import evaluation, fitting
+from kd_keras.data.pipeline import TeacherRows
+from kd_keras.data.store import Dataset
+from kd_keras.distiller import Distiller
+from kd_keras.phases import RunFolder
+from kd_keras.recipe import Recipe
+from kd_keras.screen import Screen
+
+
+class Once:
+    """Trains and measures the models of one run, and keeps all of it in the run's folder.
+
+    Args:
+        asked: the run's recipe.
+        data: what is trained and evaluated on.
+        folder: the run's.
+        screen: where bars and lines go.
+    """
+
+    def __init__(self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen):
+        self.asked, self.data, self.folder, self.screen = asked, data, folder, screen
+        self._scores: dict[str, np.ndarray] = {}
+
+    def trained(
+        self,
+        phase: str,
+        distiller: Distiller,
+        *,
+        epochs: int,
+        learning_rate: float,
+        rows: Callable[[], TeacherRows | None] = lambda: None,
+    ) -> dict[str, list[float]]:
+        """The history of a phase; afterwards `distiller.deployed` has the weights it gave.
+
+        `rows` gives the teacher's outputs where they are cached; it is asked before training.
+        """
+        file, history = self.folder.model_file(phase), self.folder.finished(phase)
+        if history is not None:
+            saved = keras.models.load_model(file, compile=False)
+            distiller.deployed.set_weights(saved.get_weights())
+            self.screen.say(f"{phase}: finished before, in {file}")
+            return history
+        start = time.perf_counter()
+        history = fitting.fit(
+            distiller,
+            self.data,
+            self.asked,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            phase=phase,
+            folder=self.folder.path,
+            screen=self.screen,
+            rows=rows(),
+        )
+        self.folder.finish(phase, distiller.deployed, history, time.perf_counter() - start)
+        return history
+
+    def top1(self, phase: str, model: keras.Model) -> float:
+        """The model's share, 0 to 1, of validation images that it recognises."""
+        kept = self.folder.kept(phase).get("result")
+        labels = self.data.validation.labels
+        return kept["top1"] if kept else evaluation.accuracy(self._found(phase, model), labels)
+
+    def measured(self, phase: str, model: keras.Model, export: Path) -> dict[str, Any]:
+        """The model's entry of results.json, once it is exported to `export`."""
+        kept = self.folder.kept(phase)
+        result = kept.get("result")
+        if not result or result["export"]["path"] != str(export) or not export.is_dir():
+            self.screen.say(f"{phase}: evaluating, exporting and timing it")
+            start = time.perf_counter()
+            found = self._found(phase, model)
+            result = evaluation.measure(model, self.data, export, found)
+            self.folder.sign_export(export)
+            self.folder.keep_predictions(phase, np.argmax(found, axis=1))
+            result["seconds"] = {
+                "training": kept.get("training_seconds"),
+                "measuring": time.perf_counter() - start,
+            }
+            self.folder.keep(phase, result=result)
+        self._scores.pop(phase, None)
+        return result
+
+    def _found(self, phase: str, model: keras.Model) -> np.ndarray:
+        """(N, C) scores of the validation images, computed once."""
+        if phase not in self._scores:
+            self._scores[phase] = evaluation.scores(model, self.data.validation)
+        return self._scores[phase]

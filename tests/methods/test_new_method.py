@@ -1,0 +1,106 @@
+"""A new method takes two files, its own and its test's, and nothing else."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from kd_keras import classifiers, methods, recipe
+from kd_keras.cli import kdk
+
+ROOT = Path(__file__).parents[2]
+
+METHOD = '''"""Made up: a first stage for the pooled features, then one for the logits.
+
+Source: nowhere.
+"""
+
+import keras
+from keras import ops
+
+from kd_keras import check
+from kd_keras.methods.base import Method
+
+
+class MadeUp(Method):
+    first_stage = 0.25
+    whole_batch = True
+
+    def __init__(self, *, power, weight=1.0, ce_weight=1.0, warmup=0.0, name=None):
+        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        self.power = check.whole_number("made_up: power", power, at_least=1)
+
+    @property
+    def student_taps(self):
+        return ("pooled",)
+
+    @property
+    def teacher_taps(self):
+        return ("pooled",)
+
+    def build(self, student_shape, teacher_shape):
+        self.widen = keras.layers.Dense(teacher_shape["pooled"][-1], dtype="float32")
+        self.widen.build(student_shape["pooled"])
+
+    def first_stage_call(self, student, teacher, batch):
+        target = ops.stop_gradient(ops.cast(teacher["pooled"], "float32"))
+        return ops.mean(ops.abs(self.widen(student["pooled"]) - target), axis=-1)
+
+    def call(self, student, teacher, batch):
+        difference = student["logits"] - ops.stop_gradient(teacher["logits"])
+        costs = ops.mean(ops.abs(difference) ** self.power, axis=-1)
+        return ops.broadcast_to(ops.mean(costs), ops.shape(costs))
+'''
+TEST = """from kd_keras import methods
+
+CONTRACT = {"power": 2}
+
+
+def test_needs_a_power():
+    assert methods.get("made_up", power=3).power == 3
+"""
+
+
+@pytest.fixture
+def made_up(tmp_path, monkeypatch):
+    (tmp_path / "made_up.py").write_text(METHOD)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    yield
+    sys.modules.pop("kd_keras.methods.made_up", None)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_it_is_listed_made_and_resolved_in_a_recipe():
+    assert "made_up" in methods.names()
+    line = "made_up   Made up: a first stage for the pooled features, then one for the logits."
+    assert line in CliRunner().invoke(kdk, ["list", "methods"]).output
+    asked = recipe.resolve("quickstart", {"method": "made_up:power=3", "kd_weight": "0.5"})
+    classifiers.check_names(asked)
+    (made,) = classifiers.make_methods(asked, num_examples=8)
+    assert (made.name, made.power, made.weight) == ("made_up", 3, 0.5)
+
+
+def test_it_passes_the_contract_that_every_method_passes(tmp_path):
+    """In a copy of the package and of the contract's suite, changed by the two files alone."""
+    shutil.copytree(ROOT / "kd_keras", tmp_path / "kd_keras")
+    tests = tmp_path / "tests" / "methods"
+    tests.mkdir(parents=True)
+    for name in ("conftest", "tiny_pair", "test_contract", "test_contract_costs"):
+        shutil.copy(ROOT / "tests" / "methods" / f"{name}.py", tests)
+    shutil.copytree(ROOT / "tests" / "parity", tmp_path / "tests" / "parity")
+    (tmp_path / "kd_keras" / "methods" / "made_up.py").write_text(METHOD)
+    (tests / "test_made_up.py").write_text(TEST)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-k", "made_up", tests],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    properties = 5 + 15 + 1  # of the contract, of its costs, and the method's own test
+    assert f"{properties} passed" in done.stdout

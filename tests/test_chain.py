@@ -1,0 +1,170 @@
+"""Runs of more than one teacher or learner; what measuring a model is, `test_train.py` shows."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras import data, evaluation, fitting, recipe, train
+from kd_keras.screen import Screen
+
+TINY = {
+    "dataset": "digits",
+    "epochs": 1,
+    "teacher_epochs": 1,
+    "batch_size": 512,
+    "learning_rate": 0.01,
+    "precision": "float32",
+    "allow_weak_teacher": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def done(monkeypatch, tmp_path_factory):
+    """What was trained and measured, in order; measuring is evaluating only."""
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.getbasetemp() / "chain-cache"))
+    happened, fit = [], fitting.fit
+
+    def trained(distiller, *given, phase, **more):
+        happened.append(f"trained {phase}")
+        return fit(distiller, *given, phase=phase, **more)
+
+    def measured(model, data, folder, found):
+        happened.append(f"measured {folder.name}")
+        folder.mkdir(parents=True, exist_ok=True)
+        top1 = evaluation.accuracy(found, data.validation.labels)
+        milliseconds = {"batch1": 1.0, "batch128": 1.0}
+        export = {"path": str(folder), "megabytes": 1.0}
+        return {
+            **{"top1": top1, "top5": 1.0, "parameters": model.count_params(), "export": export},
+            "milliseconds_per_image": milliseconds,
+        }
+
+    monkeypatch.setattr(fitting, "fit", trained)
+    monkeypatch.setattr(evaluation, "measure", measured)
+    return happened
+
+
+def run(folder, **fields):
+    asked = recipe.Recipe(**{**TINY, **fields})
+    export_dir = str(folder.parent / "exports")
+    return train.run(asked, run=str(folder), export_dir=export_dir, screen=Screen())
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Paths of four classifiers of the digits, untrained, a dense layer each."""
+    paths = []
+    for name in ("one", "two", "three", "four"):
+        model = keras.Sequential(
+            [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(10)], name=name
+        )
+        model.save(tmp_path / f"{name}.keras")
+        paths.append(str(tmp_path / f"{name}.keras"))
+    return paths
+
+
+def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, files, done, capsys):
+    folder = tmp_path / "chain"
+    teacher, assistant, student, _ = files
+    chain = {"teacher": teacher, "assistants": [assistant], "student": student, "generations": 2}
+    results = run(folder, **chain)
+    phases = ["assistant-1", "generation-1", "student"]
+    assert list(results) == ["teacher", "baseline", *phases, "data"]
+    assert done == ["measured teacher"] + [
+        f"{what} {name}"
+        for phase in phases
+        for what, name in (("trained", phase), ("measured", phase.replace("student", "chain")))
+    ]
+    shown = capsys.readouterr().out
+    assert f"assistant-1: {assistant}, taught by teacher\n" in shown
+    assert f"student: {student}, taught by generation-1\n" in shown
+    assert "student distilled, generation 2" in shown
+    assert all(0 <= results[phase]["agreement"] <= 1 for phase in phases)
+    assert all(results[phase]["seconds"]["training"] > 0 for phase in phases)
+    assert results["teacher"]["seconds"]["training"] is None
+    # Killed while the student trained: nothing is left of it.
+    for name in ("student.keras", "student.json", "results.json"):
+        (folder / name).unlink()
+    done.clear()
+    again = run(folder, **chain)
+    assert done == ["trained student", "measured chain"]
+    for phase in ("teacher", "assistant-1", "generation-1"):
+        assert again[phase] == results[phase]
+    assert again["student"]["top1"] == pytest.approx(results["student"]["top1"], abs=0.05)
+    # Killed between the student's training and its results: only those are missing.
+    kept = json.loads((folder / "student.json").read_text())
+    (folder / "student.json").write_text(json.dumps({**kept, "result": None}))
+    (folder / "results.json").unlink()
+    done.clear()
+    last = run(folder, **chain)
+    assert done == ["measured chain"]
+    assert last["student"]["top1"] == again["student"]["top1"]
+
+
+def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, files, monkeypatch):
+    starts = []
+
+    def stop(distiller, *given, phase, **more):
+        starts.append(distiller.student.get_weights()[0])
+        return {"agreement": [0.0]}
+
+    monkeypatch.setattr(fitting, "fit", stop)
+    asked = {"teacher": files[0], "student": "resnet8:width=0.25", "generations": 3}
+    run(tmp_path / "run", **asked, baseline=True)
+    alone, first, *others = starts
+    np.testing.assert_array_equal(alone, first)
+    assert len({weights.tobytes() for weights in (first, *others)}) == 3
+
+
+def test_several_teachers_teach_by_their_mean(tmp_path, files, done):
+    asked = {"teacher": [*files[:2], "resnet8:width=0.25"], "teacher_weights": [2, 1, 0]}
+    results = run(tmp_path / "run", **asked, student=files[2], optimizer="dot")
+    assert list(results)[:4] == ["teacher-1", "teacher-2", "teacher-3", "teacher"]
+    assert [what for what in done if what.startswith("trained")] == [
+        "trained teacher-3",
+        "trained student",
+    ]
+    one, two = (keras.models.load_model(path) for path in files[:2])
+    digits = data.load("digits").validation
+    images = digits.images_at(np.arange(len(digits))).astype("float32")
+    mean = 2 * np.asarray(one(images)) + np.asarray(two(images))
+    assert results["teacher"]["top1"] == np.mean(mean.argmax(axis=1) == digits.labels)
+
+
+def test_models_are_scored_once_and_exports_are_not_replaced(tmp_path, files, monkeypatch):
+    counted, scores = [], evaluation.scores
+    monkeypatch.setattr(evaluation, "scores", lambda m, s: counted.append(m.name) or scores(m, s))
+    asked = recipe.Recipe(**TINY, teacher=files[0], student=files[1])
+    train.run(asked, run=str(tmp_path / "a" / "run"), export_dir=str(tmp_path / "exports"))
+    assert counted == ["one", "two"]
+    with pytest.raises(ValueError, match=r"exports/run holds the student of the run .*a/run"):
+        train.run(asked, run=str(tmp_path / "b" / "run"), export_dir=str(tmp_path / "exports"))
+    assert not (tmp_path / "b" / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"method": "none", "assistants": ["resnet14"]}, r"assistants \(resnet14\) and the method"),
+        ({"method": "uskd", "generations": 2}, r"2 generations and the method uskd; expected a"),
+        ({"assistants": ["resnet15"]}, r"model is 'resnet15'.*Did you mean 'resnet"),
+        ({"teacher": ["resnet8", "missing.keras"]}, r"no model at missing\.keras"),
+        ({"method": "fitnet:tap=stage9", "generations": 2}, r"generation-1 \(res.*no tap 'stage9'"),
+        ({"method": "fitnet", "teacher": ["resnet8", "resnet8"]}, r"near ones.*teacher_\d/stage2"),
+        ({"optimizer": "dot", "precision": "mixed_float16"}, r"optimizer is dot and the precision"),
+        ({"optimizer": "dot", "delta": 0.1}, r"momentum is 0.9 and delta 0.1; expected a sum"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_told_before_anything_is_written(tmp_path, fields, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(tmp_path / "bad", **fields)
+    assert not (tmp_path / "bad").exists()
+
+
+def test_dot_without_a_method_says_what_it_is(tmp_path, files, capsys):
+    results = run(tmp_path / "plain", method="none", optimizer="dot", student=files[0])
+    assert "warning: optimizer dot has one gradient without a method" in capsys.readouterr().err
+    assert results["student"]["top1"] > 0
