@@ -36,8 +36,8 @@ class Distiller(strategy.ReplicaModel):
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
     student's cross-entropy and the compiled metrics. While a method is in its first stage nothing
-    else is minimised, and all that it does not train rests. The teacher runs in inference mode, outside
-    the gradient; it is neither tracked nor saved.
+    else is minimised, and all that it does not train rests. The teacher runs in inference mode,
+    outside the gradient; it is neither tracked nor saved.
 
     Args:
         student: classifier (B, ...) -> (B, C) logits, trained in place; or giving a dict of
