@@ -100,11 +100,11 @@ def make_one_teacher(spec: str, asked: Recipe, data: Dataset) -> keras.Model:
     """One of the recipe's teachers; a file's takes our pixels, image size and order of classes."""
     if not is_file(spec):
         return make(spec, data, asked.weights)
-    order = order_of_classes(asked, data)
-    foreign = order is not None
+    foreign = asked.teacher_classes is not None
     model = files.open_model(
         recipe.parse_spec(spec)[0], num_classes=None if foreign else len(data.class_names)
     )
+    order = order_of_classes(asked, data)
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape
     if same_images and not (asked.teacher_preprocess or asked.teacher_image_size or foreign):
         return model  # unwrapped, so that its taps keep their names

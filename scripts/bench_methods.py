@@ -5,7 +5,7 @@ Shows   median seconds a step of the Distiller with the method over the median w
         the weights that the method brings (trained ones, and all).
 On      the `tiny_imagenet` recipe's pair, 64x64 random images, 200 classes, 50,000 ids; the teacher
         runs in every step.
-Takes   about 20 minutes on two idle CPU cores; a process a method.
+Takes   about ten minutes on two idle CPU cores; a process a method.
 
     python scripts/bench_methods.py            # writes docs/methods_cost.json
     python scripts/bench_methods.py --only rkd --only crd
@@ -28,7 +28,7 @@ from kd_keras.cli import quiet
 from kd_keras.screen import Screen
 
 NUM_CLASSES, NUM_EXAMPLES, SHAPE = 200, 50_000, (64, 64, 3)
-WARM, STEPS = 3, 15
+WARM, STEPS = 3, 9
 YARDSTICK = "kd"
 #: What a method needs to be told of this pair, whose teacher has one stage more than its student.
 KNOBS: dict[str, dict[str, Any]] = {

@@ -214,6 +214,7 @@ def _row(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
         "mean": float(np.mean(top1)),
         "gain": gain,
         "finite": all(result["finite"] for result in results),
+        "parameters": max(result.get("parameters", 0) for result in results),
     }
 
 
