@@ -47,6 +47,7 @@ Step = Callable[[], Any]
 @click.option("--out", default="docs/bench_step.json", show_default=True)
 def main(pair: tuple[str, ...], out: str) -> None:
     screen = Screen()
+    tf.get_logger().setLevel("ERROR")  # a function a step is no retracing
     most, precision = ceiling(), twins.best_precision()
     screen.say(f"best bfloat16 matrix product: {most:.0f} GFLOP/s; precision {precision}")
     pairs = {name: measured(name, screen) for name in pair or PAIRS}
@@ -61,7 +62,7 @@ def measured(name: str, screen: Screen) -> dict[str, float]:
         steps |= torch_steps(size)
     speeds = interleaved(steps)
     screen.table(
-        f"{name}: {student} from {teacher}, {size}x{size}, batch {BATCH}",
+        f"{student} from {teacher}, {size}x{size}",
         ["step", "images/s", "over the student alone's"],
         [[k, f"{v:,.0f}", f"{v / speeds['student alone']:.2f}"] for k, v in speeds.items()],
     )
