@@ -6,9 +6,9 @@ Shows   top-1 on the official validation split, last epoch, of the student alone
 On      the official Tiny ImageNet archive, or a part of it in its layout (--data-dir).
 Budget  equal for all: the `tiny_imagenet` recipe's student, batch, optimizer and schedule, --epochs
         epochs. No method's knobs or learning rate were chosen on these data.
-Takes   with two epochs of 50,000 images about one and a half hours on two CPU cores, the teacher
-        not counted: it runs once a batch for --together students. Finished trainings are kept in
-        --out and not done again.
+Takes   with two epochs of 50,000 images two and a quarter hours on two CPU cores that had other
+        work too, the teacher's training not counted; it runs once a batch for --together students.
+        Finished trainings are kept in --out and not done again.
 
     kdk train --data-dir DIR --run teacher && python scripts/compare_methods.py --data-dir DIR \
         --teacher runs/teacher/teacher.keras
