@@ -13,6 +13,9 @@ import tensorflow as tf
 
 from kd_keras import methods
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
+)
 STEPS = 20  # in each stage
 LEARNING_RATE = 0.01
 

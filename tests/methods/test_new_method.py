@@ -6,12 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import pytest
 from click.testing import CliRunner
 
 from kd_keras import classifiers, methods, recipe
 from kd_keras.cli import kdk
 
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
+)
 ROOT = Path(__file__).parents[2]
 
 METHOD = '''"""Made up: a first stage for the pooled features, then one for the logits.

@@ -5,10 +5,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
 from kd_keras import methods
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
+)
 
 
 def _could_differ(name):
