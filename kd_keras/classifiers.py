@@ -55,7 +55,7 @@ def check_names(asked: Recipe) -> None:
         name, _ = recipe.parse_spec(spec)
         if not (is_file(spec) or name.startswith("app:")):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
-    made = make_methods(asked, num_examples=1)
+    made = make_methods(asked, num_examples=2)  # the fewest that any method takes
     chained = [f"assistants ({', '.join(asked.assistants)})"] if asked.assistants else []
     chained += [f"{asked.generations} generations"] if asked.generations > 1 else []
     if chained and not has_teacher(made):

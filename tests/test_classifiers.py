@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras import classifiers, recipe
+from kd_keras import classifiers, methods, recipe
 
 DATA = types.SimpleNamespace(
     class_names=("cat", "dog", "owl"),
@@ -101,3 +101,8 @@ def test_a_folder_with_the_name_of_a_model_is_not_taken_for_it(tmp_path, monkeyp
     (tmp_path / "resnet20").mkdir()
     assert not classifiers.is_file("resnet20")
     assert classifiers.is_file("resnet20.keras")
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_can_be_asked_for_by_its_name_alone(name):
+    classifiers.check_names(recipe.Recipe(method=name))
