@@ -1,13 +1,15 @@
 """The teacher cache of a run: where it lies, whether it pays, and how it is made and opened."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
-from kd_keras import classifiers, twins
+from kd_keras import classifiers, dataset, twins
 from kd_keras import data as sources
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.layout import Header
@@ -55,26 +57,22 @@ def run(
             "Give --views, such as --views 5, and train with as many."
         )
     precision = twins.best_precision() if asked.precision == "auto" else asked.precision
-    data = sources.load(
-        asked.dataset,
-        data_dir=asked.data_dir,
-        image_size=asked.image_size,
-        val_fraction=asked.val_fraction,
-        progress=screen.progress,
-    )
-    screen.say(f"{asked.dataset}: {data.summary()}")
+    data = dataset.load(asked, screen)
     name, ask, outputs = _teacher(asked, data, taps, precision)
+    if isinstance(ask, teachers.OnnxTeacher):
+        precision = ""  # its file's own, whatever that is
     header = making.header_for(
         data,
         teacher=name,
         outputs=outputs,
         views=asked.views,
         view_seed=asked.view_seed,
+        precision=precision,
         dtype=dtype,
         top_k=top_k,
-        about={"teacher": " ".join(asked.teacher), "precision": precision},
+        about={"teacher": " ".join(asked.teacher)},
     )
-    folder = folder or folder_of(header)
+    folder = folder or folder_of(header, data.train.ids)
     if not making.is_complete(folder, header):
         made(folder, header, data, ask, screen, shard=shard)
     if making.is_complete(folder, header):
@@ -155,14 +153,22 @@ def rows_for(
         outputs=outputs,
         views=asked.views * views_per_image,
         view_seed=asked.view_seed,
-        about={"teacher": teacher.name, "precision": precision},
+        precision=precision,
+        about={"teacher": teacher.name},
     )
-    folder = _standing(header)
+    folder = _standing(header, data.train.ids)
     if folder is None:
-        if asked.cache == "auto" and asked.epochs <= asked.views:
-            return None  # nothing would be seen twice
-        folder = folder_of(header)
-        made(folder, header, data, teachers.keras_ask(teacher, taps, precision=precision), screen)
+        if asked.cache == "auto" and asked.epochs < asked.views:
+            return None  # not even all views would be seen
+        folder = folder_of(header, data.train.ids)
+        try:
+            ask = teachers.keras_ask(teacher, taps, precision=precision)
+            made(folder, header, data, ask, screen)
+        except OSError as error:
+            if asked.cache == "always":
+                raise
+            screen.warn(f"no cache: {error.strerror or error}; the teacher runs beside the student")
+            return None
     rows = Cache(folder, views=header.views)
     rows.require(header, data.train.ids)
     screen.say(
@@ -194,12 +200,14 @@ def made(
         making.make(folder, header, data.train, ask, shard=shard, advance=advance)
 
 
-def folder_of(header: Header) -> Path:
+def folder_of(header: Header, ids: np.ndarray) -> Path:
     """Where a run's cache lies unless told otherwise; follows from what it is made of."""
+    examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
     top = [] if header.top_k is None else [f"top{header.top_k}"]
     crops = [f"pad{header.augment['crop_padding']}"] + ["flip"] * header.augment["flip"]
-    words = [header.teacher, header.data, *crops, f"seed{header.view_seed}"]
+    words = [header.teacher, header.data, examples, *crops, f"seed{header.view_seed}"]
     words += [name.replace("/", ".") for name in sorted(header.outputs)]
+    words += [header.precision] if header.precision else []
     return _base() / "-".join([*words, header.dtype, *top])
 
 
@@ -207,13 +215,14 @@ def _megabytes(count: int) -> str:
     return f"{count / 1e6:,.0f} MB" if count >= 1e7 else f"{count / 1e6:.2g} MB"
 
 
-def _standing(header: Header) -> Path | None:
+def _standing(header: Header, ids: np.ndarray) -> Path | None:
     """A finished cache that holds all of `header`'s rows, perhaps of more views or outputs."""
     for path in sorted(_base().glob(f"{header.teacher}-{header.data}-*/header.json")):
         there = layout.read_header(path.parent)
         holds = set(header.outputs) <= set(there.outputs) and there.views >= header.views
-        bound = not layout.differences(there, header) and there.examples >= header.examples
-        if bound and holds and there.top_k is None and making.is_complete(path.parent, there):
+        bound = not layout.differences(there, header) and there.top_k is None
+        complete = bound and holds and making.is_complete(path.parent, there)
+        if complete and np.isin(ids, np.load(path.parent / "ids.npy")).all():
             return path.parent
     return None
 

@@ -7,17 +7,15 @@ from typing import Any
 
 import keras
 
-from kd_keras import caching, callbacks, classifiers, data, fitting, lineage, report, strategy
+from kd_keras import caching, callbacks, classifiers, dataset, fitting, lineage, report, strategy
 from kd_keras.cache.reading import Cache
 from kd_keras.data import pipeline
-from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.once import Once
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
-SELECT_FRACTION = 0.1  # of train, held out to choose settings by
 WEAK_TEACHER = 3  # times chance: a teacher below has little to teach
 
 
@@ -66,7 +64,8 @@ class _Run:
         folder.check_export(self.export)
         self.strategy = strategy.get(asked.devices)
         self.precision = fitting.precision(asked)
-        self.data = _load(asked, screen)
+        self.data = dataset.load(asked, screen)
+        pipeline.steps_per_epoch(self.data.train, asked.batch_size)
         self.facts = self._facts()
         folder.check_same_facts(self.facts)
         self.once = Once(asked, self.data, folder, screen)
@@ -248,20 +247,6 @@ def _seeded(seed: int, make: Callable[..., Any], *given: Any) -> Any:
     """What `make` gives when the seed is fresh: the same weights for every student of the seed."""
     keras.utils.set_random_seed(seed)
     return make(*given)
-
-
-def _load(asked: Recipe, screen: Screen) -> Dataset:
-    loaded = data.load(
-        asked.dataset,
-        data_dir=asked.data_dir,
-        image_size=asked.image_size,
-        val_fraction=asked.val_fraction,
-        select=SELECT_FRACTION if asked.select else None,
-        progress=screen.progress,
-    )
-    pipeline.steps_per_epoch(loaded.train, asked.batch_size)
-    screen.say(f"{asked.dataset}: {loaded.summary()}")
-    return loaded
 
 
 def _show(results: dict[str, Any], folder: RunFolder, screen: Screen) -> None:

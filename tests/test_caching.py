@@ -105,10 +105,10 @@ def test_what_cannot_be_cached_runs_online_or_says_why(teacher_file, tmp_path, c
         )
 
 
-def test_nothing_is_cached_that_would_be_read_once(teacher_file, tmp_path):
+def test_nothing_is_cached_of_which_a_run_sees_only_a_part(teacher_file, tmp_path):
     screen = Said()
     train.run(
-        asked(teacher_file, views=2),
+        asked(teacher_file, views=3),
         run=str(tmp_path / "a"),
         screen=screen,
         export_dir=str(tmp_path / "out"),
@@ -138,6 +138,45 @@ def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(teacher_file):
     )
     assert rows.folder == folder
     assert rows(loaded.train.ids[:3], 0)["logits"].shape == (3, 10)
+
+
+def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file):
+    folder = cached(teacher_file, views=1)
+    whole, held_out = data.load("digits"), data.load("digits", select=0.1)
+    found = {}
+    for name, loaded, precision in (
+        ("bfloat16", whole, "mixed_bfloat16"),
+        ("of fewer", held_out, "float32"),
+        ("of all", whole, "float32"),
+    ):
+        found[name] = caching.rows_for(
+            asked(teacher_file, precision=precision),
+            loaded,
+            _model(teacher_file),
+            [],
+            views_per_image=1,
+            precision=precision,
+            screen=Said(),
+        ).folder
+    assert found["of all"] == folder == found["of fewer"]
+    assert found["bfloat16"] != folder
+
+
+def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(teacher_file):
+    part = cached(teacher_file, views=1, select=True)
+    assert part != cached(teacher_file, views=1)
+
+
+def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(teacher_file, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caching.making, "make", full)
+    screen, given = Said(), {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")}
+    train.run(asked(teacher_file), screen=screen, **given)
+    assert any("No space left on device; the teacher runs beside" in line for line in screen.lines)
+    with pytest.raises(OSError, match="No space left"):
+        train.run(asked(teacher_file, cache="always"), screen=screen, run=str(tmp_path / "b"))
 
 
 def _model(path):

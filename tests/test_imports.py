@@ -15,7 +15,7 @@ RANKS = {
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
-    **dict.fromkeys(["teacher", "objective", "report", "lineage"], 3),
+    **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
     **dict.fromkeys(["cache", "distiller", "callbacks", "classifiers"], 4),
     **dict.fromkeys(["checkpoint", "export", "caching"], 5),
     **dict.fromkeys(["evaluation", "fitting", "phases"], 6),

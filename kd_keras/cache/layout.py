@@ -41,6 +41,7 @@ class Header:
         views: how many views of each image there are, numbers 0 to views - 1.
         examples: rows a view.
         outputs: shape of a row by output name; "logits" is (C,).
+        precision: that the teacher computed in; "" if unknown.
         dtype: "float16" or "float32", of all outputs.
         top_k: logits kept of each row; None keeps all.
         rows_per_part: examples a file.
@@ -55,6 +56,7 @@ class Header:
     views: int
     examples: int
     outputs: dict[str, tuple[int, ...]]
+    precision: str = ""
     dtype: str = "float16"
     top_k: int | None = None
     rows_per_part: int = ROWS_PER_PART
@@ -105,6 +107,7 @@ BOUND = {
     "data": "data",
     "augment": "augmentation",
     "view_seed": "seed of the views",
+    "precision": "precision",
 }
 
 
@@ -146,7 +149,12 @@ def read_header(folder: Path) -> Header:
 
 def differences(one: Header, other: Header) -> list[str]:
     """What two caches were made of differently, in words; empty where rows are the same."""
-    return [words for name, words in BOUND.items() if getattr(one, name) != getattr(other, name)]
+    unknown = ("precision",) if "" in (one.precision, other.precision) else ()
+    return [
+        words
+        for name, words in BOUND.items()
+        if name not in unknown and getattr(one, name) != getattr(other, name)
+    ]
 
 
 def write_part(folder: Path, view: int, part: int, arrays: Mapping[str, np.ndarray]) -> None:

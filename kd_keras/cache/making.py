@@ -37,7 +37,7 @@ def header_for(
         outputs: shape of a row by name; "logits" must be there.
         views: augmented views of each image.
         view_seed: of the crops and flips, as the run's.
-        **form: `dtype`, `top_k`, `rows_per_part`, `about` of `Header`.
+        **form: `precision`, `dtype`, `top_k`, `rows_per_part`, `about` of `Header`.
 
     Raises:
         ValueError: no logits among the outputs, or a number out of range.

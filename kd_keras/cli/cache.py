@@ -9,7 +9,7 @@ from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
 
 _FIELDS = (
-    *("dataset", "data_dir", "image_size", "val_fraction", "views", "view_seed"),
+    *("dataset", "data_dir", "image_size", "val_fraction", "select", "views", "view_seed"),
     *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),
     *("teacher_classes", "precision"),
 )
