@@ -7,15 +7,22 @@ from typing import Any
 import keras
 
 from kd_keras import check, methods, models, recipe
+from kd_keras.cache import layout
 from kd_keras.data.store import Dataset
 from kd_keras.models import adapt, ensemble, files
 from kd_keras.recipe import Recipe
 
 
+def cache_of(asked: Recipe) -> Path | None:
+    """The folder of a teacher that is a cache of outputs, "cache:FOLDER"; None of any other."""
+    prefix, _, folder = asked.teacher[0].partition(":")
+    return Path(folder).expanduser() if prefix == "cache" else None
+
+
 def is_file(spec: str) -> bool:
     """Whether a model spec is a path (of a `.keras` file or a SavedModel) and not a zoo's name."""
     name, _ = recipe.parse_spec(spec)
-    if name in models.names() or name.startswith("app:"):
+    if name in models.names() or name.startswith(("app:", "cache:")):
         return False  # also where a folder of that name happens to lie here
     return name.endswith(".keras") or "/" in name or Path(name).exists()
 
@@ -30,7 +37,10 @@ def identity(spec: str) -> str:
 
 def identities(asked: Recipe) -> dict[str, Any]:
     """The `identity` of every model that the recipe names; of one teacher, a single text."""
+    cache = cache_of(asked)
     teachers = [identity(spec) for spec in asked.teacher]
+    if cache is not None:
+        teachers = [layout.read_header(cache).teacher]
     found = {
         "teacher": teachers[0] if len(teachers) == 1 else teachers,
         "student": identity(asked.student),
@@ -51,7 +61,10 @@ def digest(path: Path) -> str:
 
 def check_names(asked: Recipe) -> None:
     """Raises ValueError for unknown models, methods and knobs, before any data is read."""
-    for spec in (*asked.teacher, *asked.assistants, asked.student):
+    cache = cache_of(asked)
+    if cache is not None:
+        layout.read_header(cache)
+    for spec in (*(() if cache else asked.teacher), *asked.assistants, asked.student):
         name, _ = recipe.parse_spec(spec)
         if not (is_file(spec) or name.startswith("app:")):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")

@@ -24,7 +24,7 @@ from kd_keras.diagnostics import Diagnostics
 from kd_keras.methods import base
 from kd_keras.methods.base import Method
 from kd_keras.objective import Objective
-from kd_keras.teacher import Teacher
+from kd_keras.teacher import Recorded, Rows, Teacher
 
 Tensor = Any
 
@@ -42,8 +42,8 @@ class Distiller(strategy.ReplicaModel):
     Args:
         student: classifier (B, ...) -> (B, C) logits, trained in place; or giving a dict of
             "logits" and taps.
-        teacher: classifier of the same C classes giving logits or a softmax; None for training
-            without one.
+        teacher: classifier of the same C classes giving logits or a softmax; or a
+            `cache.reading.Cache` whose rows come with the batches; None for training without one.
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
         label_smoothing: share of the target spread over all classes, 0 to 1.
@@ -58,7 +58,7 @@ class Distiller(strategy.ReplicaModel):
     def __init__(
         self,
         student: keras.Model,
-        teacher: keras.Model | None = None,
+        teacher: keras.Model | Rows | None = None,
         methods: Sequence[Method] | Method = (),
         *,
         ce_weight: float | None = None,
@@ -108,16 +108,21 @@ class Distiller(strategy.ReplicaModel):
         return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
 
     @property
-    def teacher(self) -> keras.Model | None:
+    def teacher(self) -> keras.Model | Rows | None:
         """The classifier that the methods learn from; set it anew after loading a Distiller."""
         return self._kept.teacher.model if self._kept.teacher else None
 
     @teacher.setter
-    def teacher(self, model: keras.Model | None) -> None:
-        teacher = None
-        if model is not None:
+    def teacher(self, given: keras.Model | Rows | None) -> None:
+        teacher: Teacher | Recorded | None = None
+        if given is not None:
             names = _taps_of("teacher", self.methods)
-            teacher = Teacher(model, names, precision=self.precision)
+            model = given if isinstance(given, keras.Model) else None
+            if model is not None:
+                teacher = Teacher(model, names, precision=self.precision)
+            else:
+                base.require_no_model(self.methods)
+                teacher = Recorded(given, names)
             heads.check_same_classes(self._twin.shapes, teacher.shapes)
             self._build_methods(model, teacher.shapes)
         self._kept.teacher, self._kept.deployed = teacher, None

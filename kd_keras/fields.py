@@ -36,6 +36,10 @@ _LISTS = {
 }
 
 
+# What only a teacher that runs has a use for.
+_OF_A_MODEL = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
+
+
 class Recipe(BaseModel):
     """What a run trains, on what and how: frozen, and every field has a default.
 
@@ -69,8 +73,8 @@ class Recipe(BaseModel):
 
     teacher: tuple[str, ...] = _models(
         ("resnet20",),
-        description="NAME, NAME:knob=value,..., a .keras file or a SavedModel folder; repeated: "
-        "the mean of their logits",
+        description="NAME, NAME:knob=value,..., a .keras file, a SavedModel folder or "
+        "cache:FOLDER; repeated: the mean of their logits",
     )
     teacher_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = _models(
         None, description="of several teachers, such as 2,1; none: equal ones"
@@ -201,6 +205,18 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"teacher_weights is {list(weights)} and the teachers are {len(self.teacher)}; "
                 "expected a number for each, not all 0. Change them, or set --teacher-weights none."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_cache_alone(self) -> Self:
+        caches = [spec for spec in self.teacher if spec.startswith("cache:")]
+        told = [name for name in _OF_A_MODEL if getattr(self, name) is not None]
+        if caches and (len(self.teacher) > 1 or told):
+            beside = " and ".join([*self.teacher[1:], *told])
+            raise ValueError(
+                f"the teacher is {self.teacher[0]!r}, outputs of one that is done, and there is "
+                f"{beside} beside; expected the cache alone. Leave the rest out."
             )
         return self
 

@@ -8,6 +8,7 @@ from keras import ops
 
 from kd_keras import losses, strategy
 from kd_keras.batches import Examples
+from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Method, Outputs
 
 Tensor = Any
@@ -27,7 +28,7 @@ class Objective:
         self.methods = methods
         self.ce_weight = ce_weight
         self.label_smoothing = label_smoothing
-        self.views = max((method.views_per_image for method in methods), default=1)
+        self.views = base.views_per_image(methods)
         first_stages = {method.first_stage for method in methods if method.first_stage}
         #: Shares of the run at which what is minimised changes.
         self.stages = (0.0, *sorted(first_stages))

@@ -95,7 +95,8 @@ def _name(phase: str, results: Mapping[str, Any]) -> str:
         return "student alone"
     if phase == "student":
         before = sum(other.startswith("generation-") for other in results)
-        named = "student distilled" if results.get("teacher") else "student"
+        taught = results.get("teacher") or results.get("teacher_cache")
+        named = "student distilled" if taught else "student"
         return f"{named}, generation {before + 1}" if before else named
     return phase.replace("-", " ")
 

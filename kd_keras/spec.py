@@ -10,8 +10,9 @@ Knob = bool | int | float | str
 def parse(text: str) -> tuple[str, dict[str, Knob]]:
     """Splits "NAME:knob=value,..." into the name and its knobs.
 
-    The first colon of "app:NAME", "tfds:NAME" and "folder:PATH" belongs to the name. A path (it
-    exists, or has a slash or ends in .keras) is taken whole. See `value` for the knobs' types.
+    The first colon of "app:NAME", "tfds:NAME", "folder:PATH" and "cache:PATH" belongs to the name.
+    A path (it exists, or has a slash or ends in .keras) is taken whole. See `value` for the knobs'
+    types.
 
     Raises:
         ValueError: no name, or a knob without a value or given twice.
@@ -37,7 +38,7 @@ def _halves(text: str) -> tuple[str, str, str]:
         return (
             (f"{prefix}:{rest[: end.start()]}", ":", rest[end.end() :]) if end else (text, "", "")
         )
-    if prefix == "folder" or _is_path(text):
+    if prefix in ("folder", "cache") or _is_path(text):
         return text, "", ""
     return prefix, colon, rest
 

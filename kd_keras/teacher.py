@@ -1,13 +1,21 @@
-"""A model as a frozen function: inference mode, outside every gradient, owned by no one."""
+"""A teacher: a model as a frozen function outside every gradient, or outputs known before."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
 
 import keras
 
 from kd_keras import heads, taps, twins
 
 Tensor = Any
+
+
+class Rows(Protocol):
+    """Outputs of a teacher that are known before, such as a `cache.reading.Cache`."""
+
+    @property
+    def shapes(self) -> Mapping[str, tuple[Any, ...]]:
+        """Shape of each output, batch axis as None."""
 
 
 class Teacher:
@@ -40,3 +48,36 @@ class Teacher:
     def shapes(self) -> dict[str, tuple[Any, ...]]:
         """Shape of each output, batch axis as None."""
         return self._twin.shapes
+
+
+class Recorded:
+    """A teacher that does not run: its outputs come with each batch, by our pipeline.
+
+    Args:
+        rows: where they come from.
+        names: taps that are read beside the logits.
+
+    Raises:
+        ValueError: an output that is read is not among the rows.
+    """
+
+    def __init__(self, rows: Rows, names: Iterable[str] = ()):
+        self.model = rows
+        lacking = sorted({taps.LOGITS, *names} - set(rows.shapes))
+        if lacking:
+            raise ValueError(
+                f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {lacking} "
+                f"too. Make it again with --taps {'+'.join(lacking)}, or choose other methods."
+            )
+
+    def __call__(self, inputs: Any) -> dict[str, Tensor]:
+        """Raises ValueError: there is no model to ask."""
+        raise ValueError(
+            "the teacher is a cache of outputs, and a batch came without them; expected batches of "
+            "kd_keras.data.pipeline.training(..., teacher=cache). Train on those, or give a model."
+        )
+
+    @property
+    def shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Shape of each output, batch axis as None."""
+        return dict(self.model.shapes)

@@ -7,10 +7,20 @@ from typing import Any
 
 import keras
 
-from kd_keras import caching, callbacks, classifiers, dataset, fitting, lineage, report, strategy
+from kd_keras import (
+    callbacks,
+    classifiers,
+    dataset,
+    fitting,
+    lineage,
+    report,
+    strategy,
+    teacher_rows,
+)
 from kd_keras.cache.reading import Cache
 from kd_keras.data import pipeline
 from kd_keras.distiller import Distiller
+from kd_keras.methods import base
 from kd_keras.once import Once
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
@@ -71,12 +81,13 @@ class _Run:
         self.once = Once(asked, self.data, folder, screen)
         with self.strategy.scope():
             self.teachers = self._make_teachers()
-            models = list(self.teachers.values())
-            self.teacher = classifiers.as_one(models, asked) if models else None
+            self.teacher = self._one_teacher()
             self.learners = self._make_learners()
         for model in lineage.teachers(asked):
             if self.teachers and classifiers.is_file(model.spec):
                 self._check_teacher(model.phase)
+        if isinstance(self.teacher, Cache):
+            self.cache_top1 = self._check_cache(self.teacher)
 
     def results(self) -> dict[str, Any]:
         self._start()
@@ -98,7 +109,7 @@ class _Run:
 
     def _make_teachers(self) -> dict[str, keras.Model]:
         """Every teacher by its phase; none where no method learns from one."""
-        if not classifiers.has_teacher(self._methods()):
+        if not classifiers.has_teacher(self._methods()) or classifiers.cache_of(self.asked):
             return {}
         return {
             model.phase: _seeded(
@@ -106,6 +117,17 @@ class _Run:
             )
             for model in lineage.teachers(self.asked)
         }
+
+    def _one_teacher(self) -> keras.Model | Cache | None:
+        """What the first learner learns from: a model, or a cache of what one said."""
+        if self.teachers:
+            return classifiers.as_one(list(self.teachers.values()), self.asked)
+        methods = self._methods()
+        if not classifiers.has_teacher(methods):
+            return None
+        return teacher_rows.from_cache(
+            self.asked, self.data, views_per_image=base.views_per_image(methods)
+        )
 
     def _make_learners(self) -> list[Distiller]:
         """A Distiller for each that learns, all made now, so that what does not fit is said now."""
@@ -122,7 +144,7 @@ class _Run:
         return classifiers.make_methods(self.asked, num_examples=len(self.data.train.images))
 
     def _distiller(
-        self, model: lineage.Trained, methods: list[Any], teacher: keras.Model | None
+        self, model: lineage.Trained, methods: list[Any], teacher: keras.Model | Cache | None
     ) -> Distiller:
         weights = self.asked.weights
         student = _seeded(model.seed, classifiers.make, model.spec, self.data, weights)
@@ -149,6 +171,9 @@ class _Run:
 
     def _teach(self) -> dict[str, Any]:
         """Trains the teachers that are no files; measures each and, of several, their mean."""
+        if isinstance(self.teacher, Cache):
+            told = {"folder": str(self.teacher.folder), "train_top1": self.cache_top1}
+            return {"teacher": None, "teacher_cache": told}
         if not self.teachers:
             return {"teacher": None}
         asked, results = self.asked, {}
@@ -201,9 +226,9 @@ class _Run:
 
     def _cached(self, distiller: Distiller) -> Cache | None:
         """The outputs of the Distiller's teacher, where they are worth keeping."""
-        if distiller.teacher is None:
-            return None
-        return caching.rows_for(
+        if distiller.teacher is None or isinstance(distiller.teacher, Cache):
+            return distiller.teacher
+        return teacher_rows.from_model(
             self.asked,
             self.data,
             distiller.teacher,
@@ -216,11 +241,24 @@ class _Run:
     def _check_teacher(self, phase: str) -> None:
         """Shows a teacher's accuracy; refuses one that is hardly better than guessing."""
         top1 = self.once.top1(phase, self.teachers[phase])
-        chance = 1 / len(self.data.class_names)
         self.screen.say(
             f"{phase}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
             f"({self.teachers[phase].count_params():,} parameters)"
         )
+        self._refuse_weak(phase, top1)
+
+    def _check_cache(self, cache: Cache) -> float:
+        """Shows the accuracy of the teacher that a cache is of; refuses one as `_check_teacher`."""
+        top1 = teacher_rows.top1(cache, self.data.train)
+        self.screen.say(
+            f"teacher: the cache {cache.folder}, {cache.header.views} views; {top1:.1%} top-1 on "
+            "the first view of the training images"
+        )
+        self._refuse_weak("teacher", top1)
+        return top1
+
+    def _refuse_weak(self, phase: str, top1: float) -> None:
+        chance = 1 / len(self.data.class_names)
         if top1 < WEAK_TEACHER * chance and not self.asked.allow_weak_teacher:
             raise ValueError(
                 f"the {phase}'s top-1 is {top1:.2%}, under {WEAK_TEACHER} times chance "

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from kd_keras import caching, data, models, recipe, train
+from kd_keras import caching, data, models, recipe, report, teacher_rows, train
 
 GIVEN = {
     "student": "resnet8:width=0.25",
@@ -40,6 +40,7 @@ class Said:
 @pytest.fixture
 def teacher_file(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(report, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
     model = models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25)
     path = tmp_path / "teacher.keras"
     model.save(path)
@@ -127,7 +128,7 @@ def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(teacher_file):
     assert "complete, every part's hash checked" in screen.lines[-2]
     assert screen.lines[-1].startswith("verified: a sample computed again differs by")
     loaded = data.load("digits")
-    rows = caching.rows_for(
+    rows = teacher_rows.from_model(
         asked(teacher_file),
         loaded,
         _model(teacher_file),
@@ -149,7 +150,7 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file
         ("of fewer", held_out, "float32"),
         ("of all", whole, "float32"),
     ):
-        found[name] = caching.rows_for(
+        found[name] = teacher_rows.from_model(
             asked(teacher_file, precision=precision),
             loaded,
             _model(teacher_file),
@@ -171,7 +172,7 @@ def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(teacher_file, tmp_
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(caching.making, "make", full)
+    monkeypatch.setattr(teacher_rows.making, "make", full)
     screen, given = Said(), {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")}
     train.run(asked(teacher_file), screen=screen, **given)
     assert any("No space left on device; the teacher runs beside" in line for line in screen.lines)

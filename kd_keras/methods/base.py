@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -41,6 +42,8 @@ class Method(keras.Layer):
 
     #: True where the cost needs no teacher.
     teacher_free = False
+    #: Whether `attach` needs the teacher's own weights, so that its outputs alone will not do.
+    needs_teacher_model = False
     #: True where the cost relates examples of a batch: gathered over replicas, no sample weights.
     whole_batch = False
     #: True where the cost needs each example's id in the data set.
@@ -144,6 +147,21 @@ class Method(keras.Layer):
         if config:
             as_tuples = {k: {t: tuple(s) for t, s in v.items()} for k, v in config.items()}
             self.build_for(**as_tuples)
+
+
+def require_no_model(methods: Sequence[Method]) -> None:
+    """Raises ValueError where a method needs more of the teacher than its outputs."""
+    needing = [method.name for method in methods if method.needs_teacher_model]
+    if needing:
+        raise ValueError(
+            f"methods {needing} read the teacher's own weights, and the teacher is a cache of "
+            "outputs; expected a model. Give one (--teacher FILE.keras), or choose other methods."
+        )
+
+
+def views_per_image(methods: Sequence[Method]) -> int:
+    """Augmented views of each image that a batch must hold for all of the methods."""
+    return max((method.views_per_image for method in methods), default=1)
 
 
 def as_methods(given: Any) -> list[Method]:

@@ -37,6 +37,8 @@ class OFD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    needs_teacher_model = True
+
     def __init__(
         self,
         *,

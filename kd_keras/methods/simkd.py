@@ -31,6 +31,8 @@ class SimKD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    needs_teacher_model = True
+
     def __init__(
         self,
         *,
