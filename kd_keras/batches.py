@@ -27,6 +27,11 @@ def model_inputs(x: Any) -> Any:
     return x["inputs"] if _is_ours(x) else x
 
 
+def flattened(inputs: Any, views: int) -> Any:
+    """(B, views, …) inputs as (B * views, …), what a model takes; of one view, as they are."""
+    return inputs if views == 1 else keras.ops.reshape(inputs, (-1, *inputs.shape[2:]))
+
+
 def taken_apart(data: Any) -> Examples:
     """Examples of a batch (x, y) or (x, y, sample_weight).
 

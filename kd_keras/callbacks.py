@@ -66,11 +66,11 @@ class Speed(keras.callbacks.Callback):
             logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
 
 
-class Progress(keras.callbacks.Callback):
-    """A bar for each epoch and a line after it; use it in a `with`, which ends a broken-off bar.
+class Bar(keras.callbacks.Callback):
+    """A bar for each epoch; use it in a `with`, which ends a bar that is broken off.
 
     Args:
-        screen: where bar and line go.
+        screen: where it goes.
         what: what trains, in a word or two.
         images_per_step: the global batch size.
     """
@@ -92,7 +92,8 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         images = (self.params["steps"] or 0) * self.images_per_step
         self._done = 0
-        self._advance = self._bar.enter_context(self.screen.progress(self._title(epoch), images))
+        title = _title(self.what, epoch, self.params)
+        self._advance = self._bar.enter_context(self.screen.progress(title, images))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._advance((batch - self._done) * self.images_per_step)
@@ -105,10 +106,26 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.on_test_begin()
         self._bar.close()
-        self.screen.say(f"{self._title(epoch)}: {_in_words(logs or {})}")
 
-    def _title(self, epoch: int) -> str:
-        return f"{self.what}, epoch {epoch + 1}/{self.params['epochs']}"
+
+class Line(keras.callbacks.Callback):
+    """A line after each epoch: loss, accuracies, and the speed where `Speed` comes before.
+
+    Args:
+        screen: where it goes.
+        what: what trains, in a word or two.
+    """
+
+    def __init__(self, screen: Screen, what: str) -> None:
+        super().__init__()
+        self.screen, self.what = screen, what
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.screen.say(f"{_title(self.what, epoch, self.params)}: {_in_words(logs or {})}")
+
+
+def _title(what: str, epoch: int, params: Mapping[str, Any]) -> str:
+    return f"{what}, epoch {epoch + 1}/{params['epochs']}"
 
 
 class StopOnNaN(keras.callbacks.Callback):

@@ -1,6 +1,7 @@
 """The recipe's teacher and student as Keras models: from the zoo, or from a file."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +37,14 @@ def identity(spec: str) -> str:
 
 
 def identities(asked: Recipe) -> dict[str, Any]:
-    """The `identity` of every model that the recipe names; of one teacher, a single text."""
+    """The `identity` of every model that the recipe names; of a single one, a text."""
     cache = cache_of(asked)
-    teachers = [identity(spec) for spec in asked.teacher]
+    teachers, students = ([identity(s) for s in specs] for specs in (asked.teacher, asked.student))
     if cache is not None:
         teachers = [layout.read_header(cache).teacher]
     found = {
         "teacher": teachers[0] if len(teachers) == 1 else teachers,
-        "student": identity(asked.student),
+        "student": students[0] if len(students) == 1 else students,
     }
     return found | (
         {"assistants": list(map(identity, asked.assistants))} if asked.assistants else {}
@@ -64,7 +65,7 @@ def check_names(asked: Recipe) -> None:
     cache = cache_of(asked)
     if cache is not None:
         layout.read_header(cache)
-    for spec in (*(() if cache else asked.teacher), *asked.assistants, asked.student):
+    for spec in (*(() if cache else asked.teacher), *asked.assistants, *asked.student):
         name, _ = recipe.parse_spec(spec)
         if not (is_file(spec) or name.startswith("app:")):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
@@ -144,21 +145,24 @@ def as_one(teachers: list[keras.Model], asked: Recipe) -> keras.Model:
     return ensemble.mean_of_logits(teachers, asked.teacher_weights)
 
 
-def make_methods(asked: Recipe, *, num_examples: int) -> list[Any]:
-    """The recipe's methods with the recipe's temperature and weights where their specs have none.
+def make_methods(
+    asked: Recipe, specs: Sequence[str] | None = None, *, num_examples: int
+) -> list[Any]:
+    """Methods with the recipe's temperature and weights where their specs have none.
 
     Args:
         asked: the recipe.
+        specs: of the methods; None takes the recipe's.
         num_examples: how many ids the training images have, for methods that remember each.
 
     Raises:
         ValueError: unknown method or knob (with the nearest), or a value out of range.
     """
-    specs = [recipe.parse_spec(text) for text in asked.method]
-    if [name for name, _ in specs] == ["none"]:
+    parsed = [recipe.parse_spec(text) for text in (asked.method if specs is None else specs)]
+    if [name for name, _ in parsed] == ["none"]:
         return []
     made = []
-    for place, (name, knobs) in enumerate(specs):
+    for place, (name, knobs) in enumerate(parsed):
         taken = methods.knobs(name)
         shared = {
             "temperature": asked.temperature,

@@ -194,7 +194,7 @@ class Distiller(strategy.ReplicaModel):
     def _step(self, data: Any, *, stage: float) -> dict[str, Tensor]:
         examples = batches.taken_apart(data)
         self._objective.check(examples)
-        inputs = self._objective.flattened(examples.inputs)
+        inputs = batches.flattened(examples.inputs, self.views_per_image)
         teacher = self._teacher_outputs(examples, inputs)
         progress = run_length.share_done(self)
         weights = self._objective.weights(progress, stage=stage)

@@ -31,6 +31,7 @@ _NONE = ("none", ("none",), ["none"])
 _LISTS = {
     "method": "specs, 'none' alone",
     "teacher": "one spec or more",
+    "student": "one spec or more",
     "assistants": "specs",
     "teacher_weights": "numbers >= 0",
 }
@@ -45,7 +46,7 @@ class Recipe(BaseModel):
 
     Numbers and truth values may be text ("5", "0.1", "true", and "none" where a field may be empty)
     and so may lists, with spaces between, so that `--set` reaches every field. Only several
-    teachers need a list: a text is a single one, whose path may have a space.
+    teachers or students need a list: a text is a single one, whose path may have a space.
 
     Raises:
         ValueError: unknown field (with the nearest name), or a value of the wrong type or range.
@@ -79,7 +80,11 @@ class Recipe(BaseModel):
     teacher_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = _models(
         None, description="of several teachers, such as 2,1; none: equal ones"
     )
-    student: str = _models("resnet8", description="NAME, NAME:knob=value,... or a .keras file")
+    student: tuple[str, ...] = _models(
+        ("resnet8",),
+        description="NAME, NAME:knob=value,... or a .keras file; repeated: several, side by side "
+        "on one teacher pass",
+    )
     assistants: tuple[str, ...] = _models(
         (),
         description="models between teacher and student, largest first; each learns from the one "
@@ -106,6 +111,9 @@ class Recipe(BaseModel):
 
     method: tuple[str, ...] = _method(
         ("kd",), description="NAME or NAME:knob=value,...; none: plain training"
+    )
+    each_method: bool = _method(
+        False, description="a student of its own by each method, instead of one by all of them"
     )
     temperature: float | None = _method(
         None, gt=0, description="no unit, for methods whose spec has none; none: their own"
@@ -191,10 +199,9 @@ class Recipe(BaseModel):
     @field_validator("teacher", "student", "assistants")
     @classmethod
     def _are_specs(cls, value: Any, info: ValidationInfo) -> Any:
-        specs = (value,) if isinstance(value, str) else value
-        if not specs and info.field_name == "teacher":
-            raise ValueError(_refusal("teacher", value))
-        for text in specs:
+        if not value and info.field_name != "assistants":
+            raise ValueError(_refusal(str(info.field_name), value))
+        for text in value:
             spec.parse(text)
         return value
 
@@ -220,9 +227,19 @@ class Recipe(BaseModel):
             )
         return self
 
-    @field_serializer("teacher")
-    def _single_or_several(self, teachers: tuple[str, ...]) -> str | tuple[str, ...]:
-        return teachers[0] if len(teachers) == 1 else teachers
+    @model_validator(mode="after")
+    def _several_students_are_the_last(self) -> Self:
+        several = len(self.student) > 1 or (self.each_method and len(self.method) > 1)
+        if several and self.generations > 1:
+            raise ValueError(
+                f"there are several students and {self.generations} generations; expected one of "
+                "the two: a generation learns from the one before. Leave --generations out."
+            )
+        return self
+
+    @field_serializer("teacher", "student")
+    def _single_or_several(self, specs: tuple[str, ...]) -> str | tuple[str, ...]:
+        return specs[0] if len(specs) == 1 else specs
 
 
 def form(name: str) -> tuple[type, tuple[str, ...], bool]:
@@ -241,7 +258,7 @@ def _listed(name: str, value: Any) -> Any:
     if not isinstance(value, (str, list, tuple)):
         raise ValueError(_refusal(name, value))
     items = [value] if isinstance(value, str) else list(value)
-    if name == "teacher":
+    if name in ("teacher", "student"):
         return tuple(items)
     if name == "assistants" and items == ["none"]:
         return ()

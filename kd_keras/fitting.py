@@ -1,13 +1,14 @@
 """One training: the pipeline's batches, the recipe's optimizer, the callbacks; for every phase."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kd_keras import callbacks, gradients, twins
+from kd_keras import callbacks, gradients, together, twins
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
@@ -19,49 +20,38 @@ SGD_NESTEROV = True
 
 
 def fit(
-    distiller: Distiller,
+    distillers: Mapping[str, Distiller],
     data: Dataset,
     asked: Recipe,
     *,
     epochs: int,
     learning_rate: float,
-    phase: str,
     folder: Path,
     screen: Screen,
     rows: pipeline.TeacherRows | None = None,
-) -> dict[str, list[float]]:
-    """Trains `distiller` from step 0 to the end.
+) -> dict[str, dict[str, list[float]]]:
+    """Trains from step 0 to the end; several side by side, on one pass of their teacher.
 
     Args:
-        distiller: not compiled yet.
+        distillers: by phase, such as "teacher", "baseline" or "student", which is what bars and
+            logs call it; not compiled yet.
         data: where its batches come from.
         asked: the run's recipe, for all that the phases share.
         epochs: passes over train.
         learning_rate: the schedule's highest.
-        phase: such as "teacher", "baseline" or "student": what bars and logs call it.
         folder: of the run; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
         screen: where bars and lines go.
         rows: what the teacher says of every view, if it need not run.
 
     Returns:
-        Values by name, one an epoch.
+        Of each phase, values by name, one an epoch.
 
     Raises:
         callbacks.LossIsNotFinite: the loss became NaN or infinite.
     """
     steps = pipeline.steps_per_epoch(data.train, asked.batch_size)
-    logs = folder / "logs" / phase
-    shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
-    distiller.total_steps = epochs * steps
-    num_classes = len(data.class_names)
-    with distiller.distribute_strategy.scope():
-        distiller.compile(
-            optimizer(asked, learning_rate, distiller.total_steps),
-            metrics=[
-                keras.metrics.SparseCategoricalAccuracy(name="top1"),
-                keras.metrics.SparseTopKCategoricalAccuracy(min(5, num_classes), name="top5"),
-            ],
-        )
+    for distiller in distillers.values():
+        _compile(distiller, asked, learning_rate, epochs * steps, len(data.class_names))
     batches = pipeline.training(
         data.train,
         batch_size=asked.batch_size,
@@ -69,27 +59,66 @@ def fit(
         policy=data.augment,
         view_seed=asked.view_seed,
         views=asked.views,
-        views_per_image=distiller.views_per_image,
+        views_per_image=max(d.views_per_image for d in distillers.values()),
         teacher=rows,
-        stop=distiller.total_steps,
+        stop=epochs * steps,
     )
-    with callbacks.Progress(screen, phase, asked.batch_size) as progress:
-        history = distiller.fit(
+    histories = {phase: keras.callbacks.History() for phase in distillers}
+    watching = {
+        phase: (distiller, [*_watching(phase, asked, folder, screen), histories[phase]])
+        for phase, distiller in distillers.items()
+    }
+    first, own = next(iter(watching.values()))
+    each = own if len(distillers) == 1 else [together.Each(watching)]
+    with first.distribute_strategy.scope():
+        model = first if len(distillers) == 1 else together.Together(distillers)
+    with callbacks.Bar(screen, " and ".join(distillers), asked.batch_size) as bar:
+        model.fit(
             batches,
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation(data.validation, batch_size=asked.batch_size),
             verbose=0,
-            callbacks=[
-                callbacks.StopOnNaN(),
-                *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
-                callbacks.Speed(asked.batch_size),
-                progress,
-                keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
-                callbacks.tensorboard(logs),
+            callbacks=[bar, *each],
+        )
+    return {
+        phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in told.history.items()}
+        for phase, told in histories.items()
+    }
+
+
+def check_together(distillers: Mapping[str, Distiller]) -> None:
+    """Raises ValueError where several cannot be trained side by side."""
+    if len(distillers) > 1:
+        together.check(distillers)
+
+
+def _compile(
+    distiller: Distiller, asked: Recipe, learning_rate: float, total_steps: int, num_classes: int
+) -> None:
+    distiller.total_steps = total_steps
+    with distiller.distribute_strategy.scope():
+        distiller.compile(
+            optimizer(asked, learning_rate, total_steps),
+            metrics=[
+                keras.metrics.SparseCategoricalAccuracy(name="top1"),
+                keras.metrics.SparseTopKCategoricalAccuracy(min(5, num_classes), name="top5"),
             ],
         )
-    return {name: [float(v) for v in np.asarray(vs)] for name, vs in history.history.items()}
+
+
+def _watching(phase: str, asked: Recipe, folder: Path, screen: Screen) -> list[Any]:
+    """A phase's callbacks; what reads an epoch's speed comes after what adds it."""
+    logs = folder / "logs" / phase
+    shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
+    return [
+        callbacks.StopOnNaN(),
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
+        callbacks.Speed(asked.batch_size),
+        callbacks.Line(screen, phase),
+        keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
+        callbacks.tensorboard(logs),
+    ]
 
 
 def optimizer(asked: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:

@@ -14,38 +14,68 @@ from kd_keras.recipe import Recipe
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-    """One model of a run: the phase that trains it, its spec, the seed of its initialisation."""
+    """One model of a run.
+
+    Attributes:
+        phase: that trains it.
+        spec: of the model.
+        seed: of its initialisation.
+        methods: specs of those it learns by; none is plain training.
+    """
 
     phase: str
     spec: str
     seed: int
+    methods: tuple[str, ...] = ()
 
 
 def teachers(asked: Recipe) -> list[Trained]:
     """The teachers: "teacher" if there is one, else "teacher-1" and so on, each of its own seed."""
-    phases = ["teacher"]
-    if len(asked.teacher) > 1:
-        phases = [f"teacher-{number}" for number, _ in enumerate(asked.teacher, 1)]
+    phases = _phases("teacher", len(asked.teacher))
     return [
         Trained(phase, spec, nth_seed(asked.seed, number))
         for number, (phase, spec) in enumerate(zip(phases, asked.teacher, strict=True), 1)
     ]
 
 
-def learners(asked: Recipe) -> list[Trained]:
-    """Who learns, in order, each from the one before and the first from the teacher.
+def rounds(asked: Recipe) -> list[list[Trained]]:
+    """Who learns, round by round: from the one before, in the first from the teacher.
 
-    The first generation starts from the weights of the student alone; the last is the student.
+    The last round has the students, which learn at once; any other has one model. The first
+    generation starts from the weights of the student alone.
     """
     assistants = [
-        Trained(f"assistant-{number}", spec, asked.seed)
+        Trained(f"assistant-{number}", spec, asked.seed, asked.method)
         for number, spec in enumerate(asked.assistants, 1)
     ]
     generations = [
-        Trained(f"generation-{number}", asked.student, nth_seed(asked.seed, number))
-        for number in range(1, asked.generations + 1)
+        Trained(
+            f"generation-{number}", asked.student[0], nth_seed(asked.seed, number), asked.method
+        )
+        for number in range(1, asked.generations)
     ]
-    return [*assistants, *generations[:-1], dataclasses.replace(generations[-1], phase="student")]
+    return [*([model] for model in (*assistants, *generations)), students(asked)]
+
+
+def students(asked: Recipe) -> list[Trained]:
+    """The students: "student" if there is one, else "student-1" and so on, all of one seed."""
+    groups = [(method,) for method in asked.method] if asked.each_method else [asked.method]
+    pairs = [(spec, methods) for spec in asked.student for methods in groups]
+    return [
+        Trained(phase, spec, nth_seed(asked.seed, asked.generations), methods)
+        for phase, (spec, methods) in zip(_phases("student", len(pairs)), pairs, strict=True)
+    ]
+
+
+def baselines(asked: Recipe) -> list[Trained]:
+    """Each student alone, once whatever it learns by: "baseline", or "baseline-1" and so on."""
+    specs = list(dict.fromkeys(asked.student))
+    phases = _phases("baseline", len(specs))
+    return [Trained(phase, spec, asked.seed) for phase, spec in zip(phases, specs, strict=True)]
+
+
+def _phases(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
 
 
 def nth_seed(seed: int, number: int) -> int:

@@ -58,10 +58,6 @@ class Objective:
                 f"W, C), {self.views} views of each image. Set views_per_image in the pipeline."
             )
 
-    def flattened(self, inputs: Any) -> Any:
-        """Views of an image side by side on the batch axis, as a model takes them."""
-        return inputs if self.views == 1 else ops.reshape(inputs, (-1, *inputs.shape[2:]))
-
     def terms(
         self,
         student: Outputs,

@@ -1,7 +1,7 @@
 """What a run does once: a phase trained, a model measured; taken over where it is done already."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,36 +33,44 @@ class Once:
 
     def trained(
         self,
-        phase: str,
-        distiller: Distiller,
+        distillers: Mapping[str, Distiller],
         *,
         epochs: int,
         learning_rate: float,
         rows: Callable[[], TeacherRows | None] = lambda: None,
-    ) -> dict[str, list[float]]:
-        """The history of a phase; afterwards `distiller.deployed` has the weights it gave.
+    ) -> dict[str, dict[str, list[float]]]:
+        """Histories by phase; afterwards each `distiller.deployed` has the weights its phase gave.
 
-        `rows` gives the teacher's outputs where they are cached; it is asked before training.
+        Several are trained side by side. `rows` gives the teacher's outputs where they are cached;
+        it is asked before training.
         """
+        histories = {phase: self._taken_over(phase, d) for phase, d in distillers.items()}
+        due = {phase: distillers[phase] for phase, known in histories.items() if known is None}
+        if due:
+            start = time.perf_counter()
+            made = fitting.fit(
+                due,
+                self.data,
+                self.asked,
+                epochs=epochs,
+                learning_rate=learning_rate,
+                folder=self.folder.path,
+                screen=self.screen,
+                rows=rows(),
+            )
+            seconds = (time.perf_counter() - start) / len(due)  # its share
+            for phase, distiller in due.items():
+                self.folder.finish(phase, distiller.deployed, made[phase], seconds)
+            histories |= made
+        return {phase: history or {} for phase, history in histories.items()}
+
+    def _taken_over(self, phase: str, distiller: Distiller) -> dict[str, list[float]] | None:
+        """The history of a phase that is finished, its weights set; None of one that is not."""
         file, history = self.folder.model_file(phase), self.folder.finished(phase)
         if history is not None:
             saved = keras.models.load_model(file, compile=False)
             distiller.deployed.set_weights(saved.get_weights())
             self.screen.say(f"{phase}: finished before, in {file}")
-            return history
-        start = time.perf_counter()
-        history = fitting.fit(
-            distiller,
-            self.data,
-            self.asked,
-            epochs=epochs,
-            learning_rate=learning_rate,
-            phase=phase,
-            folder=self.folder.path,
-            screen=self.screen,
-            rows=rows(),
-        )
-        self.folder.finish(phase, distiller.deployed, history, time.perf_counter() - start)
         return history
 
     def top1(self, phase: str, model: keras.Model) -> float:

@@ -47,7 +47,7 @@ class RunFolder:
         """What a finished run gave; None of one that is not finished or lacks the baseline."""
         path = self.path / "results.json"
         found = json.loads(path.read_text()) if path.is_file() else None
-        lacking = found is not None and self.recipe.baseline and found["baseline"] is None
+        lacking = found is not None and self.recipe.baseline and found.get("baseline", 0) is None
         return None if lacking else found
 
     def check_same_facts(self, facts: dict[str, Any]) -> None:

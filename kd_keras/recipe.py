@@ -121,6 +121,11 @@ def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[
     student = folder / "student.keras"
     if not (student.is_file() and (folder / "results.json").is_file()):
         state = "is not finished" if folder.is_dir() else "does not exist"
+        if (folder / "student-1.keras").is_file() and (folder / "results.json").is_file():
+            raise ValueError(
+                f"--teacher-from is {run!r}, a run of several students; expected one of a single "
+                f"student. Choose one: --teacher {folder / 'student-1.keras'}, for example."
+            )
         finished = sorted(path.parent.name for path in RUNS.glob("*/results.json"))
         raise FileNotFoundError(
             f"--teacher-from is {run!r}, and the run folder {folder} {state}; expected a finished "
@@ -168,7 +173,7 @@ def run_name(recipe: Recipe) -> str:
     named = {name: value for name, value in told if value != defaults[name]}
     content = json.dumps(named, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
-    parts = (recipe.dataset, spec.parse(recipe.student)[0], methods)
+    parts = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
     # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.
     short = [re.split(r"[/\\:]", part.rstrip("/\\:"))[-1].removesuffix(".keras") for part in parts]
     readable = re.sub(r"[^\w.+-]", "_", "-".join(short))[:80]

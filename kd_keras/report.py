@@ -91,6 +91,9 @@ def _name(phase: str, results: Mapping[str, Any]) -> str:
     """What a person calls the model; without a teacher the student is not called distilled."""
     if phase == "teacher":
         return "mean of the teachers" if "teacher-1" in results else "teacher"
+    if "spec" in (results[phase] or {}):  # one of several students
+        by = "+".join(text.partition(":")[0] for text in results[phase]["methods"])
+        return f"{results[phase]['spec']}, {by or 'alone'}"
     if phase == "baseline":
         return "student alone"
     if phase == "student":

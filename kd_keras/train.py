@@ -1,7 +1,7 @@
 """The whole job of `kdk train`, in reading order: data, teacher, baseline, student, results."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from kd_keras import (
     teacher_rows,
 )
 from kd_keras.cache.reading import Cache
+from kd_keras.cast import Cast
 from kd_keras.data import pipeline
 from kd_keras.distiller import Distiller
-from kd_keras.methods import base
 from kd_keras.once import Once
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
@@ -43,7 +43,8 @@ def run(
     Args:
         asked: the run's recipe.
         run: name or path of the run folder; None takes the name that follows from the recipe.
-        export_dir: where the student's SavedModel goes, in a folder of the run's name.
+        export_dir: where the student's SavedModel goes, in a folder of the run's name; of several
+            students, in a folder each within.
         screen: where lines, bars and tables go.
 
     Raises:
@@ -57,7 +58,7 @@ def run(
     else:
         folder.check_same_facts(classifiers.identities(asked))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
-    _show(results, folder, screen)
+    _show(asked, results, folder, screen)
     return results
 
 
@@ -66,12 +67,13 @@ class _Run:
 
     def __init__(self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen):
         self.asked, self.folder, self.screen = asked, folder, screen
-        self.export = export_dir / folder.name
+        self.exports = _exports(asked, export_dir / folder.name)
         classifiers.check_names(asked)
         fitting.check_optimizer(asked)
         if asked.optimizer == "dot" and asked.method == ("none",):
             screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
-        folder.check_export(self.export)
+        for export in self.exports.values():
+            folder.check_export(export)
         self.strategy = strategy.get(asked.devices)
         self.precision = fitting.precision(asked)
         self.data = dataset.load(asked, screen)
@@ -80,20 +82,18 @@ class _Run:
         folder.check_same_facts(self.facts)
         self.once = Once(asked, self.data, folder, screen)
         with self.strategy.scope():
-            self.teachers = self._make_teachers()
-            self.teacher = self._one_teacher()
-            self.learners = self._make_learners()
+            self.cast = Cast(asked, self.data, precision=self.precision)
+            for distillers in self.cast.rounds:
+                fitting.check_together(distillers)
         for model in lineage.teachers(asked):
-            if self.teachers and classifiers.is_file(model.spec):
+            if self.cast.teachers and classifiers.is_file(model.spec):
                 self._check_teacher(model.phase)
-        if isinstance(self.teacher, Cache):
-            self.cache_top1 = self._check_cache(self.teacher)
+        if isinstance(self.cast.teacher, Cache):
+            self.cache_top1 = self._check_cache(self.cast.teacher)
 
     def results(self) -> dict[str, Any]:
         self._start()
-        results = self._teach()
-        results["baseline"] = self._baseline() if self.asked.baseline else None
-        results |= self._learn()
+        results = self._teach() | self._baselines() | self._learn()
         results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
         self._report(results)
         return results
@@ -106,56 +106,6 @@ class _Run:
             "precision": self.precision,
             "replicas": self.strategy.num_replicas_in_sync,
         }
-
-    def _make_teachers(self) -> dict[str, keras.Model]:
-        """Every teacher by its phase; none where no method learns from one."""
-        if not classifiers.has_teacher(self._methods()) or classifiers.cache_of(self.asked):
-            return {}
-        return {
-            model.phase: _seeded(
-                model.seed, classifiers.make_one_teacher, model.spec, self.asked, self.data
-            )
-            for model in lineage.teachers(self.asked)
-        }
-
-    def _one_teacher(self) -> keras.Model | Cache | None:
-        """What the first learner learns from: a model, or a cache of what one said."""
-        if self.teachers:
-            return classifiers.as_one(list(self.teachers.values()), self.asked)
-        methods = self._methods()
-        if not classifiers.has_teacher(methods):
-            return None
-        return teacher_rows.from_cache(
-            self.asked, self.data, views_per_image=base.views_per_image(methods)
-        )
-
-    def _make_learners(self) -> list[Distiller]:
-        """A Distiller for each that learns, all made now, so that what does not fit is said now."""
-        made: list[Distiller] = []
-        for model in lineage.learners(self.asked):
-            teacher = made[-1].deployed if made else self.teacher
-            try:
-                made.append(self._distiller(model, self._methods(), teacher))
-            except ValueError as error:
-                raise ValueError(f"{model.phase} ({model.spec}): {error}") from error
-        return made
-
-    def _methods(self) -> list[Any]:
-        return classifiers.make_methods(self.asked, num_examples=len(self.data.train.images))
-
-    def _distiller(
-        self, model: lineage.Trained, methods: list[Any], teacher: keras.Model | Cache | None
-    ) -> Distiller:
-        weights = self.asked.weights
-        student = _seeded(model.seed, classifiers.make, model.spec, self.data, weights)
-        return Distiller(
-            student,
-            teacher,
-            methods,
-            ce_weight=self.asked.ce_weight if methods else None,
-            label_smoothing=self.asked.label_smoothing,
-            precision=self.precision,
-        )
 
     def _start(self) -> None:
         self.folder.start(self.facts)
@@ -171,79 +121,91 @@ class _Run:
 
     def _teach(self) -> dict[str, Any]:
         """Trains the teachers that are no files; measures each and, of several, their mean."""
-        if isinstance(self.teacher, Cache):
-            told = {"folder": str(self.teacher.folder), "train_top1": self.cache_top1}
+        asked, teachers = self.asked, self.cast.teachers
+        if isinstance(self.cast.teacher, Cache):
+            told = {"folder": str(self.cast.teacher.folder), "train_top1": self.cache_top1}
             return {"teacher": None, "teacher_cache": told}
-        if not self.teachers:
+        if not teachers:
             return {"teacher": None}
-        asked, results = self.asked, {}
+        results = {}
         for model in lineage.teachers(asked):
-            teacher = self.teachers[model.phase]
             if not classifiers.is_file(model.spec):
                 with self.strategy.scope():
-                    distiller = Distiller(teacher, precision=self.precision)
+                    distiller = Distiller(teachers[model.phase], precision=self.precision)
                 rate = asked.teacher_learning_rate or asked.learning_rate
                 self.once.trained(
-                    model.phase, distiller, epochs=asked.teacher_epochs, learning_rate=rate
+                    {model.phase: distiller}, epochs=asked.teacher_epochs, learning_rate=rate
                 )
                 self._check_teacher(model.phase)
-            results[model.phase] = self._measured(model.phase, teacher)
-        if len(self.teachers) > 1:
-            results["teacher"] = self._measured("teacher", self.teacher)
+            results[model.phase] = self._measured(model.phase, teachers[model.phase])
+        if len(teachers) > 1:
+            results["teacher"] = self._measured("teacher", self.cast.teacher)
         return results
 
-    def _baseline(self) -> dict[str, Any]:
+    def _baselines(self) -> dict[str, Any]:
+        """Trains the students alone, if asked for; measures them."""
         asked = self.asked
-        alone = lineage.Trained("baseline", asked.student, asked.seed)
+        if not asked.baseline:
+            return {"baseline": None}
         with self.strategy.scope():
-            distiller = self._distiller(alone, [], None)
+            alone = self.cast.baselines()
         rate = asked.baseline_learning_rate or asked.learning_rate
-        self.once.trained(alone.phase, distiller, epochs=asked.epochs, learning_rate=rate)
-        return self._measured(alone.phase, distiller.deployed)
+        self.once.trained(alone, epochs=asked.epochs, learning_rate=rate)
+        return {
+            model.phase: self._measured(model.phase, alone[model.phase].deployed, model)
+            for model in lineage.baselines(asked)
+        }
 
     def _learn(self) -> dict[str, Any]:
-        """Trains assistants, generations and student, each by the one before; measures them."""
+        """Trains assistants, generations and students, round by round; measures them."""
         asked, results = self.asked, {}
-        teacher, teaching = self.teacher, "teacher"
-        for model in lineage.learners(asked):
-            distiller = self.learners.pop(0)
-            if teacher is not None:
-                with self.strategy.scope():
-                    distiller.teacher = teacher  # methods read its weights, trained by now
+        teacher, teaching = self.cast.teacher, "teacher"
+        for models in lineage.rounds(asked):
+            distillers = self.cast.rounds.pop(0)
+            for distiller in distillers.values():
+                if distiller.teacher is not None:
+                    with self.strategy.scope():
+                        distiller.teacher = teacher  # methods read its weights, trained by now
             if asked.assistants or asked.generations > 1:
-                self.screen.say(f"{model.phase}: {model.spec}, taught by {teaching}")
-            history = self.once.trained(
-                model.phase,
-                distiller,
+                for model in models:
+                    self.screen.say(f"{model.phase}: {model.spec}, taught by {teaching}")
+            histories = self.once.trained(
+                distillers,
                 epochs=asked.epochs,
                 learning_rate=asked.learning_rate,
-                rows=functools.partial(self._cached, distiller),
+                rows=functools.partial(self._cached, distillers),
             )
-            results[model.phase] = self._measured(model.phase, distiller.deployed)
-            results[model.phase]["agreement"] = history.get("agreement", [None])[-1]
-            teacher, teaching = distiller.deployed, model.phase
+            for model in models:
+                deployed = distillers[model.phase].deployed
+                results[model.phase] = self._measured(model.phase, deployed, model)
+                agreement = histories[model.phase].get("agreement", [None])[-1]
+                results[model.phase]["agreement"] = agreement
+            teacher, teaching = distillers[models[0].phase].deployed, models[0].phase
         return results
 
-    def _cached(self, distiller: Distiller) -> Cache | None:
-        """The outputs of the Distiller's teacher, where they are worth keeping."""
-        if distiller.teacher is None or isinstance(distiller.teacher, Cache):
-            return distiller.teacher
+    def _cached(self, distillers: Mapping[str, Distiller]) -> Cache | None:
+        """The outputs of the Distillers' teacher, where they are worth keeping."""
+        taught = [d for d in distillers.values() if d.teacher is not None]
+        teacher = taught[0].teacher if taught else None
+        if not isinstance(teacher, keras.Model):
+            return self.cast.teacher if isinstance(teacher, Cache) else None
         return teacher_rows.from_model(
             self.asked,
             self.data,
-            distiller.teacher,
-            sorted({tap for method in distiller.methods for tap in method.teacher_taps}),
-            views_per_image=distiller.views_per_image,
+            teacher,
+            sorted({tap for d in taught for method in d.methods for tap in method.teacher_taps}),
+            views_per_image=taught[0].views_per_image,
             precision=self.precision,
             screen=self.screen,
         )
 
     def _check_teacher(self, phase: str) -> None:
         """Shows a teacher's accuracy; refuses one that is hardly better than guessing."""
-        top1 = self.once.top1(phase, self.teachers[phase])
+        teacher = self.cast.teachers[phase]
+        top1 = self.once.top1(phase, teacher)
         self.screen.say(
             f"{phase}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
-            f"({self.teachers[phase].count_params():,} parameters)"
+            f"({teacher.count_params():,} parameters)"
         )
         self._refuse_weak(phase, top1)
 
@@ -267,31 +229,41 @@ class _Run:
                 "longer (--teacher-epochs), or go on with --allow-weak-teacher."
             )
 
-    def _measured(self, phase: str, model: keras.Model) -> dict[str, Any]:
+    def _measured(
+        self, phase: str, model: keras.Model, of: lineage.Trained | None = None
+    ) -> dict[str, Any]:
+        """The model's entry of results.json; of one of several students, with what it is."""
         within = self.folder.path / "saved_models" / phase
-        return self.once.measured(phase, model, self.export if phase == "student" else within)
+        result = self.once.measured(phase, model, self.exports.get(phase, within))
+        if of is not None and len(self.exports) > 1:
+            result |= {"spec": of.spec, "methods": list(of.methods)}
+        return result
 
     def _report(self, results: dict[str, Any]) -> None:
         path = self.folder.path
         histories = {phase: self.folder.finished(phase) for phase in results}
         known = {phase: history for phase, history in histories.items() if history}
         report.plot_history(known, path / "history.png")
-        student = {name: results["student"][name] for name in ("top1", "top5")}
-        callbacks.write_hparams(path / "logs" / "student", self.asked.model_dump(), student)
+        for phase in self.exports:
+            accuracies = {name: results[phase][name] for name in ("top1", "top5")}
+            callbacks.write_hparams(path / "logs" / phase, self.asked.model_dump(), accuracies)
         report.write_json(path / "results.json", results)
 
 
-def _seeded(seed: int, make: Callable[..., Any], *given: Any) -> Any:
-    """What `make` gives when the seed is fresh: the same weights for every student of the seed."""
-    keras.utils.set_random_seed(seed)
-    return make(*given)
+def _exports(asked: Recipe, folder: Path) -> dict[str, Path]:
+    """Where the SavedModel of each student goes, by phase."""
+    phases = [model.phase for model in lineage.students(asked)]
+    return {phase: folder if len(phases) == 1 else folder / phase for phase in phases}
 
 
-def _show(results: dict[str, Any], folder: RunFolder, screen: Screen) -> None:
+def _show(asked: Recipe, results: dict[str, Any], folder: RunFolder, screen: Screen) -> None:
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
     report.table(results, screen, f"Results on {held_out}")
-    if "seconds" in results["student"]:  # of runs that an earlier version finished, it is unknown
+    phases = [model.phase for model in lineage.students(asked)]
+    if "seconds" in results[phases[0]]:  # of runs that an earlier version finished, it is unknown
         screen.say(report.time_spent(results))
-    screen.say(f"SavedModel of the student: {results['student']['export']['path']}")
-    screen.say(f"Keras file of the student: {folder.model_file('student')}")
+    for phase in phases:
+        name = phase.replace("-", " ")
+        screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
+        screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

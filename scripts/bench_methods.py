@@ -110,7 +110,7 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
     from kd_keras import Distiller, models, twins
 
     asked = recipe.load("tiny_imagenet")
-    teacher, student = (_model(models, spec) for spec in (asked.teacher[0], asked.student))
+    teacher, student = (_model(models, spec) for spec in (asked.teacher[0], asked.student[0]))
     method = methods.get(name, **KNOBS.get(name, {}))
     distiller = Distiller(
         student,

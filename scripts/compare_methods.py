@@ -16,7 +16,6 @@ Takes   with two epochs of 50,000 images two and a quarter hours on two CPU core
 
 import json
 import math
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,9 @@ from kd_keras.cli import quiet
 quiet.import_tensorflow()
 
 import keras  # noqa: E402
-import tensorflow as tf  # noqa: E402
 
 from kd_keras import (  # noqa: E402
+    callbacks,
     classifiers,
     data,
     evaluation,
@@ -39,13 +38,13 @@ from kd_keras import (  # noqa: E402
     methods,
     recipe,
     report,
+    together,
 )
 from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.store import Dataset  # noqa: E402
 from kd_keras.distiller import Distiller  # noqa: E402
 from kd_keras.recipe import Recipe  # noqa: E402
 from kd_keras.screen import Screen  # noqa: E402
-from kd_keras.teacher import Teacher  # noqa: E402
 
 ALONE = "none"
 SEEDS = {"logits": 3, "features": 2}
@@ -77,7 +76,6 @@ def main(
     table: str,
 ) -> None:
     screen, folder = Screen(), Path(out)
-    tf.get_logger().setLevel("ERROR")  # a function a student is no retracing
     given = {"data_dir": data_dir, "teacher": teacher, "epochs": epochs}
     loaded = data.load("tiny_imagenet", data_dir=data_dir, progress=screen.progress)
     screen.say(loaded.summary())
@@ -107,13 +105,9 @@ def train_together(
     folder: Path,
 ) -> None:
     """Trains a student by each method, all on the same batches and the same teacher pass."""
-    started = time.perf_counter()
-    steps = asked.epochs * pipeline.steps_per_epoch(loaded.train, asked.batch_size)
-    distillers = {name: _distiller(asked, name, model, loaded, steps) for name in names}
-    read = {tap for d in distillers.values() for m in d.methods for tap in m.teacher_taps}
-    teacher = Teacher(model, sorted(read), precision=fitting.precision(asked))
-    ask = tf.function(lambda images: teacher(_flat(images, views)))
-    train = {name: tf.function(d.train_step) for name, d in distillers.items()}
+    steps = pipeline.steps_per_epoch(loaded.train, asked.batch_size)
+    total = asked.epochs * steps
+    distillers = {name: _distiller(asked, name, model, loaded, total) for name in names}
     batches = pipeline.training(
         loaded.train,
         batch_size=asked.batch_size,
@@ -121,14 +115,12 @@ def train_together(
         policy=loaded.augment,
         view_seed=asked.view_seed,
         views_per_image=views,
-        stop=steps,
+        stop=total,
     )
-    for step, (x, labels) in enumerate(batches):
-        seen = {**x, "teacher": ask(x["inputs"])}
-        for name in names:
-            train[name]((seen, labels))
-        if step % 50 == 0:
-            print(f"  step {step} of {steps}, {time.perf_counter() - started:.0f} s", flush=True)
+    with callbacks.Bar(Screen(), "training", asked.batch_size) as bar:
+        together.Together(distillers).fit(
+            batches, epochs=asked.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0
+        )
     for name, distiller in distillers.items():
         _keep(folder, name, asked.seed, distiller, loaded)
     keras.backend.clear_session()
@@ -140,12 +132,11 @@ def _distiller(
     asked = recipe.resolve("tiny_imagenet", {**asked.model_dump(), "method": [_spec(name)]})
     made = classifiers.make_methods(asked, num_examples=len(loaded.train.images))
     keras.utils.set_random_seed(asked.seed)  # every student starts from the same weights
-    student = classifiers.make(asked.student, loaded)
+    student = classifiers.make(asked.student[0], loaded)
     teacher = model if made else None
     distiller = Distiller(student, teacher, made, precision=fitting.precision(asked))
     distiller.total_steps = steps
     distiller.compile(fitting.optimizer(asked, asked.learning_rate, steps))
-    distiller.optimizer.build(distiller.trainable_variables)
     return distiller
 
 
@@ -173,7 +164,7 @@ def _setting(given: dict[str, Any], loaded: Dataset) -> str:
     return (
         f"Tiny ImageNet, {loaded.summary()}; teacher {teacher.name} of "
         f"{teacher.count_params():,} parameters, {100 * top1:.1f} % top-1; student "
-        f"{asked.student}; {asked.epochs} epochs in batches of {asked.batch_size}, "
+        f"{asked.student[0]}; {asked.epochs} epochs in batches of {asked.batch_size}, "
         f"{asked.optimizer} with a {asked.schedule} rate up to {asked.learning_rate:g}, which was "
         "chosen for the student alone; last epoch, official validation."
     )
@@ -259,10 +250,6 @@ def _spec(name: str) -> str:
 
 def _file(folder: Path, name: str, seed: int) -> Path:
     return folder / f"{name}-{seed}.json"
-
-
-def _flat(images: Any, views: int) -> Any:
-    return images if views == 1 else tf.reshape(images, (-1, *images.shape[2:]))
 
 
 if __name__ == "__main__":

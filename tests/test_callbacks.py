@@ -128,16 +128,18 @@ def test_speed_of_a_single_step_counts_it_although_it_compiles(monkeypatch):
     assert list(speeds(monkeypatch, [[(0.0, 4.0)], [(9.0, 10.0)]])) == [2.5, 10.0]
 
 
-def test_speed_and_progress_refuse_a_batch_of_no_images():
-    for make in (callbacks.Speed, lambda n: callbacks.Progress(FakeScreen(), "student", n)):
+def test_speed_and_bar_refuse_a_batch_of_no_images():
+    for make in (callbacks.Speed, lambda n: callbacks.Bar(FakeScreen(), "student", n)):
         with pytest.raises(ValueError, match=r"images_per_step is 0; expected a whole number"):
             make(0)
 
 
-def test_progress_shows_a_bar_and_a_line_for_each_epoch():
+def test_bar_and_line_show_a_bar_and_a_line_for_each_epoch():
     screen = FakeScreen()
-    with callbacks.Progress(screen, "student", BATCH) as progress:
-        history = fit(two_classes(), [callbacks.Speed(BATCH), progress], validation_data=batches())
+    line = callbacks.Line(screen, "student")
+    with callbacks.Bar(screen, "student", BATCH) as bar:
+        watching = [bar, callbacks.Speed(BATCH), line]
+        history = fit(two_classes(), watching, validation_data=batches())
     for number, bar in enumerate(screen.bars):
         assert bar == {
             "what": f"student, epoch {number + 1}/2",
@@ -154,13 +156,13 @@ def test_progress_shows_a_bar_and_a_line_for_each_epoch():
     assert len(screen.said) == len(screen.bars) == 2
 
 
-def test_progress_ends_its_bar_when_training_breaks_off():
+def test_a_bar_ends_when_training_breaks_off():
     def break_off(batch, logs):
         if batch == 3:
             raise KeyboardInterrupt
 
     screen = FakeScreen()
-    progress = callbacks.Progress(screen, "student", BATCH)
+    progress = callbacks.Bar(screen, "student", BATCH)
     stop = keras.callbacks.LambdaCallback(on_train_batch_begin=break_off)
     with pytest.raises(KeyboardInterrupt), progress:
         fit(two_classes(), [progress, stop])

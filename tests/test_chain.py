@@ -26,9 +26,9 @@ def done(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.getbasetemp() / "chain-cache"))
     happened, fit = [], fitting.fit
 
-    def trained(distiller, *given, phase, **more):
-        happened.append(f"trained {phase}")
-        return fit(distiller, *given, phase=phase, **more)
+    def trained(distillers, *given, **more):
+        happened.append(f"trained {' and '.join(distillers)}")
+        return fit(distillers, *given, **more)
 
     def measured(model, data, folder, found):
         happened.append(f"measured {folder.name}")
@@ -106,9 +106,10 @@ def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, file
 def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, files, monkeypatch):
     starts = []
 
-    def stop(distiller, *given, phase, **more):
+    def stop(distillers, *given, **more):
+        ((phase, distiller),) = distillers.items()
         starts.append(distiller.student.get_weights()[0])
-        return {"agreement": [0.0]}
+        return {phase: {"agreement": [0.0]}}
 
     monkeypatch.setattr(fitting, "fit", stop)
     asked = {"teacher": files[0], "student": "resnet8:width=0.25", "generations": 3}

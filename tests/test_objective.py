@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kd_keras import methods
+from kd_keras import batches, methods
 from kd_keras.batches import Examples
 from kd_keras.methods.base import Method
 from kd_keras.objective import Objective, mean
@@ -104,7 +104,7 @@ class Views(Constant):
 def test_two_views_of_an_image_are_told_apart(by_hand):
     goal = objective(Views())
     images = np.arange(2 * 2 * 3).reshape(2, 2, 1, 1, 3)
-    flattened = np.asarray(goal.flattened(images))
+    flattened = np.asarray(batches.flattened(images, goal.views))
     np.testing.assert_array_equal(flattened[:, 0, 0, 0], [0, 3, 6, 9])  # image by image
     given = examples(labels=LABELS[:2], inputs=images)
     goal.check(given)

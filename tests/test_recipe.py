@@ -18,7 +18,7 @@ def test_built_in_recipes_load_and_say_what_they_are():
 
 def test_the_seed_recipe_is_the_seeds():
     seed = recipe.load("seed")
-    assert (seed.teacher, seed.student) == (("seed_teacher",), "seed_student")
+    assert (seed.teacher, seed.student) == (("seed_teacher",), ("seed_student",))
     assert seed.image_size == 32
     assert recipe.parse_spec(seed.method[0]) == ("kd", {"temperature": 3})
     assert (seed.batch_size, seed.epochs, seed.optimizer) == (1024, 5, "adam")
@@ -59,7 +59,7 @@ def test_a_toml_file_gives_its_fields_and_defaults(tmp_path):
         ("epochs = \n", r"mine\.toml': .*line 1"),
         ("epoch = 3\n", r"mine\.toml': recipe field is 'epoch'.*Did you mean 'epochs'\?"),
         ("temperature = -2\n", r"mine\.toml': temperature is -2; expected a number > 0"),
-        ("[student]\nname = 1\n", r"mine\.toml': student is \{'name': 1\}; expected text"),
+        ("[student]\nname = 1\n", r"mine\.toml': student is \{'name': 1\}; expected one spec"),
     ],
 )
 def test_a_wrong_toml_file_is_named_with_what_is_wrong(tmp_path, text, message):
@@ -84,7 +84,7 @@ def test_an_unknown_name_and_a_missing_file_say_what_there_is(tmp_path):
 def test_a_built_in_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seed").mkdir()
-    assert recipe.load("seed").student == "seed_student"
+    assert recipe.load("seed").student == ("seed_student",)
 
 
 def test_resolve_lets_the_command_line_win_and_set_last():

@@ -38,6 +38,14 @@ def test_two_replicas_give_what_one_gives(results, one, two):
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one["history"])
 
 
+def test_two_replicas_train_students_side_by_side_as_one_does(results):
+    one, two = results["one, side by side"], results["two, side by side"]
+    assert set(one) == {"kd and fitnet", "sp"}
+    for name, weights in one.items():
+        for expected, got in zip(weights, two[name], strict=True):
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
 def test_replicas_draw_different_dropout_masks_and_keep_one_seed(results):
     first, second = results["states"]["masks"]
     assert first != second

@@ -118,7 +118,7 @@ def test_a_finished_phase_is_not_redone(finished, monkeypatch, tmp_path):
     phases, measured = [], []
     fit, measure = fitting.fit, evaluation.measure
     monkeypatch.setattr(
-        fitting, "fit", lambda *a, phase, **k: phases.append(phase) or fit(*a, phase=phase, **k)
+        fitting, "fit", lambda made, *a, **k: phases.extend(made) or fit(made, *a, **k)
     )
     monkeypatch.setattr(
         evaluation,

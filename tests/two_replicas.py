@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from kd_keras import Distiller, methods, strategy, twins
+from kd_keras import Distiller, methods, strategy, together, twins
 
 BATCH, STEPS = 16, 20
 
@@ -71,6 +71,21 @@ def ft():
     return [methods.get("ft", tap="stage2", first_stage=0.25, weight=1.0, **norms)]
 
 
+def side_by_side(scope):
+    """Weights of two students that are trained at once."""
+    with scope:
+        teacher = net("teacher", width=6, seed=1)
+        both = {}
+        for name, made in (("kd and fitnet", kd_and_fitnet()), ("sp", sp())):
+            both[name] = Distiller(net(name.split()[0], width=4, seed=0), teacher, made)
+            both[name].compile(keras.optimizers.SGD(0.05, momentum=0.9), metrics=["accuracy"])
+        model = together.Together(both)
+    data = batches(BATCH * STEPS, seed=2)
+    numbered = data.map(lambda x, y: ({"inputs": x, "id": tf.range(len(y), dtype=tf.int64)}, y))
+    model.fit(numbered, validation_data=data, verbose=0)
+    return {name: [v.numpy().tolist() for v in d.trainable_variables] for name, d in both.items()}
+
+
 def states(scope):
     """What each replica's dropout makes of ones, and what the replicas keep after it."""
     two = strategy.get("cpu:2")
@@ -126,6 +141,8 @@ def main():
         "two, whole batch": training(two.scope(), sp, clip=0.05),
         "one, two stages": training(one.scope(), ft),
         "two, two stages": training(two.scope(), ft, steps_per_execution=2),
+        "one, side by side": side_by_side(one.scope()),
+        "two, side by side": side_by_side(two.scope()),
         "states": states(two.scope()),
         "messages": messages(two),
     }

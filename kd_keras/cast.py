@@ -1,0 +1,94 @@
+"""The models of a run: its teachers, and a Distiller for each that learns, before any training."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kd_keras import classifiers, lineage, teacher_rows
+from kd_keras.cache.reading import Cache
+from kd_keras.data.store import Dataset
+from kd_keras.distiller import Distiller
+from kd_keras.lineage import Trained
+from kd_keras.methods import base
+from kd_keras.recipe import Recipe
+
+
+class Cast:
+    """Made in a strategy's scope; what does not fit together is said now.
+
+    Attributes:
+        teachers: every teacher that is a model, by its phase; none where nobody learns from one.
+        teacher: what the first round learns from: a model (of several teachers, their mean), or a
+            cache of what one said; None where nobody learns from a teacher.
+        rounds: Distillers by phase, as in `lineage.rounds`.
+
+    Args:
+        asked: the run's recipe.
+        data: what is trained on.
+        precision: of every training.
+
+    Raises:
+        ValueError, FileNotFoundError: a model, method or cache that does not fit.
+    """
+
+    def __init__(self, asked: Recipe, data: Dataset, *, precision: str):
+        self.asked, self.data, self.precision = asked, data, precision
+        self.teachers = self._teachers()
+        self.teacher = self._teacher()
+        self.rounds: list[dict[str, Distiller]] = []
+        teacher: keras.Model | Cache | None = self.teacher
+        for models in lineage.rounds(asked):
+            made = {model.phase: self._learner(model, teacher) for model in models}
+            teacher = next(iter(made.values())).deployed
+            self.rounds.append(made)
+
+    def baselines(self) -> dict[str, Distiller]:
+        """The students alone, each from the weights that it is distilled from."""
+        return {m.phase: self._learner(m, None) for m in lineage.baselines(self.asked)}
+
+    def _teachers(self) -> dict[str, keras.Model]:
+        if not classifiers.has_teacher(self._methods()) or classifiers.cache_of(self.asked):
+            return {}
+        return {
+            model.phase: _seeded(
+                model.seed, classifiers.make_one_teacher, model.spec, self.asked, self.data
+            )
+            for model in lineage.teachers(self.asked)
+        }
+
+    def _teacher(self) -> keras.Model | Cache | None:
+        if self.teachers:
+            return classifiers.as_one(list(self.teachers.values()), self.asked)
+        methods = self._methods()
+        if not classifiers.has_teacher(methods):
+            return None
+        views = base.views_per_image(methods)
+        return teacher_rows.from_cache(self.asked, self.data, views_per_image=views)
+
+    def _learner(self, model: Trained, teacher: keras.Model | Cache | None) -> Distiller:
+        methods = self._methods(model.methods) if model.methods else []
+        weights = self.asked.weights
+        student = _seeded(model.seed, classifiers.make, model.spec, self.data, weights)
+        try:
+            return Distiller(
+                student,
+                teacher if classifiers.has_teacher(methods) else None,
+                methods,
+                ce_weight=self.asked.ce_weight if methods else None,
+                label_smoothing=self.asked.label_smoothing,
+                precision=self.precision,
+            )
+        except ValueError as error:
+            raise ValueError(f"{model.phase} ({model.spec}): {error}") from error
+
+    def _methods(self, specs: tuple[str, ...] | None = None) -> list[Any]:
+        """The methods of these specs, or all of the recipe's."""
+        examples = len(self.data.train.images)
+        return classifiers.make_methods(self.asked, specs, num_examples=examples)
+
+
+def _seeded(seed: int, make: Callable[..., Any], *given: Any) -> Any:
+    """What `make` gives when the seed is fresh: the same weights for every student of the seed."""
+    keras.utils.set_random_seed(seed)
+    return make(*given)
