@@ -61,6 +61,7 @@ def run(
         about={"teacher": " ".join(asked.teacher)},
     )
     folder = folder or teacher_rows.folder_of(header, data.train.ids)
+    making.require_same(folder, header, data.train.ids)
     if not making.is_complete(folder, header):
         teacher_rows.made(folder, header, data, ask, screen, shard=shard)
     if making.is_complete(folder, header):
@@ -83,6 +84,12 @@ def _teacher(
         raise ValueError(
             f"the teacher is {asked.teacher[0]!r}, a cache already; expected a model. Train from "
             "it with kdk train, or give --teacher FILE."
+        )
+    several = len(asked.teacher) > 1
+    if several and any(spec.endswith(".onnx") for spec in asked.teacher):
+        raise ValueError(
+            f"the teachers are {list(asked.teacher)}; expected an ONNX file alone, or models of "
+            "Keras. Give one --teacher."
         )
     if asked.teacher[0].endswith(".onnx"):
         teacher = teachers.OnnxTeacher(

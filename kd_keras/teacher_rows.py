@@ -171,11 +171,14 @@ def _megabytes(count: int) -> str:
 def _standing(header: Header, ids: np.ndarray) -> Path | None:
     """A finished cache that holds all of `header`'s rows, perhaps of more views or outputs."""
     for path in sorted(_base().glob(f"{header.teacher}-{header.data}-*/header.json")):
-        there = layout.read_header(path.parent)
+        try:
+            there = layout.read_header(path.parent)
+            covered = np.isin(ids, layout.read_ids(path.parent, there)).all()
+        except ValueError:  # damaged, or a newer version's: not ours to use
+            continue
         holds = set(header.outputs) <= set(there.outputs) and there.views >= header.views
         bound = not layout.differences(there, header) and there.top_k is None
-        complete = bound and holds and making.is_complete(path.parent, there)
-        if complete and np.isin(ids, np.load(path.parent / "ids.npy")).all():
+        if bound and holds and covered and making.is_complete(path.parent, there):
             return path.parent
     return None
 

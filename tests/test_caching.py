@@ -168,6 +168,25 @@ def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(teacher_fil
     assert part != cached(teacher_file, views=1)
 
 
+def test_a_cache_that_cannot_be_read_is_passed_over(teacher_file, tmp_path):
+    folder = cached(teacher_file, views=1)
+    other = folder.with_name(folder.name.replace("seed0", "seed00"))
+    folder.rename(other)
+    (other / "header.json").write_text("{")
+    assert cached(teacher_file, views=1) == folder
+    asked_now = asked(teacher_file)
+    rows = teacher_rows.from_model(
+        asked_now,
+        data.load("digits"),
+        _model(teacher_file),
+        [],
+        views_per_image=1,
+        precision="float32",
+        screen=Said(),
+    )
+    assert rows.folder == folder
+
+
 def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(teacher_file, tmp_path, monkeypatch):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")

@@ -19,10 +19,23 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
         An array for each name of `header.stored`.
 
     Raises:
-        ValueError: an output is not finite, or too large for the dtype.
+        ValueError: an output is missing, of another shape than the header says, not finite, or
+            too large for the dtype.
     """
+    lacking = sorted(set(header.outputs) - set(outputs))
+    if lacking:
+        raise ValueError(
+            f"the teacher gives {sorted(outputs)}; expected {lacking} too, as the header says. "
+            "Return them by name, or leave them out of the header."
+        )
     arrays = {name: np.asarray(outputs[name]) for name in header.outputs}
     for name, array in arrays.items():
+        if array.shape[1:] != tuple(header.outputs[name]):
+            raise ValueError(
+                f"the teacher's {name} are {array.shape[1:]} for an image; expected "
+                f"{tuple(header.outputs[name])}. Take a teacher of these classes, or give "
+                "--teacher-classes."
+            )
         with np.errstate(over="ignore"):
             fits = np.isfinite(array.astype(header.dtype)).all()
         if not fits:

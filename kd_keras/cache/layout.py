@@ -10,9 +10,11 @@ A cache is a folder that a teacher of any framework can write (docs/teacher_cach
 Part p holds rows p * rows_per_part … of each view. A part without its .json is not finished.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,9 +115,8 @@ BOUND = {
 
 def write_header(folder: Path, header: Header, ids: np.ndarray) -> None:
     """Starts a cache: its header and the examples that will have rows, ascending."""
-    folder.mkdir(parents=True, exist_ok=True)
     with atomic.in_place_of(folder / "ids.npy") as fresh:
-        np.save(fresh, ids.astype(np.int64))
+        _save(fresh, ids.astype(np.int64))
     with atomic.in_place_of(folder / "header.json") as fresh:
         fresh.write_text(json.dumps(dataclasses.asdict(header), indent=2) + "\n")
 
@@ -132,19 +133,42 @@ def read_header(folder: Path) -> Header:
         raise FileNotFoundError(f"{folder} holds no teacher cache. Make one with `kdk cache`.")
     try:
         told = json.loads(path.read_text())
-        version = told["format"]
-        if version > FORMAT:
-            raise ValueError(
-                f"the cache {folder} has format {version}; this version of kd_keras reads up to "
-                f"{FORMAT}. Update kd_keras, or make the cache again."
-            )
-        outputs = {name: tuple(shape) for name, shape in told["outputs"].items()}
-        return Header(**{**told, "outputs": outputs})
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
+        newer = told["format"] > FORMAT
+        outputs = {} if newer else {name: tuple(of) for name, of in told["outputs"].items()}
+        header = None if newer else Header(**{**told, "outputs": outputs})
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path} is no header of a teacher cache ({error!r}); expected what docs/"
             "teacher_cache.md describes. Remove the folder and make the cache again."
         ) from error
+    if header is None:
+        raise ValueError(
+            f"the cache {folder} has format {told['format']}; this version of kd_keras reads up to "
+            f"{FORMAT}. Update kd_keras, or remove the folder and make the cache again."
+        )
+    return header
+
+
+def read_ids(folder: Path, header: Header) -> np.ndarray:
+    """(N,) int64, ascending: the examples that have rows.
+
+    Raises:
+        ValueError: the file is missing, cut off, or not what the header says.
+    """
+    path = folder / "ids.npy"
+    try:
+        ids = np.load(path, allow_pickle=False)
+        found = f"{ids.dtype} {ids.shape}"
+        right = ids.shape == (header.examples,) and ids.dtype.kind == "i"
+        right = right and bool(np.all(np.diff(ids) > 0))
+    except (OSError, EOFError, ValueError) as error:
+        found, right = f"nothing to read ({error})", False
+    if not right:
+        raise ValueError(
+            f"{path} holds {found}; expected {header.examples} numbers of examples, int64, "
+            "ascending. Remove the folder and make the cache again."
+        )
+    return ids
 
 
 def differences(one: Header, other: Header) -> list[str]:
@@ -167,7 +191,7 @@ def write_part(folder: Path, view: int, part: int, arrays: Mapping[str, np.ndarr
     for name, array in arrays.items():
         path = _file(folder, view, part, f"{name}.npy")
         with atomic.in_place_of(path) as fresh:
-            np.save(fresh, array)
+            _save(fresh, array)
         files[path.name] = {"bytes": path.stat().st_size, "sha256": digest(path)}
     with atomic.in_place_of(_file(folder, view, part, "json")) as fresh:
         fresh.write_text(json.dumps({"rows": len(next(iter(arrays.values()))), "files": files}))
@@ -186,21 +210,26 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
     """
     path = _file(folder, view, part, "json")
     remedy = f"Remove {path.name} and run `kdk cache` again, which makes this part anew."
-    try:
-        told = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+    if not path.is_file():
         raise ValueError(
-            f"part {part} of view {view} in {folder} is not finished ({error}). Run the same "
-            "`kdk cache` again, which goes on where it stopped."
+            f"part {part} of view {view} in {folder} is not finished; expected {path.name} beside "
+            "its arrays. Run the same `kdk cache` again, which goes on where it stopped."
+        )
+    try:
+        files = json.loads(path.read_text())["files"]
+        told = {name: (facts["bytes"], facts["sha256"]) for name, facts in files.items()}
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged ({error!r}); expected bytes and sha256 of each file. {remedy}"
         ) from error
     rows = min(header.rows_per_part, header.examples - part * header.rows_per_part)
     arrays = {}
     for name, (shape, dtype) in header.stored.items():
         file = _file(folder, view, part, f"{name}.npy")
-        facts = told["files"].get(file.name)
-        if facts is None or not file.is_file() or file.stat().st_size != facts["bytes"]:
+        size, sha256 = told.get(file.name, (None, None))
+        if not file.is_file() or file.stat().st_size != size:
             raise ValueError(f"{file} is missing or cut off. {remedy}")
-        if digest(file) != facts["sha256"]:
+        if digest(file) != sha256:
             raise ValueError(f"{file} is not what was written: its SHA-256 differs. {remedy}")
         arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
         if arrays[name].shape != (rows, *shape) or arrays[name].dtype != np.dtype(dtype):
@@ -218,6 +247,31 @@ def tasks(header: Header, shard: tuple[int, int] = (0, 1)) -> Iterator[tuple[int
     return (task for place, task in enumerate(everything) if place % makers == mine)
 
 
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other makers on this machine from writing into the folder, made if there is none.
+
+    A process that dies lets go. Systems that cannot lock go without.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"the folder {folder} cannot be made: {error.strerror}. Choose another with --out."
+        ) from error
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file."""
     with path.open("rb") as file:
@@ -226,3 +280,11 @@ def digest(path: Path) -> str:
 
 def _file(folder: Path, view: int, part: int, ending: str) -> Path:
     return folder / f"view{view:04d}.part{part:04d}.{ending}"
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    """As np.save, which does not tell why a write failed, such as for want of space."""
+    with path.open("wb") as file:
+        facts = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, {**facts, "fortran_order": False})
+        file.write(np.ascontiguousarray(array).data)

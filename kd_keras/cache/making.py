@@ -19,6 +19,14 @@ Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
 #: order of sums in another batch.
 TOLERANCE = {"float16": 1e-2, "float32": 1e-2}
 
+#: What parts of one folder have in common beside `layout.BOUND`, with words for people.
+_FORM = {
+    "outputs": "set of outputs",
+    "dtype": "dtype",
+    "top_k": "top_k",
+    "rows_per_part": "number of rows a part",
+}
+
 
 def header_for(
     data: Dataset,
@@ -86,20 +94,44 @@ def make(
         OSError: the disk is full, or the like; what is finished stays.
     """
     ids = np.sort(split.ids)
-    _start(folder, header, ids)
+    with layout.locked(folder):
+        require_same(folder, header, ids)
+        if not _exists(folder) or header.views > layout.read_header(folder).views:
+            layout.write_header(folder, header, ids)
     for view, part in layout.tasks(header, shard):
         start = part * header.rows_per_part
         of_part = ids[start : start + header.rows_per_part]
-        if not layout.is_finished(folder, view, part):
-            outputs = _asked(ask, split, of_part, header, view, batch_size, advance)
-            layout.write_part(folder, view, part, coding.encoded(outputs, header))
-        else:
+        if layout.is_finished(folder, view, part):
             advance(len(of_part))
+            continue
+        outputs = _asked(ask, split, of_part, header, view, batch_size, advance)
+        arrays = coding.encoded(outputs, header)
+        with layout.locked(folder):
+            if not layout.is_finished(folder, view, part):  # nor by another maker meanwhile
+                layout.write_part(folder, view, part, arrays)
+
+
+def require_same(folder: Path, header: Header, ids: np.ndarray) -> None:
+    """Raises ValueError if the folder holds a cache that `header` cannot go on with."""
+    if not _exists(folder):
+        return
+    before = layout.read_header(folder)
+    differing = layout.differences(before, header)
+    differing += [
+        words for name, words in _FORM.items() if getattr(before, name) != getattr(header, name)
+    ]
+    if not np.array_equal(layout.read_ids(folder, before), np.sort(ids)):
+        differing.append("set of examples")
+    if differing:
+        raise ValueError(
+            f"{folder} holds a cache made with another {' and another '.join(differing)}. Choose "
+            "another folder with --out, or remove this one."
+        )
 
 
 def is_complete(folder: Path, header: Header) -> bool:
     """Whether every part of the header's views is finished."""
-    return (folder / "header.json").is_file() and all(
+    return _exists(folder) and all(
         layout.is_finished(folder, view, part) for view, part in layout.tasks(header)
     )
 
@@ -138,26 +170,8 @@ def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: in
     return error
 
 
-def _start(folder: Path, header: Header, ids: np.ndarray) -> None:
-    if not (folder / "header.json").is_file():
-        layout.write_header(folder, header, ids)
-        return
-    before = layout.read_header(folder)
-    differing = layout.differences(before, header)
-    differing += [
-        words
-        for name, words in (("outputs", "set of outputs"), ("dtype", "dtype"), ("top_k", "top_k"))
-        if getattr(before, name) != getattr(header, name)
-    ]
-    if not np.array_equal(np.load(folder / "ids.npy"), ids):
-        differing.append("set of examples")
-    if differing:
-        raise ValueError(
-            f"{folder} holds a cache made with another {' and another '.join(differing)}. Choose "
-            "another folder with --out, or remove this one."
-        )
-    if header.views > before.views:
-        layout.write_header(folder, header, ids)
+def _exists(folder: Path) -> bool:
+    return (folder / "header.json").is_file()
 
 
 def _asked(

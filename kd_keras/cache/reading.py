@@ -30,7 +30,7 @@ class Cache:
                 f"the cache {folder} has {self.header.views} views of each image; expected "
                 f"{self.views}. Make the others with `kdk cache --views {self.views}`."
             )
-        self.ids = np.load(folder / "ids.npy", allow_pickle=False)
+        self.ids = layout.read_ids(folder, self.header)
         self._parts = [
             [layout.read_part(folder, self.header, v, p) for p in range(self.header.parts)]
             for v in range(self.views)

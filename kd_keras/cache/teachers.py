@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -44,15 +43,15 @@ class OnnxTeacher:
     """An ONNX classifier of images, run by onnxruntime on the CPU.
 
     Args:
-        path: of the file; one image input, (B, H, W, C) or (B, C, H, W), and scores (B, C) as its
-            first output, logits before any softmax.
+        path: of the file; one float32 image input, (B, H, W, C) or (B, C, H, W), B fixed or not,
+            and scores (B, C) as its first output, logits before any softmax.
         preprocess: the pixels it expects, one of `pixels.MODES`; None for 0..255.
         image_size: height and width that images are resized to; None takes the graph's own.
         classes: (its class names in its order, ours in ours).
 
     Raises:
-        ImportError: onnxruntime is not installed.
-        ValueError: no image classifier.
+        ValueError: no image classifier, or onnxruntime is not installed.
+        FileNotFoundError: no such file.
     """
 
     def __init__(
@@ -66,24 +65,34 @@ class OnnxTeacher:
         try:
             import onnxruntime
         except ImportError as error:
-            raise ImportError(
-                f"{path} is an ONNX file, and onnxruntime is not installed. "
+            raise ValueError(
+                f"{path} is an ONNX file, and onnxruntime is not installed ({error}). "
                 "Run pip install 'kd-keras[onnx]'."
             ) from error
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist; expected an ONNX file. Check --teacher."
+            )
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own kinds are not importable by name
-            raise ValueError(f"{path} cannot be opened as an ONNX model: {error}") from error
+            raise ValueError(
+                f"{path} cannot be opened as an ONNX model: {_in_a_line(error)}. Export it again, "
+                "with the file of its weights beside it if it has one."
+            ) from error
         inputs = self._session.get_inputs()
         shape = inputs[0].shape
-        if len(inputs) != 1 or len(shape) != 4 or not {shape[1], shape[3]} & {1, 3}:
+        images = len(inputs) == 1 and len(shape) == 4 and {shape[1], shape[3]} & {1, 3}
+        if not images or inputs[0].type != "tensor(float)":
             raise ValueError(
-                f"{path} takes {[(i.name, i.shape) for i in inputs]}; expected one input of "
-                "images, (B, H, W, C) or (B, C, H, W) with C 1 or 3."
+                f"{path} takes {[(i.name, i.type, i.shape) for i in inputs]}; expected images "
+                "alone, tensor(float), (B, H, W, C) or (B, C, H, W) with C 1 or 3. Export it so."
             )
         self._channels_first = shape[3] not in (1, 3)
+        self._channels = shape[1] if self._channels_first else shape[3]
+        self._batch = shape[0] if isinstance(shape[0], int) else None
         height = shape[2] if self._channels_first else shape[1]
         self._size = image_size or (height if isinstance(height, int) else None)
         self._input = inputs[0].name
@@ -94,7 +103,10 @@ class OnnxTeacher:
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the file and of what stands before and behind it."""
-        total = hashlib.sha256(self._path.read_bytes())
+        graph = self._path.read_bytes()
+        total = hashlib.sha256(graph)
+        for file in _files_of_weights(self._path, graph):
+            total.update(file.read_bytes())
         total.update(repr((self._mode, self._size, self._classes)).encode())
         return total.hexdigest()[:16]
 
@@ -102,14 +114,45 @@ class OnnxTeacher:
         """Logits (B, C) float32 of images (B, H, W, C) uint8."""
         if self._size is not None and images.shape[1:3] != (self._size, self._size):
             images = tf.image.resize(images, (self._size, self._size)).numpy()
+        if (images.shape[-1], self._channels) == (1, 3):
+            images = np.repeat(images, 3, axis=-1)
         x = pixels.encode_array(images, self._mode).astype(np.float32)
         if self._channels_first:
             x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-        scores: Any = self._session.run(None, {self._input: x})[0]
-        if scores.ndim != 2:
+        scores = self._scores(x)
+        if scores.ndim != 2 or len(scores) != len(images):
             raise ValueError(
-                f"{self._path} gives scores of shape {scores.shape}; expected (B, classes)."
+                f"{self._path} gives scores of shape {scores.shape} for {len(images)} images; "
+                "expected (B, classes)."
             )
         if self._classes is not None:
             scores = scores[:, adapt.class_order(*self._classes, scores.shape[-1])]
         return {"logits": scores}
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """What the graph says of all images, so many at a time as it takes."""
+        size = self._batch or len(x)
+        padded = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])
+        try:
+            found = [
+                self._session.run(None, {self._input: padded[start : start + size]})[0]
+                for start in range(0, len(padded), size)
+            ]
+        except Exception as error:  # as above
+            raise ValueError(
+                f"{self._path} does not take images {x.shape[1:]}: {_in_a_line(error)}. Check "
+                "--teacher-image-size and how it was exported."
+            ) from error
+        return np.concatenate(found)[: len(x)]
+
+
+def _files_of_weights(path: Path, graph: bytes) -> list[Path]:
+    """Files beside an ONNX file that hold its large tensors, as newer PyTorch exports them."""
+    # An entry of a tensor's external_data: field 1 is the key "location", field 2 a file's name.
+    entries = graph.split(b"\x0a\x08location\x12")[1:]
+    names = {entry[1 : 1 + entry[0]].decode(errors="replace") for entry in entries}
+    return [path.parent / name for name in sorted(names) if (path.parent / name).is_file()]
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
