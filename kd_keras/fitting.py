@@ -149,9 +149,14 @@ def check_optimizer(asked: Recipe) -> None:
         )
 
 
-def precision(asked: Recipe) -> str:
-    """The precision that the recipe's comes to on this machine."""
+def precision(asked: Recipe, screen: Screen | None = None) -> str:
+    """The precision that the recipe's comes to on this machine; warns of one that is slow here."""
     if asked.precision != "auto":
+        if screen and asked.precision not in twins.native_precisions():
+            screen.warn(
+                f"precision {asked.precision} has no units on this machine, so that training is "
+                f"right, but slow; --precision auto takes {twins.best_precision()}"
+            )
         return asked.precision
     best = twins.best_precision()
     scaled = best == "mixed_float16"  # which dot's two gradients cannot be

@@ -75,7 +75,7 @@ class _Run:
         for export in self.exports.values():
             folder.check_export(export)
         self.strategy = strategy.get(asked.devices)
-        self.precision = fitting.precision(asked)
+        self.precision = fitting.precision(asked, screen)
         self.data = dataset.load(asked, screen)
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
         self.facts = self._facts()

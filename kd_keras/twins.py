@@ -211,20 +211,21 @@ def _float32(outputs: Outputs) -> Outputs:
 
 
 def best_precision() -> str:
-    """The fastest precision of this machine that keeps float32's range, else float32.
+    """The fastest precision of this machine, one that keeps float32's range where there is one."""
+    native = native_precisions()
+    return next(p for p in ("mixed_bfloat16", "mixed_float16", "float32") if p in native)
 
-    bfloat16 where the CPU or every GPU computes with it; float16 on older GPUs with tensor cores.
-    """
+
+def native_precisions() -> set[str]:
+    """Precisions that every GPU, or else the CPU, has units for; others are right, but slow."""
     gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-        oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
-        return (
-            "mixed_bfloat16"
-            if oldest >= (8, 0)
-            else ("mixed_float16" if oldest >= (7, 0) else "float32")
-        )
-    return "mixed_bfloat16" if _cpu_flags() & {"avx512_bf16", "amx_bf16"} else "float32"
+    if not gpus:
+        by_bfloat16 = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
+        return {"float32", *(["mixed_bfloat16"] if by_bfloat16 else [])}
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
+    since = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
+    return {precision for precision, version in since.items() if oldest >= version}
 
 
 def _cpu_flags() -> set[str]:

@@ -42,3 +42,18 @@ def test_dot_trains_in_float32_where_float16_would_be_chosen(monkeypatch):
 def test_a_momentum_that_never_fades_is_refused():
     with pytest.raises(ValueError, match=r"momentum is 0.95 and delta 0.075; expected a sum below"):
         fitting.check_optimizer(Recipe(optimizer="dot", momentum=0.95))
+
+
+def test_a_precision_without_units_on_the_machine_is_told_to_be_slow(monkeypatch):
+    class Screen:
+        warned = ()
+
+        def warn(self, text):
+            self.warned = (*self.warned, text)
+
+    screen = Screen()
+    monkeypatch.setattr(twins, "native_precisions", lambda: {"float32"})
+    assert fitting.precision(Recipe(precision="mixed_float16"), screen) == "mixed_float16"
+    assert fitting.precision(Recipe(precision="float32"), screen) == "float32"
+    (warning,) = screen.warned
+    assert warning.startswith("precision mixed_float16 has no units on this machine")
