@@ -1,5 +1,6 @@
 """What a classifier is worth: accuracy on a split, size, time, and its SavedModel."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import export, heads, report, taps
+from kd_keras import atomic, export, heads, report, taps
+from kd_keras import data as sources
+from kd_keras.cache import teachers
 from kd_keras.data.store import Dataset, Split
 
 BATCH = 256  # memory, not accuracy, depends on it
@@ -43,6 +46,23 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
             f"model {model.name!r} gives scores that are NaN or infinite; expected finite ones. "
             "Train it again with a lower learning rate, or give another file."
         )
+    return found
+
+
+def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
+    """As `scores` of the validation split; kept beside the stores, since a teacher has many runs.
+
+    They are found again by the model's weights and layers and by the data.
+    """
+    name = f"{teachers.fingerprint(model)}-{data.fingerprint}.npy"
+    file = sources.cache_folder() / "scores" / name
+    with contextlib.suppress(OSError, ValueError, EOFError):  # none, or damaged: made anew
+        kept = np.load(file, allow_pickle=False)
+        if kept.shape == (len(data.validation), len(data.class_names)):
+            return kept
+    found = scores(model, data.validation)
+    with contextlib.suppress(OSError), atomic.in_place_of(file) as fresh:  # no disk, nothing kept
+        np.save(fresh, found)
     return found
 
 

@@ -101,5 +101,10 @@ class Once:
     def _found(self, phase: str, model: keras.Model) -> np.ndarray:
         """(N, C) scores of the validation images, computed once."""
         if phase not in self._scores:
-            self._scores[phase] = evaluation.scores(model, self.data.validation)
+            teaches = phase.startswith("teacher")
+            self._scores[phase] = (
+                evaluation.teachers_scores(model, self.data)
+                if teaches
+                else evaluation.scores(model, self.data.validation)
+            )
         return self._scores[phase]

@@ -1,7 +1,6 @@
 """A run's rows of its teacher: of the cache that it names, else found, or made where it pays."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -155,7 +154,7 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     words = [header.teacher, header.data, examples, *crops, f"seed{header.view_seed}"]
     words += [name.replace("/", ".") for name in sorted(header.outputs)]
     words += [header.precision] if header.precision else []
-    return _base() / "-".join([*words, header.dtype, *top])
+    return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
 
 
 def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> dict[str, tuple[Any, ...]]:
@@ -170,7 +169,9 @@ def _megabytes(count: int) -> str:
 
 def _standing(header: Header, ids: np.ndarray) -> Path | None:
     """A finished cache that holds all of `header`'s rows, perhaps of more views or outputs."""
-    for path in sorted(_base().glob(f"{header.teacher}-{header.data}-*/header.json")):
+    for path in sorted(
+        (sources.cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
+    ):
         try:
             there = layout.read_header(path.parent)
             covered = np.isin(ids, layout.read_ids(path.parent, there)).all()
@@ -181,11 +182,6 @@ def _standing(header: Header, ids: np.ndarray) -> Path | None:
         if bound and holds and covered and making.is_complete(path.parent, there):
             return path.parent
     return None
-
-
-def _base() -> Path:
-    given = os.environ.get("KD_KERAS_CACHE") or sources.DEFAULT_CACHE
-    return Path(given).expanduser() / FOLDER
 
 
 def _why_not(asked: Recipe, outputs: dict[str, tuple[Any, ...]]) -> str:

@@ -34,6 +34,11 @@ def describe(name: str) -> str:
     return _ABOUT[check.one_of("data set", name, _ABOUT)]
 
 
+def cache_folder() -> Path:
+    """What is made once lies here: $KD_KERAS_CACHE, or `DEFAULT_CACHE`."""
+    return Path(os.environ.get("KD_KERAS_CACHE") or DEFAULT_CACHE).expanduser()
+
+
 def load(
     name: str,
     *,
@@ -69,7 +74,7 @@ def load(
     from kd_keras.data import making
 
     source = _source(name, data_dir, image_size)
-    cache = Path(cache_dir or os.environ.get("KD_KERAS_CACHE") or DEFAULT_CACHE).expanduser()
+    cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     store = making.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     return _dataset(source, store, val_fraction, select, seed)
 
