@@ -75,17 +75,34 @@ def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float
     return float(np.mean(np.sum(ahead, axis=1) < k))
 
 
-def measure(model: keras.Model, data: Dataset, folder: Path, found: np.ndarray) -> dict[str, Any]:
-    """The model's entry of results.json; exports it to `folder` and times it.
+def measure(
+    model: keras.Model, data: Dataset, folder: Path | None, found: np.ndarray
+) -> dict[str, Any]:
+    """The model's entry of results.json; times it and exports it to `folder`.
 
     Args:
         model: what is measured.
         data: its classes, and the validation split that `found` is of.
-        folder: where its SavedModel goes.
+        folder: where its SavedModel goes; None exports nothing.
         found: (N, C), what `scores` gives for that split.
     """
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
+    entry = {
+        "top1": accuracy(found, validation.labels),
+        "top5": accuracy(found, validation.labels, k=5),
+        "parameters": model.count_params(),
+        "milliseconds_per_image": report.latency(
+            predictor(model),
+            lambda count: np.resize(images, (count, *data.image_shape)).astype("float32"),
+        ),
+    }
+    return entry if folder is None else entry | {"export": _exported(model, data, folder, images)}
+
+
+def _exported(
+    model: keras.Model, data: Dataset, folder: Path, images: np.ndarray
+) -> dict[str, Any]:
     difference = export.saved_model(
         model,
         folder,
@@ -95,16 +112,7 @@ def measure(model: keras.Model, data: Dataset, folder: Path, found: np.ndarray) 
         images=images,
     )
     return {
-        "top1": accuracy(found, validation.labels),
-        "top5": accuracy(found, validation.labels, k=5),
-        "parameters": model.count_params(),
-        "milliseconds_per_image": report.latency(
-            predictor(model),
-            lambda count: np.resize(images, (count, *data.image_shape)).astype("float32"),
-        ),
-        "export": {
-            "path": str(folder),
-            "max_abs_difference": difference,
-            "megabytes": export.megabytes(folder),
-        },
+        "path": str(folder),
+        "max_abs_difference": difference,
+        "megabytes": export.megabytes(folder),
     }

@@ -79,16 +79,19 @@ class Once:
         labels = self.data.validation.labels
         return kept["top1"] if kept else evaluation.accuracy(self._found(phase, model), labels)
 
-    def measured(self, phase: str, model: keras.Model, export: Path) -> dict[str, Any]:
-        """The model's entry of results.json, once it is exported to `export`."""
+    def measured(self, phase: str, model: keras.Model, export: Path | None) -> dict[str, Any]:
+        """The model's entry of results.json, once it is exported to `export`, if that is a path."""
         kept = self.folder.kept(phase)
         result = kept.get("result")
-        if not result or result["export"]["path"] != str(export) or not export.is_dir():
-            self.screen.say(f"{phase}: evaluating, exporting and timing it")
+        exported = result and result.get("export", {}).get("path") == str(export)
+        if not result or (export and not (exported and export.is_dir())):
+            doing = "evaluating, exporting and timing" if export else "evaluating and timing"
+            self.screen.say(f"{phase}: {doing} it")
             start = time.perf_counter()
             found = self._found(phase, model)
             result = evaluation.measure(model, self.data, export, found)
-            self.folder.sign_export(export)
+            if export:
+                self.folder.sign_export(export)
             self.folder.keep_predictions(phase, np.argmax(found, axis=1))
             result["seconds"] = {
                 "training": kept.get("training_seconds"),

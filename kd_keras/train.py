@@ -137,7 +137,7 @@ class _Run:
                     {model.phase: distiller}, epochs=asked.teacher_epochs, learning_rate=rate
                 )
                 self._check_teacher(model.phase)
-            results[model.phase] = self._measured(model.phase, teachers[model.phase])
+            results[model.phase] = self._measured(model.phase, teachers[model.phase], model)
         if len(teachers) > 1:
             results["teacher"] = self._measured("teacher", self.cast.teacher)
         return results
@@ -232,10 +232,17 @@ class _Run:
     def _measured(
         self, phase: str, model: keras.Model, of: lineage.Trained | None = None
     ) -> dict[str, Any]:
-        """The model's entry of results.json; of one of several students, with what it is."""
+        """The model's entry of results.json; of one of several students, with what it is.
+
+        A teacher from a file is not exported: it is its user's already.
+        """
+        teaches = phase.startswith("teacher")
         within = self.folder.path / "saved_models" / phase
-        result = self.once.measured(phase, model, self.exports.get(phase, within))
-        if of is not None and len(self.exports) > 1:
+        export: Path | None = self.exports.get(phase, within)
+        if teaches and of is not None and classifiers.is_file(of.spec):
+            export = None
+        result = self.once.measured(phase, model, export)
+        if of is not None and len(self.exports) > 1 and not teaches:
             result |= {"spec": of.spec, "methods": list(of.methods)}
         return result
 
