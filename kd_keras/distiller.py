@@ -20,11 +20,12 @@ from kd_keras import (
     taps,
     twins,
 )
+from kd_keras.data.pipeline import TeacherRows
 from kd_keras.diagnostics import Diagnostics
 from kd_keras.methods import base
 from kd_keras.methods.base import Method
 from kd_keras.objective import Objective
-from kd_keras.teacher import Recorded, Rows, Teacher
+from kd_keras.teacher import Recorded, Teacher
 
 Tensor = Any
 
@@ -47,8 +48,8 @@ class Distiller(strategy.ReplicaModel):
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
         label_smoothing: share of the target spread over all classes, 0 to 1.
-        precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in. The
-            models' weights, and all that is saved, stay float32.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
+            `twins.precision_of_training`). Weights, and all that is saved, stay float32.
         validate_teacher: also run the teacher in validation, for `val_agreement`.
 
     Raises:
@@ -58,7 +59,7 @@ class Distiller(strategy.ReplicaModel):
     def __init__(
         self,
         student: keras.Model,
-        teacher: keras.Model | Rows | None = None,
+        teacher: keras.Model | TeacherRows | None = None,
         methods: Sequence[Method] | Method = (),
         *,
         ce_weight: float | None = None,
@@ -84,7 +85,8 @@ class Distiller(strategy.ReplicaModel):
         self._kept = types.SimpleNamespace(teacher=None, deployed=None)
         strategy.require_made_here(student)
         heads.check_student(student)
-        self._twin = twins.Twin(student, _taps_of("student", self.methods), precision=precision)
+        step_in = twins.precision_of_training(student, precision)
+        self._twin = twins.Twin(student, _taps_of("student", self.methods), precision=step_in)
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
@@ -108,12 +110,12 @@ class Distiller(strategy.ReplicaModel):
         return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
 
     @property
-    def teacher(self) -> keras.Model | Rows | None:
+    def teacher(self) -> keras.Model | TeacherRows | None:
         """The classifier that the methods learn from; set it anew after loading a Distiller."""
         return self._kept.teacher.model if self._kept.teacher else None
 
     @teacher.setter
-    def teacher(self, given: keras.Model | Rows | None) -> None:
+    def teacher(self, given: keras.Model | TeacherRows | None) -> None:
         teacher: Teacher | Recorded | None = None
         if given is not None:
             names = _taps_of("teacher", self.methods)

@@ -68,7 +68,10 @@ class Recipe(BaseModel):
         False, description="evaluate on a held-out part of train, to choose settings by"
     )
     views: int = _data(
-        0, ge=0, description="augmented views of an image, in turn; 0: a new one every epoch"
+        0,
+        ge=0,
+        description="augmented views of an image that students see in turn; 0: a new one every "
+        "epoch",
     )
     view_seed: int = _data(0, ge=0, lt=2**31, description="seed of the augmentation")
 

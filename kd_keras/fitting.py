@@ -26,6 +26,7 @@ def fit(
     *,
     epochs: int,
     learning_rate: float,
+    views: int,
     folder: Path,
     screen: Screen,
     rows: pipeline.TeacherRows | None = None,
@@ -39,6 +40,7 @@ def fit(
         asked: the run's recipe, for all that the phases share.
         epochs: passes over train.
         learning_rate: the schedule's highest.
+        views: of each image, in turn; 0 is a new one every epoch.
         folder: of the run; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
         screen: where bars and lines go.
         rows: what the teacher says of every view, if it need not run.
@@ -58,7 +60,7 @@ def fit(
         seed=asked.seed,
         policy=data.augment,
         view_seed=asked.view_seed,
-        views=asked.views,
+        views=views,
         views_per_image=max(d.views_per_image for d in distillers.values()),
         teacher=rows,
         stop=epochs * steps,
@@ -72,7 +74,8 @@ def fit(
     each = own if len(distillers) == 1 else [together.Each(watching)]
     with first.distribute_strategy.scope():
         model = first if len(distillers) == 1 else together.Together(distillers)
-    with callbacks.Bar(screen, " and ".join(distillers), asked.batch_size) as bar:
+    what = " and ".join(distillers) if len(distillers) < 3 else f"{len(distillers)} students"
+    with callbacks.Bar(screen, what, asked.batch_size) as bar:
         model.fit(
             batches,
             epochs=epochs,

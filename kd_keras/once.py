@@ -37,16 +37,18 @@ class Once:
         *,
         epochs: int,
         learning_rate: float,
-        rows: Callable[[], TeacherRows | None] = lambda: None,
+        views: int,
+        rows: Callable[[Mapping[str, Distiller]], TeacherRows | None] = lambda due: None,
     ) -> dict[str, dict[str, list[float]]]:
         """Histories by phase; afterwards each `distiller.deployed` has the weights its phase gave.
 
-        Several are trained side by side. `rows` gives the teacher's outputs where they are cached;
-        it is asked before training.
+        Several are trained side by side. `rows` gives what their teacher says where that is cached;
+        it is asked of those that are due, before training.
         """
         histories = {phase: self._taken_over(phase, d) for phase, d in distillers.items()}
         due = {phase: distillers[phase] for phase, known in histories.items() if known is None}
         if due:
+            given = rows(due)
             start = time.perf_counter()
             made = fitting.fit(
                 due,
@@ -54,9 +56,10 @@ class Once:
                 self.asked,
                 epochs=epochs,
                 learning_rate=learning_rate,
+                views=views,
                 folder=self.folder.path,
                 screen=self.screen,
-                rows=rows(),
+                rows=given,
             )
             seconds = (time.perf_counter() - start) / len(due)  # its share
             for phase, distiller in due.items():

@@ -104,7 +104,9 @@ def resolve(
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
     method = list(base.method)
     for field in set(_KNOBS) & set(given):
-        reach = 1 if field == "kd_weight" else len(method)  # kd_weight is the first method's
+        # kd_weight is the first method's, each student's where each has a method of its own.
+        each = str(given.get("each_method", base.each_method)).lower() == "true"
+        reach = 1 if field == "kd_weight" and not each else len(method)
         method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
     resolved = Recipe(**{**base.model_dump(), "method": method, **given})
     if teacher_from is not None and resolved.method == ("none",):

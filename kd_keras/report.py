@@ -77,12 +77,13 @@ def time_spent(results: Mapping[str, Any]) -> str:
         results: as for `rows`, with `seconds` of each model: `training`, None of one that came
             from a file, and `measuring`; both are of the call that did it.
     """
-    spent = {_name(p, results): results[p]["seconds"] for p in models(results)}
-    trained = {name: times["training"] for name, times in spent.items() if times["training"]}
-    parts = ", ".join(f"{name} {time:,.0f}" for name, time in trained.items())
-    measuring = sum(times["measuring"] for times in spent.values())
+    spent = [(_name(p, results), results[p]["seconds"]) for p in models(results)]
+    trained = [(name, times["training"]) for name, times in spent if times["training"]]
+    parts = ", ".join(f"{name} {time:,.0f}" for name, time in trained)
+    measuring = sum(times["measuring"] for _, times in spent)
+    in_all = sum(time for _, time in trained)
     return (
-        f"Training took {sum(trained.values()):,.0f} s ({parts}), evaluating, exporting and timing "
+        f"Training took {in_all:,.0f} s ({parts}), evaluating, exporting and timing "
         f"{measuring:,.0f} s"
     )
 
@@ -92,8 +93,7 @@ def _name(phase: str, results: Mapping[str, Any]) -> str:
     if phase == "teacher":
         return "mean of the teachers" if "teacher-1" in results else "teacher"
     if "spec" in (results[phase] or {}):  # one of several students
-        by = "+".join(text.partition(":")[0] for text in results[phase]["methods"])
-        return f"{results[phase]['spec']}, {by or 'alone'}"
+        return f"{results[phase]['spec']}, {' + '.join(results[phase]['methods']) or 'alone'}"
     if phase == "baseline":
         return "student alone"
     if phase == "student":

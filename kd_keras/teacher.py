@@ -1,21 +1,14 @@
 """A teacher: a model as a frozen function outside every gradient, or outputs known before."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
 import keras
 
 from kd_keras import heads, taps, twins
+from kd_keras.data.pipeline import TeacherRows
 
 Tensor = Any
-
-
-class Rows(Protocol):
-    """Outputs of a teacher that are known before, such as a `cache.reading.Cache`."""
-
-    @property
-    def shapes(self) -> Mapping[str, tuple[Any, ...]]:
-        """Shape of each output, batch axis as None."""
 
 
 class Teacher:
@@ -61,7 +54,7 @@ class Recorded:
         ValueError: an output that is read is not among the rows.
     """
 
-    def __init__(self, rows: Rows, names: Iterable[str] = ()):
+    def __init__(self, rows: TeacherRows, names: Iterable[str] = ()):
         self.model = rows
         lacking = sorted({taps.LOGITS, *names} - set(rows.shapes))
         if lacking:

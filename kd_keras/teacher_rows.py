@@ -34,7 +34,7 @@ def from_cache(asked: Recipe, data: Dataset, *, views_per_image: int) -> Cache |
         return None
     header = layout.read_header(folder)
     if not asked.views:
-        most = header.views // views_per_image
+        most = max(1, header.views // views_per_image)
         raise ValueError(
             f"views is 0, a new view of each image every epoch, and the teacher is a cache of "
             f"{header.views}; expected 1 to {most}. Give --views {most}."

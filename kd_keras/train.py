@@ -1,6 +1,5 @@
 """The whole job of `kdk train`, in reading order: data, teacher, baseline, student, results."""
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -134,7 +133,10 @@ class _Run:
                     distiller = Distiller(teachers[model.phase], precision=self.precision)
                 rate = asked.teacher_learning_rate or asked.learning_rate
                 self.once.trained(
-                    {model.phase: distiller}, epochs=asked.teacher_epochs, learning_rate=rate
+                    {model.phase: distiller},
+                    epochs=asked.teacher_epochs,
+                    learning_rate=rate,
+                    views=0,  # fewer save a teacher's work, and this one has none yet
                 )
                 self._check_teacher(model.phase)
             results[model.phase] = self._measured(model.phase, teachers[model.phase], model)
@@ -150,7 +152,7 @@ class _Run:
         with self.strategy.scope():
             alone = self.cast.baselines()
         rate = asked.baseline_learning_rate or asked.learning_rate
-        self.once.trained(alone, epochs=asked.epochs, learning_rate=rate)
+        self.once.trained(alone, epochs=asked.epochs, learning_rate=rate, views=asked.views)
         return {
             model.phase: self._measured(model.phase, alone[model.phase].deployed, model)
             for model in lineage.baselines(asked)
@@ -173,7 +175,8 @@ class _Run:
                 distillers,
                 epochs=asked.epochs,
                 learning_rate=asked.learning_rate,
-                rows=functools.partial(self._cached, distillers),
+                views=asked.views,
+                rows=self._cached,
             )
             for model in models:
                 deployed = distillers[model.phase].deployed

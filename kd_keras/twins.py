@@ -216,6 +216,18 @@ def best_precision() -> str:
     return next(p for p in ("mixed_bfloat16", "mixed_float16", "float32") if p in native)
 
 
+def precision_of_training(model: keras.Model, asked: str) -> str:
+    """The precision that a student steps in: the one asked for, or float32 where that is faster.
+
+    A CPU takes twice as long over the gradients of networks of depthwise convolutions in bfloat16
+    (scripts/bench_step.py, the MobileNetV2 pair); their forward pass alone is faster in it.
+    """
+    on_cpu = not tf.config.list_physical_devices("GPU")
+    depthwise = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+    slow = any(isinstance(layer, depthwise) for layer in model._flatten_layers())
+    return "float32" if asked == "mixed_bfloat16" and on_cpu and slow else asked
+
+
 def native_precisions() -> set[str]:
     """Precisions that every GPU, or else the CPU, has units for; others are right, but slow."""
     gpus = tf.config.list_physical_devices("GPU")

@@ -12,6 +12,7 @@ Takes   about fifteen minutes on two idle CPU cores.
 
 import gc
 import importlib.util
+import json
 import statistics
 import time
 from collections.abc import Callable
@@ -51,7 +52,10 @@ def main(pair: tuple[str, ...], out: str) -> None:
     most, precision = ceiling(), twins.best_precision()
     screen.say(f"best bfloat16 matrix product: {most:.0f} GFLOP/s; precision {precision}")
     pairs = {name: measured(name, screen) for name in pair or PAIRS}
-    report.write_json(Path(out), {"ceiling_gflops": most, "precision": precision, "pairs": pairs})
+    file = Path(out)
+    before = json.loads(file.read_text())["pairs"] if pair and file.is_file() else {}
+    found = {"ceiling_gflops": most, "precision": precision, "pairs": before | pairs}
+    report.write_json(file, found)
 
 
 def measured(name: str, screen: Screen) -> dict[str, float]:

@@ -139,7 +139,8 @@ class Bench:
             given += ["--epochs", str(row.epochs)]
             return self._watched([sys.executable, KERAS_JOB, *given], place)
         if not ready:
-            shutil.rmtree(place / "cache" / "teachers", ignore_errors=True)
+            for kept in ("teachers", "scores"):  # of an earlier run with this teacher
+                shutil.rmtree(place / "cache" / kept, ignore_errors=True)
         if row.way == CACHE:
             return self._watched(
                 [*bench_jobs.KDK, "cache", *given, "--views", str(self.views)], place

@@ -10,8 +10,8 @@ On      a tenth of train, held out (--select), so that the recipe's number of vi
 Takes   about an hour on two CPU cores, the teacher's training not counted; what is finished is
         not done again.
 
-    kdk train --data-dir DIR --select --run picking
-    python scripts/fast_paths_study.py --data-dir DIR --teacher runs/picking/teacher.keras
+    scripts/tiny_imagenet_select.sh DIR      # trains the teacher, among others
+    python scripts/fast_paths_study.py --data-dir DIR --teacher runs/select/teacher/student.keras
 """
 
 import time

@@ -47,8 +47,8 @@ class Cache:
         if differing:
             raise ValueError(
                 f"the cache {self.folder} was made with another {' and another '.join(differing)} "
-                "than this run's. Leave it out to let a fitting one be made, or choose the run's "
-                "settings to be the cache's."
+                "than this run's. Give the run the settings that the cache was made with, or make "
+                "another cache."
             )
         lacking = sorted(set(asked.outputs) - set(self.header.outputs))
         if lacking:

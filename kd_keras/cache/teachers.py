@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -29,14 +30,31 @@ def fingerprint(model: keras.Model) -> str:
     """16 hex digits of a model's weights and layers; the names that Keras gives do not count."""
     total = hashlib.sha256()
     text = json.dumps(model.get_config(), default=str, sort_keys=True)
-    for place, layer in enumerate(model._flatten_layers()):
-        text = text.replace(json.dumps(layer.name), f'"layer {place}"')
+    for place, part in enumerate(_parts(model)):
+        text = text.replace(json.dumps(part.name), f'"part {place}"')
+        if isinstance(part, keras.layers.TFSMLayer):  # its file is more than its variables
+            total.update(_digest(Path(part.filepath)))
     total.update(text.encode())
     for weight in model.weights:
         value = np.ascontiguousarray(weight)
         total.update(f"{value.dtype}{value.shape}".encode())
         total.update(value.data)
     return total.hexdigest()[:16]
+
+
+def _parts(model: keras.Model) -> Iterator[Any]:
+    """The model's layers and operations, those of nested models too, in their order."""
+    for part in [model, *getattr(model, "operations", model._flatten_layers(recursive=False))]:
+        if isinstance(part, keras.Model) and part is not model:
+            yield from _parts(part)
+        else:
+            yield part
+    yield from (part for part in model._flatten_layers() if part is not model)
+
+
+def _digest(folder: Path) -> bytes:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).digest()
 
 
 class OnnxTeacher:

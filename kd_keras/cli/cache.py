@@ -57,7 +57,8 @@ command = errors.traceback_option(
         help="""Run a teacher over all views of the training images once and keep what it says.
 
         The teacher is a trained model's file, a SavedModel folder or an .onnx file. `kdk train`
-        with the same teacher, data and views finds the cache by itself.""",
+        with the same teacher, data and views finds the cache of a Keras model by itself, unless
+        --out, --top-k or another precision is given; --teacher cache:FOLDER reads any.""",
         params=[
             *options_of.of_recipe(),
             options_of.Option(

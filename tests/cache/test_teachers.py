@@ -83,3 +83,12 @@ def test_what_is_no_onnx_classifier_is_refused(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(ValueError, match=r"broken\.onnx cannot be opened as an ONNX model"):
         teachers.OnnxTeacher(path)
+
+
+def test_a_teacher_of_operations_has_one_fingerprint_however_often_it_is_made(made):
+    from kd_keras.models import ensemble
+
+    twice = [ensemble.mean_of_logits([made.teacher, made.teacher], (2.0, 1.0)) for _ in range(2)]
+    assert teachers.fingerprint(twice[0]) == teachers.fingerprint(twice[1])
+    other = ensemble.mean_of_logits([made.teacher, made.teacher], (1.0, 1.0))
+    assert teachers.fingerprint(other) != teachers.fingerprint(twice[0])
