@@ -38,31 +38,37 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
         ValueError: scores that are not finite.
     """
     predict = predictor(model)
-    count = len(split)
-    rows = np.array_split(np.arange(count), -(-count // BATCH))
-    found = np.concatenate([predict(split.images_at(part).astype("float32")) for part in rows])
-    if not np.isfinite(found).all():
-        raise ValueError(
-            f"model {model.name!r} gives scores that are NaN or infinite; expected finite ones. "
-            "Train it again with a lower learning rate, or give another file."
-        )
-    return found
+    return _all_scores(lambda images: predict(images.astype("float32")), model.name, split)
 
 
-def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
-    """As `scores` of the validation split; kept beside the stores, since a teacher has many runs.
+def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.ndarray:
+    """(N, C) float32 scores of the validation split as the teacher gives them to a student.
 
-    They are found again by the model's weights and layers and by the data.
+    They are kept beside the stores, since a teacher has many runs, and found again by the model's
+    weights and layers, the data and the precision.
     """
-    name = f"{teachers.fingerprint(model)}-{data.fingerprint}.npy"
+    name = f"{teachers.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = sources.cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # none, or damaged: made anew
         kept = np.load(file, allow_pickle=False)
         if kept.shape == (len(data.validation), len(data.class_names)):
             return kept
-    found = scores(model, data.validation)
+    ask = teachers.keras_ask(model, (), precision=precision)
+    found = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
     with contextlib.suppress(OSError), atomic.in_place_of(file) as fresh:  # no disk, nothing kept
         np.save(fresh, found)
+    return found
+
+
+def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -> np.ndarray:
+    count = len(split)
+    rows = np.array_split(np.arange(count), -(-count // BATCH))
+    found = np.concatenate([predict(split.images_at(part)) for part in rows])
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"model {name!r} gives scores that are NaN or infinite; expected finite ones. "
+            "Train it again with a lower learning rate, or give another file."
+        )
     return found
 
 

@@ -29,6 +29,7 @@ class Once:
 
     def __init__(self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen):
         self.asked, self.data, self.folder, self.screen = asked, data, folder, screen
+        self.precision = fitting.precision(asked)
         self._scores: dict[str, np.ndarray] = {}
 
     def trained(
@@ -109,7 +110,7 @@ class Once:
         if phase not in self._scores:
             teaches = phase.startswith("teacher")
             self._scores[phase] = (
-                evaluation.teachers_scores(model, self.data)
+                evaluation.teachers_scores(model, self.data, precision=self.precision)
                 if teaches
                 else evaluation.scores(model, self.data.validation)
             )
