@@ -218,7 +218,8 @@ def show(runs: dict[str, list[dict[str, Any]]], screen: Screen) -> None:
         line = [row["way"], f"{size[0]:,}", size[1], row["epochs"], f"{found['seconds']:.1f}"]
         if row["way"] in (OURS, KERAS):
             times = seconds.get((*size, KERAS), math.nan) / found["seconds"]
-            jobs.append([*line, f"{times:.2f}", memory, _tenth(found, "store_seconds")])
+            ratio = "-" if math.isnan(times) else f"{times:.2f}"
+            jobs.append([*line, ratio, memory, _tenth(found, "store_seconds")])
         else:
             over = found["seconds"] - found.get("steps_seconds", math.nan)
             parts = [

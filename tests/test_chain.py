@@ -136,8 +136,12 @@ def test_several_teachers_teach_by_their_mean(tmp_path, files, done):
 
 
 def test_models_are_scored_once_and_exports_are_not_replaced(tmp_path, files, monkeypatch):
-    counted, scores = [], evaluation.scores
-    monkeypatch.setattr(evaluation, "scores", lambda m, s: counted.append(m.name) or scores(m, s))
+    counted, scores = [], evaluation._all_scores
+    monkeypatch.setattr(
+        evaluation,
+        "_all_scores",
+        lambda predict, name, split: counted.append(name) or scores(predict, name, split),
+    )
     asked = recipe.Recipe(**TINY, teacher=files[0], student=files[1])
     train.run(asked, run=str(tmp_path / "a" / "run"), export_dir=str(tmp_path / "exports"))
     assert counted == ["one", "two"]
