@@ -219,8 +219,8 @@ def best_precision() -> str:
 def precision_of_training(model: keras.Model, asked: str) -> str:
     """The precision that a student steps in: the one asked for, or float32 where that is faster.
 
-    A CPU takes twice as long over the gradients of networks of depthwise convolutions in bfloat16
-    (scripts/bench_step.py, the MobileNetV2 pair); their forward pass alone is faster in it.
+    A CPU takes longer over the gradients of networks of depthwise convolutions in bfloat16; their
+    forward pass alone is faster in it.
     """
     on_cpu = not tf.config.list_physical_devices("GPU")
     depthwise = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
