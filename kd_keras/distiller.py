@@ -23,7 +23,6 @@ from kd_keras import (
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.diagnostics import Diagnostics
 from kd_keras.methods import base
-from kd_keras.methods.base import Method
 from kd_keras.objective import Objective
 from kd_keras.teacher import Recorded, Teacher
 
@@ -60,7 +59,7 @@ class Distiller(strategy.ReplicaModel):
         self,
         student: keras.Model,
         teacher: keras.Model | TeacherRows | None = None,
-        methods: Sequence[Method] | Method = (),
+        methods: Sequence[base.Method] | base.Method = (),
         *,
         ce_weight: float | None = None,
         label_smoothing: float = 0.0,
@@ -82,7 +81,7 @@ class Distiller(strategy.ReplicaModel):
         self.total_steps: int | None = None  # of the run; None leaves it to fit to find
         self.run_steps: int | None = None  # what fit found
         # Models in a plain namespace are kept from Keras, which would track, save and count them.
-        self._kept = types.SimpleNamespace(teacher=None, deployed=None)
+        self._kept = types.SimpleNamespace(teacher=None, deployed=None, tested=None)
         strategy.require_made_here(student)
         heads.check_student(student)
         step_in = twins.precision_of_training(student, precision)
@@ -127,7 +126,7 @@ class Distiller(strategy.ReplicaModel):
                 teacher = Recorded(given, names)
             heads.check_same_classes(self._twin.shapes, teacher.shapes)
             self._build_methods(model, teacher.shapes)
-        self._kept.teacher, self._kept.deployed = teacher, None
+        self._kept.teacher, self._kept.deployed, self._kept.tested = teacher, None, None
         self.train_function = self.test_function = None  # traced with the teacher before
 
     @property
@@ -216,11 +215,15 @@ class Distiller(strategy.ReplicaModel):
             self._diagnostics.update_agreement(logits, teacher_logits)
         return self._with_compiled_metrics(examples, logits)
 
+    def make_test_function(self, force: bool = False) -> None:
+        self._kept.tested = self._kept.tested or twins.Twin(self.deployed, folded=True)
+        super().make_test_function(force)
+
     @strategy.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Cross-entropy and compiled metrics of what is deployed; the teacher only if asked."""
         examples = batches.taken_apart(data)
-        logits = self(examples.inputs, training=False)
+        logits = self._kept.tested(examples.inputs, training=False)[0][taps.LOGITS]
         values = losses.cross_entropy(examples.labels, logits)
         cost = objective.mean(values, examples.sample_weight)
         self._diagnostics.update(cost, {"ce": cost}, {}, count=tf.shape(examples.labels)[0])
@@ -292,6 +295,6 @@ class Distiller(strategy.ReplicaModel):
         return self.get_metrics_result()
 
 
-def _taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:
+def _taps_of(side: str, methods: Sequence[base.Method]) -> tuple[str, ...]:
     """All taps that methods read of one side, "student" or "teacher", each once."""
     return tuple(dict.fromkeys(tap for m in methods for tap in getattr(m, f"{side}_taps")))

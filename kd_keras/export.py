@@ -3,14 +3,16 @@
 An earlier export stays until the new one is whole and has passed its check.
 """
 
+import contextlib
 import io
+import json
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import keras
@@ -27,11 +29,12 @@ TOLERANCE = 1e-3
 
 # What serving gets: neither kd_keras nor Keras.
 LOAD_AND_SERVE = """
-import io, sys
+import io, json, sys
 import numpy as np
 import tensorflow as tf
+folder = json.loads(sys.stdin.buffer.readline())
 images = np.load(io.BytesIO(sys.stdin.buffer.read()))
-serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+serve = tf.saved_model.load(folder).signatures["serving_default"]
 parts = [serve(images=tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
 logits = io.BytesIO()
 np.save(logits, np.concatenate([part["logits"].numpy() for part in parts]))
@@ -75,13 +78,13 @@ def saved_model(
     shape = _image_shape(student, input_shape)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
-    with tf.device("CPU:0"):  # where the fresh process computes
-        batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
-    expected = np.concatenate([batch["logits"] for batch in batches])
-    _check_class_names(class_names, expected.shape[-1])
-    with atomic.in_place_of(Path(folder)) as fresh:
+    with _fresh_process() as serve, atomic.in_place_of(Path(folder)) as fresh:
+        with tf.device("CPU:0"):  # where the fresh process computes
+            batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
+        expected = np.concatenate([batch["logits"] for batch in batches])
+        _check_class_names(class_names, expected.shape[-1])
         _write(student, answer, fresh, shape, class_names)
-        difference = verify(fresh, images, expected)
+        difference = _difference(serve(fresh, images), expected)
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         if not difference <= allowed:
             raise ValueError(
@@ -102,28 +105,52 @@ def verify(folder: str | Path, images: np.ndarray, expected_logits: np.ndarray) 
     Raises:
         ValueError: the fresh process could not load or serve it.
     """
-    stdin = io.BytesIO()
-    np.save(stdin, images)
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", LOAD_AND_SERVE, str(folder)],
-        input=stdin.getvalue(),
-        capture_output=True,
+    with _fresh_process() as serve:
+        return _difference(serve(Path(folder), images), expected_logits)
+
+
+@contextlib.contextmanager
+def _fresh_process() -> Iterator[Callable[[Path, np.ndarray], np.ndarray]]:
+    """A process that imports TensorFlow while this one goes on; yields what serves images once.
+
+    That takes a SavedModel and uint8 (N, H, W, C) images and gives (N, classes) logits.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", LOAD_AND_SERVE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         # This process may hold all of the accelerator's memory.
         env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    if done.returncode:
-        reason = (done.stderr.decode(errors="replace").strip() or "no message").splitlines()[-1]
+
+    def serve(folder: Path, images: np.ndarray) -> np.ndarray:
+        asked = io.BytesIO()
+        asked.write(f"{json.dumps(str(folder))}\n".encode())
+        np.save(asked, images)
+        logits, errors = process.communicate(asked.getvalue())
+        if process.returncode:
+            reason = (errors.decode(errors="replace").strip() or "no message").splitlines()[-1]
+            raise ValueError(
+                f"The SavedModel does not serve in a fresh process: {reason}. Expected a model of "
+                "TensorFlow operations alone; replace layers that call Python or read files."
+            )
+        return np.load(io.BytesIO(logits))
+
+    with process:
+        try:
+            yield serve
+        finally:
+            process.kill()
+
+
+def _difference(logits: np.ndarray, expected: np.ndarray) -> float:
+    if logits.shape != expected.shape:
         raise ValueError(
-            f"The SavedModel does not serve in a fresh process: {reason}. Expected a model of "
-            "TensorFlow operations alone; replace layers that call Python or read files."
-        )
-    got = np.load(io.BytesIO(done.stdout))
-    if got.shape != expected_logits.shape:
-        raise ValueError(
-            f"The SavedModel gives logits {got.shape}; expected {expected_logits.shape}. "
+            f"The SavedModel gives logits {logits.shape}; expected {expected.shape}. "
             "Pass the logits of the same images and student."
         )
-    return float(np.abs(got - expected_logits).max())
+    return float(np.abs(logits - expected).max())
 
 
 def keras_file(model: keras.Model, path: str | Path) -> None:

@@ -46,6 +46,11 @@ class Together(strategy.ReplicaModel):
                 _make_variables(distiller)
         super().make_train_function(force)
 
+    def make_test_function(self, force: bool = False) -> None:
+        for distiller in self._kept.distillers.values():
+            distiller.make_test_function(force)
+        super().make_test_function(force)
+
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
         history = super().fit(*args, shuffle=False, **kwargs)

@@ -195,16 +195,24 @@ def lay_out(source: Path, data: Path, images: int, validation: int) -> None:
         folder = fresh / ROOT / "train" / wnid / "images"
         folder.mkdir(parents=True)
         for number in range(images // len(wnids)):
-            (folder / f"{wnid}_{number}.JPEG").symlink_to(files[number % len(files)])
+            linked(files[number % len(files)], folder / f"{wnid}_{number}.JPEG")
     lines = (source / "val" / "val_annotations.txt").read_text().splitlines()[:validation]
     folder = fresh / ROOT / "val" / "images"
     folder.mkdir(parents=True)
     for name in (line.split("\t")[0] for line in lines):
-        (folder / name).symlink_to(source / "val" / "images" / name)
+        linked(source / "val" / "images" / name, folder / name)
     (folder.parent / "val_annotations.txt").write_text("\n".join(lines) + "\n")
     for name in ("wnids.txt", "words.txt"):
         shutil.copy(source / name, fresh / ROOT / name)
     fresh.replace(data)
+
+
+def linked(file: Path, link: Path) -> None:
+    """A hard link, which costs its readers what the file itself does, or else a symbolic one."""
+    try:
+        link.hardlink_to(file.resolve())
+    except OSError:  # on another disk, or linked too often
+        link.symlink_to(file)
 
 
 def show(runs: dict[str, list[dict[str, Any]]], screen: Screen) -> None:

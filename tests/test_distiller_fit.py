@@ -51,6 +51,16 @@ def test_metrics_are_exact_over_uneven_batches(net, teacher, images, labels, by_
     assert values == pytest.approx([expected[name] for name in names], rel=1e-5)
 
 
+def test_validation_is_of_the_plain_student_as_it_is_now(student, images, labels, by_hand):
+    distiller = Distiller(student, precision="mixed_bfloat16")
+    values = fit(
+        distiller, images, labels, learning_rate=0.1, epochs=3, validation_data=(images, labels)
+    )["val_ce"]
+    now = by_hand.cross_entropy(labels, student(images, training=False).numpy()).mean()
+    assert values[-1] == pytest.approx(now, rel=1e-5)
+    assert values[0] != pytest.approx(now, rel=1e-3)
+
+
 def test_the_teacher_runs_in_validation_if_asked(net, teacher, images, labels):
     student = net("student", norm=False)
     same = student(images).numpy().argmax(1) == teacher(images).numpy().argmax(1)

@@ -169,7 +169,7 @@ def test_a_method_of_the_whole_batch_refuses_sample_weights(
         one_step(distiller, images, labels, np.ones(40, "float32"))
 
 
-def test_what_a_method_deploys_is_evaluated_and_the_student_saved(net, student, images, labels):
+def test_what_a_method_deploys_is_evaluated_and_the_student_saved(student, images, labels, by_hand):
     class Deploys(Probe):
         teacher_free = True
 
@@ -178,5 +178,9 @@ def test_what_a_method_deploys_is_evaluated_and_the_student_saved(net, student, 
 
     distiller = Distiller(student, methods=Deploys())
     assert distiller.deployed.name == "twice"
-    np.testing.assert_allclose(distiller(images), 2 * student(images).numpy(), rtol=1e-6)
+    twice = 2 * student(images).numpy()
+    np.testing.assert_allclose(distiller(images), twice, rtol=1e-6)
+    distiller.compile()
+    (ce,) = distiller.evaluate(images, labels, verbose=0)[1:]
+    assert ce == pytest.approx(by_hand.cross_entropy(labels, twice).mean(), rel=1e-5)
     assert not {"deployed", "teacher"} & set(dir(distiller))  # what Keras would save beside it

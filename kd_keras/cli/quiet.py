@@ -16,6 +16,10 @@ def import_tensorflow() -> None:
     kept = os.dup(2)
     with tempfile.TemporaryFile() as aside:
         os.dup2(aside.fileno(), 2)
+        # Keras imports scikit-learn, where there is one, for wrappers that no command uses.
+        unwanted = "sklearn" not in sys.modules
+        if unwanted:
+            sys.modules["sklearn"] = None  # type: ignore[assignment]
         try:
             import keras  # noqa: F401
             import tensorflow  # noqa: F401
@@ -24,6 +28,8 @@ def import_tensorflow() -> None:
             os.write(kept, aside.read())
             raise
         finally:
+            if unwanted:
+                del sys.modules["sklearn"]
             sys.stderr.flush()
             os.dup2(kept, 2)
             os.close(kept)

@@ -13,11 +13,11 @@ os.write(2, f"level {os.environ['TF_CPP_MIN_LOG_LEVEL']}, then heard".encode())
 """
 
 
-def imported(folder, tensorflow):
+def imported(folder, tensorflow, *, keras="import tensorflow\n", then=""):
     (folder / "tensorflow.py").write_text(tensorflow)
-    (folder / "keras.py").write_text("import tensorflow\n")
+    (folder / "keras.py").write_text(keras)
     return subprocess.run(
-        [sys.executable, "-c", CODE],
+        [sys.executable, "-c", CODE + then],
         cwd=ROOT,
         env={"PYTHONPATH": f"{folder}:{ROOT}"},
         capture_output=True,
@@ -37,3 +37,11 @@ def test_the_noise_is_shown_when_the_import_fails(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith("no AVX here")
     assert "ImportError: broken" in done.stderr
+
+
+def test_keras_does_not_import_scikit_learn_and_others_may(tmp_path):
+    keras = "try:\n    import sklearn\nexcept ImportError:\n    sklearn = None\n"
+    then = "import keras, sklearn\nassert keras.sklearn is None and sklearn.found\n"
+    (tmp_path / "sklearn.py").write_text("found = True\n")
+    done = imported(tmp_path, "", keras=keras, then=then)
+    assert (done.returncode, done.stderr) == (0, "level 3, then heard")
