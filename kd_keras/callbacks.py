@@ -136,12 +136,12 @@ class StopOnNaN(keras.callbacks.Callback):
     step's logs into numbers before it calls any callback (`CallbackList._on_train_batch_end`).
 
     Args:
-        kept: a sentence for the message, on what of the run is kept and where.
+        what: what trains, in a word or two, for the message.
     """
 
-    def __init__(self, kept: str = "") -> None:
+    def __init__(self, what: str = "") -> None:
         super().__init__()
-        self.kept = kept
+        self.what = what
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -157,12 +157,12 @@ class StopOnNaN(keras.callbacks.Callback):
         within = f" or up to {every - 1} steps before" if every > 1 else ""
         remembers = any(method.needs_ids for method in getattr(self.model, "methods", ()))
         ids = ", or correct ids that are beyond a method's num_examples" if remembers else ""
+        its = f"{self.what}: the" if self.what else "The"
         return (
-            f"The loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; expected "
+            f"{its} loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; expected "
             "a finite number. Lower --learning-rate, or the weights of the methods, or set "
-            f"--precision float32, or correct labels that are no classes of the model{ids}. "
-            f"{self.kept}"
-        ).rstrip()
+            f"--precision float32, or correct labels that are no classes of the model{ids}."
+        )
 
 
 class EpochTensorBoard(keras.callbacks.TensorBoard):

@@ -115,7 +115,7 @@ def _watching(phase: str, asked: Recipe, folder: Path, screen: Screen) -> list[A
     logs = folder / "logs" / phase
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
     return [
-        callbacks.StopOnNaN(),
+        callbacks.StopOnNaN(phase),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
         callbacks.Speed(asked.batch_size),
         callbacks.Line(screen, phase),

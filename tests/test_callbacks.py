@@ -185,10 +185,10 @@ def spoil(model, epoch, batch, value=np.nan):
 @pytest.mark.parametrize("batch", [0, 2, STEPS - 1])
 def test_a_loss_that_becomes_nan_stops_the_run_and_names_the_step(batch):
     model = two_classes()
-    watchers = [spoil(model, 1, batch), callbacks.StopOnNaN("The logs are in runs/a.")]
+    watchers = [spoil(model, 1, batch), callbacks.StopOnNaN("student-2")]
     message = (
-        rf"^The loss became nan at step {batch + 1} of epoch 2; expected a finite number\. "
-        r"Lower --learning-rate, .* The logs are in runs/a\.$"
+        rf"^student-2: the loss became nan at step {batch + 1} of epoch 2; expected a finite "
+        r"number\. Lower --learning-rate, "
     )
     with pytest.raises(callbacks.LossIsNotFinite, match=message):
         fit(model, watchers)
