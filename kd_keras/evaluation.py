@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import atomic, export, heads, report, taps
+from kd_keras import atomic, export, heads, report, taps, twins
 from kd_keras import data as sources
 from kd_keras.cache import teachers
 from kd_keras.data.store import Dataset, Split
@@ -32,13 +32,19 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
 
 
 def scores(model: keras.Model, split: Split) -> np.ndarray:
-    """(N, C) float32 scores of every example of the split, in order.
+    """(N, C) float32 scores of every example of the split, in order; batch norms are folded.
 
     Raises:
         ValueError: scores that are not finite.
     """
-    predict = predictor(model)
-    return _all_scores(lambda images: predict(images.astype("float32")), model.name, split)
+    twin = twins.Twin(model, folded=True)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.uint8)])
+    def score(images: tf.Tensor) -> tf.Tensor:
+        outputs, _ = twin(tf.cast(images, "float32"), training=False)
+        return outputs[taps.LOGITS]
+
+    return _all_scores(score, model.name, split)
 
 
 def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.ndarray:
@@ -82,32 +88,43 @@ def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float
 
 
 def measure(
-    model: keras.Model, data: Dataset, folder: Path | None, found: np.ndarray
+    model: keras.Model,
+    data: Dataset,
+    folder: Path | None,
+    found: np.ndarray,
+    serve: export.Serve | None = None,
 ) -> dict[str, Any]:
-    """The model's entry of results.json; times it and exports it to `folder`.
+    """The model's entry of results.json; exports it to `folder`, then times it.
 
     Args:
         model: what is measured.
         data: its classes, and the validation split that `found` is of.
         folder: where its SavedModel goes; None exports nothing.
         found: (N, C), what `scores` gives for that split.
+        serve: see `export.saved_model`.
     """
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
-    entry = {
+    # Timed last, when no other process is at work.
+    exported = {} if folder is None else _exported(model, data, folder, images, serve)
+    return {
         "top1": accuracy(found, validation.labels),
         "top5": accuracy(found, validation.labels, k=5),
         "parameters": model.count_params(),
+        **exported,
         "milliseconds_per_image": report.latency(
             predictor(model),
             lambda count: np.resize(images, (count, *data.image_shape)).astype("float32"),
         ),
     }
-    return entry if folder is None else entry | {"export": _exported(model, data, folder, images)}
 
 
 def _exported(
-    model: keras.Model, data: Dataset, folder: Path, images: np.ndarray
+    model: keras.Model,
+    data: Dataset,
+    folder: Path,
+    images: np.ndarray,
+    serve: export.Serve | None,
 ) -> dict[str, Any]:
     difference = export.saved_model(
         model,
@@ -116,9 +133,7 @@ def _exported(
         input_shape=data.image_shape,
         head=heads.kind(model),
         images=images,
+        serve=serve,
     )
-    return {
-        "path": str(folder),
-        "max_abs_difference": difference,
-        "megabytes": export.megabytes(folder),
-    }
+    size = export.megabytes(folder)
+    return {"export": {"path": str(folder), "max_abs_difference": difference, "megabytes": size}}

@@ -42,6 +42,7 @@ sys.stdout.buffer.write(logits.getvalue())
 """
 
 Outputs = dict[str, tf.Tensor]
+Serve = Callable[[Path, np.ndarray], np.ndarray]
 
 
 def saved_model(
@@ -52,6 +53,7 @@ def saved_model(
     input_shape: tuple[int, int, int] | None = None,
     head: str = "logits",
     images: np.ndarray | None = None,
+    serve: Serve | None = None,
 ) -> float:
     """Writes the student, and nothing else, as a SavedModel, and checks it in a fresh process.
 
@@ -66,6 +68,7 @@ def saved_model(
         input_shape: (H, W, C), for a student that leaves its own open.
         head: what the student gives: "logits", or "probabilities" (`logits` is then their log).
         images: uint8 (N, H, W, C) to check with; without them four images of noise.
+        serve: of a `fresh_process` that has had time to start; by default of one started now.
 
     Returns:
         The largest absolute difference between this process's logits and the fresh one's.
@@ -78,7 +81,9 @@ def saved_model(
     shape = _image_shape(student, input_shape)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
-    with _fresh_process() as serve, atomic.in_place_of(Path(folder)) as fresh:
+    with contextlib.ExitStack() as stack:
+        serve = serve or stack.enter_context(fresh_process())
+        fresh = stack.enter_context(atomic.in_place_of(Path(folder)))
         with tf.device("CPU:0"):  # where the fresh process computes
             batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
         expected = np.concatenate([batch["logits"] for batch in batches])
@@ -105,15 +110,16 @@ def verify(folder: str | Path, images: np.ndarray, expected_logits: np.ndarray) 
     Raises:
         ValueError: the fresh process could not load or serve it.
     """
-    with _fresh_process() as serve:
+    with fresh_process() as serve:
         return _difference(serve(Path(folder), images), expected_logits)
 
 
 @contextlib.contextmanager
-def _fresh_process() -> Iterator[Callable[[Path, np.ndarray], np.ndarray]]:
-    """A process that imports TensorFlow while this one goes on; yields what serves images once.
+def fresh_process() -> Iterator[Serve]:
+    """A process that imports TensorFlow while this one goes on; yields what it serves, once.
 
-    That takes a SavedModel and uint8 (N, H, W, C) images and gives (N, classes) logits.
+    That takes a SavedModel's folder and uint8 (N, H, W, C) images, gives (N, classes) logits, and
+    raises ValueError where the model cannot be loaded or served.
     """
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", LOAD_AND_SERVE],

@@ -1,5 +1,6 @@
 """What a run does once: a phase trained, a model measured; taken over where it is done already."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import evaluation, fitting
+from kd_keras import evaluation, export, fitting
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
@@ -83,19 +84,20 @@ class Once:
         labels = self.data.validation.labels
         return kept["top1"] if kept else evaluation.accuracy(self._found(phase, model), labels)
 
-    def measured(self, phase: str, model: keras.Model, export: Path | None) -> dict[str, Any]:
-        """The model's entry of results.json, once it is exported to `export`, if that is a path."""
+    def measured(self, phase: str, model: keras.Model, to: Path | None) -> dict[str, Any]:
+        """The model's entry of results.json, once it is exported to `to`, if that is a path."""
         kept = self.folder.kept(phase)
         result = kept.get("result")
-        exported = result and result.get("export", {}).get("path") == str(export)
-        if not result or (export and not (exported and export.is_dir())):
-            doing = "evaluating, exporting and timing" if export else "evaluating and timing"
+        exported = result and result.get("export", {}).get("path") == str(to)
+        if not result or (to and not (exported and to.is_dir())):
+            doing = "evaluating, exporting and timing" if to else "evaluating and timing"
             self.screen.say(f"{phase}: {doing} it")
             start = time.perf_counter()
-            found = self._found(phase, model)
-            result = evaluation.measure(model, self.data, export, found)
-            if export:
-                self.folder.sign_export(export)
+            with export.fresh_process() if to else contextlib.nullcontext() as serve:
+                found = self._found(phase, model)  # while that one starts
+                result = evaluation.measure(model, self.data, to, found, serve)
+            if to:
+                self.folder.sign_export(to)
             self.folder.keep_predictions(phase, np.argmax(found, axis=1))
             result["seconds"] = {
                 "training": kept.get("training_seconds"),

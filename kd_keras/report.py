@@ -27,7 +27,7 @@ def latency(
     predict: Callable[[np.ndarray], Any],
     make_batch: Callable[[int], np.ndarray],
     *,
-    seconds: float = 1.0,
+    seconds: float = 0.5,
 ) -> dict[str, float]:
     """Median warm milliseconds an image, alone (`batch1`) and in batches of 128 (`batch128`).
 

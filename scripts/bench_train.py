@@ -218,14 +218,15 @@ def linked(file: Path, link: Path) -> None:
 def show(runs: dict[str, list[dict[str, Any]]], screen: Screen) -> None:
     """The whole jobs, and, of trainings from a cache, their time over that of their steps."""
     rows = [(made[0], _medians(made)) for made in runs.values()]
-    seconds = {(row["images"], row["batch"], row["way"]): m["seconds"] for row, m in rows}
+    seconds = {key: _medians(made)["seconds"] for key, made in runs.items()}
     jobs, cached = [], []
     for row, found in rows:
         size = (row["images"], row["batch"])
         memory = f"{found['most_anonymous_bytes'] / 1e6:,.0f}"
         line = [row["way"], f"{size[0]:,}", size[1], row["epochs"], f"{found['seconds']:.1f}"]
         if row["way"] in (OURS, KERAS):
-            times = seconds.get((*size, KERAS), math.nan) / found["seconds"]
+            beside = str(Row(KERAS, *size, row["epochs"]))
+            times = seconds.get(beside, math.nan) / found["seconds"]
             ratio = "-" if math.isnan(times) else f"{times:.2f}"
             jobs.append([*line, ratio, memory, _tenth(found, "store_seconds")])
         else:

@@ -123,7 +123,7 @@ def test_a_finished_phase_is_not_redone(finished, monkeypatch, tmp_path):
     monkeypatch.setattr(
         evaluation,
         "measure",
-        lambda m, d, out, f: measured.append(out.name) or measure(m, d, out, f),
+        lambda m, d, out, *given: measured.append(out.name) or measure(m, d, out, *given),
     )
     again, _ = run(folder, baseline=True)
     assert (phases, measured) == (["student"], ["whole"])
