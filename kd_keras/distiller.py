@@ -40,8 +40,7 @@ class Distiller(strategy.ReplicaModel):
     outside the gradient; it is neither tracked nor saved.
 
     Args:
-        student: classifier (B, ...) -> (B, C) logits, trained in place; or giving a dict of
-            "logits" and taps.
+        student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
         teacher: classifier of the same C classes giving logits or a softmax; or a
             `cache.reading.Cache` whose rows come with the batches; None for training without one.
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
@@ -85,7 +84,7 @@ class Distiller(strategy.ReplicaModel):
         strategy.require_made_here(student)
         heads.check_student(student)
         step_in = twins.precision_of_training(student, precision)
-        self._twin = twins.Twin(student, _taps_of("student", self.methods), precision=step_in)
+        self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
@@ -117,7 +116,7 @@ class Distiller(strategy.ReplicaModel):
     def teacher(self, given: keras.Model | TeacherRows | None) -> None:
         teacher: Teacher | Recorded | None = None
         if given is not None:
-            names = _taps_of("teacher", self.methods)
+            names = base.taps_of("teacher", self.methods)
             model = given if isinstance(given, keras.Model) else None
             if model is not None:
                 teacher = Teacher(model, names, precision=self.precision)
@@ -216,16 +215,15 @@ class Distiller(strategy.ReplicaModel):
         return self._with_compiled_metrics(examples, logits)
 
     def make_test_function(self, force: bool = False) -> None:
-        self._kept.tested = self._kept.tested or twins.Twin(self.deployed, folded=True)
+        self._make_tested()  # replicas could not, within a step
         super().make_test_function(force)
 
     @strategy.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Cross-entropy and compiled metrics of what is deployed; the teacher only if asked."""
         examples = batches.taken_apart(data)
-        logits = self._kept.tested(examples.inputs, training=False)[0][taps.LOGITS]
-        values = losses.cross_entropy(examples.labels, logits)
-        cost = objective.mean(values, examples.sample_weight)
+        logits = self._make_tested()(examples.inputs, training=False)[0][taps.LOGITS]
+        cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
         self._diagnostics.update(cost, {"ce": cost}, {}, count=tf.shape(examples.labels)[0])
         if self.validate_teacher and self._kept.teacher:
             teacher_logits = self._kept.teacher(examples.inputs)[taps.LOGITS]
@@ -260,9 +258,9 @@ class Distiller(strategy.ReplicaModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Distiller":
-        def made(part: Any) -> Any:
-            return keras.saving.deserialize_keras_object(part, custom_objects=custom_objects)
-
+        made = functools.partial(
+            keras.saving.deserialize_keras_object, custom_objects=custom_objects
+        )
         student, methods = made(config["student"]), [made(part) for part in config["methods"]]
         return cls(**{**config, "student": student, "methods": methods})
 
@@ -275,6 +273,13 @@ class Distiller(strategy.ReplicaModel):
     @property
     def _needs_teacher(self) -> bool:
         return not all(method.teacher_free for method in self.methods)
+
+    def _make_tested(self) -> twins.Twin:
+        """What is deployed, its batch norms folded."""
+        if self._kept.tested is None:
+            with tf.init_scope():
+                self._kept.tested = twins.Twin(self.deployed, folded=True)
+        return self._kept.tested
 
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
         for method in self.methods:
@@ -293,8 +298,3 @@ class Distiller(strategy.ReplicaModel):
                 examples.labels, logits, sample_weight=examples.sample_weight
             )
         return self.get_metrics_result()
-
-
-def _taps_of(side: str, methods: Sequence[base.Method]) -> tuple[str, ...]:
-    """All taps that methods read of one side, "student" or "teacher", each once."""
-    return tuple(dict.fromkeys(tap for m in methods for tap in getattr(m, f"{side}_taps")))

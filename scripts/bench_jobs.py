@@ -1,5 +1,6 @@
 """Commands that benchmarks run in processes of their own, what they take, and on what machine."""
 
+import contextlib
 import importlib.metadata
 import os
 import subprocess
@@ -84,6 +85,10 @@ def make_model(spec: str, file: Path, env: dict[str, str]) -> None:
 
 def machine() -> dict[str, Any]:
     """The processor and the versions that figures depend on."""
+    versions = {}
+    for name in ("keras", "tensorflow", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
     lines = [line.partition(":") for line in Path("/proc/cpuinfo").read_text().splitlines()]
     facts = {name.strip(): value.strip() for name, _, value in lines}
     flags = facts.get("flags", "").split()
@@ -91,5 +96,5 @@ def machine() -> dict[str, Any]:
         "cpu": facts.get("model name", "unknown"),
         "cores": os.cpu_count(),
         "flags": sorted(f for f in flags if f.startswith("amx") or f == "avx512_bf16"),
-        **{name: importlib.metadata.version(name) for name in ("keras", "tensorflow")},
+        **versions,
     }

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import bench_jobs  # beside this file
 import click
 import numpy as np
 
@@ -55,7 +56,8 @@ def main(pair: tuple[str, ...], out: str) -> None:
     pairs = {name: {CEILING: most, **measured(name, screen)} for name in pair or PAIRS}
     file = Path(out)
     before = json.loads(file.read_text())["pairs"] if pair and file.is_file() else {}
-    report.write_json(file, {"precision": precision, "pairs": before | pairs})
+    about = {"machine": bench_jobs.machine(), "precision": precision}
+    report.write_json(file, {**about, "pairs": before | pairs})
 
 
 def measured(name: str, screen: Screen) -> dict[str, float]:

@@ -30,7 +30,7 @@ def done(monkeypatch, tmp_path_factory):
         happened.append(f"trained {' and '.join(distillers)}")
         return fit(distillers, *given, **more)
 
-    def measured(model, data, folder, found):
+    def measured(model, data, folder, found, serve):
         happened.append(f"measured {folder.name if folder else 'a file'}")
         if folder:
             folder.mkdir(parents=True, exist_ok=True)

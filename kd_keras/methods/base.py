@@ -173,3 +173,8 @@ def as_methods(given: Any) -> list[Method]:
                 f"methods hold {method!r}; expected methods. Give kd_keras.methods.get('kd')."
             )
     return listed
+
+
+def taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:
+    """All taps that methods read of one side, "student" or "teacher", each once."""
+    return tuple(dict.fromkeys(tap for m in methods for tap in getattr(m, f"{side}_taps")))
