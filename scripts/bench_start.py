@@ -137,7 +137,8 @@ def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict
                     if STEP not in found and FIRST_STEP.search(drawn):
                         found[STEP] = seconds
                     continue
-                found["lines"] += [(seconds, line) for line in text.decode().splitlines() if line]
+                shown = text.decode().replace(str(run.parent), "WORK")
+                found["lines"] += [(seconds, line) for line in shown.splitlines() if line]
                 if FIRST_EPOCH.search(text.decode()):
                     found[EPOCH] = seconds
         process.kill()
