@@ -8,6 +8,7 @@ import keras
 
 from kd_keras import batches, strategy, taps
 from kd_keras.distiller import Distiller
+from kd_keras.methods import base
 from kd_keras.teacher import Teacher
 
 Tensor = Any
@@ -193,5 +194,5 @@ def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
         raise ValueError("the students have different teachers; expected one for all of them.")
     if model is None or not isinstance(model, keras.Model):
         return None  # of a cache, rows come with the batches
-    names = sorted({tap for d in taught for method in d.methods for tap in method.teacher_taps})
+    names = base.taps_of("teacher", [method for d in taught for method in d.methods])
     return Teacher(model, names, precision=taught[0].precision)

@@ -20,6 +20,7 @@ from kd_keras.cache.reading import Cache
 from kd_keras.cast import Cast
 from kd_keras.data import pipeline
 from kd_keras.distiller import Distiller
+from kd_keras.methods import base
 from kd_keras.once import Once
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
@@ -196,7 +197,7 @@ class _Run:
             self.asked,
             self.data,
             teacher,
-            sorted({tap for d in taught for method in d.methods for tap in method.teacher_taps}),
+            sorted(base.taps_of("teacher", [method for d in taught for method in d.methods])),
             views_per_image=taught[0].views_per_image,
             precision=self.precision,
             screen=self.screen,
