@@ -100,11 +100,10 @@ def _knobs(name: str) -> Iterator[str]:
         for knobs, meaning in KNOB.findall(cls.__doc__ or "")
         for knob in knobs.split(",")
     }
-    for knob, parameter in inspect.signature(cls.__init__).parameters.items():
-        if parameter.kind is not parameter.KEYWORD_ONLY or knob == "name":
-            continue
-        meaning = IN_EVERY.get(knob) or said.get(knob, "")
-        yield f"| `{knob}` | {_value(parameter.default)} | {_escaped(meaning)} |"
+    for knob, default in cls.knobs().items():
+        if knob != "name":
+            meaning = IN_EVERY.get(knob) or said.get(knob, "")
+            yield f"| `{knob}` | {_value(default)} | {_escaped(meaning)} |"
 
 
 def _value(default: Any) -> str:

@@ -54,6 +54,16 @@ def test_imports_point_to_lower_ranks(path):
         assert RANKS[other] < RANKS[own], f"{own} (rank {RANKS[own]}) imports {other}"
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "methods").glob("*.py")), ids=lambda p: p.stem)
+def test_methods_do_not_import_each_other(path):
+    others = {p.stem for p in (PACKAGE / "methods").glob("*.py")} - {"base", "__init__", path.stem}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kd_keras.methods"):
+            names = {*node.module.split(".")[2:], *(alias.name for alias in node.names)}
+            siblings = set() if "parts" in names else names & others
+            assert not siblings, f"{path.name} imports {siblings}; shared code lies in parts/"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_files_have_at_most_300_lines(path):
     assert len(path.read_text().splitlines()) <= 300

@@ -50,7 +50,7 @@ def get(name: str, /, **knobs: Any) -> Any:
 
 def knobs(name: str) -> tuple[str, ...]:
     """Names of the settings that the method called `name` takes."""
-    return _method_class(name).knobs()
+    return tuple(_method_class(name).knobs())
 
 
 def _files() -> dict[str, Path]:

@@ -11,15 +11,14 @@ larger is average-pooled. Works per example. After the first stage the labels al
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import maps, projectors, stages
-from kd_keras.methods.parts.tap_pairs import Taps
+from kd_keras.methods.parts import maps, projectors, two_stage
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -30,7 +29,7 @@ class Connector(projectors.Regressor):
         return self.norm(self.convolution(self.pad(features)), training=training)
 
 
-class AB(stages.Prepares):
+class AB(two_stage.TwoStage):
     """Activation boundaries of the teacher.
 
     Args:
@@ -40,31 +39,10 @@ class AB(stages.Prepares):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        margin: float = 1.0,
-        taps: Taps = ("stage1_preact", "stage2_preact", "stage3_preact"),
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        first_stage: float = stages.SHARE,
-        main_stage_weight: float = 0.0,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            first_stage=first_stage,
-            main_stage_weight=main_stage_weight,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
+
+    def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageCommon]):
+        super().__init__(**common)
         self.margin = check.number("ab: margin", margin, above=0)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -10,14 +10,14 @@ average-pooled to the smaller. No trainable parts; works per example.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
-from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 
 class AT(TapPairs):
@@ -29,27 +29,10 @@ class AT(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        power: int = 2,
-        taps: Taps = STAGES,
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        weight: float = 1000.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    default_weight = 1000.0
+
+    def __init__(self, *, power: int = 2, **common: Unpack[TapPairsCommon]):
+        super().__init__(**common)
         self.power = check.whole_number("at: power", power, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

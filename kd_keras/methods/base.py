@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import keras
 
@@ -25,20 +25,36 @@ class Batch:
     training: bool = True  # whether batch norms of trainable parts update their statistics
 
 
+class Common(TypedDict, total=False):
+    """The settings that every method has, see `Method`."""
+
+    weight: float | None
+    ce_weight: float | None
+    warmup: float | None
+    name: str | None
+
+
 class Method(keras.Layer):
     """Base of every method; subclasses say what they read and what it costs.
 
     A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its own trainable
     parts in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs
-    are the keyword-only arguments of its constructor, each kept under its own name.
+    are the keyword-only arguments of its constructor, each kept under its own name. It hands the
+    knobs that all methods share on: `def __init__(self, *, own=1.0, **common: Unpack[Common])`.
 
     Args:
-        weight: factor of this method's cost in the loss, >= 0.
+        weight: factor of this method's cost in the loss, >= 0; None is `default_weight`.
         ce_weight: factor that the method's paper gives to the cross-entropy, >= 0; the
-            Distiller takes the first method's unless told otherwise.
-        warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0.
-        name: what the cost is called in logs; the method's file name by default.
+            Distiller uses the first method's unless it has its own; None is `default_ce_weight`.
+        warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0; None is
+            `default_warmup`.
+        name: what the cost is called in logs; None is the name of the method's file.
     """
+
+    #: Values of the shared knobs in the authors' own training.
+    default_weight = 1.0
+    default_ce_weight = 1.0
+    default_warmup = 0.0
 
     #: True where the cost needs no teacher.
     teacher_free = False
@@ -58,9 +74,17 @@ class Method(keras.Layer):
     _shapes: dict[str, Shapes] | None = None
 
     def __init__(
-        self, *, weight: float, ce_weight: float, warmup: float = 0.0, name: str | None = None
+        self,
+        *,
+        weight: float | None = None,
+        ce_weight: float | None = None,
+        warmup: float | None = None,
+        name: str | None = None,
     ):
         super().__init__(name=name or type(self).__module__.rpartition(".")[2], dtype="float32")
+        weight = self.default_weight if weight is None else weight
+        ce_weight = self.default_ce_weight if ce_weight is None else ce_weight
+        warmup = self.default_warmup if warmup is None else warmup
         self.weight = check.number(f"{self.name}: weight", weight, at_least=0)
         self.ce_weight = check.number(f"{self.name}: ce_weight", ce_weight, at_least=0)
         self.warmup = check.number(f"{self.name}: warmup", warmup, at_least=0, at_most=1)
@@ -115,10 +139,21 @@ class Method(keras.Layer):
         return student
 
     @classmethod
-    def knobs(cls) -> tuple[str, ...]:
-        """Names of the settings that the constructor takes."""
-        parameters = inspect.signature(cls.__init__).parameters
-        return tuple(n for n, p in parameters.items() if p.kind is p.KEYWORD_ONLY)
+    def knobs(cls) -> dict[str, Any]:
+        """Default of each setting that the constructor takes, by name, its own settings first.
+
+        A setting without a default has `inspect.Parameter.empty`.
+        """
+        defaults: dict[str, Any] = {}
+        for base in cls.__mro__[: cls.__mro__.index(Method) + 1]:
+            parameters = inspect.signature(vars(base).get("__init__", lambda: None)).parameters
+            for name, parameter in parameters.items():
+                if parameter.kind is parameter.KEYWORD_ONLY:
+                    own = getattr(cls, f"default_{name}", parameter.default)
+                    defaults.setdefault(
+                        name, own if parameter.default is None else parameter.default
+                    )
+        return defaults
 
     def get_config(self) -> dict[str, Any]:
         return {knob: getattr(self, knob) for knob in self.knobs()}

@@ -11,14 +11,14 @@ comparisons the teacher's embedding is trained as well, so nothing keeps the two
 """
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
-from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
 
 class CC(OneTap):
@@ -31,29 +31,12 @@ class CC(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_weight = 0.02
+
     whole_batch = True
 
-    def __init__(
-        self,
-        *,
-        dimensions: int | None = 128,
-        tap: str = "pooled",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        weight: float = 0.02,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapCommon]):
+        super().__init__(**common)
         if dimensions is not None:
             check.whole_number("cc: dimensions", dimensions, at_least=1)
         self.dimensions = dimensions

@@ -15,7 +15,7 @@ float32 arrays (num_examples, 128), and a step makes two of (batch, num_examples
 
 import math
 import types
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -24,7 +24,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
-from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
 NOISE_FLOOR = 1e-7  # e above
 NOT_FIXED = math.inf  # log Z before the first step
@@ -44,6 +44,8 @@ class CRD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_weight = 0.8
+
     whole_batch = True
     needs_ids = True
 
@@ -51,28 +53,14 @@ class CRD(OneTap):
         self,
         *,
         num_examples: int | None = None,
-        tap: str = "pooled",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
         negatives: int = 16384,
         temperature: float = 0.07,
         embedding_size: int = 128,
         momentum: float = 0.5,
         seed: int = 0,
-        weight: float = 0.8,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[OneTapCommon],
     ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+        super().__init__(**common)
         if num_examples is not None:
             check.whole_number("crd: num_examples", num_examples, at_least=2)
         self.num_examples = num_examples

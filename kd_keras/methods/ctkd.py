@@ -12,12 +12,12 @@ trains one number; works per example.
 """
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 
 
 class CTKD(Method):
@@ -31,6 +31,9 @@ class CTKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_weight = 0.9
+    default_ce_weight = 0.1
+
     def __init__(
         self,
         *,
@@ -39,12 +42,9 @@ class CTKD(Method):
         first_reversal: float = 0.0,
         last_reversal: float = -1.0,
         reversal_share: float = 10 / 240,
-        weight: float = 0.9,
-        ce_weight: float = 0.1,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.lowest_temperature = check.number("lowest_temperature", lowest_temperature, above=0)
         self.temperature_span = check.number("temperature_span", temperature_span, above=0)
         self.first_reversal = check.number("first_reversal", first_reversal, at_most=0)

@@ -11,12 +11,12 @@ needs three classes or more. Because of the 1e-8, the cost is not exactly zero a
 class has next to no probability in the batch.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget, vectors
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
@@ -32,6 +32,8 @@ class DIST(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_weight = 2.0
+
     whole_batch = True
 
     def __init__(
@@ -40,12 +42,9 @@ class DIST(Method):
         temperature: float = 4.0,
         inter_weight: float = 1.0,
         intra_weight: float = 1.0,
-        weight: float = 2.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         self.inter_weight = check.number("inter_weight", inter_weight, at_least=0)
         self.intra_weight = check.number("intra_weight", intra_weight, at_least=0)

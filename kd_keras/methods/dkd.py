@@ -9,13 +9,12 @@ the two weights are alpha and beta. Defaults: T 4, weights 1 and 8, cross-entrop
 parts; works per example; needs three classes or more.
 """
 
-from typing import Any
-
-from keras import ops
+from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
+from kd_keras.methods.parts.decoupled import dkd
 
 
 class DKD(Method):
@@ -28,18 +27,17 @@ class DKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_warmup = 1 / 12
+
     def __init__(
         self,
         *,
         temperature: float = 4.0,
         target_weight: float = 1.0,
         nontarget_weight: float = 8.0,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 1 / 12,
-        name: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
@@ -61,41 +59,3 @@ class DKD(Method):
             nontarget_weight=self.nontarget_weight,
         )
         return parts["loss"]
-
-
-def dkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    labels: Tensor,
-    *,
-    temperature: float,
-    target_weight: float,
-    nontarget_weight: float,
-) -> dict[str, Any]:
-    """Named parts of the method.
-
-    Args:
-        student_logits: (B, C) float, raw scores.
-        teacher_logits: (B, C) float, raw scores; no gradient flows back.
-        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
-        temperature, target_weight, nontarget_weight: see `DKD`.
-
-    Returns:
-        `loss_tckd`, `loss_nckd`: (B,) float32 in nats, times temperature**2, without their
-        weights. `loss`: (B,), their weighted sum.
-    """
-    student = ops.cast(student_logits, "float32") / temperature
-    teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32")) / temperature
-    mask = nontarget.target_mask(labels, student.shape[-1])
-
-    odds_s, odds_t = nontarget.log_odds(student, mask), nontarget.log_odds(teacher, mask)
-    target = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
-    rest = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
-    tckd = temperature**2 * (target + rest)
-
-    log_q = nontarget.log_softmax_of_others(student, mask)
-    log_p = nontarget.log_softmax_of_others(teacher, mask)
-    p = ops.where(mask, 0.0, ops.exp(log_p))
-    nckd = temperature**2 * ops.sum(p * (log_p - log_q), axis=-1)
-    loss = target_weight * tckd + nontarget_weight * nckd
-    return {"loss": loss, "loss_tckd": tckd, "loss_nckd": nckd}

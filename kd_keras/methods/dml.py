@@ -10,14 +10,14 @@ in time and memory; peers are saved with the Distiller and left out of what is d
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
 
 from kd_keras import check, heads, losses
 from kd_keras import taps as tapping
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 
 
 class DML(Method):
@@ -32,16 +32,8 @@ class DML(Method):
 
     teacher_free = True
 
-    def __init__(
-        self,
-        *,
-        peers: int | Sequence[keras.Model] = 1,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+    def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[Common]):
+        super().__init__(**common)
         self.peers: Any = _models(peers)
 
     def build_for(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -25,26 +25,8 @@ class FitNet(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        tap: str = "stage2",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        weight: float = 100.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    default_tap = "stage2"
+    default_weight = 100.0
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         student = student_shape[self.student_taps[0]]

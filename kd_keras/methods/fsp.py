@@ -13,16 +13,15 @@ the larger is average-pooled. Works per example. After the first stage the label
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import channels, maps, stages, tap_pairs
-from kd_keras.methods.parts.tap_pairs import STAGES, Taps
+from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
 
 
-class FSP(stages.Prepares):
+class FSP(two_stage.TwoStage):
     """Products of neighbouring features.
 
     Args:
@@ -33,31 +32,10 @@ class FSP(stages.Prepares):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        project: bool = False,
-        taps: Taps = STAGES,
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        first_stage: float = stages.SHARE,
-        main_stage_weight: float = 0.0,
-        weight: float = 50.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            first_stage=first_stage,
-            main_stage_weight=main_stage_weight,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    default_weight = 50.0
+
+    def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageCommon]):
+        super().__init__(**common)
         channels.require_neighbours(self)
         self.project = project
 

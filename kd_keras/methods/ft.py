@@ -10,15 +10,15 @@ the run as the method's later comparisons use them. Reads one feature map of eac
 stage by default; a larger factor is average-pooled. Works per example.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import maps, projectors, stages, tap_pairs, vectors
-from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
+from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
 NEGATIVE_SLOPE = 0.1  # of the leaky ReLU after every convolution
 
@@ -91,6 +91,9 @@ class FT(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_tap = "stage3"
+    default_weight = 200.0
+
     def __init__(
         self,
         *,
@@ -99,24 +102,10 @@ class FT(OneTap):
         difference_power: int = 1,
         translator_batch_norm: bool = True,
         paraphraser_batch_norm: bool = False,
-        first_stage: float = stages.SHARE,
-        tap: str = "stage3",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        weight: float = 200.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
+        first_stage: float = two_stage.SHARE,
+        **common: Unpack[OneTapCommon],
     ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+        super().__init__(**common)
         self.rate = check.number("ft: rate", rate, above=0)
         self.map_power = check.whole_number("ft: map_power", map_power, at_least=1)
         self.difference_power = check.whole_number(

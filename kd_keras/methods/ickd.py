@@ -11,14 +11,14 @@ The authors' CIFAR code divides by C * N instead and takes a 1x1 convolution and
 stage's by default; sizes may differ; works on the whole batch.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, vectors
-from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 
 class ICKD(TapPairs):
@@ -30,29 +30,13 @@ class ICKD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_taps = ("stage3",)
+    default_weight = 500.0
+
     whole_batch = True
 
-    def __init__(
-        self,
-        *,
-        taps: Taps = ("stage3",),
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        kernel_size: int = 3,
-        weight: float = 500.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, kernel_size: int = 3, **common: Unpack[TapPairsCommon]):
+        super().__init__(**common)
         self.kernel_size = check.whole_number("ickd: kernel_size", kernel_size, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -7,10 +7,10 @@ arXiv:1503.02531, section 2. Defaults (T 4, weights 0.9 and 0.1) as the method's
 later comparisons use them. Reads logits only; no trainable parts; works per example.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
 
 
 class KD(Method):
@@ -21,16 +21,11 @@ class KD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        temperature: float = 4.0,
-        weight: float = 0.9,
-        ce_weight: float = 0.1,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+    default_weight = 0.9
+    default_ce_weight = 0.1
+
+    def __init__(self, *, temperature: float = 4.0, **common: Unpack[Common]):
+        super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:

@@ -16,13 +16,13 @@ True`, a departure, lets trained 1x1 convolutions make channels equal.
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import channels, maps, singular
-from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function
@@ -38,27 +38,8 @@ class KDSVD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        project: bool = False,
-        taps: Taps = STAGES,
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, project: bool = False, **common: Unpack[TapPairsCommon]):
+        super().__init__(**common)
         channels.require_neighbours(self)
         self.project = project
 

@@ -9,14 +9,14 @@ cross-entropy 1 and a warm-up of 1/12. Reads logits (over dkd labels too); no tr
 works per example; needs three classes or more.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
-from kd_keras.methods.dkd import dkd
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget, vectors
+from kd_keras.methods.parts.decoupled import dkd
 
 STANDARDISATION_EPSILON = 1e-7  # of the authors' code, added to the deviation
 
@@ -31,6 +31,9 @@ class LSKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_weight = 9.0
+    default_ce_weight = 0.1
+
     def __init__(
         self,
         *,
@@ -38,12 +41,9 @@ class LSKD(Method):
         temperature: float = 2.0,
         target_weight: float = 1.0,
         nontarget_weight: float = 8.0,
-        weight: float = 9.0,
-        ce_weight: float = 0.1,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.over = check.one_of("over", over, ("kd", "dkd"))
         self.temperature = check.number("temperature", temperature, above=0)
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
@@ -55,18 +55,43 @@ class LSKD(Method):
         )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-        parts = lskd(
-            student["logits"],
-            teacher["logits"],
+        logits = student["logits"], teacher["logits"]
+        if self.over == "kd":
+            return lskd(*logits, temperature=self.temperature)["loss"]
+        parts = lskd_over_dkd(
+            *logits,
             batch.labels,
             temperature=self.temperature,
             target_weight=self.target_weight,
             nontarget_weight=self.nontarget_weight,
         )
-        return parts["loss" if self.over == "kd" else "loss_dkd"]
+        return parts["loss"]
 
 
 def lskd(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    *,
+    temperature: float,
+    epsilon: float = STANDARDISATION_EPSILON,
+) -> dict[str, Any]:
+    """Named parts of the method over kd.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; no gradient flows back.
+        temperature: see `LSKD`.
+        epsilon: added to the deviation.
+
+    Returns:
+        `loss`: (B,) float32 in nats, the cost of kd on standardised logits.
+    """
+    student = standardised(student_logits, epsilon)
+    teacher = standardised(teacher_logits, epsilon)
+    return {"loss": losses.softened_kl(student, teacher, temperature=temperature)}
+
+
+def lskd_over_dkd(
     student_logits: Tensor,
     teacher_logits: Tensor,
     labels: Tensor,
@@ -76,30 +101,21 @@ def lskd(
     nontarget_weight: float,
     epsilon: float = STANDARDISATION_EPSILON,
 ) -> dict[str, Any]:
-    """Named parts of the method.
+    """Named parts of the method over dkd: those of `dkd` on standardised logits, (B,) float32.
 
     Args:
-        student_logits: (B, C) float, raw scores.
-        teacher_logits: (B, C) float, raw scores; no gradient flows back.
-        labels: (B,) int classes or (B, C) probabilities, read by `loss_dkd` alone.
+        student_logits, teacher_logits, epsilon: see `lskd`.
+        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
         temperature, target_weight, nontarget_weight: see `LSKD`.
-        epsilon: added to the deviation.
-
-    Returns:
-        `loss`: (B,) float32 in nats, kd on standardised logits. `loss_dkd`: (B,), dkd on them.
     """
-    student = standardised(student_logits, epsilon)
-    teacher = standardised(teacher_logits, epsilon)
-    decoupled = dkd(
-        student,
-        teacher,
+    return dkd(
+        standardised(student_logits, epsilon),
+        standardised(teacher_logits, epsilon),
         labels,
         temperature=temperature,
         target_weight=target_weight,
         nontarget_weight=nontarget_weight,
     )
-    over_kd = losses.softened_kl(student, teacher, temperature=temperature)
-    return {"loss": over_kd, "loss_dkd": decoupled["loss"]}
 
 
 def standardised(logits: Tensor, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:

@@ -13,12 +13,12 @@ logits of the whole batch in two views of each image, the first being the weak o
 parts. The second view is as strong as the pipeline makes it; the authors use RandAugment there.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
@@ -35,6 +35,9 @@ class MLKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_weight = 0.9
+    default_ce_weight = 0.1
+
     whole_batch = True
     views_per_image = 2
 
@@ -43,12 +46,9 @@ class MLKD(Method):
         *,
         temperature: float = 4.0,
         extra_temperatures: tuple[float, ...] = (3.0, 5.0, 2.0, 6.0),
-        weight: float = 0.9,
-        ce_weight: float = 0.1,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         if not isinstance(extra_temperatures, (tuple, list)) or len(extra_temperatures) != 4:
             raise ValueError(

@@ -10,12 +10,12 @@ probabilities, the largest); no trainable parts; works per example; needs three 
 Both parts are cross-entropies, so the cost is not zero at equality.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 
 
@@ -29,16 +29,9 @@ class NKD(Method):
     """
 
     def __init__(
-        self,
-        *,
-        temperature: float = 1.0,
-        nontarget_weight: float = 1.5,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
+        self, *, temperature: float = 1.0, nontarget_weight: float = 1.5, **common: Unpack[Common]
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 

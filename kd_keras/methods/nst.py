@@ -17,7 +17,7 @@ from keras import ops
 
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
-from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs
 
 
 class NST(TapPairs):
@@ -28,26 +28,7 @@ class NST(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        taps: Taps = STAGES,
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        weight: float = 50.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    default_weight = 50.0
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         pairs = self.map_shapes(student_shape, teacher_shape)

@@ -13,7 +13,7 @@ per example.
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -23,7 +23,7 @@ from kd_keras import check
 from kd_keras import taps as tapping
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
-from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 RAREST_NEGATIVE = 0.001  # share of values below zero under which the margin is -3 deviations
 
@@ -37,29 +37,13 @@ class OFD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
+    default_weight = 0.001
+
     needs_teacher_model = True
 
-    def __init__(
-        self,
-        *,
-        taps: Taps = ("stage1_preact", "stage2_preact", "stage3_preact"),
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        kernel_size: int = 1,
-        weight: float = 0.001,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, kernel_size: int = 1, **common: Unpack[TapPairsCommon]):
+        super().__init__(**common)
         self.kernel_size = check.whole_number("ofd: kernel_size", kernel_size, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -28,28 +28,9 @@ class PKT(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    whole_batch = True
+    default_weight = 30000.0
 
-    def __init__(
-        self,
-        *,
-        tap: str = "pooled",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        weight: float = 30000.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    whole_batch = True
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)

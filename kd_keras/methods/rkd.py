@@ -10,7 +10,7 @@ differ. No trainable parts; the cost is of the whole batch. The B^3 cosines are 
 k at a time, forwards and backwards, so that memory grows with B^2 only; time grows with B^3.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
@@ -18,7 +18,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
-from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
 SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
 
@@ -41,23 +41,9 @@ class RKD(OneTap):
         distance_weight: float = 25.0,
         angle_weight: float = 50.0,
         squared: bool = False,
-        tap: str = "pooled",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[OneTapCommon],
     ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+        super().__init__(**common)
         self.distance_weight = check.number("rkd: distance_weight", distance_weight, at_least=0)
         self.angle_weight = check.number("rkd: angle_weight", angle_weight, at_least=0)
         self.squared = squared

@@ -10,7 +10,7 @@ arXiv:2203.14001, section 3; no cross-entropy, weight 1 and factor 2 as there. R
 feature map of each model; works per example. The student's own classifier is not trained.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers, ops
@@ -19,7 +19,7 @@ from kd_keras import check
 from kd_keras import taps as tapping
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
 
 class SimKD(OneTap):
@@ -31,29 +31,13 @@ class SimKD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    default_tap = "stage3"
+    default_ce_weight = 0.0
+
     needs_teacher_model = True
 
-    def __init__(
-        self,
-        *,
-        tap: str = "stage3",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        factor: int = 2,
-        weight: float = 1.0,
-        ce_weight: float = 0.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, factor: int = 2, **common: Unpack[OneTapCommon]):
+        super().__init__(**common)
         self.factor = check.whole_number("simkd: factor", factor, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -15,7 +15,7 @@ from keras import ops
 
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
-from kd_keras.methods.parts.tap_pairs import TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs
 
 
 class SP(TapPairs):
@@ -26,28 +26,10 @@ class SP(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    whole_batch = True
+    default_taps = ("stage3",)
+    default_weight = 3000.0
 
-    def __init__(
-        self,
-        *,
-        taps: Taps = ("stage3",),
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        weight: float = 3000.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    whole_batch = True
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)

@@ -11,14 +11,14 @@ with the ReLU before the pooling). Departure: z(t) is computed here from t, whic
 teacher's logits whether or not a softmax ends it. Works per example.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 from kd_keras.methods.parts.teacher_classifier import pooled
 
 
@@ -33,27 +33,8 @@ class SRRL(OneTap):
 
     needs_teacher_model = True
 
-    def __init__(
-        self,
-        *,
-        tap: str = "pooled",
-        student_tap: str | None = None,
-        teacher_tap: str | None = None,
-        logit_weight: float = 1.0,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            tap=tap,
-            student_tap=student_tap,
-            teacher_tap=teacher_tap,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapCommon]):
+        super().__init__(**common)
         self.logit_weight = check.number("srrl: logit_weight", logit_weight, at_least=0)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

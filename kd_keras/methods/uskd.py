@@ -15,13 +15,13 @@ of a batch; needs three classes or more. Departure: the authors put the head on 
 one; the default here is the pooled feature, which every model of the zoo has.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 
 RANK_EPSILON = 1e-6  # of the authors' code: keeps the rank's scale finite where p(y) is 1
@@ -47,12 +47,9 @@ class USKD(Method):
         target_weight: float = 1.0,
         nontarget_weight: float = 0.1,
         weak_weight: float = 0.005,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+        super().__init__(**common)
         self.tap = check.text("uskd: tap", tap, remedy="Name a layer, such as 'pooled'.")
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)

@@ -12,7 +12,7 @@ example.
 """
 
 import math
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import layers, ops
@@ -20,7 +20,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
-from kd_keras.methods.parts.tap_pairs import STAGES, TapPairs, Taps
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 SMALLEST_VARIANCE = 1e-5
 
@@ -34,27 +34,8 @@ class VID(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        taps: Taps = STAGES,
-        student_taps: Taps | None = None,
-        teacher_taps: Taps | None = None,
-        initial_variance: float = 5.0,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 0.0,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=taps,
-            student_taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsCommon]):
+        super().__init__(**common)
         self.initial_variance = check.number(
             "vid: initial_variance", initial_variance, above=SMALLEST_VARIANCE
         )

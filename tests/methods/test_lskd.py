@@ -4,19 +4,20 @@ import pytest
 from kd_keras import methods
 from kd_keras.methods.base import Batch
 from kd_keras.methods.kd import kd
-from kd_keras.methods.lskd import lskd, standardised
+from kd_keras.methods.lskd import lskd, lskd_over_dkd, standardised
 
 
 def golden(arrays, config):
-    return lskd(
-        arrays["student_logits"],
-        arrays["teacher_logits"],
+    logits = arrays["student_logits"], arrays["teacher_logits"]
+    shared = {"temperature": config["temperature"], "epsilon": config["eps"]}
+    over_dkd = lskd_over_dkd(
+        *logits,
         arrays["labels"],
-        temperature=config["temperature"],
         target_weight=config["dkd_alpha"],
         nontarget_weight=config["dkd_beta"],
-        epsilon=config["eps"],
+        **shared,
     )
+    return {"loss": lskd(*logits, **shared)["loss"], "loss_dkd": over_dkd["loss"]}
 
 
 GOLDENS = {"lskd": golden}

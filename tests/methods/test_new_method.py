@@ -23,19 +23,21 @@ METHOD = '''"""Made up: a first stage for the pooled features, then one for the 
 Source: nowhere.
 """
 
+from typing import Unpack
+
 import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Method
+from kd_keras.methods.base import Common, Method
 
 
 class MadeUp(Method):
     first_stage = 0.25
     whole_batch = True
 
-    def __init__(self, *, power, weight=1.0, ce_weight=1.0, warmup=0.0, name=None):
-        super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)
+    def __init__(self, *, power: int, **common: Unpack[Common]):
+        super().__init__(**common)
         self.power = check.whole_number("made_up: power", power, at_least=1)
 
     @property

@@ -1,24 +1,40 @@
 """Base of the methods that compare one feature of each model."""
 
-from typing import Any
+from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Method
+from kd_keras.methods.base import Common, Method
+
+
+class OneTapCommon(Common, total=False):
+    """The settings of every method of one tap, see `OneTap`."""
+
+    tap: str | None
+    student_tap: str | None
+    teacher_tap: str | None
 
 
 class OneTap(Method):
     """Names the tap of each model.
 
     Args:
-        tap: name of the feature in both models, e.g. "stage3".
+        tap: name of the feature in both models, e.g. "stage3"; None is `default_tap`.
         student_tap, teacher_tap: where the two models call it differently.
-        others: `weight`, `ce_weight`, `warmup`, `name` of `Method`.
+        common: `weight`, `ce_weight`, `warmup`, `name` of `Method`.
     """
 
+    default_tap = "pooled"
+
     def __init__(
-        self, *, tap: str, student_tap: str | None, teacher_tap: str | None, **others: Any
+        self,
+        *,
+        tap: str | None = None,
+        student_tap: str | None = None,
+        teacher_tap: str | None = None,
+        **common: Unpack[Common],
     ):
-        super().__init__(**others)
+        super().__init__(**common)
+        tap = self.default_tap if tap is None else tap
         for knob in (tap, student_tap or tap, teacher_tap or tap):
             check.text(f"{self.name}: a tap", knob, remedy="Name a layer, such as 'stage3'.")
         self.tap = tap

@@ -1,14 +1,22 @@
 """Base of the methods that compare several feature maps of the two models, pair by pair."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Method, Shapes, Tensor
+from kd_keras.methods.base import Common, Method, Shapes, Tensor
 from kd_keras.methods.parts import alignment
 
 STAGES = ("stage1", "stage2", "stage3")
 Taps = str | Sequence[str]
+
+
+class TapPairsCommon(Common, total=False):
+    """The settings of every method of several taps, see `TapPairs`."""
+
+    taps: Taps | None
+    student_taps: Taps | None
+    teacher_taps: Taps | None
 
 
 class TapPairs(Method):
@@ -16,20 +24,23 @@ class TapPairs(Method):
 
     Args:
         taps: names of the features in both models; one name, or several joined by "+", may be
-            given as text.
+            given as text; None is `default_taps`.
         student_taps, teacher_taps: where a model calls them differently.
-        weight, ce_weight, warmup, name: see `Method`.
+        common: `weight`, `ce_weight`, `warmup`, `name` of `Method`.
     """
+
+    default_taps: tuple[str, ...] = STAGES
 
     def __init__(
         self,
         *,
-        taps: Taps,
+        taps: Taps | None = None,
         student_taps: Taps | None = None,
         teacher_taps: Taps | None = None,
-        **knobs: Any,
+        **common: Unpack[Common],
     ):
-        super().__init__(**knobs)
+        super().__init__(**common)
+        taps = self.default_taps if taps is None else taps
         self.taps = _names(taps)
         self._student_taps = _names(student_taps or taps)
         self._teacher_taps = _names(teacher_taps or taps)

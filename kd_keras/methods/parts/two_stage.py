@@ -1,28 +1,41 @@
 """Base of methods whose cost prepares the student before it learns from the labels."""
 
-from typing import Any
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Tensor
-from kd_keras.methods.parts.tap_pairs import TapPairs
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 #: 30 epochs before the 240 of the methods' later comparisons, as a share of all 270.
 SHARE = 30 / 270
 
 
-class Prepares(TapPairs):
+class TwoStageCommon(TapPairsCommon, total=False):
+    """The settings of every method of two stages, see `TwoStage`."""
+
+    first_stage: float
+    main_stage_weight: float
+
+
+class TwoStage(TapPairs):
     """Base of methods whose cost alone is trained first, and by default not at all afterwards.
 
     Args:
         first_stage: share of the run, 0 to 1, in which only this cost is trained.
         main_stage_weight: factor of the cost after that, >= 0, times `weight`.
-        others: those of `TapPairs` and `Method`.
+        common: those of `TapPairs` and `Method`.
     """
 
-    def __init__(self, *, first_stage: float, main_stage_weight: float, **others: Any):
-        super().__init__(**others)
+    def __init__(
+        self,
+        *,
+        first_stage: float = SHARE,
+        main_stage_weight: float = 0.0,
+        **common: Unpack[TapPairsCommon],
+    ):
+        super().__init__(**common)
         self.first_stage = check.number(
             f"{self.name}: first_stage", first_stage, at_least=0, at_most=1
         )

@@ -1,0 +1,49 @@
+"""The cost of dkd on any two rows of logits, for the methods that build on it.
+
+Source: Zhao et al. 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679, equations 6 and 7.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras.methods.base import Tensor
+from kd_keras.methods.parts import nontarget
+
+
+def dkd(
+    student_logits: Tensor,
+    teacher_logits: Tensor,
+    labels: Tensor,
+    *,
+    temperature: float,
+    target_weight: float,
+    nontarget_weight: float,
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; no gradient flows back.
+        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
+        temperature, target_weight, nontarget_weight: see `kd_keras.methods.dkd.DKD`.
+
+    Returns:
+        `loss_tckd`, `loss_nckd`: (B,) float32 in nats, times temperature**2, without their
+        weights. `loss`: (B,), their weighted sum.
+    """
+    student = ops.cast(student_logits, "float32") / temperature
+    teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32")) / temperature
+    mask = nontarget.target_mask(labels, student.shape[-1])
+
+    odds_s, odds_t = nontarget.log_odds(student, mask), nontarget.log_odds(teacher, mask)
+    target = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
+    rest = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
+    tckd = temperature**2 * (target + rest)
+
+    log_q = nontarget.log_softmax_of_others(student, mask)
+    log_p = nontarget.log_softmax_of_others(teacher, mask)
+    p = ops.where(mask, 0.0, ops.exp(log_p))
+    nckd = temperature**2 * ops.sum(p * (log_p - log_q), axis=-1)
+    loss = target_weight * tckd + nontarget_weight * nckd
+    return {"loss": loss, "loss_tckd": tckd, "loss_nckd": nckd}
