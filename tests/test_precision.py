@@ -4,7 +4,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from kd_keras import models, twins
+from kd_keras import models, precision
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ def test_best_precision_follows_the_machine(monkeypatch, capabilities, flags, be
     config = tf.config
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: range(len(details)))
     monkeypatch.setattr(config.experimental, "get_device_details", lambda gpu: details[gpu])
-    monkeypatch.setattr(twins, "_cpu_flags", lambda: flags)
-    assert twins.best_precision() == best
+    monkeypatch.setattr(precision, "_cpu_flags", lambda: flags)
+    assert precision.best_precision() == best
 
 
 def test_networks_of_depthwise_convolutions_step_in_float32_on_a_cpu(monkeypatch):
@@ -32,9 +32,9 @@ def test_networks_of_depthwise_convolutions_step_in_float32_on_a_cpu(monkeypatch
     nested = keras.Sequential([keras.Input((32, 32, 3)), depthwise])
     gpus = []
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
-    assert twins.precision_of_training(plain, "mixed_bfloat16") == "mixed_bfloat16"
+    assert precision.precision_of_training(plain, "mixed_bfloat16") == "mixed_bfloat16"
     for model in (depthwise, nested):
-        assert twins.precision_of_training(model, "mixed_bfloat16") == "float32"
-        assert twins.precision_of_training(model, "mixed_float16") == "mixed_float16"
+        assert precision.precision_of_training(model, "mixed_bfloat16") == "float32"
+        assert precision.precision_of_training(model, "mixed_float16") == "mixed_float16"
     gpus.append("one")
-    assert twins.precision_of_training(depthwise, "mixed_bfloat16") == "mixed_bfloat16"
+    assert precision.precision_of_training(depthwise, "mixed_bfloat16") == "mixed_bfloat16"
