@@ -50,7 +50,8 @@ def lowest_precision(layers: Iterable[keras.Layer]) -> str:
     scaled.
     """
     parts = (part for layer in layers for part in layer._flatten_layers())
-    computed_in = {part.compute_dtype for part in parts}
+    inputs = keras.layers.InputLayer  # computes nothing, and takes Keras's global policy
+    computed_in = {part.compute_dtype for part in parts if not isinstance(part, inputs)}
     lowest = ("float16", "bfloat16")
     return next((f"mixed_{dtype}" for dtype in lowest if dtype in computed_in), "float32")
 

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import bias_gradient, check, folding, layer_copies, strategy, taps
+from kd_keras import bias_gradient, check, folding, layer_copies, likeness, strategy, taps
 from kd_keras.precision import PRECISIONS, lowest_precision
 
 Tensor = Any
@@ -74,7 +74,7 @@ class Twin:
         offset = _replica_offset()
         values = [pair for folded in self._folded_once() for pair in folded.values()]
         known = {id(variable) for variable, _ in values}
-        for variable in layer_copies.state(self._model):
+        for variable in likeness.state(self._model):
             if id(variable) in known:
                 continue
             value = tf.convert_to_tensor(self._source(variable).value)
@@ -106,26 +106,28 @@ class Twin:
 
     def _fold(self, model: keras.Model) -> None:
         for linear, norm in folding.pairs(taps.rebuilt(model, self.names)):
-            policy = layer_copies.policy(linear, self._precision_of(norm))
-            folded = folding.Folded(linear, norm, policy)
+            folded = folding.Folded(linear, norm, self._policy_of(linear))
             self._folded |= {id(linear): folded, id(norm): folded}
 
     def _folded_once(self) -> list[folding.Folded]:
         return list({id(folded): folded for folded in self._folded.values()}.values())
 
-    def _precision_of(self, layer: Any) -> str:
+    def _policy_of(self, layer: Any) -> keras.DTypePolicy:
+        """What the layer's copy computes in; the tail is float32 in any lower precision."""
+        if self.precision == "float32":
+            return layer.dtype_policy
         in_tail = any(layer is operation for operation in self._tail)
-        return "float32" if in_tail else self.precision
+        return keras.DTypePolicy("float32" if in_tail else self.precision)
 
     def _rebuild(self, model: keras.Model) -> None:
         self._model = taps.rebuilt(model, self.names, replace=self._copy)
         copies = self._copies.values()
-        unlike = [layer for layer, copy in copies if not layer_copies.are_alike(layer, copy)]
+        unlike = [layer for layer, copy in copies if not likeness.are_alike(layer, copy)]
         if unlike:  # layers that their configuration does not make again run as they are
             self._copies |= {id(layer): (layer, layer) for layer in unlike}
             self._model = taps.rebuilt(model, self.names, replace=self._copy)
         for layer, copy in self._copies.values():
-            pairs = zip(layer_copies.state(layer), layer_copies.state(copy), strict=True)
+            pairs = zip(likeness.state(layer), likeness.state(copy), strict=True)
             self._sources |= {id(variable): source for source, variable in pairs}
 
     def _copy(self, layer: Any) -> Any:
@@ -136,8 +138,7 @@ class Twin:
             folded = self._folded[id(layer)]
             return folded.layer if layer is folded.linear else _same
         if id(layer) not in self._copies:
-            precision = self._precision_of(layer)
-            copy = layer_copies.copied(layer, precision, fused=self._fused)
+            copy = layer_copies.copied(layer, self._policy_of(layer), fused=self._fused)
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
 
