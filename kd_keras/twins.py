@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import bias_gradient, check, folding, layer_copies, likeness, strategy, taps
-from kd_keras.precision import PRECISIONS, lowest_precision
+from kd_keras.precision import PRECISIONS
 
 Tensor = Any
 Outputs = dict[str, Tensor]
@@ -58,8 +58,7 @@ class Twin:
             self.shapes = taps.shapes(self._model.output)
         for name in set(self.names) - set(self.shapes):
             raise ValueError(taps.unknown_tap(model, name, self.shapes))
-        if lowest_precision(self.layers) == "mixed_bfloat16":
-            bias_gradient.sum_in_float32()
+        bias_gradient.sum_in_float32()  # whatever part of the step computes in bfloat16
 
     @property
     def layers(self) -> list[keras.Layer]:
