@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_keras import classifiers, dataset, teacher_rows, twins
+from kd_keras import classifiers, dataset, teacher_rows
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.making import Ask
 from kd_keras.cache.reading import Cache
 from kd_keras.data.store import Dataset
+from kd_keras.precision import best_precision
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
@@ -44,7 +45,7 @@ def run(
             "views is 0, a new view of each image every epoch; expected how many views to cache. "
             "Give --views, such as --views 5, and train with as many."
         )
-    precision = twins.best_precision() if asked.precision == "auto" else asked.precision
+    precision = best_precision() if asked.precision == "auto" else asked.precision
     data = dataset.load(asked, screen)
     name, ask, outputs = _teacher(asked, data, taps, precision)
     if isinstance(ask, teachers.OnnxTeacher):

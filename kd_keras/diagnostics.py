@@ -1,5 +1,6 @@
 """Metrics that tell what distillation does: agreement, and each term's share of the loss."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -72,3 +73,12 @@ class Diagnostics:
         for name, share in self.shares.items():
             if name in weighted:
                 share.update_state(weighted[name] * count, loss * count)
+
+
+def results(metrics: Iterable[keras.metrics.Metric]) -> dict[str, Tensor]:
+    """Each metric's result by its name; compiled metrics give a dict of their own."""
+    named: dict[str, Tensor] = {}
+    for metric in metrics:
+        result = metric.result()
+        named |= result if isinstance(result, dict) else {metric.name: result}
+    return named

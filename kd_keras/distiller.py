@@ -11,6 +11,7 @@ import tensorflow as tf
 from kd_keras import (
     batches,
     check,
+    diagnostics,
     gradients,
     heads,
     losses,
@@ -21,9 +22,9 @@ from kd_keras import (
     twins,
 )
 from kd_keras.data.pipeline import TeacherRows
-from kd_keras.diagnostics import Diagnostics
 from kd_keras.methods import base
 from kd_keras.objective import Objective
+from kd_keras.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.teacher import Recorded, Teacher
 
 Tensor = Any
@@ -47,7 +48,7 @@ class Distiller(strategy.ReplicaModel):
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
         label_smoothing: share of the target spread over all classes, 0 to 1.
         precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
-            `twins.precision_of_training`). Weights, and all that is saved, stay float32.
+            `precision.precision_of_training`). Weights, and all that is saved, stay float32.
         validate_teacher: also run the teacher in validation, for `val_agreement`.
 
     Raises:
@@ -66,7 +67,7 @@ class Distiller(strategy.ReplicaModel):
         validate_teacher: bool = False,
         name: str = "distiller",
     ):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype="float32")
         self.student = student
         self.methods = base.as_methods(methods)
         if ce_weight is None:
@@ -75,7 +76,7 @@ class Distiller(strategy.ReplicaModel):
         self.label_smoothing = check.number(
             "label_smoothing", label_smoothing, at_least=0, at_most=1
         )
-        self.precision = check.one_of("precision", precision, twins.PRECISIONS)
+        self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = validate_teacher
         self.total_steps: int | None = None  # of the run; None leaves it to fit to find
         self.run_steps: int | None = None  # what fit found
@@ -83,12 +84,12 @@ class Distiller(strategy.ReplicaModel):
         self._kept = types.SimpleNamespace(teacher=None, deployed=None, tested=None)
         strategy.require_made_here(student)
         heads.check_student(student)
-        step_in = twins.precision_of_training(student, precision)
+        step_in = precision_of_training(student, precision)
         self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
-        self._diagnostics = Diagnostics(
+        self._diagnostics = diagnostics.Diagnostics(
             ["ce", *(method.name for method in self.methods)], teacher=self._needs_teacher
         )
         if teacher is not None:
@@ -156,8 +157,8 @@ class Distiller(strategy.ReplicaModel):
         jit_compile: Any = "auto",
     ) -> None:
         """As `keras.Model.compile`, without a loss; Adam at 0.001 by default."""
-        optimizer = gradients.optimizer_for(optimizer, precision=self.precision)
-        self._twin.follow_trainable()
+        lowest = lowest_precision([*self._twin.layers, *self.methods])
+        optimizer = gradients.optimizer_for(optimizer, precision=lowest)
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -237,12 +238,11 @@ class Distiller(strategy.ReplicaModel):
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """What the phase updates, and nothing else: Keras logs what this names."""
-        own = self._diagnostics.in_training()
+        own = in_training = self._diagnostics.in_training()
         if self.evaluating:
             teacher = self.validate_teacher and self._kept.teacher is not None
             own = self._diagnostics.in_evaluation(teacher=teacher)
-        compiled = self._compile_metrics.result() if self._compile_metrics else {}
-        return {metric.name: metric.result() for metric in own} | compiled
+        return diagnostics.results([*own, *self.metrics[len(in_training) :]])
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import callbacks, gradients, together, twins
+from kd_keras import callbacks, gradients, together
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.optimizers import dot, schedules
+from kd_keras.precision import best_precision, native_precisions
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
@@ -155,12 +156,12 @@ def check_optimizer(asked: Recipe) -> None:
 def precision(asked: Recipe, screen: Screen | None = None) -> str:
     """The precision that the recipe's comes to on this machine; warns of one that is slow here."""
     if asked.precision != "auto":
-        if screen and asked.precision not in twins.native_precisions():
+        if screen and asked.precision not in native_precisions():
             screen.warn(
                 f"precision {asked.precision} has no units on this machine, so that training is "
-                f"right, but slow; --precision auto takes {twins.best_precision()}"
+                f"right, but slow; --precision auto takes {best_precision()}"
             )
         return asked.precision
-    best = twins.best_precision()
+    best = best_precision()
     scaled = best == "mixed_float16"  # which dot's two gradients cannot be
     return "float32" if scaled and asked.optimizer == "dot" else best

@@ -31,14 +31,15 @@ class Folded:
     Args:
         linear: a layer of `_KERNELS`.
         norm: the batch norm that alone reads it.
+        policy: of `layer`.
 
     Attributes:
         layer: stands in the place of both; its variables' values come from `values`.
     """
 
-    def __init__(self, linear: keras.Layer, norm: keras.Layer, precision: str):
+    def __init__(self, linear: keras.Layer, norm: keras.Layer, policy: keras.DTypePolicy):
         self.linear, self.norm = linear, norm
-        config = {**linear.get_config(), "use_bias": True, "dtype": precision}
+        config = {**linear.get_config(), "use_bias": True, "dtype": policy}
         self.layer = type(linear).from_config(config)
 
     def values(self) -> list[tuple[Any, Tensor]]:
@@ -90,7 +91,7 @@ def pairs(graph: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
         norm = node.operation
         if type(norm) is not layers.BatchNormalization or uses[id(norm)] > 1:
             continue
-        (tensor,) = node.input_tensors
+        tensor = node.input_tensors[0]  # a mask may follow, which counts in training alone
         linear = makers[id(tensor)].operation
         seen_alone = readers[id(tensor)] == 1 and id(tensor) not in outputs
         if seen_alone and uses[id(linear)] == 1 and _is_linear(linear) and _is_last(norm, tensor):

@@ -16,7 +16,7 @@ def optimizer_for(asked: Any, *, precision: str) -> keras.Optimizer:
 
     Args:
         asked: what `keras.Model.compile` takes; None is Adam at 0.001.
-        precision: of the step, see `twins.PRECISIONS`.
+        precision: the lowest that the step's layers compute in, of `precision.PRECISIONS`.
 
     Raises:
         ValueError: an optimizer that cannot work in float16, or over several replicas.

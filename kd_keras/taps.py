@@ -97,7 +97,8 @@ def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> An
     batch = keras.tree.map_shape_structure(
         lambda shape: draw((_FEW, *(size or _ANY_SIZE for size in shape[1:]))), asked
     )
-    return model(batch, training=False)
+    with keras.StatelessScope():  # a metric, a counter or a state of a layer stays as it is
+        return model(batch, training=False)
 
 
 def tail(model: keras.Model) -> list[Any]:

@@ -11,11 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import check, folding, strategy, taps
+from kd_keras import bias_gradient, check, folding, layer_copies, likeness, strategy, taps
+from kd_keras.precision import PRECISIONS
 
 Tensor = Any
 Outputs = dict[str, Tensor]
-PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 MORE_THAN_ANY_SEED = 1_000_000_007  # Keras draws the seeds that it is not given up to 10^9
 
 
@@ -26,8 +26,8 @@ class Twin:
         model: Functional or built Sequential, else a model whose call() gives logits or a dict of
             "logits" and taps; that one is run as it is, in its own precision.
         names: taps to give beside the logits.
-        precision: one of `PRECISIONS`; the last layer with weights and all after it stay in
-            float32.
+        precision: one of `precision.PRECISIONS`; the last layer with weights and all after it
+            stay in float32. "float32" leaves each layer the precision that it was built with.
         fused: run batch norms on TensorFlow's fused kernel where that computes the same.
         folded: fold batch norms into the layers before them; for inference only.
     """
@@ -43,9 +43,7 @@ class Twin:
     ):
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.names = tuple(names)
-        # TensorFlow has no fused float16 kernel for CPUs.
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-        self._fused = fused and (precision != "mixed_float16" or on_gpu)
+        self._fused = fused
         self._copies: dict[int, tuple[Any, Any]] = {}  # id of a layer -> (layer, its copy)
         self._sources: dict[int, Any] = {}  # id of a copy's variable -> the model's variable
         self._folded: dict[int, folding.Folded] = {}  # by the id of each of the two layers
@@ -60,32 +58,42 @@ class Twin:
             self.shapes = taps.shapes(self._model.output)
         for name in set(self.names) - set(self.shapes):
             raise ValueError(taps.unknown_tap(model, name, self.shapes))
+        bias_gradient.sum_in_float32()  # whatever part of the step computes in bfloat16
+
+    @property
+    def layers(self) -> list[keras.Layer]:
+        """The layers that run: copies where there are copies, else the model's own."""
+        return self._model.layers if self._is_graph else [self._model]
 
     def __call__(self, inputs: Any, *, training: bool) -> tuple[Outputs, list[Tensor]]:
-        """Logits and taps, float32, and the model's own losses (regularisers), each a scalar."""
+        """Logits and taps, float32, and the model's own losses (regularisers), float32 scalars."""
         if not self._is_graph:
             return self._run_opaque(inputs, training)
+        self.follow_trainable()
         offset = _replica_offset()
-        given = [pair for folded in self._folded_once() for pair in folded.values()]
-        known = {id(variable) for variable, _ in given}
-        for variable in self._model.variables:
+        values = [pair for folded in self._folded_once() for pair in folded.values()]
+        known = {id(variable) for variable, _ in values}
+        for variable in likeness.state(self._model):
             if id(variable) in known:
                 continue
             value = tf.convert_to_tensor(self._source(variable).value)
-            given.append((variable, value + offset if _is_seed(variable) else value))
-        with keras.StatelessScope(given, collect_losses=True) as scope:
+            values.append((variable, value + offset if _is_seed(variable) else value))
+        with _RecordingScope(values, collect_losses=True) as scope:
             outputs = self._model(inputs, training=training)
             losses = self._model.losses
-        for variable, before in given if training else ():
+        moved = {id(variable) for variable, _ in values if _is_seed(variable)}
+        for variable in scope.changed.values():
             value = scope.get_current_value(variable)
-            if value is not before:
-                value = value - offset if _is_seed(variable) else strategy.averaged(value)
-                self._source(variable).assign(value)
-        return _float32(outputs), [keras.ops.cast(loss, "float32") for loss in losses]
+            if variable.aggregation != "sum":  # of metrics: Keras adds up the replicas' parts
+                value = value - offset if id(variable) in moved else strategy.averaged(value)
+            self._source(variable).assign(value)
+        return _float32(outputs), _summed(losses)
 
     def follow_trainable(self) -> None:
-        """Takes over which of the model's layers are frozen now."""
+        """Takes over which of the model's layers are frozen now; each call does so."""
         for layer, copy in self._copies.values():
+            if copy is layer:  # setting a layer's `trainable` would set that of its parts
+                continue
             for part, its_copy in zip(layer._flatten_layers(), copy._flatten_layers(), strict=True):
                 its_copy.trainable = part.trainable
 
@@ -93,29 +101,33 @@ class Twin:
         outputs = self._model(inputs, training=training)
         if not isinstance(outputs, dict):
             outputs = {taps.LOGITS: outputs}
-        return _float32(outputs), self._model.losses
+        return _float32(outputs), _summed(self._model.losses)
 
     def _fold(self, model: keras.Model) -> None:
         for linear, norm in folding.pairs(taps.rebuilt(model, self.names)):
-            folded = folding.Folded(linear, norm, self._precision_of(norm))
+            folded = folding.Folded(linear, norm, self._policy_of(linear))
             self._folded |= {id(linear): folded, id(norm): folded}
 
     def _folded_once(self) -> list[folding.Folded]:
         return list({id(folded): folded for folded in self._folded.values()}.values())
 
-    def _precision_of(self, layer: Any) -> str:
+    def _policy_of(self, layer: Any) -> keras.DTypePolicy:
+        """What the layer's copy computes in; the tail is float32 in any lower precision."""
+        if self.precision == "float32":
+            return layer.dtype_policy
         in_tail = any(layer is operation for operation in self._tail)
-        return "float32" if in_tail else self.precision
+        return keras.DTypePolicy("float32" if in_tail else self.precision)
 
     def _rebuild(self, model: keras.Model) -> None:
         self._model = taps.rebuilt(model, self.names, replace=self._copy)
-        unlike = [layer for layer, copy in self._copies.values() if not _are_alike(layer, copy)]
+        copies = self._copies.values()
+        unlike = [layer for layer, copy in copies if not likeness.are_alike(layer, copy)]
         if unlike:  # layers that their configuration does not make again run as they are
             self._copies |= {id(layer): (layer, layer) for layer in unlike}
             self._model = taps.rebuilt(model, self.names, replace=self._copy)
         for layer, copy in self._copies.values():
-            for source, variable in zip(layer.variables, copy.variables, strict=True):
-                self._sources[id(variable)] = source
+            pairs = zip(likeness.state(layer), likeness.state(copy), strict=True)
+            self._sources |= {id(variable): source for source, variable in pairs}
 
     def _copy(self, layer: Any) -> Any:
         """The layer in the twin's precision; itself where it is no layer or cannot be copied."""
@@ -125,68 +137,29 @@ class Twin:
             folded = self._folded[id(layer)]
             return folded.layer if layer is folded.linear else _same
         if id(layer) not in self._copies:
-            precision = self._precision_of(layer)
-            self._copies[id(layer)] = layer, copied(layer, precision, fused=self._fused)
+            copy = layer_copies.copied(layer, self._policy_of(layer), fused=self._fused)
+            self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
 
     def _source(self, variable: Any) -> Any:
         return self._sources.get(id(variable), variable)
 
 
-def copied(layer: keras.Layer, precision: str, *, fused: bool) -> keras.Layer:
-    """A new layer of the same configuration in `precision`; the layer itself if none can be."""
-    is_batch_norm = type(layer) is keras.layers.BatchNormalization
-    # An adapted layer's statistics and a SavedModel's functions are not in the configuration.
-    is_more = hasattr(layer, "adapt") or isinstance(layer, keras.layers.TFSMLayer)
-    if is_more or (precision == "float32" and not (fused and is_batch_norm)):
-        return layer
-    try:
-        cls = FusedBatchNormalization if fused and is_batch_norm else type(layer)
-        return cls.from_config({**layer.get_config(), "dtype": precision})
-    except (TypeError, ValueError, NotImplementedError):
-        return layer  # a layer without a usable configuration runs as it is, in float32
+class _RecordingScope(keras.StatelessScope):
+    """A stateless scope that knows which variables were assigned to, whoever holds them."""
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        self.changed: dict[int, Any] = {}  # id of a variable -> the variable
+        super().__init__(*args, **kwargs)
 
-class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch norm on TensorFlow's fused kernel: same results, moving statistics too."""
-
-    def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
-        by_batch = bool(training) and self.trainable
-        is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
-        if not is_map or mask is not None or (by_batch and (self.synchronized or self.renorm)):
-            return super().call(inputs, training=training, mask=mask)
-        channels = inputs.shape[-1]
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-            x=inputs,
-            scale=_read(self.gamma) if self.scale else tf.ones([channels]),
-            offset=_read(self.beta) if self.center else tf.zeros([channels]),
-            mean=tf.zeros([0]) if by_batch else _read(self.moving_mean),
-            variance=tf.zeros([0]) if by_batch else _read(self.moving_variance),
-            epsilon=self.epsilon,
-            is_training=by_batch,
-        )
-        if not by_batch:
-            return outputs
-        # The kernel gives the unbiased variance; Keras keeps the biased one.
-        count = tf.cast(tf.size(inputs) // channels, "float32")
-        self._move(self.moving_mean, mean)
-        self._move(self.moving_variance, variance * (count - 1) / count)
-        return outputs
-
-    def _move(self, statistic: Any, batch_value: Tensor) -> None:
-        kept = _read(statistic) * self.momentum
-        statistic.assign(kept + batch_value * (1.0 - self.momentum))
+    def add_update(self, update: tuple[Any, Tensor]) -> None:
+        self.changed[id(update[0])] = update[0]
+        super().add_update(update)
 
 
 def _same(inputs: Tensor, **kwargs: Any) -> Tensor:
     """Stands in the place of a batch norm that was folded into the layer before."""
     return inputs
-
-
-def _are_alike(layer: keras.Layer, copy: keras.Layer) -> bool:
-    """True if the copy has the layer's parts and variables, one to one."""
-    same_parts = len(layer._flatten_layers()) == len(copy._flatten_layers())
-    return same_parts and [v.shape for v in layer.variables] == [v.shape for v in copy.variables]
 
 
 def _is_seed(variable: Any) -> bool:
@@ -201,48 +174,10 @@ def _replica_offset() -> Any:
     return tf.cast([context.replica_id_in_sync_group, 0], "int64") * MORE_THAN_ANY_SEED
 
 
-def _read(variable: Any) -> Tensor:
-    """A batch norm's parameter in float32, as the fused kernel takes it at any precision."""
-    return keras.ops.cast(variable, "float32")
+def _summed(losses: list[Tensor]) -> list[Tensor]:
+    """Each loss in float32 and, where a layer gave a loss per example, summed as Keras sums it."""
+    return [keras.ops.sum(keras.ops.cast(loss, "float32")) for loss in losses]
 
 
 def _float32(outputs: Outputs) -> Outputs:
     return {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}
-
-
-def best_precision() -> str:
-    """The fastest precision of this machine, one that keeps float32's range where there is one."""
-    native = native_precisions()
-    return next(p for p in ("mixed_bfloat16", "mixed_float16", "float32") if p in native)
-
-
-def precision_of_training(model: keras.Model, asked: str) -> str:
-    """The precision that a student steps in: the one asked for, or float32 where that is faster.
-
-    A CPU takes longer over the gradients of networks of depthwise convolutions in bfloat16; their
-    forward pass alone is faster in it.
-    """
-    on_cpu = not tf.config.list_physical_devices("GPU")
-    depthwise = (keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
-    slow = any(isinstance(layer, depthwise) for layer in model._flatten_layers())
-    return "float32" if asked == "mixed_bfloat16" and on_cpu and slow else asked
-
-
-def native_precisions() -> set[str]:
-    """Precisions that every GPU, or else the CPU, has units for; others are right, but slow."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if not gpus:
-        by_bfloat16 = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
-        return {"float32", *(["mixed_bfloat16"] if by_bfloat16 else [])}
-    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
-    since = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
-    return {precision for precision, version in since.items() if oldest >= version}
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next((set(ln.split()) for ln in lines if ln.startswith("flags")), set())
-    except OSError:
-        return set()  # no Linux: float32 is right everywhere

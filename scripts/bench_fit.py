@@ -28,13 +28,14 @@ quiet.import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kd_keras import Distiller, callbacks, methods, models, twins  # noqa: E402
+from kd_keras import Distiller, callbacks, methods, models  # noqa: E402
 from kd_keras.cache import making  # noqa: E402
 from kd_keras.cache.layout import Header  # noqa: E402
 from kd_keras.cache.reading import Cache  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.augment import Augment  # noqa: E402
 from kd_keras.data.store import Split  # noqa: E402
+from kd_keras.precision import best_precision  # noqa: E402
 
 IMAGES, SIZE, NUM_CLASSES, BATCH = 20_000, 64, 200, 128
 ROUNDS, STEPS = 7, 80
@@ -54,7 +55,7 @@ def main(out: str) -> None:
         for name, (bare, fit) in found.items()
     ]
     screen.table("images/s", ["steps", "bare step", "in fit", "ratio"], table)
-    report.write_json(Path(out), {"precision": twins.best_precision(), "images_a_second": found})
+    report.write_json(Path(out), {"precision": best_precision(), "images_a_second": found})
 
 
 def store(path: Path) -> Split:
@@ -85,7 +86,7 @@ def measured(split: Split, rows: Cache, executed: int, folder: Path) -> tuple[fl
     student = models.get(
         "resnet8", num_classes=NUM_CLASSES, input_shape=(SIZE, SIZE, 3), stem_stride=2
     )
-    distiller = Distiller(student, rows, methods.get("kd"), precision=twins.best_precision())
+    distiller = Distiller(student, rows, methods.get("kd"), precision=best_precision())
     distiller.compile(metrics=["accuracy"], steps_per_execution=executed)
     distiller.optimizer.build(distiller.trainable_variables)
     batches = pipeline.training(

@@ -107,7 +107,8 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
     """A compiled training step on fixed random images, and the method it trains by."""
     import tensorflow as tf
 
-    from kd_keras import Distiller, models, twins
+    from kd_keras import Distiller, models
+    from kd_keras.precision import best_precision
 
     asked = recipe.load("tiny_imagenet")
     teacher, student = (_model(models, spec) for spec in (asked.teacher[0], asked.student[0]))
@@ -116,7 +117,7 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
         student,
         None if method.teacher_free else teacher,
         method,
-        precision=twins.best_precision(),
+        precision=best_precision(),
     )
     distiller.total_steps = 1000
     distiller.compile()

@@ -32,7 +32,8 @@ quiet.import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kd_keras import Distiller, methods, models, twins  # noqa: E402
+from kd_keras import Distiller, methods, models  # noqa: E402
+from kd_keras.precision import best_precision  # noqa: E402
 from kd_keras.teacher import Teacher  # noqa: E402
 
 BATCH, NUM_CLASSES, WARM, ROUNDS, STEPS = 128, 200, 3, 7, 4
@@ -51,7 +52,7 @@ Step = Callable[[], Any]
 def main(pair: tuple[str, ...], out: str) -> None:
     screen = Screen()
     tf.get_logger().setLevel("ERROR")  # a function a step is no retracing
-    most, precision = ceiling(), twins.best_precision()
+    most, precision = ceiling(), best_precision()
     screen.say(f"best bfloat16 matrix product: {most:.0f} GFLOP/s; precision {precision}")
     pairs = {name: {CEILING: most, **measured(name, screen)} for name in pair or PAIRS}
     file = Path(out)
@@ -83,7 +84,7 @@ def keras_steps(student: str, teacher: str, size: int) -> dict[str, Step]:
     labels = tf.constant(rng.integers(0, NUM_CLASSES, BATCH), tf.int32)
     x = {"inputs": tf.constant(images), "id": tf.range(BATCH, dtype=tf.int64)}
     logits = tf.constant(rng.normal(size=(BATCH, NUM_CLASSES)), tf.float32)
-    precision = twins.best_precision()
+    precision = best_precision()
     big = model(teacher, size)
 
     def ours(precision: str, *taught: Any, cached: bool = False) -> Step:

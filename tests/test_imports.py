@@ -12,7 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
     **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
-    **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
+    **dict.fromkeys(["bias_gradient", "fused_batch_norm", "likeness", "precision"], 0),
+    **dict.fromkeys(["fields", "heads", "data", "strategy", "folding", "layer_copies"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
@@ -25,6 +26,7 @@ RANKS = {
     "__init__": 10,
 }
 MAY_IMPORT_TENSORFLOW = {
+    *("bias_gradient", "fused_batch_norm", "layer_copies", "likeness", "precision"),
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
     *("callbacks", "checkpoint", "export", "evaluation", "phases", "train", "cli"),
 }

@@ -54,7 +54,8 @@ class DML(Method):
                 "given too. Set Batch(inputs=...)."
             )
         logits = [_logits(peer(batch.inputs, training=batch.training)) for peer in self.peers]
-        regularisers = [loss for peer in self.peers for loss in peer.losses]
+        costs = [loss for peer in self.peers for loss in peer.losses]
+        regularisers = [keras.ops.sum(keras.ops.cast(cost, "float32")) for cost in costs]
         return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)
 
     def get_config(self) -> dict[str, Any]:
@@ -115,6 +116,12 @@ def another(student: keras.Model) -> keras.Model:
             "since its initializers have seeds; expected others, for models that agree teach each "
             "other nothing. Leave the seeds out, or give peers=[another model]."
         )
+    if values and not _is_told_by_configuration(student, peer):
+        raise ValueError(
+            f"dml: a second model like the student {student.name!r} computes something else: the "
+            "get_config() of one of its layers leaves an argument out; expected all of them. "
+            "Complete it, or give peers=[another model]."
+        )
     return peer
 
 
@@ -145,13 +152,33 @@ def _require_fits(peer: keras.Model, student: keras.Model) -> None:
             "same. Give both models the same number of outputs."
         )
     if tapping.is_graph(student):
+        # A Sequential model that was never called on a Keras tensor has no `input`.
+        single = isinstance(student, keras.Sequential)
         try:
-            peer.compute_output_spec(student.input)
+            peer.compute_output_spec(student.inputs[0] if single else student.input)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"dml: the peer {peer.name!r} does not take the student's inputs ({error}); "
                 "expected a model of the same inputs. Give another."
             ) from error
+
+
+def _is_told_by_configuration(student: keras.Model, peer: keras.Model) -> bool:
+    """Whether the peer, with the student's weights, gives the student's scores."""
+    start = peer.get_weights()
+    if [w.shape for w in start] != [w.shape for w in student.get_weights()]:
+        return False
+    expected = _scores_of_noise(student)
+    peer.set_weights(student.get_weights())
+    scores = _scores_of_noise(peer)
+    peer.set_weights(start)
+    return np.allclose(expected, scores, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+
+
+def _scores_of_noise(model: keras.Model) -> np.ndarray:
+    """Scores of numbers from 0 to 1, the same ones each time."""
+    rng = np.random.default_rng(0)
+    return keras.ops.convert_to_numpy(_logits(tapping.run(model, rng.random)))
 
 
 def _have_one_start(one: Any, other: Any) -> bool:

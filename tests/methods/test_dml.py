@@ -173,3 +173,38 @@ def test_refuses_a_copy_that_starts_as_the_student_does():
 def test_refuses_what_are_no_peers(peers):
     with pytest.raises(ValueError, match=r"dml: peers is .*; expected .*\. (Give|Or give) a"):
         methods.get("dml", peers=peers)
+
+
+@keras.saving.register_keras_serializable(package="test_dml")
+class Scaled(keras.layers.Layer):
+    """Its configuration leaves the factor out."""
+
+    def __init__(self, factor=1.0, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = factor
+
+    def call(self, inputs):
+        self.add_loss(keras.ops.ones(keras.ops.shape(inputs)[:1]))  # (B,), to be summed
+        return inputs * self.factor
+
+    def get_config(self):
+        return {"name": self.name}
+
+
+def scaled(factor):
+    parts = [Scaled(factor), keras.layers.Flatten(), keras.layers.Dense(5)]
+    return keras.Sequential([keras.Input((8, 8, 3)), *parts])
+
+
+def test_refuses_a_student_whose_configuration_leaves_an_argument_out():
+    with pytest.raises(ValueError, match="computes something else: the get_config"):
+        Distiller(scaled(2.0), methods=methods.get("dml"))
+
+
+def test_sums_a_loss_of_a_value_per_example_of_its_peers(images, labels, one_step):
+    method = methods.get("dml", weight=1.0)
+    distiller = Distiller(scaled(1.0), methods=method)
+    logits, (peer,) = distiller.student(images[:8]), method.peers
+    parts = dml(np.asarray(logits), [np.asarray(peer(images[:8]))], labels[:8])
+    logs = one_step(distiller, images[:8], labels[:8])
+    assert logs["dml"] == pytest.approx(np.mean(parts["loss"]) + 8, rel=1e-4)
