@@ -66,7 +66,7 @@ def _without_name(config: Mapping[str, Any]) -> dict[str, Any]:
 def _renamed(value: Any, places: Mapping[str, int]) -> Any:
     """A part of a configuration: references to layers by place, layers within without names."""
     if isinstance(value, Mapping):
-        inner = value.get("config")
+        inner: Any = value.get("config")
         if value.get("class_name") == _TENSOR and isinstance(inner, Mapping):
             history = _references(inner.get("keras_history"), places)
             return {**value, "config": {**inner, "keras_history": history}}
