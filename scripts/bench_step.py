@@ -61,7 +61,7 @@ def main(pair: tuple[str, ...], out: str) -> None:
         figures |= shares(name, figures)
         screen.say(
             f"{name}: the teacher's {figures[MULTIPLY_ADDS] / 1e6:.1f} million multiply-adds run "
-            f"at {figures[TEACHERS]:.0f} GFLOP/s, {figures[TEACHERS] / most:.0%} of the best product"
+            f"at {figures[TEACHERS]:.0f} GFLOP/s, {figures[TEACHERS] / most:.0%} of that product"
         )
     file = Path(out)
     before = json.loads(file.read_text())["pairs"] if pair and file.is_file() else {}
