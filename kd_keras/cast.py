@@ -78,6 +78,7 @@ class Cast:
                 ce_weight=self.asked.ce_weight if methods else None,
                 label_smoothing=self.asked.label_smoothing,
                 precision=self.precision,
+                validate_teacher=self.asked.validate_teacher and bool(methods),
             )
         except ValueError as error:
             raise ValueError(f"{model.phase} ({model.spec}): {error}") from error

@@ -1,11 +1,11 @@
-"""Metrics that tell what distillation does: agreement, and each term's share of the loss."""
+"""Metrics of this package: accuracy, agreement, and each term's share of the loss."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import keras
 
-from kd_keras import losses
+from kd_keras import check, losses
 
 Tensor = Any
 
@@ -28,27 +28,62 @@ class Share(keras.metrics.Metric):
         return keras.ops.divide_no_nan(self.part, self.whole)
 
 
+@keras.saving.register_keras_serializable(package="kd_keras")
+class TopAccuracy(keras.metrics.Mean):
+    """Share of the examples whose label is among the k classes that score highest.
+
+    As in every figure of this package, the lower class comes first among equal scores, and scores
+    with a NaN are never right. Keras's top-k metric counts every class that ties with the k-th.
+
+    Args:
+        k: at least 1.
+        name: in logs.
+    """
+
+    def __init__(self, k: int = 1, name: str = "top1", dtype: Any = None):
+        super().__init__(name=name, dtype=dtype)
+        self.k = check.whole_number("k", k, at_least=1)
+
+    def update_state(self, y_true: Tensor, y_pred: Tensor, sample_weight: Any = None) -> None:
+        """Adds a batch: labels as `losses.in_top` takes them, and scores (B, C)."""
+        right = losses.in_top(y_true, y_pred, k=self.k)
+        super().update_state(right, sample_weight=sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"k": self.k, "name": self.name, "dtype": self.dtype}
+
+
 class Diagnostics:
     """The Distiller's own metrics, by the phase that updates them.
 
     Args:
         terms: names of the loss's terms: "ce", then the methods.
         teacher: whether there is a teacher to agree with.
+        trains_deployed: whether what is trained is what is deployed. If not, agreement in training
+            would be of another model and is left out.
     """
 
-    def __init__(self, terms: list[str], *, teacher: bool):
+    def __init__(self, terms: list[str], *, teacher: bool, trains_deployed: bool = True):
         self.loss = keras.metrics.Mean("loss")
         self.terms = {name: keras.metrics.Mean(name) for name in terms}
         self.shares = {name: Share(f"{name}_share") for name in terms if len(terms) > 1}
         self.agreement = keras.metrics.Mean("agreement") if teacher else None
+        self.trains_deployed = trains_deployed
 
-    def in_training(self) -> list[keras.metrics.Metric]:
+    def everything(self) -> list[keras.metrics.Metric]:
+        """What Keras resets at each beginning, whichever phase updates it."""
         agreement = [self.agreement] if self.agreement else []
         return [self.loss, *self.terms.values(), *self.shares.values(), *agreement]
 
-    def in_evaluation(self, *, teacher: bool) -> list[keras.metrics.Metric]:
+    def in_training(self) -> list[keras.metrics.Metric]:
+        return [m for m in self.everything() if self.trains_deployed or m is not self.agreement]
+
+    def in_evaluation(
+        self, *, teacher: bool, methods: Sequence[str] = ()
+    ) -> list[keras.metrics.Metric]:
+        """With `methods`, the names of those whose costs validation reports."""
         agreement = [self.agreement] if self.agreement and teacher else []
-        return [self.loss, self.terms["ce"], *agreement]
+        return [self.loss, self.terms["ce"], *(self.terms[name] for name in methods), *agreement]
 
     def update_agreement(self, student_logits: Tensor, teacher_logits: Tensor) -> None:
         """Adds a batch of (B, C) logits."""

@@ -20,6 +20,7 @@ from kd_keras import (
     strategy,
     taps,
     twins,
+    validation,
 )
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.methods import base
@@ -36,9 +37,16 @@ class Distiller(strategy.ReplicaModel):
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
-    student's cross-entropy and the compiled metrics. While a method is in its first stage nothing
-    else is minimised, and all that it does not train rests. The teacher runs in inference mode,
-    outside the gradient; it is neither tracked nor saved.
+    compiled metrics and, as `val_loss`, the cross-entropy of what is deployed. So `loss` and
+    `val_loss` differ in kind: `ce` is what compares with `val_loss`. Where a method deploys another
+    model than the student (simkd), training reports no accuracy and no agreement. While a method is
+    in its first stage nothing else is minimised, and all that it does not train rests. The teacher
+    runs in inference mode, outside the gradient; it is neither tracked nor saved.
+
+    Warm-ups and first stages go by the share of the run that is done. Each `fit` is a run of its
+    own, of epochs * steps; with `initial_epoch` the epochs before it count as done. Set
+    `total_steps` to make one run of several fits, of `train_on_batch` or of a training that a
+    loaded Distiller continues: then all steps that the optimizer ever took count, of `total_steps`.
 
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
@@ -49,7 +57,8 @@ class Distiller(strategy.ReplicaModel):
         label_smoothing: share of the target spread over all classes, 0 to 1.
         precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
             `precision.precision_of_training`). Weights, and all that is saved, stay float32.
-        validate_teacher: also run the teacher in validation, for `val_agreement`.
+        validate_teacher: also run the teacher in validation for `val_agreement` and `val_<method>`,
+            each method's cost without its weight; `validation.left_out` names those without one.
 
     Raises:
         ValueError: outputs that cannot be distilled, class counts that differ, unknown taps.
@@ -78,8 +87,9 @@ class Distiller(strategy.ReplicaModel):
         )
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = validate_teacher
-        self.total_steps: int | None = None  # of the run; None leaves it to fit to find
-        self.run_steps: int | None = None  # what fit found
+        self.total_steps: int | None = None  # of all fits together; None: each fit is a run
+        self.run_steps: int | None = None  # of the last fit, None where unknown
+        self.run = run_length.Run()
         # Models in a plain namespace are kept from Keras, which would track, save and count them.
         self._kept = types.SimpleNamespace(teacher=None, deployed=None, tested=None)
         strategy.require_made_here(student)
@@ -90,7 +100,9 @@ class Distiller(strategy.ReplicaModel):
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
         self._diagnostics = diagnostics.Diagnostics(
-            ["ce", *(method.name for method in self.methods)], teacher=self._needs_teacher
+            ["ce", *(method.name for method in self.methods)],
+            teacher=self._needs_teacher,
+            trains_deployed=base.deploy_student(self.methods),
         )
         if teacher is not None:
             self.teacher = teacher
@@ -103,6 +115,8 @@ class Distiller(strategy.ReplicaModel):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
+        if name == "total_steps":  # a traced step holds the number before
+            self.train_function = None
 
     def __dir__(self) -> list[str]:
         # Keras saves each model that it finds under these names; they are not the Distiller's own.
@@ -119,6 +133,8 @@ class Distiller(strategy.ReplicaModel):
         if given is not None:
             names = base.taps_of("teacher", self.methods)
             model = given if isinstance(given, keras.Model) else None
+            if self.validate_teacher:
+                validation.require_model(given, is_model=model is not None)
             if model is not None:
                 teacher = Teacher(model, names, precision=self.precision)
             else:
@@ -209,6 +225,8 @@ class Distiller(strategy.ReplicaModel):
         gradients.step(self.optimizer, tape, (task, distillation), self.trainable_variables)
         count = tf.shape(examples.labels)[0]
         self._diagnostics.update(task + distillation, terms, weighted, count=count)
+        if not self._diagnostics.trains_deployed:  # its accuracy would be of another model
+            return self.get_metrics_result()
         logits = student[taps.LOGITS][:: self._objective.views]
         if teacher:
             teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
@@ -221,28 +239,37 @@ class Distiller(strategy.ReplicaModel):
 
     @strategy.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
-        """Cross-entropy and compiled metrics of what is deployed; the teacher only if asked."""
+        """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
         examples = batches.taken_apart(data)
         logits = self._make_tested()(examples.inputs, training=False)[0][taps.LOGITS]
         cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
-        self._diagnostics.update(cost, {"ce": cost}, {}, count=tf.shape(examples.labels)[0])
-        if self.validate_teacher and self._kept.teacher:
-            teacher_logits = self._kept.teacher(examples.inputs)[taps.LOGITS]
-            self._diagnostics.update_agreement(logits, teacher_logits)
+        terms = {"ce": cost}
+        if self._validates_methods:
+            teacher = self._teacher_outputs(examples, examples.inputs)
+            student, _ = self._twin(examples.inputs, training=False)
+            terms |= validation.costs(self.methods, student, teacher, examples)
+            if teacher:
+                self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
+        self._diagnostics.update(cost, terms, {}, count=tf.shape(examples.labels)[0])
         return self._with_compiled_metrics(examples, logits)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         others = [metric for metric in super().metrics if metric is not self._loss_tracker]
-        return [*self._diagnostics.in_training(), *others]
+        return [*self._diagnostics.everything(), *others]
 
     def get_metrics_result(self) -> dict[str, Tensor]:
         """What the phase updates, and nothing else: Keras logs what this names."""
-        own = in_training = self._diagnostics.in_training()
+        own = self._diagnostics.in_training()
         if self.evaluating:
-            teacher = self.validate_teacher and self._kept.teacher is not None
-            own = self._diagnostics.in_evaluation(teacher=teacher)
-        return diagnostics.results([*own, *self.metrics[len(in_training) :]])
+            reported = validation.reported(self.methods) if self._validates_methods else []
+            own = self._diagnostics.in_evaluation(
+                teacher=self._validates_methods, methods=[method.name for method in reported]
+            )
+        others = self.metrics[len(self._diagnostics.everything()) :]
+        if not (self.evaluating or self._diagnostics.trains_deployed):
+            others = [metric for metric in others if metric is not self._compile_metrics]
+        return diagnostics.results([*own, *others])
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
@@ -273,6 +300,10 @@ class Distiller(strategy.ReplicaModel):
     @property
     def _needs_teacher(self) -> bool:
         return not all(method.teacher_free for method in self.methods)
+
+    @property
+    def _validates_methods(self) -> bool:
+        return self.validate_teacher and not (self._needs_teacher and self._kept.teacher is None)
 
     def _make_tested(self) -> twins.Twin:
         """What is deployed, its batch norms folded."""

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import atomic, export, heads, report, taps, twins
+from kd_keras import atomic, export, heads, losses, report, taps, twins
 from kd_keras import data as sources
 from kd_keras.cache import teachers
 from kd_keras.data.store import Dataset, Split
@@ -80,11 +80,7 @@ def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -
 
 def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float:
     """Share, 0 to 1, of the examples whose label is among the k classes that score highest."""
-    labels = labels[:, None].astype(int)
-    of_label = np.take_along_axis(all_scores, labels, axis=1)
-    earlier = np.arange(all_scores.shape[1]) < labels  # wins a tie, as in argmax
-    ahead = (all_scores > of_label) | ((all_scores == of_label) & earlier)
-    return float(np.mean(np.sum(ahead, axis=1) < k))
+    return float(np.mean(losses.in_top(labels, all_scores, k=k)))
 
 
 def measure(

@@ -115,6 +115,9 @@ class Recipe(BaseModel):
     method: tuple[str, ...] = _method(
         ("kd",), description="NAME or NAME:knob=value,...; none: plain training"
     )
+    validate_teacher: bool = _method(
+        False, description="run the teacher in validation too: val_agreement and val_<method>"
+    )
     each_method: bool = _method(
         False, description="a student of its own by each method, instead of one by all of them"
     )

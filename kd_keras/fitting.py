@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import callbacks, gradients, together
+from kd_keras import callbacks, diagnostics, gradients, together
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
@@ -105,8 +105,8 @@ def _compile(
         distiller.compile(
             optimizer(asked, learning_rate, total_steps),
             metrics=[
-                keras.metrics.SparseCategoricalAccuracy(name="top1"),
-                keras.metrics.SparseTopKCategoricalAccuracy(min(5, num_classes), name="top5"),
+                diagnostics.TopAccuracy(1, name="top1"),
+                diagnostics.TopAccuracy(min(5, num_classes), name="top5"),
             ],
         )
 

@@ -75,6 +75,41 @@ def class_index(labels: Tensor) -> Tensor:
 
 
 def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """(B,) float32: 1 where student and teacher rank the same class first, else 0."""
+    """(B,) float32: 1 where student and teacher rank the same class first, else 0.
+
+    Among equal scores the lower class comes first; scores with a NaN agree with nothing.
+    """
     same = ops.equal(ops.argmax(student_logits, axis=-1), ops.argmax(teacher_logits, axis=-1))
-    return ops.cast(same, "float32")
+    numbers = ops.logical_and(_are_numbers(student_logits), _are_numbers(teacher_logits))
+    return ops.cast(ops.logical_and(same, numbers), "float32")
+
+
+def in_top(labels: Tensor, scores: Tensor, *, k: int = 1) -> Tensor:
+    """Whether the label is among the k classes that score highest.
+
+    Among equal scores the lower class comes first, as in argmax. Scores with a NaN are never
+    right, and neither is a label that is no class.
+
+    Args:
+        labels: (B,) or (B, 1) int classes, or (B, C) probabilities, whose largest is the label.
+        scores: (B, C) float.
+        k: at least 1.
+
+    Returns:
+        (B,) float32, 1 or 0.
+    """
+    scores = ops.cast(scores, "float32")
+    classes = scores.shape[-1]
+    label = class_index(ops.convert_to_tensor(labels))
+    known = ops.logical_and(label >= 0, label < classes)
+    label = ops.expand_dims(ops.clip(label, 0, classes - 1), -1)  # (B, 1)
+    of_label = ops.take_along_axis(scores, label, axis=-1)
+    lower = ops.expand_dims(ops.arange(classes, dtype="int32"), 0) < label
+    ahead = ops.logical_or(scores > of_label, ops.logical_and(scores == of_label, lower))
+    right = ops.sum(ops.cast(ahead, "int32"), axis=-1) < k
+    return ops.cast(right & known & _are_numbers(scores), "float32")
+
+
+def _are_numbers(scores: Tensor) -> Tensor:
+    """(B,) bool: whether no score is NaN."""
+    return ops.logical_not(ops.any(ops.isnan(scores), axis=-1))

@@ -52,10 +52,11 @@ class Objective:
                     f"{method.name} relates the examples of a batch to each other, so sample and "
                     "class weights have no meaning for it. Leave them out or choose another method."
                 )
-        if self.views > 1 and len(examples.inputs.shape) != 5:
+        shape = tuple(examples.inputs.shape) if self.views > 1 else ()
+        if self.views > 1 and (len(shape) != 5 or shape[1] != self.views):
             raise ValueError(
-                f"inputs have shape {tuple(examples.inputs.shape)}; expected (B, {self.views}, H, "
-                f"W, C), {self.views} views of each image. Set views_per_image in the pipeline."
+                f"inputs have shape {shape}; expected (B, {self.views}, H, W, C), {self.views} "
+                "views of each image. Set views_per_image in the pipeline."
             )
 
     def terms(

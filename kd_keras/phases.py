@@ -106,6 +106,17 @@ class RunFolder:
         """Keeps the class predicted for each validation image, (N,) int, in order."""
         np.save(self.path / f"{phase}-predictions.npy", predicted)
 
+    def agreement(self, phase: str, teaching: str) -> float | None:
+        """Share, 0 to 1, of the validation images of which two models predict the same class.
+
+        Both are what is deployed. None where the predictions of one are not there.
+        """
+        files = [self.path / f"{name}-predictions.npy" for name in (phase, teaching)]
+        if not all(file.is_file() for file in files):
+            return None
+        one, other = (np.load(file, allow_pickle=False) for file in files)
+        return float(np.mean(one == other))
+
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():
             return

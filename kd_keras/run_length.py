@@ -1,7 +1,13 @@
-"""How far a run is: what warm-ups and first stages go by."""
+"""How far a run is: what warm-ups and first stages go by.
+
+Every `fit` is a run of its own: the share that is done counts the steps since it began, of
+epochs * steps an epoch. With `initial_epoch` the epochs before it count as done. Where
+`total_steps` is set, several fits make one run: all steps that the optimizer ever took count, of
+`total_steps`. Steps outside `fit` (`train_on_batch`) go on with the run of the last `fit`.
+"""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,26 +16,67 @@ from keras import ops
 Tensor = Any
 
 
+class Run:
+    """The run that a model's steps belong to, in variables, so that no step is traced anew for it.
+
+    Attributes:
+        start: steps that the optimizer had taken when the run began, below 0 where epochs before
+            `initial_epoch` count as done.
+        length: steps from the run's begin to its end.
+    """
+
+    def __init__(self) -> None:
+        self.start = keras.Variable(0, dtype="int64", trainable=False, name="run_start")
+        self.length = keras.Variable(1.0, dtype="float32", trainable=False, name="run_length")
+
+
 class RunLength(keras.callbacks.Callback):
-    """Tells the model the run's length: what it was told, else epochs times steps."""
+    """Tells models which run the steps of a `fit` belong to.
+
+    Args:
+        models: that train in this `fit`; None is the model that fits.
+    """
+
+    def __init__(self, models: Sequence[Any] | None = None) -> None:
+        super().__init__()
+        self._models = models
+        self._begun = False
 
     def on_train_begin(self, logs: Any = None) -> None:
+        self._begun = False
         steps, epochs = self.params["steps"], self.params["epochs"]
-        found = None if steps is None else steps * epochs
-        length = self.model.total_steps or found
-        if length != self.model.run_steps:
-            self.model.run_steps = length
-            self.model.make_train_function(force=True)  # a traced step holds the length before
+        length = None if steps is None else steps * epochs
+        # A traced step knows whether there is a length, and reads how long it is.
+        anew = [(m.run_steps is None) != (length is None) and not m.total_steps for m in self.each]
+        for model in self.each:
+            model.run_steps = length
+            model.run.length.assign(length or 1.0)
+        if any(anew):
+            self.model.make_train_function(force=True)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        if self._begun:
+            return
+        self._begun = True  # here the first epoch is known, also where a backup was restored
+        for model in self.each:
+            before = epoch * (self.params["steps"] or 0)
+            model.run.start.assign(int(_counter(model).numpy()) - before)
+
+    @property
+    def each(self) -> Sequence[Any]:
+        """The models that train."""
+        return [self.model] if self._models is None else self._models
 
 
 def share_done(model: Any) -> Tensor:
-    """Share of the run that is done, scalar, 0 to 1, by the count of steps.
+    """Share of the run that is done before the step, scalar, 0 to 1.
+
+    A step is a batch, also where the optimizer gathers gradients over several.
 
     Raises:
         ValueError: a method changes over the run, and its length is not known.
     """
-    length = model.total_steps or model.run_steps
-    if length is None:
+    if not model.total_steps and model.run_steps is None:
         needing = [method.name for method in model.methods if method.needs_progress]
         if needing:
             raise ValueError(
@@ -37,9 +84,18 @@ def share_done(model: Any) -> Tensor:
                 "known cardinality or steps_per_epoch, or set distiller.total_steps."
             )
         return ops.convert_to_tensor(1.0)
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    steps = optimizer.iterations * (optimizer.gradient_accumulation_steps or 1)
-    return ops.minimum(ops.cast(steps, "float32") / length, 1.0)
+    steps = ops.cast(_counter(model), "int64")
+    if model.total_steps:
+        share = ops.cast(steps, "float32") / model.total_steps
+    else:
+        steps = steps - ops.convert_to_tensor(model.run.start)
+        share = ops.cast(steps, "float32") / ops.convert_to_tensor(model.run.length)
+    return ops.clip(share, 0.0, 1.0)
+
+
+def _counter(model: Any) -> Any:
+    """The optimizer's count of batches; its public one counts updates, of several batches each."""
+    return getattr(model.optimizer, "inner_optimizer", model.optimizer)._iterations
 
 
 def in_stage(model: Any, starts: tuple[float, ...], run: Callable[[float], Any]) -> Any:

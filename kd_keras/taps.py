@@ -14,6 +14,15 @@ Tensor = Any
 LOGITS = "logits"
 _FEW = 4  # examples to try a model on
 _LIKE = 0.6  # share of letters that a near name has in common, as difflib counts
+_ARGUMENTS = (
+    "inputs",
+    "query",
+    "value",
+    "key",
+    "x",
+    "x1",
+    "x2",
+)  # names of tensors given to layers
 _ANY_SIZE = 32  # stands for a size that a model leaves open
 
 
@@ -55,6 +64,38 @@ def rebuilt(
         outputs[tap] = features[tap]
     with _names_apart(outputs):
         return keras.Model(inputs, outputs, name=model.name)
+
+
+def calls(model: keras.Model) -> list[tuple[Any, Any, Any]]:
+    """(operation, the tensors given to it, its output) of every call that the model's graph makes.
+
+    Nested models are entered. Tensors are symbolic; shapes are those of the outer model's input,
+    also within a nested model that leaves its own size open. The model is left as it is.
+
+    Raises ValueError for a model that is no graph of layers.
+    """
+    if not is_graph(model):
+        raise ValueError(
+            f"model {model.name!r} is a {type(model).__name__}; expected a functional or built "
+            "Sequential model, whose layers and connections are known."
+        )
+    made: list[tuple[Any, Any, Any]] = []
+
+    def spied(operation: Any) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            output = operation.compute_output_spec(*args, **kwargs)
+            values = [*args, *(kwargs[name] for name in _ARGUMENTS if name in kwargs)]
+            tensors = [value for value in values if _has_tensors(value)]
+            made.append((operation, tensors[0] if len(tensors) == 1 else tensors, output))
+            return output
+
+        return call
+
+    def bare(tensor: Tensor) -> Tensor:
+        return keras.KerasTensor(tensor.shape, tensor.dtype)
+
+    _walk(model, keras.tree.map_structure(bare, _graph(model).input), spied, "", {})
+    return made
 
 
 def is_graph(model: Any) -> bool:
@@ -122,6 +163,10 @@ def unknown_tap(model: keras.Model, tap: str, known: dict[str, tuple[Any, ...]])
         f"model {model.name!r} has no tap {tap!r}; {which}, with their shapes: {told}. Name one of "
         f"them in the method (its knobs with 'tap' in their names). {what}"
     )
+
+
+def _has_tensors(value: Any) -> bool:
+    return any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(value))
 
 
 def _near(tap: str, known: Iterable[str]) -> list[str]:

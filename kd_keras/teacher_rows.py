@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import classifiers
+from kd_keras import classifiers, losses
 from kd_keras import data as sources
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.layout import Header
@@ -56,7 +56,7 @@ def top1(rows: Cache, split: Split) -> float:
     right = 0
     for places in np.array_split(np.arange(len(split)), -(-len(split) // 4096)):
         logits = rows(split.ids[places], 0)[layout.LOGITS]
-        right += int(np.sum(np.argmax(logits, axis=1) == split.labels[places]))
+        right += int(np.sum(losses.in_top(split.labels[places], logits)))
     return right / len(split)
 
 

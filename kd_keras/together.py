@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kd_keras import batches, strategy, taps
+from kd_keras import batches, run_length, strategy, taps
 from kd_keras.distiller import Distiller
 from kd_keras.methods import base
 from kd_keras.teacher import Teacher
@@ -21,7 +21,7 @@ class Together(strategy.ReplicaModel):
     callbacks its own. Batches are those of `kd_keras.data.pipeline`.
 
     Args:
-        distillers: by name, compiled, their `total_steps` set; of one teacher and precision.
+        distillers: by name, compiled; of one teacher and precision.
 
     Raises:
         ValueError: they need batches of different numbers of views, or have first stages under
@@ -54,20 +54,24 @@ class Together(strategy.ReplicaModel):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
-        history = super().fit(*args, shuffle=False, **kwargs)
-        for distiller in self._kept.distillers.values():
+        distillers = list(self._kept.distillers.values())
+        callbacks = [run_length.RunLength(distillers), *(kwargs.pop("callbacks", None) or [])]
+        history = super().fit(*args, shuffle=False, callbacks=callbacks, **kwargs)
+        for distiller in distillers:
             distiller.optimizer.finalize_variable_values(distiller.trainable_variables)
         return history
 
     @strategy.after_data
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
-        taught = self._taught(data)
+        taught = self._taught(data, views=self._views)
         return self._named({n: d.train_step(taught) for n, d in self._kept.distillers.items()})
 
     @strategy.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """What every Distiller says of one batch."""
+        if any(distiller.validate_teacher for distiller in self._kept.distillers.values()):
+            data = self._taught(data, views=1)
         return self._named({n: d.test_step(data) for n, d in self._kept.distillers.items()})
 
     @property
@@ -86,12 +90,12 @@ class Together(strategy.ReplicaModel):
             for distiller in self._kept.distillers.values():
                 distiller.evaluating = False
 
-    def _taught(self, data: Any) -> Any:
+    def _taught(self, data: Any, *, views: int) -> Any:
         """The batch with the teacher's outputs, unless they came with it or nobody reads them."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._kept.teacher is None or "teacher" in x:
             return data
-        outputs = self._kept.teacher(batches.flattened(x["inputs"], self._views))
+        outputs = self._kept.teacher(batches.flattened(x["inputs"], views))
         return keras.utils.pack_x_y_sample_weight({**x, "teacher": outputs}, y, weight)
 
     @staticmethod

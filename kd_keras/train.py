@@ -15,6 +15,7 @@ from kd_keras import (
     report,
     strategy,
     teacher_rows,
+    validation,
 )
 from kd_keras.cache.reading import Cache
 from kd_keras.cast import Cast
@@ -26,6 +27,8 @@ from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
+#: Why results.json has no agreement of a student whose teacher is a cache.
+NO_AGREEMENT = "the teacher is a cache of its outputs on training images, not on validation images"
 WEAK_TEACHER = 3  # times chance: a teacher below has little to teach
 
 
@@ -88,6 +91,10 @@ class _Run:
         for model in lineage.teachers(asked):
             if self.cast.teachers and classifiers.is_file(model.spec):
                 self._check_teacher(model.phase)
+        learners = [d for distillers in self.cast.rounds for d in distillers.values()]
+        left_out = validation.left_out([method for d in learners for method in d.methods])
+        if asked.validate_teacher and left_out:
+            screen.say(left_out)
         if isinstance(self.cast.teacher, Cache):
             self.cache_top1 = self._check_cache(self.cast.teacher)
 
@@ -172,7 +179,7 @@ class _Run:
             if asked.assistants or asked.generations > 1:
                 for model in models:
                     self.screen.say(f"{model.phase}: {model.spec}, taught by {teaching}")
-            histories = self.once.trained(
+            self.once.trained(
                 distillers,
                 epochs=asked.epochs,
                 learning_rate=asked.learning_rate,
@@ -182,10 +189,16 @@ class _Run:
             for model in models:
                 deployed = distillers[model.phase].deployed
                 results[model.phase] = self._measured(model.phase, deployed, model)
-                agreement = histories[model.phase].get("agreement", [None])[-1]
-                results[model.phase]["agreement"] = agreement
+                is_taught = distillers[model.phase].teacher is not None
+                results[model.phase] |= self._agreement(model.phase, teaching if is_taught else "")
             teacher, teaching = distillers[models[0].phase].deployed, models[0].phase
         return results
+
+    def _agreement(self, phase: str, teaching: str) -> dict[str, Any]:
+        """How often the model and the one that taught it predict the same class."""
+        if teaching == "teacher" and isinstance(self.cast.teacher, Cache):
+            return {"agreement": None, "agreement_note": NO_AGREEMENT}
+        return {"agreement": self.folder.agreement(phase, teaching) if teaching else None}
 
     def _cached(self, distillers: Mapping[str, Distiller]) -> Cache | None:
         """The outputs of the Distillers' teacher, where they are worth keeping."""

@@ -4,7 +4,7 @@ Shows   images a second of the bare compiled step on one batch that is there, an
         Distiller in `fit` with all of `kdk train`'s callbacks on crops and mirrored images from a
         memory-mapped store and the teacher's rows from a cache on disk; medians of interleaved
         rounds in one process, with one step and eight an execution.
-On      random images of 64x64, batches of 128, student ResNet8 (12.5 M multiply-adds).
+On      random images of 64x64, batches of 128, student ResNet8.
 Takes   about three minutes on two idle CPU cores.
 
     python scripts/bench_fit.py --out docs/bench_fit.json

@@ -33,6 +33,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kd_keras import Distiller, methods, models  # noqa: E402
+from kd_keras.models import cost  # noqa: E402
 from kd_keras.precision import best_precision  # noqa: E402
 from kd_keras.teacher import Teacher  # noqa: E402
 
@@ -43,6 +44,8 @@ PAIRS = {  # student, teacher, pixels a side
     "mobilenet": ("mobilenetv2", "resnet18:stem_stride=2", 64),
 }
 CEILING = "best bfloat16 product, GFLOP/s"
+MULTIPLY_ADDS = "teacher's multiply-adds an image"
+TEACHERS = "teacher forward, GFLOP/s"
 Step = Callable[[], Any]
 
 
@@ -55,6 +58,12 @@ def main(pair: tuple[str, ...], out: str) -> None:
     most, precision = ceiling(), best_precision()
     screen.say(f"best bfloat16 matrix product: {most:.0f} GFLOP/s; precision {precision}")
     pairs = {name: {CEILING: most, **measured(name, screen)} for name in pair or PAIRS}
+    for name, figures in pairs.items():
+        figures |= shares(name, figures)
+        screen.say(
+            f"{name}: the teacher's {figures[MULTIPLY_ADDS] / 1e6:.1f} million multiply-adds run "
+            f"at {figures[TEACHERS]:.0f} GFLOP/s, {figures[TEACHERS] / most:.0%} of that product"
+        )
     file = Path(out)
     before = json.loads(file.read_text())["pairs"] if pair and file.is_file() else {}
     about = {"machine": bench_jobs.machine(), "precision": precision}
@@ -76,6 +85,13 @@ def measured(name: str, screen: Screen) -> dict[str, float]:
     gc.collect()
     keras.backend.clear_session()
     return speeds
+
+
+def shares(name: str, figures: dict[str, float]) -> dict[str, float]:
+    """The teacher's multiply-adds and, from its images a second, its GFLOP/s (2 a multiply-add)."""
+    _, teacher, size = PAIRS[name]
+    count = cost.macs(model(teacher, size))
+    return {MULTIPLY_ADDS: count, TEACHERS: 2 * count * figures["teacher forward"] / 1e9}
 
 
 def keras_steps(student: str, teacher: str, size: int) -> dict[str, Step]:

@@ -32,7 +32,6 @@ import click
 from kd_keras import report
 from kd_keras.screen import Screen
 
-# 421 and 12.5 million multiply-adds an image.
 TEACHER, STUDENT, METHOD = "resnet18:stem_stride=2", "resnet8:stem_stride=2", "kd"
 ROOT = "tiny-imagenet-200"
 OURS, KERAS = "kdk train", "keras.distillation"

@@ -24,6 +24,7 @@ import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from kd_keras import report
+from kd_keras.models import cost
 from kd_keras.screen import Screen
 
 PAIR, WARM, STEPS = "narrow", 5, 20
@@ -53,7 +54,7 @@ def main(out: str) -> None:
     alone = [seconds(step) for _ in range(WARM + STEPS)][WARM:]
     took = by_kind(step)
     whole = sum(took.values())
-    operations = 2 * 3 * multiply_adds(bench_step.model(student, size)) * bench_step.BATCH
+    operations = 2 * 3 * cost.macs(bench_step.model(student, size)) * bench_step.BATCH
     found: dict[str, Any] = {
         "step, ms": statistics.median(alone) * 1e3,
         "kinds, ms": took,
@@ -97,17 +98,6 @@ def by_kind(step: bench_step.Step) -> dict[str, float]:
 
 def kind_of(operation: str) -> str:
     return next((kind for kind, part in KINDS.items() if re.search(part, operation)), OTHER)
-
-
-def multiply_adds(model: Any) -> float:
-    """Of one image through the model's convolutions and dense layers."""
-    total = 0
-    for layer in model._flatten_layers():
-        kernel = getattr(layer, "kernel", None)
-        if kernel is not None:
-            positions = layer.output.shape[1:-1]
-            total += int(tf.size(kernel)) * int(tf.reduce_prod(positions or [1]))
-    return total
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
+import keras
 import numpy as np
 
-from kd_keras.diagnostics import Diagnostics, Share
+from kd_keras.diagnostics import Diagnostics, Share, TopAccuracy
 
 
 def test_share_is_a_ratio_of_sums_and_zero_before_any():
@@ -42,6 +43,20 @@ def test_each_phase_names_what_it_updates():
     distilling = Diagnostics(["ce", "kd"], teacher=True)
     assert names(distilling.in_evaluation(teacher=False)) == ["loss", "ce"]
     assert names(distilling.in_evaluation(teacher=True)) == ["loss", "ce", "agreement"]
+    validating = distilling.in_evaluation(teacher=True, methods=["kd"])
+    assert names(validating) == ["loss", "ce", "kd", "agreement"]
+    other = Diagnostics(["ce", "simkd"], teacher=True, trains_deployed=False)
+    assert "agreement" not in names(other.in_training())
+    assert "agreement" in names(other.in_evaluation(teacher=True))
     plain = Diagnostics(["ce"], teacher=False)
     assert names(plain.in_training()) == ["loss", "ce"]
     assert names(plain.in_evaluation(teacher=True)) == ["loss", "ce"]
+
+
+def test_top_accuracy_weighs_examples_and_is_saved_by_its_settings():
+    metric = TopAccuracy(1, name="top1")
+    scores = np.array([[2.0, 1.0], [1.0, 1.0], [0.0, 1.0]])
+    metric.update_state(np.array([0, 1, 1]), scores, sample_weight=np.array([1.0, 2.0, 1.0]))
+    assert float(metric.result()) == 0.5  # the tie goes to class 0
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
+    assert (again.k, again.name) == (1, "top1")

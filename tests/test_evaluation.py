@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras import evaluation
+from kd_keras import diagnostics, evaluation
 from kd_keras.data.store import Split
 
 SCORES = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0], [1.0, 1.0, 1.0]], "float32")
@@ -18,6 +18,25 @@ def test_accuracy_counts_labels_among_the_highest_scores():
     assert evaluation.accuracy(SCORES, LABELS, k=5) == 1.0
     # A model that says the same of every class is no better than its first class.
     assert evaluation.accuracy(np.zeros((4, 3)), LABELS) == 0.75
+
+
+def test_training_and_results_count_ties_and_nan_alike():
+    tied = np.zeros((10, 10), "float32")
+    labels = np.arange(10, dtype="int32")
+    broken = np.full((10, 10), np.nan, "float32")
+    one_broken = np.eye(10, dtype="float32")
+    one_broken[:4, 9] = np.nan
+    for scores, k, expected in [
+        (tied, 1, 0.1),
+        (tied, 5, 0.5),
+        (broken, 5, 0.0),
+        (one_broken, 1, 0.6),
+        (one_broken, 10, 0.6),
+    ]:
+        metric = diagnostics.TopAccuracy(k)
+        metric.update_state(labels, scores)
+        assert float(metric.result()) == pytest.approx(expected)
+        assert evaluation.accuracy(scores, labels, k=k) == pytest.approx(expected)
 
 
 def test_scores_that_are_not_finite_are_refused():

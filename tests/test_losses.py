@@ -58,3 +58,20 @@ def test_softened_kl_stays_exact_where_clipped_probabilities_would_not():
 def test_agreement_is_one_where_both_rank_the_same_class_first():
     other = np.array([[9.0, 0, 0], [9.0, 0, 0]])
     np.testing.assert_array_equal(losses.agreement(LOGITS, other), [1, 0])
+
+
+def test_scores_with_a_nan_agree_with_nothing():
+    broken = np.array([[np.nan, 0, 0], [9.0, 0, 0]])
+    np.testing.assert_array_equal(losses.agreement(broken, broken), [0, 1])
+
+
+@pytest.mark.parametrize("labels", [[2, 0], [[2], [0]], [[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]])
+def test_labels_of_every_form_are_looked_for_among_the_highest_scores(labels):
+    scores = np.array([[1.0, 3.0, 2.0], [1.0, 1.0, 1.0]])
+    np.testing.assert_array_equal(losses.in_top(np.array(labels), scores, k=1), [0, 1])
+    np.testing.assert_array_equal(losses.in_top(np.array(labels), scores, k=2), [1, 1])
+
+
+def test_a_label_that_is_no_class_is_never_right():
+    scores = np.zeros((3, 2))
+    np.testing.assert_array_equal(losses.in_top(np.array([-1, 2, 0]), scores, k=2), [0, 0, 1])

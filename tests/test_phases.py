@@ -1,4 +1,5 @@
 import keras
+import numpy as np
 import pytest
 
 from kd_keras import phases, recipe
@@ -30,6 +31,15 @@ def test_a_phase_is_finished_once_model_and_history_are_there(tmp_path):
     assert folder.finished("teacher") is None
     folder.finish("teacher", tiny(), {"loss": [0.5]}, seconds=2.0)
     assert "result" not in folder.kept("teacher")  # it was of another model
+
+
+def test_agreement_is_of_the_predictions_that_two_phases_left(tmp_path):
+    folder = phases.RunFolder(ASKED, str(tmp_path / "run"))
+    folder.start({})
+    assert folder.agreement("student", "teacher") is None
+    folder.keep_predictions("teacher", np.array([0, 1, 2, 3]))
+    folder.keep_predictions("student", np.array([0, 1, 3, 2]))
+    assert folder.agreement("student", "teacher") == 0.5
 
 
 def test_an_export_of_another_run_of_the_same_name_is_not_replaced(tmp_path):

@@ -71,7 +71,11 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
     assert results["teacher"] is None
     assert results["teacher_cache"]["folder"] == str(cache)
     assert "student distilled" in said
-    assert results["student"]["agreement"] is not None
+    assert results["student"]["agreement"] is None
+    assert "not on validation images" in results["student"]["agreement_note"]
+    beside = json.loads((tmp_path / "b" / "results.json").read_text())["student"]
+    predictions = [np.load(tmp_path / "b" / f"{p}-predictions.npy") for p in ("teacher", "student")]
+    assert beside["agreement"] == np.mean(predictions[0] == predictions[1])
 
 
 @pytest.mark.parametrize(
@@ -80,6 +84,7 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"views": 0}, "views is 0, .* a cache of 2; expected 1 to 2. Give --views 2"),
         ({"views": 3}, "has 2 views of each image; expected 3"),
         ({"view_seed": 1}, "made with another seed of the views"),
+        ({"validate_teacher": True}, "validate_teacher is set, and the teacher is a cache"),
         ({"method": ["fitnet"]}, r"holds \['logits'\], and the methods read \['stage2'\] too"),
         ({"method": ["simkd"]}, r"\['simkd'\] read the teacher's own weights"),
         ({"teacher_preprocess": "torch"}, "teacher_preprocess beside; expected the cache alone"),

@@ -49,6 +49,7 @@ class Header:
         rows_per_part: examples a file.
         about: said of the making for people to read; nothing depends on it.
         format: of these files.
+        image_shape: (H, W, C) of the images; empty if unknown.
     """
 
     teacher: str
@@ -64,6 +65,7 @@ class Header:
     rows_per_part: int = ROWS_PER_PART
     about: dict[str, Any] = dataclasses.field(default_factory=dict)
     format: int = FORMAT
+    image_shape: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check.one_of("cache dtype", self.dtype, DTYPES)
@@ -135,7 +137,8 @@ def read_header(folder: Path) -> Header:
         told = json.loads(path.read_text())
         newer = told["format"] > FORMAT
         outputs = {} if newer else {name: tuple(of) for name, of in told["outputs"].items()}
-        header = None if newer else Header(**{**told, "outputs": outputs})
+        shape = tuple(told.get("image_shape", ()))
+        header = None if newer else Header(**{**told, "outputs": outputs, "image_shape": shape})
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path} is no header of a teacher cache ({error!r}); expected what docs/"

@@ -63,6 +63,7 @@ def header_for(
         view_seed=view_seed,
         views=views,
         examples=len(data.train),
+        image_shape=tuple(data.image_shape),
         outputs=outputs,
         **form,
     )

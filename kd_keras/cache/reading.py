@@ -1,5 +1,6 @@
 """A cache as a teacher: the rows of the very views that a batch holds."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,8 @@ import numpy as np
 
 from kd_keras.cache import coding, layout
 from kd_keras.cache.layout import Header
+from kd_keras.data.augment import Augment
+from kd_keras.data.store import Split
 
 
 class Cache:
@@ -63,6 +66,48 @@ class Cache:
                 f"{len(ids):,} training images; expected all. Make it on these data."
             )
 
+    def require_batches(
+        self, split: Split, *, policy: Augment, view_seed: int, most_views: int
+    ) -> None:
+        """Raises ValueError unless the cache has a row for every view that batches will show.
+
+        Args:
+            split: the examples of the batches.
+            policy: their augmentation.
+            view_seed: of the crops and flips.
+            most_views: how many views of an image the batches show, numbers 0 to most_views - 1.
+        """
+        batches = {
+            "augmentation": dataclasses.asdict(policy),
+            "seed of the views": view_seed,
+            "data": split.fingerprint or self.header.data,
+            "image shape": tuple(split.images.shape[1:]),
+        }
+        rows = {
+            "augmentation": self.header.augment,
+            "seed of the views": self.header.view_seed,
+            "data": self.header.data,
+            "image shape": self.header.image_shape or batches["image shape"],
+        }
+        differing = [
+            f"{what} {rows[what]} in the cache, {batches[what]} in the batches"
+            for what in batches
+            if rows[what] != batches[what]
+        ]
+        if differing:
+            raise ValueError(
+                f"the rows of the cache {self.folder} are of other views than the batches show: "
+                f"{'; '.join(differing)}. Give the batches the settings of the cache, or make "
+                "another cache."
+            )
+        if most_views > self.views:
+            raise ValueError(
+                f"the batches show {most_views} views of each image, and {self.views} of the cache "
+                f"{self.folder} are open. Give the batches fewer views, or make the others with "
+                f"`kdk cache --views {most_views}`."
+            )
+        self._rows_of(split.ids)
+
     def __call__(self, ids: np.ndarray, view: int) -> dict[str, np.ndarray]:
         """The outputs for one view of examples.
 
@@ -72,8 +117,16 @@ class Cache:
 
         Returns:
             (B, …) float32 by output name.
+
+        Raises:
+            ValueError: an id or a view that has no row.
         """
-        rows = np.searchsorted(self.ids, ids)
+        if not 0 <= view < self.views:
+            raise ValueError(
+                f"view is {view}, and the cache {self.folder} has views 0 to {self.views - 1} "
+                f"open. Train with --views {self.views} or fewer."
+            )
+        rows = self._rows_of(ids)
         part_of, place = np.divmod(rows, self.header.rows_per_part)
         stored = {
             name: np.empty((len(ids), *shape), dtype)
@@ -84,3 +137,16 @@ class Cache:
             for name, array in self._parts[view][part].items():
                 stored[name][here] = array[place[here]]
         return coding.decoded(stored, self.header)
+
+    def _rows_of(self, ids: np.ndarray) -> np.ndarray:
+        """(B,) int: the row of each id in a view. Raises ValueError for ids that have none."""
+        rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
+        missing = np.unique(np.asarray(ids)[self.ids[rows] != ids])
+        if len(missing):
+            some = ", ".join(str(i) for i in missing[:3]) + (", …" if len(missing) > 3 else "")
+            raise ValueError(
+                f"the cache {self.folder} has no row for {len(missing):,} ids ({some}); it has "
+                f"rows for {len(self.ids):,} ids, {self.ids[0]} to {self.ids[-1]}. Train on the "
+                "images that the cache was made of, or make another cache."
+            )
+        return rows

@@ -1,8 +1,10 @@
 """What a cache can be made of, named by its content: Keras models, and ONNX files of any origin."""
 
+import contextlib
 import hashlib
+import inspect
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.cache import architecture
 from kd_keras.cache.making import Ask
 from kd_keras.models import adapt, pixels
 from kd_keras.teacher import Teacher
+
+#: Stands before what is hashed. A change of the rules changes it, so that no file that was named by
+#: the rules before is taken for another model's.
+FINGERPRINT = b"kd_keras fingerprint 2"
 
 
 def keras_ask(model: keras.Model, names: Sequence[str], *, precision: str) -> Ask:
@@ -28,13 +35,13 @@ def keras_ask(model: keras.Model, names: Sequence[str], *, precision: str) -> As
 
 def fingerprint(model: keras.Model) -> str:
     """16 hex digits of a model's weights and layers; the names that Keras gives do not count."""
-    total = hashlib.sha256()
-    text = json.dumps(model.get_config(), default=str, sort_keys=True)
-    for place, part in enumerate(_parts(model)):
-        text = text.replace(json.dumps(part.name), f'"part {place}"')
+    total = hashlib.sha256(FINGERPRINT)
+    config = architecture.of_config(model.get_config())
+    total.update(json.dumps(config, default=_as_text, sort_keys=True).encode())
+    for part in dict.fromkeys([model, *model._flatten_layers()]):
         if isinstance(part, keras.layers.TFSMLayer):  # its file is more than its variables
             total.update(_digest(Path(part.filepath)))
-    total.update(text.encode())
+        total.update(_source(type(part)).encode())
     for weight in model.weights:
         value = np.ascontiguousarray(weight)
         total.update(f"{value.dtype}{value.shape}".encode())
@@ -42,14 +49,24 @@ def fingerprint(model: keras.Model) -> str:
     return total.hexdigest()[:16]
 
 
-def _parts(model: keras.Model) -> Iterator[Any]:
-    """The model's layers and operations, those of nested models too, in their order."""
-    for part in [model, *getattr(model, "operations", model._flatten_layers(recursive=False))]:
-        if isinstance(part, keras.Model) and part is not model:
-            yield from _parts(part)
-        else:
-            yield part
-    yield from (part for part in model._flatten_layers() if part is not model)
+def _as_text(value: Any) -> str:
+    """A value that JSON has no form for; of an array all of it, which str() shortens."""
+    if isinstance(value, np.ndarray) or keras.ops.is_tensor(value):
+        array = np.ascontiguousarray(value)
+        return f"{array.dtype} {array.shape} {hashlib.sha256(array.tobytes()).hexdigest()}"
+    return str(value)
+
+
+def _source(layer: type) -> str:
+    """The source text of a layer that a person wrote: its configuration does not tell what it does.
+
+    Empty where there is none to read, and of what Keras and this package bring.
+    """
+    if layer.__module__.partition(".")[0] in ("keras", "kd_keras"):
+        return ""
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(layer)
+    return ""
 
 
 def _digest(folder: Path) -> bytes:

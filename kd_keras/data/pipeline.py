@@ -7,7 +7,7 @@ where it was.
 
 import functools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import tensorflow as tf
@@ -29,6 +29,16 @@ class TeacherRows(Protocol):
 
     def __call__(self, ids: np.ndarray, view: int) -> dict[str, np.ndarray]:
         """(B, …) float32 by output name, for the ids in their order."""
+
+
+@runtime_checkable
+class CheckedRows(TeacherRows, Protocol):
+    """Rows that know which views they are of, such as a cache on disk."""
+
+    def require_batches(
+        self, split: Split, *, policy: Augment, view_seed: int, most_views: int
+    ) -> None:
+        """Raises ValueError unless there is a row for every view that such batches show."""
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -109,13 +119,19 @@ def training(
     Returns a dataset of ({"inputs": images, "id": ids}, labels); arguments and shapes are those of
     `batch_at`. With `teacher`, "teacher" beside them holds its rows for the very views, (B, …) or,
     for n views of each image, (B * n, …), by output name.
+
+    Raises:
+        ValueError: a setting out of range, or a teacher whose rows are of other images or views.
     """
-    steps_per_epoch(split, batch_size)
+    steps = steps_per_epoch(split, batch_size)
     for what, got in {"seed": seed, "view_seed": view_seed, "views": views, "start": start}.items():
         check.whole_number(what, got)
     check.whole_number("stop", stop, at_least=start)
     check.whole_number("views_per_image", views_per_image, at_least=1)
     check.number("crop_padding", policy.crop_padding, at_most=min(split.images.shape[1:3]) - 1)
+    if isinstance(teacher, CheckedRows) and stop > start:
+        last = max(_views(e, views, views_per_image)[-1] for e in range(-(-stop // steps)))
+        teacher.require_batches(split, policy=policy, view_seed=view_seed, most_views=last + 1)
     names = sorted(teacher.shapes) if teacher else []
 
     def made(t: int) -> tuple[np.ndarray, ...]:
@@ -131,7 +147,7 @@ def training(
         )
         if teacher is None:
             return images, ids, labels
-        epoch = int(t) // steps_per_epoch(split, batch_size)
+        epoch = int(t) // steps
         rows = [teacher(ids, view) for view in _views(epoch, views, views_per_image)]
         return images, ids, labels, *(_side_by_side([row[name] for row in rows]) for name in names)
 

@@ -33,11 +33,13 @@ class Split:
             ids[i], and `images_at` gives the images of chosen examples.
         labels: (N,) int32, one an example; -1 where unknown.
         ids: (N,) int64, each example's row in `images`: its name, the same in every subset.
+        fingerprint: of the store that the images are of; "" if they are of none.
     """
 
     images: np.ndarray
     labels: np.ndarray
     ids: np.ndarray
+    fingerprint: str = ""
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -60,7 +62,7 @@ class Split:
 
     def take(self, rows: np.ndarray) -> "Split":
         """The examples at positions `rows`, (n,) int, in that order; no image is read."""
-        return Split(self.images, self.labels[rows], self.ids[rows])
+        return Split(self.images, self.labels[rows], self.ids[rows], self.fingerprint)
 
     def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """(n, H, W, C) uint8: the images of the examples at positions `rows`."""
@@ -134,7 +136,8 @@ def opened(folder: Path, *, verify: bool = False) -> Store:
     shape = header["image_shape"]
     return Store(
         splits={
-            name: _split(folder, name, (count, *shape)) for name, count in header["counts"].items()
+            name: _split(folder, name, (count, *shape), header["fingerprint"])
+            for name, count in header["counts"].items()
         },
         class_names=tuple(header["class_names"]),
         image_shape=tuple(shape),
@@ -199,7 +202,7 @@ def _remember_times(folder: Path, header: dict[str, Any]) -> None:
         write_header(folder, header)
 
 
-def _split(folder: Path, name: str, shape: tuple[int, ...]) -> Split:
+def _split(folder: Path, name: str, shape: tuple[int, ...], fingerprint: str) -> Split:
     try:
         images = np.load(folder / f"{name}.images.npy", mmap_mode="r")
         labels = np.load(folder / f"{name}.labels.npy")
@@ -207,4 +210,4 @@ def _split(folder: Path, name: str, shape: tuple[int, ...]) -> Split:
         raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
     if images.shape != shape or labels.shape != shape[:1]:
         raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")
-    return Split(images, labels, np.arange(len(labels), dtype=np.int64))
+    return Split(images, labels, np.arange(len(labels), dtype=np.int64), fingerprint)

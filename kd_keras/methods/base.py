@@ -95,7 +95,10 @@ class Method(keras.Layer):
 
     @property
     def needs_progress(self) -> bool:
-        """Whether the cost changes over the run, so that the run's length must be known."""
+        """Whether the cost changes over the run, so that the run's length must be known.
+
+        A method whose `call` reads `batch.progress` must say so here.
+        """
         return self.warmup > 0 or self.first_stage > 0
 
     @property
@@ -197,6 +200,11 @@ def require_no_model(methods: Sequence[Method]) -> None:
 def views_per_image(methods: Sequence[Method]) -> int:
     """Augmented views of each image that a batch must hold for all of the methods."""
     return max((method.views_per_image for method in methods), default=1)
+
+
+def deploy_student(methods: Sequence[Method]) -> bool:
+    """Whether the student itself is deployed, and no method makes another model of it."""
+    return all(type(method).deployed is Method.deployed for method in methods)
 
 
 def as_methods(given: Any) -> list[Method]:

@@ -51,6 +51,10 @@ class CTKD(Method):
         self.last_reversal = check.number("last_reversal", last_reversal, at_most=0)
         self.reversal_share = check.number("reversal_share", reversal_share, above=0, at_most=1)
 
+    @property
+    def needs_progress(self) -> bool:
+        return super().needs_progress or self.first_reversal != self.last_reversal
+
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         self.raw_temperature = self.add_weight(
             shape=(1,), initializer="ones", name="raw_temperature"

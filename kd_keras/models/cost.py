@@ -1,21 +1,25 @@
 """What a model costs: multiply-adds of one forward pass."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import keras
+from keras import layers
 
-_COUNTED = (
-    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
-    *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
-    *(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
-    keras.layers.Dense,
-)
+from kd_keras import taps
+
+Shape = tuple[Any, ...]
+#: From a layer, the shapes of the tensors given to it and that of its output to multiply-adds.
+Count = Callable[[Any, list[Shape], Shape], int]
 
 
 def macs(model: keras.Model) -> int:
-    """Multiply-adds of one example's forward pass: convolutions (all kinds) and dense layers.
+    """Multiply-adds of one example's forward pass: convolutions (all kinds) and matrix products.
 
-    Batch norms, activations, additions and pooling are left out, as the literature does.
+    Every call of a layer counts, so a layer that is used twice costs twice. Products with the zeros
+    of a padding count too. Batch norms, activations, additions, pooling and biases are left out, as
+    the literature does.
 
     Args:
         model: functional or Sequential, built, with a known image size; nested models are entered.
@@ -23,34 +27,147 @@ def macs(model: keras.Model) -> int:
     Raises:
         ValueError: where a layer's cost is not known, or its size is open.
     """
-    if not (isinstance(model, keras.Sequential) or hasattr(model, "operations")):
+    if not taps.is_graph(model):
         raise ValueError(
             f"model {model.name!r} is a {type(model).__name__}; expected a functional or "
             "Sequential model. Its multiply-adds have to be counted by hand."
         )
-    calls = {
-        entry.get("config", {}).get("name"): len(entry.get("inbound_nodes", [1]))
-        for entry in model.get_config()["layers"]
-    }
-    # A layer used twice costs twice; a Sequential uses each once.
-    return sum(calls.get(layer.name, 1) * _layer_macs(layer) for layer in model.layers)
+    return sum(_of_call(*call) for call in taps.calls(model))
 
 
-def _layer_macs(layer: keras.Layer) -> int:
-    if isinstance(layer, keras.Model):
-        return macs(layer)
-    kernels = [weight for weight in layer.weights if len(weight.shape) > 1]
-    if not kernels:
+def _of_call(operation: Any, given: Any, output: Any) -> int:
+    count = _count_of(operation)
+    if count is None and _is_free(operation):
         return 0
-    if not isinstance(layer, _COUNTED):
+    if count is None:
         raise ValueError(
-            f"layer {layer.name!r} is a {type(layer).__name__}; expected convolutions and dense "
-            "layers. Its multiply-adds have to be counted by hand."
+            f"layer {operation.name!r} is a {type(operation).__name__}; expected convolutions, "
+            "dense layers, attention, and layers without products. Its multiply-adds have to be "
+            "counted by hand."
         )
-    positions = layer.output.shape[1:-1]  # every place of the output uses each kernel weight once
-    if None in positions:
+    result = keras.tree.flatten(output)[0].shape  # attention may give its weights too
+    if any(None in tensor.shape[1:] for tensor in keras.tree.flatten([given, output])):
         raise ValueError(
-            f"layer {layer.name!r} gives {layer.output.shape}; expected a known size. "
+            f"layer {operation.name!r} gives {result}; expected a known size. "
             "Build the model for one image size."
         )
-    return math.prod(positions) * sum(math.prod(kernel.shape) for kernel in kernels)
+    shapes = [tensor.shape for tensor in keras.tree.flatten(given)]
+    return count(operation, shapes, result)
+
+
+def _count_of(operation: Any) -> Count | None:
+    """What counts the operation's multiply-adds; None where nothing here does."""
+    if isinstance(operation, layers.AdditiveAttention):  # an Attention without the product
+        return None
+    if type(operation).__name__ == "Matmul":
+        return _matrix_product
+    return next((c for kinds, c in _COUNTS.items() if isinstance(operation, kinds)), None)
+
+
+def _convolution(layer: Any, given: list[Shape], output: Shape) -> int:
+    """Every place of the output uses each kernel weight once."""
+    return _places(layer, output) * _weights(layer)
+
+
+def _transposed(layer: Any, given: list[Shape], output: Shape) -> int:
+    """Every place of the input uses each kernel weight once."""
+    return _places(layer, given[0]) * _weights(layer)
+
+
+def _dense(layer: Any, given: list[Shape], output: Shape) -> int:
+    return math.prod(output[1:-1]) * math.prod(layer.kernel.shape)
+
+
+def _einsum(layer: Any, given: list[Shape], output: Shape) -> int:
+    """The product of all axes of the equation but the batch, which is the input's first."""
+    inputs, kernel = layer.equation.split("->")[0].replace(" ", "").split(",")
+    named = inputs.removeprefix("...")
+    (shape,) = given
+    places = math.prod(shape[1 : -len(named)]) if named != inputs else 1
+    sizes = dict(zip(named, shape[-len(named) :], strict=True))
+    if named == inputs:
+        sizes.pop(named[0])
+    sizes |= dict(zip(kernel, layer.kernel.shape, strict=True))
+    return places * math.prod(sizes.values())
+
+
+def _multi_head(layer: Any, given: list[Shape], output: Shape) -> int:
+    """Projections of query, key and value, scores, their mean of the values, and the output's."""
+    query, value = given[0], given[1]
+    key = given[2] if len(given) > 2 else value
+    heads = layer.num_heads
+    places, others = math.prod(query[1:-1]), math.prod(value[1:-1])
+    projections = heads * (
+        places * query[-1] * layer.key_dim
+        + others * key[-1] * layer.key_dim
+        + others * value[-1] * layer.value_dim
+        + places * layer.value_dim * output[-1]
+    )
+    return projections + heads * places * others * (layer.key_dim + layer.value_dim)
+
+
+def _dot_attention(layer: Any, given: list[Shape], output: Shape) -> int:
+    """Scores of every query with every key, and their mean of the values."""
+    query, value, *key = given
+    return query[1] * value[1] * ((key[0] if key else value)[-1] + value[-1])
+
+
+def _each_step(layer: Any, given: list[Shape], output: Shape) -> int:
+    ((batch, steps, *rest),) = given
+    step, inner = keras.KerasTensor((batch, *rest)), layer.layer
+    if taps.is_graph(inner):
+        return steps * macs(inner)
+    return steps * _of_call(inner, step, inner.compute_output_spec(step))
+
+
+def _matrix_product(operation: Any, given: list[Shape], output: Shape) -> int:
+    return math.prod(output[1:]) * given[0][-1]
+
+
+def _places(layer: Any, shape: Shape) -> int:
+    channels_first = layer.data_format == "channels_first"
+    return math.prod(shape[2:] if channels_first else shape[1:-1])
+
+
+def _weights(layer: Any) -> int:
+    """Kernel weights; of a separable convolution those of both kernels."""
+    return sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
+
+
+_COUNTS: dict[tuple[type, ...], Count] = {
+    (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose): _transposed,
+    (
+        *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
+        *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),
+        *(layers.SeparableConv1D, layers.SeparableConv2D),
+    ): _convolution,
+    (layers.Dense,): _dense,
+    (layers.EinsumDense,): _einsum,
+    (layers.MultiHeadAttention,): _multi_head,
+    (layers.Attention,): _dot_attention,
+    (layers.TimeDistributed,): _each_step,
+}
+#: Parts of Keras whose layers multiply nothing that the literature counts.
+_FREE_PARTS = {
+    *("activations", "normalization", "pooling", "regularization", "reshaping", "merging"),
+    "preprocessing",
+}
+_FREE = (layers.InputLayer, layers.Identity, layers.Masking, layers.Embedding)
+_FREE_OF_APPLICATIONS = ("LayerScale", "StochasticDepth")  # keras.applications's own
+#: Of such parts, and among the operations, those that do multiply and are not counted here.
+_NOT_FREE = ("Dot", "SpectralNormalization", "STFTSpectrogram", "MelSpectrogram")
+_NOT_FREE_OPERATIONS = (
+    *("Dot", "Einsum", "Tensordot", "Inner", "Outer", "Vdot", "Correlate"),
+    *("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "DotProductAttention"),
+)
+
+
+def _is_free(operation: Any) -> bool:
+    """Whether an operation is known to multiply nothing that counts."""
+    name = type(operation).__name__
+    if not isinstance(operation, keras.Layer):
+        return name not in _NOT_FREE_OPERATIONS
+    modules = [kind.__module__.split(".") for kind in type(operation).__mro__]
+    parts = {module[3] for module in modules if module[:3] == ["keras", "src", "layers"]}
+    is_known = isinstance(operation, _FREE) or name in _FREE_OF_APPLICATIONS
+    return name not in _NOT_FREE and (is_known or bool(parts & _FREE_PARTS))

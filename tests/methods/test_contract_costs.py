@@ -64,6 +64,29 @@ def test_gradients_reach_the_student_and_every_part_and_never_the_teacher(
     assert not any(who == "teacher" for who, _ in reached)
 
 
+def test_a_cost_that_reads_the_progress_says_so(method, cost_and_gradients, pair):
+    """Without `needs_progress` a run of unknown length gives the method a progress of 1."""
+    student, teacher = outputs(method, 8)
+    x, labels = pair.batch(method, 8)
+
+    def costs(progress):
+        batch = Batch(labels, x["id"], x["inputs"], progress)
+        stages = (True, False) if method.first_stage else (False,)
+        for first in stages:
+            cost_and_gradients(method, student, teacher, batch, first_stage=first)
+
+    unreadable = object()  # no number: who computes with it fails
+    warmup, method.warmup = method.warmup, 0.0  # which the objective reads, not the cost
+    try:
+        if not method.needs_progress or method.first_stage:
+            costs(unreadable)
+        else:
+            with pytest.raises((TypeError, ValueError)):
+                costs(unreadable)
+    finally:
+        method.warmup = warmup
+
+
 def same(values):
     return values
 
