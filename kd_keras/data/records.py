@@ -31,6 +31,7 @@ def contents(
     splits: Mapping[str, str],
     *,
     size: int | None,
+    resize: str,
     image: str = "image",
     label: str = "label",
     file_name: str | None = None,
@@ -41,6 +42,7 @@ def contents(
         builder: a tfds.core.DatasetBuilder with an Image and a ClassLabel feature.
         splits: from the store's part to the builder's split, such as {"validation": "test"}.
         size: pixels a side; None keeps the images' own.
+        resize: how images of another aspect are made square, see `resizing.resized`.
         image, label, file_name: keys of the features; without a file name an image is known by
             its number.
     """
@@ -49,7 +51,7 @@ def contents(
 
     def part(split: str) -> Part:
         records = _records(builder, split, image, label, file_name)
-        batches = decode.batches(records, size=size, channels=channels)
+        batches = decode.batches(records, size=size, channels=channels, resize=resize)
         return Part(builder.info.splits[split].num_examples, batches)
 
     return Contents(list(features[label].names), {to: part(of) for to, of in splits.items()})
