@@ -1,6 +1,9 @@
+import io
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from kd_keras.data import decode
 
@@ -63,3 +66,41 @@ def test_an_image_of_another_size_is_named_unless_a_size_is_given(images_of, odd
     with pytest.raises(ValueError, match=said):
         list(batches(named, size=None))
     assert sum(len(labels) for _, labels in batches(named, size=8)) == 300
+
+
+def test_jpeg_and_png_are_decoded_as_a_served_model_does(images_of):
+    smooth = np.add.outer(np.arange(16), np.arange(16)).astype(np.uint8)[..., None] * 8
+    image = np.concatenate([smooth, 255 - smooth, smooth // 2], axis=-1)
+    buffer = io.BytesIO()
+    Image.fromarray(image).convert("CMYK").save(buffer, "JPEG", quality=95)
+    cmyk = buffer.getvalue()
+    for encoded in (tf.io.encode_jpeg(image).numpy(), png(image), cmyk):
+        served = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        np.testing.assert_array_equal(pixels(encoded), served)
+    np.testing.assert_allclose(pixels(cmyk), image, atol=24)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "1", "I;16"])
+def test_png_files_of_every_mode_keep_their_colours(images_of, mode):
+    rgb = Image.fromarray(images_of(1, side=16)[0])
+    if mode == "I;16":
+        image = Image.fromarray(np.arange(256, dtype=np.uint16).reshape(16, 16) * 256)
+        expected = np.repeat(np.asarray(image)[..., None] >> 8, 3, axis=-1)
+    else:
+        image = rgb.quantize(16) if mode == "P" else rgb.convert(mode)
+        expected = np.asarray(image.convert("RGB"))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", **({"transparency": 3} if mode == "P" else {}))
+    np.testing.assert_array_equal(pixels(buffer.getvalue()), expected)
+
+
+def test_other_formats_are_decoded_within_batches(images_of):
+    images = images_of(3)
+    files = {}
+    for image, kind in zip(images, ("BMP", "PNG", "TIFF"), strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(image).save(buffer, kind)
+        files[kind] = buffer.getvalue()
+    ((decoded, labels),) = batches(records(**files), size=None)
+    np.testing.assert_array_equal(decoded, images)
+    assert labels.tolist() == [0, 1, 2]
