@@ -24,7 +24,7 @@ _LOG = logging.getLogger("kd_keras")
 _ABOUT = {
     "tiny_imagenet": "Tiny ImageNet: 200 classes, 64x64; downloads 237 MiB without --data-dir",
     "digits": "scikit-learn's digits: 10 classes, 8x8, grey; embedded, needs no network",
-    "folder:PATH": "your own images: one sub-folder a class, or train/ and val/ folders of them",
+    "folder:PATH": "your own images: one folder a class, or train/, val/ and test/ folders of them",
     "tfds:NAME": "any image classification set of TensorFlow Datasets, such as tfds:cifar100",
 }
 
@@ -65,8 +65,9 @@ def load(
         name: one of `names()`.
         data_dir: where the source's own files are, for tiny_imagenet (the archive or the extracted
             folder; no network is needed then) and tfds:NAME (TensorFlow Datasets' data_dir).
-        image_size: pixels a side; None keeps the source's size. Images of a folder that have
-            several sizes get the median of their shorter sides, at most 224.
+        image_size: pixels a side; None keeps the source's size. Images of a folder
+            or of tfds:NAME that have several sizes, or one above 512, get the median of their
+            shorter sides, at most 224.
         resize: how an image of another aspect is made square: "crop" cuts its centre out, "pad"
             adds black borders, "squash" changes its aspect. None is the source's default
             (tfds:NAME "squash", others "crop").

@@ -1,5 +1,6 @@
 """Data sets of TensorFlow Datasets, prepared quietly and read as the contents of a store."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -65,6 +66,18 @@ def undecoded(builder: Any, split: str, image: str) -> tf.data.Dataset:
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         shuffle_files=False,
     )
+
+
+def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
+    """(height, width) of the first images of a split; those that do not decode are left out."""
+
+    def shape(example: dict[str, tf.Tensor]) -> tf.Tensor:
+        pixels = decode.decode(example[image], size=None, channels=3, resize="squash")
+        return tf.shape(pixels)[:2]
+
+    encoded = undecoded(builder, split, image).take(at_most)
+    sizes = encoded.map(shape, num_parallel_calls=os.cpu_count()).ignore_errors()
+    return [(int(height), int(width)) for height, width in sizes.as_numpy_iterator()]
 
 
 def _records(

@@ -19,9 +19,12 @@ def default(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
         shapes: (height, width) of all images.
 
     Returns:
-        None, which keeps the images as they are, if they have one size of at most `LARGEST_KEPT`
-        pixels a side; else the median of their shorter sides, at most `LARGEST_DEFAULT`.
+        None, which keeps the images as they are, if there are none or they have one size of at most
+        `LARGEST_KEPT` pixels a side; else the median of their shorter sides, at most
+        `LARGEST_DEFAULT`.
     """
+    if not shapes:
+        return None, []
     different = sorted(set(shapes), key=lambda shape: (shape[0] * shape[1], shape))
     if len(different) == 1 and max(different[0]) <= LARGEST_KEPT:
         return None, []

@@ -16,6 +16,7 @@ from kd_keras.data.writing import Contents
 # A mirrored character is another one, or none.
 _CHARACTERS = ("mnist", "svhn", "omniglot", "cmaterdb")
 _RESIZE = "squash"
+_SAMPLE = 1000  # images whose sizes stand for those of the set
 # TensorFlow Datasets' ten tries, each twice as long, keep one without a network waiting 204 s.
 _RETRIES = 4
 
@@ -60,14 +61,16 @@ def _builder(name: str, data_dir: Path | None) -> Any:
 def _contents(
     folder: Path, progress: Progress, *, builder: Any, image_size: int | None, resize: str
 ) -> Contents:
-    from kd_keras.data import records
+    from kd_keras.data import records, sizes
 
     image, label = _keys(builder)
     _prepare(builder, show_bars=progress is not silent and sys.stderr.isatty())
-    contents = records.contents(
-        builder, _splits(builder), size=image_size, resize=resize, image=image, label=label
-    )
-    return dataclasses.replace(contents, notes=_notes(builder))
+    splits = _splits(builder)
+    shapes = records.shapes(builder, splits["train"], image, at_most=_SAMPLE)
+    size, notes = (image_size, []) if image_size else sizes.default(shapes)
+    notes += sizes.aspect(shapes, resize) if size else []
+    contents = records.contents(builder, splits, size=size, resize=resize, image=image, label=label)
+    return dataclasses.replace(contents, notes=(*_notes(builder), *notes))
 
 
 def _keys(builder: Any) -> tuple[str, str]:
