@@ -1,0 +1,136 @@
+"""The EXIF orientation of a JPEG: how its stored pixels must be turned to stand upright.
+
+TensorFlow operations alone, so that training and a served SavedModel turn images alike.
+
+Source: CIPA DC-008 (Exif 2.32), section 4.5.4 for the segment and 4.6.4 for the tag.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+_MARKER = 0xFF  # the first byte of every segment
+_STANDALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length: TEM, RST0 to RST7, SOI
+_LAST = (0xD9, 0xDA)  # end of the image, start of its pixels: no EXIF follows
+_EXIF_MARKER, _EXIF_NAME = 0xE1, b"Exif\0\0"
+_MOST_SEGMENTS = 1024  # a broken file must not keep the loop going
+_TAG, _SHORT, _LONG = 0x0112, 3, 4
+_HEADER = 8  # bytes: order 2, the number 42, the first directory's offset 4
+_ENTRY = 12  # bytes: tag 2, type 2, count 4, value 4
+
+
+def of(encoded: tf.Tensor) -> tf.Tensor:
+    """The orientation of one image file.
+
+    Args:
+        encoded: () string, the file's bytes.
+
+    Returns:
+        () int32, 1 to 8 as EXIF defines them. 1, upright, for a JPEG without a valid orientation
+        and for every other format.
+    """
+    data = tf.io.decode_raw(encoded, tf.uint8)
+    start, end = _exif_segment(data)
+    return _first_directory_orientation(data[start:end])
+
+
+def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+    """The image as it is to be seen.
+
+    Args:
+        image: (H, W, C), as it is stored.
+        orientation: () int, 1 to 8, from `of`.
+
+    Returns:
+        (H, W, C), or (W, H, C) for orientations 5 to 8, of the image's dtype.
+    """
+    turned = _one_of(orientation, (5, 6, 7, 8))
+    image = _changed_if(turned, image, lambda pixels: tf.transpose(pixels, (1, 0, 2)))
+    left_is_right = _one_of(orientation, (2, 3, 6, 7))
+    image = _changed_if(left_is_right, image, lambda pixels: tf.reverse(pixels, [1]))
+    upside_down = _one_of(orientation, (3, 4, 7, 8))
+    return _changed_if(upside_down, image, lambda pixels: tf.reverse(pixels, [0]))
+
+
+def _changed_if(
+    condition: tf.Tensor, image: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]
+) -> tf.Tensor:
+    result = tf.cond(condition, lambda: change(image), lambda: image)
+    return tf.ensure_shape(result, (None, None, image.shape[-1]))
+
+
+def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Where the TIFF data of the EXIF segment start and end in a JPEG; 0 and 0 without one."""
+    size = tf.size(data, out_type=tf.int64)
+    none = tf.zeros((), tf.int64)
+
+    def goes_on(at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        marker = _number(data, at + 1, 1)
+        segment = tf.equal(_number(data, at, 1), _MARKER) & ~_one_of(marker, _LAST)
+        return segment & tf.equal(end, 0) & (at + 4 <= size)
+
+    def step(
+        at: tf.Tensor, start: tf.Tensor, end: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        marker, length = _number(data, at + 1, 1), _number(data, at + 2, 2)
+        name = at + 4
+        after = tf.where(length < 2, size, at + 2 + length)
+        is_exif = tf.equal(marker, _EXIF_MARKER) & _starts_with(data[name:after], _EXIF_NAME)
+        following = tf.where(_one_of(marker, _STANDALONE), at + 2, after)
+        following = tf.where(tf.equal(marker, _MARKER), at + 1, following)  # a fill byte
+        start, end = (tf.where(is_exif, place, none) for place in (name + len(_EXIF_NAME), after))
+        return following, start, end
+
+    first = tf.where(_starts_with(data, b"\xff\xd8"), none, size)
+    _, start, end = tf.while_loop(
+        goes_on, step, (first, none, none), maximum_iterations=_MOST_SEGMENTS
+    )
+    return start, end
+
+
+def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
+    """() int32: the orientation that the first directory of TIFF data holds; 1 without one."""
+    little = _starts_with(tiff, b"II")
+    valid = (little | _starts_with(tiff, b"MM")) & tf.equal(_number(tiff, 2, 2, little), 42)
+    directory = _number(tiff, 4, 4, little)
+    valid &= directory >= _HEADER
+    count = _number(tiff, directory, 2, little)
+    entries = tiff[directory + 2 : directory + 2 + _ENTRY * count]
+    whole = tf.size(entries) // _ENTRY  # a directory that is cut off counts up to there
+    entries = tf.reshape(entries[: whole * _ENTRY], (-1, _ENTRY))
+    tag, kind = _numbers(entries[:, :2], little), _numbers(entries[:, 2:4], little)
+    single = tf.equal(_numbers(entries[:, 4:8], little), 1)
+    short, long = _numbers(entries[:, 8:10], little), _numbers(entries[:, 8:12], little)
+    values = tf.where(tf.equal(kind, _SHORT), short, long)
+    right = tf.equal(tag, _TAG) & single & _one_of(kind, (_SHORT, _LONG))
+    right &= valid & (values >= 1) & (values <= 8)
+    known = tf.concat([tf.ones((1,), tf.int64), values[right]], axis=0)
+    return tf.cast(known[-1], tf.int32)
+
+
+def _number(
+    data: tf.Tensor, at: tf.Tensor | int, count: int, little: tf.Tensor | bool = False
+) -> tf.Tensor:
+    """() int64: the unsigned number of `count` bytes at `at`; bytes past the end count as 0."""
+    at = tf.cast(at, tf.int64)
+    present = data[at : at + count]
+    whole = tf.pad(present, [[0, count - tf.size(present)]])
+    return _numbers(tf.ensure_shape(whole, (count,)), little)
+
+
+def _numbers(data: tf.Tensor, little: tf.Tensor | bool) -> tf.Tensor:
+    """(...,) int64: the unsigned numbers in the last axis of (..., count) uint8."""
+    count = data.shape[-1]
+    ordered = tf.where(little, tf.reverse(data, [-1]), data)
+    places = tf.constant([256 ** (count - 1 - i) for i in range(count)], tf.int64)
+    return tf.reduce_sum(tf.cast(ordered, tf.int64) * places, axis=-1)
+
+
+def _starts_with(data: tf.Tensor, text: bytes) -> tf.Tensor:
+    first = tf.pad(data[: len(text)], [[0, tf.maximum(0, len(text) - tf.size(data))]])
+    return tf.reduce_all(tf.equal(first, tf.constant(list(text), tf.uint8)))
+
+
+def _one_of(value: tf.Tensor, allowed: tuple[int, ...]) -> tf.Tensor:
+    """bool of the value's shape: whether it is among `allowed`."""
+    return tf.reduce_any(tf.equal(value[..., None], tf.constant(allowed, value.dtype)), axis=-1)
