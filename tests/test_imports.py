@@ -14,6 +14,7 @@ RANKS = {
     **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
+    "serving": 2,
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
     **dict.fromkeys(["cache", "distiller", "callbacks"], 4),
@@ -26,7 +27,7 @@ RANKS = {
 }
 MAY_IMPORT_TENSORFLOW = {
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
-    *("callbacks", "checkpoint", "export", "evaluation", "phases", "train", "cli"),
+    *("callbacks", "checkpoint", "export", "serving", "evaluation", "phases", "train", "cli"),
 }
 
 

@@ -61,7 +61,8 @@ class DML(Method):
                 "dml: the batch has no inputs; expected those of the student, which the peers are "
                 "given too. Set Batch(inputs=...)."
             )
-        logits = [_logits(peer(batch.inputs, training=batch.training)) for peer in self.peers]
+        outputs = [peer(batch.inputs, training=batch.training) for peer in self.peers]
+        logits = [tapping.logits_of(of_one) for of_one in outputs]
         regularisers = [loss for peer in self.peers for loss in peer.losses]
         return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)
 
@@ -171,7 +172,3 @@ def _from_others(place: int, everyone: Sequence[Tensor]) -> Tensor:
     others = [logits for i, logits in enumerate(everyone) if i != place]
     divergences = [losses.softened_kl(everyone[place], o, temperature=1.0) for o in others]
     return sum(divergences) / len(others)
-
-
-def _logits(outputs: Any) -> Tensor:
-    return outputs[tapping.LOGITS] if isinstance(outputs, dict) else outputs
