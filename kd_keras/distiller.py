@@ -159,8 +159,11 @@ class Distiller(strategy.ReplicaModel):
         return self._objective.views
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
-        outputs = self.deployed(batches.model_inputs(inputs), training=training)
-        return outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs
+        return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:
+        """As `keras.Model.export`, of what is deployed: the student alone."""
+        self.deployed.export(filepath, format=format, **options)
 
     def compile(  # Keras's takes a loss and defaults to RMSprop
         self,
@@ -319,13 +322,10 @@ class Distiller(strategy.ReplicaModel):
             strategy.synchronize(method)
 
     def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
-        if not self._needs_teacher:
-            return {}
-        return examples.teacher or self._kept.teacher(inputs)
+        return (examples.teacher or self._kept.teacher(inputs)) if self._needs_teacher else {}
 
     def _with_compiled_metrics(self, examples: batches.Examples, logits: Tensor) -> dict[str, Any]:
         if self._compile_metrics:
-            self._compile_metrics.update_state(
-                examples.labels, logits, sample_weight=examples.sample_weight
-            )
+            weight = examples.sample_weight
+            self._compile_metrics.update_state(examples.labels, logits, sample_weight=weight)
         return self.get_metrics_result()

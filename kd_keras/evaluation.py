@@ -25,8 +25,7 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
 
     @tf.function(input_signature=signature)
     def predict(images: tf.Tensor) -> tf.Tensor:
-        outputs = model(images, training=False)
-        return outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs
+        return taps.logits_of(model(images, training=False))
 
     return predict
 

@@ -1,48 +1,28 @@
-"""What leaves the house: the student as a SavedModel that serves pixels and files, and as `.keras`.
+"""The exported files: the student as a SavedModel that serves pixels and files, and as `.keras`.
 
 An earlier export stays until the new one is whole and has passed its check.
 """
 
 import contextlib
-import io
-import json
-import os
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import atomic, check
+from kd_keras import atomic, check, heads, taps
+from kd_keras.data import resizing
+from kd_keras.serving import signatures
+from kd_keras.serving.process import Serve, fresh_process
 
 HEADS = ("logits", "probabilities")
-# float32's smallest normal number: the logarithm of a probability that underflowed stays finite.
-SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
 # Largest difference of logits that passes, relative to the largest logit; seen: 1e-6.
 TOLERANCE = 1e-3
-
-# What serving gets: neither kd_keras nor Keras.
-LOAD_AND_SERVE = """
-import io, json, sys
-import numpy as np
-import tensorflow as tf
-folder = json.loads(sys.stdin.buffer.readline())
-images = np.load(io.BytesIO(sys.stdin.buffer.read()))
-serve = tf.saved_model.load(folder).signatures["serving_default"]
-parts = [serve(images=tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
-logits = io.BytesIO()
-np.save(logits, np.concatenate([part["logits"].numpy() for part in parts]))
-sys.stdout.buffer.write(logits.getvalue())
-"""
-
-Outputs = dict[str, tf.Tensor]
-Serve = Callable[[Path, np.ndarray], np.ndarray]
 
 
 def saved_model(
@@ -51,34 +31,45 @@ def saved_model(
     *,
     class_names: Sequence[str],
     input_shape: tuple[int, int, int] | None = None,
-    head: str = "logits",
+    head: str | None = None,
+    resize: str = "squash",
     images: np.ndarray | None = None,
     serve: Serve | None = None,
 ) -> float:
     """Writes the student, and nothing else, as a SavedModel, and checks it in a fresh process.
 
     `serving_default` takes `images`, uint8 (B, H, W, C); `serve_bytes` takes `image_bytes`, (B,)
-    strings, each a JPEG or PNG of any size. Both give `probabilities` and `logits`, float32
-    (B, classes). The asset `class_names.txt` has a line for each class, in the classes' order.
+    strings, each an image file of any size, which is turned upright as its EXIF orientation says.
+    Both give `probabilities` and `logits`, float32 (B, classes). The asset `class_names.txt` has a
+    line for each class, in the classes' order.
 
     Args:
-        student: pixels 0..255 (B, H, W, C) float32 in, (B, classes) out.
+        student: pixels 0..255 (B, H, W, C) float32 in, (B, classes) out, or a dict of "logits"
+            and taps, of which the logits are exported.
         folder: where it goes; an export already there stays until the new one has passed.
         class_names: one a class.
         input_shape: (H, W, C), for a student that leaves its own open.
-        head: what the student gives: "logits", or "probabilities" (`logits` is then their log).
+        head: what the student gives: "logits", or "probabilities" (`logits` is then their log);
+            by default what `heads.kind` says of it.
+        resize: how `serve_bytes` brings images to the student's size: "crop", "pad" or "squash"
+            (see `data.resizing`). Give what training used; by default "squash", the whole image
+            without regard to its aspect, which changes nothing for images of the student's size.
         images: uint8 (N, H, W, C) to check with; without them four images of noise.
         serve: of a `fresh_process` that has had time to start; by default of one started now.
 
     Returns:
-        The largest absolute difference between this process's logits and the fresh one's.
+        The largest absolute difference between this process's logits and those that the fresh
+        one's session gives for `images`, the first ones also as files.
 
     Raises:
-        ValueError: class names, shape or head do not fit, or the fresh process cannot serve it.
+        ValueError: class names, shape, head or resize do not fit, or the fresh process cannot serve
+            it.
         OSError: it could not be written. After either, an earlier export is as it was.
     """
-    answer = _answer(student, check.one_of("head", head, HEADS))
     shape = _image_shape(student, input_shape)
+    head = heads.kind(student) if head is None else check.one_of("head", head, HEADS)
+    check.one_of("resize", resize, resizing.RESIZES)
+    answer = signatures.answer(student, head=head)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     with contextlib.ExitStack() as stack:
@@ -88,7 +79,7 @@ def saved_model(
             batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
         expected = np.concatenate([batch["logits"] for batch in batches])
         _check_class_names(class_names, expected.shape[-1])
-        _write(student, answer, fresh, shape, class_names)
+        _write(signatures.module(student, answer, shape, resize=resize), fresh, class_names)
         difference = _difference(serve(fresh, images), expected)
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         if not difference <= allowed:
@@ -99,64 +90,34 @@ def saved_model(
     return difference
 
 
-def verify(folder: str | Path, images: np.ndarray, expected_logits: np.ndarray) -> float:
+def verify(folder: str | Path, images: np.ndarray, expected_logits: Any) -> float:
     """Largest absolute difference of logits once a fresh process loads and serves `folder`.
+
+    It restores the SavedModel into a session, as TensorFlow Serving does, and sends it the images
+    as pixels and the first ones as files.
 
     Args:
         folder: a SavedModel of `saved_model`.
         images: uint8 (N, H, W, C).
-        expected_logits: (N, classes) float32.
+        expected_logits: (N, classes) float32, or a student's dict that holds them as "logits".
 
     Raises:
         ValueError: the fresh process could not load or serve it.
     """
+    expected = np.asarray(taps.logits_of(expected_logits))
     with fresh_process() as serve:
-        return _difference(serve(Path(folder), images), expected_logits)
+        return _difference(serve(Path(folder), images), expected)
 
 
-@contextlib.contextmanager
-def fresh_process() -> Iterator[Serve]:
-    """A process that imports TensorFlow while this one goes on; yields what it serves, once.
-
-    That takes a SavedModel's folder and uint8 (N, H, W, C) images, gives (N, classes) logits, and
-    raises ValueError where the model cannot be loaded or served.
-    """
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", LOAD_AND_SERVE],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # This process may hold all of the accelerator's memory.
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-
-    def serve(folder: Path, images: np.ndarray) -> np.ndarray:
-        asked = io.BytesIO()
-        asked.write(f"{json.dumps(str(folder))}\n".encode())
-        np.save(asked, images)
-        logits, errors = process.communicate(asked.getvalue())
-        if process.returncode:
-            reason = (errors.decode(errors="replace").strip() or "no message").splitlines()[-1]
-            raise ValueError(
-                f"The SavedModel does not serve in a fresh process: {reason}. Expected a model of "
-                "TensorFlow operations alone; replace layers that call Python or read files."
-            )
-        return np.load(io.BytesIO(logits))
-
-    with process:
-        try:
-            yield serve
-        finally:
-            process.kill()
-
-
-def _difference(logits: np.ndarray, expected: np.ndarray) -> float:
-    if logits.shape != expected.shape:
+def _difference(served: tuple[np.ndarray, np.ndarray], expected: np.ndarray) -> float:
+    by_pixels, by_files = served
+    if by_pixels.shape != expected.shape:
         raise ValueError(
-            f"The SavedModel gives logits {logits.shape}; expected {expected.shape}. "
+            f"The SavedModel gives logits {by_pixels.shape}; expected {expected.shape}. "
             "Pass the logits of the same images and student."
         )
-    return float(np.abs(logits - expected).max())
+    pairs = ((by_pixels, expected), (by_files, expected[: len(by_files)]))
+    return max(float(np.abs(logits - right).max()) for logits, right in pairs)
 
 
 def keras_file(model: keras.Model, path: str | Path) -> None:
@@ -211,52 +172,13 @@ def _check_class_names(class_names: Sequence[str], num_classes: int) -> None:
         raise ValueError(f"class_names holds {broken[0]!r}; expected names of one line each.")
 
 
-def _answer(student: keras.Model, head: str) -> Callable[[tf.Tensor], Outputs]:
-    def answer(images: tf.Tensor) -> Outputs:
-        output = tf.cast(student(tf.cast(images, tf.float32), training=False), tf.float32)
-        if head == "logits":
-            return {"probabilities": tf.nn.softmax(output), "logits": output}
-        logits = tf.math.log(tf.maximum(output, SMALLEST_PROBABILITY))
-        return {"probabilities": output, "logits": logits}
-
-    return answer
-
-
-def _decode(image_bytes: tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
-    """(B,) strings to uint8 (B, H, W, C): whole pixels, as the models saw them in training."""
-
-    def one(data: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(data, channels=shape[2], expand_animations=False)
-        image = tf.image.resize(image, shape[:2], method="bilinear", antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(image), 0.0, 255.0), tf.uint8)
-
-    return tf.map_fn(one, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8))
-
-
-def _write(
-    student: keras.Model,
-    answer: Callable[[tf.Tensor], Outputs],
-    folder: Path,
-    shape: tuple[int, ...],
-    class_names: Sequence[str],
-) -> None:
-    pixels = tf.TensorSpec((None, *shape), tf.uint8, name="images")
-    files = tf.TensorSpec((None,), tf.string, name="image_bytes")
-    root = tf.Module()
-    # The variables and not the model: a compiled student would bring its optimizer along.
-    root.student_variables = student.variables
-    root.serve = tf.function(answer, input_signature=[pixels])
-
-    def answer_bytes(image_bytes: tf.Tensor) -> Outputs:
-        return answer(_decode(image_bytes, shape))
-
-    root.serve_bytes = tf.function(answer_bytes, input_signature=[files])
+def _write(root: tf.Module, folder: Path, class_names: Sequence[str]) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         names = Path(scratch, "class_names.txt")
         names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
         root.class_names = tf.saved_model.Asset(str(names))
-        signatures = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}
+        served = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}
         try:
-            tf.saved_model.save(root, str(folder), signatures=signatures)
+            tf.saved_model.save(root, str(folder), signatures=served)
         except tf.errors.OpError as error:  # how TensorFlow reports a full disk
             raise OSError(error.message.split("; ")[-1].split(" [Op:")[0]) from error

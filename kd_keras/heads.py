@@ -81,6 +81,6 @@ def _rows_sum_to_one(model: keras.Model) -> bool:
     """True if the rows that noise gives look like probabilities: within 0 and 1, summing to 1."""
     rng = np.random.default_rng(0)
     outputs = taps.run(model, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
-    rows = ops.convert_to_numpy(outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs)
+    rows = ops.convert_to_numpy(taps.logits_of(outputs))
     inside = np.all(rows >= 0) and np.all(rows <= 1)
     return bool(inside and np.allclose(rows.sum(axis=-1), 1, atol=SUM_TOLERANCE))

@@ -1,6 +1,5 @@
 """What a run does once: a phase trained, a model measured; taken over where it is done already."""
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -31,6 +30,7 @@ class Once:
     def __init__(self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen):
         self.asked, self.data, self.folder, self.screen = asked, data, folder, screen
         self.precision = fitting.precision(asked)
+        self.serve: export.Serve | None = None  # checks all exports, once a process is started
         self._scores: dict[str, np.ndarray] = {}
 
     def trained(
@@ -93,9 +93,8 @@ class Once:
             doing = "evaluating, exporting and timing" if to else "evaluating and timing"
             self.screen.say(f"{phase}: {doing} it")
             start = time.perf_counter()
-            with export.fresh_process() if to else contextlib.nullcontext() as serve:
-                found = self._found(phase, model)  # while that one starts
-                result = evaluation.measure(model, self.data, to, found, serve)
+            found = self._found(phase, model)
+            result = evaluation.measure(model, self.data, to, found, self.serve)
             if to:
                 self.folder.sign_export(to)
             self.folder.keep_predictions(phase, np.argmax(found, axis=1))

@@ -86,7 +86,16 @@ class RunFolder:
         self.keep(phase, history=history, training_seconds=seconds)
 
     def check_export(self, exported: Path) -> None:
-        """Raises ValueError where another run, which is still there, has exported to `exported`."""
+        """Raises ValueError where an export to `exported` would replace what must stay.
+
+        That is the run folder, or the student of another run that is still there.
+        """
+        if self.path.resolve().is_relative_to(exported.resolve()):
+            raise ValueError(
+                f"the student's SavedModel goes to {exported} and would replace the run folder "
+                f"{self.path}; expected two different folders. Choose another with --export-dir, "
+                "or another name with --run."
+            )
         mark = exported / _EXPORTED_BY
         other = Path(mark.read_text()) if mark.is_file() else self.path.resolve()
         if other != self.path.resolve() and (other / "recipe.json").is_file():

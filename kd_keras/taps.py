@@ -103,6 +103,11 @@ def is_graph(model: Any) -> bool:
     return _graph(model) is not None
 
 
+def logits_of(outputs: Any) -> Tensor:
+    """The logits among a model's outputs: the only output, or the entry "logits" of a dict."""
+    return _named(outputs)[LOGITS]
+
+
 def shapes(outputs: dict[str, Tensor]) -> dict[str, tuple[Any, ...]]:
     """Shape of each output, batch axis as None."""
     return {name: (None, *tensor.shape[1:]) for name, tensor in outputs.items()}

@@ -26,6 +26,7 @@ from kd_keras.once import Once
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
+from kd_keras.serving.process import fresh_process
 
 #: Why results.json has no agreement of a student whose teacher is a cache.
 NO_AGREEMENT = "the teacher is a cache of its outputs on training images, not on validation images"
@@ -104,7 +105,8 @@ class _Run:
 
     def results(self) -> dict[str, Any]:
         self._start()
-        results = self._teach() | self._baselines() | self._learn()
+        with fresh_process() as self.once.serve:  # ready by the time that it is needed
+            results = self._teach() | self._baselines() | self._learn()
         results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
         self._report(results)
         return results

@@ -1,6 +1,8 @@
 """A tiny teacher and student, and images for them, that the core's tests share."""
 
+import importlib.util
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -93,3 +95,13 @@ def one_step():
         return distiller.train_on_batch(*batch, return_dict=True, **kwargs)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def consumers():
+    """The module consumers: the programs that a SavedModel is written for."""
+    path = Path(__file__).with_name("consumers.py")
+    spec = importlib.util.spec_from_file_location("consumers", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -9,6 +9,7 @@ import tensorflow as tf
 from sklearn import datasets
 
 from kd_keras import export
+from kd_keras.serving import signatures
 
 NAMES = [f"digit {i}" for i in range(9)] + ["neuf é"]
 
@@ -78,7 +79,7 @@ def test_serve_bytes_decodes_png_and_jpeg_of_any_size_and_channels(exported):
 def test_decoding_resizes_with_antialias_to_whole_pixels():
     # Columns 0, 255, 0, 255…: without antialias the wanted column would be 0 or 255.
     stripes = np.tile(np.array([0, 255], np.uint8), (32, 16))[:, :, None]
-    decoded = export._decode(tf.stack([tf.io.encode_png(stripes)]), (4, 4, 3))
+    decoded = signatures.decoded(tf.stack([tf.io.encode_png(stripes)]), (4, 4, 3), resize="squash")
     assert decoded.dtype == tf.uint8
     assert decoded.shape == (1, 4, 4, 3)
     np.testing.assert_allclose(decoded.numpy()[:, 1:3, 1:3].astype(int), 127.5, atol=4)
@@ -86,7 +87,7 @@ def test_decoding_resizes_with_antialias_to_whole_pixels():
 
 def test_a_softmax_head_gives_its_probabilities_and_their_logarithm(tmp_path):
     model = student("softmax")
-    export.saved_model(model, tmp_path / "new", class_names=NAMES, head="probabilities")
+    export.saved_model(model, tmp_path / "new", class_names=NAMES)
     serve = tf.saved_model.load(str(tmp_path / "new")).signatures["serving_default"]
     served = serve(images=tf.constant(digits(3)))
     expected = logits_of(model, digits(3))
@@ -142,6 +143,7 @@ FULL_DISK = """
 import resource, signal, sys
 import keras
 from kd_keras import export
+from kd_keras.serving import signatures
 folder = sys.argv[1]
 inputs = keras.Input((8, 8, 1))
 model = keras.Model(inputs, keras.layers.Dense(400)(keras.layers.Flatten()(inputs)))

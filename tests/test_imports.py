@@ -15,6 +15,7 @@ RANKS = {
     **dict.fromkeys(["bias_gradient", "fused_batch_norm", "likeness", "precision"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding", "layer_copies"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
+    "serving": 2,
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
     **dict.fromkeys(["cache", "callbacks", "validation"], 4),
@@ -29,7 +30,7 @@ RANKS = {
 MAY_IMPORT_TENSORFLOW = {
     *("bias_gradient", "fused_batch_norm", "layer_copies", "likeness", "precision"),
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
-    *("callbacks", "checkpoint", "export", "evaluation", "phases", "train", "cli"),
+    *("callbacks", "checkpoint", "export", "serving", "evaluation", "phases", "train", "cli"),
 }
 
 

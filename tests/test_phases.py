@@ -55,6 +55,14 @@ def test_an_export_of_another_run_of_the_same_name_is_not_replaced(tmp_path):
     second.check_export(exported)
 
 
+def test_an_export_that_would_replace_the_run_folder_is_refused(tmp_path):
+    folder = phases.RunFolder(ASKED, str(tmp_path / "saved_models" / "run"))
+    for exported in (folder.path, folder.path.parent):
+        with pytest.raises(ValueError, match=r"would replace the run folder .* --export-dir"):
+            folder.check_export(exported)
+    folder.check_export(folder.path / "saved_models" / "student")
+
+
 def test_a_started_folder_takes_no_other_recipe(tmp_path):
     phases.RunFolder(ASKED, str(tmp_path / "run")).start({})
     phases.RunFolder(ASKED, str(tmp_path / "run"))

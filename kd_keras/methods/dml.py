@@ -53,7 +53,8 @@ class DML(Method):
                 "dml: the batch has no inputs; expected those of the student, which the peers are "
                 "given too. Set Batch(inputs=...)."
             )
-        logits = [_logits(peer(batch.inputs, training=batch.training)) for peer in self.peers]
+        outputs = [peer(batch.inputs, training=batch.training) for peer in self.peers]
+        logits = [tapping.logits_of(of_one) for of_one in outputs]
         costs = [loss for peer in self.peers for loss in peer.losses]
         regularisers = [keras.ops.sum(keras.ops.cast(cost, "float32")) for cost in costs]
         return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)
@@ -178,7 +179,7 @@ def _is_told_by_configuration(student: keras.Model, peer: keras.Model) -> bool:
 def _scores_of_noise(model: keras.Model) -> np.ndarray:
     """Scores of numbers from 0 to 1, the same ones each time."""
     rng = np.random.default_rng(0)
-    return keras.ops.convert_to_numpy(_logits(tapping.run(model, rng.random)))
+    return keras.ops.convert_to_numpy(tapping.logits_of(tapping.run(model, rng.random)))
 
 
 def _have_one_start(one: Any, other: Any) -> bool:
@@ -190,7 +191,3 @@ def _from_others(place: int, everyone: Sequence[Tensor]) -> Tensor:
     others = [logits for i, logits in enumerate(everyone) if i != place]
     divergences = [losses.softened_kl(everyone[place], o, temperature=1.0) for o in others]
     return sum(divergences) / len(others)
-
-
-def _logits(outputs: Any) -> Tensor:
-    return outputs[tapping.LOGITS] if isinstance(outputs, dict) else outputs

@@ -43,8 +43,7 @@ def mean_of_logits(
     inputs = keras.tree.map_structure(_fresh, _ends(members[0])[0])
     total = None
     for number, (model, kind, share) in enumerate(zip(members, kinds, shares, strict=True), 1):
-        outputs = _named(model, f"teacher_{number}")(inputs)
-        logits = outputs[taps.LOGITS] if isinstance(outputs, dict) else outputs
+        logits = taps.logits_of(_named(model, f"teacher_{number}")(inputs))
         part = heads.logits_of_teacher(logits, kind) * share
         total = part if total is None else total + part
     return keras.Model(inputs, total, name="mean_of_teachers")

@@ -1,0 +1,54 @@
+"""A program that serves SavedModels from sessions, as TensorFlow Serving does.
+
+It has TensorFlow alone: neither kd_keras nor Keras. `tf.saved_model.load` would not do: it sets
+variables through Python objects and so serves a SavedModel that a session cannot restore.
+
+Standard input: for each SavedModel a line of JSON, {"folder": path, "shape": [N, H, W, C]}, and the
+uint8 images. Standard output: twice, for the logits of `serving_default` and for those of
+`serve_bytes`, which gets the first images as PNG files, a line of JSON, [N, classes], and the
+float32 values.
+"""
+
+import json
+import os
+import sys
+from typing import Any, BinaryIO
+
+import numpy as np
+import tensorflow as tf
+
+BATCH = 32
+FILES = 4  # images sent as files; decoding takes longer
+
+
+def main(requests: BinaryIO, answers: BinaryIO) -> None:
+    while line := requests.readline():
+        request = json.loads(line)
+        size = int(np.prod(request["shape"]))
+        images = np.frombuffer(requests.read(size), np.uint8).reshape(request["shape"])
+        for logits in served(request["folder"], images):
+            answers.write(f"{json.dumps(logits.shape)}\n".encode())
+            answers.write(logits.astype(np.float32).tobytes())
+        answers.flush()
+
+
+def served(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The logits of all images, and those of the first ones as files."""
+    files = np.array([tf.io.encode_png(image).numpy() for image in images[:FILES]], object)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        signatures = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def
+
+        def logits(signature: str, name: str, batch: np.ndarray) -> Any:
+            tensors = signatures[signature]
+            feed = {tensors.inputs[name].name: batch}
+            return session.run(tensors.outputs["logits"].name, feed)
+
+        batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
+        by_pixels = [logits("serving_default", "images", batch) for batch in batches]
+        return np.concatenate(by_pixels), logits("serve_bytes", "image_bytes", files)
+
+
+if __name__ == "__main__":
+    with os.fdopen(os.dup(1), "wb") as standard_output:
+        os.dup2(2, 1)  # what libraries print must not get between the answers
+        main(sys.stdin.buffer, standard_output)
