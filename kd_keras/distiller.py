@@ -16,6 +16,7 @@ from kd_keras import (
     losses,
     objective,
     run_length,
+    split_batch,
     strategy,
     taps,
     twins,
@@ -24,13 +25,14 @@ from kd_keras.data.pipeline import TeacherRows
 from kd_keras.diagnostics import Diagnostics
 from kd_keras.methods import base
 from kd_keras.objective import Objective
+from kd_keras.replica_model import ReplicaModel
 from kd_keras.teacher import Recorded, Teacher
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Distiller(strategy.ReplicaModel):
+class Distiller(ReplicaModel):
     """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
@@ -85,6 +87,7 @@ class Distiller(strategy.ReplicaModel):
         heads.check_student(student)
         step_in = twins.precision_of_training(student, precision)
         self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
+        self.num_classes = self._twin.shapes[taps.LOGITS][-1]
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
@@ -205,8 +208,9 @@ class Distiller(strategy.ReplicaModel):
             task = sum([weighted["ce"], *regularisers] if "ce" in weights else [], tf.zeros(()))
             counted = [weighted[m.name] for m in self.methods if m.name in weights]
             distillation = sum(counted, tf.zeros(()))
-        gradients.step(self.optimizer, tape, (task, distillation), self.trainable_variables)
-        count = tf.shape(examples.labels)[0]
+        count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
+        both = task, distillation
+        gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
         self._diagnostics.update(task + distillation, terms, weighted, count=count)
         logits = student[taps.LOGITS][:: self._objective.views]
         if teacher:
@@ -222,12 +226,12 @@ class Distiller(strategy.ReplicaModel):
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Cross-entropy and compiled metrics of what is deployed; the teacher only if asked."""
         examples = batches.taken_apart(data)
-        logits = self._make_tested()(examples.inputs, training=False)[0][taps.LOGITS]
+        logits = split_batch.run_on_any(self._tested, examples.inputs)[taps.LOGITS]
         cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
         self._diagnostics.update(cost, {"ce": cost}, {}, count=tf.shape(examples.labels)[0])
         if self.validate_teacher and self._kept.teacher:
-            teacher_logits = self._kept.teacher(examples.inputs)[taps.LOGITS]
-            self._diagnostics.update_agreement(logits, teacher_logits)
+            teacher = split_batch.run_on_any(self._kept.teacher, examples.inputs)
+            self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
         return self._with_compiled_metrics(examples, logits)
 
     @property
@@ -281,6 +285,9 @@ class Distiller(strategy.ReplicaModel):
                 self._kept.tested = twins.Twin(self.deployed, folded=True)
         return self._kept.tested
 
+    def _tested(self, inputs: Any) -> dict[str, Tensor]:
+        return self._make_tested()(inputs, training=False)[0]
+
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
         for method in self.methods:
             method.build_for(self._twin.shapes, teacher_shapes)
@@ -291,10 +298,3 @@ class Distiller(strategy.ReplicaModel):
         if not self._needs_teacher:
             return {}
         return examples.teacher or self._kept.teacher(inputs)
-
-    def _with_compiled_metrics(self, examples: batches.Examples, logits: Tensor) -> dict[str, Any]:
-        if self._compile_metrics:
-            self._compile_metrics.update_state(
-                examples.labels, logits, sample_weight=examples.sample_weight
-            )
-        return self.get_metrics_result()
