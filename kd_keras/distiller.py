@@ -17,6 +17,7 @@ from kd_keras import (
     losses,
     objective,
     run_length,
+    split_batch,
     strategy,
     taps,
     twins,
@@ -26,13 +27,14 @@ from kd_keras.data.pipeline import TeacherRows
 from kd_keras.methods import base
 from kd_keras.objective import Objective
 from kd_keras.precision import PRECISIONS, lowest_precision, precision_of_training
+from kd_keras.replica_model import ReplicaModel
 from kd_keras.teacher import Recorded, Teacher
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Distiller(strategy.ReplicaModel):
+class Distiller(ReplicaModel):
     """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
@@ -96,6 +98,7 @@ class Distiller(strategy.ReplicaModel):
         heads.check_student(student)
         step_in = precision_of_training(student, precision)
         self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
+        self.num_classes = self._twin.shapes[taps.LOGITS][-1]
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
@@ -225,8 +228,9 @@ class Distiller(strategy.ReplicaModel):
             task = sum([weighted["ce"], *regularisers] if "ce" in weights else [], tf.zeros(()))
             counted = [weighted[m.name] for m in self.methods if m.name in weights]
             distillation = sum(counted, tf.zeros(()))
-        gradients.step(self.optimizer, tape, (task, distillation), self.trainable_variables)
-        count = tf.shape(examples.labels)[0]
+        count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
+        both = task, distillation
+        gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
         self._diagnostics.update(task + distillation, terms, weighted, count=count)
         if not self._diagnostics.trains_deployed:  # its accuracy would be of another model
             return self.get_metrics_result()
@@ -244,12 +248,13 @@ class Distiller(strategy.ReplicaModel):
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
         examples = batches.taken_apart(data)
-        logits = self._make_tested()(examples.inputs, training=False)[0][taps.LOGITS]
+        logits = split_batch.run_on_any(self._tested, examples.inputs)[taps.LOGITS]
         cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
         terms = {"ce": cost}
         if self._validates_methods:
-            teacher = self._teacher_outputs(examples, examples.inputs)
-            student, _ = self._twin(examples.inputs, training=False)
+            taught = functools.partial(self._teacher_outputs, examples)
+            teacher = split_batch.run_on_any(taught, examples.inputs)
+            student = split_batch.run_on_any(self._student_outputs, examples.inputs)
             terms |= validation.costs(self.methods, student, teacher, examples)
             if teacher:
                 self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
@@ -315,6 +320,9 @@ class Distiller(strategy.ReplicaModel):
                 self._kept.tested = twins.Twin(self.deployed, folded=True)
         return self._kept.tested
 
+    def _tested(self, inputs: Any) -> dict[str, Tensor]:
+        return self._make_tested()(inputs, training=False)[0]
+
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
         for method in self.methods:
             method.build_for(self._twin.shapes, teacher_shapes)
@@ -322,10 +330,9 @@ class Distiller(strategy.ReplicaModel):
             strategy.synchronize(method)
 
     def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
-        return (examples.teacher or self._kept.teacher(inputs)) if self._needs_teacher else {}
+        if not self._needs_teacher:
+            return {}
+        return examples.teacher or self._kept.teacher(inputs)
 
-    def _with_compiled_metrics(self, examples: batches.Examples, logits: Tensor) -> dict[str, Any]:
-        if self._compile_metrics:
-            weight = examples.sample_weight
-            self._compile_metrics.update_state(examples.labels, logits, sample_weight=weight)
-        return self.get_metrics_result()
+    def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
+        return self._twin(inputs, training=False)[0]

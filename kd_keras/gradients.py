@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import strategy
+from kd_keras import split_batch, strategy
 
 Tensor = Any
 ADAM_LEARNING_RATE = 0.001
@@ -49,8 +49,15 @@ def tape(optimizer: Any) -> tf.GradientTape:
     return tf.GradientTape(persistent=takes_two(optimizer))
 
 
-def step(optimizer: Any, tape: Any, losses: tuple[Tensor, Tensor], variables: list[Any]) -> None:
-    """Takes one step of the optimizer by the gradient of the mean loss of all replicas.
+def step(
+    optimizer: Any,
+    tape: Any,
+    losses: tuple[Tensor, Tensor],
+    variables: list[Any],
+    *,
+    count: Any = 1,
+) -> None:
+    """Takes one step of the optimizer by the gradient of the mean loss over all examples.
 
     A variable that no loss depends on rests: momentum and weight decay leave it alone too.
 
@@ -59,9 +66,9 @@ def step(optimizer: Any, tape: Any, losses: tuple[Tensor, Tensor], variables: li
         tape: from `tape`, the losses recorded.
         losses: the task's, the methods'; scalars, each the mean over this replica's examples.
         variables: what is trained.
+        count: see `split_batch.share`, by which the replicas' gradients are summed.
     """
-    # Gradients of replicas are summed, hence the division.
-    share = tf.convert_to_tensor(optimizer.scale_loss(1.0 / strategy.replicas()))
+    share = tf.convert_to_tensor(optimizer.scale_loss(split_batch.share(count)))
     if takes_two(optimizer):
         task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
         optimizer.apply_two(*_reached(task, distillation, variables))

@@ -80,7 +80,7 @@ class Objective:
             batch = Batch(examples.labels, examples.ids, inputs, progress)
             seen = student, teacher, batch
             if method.whole_batch and strategy.replicas() > 1:
-                seen = _gathered(*seen)
+                seen = _gathered(method, *seen)
             cost = method.first_stage_call if stage < method.first_stage else method
             values = cost(student=seen[0], teacher=seen[1], batch=seen[2])
             terms[method.name] = mean(values, examples.sample_weight)
@@ -116,13 +116,40 @@ def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
     """Mean over the examples of the weighted values: Keras's "sum over batch size"."""
     if sample_weight is not None:
         values = values * ops.cast(sample_weight, "float32")
+    if strategy.replicas() > 1:  # a replica's part of a validation batch may be empty
+        return ops.sum(values) / ops.maximum(ops.cast(ops.size(values), "float32"), 1.0)
     return ops.mean(values)
 
 
-def _gathered(student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Outputs, Outputs, Batch]:
-    """The same of all replicas' examples, in replica order."""
-    seen = student, teacher, batch.labels, batch.ids, batch.inputs
-    student, teacher, labels, ids, inputs = keras.tree.map_structure(
-        lambda value: None if value is None else strategy.gathered(value), seen
+class _WholeBatch:
+    """A `Batch` of all replicas' examples; what a method reads of it is gathered, nothing else."""
+
+    def __init__(self, own: Batch):
+        self._own = own
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._own, name)
+        if name in _OF_EXAMPLES and value is not None:
+            value = keras.tree.map_structure(strategy.gathered, value)
+        setattr(self, name, value)  # gathered once, however often it is read
+        return value
+
+
+_OF_EXAMPLES = ("labels", "ids", "inputs")  # parts of a `Batch` with an entry for each example
+
+
+def _gathered(
+    method: Method, student: Outputs, teacher: Outputs, batch: Batch
+) -> tuple[Outputs, Outputs, Any]:
+    """What the method reads of the same for all replicas' examples, in replica order."""
+
+    def whole(outputs: Outputs, names: tuple[str, ...]) -> Outputs:
+        read = {"logits", *names}
+        read |= {f"{name}{SECOND_VIEW}" for name in read}
+        return {n: strategy.gathered(value) for n, value in outputs.items() if n in read}
+
+    return (
+        whole(student, method.student_taps),
+        whole(teacher, method.teacher_taps),
+        _WholeBatch(batch),
     )
-    return student, teacher, Batch(labels, ids, inputs, batch.progress)

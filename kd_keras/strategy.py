@@ -1,14 +1,17 @@
 """One device or several: which ones, and what Keras needs mended where there are several."""
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 Tensor = Any
+# What TensorFlow's CollectiveGatherV2 takes; other numbers travel as one of these.
+_GATHERED_DTYPES = ("float16", "float32", "float64", "int32", "int64")
 
 
 @functools.cache
@@ -50,11 +53,13 @@ def replicas() -> int:
 
 
 def gathered(value: Tensor) -> Tensor:
-    """Every replica's examples in one tensor, in replica order; differentiable."""
+    """Every replica's examples in one tensor, in replica order; differentiable. Any numbers."""
     if replicas() == 1:
         return value
-    everyone_s = tf.distribute.get_replica_context().all_gather(value, axis=0)
-    return tf.ensure_shape(everyone_s, (None, *value.shape[1:]))  # the gathering forgets it
+    sent = tf.cast(value, _gathered_dtype(value.dtype))
+    everyone_s = tf.distribute.get_replica_context().all_gather(sent, axis=0)
+    whole = tf.ensure_shape(everyone_s, (None, *value.shape[1:]))  # the gathering forgets it
+    return tf.cast(whole, value.dtype)
 
 
 def averaged(value: Tensor) -> Tensor:
@@ -65,6 +70,35 @@ def averaged(value: Tensor) -> Tensor:
     if replicas() == 1 or not value.dtype.is_floating:  # a count is the same on all of them
         return value
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+@contextlib.contextmanager
+def one_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Iterator[None]:
+    """Lets every replica run `model` in the block, and keep one state of it afterwards.
+
+    Floats, such as moving statistics, become the mean of what the replicas made of them. Frozen
+    weights are left alone.
+
+    Args:
+        model: runs in the block as it is, in training.
+        seeds: its states of random generators.
+        offset: this replica's, added to the seeds in the block, so that masks differ.
+    """
+    if replicas() == 1:
+        yield
+        return
+    own = [state for layer in model._flatten_layers() for state in layer._non_trainable_variables]
+    kept = [state for state in own if keras.backend.is_float_dtype(state.dtype)]
+    before = [tf.convert_to_tensor(state.value) for state in kept]
+    for seed in seeds:
+        seed.assign(seed.value + offset)
+    yield
+    for seed in seeds:
+        seed.assign(seed.value - offset)
+    # What did not change stays the same to the last bit, for any number of replicas.
+    changes = [state.value - value for state, value in zip(kept, before, strict=True)]
+    for state, value, change in zip(kept, before, changes, strict=True):
+        state.assign(value + averaged(change))
 
 
 def require_made_here(model: keras.Model) -> None:
@@ -100,82 +134,13 @@ def after_data(step: Callable[..., Any]) -> Callable[..., Any]:
     return waiting
 
 
-class ReplicaModel(keras.Model):
-    """A Keras model whose fit and evaluate also work over several replicas."""
-
-    train_function: Any
-    test_function: Any
-    #: True while `evaluate` runs, also the one within `fit`.
-    evaluating = False
-
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.evaluate`."""
-        return self._while_evaluating(super().evaluate, *args, **kwargs)
-
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.test_on_batch`."""
-        return self._while_evaluating(super().test_on_batch, *args, **kwargs)
-
-    def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
-        self.evaluating = True
-        try:
-            return evaluate(*args, **kwargs)
-        finally:
-            self.evaluating = False
-
-    def chosen_step(self, run: Callable[[Callable[..., Any]], Any]) -> Any:
-        """`run(step)` with the training step to take now; a model with several chooses here.
-
-        Replicas cannot meet within one of two branches, so they are run within the choice.
-        """
-        return run(self.train_step)
-
-    def make_train_function(self, force: bool = False) -> None:
-        if not self.optimizer.built:  # once, before the step is traced
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-        if self.distribute_strategy.num_replicas_in_sync == 1:
-            super().make_train_function(force)
-        elif self.train_function is None or force:
-            self.train_function = step_function(self, self.chosen_step)
-
-    def make_test_function(self, force: bool = False) -> None:
-        if self.distribute_strategy.num_replicas_in_sync == 1:
-            super().make_test_function(force)
-        elif self.test_function is None or force:
-            self.test_function = step_function(self, lambda run: run(self.test_step))
-
-
-def step_function(model: Any, chosen_step: Callable[..., Any]) -> Callable[[Any], Any]:
-    """A compiled function from a data iterator to logs, for several replicas.
-
-    Keras's own fails under replicas with `steps_per_execution` above 1 (keras issue 19246).
-
-    Args:
-        model: whose metrics are the logs.
-        chosen_step: see `ReplicaModel.chosen_step`.
-    """
-    strategy, repeats = model.distribute_strategy, model.steps_per_execution
-
-    @after_data
-    def step_on(model: Any, batch: Any) -> None:
-        def run(step: Callable[..., Any]) -> Tensor:
-            strategy.run(tf.autograph.experimental.do_not_convert(step), args=(batch,))
-            return tf.zeros(())  # a branch must give something
-
-        chosen_step(run)
-
-    def run(iterator: Any) -> dict[str, Tensor]:
-        step_on(model, next(iterator))
-        if repeats > 1:  # or a second step would be traced that never runs
-            for _ in tf.range(repeats - 1):
-                batch = iterator.get_next_as_optional()
-                if batch.has_value():  # an epoch need not be a multiple of `repeats`
-                    step_on(model, batch.get_value())
-        logs = strategy.run(model.get_metrics_result)
-        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
-
-    return run if model.run_eagerly else tf.function(run)
+def _gathered_dtype(dtype: tf.DType) -> str:
+    """A dtype that all-gather takes and that holds every value of `dtype`."""
+    if dtype.name in _GATHERED_DTYPES:
+        return str(dtype.name)
+    if dtype.is_floating:
+        return "float32"
+    return "int64" if dtype.size > 2 else "int32"
 
 
 def _default() -> tf.distribute.Strategy:

@@ -6,15 +6,16 @@ from typing import Any
 
 import keras
 
-from kd_keras import batches, run_length, strategy, taps
+from kd_keras import batches, compiled_metrics, run_length, strategy, taps
 from kd_keras.distiller import Distiller
 from kd_keras.methods import base
+from kd_keras.replica_model import ReplicaModel
 from kd_keras.teacher import Teacher
 
 Tensor = Any
 
 
-class Together(strategy.ReplicaModel):
+class Together(ReplicaModel):
     """Trains Distillers side by side by `fit`; each steps by its own optimizer, as if alone.
 
     Logs are "<name>/<metric>" ("val_<name>/<metric>" of validation); `Each` hands every Distiller's
@@ -184,10 +185,9 @@ def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
 def _make_variables(distiller: Distiller) -> None:
     """Makes what a Distiller keeps of its training, which no traced step of replicas could."""
     distiller.optimizer.build(distiller.trainable_variables)
-    metrics = distiller._compile_metrics
-    if metrics is not None and not metrics.built:
-        logits = taps.output_shapes(distiller.student)[taps.LOGITS]
-        metrics.build(keras.KerasTensor((None,), "int64"), keras.KerasTensor(logits))
+    logits = taps.output_shapes(distiller.student)[taps.LOGITS]
+    labels = keras.KerasTensor((None,), "int32")
+    compiled_metrics.build(distiller._compile_metrics, labels, logits[-1])
 
 
 def _one_teacher(distillers: list[Distiller]) -> Teacher | None:

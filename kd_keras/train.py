@@ -75,6 +75,8 @@ class _Run:
         self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen, verify: bool
     ):
         self.asked, self.folder, self.screen = asked, folder, screen
+        # First, since optimizers and methods start TensorFlow, and CPUs are split before that.
+        self.strategy = strategy.get(asked.devices)
         self.exports = _exports(asked, export_dir / folder.name)
         classifiers.check_names(asked)
         fitting.check_optimizer(asked)
@@ -82,7 +84,6 @@ class _Run:
             screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
         for export in self.exports.values():
             folder.check_export(export)
-        self.strategy = strategy.get(asked.devices)
         self.precision = fitting.precision(asked, screen)
         self.data = dataset.load(asked, screen, verify=verify)
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)

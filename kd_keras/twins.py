@@ -5,6 +5,7 @@ never used: at each call the model's variables stand in for them, and what the c
 statistics, dropout's seeds) is written back to the model. Gradients land in the model.
 """
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -98,7 +99,10 @@ class Twin:
                 its_copy.trainable = part.trainable
 
     def _run_opaque(self, inputs: Any, training: bool) -> tuple[Outputs, list[Tensor]]:
-        outputs = self._model(inputs, training=training)
+        seeds = [variable for variable in self._model.variables if _is_seed(variable)]
+        one_state = strategy.one_state(self._model, seeds, _replica_offset())
+        with one_state if training else contextlib.nullcontext():
+            outputs = self._model(inputs, training=training)
         if not isinstance(outputs, dict):
             outputs = {taps.LOGITS: outputs}
         return _float32(outputs), _summed(self._model.losses)

@@ -11,13 +11,13 @@ PACKAGE = Path(__file__).parent.parent / "kd_keras"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
-    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
+    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps", "split_batch"], 0),
     **dict.fromkeys(["bias_gradient", "fused_batch_norm", "likeness", "precision"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding", "layer_copies"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     "serving": 2,
-    **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
-    **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
+    **dict.fromkeys(["diagnostics", "run_length", "gradients", "compiled_metrics"], 2),
+    **dict.fromkeys(["replica_model", "teacher", "objective", "report", "lineage", "dataset"], 3),
     **dict.fromkeys(["cache", "callbacks", "validation"], 4),
     **dict.fromkeys(["checkpoint", "export", "classifiers", "distiller"], 5),
     **dict.fromkeys(["evaluation", "phases", "teacher_rows", "together"], 6),
@@ -31,6 +31,7 @@ MAY_IMPORT_TENSORFLOW = {
     *("bias_gradient", "fused_batch_norm", "layer_copies", "likeness", "precision"),
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
     *("callbacks", "checkpoint", "export", "serving", "evaluation", "phases", "train", "cli"),
+    *("split_batch", "replica_model"),
 }
 
 
