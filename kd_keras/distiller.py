@@ -11,9 +11,11 @@ import tensorflow as tf
 from kd_keras import (
     batches,
     check,
+    checked_model,
     gradients,
     heads,
     losses,
+    model_checks,
     objective,
     run_length,
     strategy,
@@ -30,7 +32,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Distiller(strategy.ReplicaModel):
+class Distiller(checked_model.CheckedModel):
     """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
@@ -51,15 +53,16 @@ class Distiller(strategy.ReplicaModel):
         validate_teacher: also run the teacher in validation, for `val_agreement`.
 
     Raises:
-        ValueError: outputs that cannot be distilled, class counts that differ, unknown taps.
+        TypeError: arguments by position after the student.
+        ValueError: outputs that cannot be distilled, class counts, images or taps that do not fit.
     """
 
     def __init__(
         self,
         student: keras.Model,
+        *positional: Any,
         teacher: keras.Model | TeacherRows | None = None,
         methods: Sequence[base.Method] | base.Method = (),
-        *,
         ce_weight: float | None = None,
         label_smoothing: float = 0.0,
         precision: str = "float32",
@@ -67,6 +70,7 @@ class Distiller(strategy.ReplicaModel):
         name: str = "distiller",
     ):
         super().__init__(name=name)
+        model_checks.check_student(student, positional)
         self.student = student
         self.methods = base.as_methods(methods)
         if ce_weight is None:
@@ -116,6 +120,7 @@ class Distiller(strategy.ReplicaModel):
     def teacher(self, given: keras.Model | TeacherRows | None) -> None:
         teacher: Teacher | Recorded | None = None
         if given is not None:
+            model_checks.check_teacher(self.student, given)
             names = base.taps_of("teacher", self.methods)
             model = given if isinstance(given, keras.Model) else None
             if model is not None:
@@ -169,13 +174,7 @@ class Distiller(strategy.ReplicaModel):
 
     def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`. Raises ValueError where a method needs a teacher and has none."""
-        if self._needs_teacher and self.teacher is None:
-            raise ValueError(
-                f"methods {[method.name for method in self.methods]} need a teacher and there is "
-                "none (a loaded Distiller holds none). Set distiller.teacher = model before fit."
-            )
-        if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        model_checks.require_some_teacher(self.teacher, self.methods)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [run_length.RunLength(), *keras.tree.flatten(callbacks or [])]
         return super().fit(*args, callbacks=callbacks, **kwargs)

@@ -11,11 +11,17 @@ PACKAGE = Path(__file__).parent.parent / "kd_keras"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
-    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
-    **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
+    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps", "backend"], 0),
+    **dict.fromkeys(
+        ["fields", "heads", "data", "strategy", "folding", "labels", "custom_objects"], 1
+    ),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
-    **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
+    **dict.fromkeys(["data_checks", "model_checks"], 2),
+    **dict.fromkeys(
+        ["teacher", "objective", "report", "lineage", "dataset", "checked_model", "cache_command"],
+        3,
+    ),
     **dict.fromkeys(["cache", "distiller", "callbacks"], 4),
     **dict.fromkeys(["checkpoint", "export", "classifiers", "together"], 5),
     **dict.fromkeys(["evaluation", "fitting", "phases", "teacher_rows"], 6),
@@ -26,6 +32,7 @@ RANKS = {
 }
 MAY_IMPORT_TENSORFLOW = {
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
+    *("data_checks", "model_checks", "checked_model"),
     *("callbacks", "checkpoint", "export", "evaluation", "phases", "train", "cli"),
 }
 

@@ -4,15 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kd_keras import recipe, screen
+from kd_keras import cache_command, recipe, screen
 from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
-
-_FIELDS = (
-    *("dataset", "data_dir", "image_size", "val_fraction", "select", "views", "view_seed"),
-    *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),
-    *("teacher_classes", "precision"),
-)
 
 
 def _run(
@@ -85,7 +79,7 @@ command = errors.traceback_option(
             options_of.Option(
                 ["--verify"], is_flag=True, help="compute a sample again and compare"
             ),
-            *options_of.of_fields(_FIELDS),
+            *options_of.of_fields(cache_command.FIELDS),
         ],
     )
 )
