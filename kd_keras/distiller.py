@@ -130,6 +130,7 @@ class Distiller(checked_model.CheckedModel):
                 teacher = Recorded(given, names)
             heads.check_same_classes(self._twin.shapes, teacher.shapes)
             self._build_methods(model, teacher.shapes)
+            model_checks.warn_if_larger(self.student, given)
         self._kept.teacher, self._kept.deployed, self._kept.tested = teacher, None, None
         self.train_function = self.test_function = None  # traced with the teacher before
 

@@ -36,15 +36,19 @@ def check_student(student: Any, positional: tuple[Any, ...]) -> None:
 def check_teacher(student: keras.Model, teacher: Any) -> None:
     """Raises ValueError unless `teacher` is a keras.Model that takes the student's images, or rows.
 
-    Rows are a cache of a teacher's outputs, a `data.pipeline.TeacherRows`. Warns where the student
-    has more parameters than the teacher: the two may be exchanged.
+    Rows are a cache of a teacher's outputs, a `data.pipeline.TeacherRows`.
     """
     if callable(teacher) and isinstance(getattr(teacher, "shapes", None), dict):
         return
     _require_model(teacher, "teacher")
     _require_same_images(student, teacher)
-    ours, theirs = _parameters(student), _parameters(teacher)
-    if ours > theirs > 0:  # 0: a SavedModel, whose variables Keras does not count
+
+
+def warn_if_larger(student: keras.Model, teacher: Any) -> None:
+    """Warns where the student has more parameters than the teacher: the two may be exchanged."""
+    ours = _parameters(student)
+    theirs = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
+    if ours > theirs > 0:  # 0: a cache, or a SavedModel, whose variables Keras does not count
         warnings.warn(
             f"the student {student.name!r} has {ours:,} parameters, more than the teacher "
             f"{teacher.name!r} with {theirs:,}. Check that the two are not exchanged: "
@@ -104,7 +108,7 @@ def _remedy(value: Any) -> str:
     if isinstance(value, (str, os.PathLike)):
         return f"Open the file or SavedModel folder: {_OPEN}({os.fspath(value)!r})."
     if isinstance(value, keras.layers.TFSMLayer):
-        return f"Open its folder as a model: {_OPEN}({value.filepath!r})."
+        return f"Open its folder as a model: {_OPEN}({str(value.filepath)!r})."
     if "torch" in modules:
         return (
             "Export it with torch.onnx.export, run `kdk cache --teacher FILE.onnx --out FOLDER`, "
@@ -117,7 +121,7 @@ def _remedy(value: Any) -> str:
     if isinstance(value, type):
         return f"Make an instance of it: {value.__name__}(...)."
     if isinstance(value, (list, tuple)):
-        return "Several teachers are one model: kd_keras.models.ensemble.mean_of_logits(teachers)."
+        return "Of several teachers give their mean: kd_keras.models.ensemble.mean_of_logits(teachers)."
     if isinstance(value, keras.Layer):
         return (
             "Make a model of the layer: images = keras.Input((height, width, channels)); "

@@ -7,7 +7,6 @@ import re
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from kd_keras import Distiller, callbacks, methods
@@ -171,21 +170,12 @@ def test_crd_refuses_ids_out_of_range():
         distiller.fit(x, IDS % 5, verbose=0, callbacks=[callbacks.StopOnNaN()])
 
 
-def test_labels_that_are_no_classes_stop_the_run():
-    distiller = Distiller(net(), teacher=net(), methods=methods.get("kd"))
-    distiller.compile()
-    # TensorFlow itself says so on a CPU; on a GPU the loss is NaN.
-    stops = callbacks.LossIsNotFinite, tf.errors.InvalidArgumentError
-    with pytest.raises(stops, match=r"a label value of -1 |The loss became nan at step 1"):
-        distiller.fit(IMAGES, IDS % 5 - 1, verbose=0, callbacks=[callbacks.StopOnNaN()])
-
-
 def test_class_counts_that_differ_are_refused():
     with pytest.raises(ValueError, match="student has 5 classes and the teacher 4; expected the s"):
         Distiller(net(), teacher=net(classes=4), methods=methods.get("kd"))
     with pytest.raises(ValueError, match="peer has 4 classes and the student 5; expected the same"):
         Distiller(net(), methods=methods.get("dml", peers=[net(), net(classes=4)]))
-    with pytest.raises(ValueError, match=r"of shape \(None, 1\); .* two classes or more"):
+    with pytest.raises(ValueError, match=r"gives one output; .* two classes or more"):
         Distiller(net(classes=1), teacher=net(classes=1), methods=methods.get("kd"))
 
 
