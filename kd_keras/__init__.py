@@ -19,6 +19,7 @@ _HOME = {
     "models": None,
     "optimizers": None,
 }
+_NEED_TENSORFLOW = ("Distiller", "run")
 __all__ = sorted(_HOME)
 
 
@@ -28,6 +29,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME[name]
     if home is None:
         return importlib.import_module(f"kd_keras.{name}")
+    if name in _NEED_TENSORFLOW:
+        importlib.import_module("kd_keras.backend").require_tensorflow()
     return getattr(importlib.import_module(home), name)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from kd_keras import labels as rules
 from kd_keras import losses
 
 Tensor = Any
@@ -44,12 +45,12 @@ def taken_apart(data: Any) -> Examples:
             "a batch came without labels; expected (x, y) or (x, y, sample_weight). For methods "
             "that use no labels give zeros, and ce_weight=0."
         )
-    if not hasattr(y, "shape") or len(y.shape) not in (1, 2):
-        got = f"have shape {tuple(y.shape)}" if hasattr(y, "shape") else f"are a {type(y).__name__}"
+    if not hasattr(y, "shape"):
         raise ValueError(
-            f"labels {got}; expected one tensor, (B,) or (B, 1) int classes or (B, C) "
-            "probabilities. Give the labels of one task."
+            f"labels are a {type(y).__name__}; expected one tensor, (B,) or (B, 1) class indices "
+            "or (B, C) probabilities. Give the labels of one task."
         )
+    rules.check_form(y.shape, y.dtype)
     ours = _is_ours(x)
     labels = losses.class_index(y) if losses.is_class_index(y) else keras.ops.cast(y, "float32")
     return Examples(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_keras import classifiers, dataset, teacher_rows
+from kd_keras import classifiers, custom_objects, dataset, teacher_rows
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.making import Ask
 from kd_keras.cache.reading import Cache
@@ -45,6 +45,7 @@ def run(
             "views is 0, a new view of each image every epoch; expected how many views to cache. "
             "Give --views, such as --views 5, and train with as many."
         )
+    custom_objects.register(asked.imports)
     precision = best_precision() if asked.precision == "auto" else asked.precision
     data = dataset.load(asked, screen, verify=verify)
     name, ask, outputs = _teacher(asked, data, taps, precision)

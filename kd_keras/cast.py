@@ -73,8 +73,8 @@ class Cast:
         try:
             return Distiller(
                 student,
-                teacher if classifiers.has_teacher(methods) else None,
-                methods,
+                teacher=teacher if classifiers.has_teacher(methods) else None,
+                methods=methods,
                 ce_weight=self.asked.ce_weight if methods else None,
                 label_smoothing=self.asked.label_smoothing,
                 precision=self.precision,

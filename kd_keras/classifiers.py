@@ -9,9 +9,10 @@ from typing import Any
 
 import keras
 
-from kd_keras import check, methods, models, recipe
+from kd_keras import cache_command, check, custom_objects, methods, models, recipe
 from kd_keras.cache import layout
 from kd_keras.data.store import Dataset
+from kd_keras.methods import base
 from kd_keras.models import adapt, ensemble, files
 from kd_keras.recipe import Recipe
 
@@ -27,7 +28,7 @@ def is_file(spec: str) -> bool:
     name, _ = recipe.parse_spec(spec)
     if name in models.names() or name.startswith(("app:", "cache:")):
         return False  # also where a folder of that name happens to lie here
-    return name.endswith(".keras") or "/" in name or Path(name).exists()
+    return name.endswith((*files.SUFFIXES, ".onnx")) or "/" in name or Path(name).exists()
 
 
 def identity(spec: str) -> str:
@@ -70,6 +71,7 @@ def digest(path: Path) -> str:
 
 def check_names(asked: Recipe) -> None:
     """Raises ValueError for unknown models, methods and knobs, before any data is read."""
+    custom_objects.register(asked.imports)
     cache = cache_of(asked)
     if cache is not None:
         layout.read_header(cache)
@@ -78,6 +80,7 @@ def check_names(asked: Recipe) -> None:
         if not (is_file(spec) or name.startswith("app:")):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
     made = make_methods(asked, num_examples=2)  # the fewest that any method takes
+    cache_command.require_no_onnx(asked, views_per_image=base.views_per_image(made))
     chained = [f"assistants ({', '.join(asked.assistants)})"] if asked.assistants else []
     chained += [f"{asked.generations} generations"] if asked.generations > 1 else []
     if chained and not has_teacher(made):
@@ -124,7 +127,9 @@ def make_one_teacher(spec: str, asked: Recipe, data: Dataset) -> keras.Model:
         return make(spec, data, asked.weights)
     foreign = asked.teacher_classes is not None
     model = files.open_model(
-        recipe.parse_spec(spec)[0], num_classes=None if foreign else len(data.class_names)
+        recipe.parse_spec(spec)[0],
+        num_classes=None if foreign else len(data.class_names),
+        two_logits=True,
     )
     order = order_of_classes(asked, data)
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape

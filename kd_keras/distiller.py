@@ -11,10 +11,12 @@ import tensorflow as tf
 from kd_keras import (
     batches,
     check,
+    checked_model,
     diagnostics,
     gradients,
     heads,
     losses,
+    model_checks,
     objective,
     run_length,
     split_batch,
@@ -27,14 +29,13 @@ from kd_keras.data.pipeline import TeacherRows
 from kd_keras.methods import base
 from kd_keras.objective import Objective
 from kd_keras.precision import PRECISIONS, lowest_precision, precision_of_training
-from kd_keras.replica_model import ReplicaModel
 from kd_keras.teacher import Recorded, Teacher
 
 Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Distiller(ReplicaModel):
+class Distiller(checked_model.CheckedModel):
     """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
@@ -63,15 +64,16 @@ class Distiller(ReplicaModel):
             each method's cost without its weight; `validation.left_out` names those without one.
 
     Raises:
-        ValueError: outputs that cannot be distilled, class counts that differ, unknown taps.
+        TypeError: arguments by position after the student.
+        ValueError: outputs that cannot be distilled, class counts, images or taps that do not fit.
     """
 
     def __init__(
         self,
         student: keras.Model,
+        *positional: Any,
         teacher: keras.Model | TeacherRows | None = None,
         methods: Sequence[base.Method] | base.Method = (),
-        *,
         ce_weight: float | None = None,
         label_smoothing: float = 0.0,
         precision: str = "float32",
@@ -79,6 +81,7 @@ class Distiller(ReplicaModel):
         name: str = "distiller",
     ):
         super().__init__(name=name, dtype="float32")
+        model_checks.check_student(student, positional)
         self.student = student
         self.methods = base.as_methods(methods)
         if ce_weight is None:
@@ -98,7 +101,6 @@ class Distiller(ReplicaModel):
         heads.check_student(student)
         step_in = precision_of_training(student, precision)
         self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
-        self.num_classes = self._twin.shapes[taps.LOGITS][-1]
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
@@ -134,6 +136,7 @@ class Distiller(ReplicaModel):
     def teacher(self, given: keras.Model | TeacherRows | None) -> None:
         teacher: Teacher | Recorded | None = None
         if given is not None:
+            model_checks.check_teacher(self.student, given)
             names = base.taps_of("teacher", self.methods)
             model = given if isinstance(given, keras.Model) else None
             if self.validate_teacher:
@@ -145,6 +148,7 @@ class Distiller(ReplicaModel):
                 teacher = Recorded(given, names)
             heads.check_same_classes(self._twin.shapes, teacher.shapes)
             self._build_methods(model, teacher.shapes)
+            model_checks.warn_if_larger(self.student, given)
         self._kept.teacher, self._kept.deployed, self._kept.tested = teacher, None, None
         self.train_function = self.test_function = None  # traced with the teacher before
 
@@ -192,13 +196,7 @@ class Distiller(ReplicaModel):
 
     def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`. Raises ValueError where a method needs a teacher and has none."""
-        if self._needs_teacher and self.teacher is None:
-            raise ValueError(
-                f"methods {[method.name for method in self.methods]} need a teacher and there is "
-                "none (a loaded Distiller holds none). Set distiller.teacher = model before fit."
-            )
-        if isinstance(args[0] if args else kwargs.get("x"), tf.data.Dataset):
-            kwargs.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        model_checks.require_some_teacher(self.teacher, self.methods)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [run_length.RunLength(), *keras.tree.flatten(callbacks or [])]
         return super().fit(*args, callbacks=callbacks, **kwargs)

@@ -81,7 +81,7 @@ class Recipe(BaseModel):
 
     teacher: tuple[str, ...] = _models(
         ("resnet20",),
-        description="NAME, NAME:knob=value,..., a .keras file, a SavedModel folder or "
+        description="NAME, NAME:knob=value,..., a .keras or .h5 file, a SavedModel folder or "
         "cache:FOLDER; repeated: the mean of their logits",
     )
     teacher_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = _models(
@@ -99,6 +99,9 @@ class Recipe(BaseModel):
     )
     generations: int = _models(
         1, ge=1, description="how often the student is trained anew, taught by the one before"
+    )
+    imports: tuple[str, ...] = _models(
+        (), description="modules that register the layers of models from files, such as my_layers"
     )
     weights: Literal["imagenet"] | None = _models(
         None, description="what app: models start from; none: random weights"
@@ -270,7 +273,7 @@ def _listed(name: str, value: Any) -> Any:
     items = [value] if isinstance(value, str) else list(value)
     if name in ("teacher", "student"):
         return tuple(items)
-    if name == "assistants" and items == ["none"]:
+    if name in ("assistants", "imports") and items == ["none"]:
         return ()
     between = r"[,\s]+" if name == "teacher_weights" else r"\s+"
     parts = [re.split(between, i.strip()) if isinstance(i, str) else [i] for i in items]
@@ -291,7 +294,7 @@ def _refusal(name: str, value: Any) -> str:
         int: "a whole number",
         float: "a number",
         bool: "true or false",
-        tuple: _LISTS.get(name, ""),
+        tuple: _LISTS.get(name, "names"),
     }
     signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
     metadata = Recipe.model_fields[name].metadata

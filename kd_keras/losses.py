@@ -22,8 +22,12 @@ def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.
     Returns:
         (B,) float32 in nats, not averaged. Of an index that is no class, -1 or C, it is NaN;
         TensorFlow on a CPU raises its InvalidArgumentError, which names the index.
+
+    Raises:
+        ValueError: rows of labels and logits of different width.
     """
     logits = ops.cast(logits, "float32")
+    _check_width(labels, logits)
     if is_class_index(labels):
         cost = _of_classes(class_index(labels), logits)
     else:
@@ -60,6 +64,15 @@ def _of_classes(classes: Tensor, logits: Tensor) -> Tensor:
     known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
     cost = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
     return ops.where(known, cost, math.nan)
+
+
+def _check_width(labels: Tensor, logits: Tensor) -> None:
+    width, classes = labels.shape[-1], logits.shape[-1]
+    if not is_class_index(labels) and None not in (width, classes) and width != classes:
+        raise ValueError(
+            f"labels have rows of {width} values and the logits {classes}; expected rows of the "
+            "same width, or class indices. Give both the same classes."
+        )
 
 
 def is_class_index(labels: Tensor) -> bool:

@@ -20,8 +20,11 @@ class ReplicaModel(keras.Model):
     test_function: Any
     #: True while `evaluate` runs, also the one within `fit`.
     evaluating = False
-    #: Entries of the logits that compiled metrics are given.
-    num_classes = 0
+
+    @property
+    def num_classes(self) -> int:
+        """Entries of the logits that compiled metrics are given."""
+        return 0
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; several replicas need an example each in every batch."""

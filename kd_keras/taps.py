@@ -131,20 +131,26 @@ def output_shapes(model: keras.Model) -> dict[str, tuple[Any, ...]]:
 
 def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
     """The model's outputs, in inference mode, on a few examples that `draw` makes from a shape."""
-    if is_graph(model):
-        asked = keras.tree.map_structure(lambda tensor: tensor.shape, _graph(model).input)
-    elif (model.get_build_config() or {}).get("input_shape") is None:
+    shapes = input_shapes(model)
+    if shapes is None:
         raise ValueError(
             f"model {model.name!r} has not been built, so its shapes are unknown; expected a built "
             "one. Call it once on a batch, or start it with keras.Input(shape)."
         )
-    else:
-        asked = model.get_build_config()["input_shape"]
     batch = keras.tree.map_shape_structure(
-        lambda shape: draw((_FEW, *(size or _ANY_SIZE for size in shape[1:]))), asked
+        lambda shape: draw((_FEW, *(size or _ANY_SIZE for size in shape[1:]))), shapes
     )
     with keras.StatelessScope():  # a metric, a counter or a state of a layer stays as it is
         return model(batch, training=False)
+
+
+def input_shapes(model: keras.Model) -> Any:
+    """Shape of each input, in the model's own structure; None for a model that is not built."""
+    # A Functional model knows its inputs also where its call() is its own.
+    declared = getattr(model, "_functional", None) or model
+    if hasattr(declared, "_run_through_graph"):
+        return keras.tree.map_structure(lambda tensor: tensor.shape, declared.input)
+    return (model.get_build_config() or {}).get("input_shape")
 
 
 def tail(model: keras.Model) -> list[Any]:
@@ -194,12 +200,12 @@ def _last_of_each_size(known: dict[str, tuple[Any, ...]]) -> list[str]:
 
 def _graph(model: Any) -> Any:
     """The Function that knows the model's graph; None where there is none."""
+    call = getattr(type(model), "call", None)
+    if call is None or not call.__module__.startswith("keras."):
+        return None  # a subclass with a call() of its own does more than its graph says
     if isinstance(model, keras.Sequential):
         model = model._functional
-    if not hasattr(model, "_run_through_graph"):
-        return None
-    # A subclass with a call() of its own does more than its graph says.
-    return model if type(model).call.__module__.startswith("keras.") else None
+    return model if hasattr(model, "_run_through_graph") else None
 
 
 def _back_from(tensor: Tensor) -> list[Any]:

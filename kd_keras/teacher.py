@@ -40,7 +40,7 @@ class Teacher:
     @property
     def shapes(self) -> dict[str, tuple[Any, ...]]:
         """Shape of each output, batch axis as None."""
-        return self._twin.shapes
+        return heads.shapes_of_teacher(self._twin.shapes, self._head)
 
 
 class Recorded:

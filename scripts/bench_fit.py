@@ -86,7 +86,9 @@ def measured(split: Split, rows: Cache, executed: int, folder: Path) -> tuple[fl
     student = models.get(
         "resnet8", num_classes=NUM_CLASSES, input_shape=(SIZE, SIZE, 3), stem_stride=2
     )
-    distiller = Distiller(student, rows, methods.get("kd"), precision=best_precision())
+    distiller = Distiller(
+        student, teacher=rows, methods=methods.get("kd"), precision=best_precision()
+    )
     distiller.compile(metrics=["accuracy"], steps_per_execution=executed)
     distiller.optimizer.build(distiller.trainable_variables)
     batches = pipeline.training(

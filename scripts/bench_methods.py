@@ -115,8 +115,8 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
     method = methods.get(name, **KNOBS.get(name, {}))
     distiller = Distiller(
         student,
-        None if method.teacher_free else teacher,
-        method,
+        teacher=None if method.teacher_free else teacher,
+        methods=method,
         precision=best_precision(),
     )
     distiller.total_steps = 1000

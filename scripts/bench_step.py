@@ -103,8 +103,10 @@ def keras_steps(student: str, teacher: str, size: int) -> dict[str, Step]:
     precision = best_precision()
     big = model(teacher, size)
 
-    def ours(precision: str, *taught: Any, cached: bool = False) -> Step:
-        distiller = Distiller(model(student, size), *taught, precision=precision)
+    def ours(precision: str, teacher: Any = None, made: Any = (), *, cached: bool = False) -> Step:
+        distiller = Distiller(
+            model(student, size), teacher=teacher, methods=made, precision=precision
+        )
         distiller.compile()
         distiller.optimizer.build(distiller.trainable_variables)
         step = tf.function(distiller.train_step)

@@ -134,7 +134,9 @@ def _distiller(
     keras.utils.set_random_seed(asked.seed)  # every student starts from the same weights
     student = classifiers.make(asked.student[0], loaded)
     teacher = model if made else None
-    distiller = Distiller(student, teacher, made, precision=fitting.precision(asked))
+    distiller = Distiller(
+        student, teacher=teacher, methods=made, precision=fitting.precision(asked)
+    )
     distiller.total_steps = steps
     distiller.compile(fitting.optimizer(asked, asked.learning_rate, steps))
     return distiller

@@ -32,7 +32,7 @@ def test_the_loss_is_the_weighted_sum(net, teacher, images, labels, by_hand, one
     kernel = student.get_layer("conv").kernel.numpy()
     logits, taught = student(images).numpy(), teacher(images).numpy()
     kd = methods.get("kd", temperature=2.0, weight=7.0)
-    logs = one_step(Distiller(student, teacher, kd, ce_weight=0.3), images, labels)
+    logs = one_step(Distiller(student, teacher=teacher, methods=kd, ce_weight=0.3), images, labels)
     cross_entropy = by_hand.cross_entropy(labels, logits).mean()
     divergence = by_hand.kl(taught, logits, 2.0).mean()
     loss = 0.3 * cross_entropy + 7.0 * divergence + 0.5 * (kernel**2).sum()
@@ -56,13 +56,13 @@ def test_the_regulariser_is_trained(net, images, labels, one_step):
 
 def test_ce_weight_is_the_first_method_s_unless_given(student, teacher):
     found = kd_and_fitnet(ce_weight=0.4)
-    assert Distiller(student, teacher, found).ce_weight == 0.4
-    assert Distiller(student, teacher, found[0], ce_weight=2).ce_weight == 2
+    assert Distiller(student, teacher=teacher, methods=found).ce_weight == 0.4
+    assert Distiller(student, teacher=teacher, methods=found[0], ce_weight=2).ce_weight == 2
     assert Distiller(student).ce_weight == 1
 
 
 def test_all_zero_sample_weights_change_nothing(student, teacher, images, labels, one_step):
-    distiller = Distiller(student, teacher, kd_and_fitnet())
+    distiller = Distiller(student, teacher=teacher, methods=kd_and_fitnet())
     before = weights(distiller)
     logs = one_step(distiller, images, labels, np.zeros(40, "float32"))
     assert logs["loss"] == logs["ce"] == logs["kd"] == logs["fitnet"] == 0
@@ -71,7 +71,8 @@ def test_all_zero_sample_weights_change_nothing(student, teacher, images, labels
 
 def test_a_weight_of_two_is_an_example_twice(net, teacher, images, labels, one_step):
     twice, weighted = (
-        Distiller(net("student", norm=False), teacher, methods.get("kd")) for _ in range(2)
+        Distiller(net("student", norm=False), teacher=teacher, methods=methods.get("kd"))
+        for _ in range(2)
     )
     chosen = [0, 1, 1]
     one_step(twice, images[chosen], labels[chosen], optimizer=sgd(0.3))
@@ -83,7 +84,8 @@ def test_a_weight_of_two_is_an_example_twice(net, teacher, images, labels, one_s
 
 def test_class_weights_multiply_every_cost(net, teacher, images, labels, one_step):
     by_class, by_example = (
-        Distiller(net("student", norm=False), teacher, kd_and_fitnet()) for _ in range(2)
+        Distiller(net("student", norm=False), teacher=teacher, methods=kd_and_fitnet())
+        for _ in range(2)
     )
     for start, of in zip(weights(by_class), by_example.trainable_variables, strict=True):
         of.assign(start)  # projectors are drawn anew each time
@@ -99,7 +101,8 @@ def test_class_weights_multiply_every_cost(net, teacher, images, labels, one_ste
 )
 def test_labels_of_every_form_train_alike(net, teacher, images, labels, form, one_step):
     usual, other = (
-        Distiller(net("student", norm=False), teacher, methods.get("kd")) for _ in range(2)
+        Distiller(net("student", norm=False), teacher=teacher, methods=methods.get("kd"))
+        for _ in range(2)
     )
     expected = one_step(usual, images, labels)
     assert one_step(other, images, form(labels)) == pytest.approx(expected, rel=1e-6)
@@ -110,7 +113,7 @@ def test_a_cached_teacher_is_taken_at_its_word(student, teacher, images, labels,
     cached = np.random.default_rng(5).normal(size=(40, 5)).astype("float16")
     x = {"inputs": images, "id": np.arange(40), "teacher": {"logits": cached}}
     logits = student(images).numpy()
-    logs = one_step(Distiller(student, teacher, methods.get("kd")), x, labels)
+    logs = one_step(Distiller(student, teacher=teacher, methods=methods.get("kd")), x, labels)
     expected = by_hand.kl(cached.astype("float32"), logits, 4.0).mean()
     assert logs["kd"] == pytest.approx(expected, rel=1e-5)
 
@@ -120,7 +123,7 @@ def test_the_teacher_stays_as_it_is_and_is_not_the_distiller_s(
 ):
     teacher = net("teacher", width=6, dropout=0.5)
     before = [v.numpy() for v in teacher.variables]
-    distiller = Distiller(student, teacher, kd_and_fitnet())
+    distiller = Distiller(student, teacher=teacher, methods=kd_and_fitnet())
     count = len(distiller.trainable_variables)
     assert count == len(student.trainable_variables) + 4
     teacher.trainable = True
@@ -140,7 +143,9 @@ def test_one_student_pass_a_step_moves_statistics_once_and_draws_one_mask(
     (state,) = (v for v in student.variables if v.name == "seed_generator_state")
     start = state.numpy()
     found = [methods.get("kd"), methods.get("fitnet", tap="stage1", teacher_tap="stage1")]
-    distiller = Distiller(student, teacher, [*found, methods.get("fitnet", name="second")])
+    distiller = Distiller(
+        student, teacher=teacher, methods=[*found, methods.get("fitnet", name="second")]
+    )
     plain = net("plain", dropout=0.5)
     plain(images, training=True)
     one_step(distiller, images, labels)
@@ -169,7 +174,11 @@ def test_an_optimizer_of_two_gradients_gets_them_apart(
     net, teacher, images, labels, with_methods, one_step
 ):
     pair = [
-        Distiller(net("student", norm=False), teacher, kd_and_fitnet() if with_methods else [])
+        Distiller(
+            net("student", norm=False),
+            teacher=teacher,
+            methods=kd_and_fitnet() if with_methods else [],
+        )
         for _ in range(2)
     ]
     for start, of in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
@@ -185,7 +194,9 @@ def test_an_optimizer_of_two_gradients_gets_them_apart(
 
 
 def test_float16_scales_the_loss_and_stays_finite(net, teacher, images, labels, one_step):
-    distiller = Distiller(net("student"), teacher, kd_and_fitnet(), precision="mixed_float16")
+    distiller = Distiller(
+        net("student"), teacher=teacher, methods=kd_and_fitnet(), precision="mixed_float16"
+    )
     logs = one_step(distiller, images, labels)
     assert isinstance(distiller.optimizer, keras.optimizers.LossScaleOptimizer)
     assert np.isfinite(logs["loss"])
@@ -218,7 +229,9 @@ def test_the_optimizer_waits_for_the_data(student, images, labels):
 
 def test_layers_frozen_before_compile_stay(net, teacher, images, labels, one_step):
     student = net("student")
-    distiller = Distiller(student, teacher, methods.get("kd"), precision="mixed_bfloat16")
+    distiller = Distiller(
+        student, teacher=teacher, methods=methods.get("kd"), precision="mixed_bfloat16"
+    )
     student.get_layer("conv").trainable = student.get_layer("norm").trainable = False
     frozen = [*student.get_layer("conv").variables, *student.get_layer("norm").variables]
     before = [v.numpy() for v in frozen]

@@ -26,7 +26,9 @@ def test_metrics_are_exact_over_uneven_batches(net, teacher, images, labels, by_
     logits, taught = student(images).numpy(), teacher(images).numpy()
     ce, kd = by_hand.cross_entropy(labels, logits), by_hand.kl(taught, logits, 4.0)
     right = (logits.argmax(1) == labels) * 1.0
-    distiller = Distiller(student, teacher, methods.get("kd", weight=2.0), ce_weight=0.5)
+    distiller = Distiller(
+        student, teacher=teacher, methods=methods.get("kd", weight=2.0), ce_weight=0.5
+    )
     validation = images[:37], labels[:37]
     history = fit(distiller, images, labels, validation_data=validation)
     loss = 0.5 * ce.mean() + 2 * kd.mean()
@@ -67,7 +69,9 @@ def test_validation_is_of_the_plain_student_as_it_is_now(student, images, labels
 def test_the_teacher_runs_in_validation_if_asked(net, teacher, images, labels):
     student = net("student", norm=False)
     same = student(images).numpy().argmax(1) == teacher(images).numpy().argmax(1)
-    distiller = Distiller(student, teacher, methods.get("kd"), validate_teacher=True)
+    distiller = Distiller(
+        student, teacher=teacher, methods=methods.get("kd"), validate_teacher=True
+    )
     distiller.compile()
     got = distiller.evaluate(images[:37], labels[:37], batch_size=16, verbose=0, return_dict=True)
     assert set(got) == {"loss", "ce", "agreement"}
@@ -93,7 +97,7 @@ def test_several_steps_an_execution_are_the_same_steps(net, teacher, images, lab
     found = []
     for steps in (1, 3):
         student = net("student")
-        distiller = Distiller(student, teacher, methods.get("kd"))
+        distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
         distiller.compile(keras.optimizers.SGD(0.1), steps_per_execution=steps)
         distiller.fit(images, labels, batch_size=8, shuffle=False, verbose=0)  # 5 steps
         assert int(distiller.optimizer.iterations.numpy()) == 5
@@ -103,7 +107,9 @@ def test_several_steps_an_execution_are_the_same_steps(net, teacher, images, lab
 
 
 def test_xla_compiles_the_step(net, teacher, images, labels, one_step):
-    usual, compiled = (Distiller(net("student"), teacher, methods.get("kd")) for _ in range(2))
+    usual, compiled = (
+        Distiller(net("student"), teacher=teacher, methods=methods.get("kd")) for _ in range(2)
+    )
     expected = one_step(usual, images, labels)
     compiled.compile(keras.optimizers.SGD(0.1), jit_compile=True)
     logs = compiled.train_on_batch(images, labels, return_dict=True)
@@ -113,7 +119,9 @@ def test_xla_compiles_the_step(net, teacher, images, labels, one_step):
 
 
 def test_a_warmup_is_linear_in_steps(student, teacher, images, labels):
-    distiller = Distiller(student, teacher, methods.get("kd", weight=2.0, warmup=0.5))
+    distiller = Distiller(
+        student, teacher=teacher, methods=methods.get("kd", weight=2.0, warmup=0.5)
+    )
     distiller.compile(keras.optimizers.SGD(STILL), run_eagerly=True)
     distiller.total_steps = 8
     shares = []
@@ -124,7 +132,7 @@ def test_a_warmup_is_linear_in_steps(student, teacher, images, labels):
 
 
 def test_a_warmup_needs_the_run_s_length(student, teacher, images, labels):
-    distiller = Distiller(student, teacher, methods.get("kd", warmup=0.5))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd", warmup=0.5))
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
     unknown = batches.filter(lambda x, y: True)
     with pytest.raises(ValueError, match=r"\['kd'\] change over the run, whose length is not kn"):

@@ -24,14 +24,14 @@ def test_a_model_of_several_inputs_is_given_its_own_dict(net, images, labels, on
 
     student, teacher = two_inputs("student"), two_inputs("teacher")
     x = {"a": images, "b": images[::-1]}
-    distiller = Distiller(student, teacher, methods.get("kd"))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
     logs = one_step(distiller, x, labels)
     assert logs["kd"] == pytest.approx(0, abs=1e-6)  # the same weights on the same inputs
     np.testing.assert_array_equal(distiller(x), student(x))
 
 
 def test_our_pipeline_s_inputs_are_unwrapped(student, teacher, images):
-    distiller = Distiller(student, teacher, methods.get("kd"))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
     expected = student(images)
     np.testing.assert_array_equal(distiller({"inputs": images, "id": np.arange(40)}), expected)
     np.testing.assert_array_equal(distiller(images), expected)
@@ -41,7 +41,9 @@ def test_a_softmax_teacher_teaches_by_its_log_probabilities(net, images, labels,
     logs = []
     for activation in (None, "softmax"):
         taught_by = net("teacher", seed=1, activation=activation)
-        distiller = Distiller(net("student"), taught_by, methods.get("kd", temperature=3.0))
+        distiller = Distiller(
+            net("student"), teacher=taught_by, methods=methods.get("kd", temperature=3.0)
+        )
         logs.append(one_step(distiller, images, labels))
     assert logs[1] == pytest.approx(logs[0], rel=1e-4)
 
@@ -49,19 +51,19 @@ def test_a_softmax_teacher_teaches_by_its_log_probabilities(net, images, labels,
 def test_models_that_cannot_be_distilled_are_refused_at_once(net, student, teacher):
     kd = methods.get("kd")
     with pytest.raises(ValueError, match="student 's' ends in a softmax"):
-        Distiller(net("s", activation="softmax"), teacher, kd)
+        Distiller(net("s", activation="softmax"), teacher=teacher, methods=kd)
     with pytest.raises(ValueError, match="'t' ends in a sigmoid"):
-        Distiller(student, net("t", activation="sigmoid"), kd)
+        Distiller(student, teacher=net("t", activation="sigmoid"), methods=kd)
     with pytest.raises(ValueError, match="the student has 5 classes and the teacher 6"):
-        Distiller(student, net("t", classes=6), kd)
+        Distiller(student, teacher=net("t", classes=6), methods=kd)
     with pytest.raises(ValueError, match=r"'student' has no tap 'stage9'; near .*\(None, 3, 3, 8"):
-        Distiller(student, teacher, methods.get("fitnet", tap="stage9"))
+        Distiller(student, teacher=teacher, methods=methods.get("fitnet", tap="stage9"))
     with pytest.raises(ValueError, match="precision is 'half'; expected one of"):
-        Distiller(student, teacher, kd, precision="half")
+        Distiller(student, teacher=teacher, methods=kd, precision="half")
 
 
 def test_a_refused_teacher_leaves_the_one_before(net, student, teacher):
-    distiller = Distiller(student, teacher, kd_and_fitnet())
+    distiller = Distiller(student, teacher=teacher, methods=kd_and_fitnet())
     with pytest.raises(ValueError, match="the teacher 6"):
         distiller.teacher = net("t", classes=6)
     assert distiller.teacher is teacher
@@ -71,7 +73,7 @@ def test_a_refused_teacher_leaves_the_one_before(net, student, teacher):
 
 
 def test_widths_may_differ_and_projectors_train(student, teacher, images, labels, one_step):
-    distiller = Distiller(student, teacher, methods.get("fitnet"))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("fitnet"))
     before = weights(distiller.methods[0])
     one_step(distiller, images, labels)
     changed = [np.any(a != b) for a, b in zip(weights(distiller.methods[0]), before, strict=True)]
@@ -94,7 +96,9 @@ def test_students_of_every_kind_train(net, teacher, images, labels, kind, one_st
         keras.config.set_dtype_policy("float32")
     fitnet = methods.get("fitnet", student_tap=tap, weight=1.0)
     before = weights(student)
-    logs = one_step(Distiller(student, teacher, [methods.get("kd"), fitnet]), images, labels)
+    logs = one_step(
+        Distiller(student, teacher=teacher, methods=[methods.get("kd"), fitnet]), images, labels
+    )
     assert np.isfinite(logs["loss"])
     assert all(np.any(a != b) for a, b in zip(weights(student), before, strict=True))
 
@@ -147,7 +151,7 @@ def test_a_method_that_needs_ids_gets_them(student, images, labels, one_step):
 
 def test_two_views_of_each_image(net, images, labels, by_hand, one_step):
     student, teacher = net("student", norm=False), net("teacher", seed=1)
-    distiller = Distiller(student, teacher, Views())
+    distiller = Distiller(student, teacher=teacher, methods=Views())
     assert distiller.views_per_image == 2
     both = np.stack([images, -images], axis=1)
     first, second = student(images).numpy(), student(-images).numpy()
@@ -164,7 +168,7 @@ def test_two_views_of_each_image(net, images, labels, by_hand, one_step):
 def test_a_method_of_the_whole_batch_refuses_sample_weights(
     student, teacher, images, labels, one_step
 ):
-    distiller = Distiller(student, teacher, methods.get("sp", taps="stage2"))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("sp", taps="stage2"))
     with pytest.raises(ValueError, match="sample and class weights have no meaning"):
         one_step(distiller, images, labels, np.ones(40, "float32"))
 

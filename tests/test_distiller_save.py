@@ -22,8 +22,8 @@ def batches(images, labels):
 def trained(net, teacher, images, labels):
     distiller = Distiller(
         net("student"),
-        teacher,
-        [methods.get("kd", temperature=2.0), methods.get("fitnet", weight=1.0)],
+        teacher=teacher,
+        methods=[methods.get("kd", temperature=2.0), methods.get("fitnet", weight=1.0)],
         ce_weight=0.7,
         label_smoothing=0.1,
     )
@@ -93,7 +93,7 @@ def test_the_student_of_a_mixed_training_is_a_plain_float32_keras_file(
 ):
     student = net("student", dropout=0.1)
     found = [methods.get("kd"), methods.get("fitnet", weight=1.0)]
-    distiller = Distiller(student, teacher, found, precision="mixed_bfloat16")
+    distiller = Distiller(student, teacher=teacher, methods=found, precision="mixed_bfloat16")
     distiller.compile(run_eagerly=True)
     distiller.train_on_batch(images, labels)
     student.save(tmp_path / "student.keras")

@@ -7,16 +7,16 @@ from kd_keras import heads
 
 
 class Opaque(keras.Model):
-    def __init__(self, activation):
+    def __init__(self, activation, units=5):
         super().__init__()
-        self.dense = layers.Dense(5, activation=activation)
+        self.dense = layers.Dense(units, activation=activation)
 
     def call(self, inputs):
         return self.dense(keras.ops.mean(inputs, axis=(1, 2)))
 
 
-def opaque(activation):
-    model = Opaque(activation)
+def opaque(activation, units=5):
+    model = Opaque(activation, units)
     model(np.zeros((1, 8, 8, 3), "float32"))
     return model
 
@@ -67,9 +67,36 @@ def test_sigmoid_heads_are_refused(net, make):
         heads.kind(make(net))
 
 
-def test_outputs_that_are_no_classes_are_refused(net):
-    with pytest.raises(ValueError, match=r"outputs of shape \(None, 1\); expected \(batch, class"):
+def test_one_sigmoid_output_is_a_kind_and_any_other_single_output_is_refused(net):
+    assert heads.kind(net("m", classes=1, activation="sigmoid")) == "sigmoid"
+    assert heads.kind(ending_in_one(net, keras.ops.sigmoid)) == "sigmoid"
+    assert heads.kind(opaque("sigmoid", units=1)) == "sigmoid"
+    with pytest.raises(ValueError, match=r"'m' gives one output without a sigmoid; .* add the sig"):
         heads.kind(net("m", classes=1))
+
+
+def ending_in_one(net, part):
+    inner = net("inner", classes=1)
+    return keras.Model(inner.input, part(inner.output))
+
+
+def test_one_sigmoid_becomes_the_logits_of_its_two_classes():
+    z = np.array([[-40.0], [-3.0], [0.0], [2.0], [12.0]], "float32")
+    p = 1 / (1 + np.exp(-z.astype("float64")))
+    got = np.asarray(heads.logits_of_teacher(p.astype("float32"), "sigmoid"))
+    np.testing.assert_array_equal(got[:, 0], np.zeros(5))
+    np.testing.assert_allclose(got[:, 1:], z, rtol=2e-3, atol=1e-6)
+    ends = np.asarray(heads.logits_of_teacher(np.array([[0.0], [1.0]], "float32"), "sigmoid"))
+    np.testing.assert_allclose(ends[:, 1], [-87.34, 16.64], atol=0.01)
+
+
+def test_a_student_of_one_output_is_refused_with_the_remedy(net):
+    for activation in (None, "sigmoid"):
+        with pytest.raises(ValueError, match=r"'m' gives one output; .* two outputs .*Dense\(2\)"):
+            heads.check_student(net("m", classes=1, activation=activation))
+
+
+def test_outputs_that_are_no_classes_are_refused(net):
     whole = net("m")
     maps = keras.Model(whole.input, whole.get_layer("stage1").output)
     with pytest.raises(ValueError, match=r"\(None, 8, 8, 4\); expected \(batch, classes\)"):

@@ -11,27 +11,30 @@ PACKAGE = Path(__file__).parent.parent / "kd_keras"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
-    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps", "split_batch"], 0),
-    **dict.fromkeys(["bias_gradient", "fused_batch_norm", "likeness", "precision"], 0),
+    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps", "backend"], 0),
+    **dict.fromkeys(["split_batch", "bias_gradient", "fused_batch_norm", "likeness"], 0),
+    "precision": 0,
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding", "layer_copies"], 1),
+    **dict.fromkeys(["labels", "custom_objects"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
-    "serving": 2,
-    **dict.fromkeys(["diagnostics", "run_length", "gradients", "compiled_metrics"], 2),
-    **dict.fromkeys(["replica_model", "teacher", "objective", "report", "lineage", "dataset"], 3),
-    **dict.fromkeys(["cache", "callbacks", "validation"], 4),
-    **dict.fromkeys(["checkpoint", "export", "classifiers", "distiller"], 5),
-    **dict.fromkeys(["evaluation", "phases", "teacher_rows", "together"], 6),
-    **dict.fromkeys(["fitting"], 7),
-    **dict.fromkeys(["once", "caching", "cast"], 8),
-    "train": 9,
-    "cli": 10,
-    "__init__": 11,
+    **dict.fromkeys(["serving", "data_checks", "model_checks"], 2),
+    **dict.fromkeys(["diagnostics", "run_length", "gradients", "compiled_metrics"], 3),
+    **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset", "cache_command"], 3),
+    "replica_model": 4,
+    **dict.fromkeys(["cache", "callbacks", "validation", "checked_model"], 5),
+    **dict.fromkeys(["checkpoint", "export", "classifiers", "distiller"], 6),
+    **dict.fromkeys(["evaluation", "phases", "teacher_rows", "together"], 7),
+    **dict.fromkeys(["fitting"], 8),
+    **dict.fromkeys(["once", "caching", "cast"], 9),
+    "train": 10,
+    "cli": 11,
+    "__init__": 12,
 }
 MAY_IMPORT_TENSORFLOW = {
     *("bias_gradient", "fused_batch_norm", "layer_copies", "likeness", "precision"),
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
     *("callbacks", "checkpoint", "export", "serving", "evaluation", "phases", "train", "cli"),
-    *("split_batch", "replica_model"),
+    *("split_batch", "replica_model", "data_checks", "model_checks", "checked_model"),
 }
 
 

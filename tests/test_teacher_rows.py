@@ -115,7 +115,7 @@ def test_a_cache_is_not_made_from_a_cache(cache):
 
 def test_a_distiller_takes_a_cache_and_says_what_it_lacks(cache):
     student = models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25)
-    distiller = Distiller(student, Cache(cache), methods.get("kd"))
+    distiller = Distiller(student, teacher=Cache(cache), methods=methods.get("kd"))
     distiller.compile()
     assert distiller.teacher.folder == cache
     images, labels = np.zeros((4, 8, 8, 1), "float32"), np.zeros(4, "int32")

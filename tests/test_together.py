@@ -36,7 +36,7 @@ def learner(teacher, *names, **optimizer):
     keras.utils.set_random_seed(1)
     student = models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE, width=0.25)
     made = [methods.get(name) for name in names]
-    distiller = Distiller(student, teacher if made else None, made)
+    distiller = Distiller(student, teacher=teacher if made else None, methods=made)
     distiller.total_steps = STEPS
     distiller.compile(keras.optimizers.Adam(0.01, **optimizer), metrics=["accuracy"])
     return distiller

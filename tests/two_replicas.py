@@ -41,7 +41,9 @@ def training(
     """Weights and history of some steps of SGD."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(net("student", width=4, seed=0, l2=0.01), teacher, make_methods())
+        distiller = Distiller(
+            net("student", width=4, seed=0, l2=0.01), teacher=teacher, methods=make_methods()
+        )
         optimizer = keras.optimizers.SGD(0.05, momentum=0.9, global_clipnorm=clip)
         distiller.compile(optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution)
     history = distiller.fit(
@@ -77,7 +79,9 @@ def side_by_side(scope):
         teacher = net("teacher", width=6, seed=1)
         both = {}
         for name, made in (("kd and fitnet", kd_and_fitnet()), ("sp", sp())):
-            both[name] = Distiller(net(name.split()[0], width=4, seed=0), teacher, made)
+            both[name] = Distiller(
+                net(name.split()[0], width=4, seed=0), teacher=teacher, methods=made
+            )
             both[name].compile(keras.optimizers.SGD(0.05, momentum=0.9), metrics=["accuracy"])
         model = together.Together(both)
     data = batches(BATCH * STEPS, seed=2)

@@ -4,16 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kd_keras import recipe, screen
+from kd_keras import cache_command, recipe, screen
 from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
-
-_FIELDS = (
-    *("dataset", "data_dir", "image_size", "resize", "flip", "val_fraction", "select"),
-    *("views", "view_seed"),
-    *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),
-    *("teacher_classes", "precision"),
-)
 
 
 def _run(
@@ -88,7 +81,7 @@ command = errors.traceback_option(
                 is_flag=True,
                 help="check the data's contents and a sample of the cache",
             ),
-            *options_of.of_fields(_FIELDS),
+            *options_of.of_fields(cache_command.FIELDS),
         ],
     )
 )

@@ -57,4 +57,6 @@ def wrapped(message: str) -> str:
     wrapper = textwrap.TextWrapper(
         width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
     )
-    return "\n".join(wrapper.fill(line) for line in message.splitlines())
+    # Lines that start with spaces are commands, to be copied whole.
+    lines = message.splitlines()
+    return "\n".join(line if line.startswith("  ") else wrapper.fill(line) for line in lines)

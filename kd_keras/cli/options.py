@@ -10,8 +10,9 @@ from kd_keras import fields, recipe
 # By type; a field whose values are of another kind, by its name.
 _METAVARS: dict[Any, str] = {
     **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
-    **{"teacher_weights": "X,...", "student": "SPEC"},
+    **{"teacher_weights": "X,...", "student": "SPEC", "imports": "MODULE"},
 }
+_FLAGS = {"imports": "import"}  # of one module; the others are called as their fields
 
 
 class Option(click.Option):
@@ -67,11 +68,11 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def _field_option(name: str, shown: Any) -> click.Option:
     field = fields.Recipe.model_fields[name]
     kind, choices, _ = fields.form(name)
-    flag = name.replace("_", "-")
+    flag = _FLAGS.get(name, name.replace("_", "-"))
     usual = " ".join(shown or ["none"]) if kind is tuple else str(shown).lower()
     extra: Any = field.json_schema_extra
     about = {"help": f"{field.description} [{usual}]", "section": extra["group"], "default": None}
     if kind is bool:
         return Option([f"--{flag}/--no-{flag}"], **about)
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])
-    return Option([f"--{flag}"], type=str, metavar=metavar, multiple=kind is tuple, **about)
+    return Option([f"--{flag}", name], type=str, metavar=metavar, multiple=kind is tuple, **about)

@@ -4,13 +4,20 @@ import os
 import sys
 import tempfile
 
+from kd_keras import backend
+
 
 def import_tensorflow() -> None:
     """Imports tensorflow and keras with stderr set aside; shows it if the import fails.
 
     TF_CPP_MIN_LOG_LEVEL=3 silences only what comes after TensorFlow's logging has started, so
     the file descriptor itself is turned away meanwhile.
+
+    Raises ValueError where KERAS_BACKEND names another backend; without it, ~/.keras/keras.json
+    does not count here.
     """
+    backend.require_tensorflow()
+    os.environ.setdefault("KERAS_BACKEND", backend.TENSORFLOW)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
     kept = os.dup(2)

@@ -37,7 +37,7 @@ def get(name: str, /, **knobs: Any) -> Any:
         **knobs: the method's settings (its class documents them); paper's defaults where left out.
 
     Returns:
-        A `Method` to hand to `Distiller(student, teacher, methods)`.
+        A `Method` to hand to `Distiller(student, teacher=..., methods=...)`.
 
     Raises:
         ValueError: unknown method or knob (with the nearest name), or a value out of range.

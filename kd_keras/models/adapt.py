@@ -5,7 +5,7 @@ import difflib
 
 import keras
 
-from kd_keras import check
+from kd_keras import check, heads, taps
 from kd_keras.models import pixels
 
 
@@ -52,6 +52,23 @@ def adapt_teacher(
     if classes is not None:
         scores = keras.ops.take(scores, class_order(*classes, scores.shape[-1]), axis=-1)
     return keras.Model(images, scores, name=f"{model.name}_adapted")
+
+
+def two_logits(model: keras.Model) -> keras.Model:
+    """A classifier of one sigmoid output as one of two logits, (0, the sigmoid's); else `model`.
+
+    The second class is the one whose probability the sigmoid gives. Layers and their names stay.
+
+    Raises ValueError for one output that is no sigmoid.
+    """
+    if [tuple(tensor.shape) for tensor in model.outputs] != [(None, 1)]:
+        return model
+    kind = heads.kind(model)
+    (images,), (scores,) = model.inputs, model.outputs
+    if not taps.is_graph(model):  # its call() does more than its graph says
+        images = keras.Input(images.shape[1:], name="images")
+        scores = model(images)
+    return keras.Model(images, heads.logits_of_teacher(scores, kind), name=model.name)
 
 
 def class_order(theirs: list[str], ours: list[str], outputs: int) -> list[int]:

@@ -83,7 +83,8 @@ def _inputs(model: keras.Model) -> Any:
 
 
 def _classes(model: keras.Model) -> int:
-    return taps.output_shapes(model)[taps.LOGITS][-1]
+    shapes = heads.shapes_of_teacher(taps.output_shapes(model), heads.kind(model))
+    return shapes[taps.LOGITS][-1]
 
 
 def _fresh(tensor: Tensor) -> Tensor:

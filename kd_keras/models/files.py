@@ -1,4 +1,4 @@
-"""Models from files: a `.keras` file, or, for a teacher, a SavedModel folder."""
+"""Models from files: a `.keras` or `.h5` file, or, for a teacher, a SavedModel folder."""
 
 import zipfile
 from pathlib import Path
@@ -6,16 +6,23 @@ from typing import Any
 
 import keras
 
+from kd_keras.models import adapt
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+_HDF5_START = b"\x89HDF\r\n\x1a\n"
 _ENDPOINTS = ("serving_default", "serve")
 
 
-def open_model(path: str | Path, *, num_classes: int | None = None) -> keras.Model:
+def open_model(
+    path: str | Path, *, num_classes: int | None = None, two_logits: bool = False
+) -> keras.Model:
     """The image classifier saved at `path`, not compiled.
 
     Args:
-        path: a `.keras` file, or a SavedModel folder. Of a SavedModel's outputs `logits` is taken,
-            else `probabilities`, else its only one; it cannot be trained.
+        path: a `.keras` or `.h5` file, or a SavedModel folder. Of a SavedModel's outputs `logits`
+            is taken, else `probabilities`, else its only one; it cannot be trained.
         num_classes: the number of outputs to insist on.
+        two_logits: take one sigmoid output as two logits (see `adapt.two_logits`).
 
     Returns:
         keras.Model from one batch of images to one batch of scores, (B, num_classes).
@@ -27,27 +34,53 @@ def open_model(path: str | Path, *, num_classes: int | None = None) -> keras.Mod
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(
-            f"no model at {path}; expected a .keras file or a SavedModel folder. Check the path."
+            f"no model at {path}; expected a .keras or .h5 file or a SavedModel folder. Check the "
+            "path."
         )
-    model = _open_saved_model(path) if path.is_dir() else _open_keras_file(path)
+    model = _open_saved_model(path) if path.is_dir() else _open_file(path)
+    if two_logits:
+        model = adapt.two_logits(model)
     _check_classifier(model, path, num_classes)
     return model
 
 
-def _open_keras_file(path: Path) -> keras.Model:
+def _open_file(path: Path) -> keras.Model:
+    if path.suffix in SUFFIXES[1:]:
+        return _open_hdf5_file(path)
     if not zipfile.is_zipfile(path):
         size = path.stat().st_size
         raise ValueError(
             f"{path} ({size:,} bytes) is no .keras file, or a truncated one; expected one written "
             "by `model.save('NAME.keras')`. Copy it again, or save the model in that format."
         )
+    return _loaded(path, "a .keras file")
+
+
+def _open_hdf5_file(path: Path) -> keras.Model:
+    with path.open("rb") as file:
+        start = file.read(len(_HDF5_START))
+    if start != _HDF5_START:
+        raise ValueError(
+            f"{path} ({path.stat().st_size:,} bytes) is no HDF5 file, or a truncated one; expected "
+            "one written by `model.save('NAME.h5')`. Copy it again."
+        )
+    if path.name.endswith(".weights.h5"):
+        raise ValueError(
+            f"{path} holds weights alone; expected a whole model. Make the model in Python, call "
+            "`model.load_weights(FILE)` and `model.save('NAME.keras')`, and give that file."
+        )
+    return _loaded(path, "an .h5 file")
+
+
+def _loaded(path: Path, kind: str) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:
         raise ValueError(
-            f"{path} is no .keras file that Keras can open ({_first_line(_root(error))}); "
-            "expected a whole file of stock layers. Copy it again, or export a teacher with layers "
-            "of its own as a SavedModel (`model.export('FOLDER')`) and give that folder."
+            f"{path} is not {kind} that Keras can open ({_first_line(_root(error))}); expected a "
+            "whole file of layers that Keras knows. Name the module that registers its own layers "
+            "(--import MODULE), or, for a teacher, export it (`model.export('FOLDER')`) and give "
+            "the folder."
         ) from error
 
 
@@ -118,6 +151,11 @@ def _check_classifier(model: keras.Model, path: Path, num_classes: int | None) -
             "that form and save that."
         )
     classes = outputs[0].shape[-1]
+    if classes == 1:
+        raise ValueError(
+            f"{path} gives one output; expected a logit for each class. Give a student two outputs "
+            "without an activation, Dense(2)."
+        )
     if num_classes is not None and classes != num_classes:
         raise ValueError(
             f"{path} tells {classes} classes apart; expected {num_classes}. Take a model of these "

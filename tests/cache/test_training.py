@@ -15,7 +15,9 @@ VIEWS, STEPS = 2, 12  # three epochs of four steps
 @pytest.fixture
 def trained(made, student):
     def train(rows, names):
-        distiller = Distiller(student(), made.teacher, [methods.get(name) for name in names])
+        distiller = Distiller(
+            student(), teacher=made.teacher, methods=[methods.get(name) for name in names]
+        )
         distiller.compile(keras.optimizers.Adam(0.001))
         batches = pipeline.training(
             made.split,

@@ -93,7 +93,7 @@ def reading(pair, name, student_path, teacher_path):
 
 
 def check_one_step(student, teacher, method):
-    distiller = Distiller(student, teacher, method, ce_weight=0.0)
+    distiller = Distiller(student, teacher=teacher, methods=method, ce_weight=0.0)
     distiller.total_steps = 2
     distiller.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
     before = [variable.numpy() for variable in distiller.trainable_variables]

@@ -6,7 +6,6 @@ import re
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 
 from kd_keras import Distiller, callbacks, methods
@@ -61,7 +60,7 @@ def naming(name, student, teacher):
 def made(student, teacher, method, refusal, **how):
     """The Distiller; None where it is refused in these words, which begin the message."""
     try:
-        return Distiller(student, teacher, method, **how)
+        return Distiller(student, teacher=teacher, methods=method, **how)
     except ValueError as error:
         if not re.match(refusal, str(error)):
             raise
@@ -91,18 +90,18 @@ def test_taps_that_a_model_lacks_are_answered_with_those_it_has(name, pair):
     )
     told = r"one \(None, 6, 6, 4\), two \(None, 2, 2, 6\), average \(None, 6\)\. Name one of them"
     with pytest.raises(ValueError, match=rf"model 'foreign' has no tap '\w+'; its last .*: {told}"):
-        Distiller(foreign, foreign, pair.method(name))
+        Distiller(foreign, teacher=foreign, methods=pair.method(name))
 
 
 def test_taps_are_answered_for_models_of_every_kind():
     inner, fitnet = net("backbone"), methods.get("fitnet")
     nested = keras.Model(inner.input, layers.Dense(5)(inner(inner.input)), name="nested")
     with pytest.raises(ValueError, match=r"'nested' has no .*; near .*backbone/stage2 \(None, 4"):
-        Distiller(nested, inner, fitnet)
+        Distiller(nested, teacher=inner, methods=fitnet)
     with pytest.raises(ValueError, match=r"'subclassed' has .* stage1 \(None, 6, 6, 4\).* entries"):
-        Distiller(subclassed(), inner, fitnet)
+        Distiller(subclassed(), teacher=inner, methods=fitnet)
     with pytest.raises(ValueError, match=r"has no tap 'stage2'.*The taps of a Subclassed are the"):
-        Distiller(inner, subclassed(), fitnet)
+        Distiller(inner, teacher=subclassed(), methods=fitnet)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +143,11 @@ def test_maps_of_open_size_train_or_are_refused(name, pair):
 def test_attention_over_one_place_is_refused(name):
     small = net(size=4)
     with pytest.raises(ValueError, match=rf"{name}: .*'stage3' the maps .*pooled to one place"):
-        Distiller(small, small, methods.get(name))
+        Distiller(small, teacher=small, methods=methods.get(name))
 
 
 def crd(**knobs):
-    return Distiller(net(), net(), methods.get("crd", negatives=4, **knobs))
+    return Distiller(net(), teacher=net(), methods=methods.get("crd", negatives=4, **knobs))
 
 
 def test_crd_says_how_to_give_it_ids():
@@ -170,22 +169,13 @@ def test_crd_refuses_ids_out_of_range():
         distiller.fit(x, IDS % 5, verbose=0, callbacks=[callbacks.StopOnNaN()])
 
 
-def test_labels_that_are_no_classes_stop_the_run():
-    distiller = Distiller(net(), net(), methods.get("kd"))
-    distiller.compile()
-    # TensorFlow itself says so on a CPU; on a GPU the loss is NaN.
-    stops = callbacks.LossIsNotFinite, tf.errors.InvalidArgumentError
-    with pytest.raises(stops, match=r"a label value of -1 |The loss became nan at step 1"):
-        distiller.fit(IMAGES, IDS % 5 - 1, verbose=0, callbacks=[callbacks.StopOnNaN()])
-
-
 def test_class_counts_that_differ_are_refused():
     with pytest.raises(ValueError, match="student has 5 classes and the teacher 4; expected the s"):
-        Distiller(net(), net(classes=4), methods.get("kd"))
+        Distiller(net(), teacher=net(classes=4), methods=methods.get("kd"))
     with pytest.raises(ValueError, match="peer has 4 classes and the student 5; expected the same"):
         Distiller(net(), methods=methods.get("dml", peers=[net(), net(classes=4)]))
-    with pytest.raises(ValueError, match=r"of shape \(None, 1\); .* two classes or more"):
-        Distiller(net(classes=1), net(classes=1), methods.get("kd"))
+    with pytest.raises(ValueError, match=r"gives one output; .* two classes or more"):
+        Distiller(net(classes=1), teacher=net(classes=1), methods=methods.get("kd"))
 
 
 @pytest.mark.parametrize("name", [*LOGITS_ONLY, "uskd"])
@@ -227,7 +217,7 @@ def test_numbers_that_are_none_are_refused(name):
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, "1"])
 def test_the_distiller_s_own_weight_is_checked_too(value):
     with pytest.raises(ValueError, match=r"ce_weight is .*; expected a finite number >= 0\."):
-        Distiller(net(), net(), methods.get("kd"), ce_weight=value)
+        Distiller(net(), teacher=net(), methods=methods.get("kd"), ce_weight=value)
 
 
 @pytest.mark.parametrize(
@@ -248,7 +238,7 @@ def test_a_teacher_s_classifier_must_be_a_dense_layer_on_the_mean(name, head, me
     parts = [type(part).from_config(part.get_config()) for part in parts]
     teacher = net("teacher", head=keras.Sequential(parts))
     with pytest.raises(ValueError, match=rf"{name}: the .* 'teacher'.*{message}"):
-        Distiller(net(), teacher, methods.get(name, tap="stage3"))
+        Distiller(net(), teacher=teacher, methods=methods.get(name, tap="stage3"))
 
 
 @pytest.mark.parametrize(
@@ -264,10 +254,10 @@ def test_what_reads_the_teacher_s_layers_refuses_unknown_ones(name, message):
     if name == "ofd":
         knobs = {"student_taps": "stage3", "teacher_taps": "stage1"}
     with pytest.raises(ValueError, match=rf"{name}: the teacher 'subclassed' is {message}"):
-        Distiller(net(), subclassed(), methods.get(name, **knobs))
+        Distiller(net(), teacher=subclassed(), methods=methods.get(name, **knobs))
 
 
 def test_simkd_refuses_a_student_without_known_layers():
     method = methods.get("simkd", student_tap="stage1")
     with pytest.raises(ValueError, match="student 'subclassed' is a Subclassed; expected a Funct"):
-        Distiller(subclassed(), net(), method)
+        Distiller(subclassed(), teacher=net(), methods=method)

@@ -111,7 +111,7 @@ def test_refuses_a_peer_that_does_not_fit(peer, message):
 def test_peers_see_the_first_of_two_views(net, images, labels, by_hand, one_step):
     student, peers = net("student", norm=False), [net("a", norm=False, seed=2), net("b", seed=3)]
     given = [methods.get("dml", peers=peers), methods.get("mlkd")]
-    distiller = Distiller(student, net("teacher", seed=1), given)
+    distiller = Distiller(student, teacher=net("teacher", seed=1), methods=given)
     first = student(images).numpy(), *(peer(images, training=True).numpy() for peer in peers)
     expected = dml(first[0], first[1:], labels)["loss"].numpy().mean()
     both = {"inputs": np.stack([images, -images], axis=1), "id": np.arange(40)}

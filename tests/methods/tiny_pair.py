@@ -56,7 +56,9 @@ def distiller(name, steps, *, norm=True, **how):
     stages = 1
     if of.first_stage:
         of.first_stage, stages = 0.5, 2
-    made = Distiller(student(norm=norm), None if of.teacher_free else teacher(), of, **how)
+    made = Distiller(
+        student(norm=norm), teacher=None if of.teacher_free else teacher(), methods=of, **how
+    )
     made.total_steps = stages * steps
     return made
 

@@ -87,7 +87,9 @@ def test_it_teaches_and_its_members_stay_as_they_are(members):
     student = models.get("resnet8", num_classes=3, input_shape=(8, 8, 1), width=0.25)
     hint = methods.get("fitnet", tap="stage2", teacher_tap="teacher_2/stage2")
     mean = ensemble.mean_of_logits(members, [1, 3])
-    distiller = Distiller(student, mean, [methods.get("kd"), hint], precision="mixed_bfloat16")
+    distiller = Distiller(
+        student, teacher=mean, methods=[methods.get("kd"), hint], precision="mixed_bfloat16"
+    )
     distiller.compile(keras.optimizers.SGD(0.01), run_eagerly=True)
     logs = distiller.train_on_batch(images, np.zeros(4, "int32"), return_dict=True)
     assert np.isfinite(list(logs.values())).all()

@@ -86,7 +86,7 @@ def test_pixels_are_rounded_for_a_model_of_whole_numbers(folder):
     [
         (
             "own_layer.keras",
-            r"no \.keras file that Keras can open \(Could not locate class 'Own'.*model\.export",
+            r"not a \.keras file that Keras can open \(Could not locate class 'Own'.*--import MOD",
         ),
         ("no_images.keras", r"from \(None, 4\) to \(None, 2\); expected an image classifier"),
         ("ambiguous", r"gives one, other; expected an output called logits or probabilities"),
@@ -96,7 +96,7 @@ def test_pixels_are_rounded_for_a_model_of_whole_numbers(folder):
             r"cannot be opened as a SavedModel \(The endpoint .*a signature named serving_default",
         ),
         (".", r"is a folder without saved_model\.pb; expected a SavedModel\. Give the folder"),
-        ("io.npz", r"no \.keras file that Keras can open"),
+        ("io.npz", r"not a \.keras file that Keras can open"),
     ],
 )
 def test_what_is_no_classifier_is_refused_in_words(folder, name, message):

@@ -1,0 +1,87 @@
+"""Which labels a classifier of C classes can be trained on, and what is said of any others."""
+
+from typing import Any
+
+import numpy as np
+
+from kd_keras import losses
+
+SUM_TOLERANCE = 1e-3  # how far a row of soft labels may be from 1
+_EXPECTED = "(B,) or (B, 1) class indices or (B, C) probabilities"
+_WORDS = ("str", "bytes", "object")  # how the names of NumPy's and TensorFlow's dtypes begin
+
+
+def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
+    """Raises ValueError for labels whose shape or dtype alone shows that they cannot be used.
+
+    Args:
+        shape: of a batch of labels, sizes may be None; or a TensorShape of unknown rank.
+        dtype: NumPy's or TensorFlow's, or its name.
+        num_classes: C; None where it is not known.
+    """
+    if getattr(dtype, "name", str(dtype)).startswith(_WORDS):
+        raise ValueError(
+            f"labels are words (dtype {getattr(dtype, 'name', dtype)}); expected {_EXPECTED}. "
+            "Number the classes, as keras.layers.StringLookup(num_oov_indices=0) does."
+        )
+    if getattr(shape, "rank", 0) is None:
+        raise ValueError(
+            f"labels have a shape of unknown rank; expected {_EXPECTED}. Set it in the dataset: "
+            "labels = tf.ensure_shape(labels, (None,))."
+        )
+    sizes = tuple(shape)
+    if len(sizes) not in (1, 2):
+        batched = " Batch the dataset: dataset.batch(32)." if not sizes else ""
+        raise ValueError(
+            f"labels have shape {sizes}; expected one tensor, {_EXPECTED}.{batched} Give the "
+            "labels of one task."
+        )
+    if num_classes and len(sizes) == 2 and sizes[1] not in (None, 1, num_classes):
+        raise ValueError(
+            f"labels have rows of {sizes[1]} values; expected {num_classes}, one for each of the "
+            "student's classes. Give such rows or class indices, or a student of "
+            f"{sizes[1]} classes."
+        )
+
+
+def check_values(labels: np.ndarray, num_classes: int, sample_weight: Any = None) -> None:
+    """Raises ValueError for labels that are no classes of `num_classes` or no probabilities.
+
+    Args:
+        labels: of the form that `check_form` accepts.
+        num_classes: C.
+        sample_weight: (B,) or (B, 1); rows of weight 0 need no probabilities.
+    """
+    if not labels.size:
+        return
+    if losses.is_class_index(labels):
+        low, high = labels.min(), labels.max()
+        if not (low >= 0 and high < num_classes):
+            raise ValueError(no_class(high if low >= 0 else low, num_classes))
+        if labels.dtype.kind == "f" and np.any(labels != np.floor(labels)):
+            raise ValueError(no_class(labels[labels != np.floor(labels)][0], num_classes))
+        return
+    sums = labels.sum(axis=-1, dtype="float64")
+    fits = np.abs(sums - 1) <= SUM_TOLERANCE
+    if sample_weight is not None:
+        fits |= np.reshape(sample_weight, (-1,)) == 0
+    if not fits.all():
+        raise ValueError(no_probabilities(sums[~fits][0], num_classes))
+
+
+def no_class(value: Any, num_classes: int) -> str:
+    """The message for class indices of which `value` is no class."""
+    return (
+        f"labels hold {float(value):g}; expected whole numbers from 0 to {num_classes - 1}, the "
+        f"student's {num_classes} classes. Number the classes from 0, or give the student as many "
+        "outputs as there are classes."
+    )
+
+
+def no_probabilities(total: Any, num_classes: int) -> str:
+    """The message for (B, C) labels with a row that sums to `total`."""
+    return (
+        f"labels have a row that sums to {float(total):g}; expected rows of {num_classes} "
+        "probabilities that sum to 1. Multi-label targets are not supported: give each image one "
+        "class."
+    )
