@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_keras import classifiers, dataset, teacher_rows, twins
+from kd_keras import adjustment, classifiers, dataset, teacher_rows, twins
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.making import Ask
 from kd_keras.cache.reading import Cache
@@ -45,7 +45,8 @@ def run(
             "Give --views, such as --views 5, and train with as many."
         )
     precision = twins.best_precision() if asked.precision == "auto" else asked.precision
-    data = dataset.load(asked, screen)
+    asked, data = adjustment.loaded(asked, screen)
+    data = data or dataset.load(asked, screen)
     name, ask, outputs = _teacher(asked, data, taps, precision)
     if isinstance(ask, teachers.OnnxTeacher):
         precision = ""  # its file's own, whatever that is

@@ -106,11 +106,17 @@ class RunFolder:
         """Keeps the class predicted for each validation image, (N,) int, in order."""
         np.save(self.path / f"{phase}-predictions.npy", predicted)
 
+    def predictions(self, phase: str) -> np.ndarray:
+        """What `keep_predictions` kept."""
+        predicted: np.ndarray = np.load(self.path / f"{phase}-predictions.npy", allow_pickle=False)
+        return predicted
+
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():
             return
         told = recipe.difference(recipe.load(self.path), self.recipe)
-        differences = [line for line in told if line.partition(":")[0] not in recipe.NO_RESULT]
+        idle = recipe.without_result(self.recipe)
+        differences = [line for line in told if line.partition(":")[0] not in idle]
         if differences:
             raise ValueError(
                 f"run folder {self.path} holds a run of another recipe ({'; '.join(differences)}). "

@@ -11,13 +11,13 @@ PACKAGE = Path(__file__).parent.parent / "kd_keras"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
-    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
+    **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps", "chance"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
-    **dict.fromkeys(["cache", "distiller", "callbacks"], 4),
-    **dict.fromkeys(["checkpoint", "export", "classifiers", "together"], 5),
+    **dict.fromkeys(["cache", "distiller", "callbacks", "adjustment"], 4),
+    **dict.fromkeys(["checkpoint", "export", "classifiers", "together", "verdict"], 5),
     **dict.fromkeys(["evaluation", "fitting", "phases", "teacher_rows"], 6),
     **dict.fromkeys(["once", "caching", "cast"], 7),
     "train": 8,

@@ -10,7 +10,7 @@ from kd_keras import fields, recipe
 # By type; a field whose values are of another kind, by its name.
 _METAVARS: dict[Any, str] = {
     **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
-    **{"teacher_weights": "X,...", "student": "SPEC"},
+    **{"teacher_weights": "X,...", "student": "SPEC", "weights": "imagenet|none|FILE"},
 }
 
 

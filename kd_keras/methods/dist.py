@@ -33,6 +33,7 @@ class DIST(Method):
     """
 
     whole_batch = True
+    min_classes = 3
 
     def __init__(
         self,

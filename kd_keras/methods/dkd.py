@@ -28,6 +28,8 @@ class DKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    min_classes = 3
+
     def __init__(
         self,
         *,

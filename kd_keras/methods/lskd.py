@@ -31,6 +31,8 @@ class LSKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    min_classes = 3
+
     def __init__(
         self,
         *,
