@@ -17,19 +17,21 @@ MIN_BATCH = 8  # a batch norm's statistics of fewer images are noise
 MIN_STEPS = {"epochs": 200, "teacher_epochs": 300}  # a network from scratch learns little in fewer
 MAX_EPOCHS = 50  # of those that are added: each has its validation and its logs
 FALLBACK = "kd"  # defined for any number of classes
+# The learning rates follow the batch and the views the epochs.
+FIELDS = {"method", "teacher", "student", "batch_size", "epochs", "teacher_epochs"}
 _RATES = ("learning_rate", "teacher_learning_rate", "baseline_learning_rate")
 
 
 def loaded(asked: Recipe, screen: Screen) -> tuple[Recipe, Dataset | None]:
     """The recipe adjusted to its data, and these; says what changed.
 
-    The recipe as it is, and None, where the data set is the recipe's own: its settings were made
-    for these data, which need not be read yet.
+    The recipe as it is, and None, where there is nothing to adjust: the data set is the recipe's
+    own, for which its settings were made, or all of `FIELDS` are chosen.
 
     Raises:
         ValueError, FileNotFoundError, OSError: see `dataset.load`.
     """
-    if "dataset" not in asked.model_fields_set:
+    if "dataset" not in asked.model_fields_set or asked.model_fields_set >= FIELDS:
         return asked, None
     strategy.get(asked.devices)  # before anything else starts TensorFlow
     data = dataset.load(asked, screen)

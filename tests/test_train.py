@@ -79,6 +79,17 @@ def test_results_have_every_figure_of_every_model(finished):
     assert 0 <= results["student"]["agreement"] <= 1
 
 
+def test_the_verdict_is_kept_and_said_again(finished):
+    folder, results = finished
+    pairs = [(entry["phase"], entry["other"]) for entry in results["comparisons"]]
+    assert pairs == [("student", "baseline"), ("teacher", "baseline")]
+    gain = results["student"]["top1"] - results["baseline"]["top1"]
+    assert results["comparisons"][0]["difference"] == pytest.approx(gain)
+    assert len(results["verdict"]) == 2
+    _, screen = run(folder, baseline=True)
+    assert [line for line in screen.lines if line in results["verdict"]] == results["verdict"]
+
+
 def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
     folder, _ = finished
     assert recipe.load(folder) == recipe.Recipe(**TINY, baseline=True)
