@@ -23,6 +23,7 @@ RANKS = {
     "train": 8,
     "cli": 9,
     "__init__": 10,
+    "__main__": 10,
 }
 MAY_IMPORT_TENSORFLOW = {
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),

@@ -49,3 +49,10 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "own"))
     data.load("digits")
     assert [path.name[:11] for path in (tmp_path / "own").iterdir()] == ["digits-8x8-"]
+
+
+def test_a_folder_given_without_its_prefix_is_recognised(tmp_path, monkeypatch):
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"'pets'.*did you mean --dataset folder:pets\?"):
+        data.load("pets")
