@@ -1,6 +1,5 @@
 """`kdk --version`: this package and what it runs on, from metadata, without importing it."""
 
-import importlib.metadata
 import platform
 from typing import Any
 
@@ -43,6 +42,8 @@ def lines() -> str:
 
 
 def _installed(*distributions: str) -> str:
+    import importlib.metadata  # takes as long as the rest of `kdk --help`
+
     for name in distributions:
         try:
             return importlib.metadata.version(name)
