@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_keras import classifiers, custom_objects, dataset, teacher_rows
+from kd_keras import adjustment, classifiers, custom_objects, dataset, teacher_rows
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.making import Ask
 from kd_keras.cache.reading import Cache
@@ -47,7 +47,8 @@ def run(
         )
     custom_objects.register(asked.imports)
     precision = best_precision() if asked.precision == "auto" else asked.precision
-    data = dataset.load(asked, screen, verify=verify)
+    asked, data = adjustment.loaded(asked, screen, verify=verify)
+    data = data or dataset.load(asked, screen, verify=verify)
     name, ask, outputs = _teacher(asked, data, taps, precision)
     if isinstance(ask, teachers.OnnxTeacher):
         precision = ""  # its file's own, whatever that is

@@ -45,13 +45,15 @@ def identities(asked: Recipe) -> dict[str, Any]:
     teachers, students = ([identity(s) for s in specs] for specs in (asked.teacher, asked.student))
     if cache is not None:
         teachers = [_identity_of_rows(layout.read_header(cache))]
-    found = {
+    found: dict[str, Any] = {
         "teacher": teachers[0] if len(teachers) == 1 else teachers,
         "student": students[0] if len(students) == 1 else students,
     }
-    return found | (
-        {"assistants": list(map(identity, asked.assistants))} if asked.assistants else {}
-    )
+    if asked.assistants:
+        found["assistants"] = list(map(identity, asked.assistants))
+    if asked.weights not in (None, "imagenet") and recipe.has_applications(asked):
+        found["weights"] = digest(Path(asked.weights).expanduser())
+    return found
 
 
 def _identity_of_rows(header: layout.Header) -> str:
@@ -79,6 +81,7 @@ def check_names(asked: Recipe) -> None:
         name, _ = recipe.parse_spec(spec)
         if not (is_file(spec) or name.startswith("app:")):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
+    models.check_weights(asked.weights)
     made = make_methods(asked, num_examples=2)  # the fewest that any method takes
     cache_command.require_no_onnx(asked, views_per_image=base.views_per_image(made))
     chained = [f"assistants ({', '.join(asked.assistants)})"] if asked.assistants else []
@@ -96,8 +99,22 @@ def has_teacher(made: list[Any]) -> bool:
     return not all(method.teacher_free for method in made)
 
 
+def origins(asked: Recipe) -> list[str]:
+    """A line on each app: model of the recipe: which weights it starts from."""
+    specs = dict.fromkeys((*asked.teacher, *asked.assistants, *asked.student))
+    lines = []
+    for name, knobs in map(recipe.parse_spec, specs):
+        if name.startswith("app:"):
+            weights = knobs.get("weights", asked.weights) or "none"
+            words = {"imagenet": "ImageNet's weights", "none": "random weights"}
+            lines.append(f"{name} starts from {words.get(str(weights), f'the weights {weights}')}")
+    return lines
+
+
 def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
     """The model that a spec names, for the data's classes and image size.
+
+    A model of keras.applications starts from `weights`: "imagenet", a file, or None for random.
 
     Raises:
         ValueError: unknown name or knob (with the nearest), or a file that is no fitting model.
@@ -106,8 +123,8 @@ def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
     name, knobs = recipe.parse_spec(spec)
     if is_file(spec):
         return files.open_model(name, num_classes=len(data.class_names))
-    if name.startswith("app:") and weights:
-        knobs["weights"] = weights
+    if name.startswith("app:"):
+        knobs = {"weights": weights or "none", **knobs}  # the spec's own are the more particular
     settings: dict[str, Any] = {
         "num_classes": len(data.class_names),
         "input_shape": data.image_shape,

@@ -103,8 +103,10 @@ class Recipe(BaseModel):
     imports: tuple[str, ...] = _models(
         (), description="modules that register the layers of models from files, such as my_layers"
     )
-    weights: Literal["imagenet"] | None = _models(
-        None, description="what app: models start from; none: random weights"
+    weights: str | None = _models(
+        "imagenet",
+        description="what app: models start from: imagenet (downloaded once by Keras), none "
+        "(random), or a file of weights",
     )
     teacher_preprocess: Literal["0..255", "0..1", "-1..1", "caffe", "torch"] | None = _models(
         None, description="pixels that a teacher from elsewhere expects; none: 0..255"
@@ -116,7 +118,7 @@ class Recipe(BaseModel):
         None, description="file with the class names in the teacher's order, one a line"
     )
     allow_weak_teacher: bool = _models(
-        False, description="go on with a teacher under three times chance"
+        False, description="go on with a teacher that is hardly better than guessing"
     )
 
     method: tuple[str, ...] = _method(

@@ -115,6 +115,11 @@ class RunFolder:
         """Keeps the class predicted for each validation image, (N,) int, in order."""
         np.save(self.path / f"{phase}-predictions.npy", predicted)
 
+    def predictions(self, phase: str) -> np.ndarray:
+        """What `keep_predictions` kept."""
+        predicted: np.ndarray = np.load(self.path / f"{phase}-predictions.npy", allow_pickle=False)
+        return predicted
+
     def agreement(self, phase: str, teaching: str) -> float | None:
         """Share, 0 to 1, of the validation images of which two models predict the same class.
 
@@ -123,14 +128,14 @@ class RunFolder:
         files = [self.path / f"{name}-predictions.npy" for name in (phase, teaching)]
         if not all(file.is_file() for file in files):
             return None
-        one, other = (np.load(file, allow_pickle=False) for file in files)
-        return float(np.mean(one == other))
+        return float(np.mean(self.predictions(phase) == self.predictions(teaching)))
 
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():
             return
         told = recipe.difference(recipe.load(self.path), self.recipe)
-        differences = [line for line in told if line.partition(":")[0] not in recipe.NO_RESULT]
+        idle = recipe.without_result(self.recipe)
+        differences = [line for line in told if line.partition(":")[0] not in idle]
         if differences:
             raise ValueError(
                 f"run folder {self.path} holds a run of another recipe ({'; '.join(differences)}). "

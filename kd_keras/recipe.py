@@ -49,13 +49,16 @@ def describe(name: str) -> str:
 def load(name_or_path: str | os.PathLike[str]) -> Recipe:
     """The recipe of a built-in name, a .toml file, a run folder or its recipe.json.
 
+    The recipe's `model_fields_set` names the fields that a person chose: all that a file holds,
+    none of a built-in recipe. The others may be adjusted to the data (`kd_keras.adjustment`).
+
     Raises:
         FileNotFoundError: no such file.
         ValueError: unknown name (with the nearest), a file that does not parse, a wrong field.
     """
     path = Path(name_or_path)
     if str(name_or_path) in names() or not (path.suffix in (".toml", ".json") or path.is_dir()):
-        return Recipe(**tomllib.loads(explain(str(name_or_path))))
+        return _chosen(Recipe(**tomllib.loads(explain(str(name_or_path)))), set())
     path = path / "recipe.json" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(
@@ -86,6 +89,7 @@ def resolve(
     """The recipe (`DEFAULT` if none) with `overrides` in place of its fields, then `sets`.
 
     A temperature or weight given here also replaces that knob in the recipe's own method specs.
+    What is given here counts as chosen, beside what `recipe` has chosen (see `load`).
 
     Args:
         recipe: a Recipe, or what `load` takes.
@@ -109,12 +113,18 @@ def resolve(
         reach = 1 if field == "kd_weight" and not each else len(method)
         method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
     resolved = Recipe(**{**base.model_dump(), "method": method, **given})
+    resolved = _chosen(resolved, base.model_fields_set | set(given))
     if teacher_from is not None and resolved.method == ("none",):
         raise ValueError(
             f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
             "method to learn by. Give one, such as --method kd."
         )
     return resolved
+
+
+def _chosen(recipe: Recipe, fields: set[str]) -> Recipe:
+    """The same recipe with `fields` as its `model_fields_set`."""
+    return Recipe.model_construct(_fields_set=set(fields), **dict(recipe))
 
 
 def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
@@ -162,6 +172,17 @@ def from_json(text: str) -> Recipe:
     return Recipe(**json.loads(text))
 
 
+def has_applications(recipe: Recipe) -> bool:
+    """Whether any model is one of `keras.applications`, which alone read `weights`."""
+    specs = (*recipe.teacher, *recipe.assistants, *recipe.student)
+    return any(text.startswith("app:") for text in specs)
+
+
+def without_result(recipe: Recipe) -> set[str]:
+    """Fields that change no phase's result: `NO_RESULT`, and `weights` where nothing reads it."""
+    return {*NO_RESULT, *(() if has_applications(recipe) else ("weights",))}
+
+
 def run_folder(run: str) -> Path:
     """Where a run lies: under `RUNS` if it is a name, or at a path."""
     return Path(run).expanduser() if "/" in run else RUNS / run
@@ -171,7 +192,7 @@ def run_name(recipe: Recipe) -> str:
     """A run's folder name: data, student, methods and a hash of every other field that
     is no default and changes the result."""
     defaults = Recipe().model_dump()
-    told = recipe.model_dump(exclude=set(NO_RESULT)).items()
+    told = recipe.model_dump(exclude=without_result(recipe)).items()
     named = {name: value for name, value in told if value != defaults[name]}
     content = json.dumps(named, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)

@@ -62,7 +62,7 @@ def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
             `parameters`, `milliseconds_per_image` (`batch1`, `batch128`) and, if it was exported,
             `export` (`megabytes`). What is no model ("data") is left out.
     """
-    return [[_name(phase, results), *_cells(results[phase])] for phase in models(results)]
+    return [[model_name(phase, results), *_cells(results[phase])] for phase in models(results)]
 
 
 def models(results: Mapping[str, Any]) -> list[str]:
@@ -77,7 +77,7 @@ def time_spent(results: Mapping[str, Any]) -> str:
         results: as for `rows`, with `seconds` of each model: `training`, None of one that came
             from a file, and `measuring`; both are of the call that did it.
     """
-    spent = [(_name(p, results), results[p]["seconds"]) for p in models(results)]
+    spent = [(model_name(p, results), results[p]["seconds"]) for p in models(results)]
     trained = [(name, times["training"]) for name, times in spent if times["training"]]
     parts = ", ".join(f"{name} {time:,.0f}" for name, time in trained)
     measuring = sum(times["measuring"] for _, times in spent)
@@ -88,7 +88,7 @@ def time_spent(results: Mapping[str, Any]) -> str:
     )
 
 
-def _name(phase: str, results: Mapping[str, Any]) -> str:
+def model_name(phase: str, results: Mapping[str, Any]) -> str:
     """What a person calls the model; without a teacher the student is not called distilled."""
     if phase == "teacher":
         return "mean of the teachers" if "teacher-1" in results else "teacher"

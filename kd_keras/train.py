@@ -5,9 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kd_keras import (
+    adjustment,
     callbacks,
+    chance,
     classifiers,
     dataset,
     fitting,
@@ -16,10 +19,12 @@ from kd_keras import (
     strategy,
     teacher_rows,
     validation,
+    verdict,
 )
 from kd_keras.cache.reading import Cache
 from kd_keras.cast import Cast
 from kd_keras.data import pipeline
+from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.methods import base
 from kd_keras.once import Once
@@ -30,7 +35,6 @@ from kd_keras.serving.process import fresh_process
 
 #: Why results.json has no agreement of a student whose teacher is a cache.
 NO_AGREEMENT = "the teacher is a cache of its outputs on training images, not on validation images"
-WEAK_TEACHER = 3  # times chance: a teacher below has little to teach
 
 
 def run(
@@ -57,10 +61,14 @@ def run(
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
     screen = screen or Screen()
+    strategy.get(asked.devices)  # first: methods start TensorFlow, and CPUs are split before that
+    classifiers.check_names(asked)
+    asked, data = adjustment.loaded(asked, screen, verify=verify)
     folder = RunFolder(asked, run)
     results = folder.results()
     if results is None:
-        results = _Run(asked, folder, Path(export_dir).expanduser(), screen, verify).results()
+        job = _Run(asked, folder, Path(export_dir).expanduser(), screen, data, verify=verify)
+        results = job.results()
     else:
         folder.check_same_facts(classifiers.identities(asked))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
@@ -72,20 +80,25 @@ class _Run:
     """A run that is not finished: everything is checked before anything is written or trained."""
 
     def __init__(
-        self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen, verify: bool
+        self,
+        asked: Recipe,
+        folder: RunFolder,
+        export_dir: Path,
+        screen: Screen,
+        data: Dataset | None,
+        *,
+        verify: bool,
     ):
         self.asked, self.folder, self.screen = asked, folder, screen
-        # First, since optimizers and methods start TensorFlow, and CPUs are split before that.
         self.strategy = strategy.get(asked.devices)
         self.exports = _exports(asked, export_dir / folder.name)
-        classifiers.check_names(asked)
         fitting.check_optimizer(asked)
         if asked.optimizer == "dot" and asked.method == ("none",):
             screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
         for export in self.exports.values():
             folder.check_export(export)
         self.precision = fitting.precision(asked, screen)
-        self.data = dataset.load(asked, screen, verify=verify)
+        self.data = data or dataset.load(asked, screen, verify=verify)
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
         self.facts = self._facts()
         folder.check_same_facts(self.facts)
@@ -94,6 +107,8 @@ class _Run:
             self.cast = Cast(asked, self.data, precision=self.precision)
             for distillers in self.cast.rounds:
                 fitting.check_together(distillers)
+        for line in classifiers.origins(asked):
+            screen.say(line)
         for model in lineage.teachers(asked):
             if self.cast.teachers and classifiers.is_file(model.spec):
                 self._check_teacher(model.phase)
@@ -109,6 +124,8 @@ class _Run:
         with fresh_process() as self.once.serve:  # ready by the time that it is needed
             results = self._teach() | self._baselines() | self._learn()
         results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
+        labels = self.data.validation.labels
+        results |= verdict.of(results, self.folder.predictions, labels, seed=self.asked.seed)
         self._report(results)
         return results
 
@@ -231,7 +248,7 @@ class _Run:
             f"{phase}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
             f"({teacher.count_params():,} parameters)"
         )
-        self._refuse_weak(phase, top1)
+        self._refuse_weak(phase, top1, self.data.validation.labels)
 
     def _check_cache(self, cache: Cache) -> float:
         """Shows the accuracy of the teacher that a cache is of; refuses one as `_check_teacher`."""
@@ -240,18 +257,12 @@ class _Run:
             f"teacher: the cache {cache.folder}, {cache.header.views} views; {top1:.1%} top-1 on "
             "the first view of the training images"
         )
-        self._refuse_weak("teacher", top1)
+        self._refuse_weak("teacher", top1, self.data.train.labels)
         return top1
 
-    def _refuse_weak(self, phase: str, top1: float) -> None:
-        chance = 1 / len(self.data.class_names)
-        if top1 < WEAK_TEACHER * chance and not self.asked.allow_weak_teacher:
-            raise ValueError(
-                f"the {phase}'s top-1 is {top1:.2%}, under {WEAK_TEACHER} times chance "
-                f"({chance:.2%}); expected one that knows these classes. Check its pixels "
-                "(--teacher-preprocess) and its order of classes (--teacher-classes), train it "
-                "longer (--teacher-epochs), or go on with --allow-weak-teacher."
-            )
+    def _refuse_weak(self, phase: str, top1: float, labels: np.ndarray) -> None:
+        if not self.asked.allow_weak_teacher:
+            chance.require_better(phase, top1, labels)
 
     def _measured(
         self, phase: str, model: keras.Model, of: lineage.Trained | None = None
@@ -291,6 +302,8 @@ def _show(asked: Recipe, results: dict[str, Any], folder: RunFolder, screen: Scr
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
     report.table(results, screen, f"Results on {held_out}")
     phases = [model.phase for model in lineage.students(asked)]
+    for line in results.get("verdict", ()):  # runs that an earlier version finished have none
+        screen.say(line)
     if "seconds" in results[phases[0]]:  # of runs that an earlier version finished, it is unknown
         screen.say(report.time_spent(results))
     for phase in phases:

@@ -47,6 +47,26 @@ def test_json_gives_back_an_equal_recipe(tmp_path):
     assert recipe.load(tmp_path) == recipe.load(tmp_path / "recipe.json") == before
 
 
+def test_a_recipe_knows_which_fields_a_person_chose(tmp_path):
+    assert recipe.load("seed").model_fields_set == set()
+    got = recipe.resolve("seed", {"dataset": "digits"}, ["batch-size=8"])
+    assert got.model_fields_set == {"dataset", "batch_size"}
+    (tmp_path / "mine.toml").write_text("epochs = 3\n")
+    assert recipe.resolve(tmp_path / "mine.toml", {"seed": 1}).model_fields_set == {
+        "epochs",
+        "seed",
+    }
+    (tmp_path / "recipe.json").write_text(recipe.to_json(got))
+    assert recipe.load(tmp_path).model_fields_set == set(Recipe.model_fields)
+
+
+def test_weights_name_a_run_only_where_a_model_reads_them(tmp_path):
+    plain, app = Recipe(student="resnet8"), Recipe(student="app:MobileNetV2")
+    assert recipe.run_name(plain) == recipe.run_name(recipe.resolve(plain, {"weights": "none"}))
+    assert recipe.run_name(app) != recipe.run_name(recipe.resolve(app, {"weights": "none"}))
+    assert (plain.weights, recipe.resolve(plain, {"weights": "none"}).weights) == ("imagenet", None)
+
+
 def test_a_toml_file_gives_its_fields_and_defaults(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text('student = "vgg8"\nmethod = ["kd", "fitnet"]\n')

@@ -79,6 +79,17 @@ def test_results_have_every_figure_of_every_model(finished):
     assert 0 <= results["student"]["agreement"] <= 1
 
 
+def test_the_verdict_is_kept_and_said_again(finished):
+    folder, results = finished
+    pairs = [(entry["phase"], entry["other"]) for entry in results["comparisons"]]
+    assert pairs == [("student", "baseline"), ("teacher", "baseline")]
+    gain = results["student"]["top1"] - results["baseline"]["top1"]
+    assert results["comparisons"][0]["difference"] == pytest.approx(gain)
+    assert len(results["verdict"]) == 2
+    _, screen = run(folder, baseline=True)
+    assert [line for line in screen.lines if line in results["verdict"]] == results["verdict"]
+
+
 def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
     folder, _ = finished
     assert recipe.load(folder) == recipe.Recipe(**TINY, baseline=True)
@@ -184,7 +195,7 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path):
 
 def test_a_teacher_that_guesses_is_refused(tmp_path):
     classifier(10, tmp_path / "fresh.keras")
-    with pytest.raises(ValueError, match=r"under 3 times chance \(10\.00%\).*--allow-weak-teacher"):
+    with pytest.raises(ValueError, match=r"expected at least 3\d\.\d\d%.*--allow-weak-teacher"):
         run(tmp_path / "bad", teacher=str(tmp_path / "fresh.keras"), allow_weak_teacher=False)
     assert not (tmp_path / "bad").exists()
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import click
 
-import kd_keras
 from kd_keras import check
-from kd_keras.cli import errors
+from kd_keras.cli import errors, versions
 
 # Command: one line about it. Its click command is `command` in the module of that name.
 _COMMANDS = {
@@ -21,15 +20,18 @@ class _Table(click.Group):
     """A group that knows its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS]  # `list` is a module of this package once that command is imported
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if ctx.resilient_parsing and cmd_name not in _COMMANDS:
+            return None  # a shell asks for completions: a message would land in the user's line
         check.one_of("command", cmd_name, _COMMANDS, remedy="Run `kdk --help`.")
-        return importlib.import_module(f"kd_keras.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"kd_keras.cli.{cmd_name}").command
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
         with errors.in_words(ctx):
@@ -37,7 +39,7 @@ class _Table(click.Group):
 
 
 @click.group(cls=_Table, context_settings={"max_content_width": 100})
-@click.version_option(kd_keras.__version__, prog_name="kdk")
+@versions.option
 @errors.traceback_option
 def kdk() -> None:
     """Knowledge distillation for Keras image classifiers."""

@@ -1,6 +1,7 @@
 """`kdk list`: data sets, models, methods and recipes, a line each."""
 
 import importlib
+from collections.abc import Callable
 from types import ModuleType
 
 import click
@@ -17,8 +18,18 @@ _KINDS = {
 
 
 @click.command("list")
-@click.argument("kind", metavar=f"[{'|'.join(_KINDS)}]", required=False)
-@click.argument("name", metavar="[NAME]", required=False)
+@click.argument(
+    "kind",
+    metavar=f"[{'|'.join(_KINDS)}]",
+    required=False,
+    shell_complete=lambda ctx, param, start: [kind for kind in _KINDS if kind.startswith(start)],
+)
+@click.argument(
+    "name",
+    metavar="[NAME]",
+    required=False,
+    shell_complete=lambda ctx, param, start: _completions(ctx.params.get("kind"), start),
+)
 def command(kind: str | None, name: str | None) -> None:
     """List data sets, models, methods and recipes with a line each; with NAME, say more of one."""
     if kind is None:
@@ -26,13 +37,25 @@ def command(kind: str | None, name: str | None) -> None:
     elif name is None:
         click.echo(_lines(_module(kind)))
     else:
-        module = _module(kind)
-        tell = getattr(module, "explain", module.describe)
-        click.echo(tell(name))
+        click.echo(_explain(kind)(name))
 
 
 def _module(kind: str) -> ModuleType:
     return importlib.import_module(_KINDS[check.one_of("kind", kind, _KINDS)])
+
+
+def _explain(kind: str) -> Callable[[str], str]:
+    """What says more of one name; of a model, a module that builds it."""
+    module = _module(kind)
+    if kind == "models":
+        module = importlib.import_module("kd_keras.cli.model_facts")
+    return module.explain if hasattr(module, "explain") else module.describe
+
+
+def _completions(kind: str | None, start: str) -> list[str]:
+    """Names of the kind that begin so; none of an unknown kind."""
+    names = _module(kind).names() if kind in _KINDS else ()
+    return [name for name in names if name.startswith(start)]
 
 
 def _lines(module: ModuleType) -> str:

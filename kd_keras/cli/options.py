@@ -6,11 +6,13 @@ from typing import Any
 import click
 
 from kd_keras import fields, recipe
+from kd_keras.cli import completion
 
 # By type; a field whose values are of another kind, by its name.
 _METAVARS: dict[Any, str] = {
     **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
     **{"teacher_weights": "X,...", "student": "SPEC", "imports": "MODULE"},
+    "weights": "imagenet|none|FILE",
 }
 _FLAGS = {"imports": "import"}  # of one module; the others are called as their fields
 
@@ -49,11 +51,13 @@ def of_recipe() -> list[click.Option]:
         Option(
             ["--recipe", "recipe_name"],
             metavar="NAME|FILE",
+            shell_complete=completion.of_recipes(),
             help=f"built-in name, .toml file, or a run's folder or recipe.json [{recipe.DEFAULT}]",
         ),
         Option(
             ["--set", "sets"],
             metavar="FIELD=VALUE",
+            shell_complete=completion.of_assignments(),
             multiple=True,
             help="any field of the recipe; wins over the options below; may be repeated",
         ),
@@ -75,4 +79,5 @@ def _field_option(name: str, shown: Any) -> click.Option:
     if kind is bool:
         return Option([f"--{flag}/--no-{flag}"], **about)
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])
+    about["shell_complete"] = completion.of_field(name)
     return Option([f"--{flag}", name], type=str, metavar=metavar, multiple=kind is tuple, **about)

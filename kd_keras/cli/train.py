@@ -3,7 +3,7 @@
 from typing import Any
 
 from kd_keras import fields, recipe, screen
-from kd_keras.cli import errors, quiet
+from kd_keras.cli import completion, errors, quiet
 from kd_keras.cli import options as options_of
 
 
@@ -37,6 +37,7 @@ command = errors.traceback_option(
             options_of.Option(
                 ["--run"],
                 metavar="NAME|PATH",
+                shell_complete=completion.of_runs(),
                 help="the run's folder, under runs/ if a name [follows from the recipe]",
             ),
             options_of.Option(
@@ -54,6 +55,7 @@ command = errors.traceback_option(
             options_of.Option(
                 ["--teacher-from"],
                 metavar="RUN",
+                shell_complete=completion.of_runs(),
                 section="Models",
                 help="the student of a finished run, by name or path, as the teacher; without "
                 "--recipe, on that run's recipe",

@@ -123,7 +123,9 @@ def _source(
 
         return tfds_source.source(rest, data_dir=path, image_size=image_size, resize=resize)
     if name != "digits" and not (kind == "folder" and rest):
-        check.one_of("data set", name, _ABOUT)
+        is_folder = Path(name).expanduser().is_dir()
+        hint = f"{name} is a folder: did you mean --dataset folder:{name}?" if is_folder else ""
+        check.one_of("data set", name, _ABOUT, remedy=hint)
     if path is not None:
         raise ValueError(f"data_dir is {path}, but {name} is found without one; leave it out.")
     if name == "digits":

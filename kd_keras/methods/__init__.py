@@ -53,6 +53,12 @@ def knobs(name: str) -> tuple[str, ...]:
     return tuple(_method_class(name).knobs())
 
 
+def min_classes(name: str) -> int:
+    """The fewest classes for which the method called `name` is defined."""
+    least: int = _method_class(name).min_classes
+    return least
+
+
 def _files() -> dict[str, Path]:
     return {file.stem: file for folder in __path__ for file in Path(folder).glob("*.py")}
 

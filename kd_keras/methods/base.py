@@ -62,6 +62,8 @@ class Method(keras.Layer):
     needs_teacher_model = False
     #: True where the cost relates examples of a batch: gathered over replicas, no sample weights.
     whole_batch = False
+    #: The fewest classes for which the cost is defined.
+    min_classes = 2
     #: True where the cost needs each example's id in the data set.
     needs_ids = False
     #: Augmented views of each image that the pipeline must give. With 2, each output's second

@@ -35,6 +35,7 @@ class DIST(Method):
     default_weight = 2.0
 
     whole_batch = True
+    min_classes = 3
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ class DKD(Method):
     """
 
     default_warmup = 1 / 12
+    min_classes = 3
 
     def __init__(
         self,

@@ -33,6 +33,7 @@ class LSKD(Method):
 
     default_weight = 9.0
     default_ce_weight = 0.1
+    min_classes = 3
 
     def __init__(
         self,

@@ -28,6 +28,8 @@ class NKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    min_classes = 3
+
     def __init__(
         self, *, temperature: float = 1.0, nontarget_weight: float = 1.5, **common: Unpack[Common]
     ):

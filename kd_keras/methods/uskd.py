@@ -39,6 +39,7 @@ class USKD(Method):
 
     teacher_free = True
     whole_batch = True
+    min_classes = 3
 
     def __init__(
         self,

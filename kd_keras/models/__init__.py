@@ -47,7 +47,8 @@ def get(
         input_shape: (H, W, C) of the images, C 1 or 3; pixels come as float32 in 0..255.
         width: > 0, multiplies every layer's channels.
         stem_stride: further stride of the first convolution; 2 quarters the cost of what follows.
-        knobs: for `app:NAME` only: `weights`, None or "imagenet" (which needs network).
+        knobs: for `app:NAME` only: `weights`, None for random ones, "imagenet" (which Keras
+            downloads once) or the path of a file.
 
     Returns:
         keras.Model from "images" to (B, num_classes) float32 logits, called as its architecture.
@@ -69,6 +70,15 @@ def get(
     _refuse(name, list(knobs), allowed=list(sizes))
     family = importlib.import_module(f"kd_keras.models.{_family(name)[0]}")
     return _in_float32(family.build, name, **shape, **sizes)
+
+
+def check_weights(weights: str | None) -> None:
+    """Raises FileNotFoundError unless it is None, "none", "imagenet" or the path of a file."""
+    if weights not in (None, "none", "imagenet") and not Path(weights).expanduser().is_file():
+        raise FileNotFoundError(
+            f"weights is {weights!r}, and there is no such file; expected imagenet, none or a file "
+            "of weights. Check the spelling or the path."
+        )
 
 
 def _refuse(name: str, knobs: list[str], *, allowed: list[str]) -> None:

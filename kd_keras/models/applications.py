@@ -1,17 +1,15 @@
 """Any model of `keras.applications`, from pixels 0..255 to logits: `models.get("app:NAME")`."""
 
 import inspect
-import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
-from kd_keras import check
-from kd_keras.models import pixels
+from kd_keras import check, models
+from kd_keras.models import imagenet, pixels
 
-_IMAGENET_CLASSES = 1000
 _Preprocess: TypeAlias = Callable[[np.ndarray], Any]
 _Constructors: TypeAlias = dict[str, tuple[Callable[..., keras.Model], _Preprocess]]
 
@@ -25,36 +23,36 @@ def build(
 ) -> keras.Model:
     """The constructor `name` with its own preprocessing inside and logits out.
 
-    With ImageNet's weights and its 1000 classes the model keeps its own head; otherwise its body
-    gets the taps `pooled` (the mean over all places) and `logits` (a new dense layer).
+    With weights of ImageNet's 1000 classes and as many of ours the model keeps its own head;
+    otherwise its body gets the taps `pooled` (the mean over all places) and `logits` (a new dense
+    layer).
 
     Args:
         name: of a constructor in `keras.applications`; case does not matter.
         num_classes: number of logits.
         input_shape: (H, W, C), C 1 or 3; grey images are repeated to three channels.
-        weights: None for a fresh start (no network needed), or "imagenet" (downloaded by Keras).
+        weights: None or "none" for random ones, "imagenet" for ImageNet's (Keras downloads them
+            once to ~/.keras/models), or the path of a file of them, with or without its head.
 
     Returns:
         keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, num_classes) float32.
 
     Raises:
-        ValueError: for an unknown name, or images that Keras finds too small for it.
+        ValueError: for an unknown name, images that Keras finds too small for it, or a file that
+            is not of this architecture.
+        FileNotFoundError: where there is no such file of weights.
         OSError: where the weights cannot be downloaded.
     """
-    check.one_of("weights", weights, [None, "imagenet"])
+    models.check_weights(weights)
+    weights = None if weights == "none" else weights
     name = _spelled_as_keras_does(name)
     constructor, preprocess_input = _constructors()[name]
     inputs = keras.Input(input_shape, name="images")
     mode = preprocessing_mode(name, preprocess_input)
     x = pixels.encode(pixels.three_channels(inputs), mode)
-    own_head = weights == "imagenet" and num_classes == _IMAGENET_CLASSES
+    own_head = weights is not None and num_classes == imagenet.CLASSES
     try:
-        with warnings.catch_warnings():
-            # MobileNets warn of every size they have no weights of, where any size would do.
-            warnings.simplefilter("ignore")
-            body = constructor(
-                weights=weights, include_top=own_head, input_tensor=x, classifier_activation=None
-            )
+        body = imagenet.body(constructor, x, weights=weights, own_head=own_head)
     except Exception as error:
         raise _in_words(error, name, input_shape, weights) from error
     outputs = body.output
@@ -101,11 +99,14 @@ def _constructors() -> _Constructors:
 def _in_words(
     error: Exception, name: str, input_shape: tuple[int, ...], weights: str | None
 ) -> Exception:
-    if weights is not None and not isinstance(error, ValueError):
+    if weights == "imagenet" and not isinstance(error, ValueError):
         return OSError(
-            f"the ImageNet weights of app:{name} could not be had ({error}); expected network. "
-            "Leave out --weights imagenet to start afresh."
+            f"the ImageNet weights of app:{name} are not on this machine, and could not be "
+            f"downloaded ({error}). Download the file on another machine and give it by --weights "
+            "FILE, or start from random weights by --weights none."
         )
+    if weights not in (None, "imagenet") and isinstance(error, ValueError):
+        return ValueError(f"app:{name}: {error}")
     return ValueError(
         f"app:{name} got images of {input_shape} and refused them: {error} "
         "Choose another --image-size or another model."

@@ -1,3 +1,5 @@
+import importlib.metadata
+import platform
 import subprocess
 import sys
 import time
@@ -6,7 +8,7 @@ from pathlib import Path
 from click.testing import CliRunner
 
 import kd_keras
-from kd_keras.cli import kdk
+from kd_keras.cli import kdk, versions
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,9 +44,29 @@ def test_help_answers_in_under_0_3_seconds():
     assert min(seconds) < 0.3
 
 
-def test_version_is_the_packages():
-    result = CliRunner().invoke(kdk, ["--version"])
-    assert (result.exit_code, result.output) == (0, f"kdk, version {kd_keras.__version__}\n")
+def test_python_m_kd_keras_is_kdk_and_its_version_names_what_it_runs_on():
+    code = (
+        "import runpy, sys\n"
+        "sys.argv = ['kd_keras', '--version']\n"
+        "try:\n"
+        "    runpy.run_module('kd_keras', run_name='__main__')\n"
+        "finally:\n"
+        "    print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    version = importlib.metadata.version
+    assert done.stdout.splitlines() == [
+        f"kdk, version {kd_keras.__version__}",
+        f"Keras {version('keras')}",
+        f"TensorFlow {version('tensorflow')}",
+        f"Python {platform.python_version()}",
+        "[]",
+    ]
+
+
+def test_a_tensorflow_that_is_not_there_is_said(monkeypatch):
+    monkeypatch.setattr(versions, "_TENSORFLOW", ("no-such-distribution",))
+    assert "TensorFlow not installed" in CliRunner().invoke(kdk, ["--version"]).output
 
 
 def test_an_unknown_command_names_the_nearest():

@@ -31,6 +31,38 @@ def test_a_name_is_told_at_length():
 
 
 @pytest.mark.parametrize(
+    ("spec", "parameters", "macs", "megabytes"),
+    [
+        # The stride quarters all but the dense layer's 64 * 200.
+        ("resnet8", 91_064, 50_016_768, "0.36"),
+        ("resnet8:stem_stride=2", 91_064, 12_513_792, "0.36"),
+    ],
+)
+def test_a_model_is_told_with_its_knobs_and_costs(spec, parameters, macs, megabytes):
+    lines = listed("models", spec).output.splitlines()
+    assert lines[0].startswith(f"{spec}: CIFAR ResNet, 8 layers")
+    assert [line.split(":")[0].strip() for line in lines[2:4]] == ["width", "stem_stride"]
+    assert lines[4:] == [
+        "for images of 64x64x3 in 200 classes, as in tiny_imagenet:",
+        f"  parameters: {parameters:,}",
+        f"  multiply-adds an image: {macs:,} ({macs / 1e6:,.1f} million)",
+        f"  float32 weights: {megabytes} MB",
+    ]
+
+
+def test_an_application_is_told_at_a_size_that_it_takes():
+    output = listed("models", "app:InceptionV3").output
+    assert "  weights: imagenet, none or a file" in output
+    assert "for images of 224x224x3 in 200 classes:" in output
+
+
+def test_a_wrong_knob_names_the_nearest():
+    result = listed("models", "resnet8:widht=2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Did you mean 'width'?" in result.stderr
+
+
+@pytest.mark.parametrize(
     ("arguments", "nearest"),
     [
         (["modles"], "models"),

@@ -72,3 +72,10 @@ def test_what_is_held_out_is_said_in_numbers(tmp_path):
         "holding out 20 % of train (359 images) as validation",
         "holding out 10 % of train (143 images) as validation, to choose settings by",
     )
+
+
+def test_a_folder_given_without_its_prefix_is_recognised(tmp_path, monkeypatch):
+    (tmp_path / "pets").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"'pets'.*did you mean --dataset folder:pets\?"):
+        data.load("pets")

@@ -1,0 +1,71 @@
+"""What a shell offers after an option of `kdk`; imports neither Keras nor TensorFlow."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import click
+from click.shell_completion import CompletionItem
+
+from kd_keras import data, fields, methods, models, recipe
+
+_Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+_PREFIX = ":"  # a name that ends in it goes on with the user's own words
+
+
+def of_field(name: str) -> _Complete | None:
+    """The completion of a recipe's field; None where any number or text may follow."""
+    if name == "method":
+        return _of(lambda: _described(methods))
+    if name in ("teacher", "student", "assistants"):
+        return _of(lambda: [*_described(models), ("app:", "a model of keras.applications")], True)
+    if name == "dataset":
+        return _of(lambda: [(_until_prefix(n), text) for n, text in _described(data)])
+    if name == "weights":
+        return _of(lambda: [("imagenet", ""), ("none", "random weights")], True)
+    if name in ("data_dir", "teacher_classes"):
+        return _of(lambda: [], True)
+    _, choices, optional = fields.form(name)
+    values = [*choices, *(["none"] if optional else [])]
+    return _of(lambda: [(value, "") for value in values]) if choices else None
+
+
+def of_recipes() -> _Complete:
+    """Built-in names, else files."""
+    return _of(lambda: _described(recipe), True)
+
+
+def of_runs() -> _Complete:
+    """Folders of runs by name, else paths."""
+    return _of(lambda: [(p.parent.name, "") for p in recipe.RUNS.glob("*/recipe.json")], True)
+
+
+def of_assignments() -> _Complete:
+    """FIELD= of every field of a recipe."""
+    known = fields.Recipe.model_fields.items()
+    return _of(lambda: [(f"{name}=", field.description or "") for name, field in known])
+
+
+def _of(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = False) -> _Complete:
+    """Completes from (value, help) pairs; with `paths`, from files where none of them begins so."""
+
+    def complete(
+        ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        items = [
+            CompletionItem(value, help=text or None)
+            for value, text in sorted(pairs())
+            if value.startswith(incomplete)
+        ]
+        return items or ([CompletionItem(incomplete, type="file")] if paths else [])
+
+    return complete
+
+
+def _described(module: Any) -> list[tuple[str, str]]:
+    return [(name, module.describe(name)) for name in module.names()]
+
+
+def _until_prefix(name: str) -> str:
+    """ "folder:PATH" to "folder:"."""
+    kind, colon, _ = name.partition(_PREFIX)
+    return kind + colon

@@ -1,0 +1,85 @@
+"""Where the weights of a model of `keras.applications` come from: Keras's download, or a file."""
+
+import contextlib
+import socket
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+
+CLASSES = 1000
+PATIENCE = 20.0  # seconds without an answer of the server; Keras itself waits without end
+
+Constructor = Callable[..., keras.Model]
+
+
+def body(
+    constructor: Constructor, images: keras.KerasTensor, *, weights: str | None, own_head: bool
+) -> keras.Model:
+    """The constructor's model on `images`, with its weights.
+
+    Args:
+        constructor: of `keras.applications`.
+        images: (B, H, W, 3), preprocessed.
+        weights: None for random ones, "imagenet" for Keras's download (kept in `~/.keras`), or the
+            path of a file of weights, with or without ImageNet's head.
+        own_head: whether the model ends in its own head, giving logits, or in the last feature map.
+
+    Raises:
+        ValueError: a file that is not of this architecture, or images that do not fit.
+        Exception: of the download, as Keras raises it.
+    """
+    if weights not in (None, "imagenet"):
+        return _of_file(constructor, images, str(Path(weights).expanduser()), own_head)
+    with _patient():
+        return _made(constructor, weights, own_head, input_tensor=images)
+
+
+def _of_file(
+    constructor: Constructor, images: keras.KerasTensor, path: str, own_head: bool
+) -> keras.Model:
+    try:
+        return _made(constructor, path, own_head, input_tensor=images)
+    except (ValueError, OSError) as error:
+        if own_head:
+            raise ValueError(_does_not_fit(path, error)) from error
+    try:
+        whole = _made(constructor, path, True)  # at its own size: the file may have the head
+    except (ValueError, OSError) as error:
+        raise ValueError(_does_not_fit(path, error)) from error
+    headless = _made(constructor, None, False, input_tensor=images)
+    headless.set_weights(whole.get_weights()[: len(headless.weights)])  # the head comes last
+    return headless
+
+
+def _made(
+    constructor: Constructor, weights: str | None, own_head: bool, **inputs: Any
+) -> keras.Model:
+    with warnings.catch_warnings():
+        # MobileNets warn of every size they have no weights of, where any size would do.
+        warnings.simplefilter("ignore")
+        return constructor(
+            weights=weights, include_top=own_head, classifier_activation=None, **inputs
+        )
+
+
+@contextlib.contextmanager
+def _patient() -> Iterator[None]:
+    """Ends a connection that gives no answer, which Keras's download leaves no other way to do."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _does_not_fit(path: str, error: Exception) -> str:
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return (
+        f"the weights file {path} does not fit ({first}); expected weights of this "
+        "architecture in a file of keras.applications or of `model.save_weights`. Give that file, "
+        "or --weights none for random weights."
+    )
