@@ -19,6 +19,7 @@ _HOME = {
     "models": None,
     "optimizers": None,
 }
+_ON_KERAS = ("Distiller", "run")  # their modules import it
 __all__ = sorted(_HOME)
 
 
@@ -26,6 +27,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'kd_keras' has no attribute {name!r}; it has {__all__}.")
     home = _HOME[name]
+    if name in _ON_KERAS:
+        importlib.import_module("kd_keras.quiet").import_keras()
     if home is None:
         return importlib.import_module(f"kd_keras.{name}")
     return getattr(importlib.import_module(home), name)

@@ -12,6 +12,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
     **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
+    **dict.fromkeys(["quiet"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
