@@ -8,11 +8,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import callbacks, gradients, together, twins
+from kd_keras import callbacks, gradients, tensorboard_logs, together, twins
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.optimizers import dot, schedules
+from kd_keras.phase_names import shown
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
 
@@ -34,8 +35,8 @@ def fit(
     """Trains from step 0 to the end; several side by side, on one pass of their teacher.
 
     Args:
-        distillers: by phase, such as "teacher", "baseline" or "student", which is what bars and
-            logs call it; not compiled yet.
+        distillers: by phase, such as "teacher", "baseline" or "student", which names its logs;
+            not compiled yet.
         data: where its batches come from.
         asked: the run's recipe, for all that the phases share.
         epochs: passes over train.
@@ -74,7 +75,11 @@ def fit(
     each = own if len(distillers) == 1 else [together.Each(watching)]
     with first.distribute_strategy.scope():
         model = first if len(distillers) == 1 else together.Together(distillers)
-    what = " and ".join(distillers) if len(distillers) < 3 else f"{len(distillers)} students"
+    what = (
+        " and ".join(map(shown, distillers))
+        if len(distillers) < 3
+        else f"{len(distillers)} students"
+    )
     with callbacks.Bar(screen, what, asked.batch_size) as bar:
         model.fit(
             batches,
@@ -115,12 +120,12 @@ def _watching(phase: str, asked: Recipe, folder: Path, screen: Screen) -> list[A
     logs = folder / "logs" / phase
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
     return [
-        callbacks.StopOnNaN(phase),
+        callbacks.StopOnNaN(shown(phase)),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
         callbacks.Speed(asked.batch_size),
-        callbacks.Line(screen, phase),
+        callbacks.Line(screen, shown(phase)),
         keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
-        callbacks.tensorboard(logs),
+        tensorboard_logs.callback(logs),
     ]
 
 

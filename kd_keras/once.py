@@ -13,6 +13,8 @@ from kd_keras import evaluation, export, fitting
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
+from kd_keras.models import architecture
+from kd_keras.phase_names import shown
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -32,6 +34,7 @@ class Once:
         self.asked, self.data, self.folder, self.screen = asked, data, folder, screen
         self.precision = fitting.precision(asked)
         self._scores: dict[str, np.ndarray] = {}
+        self._times: dict[str, dict[str, Any]] = {}  # milliseconds of each architecture
 
     def trained(
         self,
@@ -75,7 +78,7 @@ class Once:
         if history is not None:
             saved = keras.models.load_model(file, compile=False)
             distiller.deployed.set_weights(saved.get_weights())
-            self.screen.say(f"{phase}: finished before, in {file}")
+            self.screen.say(f"{shown(phase)}: finished before, in {file}")
         return history
 
     def top1(self, phase: str, model: keras.Model) -> float:
@@ -90,8 +93,8 @@ class Once:
         result = kept.get("result")
         exported = result and result.get("export", {}).get("path") == str(to)
         if not result or (to and not (exported and to.is_dir())):
-            doing = "evaluating, exporting and timing" if to else "evaluating and timing"
-            self.screen.say(f"{phase}: {doing} it")
+            doing = "evaluating and exporting" if to else "evaluating"
+            self.screen.say(f"{shown(phase)}: {doing} it")
             start = time.perf_counter()
             with export.fresh_process() if to else contextlib.nullcontext() as serve:
                 found = self._found(phase, model)  # while that one starts
@@ -99,13 +102,31 @@ class Once:
             if to:
                 self.folder.sign_export(to)
             self.folder.keep_predictions(phase, np.argmax(found, axis=1))
+            # Timed last, when no other process is at work.
+            result |= self._timed(model)
             result["seconds"] = {
                 "training": kept.get("training_seconds"),
                 "measuring": time.perf_counter() - start,
             }
             self.folder.keep(phase, result=result)
+        elif self.asked.timing and not result.get("milliseconds_per_image"):
+            result |= self._timed(model)
+            self.folder.keep(phase, result=result)
+        self._remember_times(result)
         self._scores.pop(phase, None)
         return result
+
+    def _timed(self, model: keras.Model) -> dict[str, Any]:
+        """The model's architecture and its times, measured once for models of one architecture."""
+        name = architecture.fingerprint(model)
+        times = self._times.get(name or "")
+        if times is None and self.asked.timing:
+            times = evaluation.milliseconds(model, self.data)
+        return {"architecture": name, "milliseconds_per_image": times}
+
+    def _remember_times(self, result: dict[str, Any]) -> None:
+        if result.get("architecture") and result["milliseconds_per_image"]:
+            self._times[result["architecture"]] = result["milliseconds_per_image"]
 
     def _found(self, phase: str, model: keras.Model) -> np.ndarray:
         """(N, C) scores of the validation images, computed once."""

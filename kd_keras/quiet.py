@@ -58,9 +58,10 @@ def _native_stderr_aside() -> Iterator[None]:
 @contextlib.contextmanager
 def _python_stderr_to(shown: Any) -> Iterator[None]:
     """`sys.stderr` writes to `shown` in the block, where it would write to the descriptor."""
-    if sys.stderr is None or sys.stderr is not sys.__stderr__:  # a notebook's or a test's own
+    stderr, own = sys.stderr, sys.__stderr__
+    if not stderr or stderr is not own:  # none, or a notebook's or a test's own
         yield
         return
-    sys.stderr.flush()
+    own.flush()
     with contextlib.redirect_stderr(shown):
         yield

@@ -7,14 +7,17 @@ from typing import Any
 import keras
 
 from kd_keras import (
-    callbacks,
     classifiers,
+    curves,
     dataset,
     fitting,
+    hparams,
     lineage,
+    paths,
     report,
     strategy,
     teacher_rows,
+    tensorboard_logs,
 )
 from kd_keras.cache.reading import Cache
 from kd_keras.cast import Cast
@@ -22,6 +25,7 @@ from kd_keras.data import pipeline
 from kd_keras.distiller import Distiller
 from kd_keras.methods import base
 from kd_keras.once import Once
+from kd_keras.phase_names import shown
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -94,7 +98,11 @@ class _Run:
     def results(self) -> dict[str, Any]:
         self._start()
         results = self._teach() | self._baselines() | self._learn()
-        results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
+        results["data"] = {
+            "summary": self.data.summary(),
+            "selected": self.asked.select,
+            "classes": len(self.data.class_names),
+        }
         self._report(results)
         return results
 
@@ -109,15 +117,17 @@ class _Run:
 
     def _start(self) -> None:
         self.folder.start(self.facts)
-        first = pipeline.batch_at(
+        images, _, labels = pipeline.batch_at(
             self.data.train,
             0,
             batch_size=min(64, self.asked.batch_size),
             seed=self.asked.seed,
             policy=self.data.augment,
             view_seed=self.asked.view_seed,
-        )[0]
-        callbacks.write_images(self.folder.path / "logs" / "images", first, "augmented images")
+        )
+        classes = [self.data.class_names[label] for label in labels]
+        folder = self.folder.path / "logs" / "images"
+        tensorboard_logs.write_images(folder, images, classes, title="augmented images")
 
     def _teach(self) -> dict[str, Any]:
         """Trains the teachers that are no files; measures each and, of several, their mean."""
@@ -171,7 +181,9 @@ class _Run:
                         distiller.teacher = teacher  # methods read its weights, trained by now
             if asked.assistants or asked.generations > 1:
                 for model in models:
-                    self.screen.say(f"{model.phase}: {model.spec}, taught by {teaching}")
+                    self.screen.say(
+                        f"{shown(model.phase)}: {model.spec}, taught by {shown(teaching)}"
+                    )
             histories = self.once.trained(
                 distillers,
                 epochs=asked.epochs,
@@ -208,7 +220,7 @@ class _Run:
         teacher = self.cast.teachers[phase]
         top1 = self.once.top1(phase, teacher)
         self.screen.say(
-            f"{phase}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
+            f"{shown(phase)}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
             f"({teacher.count_params():,} parameters)"
         )
         self._refuse_weak(phase, top1)
@@ -217,8 +229,8 @@ class _Run:
         """Shows the accuracy of the teacher that a cache is of; refuses one as `_check_teacher`."""
         top1 = teacher_rows.top1(cache, self.data.train)
         self.screen.say(
-            f"teacher: the cache {cache.folder}, {cache.header.views} views; {top1:.1%} top-1 on "
-            "the first view of the training images"
+            f"teacher: the cache {paths.shown_with_size(cache.folder)}, {cache.header.views} "
+            f"views; {top1:.1%} top-1 on the first view of the training images"
         )
         self._refuse_weak("teacher", top1)
         return top1
@@ -227,7 +239,7 @@ class _Run:
         chance = 1 / len(self.data.class_names)
         if top1 < WEAK_TEACHER * chance and not self.asked.allow_weak_teacher:
             raise ValueError(
-                f"the {phase}'s top-1 is {top1:.2%}, under {WEAK_TEACHER} times chance "
+                f"the {shown(phase)}'s top-1 is {top1:.2%}, under {WEAK_TEACHER} times chance "
                 f"({chance:.2%}); expected one that knows these classes. Check its pixels "
                 "(--teacher-preprocess) and its order of classes (--teacher-classes), train it "
                 "longer (--teacher-epochs), or go on with --allow-weak-teacher."
@@ -254,10 +266,13 @@ class _Run:
         path = self.folder.path
         histories = {phase: self.folder.finished(phase) for phase in results}
         known = {phase: history for phase, history in histories.items() if history}
-        report.plot_history(known, path / "history.png")
-        for phase in self.exports:
-            accuracies = {name: results[phase][name] for name in ("top1", "top5")}
-            callbacks.write_hparams(path / "logs" / phase, self.asked.model_dump(), accuracies)
+        names = {phase: report.name(phase, results) for phase in known}
+        curves.plot(known, path / "history.png", names=names)
+        for model in lineage.models(self.asked):
+            if model.phase in known:
+                accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
+                trained_with = hparams.values(self.asked, model)
+                hparams.write(path / "logs" / model.phase, trained_with, accuracies)
         report.write_json(path / "results.json", results)
 
 
@@ -274,7 +289,7 @@ def _show(asked: Recipe, results: dict[str, Any], folder: RunFolder, screen: Scr
     if "seconds" in results[phases[0]]:  # of runs that an earlier version finished, it is unknown
         screen.say(report.time_spent(results))
     for phase in phases:
-        name = phase.replace("-", " ")
+        name = shown(phase)
         screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
         screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

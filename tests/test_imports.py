@@ -12,13 +12,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 RANKS = {
     **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps"], 0),
-    **dict.fromkeys(["quiet"], 0),
+    **dict.fromkeys(["quiet", "phase_names", "paths", "pictures"], 0),
+    "curves": 1,
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients"], 2),
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
-    **dict.fromkeys(["cache", "distiller", "callbacks"], 4),
-    **dict.fromkeys(["checkpoint", "export", "classifiers", "together"], 5),
+    **dict.fromkeys(["cache", "distiller", "callbacks", "tensorboard_logs"], 4),
+    **dict.fromkeys(["checkpoint", "export", "classifiers", "together", "hparams"], 5),
     **dict.fromkeys(["evaluation", "fitting", "phases", "teacher_rows"], 6),
     **dict.fromkeys(["once", "caching", "cast"], 7),
     "train": 8,
@@ -28,6 +29,7 @@ RANKS = {
 MAY_IMPORT_TENSORFLOW = {
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
     *("callbacks", "checkpoint", "export", "evaluation", "phases", "train", "cli"),
+    *("tensorboard_logs", "hparams"),
 }
 
 
