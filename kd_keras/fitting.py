@@ -1,7 +1,7 @@
 """One training: the pipeline's batches, the recipe's optimizer, the callbacks; for every phase."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def fit(
     folder: Path,
     screen: Screen,
     rows: pipeline.TeacherRows | None = None,
+    watching: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, dict[str, list[float]]]:
     """Trains from step 0 to the end; several side by side, on one pass of their teacher.
 
@@ -45,6 +46,7 @@ def fit(
         folder: of the run; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
         screen: where bars and lines go.
         rows: what the teacher says of every view, if it need not run.
+        watching: callbacks of the training as a whole.
 
     Returns:
         Of each phase, values by name, one an epoch.
@@ -67,12 +69,12 @@ def fit(
         stop=epochs * steps,
     )
     histories = {phase: keras.callbacks.History() for phase in distillers}
-    watching = {
+    own = {
         phase: (distiller, [*_watching(phase, asked, folder, screen), histories[phase]])
         for phase, distiller in distillers.items()
     }
-    first, own = next(iter(watching.values()))
-    each = own if len(distillers) == 1 else [together.Each(watching)]
+    first, first_own = next(iter(own.values()))
+    each = first_own if len(distillers) == 1 else [together.Each(own)]
     with first.distribute_strategy.scope():
         model = first if len(distillers) == 1 else together.Together(distillers)
     what = (
@@ -87,7 +89,7 @@ def fit(
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation(data.validation, batch_size=asked.batch_size),
             verbose=0,
-            callbacks=[bar, *each],
+            callbacks=[bar, *watching, *each],
         )
     return {
         phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in told.history.items()}

@@ -13,6 +13,7 @@ from kd_keras import evaluation, export, fitting
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
+from kd_keras.job_time import JobTime
 from kd_keras.models import architecture
 from kd_keras.phase_names import shown
 from kd_keras.phases import RunFolder
@@ -28,10 +29,14 @@ class Once:
         data: what is trained and evaluated on.
         folder: the run's.
         screen: where bars and lines go.
+        job: is told what is trained and measured.
     """
 
-    def __init__(self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen):
+    def __init__(
+        self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen, job: JobTime
+    ):
         self.asked, self.data, self.folder, self.screen = asked, data, folder, screen
+        self.job = job
         self.precision = fitting.precision(asked)
         self._scores: dict[str, np.ndarray] = {}
         self._times: dict[str, dict[str, Any]] = {}  # milliseconds of each architecture
@@ -52,6 +57,7 @@ class Once:
         """
         histories = {phase: self._taken_over(phase, d) for phase, d in distillers.items()}
         due = {phase: distillers[phase] for phase, known in histories.items() if known is None}
+        pace = [self.job.watch(list(due))] if due else []
         if due:
             given = rows(due)
             start = time.perf_counter()
@@ -65,11 +71,13 @@ class Once:
                 folder=self.folder.path,
                 screen=self.screen,
                 rows=given,
+                watching=pace,
             )
             seconds = (time.perf_counter() - start) / len(due)  # its share
             for phase, distiller in due.items():
                 self.folder.finish(phase, distiller.deployed, made[phase], seconds)
             histories |= made
+        self.job.trained(list(distillers))
         return {phase: history or {} for phase, history in histories.items()}
 
     def _taken_over(self, phase: str, distiller: Distiller) -> dict[str, list[float]] | None:
@@ -90,9 +98,10 @@ class Once:
     def measured(self, phase: str, model: keras.Model, to: Path | None) -> dict[str, Any]:
         """The model's entry of results.json, once it is exported to `to`, if that is a path."""
         kept = self.folder.kept(phase)
-        result = kept.get("result")
+        result: Any = kept.get("result")
         exported = result and result.get("export", {}).get("path") == str(to)
-        if not result or (to and not (exported and to.is_dir())):
+        missing = not result or (to and not (exported and to.is_dir()))
+        if missing:
             doing = "evaluating and exporting" if to else "evaluating"
             self.screen.say(f"{shown(phase)}: {doing} it")
             start = time.perf_counter()
@@ -113,6 +122,7 @@ class Once:
             result |= self._timed(model)
             self.folder.keep(phase, result=result)
         self._remember_times(result)
+        self.job.measured(result["seconds"]["measuring"] if missing else None)
         self._scores.pop(phase, None)
         return result
 

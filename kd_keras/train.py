@@ -12,6 +12,7 @@ from kd_keras import (
     dataset,
     fitting,
     hparams,
+    job_time,
     lineage,
     paths,
     report,
@@ -84,11 +85,12 @@ class _Run:
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
         self.facts = self._facts()
         folder.check_same_facts(self.facts)
-        self.once = Once(asked, self.data, folder, screen)
         with self.strategy.scope():
             self.cast = Cast(asked, self.data, precision=self.precision)
             for distillers in self.cast.rounds:
                 fitting.check_together(distillers)
+        job = job_time.of_run(asked, self.data, self.cast.teachers, self.cast.rounds, screen)
+        self.once = Once(asked, self.data, folder, screen, job)
         for model in lineage.teachers(asked):
             if self.cast.teachers and classifiers.is_file(model.spec):
                 self._check_teacher(model.phase)

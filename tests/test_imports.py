@@ -20,7 +20,7 @@ RANKS = {
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset"], 3),
     **dict.fromkeys(["cache", "distiller", "callbacks", "tensorboard_logs"], 4),
     **dict.fromkeys(["checkpoint", "export", "classifiers", "together", "hparams"], 5),
-    **dict.fromkeys(["evaluation", "fitting", "phases", "teacher_rows"], 6),
+    **dict.fromkeys(["evaluation", "fitting", "phases", "teacher_rows", "job_time"], 6),
     **dict.fromkeys(["once", "caching", "cast"], 7),
     "train": 8,
     "cli": 9,
