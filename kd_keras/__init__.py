@@ -19,7 +19,7 @@ _HOME = {
     "models": None,
     "optimizers": None,
 }
-_NEED_TENSORFLOW = ("Distiller", "run")
+_ON_TENSORFLOW = ("Distiller", "run")  # their modules import it
 __all__ = sorted(_HOME)
 
 
@@ -27,10 +27,11 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'kd_keras' has no attribute {name!r}; it has {__all__}.")
     home = _HOME[name]
+    if name in _ON_TENSORFLOW:
+        importlib.import_module("kd_keras.backend").require_tensorflow()
+        importlib.import_module("kd_keras.quiet").import_keras()
     if home is None:
         return importlib.import_module(f"kd_keras.{name}")
-    if name in _NEED_TENSORFLOW:
-        importlib.import_module("kd_keras.backend").require_tensorflow()
     return getattr(importlib.import_module(home), name)
 
 

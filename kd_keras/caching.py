@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_keras import adjustment, classifiers, custom_objects, dataset, teacher_rows
+from kd_keras import adjustment, classifiers, custom_objects, dataset, paths, teacher_rows
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.making import Ask
 from kd_keras.cache.reading import Cache
@@ -67,15 +67,16 @@ def run(
     making.require_same(folder, header, data.train.ids)
     if not making.is_complete(folder, header):
         teacher_rows.made(folder, header, data, ask, screen, shard=shard)
+    shown = paths.shown_with_size(folder)
     if making.is_complete(folder, header):
         cache = Cache(folder, views=header.views)
         cache.require(header, data.train.ids)
-        screen.say(f"cache: {folder}, complete, every part's hash checked")
+        screen.say(f"cache: {shown}, complete, every part's hash checked")
         if verify:
             error = making.verify(cache, data.train, ask)
             screen.say(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
     else:
-        screen.say(f"cache: {folder}, this part complete, others not yet")
+        screen.say(f"cache: {shown}, this part complete, others not yet")
     return folder
 
 

@@ -1,21 +1,15 @@
-"""What watches a training: speed, a bar, a guard against NaN, and TensorBoard's logs."""
+"""What watches a training: speed, a bar, lines, and a guard against NaN."""
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, Self
 
 import keras
-import numpy as np
-import tensorflow as tf
 
-from kd_keras import check, report
+from kd_keras import check
 from kd_keras.screen import Screen
-
-MOST_IMAGES_IN_GRID = 64
 
 
 class LossIsNotFinite(ValueError):
@@ -163,90 +157,6 @@ class StopOnNaN(keras.callbacks.Callback):
             "a finite number. Lower --learning-rate, or the weights of the methods, or set "
             f"--precision float32, or correct labels that are no classes of the model{ids}."
         )
-
-
-class EpochTensorBoard(keras.callbacks.TensorBoard):
-    """Keras's TensorBoard for logs of epochs alone.
-
-    Keras's own prepares summaries at every step only to drop them (0.4 ms a step with six values),
-    and writes the validation's a second time, by step. Logs reach the disk after each epoch, so
-    that a run which breaks off keeps them.
-    """
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        pass
-
-    def on_test_end(self, logs: Any = None) -> None:
-        pass
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        super().on_epoch_end(epoch, logs)
-        for writer in self._writers.values():
-            writer.flush()
-
-
-def tensorboard(folder: str | Path) -> keras.callbacks.TensorBoard:
-    """A callback that writes each epoch's logs to `folder`/train and `folder`/validation."""
-    return EpochTensorBoard(str(folder), write_graph=False)
-
-
-def write_images(folder: str | Path, images: np.ndarray, title: str) -> None:
-    """Writes one picture of the first 64 images to TensorBoard's logs in `folder`.
-
-    Args:
-        folder: a folder of event files.
-        images: uint8 (B, H, W, C), C 1 or 3.
-        title: the picture's name on the page.
-    """
-    images = images[:MOST_IMAGES_IN_GRID]
-    picture = report.grid(images, columns=math.ceil(math.sqrt(len(images))))
-    with _writer(folder):
-        tf.summary.image(title, picture[None], step=0)
-
-
-def write_hparams(
-    folder: str | Path, recipe: Mapping[str, Any], metrics: Mapping[str, float]
-) -> None:
-    """Writes a run's recipe and what came of it for TensorBoard's HParams page.
-
-    Args:
-        folder: a folder of event files, one a run.
-        recipe: what JSON can hold; nested fields appear as `outer.inner`, lists as JSON.
-        metrics: name to value, compared over runs.
-    """
-    from tensorboard.plugins.hparams import api
-
-    values = dict(_flat(recipe))
-    with _writer(folder):
-        # Without this list the page takes every curve of the run for a metric.
-        api.hparams_config(
-            hparams=[api.HParam(name) for name in values],
-            metrics=[api.Metric(name) for name in metrics],
-        )
-        # A trial is a folder: by default equal recipes of several models would become one line.
-        api.hparams(values, trial_id=str(folder))
-        for name, value in metrics.items():
-            tf.summary.scalar(name, value, step=0)
-
-
-@contextlib.contextmanager
-def _writer(folder: str | Path) -> Any:
-    writer = tf.summary.create_file_writer(str(folder))
-    try:
-        with writer.as_default():
-            yield
-    finally:
-        writer.close()
-
-
-def _flat(recipe: Mapping[str, Any], prefix: str = "") -> Any:
-    for name, value in recipe.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif isinstance(value, (bool, int, float, str)):
-            yield prefix + name, value
-        else:
-            yield prefix + name, json.dumps(value, default=str)
 
 
 def _in_words(logs: Mapping[str, float]) -> str:

@@ -1,6 +1,9 @@
 """The recipe's data set, loaded and told of."""
 
-from kd_keras import data
+from pathlib import Path
+from typing import Any
+
+from kd_keras import data, paths
 from kd_keras.data.store import Dataset
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -30,4 +33,11 @@ def load(asked: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     screen.say(f"{asked.dataset}: {loaded.summary()}")
     for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
         screen.say(f"  {note}")
+    screen.say(f"decoded images: {paths.shown_with_size(_store(loaded))}")
     return loaded
+
+
+def _store(loaded: Dataset) -> Path:
+    """The folder of the store that the images are mapped from."""
+    images: Any = loaded.train.images
+    return Path(images.filename).parent

@@ -89,7 +89,7 @@ def measure(
     found: np.ndarray,
     serve: export.Serve | None = None,
 ) -> dict[str, Any]:
-    """The model's entry of results.json; exports it to `folder`, then times it.
+    """The model's entry of results.json, without times; exports it to `folder`.
 
     Args:
         model: what is measured.
@@ -100,18 +100,24 @@ def measure(
     """
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
-    # Timed last, when no other process is at work.
     exported = {} if folder is None else _exported(model, data, folder, images, serve)
     return {
         "top1": accuracy(found, validation.labels),
         "top5": accuracy(found, validation.labels, k=5),
         "parameters": model.count_params(),
         **exported,
-        "milliseconds_per_image": report.latency(
-            predictor(model),
-            lambda count: np.resize(images, (count, *data.image_shape)).astype("float32"),
-        ),
     }
+
+
+def milliseconds(model: keras.Model, data: Dataset) -> dict[str, Any]:
+    """How long the model takes for validation images, see `report.latency`."""
+    validation = data.validation
+    images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
+
+    def batch(count: int) -> np.ndarray:
+        return np.resize(images, (count, *data.image_shape)).astype("float32")
+
+    return report.latency(predictor(model), batch)
 
 
 def _exported(

@@ -172,6 +172,7 @@ class Recipe(BaseModel):
         description="of the teacher's outputs on disk; auto: where views repeat (--views) and the "
         "methods read no feature maps",
     )
+    timing: bool = _machine(True, description="measure how long each network takes for an image")
     devices: str | None = _machine(
         None,
         pattern="^(cpu|gpu):[1-9][0-9]*$",

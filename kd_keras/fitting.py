@@ -1,18 +1,19 @@
 """One training: the pipeline's batches, the recipe's optimizer, the callbacks; for every phase."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kd_keras import callbacks, diagnostics, gradients, together
+from kd_keras import callbacks, diagnostics, gradients, tensorboard_logs, together
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.optimizers import dot, schedules
+from kd_keras.phase_names import shown
 from kd_keras.precision import best_precision, native_precisions
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -31,12 +32,13 @@ def fit(
     folder: Path,
     screen: Screen,
     rows: pipeline.TeacherRows | None = None,
+    watching: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, dict[str, list[float]]]:
     """Trains from step 0 to the end; several side by side, on one pass of their teacher.
 
     Args:
-        distillers: by phase, such as "teacher", "baseline" or "student", which is what bars and
-            logs call it; not compiled yet.
+        distillers: by phase, such as "teacher", "baseline" or "student", which names its logs;
+            not compiled yet.
         data: where its batches come from.
         asked: the run's recipe, for all that the phases share.
         epochs: passes over train.
@@ -45,6 +47,7 @@ def fit(
         folder: of the run; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
         screen: where bars and lines go.
         rows: what the teacher says of every view, if it need not run.
+        watching: callbacks of the training as a whole.
 
     Returns:
         Of each phase, values by name, one an epoch.
@@ -67,15 +70,19 @@ def fit(
         stop=epochs * steps,
     )
     histories = {phase: keras.callbacks.History() for phase in distillers}
-    watching = {
+    own = {
         phase: (distiller, [*_watching(phase, asked, folder, screen), histories[phase]])
         for phase, distiller in distillers.items()
     }
-    first, own = next(iter(watching.values()))
-    each = own if len(distillers) == 1 else [together.Each(watching)]
+    first, first_own = next(iter(own.values()))
+    each = first_own if len(distillers) == 1 else [together.Each(own)]
     with first.distribute_strategy.scope():
         model = first if len(distillers) == 1 else together.Together(distillers)
-    what = " and ".join(distillers) if len(distillers) < 3 else f"{len(distillers)} students"
+    what = (
+        " and ".join(map(shown, distillers))
+        if len(distillers) < 3
+        else f"{len(distillers)} students"
+    )
     with callbacks.Bar(screen, what, asked.batch_size) as bar:
         model.fit(
             batches,
@@ -83,7 +90,7 @@ def fit(
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation(data.validation, batch_size=asked.batch_size),
             verbose=0,
-            callbacks=[bar, *each],
+            callbacks=[bar, *watching, *each],
         )
     return {
         phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in told.history.items()}
@@ -116,12 +123,12 @@ def _watching(phase: str, asked: Recipe, folder: Path, screen: Screen) -> list[A
     logs = folder / "logs" / phase
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
     return [
-        callbacks.StopOnNaN(phase),
+        callbacks.StopOnNaN(shown(phase)),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
         callbacks.Speed(asked.batch_size),
-        callbacks.Line(screen, phase),
+        callbacks.Line(screen, shown(phase)),
         keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
-        callbacks.tensorboard(logs),
+        tensorboard_logs.callback(logs),
     ]
 
 

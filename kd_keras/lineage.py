@@ -57,6 +57,12 @@ def rounds(asked: Recipe) -> list[list[Trained]]:
     return [*([model] for model in (*assistants, *generations)), students(asked)]
 
 
+def models(asked: Recipe) -> list[Trained]:
+    """All of a run's models in the order of their training; some may come from files."""
+    learners = [model for group in rounds(asked) for model in group]
+    return [*teachers(asked), *(baselines(asked) if asked.baseline else []), *learners]
+
+
 def students(asked: Recipe) -> list[Trained]:
     """The students: "student" if there is one, else "student-1" and so on, all of one seed."""
     groups = [(method,) for method in asked.method] if asked.each_method else [asked.method]

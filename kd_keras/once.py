@@ -12,6 +12,9 @@ from kd_keras import evaluation, export, fitting
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
+from kd_keras.job_time import JobTime
+from kd_keras.models import architecture
+from kd_keras.phase_names import shown
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -25,13 +28,18 @@ class Once:
         data: what is trained and evaluated on.
         folder: the run's.
         screen: where bars and lines go.
+        job: is told what is trained and measured.
     """
 
-    def __init__(self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen):
+    def __init__(
+        self, asked: Recipe, data: Dataset, folder: RunFolder, screen: Screen, job: JobTime
+    ):
         self.asked, self.data, self.folder, self.screen = asked, data, folder, screen
+        self.job = job
         self.precision = fitting.precision(asked)
         self.serve: export.Serve | None = None  # checks all exports, once a process is started
         self._scores: dict[str, np.ndarray] = {}
+        self._times: dict[str, dict[str, Any]] = {}  # milliseconds of each architecture
 
     def trained(
         self,
@@ -49,6 +57,7 @@ class Once:
         """
         histories = {phase: self._taken_over(phase, d) for phase, d in distillers.items()}
         due = {phase: distillers[phase] for phase, known in histories.items() if known is None}
+        pace = [self.job.watch(list(due))] if due else []
         if due:
             given = rows(due)
             start = time.perf_counter()
@@ -62,11 +71,13 @@ class Once:
                 folder=self.folder.path,
                 screen=self.screen,
                 rows=given,
+                watching=pace,
             )
             seconds = (time.perf_counter() - start) / len(due)  # its share
             for phase, distiller in due.items():
                 self.folder.finish(phase, distiller.deployed, made[phase], seconds)
             histories |= made
+        self.job.trained(list(distillers))
         return {phase: history or {} for phase, history in histories.items()}
 
     def _taken_over(self, phase: str, distiller: Distiller) -> dict[str, list[float]] | None:
@@ -75,7 +86,7 @@ class Once:
         if history is not None:
             saved = keras.models.load_model(file, compile=False)
             distiller.deployed.set_weights(saved.get_weights())
-            self.screen.say(f"{phase}: finished before, in {file}")
+            self.screen.say(f"{shown(phase)}: finished before, in {file}")
         return history
 
     def top1(self, phase: str, model: keras.Model) -> float:
@@ -87,24 +98,44 @@ class Once:
     def measured(self, phase: str, model: keras.Model, to: Path | None) -> dict[str, Any]:
         """The model's entry of results.json, once it is exported to `to`, if that is a path."""
         kept = self.folder.kept(phase)
-        result = kept.get("result")
+        result: Any = kept.get("result")
         exported = result and result.get("export", {}).get("path") == str(to)
-        if not result or (to and not (exported and to.is_dir())):
-            doing = "evaluating, exporting and timing" if to else "evaluating and timing"
-            self.screen.say(f"{phase}: {doing} it")
+        missing = not result or (to and not (exported and to.is_dir()))
+        if missing:
+            doing = "evaluating and exporting" if to else "evaluating"
+            self.screen.say(f"{shown(phase)}: {doing} it")
             start = time.perf_counter()
             found = self._found(phase, model)
             result = evaluation.measure(model, self.data, to, found, self.serve)
             if to:
                 self.folder.sign_export(to)
             self.folder.keep_predictions(phase, np.argmax(found, axis=1))
+            # Timed last, when no other process is at work.
+            result |= self._timed(model)
             result["seconds"] = {
                 "training": kept.get("training_seconds"),
                 "measuring": time.perf_counter() - start,
             }
             self.folder.keep(phase, result=result)
+        elif self.asked.timing and not result.get("milliseconds_per_image"):
+            result |= self._timed(model)
+            self.folder.keep(phase, result=result)
+        self._remember_times(result)
+        self.job.measured(result["seconds"]["measuring"] if missing else None)
         self._scores.pop(phase, None)
         return result
+
+    def _timed(self, model: keras.Model) -> dict[str, Any]:
+        """The model's architecture and its times, measured once for models of one architecture."""
+        name = architecture.fingerprint(model)
+        times = self._times.get(name or "")
+        if times is None and self.asked.timing:
+            times = evaluation.milliseconds(model, self.data)
+        return {"architecture": name, "milliseconds_per_image": times}
+
+    def _remember_times(self, result: dict[str, Any]) -> None:
+        if result.get("architecture") and result["milliseconds_per_image"]:
+            self._times[result["architecture"]] = result["milliseconds_per_image"]
 
     def _found(self, phase: str, model: keras.Model) -> np.ndarray:
         """(N, C) scores of the validation images, computed once."""

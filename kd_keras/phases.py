@@ -44,11 +44,15 @@ class RunFolder:
         report.write_json(self.path / "provenance.json", facts | _versions())
 
     def results(self) -> dict[str, Any] | None:
-        """What a finished run gave; None of one that is not finished or lacks the baseline."""
+        """What a finished run gave; None of one that lacks a part of what the recipe wants."""
         path = self.path / "results.json"
         found = json.loads(path.read_text()) if path.is_file() else None
-        lacking = found is not None and self.recipe.baseline and found.get("baseline", 0) is None
-        return None if lacking else found
+        if found is None or (self.recipe.baseline and found.get("baseline", 0) is None):
+            return None
+        untimed = any(
+            found[model]["milliseconds_per_image"] is None for model in report.models(found)
+        )
+        return None if self.recipe.timing and untimed else found
 
     def check_same_facts(self, facts: dict[str, Any]) -> None:
         """Raises ValueError where the folder's provenance says otherwise."""

@@ -20,7 +20,7 @@ __all__ = [
 DEFAULT = "tiny_imagenet"
 RUNS = Path("runs")
 # Fields that change no phase's result: they neither name a run nor set it apart from another.
-NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "validate_teacher")
+NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "timing", "validate_teacher")
 parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "recipes"

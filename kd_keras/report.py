@@ -1,4 +1,4 @@
-"""What people look at, and the arithmetic that keeps it honest: tables, plots, intervals."""
+"""What people read of a run, and the arithmetic behind it: times, tables, intervals."""
 
 import json
 import math
@@ -9,48 +9,69 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras import atomic, check
+from kd_keras import atomic, phase_names
 from kd_keras.screen import Screen
 
-COLUMNS = (
-    "model",
-    "top-1 %",
-    "top-5 %",
-    "parameters",
-    "SavedModel MB",
-    "ms/image, batch 1",
-    "ms/image, batch 128",
-)
+# What the closing table has of a model, by the heading; two lines keep it within 80 columns.
+_TOP1, _TOP5, _ALONE, _BATCH = "top-1\n%", "top-5\n%", "ms/image\nbatch 1", "ms/image\nbatch 128"
+COLUMNS = ("model", _TOP1, _TOP5, "params", "saved\nMB", _ALONE, _BATCH)
+FEWEST_CLASSES_FOR_TOP5 = 10
+FEWEST_CALLS = 5
 
 
 def latency(
     predict: Callable[[np.ndarray], Any],
     make_batch: Callable[[int], np.ndarray],
     *,
-    seconds: float = 0.5,
-) -> dict[str, float]:
-    """Median warm milliseconds an image, alone (`batch1`) and in batches of 128 (`batch128`).
+    seconds: float = 0.25,
+) -> dict[str, Any]:
+    """Warm milliseconds an image, alone (`batch1`) and in batches of 128 (`batch128`).
 
     Args:
         predict: a compiled function; what it gives for a batch can be made an array.
         make_batch: number of images to a batch of them.
-        seconds: about how long to measure each; five calls at least.
+        seconds: about how long to measure each; `FEWEST_CALLS` at least, unless they take more
+            than ten times as long.
+
+    Returns:
+        The median of the calls by the batch's name, and `spread`: for each of them, half the range
+        of the middle half of the calls.
     """
-    return {
-        f"batch{images}": _median_milliseconds(predict, make_batch(images), seconds) / images
-        for images in (1, 128)
-    }
+    medians, spread = {}, {}
+    for images in (1, 128):
+        calls = np.divide(_milliseconds(predict, make_batch(images), seconds), images)
+        low, median, high = np.percentile(calls, [25, 50, 75])
+        medians[f"batch{images}"] = float(median)
+        spread[f"batch{images}"] = float(high - low) / 2
+    return {**medians, "spread": spread}
 
 
-def _median_milliseconds(predict: Callable[..., Any], batch: np.ndarray, seconds: float) -> float:
-    for _ in range(3):  # compiles, then warms the caches
-        np.asarray(predict(batch))
-    calls: list[float] = []
-    while len(calls) < 5 or sum(calls) < seconds * 1e3:
+def _milliseconds(
+    predict: Callable[[np.ndarray], Any], batch: np.ndarray, seconds: float
+) -> list[float]:
+    """Times of calls, after one that compiles and one that warms the caches."""
+
+    def call() -> float:
         start = time.perf_counter()
         np.asarray(predict(batch))  # the copy waits for an accelerator
-        calls.append((time.perf_counter() - start) * 1e3)
-    return float(np.median(calls))
+        return (time.perf_counter() - start) * 1e3
+
+    call()
+    call()
+    enough = seconds * 1e3
+    calls: list[float] = []
+    while sum(calls) < enough or (len(calls) < FEWEST_CALLS and sum(calls) < 10 * enough):
+        calls.append(call())
+    return calls
+
+
+def columns(results: Mapping[str, Any]) -> list[str]:
+    """The headings of the closing table: no top-5 of few classes, no times where none is known."""
+    few = results.get("data", {}).get("classes", math.inf) < FEWEST_CLASSES_FOR_TOP5
+    timed = any(results[phase]["milliseconds_per_image"] for phase in models(results))
+    without = {_TOP5} if few else set()
+    without |= set() if timed else {_ALONE, _BATCH}
+    return [column for column in COLUMNS if column not in without]
 
 
 def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
@@ -59,10 +80,16 @@ def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
     Args:
         results: by phase ("teacher", "teacher-1", "baseline", "assistant-1", "generation-1",
             "student"), in the order of the lines, None or a mapping of `top1`, `top5` (fractions),
-            `parameters`, `milliseconds_per_image` (`batch1`, `batch128`) and, if it was exported,
-            `export` (`megabytes`). What is no model ("data") is left out.
+            `parameters`, `milliseconds_per_image` (see `latency`; None of one that was not timed)
+            and, if it was exported, `export` (`megabytes`). Of what is no model, "data" may tell
+            the number of `classes`.
+
+    Returns:
+        A text for each of `columns`.
     """
-    return [[model_name(phase, results), *_cells(results[phase])] for phase in models(results)]
+    shown = columns(results)
+    lines = [{"model": model_name(p, results), **_cells(results[p])} for p in models(results)]
+    return [[line[column] for column in shown] for line in lines]
 
 
 def models(results: Mapping[str, Any]) -> list[str]:
@@ -90,36 +117,51 @@ def time_spent(results: Mapping[str, Any]) -> str:
 
 def model_name(phase: str, results: Mapping[str, Any]) -> str:
     """What a person calls the model; without a teacher the student is not called distilled."""
-    if phase == "teacher":
-        return "mean of the teachers" if "teacher-1" in results else "teacher"
+    if phase == "teacher" and "teacher-1" in results:
+        return "mean of the teachers"
     if "spec" in (results[phase] or {}):  # one of several students
         return f"{results[phase]['spec']}, {' + '.join(results[phase]['methods']) or 'alone'}"
-    if phase == "baseline":
-        return "student alone"
     if phase == "student":
         before = sum(other.startswith("generation-") for other in results)
         taught = results.get("teacher") or results.get("teacher_cache")
         named = "student distilled" if taught else "student"
         return f"{named}, generation {before + 1}" if before else named
-    return phase.replace("-", " ")
+    return phase_names.shown(phase)
 
 
-def _cells(result: Mapping[str, Any]) -> list[str | None]:
-    milliseconds = result["milliseconds_per_image"]
+def _cells(result: Mapping[str, Any]) -> dict[str, str | None]:
+    """What the table shows of a model, by column."""
+    times = result["milliseconds_per_image"] or {}
     export = result.get("export")
-    return [
-        f"{result['top1']:.2%}".rstrip("%"),
-        f"{result['top5']:.2%}".rstrip("%"),
-        f"{result['parameters']:,}",
-        f"{export['megabytes']:.2f}" if export else None,
-        f"{milliseconds['batch1']:.3g}",
-        f"{milliseconds['batch128']:.3g}",
-    ]
+    return {
+        _TOP1: f"{result['top1']:.2%}".rstrip("%"),
+        _TOP5: f"{result['top5']:.2%}".rstrip("%"),
+        "params": f"{result['parameters']:,}",
+        "saved\nMB": f"{export['megabytes']:.2f}" if export else None,
+        _ALONE: _time(times, "batch1"),
+        _BATCH: _time(times, "batch128"),
+    }
+
+
+def _time(times: Mapping[str, Any], batch: str) -> str | None:
+    if batch not in times:
+        return None
+    spread = times.get("spread", {}).get(batch)  # runs of an earlier version have none
+    median = _digits(times[batch], 3)
+    return median if spread is None else f"{median} ±{_digits(spread, 1)}"
+
+
+def _digits(value: float, digits: int) -> str:
+    """A number >= 0 of so many significant digits, never with an exponent."""
+    places = digits - 1 - math.floor(math.log10(value)) if value else 0
+    return f"{value:,.{max(0, places)}f}"
 
 
 def table(results: Mapping[str, Any], screen: Screen, title: str = "Results") -> None:
-    """Shows the models side by side."""
-    screen.table(title, COLUMNS, rows(results))
+    """Shows the models side by side, within 80 columns."""
+    screen.table(title, columns(results), rows(results))
+    if _ALONE in columns(results):
+        screen.say("ms/image: median ± half the interquartile range; equal networks are timed once")
 
 
 def write_json(path: str | Path, data: Any) -> None:
@@ -136,53 +178,6 @@ def write_json(path: str | Path, data: Any) -> None:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
-
-
-def plot_history(histories: Mapping[str, Mapping[str, Sequence[float]]], path: str | Path) -> None:
-    """Draws validation top-1 and training cross-entropy by epoch, a line a model, as a PNG.
-
-    Args:
-        histories: name to Keras's history: `val_top1` (fractions) and `ce` (nats), a value an
-            epoch; a key that is missing draws no line.
-        path: where the PNG goes.
-    """
-    from matplotlib.figure import Figure  # without pyplot, which keeps figures and a display
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    top1, ce = figure.subplots(1, 2)
-    for name, history in histories.items():
-        for axes, key, scale in ((top1, "val_top1", 100.0), (ce, "ce", 1.0)):
-            if values := history.get(key):
-                epochs = range(1, len(values) + 1)
-                axes.plot(epochs, np.multiply(values, scale), marker="o", ms=4, label=name)
-    top1.set(xlabel="epoch", ylabel="top-1 accuracy on validation (%)")
-    ce.set(xlabel="epoch", ylabel="cross-entropy on training (nats)")
-    for axes in (top1, ce):
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
-    with atomic.in_place_of(Path(path)) as fresh:
-        figure.savefig(fresh, format="png", dpi=150)
-
-
-def grid(images: np.ndarray, columns: int) -> np.ndarray:
-    """Lays images out row by row with a white line of one pixel between them.
-
-    Args:
-        images: uint8 (N, H, W, C), N at least 1.
-        columns: images a row.
-
-    Returns:
-        uint8 (rows * (H + 1) - 1, columns * (W + 1) - 1, C); places without an image are white.
-    """
-    columns = check.whole_number("columns", columns, at_least=1)
-    count, height, width, channels = images.shape
-    lines = math.ceil(count / columns)
-    cells = np.full((lines * columns, height + 1, width + 1, channels), 255, np.uint8)
-    cells[:count, :height, :width] = images
-    cells = cells.reshape(lines, columns, height + 1, width + 1, channels).swapaxes(1, 2)
-    return cells.reshape(lines * (height + 1), columns * (width + 1), channels)[:-1, :-1]
 
 
 def paired_interval(differences: Sequence[float]) -> tuple[float, float, float]:

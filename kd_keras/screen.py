@@ -24,6 +24,8 @@ class Screen:
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Prints rows under their column names, the first column left and the others right.
 
+        Where the terminal is narrow, the first column breaks into lines; no cell is cut.
+
         Args:
             title: a line above.
             columns: their names.
@@ -32,10 +34,19 @@ class Screen:
         from rich import box, table, text
 
         console = _console(sys.stdout)
-        grid = table.Table(title=text.Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+        grid = table.Table(
+            title=text.Text(title),
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            show_edge=False,
+            pad_edge=False,
+            collapse_padding=True,
+        )
         for index, column in enumerate(columns):
             justify: Any = "right" if index else "left"
-            grid.add_column(text.Text(column), justify=justify, overflow="fold")
+            grid.add_column(
+                text.Text(column), justify=justify, overflow="fold", no_wrap=bool(index)
+            )
         for row in rows:
             grid.add_row(*(text.Text("-" if cell is None else str(cell)) for cell in row))
         console.print(grid)

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import classifiers, losses
+from kd_keras import classifiers, losses, paths
 from kd_keras import data as sources
 from kd_keras.cache import layout, making, teachers
 from kd_keras.cache.layout import Header
@@ -118,8 +118,8 @@ def from_model(
     rows = Cache(folder, views=header.views)
     rows.require(header, data.train.ids)
     screen.say(
-        f"teacher's outputs come from the cache {folder} ({header.views} views); the teacher does "
-        "not run beside the student"
+        f"teacher's outputs come from the cache {paths.shown_with_size(folder)}, {header.views} "
+        "views; the teacher does not run beside the student"
     )
     return rows
 
@@ -133,13 +133,13 @@ def made(
     *,
     shard: tuple[int, int] = (0, 1),
 ) -> None:
-    """Writes a cache, or the i-th of n parts of it, telling its size first."""
+    """Writes a cache, or the i-th of n parts of it, telling its size first, not its folder."""
     views = header.views
     share = f", part {shard[0]} of {shard[1]}" if shard[1] > 1 else ""
     screen.say(
         f"caching the teacher's {' and '.join(header.outputs)}: {views} "
         f"view{'s' if views > 1 else ''} of {header.examples:,} images, "
-        f"{_megabytes(views * header.bytes_per_view)}, in {folder}{share}"
+        f"{paths.megabytes(views * header.bytes_per_view)}{share}"
     )
     total = sum(1 for _ in layout.tasks(header, shard)) * header.rows_per_part
     with screen.progress("caching", min(total, views * header.examples)) as advance:
@@ -161,10 +161,6 @@ def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> dict[str, tuple[Any
     """Shape of a row by output name: the logits and the taps."""
     shapes = Teacher(teacher, taps).shapes
     return {name: tuple(shape[1:]) for name, shape in shapes.items()}
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.0f} MB" if count >= 1e7 else f"{count / 1e6:.2g} MB"
 
 
 def _standing(header: Header, ids: np.ndarray) -> Path | None:

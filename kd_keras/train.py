@@ -9,15 +9,19 @@ import numpy as np
 
 from kd_keras import (
     adjustment,
-    callbacks,
     chance,
     classifiers,
+    curves,
     dataset,
     fitting,
+    hparams,
+    job_time,
     lineage,
+    paths,
     report,
     strategy,
     teacher_rows,
+    tensorboard_logs,
     validation,
     verdict,
 )
@@ -28,6 +32,7 @@ from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.methods import base
 from kd_keras.once import Once
+from kd_keras.phase_names import shown
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe
 from kd_keras.screen import Screen
@@ -102,11 +107,12 @@ class _Run:
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
         self.facts = self._facts()
         folder.check_same_facts(self.facts)
-        self.once = Once(asked, self.data, folder, screen)
         with self.strategy.scope():
             self.cast = Cast(asked, self.data, precision=self.precision)
             for distillers in self.cast.rounds:
                 fitting.check_together(distillers)
+        job = job_time.of_run(asked, self.data, self.cast.teachers, self.cast.rounds, screen)
+        self.once = Once(asked, self.data, folder, screen, job)
         for line in classifiers.origins(asked):
             screen.say(line)
         for model in lineage.teachers(asked):
@@ -123,7 +129,11 @@ class _Run:
         self._start()
         with fresh_process() as self.once.serve:  # ready by the time that it is needed
             results = self._teach() | self._baselines() | self._learn()
-        results["data"] = {"summary": self.data.summary(), "selected": self.asked.select}
+        results["data"] = {
+            "summary": self.data.summary(),
+            "selected": self.asked.select,
+            "classes": len(self.data.class_names),
+        }
         labels = self.data.validation.labels
         results |= verdict.of(results, self.folder.predictions, labels, seed=self.asked.seed)
         self._report(results)
@@ -140,15 +150,17 @@ class _Run:
 
     def _start(self) -> None:
         self.folder.start(self.facts)
-        first = pipeline.batch_at(
+        images, _, labels = pipeline.batch_at(
             self.data.train,
             0,
             batch_size=min(64, self.asked.batch_size),
             seed=self.asked.seed,
             policy=self.data.augment,
             view_seed=self.asked.view_seed,
-        )[0]
-        callbacks.write_images(self.folder.path / "logs" / "images", first, "augmented images")
+        )
+        classes = [self.data.class_names[label] for label in labels]
+        folder = self.folder.path / "logs" / "images"
+        tensorboard_logs.write_images(folder, images, classes, title="augmented images")
 
     def _teach(self) -> dict[str, Any]:
         """Trains the teachers that are no files; measures each and, of several, their mean."""
@@ -202,7 +214,9 @@ class _Run:
                         distiller.teacher = teacher  # methods read its weights, trained by now
             if asked.assistants or asked.generations > 1:
                 for model in models:
-                    self.screen.say(f"{model.phase}: {model.spec}, taught by {teaching}")
+                    self.screen.say(
+                        f"{shown(model.phase)}: {model.spec}, taught by {shown(teaching)}"
+                    )
             self.once.trained(
                 distillers,
                 epochs=asked.epochs,
@@ -245,7 +259,7 @@ class _Run:
         teacher = self.cast.teachers[phase]
         top1 = self.once.top1(phase, teacher)
         self.screen.say(
-            f"{phase}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
+            f"{shown(phase)}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
             f"({teacher.count_params():,} parameters)"
         )
         self._refuse_weak(phase, top1, self.data.validation.labels)
@@ -254,15 +268,15 @@ class _Run:
         """Shows the accuracy of the teacher that a cache is of; refuses one as `_check_teacher`."""
         top1 = teacher_rows.top1(cache, self.data.train)
         self.screen.say(
-            f"teacher: the cache {cache.folder}, {cache.header.views} views; {top1:.1%} top-1 on "
-            "the first view of the training images"
+            f"teacher: the cache {paths.shown_with_size(cache.folder)}, {cache.header.views} "
+            f"views; {top1:.1%} top-1 on the first view of the training images"
         )
         self._refuse_weak("teacher", top1, self.data.train.labels)
         return top1
 
     def _refuse_weak(self, phase: str, top1: float, labels: np.ndarray) -> None:
         if not self.asked.allow_weak_teacher:
-            chance.require_better(phase, top1, labels)
+            chance.require_better(shown(phase), top1, labels)
 
     def _measured(
         self, phase: str, model: keras.Model, of: lineage.Trained | None = None
@@ -285,10 +299,13 @@ class _Run:
         path = self.folder.path
         histories = {phase: self.folder.finished(phase) for phase in results}
         known = {phase: history for phase, history in histories.items() if history}
-        report.plot_history(known, path / "history.png")
-        for phase in self.exports:
-            accuracies = {name: results[phase][name] for name in ("top1", "top5")}
-            callbacks.write_hparams(path / "logs" / phase, self.asked.model_dump(), accuracies)
+        names = {phase: report.model_name(phase, results) for phase in known}
+        curves.plot(known, path / "history.png", names=names)
+        for model in lineage.models(self.asked):
+            if model.phase in known:
+                accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
+                trained_with = hparams.values(self.asked, model)
+                hparams.write(path / "logs" / model.phase, trained_with, accuracies)
         report.write_json(path / "results.json", results)
 
 
@@ -307,7 +324,7 @@ def _show(asked: Recipe, results: dict[str, Any], folder: RunFolder, screen: Scr
     if "seconds" in results[phases[0]]:  # of runs that an earlier version finished, it is unknown
         screen.say(report.time_spent(results))
     for phase in phases:
-        name = phase.replace("-", " ")
+        name = shown(phase)
         screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
         screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

@@ -43,7 +43,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--logdir", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=Path("tensorboard.png"))
     parser.add_argument("--page", choices=PAGES, default=PAGES[0])
-    parser.add_argument("--tags", default="epoch_", help="a pattern: scalars to show at once")
+    parser.add_argument("--tags", default="accuracy", help="a pattern: scalars to show at once")
     parser.add_argument("--size", default="1600,1000", help="width,height in pixels")
     parser.add_argument("--seconds", type=int, default=20, help="of the page's own time")
     parser.add_argument("--chromium", default="chromium", help="its name or path")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from kd_keras import caching, data, models, recipe, report, teacher_rows, train
+from kd_keras import caching, data, models, paths, recipe, report, teacher_rows, train
 
 GIVEN = {
     "student": "resnet8:width=0.25",
@@ -67,6 +67,13 @@ def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
     assert any(
         line.startswith("caching the teacher's logits: 1 view of 1,4") for line in screen.lines
     )
+    stores = data.cache_folder()
+    (rows,) = (stores / "teachers").iterdir()
+    (images,) = stores.glob("digits-*")
+    for folder in (rows, images):  # each with its size, once
+        lines = [line for line in screen.lines if str(folder) in line]
+        assert len(lines) == 1
+        assert paths.shown_with_size(folder) in lines[0]
     screen = Said()
     online = asked(teacher_file, cache="never")
     second = train.run(

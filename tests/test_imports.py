@@ -13,17 +13,17 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 RANKS = {
     **dict.fromkeys(["check", "losses", "spec", "screen", "atomic", "taps", "backend"], 0),
     **dict.fromkeys(["split_batch", "bias_gradient", "fused_batch_norm", "likeness"], 0),
-    **dict.fromkeys(["precision", "chance"], 0),
+    **dict.fromkeys(["precision", "chance", "quiet", "phase_names", "paths", "pictures"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding", "layer_copies"], 1),
-    **dict.fromkeys(["labels", "custom_objects"], 1),
+    **dict.fromkeys(["labels", "custom_objects", "curves"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["serving", "data_checks", "model_checks"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients", "compiled_metrics"], 3),
     **dict.fromkeys(["teacher", "objective", "report", "lineage", "dataset", "cache_command"], 3),
     **dict.fromkeys(["replica_model", "adjustment"], 4),
-    **dict.fromkeys(["cache", "callbacks", "validation", "checked_model"], 5),
-    **dict.fromkeys(["checkpoint", "export", "classifiers", "distiller", "verdict"], 6),
-    **dict.fromkeys(["evaluation", "phases", "teacher_rows", "together"], 7),
+    **dict.fromkeys(["cache", "callbacks", "validation", "checked_model", "tensorboard_logs"], 5),
+    **dict.fromkeys(["checkpoint", "export", "classifiers", "distiller", "verdict", "hparams"], 6),
+    **dict.fromkeys(["evaluation", "phases", "teacher_rows", "together", "job_time"], 7),
     **dict.fromkeys(["fitting"], 8),
     **dict.fromkeys(["once", "caching", "cast"], 9),
     "train": 10,
@@ -35,6 +35,7 @@ MAY_IMPORT_TENSORFLOW = {
     *("data", "twins", "strategy", "teacher", "gradients", "cache", "distiller"),
     *("callbacks", "checkpoint", "export", "serving", "evaluation", "phases", "train", "cli"),
     *("split_batch", "replica_model", "data_checks", "model_checks", "checked_model"),
+    *("tensorboard_logs", "hparams"),
 }
 
 

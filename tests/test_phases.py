@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras import phases, recipe
+from kd_keras import phases, recipe, report
 
 ASKED = recipe.Recipe(dataset="digits")
 
@@ -70,9 +70,20 @@ def test_a_started_folder_takes_no_other_recipe(tmp_path):
         phases.RunFolder(ASKED.model_copy(update={"seed": 1}), str(tmp_path / "run"))
 
 
+def test_a_finished_run_without_times_is_finished_only_where_none_are_wanted(tmp_path):
+    path = str(tmp_path / "run")
+    untimed = phases.RunFolder(ASKED.model_copy(update={"timing": False}), path)
+    untimed.start({})
+    results = {"student": {"top1": 0.5, "milliseconds_per_image": None}, "data": {}}
+    report.write_json(tmp_path / "run" / "results.json", results)
+    assert untimed.results() == results
+    assert phases.RunFolder(ASKED, path).results() is None
+
+
 def test_what_changes_no_result_may_differ(tmp_path):
     phases.RunFolder(ASKED, str(tmp_path / "run")).start({})
     other = {"allow_weak_teacher": True, "baseline": True, "data_dir": "elsewhere"}
+    other["timing"] = False
     phases.RunFolder(ASKED.model_copy(update=other), str(tmp_path / "run"))
 
 

@@ -1,5 +1,5 @@
+import io
 import json
-import struct
 import subprocess
 import sys
 
@@ -10,9 +10,11 @@ from scipy import stats
 from kd_keras import report
 from kd_keras.screen import Screen
 
+SPREAD = {"batch1": 0.0456, "batch128": 0.00213}
+
 
 def result(top1, **more):
-    milliseconds = {"batch1": 1.23456, "batch128": 0.0456}
+    milliseconds = {"batch1": 1.23456, "batch128": 0.0456, "spread": SPREAD}
     return {
         "top1": top1,
         "top5": 0.5,
@@ -35,8 +37,8 @@ RESULTS = {
 
 def test_rows_show_percent_and_sizes_and_leave_out_what_was_not_asked_for():
     assert report.rows(RESULTS) == [
-        ["teacher", "25.80", "50.00", "36,584", None, "1.23", "0.0456"],
-        ["student distilled", "17.35", "50.00", "36,584", "0.41", "1.23", "0.0456"],
+        ["teacher", "25.80", "50.00", "36,584", None, "1.23 ±0.05", "0.0456 ±0.002"],
+        ["student distilled", "17.35", "50.00", "36,584", "0.41", "1.23 ±0.05", "0.0456 ±0.002"],
     ]
     with_baseline = report.rows({**RESULTS, "baseline": result(0.141)})
     assert [row[0] for row in with_baseline] == ["teacher", "student alone", "student distilled"]
@@ -76,26 +78,104 @@ def test_the_table_has_a_line_for_each_model_and_a_dash_for_what_is_unknown(caps
     report.table(RESULTS, Screen())
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[0] == ["Results"]
-    assert ["teacher", "25.80", "50.00", "36,584", "-", "1.23", "0.0456"] in lines
-    student = ["student", "distilled", "17.35", "50.00", "36,584", "0.41", "1.23"]
-    assert [*student, "0.0456"] in lines
+    times = ["1.23", "±0.05", "0.0456", "±0.002"]
+    assert ["teacher", "25.80", "50.00", "36,584", "-", *times] in lines
+    assert ["student", "distilled", "17.35", "50.00", "36,584", "0.41", *times] in lines
+    assert " ".join(lines[-1]).startswith("ms/image: median ± half the interquartile range")
 
 
-def test_latency_is_the_median_warm_call_divided_by_the_images(monkeypatch):
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_table_fits_80_columns_and_no_cell_is_cut(monkeypatch):
+    large = {
+        "parameters": 25_557_032,
+        "top1": 1.0,
+        "top5": 1.0,
+        "export": {"path": "a", "max_abs_difference": 0.0, "megabytes": 102.41},
+    }
+    phases = [
+        *("teacher-1", "teacher-2", "teacher", "baseline", "assistant-1", "generation-1"),
+        *("generation-2", "student"),
+    ]
+    results = {phase: {**result(1.0), **large} for phase in phases}
+    several = {"spec": "resnet8:width=0.5", "methods": ["lskd:temperature=2,weight=9", "fitnet"]}
+    results["student-2"] = {**result(1.0), **large, **several}
+    monkeypatch.setattr("sys.stdout", stream := Terminal())
+    for name, value in {"TERM": "dumb", "COLUMNS": "80", "LINES": "50"}.items():
+        monkeypatch.setenv(name, value)
+    report.table(results, Screen())
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    cells = ["100.00", "100.00", "25,557,032", "102.41", "1.23 ±0.05", "0.0456 ±0.002"]
+    assert sum(line.endswith("  ".join(cells)) for line in lines) == len(results)
+    shown = "".join("".join(line[:17].split()) for line in lines)
+    for phase in results:
+        assert "".join(report.name(phase, results).split()) in shown
+
+
+def test_top5_is_left_out_under_ten_classes():
+    few, ten = ({**RESULTS, "data": {"classes": count}} for count in (9, 10))
+    assert "top-5\n%" not in report.columns(few)
+    assert report.columns(ten) == list(report.COLUMNS)
+    assert report.rows(few)[0] == ["teacher", "25.80", "36,584", None, *report.rows(ten)[0][5:]]
+
+
+def test_without_times_their_columns_are_left_out(capsys):
+    untimed = {"student": result(0.5, milliseconds_per_image=None)}
+    report.table(untimed, Screen())
+    assert "ms/image" not in capsys.readouterr().out
+    assert report.rows(untimed) == [["student", "50.00", "50.00", "36,584", None]]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"),
+    [
+        ({"batch1": 1234.56, "spread": {"batch1": 12.3}}, "1,235 ±12"),
+        ({"batch1": 0.00123456, "spread": {"batch1": 0.0}}, "0.00123 ±0"),
+        ({"batch1": 12.34}, "12.3"),  # of a run that an earlier version finished
+    ],
+)
+def test_times_are_shown_without_exponents(milliseconds, shown):
+    rows = report.rows({"student": result(0.5, milliseconds_per_image=milliseconds)})
+    assert rows[0][5:] == [shown, None]
+
+
+def clocked(monkeypatch, seconds_of_call):
+    """Latency of a predictor whose n-th call with a batch, from 0, takes so many seconds."""
     clock = {"now": 0.0}
     calls = []
 
     def predict(batch):
-        # The first calls compile; of the others every fifth is held up by something else.
+        clock["now"] += seconds_of_call(calls.count(len(batch)), len(batch))
         calls.append(len(batch))
-        warm = 10 * len(batch) / 1000
-        clock["now"] += 60.0 if calls.count(len(batch)) <= 3 or len(calls) % 5 == 0 else warm
         return np.zeros(len(batch))
 
     monkeypatch.setattr(report.time, "perf_counter", lambda: clock["now"])
-    got = report.latency(predict, lambda images: np.zeros((images, 2)), seconds=0.2)
-    assert got == {"batch1": pytest.approx(10.0), "batch128": pytest.approx(10.0)}
-    assert set(calls) == {1, 128}
+    return report.latency(predict, lambda images: np.zeros((images, 2)), seconds=0.2), calls
+
+
+def test_latency_is_the_median_and_the_spread_of_warm_calls_by_image(monkeypatch):
+    # The first two calls compile and warm up; the others take 0.8, 1, 1.2, 0.8 ... ms an image.
+    def seconds_of_call(n, images):
+        return 60.0 if n < 2 else images * (0.8 + 0.2 * ((n - 2) % 3)) / 1000
+
+    got, calls = clocked(monkeypatch, seconds_of_call)
+    assert (got["batch1"], got["batch128"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    # Of 0.8, 0.8, 1, 1, 1.2 the middle half is 0.8 to 1.
+    assert got["spread"] == {"batch1": pytest.approx(0.2), "batch128": pytest.approx(0.1)}
+    assert calls.count(1) == pytest.approx(2 + 200, abs=2)  # 0.2 s
+    assert calls.count(128) == 2 + report.FEWEST_CALLS
+
+
+def test_latency_of_a_slow_model_takes_few_calls(monkeypatch):
+    got, calls = clocked(monkeypatch, lambda n, images: 30.0)
+    assert got["batch1"] == pytest.approx(30_000)
+    assert (calls.count(1), calls.count(128)) == (3, 3)
+    _, calls = clocked(monkeypatch, lambda n, images: 0.3)
+    assert calls.count(1) == 2 + 5
 
 
 def test_json_is_written_whole_with_numpys_numbers(tmp_path):
@@ -106,31 +186,6 @@ def test_json_is_written_whole_with_numpys_numbers(tmp_path):
         report.write_json(path, {"top1": float("nan")})
     assert json.loads(path.read_text())["top1"] == 0.5
     assert [file.name for file in path.parent.iterdir()] == ["results.json"]
-
-
-@pytest.mark.filterwarnings("error")
-def test_the_plot_is_a_png_of_readable_size_although_a_key_is_missing(tmp_path):
-    histories = {"teacher": {"ce": [4.0, 3.0]}, "student distilled": {"ce": [4.5, 4.0]}}
-    report.plot_history(histories, tmp_path / "history.png")
-    head = (tmp_path / "history.png").read_bytes()[:24]
-    assert head[:8] == b"\x89PNG\r\n\x1a\n"
-    assert struct.unpack(">II", head[16:]) == (1350, 540)
-
-
-def test_the_grid_lays_images_out_in_rows_with_white_lines_and_white_gaps():
-    images = np.arange(3, dtype=np.uint8).reshape(3, 1, 1, 1) * np.ones((1, 2, 2, 1), np.uint8)
-    got = report.grid(images, columns=2)[:, :, 0]
-    w = 255
-    assert got.tolist() == [
-        [0, 0, w, 1, 1],
-        [0, 0, w, 1, 1],
-        [w, w, w, w, w],
-        [2, 2, w, w, w],
-        [2, 2, w, w, w],
-    ]
-    assert report.grid(np.zeros((5, 8, 6, 3), np.uint8), columns=5).shape == (8, 34, 3)
-    with pytest.raises(ValueError, match=r"columns is 0; expected a whole number >= 1\."):
-        report.grid(images, columns=0)
 
 
 def test_paired_interval_by_hand_and_as_scipys_t_test():

@@ -123,7 +123,7 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
     for line in (
         "resnet8:width=0.25, kd",
         "resnet8:width=0.5, alone",
-        "student-2, epoch 1/1: loss",
+        "student 2, epoch 1/1: loss",
     ):
         assert line in said
     for phase in phases:

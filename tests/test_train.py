@@ -70,7 +70,7 @@ def test_results_have_every_figure_of_every_model(finished):
         entry = results[model]
         assert 0 <= entry["top1"] <= entry["top5"] <= 1
         assert entry["parameters"] > 0
-        assert set(entry["milliseconds_per_image"]) == {"batch1", "batch128"}
+        assert set(entry["milliseconds_per_image"]) == {"batch1", "batch128", "spread"}
         assert entry["export"]["max_abs_difference"] < 1e-4
         assert entry["export"]["megabytes"] > 0
         assert min(entry["seconds"]["training"], entry["seconds"]["measuring"]) > 0
@@ -107,10 +107,13 @@ def test_tensorboard_shows_the_models_side_by_side(finished):
     for model in ("teacher", "baseline", "student"):
         written = EventAccumulator(str(folder / "logs" / model / "train")).Reload()
         tags = set(written.Tags()["tensors"])
-        assert {"epoch_loss", "epoch_ce", "epoch_top1", "epoch_images_per_second"} <= tags
-        assert ("epoch_kd" in tags) == (model == "student")
+        grouped = {"accuracy/top1", "loss/total", "loss/ce", "speed/images_per_second"}
+        assert grouped <= tags
+        assert ("loss/kd" in tags) == (model == "student")
         validation = EventAccumulator(str(folder / "logs" / model / "validation")).Reload()
-        assert {"epoch_loss", "epoch_top1"} <= set(validation.Tags()["tensors"])
+        assert {"accuracy/top1", "loss/total"} <= set(validation.Tags()["tensors"])
+        final = EventAccumulator(str(folder / "logs" / model)).Reload()
+        assert {"final/top1", "_hparams_/session_start_info"} <= set(final.Tags()["tensors"])
 
 
 def test_a_finished_run_shows_its_results_and_trains_nothing(finished, monkeypatch):

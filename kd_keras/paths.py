@@ -1,0 +1,22 @@
+"""Paths and sizes as a person reads them."""
+
+import os
+from pathlib import Path
+
+
+def shown(path: str | os.PathLike[str]) -> str:
+    """The path with the home folder as ~."""
+    path = Path(path)
+    home = Path.home()
+    return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)
+
+
+def shown_with_size(folder: str | os.PathLike[str]) -> str:
+    """The folder as `shown` gives it, and how much is in it: "~/a/b (12 MB)"."""
+    count = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
+    return f"{shown(folder)} ({megabytes(count)})"
+
+
+def megabytes(count: int) -> str:
+    """A number of bytes in units of 10^6."""
+    return f"{count / 1e6:,.0f} MB" if count >= 1e7 else f"{count / 1e6:.2g} MB"
