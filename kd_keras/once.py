@@ -8,12 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import evaluation, export, fitting
+from kd_keras import architecture, evaluation, export, fitting
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.data.store import Dataset
 from kd_keras.distiller import Distiller
 from kd_keras.job_time import JobTime
-from kd_keras.models import architecture
 from kd_keras.phase_names import shown
 from kd_keras.phases import RunFolder
 from kd_keras.recipe import Recipe

@@ -15,7 +15,7 @@ RANKS = {
     **dict.fromkeys(["split_batch", "bias_gradient", "fused_batch_norm", "likeness"], 0),
     **dict.fromkeys(["precision", "chance", "quiet", "phase_names", "paths", "pictures"], 0),
     **dict.fromkeys(["fields", "heads", "data", "strategy", "folding", "layer_copies"], 1),
-    **dict.fromkeys(["labels", "custom_objects", "curves"], 1),
+    **dict.fromkeys(["labels", "custom_objects", "curves", "architecture"], 1),
     **dict.fromkeys(["recipe", "models", "methods", "optimizers", "twins", "batches"], 2),
     **dict.fromkeys(["serving", "data_checks", "model_checks"], 2),
     **dict.fromkeys(["diagnostics", "run_length", "gradients", "compiled_metrics"], 3),

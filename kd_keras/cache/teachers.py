@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.cache import architecture
+from kd_keras import architecture
 from kd_keras.cache.making import Ask
 from kd_keras.models import adapt, pixels
 from kd_keras.teacher import Teacher

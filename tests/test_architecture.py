@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kd_keras.cache import architecture, teachers
+from kd_keras import architecture, models
+from kd_keras.cache import teachers
 
 
 def activated(activation, **named):
@@ -149,3 +150,34 @@ def test_only_the_fields_of_names_change():
     assert (layer["name"], layer["config"]["activation"]) == ("relu", "relu")
     assert keras.tree.flatten(config["input_layers"]) == [0, 0, 0]
     assert keras.tree.flatten(config["output_layers"]) == ["relu", 0, 0]
+
+
+def resnet(**knobs):
+    return models.get("resnet8", num_classes=3, input_shape=(8, 8, 1), **{"width": 0.25, **knobs})
+
+
+def test_a_network_made_twice_with_other_weights_and_names_is_one():
+    assert architecture.fingerprint(resnet()) == architecture.fingerprint(resnet())
+    nested = [keras.Sequential([keras.Input((8, 8, 1)), resnet()]) for _ in range(2)]
+    assert architecture.fingerprint(nested[0]) == architecture.fingerprint(nested[1])
+
+
+@pytest.mark.parametrize("knobs", [{"width": 0.5}, {"stem_stride": 2}])
+def test_other_widths_and_strides_are_other_networks(knobs):
+    assert architecture.fingerprint(resnet(**knobs)) != architecture.fingerprint(resnet())
+
+
+def test_of_a_subclass_nothing_is_known():
+    class Own(keras.Model):
+        def call(self, x):
+            return x
+
+    assert architecture.fingerprint(Own()) is None
+
+
+def test_an_activation_is_not_taken_for_the_name_of_its_layer():
+    def net(name):
+        images = keras.Input((4,))
+        return keras.Model(images, keras.layers.Activation(name, name=name)(images))
+
+    assert architecture.fingerprint(net("relu")) != architecture.fingerprint(net("tanh"))

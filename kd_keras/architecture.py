@@ -6,11 +6,29 @@ features by it. Only the fields that hold a layer's name change, never a value t
 as an activation called "relu" beside a layer of that name.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import keras
+
+from kd_keras import taps
+
 _TENSOR = "__keras_tensor__"
+
+
+def fingerprint(model: keras.Model) -> str | None:
+    """16 hex digits of a model's layers, connections and shapes of weights, whatever their values.
+
+    None for a model that is not functional or Sequential: its code decides what it computes.
+    """
+    if not taps.is_graph(model):
+        return None
+    text = json.dumps(of_config(model.get_config()), default=str, sort_keys=True)
+    shapes = [tuple(weight.shape) for weight in model.weights]
+    return hashlib.sha256(f"{type(model)}{shapes}{text}".encode()).hexdigest()[:16]
 
 
 def of_config(config: Mapping[str, Any]) -> dict[str, Any]:
