@@ -32,7 +32,7 @@ def run(
         top_k: logits of each row to keep; None keeps all.
         dtype: "float16" or "float32", of what is kept.
         shard: (i, n), which of n parts to make.
-        verify: compute a sample again and compare; of a finished cache alone.
+        verify: check the data's contents; of a finished cache, compute a sample again and compare.
         screen: where lines and bars go.
 
     Raises:
@@ -45,7 +45,7 @@ def run(
             "Give --views, such as --views 5, and train with as many."
         )
     precision = twins.best_precision() if asked.precision == "auto" else asked.precision
-    data = dataset.load(asked, screen)
+    data = dataset.load(asked, screen, verify=verify)
     name, ask, outputs = _teacher(asked, data, taps, precision)
     if isinstance(ask, teachers.OnnxTeacher):
         precision = ""  # its file's own, whatever that is

@@ -61,6 +61,10 @@ class Recipe(BaseModel):
     image_size: int | None = _data(
         None, ge=8, description="height and width in pixels; none: the data set's own"
     )
+    resize: Literal["crop", "pad", "squash"] | None = _data(
+        None, description="how images of another aspect are made square; none: crop, of tfds squash"
+    )
+    flip: bool | None = _data(None, description="mirror at random; none: the data's default")
     val_fraction: float | None = _data(
         None, gt=0, lt=1, description="share of train to hold out where there is no validation part"
     )

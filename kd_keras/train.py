@@ -36,6 +36,7 @@ def run(
     run: str | None = None,
     export_dir: str = "saved_models",
     screen: Screen | None = None,
+    verify: bool = False,
 ) -> dict[str, Any]:
     """Does what the recipe says and returns what `results.json` of the run folder holds.
 
@@ -47,6 +48,7 @@ def run(
         export_dir: where the student's SavedModel goes, in a folder of the run's name; of several
             students, in a folder each within.
         screen: where lines, bars and tables go.
+        verify: check the data's contents against their hashes, not just sizes and times.
 
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
@@ -55,7 +57,7 @@ def run(
     folder = RunFolder(asked, run)
     results = folder.results()
     if results is None:
-        results = _Run(asked, folder, Path(export_dir).expanduser(), screen).results()
+        results = _Run(asked, folder, Path(export_dir).expanduser(), screen, verify).results()
     else:
         folder.check_same_facts(classifiers.identities(asked))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
@@ -66,7 +68,9 @@ def run(
 class _Run:
     """A run that is not finished: everything is checked before anything is written or trained."""
 
-    def __init__(self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen):
+    def __init__(
+        self, asked: Recipe, folder: RunFolder, export_dir: Path, screen: Screen, verify: bool
+    ):
         self.asked, self.folder, self.screen = asked, folder, screen
         self.exports = _exports(asked, export_dir / folder.name)
         classifiers.check_names(asked)
@@ -77,7 +81,7 @@ class _Run:
             folder.check_export(export)
         self.strategy = strategy.get(asked.devices)
         self.precision = fitting.precision(asked, screen)
-        self.data = dataset.load(asked, screen)
+        self.data = dataset.load(asked, screen, verify=verify)
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
         self.facts = self._facts()
         folder.check_same_facts(self.facts)

@@ -163,6 +163,11 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file
     assert found["bfloat16"] != folder
 
 
+def test_the_cache_of_mirrored_views_does_not_stand_in_for_others(teacher_file):
+    mirrored = cached(teacher_file, views=1, flip=True)
+    assert mirrored != cached(teacher_file, views=1) == cached(teacher_file, views=1, flip=False)
+
+
 def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(teacher_file):
     part = cached(teacher_file, views=1, select=True)
     assert part != cached(teacher_file, views=1)

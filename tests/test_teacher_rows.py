@@ -80,6 +80,7 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"views": 0}, "views is 0, .* a cache of 2; expected 1 to 2. Give --views 2"),
         ({"views": 3}, "has 2 views of each image; expected 3"),
         ({"view_seed": 1}, "made with another seed of the views"),
+        ({"flip": True}, "made with another augmentation"),
         ({"method": ["fitnet"]}, r"holds \['logits'\], and the methods read \['stage2'\] too"),
         ({"method": ["simkd"]}, r"\['simkd'\] read the teacher's own weights"),
         ({"teacher_preprocess": "torch"}, "teacher_preprocess beside; expected the cache alone"),

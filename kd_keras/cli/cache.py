@@ -9,7 +9,8 @@ from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
 
 _FIELDS = (
-    *("dataset", "data_dir", "image_size", "val_fraction", "select", "views", "view_seed"),
+    *("dataset", "data_dir", "image_size", "resize", "flip", "val_fraction", "select"),
+    *("views", "view_seed"),
     *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),
     *("teacher_classes", "precision"),
 )
@@ -83,7 +84,9 @@ command = errors.traceback_option(
                 help="make the I-th of N parts; all N may be made at once [0/1]",
             ),
             options_of.Option(
-                ["--verify"], is_flag=True, help="compute a sample again and compare"
+                ["--verify"],
+                is_flag=True,
+                help="check the data's contents and a sample of the cache",
             ),
             *options_of.of_fields(_FIELDS),
         ],

@@ -13,6 +13,7 @@ def _run(
     run: str | None,
     export_dir: str,
     teacher_from: str | None,
+    verify: bool,
     **options: Any,
 ) -> None:
     given = options_of.given(options)
@@ -20,7 +21,7 @@ def _run(
     quiet.import_tensorflow()
     from kd_keras import train
 
-    train.run(resolved, run=run, export_dir=export_dir, screen=screen.Screen())
+    train.run(resolved, run=run, export_dir=export_dir, screen=screen.Screen(), verify=verify)
 
 
 command = errors.traceback_option(
@@ -43,6 +44,11 @@ command = errors.traceback_option(
                 metavar="FOLDER",
                 default="saved_models",
                 help="where the SavedModel goes [saved_models]",
+            ),
+            options_of.Option(
+                ["--verify"],
+                is_flag=True,
+                help="check the data's contents, not only sizes and times",
             ),
             *options_of.of_fields(fields.Recipe.model_fields),
             options_of.Option(

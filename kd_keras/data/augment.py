@@ -20,6 +20,12 @@ class Augment:
     def __post_init__(self) -> None:
         check.whole_number("crop_padding", self.crop_padding)
 
+    def describe(self) -> str:
+        """What is done to the images, such as "crops padded by 4 pixels, mirrored at random"."""
+        pixels = f"{self.crop_padding} pixel{'' if self.crop_padding == 1 else 's'}"
+        crops = f"crops padded by {pixels}" if self.crop_padding else "no crops"
+        return f"{crops}, {'mirrored at random' if self.flip else 'not mirrored'}"
+
 
 def augment(
     images_source: np.ndarray,

@@ -1,4 +1,4 @@
-"""From image files to equal arrays of pixels; a file that does not decode is named."""
+"""From image files to equal arrays of pixels; files that do not decode are named."""
 
 import os
 from collections.abc import Iterator
@@ -6,53 +6,62 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.data import complaints, image_files, orientation, resizing
+
 BATCH = 256
+_REMEDY = "Replace it or take it out."
+# The bytes that JPEG and PNG files begin with.
+_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
-def decode(encoded: tf.Tensor, *, size: int | None, channels: int) -> tf.Tensor:
-    """One JPEG, PNG, GIF or BMP as pixels.
+def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) -> tf.Tensor:
+    """One image file as pixels, upright: the first frame, without transparency.
+
+    TensorFlow decodes JPEG and PNG, since served models do so too; Pillow decodes other formats.
 
     Args:
         encoded: () string, the file's bytes.
-        size: pixels a side, reached by bilinear, antialiased resizing of the whole image; None
-            keeps the image's own.
+        size: pixels a side; None keeps the image's own.
         channels: 1 or 3; grey images become three equal channels, colours become grey.
+        resize: how an image of another aspect is made square, see `resizing.resized`.
 
     Returns:
         (H, W, channels) uint8.
     """
-    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-    image.set_shape((None, None, channels))
+    native = _begins_with(encoded, _JPEG) | _begins_with(encoded, _PNG)
+    image = tf.cond(native, lambda: _native(encoded, channels), lambda: _other(encoded, channels))
+    image = tf.ensure_shape(image, (None, None, channels))
     if size is None:
         return image
-
-    def resized() -> tf.Tensor:
-        smooth = tf.image.resize(image, (size, size), antialias=True)
-        return tf.cast(tf.clip_by_value(tf.round(smooth), 0, 255), tf.uint8)
-
-    fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
-    return tf.ensure_shape(tf.cond(fits, lambda: image, resized), (size, size, channels))
+    return resizing.resized(image, height=size, width=size, how=resize)
 
 
 def batches(
-    records: tf.data.Dataset, *, size: int | None, channels: int
+    records: tf.data.Dataset,
+    *,
+    size: int | None,
+    channels: int,
+    resize: str,
+    beside: tf.data.Dataset | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Decodes records in order.
 
     Args:
         records: of {"image": () string, "label": () int, "name": () string}, the same ones in the
             same order at every pass.
-        size, channels: as for `decode`; without a size all images must have one already.
+        size, channels, resize: as for `decode`; without a size all images must have one already.
+        beside: records of other splits, whose faults are named together with those of `records`.
 
     Yields:
         (b, H, W, channels) uint8 and (b,) int.
 
     Raises:
-        ValueError: an image does not decode, or differs in size from the first; it is named.
+        ValueError: images that do not decode, or differ in size from the first; they are named.
     """
 
     def pixels(record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        return decode(record["image"], size=size, channels=channels), record["label"]
+        image = decode(record["image"], size=size, channels=channels, resize=resize)
+        return image, record["label"]
 
     decoded = records.map(pixels, num_parallel_calls=os.cpu_count(), deterministic=True)
     done, shape = 0, None
@@ -60,30 +69,82 @@ def batches(
         for images, labels in decoded.batch(BATCH).prefetch(2).as_numpy_iterator():
             shape = shape or images.shape[1:]
             if images.shape[1:] != shape:
-                raise _culprit(records.skip(done), shape, size, channels)
+                raise _of_another_size(records.skip(done), shape, channels)
             yield images, labels
             done += len(labels)
     except tf.errors.InvalidArgumentError as error:
-        raise _culprit(records.skip(done), shape, size, channels) from error
+        everything = records if beside is None else records.concatenate(beside)
+        faults = undecodable(everything, channels=channels)
+        raise (
+            complaints.error("Images do not decode", faults, _REMEDY)
+            if faults
+            else _of_another_size(records.skip(done), shape, channels)
+        ) from error
 
 
-def _culprit(
-    records: tf.data.Dataset, shape: tuple[int, ...] | None, size: int | None, channels: int
+def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
+    """One sentence for each record whose image does not decode, in order."""
+
+    def place(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
+        image = decode(record["image"], size=None, channels=channels, resize="squash")
+        with tf.control_dependencies([image]):
+            return tf.identity(index)
+
+    numbered = records.enumerate()
+    sound = numbered.map(place, num_parallel_calls=os.cpu_count()).ignore_errors()
+    whole = set(sound.as_numpy_iterator())
+    # A file that cannot be read at all is none of these records: reading it raises here.
+    names = records.map(lambda record: (record["image"], record["name"])).enumerate()
+    return [
+        f"{_text(name)} does not decode as an image ({_reason(encoded, channels)})."
+        for index, (encoded, name) in names.as_numpy_iterator()
+        if index not in whole
+    ]
+
+
+def _native(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    image = tf.ensure_shape(image, (None, None, channels))
+    return orientation.upright(image, orientation.of(encoded))
+
+
+def _other(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+    def pixels(data: bytes) -> np.ndarray:
+        return image_files.pixels(data, channels)
+
+    return tf.numpy_function(pixels, [encoded], tf.uint8)
+
+
+def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
+
+
+def _reason(encoded: bytes, channels: int) -> str:
+    try:
+        decode(tf.constant(encoded), size=None, channels=channels, resize="squash")
+    except tf.errors.InvalidArgumentError as error:
+        first = str(error.message).splitlines()[0]
+        return first.removeprefix("ValueError: ")
+    return "it decodes now; it may be changing"
+
+
+def _of_another_size(
+    records: tf.data.Dataset, shape: tuple[int, ...] | None, channels: int
 ) -> ValueError:
-    """Names the first of the next batch's images that does not decode or is of another size."""
+    """Names the first of the next batch's images that is of another size."""
     for record in records.take(BATCH):
-        name = record["name"].numpy().decode(errors="replace")
-        try:
-            got = tuple(decode(record["image"], size=size, channels=channels).shape)
-        except tf.errors.InvalidArgumentError as error:
-            reason = str(error.message).splitlines()[0]
+        image = decode(record["image"], size=None, channels=channels, resize="squash")
+        own = tuple(image.shape)
+        shape = shape or own
+        if own != shape:
             return ValueError(
-                f"{name} does not decode as an image ({reason}). Replace it or take it out."
-            )
-        shape = shape or got
-        if got != shape:
-            return ValueError(
-                f"{name} is {got[0]}x{got[1]}, but the images before it are {shape[0]}x{shape[1]}; "
-                "expected one size. Give --image-size, such as 64, and all are resized to it."
+                f"{_text(record['name'].numpy())} is {own[0]}x{own[1]}, but the images before it "
+                f"are {shape[0]}x{shape[1]}; expected one size. Give --image-size, such as 64, and "
+                "all are resized to it."
             )
     return ValueError("The images cannot be read as a batch, though each can alone; try again.")
+
+
+def _text(name: bytes) -> str:
+    # File names need not be UTF-8: what is not is shown as the escape that a shell takes.
+    return name.decode(errors="backslashreplace")

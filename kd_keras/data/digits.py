@@ -12,7 +12,7 @@ from kd_keras.data.writing import Contents, Part
 _SIDE = 8
 
 
-def source(*, image_size: int | None) -> Source:
+def source(*, image_size: int | None, resize: str | None) -> Source:
     """The digits, 8x8 or enlarged to a multiple of it; never mirrored: most are digits no more."""
     side = check.whole_number("image_size", image_size or _SIDE, at_least=_SIDE)
     if side % _SIDE:
@@ -28,6 +28,7 @@ def source(*, image_size: int | None) -> Source:
         flip=False,
         val_fraction=0.2,
         contents=lambda folder, progress: _contents(folder, progress, times=side // _SIDE),
+        resize=resize or "crop",
     )
 
 

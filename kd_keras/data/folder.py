@@ -1,103 +1,131 @@
-"""A user's own images: one sub-folder a class, or a train/ and a val/ folder of them."""
+"""A user's own images: a folder a class, or train/, val/ and test/ folders of such folders."""
 
+import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from kd_keras.data import decode, listing
+from kd_keras.data import complaints, folder_layout, listing
+from kd_keras.data.folder_layout import Layout, count
 from kd_keras.data.making import Source
 from kd_keras.data.progress import Progress
 from kd_keras.data.writing import Contents, Part
 
-_ENDINGS = (".jpg", ".jpeg", ".png")
-_LAYOUT = "one folder of JPEG or PNG images a class, or train/ and val/ folders of such folders"
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kd_keras.data.image_files import Look
+
+RESIZE = "crop"
+_LETTERS = "the classes are single letters or digits, which mirroring would change"
 
 
-def source(path: Path, *, image_size: int | None) -> Source:
-    """Images below `path`; without `image_size` they must be of one size already."""
-    path = listing.readable(path, _LAYOUT)
+def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
+    """Images below `path`; without `image_size`, see `sizes.default`."""
+    path = listing.readable(path, folder_layout.EXPECTED)
     if not path.is_dir():
-        raise FileNotFoundError(f"{path} is a file; expected a folder with {_LAYOUT}.")
+        raise FileNotFoundError(
+            f"{path} is a file; expected a folder with {folder_layout.EXPECTED}."
+        )
+    files = listing.of(path)
+    layout = folder_layout.of(files, str(path))
+    resize = resize or RESIZE
+    letters = all(len(name) == 1 and name.isalnum() for name in layout.class_names)
     return Source(
         name=f"folder:{path}",
         kind="folder",
-        settings={"path": str(path), "image_size": image_size},
-        state=listing.state(path),
-        flip=True,
+        settings={"path": str(path), "image_size": image_size, "resize": resize},
+        state=files.state,
+        flip=not letters,
+        flip_note=_LETTERS if letters else "",
+        resize=resize,
+        digest=partial(listing.digest, path),
         val_fraction=0.1,
-        contents=partial(_contents, path=path, image_size=image_size),
+        contents=partial(_contents, path=path, layout=layout, size=image_size, resize=resize),
     )
 
 
-def _contents(folder: Path, progress: Progress, *, path: Path, image_size: int | None) -> Contents:
-    import tensorflow_datasets as tfds
+def _contents(
+    folder: Path, progress: Progress, *, path: Path, layout: Layout, size: int | None, resize: str
+) -> Contents:
+    from kd_keras.data import decode, sizes
 
-    places = _places(path)
-    for place in places.values():
-        _check_classes(place)
-    _check_same(places)
-    # ImageFolder wants split/class/image: links bring every layout into that form.
-    layout = folder / "layout"
-    layout.mkdir()
-    for part, place in places.items():
-        (layout / part).symlink_to(place, target_is_directory=True)
-    builder = tfds.ImageFolder(str(layout))
+    labelled = [file for files in layout.files.values() for file, _ in files]
+    looks = _looks(path, [*labelled, *layout.loose])
+    images = {file for file in labelled if looks[file].size}
+    records = {
+        split: _records(path, [(file, label) for file, label in files if file in images])
+        for split, files in layout.files.items()
+    }
+    faults = _faults(path, layout, labelled, looks)
+    if faults:
+        for of_split in records.values():
+            faults += decode.undecodable(of_split, channels=3)
+        raise complaints.error(f"{path} has faults", faults)
+    shapes = [shape for file in labelled if (shape := looks[file].size)]
+    size, size_notes = (size, []) if size else sizes.default(shapes)
+    batches = partial(decode.batches, size=size, channels=3, resize=resize)
     return Contents(
-        class_names=list(builder.info.features["label"].names),
+        class_names=list(layout.class_names),
         parts={
-            part: _part(builder, part, place, len(str(layout / part)), image_size)
-            for part, place in places.items()
+            split: Part(len(of_split), batches(of_split, beside=_others(records, split)))
+            for split, of_split in records.items()
         },
+        notes=(
+            *layout.notes,
+            *_skipped(layout, labelled, looks),
+            *size_notes,
+            *(sizes.aspect(shapes, resize) if size else []),
+        ),
     )
 
 
-def _part(builder: Any, part: str, place: Path, prefix: int, image_size: int | None) -> Part:
+def _looks(path: Path, files: list[str]) -> dict[str, "Look"]:
+    """What each file is; those with a dot in front are not looked at."""
+    from kd_keras.data import image_files
+
+    visible = [file for file in files if not file.rpartition("/")[2].startswith(".")]
+    looks = image_files.survey([f"{path}/{file}" for file in visible])
+    return dict.fromkeys(files, image_files.Look(None)) | dict(zip(visible, looks, strict=True))
+
+
+def _faults(
+    path: Path, layout: Layout, labelled: Sequence[str], looks: dict[str, "Look"]
+) -> list[str]:
+    broken = {file: looks[file].reason for file in labelled if looks[file].reason}
+    intended = {file for file in labelled if looks[file].size} | set(broken)
+    return [
+        *layout.faults,
+        *folder_layout.empty_classes(layout, intended, str(path)),
+        *(f"{path}/{file} does not decode as an image ({why})." for file, why in broken.items()),
+    ]
+
+
+def _skipped(layout: Layout, labelled: Sequence[str], looks: dict[str, "Look"]) -> list[str]:
+    loose_images = [file for file in layout.loose if looks[file].size]
+    others = [file for file in [*labelled, *layout.loose] if not looks[file].size]
+    notes = folder_layout.skipped(others)
+    if loose_images:
+        notes.append(f"not used: {count('image', loose_images)} beside the class folders")
+    return notes
+
+
+def _records(path: Path, files: Sequence[tuple[str, int]]) -> "tf.data.Dataset":
     import tensorflow as tf
 
-    from kd_keras.data import records
-
-    def record(example: dict[str, Any]) -> dict[str, Any]:
-        below = tf.strings.substr(example["image/filename"], prefix, -1)
-        name = tf.strings.join([str(place), below])
-        return {"image": example["image"], "label": example["label"], "name": name}
-
-    images = records.undecoded(builder, part, "image").map(record)
-    count = builder.info.splits[part].num_examples
-    return Part(count, decode.batches(images, size=image_size, channels=3))
+    # Bytes: a file name need not be text.
+    names = tf.constant([os.fsencode(f"{path}/{file}") for file, _ in files], tf.string)
+    labels = tf.constant([label for _, label in files], tf.int64)
+    return tf.data.Dataset.from_tensor_slices((names, labels)).map(
+        lambda name, label: {"image": tf.io.read_file(name), "label": label, "name": name}
+    )
 
 
-def _places(path: Path) -> dict[str, Path]:
-    """From the store's parts to the folders that hold their classes."""
-    if not _folders(path / "train"):
-        return {"train": path}
-    for name in ("val", "validation"):
-        if (path / name).is_dir():
-            return {"train": path / "train", "validation": path / name}
-    return {"train": path / "train"}
-
-
-def _check_classes(place: Path) -> None:
-    classes = _folders(place)
-    if not classes:
-        raise ValueError(f"{place} holds no folders; expected {_LAYOUT}.")
-    for name in classes:
-        if not any(file.suffix.lower() in _ENDINGS for file in (place / name).iterdir()):
-            raise ValueError(
-                f"{place / name} holds no image ({', '.join(_ENDINGS)}); expected one or more in "
-                "every class's folder. Put some in, or take the folder out."
-            )
-
-
-def _check_same(places: dict[str, Path]) -> None:
-    known = _folders(places["train"])
-    for place in places.values():
-        for name in _folders(place):
-            if name not in known:
-                raise ValueError(
-                    f"{place / name} is of a class that {places['train']} does not have; expected "
-                    f"only classes of training: {', '.join(known[:5])} … ."
-                )
-
-
-def _folders(path: Path) -> list[str]:
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir()) if path.is_dir() else []
+def _others(records: dict[str, "tf.data.Dataset"], split: str) -> "tf.data.Dataset | None":
+    """The records of all other splits."""
+    beside = None
+    for name, of_split in records.items():
+        if name != split:
+            beside = of_split if beside is None else beside.concatenate(of_split)
+    return beside

@@ -1,25 +1,117 @@
-"""What can be told of a user's files without reading them."""
+"""The files of a user's folder: their names, sizes and times, and a hash of their contents."""
 
+import functools
 import hashlib
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+# What operating systems, archives and network drives leave beside a user's own folders.
+_SYSTEM_FOLDERS = frozenset(
+    {
+        *("__macosx", "__pycache__", "@eadir", "lost+found"),
+        *("$recycle.bin", "system volume information"),
+    }
+)
+
+
+class File(NamedTuple):
+    """A file below a folder: its name from there on, its size in bytes, its time."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What lies below a folder; names are relative to it and sorted.
+
+    Attributes:
+        files: also those behind symbolic links; a link to nothing has size -1.
+        folders: all of them, without the hidden ones and what those hold.
+        hidden: the hidden folders: names with a dot in front, and those of systems.
+    """
+
+    files: tuple[File, ...]
+    folders: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+    @property
+    def state(self) -> str:
+        """16 hex digits that change with the name, size or time of any file or folder."""
+        lines = [f"{file.name}\0{file.size}\0{file.mtime_ns}" for file in self.files]
+        text = "\n".join([*lines, "", *self.folders])
+        return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
+
+    def folders_in(self, folder: str) -> list[str]:
+        """The folders right below one of `folders`, or below the whole for ""."""
+        return self._children.get(folder, [])
+
+    @functools.cached_property
+    def _children(self) -> dict[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for folder in self.folders:
+            children.setdefault(folder.rpartition("/")[0], []).append(folder)
+        return children
+
+
+def of(path: Path) -> Listing:
+    """Lists a folder; one `stat` a file, so that 100,000 files take less than a second."""
+    files: list[File] = []
+    folders: list[str] = []
+    hidden: list[str] = []
+    # Real paths of the folders around one: a link to one of them would never end.
+    stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(path),))]
+    while stack:
+        below, around = stack.pop()
+        with os.scandir(path / below) as entries:
+            for entry in entries:
+                name = f"{below}/{entry.name}" if below else entry.name
+                link = entry.is_symlink()
+                # DirEntry.is_dir raises where a link points to itself; isdir does not.
+                if not (os.path.isdir(entry.path) if link else entry.is_dir()):
+                    files.append(_file(name, entry))
+                elif is_hidden(entry.name):
+                    hidden.append(name)
+                else:
+                    real = os.path.realpath(entry.path) if link else f"{around[-1]}/{entry.name}"
+                    if real not in around:
+                        folders.append(name)
+                        stack.append((name, (*around, real)))
+    return Listing(tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(hidden)))
+
+
+def is_hidden(folder: str) -> bool:
+    """Whether a folder of this name belongs to a system or a tool, not to the data."""
+    return folder.startswith(".") or folder.lower() in _SYSTEM_FOLDERS
 
 
 def state(path: Path) -> str:
-    """Changes when a file is replaced by another, or any file below a folder is added or removed.
+    """Changes with the size or time of a file, or of any file below a folder, and with names."""
+    if path.is_dir():
+        return of(path).state
+    stat = path.stat()
+    return f"{stat.st_size}-{stat.st_mtime_ns}"
 
-    A file's state is its size and time. A folder's follows from the names, times and file counts of
-    the folders below it; a file overwritten in place is not noticed.
+
+def digest(path: Path) -> str:
+    """SHA-256 of the content of a file, or of the names and contents of all files below a folder.
+
+    It reads everything; `state` does not, but misses a file whose size and time were kept.
     """
-    if path.is_file():
-        stat = path.stat()
-        return f"{stat.st_size}-{stat.st_mtime_ns}"
+    if not path.is_dir():
+        return _digest(path)
+    names = [file.name for file in of(path).files if file.size >= 0]
     hasher = hashlib.sha256()
-    for folder, folders, files in os.walk(path, followlinks=True):
-        folders.sort()
-        below = os.path.relpath(folder, path)
-        hasher.update(f"{below}\0{os.stat(folder).st_mtime_ns}\0{len(files)}\0".encode())
-    return hasher.hexdigest()[:16]
+    with ThreadPoolExecutor() as threads:
+        digests: Iterator[str] = threads.map(_digest, (path / name for name in names))
+        for name, content in zip(names, digests, strict=True):
+            hasher.update(os.fsencode(f"{name}\0{content}\n"))
+    return hasher.hexdigest()
 
 
 def readable(path: Path, expected: str) -> Path:
@@ -39,3 +131,16 @@ def readable(path: Path, expected: str) -> Path:
             f"{path} may not be read; expected {expected}. Allow it, or copy it to another place."
         ) from error
     return path.resolve()
+
+
+def _file(name: str, entry: os.DirEntry[str]) -> File:
+    try:
+        stat = entry.stat()
+    except OSError:  # a link whose target is gone, or a link to itself
+        return File(name, -1, 0)
+    return File(name, stat.st_size, stat.st_mtime_ns)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

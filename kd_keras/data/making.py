@@ -36,6 +36,9 @@ class Source:
         flip: whether a mirrored image still belongs to its class.
         val_fraction: the share of train to validate on where the source has no part for it.
         contents: reads it, given a folder for temporary files and a progress.
+        resize: how images of another aspect are made square, see `resizing.resized`.
+        flip_note: why `flip` is False, where that is to be said; else "".
+        digest: a hash of all that is read; None where nothing can change behind `state`.
     """
 
     name: str
@@ -45,6 +48,9 @@ class Source:
     flip: bool
     val_fraction: float
     contents: Callable[[Path, Progress], writing.Contents]
+    resize: str = "crop"
+    flip_note: str = ""
+    digest: Callable[[], str] | None = None
 
     @property
     def key(self) -> str:
@@ -84,7 +90,10 @@ def _usable(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store 
         found = store.opened(folder, verify=verify)
     except store.Damaged as damage:
         return None, str(damage)
-    if found.state != source.state:
+    changed = found.state != source.state
+    if not changed and verify and source.digest is not None:
+        changed = found.source_sha256 != source.digest()
+    if changed:
         return None, f"The data behind {source.name} changed since they were prepared."
     return found, ""
 
@@ -112,6 +121,7 @@ def _made(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
     about = {"source": source.name, "kind": source.kind, "state": source.state}
     try:
         contents = source.contents(partial, progress)
+        about["source_sha256"] = source.digest() if source.digest else ""
         _check(source, contents)
         total = sum(part.count for part in contents.parts.values())
         with progress(f"Storing {source.name}", total) as advance:

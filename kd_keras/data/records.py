@@ -1,5 +1,6 @@
 """Data sets of TensorFlow Datasets, prepared quietly and read as the contents of a store."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,6 +32,7 @@ def contents(
     splits: Mapping[str, str],
     *,
     size: int | None,
+    resize: str,
     image: str = "image",
     label: str = "label",
     file_name: str | None = None,
@@ -41,6 +43,7 @@ def contents(
         builder: a tfds.core.DatasetBuilder with an Image and a ClassLabel feature.
         splits: from the store's part to the builder's split, such as {"validation": "test"}.
         size: pixels a side; None keeps the images' own.
+        resize: how images of another aspect are made square, see `resizing.resized`.
         image, label, file_name: keys of the features; without a file name an image is known by
             its number.
     """
@@ -49,7 +52,7 @@ def contents(
 
     def part(split: str) -> Part:
         records = _records(builder, split, image, label, file_name)
-        batches = decode.batches(records, size=size, channels=channels)
+        batches = decode.batches(records, size=size, channels=channels, resize=resize)
         return Part(builder.info.splits[split].num_examples, batches)
 
     return Contents(list(features[label].names), {to: part(of) for to, of in splits.items()})
@@ -63,6 +66,18 @@ def undecoded(builder: Any, split: str, image: str) -> tf.data.Dataset:
         read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         shuffle_files=False,
     )
+
+
+def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
+    """(height, width) of the first images of a split; those that do not decode are left out."""
+
+    def shape(example: dict[str, tf.Tensor]) -> tf.Tensor:
+        pixels = decode.decode(example[image], size=None, channels=3, resize="squash")
+        return tf.shape(pixels)[:2]
+
+    encoded = undecoded(builder, split, image).take(at_most)
+    sizes = encoded.map(shape, num_parallel_calls=os.cpu_count()).ignore_errors()
+    return [(int(height), int(width)) for height, width in sizes.as_numpy_iterator()]
 
 
 def _records(

@@ -74,11 +74,13 @@ class Dataset:
     Attributes:
         name: as it was asked for, a path made absolute.
         train, validation: labelled examples.
-        test: unlabelled examples (labels -1), where the source has them.
+        test: examples kept for a last test, where the source has them; labels -1 where unknown.
         class_names: one a label, unique.
         image_shape: (H, W, C).
         augment: what training may do to an image.
         fingerprint: follows from content, not from where it lies; equal data have equal ones.
+        resize: how an image of another aspect is made square, see `resizing.resized`.
+        notes: what was left out, held out or changed, one sentence each.
     """
 
     name: str
@@ -89,6 +91,8 @@ class Dataset:
     image_shape: tuple[int, int, int]
     augment: Augment
     fingerprint: str
+    resize: str = "crop"
+    notes: tuple[str, ...] = ()
 
     @property
     def store_fingerprint(self) -> str:
@@ -102,7 +106,8 @@ class Dataset:
             f"{len(self.validation):,} validation images",
         ]
         if self.test is not None:
-            parts.append(f"{len(self.test):,} unlabelled test images")
+            unlabelled = "unlabelled " if (self.test.labels < 0).all() else ""
+            parts.append(f"{len(self.test):,} {unlabelled}test images")
         return ", ".join([*parts, "x".join(map(str, self.image_shape))])
 
 
@@ -116,6 +121,8 @@ class Store:
     augment: Augment
     fingerprint: str
     state: str
+    source_sha256: str
+    notes: tuple[str, ...]
 
 
 def opened(folder: Path, *, verify: bool = False) -> Store:
@@ -141,6 +148,8 @@ def opened(folder: Path, *, verify: bool = False) -> Store:
         augment=Augment(**header["augment"]),
         fingerprint=header["fingerprint"],
         state=header["state"],
+        source_sha256=header.get("source_sha256", ""),
+        notes=tuple(header.get("notes", ())),
     )
 
 

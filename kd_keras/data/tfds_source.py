@@ -1,5 +1,6 @@
 """Any image classification set of TensorFlow Datasets, by its name there."""
 
+import dataclasses
 import difflib
 import sys
 from functools import partial
@@ -14,25 +15,31 @@ from kd_keras.data.writing import Contents
 
 # A mirrored character is another one, or none.
 _CHARACTERS = ("mnist", "svhn", "omniglot", "cmaterdb")
+_RESIZE = "squash"
+_SAMPLE = 1000  # images whose sizes stand for those of the set
 # TensorFlow Datasets' ten tries, each twice as long, keep one without a network waiting 204 s.
 _RETRIES = 4
 
 
-def source(name: str, *, data_dir: Path | None, image_size: int | None) -> Source:
+def source(
+    name: str, *, data_dir: Path | None, image_size: int | None, resize: str | None
+) -> Source:
     """The set `name`, with config and version where wanted: cifar100, or cifar10_1/v6:1.1.0.
 
     Its own files stay in TensorFlow Datasets' folder, `data_dir` or ~/tensorflow_datasets, where
     other programs find them too.
     """
     builder = _builder(name, data_dir)
+    resize = resize or _RESIZE
     return Source(
         name=f"tfds:{name}",
         kind=f"tfds:{name}",
-        settings={"name": builder.info.full_name, "image_size": image_size},
+        settings={"name": builder.info.full_name, "image_size": image_size, "resize": resize},
         state=builder.info.full_name,
         flip=not any(word in builder.info.name for word in _CHARACTERS),
         val_fraction=0.1,
-        contents=partial(_contents, builder=builder, image_size=image_size),
+        contents=partial(_contents, builder=builder, image_size=image_size, resize=resize),
+        resize=resize,
     )
 
 
@@ -52,13 +59,18 @@ def _builder(name: str, data_dir: Path | None) -> Any:
 
 
 def _contents(
-    folder: Path, progress: Progress, *, builder: Any, image_size: int | None
+    folder: Path, progress: Progress, *, builder: Any, image_size: int | None, resize: str
 ) -> Contents:
-    from kd_keras.data import records
+    from kd_keras.data import records, sizes
 
     image, label = _keys(builder)
     _prepare(builder, show_bars=progress is not silent and sys.stderr.isatty())
-    return records.contents(builder, _splits(builder), size=image_size, image=image, label=label)
+    splits = _splits(builder)
+    shapes = records.shapes(builder, splits["train"], image, at_most=_SAMPLE)
+    size, notes = (image_size, []) if image_size else sizes.default(shapes)
+    notes += sizes.aspect(shapes, resize) if size else []
+    contents = records.contents(builder, splits, size=size, resize=resize, image=image, label=label)
+    return dataclasses.replace(contents, notes=(*_notes(builder), *notes))
 
 
 def _keys(builder: Any) -> tuple[str, str]:
@@ -86,6 +98,11 @@ def _splits(builder: Any) -> dict[str, str]:
         )
     held = next((name for name in ("validation", "test") if name in there), None)
     return {"train": "train"} | ({"validation": held} if held else {})
+
+
+def _notes(builder: Any) -> tuple[str, ...]:
+    held = _splits(builder).get("validation")
+    return ("the test split is used as validation",) if held == "test" else ()
 
 
 def _prepare(builder: Any, *, show_bars: bool) -> None:

@@ -27,10 +27,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a source holds: "train" and, where it has them, "validation" and "test"."""
+    """What a source holds: "train" and, where it has them, "validation" and "test".
+
+    `notes` say what was left out or changed, one sentence each.
+    """
 
     class_names: list[str]
     parts: dict[str, Part]
+    notes: tuple[str, ...] = ()
 
 
 def write(
@@ -41,7 +45,7 @@ def write(
     Args:
         folder: exists and is empty.
         contents: is read once.
-        about: "source", "kind" and "state", for the header.
+        about: "source", "kind", "state" and "source_sha256", for the header.
         flip: whether training may mirror the images.
         advance: is told of every batch of images.
 
@@ -63,6 +67,7 @@ def write(
         "counts": {name: part.count for name, part in contents.parts.items()},
         "image_shape": list(shape),
         "class_names": contents.class_names,
+        "notes": list(contents.notes),
         # An eighth of the side is what the literature pads: 4 pixels of 32, 8 of 64.
         "augment": vars(Augment(crop_padding=min(shape[:2]) // 8, flip=flip)),
         "files": files,

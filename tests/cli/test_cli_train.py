@@ -15,8 +15,8 @@ def calls(monkeypatch):
     """Replaces the run by a list of what it was called with."""
     made = []
 
-    def run(recipe, *, run, export_dir, screen):
-        made.append(SimpleNamespace(recipe=recipe, run=run, export_dir=export_dir, screen=screen))
+    def run(recipe, **options):
+        made.append(SimpleNamespace(recipe=recipe, **options))
         return {}
 
     use(monkeypatch, run)
@@ -182,3 +182,12 @@ def test_a_traceback_is_shown_on_request(monkeypatch, arguments, env):
 def test_a_bug_is_not_hidden(monkeypatch):
     use(monkeypatch, fail_with(AttributeError("a bug")))
     assert isinstance(train().exception, AttributeError)
+
+
+def test_data_options_reach_the_recipe_and_the_run(calls):
+    train("--dataset", "folder:pets", "--resize", "pad", "--no-flip", "--verify")
+    train("--dataset", "folder:pets")
+    train("--flip", "--set", "resize=none")
+    assert [call.recipe.resize for call in calls] == ["pad", None, None]
+    assert [call.recipe.flip for call in calls] == [False, None, True]
+    assert [call.verify for call in calls] == [True, False, False]

@@ -77,3 +77,15 @@ def test_reads_from_a_memory_map(images_of, tmp_path, channels):
 def test_a_negative_padding_is_refused():
     with pytest.raises(ValueError, match=r"crop_padding is -1; expected a whole number >= 0"):
         Augment(crop_padding=-1, flip=True)
+
+
+@pytest.mark.parametrize(
+    ("policy", "words"),
+    [
+        (Augment(4, True), "crops padded by 4 pixels, mirrored at random"),
+        (Augment(1, False), "crops padded by 1 pixel, not mirrored"),
+        (Augment(0, True), "no crops, mirrored at random"),
+    ],
+)
+def test_a_policy_says_what_it_does(policy, words):
+    assert policy.describe() == words

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from kd_keras import data
+from kd_keras.data import resizing
 
 
 def test_every_source_is_described_in_a_line_without_importing_anything_heavy():
@@ -49,3 +50,25 @@ def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "own"))
     data.load("digits")
     assert [path.name[:11] for path in (tmp_path / "own").iterdir()] == ["digits-8x8-"]
+
+
+def test_the_names_of_resizes_are_those_that_images_are_resized_by():
+    assert data.RESIZES == resizing.RESIZES
+
+
+def test_every_data_set_says_how_images_of_another_aspect_become_square(tmp_path):
+    assert data.load("digits", cache_dir=tmp_path).resize == "crop"
+    assert data.load("digits", cache_dir=tmp_path, resize="pad").resize == "pad"
+
+
+def test_digits_are_mirrored_only_where_it_is_asked_for(tmp_path):
+    assert not data.load("digits", cache_dir=tmp_path).augment.flip
+    assert data.load("digits", cache_dir=tmp_path, flip=True).augment.flip
+
+
+def test_what_is_held_out_is_said_in_numbers(tmp_path):
+    notes = data.load("digits", cache_dir=tmp_path, select=0.1).notes
+    assert notes == (
+        "holding out 20 % of train (359 images) as validation",
+        "holding out 10 % of train (143 images) as validation, to choose settings by",
+    )

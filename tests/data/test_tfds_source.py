@@ -33,6 +33,14 @@ class MnistShapes(_Shapes):
     pass
 
 
+class ManySizedShapes(_Shapes):
+    FEATURES = _Shapes.FEATURES | {"image": tfds.features.Image(shape=(None, None, 1))}
+
+    def _generate_examples(self, count):
+        for n in range(count):
+            yield n, {"image": np.full((6 + n, 6, 1), 10 * n, np.uint8), "label": n % 2}
+
+
 class OneSplitShapes(_Shapes):
     SPLITS = ("train",)
 
@@ -87,6 +95,16 @@ def test_without_a_validation_split_a_share_of_train_is_held_out(load):
 
 def test_images_are_resized_where_asked(load):
     assert load("mnist_shapes", image_size=12).image_shape == (12, 12, 1)
+
+
+def test_images_of_several_sizes_get_their_median_side(load):
+    dataset = load("many_sized_shapes")
+    assert dataset.image_shape == (6, 6, 1)
+    assert dataset.notes == (
+        "the test split is used as validation",
+        "images from 6x6 to 10x6 pixels are resized to 6x6 (their median side; see --image-size)",
+        "4 of 5 images are not square: their aspect ratio is changed (--resize squash)",
+    )
 
 
 @pytest.mark.parametrize(

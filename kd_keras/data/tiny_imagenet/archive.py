@@ -1,7 +1,6 @@
 """The files of Tiny ImageNet, out of the official zip or of the folder it extracts to."""
 
 import contextlib
-import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -43,12 +42,8 @@ def opened(path: Path) -> Iterator[Archive]:
         ValueError: a zip that is cut short, damaged or dangerous; also from the archive's `read`.
     """
     if path.is_dir():
-        names = (
-            Path(folder, file).relative_to(path).as_posix()
-            for folder, _, files in os.walk(path)
-            for file in files
-        )
-        yield Archive(path, frozenset(names), lambda name: (path / name).read_bytes())
+        names = frozenset(file.name for file in listing.of(path).files)
+        yield Archive(path, names, lambda name: (path / name).read_bytes())
         return
     try:
         archive = zipfile.ZipFile(path)

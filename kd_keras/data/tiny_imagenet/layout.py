@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from kd_keras.data.tiny_imagenet.archive import Archive
 
 _ANNOTATIONS = "val/val_annotations.txt"
+_ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,50 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _validation(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
-    images = set(_images(archive, "val/images/"))
-    if not images and _ANNOTATIONS not in archive.names:
-        return []
+    """The official list with val/images/, or the class folders that scripts sort these into."""
+    flat = set(_images(archive, "val/images/"))
+    in_classes = _in_class_folders(archive, labels)
+    if _ANNOTATIONS in archive.names and (flat or not in_classes):
+        return _annotated(archive, labels, flat, {_base(name): name for name, _ in in_classes})
+    copied = {_base(name) for name, _ in in_classes}
+    unlabelled = sorted(name for name in flat if _base(name) not in copied)
+    if unlabelled:
+        raise ValueError(
+            f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS} and lies in no "
+            f"class folder. {_AGAIN}"
+        )
+    return in_classes
+
+
+def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
+    files = []
+    for name in _images(archive, "val/"):
+        folder = name.split("/")[1]
+        if folder in labels:  # val/<wnid>/x.JPEG or val/<wnid>/images/x.JPEG
+            files.append((name, labels[folder]))
+        elif folder != "images":
+            raise ValueError(
+                f"{name} in {archive.where} is of {folder}, a class not in wnids.txt. {_AGAIN}"
+            )
+    return files
+
+
+def _annotated(
+    archive: Archive, labels: dict[str, int], flat: set[str], moved: dict[str, str]
+) -> list[tuple[str, int]]:
+    """Every line of the official list; `moved` has images that a script already sorted away."""
     files = []
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]
         place = f"Line {number} of {_ANNOTATIONS} in {archive.where}"
-        if f"val/images/{file}" not in images:
+        name = f"val/images/{file}"
+        name = name if name in flat else moved.get(file, "")
+        if not name:
             raise ValueError(f"{place} names {file!r}, which is not in val/images/. {_AGAIN}")
         if wnid not in labels:
             raise ValueError(f"{place} has the class {wnid!r}, which is not in wnids.txt. {_AGAIN}")
-        files.append((f"val/images/{file}", labels[wnid]))
-    unlabelled = sorted(images - {name for name, _ in files})
+        files.append((name, labels[wnid]))
+    unlabelled = sorted(flat - {name for name, _ in files})
     if unlabelled:
         raise ValueError(
             f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}"
@@ -77,7 +109,17 @@ _AGAIN = "Extract the archive again, or mend the list."
 
 
 def _images(archive: Archive, below: str) -> list[str]:
-    return sorted(n for n in archive.names if n.startswith(below) and n.endswith(".JPEG"))
+    return sorted(
+        name
+        for name in archive.names
+        if name.startswith(below)
+        and name.lower().endswith(_ENDINGS)
+        and not _base(name).startswith(".")
+    )
+
+
+def _base(name: str) -> str:
+    return name.rpartition("/")[2]
 
 
 def _names(archive: Archive, wnids: list[str]) -> list[str]:

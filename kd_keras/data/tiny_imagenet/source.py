@@ -12,7 +12,7 @@ from kd_keras.data.writing import Contents
 NAME = "tiny_imagenet"
 
 
-def source(*, data_dir: Path | None, image_size: int | None) -> Source:
+def source(*, data_dir: Path | None, image_size: int | None, resize: str | None) -> Source:
     """Tiny ImageNet from the user's own zip or folder, or else from the network."""
     path = None if data_dir is None else archive.find(data_dir)
     return Source(
@@ -23,6 +23,8 @@ def source(*, data_dir: Path | None, image_size: int | None) -> Source:
         flip=True,
         val_fraction=0.1,
         contents=partial(_contents, path=path, image_size=image_size),
+        resize=resize or "crop",
+        digest=None if path is None else partial(listing.digest, path),
     )
 
 
@@ -50,5 +52,9 @@ def _contents(
         builder = tiny.Builder(source=path, advance=advance, data_dir=folder / "tfds")
         records.prepare(builder)
     return records.contents(
-        builder, {name: name for name in splits}, size=image_size, file_name="file_name"
+        builder,
+        {name: name for name in splits},
+        size=image_size,
+        resize="squash",  # all images are square
+        file_name="file_name",
     )

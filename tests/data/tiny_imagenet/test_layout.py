@@ -55,6 +55,54 @@ def test_an_image_without_annotation_is_named(dummy_folder):
         read(dummy_folder)
 
 
+@pytest.mark.parametrize("annotations", ["kept", "gone"])
+@pytest.mark.parametrize("below", ["", "images/"])
+def test_a_val_sorted_into_class_folders_is_validation(dummy_folder, annotations, below):
+    for file, wnid in [("val_0.JPEG", "n02123045"), ("val_1.JPEG", "n01443537")]:
+        (dummy_folder / "val" / wnid / below).mkdir(parents=True)
+        (dummy_folder / "val/images" / file).rename(dummy_folder / "val" / wnid / below / file)
+    (dummy_folder / "val/images").rmdir()
+    if annotations == "gone":
+        (dummy_folder / "val/val_annotations.txt").unlink()
+    assert read(dummy_folder).splits["validation"] == [
+        (f"val/n01443537/{below}val_1.JPEG", 0),
+        (f"val/n02123045/{below}val_0.JPEG", 1),
+    ]
+
+
+def test_a_val_that_a_script_copied_counts_each_image_once(dummy_folder):
+    for file, wnid in [("val_0.JPEG", "n02123045"), ("val_1.JPEG", "n01443537")]:
+        (dummy_folder / "val" / wnid).mkdir()
+        shutil.copy(dummy_folder / "val/images" / file, dummy_folder / "val" / wnid / file)
+    official = [("val/images/val_0.JPEG", 1), ("val/images/val_1.JPEG", 0)]
+    assert read(dummy_folder).splits["validation"] == official
+    (dummy_folder / "val/val_annotations.txt").unlink()
+    folders = [("val/n01443537/val_1.JPEG", 0), ("val/n02123045/val_0.JPEG", 1)]
+    assert read(dummy_folder).splits["validation"] == folders
+
+
+def test_a_val_that_a_script_sorted_in_part_is_whole(dummy_folder):
+    (dummy_folder / "val/n02123045").mkdir()
+    (dummy_folder / "val/images/val_0.JPEG").rename(dummy_folder / "val/n02123045/val_0.JPEG")
+    sorted_in_part = [("val/n02123045/val_0.JPEG", 1), ("val/images/val_1.JPEG", 0)]
+    assert read(dummy_folder).splits["validation"] == sorted_in_part
+    (dummy_folder / "val/val_annotations.txt").unlink()
+    with pytest.raises(ValueError, match=r"val_1\.JPEG in .* lies in no class folder"):
+        read(dummy_folder)
+
+
+def test_a_val_folder_of_an_unknown_class_is_named(dummy_folder):
+    (dummy_folder / "val/n0000").mkdir()
+    (dummy_folder / "val/images/val_0.JPEG").rename(dummy_folder / "val/n0000/val_0.JPEG")
+    with pytest.raises(ValueError, match=r"val/n0000/val_0\.JPEG in .* class not in wnids\.txt"):
+        read(dummy_folder)
+
+
+def test_resource_forks_are_no_images(dummy_folder):
+    (dummy_folder / "train/n02123045/images/._n02123045_0.JPEG").touch()
+    assert len(read(dummy_folder).splits["train"]) == 4
+
+
 def test_an_empty_class_folder_is_named(dummy_folder):
     for file in (dummy_folder / "train/n02123045/images").iterdir():
         file.unlink()
@@ -70,7 +118,13 @@ def test_a_class_folder_that_is_not_listed_is_named(dummy_folder):
         read(dummy_folder)
 
 
-@pytest.mark.parametrize("name", ["wnids.txt", "words.txt", "val/val_annotations.txt"])
+def test_unlabelled_validation_images_are_refused(dummy_folder):
+    (dummy_folder / "val/val_annotations.txt").unlink()
+    with pytest.raises(ValueError, match=r"val_0\.JPEG in .* has no line in val/val_annotations"):
+        read(dummy_folder)
+
+
+@pytest.mark.parametrize("name", ["wnids.txt", "words.txt"])
 def test_a_missing_list_is_named(dummy_folder, name):
     (dummy_folder / name).unlink()
     with pytest.raises(ValueError, match=rf"has no {name}; expected the official layout"):

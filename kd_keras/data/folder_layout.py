@@ -1,0 +1,196 @@
+"""Which files of a user's folder belong to which split and class; what is left over is told."""
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from kd_keras.data.complaints import shortened
+from kd_keras.data.listing import Listing
+
+EXPECTED = (
+    "one folder of images a class, or train/ and val/ folders (perhaps test/) of such folders"
+)
+# Names of splits, in any case; where several of a split are there, the first of these is used.
+_TRAIN = ("train", "training")
+_VALIDATION = ("val", "valid", "validation", "dev")
+_TEST = ("test", "testing")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The splits of a folder; file and folder names are relative to it.
+
+    Attributes:
+        class_names: one a label, sorted; those of train.
+        places: from "train", "validation" and "test" to the folder of class folders, "" the whole.
+        classes: from class folders of every split to their labels.
+        files: by split, (file, label) of all files of the classes, images or not.
+        loose: files beside the class folders, which belong to no class.
+        notes: what else is not used.
+        faults: what cannot be trained on, a sentence each.
+    """
+
+    class_names: tuple[str, ...]
+    places: dict[str, str]
+    classes: dict[str, int]
+    files: dict[str, list[tuple[str, int]]]
+    loose: list[str]
+    notes: list[str]
+    faults: list[str]
+
+
+def of(listing: Listing, root: str) -> Layout:
+    """The layout of a listed folder; `root` is its path, for notes and faults."""
+    places = _places(listing)
+    notes, faults = _unused(listing, places, root), _too_few(listing, places["train"], root)
+    names = sorted({class_name(folder) for folder in listing.folders_in(places["train"])})
+    for part in ("validation", "test"):
+        folders = listing.folders_in(places[part]) if part in places else []
+        unknown = [folder for folder in folders if class_name(folder) not in names]
+        if unknown and part == "test":
+            del places[part]
+            notes.append(f"test split not used: {_no_class_of_train(unknown, root)}")
+        elif unknown:
+            faults.append(
+                f"{_no_class_of_train(unknown, root)}; expected only classes of train: "
+                f"{', '.join(shortened(names, 5))}. Add images of them to train, or take them out."
+            )
+    labels = {name: label for label, name in enumerate(names)}
+    classes = {
+        folder: labels[class_name(folder)]
+        for place in places.values()
+        for folder in listing.folders_in(place)
+        if class_name(folder) in labels
+    }
+    files, loose = _files(listing, places, classes)
+    return Layout(tuple(names), places, classes, files, loose, notes, faults)
+
+
+def class_name(folder: str) -> str:
+    """What a class folder is called, however a system composes its accents (NFC)."""
+    readable = os.fsencode(folder.rpartition("/")[2]).decode(errors="replace")
+    return unicodedata.normalize("NFC", readable)
+
+
+def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
+    """One fault that names all class folders without an image, or none.
+
+    Args:
+        layout: of the folder.
+        images: those files of the layout that are images.
+        root: path of the folder.
+    """
+    depth = {split: place.count("/") + bool(place) for split, place in layout.places.items()}
+    filled = {
+        "/".join(file.split("/")[: depth[split] + 1])
+        for split, files in layout.files.items()
+        for file, _ in files
+        if file in images
+    }
+    empty = [f"{root}/{folder}" for folder in layout.classes if folder not in filled]
+    if not empty:
+        return []
+    return [
+        f"{count('class folder', empty)} without an image: {', '.join(shortened(empty))}; expected "
+        "one or more in each. Put images in, or take the folders out."
+    ]
+
+
+def skipped(files: Sequence[str]) -> list[str]:
+    """A note of files left out, such as "skipped 3 files: .txt 2, .DS_Store 1", or none."""
+    if not files:
+        return []
+    kinds = Counter(map(_kind, files))
+    ordered = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    shown = ", ".join(shortened([f"{kind} {number:,}" for kind, number in ordered]))
+    phone = {".heic", ".heif"} & {kind.lower() for kind in kinds}
+    hint = f" (convert {' and '.join(sorted(phone))} to JPEG to use them)" if phone else ""
+    return [f"skipped {count('file', files)}: {shown}{hint}"]
+
+
+def count(noun: str, items: Sequence[object]) -> str:
+    """The number of items with their noun: "1 file", "2 files"."""
+    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
+
+
+def _places(listing: Listing) -> dict[str, str]:
+    tops = listing.folders_in("")
+    filled = [folder for folder in tops if listing.folders_in(folder)]
+    train = _first(filled, _TRAIN)
+    if train is None:
+        return {"train": ""}
+    held = {"validation": _first(filled, _VALIDATION), "test": _first(filled, _TEST)}
+    return {"train": train} | {split: place for split, place in held.items() if place is not None}
+
+
+def _first(folders: list[str], names: tuple[str, ...]) -> str | None:
+    ranked = [folder for folder in folders if folder.lower() in names]
+    return min(ranked, key=lambda folder: names.index(folder.lower()), default=None)
+
+
+def _unused(listing: Listing, places: dict[str, str], root: str) -> list[str]:
+    beside = [f for f in listing.folders_in("") if places["train"] and f not in places.values()]
+    notes = []
+    if beside:
+        listed = ", ".join(
+            shortened(
+                [f if listing.folders_in(f) else f"{f} (without class folders)" for f in beside]
+            )
+        )
+        notes.append(f"not used, beside {places['train']}/ in {root}: {listed}")
+    if listing.hidden:
+        hidden = ", ".join(shortened(listing.hidden))
+        notes.append(f"skipped {count('hidden folder', listing.hidden)}: {hidden}")
+    return notes
+
+
+def _too_few(listing: Listing, train: str, root: str) -> list[str]:
+    """A fault where there are not two classes, or where the classes are other splits."""
+    place = f"{root}/{train}" if train else root
+    folders = listing.folders_in(train)
+    names = [class_name(folder) for folder in folders]
+    if not folders:
+        files = [file for file in listing.files if "/" not in file.name]
+        beside = f"{count('file', files)} and no folders" if files else "no folders"
+        return [f"{place} holds {beside}; expected {EXPECTED}."]
+    held = [folder for folder in folders if folder.lower() in _VALIDATION + _TEST]
+    if not train and held == folders and any(map(listing.folders_in, folders)):
+        return [f"{place} holds {', '.join(names)}, but no train/; expected {EXPECTED}."]
+    if len(set(names)) > 1:
+        return []
+    below = listing.folders_in(folders[0])
+    hint = f" If {root}/{folders[0]} holds the classes, give that folder." if below else ""
+    return [f"{place} holds one class folder, {names[0]}; expected two or more.{hint}"]
+
+
+def _no_class_of_train(folders: list[str], root: str) -> str:
+    listed = ", ".join(shortened([f"{root}/{folder}" for folder in folders]))
+    return f"{count('folder', folders)} of classes that train does not have: {listed}"
+
+
+def _files(
+    listing: Listing, places: dict[str, str], classes: dict[str, int]
+) -> tuple[dict[str, list[tuple[str, int]]], list[str]]:
+    files: dict[str, list[tuple[str, int]]] = {split: [] for split in places}
+    splits = {place: split for split, place in places.items()}
+    loose = []
+    for file in listing.files:
+        parts = file.name.split("/")
+        place = "" if "" in splits else parts[0]
+        folder = "/".join(parts[: 2 if place else 1])
+        if folder in classes:
+            files[splits[place]].append((file.name, classes[folder]))
+        elif len(parts) == 1 or (place in splits and len(parts) == 2):
+            loose.append(file.name)
+    return files, loose
+
+
+def _kind(file: str) -> str:
+    """What to count a file under: its ending, or the whole name of a file that has only that."""
+    path = PurePosixPath(file)
+    if path.name.startswith("._"):
+        return "._*"  # what macOS writes beside files on foreign disks
+    return path.suffix or (path.name if path.name.startswith(".") else "no ending")

@@ -1,0 +1,47 @@
+"""The size that images of several sizes are brought to, and what that does to them."""
+
+import statistics
+from collections.abc import Sequence
+
+LARGEST_DEFAULT = 224  # pixels a side: what most published image classifiers take
+LARGEST_KEPT = 512  # images of one size stay as they are up to here: 0.8 MB each in the store
+_EFFECTS = {
+    "crop": "their longer side is cropped around the centre",
+    "pad": "black borders make them square",
+    "squash": "their aspect ratio is changed",
+}
+
+
+def default(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
+    """Pixels a side where none are asked for, and a note that says why.
+
+    Args:
+        shapes: (height, width) of all images.
+
+    Returns:
+        None, which keeps the images as they are, if there are none or they have one size of at most
+        `LARGEST_KEPT` pixels a side; else the median of their shorter sides, at most
+        `LARGEST_DEFAULT`.
+    """
+    if not shapes:
+        return None, []
+    different = sorted(set(shapes), key=lambda shape: (shape[0] * shape[1], shape))
+    if len(different) == 1 and max(different[0]) <= LARGEST_KEPT:
+        return None, []
+    median = int(statistics.median(map(min, shapes)))
+    side = min(median, LARGEST_DEFAULT)
+    smallest, largest = (f"{height}x{width}" for height, width in (different[0], different[-1]))
+    sizes = f"of {smallest}" if len(different) == 1 else f"from {smallest} to {largest}"
+    why = "their median side" if side == median else f"their median side is {median}"
+    return side, [f"images {sizes} pixels are resized to {side}x{side} ({why}; see --image-size)"]
+
+
+def aspect(shapes: Sequence[tuple[int, int]], resize: str) -> list[str]:
+    """A note of what `resize` does to the images that are not square, or none if all are."""
+    oblong = sum(height != width for height, width in shapes)
+    if not oblong:
+        return []
+    return [
+        f"{oblong:,} of {len(shapes):,} images are not square: {_EFFECTS[resize]} "
+        f"(--resize {resize})"
+    ]
