@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from kd_keras.data import decode, resizing
 from kd_keras.serving import signatures
 
 
@@ -32,6 +33,14 @@ def test_files_become_the_pixels_that_pillow_shows_upright():
         difference = np.abs(pixels.astype(int) - expected)
         # The two JPEG decoders differ by a few levels.
         assert difference.mean() < 2, resize
+
+
+@pytest.mark.parametrize("resize", resizing.RESIZES)
+def test_a_file_becomes_the_pixels_that_it_has_in_training(resize):
+    file, _ = photograph(6)
+    (served,) = signatures.decoded(tf.constant([file]), (12, 12, 3), resize=resize)
+    trained = decode.decode(tf.constant(file), size=12, channels=3, resize=resize)
+    np.testing.assert_array_equal(served, trained)
 
 
 def test_resizing_averages_to_whole_pixels():
