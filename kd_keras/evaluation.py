@@ -133,6 +133,7 @@ def _exported(
         class_names=data.class_names,
         input_shape=data.image_shape,
         head=heads.kind(model),
+        resize=data.resize,
         images=images,
         serve=serve,
     )

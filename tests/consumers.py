@@ -18,8 +18,8 @@ import tensorflow as tf
 INPUTS = {"serving_default": "images", "serve_bytes": "image_bytes"}
 
 
-def saved_model_cli(folder, batch, signature="serving_default"):
-    """TensorFlow's command, in a process of its own."""
+def saved_model_cli(folder, batch, signature="serving_default", name=None):
+    """TensorFlow's command, in a process of its own; `name` is the input's, by default ours."""
     program = Path(sys.executable).with_name("saved_model_cli")
     with tempfile.TemporaryDirectory() as scratch:
         np.save(f"{scratch}/batch.npy", batch, allow_pickle=True)
@@ -27,13 +27,13 @@ def saved_model_cli(folder, batch, signature="serving_default"):
             "--dir": folder,
             "--tag_set": "serve",
             "--signature_def": signature,
-            "--inputs": f"{INPUTS[signature]}={scratch}/batch.npy",
-            "--outdir": scratch,
+            "--inputs": f"{name or INPUTS[signature]}={scratch}/batch.npy",
+            "--outdir": f"{scratch}/outputs",
         }
         words = [str(word) for option in options.items() for word in option]
         done = subprocess.run([program, "run", *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        return {name: np.load(f"{scratch}/{name}.npy") for name in ("logits", "probabilities")}
+        return {file.stem: np.load(file) for file in Path(scratch, "outputs").glob("*.npy")}
 
 
 def session(folder, batch, signature="serving_default"):

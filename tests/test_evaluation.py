@@ -56,6 +56,25 @@ def test_scores_are_those_of_every_example_in_order(monkeypatch):
     np.testing.assert_array_equal(evaluation.scores(model, split), expected)
 
 
+def test_an_export_resizes_files_as_the_data_were_resized(monkeypatch, tmp_path):
+    split = Split(np.zeros((2, 4, 4, 1), "uint8"), np.zeros(2, "int32"), np.arange(2))
+    data = types.SimpleNamespace(
+        validation=split, class_names=("a", "b"), image_shape=(4, 4, 1), resize="pad"
+    )
+    model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    monkeypatch.setattr(evaluation.report, "latency", lambda *given: {})
+    monkeypatch.setattr(evaluation.export, "megabytes", lambda folder: 1.0)
+    options = {}
+    monkeypatch.setattr(
+        evaluation.export, "saved_model", lambda *given, **more: options.update(more) or 0.0
+    )
+    evaluation.measure(model, data, tmp_path, np.zeros((2, 2), "float32"))
+    assert options["resize"] == "pad"
+    assert options["head"] == "logits"
+
+
 def scored(model, data):
     return evaluation.teachers_scores(model, data, precision="float32")
 

@@ -1,3 +1,4 @@
+import contextlib
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,6 @@ import tensorflow as tf
 from sklearn import datasets
 
 from kd_keras import export
-from kd_keras.serving import signatures
 
 NAMES = [f"digit {i}" for i in range(9)] + ["neuf é"]
 
@@ -76,15 +76,6 @@ def test_serve_bytes_decodes_png_and_jpeg_of_any_size_and_channels(exported):
     np.testing.assert_allclose(served["probabilities"], expected["probabilities"], atol=1e-6)
 
 
-def test_decoding_resizes_with_antialias_to_whole_pixels():
-    # Columns 0, 255, 0, 255…: without antialias the wanted column would be 0 or 255.
-    stripes = np.tile(np.array([0, 255], np.uint8), (32, 16))[:, :, None]
-    decoded = signatures.decoded(tf.stack([tf.io.encode_png(stripes)]), (4, 4, 3), resize="squash")
-    assert decoded.dtype == tf.uint8
-    assert decoded.shape == (1, 4, 4, 3)
-    np.testing.assert_allclose(decoded.numpy()[:, 1:3, 1:3].astype(int), 127.5, atol=4)
-
-
 def test_a_softmax_head_gives_its_probabilities_and_their_logarithm(tmp_path):
     model = student("softmax")
     export.saved_model(model, tmp_path / "new", class_names=NAMES)
@@ -103,11 +94,21 @@ def test_verify_measures_the_largest_difference(exported):
     assert export.verify(folder, images, expected) == pytest.approx(0.5, abs=1e-5)
 
 
+def test_verify_takes_the_dict_that_a_student_gives(monkeypatch):
+    served = np.array([[1.0, 2.0], [3.0, 4.0]], "float32"), np.array([[1.0, 2.25]], "float32")
+    process = contextlib.nullcontext(lambda folder, images: served)
+    monkeypatch.setattr(export, "fresh_process", lambda: process)
+    expected = {"logits": served[0], "tap": np.zeros((2, 4))}
+    # As pixels they are equal; what the first image gives as a file counts, too.
+    assert export.verify("model", np.zeros((2, 4, 4, 1), "uint8"), expected) == 0.25
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"class_names": ["a", "b"]}, r"class_names has 2 names; expected 10"),
         ({"class_names": ["a\nb", *NAMES[1:]]}, r"holds 'a\\nb'; expected names of one line"),
+        ({"resize": "fill"}, r"resize is 'fill'; expected one of: crop, pad, squash"),
         ({"head": "logit"}, r"head is 'logit'.*Did you mean 'logits'\?"),
         ({"input_shape": (8, 8, 3)}, r"input_shape is \(8, 8, 3\) and the student takes"),
     ],
@@ -143,7 +144,6 @@ FULL_DISK = """
 import resource, signal, sys
 import keras
 from kd_keras import export
-from kd_keras.serving import signatures
 folder = sys.argv[1]
 inputs = keras.Input((8, 8, 1))
 model = keras.Model(inputs, keras.layers.Dense(400)(keras.layers.Flatten()(inputs)))

@@ -11,6 +11,7 @@ from keras import layers
 
 from kd_keras import Distiller, data, export, methods
 from kd_keras.cli import kdk
+from kd_keras.serving import process
 
 NAMES = list("abcde")
 BATCH = 33
@@ -132,8 +133,14 @@ def test_what_kdk_train_exports_is_served_alike_everywhere(tmp_path, monkeypatch
     words = ["--dataset", "digits", "--teacher", "resnet8:width=0.5", "--allow-weak-teacher"]
     words += ["--student", "resnet8:width=0.25", "--epochs", "1", "--teacher-epochs", "1"]
     words += ["--batch-size", "256", "--run", f"{tmp_path}/run", "--export-dir", f"{tmp_path}/out"]
+    processes = []
+    start = process._Process._started
+    monkeypatch.setattr(
+        process._Process, "_started", lambda self: processes.append(self) or start(self)
+    )
     done = CliRunner().invoke(kdk, ["train", *words])
     assert done.exit_code == 0, done.output
+    assert len(processes) == 1  # for the teacher's export and the student's
     student = keras.models.load_model(tmp_path / "run" / "student.keras")
     digits = data.load("digits").validation.images_at(np.arange(BATCH))
     expected = student.predict(digits.astype("float32"), verbose=0)

@@ -157,3 +157,9 @@ def test_the_tail_reaches_the_last_weights_of_every_branch(net):
     both = keras.Model(inputs, members[0](inputs) + members[1](inputs))
     last = [layer for layer in taps.tail(both) if getattr(layer, "weights", None)]
     assert [id(layer) for layer in last] == [id(member.layers[-1]) for member in members]
+
+
+def test_the_logits_are_the_only_output_or_the_dicts_entry():
+    logits = np.ones((2, 3))
+    for outputs in (logits, [logits], (logits,), {"tap": 0, "logits": logits}):
+        assert taps.logits_of(outputs) is logits

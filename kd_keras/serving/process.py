@@ -99,5 +99,6 @@ class _Process:
         code = self._running.wait()
         self._messages.seek(0)
         text = self._messages.read().decode(errors="replace")
+        text = re.sub(r": Graph execution error:\s+", ": ", text)  # the cause is on the next line
         exceptions = re.findall(r"^[\w.]+(?:Error|Exception|Interrupt)\b.*", text, re.MULTILINE)
-        return exceptions[-1] if exceptions else f"it ended with code {code}"
+        return exceptions[-1].rstrip(".") if exceptions else f"it ended with code {code}"
