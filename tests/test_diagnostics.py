@@ -1,6 +1,7 @@
+import keras
 import numpy as np
 
-from kd_keras.diagnostics import Diagnostics, Share
+from kd_keras.diagnostics import Diagnostics, Share, results
 
 
 def test_share_is_a_ratio_of_sums_and_zero_before_any():
@@ -45,3 +46,14 @@ def test_each_phase_names_what_it_updates():
     plain = Diagnostics(["ce"], teacher=False)
     assert names(plain.in_training()) == ["loss", "ce"]
     assert names(plain.in_evaluation(teacher=True)) == ["loss", "ce"]
+
+
+def test_results_are_named_and_those_of_compiled_metrics_taken_apart():
+    class Two(keras.metrics.Metric):
+        def result(self):
+            return {"one": 1.0, "two": 2.0}
+
+    mean = keras.metrics.Mean("mean")
+    mean.update_state([1.0, 3.0])
+    found = results([mean, Two()])
+    assert {name: float(value) for name, value in found.items()} == {"mean": 2, "one": 1, "two": 2}
