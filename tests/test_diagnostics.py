@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 
-from kd_keras.diagnostics import Diagnostics, Share, TopAccuracy
+from kd_keras.diagnostics import Diagnostics, Share, TopAccuracy, results
 
 
 def test_share_is_a_ratio_of_sums_and_zero_before_any():
@@ -60,3 +60,14 @@ def test_top_accuracy_weighs_examples_and_is_saved_by_its_settings():
     assert float(metric.result()) == 0.5  # the tie goes to class 0
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(metric))
     assert (again.k, again.name) == (1, "top1")
+
+
+def test_results_are_named_and_those_of_compiled_metrics_taken_apart():
+    class Two(keras.metrics.Metric):
+        def result(self):
+            return {"one": 1.0, "two": 2.0}
+
+    mean = keras.metrics.Mean("mean")
+    mean.update_state([1.0, 3.0])
+    found = results([mean, Two()])
+    assert {name: float(value) for name, value in found.items()} == {"mean": 2, "one": 1, "two": 2}
