@@ -74,7 +74,7 @@ def test_the_teacher_runs_in_validation_if_asked(net, teacher, images, labels):
     )
     distiller.compile()
     got = distiller.evaluate(images[:37], labels[:37], batch_size=16, verbose=0, return_dict=True)
-    assert set(got) == {"loss", "ce", "agreement"}
+    assert set(got) == {"loss", "ce", "kd", "agreement"}
     assert got["agreement"] == pytest.approx(same[:37].mean())
 
 
