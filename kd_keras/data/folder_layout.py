@@ -58,6 +58,11 @@ def of(listing: Listing, root: str) -> Layout:
                 f"{_no_class_of_train(unknown, root)}; expected only classes of train: "
                 f"{', '.join(shortened(names, 5))}. Add images of them to train, or take them out."
             )
+    validated = listing.folders_in(places["validation"]) if "validation" in places else []
+    missing = sorted({*names} - set(map(class_name, validated)))
+    if validated and missing:
+        listed = ", ".join(shortened(missing))
+        notes.append(f"validation has no images of {count('class', missing)}: {listed}")
     labels = {name: label for label, name in enumerate(names)}
     classes = {
         folder: labels[class_name(folder)]
@@ -113,7 +118,8 @@ def skipped(files: Sequence[str]) -> list[str]:
 
 def count(noun: str, items: Sequence[object]) -> str:
     """The number of items with their noun: "1 file", "2 files"."""
-    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{len(items):,} {noun if len(items) == 1 else plural}"
 
 
 def _places(listing: Listing) -> dict[str, str]:
