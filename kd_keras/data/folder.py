@@ -51,19 +51,19 @@ def _contents(
 ) -> Contents:
     from kd_keras.data import decode, sizes
 
-    labelled = [file for files in layout.files.values() for file, _ in files]
-    looks = _looks(path, [*labelled, *layout.loose])
-    images = {file for file in labelled if looks[file].size}
+    members = [file for files in layout.files.values() for file, _ in files]
+    looks = _looks(path, [*members, *layout.loose])
+    images = {file for file in members if looks[file].size}
     records = {
         split: _records(path, [(file, label) for file, label in files if file in images])
         for split, files in layout.files.items()
     }
-    faults = _faults(path, layout, labelled, looks)
+    faults = _faults(path, layout, members, looks)
     if faults:
         for of_split in records.values():
             faults += decode.undecodable(of_split, channels=3)
         raise complaints.error(f"{path} has faults", faults)
-    shapes = [shape for file in labelled if (shape := looks[file].size)]
+    shapes = [shape for file in members if (shape := looks[file].size)]
     size, size_notes = (size, []) if size else sizes.default(shapes)
     batches = partial(decode.batches, size=size, channels=3, resize=resize)
     return Contents(
@@ -74,7 +74,7 @@ def _contents(
         },
         notes=(
             *layout.notes,
-            *_skipped(layout, labelled, looks),
+            *_skipped(layout, members, looks),
             *size_notes,
             *(sizes.aspect(shapes, resize) if size else []),
         ),
@@ -91,10 +91,10 @@ def _looks(path: Path, files: list[str]) -> dict[str, "Look"]:
 
 
 def _faults(
-    path: Path, layout: Layout, labelled: Sequence[str], looks: dict[str, "Look"]
+    path: Path, layout: Layout, members: Sequence[str], looks: dict[str, "Look"]
 ) -> list[str]:
-    broken = {file: looks[file].reason for file in labelled if looks[file].reason}
-    intended = {file for file in labelled if looks[file].size} | set(broken)
+    broken = {file: looks[file].reason for file in members if looks[file].reason}
+    intended = {file for file in members if looks[file].size} | set(broken)
     return [
         *layout.faults,
         *folder_layout.empty_classes(layout, intended, str(path)),
@@ -102,9 +102,9 @@ def _faults(
     ]
 
 
-def _skipped(layout: Layout, labelled: Sequence[str], looks: dict[str, "Look"]) -> list[str]:
+def _skipped(layout: Layout, members: Sequence[str], looks: dict[str, "Look"]) -> list[str]:
     loose_images = [file for file in layout.loose if looks[file].size]
-    others = [file for file in [*labelled, *layout.loose] if not looks[file].size]
+    others = [file for file in [*members, *layout.loose] if not looks[file].size]
     notes = folder_layout.skipped(others)
     if loose_images:
         notes.append(f"not used: {count('image', loose_images)} beside the class folders")

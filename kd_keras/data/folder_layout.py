@@ -45,19 +45,20 @@ class Layout:
 def of(listing: Listing, root: str) -> Layout:
     """The layout of a listed folder; `root` is its path, for notes and faults."""
     places = _places(listing)
-    notes, faults = _unused(listing, places, root), _too_few(listing, places["train"], root)
     names = sorted({class_name(folder) for folder in listing.folders_in(places["train"])})
-    for part in ("validation", "test"):
-        folders = listing.folders_in(places[part]) if part in places else []
-        unknown = [folder for folder in folders if class_name(folder) not in names]
-        if unknown and part == "test":
-            del places[part]
-            notes.append(f"test split not used: {_no_class_of_train(unknown, root)}")
-        elif unknown:
-            faults.append(
-                f"{_no_class_of_train(unknown, root)}; expected only classes of train: "
-                f"{', '.join(shortened(names, 5))}. Add images of them to train, or take them out."
-            )
+    notes = _unused(listing, places, root)
+    faults = _too_few(listing, places["train"], root)
+    unknown = _of_unknown_classes(listing, places.get("test"), names)
+    if unknown:
+        del places["test"]
+        notes.append(f"test split not used: {_no_class_of_train(unknown, root)}")
+    unknown = _of_unknown_classes(listing, places.get("validation"), names)
+    if unknown:
+        faults.append(
+            f"{_no_class_of_train(unknown, root)}; expected only classes of train: "
+            f"{', '.join(shortened(names, 5))}. Add images of them to train, or take them out."
+        )
+    notes += _without_validation(listing, places.get("validation"), names)
     labels = {name: label for label, name in enumerate(names)}
     classes = {
         folder: labels[class_name(folder)]
@@ -113,7 +114,8 @@ def skipped(files: Sequence[str]) -> list[str]:
 
 def count(noun: str, items: Sequence[object]) -> str:
     """The number of items with their noun: "1 file", "2 files"."""
-    return f"{len(items):,} {noun}{'' if len(items) == 1 else 's'}"
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{len(items):,} {noun if len(items) == 1 else plural}"
 
 
 def _places(listing: Listing) -> dict[str, str]:
@@ -164,6 +166,22 @@ def _too_few(listing: Listing, train: str, root: str) -> list[str]:
     below = listing.folders_in(folders[0])
     hint = f" If {root}/{folders[0]} holds the classes, give that folder." if below else ""
     return [f"{place} holds one class folder, {names[0]}; expected two or more.{hint}"]
+
+
+def _of_unknown_classes(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
+    folders = [] if place is None else listing.folders_in(place)
+    known = set(names)
+    return [folder for folder in folders if class_name(folder) not in known]
+
+
+def _without_validation(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
+    if place is None:
+        return []
+    missing = sorted({*names} - set(map(class_name, listing.folders_in(place))))
+    if not missing:
+        return []
+    listed = ", ".join(shortened(missing))
+    return [f"validation has no images of {count('class', missing)}: {listed}"]
 
 
 def _no_class_of_train(folders: list[str], root: str) -> str:

@@ -68,7 +68,7 @@ def of(path: Path) -> Listing:
     stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(path),))]
     while stack:
         below, around = stack.pop()
-        with os.scandir(path / below) as entries:
+        with _entries(path / below) as entries:
             for entry in entries:
                 name = f"{below}/{entry.name}" if below else entry.name
                 link = entry.is_symlink()
@@ -131,6 +131,15 @@ def readable(path: Path, expected: str) -> Path:
             f"{path} may not be read; expected {expected}. Allow it, or copy it to another place."
         ) from error
     return path.resolve()
+
+
+def _entries(folder: Path) -> "os._ScandirIterator[str]":
+    try:
+        return os.scandir(folder)
+    except PermissionError as error:
+        raise PermissionError(
+            f"{folder} may not be read; expected only folders that may. Allow it, or take it out."
+        ) from error
 
 
 def _file(name: str, entry: os.DirEntry[str]) -> File:

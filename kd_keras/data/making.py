@@ -63,7 +63,7 @@ class Source:
         """The name as part of a file's: "folder:/a/pets" is folder_pets."""
         kind, _, place = self.name.partition(":")
         words = filter(None, [kind, Path(place).name])
-        return re.sub(r"[^A-Za-z0-9_.]+", "_", "_".join(words))
+        return re.sub(r"[^\w.]+", "_", "_".join(words))[:60]  # a file's name has 255 bytes
 
 
 def ensure(

@@ -316,6 +316,13 @@ def test_one_class_and_splits_without_train_are_refused(tmp_path, load, images_o
         load(tmp_path / "flat")
 
 
+def test_classes_without_a_validation_folder_are_told(tmp_path, load, images_of):
+    for place in ("train/cat", "train/dog", "train/eel", "val/cat"):
+        put(tmp_path / "own" / place / "1.png", images_of(1)[0])
+    dataset = load(tmp_path / "own")
+    assert dataset.notes == ("validation has no images of 2 classes: dog, eel",)
+
+
 def test_all_classes_only_in_val_are_refused(tmp_path, load, images_of):
     for place in ("train/cat", "train/dog", "val/cat", "val/eel", "val/fox"):
         put(tmp_path / "own" / place / "1.png", images_of(1)[0])

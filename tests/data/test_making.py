@@ -48,6 +48,16 @@ def test_a_store_is_made_once_and_says_where_it_comes_from(tmp_path):
     assert name.startswith("made_up-8x8-")
 
 
+@pytest.mark.parametrize("place", ["x" * 250, "写" * 80, "Größe"])
+def test_a_store_of_any_folder_name_can_be_made_and_found(tmp_path, place):
+    calls = []
+    for _ in range(2):
+        making.ensure(source(name=f"made:/tmp/{place}", calls=calls), cache_dir=tmp_path)
+    assert len(calls) == 1
+    (name,) = held(tmp_path)
+    assert name.startswith(f"made_{place[:50]}")
+
+
 def test_progress_is_told_of_every_image(tmp_path):
     told = []
 
