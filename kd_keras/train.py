@@ -13,6 +13,7 @@ from kd_keras import (
     fitting,
     lineage,
     report,
+    split_batch,
     strategy,
     teacher_rows,
 )
@@ -79,6 +80,12 @@ class _Run:
         self.precision = fitting.precision(asked, screen)
         self.data = dataset.load(asked, screen)
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
+        split_batch.require_full(
+            "batch_size",
+            asked.batch_size,
+            self.strategy.num_replicas_in_sync,
+            remedy="Give a larger --batch-size, or fewer --devices.",
+        )
         self.facts = self._facts()
         folder.check_same_facts(self.facts)
         self.once = Once(asked, self.data, folder, screen)
