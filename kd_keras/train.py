@@ -19,6 +19,7 @@ from kd_keras import (
     lineage,
     paths,
     report,
+    split_batch,
     strategy,
     teacher_rows,
     tensorboard_logs,
@@ -105,6 +106,12 @@ class _Run:
         self.precision = fitting.precision(asked, screen)
         self.data = data or dataset.load(asked, screen, verify=verify)
         pipeline.steps_per_epoch(self.data.train, asked.batch_size)
+        split_batch.require_full(
+            "batch_size",
+            asked.batch_size,
+            self.strategy.num_replicas_in_sync,
+            remedy="Give a larger --batch-size, or fewer --devices.",
+        )
         self.facts = self._facts()
         folder.check_same_facts(self.facts)
         with self.strategy.scope():

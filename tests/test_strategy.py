@@ -59,10 +59,43 @@ def test_replicas_keep_the_mean_of_their_statistics(results):
 
 
 def test_what_cannot_be_is_said(results):
-    outside, accumulating, inside = results["messages"]
+    outside, accumulating, inside, arrays, dataset = results["messages"]
     assert "student 'student' and the Distiller are made under different strategies" in outside
     assert "gradient_accumulation_steps is 2; expected None" in accumulating
     assert "student 'inside' and the Distiller are made under different strategies" in inside
+    assert "the size of the last batch is 1, which 2 devices share as [1, 0]" in arrays
+    assert "A training batch leaves a device without examples; expected at least one" in dataset
+    assert "drop_remainder=True" in dataset
+
+
+def test_replicas_of_unequal_parts_give_what_one_gives(results):
+    one, two = results["one, odd batches"], results["two, odd batches"]
+    for expected, got in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
+
+
+def test_replicas_keep_one_state_of_a_subclassed_student(results):
+    first, second = results["subclassed"]["statistics"]
+    assert first == second
+    assert min(first) != max(first)
+    first, second = results["subclassed"]["seeds"]
+    assert first == second
+
+
+def test_each_validation_example_counts_once_as_in_the_saved_model(results):
+    evaluated, saved = (results["subclassed"][of] for of in ("evaluated", "saved"))
+    assert {name: evaluated[name] for name in saved} == pytest.approx(saved, rel=1e-5)
+
+
+def test_compiled_metrics_take_batches_of_two_views(results):
+    assert "accuracy" in results["two, two views"]
+    expected = pytest.approx(results["one, two views"], rel=1e-4, abs=1e-6)
+    assert results["two, two views"] == expected
+
+
+def test_a_method_of_the_whole_batch_may_read_its_images(results):
+    assert results["pixels"] == 7.5  # the mean of 0 to 15
 
 
 def test_devices_are_one_object_a_process(results):

@@ -1,4 +1,4 @@
-"""Two replicas give what one device gives, for methods that could go wrong there."""
+"""Two replicas give what one device gives: every method, on the batches of `kdk train`."""
 
 import json
 import subprocess
@@ -14,15 +14,7 @@ from kd_keras import methods
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
 )
-
-
-def _could_differ(name):
-    method = methods.get(name)
-    trains_a_number_of_its_own = name == "ctkd"
-    return method.whole_batch or method.first_stage > 0 or trains_a_number_of_its_own
-
-
-NAMES = [name for name in methods.names() if _could_differ(name)]
+NAMES = methods.names()
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +27,24 @@ def results(tmp_path_factory):
     return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_two_replicas_give_what_one_gives(name, results):
-    one, two = results[name]
-    np.testing.assert_allclose(two["cost"], one["cost"], rtol=1e-4, atol=1e-6)
+def require_same(one, two):
+    assert set(one["logs"]) == set(two["logs"])
+    for name, value in one["logs"].items():
+        np.testing.assert_allclose(two["logs"][name], value, rtol=1e-4, atol=1e-6, err_msg=name)
     for kind in ("weights", "parts"):
         for (expected,), (first, second) in zip(one[kind], two[kind], strict=True):
             assert first == second, f"the replicas keep different {kind}"
             np.testing.assert_allclose(first, expected, rtol=0, atol=1e-6, err_msg=kind)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_replicas_give_what_one_gives_with_the_teacher_beside_them(name, results):
+    require_same(*results[name])
+    assert {name, "loss", "top1", "top5"} <= set(results[name][1]["logs"])
+
+
+def test_two_replicas_give_what_one_gives_with_a_cached_teacher_and_a_compiled_step(results):
+    groups = {name: pair for name, pair in results.items() if name not in NAMES}
+    assert {"1 views, 1 stages", "2 views, 1 stages"} <= set(groups)
+    for pair in groups.values():
+        require_same(*pair)

@@ -47,20 +47,20 @@ def method(name, **knobs):
     return methods.get(name, **{**needed, **knobs})
 
 
-def distiller(name, steps, *, norm=True, **how):
+def distiller(names, steps, *, norm=True, **how):
     """A Distiller for a run of so many steps in each stage; all its first numbers are fixed.
 
-    Its method, and a teacher unless the method is free of one, are those of the pair.
+    Its methods, of one name or several, and a teacher unless they are free of one, are those of the
+    pair.
     """
-    of = method(name)
-    stages = 1
-    if of.first_stage:
-        of.first_stage, stages = 0.5, 2
-    made = Distiller(
-        student(norm=norm), teacher=None if of.teacher_free else teacher(), methods=of, **how
-    )
-    made.total_steps = stages * steps
-    return made
+    made = [method(name) for name in ([names] if isinstance(names, str) else names)]
+    staged = [of for of in made if of.first_stage]
+    for of in staged:
+        of.first_stage = 0.5
+    free = all(of.teacher_free for of in made)
+    whole = Distiller(student(norm=norm), teacher=None if free else teacher(), methods=made, **how)
+    whole.total_steps = steps * (2 if staged else 1)
+    return whole
 
 
 def batch(distiller, size=BATCH):
