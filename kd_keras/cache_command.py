@@ -14,6 +14,7 @@ FIELDS = (
     *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),
     *("teacher_classes", "imports", "precision"),
 )
+_ALWAYS_SHOWN = ("dataset", "views", "teacher")
 _NOT_OF_ONNX = ("teacher_weights", "weights", "imports", "precision")
 _FEW_VIEWS = 5  # where the recipe shows a new view every epoch, which no cache can hold
 
@@ -58,7 +59,8 @@ def _command(asked: Recipe, views: int, folder: str) -> str:
     words = ["kdk", "cache"]
     for name in FIELDS:
         value = views if name == "views" else getattr(asked, name)
-        if name not in _NOT_OF_ONNX and value != getattr(shown, name):
+        is_usual = name in _NOT_OF_ONNX or value == getattr(shown, name)
+        if name in _ALWAYS_SHOWN or not is_usual:
             words += _option(name, value)
     return shlex.join([*words, "--out", folder])
 

@@ -121,9 +121,7 @@ def _remedy(value: Any) -> str:
     if isinstance(value, type):
         return f"Make an instance of it: {value.__name__}(...)."
     if isinstance(value, (list, tuple)):
-        return (
-            "Pass the mean of several teachers: kd_keras.models.ensemble.mean_of_logits(teachers)."
-        )
+        return "Give one; the mean of several is kd_keras.models.ensemble.mean_of_logits(teachers)."
     if isinstance(value, keras.Layer):
         return (
             "Make a model of the layer: images = keras.Input((height, width, channels)); "

@@ -48,6 +48,25 @@ def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_p
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+def test_a_teacher_of_one_sigmoid_output_gives_the_logits_of_two_classes(tmp_path):
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D(name="pooled")(images)
+    theirs = keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(x))
+    theirs.save(tmp_path / "teacher.keras")
+    two = types.SimpleNamespace(class_names=("cat", "dog"), image_shape=(8, 8, 3))
+    asked = recipe.Recipe(teacher=str(tmp_path / "teacher.keras"))
+    teacher = classifiers.make_teacher(asked, two)
+    assert teacher.get_layer("pooled")
+    pixels = np.random.default_rng(0).uniform(size=(3, 8, 8, 3)).astype("float32")
+    p = np.asarray(theirs(pixels))
+    got = keras.ops.softmax(teacher(pixels))
+    np.testing.assert_allclose(got, np.concatenate([1 - p, p], axis=1), atol=1e-6)
+    with pytest.raises(
+        ValueError, match=r"gives one output; expected a logit for each class\. Give"
+    ):
+        classifiers.make(str(tmp_path / "teacher.keras"), two)
+
+
 def test_several_teachers_are_one_of_the_mean_of_their_logits(tmp_path):
     first, second = (saved(tmp_path / f"{name}.keras") for name in "ab")
     teachers = [str(tmp_path / f"{name}.keras") for name in "ab"]

@@ -16,7 +16,7 @@ class WithDict(keras.Model):
 
 
 def fitted(student, teacher, images, labels, method="kd", **knobs):
-    distiller = Distiller(student, teacher, methods.get(method, **knobs))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get(method, **knobs))
     distiller.compile()
     distiller.fit(images, labels, verbose=0)
     return distiller, distiller.predict(images, verbose=0)

@@ -15,7 +15,7 @@ import numpy as np
 student, teacher = (
     models.get("resnet8", num_classes=3, input_shape=(8, 8, 1), width=0.25) for _ in range(2)
 )
-distiller = Distiller(student, teacher, methods.get("kd"))
+distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
 distiller.compile()
 images, labels = np.zeros((8, 8, 8, 1)), np.zeros(8, int)
 distiller.fit(images, labels, validation_data=(images, labels), verbose=0)

@@ -55,7 +55,7 @@ def batches(images, labels):
 @pytest.fixture
 def watched(student, teacher):
     def make(optimizer=None, **compiled):
-        distiller = Distiller(student, teacher, Watch())
+        distiller = Distiller(student, teacher=teacher, methods=Watch())
         distiller.compile(optimizer or keras.optimizers.SGD(0.0), **compiled)
         return distiller
 
@@ -177,12 +177,12 @@ def test_an_unknown_length_matters_only_to_methods_that_change(student, teacher,
     model = types.SimpleNamespace(total_steps=None, run_steps=None, methods=[])
     assert float(run_length.share_done(model)) == 1
     unknown = batches.filter(lambda x, y: True)
-    plain = Distiller(student, teacher, methods.get("kd"))
+    plain = Distiller(student, teacher=teacher, methods=methods.get("kd"))
     plain.compile(keras.optimizers.SGD(0.0))
     plain.fit(batches, verbose=0)
     plain.fit(unknown, verbose=0)
     assert plain.run_steps is None
-    changing = Distiller(student, teacher, methods.get("ctkd"))
+    changing = Distiller(student, teacher=teacher, methods=methods.get("ctkd"))
     changing.compile(keras.optimizers.SGD(0.0))
     changing.fit(batches, verbose=0)
     with pytest.raises(ValueError, match=r"\['ctkd'\] change over the run, whose length is not kn"):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kd_keras import taps
+from kd_keras import Distiller, losses, methods, taps
 
 
 @pytest.fixture
@@ -163,3 +163,46 @@ def test_the_logits_are_the_only_output_or_the_dicts_entry():
     logits = np.ones((2, 3))
     for outputs in (logits, [logits], (logits,), {"tap": 0, "logits": logits}):
         assert taps.logits_of(outputs) is logits
+
+
+class Scaled(keras.Model):
+    """A Functional model that does more in its call() than its graph says."""
+
+    def __init__(self):
+        images = keras.Input((8, 8, 3))
+        super().__init__(images, layers.Dense(5)(layers.Flatten()(images)))
+
+    def call(self, inputs, training=None):
+        return super().call(inputs / 2, training=training)
+
+
+class Doubled(keras.Sequential):
+    def call(self, inputs, training=None):
+        return 2 * super().call(inputs, training=training)
+
+
+def test_a_call_of_its_own_makes_a_functional_or_sequential_model_opaque(net):
+    doubled = Doubled([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(5)])
+    for model in (Scaled(), doubled):
+        assert not taps.is_graph(model)
+        assert taps.tail(model) == []
+        assert taps.input_shapes(model) == (None, 8, 8, 3)
+        assert taps.output_shapes(model) == {"logits": (None, 5)}
+    sequential = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(5)])
+    assert taps.is_graph(net("plain"))
+    assert taps.is_graph(sequential)
+    nested = keras.Sequential([keras.Input((8, 8, 3)), doubled])
+    images = np.ones((2, 8, 8, 3), "float32")
+    np.testing.assert_allclose(taps.rebuilt(nested)(images)["logits"], nested(images), rtol=1e-6)
+
+
+@pytest.mark.parametrize("role", ["student", "teacher"])
+def test_a_call_of_its_own_runs_in_a_distiller(net, images, labels, role, one_step):
+    scaled = Scaled()
+    plain = keras.Sequential([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(5)])
+    student, teacher = (scaled, plain) if role == "student" else (plain, scaled)
+    logits = {"student": student(images), "teacher": teacher(images)}
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd", temperature=1.0))
+    logs = one_step(distiller, images, labels)
+    costs = losses.softened_kl(logits["student"], logits["teacher"], temperature=1.0)
+    assert logs["kd"] == pytest.approx(float(keras.ops.mean(costs)), rel=1e-4)

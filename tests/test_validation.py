@@ -35,7 +35,7 @@ def test_costs_and_agreement_are_those_of_both_models_in_inference(
 
 
 def test_without_it_no_cost_of_a_method_is_reported(student, teacher, images, labels):
-    logs = evaluated(Distiller(student, teacher, methods.get("kd")), images, labels)
+    logs = evaluated(Distiller(student, teacher=teacher, methods=methods.get("kd")), images, labels)
     assert set(logs) == {"loss", "ce", "accuracy"}
 
 

@@ -18,6 +18,11 @@ x = keras.layers.Conv2D(4, 3, activation="relu")(images)
 model = keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
 model.save("model.keras")
 model.export("exported", verbose=False)
+model.save("model.h5")
+model.save_weights("only.weights.h5")
+x = keras.layers.Flatten()(x)
+keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(x)).save("one.keras")
+keras.Model(images, keras.layers.Dense(1)(x)).save("one_logit.keras")
 
 class Own(keras.layers.Layer):
     def call(self, x):
@@ -65,13 +70,13 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["model.keras", "exported", "named"])
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "exported", "named"])
 def test_a_foreign_model_gives_the_logits_it_gave(folder, name):
     io = np.load(folder / "io.npz")
     model = files.open_model(folder / name, num_classes=3)
     np.testing.assert_allclose(model(io["images"]), io["logits"], rtol=1e-5, atol=1e-4)
     assert model.input.dtype == "float32"
-    assert bool(model.trainable_weights) == (name == "model.keras")
+    assert bool(model.trainable_weights) == name.startswith("model.")
 
 
 def test_pixels_are_rounded_for_a_model_of_whole_numbers(folder):
@@ -96,6 +101,8 @@ def test_pixels_are_rounded_for_a_model_of_whole_numbers(folder):
             r"cannot be opened as a SavedModel \(The endpoint .*a signature named serving_default",
         ),
         (".", r"is a folder without saved_model\.pb; expected a SavedModel\. Give the folder"),
+        ("only.weights.h5", r"holds weights alone; .* `model\.load_weights\(FILE\)`"),
+        ("one.keras", r"gives one output; expected a logit for each class\. .* Dense\(2\)"),
         ("io.npz", r"not a \.keras file that Keras can open"),
     ],
 )
@@ -137,3 +144,19 @@ def test_a_model_without_known_shapes_is_refused(tmp_path):
         keras.Sequential([keras.layers.Dense(2)]).save(tmp_path / "open.keras")
     with pytest.raises(ValueError, match=r"is a Sequential from \? to \?; expected an image class"):
         files.open_model(tmp_path / "open.keras")
+
+
+def test_one_sigmoid_output_is_two_logits_for_a_teacher(folder):
+    images = np.load(folder / "io.npz")["images"] / 255
+    p = np.asarray(keras.models.load_model(folder / "one.keras")(images))
+    model = files.open_model(folder / "one.keras", num_classes=2, two_logits=True)
+    got = keras.ops.softmax(model(images))
+    np.testing.assert_allclose(got, np.concatenate([1 - p, p], axis=1), atol=1e-6)
+    with pytest.raises(ValueError, match=r"one output without a sigmoid.* add the sigmoid"):
+        files.open_model(folder / "one_logit.keras", two_logits=True)
+
+
+def test_a_file_that_is_no_hdf5_is_refused(tmp_path):
+    (tmp_path / "half.h5").write_bytes(b"half")
+    with pytest.raises(ValueError, match=r"half\.h5 \(4 bytes\) is no HDF5 file, or a truncated"):
+        files.open_model(tmp_path / "half.h5")
