@@ -1,7 +1,10 @@
-"""TensorBoard's HParams page: a line for each model that was trained, what matters first."""
+"""TensorBoard's HParams page: a line for each model that was trained, what matters first.
+
+The page sorts columns by whether they are marked to differ, then by name, and shows the first five.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +14,15 @@ from kd_keras import tensorboard_logs
 from kd_keras.lineage import Trained
 from kd_keras.recipe import Recipe
 
+# What differs between the models of a run.
+FIRST = ("model", "methods", "epochs", "learning_rate", "seed")
+
 
 def values(asked: Recipe, model: Trained) -> dict[str, Any]:
     """What a model was trained with, by name.
 
-    First what differs between the models of a run, then the recipe's fields that are no defaults,
-    then the others.
+    First what differs between the models of a run (`FIRST`), then the recipe's fields that are no
+    defaults, then the others.
     """
     epochs, rate = {
         "teacher": (asked.teacher_epochs, asked.teacher_learning_rate),
@@ -43,23 +49,34 @@ def write(
 
     Args:
         folder: a folder of event files, one a model.
-        hyperparameters: what JSON can hold, in the order of the page's columns; nested ones appear
-            as `outer.inner`, lists as JSON.
+        hyperparameters: what JSON can hold; nested ones appear as `outer.inner`, lists as JSON.
         metrics: name to value, compared over models; curves of the group "final".
     """
     from tensorboard.plugins.hparams import api
 
     flat = dict(_flat(hyperparameters))
     with tensorboard_logs.writing(folder):
-        # Without this list the page takes every curve of the run for a metric.
-        api.hparams_config(
-            hparams=[api.HParam(name) for name in flat],
-            metrics=[api.Metric(_tag(name), display_name=name) for name in metrics],
-        )
+        tf.summary.experimental.write_raw_pb(_columns(flat, metrics), step=0)
         # A trial is a folder: by default equal values of several models would become one line.
         api.hparams(flat, trial_id=str(folder))
         for name, value in metrics.items():
             tf.summary.scalar(_tag(name), value, step=0)
+
+
+def _columns(names: Iterable[str], metrics: Iterable[str]) -> bytes:
+    """The summary that lists the page's columns; without it every curve counts as a metric."""
+    from tensorboard.plugins.hparams import api, plugin_data_pb2
+
+    summary = api.hparams_config_pb(
+        hparams=[api.HParam(name) for name in names],
+        metrics=[api.Metric(_tag(name), display_name=name) for name in metrics],
+    )
+    content = summary.value[0].metadata.plugin_data
+    columns = plugin_data_pb2.HParamsPluginData.FromString(content.content)
+    for column in columns.experiment.hparam_infos:
+        column.differs = column.name in FIRST
+    content.content = columns.SerializeToString()
+    return summary.SerializeToString()
 
 
 def _tag(metric: str) -> str:

@@ -139,10 +139,11 @@ class Once:
     def _found(self, phase: str, model: keras.Model) -> np.ndarray:
         """(N, C) scores of the validation images, computed once."""
         if phase not in self._scores:
-            teaches = phase.startswith("teacher")
+            trained_here = self.folder.finished(phase) is not None
             self._scores[phase] = (
-                evaluation.teachers_scores(model, self.data, precision=self.precision)
-                if teaches
-                else evaluation.scores(model, self.data.validation)
+                # As in the validation of its last epoch, so that both give one number.
+                evaluation.scores(model, self.data.validation)
+                if trained_here or not phase.startswith("teacher")
+                else evaluation.teachers_scores(model, self.data, precision=self.precision)
             )
         return self._scores[phase]

@@ -1,4 +1,4 @@
-"""The whole job of `kdk train`, in reading order: data, teacher, baseline, student, results."""
+"""The whole job of `kdk train`, in reading order: data, teacher, students, results."""
 
 from collections.abc import Mapping
 from pathlib import Path

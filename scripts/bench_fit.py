@@ -28,7 +28,7 @@ quiet.import_tensorflow()
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kd_keras import Distiller, callbacks, methods, models  # noqa: E402
+from kd_keras import Distiller, callbacks, methods, models, tensorboard_logs  # noqa: E402
 from kd_keras.cache import making  # noqa: E402
 from kd_keras.cache.layout import Header  # noqa: E402
 from kd_keras.cache.reading import Cache  # noqa: E402
@@ -112,7 +112,7 @@ def measured(split: Split, rows: Cache, executed: int, folder: Path) -> tuple[fl
             callbacks.StopOnNaN(),
             callbacks.Speed(BATCH),
             keras.callbacks.CSVLogger(str(folder / f"{executed}.csv")),
-            callbacks.tensorboard(folder / f"logs-{executed}"),
+            tensorboard_logs.callback(folder / f"logs-{executed}"),
         ],
     )
     return statistics.median(between.speeds[1:]), statistics.median(

@@ -23,7 +23,7 @@ def of(phase):
 
 def test_what_differs_between_models_comes_first_then_what_is_no_default():
     names = list(of("student-4"))
-    assert names[:5] == ["model", "methods", "epochs", "learning_rate", "seed"]
+    assert names[:5] == list(hparams.FIRST)
     changed = ["each_method", "baseline", "teacher_epochs", "baseline_learning_rate", "schedule"]
     assert names[5:10] == changed
     assert set(names) == {*Recipe.model_fields, "model", "methods"} - {"student", "method"}
@@ -37,7 +37,7 @@ def test_each_model_has_its_own_values():
     assert [of("baseline-2")[name] for name in first] == ["vgg8", "none", 5, 0.003]
 
 
-def test_the_page_has_columns_in_this_order_and_the_metrics(tmp_path):
+def test_the_page_has_columns_what_differs_first_and_the_metrics(tmp_path):
     given = {"model": "resnet8", "epochs": 5, "more": {"rate": 0.1, "on": True}, "ema": None}
     hparams.write(tmp_path, given, {"top1": 0.25})
     found = EventAccumulator(str(tmp_path)).Reload()
@@ -50,6 +50,8 @@ def test_the_page_has_columns_in_this_order_and_the_metrics(tmp_path):
     assert [info.name for info in experiment.hparam_infos] == [
         *("model", "epochs", "more.rate", "more.on", "ema")
     ]
+    # The page shows these before the others, which it sorts by name.
+    assert [info.name for info in experiment.hparam_infos if info.differs] == ["model", "epochs"]
     (metric,) = experiment.metric_infos
     assert (metric.name.tag, metric.display_name) == ("final/top1", "top1")
     told = read("_hparams_/session_start_info").session_start_info.hparams

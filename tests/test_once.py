@@ -52,6 +52,18 @@ def measured(tmp_path, monkeypatch):
     return measure
 
 
+def test_a_teacher_of_this_run_is_scored_in_float32_as_its_epochs_were(
+    measured, tmp_path, monkeypatch
+):
+    model = classifier(4, seed=0)
+    monkeypatch.setattr(evaluation, "teachers_scores", lambda *a, **k: np.eye(CLASSES)[[1] * 6])
+    assert measured("teacher-1", model)["top1"] == 0.0  # of a file
+    folder = RunFolder(recipe.Recipe(dataset="digits", precision="float32"), str(tmp_path / "run"))
+    folder.finish("teacher", model, {"val_top1": [0.5]}, seconds=1.0)
+    model.layers[-1].bias.assign([1e6, 0.0, 0.0])
+    assert measured("teacher", model)["top1"] == 1.0
+
+
 def test_models_of_one_architecture_are_timed_once(measured):
     alone = measured("baseline", classifier(4, seed=0))
     distilled = measured("student", classifier(4, seed=1))

@@ -70,12 +70,16 @@ def test_results_have_every_figure_of_every_model(finished):
         entry = results[model]
         assert 0 <= entry["top1"] <= entry["top5"] <= 1
         assert entry["parameters"] > 0
+        last = json.loads((folder / f"{model}.json").read_text())["history"]["val_top1"][-1]
+        assert entry["top1"] == pytest.approx(last, abs=1e-6)
         assert set(entry["milliseconds_per_image"]) == {"batch1", "batch128", "spread"}
         assert entry["export"]["max_abs_difference"] < 1e-4
         assert entry["export"]["megabytes"] > 0
         assert min(entry["seconds"]["training"], entry["seconds"]["measuring"]) > 0
     assert results["teacher"]["parameters"] > results["student"]["parameters"]
     assert results["student"]["parameters"] == results["baseline"]["parameters"]
+    times = [results[model]["milliseconds_per_image"] for model in ("student", "baseline")]
+    assert times[0] == times[1]  # one network
     assert 0 <= results["student"]["agreement"] <= 1
 
 
