@@ -1,7 +1,6 @@
 """The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
 
 import functools
-import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,21 +10,18 @@ import tensorflow as tf
 from kd_keras import (
     batches,
     check,
-    checked_model,
     diagnostics,
     gradients,
     heads,
-    losses,
     model_checks,
-    objective,
     run_length,
-    split_batch,
     strategy,
     taps,
     twins,
     validation,
 )
 from kd_keras.data.pipeline import TeacherRows
+from kd_keras.deploying_model import DeployingModel
 from kd_keras.methods import base
 from kd_keras.objective import Objective
 from kd_keras.precision import PRECISIONS, lowest_precision, precision_of_training
@@ -35,7 +31,7 @@ Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Distiller(checked_model.CheckedModel):
+class Distiller(DeployingModel):
     """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
@@ -95,8 +91,6 @@ class Distiller(checked_model.CheckedModel):
         self.total_steps: int | None = None  # of all fits together; None: each fit is a run
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_length.Run()
-        # Models in a plain namespace are kept from Keras, which would track, save and count them.
-        self._kept = types.SimpleNamespace(teacher=None, deployed=None, tested=None)
         strategy.require_made_here(student)
         heads.check_student(student)
         step_in = precision_of_training(student, precision)
@@ -153,24 +147,9 @@ class Distiller(checked_model.CheckedModel):
         self.train_function = self.test_function = None  # traced with the teacher before
 
     @property
-    def deployed(self) -> keras.Model:
-        """What is evaluated and exported: the student, or what a method makes of it."""
-        if self._kept.deployed is None:
-            made = [method.deployed(self.student) for method in self.methods]
-            self._kept.deployed = next((m for m in made if m is not self.student), self.student)
-        return self._kept.deployed
-
-    @property
     def views_per_image(self) -> int:
         """Augmented views of each image that a batch must hold."""
         return self._objective.views
-
-    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
-        return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
-
-    def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:
-        """As `keras.Model.export`, of what is deployed: the student alone."""
-        self.deployed.export(filepath, format=format, **options)
 
     def compile(  # Keras's takes a loss and defaults to RMSprop
         self,
@@ -238,45 +217,6 @@ class Distiller(checked_model.CheckedModel):
             self._diagnostics.update_agreement(logits, teacher_logits)
         return self._with_compiled_metrics(examples, logits)
 
-    def make_test_function(self, force: bool = False) -> None:
-        self._make_tested()  # replicas could not, within a step
-        super().make_test_function(force)
-
-    @strategy.after_data
-    def test_step(self, data: Any) -> dict[str, Tensor]:
-        """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
-        examples = batches.taken_apart(data)
-        logits = split_batch.run_on_any(self._tested, examples.inputs)[taps.LOGITS]
-        cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
-        terms = {"ce": cost}
-        if self._validates_methods:
-            taught = functools.partial(self._teacher_outputs, examples)
-            teacher = split_batch.run_on_any(taught, examples.inputs)
-            student = split_batch.run_on_any(self._student_outputs, examples.inputs)
-            terms |= validation.costs(self.methods, student, teacher, examples)
-            if teacher:
-                self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
-        self._diagnostics.update(cost, terms, {}, count=tf.shape(examples.labels)[0])
-        return self._with_compiled_metrics(examples, logits)
-
-    @property
-    def metrics(self) -> list[keras.metrics.Metric]:
-        others = [metric for metric in super().metrics if metric is not self._loss_tracker]
-        return [*self._diagnostics.everything(), *others]
-
-    def get_metrics_result(self) -> dict[str, Tensor]:
-        """What the phase updates, and nothing else: Keras logs what this names."""
-        own = self._diagnostics.in_training()
-        if self.evaluating:
-            reported = validation.reported(self.methods) if self._validates_methods else []
-            own = self._diagnostics.in_evaluation(
-                teacher=self._validates_methods, methods=[method.name for method in reported]
-            )
-        others = self.metrics[len(self._diagnostics.everything()) :]
-        if not (self.evaluating or self._diagnostics.trains_deployed):
-            others = [metric for metric in others if metric is not self._compile_metrics]
-        return diagnostics.results([*own, *others])
-
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
@@ -303,34 +243,8 @@ class Distiller(checked_model.CheckedModel):
         self.compile(**{name: config[name] for name in taken if name in config})
         self.optimizer.build(self.trainable_variables)
 
-    @property
-    def _needs_teacher(self) -> bool:
-        return not all(method.teacher_free for method in self.methods)
-
-    @property
-    def _validates_methods(self) -> bool:
-        return self.validate_teacher and not (self._needs_teacher and self._kept.teacher is None)
-
-    def _make_tested(self) -> twins.Twin:
-        """What is deployed, its batch norms folded."""
-        if self._kept.tested is None:
-            with tf.init_scope():
-                self._kept.tested = twins.Twin(self.deployed, folded=True)
-        return self._kept.tested
-
-    def _tested(self, inputs: Any) -> dict[str, Tensor]:
-        return self._make_tested()(inputs, training=False)[0]
-
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
         for method in self.methods:
             method.build_for(self._twin.shapes, teacher_shapes)
             method.attach(self.student, teacher)
             strategy.synchronize(method)
-
-    def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
-        if not self._needs_teacher:
-            return {}
-        return examples.teacher or self._kept.teacher(inputs)
-
-    def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
-        return self._twin(inputs, training=False)[0]

@@ -4,9 +4,8 @@ Types and ranges are checked here; names of data sets, models and methods in `tr
 knows them.
 """
 
-import re
 from functools import partial
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from kd_keras import check, spec
+from kd_keras import check, field_values, spec
 
 # The group is the section of `kdk train --help` that lists the field.
 _data = partial(Field, json_schema_extra={"group": "Data"})
@@ -27,14 +26,6 @@ _models = partial(Field, json_schema_extra={"group": "Models"})
 _method = partial(Field, json_schema_extra={"group": "Method"})
 _training = partial(Field, json_schema_extra={"group": "Training"})
 _machine = partial(Field, json_schema_extra={"group": "Machine"})
-_NONE = ("none", ("none",), ["none"])
-_LISTS = {
-    "method": "specs, 'none' alone",
-    "teacher": "one spec or more",
-    "student": "one spec or more",
-    "assistants": "specs",
-    "teacher_weights": "numbers >= 0",
-}
 
 
 # What only a teacher that runs has a use for.
@@ -185,38 +176,27 @@ class Recipe(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise ValueError(" ".join(map(_complaint, error.errors()))) from None
+            raise ValueError(" ".join(map(_message, error.errors()))) from None
 
     @field_validator("*", mode="before")
     @classmethod
     def _from_text(cls, value: Any, info: ValidationInfo) -> Any:
         name = str(info.field_name)
-        kind, choices, optional = form(name)
-        if optional and value in (None, *_NONE):
-            return None
-        if choices:
-            return check.one_of(name, value, [*choices, *(["none"] if optional else [])])
-        if kind is tuple:
-            return _listed(name, value)
-        if isinstance(value, str):
-            value = value if kind is str else spec.value(value)
-        if isinstance(value, bool) is not (kind is bool):
-            raise ValueError(_refusal(name, value))
-        return value
+        return field_values.parsed(name, cls.model_fields[name], value)
 
     @field_validator("method")
     @classmethod
     def _are_methods(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
         found = [spec.parse(text)[0] for text in specs]
         if not found or ("none" in found and len(found) > 1):
-            raise ValueError(_refusal("method", list(specs)))
+            raise ValueError(refusal("method", list(specs)))
         return specs
 
     @field_validator("teacher", "student", "assistants")
     @classmethod
     def _are_specs(cls, value: Any, info: ValidationInfo) -> Any:
         if not value and info.field_name != "assistants":
-            raise ValueError(_refusal(str(info.field_name), value))
+            raise ValueError(refusal(str(info.field_name), value))
         for text in value:
             spec.parse(text)
         return value
@@ -260,50 +240,14 @@ class Recipe(BaseModel):
 
 def form(name: str) -> tuple[type, tuple[str, ...], bool]:
     """A field's type, its choices (empty if free) and whether it may be none."""
-    annotation: Any = Recipe.model_fields[name].annotation
-    optional = type(None) in get_args(annotation)
-    if optional:
-        (annotation,) = set(get_args(annotation)) - {type(None)}
-    if get_origin(annotation) is Literal:
-        return str, get_args(annotation), optional
-    return get_origin(annotation) or annotation, (), optional
+    return field_values.form(Recipe.model_fields[name])
 
 
-def _listed(name: str, value: Any) -> Any:
-    """A list field's items, of a text or of a list whose items may be texts."""
-    if not isinstance(value, (str, list, tuple)):
-        raise ValueError(_refusal(name, value))
-    items = [value] if isinstance(value, str) else list(value)
-    if name in ("teacher", "student"):
-        return tuple(items)
-    if name in ("assistants", "imports") and items == ["none"]:
-        return ()
-    between = r"[,\s]+" if name == "teacher_weights" else r"\s+"
-    parts = [re.split(between, i.strip()) if isinstance(i, str) else [i] for i in items]
-    flat = [part for group in parts for part in group if part != ""]
-    if name == "teacher_weights":
-        flat = [spec.value(part) if isinstance(part, str) else part for part in flat]
-    return tuple(flat)
+def refusal(name: str, value: Any) -> str:
+    """The message for a value of a field that has the wrong type or is out of range."""
+    return field_values.refusal(name, Recipe.model_fields[name], value)
 
 
-def _complaint(error: Any) -> str:
-    ours = error.get("ctx", {}).get("error")
-    return str(ours) if ours else _refusal(error["loc"][0], error["input"])
-
-
-def _refusal(name: str, value: Any) -> str:
-    kind, _, optional = form(name)
-    words = {
-        int: "a whole number",
-        float: "a number",
-        bool: "true or false",
-        tuple: _LISTS.get(name, "names"),
-    }
-    signs = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
-    metadata = Recipe.model_fields[name].metadata
-    bounds = [f"{s} {getattr(m, b)}" for m in metadata for b, s in signs.items() if hasattr(m, b)]
-    expected = " ".join([words.get(kind, "text"), " and ".join(bounds)]).strip()
-    return (
-        f"{name} is {value!r}; expected {expected}{' or none' if optional else ''} "
-        f"({Recipe.model_fields[name].description}). Change it in the recipe or by --set {name}=..."
-    )
+def _message(error: Any) -> str:
+    own = error.get("ctx", {}).get("error")
+    return str(own) if own else refusal(error["loc"][0], error["input"])

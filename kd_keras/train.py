@@ -5,22 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from kd_keras import (
     adjustment,
-    chance,
     classifiers,
-    curves,
+    closing,
     dataset,
     fitting,
-    hparams,
     job_time,
     lineage,
-    paths,
-    report,
     split_batch,
     strategy,
+    teacher_check,
     teacher_rows,
     tensorboard_logs,
     validation,
@@ -78,7 +74,7 @@ def run(
     else:
         folder.check_same_facts(classifiers.identities(asked))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
-    _show(asked, results, folder, screen)
+    closing.show(results, asked, folder, screen)
     return results
 
 
@@ -130,7 +126,8 @@ class _Run:
         if asked.validate_teacher and left_out:
             screen.say(left_out)
         if isinstance(self.cast.teacher, Cache):
-            self.cache_top1 = self._check_cache(self.cast.teacher)
+            teacher = self.cast.teacher
+            self.cache_top1 = teacher_check.of_cache(teacher, self.asked, self.data, self.screen)
 
     def results(self) -> dict[str, Any]:
         self._start()
@@ -143,7 +140,7 @@ class _Run:
         }
         labels = self.data.validation.labels
         results |= verdict.of(results, self.folder.predictions, labels, seed=self.asked.seed)
-        self._report(results)
+        closing.write(results, self.asked, self.folder)
         return results
 
     def _facts(self) -> dict[str, Any]:
@@ -265,25 +262,7 @@ class _Run:
         """Shows a teacher's accuracy; refuses one that is hardly better than guessing."""
         teacher = self.cast.teachers[phase]
         top1 = self.once.top1(phase, teacher)
-        self.screen.say(
-            f"{shown(phase)}: {top1:.1%} top-1 on {len(self.data.validation):,} validation images "
-            f"({teacher.count_params():,} parameters)"
-        )
-        self._refuse_weak(phase, top1, self.data.validation.labels)
-
-    def _check_cache(self, cache: Cache) -> float:
-        """Shows the accuracy of the teacher that a cache is of; refuses one as `_check_teacher`."""
-        top1 = teacher_rows.top1(cache, self.data.train)
-        self.screen.say(
-            f"teacher: the cache {paths.shown_with_size(cache.folder)}, {cache.header.views} "
-            f"views; {top1:.1%} top-1 on the first view of the training images"
-        )
-        self._refuse_weak("teacher", top1, self.data.train.labels)
-        return top1
-
-    def _refuse_weak(self, phase: str, top1: float, labels: np.ndarray) -> None:
-        if not self.asked.allow_weak_teacher:
-            chance.require_better(shown(phase), top1, labels)
+        teacher_check.of_model(phase, teacher, top1, self.asked, self.data, self.screen)
 
     def _measured(
         self, phase: str, model: keras.Model, of: lineage.Trained | None = None
@@ -302,36 +281,8 @@ class _Run:
             result |= {"spec": of.spec, "methods": list(of.methods)}
         return result
 
-    def _report(self, results: dict[str, Any]) -> None:
-        path = self.folder.path
-        histories = {phase: self.folder.finished(phase) for phase in results}
-        known = {phase: history for phase, history in histories.items() if history}
-        names = {phase: report.model_name(phase, results) for phase in known}
-        curves.plot(known, path / "history.png", names=names)
-        for model in lineage.models(self.asked):
-            if model.phase in known:
-                accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
-                trained_with = hparams.values(self.asked, model)
-                hparams.write(path / "logs" / model.phase, trained_with, accuracies)
-        report.write_json(path / "results.json", results)
-
 
 def _exports(asked: Recipe, folder: Path) -> dict[str, Path]:
     """Where the SavedModel of each student goes, by phase."""
     phases = [model.phase for model in lineage.students(asked)]
     return {phase: folder if len(phases) == 1 else folder / phase for phase in phases}
-
-
-def _show(asked: Recipe, results: dict[str, Any], folder: RunFolder, screen: Screen) -> None:
-    held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
-    report.table(results, screen, f"Results on {held_out}")
-    phases = [model.phase for model in lineage.students(asked)]
-    for line in results.get("verdict", ()):  # runs that an earlier version finished have none
-        screen.say(line)
-    if "seconds" in results[phases[0]]:  # of runs that an earlier version finished, it is unknown
-        screen.say(report.time_spent(results))
-    for phase in phases:
-        name = shown(phase)
-        screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
-        screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
-    screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

@@ -1,0 +1,45 @@
+"""What a run leaves when it ends: files in its folder, and lines on the screen."""
+
+from typing import Any
+
+from kd_keras import curves, hparams, lineage, report
+from kd_keras.phase_names import shown
+from kd_keras.phases import RunFolder
+from kd_keras.recipe import Recipe
+from kd_keras.screen import Screen
+
+
+def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
+    """Writes the curves, TensorBoard's HParams and, last, `results.json` into the run folder.
+
+    Args:
+        results: what `results.json` will hold, see `train.run`.
+        recipe: the run's recipe.
+        folder: the run folder, with the histories of the trained phases.
+    """
+    histories = {phase: folder.finished(phase) for phase in results}
+    known = {phase: history for phase, history in histories.items() if history}
+    names = {phase: report.model_name(phase, results) for phase in known}
+    curves.plot(known, folder.path / "history.png", names=names)
+    for model in lineage.models(recipe):
+        if model.phase in known:
+            accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
+            trained_with = hparams.values(recipe, model)
+            hparams.write(folder.path / "logs" / model.phase, trained_with, accuracies)
+    report.write_json(folder.path / "results.json", results)
+
+
+def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Screen) -> None:
+    """Shows the results table, the verdict, the time spent and where everything lies."""
+    held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
+    report.table(results, screen, f"Results on {held_out}")
+    phases = [model.phase for model in lineage.students(recipe)]
+    for line in results.get("verdict", ()):  # runs that an earlier version finished have none
+        screen.say(line)
+    if "seconds" in results[phases[0]]:  # unknown for runs that an earlier version finished
+        screen.say(report.time_spent(results))
+    for phase in phases:
+        name = shown(phase)
+        screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
+        screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
+    screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")
