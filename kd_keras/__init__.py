@@ -11,9 +11,9 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Distiller": "kd_keras.distiller",
-    "Recipe": "kd_keras.recipe",
-    "run": "kd_keras.train",
+    "Distiller": "kd_keras.distill.distiller",
+    "Recipe": "kd_keras.job.recipe_files",
+    "run": "kd_keras.job.train",
     "data": None,
     "methods": None,
     "models": None,
@@ -28,8 +28,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'kd_keras' has no attribute {name!r}; it has {__all__}.")
     home = _HOME[name]
     if name in _ON_TENSORFLOW:
-        importlib.import_module("kd_keras.backend").require_tensorflow()
-        importlib.import_module("kd_keras.quiet").import_keras()
+        importlib.import_module("kd_keras.graph.backend").require_tensorflow()
+        importlib.import_module("kd_keras.graph.quiet_import").import_keras()
     if home is None:
         return importlib.import_module(f"kd_keras.{name}")
     return getattr(importlib.import_module(home), name)

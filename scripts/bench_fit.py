@@ -19,23 +19,25 @@ from typing import Any
 import click
 import numpy as np
 
-from kd_keras import report
+from kd_keras import files
 from kd_keras.cli import quiet
-from kd_keras.screen import Screen
+from kd_keras.results.screen import Screen
 
 quiet.import_tensorflow()
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
-from kd_keras import Distiller, callbacks, methods, models, tensorboard_logs  # noqa: E402
-from kd_keras.cache import making  # noqa: E402
-from kd_keras.cache.layout import Header  # noqa: E402
-from kd_keras.cache.reading import Cache  # noqa: E402
+from kd_keras import Distiller, methods, models  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.augment import Augment  # noqa: E402
 from kd_keras.data.store import Split  # noqa: E402
-from kd_keras.precision import best_precision  # noqa: E402
+from kd_keras.graph.precision import best_precision  # noqa: E402
+from kd_keras.job import callbacks  # noqa: E402
+from kd_keras.results import tensorboard_logs  # noqa: E402
+from kd_keras.teacher_cache import writer  # noqa: E402
+from kd_keras.teacher_cache.file_format import Header  # noqa: E402
+from kd_keras.teacher_cache.reader import Cache  # noqa: E402
 
 IMAGES, SIZE, NUM_CLASSES, BATCH = 20_000, 64, 200, 128
 ROUNDS, STEPS = 7, 80
@@ -55,7 +57,7 @@ def main(out: str) -> None:
         for name, (bare, fit) in found.items()
     ]
     screen.table("images/s", ["steps", "bare step", "in fit", "ratio"], table)
-    report.write_json(Path(out), {"precision": best_precision(), "images_a_second": found})
+    files.write_json(Path(out), {"precision": best_precision(), "images_a_second": found})
 
 
 def store(path: Path) -> Split:
@@ -77,7 +79,7 @@ def cache(folder: Path, split: Split) -> Cache:
         outputs={"logits": (NUM_CLASSES,)},
     )
     rng = np.random.default_rng(0)
-    making.make(folder, header, split, lambda x: {"logits": rng.normal(size=(len(x), NUM_CLASSES))})
+    writer.make(folder, header, split, lambda x: {"logits": rng.normal(size=(len(x), NUM_CLASSES))})
     return Cache(folder)
 
 

@@ -11,14 +11,15 @@ from typing import Any
 
 import click
 
-from kd_keras import report
+from kd_keras.results import table
 
 KDK = [sys.executable, "-m", "kd_keras.cli"]
 SAMPLE_SECONDS = 0.1
 MAKE_MODEL = """
 import sys
-from kd_keras import models, recipe
-name, knobs = recipe.parse_spec(sys.argv[1])
+from kd_keras import models
+from kd_keras.job import spec
+name, knobs = spec.parse(sys.argv[1])
 models.get(name, **{"num_classes": 200, "input_shape": (64, 64, 3), **knobs}).save(sys.argv[2])
 """
 
@@ -64,7 +65,7 @@ def environment(work: Path, cache: Path) -> dict[str, str]:
     """Of a command: it finds this package, keeps compiled modules as one that is installed does,
     and has stores of its own."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    package = str(Path(report.__file__).parents[1])
+    package = str(Path(table.__file__).parents[1])
     return kept | {
         "PYTHONPATH": os.pathsep.join(filter(None, [package, kept.get("PYTHONPATH")])),
         "PYTHONPYCACHEPREFIX": str(work / "compiled"),

@@ -23,9 +23,10 @@ from typing import Any
 import click
 import numpy as np
 
-from kd_keras import methods, recipe, report
+from kd_keras import files, methods
 from kd_keras.cli import quiet
-from kd_keras.screen import Screen
+from kd_keras.job import recipe_files
+from kd_keras.results.screen import Screen
 
 NUM_CLASSES, NUM_EXAMPLES, SHAPE = 200, 50_000, (64, 64, 3)
 WARM, STEPS = 3, 9
@@ -72,7 +73,7 @@ def main(only: Sequence[str], batch_size: int, out: str, measure: str | None) ->
     title = f"A step of batch {batch_size}; medians of {STEPS}"
     columns = ["method", "ms", f"over {YARDSTICK}", "MB more", "trained weights", "all weights"]
     screen.table(title, columns, rows)
-    report.write_json(Path(out), {"batch_size": batch_size, "methods": costs})
+    files.write_json(Path(out), {"batch_size": batch_size, "methods": costs})
 
 
 def _in_a_process(name: str, batch_size: int) -> dict[str, Any]:
@@ -108,9 +109,9 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
     import tensorflow as tf
 
     from kd_keras import Distiller, models
-    from kd_keras.precision import best_precision
+    from kd_keras.graph.precision import best_precision
 
-    asked = recipe.load("tiny_imagenet")
+    asked = recipe_files.load("tiny_imagenet")
     teacher, student = (_model(models, spec) for spec in (asked.teacher[0], asked.student[0]))
     method = methods.get(name, **KNOBS.get(name, {}))
     distiller = Distiller(
@@ -133,7 +134,7 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
 
 
 def _model(models: Any, spec: str) -> Any:
-    name, knobs = recipe.parse_spec(spec)
+    name, knobs = recipe_files.parse_spec(spec)
     return models.get(name, **{"num_classes": NUM_CLASSES, "input_shape": SHAPE, **knobs})
 
 

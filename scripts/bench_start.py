@@ -26,8 +26,8 @@ from typing import Any
 import bench_jobs  # beside this file
 import click
 
-from kd_keras import report
-from kd_keras.screen import Screen
+from kd_keras import files
+from kd_keras.results.screen import Screen
 
 TEACHER = "resnet18:stem_stride=2"
 FLOOR = 'python -c "import keras, tensorflow"'
@@ -65,7 +65,7 @@ def main(data_dir: str | None, repeats: int, work: str, out: str) -> None:
     rows = [[name, *(f"{found[at]:.1f}" for at in (STEP, EPOCH))] for name, found in starts.items()]
     screen.table("Seconds from `kdk train` on", ["training", STEP, EPOCH], rows)
     found = {"machine": bench_jobs.machine(), "commands": commands, "trainings": starts}
-    report.write_json(Path(out), found)
+    files.write_json(Path(out), found)
 
 
 def commands_in_turns(folder: Path, repeats: int, env: dict[str, str]) -> dict[str, list[float]]:

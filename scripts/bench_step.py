@@ -23,9 +23,9 @@ import bench_jobs  # beside this file
 import click
 import numpy as np
 
-from kd_keras import report
+from kd_keras import files
 from kd_keras.cli import quiet
-from kd_keras.screen import Screen
+from kd_keras.results.screen import Screen
 
 quiet.import_tensorflow()
 
@@ -33,9 +33,9 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kd_keras import Distiller, methods, models  # noqa: E402
+from kd_keras.distill.teacher import Teacher  # noqa: E402
+from kd_keras.graph.precision import best_precision  # noqa: E402
 from kd_keras.models import cost  # noqa: E402
-from kd_keras.precision import best_precision  # noqa: E402
-from kd_keras.teacher import Teacher  # noqa: E402
 
 BATCH, NUM_CLASSES, WARM, ROUNDS, STEPS = 128, 200, 3, 7, 4
 PAIRS = {  # student, teacher, pixels a side
@@ -67,7 +67,7 @@ def main(pair: tuple[str, ...], out: str) -> None:
     file = Path(out)
     before = json.loads(file.read_text())["pairs"] if pair and file.is_file() else {}
     about = {"machine": bench_jobs.machine(), "precision": precision}
-    report.write_json(file, {**about, "pairs": before | pairs})
+    files.write_json(file, {**about, "pairs": before | pairs})
 
 
 def measured(name: str, screen: Screen) -> dict[str, float]:
@@ -189,9 +189,9 @@ def ceiling() -> float:
 
 
 def model(spec: str, size: int) -> keras.Model:
-    from kd_keras import recipe
+    from kd_keras.job import recipe_files
 
-    name, knobs = recipe.parse_spec(spec)
+    name, knobs = recipe_files.parse_spec(spec)
     settings: dict[str, Any] = {"num_classes": NUM_CLASSES, "input_shape": (size, size, 3)}
     return models.get(name, **{**settings, **knobs})
 

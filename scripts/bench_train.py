@@ -29,8 +29,8 @@ from typing import Any
 import bench_jobs  # beside this file
 import click
 
-from kd_keras import report
-from kd_keras.screen import Screen
+from kd_keras import files
+from kd_keras.results.screen import Screen
 
 TEACHER, STUDENT, METHOD = "resnet18:stem_stride=2", "resnet8:stem_stride=2", "kd"
 ROOT = "tiny-imagenet-200"
@@ -92,7 +92,7 @@ def main(
             load = os.getloadavg()[0]
             made.append({**dataclasses.asdict(row), "load_before": load, **bench.run(row)})
             about = {"pair": [TEACHER, STUDENT], "validation": bench.validation}
-            report.write_json(file, {**about, "machine": bench_jobs.machine(), "runs": runs})
+            files.write_json(file, {**about, "machine": bench_jobs.machine(), "runs": runs})
     show(runs, Screen())
 
 
@@ -160,7 +160,7 @@ class Bench:
         mark = place / "store.json"
         if not mark.is_file():
             seconds = self._watched([sys.executable, "-c", MAKE_STORE, str(data)], place)["seconds"]
-            report.write_json(mark, {"store_seconds": seconds})
+            files.write_json(mark, {"store_seconds": seconds})
         return json.loads(mark.read_text())
 
     def _env(self, place: Path) -> dict[str, str]:

@@ -23,28 +23,22 @@ from typing import Any
 import click
 import numpy as np
 
+from kd_keras import files
 from kd_keras.cli import quiet
 
 quiet.import_tensorflow()
 
 import keras  # noqa: E402
 
-from kd_keras import (  # noqa: E402
-    callbacks,
-    classifiers,
-    data,
-    evaluation,
-    fitting,
-    methods,
-    recipe,
-    report,
-    together,
-)
+from kd_keras import data, methods  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.store import Dataset  # noqa: E402
-from kd_keras.distiller import Distiller  # noqa: E402
-from kd_keras.recipe import Recipe  # noqa: E402
-from kd_keras.screen import Screen  # noqa: E402
+from kd_keras.distill import side_by_side  # noqa: E402
+from kd_keras.distill.distiller import Distiller  # noqa: E402
+from kd_keras.job import build, callbacks, fitting, recipe_files  # noqa: E402
+from kd_keras.job.recipe_files import Recipe  # noqa: E402
+from kd_keras.results import evaluate  # noqa: E402
+from kd_keras.results.screen import Screen  # noqa: E402
 
 ALONE = "none"
 SEEDS = {"logits": 3, "features": 2}
@@ -81,8 +75,8 @@ def main(
     screen.say(loaded.summary())
     names = [ALONE, *(only or methods.names())]
     for seed in range(seeds or max(SEEDS.values())):
-        asked = recipe.resolve("tiny_imagenet", {**given, "seed": seed})
-        model = classifiers.make_teacher(asked, loaded)
+        asked = recipe_files.resolve("tiny_imagenet", {**given, "seed": seed})
+        model = build.make_teacher(asked, loaded)
         due = [
             n
             for n in names
@@ -93,7 +87,7 @@ def main(
             train_together(asked, group, model, loaded, views, folder)
     rows = [_row(folder, name, loaded) for name in names]
     about = {"setting": _setting(given, loaded), "knobs": KNOBS}
-    report.write_json(Path(table), {"about": about, "rows": _show(rows, screen)})
+    files.write_json(Path(table), {"about": about, "rows": _show(rows, screen)})
 
 
 def train_together(
@@ -118,7 +112,7 @@ def train_together(
         stop=total,
     )
     with callbacks.Bar(Screen(), "training", asked.batch_size) as bar:
-        together.Together(distillers).fit(
+        side_by_side.Together(distillers).fit(
             batches, epochs=asked.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0
         )
     for name, distiller in distillers.items():
@@ -129,10 +123,10 @@ def train_together(
 def _distiller(
     asked: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
 ) -> Distiller:
-    asked = recipe.resolve("tiny_imagenet", {**asked.model_dump(), "method": [_spec(name)]})
-    made = classifiers.make_methods(asked, num_examples=len(loaded.train.images))
+    asked = recipe_files.resolve("tiny_imagenet", {**asked.model_dump(), "method": [_spec(name)]})
+    made = build.make_methods(asked, num_examples=len(loaded.train.images))
     keras.utils.set_random_seed(asked.seed)  # every student starts from the same weights
-    student = classifiers.make(asked.student[0], loaded)
+    student = build.make(asked.student[0], loaded)
     teacher = model if made else None
     distiller = Distiller(
         student, teacher=teacher, methods=made, precision=fitting.precision(asked)
@@ -147,22 +141,20 @@ def _keep(folder: Path, name: str, seed: int, distiller: Distiller, loaded: Data
     finite = all(np.isfinite(v.numpy()).all() for v in distiller.deployed.variables)
     result: dict[str, Any] = {"method": name, "spec": _spec(name), "seed": seed, "finite": finite}
     if finite:
-        scores = evaluation.scores(distiller.deployed, loaded.validation)
-        result["top1"] = evaluation.accuracy(scores, loaded.validation.labels)
-        result["top5"] = evaluation.accuracy(scores, loaded.validation.labels, k=5)
+        scores = evaluate.scores(distiller.deployed, loaded.validation)
+        result["top1"] = evaluate.accuracy(scores, loaded.validation.labels)
+        result["top5"] = evaluate.accuracy(scores, loaded.validation.labels, k=5)
         result["parameters"] = distiller.deployed.count_params()
         folder.mkdir(parents=True, exist_ok=True)
         np.save(_file(folder, name, seed).with_suffix(".npy"), np.argmax(scores, axis=1))
-    report.write_json(_file(folder, name, seed), result)
+    files.write_json(_file(folder, name, seed), result)
 
 
 def _setting(given: dict[str, Any], loaded: Dataset) -> str:
     """What the table was made with, in a sentence or two."""
-    asked = recipe.resolve("tiny_imagenet", given)
-    teacher = classifiers.make_teacher(asked, loaded)
-    top1 = evaluation.accuracy(
-        evaluation.scores(teacher, loaded.validation), loaded.validation.labels
-    )
+    asked = recipe_files.resolve("tiny_imagenet", given)
+    teacher = build.make_teacher(asked, loaded)
+    top1 = evaluate.accuracy(evaluate.scores(teacher, loaded.validation), loaded.validation.labels)
     return (
         f"Tiny ImageNet, {loaded.summary()}; teacher {teacher.name} of "
         f"{teacher.count_params():,} parameters, {100 * top1:.1f} % top-1; student "

@@ -20,12 +20,14 @@ from typing import Any
 
 import click
 
+from kd_keras import files
 from kd_keras.cli import quiet
+from kd_keras.results import statistics
 
 quiet.import_tensorflow()
 
-from kd_keras import caching, recipe, report, train  # noqa: E402
-from kd_keras.screen import Screen  # noqa: E402
+from kd_keras.job import make_cache, recipe_files, train  # noqa: E402
+from kd_keras.results.screen import Screen  # noqa: E402
 
 SEEDS, MOST_VIEWS = (0, 1, 2), 5
 ONLINE, ALONE = "new every epoch, online", "alone, new every epoch"
@@ -61,13 +63,13 @@ def main(data_dir: str, teacher: str, runs: str, out: str) -> None:
     show(rows, screen)
     halved = difference(by_name[CACHED], by_name[FLOAT32])
     screen.say(f"bfloat16 minus float32, {CACHED}: {in_points(halved)}")
-    report.write_json(Path(out), {"rows": rows, "bfloat16_minus_float32": halved})
+    files.write_json(Path(out), {"rows": rows, "bfloat16_minus_float32": halved})
 
 
 def difference(row: dict[str, Any], other: dict[str, Any]) -> tuple[float, float, float]:
     """Points of top-1 by which a row is above another, seed by seed: mean, low, high."""
     pairs = zip(row["top1"], other["top1"], strict=True)
-    return report.paired_interval([100 * (a - b) for a, b in pairs])
+    return statistics.paired_interval([100 * (a - b) for a, b in pairs])
 
 
 def in_points(interval: tuple[float, float, float]) -> str:
@@ -79,11 +81,11 @@ def teacher_pass(given: dict[str, Any], folder: Path, screen: Screen) -> float:
     """Seconds for the arm's views of a pass that made the cache of all, timed when it was made."""
     if "cache" not in given or not given["views"]:
         return 0.0
-    asked = recipe.resolve("tiny_imagenet", {**given, "views": MOST_VIEWS})
+    asked = recipe_files.resolve("tiny_imagenet", {**given, "views": MOST_VIEWS})
     mark = folder / f"seconds-of-{MOST_VIEWS}-views-{asked.precision}.txt"
     if not mark.is_file():
         started = time.perf_counter()
-        caching.run(asked, screen=screen)
+        make_cache.run(asked, screen=screen)
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(f"{time.perf_counter() - started:.1f}")
     return float(mark.read_text()) * given["views"] / MOST_VIEWS
@@ -92,7 +94,7 @@ def teacher_pass(given: dict[str, Any], folder: Path, screen: Screen) -> float:
 def trained(given: dict[str, Any], name: str, folder: Path, screen: Screen) -> dict[str, Any]:
     """results.json of one run."""
     run = folder / f"{name.replace(' ', '-').replace(',', '')}-{given['seed']}"
-    asked = recipe.resolve("tiny_imagenet", given)
+    asked = recipe_files.resolve("tiny_imagenet", given)
     return train.run(asked, run=str(run), export_dir=str(run / "saved_models"), screen=screen)
 
 

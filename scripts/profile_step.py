@@ -23,9 +23,9 @@ import click
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from kd_keras import report
+from kd_keras import files
 from kd_keras.models import cost
-from kd_keras.screen import Screen
+from kd_keras.results.screen import Screen
 
 PAIR, WARM, STEPS = "narrow", 5, 20
 # An operation is of the first kind whose pattern is found in its type; the rest is "other".
@@ -68,7 +68,7 @@ def main(out: str) -> None:
         ["operations", "ms a step", "share"],
         [[kind, f"{ms:.1f}", f"{ms / whole:.0%}"] for kind, ms in took.items()],
     )
-    report.write_json(Path(out), {"machine": bench_jobs.machine(), "threads": 1, **found})
+    files.write_json(Path(out), {"machine": bench_jobs.machine(), "threads": 1, **found})
 
 
 def seconds(step: bench_step.Step) -> float:

@@ -17,8 +17,10 @@ from typing import Any
 import click
 import numpy as np
 
-from kd_keras import data, recipe, report, train
-from kd_keras.screen import Screen
+from kd_keras import data, files
+from kd_keras.job import recipe_files, train
+from kd_keras.results import statistics
+from kd_keras.results.screen import Screen
 
 BASELINE_RATES = (0.5, 1.0)  # times the recipe's: the student alone has its pick
 SEEDS = (3, 4, 5)
@@ -32,7 +34,7 @@ PICTURE = Path(__file__).parent.parent / "docs" / "tiny_imagenet.png"
 def main(data_dir: str, runs: str, teacher: str | None) -> None:
     screen, folder = Screen(), Path(runs)
     factor = max(BASELINE_RATES, key=lambda f: float(_alone(folder, data_dir, f, screen)))
-    rate = recipe.load("tiny_imagenet").learning_rate * factor
+    rate = recipe_files.load("tiny_imagenet").learning_rate * factor
     results, right = [], []
     for seed in SEEDS:
         given = {"data_dir": data_dir, "seed": seed, "baseline": True}
@@ -57,13 +59,13 @@ def _report(
     title = f"Official validation, top-1 %; student alone at its better learning rate, {rate:g}"
     screen.table(title, ["seed", "teacher", "student alone", "distilled"], rows)
     gains = [100 * (r["student"]["top1"] - r["baseline"]["top1"]) for r in results]
-    mean, low, high = report.paired_interval(gains)
+    mean, low, high = statistics.paired_interval(gains)
     screen.say(f"gain over seeds: {mean:.2f} points, 95 % interval {low:.2f} to {high:.2f}")
     for seed, correct in zip(SEEDS, right, strict=True):
-        interval = report.bootstrap_interval(correct["student"], correct["baseline"], seed=0)
+        interval = statistics.bootstrap_interval(correct["student"], correct["baseline"], seed=0)
         mean, low, high = (100 * value for value in interval)
         screen.say(f"gain of seed {seed}: {mean:.2f} points, {low:.2f} to {high:.2f} over images")
-    report.write_json(PICTURE.with_suffix(".json"), {"gains": gains, "results": results})
+    files.write_json(PICTURE.with_suffix(".json"), {"gains": gains, "results": results})
     _draw(results)
 
 
@@ -91,13 +93,13 @@ def _draw(results: list[dict[str, Any]]) -> None:
 
 
 def _alone(folder: Path, data_dir: str, factor: float, screen: Screen) -> str:
-    rate = recipe.load("tiny_imagenet").learning_rate * factor
+    rate = recipe_files.load("tiny_imagenet").learning_rate * factor
     given = {"data_dir": data_dir, "select": True, "method": ["none"], "learning_rate": rate}
     return _accuracy(_run(given, folder / f"select-alone-{factor:g}", screen))
 
 
 def _run(given: dict[str, Any], folder: Path, screen: Screen) -> dict[str, Any]:
-    asked = recipe.resolve("tiny_imagenet", given)
+    asked = recipe_files.resolve("tiny_imagenet", given)
     return train.run(asked, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen)
 
 

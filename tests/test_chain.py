@@ -6,8 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras import data, evaluation, fitting, recipe, train
-from kd_keras.screen import Screen
+from kd_keras import data
+from kd_keras.job import fitting, recipe_files, train
+from kd_keras.results import evaluate
+from kd_keras.results.screen import Screen
 
 TINY = {
     "dataset": "digits",
@@ -34,20 +36,20 @@ def done(monkeypatch, tmp_path_factory):
         happened.append(f"measured {folder.name if folder else 'a file'}")
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-        top1 = evaluation.accuracy(found, data.validation.labels)
+        top1 = evaluate.accuracy(found, data.validation.labels)
         export = {"path": str(folder), "megabytes": 1.0}
         parameters = model.count_params()
         return {"top1": top1, "top5": 1.0, "parameters": parameters, "export": export}
 
     monkeypatch.setattr(fitting, "fit", trained)
-    monkeypatch.setattr(evaluation, "measure", measured)
+    monkeypatch.setattr(evaluate, "measure", measured)
     times = {"batch1": 1.0, "batch128": 1.0}
-    monkeypatch.setattr(evaluation, "milliseconds", lambda model, data: times)
+    monkeypatch.setattr(evaluate, "milliseconds", lambda model, data: times)
     return happened
 
 
 def run(folder, **fields):
-    asked = recipe.Recipe(**{**TINY, **fields})
+    asked = recipe_files.Recipe(**{**TINY, **fields})
     export_dir = str(folder.parent / "exports")
     return train.run(asked, run=str(folder), export_dir=export_dir, screen=Screen())
 
@@ -135,13 +137,13 @@ def test_several_teachers_teach_by_their_mean(tmp_path, files, done):
 
 
 def test_models_are_scored_once_and_exports_are_not_replaced(tmp_path, files, monkeypatch):
-    counted, scores = [], evaluation._all_scores
+    counted, scores = [], evaluate._all_scores
     monkeypatch.setattr(
-        evaluation,
+        evaluate,
         "_all_scores",
         lambda predict, name, split: counted.append(name) or scores(predict, name, split),
     )
-    asked = recipe.Recipe(**TINY, teacher=files[0], student=files[1])
+    asked = recipe_files.Recipe(**TINY, teacher=files[0], student=files[1])
     train.run(asked, run=str(tmp_path / "a" / "run"), export_dir=str(tmp_path / "exports"))
     assert counted == ["one", "two"]
     with pytest.raises(ValueError, match=r"exports/run holds the student of the run .*a/run"):

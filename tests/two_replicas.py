@@ -12,7 +12,10 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 
-from kd_keras import Distiller, methods, strategy, together, twins
+from kd_keras import Distiller, methods
+from kd_keras.distill import side_by_side
+from kd_keras.graph import twins
+from kd_keras.job import devices
 
 BATCH, STEPS = 16, 20
 
@@ -74,7 +77,7 @@ def ft():
     return [methods.get("ft", tap="stage2", first_stage=0.25, weight=1.0, **norms)]
 
 
-def side_by_side(scope):
+def trained_side_by_side(scope):
     """Weights of two students that are trained at once."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
@@ -84,7 +87,7 @@ def side_by_side(scope):
                 net(name.split()[0], width=4, seed=0), teacher=teacher, methods=made
             )
             both[name].compile(keras.optimizers.SGD(0.05, momentum=0.9), metrics=["accuracy"])
-        model = together.Together(both)
+        model = side_by_side.Together(both)
     data = batches(BATCH * STEPS, seed=2)
     numbered = data.map(lambda x, y: ({"inputs": x, "id": tf.range(len(y), dtype=tf.int64)}, y))
     model.fit(numbered, validation_data=data, verbose=0)
@@ -93,7 +96,7 @@ def side_by_side(scope):
 
 def states(scope):
     """What each replica's dropout makes of ones, and what the replicas keep after it."""
-    two = strategy.get("cpu:2")
+    two = devices.get("cpu:2")
     with scope:
         inputs = keras.Input((64,))
         dropped = layers.Dropout(0.5, seed=7, name="dropped")(inputs)
@@ -239,12 +242,12 @@ def _message(act):
 
 
 def main():
-    two = strategy.get("cpu:2")
+    two = devices.get("cpu:2")
     one = tf.distribute.get_strategy()
     weights = {"class_weight": {0: 0.5, 1: 2.0, 2: 1.0, 3: 0.0, 4: 1.5}}
     results = {
         "replicas": two.num_replicas_in_sync,
-        "is_one_object": strategy.get("cpu:2") is two,
+        "is_one_object": devices.get("cpu:2") is two,
         "one": training(one.scope(), kd_and_fitnet, **weights),
         "two": training(two.scope(), kd_and_fitnet, **weights),
         "two, two steps an execution": training(
@@ -254,8 +257,8 @@ def main():
         "two, whole batch": training(two.scope(), sp, clip=0.05),
         "one, two stages": training(one.scope(), ft),
         "two, two stages": training(two.scope(), ft, steps_per_execution=2),
-        "one, side by side": side_by_side(one.scope()),
-        "two, side by side": side_by_side(two.scope()),
+        "one, side by side": trained_side_by_side(one.scope()),
+        "two, side by side": trained_side_by_side(two.scope()),
         "states": states(two.scope()),
         "messages": messages(two),
         "one, odd batches": odd_batches(one.scope()),

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kd_keras import cache_command, recipe, screen
 from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
+from kd_keras.job import cache_command, recipe_files
+from kd_keras.results import screen
 
 
 def _run(
@@ -20,12 +21,12 @@ def _run(
     verify: bool,
     **options: Any,
 ) -> None:
-    resolved = recipe.resolve(recipe_name, options_of.given(options), sets)
+    resolved = recipe_files.resolve(recipe_name, options_of.given(options), sets)
     makers = _shard(shard)
     quiet.import_tensorflow()
-    from kd_keras import caching
+    from kd_keras.job import make_cache
 
-    caching.run(
+    make_cache.run(
         resolved,
         folder=None if out is None else Path(out).expanduser(),
         taps=tuple(taps.split("+")) if taps else (),

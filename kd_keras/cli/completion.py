@@ -6,7 +6,8 @@ from typing import Any, TypeAlias
 import click
 from click.shell_completion import CompletionItem
 
-from kd_keras import data, fields, methods, models, recipe
+from kd_keras import data, methods, models
+from kd_keras.job import recipe, recipe_files
 
 _Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 _PREFIX = ":"  # a name that ends in it goes on with the user's own words
@@ -24,24 +25,24 @@ def of_field(name: str) -> _Complete | None:
         return _of(lambda: [("imagenet", ""), ("none", "random weights")], True)
     if name in ("data_dir", "teacher_classes"):
         return _of(lambda: [], True)
-    _, choices, optional = fields.form(name)
+    _, choices, optional = recipe.form(name)
     values = [*choices, *(["none"] if optional else [])]
     return _of(lambda: [(value, "") for value in values]) if choices else None
 
 
 def of_recipes() -> _Complete:
     """Built-in names, else files."""
-    return _of(lambda: _described(recipe), True)
+    return _of(lambda: _described(recipe_files), True)
 
 
 def of_runs() -> _Complete:
     """Folders of runs by name, else paths."""
-    return _of(lambda: [(p.parent.name, "") for p in recipe.RUNS.glob("*/recipe.json")], True)
+    return _of(lambda: [(p.parent.name, "") for p in recipe_files.RUNS.glob("*/recipe.json")], True)
 
 
 def of_assignments() -> _Complete:
     """FIELD= of every field of a recipe."""
-    known = fields.Recipe.model_fields.items()
+    known = recipe.Recipe.model_fields.items()
     return _of(lambda: [(f"{name}=", field.description or "") for name, field in known])
 
 

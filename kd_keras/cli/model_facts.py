@@ -3,8 +3,9 @@
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from kd_keras import models, spec
+from kd_keras import models
 from kd_keras.cli import quiet
+from kd_keras.job import spec
 
 if TYPE_CHECKING:
     import keras

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from kd_keras import fields, recipe
 from kd_keras.cli import completion
+from kd_keras.job import recipe, recipe_files
 
 # By type; a field whose values are of another kind, by its name.
 _METAVARS: dict[Any, str] = {
@@ -41,7 +41,7 @@ class Sectioned(click.Command):
 
 def of_fields(names: Iterable[str]) -> list[click.Option]:
     """One option for each of these fields of a recipe; values stay text, which it checks."""
-    shown = recipe.load(recipe.DEFAULT)
+    shown = recipe_files.load(recipe_files.DEFAULT)
     return [_field_option(name, getattr(shown, name)) for name in names]
 
 
@@ -52,7 +52,8 @@ def of_recipe() -> list[click.Option]:
             ["--recipe", "recipe_name"],
             metavar="NAME|FILE",
             shell_complete=completion.of_recipes(),
-            help=f"built-in name, .toml file, or a run's folder or recipe.json [{recipe.DEFAULT}]",
+            help="built-in name, .toml file, run folder or its recipe.json "
+            f"[{recipe_files.DEFAULT}]",
         ),
         Option(
             ["--set", "sets"],
@@ -70,8 +71,8 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field_option(name: str, shown: Any) -> click.Option:
-    field = fields.Recipe.model_fields[name]
-    kind, choices, _ = fields.form(name)
+    field = recipe.Recipe.model_fields[name]
+    kind, choices, _ = recipe.form(name)
     flag = _FLAGS.get(name, name.replace("_", "-"))
     usual = " ".join(shown or ["none"]) if kind is tuple else str(shown).lower()
     extra: Any = field.json_schema_extra

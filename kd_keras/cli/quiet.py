@@ -3,7 +3,7 @@
 import os
 import sys
 
-from kd_keras import backend, quiet
+from kd_keras.graph import backend, quiet_import
 
 
 def import_tensorflow() -> None:
@@ -20,7 +20,7 @@ def import_tensorflow() -> None:
     if unwanted:
         sys.modules["sklearn"] = None  # type: ignore[assignment]
     try:
-        quiet.import_keras()
+        quiet_import.import_keras()
     finally:
         if unwanted:
             del sys.modules["sklearn"]

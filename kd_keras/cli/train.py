@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from kd_keras import fields, recipe, screen
 from kd_keras.cli import completion, errors, quiet
 from kd_keras.cli import options as options_of
+from kd_keras.job import recipe, recipe_files
+from kd_keras.results import screen
 
 
 def _run(
@@ -17,9 +18,9 @@ def _run(
     **options: Any,
 ) -> None:
     given = options_of.given(options)
-    resolved = recipe.resolve(recipe_name, given, sets, teacher_from=teacher_from)
+    resolved = recipe_files.resolve(recipe_name, given, sets, teacher_from=teacher_from)
     quiet.import_tensorflow()
-    from kd_keras import train
+    from kd_keras.job import train
 
     train.run(resolved, run=run, export_dir=export_dir, screen=screen.Screen(), verify=verify)
 
@@ -31,7 +32,7 @@ command = errors.traceback_option(
         help=f"""Distil a student from a teacher, measure the gain, export the student.
 
         What is not given comes from the recipe; in brackets, what the default recipe
-        ({recipe.DEFAULT}) says. `kdk list` names data sets, models, methods and recipes.""",
+        ({recipe_files.DEFAULT}) says. `kdk list` names data sets, models, methods and recipes.""",
         params=[
             *options_of.of_recipe(),
             options_of.Option(
@@ -51,7 +52,7 @@ command = errors.traceback_option(
                 is_flag=True,
                 help="check the data's contents, not only sizes and times",
             ),
-            *options_of.of_fields(fields.Recipe.model_fields),
+            *options_of.of_fields(recipe.Recipe.model_fields),
             options_of.Option(
                 ["--teacher-from"],
                 metavar="RUN",

@@ -1,14 +1,10 @@
 """`kdk --version`: this package and what it runs on, from metadata, without importing it."""
 
-import platform
 from typing import Any
 
 import click
 
-import kd_keras
-
-# The names that TensorFlow is installed under.
-_TENSORFLOW = ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu")
+from kd_keras.job import versions
 
 
 def option(command: Any) -> Any:
@@ -31,22 +27,12 @@ def _show(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
 
 def lines() -> str:
     """A line each: kdk, Keras, TensorFlow and Python with their versions."""
+    installed = versions.installed()
     return "\n".join(
         [
-            f"kdk, version {kd_keras.__version__}",
-            f"Keras {_installed('keras')}",
-            f"TensorFlow {_installed(*_TENSORFLOW)}",
-            f"Python {platform.python_version()}",
+            f"kdk, version {installed['kd_keras']}",
+            f"Keras {installed['keras']}",
+            f"TensorFlow {installed['tensorflow']}",
+            f"Python {installed['python']}",
         ]
     )
-
-
-def _installed(*distributions: str) -> str:
-    import importlib.metadata  # takes as long as the rest of `kdk --help`
-
-    for name in distributions:
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return "not installed"

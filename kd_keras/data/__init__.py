@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kd_keras import check
 
 if TYPE_CHECKING:
-    from kd_keras.data.making import Source
+    from kd_keras.data.prepare import Source
     from kd_keras.data.progress import Progress
     from kd_keras.data.store import Dataset, Split, Store
 
@@ -89,11 +89,11 @@ def load(
     Raises:
         ValueError, FileNotFoundError: what is wrong with the name, the data or an option.
     """
-    from kd_keras.data import making
+    from kd_keras.data import prepare
 
     source = _source(name, data_dir, image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
-    store = making.ensure(source, cache_dir=cache, progress=progress, verify=verify)
+    store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     loaded = _dataset(source, store, val_fraction, select, seed)
     if flip is not None:
         loaded = dataclasses.replace(loaded, augment=dataclasses.replace(loaded.augment, flip=flip))

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from kd_keras import check
-from kd_keras.data.making import Source
+from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress
-from kd_keras.data.writing import Contents, Part
+from kd_keras.data.store_writer import Contents, Part
 
 _SIDE = 8
 

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kd_keras.data import complaints, folder_layout, listing
+from kd_keras.data import complaints, folder_layout, user_files
 from kd_keras.data.folder_layout import Layout, count
-from kd_keras.data.making import Source
+from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress
-from kd_keras.data.writing import Contents, Part
+from kd_keras.data.store_writer import Contents, Part
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -23,12 +23,12 @@ _LETTERS = "the classes are single letters or digits, which mirroring would chan
 
 def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
     """Images below `path`; without `image_size`, see `sizes.default`."""
-    path = listing.readable(path, folder_layout.EXPECTED)
+    path = user_files.readable(path, folder_layout.EXPECTED)
     if not path.is_dir():
         raise FileNotFoundError(
             f"{path} is a file; expected a folder with {folder_layout.EXPECTED}."
         )
-    files = listing.of(path)
+    files = user_files.of(path)
     layout = folder_layout.of(files, str(path))
     resize = resize or RESIZE
     letters = all(len(name) == 1 and name.isalnum() for name in layout.class_names)
@@ -40,7 +40,7 @@ def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
         flip=not letters,
         flip_note=_LETTERS if letters else "",
         resize=resize,
-        digest=partial(listing.digest, path),
+        digest=partial(user_files.digest, path),
         val_fraction=0.1,
         contents=partial(_contents, path=path, layout=layout, size=image_size, resize=resize),
     )

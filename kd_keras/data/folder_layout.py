@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kd_keras.data.complaints import shortened
-from kd_keras.data.listing import Listing
+from kd_keras.data.user_files import Listing
 
 EXPECTED = (
     "one folder of images a class, or train/ and val/ folders (perhaps test/) of such folders"

@@ -21,7 +21,7 @@ _PURPOSE = 0x6F72646572  # "order": keeps these bits apart from those of the vie
 
 
 class TeacherRows(Protocol):
-    """What a teacher says of an example's view, known before; `kd_keras.cache` has one on disk."""
+    """A teacher's outputs for each view of each example, such as `kd_keras.teacher_cache` keeps."""
 
     @property
     def shapes(self) -> dict[str, tuple[Any, ...]]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.data.making import Source
+from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress, silent
-from kd_keras.data.writing import Contents
+from kd_keras.data.store_writer import Contents
 
 # A mirrored character is another one, or none.
 _CHARACTERS = ("mnist", "svhn", "omniglot", "cmaterdb")
@@ -61,15 +61,17 @@ def _builder(name: str, data_dir: Path | None) -> Any:
 def _contents(
     folder: Path, progress: Progress, *, builder: Any, image_size: int | None, resize: str
 ) -> Contents:
-    from kd_keras.data import records, sizes
+    from kd_keras.data import sizes, tfds_records
 
     image, label = _keys(builder)
     _prepare(builder, show_bars=progress is not silent and sys.stderr.isatty())
     splits = _splits(builder)
-    shapes = records.shapes(builder, splits["train"], image, at_most=_SAMPLE)
+    shapes = tfds_records.shapes(builder, splits["train"], image, at_most=_SAMPLE)
     size, notes = (image_size, []) if image_size else sizes.default(shapes)
     notes += sizes.aspect(shapes, resize) if size else []
-    contents = records.contents(builder, splits, size=size, resize=resize, image=image, label=label)
+    contents = tfds_records.contents(
+        builder, splits, size=size, resize=resize, image=image, label=label
+    )
     return dataclasses.replace(contents, notes=(*_notes(builder), *notes))
 
 
@@ -109,11 +111,11 @@ def _prepare(builder: Any, *, show_bars: bool) -> None:
     import requests
     from tensorflow_datasets.core.download import downloader, util
 
-    from kd_keras.data import records
+    from kd_keras.data import tfds_records
 
     retries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, _RETRIES
     try:
-        records.prepare(builder, show_bars=show_bars)
+        tfds_records.prepare(builder, show_bars=show_bars)
     except (requests.RequestException, util.DownloadError) as error:
         raise ConnectionError(
             f"tfds:{builder.info.name} cannot be downloaded ({error}). Give --data-dir a folder in "

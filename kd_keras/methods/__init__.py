@@ -8,7 +8,8 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from kd_keras import check, quiet
+from kd_keras import check
+from kd_keras.graph import quiet_import
 
 _NOT_METHODS = {"__init__", "base"}  # what methods share lies in parts/
 
@@ -65,7 +66,7 @@ def _files() -> dict[str, Path]:
 
 def _method_class(name: str) -> Any:
     check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
-    quiet.import_keras()
+    quiet_import.import_keras()
     module = importlib.import_module(f"kd_keras.methods.{name}")
     base = importlib.import_module("kd_keras.methods.base")
     (cls,) = (

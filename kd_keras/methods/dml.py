@@ -15,8 +15,9 @@ from typing import Any, Unpack
 import keras
 import numpy as np
 
-from kd_keras import check, heads, losses
-from kd_keras import taps as tapping
+from kd_keras import check, losses
+from kd_keras.graph import heads
+from kd_keras.graph import taps as tapping
 from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras import taps as tapping
+from kd_keras.graph import taps as tapping
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon

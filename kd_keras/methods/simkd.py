@@ -16,7 +16,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras import taps as tapping
+from kd_keras.graph import taps as tapping
 from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon

@@ -12,7 +12,8 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kd_keras import check, quiet
+from kd_keras import check
+from kd_keras.graph import quiet_import
 
 if TYPE_CHECKING:
     import keras
@@ -62,7 +63,7 @@ def get(
         "width": check.number("width", width, above=0),
         "stem_stride": check.whole_number("stem_stride", stem_stride, at_least=1),
     }
-    quiet.import_keras()
+    quiet_import.import_keras()
     if name.startswith("app:"):
         _refuse(name, [knob for knob, value in sizes.items() if value != 1], allowed=["weights"])
         _refuse(name, list(knobs), allowed=["weights"])

@@ -5,7 +5,8 @@ import difflib
 
 import keras
 
-from kd_keras import check, heads, taps
+from kd_keras import check
+from kd_keras.graph import heads, taps
 from kd_keras.models import pixels
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kd_keras import taps
+from kd_keras.graph import taps
 
 Shape = tuple[Any, ...]
 #: From a layer, the shapes of the tensors given to it and that of its output to multiply-adds.

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kd_keras import heads, taps
+from kd_keras.graph import heads, taps
 
 Tensor = Any
 

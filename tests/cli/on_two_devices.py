@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import kd_keras
-from kd_keras import recipe
+from kd_keras.job import recipe_files
 
 
 class Lines(list):
@@ -20,7 +20,7 @@ class Lines(list):
         self.append(title)
 
     def progress(self, what, total, unit="images"):
-        from kd_keras.screen import Screen
+        from kd_keras.results.screen import Screen
 
         return Screen().progress(what, total, unit)
 
@@ -29,7 +29,7 @@ def run(finished, folder, **changes):
     """Results and lines of a run in `folder` of the recipe of a finished run, changed."""
     screen = Lines()
     exports = str(folder.parent / "exports")
-    changed = recipe.resolve(finished, changes)
+    changed = recipe_files.resolve(finished, changes)
     results = kd_keras.run(changed, run=str(folder), export_dir=exports, screen=screen)
     return results, screen
 
@@ -42,7 +42,7 @@ def main():
         message = "nothing"
     except ValueError as error:
         message = str(error)
-    student = recipe.load(finished).student[0]
+    student = recipe_files.load(finished).student[0]
     trained, _ = run(
         finished,
         finished.parent / "several",

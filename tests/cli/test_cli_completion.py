@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from click.shell_completion import ShellComplete
 
-from kd_keras import data, fields, methods, models, recipe
+from kd_keras import data, methods, models
 from kd_keras.cli import completion, kdk
+from kd_keras.job import recipe, recipe_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,15 +30,15 @@ def test_options_offer_the_values_of_their_lists():
     assert values("train", "--student", "") == sorted([*models.names(), "app:"])
     assert values("train", "--teacher", "resnet1") == ["resnet110", "resnet14", "resnet18"]
     assert values("train", "--dataset", "") == ["digits", "folder:", "tfds:", "tiny_imagenet"]
-    assert values("cache", "--recipe", "") == list(recipe.names())
+    assert values("cache", "--recipe", "") == list(recipe_files.names())
     assert values("train", "--precision", "mixed") == ["mixed_bfloat16", "mixed_float16"]
     assert values("train", "--set", "batch") == ["batch_size="]
     assert values("train", "--optim") == ["--optimizer"]
 
 
 def test_every_field_with_choices_offers_them():
-    for name in fields.Recipe.model_fields:
-        choices = fields.form(name)[1]
+    for name in recipe.Recipe.model_fields:
+        choices = recipe.form(name)[1]
         if choices:
             offer = completion.of_field(name)(None, None, "")
             assert {item.value for item in offer} >= set(choices)

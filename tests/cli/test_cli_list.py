@@ -1,8 +1,9 @@
 import pytest
 from click.testing import CliRunner
 
-from kd_keras import data, methods, models, recipe
+from kd_keras import data, methods, models
 from kd_keras.cli import kdk
+from kd_keras.job import recipe_files
 
 
 def listed(*arguments):
@@ -11,7 +12,7 @@ def listed(*arguments):
 
 @pytest.mark.parametrize(
     ("kind", "module"),
-    [("datasets", data), ("models", models), ("methods", methods), ("recipes", recipe)],
+    [("datasets", data), ("models", models), ("methods", methods), ("recipes", recipe_files)],
 )
 def test_each_kind_has_a_line_a_name(kind, module):
     lines = listed(kind).output.splitlines()

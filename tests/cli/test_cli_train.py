@@ -5,9 +5,9 @@ import pytest
 from click.testing import CliRunner
 
 import kd_keras
-from kd_keras import recipe
 from kd_keras.cli import kdk, quiet
-from kd_keras.screen import Screen
+from kd_keras.job import recipe_files
+from kd_keras.results.screen import Screen
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def calls(monkeypatch):
 def use(monkeypatch, run):
     monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
     fake = SimpleNamespace(run=run)
-    monkeypatch.setitem(sys.modules, "kd_keras.train", fake)
+    monkeypatch.setitem(sys.modules, "kd_keras.job.train", fake)
     monkeypatch.setattr(kd_keras, "train", fake, raising=False)
 
 
@@ -49,9 +49,9 @@ def test_a_finished_runs_student_is_the_teacher_on_that_runs_recipe(calls, tmp_p
     folder.mkdir(parents=True)
     for name in ("student.keras", "results.json"):
         (folder / name).write_text("")
-    (folder / "recipe.json").write_text(recipe.to_json(recipe.resolve("quickstart")))
+    (folder / "recipe.json").write_text(recipe_files.to_json(recipe_files.resolve("quickstart")))
     train("--teacher-from", "first", "--generations", "2", "--set", "epochs=3")
-    assert recipe.difference(recipe.load("quickstart"), calls[0].recipe) == [
+    assert recipe_files.difference(recipe_files.load("quickstart"), calls[0].recipe) == [
         "teacher: 'resnet20' -> 'runs/first/student.keras'",
         "generations: 1 -> 2",
         "epochs: 8 -> 3",
@@ -62,7 +62,7 @@ def test_without_options_the_default_recipe_runs(calls):
     result = train()
     assert (result.exit_code, result.output) == (0, "")
     (call,) = calls
-    assert call.recipe == recipe.load("tiny_imagenet")
+    assert call.recipe == recipe_files.load("tiny_imagenet")
     assert (call.run, call.export_dir) == (None, "saved_models")
     assert isinstance(call.screen, Screen)
 
@@ -76,7 +76,7 @@ def test_options_win_over_the_recipe_and_set_over_options(calls):
     )
     (call,) = calls
     assert (call.run, call.export_dir) == ("mine", "out")
-    assert recipe.difference(recipe.load("seed"), call.recipe) == [
+    assert recipe_files.difference(recipe_files.load("seed"), call.recipe) == [
         "val_fraction: None -> 0.2",
         "teacher_preprocess: None -> '-1..1'",
         "method: ['kd:temperature=3'] -> ['kd:weight=0.9', 'fitnet:tap=stage2']",
@@ -93,15 +93,15 @@ def test_no_baseline_takes_back_what_a_recipe_asks(calls, tmp_path):
 
 
 def test_a_written_recipe_runs_again(calls, tmp_path):
-    before = recipe.resolve("quickstart", {"seed": 3})
-    (tmp_path / "recipe.json").write_text(recipe.to_json(before))
+    before = recipe_files.resolve("quickstart", {"seed": 3})
+    (tmp_path / "recipe.json").write_text(recipe_files.to_json(before))
     train("--recipe", str(tmp_path))
     assert calls[0].recipe == before
 
 
 def test_help_shows_every_field_with_the_default_recipes_value():
     text = " ".join(train("--help").output.split())
-    for name in recipe.Recipe.model_fields:
+    for name in recipe_files.Recipe.model_fields:
         flag = "import" if name == "imports" else name.replace("_", "-")
         assert f"--{flag} " in text
     assert "passes over train, of all but teachers [5]" in text

@@ -4,7 +4,7 @@ import os
 import numpy as np
 import pytest
 
-from kd_keras.data import store, writing
+from kd_keras.data import store, store_writer
 from kd_keras.data.store import Split
 
 
@@ -13,15 +13,15 @@ def folder(tmp_path, images_of):
     """A written store: 6 train images in two batches, 2 validation images."""
     images = images_of(8)
     parts = {
-        "train": writing.Part(
+        "train": store_writer.Part(
             6, iter([(images[:4], np.array([0, 1, 0, 1])), (images[4:6], np.array([1, 1]))])
         ),
-        "validation": writing.Part(2, iter([(images[6:], np.array([0, 1]))])),
+        "validation": store_writer.Part(2, iter([(images[6:], np.array([0, 1]))])),
     }
     about = {"source": "made up", "kind": "made up", "state": "one"}
-    writing.write(
+    store_writer.write(
         tmp_path,
-        writing.Contents(["cat", "dog"], parts),
+        store_writer.Contents(["cat", "dog"], parts),
         about,
         flip=True,
         advance=lambda count: None,

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kd_keras import Distiller, callbacks, methods
+from kd_keras import Distiller, methods
+from kd_keras.job import callbacks
 from kd_keras.methods.dkd import dkd
 from kd_keras.methods.kd import kd
 

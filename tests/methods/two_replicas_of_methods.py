@@ -11,12 +11,12 @@ import numpy as np
 import tensorflow as tf
 import tiny_pair
 
-from kd_keras import strategy
 from kd_keras.data import pipeline
 from kd_keras.data.augment import Augment, augment
 from kd_keras.data.store import Split
+from kd_keras.distill.teacher import Teacher
+from kd_keras.job import devices
 from kd_keras.methods import base
-from kd_keras.teacher import Teacher
 
 STEPS = 3  # in each stage
 POLICY = Augment(crop_padding=1, flip=True)
@@ -108,7 +108,7 @@ def groups(names):
 
 def main():
     path, *names = sys.argv[1:]
-    two = strategy.get("cpu:2")
+    two = devices.get("cpu:2")
     one = tf.distribute.get_strategy()
     results = {
         name: [training([name], where, run_eagerly=True) for where in (one, two)] for name in names

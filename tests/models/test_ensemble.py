@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kd_keras import Distiller, methods, models, taps, twins
+from kd_keras import Distiller, methods, models
+from kd_keras.graph import taps, twins
 from kd_keras.models import ensemble
 
 

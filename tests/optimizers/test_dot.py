@@ -122,7 +122,7 @@ def test_refuses_bad_knobs(knobs, message):
 
 TWO_REPLICAS = """
 import numpy as np, tensorflow as tf, keras
-from kd_keras import strategy
+from kd_keras.job import devices
 from kd_keras.optimizers.dot import DOT
 
 def train(replicas):
@@ -149,7 +149,7 @@ def train(replicas):
         replicas.run(step, args=(batch,))
     return [v.numpy() for v in (kernel, part)]
 
-two = train(strategy.get("cpu:2"))
+two = train(devices.get("cpu:2"))
 one = train(tf.distribute.OneDeviceStrategy("CPU:0"))
 assert max(abs(one[0] - 1).max(), abs(one[1] - 1).max()) > 0.1
 print(max(abs(a - b).max() for a, b in zip(one, two)))

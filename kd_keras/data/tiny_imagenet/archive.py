@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kd_keras.data import listing
+from kd_keras.data import user_files
 
 ROOT = "tiny-imagenet-200"
 _EXPECTED = f"{ROOT}.zip, the folder that holds it, or the extracted {ROOT}/"
@@ -24,10 +24,10 @@ class Archive:
 
 def find(data_dir: Path) -> Path:
     """The zip or the folder that `data_dir` means; of both, the zip: its files carry checksums."""
-    given = listing.readable(data_dir, _EXPECTED)
+    given = user_files.readable(data_dir, _EXPECTED)
     for path in (given / f"{ROOT}.zip", given / ROOT):
         if path.exists():
-            return listing.readable(path, _EXPECTED)
+            return user_files.readable(path, _EXPECTED)
     if given.is_file() or (given / "wnids.txt").exists():
         return given
     held = ", ".join(sorted(entry.name for entry in given.iterdir())[:5]) or "nothing"
@@ -42,7 +42,7 @@ def opened(path: Path) -> Iterator[Archive]:
         ValueError: a zip that is cut short, damaged or dangerous; also from the archive's `read`.
     """
     if path.is_dir():
-        names = frozenset(file.name for file in listing.of(path).files)
+        names = frozenset(file.name for file in user_files.of(path).files)
         yield Archive(path, names, lambda name: (path / name).read_bytes())
         return
     try:

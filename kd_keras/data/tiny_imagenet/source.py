@@ -3,11 +3,11 @@
 from functools import partial
 from pathlib import Path
 
-from kd_keras.data import listing
-from kd_keras.data.making import Source
+from kd_keras.data import user_files
+from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress
+from kd_keras.data.store_writer import Contents
 from kd_keras.data.tiny_imagenet import archive, layout
-from kd_keras.data.writing import Contents
 
 NAME = "tiny_imagenet"
 
@@ -19,19 +19,19 @@ def source(*, data_dir: Path | None, image_size: int | None, resize: str | None)
         name=NAME,
         kind=NAME,
         settings={"path": path and str(path), "image_size": image_size},
-        state="official" if path is None else listing.state(path),
+        state="official" if path is None else user_files.state(path),
         flip=True,
         val_fraction=0.1,
         contents=partial(_contents, path=path, image_size=image_size),
         resize=resize or "crop",
-        digest=None if path is None else partial(listing.digest, path),
+        digest=None if path is None else partial(user_files.digest, path),
     )
 
 
 def _contents(
     folder: Path, progress: Progress, *, path: Path | None, image_size: int | None
 ) -> Contents:
-    from kd_keras.data import records
+    from kd_keras.data import tfds_records
     from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
     from kd_keras.data.tiny_imagenet.download import download
 
@@ -50,8 +50,8 @@ def _contents(
     # TensorFlow Datasets' own files are for this once: the folder goes, and the store stays.
     with progress(f"Reading {NAME}", total) as advance:
         builder = tiny.Builder(source=path, advance=advance, data_dir=folder / "tfds")
-        records.prepare(builder)
-    return records.contents(
+        tfds_records.prepare(builder)
+    return tfds_records.contents(
         builder,
         {name: name for name in splits},
         size=image_size,

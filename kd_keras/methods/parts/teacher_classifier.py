@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from kd_keras import taps
+from kd_keras.graph import taps
 from kd_keras.methods.base import Tensor
 from kd_keras.methods.parts import tap_pairs
 

@@ -1,0 +1,121 @@
+"""The files of a store, written from first byte to last while their hash is taken."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import files
+from kd_keras.data import store
+from kd_keras.data.augment import Augment
+from kd_keras.data.progress import Advance
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split on its way in: how many examples, and batches of (images, labels), in order."""
+
+    count: int
+    batches: Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a source holds: "train" and, where it has them, "validation" and "test".
+
+    `notes` say what was left out or changed, one sentence each.
+    """
+
+    class_names: list[str]
+    parts: dict[str, Part]
+    notes: tuple[str, ...] = ()
+
+
+def write(
+    folder: Path, contents: Contents, about: dict[str, Any], *, flip: bool, advance: Advance
+) -> Shape:
+    """Writes the store's files and, last, its header.
+
+    Args:
+        folder: exists and is empty.
+        contents: is read once.
+        about: "source", "kind", "state" and "source_sha256", for the header.
+        flip: whether training may mirror the images.
+        advance: is told of every batch of images.
+
+    Returns:
+        (H, W, C) of the images.
+    """
+    shapes: dict[str, Shape] = {}
+    files: dict[str, dict[str, Any]] = {}
+    for name, part in contents.parts.items():
+        images, labels = folder / f"{name}.images.npy", folder / f"{name}.labels.npy"
+        shapes[name], known, files[images.name] = _write_images(images, part, advance)
+        files[labels.name] = _write_array(labels, known)
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
+    shape = shapes["train"]
+    header = {
+        **about,
+        "format": store.FORMAT,
+        "counts": {name: part.count for name, part in contents.parts.items()},
+        "image_shape": list(shape),
+        "class_names": contents.class_names,
+        "notes": list(contents.notes),
+        # An eighth of the side is what the literature pads: 4 pixels of 32, 8 of 64.
+        "augment": vars(Augment(crop_padding=min(shape[:2]) // 8, flip=flip)),
+        "files": files,
+    }
+    store.write_header(folder, {**header, "fingerprint": store.fingerprint(header)})
+    return shape
+
+
+def _write_images(
+    path: Path, part: Part, advance: Advance
+) -> tuple[Shape, np.ndarray, dict[str, Any]]:
+    """Returns the images' shape, all labels, and the file's facts."""
+    labels: list[np.ndarray] = []
+    hasher = hashlib.sha256()
+    # Written, not assigned through the map: a full disk is then an OSError and no bus error.
+    with path.open("wb") as file:
+        for images, known in part.batches:
+            pieces = [np.ascontiguousarray(images).data]
+            if not labels:
+                shape = images.shape[1:]
+                pieces.insert(0, memoryview(_npy_header((part.count, *shape))))
+            for piece in pieces:
+                hasher.update(piece)
+                file.write(piece)
+            labels.append(known)
+            advance(len(known))
+        files.sync(file)
+    all_labels = np.concatenate(labels).astype(np.int32)
+    if len(all_labels) != part.count:
+        raise ValueError(f"Got {len(all_labels)} images for {path.name}; expected {part.count}.")
+    return shape, all_labels, _facts(path, hasher.hexdigest())
+
+
+def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
+    with path.open("wb") as file:
+        np.save(file, array)
+        files.sync(file)
+    return _facts(path, files.sha256(path))
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
+
+
+def _facts(path: Path, sha256: str) -> dict[str, Any]:
+    stat = path.stat()
+    return {"bytes": stat.st_size, "sha256": sha256, "mtime_ns": stat.st_mtime_ns}

@@ -1,0 +1,89 @@
+"""A model that refuses data it cannot be trained on before its first step."""
+
+import inspect
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras.distill import data_checks
+from kd_keras.distill.replica_model import ReplicaModel
+from kd_keras.graph import backend, taps, twins
+
+backend.require_tensorflow()
+
+
+class CheckedModel(ReplicaModel):
+    """A classifier whose `fit`, `evaluate` and `predict` check their data first.
+
+    Raises:
+        ValueError: labels that are no classes or probabilities, or data that never end without a
+            number of steps.
+    """
+
+    _twin: twins.Twin  # of the student
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels tell apart."""
+        return self._twin.shapes[taps.LOGITS][-1]
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`."""
+        given = _by_name(keras.Model.fit, args, kwargs)
+        steps = given.get("steps_per_epoch")
+        data_checks.require_end("the training data", given.get("x"), steps, "steps_per_epoch")
+        self._check_labels(given)
+        if isinstance(given.get("x"), tf.data.Dataset):
+            given.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        if given.get("validation_data") is not None:
+            given["validation_data"] = self._validation(given)
+        with data_checks.in_words(self.num_classes):
+            return super().fit(**given)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        if kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked them
+            return super().evaluate(*args, **kwargs)
+        given = _by_name(keras.Model.evaluate, args, kwargs)
+        data_checks.require_end("the data", given.get("x"), given.get("steps"), "steps")
+        self._check_labels(given)
+        with data_checks.in_words(self.num_classes):
+            return super().evaluate(**given)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`."""
+        given = _by_name(keras.Model.predict, args, kwargs)
+        data_checks.require_end("the data", given.get("x"), given.get("steps"), "steps")
+        return super().predict(**given)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`."""
+        given = _by_name(keras.Model.train_on_batch, args, kwargs)
+        self._check_labels(given)
+        return super().train_on_batch(**given)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`."""
+        given = _by_name(keras.Model.test_on_batch, args, kwargs)
+        self._check_labels(given)
+        return super().test_on_batch(**given)
+
+    def _check_labels(self, given: dict[str, Any]) -> None:
+        x, y, sample_weight = (given.get(name) for name in ("x", "y", "sample_weight"))
+        given["x"] = data_checks.checked(x, y, sample_weight, self.num_classes)
+
+    def _validation(self, given: dict[str, Any]) -> Any:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
+        steps = given.get("validation_steps")
+        data_checks.require_end("the validation data", x, steps, "validation_steps")
+        x = data_checks.checked(x, y, weight, self.num_classes)
+        return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)
+
+
+def _by_name(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call of `method`, all by name."""
+    bound = inspect.signature(method).bind(None, *args, **kwargs).arguments
+    return {name: value for name, value in bound.items() if name not in ("self", "kwargs")} | (
+        bound.get("kwargs") or {}
+    )

@@ -1,0 +1,133 @@
+"""Data checked before and while a model is fit: they end, and their labels can be trained on."""
+
+import contextlib
+import re
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.distill import labels as rules
+
+# How a check within a dataset is told from other errors of TensorFlow: [marker] [value].
+_NO_CLASS, _NO_PROBABILITIES = (
+    "kd_keras.distill.labels.no_class",
+    "kd_keras.distill.labels.no_probabilities",
+)
+_MESSAGES = {
+    rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": rules.no_class,
+    rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": rules.no_probabilities,
+    r"label value of (-?\d+) which is outside": rules.no_class,  # TensorFlow's own on a CPU
+}
+
+
+def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
+    """Raises ValueError for data that never end, where `steps` does not say how many to take.
+
+    Args:
+        what: the data in words, such as "the training data".
+        x: a dataset, or arrays. Of a Python generator nothing is known.
+        steps: batches to take; None takes all.
+        option: the argument's name, such as "steps_per_epoch".
+    """
+    if steps is None and _is_endless(x):
+        raise ValueError(
+            f"{what} never end (as after dataset.repeat()) and {option} is None; expected a number "
+            f"of batches. Give {option}, or leave out repeat()."
+        )
+
+
+def checked(x: Any, y: Any, sample_weight: Any, num_classes: int) -> Any:
+    """`x`, whose labels are checked: arrays now, datasets and generators batch by batch.
+
+    Of a `keras.utils.PyDataset` the first batch is checked.
+
+    Raises:
+        ValueError: labels that a classifier of `num_classes` classes cannot be trained on.
+    """
+    if isinstance(x, tf.data.Dataset):
+        return _checked_dataset(x, num_classes)
+    if isinstance(x, types.GeneratorType):
+        return _checked_generator(x, num_classes)
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches != 0:
+            _check_batch(x[0], num_classes)
+        return x
+    check_arrays(y, sample_weight, num_classes)
+    return x
+
+
+def check_arrays(y: Any, sample_weight: Any, num_classes: int) -> None:
+    """Raises ValueError for an array of labels that cannot be used; leaves other structures."""
+    if hasattr(y, "shape") and hasattr(y, "dtype"):
+        rules.check_form(y.shape, y.dtype, num_classes)
+        rules.check_values(np.asarray(y), num_classes, sample_weight)
+
+
+@contextlib.contextmanager
+def in_words(num_classes: int) -> Iterator[None]:
+    """Turns TensorFlow's error about labels within the block into a ValueError about them."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for pattern, message in _MESSAGES.items():
+            match = re.search(pattern, str(error))
+            if match:
+                raise ValueError(message(match[1], num_classes)) from error
+        raise
+
+
+def _is_endless(x: Any) -> bool:
+    if isinstance(x, tf.data.Dataset):
+        return int(x.cardinality()) == tf.data.INFINITE_CARDINALITY
+    return isinstance(x, keras.utils.PyDataset) and x.num_batches is None
+
+
+def _check_batch(batch: Any, num_classes: int) -> None:
+    _, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    check_arrays(y, sample_weight, num_classes)
+
+
+def _checked_generator(batches: Any, num_classes: int) -> Any:
+    for batch in batches:
+        _check_batch(batch, num_classes)
+        yield batch
+
+
+def _checked_dataset(dataset: tf.data.Dataset, num_classes: int) -> tf.data.Dataset:
+    """The dataset with a check on each batch; XLA would leave it out of a compiled step."""
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        return dataset  # no labels: the step says so
+    if not isinstance(spec[1], tf.TensorSpec):
+        if isinstance(spec[1], (tf.RaggedTensorSpec, tf.SparseTensorSpec)):
+            kind = spec[1].value_type.__name__
+            raise ValueError(f"labels are a {kind}; expected a tf.Tensor. Call .to_dense on them.")
+        return dataset  # a structure: the step says so
+    rules.check_form(spec[1].shape, spec[1].dtype, num_classes)
+
+    def check(x: Any, y: tf.Tensor, *weights: Any) -> tuple[Any, ...]:
+        with tf.control_dependencies(_assertions(y, weights, num_classes)):
+            return (x, tf.identity(y), *weights)
+
+    return dataset.map(check)
+
+
+def _assertions(y: tf.Tensor, weights: tuple[Any, ...], num_classes: int) -> list[Any]:
+    if y.shape.rank == 1 or y.shape[1] == 1:
+        values = tf.cast(tf.reshape(y, (-1,)), "float64")
+        fits = (values >= 0) & (values < num_classes) & (values == tf.floor(values))
+        return [_assertion(fits, values, _NO_CLASS)]
+    values = tf.reduce_sum(tf.cast(y, "float32"), axis=-1)
+    fits = tf.abs(values - 1) <= rules.SUM_TOLERANCE
+    if weights and tf.is_tensor(weights[0]):
+        fits |= tf.reshape(weights[0], (-1,)) == 0
+    return [_assertion(fits, values, _NO_PROBABILITIES)]
+
+
+def _assertion(fits: tf.Tensor, values: tf.Tensor, marker: str) -> Any:
+    first = tf.boolean_mask(values, ~fits)[:1]
+    return tf.debugging.Assert(tf.reduce_all(fits), [marker, tf.strings.as_string(first)])

@@ -1,0 +1,114 @@
+"""A model in training beside what is deployed of it: calling, exporting and validating that."""
+
+import functools
+import types
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import losses, replicas
+from kd_keras.distill import batches, metrics, objective, split_batch, validation
+from kd_keras.distill.checked_model import CheckedModel
+from kd_keras.graph import taps, twins
+from kd_keras.methods.base import Method
+
+Tensor = Any
+
+
+class DeployingModel(CheckedModel):
+    """Calls, exports and validates what is deployed: the student, or what a method makes of it.
+
+    A subclass sets the attributes below in its constructor.
+    """
+
+    student: keras.Model
+    methods: Sequence[Method]
+    validate_teacher: bool
+    _diagnostics: metrics.Diagnostics
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        # Models in a plain namespace are kept from Keras, which would track, save and count them.
+        self._kept = types.SimpleNamespace(teacher=None, deployed=None, tested=None)
+
+    @property
+    def _needs_teacher(self) -> bool:
+        return not all(method.teacher_free for method in self.methods)
+
+    @property
+    def deployed(self) -> keras.Model:
+        """What is evaluated and exported: the student, or what a method makes of it."""
+        if self._kept.deployed is None:
+            made = [method.deployed(self.student) for method in self.methods]
+            self._kept.deployed = next((m for m in made if m is not self.student), self.student)
+        return self._kept.deployed
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:
+        """As `keras.Model.export`, of what is deployed: the student alone."""
+        self.deployed.export(filepath, format=format, **options)
+
+    def make_test_function(self, force: bool = False) -> None:
+        self._make_tested()  # replicas could not, within a step
+        super().make_test_function(force)
+
+    @replicas.after_data
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
+        examples = batches.taken_apart(data)
+        logits = split_batch.run_on_any(self._tested, examples.inputs)[taps.LOGITS]
+        cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
+        terms = {"ce": cost}
+        if self._validates_methods:
+            taught = functools.partial(self._teacher_outputs, examples)
+            teacher = split_batch.run_on_any(taught, examples.inputs)
+            student = split_batch.run_on_any(self._student_outputs, examples.inputs)
+            terms |= validation.costs(self.methods, student, teacher, examples)
+            if teacher:
+                self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
+        self._diagnostics.update(cost, terms, {}, count=tf.shape(examples.labels)[0])
+        return self._with_compiled_metrics(examples, logits)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        others = [metric for metric in super().metrics if metric is not self._loss_tracker]
+        return [*self._diagnostics.everything(), *others]
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        """What the phase updates, and nothing else: Keras logs what this names."""
+        own = self._diagnostics.in_training()
+        if self.evaluating:
+            reported = validation.reported(self.methods) if self._validates_methods else []
+            own = self._diagnostics.in_evaluation(
+                teacher=self._validates_methods, methods=[method.name for method in reported]
+            )
+        others = self.metrics[len(self._diagnostics.everything()) :]
+        if not (self.evaluating or self._diagnostics.trains_deployed):
+            others = [metric for metric in others if metric is not self._compile_metrics]
+        return metrics.results([*own, *others])
+
+    @property
+    def _validates_methods(self) -> bool:
+        return self.validate_teacher and not (self._needs_teacher and self._kept.teacher is None)
+
+    def _make_tested(self) -> twins.Twin:
+        """What is deployed, its batch norms folded."""
+        if self._kept.tested is None:
+            with tf.init_scope():
+                self._kept.tested = twins.Twin(self.deployed, folded=True)
+        return self._kept.tested
+
+    def _tested(self, inputs: Any) -> dict[str, Tensor]:
+        return self._make_tested()(inputs, training=False)[0]
+
+    def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
+        if not self._needs_teacher:
+            return {}
+        return examples.teacher or self._kept.teacher(inputs)
+
+    def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
+        return self._twin(inputs, training=False)[0]

@@ -1,0 +1,240 @@
+"""The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import check, replicas
+from kd_keras.data.pipeline import TeacherRows
+from kd_keras.distill import batches, gradients, metrics, model_checks, run_progress, validation
+from kd_keras.distill.deploying_model import DeployingModel
+from kd_keras.distill.objective import Objective
+from kd_keras.distill.teacher import Recorded, Teacher
+from kd_keras.graph import heads, taps, twins
+from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
+from kd_keras.methods import base
+
+Tensor = Any
+
+
+@keras.saving.register_keras_serializable(package="kd_keras")
+class Distiller(DeployingModel):
+    """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
+
+    The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
+    own regularisers. Costs are per example; sample weights multiply them. Validation reports the
+    compiled metrics and, as `val_loss`, the cross-entropy of what is deployed. So `loss` and
+    `val_loss` differ in kind: `ce` is what compares with `val_loss`. Where a method deploys another
+    model than the student (simkd), training reports no accuracy and no agreement. While a method is
+    in its first stage nothing else is minimised, and all that it does not train rests. The teacher
+    runs in inference mode, outside the gradient; it is neither tracked nor saved.
+
+    Warm-ups and first stages go by the share of the run that is done. Each `fit` is a run of its
+    own, of epochs * steps; with `initial_epoch` the epochs before it count as done. Set
+    `total_steps` to make one run of several fits, of `train_on_batch` or of a training that a
+    loaded Distiller continues: then all steps that the optimizer ever took count, of `total_steps`.
+
+    Args:
+        student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
+        teacher: classifier of the same C classes giving logits or a softmax; or a
+            `cache.reading.Cache` whose rows come with the batches; None for training without one.
+        methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
+        ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
+        label_smoothing: share of the target spread over all classes, 0 to 1.
+        precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
+            `precision.precision_of_training`). Weights, and all that is saved, stay float32.
+        validate_teacher: also run the teacher in validation for `val_agreement` and `val_<method>`,
+            each method's cost without its weight; `validation.left_out` names those without one.
+
+    Raises:
+        TypeError: arguments by position after the student.
+        ValueError: outputs that cannot be distilled, class counts, images or taps that do not fit.
+    """
+
+    def __init__(
+        self,
+        student: keras.Model,
+        *positional: Any,
+        teacher: keras.Model | TeacherRows | None = None,
+        methods: Sequence[base.Method] | base.Method = (),
+        ce_weight: float | None = None,
+        label_smoothing: float = 0.0,
+        precision: str = "float32",
+        validate_teacher: bool = False,
+        name: str = "distiller",
+    ):
+        super().__init__(name=name, dtype="float32")
+        model_checks.check_student(student, positional)
+        self.student = student
+        self.methods = base.as_methods(methods)
+        if ce_weight is None:
+            ce_weight = self.methods[0].ce_weight if self.methods else 1.0
+        self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
+        self.label_smoothing = check.number(
+            "label_smoothing", label_smoothing, at_least=0, at_most=1
+        )
+        self.precision = check.one_of("precision", precision, PRECISIONS)
+        self.validate_teacher = validate_teacher
+        self.total_steps: int | None = None  # of all fits together; None: each fit is a run
+        self.run_steps: int | None = None  # of the last fit, None where unknown
+        self.run = run_progress.Run()
+        replicas.require_made_here(student)
+        heads.check_student(student)
+        step_in = precision_of_training(student, precision)
+        self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
+        self._objective = Objective(
+            list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
+        )
+        self._diagnostics = metrics.Diagnostics(
+            ["ce", *(method.name for method in self.methods)],
+            teacher=self._needs_teacher,
+            trains_deployed=base.deploy_student(self.methods),
+        )
+        if teacher is not None:
+            self.teacher = teacher
+        elif not self._needs_teacher:
+            self._build_methods(None, {})
+        self.built = True
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "teacher":  # Keras would track the model before the setter is called
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+        if name == "total_steps":  # a traced step holds the number before
+            self.train_function = None
+
+    def __dir__(self) -> list[str]:
+        # Keras saves each model that it finds under these names; they are not the Distiller's own.
+        return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
+
+    @property
+    def teacher(self) -> keras.Model | TeacherRows | None:
+        """The classifier that the methods learn from; set it anew after loading a Distiller."""
+        return self._kept.teacher.model if self._kept.teacher else None
+
+    @teacher.setter
+    def teacher(self, given: keras.Model | TeacherRows | None) -> None:
+        teacher: Teacher | Recorded | None = None
+        if given is not None:
+            model_checks.check_teacher(self.student, given)
+            names = base.taps_of("teacher", self.methods)
+            model = given if isinstance(given, keras.Model) else None
+            if self.validate_teacher:
+                validation.require_model(given, is_model=model is not None)
+            if model is not None:
+                teacher = Teacher(model, names, precision=self.precision)
+            else:
+                base.require_no_model(self.methods)
+                teacher = Recorded(given, names)
+            heads.check_same_classes(self._twin.shapes, teacher.shapes)
+            self._build_methods(model, teacher.shapes)
+            model_checks.warn_if_larger(self.student, given)
+        self._kept.teacher, self._kept.deployed, self._kept.tested = teacher, None, None
+        self.train_function = self.test_function = None  # traced with the teacher before
+
+    @property
+    def views_per_image(self) -> int:
+        """Augmented views of each image that a batch must hold."""
+        return self._objective.views
+
+    def compile(  # Keras's takes a loss and defaults to RMSprop
+        self,
+        optimizer: Any = None,
+        *,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+    ) -> None:
+        """As `keras.Model.compile`, without a loss; Adam at 0.001 by default."""
+        lowest = lowest_precision([*self._twin.layers, *self.methods])
+        optimizer = gradients.optimizer_for(optimizer, precision=lowest)
+        super().compile(
+            optimizer=optimizer,
+            metrics=metrics,
+            weighted_metrics=weighted_metrics,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+
+    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`. Raises ValueError where a method needs a teacher and has none."""
+        model_checks.require_some_teacher(self.teacher, self.methods)
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [run_progress.RunLength(), *keras.tree.flatten(callbacks or [])]
+        return super().fit(*args, callbacks=callbacks, **kwargs)
+
+    @replicas.after_data
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
+        return self.chosen_step(lambda step: step(data))
+
+    def chosen_step(self, run: Callable[[Callable[..., Any]], Any]) -> Any:
+        def run_in(stage: float) -> Any:
+            return run(functools.partial(self._step, stage=stage))
+
+        return run_progress.in_stage(self, self._objective.stages, run_in)
+
+    def _step(self, data: Any, *, stage: float) -> dict[str, Tensor]:
+        examples = batches.taken_apart(data)
+        self._objective.check(examples)
+        inputs = batches.flattened(examples.inputs, self.views_per_image)
+        teacher = self._teacher_outputs(examples, inputs)
+        progress = run_progress.share_done(self)
+        weights = self._objective.weights(progress, stage=stage)
+        with gradients.tape(self.optimizer) as tape:
+            student, regularisers = self._twin(inputs, training=True)
+            terms = self._objective.terms(student, teacher, examples, progress, stage=stage)
+            weighted = {name: weights.get(name, 0.0) * value for name, value in terms.items()}
+            task = sum([weighted["ce"], *regularisers] if "ce" in weights else [], tf.zeros(()))
+            counted = [weighted[m.name] for m in self.methods if m.name in weights]
+            distillation = sum(counted, tf.zeros(()))
+        count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
+        both = task, distillation
+        gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
+        self._diagnostics.update(task + distillation, terms, weighted, count=count)
+        if not self._diagnostics.trains_deployed:  # its accuracy would be of another model
+            return self.get_metrics_result()
+        logits = student[taps.LOGITS][:: self._objective.views]
+        if teacher:
+            teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
+            self._diagnostics.update_agreement(logits, teacher_logits)
+        return self._with_compiled_metrics(examples, logits)
+
+    def get_config(self) -> dict[str, Any]:
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "student": serialize(self.student),
+            "methods": [serialize(method) for method in self.methods],
+            "ce_weight": self.ce_weight,
+            "label_smoothing": self.label_smoothing,
+            "precision": self.precision,
+            "validate_teacher": self.validate_teacher,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Distiller":
+        made = functools.partial(
+            keras.saving.deserialize_keras_object, custom_objects=custom_objects
+        )
+        student, methods = made(config["student"]), [made(part) for part in config["methods"]]
+        return cls(**{**config, "student": student, "methods": methods})
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        taken = ("optimizer", "metrics", "weighted_metrics", "steps_per_execution", "jit_compile")
+        self.compile(**{name: config[name] for name in taken if name in config})
+        self.optimizer.build(self.trainable_variables)
+
+    def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
+        for method in self.methods:
+            method.build_for(self._twin.shapes, teacher_shapes)
+            method.attach(self.student, teacher)
+            replicas.synchronize(method)

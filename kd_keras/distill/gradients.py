@@ -1,0 +1,120 @@
+"""From a step's losses to the optimizer's step: scaled, summed over replicas, clipped."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import replicas
+from kd_keras.distill import split_batch
+
+Tensor = Any
+ADAM_LEARNING_RATE = 0.001
+
+
+def optimizer_for(asked: Any, *, precision: str) -> keras.Optimizer:
+    """The optimizer asked for, its loss scaled where float16 would lose small gradients.
+
+    Args:
+        asked: what `keras.Model.compile` takes; None is Adam at 0.001.
+        precision: the lowest that the step's layers compute in, of `precision.PRECISIONS`.
+
+    Raises:
+        ValueError: an optimizer that cannot work in float16, or over several replicas.
+    """
+    optimizer = keras.optimizers.get(asked or keras.optimizers.Adam(ADAM_LEARNING_RATE))
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if precision == "mixed_float16" and not scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    inner = _inner(optimizer)
+    if inner is not optimizer and takes_two(inner):
+        raise ValueError(
+            f"optimizer {inner.name!r} takes two gradients, whose loss cannot be scaled; expected "
+            "precision float32 or mixed_bfloat16 with it, got a LossScaleOptimizer around it."
+        )
+    if replicas.count() > 1 and inner.gradient_accumulation_steps:
+        raise ValueError(
+            f"gradient_accumulation_steps is {inner.gradient_accumulation_steps}; expected None: "
+            "Keras cannot accumulate over several replicas. Leave it out, or train on one device."
+        )
+    return optimizer
+
+
+def takes_two(optimizer: Any) -> bool:
+    """True for an optimizer that wants the task's and the methods' gradients apart."""
+    return getattr(optimizer, "two_gradients", False)
+
+
+def tape(optimizer: Any) -> tf.GradientTape:
+    """A tape that `step` can use."""
+    return tf.GradientTape(persistent=takes_two(optimizer))
+
+
+def step(
+    optimizer: Any,
+    tape: Any,
+    losses: tuple[Tensor, Tensor],
+    variables: list[Any],
+    *,
+    count: Any = 1,
+) -> None:
+    """Takes one step of the optimizer by the gradient of the mean loss over all examples.
+
+    A variable that no loss depends on rests: momentum and weight decay leave it alone too.
+
+    Args:
+        optimizer: from `optimizer_for`.
+        tape: from `tape`, the losses recorded.
+        losses: the task's, the methods'; scalars, each the mean over this replica's examples.
+        variables: what is trained.
+        count: see `split_batch.share`, by which the replicas' gradients are summed.
+    """
+    share = tf.convert_to_tensor(optimizer.scale_loss(split_batch.share(count)))
+    if takes_two(optimizer):
+        task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
+        optimizer.apply_two(*_reached(task, distillation, variables))
+    else:
+        gradients = tape.gradient(list(losses), variables, [share, share])
+        optimizer.apply(*_reached(_summed(gradients, optimizer), variables))
+
+
+def _reached(*columns: list[Any]) -> list[list[Any]]:
+    """The gradients, and variables in the last column, of the variables that have a gradient."""
+    rows = list(zip(*columns, strict=True))
+    with_gradient = [row for row in rows if any(part is not None for part in row[:-1])]
+    return [list(column) for column in zip(*with_gradient or rows, strict=True)]
+
+
+def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
+    """This replica's part of the summed gradient, for Keras's optimizers to sum.
+
+    Keras clips each replica's gradient before it sums them, and looks for float16's overflow in the
+    first's alone; so where it does, every replica is given the same part of the clipped sum.
+    """
+    inner = _inner(optimizer)
+    clips = inner.clipnorm or inner.global_clipnorm or inner.clipvalue
+    if replicas.count() == 1 or not (clips or inner is not optimizer):
+        return gradients
+    known = [gradient for gradient in gradients if gradient is not None]
+    total = tf.distribute.get_replica_context().all_reduce("SUM", known)
+    parts = iter(_clipped(total, inner, optimizer.scale_loss(1.0)))
+    return [None if g is None else next(parts) / replicas.count() for g in gradients]
+
+
+def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:
+    """Clipped as the optimizer asks; the gradients come multiplied by `scale`."""
+    if optimizer.clipnorm:
+        return [tf.clip_by_norm(g, optimizer.clipnorm * scale) for g in gradients]
+    if optimizer.global_clipnorm:
+        return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0]
+    if optimizer.clipvalue:
+        most = optimizer.clipvalue * scale
+        clipped = [tf.clip_by_value(g, -most, most) for g in gradients]
+        # An infinite gradient stays so, for the loss scaling to see.
+        pairs = zip(gradients, clipped, strict=True)
+        return [tf.where(tf.math.is_finite(g), c, g) for g, c in pairs]
+    return gradients
+
+
+def _inner(optimizer: Any) -> Any:
+    return getattr(optimizer, "inner_optimizer", optimizer)

@@ -1,0 +1,204 @@
+"""Several students trained at once on the same batches, their teacher asked once a batch."""
+
+import types
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kd_keras import replicas
+from kd_keras.distill import batches, compiled_metrics, run_progress
+from kd_keras.distill.distiller import Distiller
+from kd_keras.distill.replica_model import ReplicaModel
+from kd_keras.distill.teacher import Teacher
+from kd_keras.graph import taps
+from kd_keras.methods import base
+
+Tensor = Any
+
+
+class Together(ReplicaModel):
+    """Trains Distillers side by side by `fit`; each steps by its own optimizer, as if alone.
+
+    Logs are "<name>/<metric>" ("val_<name>/<metric>" of validation); `Each` hands every Distiller's
+    callbacks its own. Batches are those of `kd_keras.data.pipeline`.
+
+    Args:
+        distillers: by name, compiled; of one teacher and precision.
+
+    Raises:
+        ValueError: they need batches of different numbers of views, or have first stages under
+            several replicas.
+    """
+
+    def __init__(self, distillers: Mapping[str, Distiller]):
+        super().__init__(name="together")
+        check(distillers)
+        # Models in a plain namespace are kept from Keras, which would track and count them.
+        self._kept = types.SimpleNamespace(distillers=dict(distillers), teacher=None)
+        self._views = next(iter(distillers.values())).views_per_image
+        self._kept.teacher = _one_teacher(list(distillers.values()))
+        self.built = True
+        # Keras asks for an optimizer; this one has nothing to train.
+        super().compile(
+            optimizer="sgd", jit_compile=all(d.jit_compile for d in distillers.values())
+        )
+
+    def make_train_function(self, force: bool = False) -> None:
+        with self.distribute_strategy.scope():
+            for distiller in self._kept.distillers.values():
+                _make_variables(distiller)
+        super().make_train_function(force)
+
+    def make_test_function(self, force: bool = False) -> None:
+        for distiller in self._kept.distillers.values():
+            distiller.make_test_function(force)
+        super().make_test_function(force)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`."""
+        distillers = list(self._kept.distillers.values())
+        callbacks = [run_progress.RunLength(distillers), *(kwargs.pop("callbacks", None) or [])]
+        history = super().fit(*args, shuffle=False, callbacks=callbacks, **kwargs)
+        for distiller in distillers:
+            distiller.optimizer.finalize_variable_values(distiller.trainable_variables)
+        return history
+
+    @replicas.after_data
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
+        taught = self._taught(data, views=self._views)
+        return self._named({n: d.train_step(taught) for n, d in self._kept.distillers.items()})
+
+    @replicas.after_data
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """What every Distiller says of one batch."""
+        if any(distiller.validate_teacher for distiller in self._kept.distillers.values()):
+            data = self._taught(data, views=1)
+        return self._named({n: d.test_step(data) for n, d in self._kept.distillers.items()})
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        return [metric for d in self._kept.distillers.values() for metric in d.metrics]
+
+    def get_metrics_result(self) -> dict[str, Tensor]:
+        return self._named({n: d.get_metrics_result() for n, d in self._kept.distillers.items()})
+
+    def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
+        for distiller in self._kept.distillers.values():
+            distiller.evaluating = True
+        try:
+            return super()._while_evaluating(evaluate, *args, **kwargs)
+        finally:
+            for distiller in self._kept.distillers.values():
+                distiller.evaluating = False
+
+    def _taught(self, data: Any, *, views: int) -> Any:
+        """The batch with the teacher's outputs, unless they came with it or nobody reads them."""
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if self._kept.teacher is None or "teacher" in x:
+            return data
+        outputs = self._kept.teacher(batches.flattened(x["inputs"], views))
+        return keras.utils.pack_x_y_sample_weight({**x, "teacher": outputs}, y, weight)
+
+    @staticmethod
+    def _named(logs: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+        return {f"{name}/{key}": value for name, own in logs.items() for key, value in own.items()}
+
+
+def check(distillers: Mapping[str, Distiller]) -> None:
+    """Raises ValueError where Distillers cannot be trained side by side, see `Together`."""
+    views = {name: distiller.views_per_image for name, distiller in distillers.items()}
+    if len(set(views.values())) > 1:
+        raise ValueError(
+            f"the students need different numbers of views of an image ({views}); expected one. "
+            "Train them in runs of their own."
+        )
+    staged = [n for n, d in distillers.items() if any(m.first_stage for m in d.methods)]
+    if staged and replicas.count() > 1:
+        raise ValueError(
+            f"{staged} learn in two stages, which replicas cannot take side by side; expected "
+            "methods of one stage. Train them in runs of their own, or on one device."
+        )
+
+
+class Each(keras.callbacks.Callback):
+    """Tells each Distiller's callbacks of its own part of what happens to a `Together`.
+
+    Args:
+        of: each Distiller with its callbacks, by its name.
+    """
+
+    def __init__(self, of: Mapping[str, tuple[Distiller, list[keras.callbacks.Callback]]]):
+        super().__init__()
+        self._of = {name: callbacks for name, (_, callbacks) in of.items()}
+        for distiller, callbacks in of.values():
+            for callback in callbacks:
+                callback.set_model(distiller)
+
+    def set_model(self, model: keras.Model) -> None:
+        """Nothing: each callback has a model already."""
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        for callbacks in self._of.values():
+            for callback in callbacks:
+                callback.set_params(params)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._tell("on_train_begin", logs)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self._tell("on_train_end", logs)
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._tell("on_test_begin", logs)
+
+    def on_test_end(self, logs: Any = None) -> None:
+        self._tell("on_test_end", logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._tell("on_epoch_begin", logs, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._tell("on_epoch_end", logs, epoch)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._tell("on_train_batch_begin", logs, batch)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._tell("on_train_batch_end", logs, batch)
+
+    def _tell(self, hook: str, logs: Mapping[str, Any] | None, *given: int) -> None:
+        for name, callbacks in self._of.items():
+            own = own_logs(name, logs or {})
+            for callback in callbacks:
+                getattr(callback, hook)(*given, own)
+
+
+def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a `Together`'s logs that is of one Distiller, as it logs alone."""
+    own: dict[str, Any] = {}
+    for prefix in ("", "val_"):
+        start = f"{prefix}{name}/"
+        own |= {prefix + k.removeprefix(start): v for k, v in logs.items() if k.startswith(start)}
+    return own
+
+
+def _make_variables(distiller: Distiller) -> None:
+    """Makes what a Distiller keeps of its training, which no traced step of replicas could."""
+    distiller.optimizer.build(distiller.trainable_variables)
+    logits = taps.output_shapes(distiller.student)[taps.LOGITS]
+    labels = keras.KerasTensor((None,), "int32")
+    compiled_metrics.build(distiller._compile_metrics, labels, logits[-1])
+
+
+def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
+    """The Distillers' teacher, giving all that any of them reads; None if it does not run."""
+    taught = [d for d in distillers if not all(m.teacher_free for m in d.methods)]
+    model = taught[0].teacher if taught else None
+    if any(d.teacher is not model for d in taught):
+        raise ValueError("the students have different teachers; expected one for all of them.")
+    if model is None or not isinstance(model, keras.Model):
+        return None  # of a cache, rows come with the batches
+    names = base.taps_of("teacher", [method for d in taught for method in d.methods])
+    return Teacher(model, names, precision=taught[0].precision)

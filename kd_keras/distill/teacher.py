@@ -1,0 +1,76 @@
+"""A teacher: a model as a frozen function outside every gradient, or outputs known before."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from kd_keras.data.pipeline import TeacherRows
+from kd_keras.graph import heads, taps, twins
+
+Tensor = Any
+
+
+class Teacher:
+    """What a classifier says of a batch. No Keras layer, so a model that holds it does not own it.
+
+    Args:
+        model: the classifier; its weights are read at each call and never changed.
+        names: taps to give beside the logits.
+        precision: see `precision.PRECISIONS`.
+
+    Raises:
+        ValueError: the model's head is of no use to distillation (see `heads.kind`), or a tap is
+            unknown.
+    """
+
+    def __init__(
+        self, model: keras.Model, names: Iterable[str] = (), *, precision: str = "float32"
+    ):
+        self.model = model
+        self._head = heads.kind(model)
+        self._twin = twins.Twin(model, names, precision=precision, folded=True)
+
+    def __call__(self, inputs: Any) -> dict[str, Tensor]:
+        """ "logits" (B, C) and each tap, float32; of a softmax head, the log-probabilities."""
+        outputs, _ = self._twin(inputs, training=False)
+        outputs[taps.LOGITS] = heads.logits_of_teacher(outputs[taps.LOGITS], self._head)
+        return {name: keras.ops.stop_gradient(value) for name, value in outputs.items()}
+
+    @property
+    def shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Shape of each output, batch axis as None."""
+        return heads.shapes_of_teacher(self._twin.shapes, self._head)
+
+
+class Recorded:
+    """A teacher that does not run: its outputs come with each batch, by our pipeline.
+
+    Args:
+        rows: where they come from.
+        names: taps that are read beside the logits.
+
+    Raises:
+        ValueError: an output that is read is not among the rows.
+    """
+
+    def __init__(self, rows: TeacherRows, names: Iterable[str] = ()):
+        self.model = rows
+        lacking = sorted({taps.LOGITS, *names} - set(rows.shapes))
+        if lacking:
+            raise ValueError(
+                f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {lacking} "
+                f"too. Make it again with --taps {'+'.join(lacking)}, or choose other methods."
+            )
+
+    def __call__(self, inputs: Any) -> dict[str, Tensor]:
+        """Raises ValueError: there is no model to ask."""
+        raise ValueError(
+            "the teacher is a cache of outputs, and a batch came without them; expected batches of "
+            "kd_keras.data.pipeline.training(..., teacher=cache). Train on those, or give a model."
+        )
+
+    @property
+    def shapes(self) -> dict[str, tuple[Any, ...]]:
+        """Shape of each output, batch axis as None."""
+        return dict(self.model.shapes)

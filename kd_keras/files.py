@@ -1,0 +1,148 @@
+"""Files: written whole or not at all, hashed, locked. Nothing else in the package does these."""
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+
+@contextlib.contextmanager
+def in_place_of(target: Path) -> Iterator[Path]:
+    """A path beside `target` that takes its place when the block ends well, and goes otherwise.
+
+    Yields:
+        A sibling of `target` with the same suffix, where nothing is; the block makes a file or a
+        folder of it.
+
+    Raises:
+        OSError: it could not be written; what lay at `target` stays. Any other error of the block
+            passes through, with the same effect.
+    """
+    fresh = target.with_name(f".partial.{target.name}")
+    aside = target.with_name(f".old.{target.name}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _tidy_after_a_kill(fresh, aside, target)
+        yield fresh
+        if fresh.is_file():
+            with fresh.open("rb") as file:
+                os.fsync(file.fileno())  # or a power cut leaves an empty file under the name
+        _rename_over(fresh, aside, target)
+    except OSError as error:
+        stays = f"The earlier {target.name} stays as it was. " if target.exists() else ""
+        failure = OSError(
+            f"Could not write {target}: {(error.strerror or str(error)).rstrip('.')}. {stays}"
+            "Free space on that disk, or choose a folder elsewhere, and run it again."
+        )
+        failure.errno = error.errno
+        raise failure from error
+    finally:
+        with contextlib.suppress(OSError):
+            _remove(fresh)
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    """Writes `data` as JSON, whole or not at all; NumPy's numbers and arrays become JSON's.
+
+    Raises:
+        ValueError: a number in it is NaN or infinite, which JSON cannot hold.
+        OSError: it could not be written; an earlier file stays.
+    """
+    text = json.dumps(data, indent=2, allow_nan=False, default=_plain)
+    with in_place_of(Path(path)) as fresh:
+        fresh.write_text(text + "\n", encoding="utf-8")
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """As np.save, which does not tell why a write failed, such as for want of space."""
+    with path.open("wb") as file:
+        facts = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(file, {**facts, "fortran_order": False})
+        file.write(np.ascontiguousarray(array).data)
+
+
+def sync(file: IO[Any]) -> None:
+    """Waits until all that was written to an open file is on the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def sha256(path: Path) -> str:
+    """64 hex digits of a file, or of all files below a folder, joined in the order of their names.
+
+    About 1.2 GB/s where the processor has instructions for it.
+    """
+    if path.is_dir():
+        total = hashlib.sha256()
+        for part in sorted(part for part in path.rglob("*") if part.is_file()):
+            total.update(part.read_bytes())
+        return total.hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Keeps other processes on this machine out of the same block for the same folder.
+
+    The lock is on the folder itself: no lock file stays behind, and a process that dies lets go.
+    Systems and disks that cannot lock go without.
+
+    Args:
+        folder: made if there is none.
+        waiting: called once if another process holds the lock.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl  # Windows has none
+
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _plain(value: Any) -> Any:
+    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
+
+
+def _tidy_after_a_kill(fresh: Path, aside: Path, target: Path) -> None:
+    _remove(fresh)
+    if aside.exists() and not target.exists():
+        os.rename(aside, target)
+
+
+def _rename_over(fresh: Path, aside: Path, target: Path) -> None:
+    if not target.is_dir():
+        os.replace(fresh, target)
+        return
+    # No rename replaces a folder that has files, so the old one steps aside, and back on failure.
+    _remove(aside)
+    os.rename(target, aside)
+    try:
+        os.rename(fresh, target)
+    except OSError:
+        os.rename(aside, target)
+        raise
+    _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

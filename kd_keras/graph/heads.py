@@ -1,0 +1,130 @@
+"""What a classifier's outputs are: logits, probabilities, or something distillation cannot use."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from kd_keras import losses
+from kd_keras.graph import taps
+
+Tensor = Any
+SUM_TOLERANCE = 1e-3  # how far a row of float32 or bfloat16 probabilities may be from 1
+
+
+def kind(model: keras.Model) -> str:
+    """ "logits", "probabilities" or "sigmoid" (one output, the second class's probability).
+
+    By the model's last layer, or by its rows on a probe batch.
+
+    Raises:
+        ValueError: independent (sigmoid) outputs, one output that is no sigmoid, or no (B, C)
+            output.
+    """
+    shape = taps.output_shapes(model)[taps.LOGITS]
+    if len(shape) != 2 or not shape[-1]:
+        raise ValueError(
+            f"model {model.name!r} gives outputs of shape {shape}; expected (batch, classes) with "
+            "two classes or more. Give an image classifier."
+        )
+    activation = _last_activation(model)
+    if shape[-1] == 1:
+        return _kind_of_one_output(model, activation)
+    if "sigmoid" in activation:
+        raise ValueError(
+            f"model {model.name!r} ends in a sigmoid; expected logits of classes that exclude each "
+            "other. Multi-label models are not supported. If each image has one class, remove the "
+            "sigmoid (activation=None): the outputs are logits then."
+        )
+    if activation == "linear":
+        return "logits"
+    is_softmax = activation == "softmax" or _rows_sum_to_one(model)
+    return "probabilities" if is_softmax else "logits"
+
+
+def check_student(student: keras.Model, *, what: str = "student") -> None:
+    """Raises ValueError unless the student, or what else learns, gives logits."""
+    if taps.output_shapes(student)[taps.LOGITS] == (None, 1):
+        raise ValueError(
+            f"{what} {student.name!r} gives one output; expected the logits of two classes or "
+            "more. Give it two outputs without an activation, Dense(2): their softmax equals the "
+            "sigmoid of their difference."
+        )
+    if kind(student) == "probabilities":
+        raise ValueError(
+            f"{what} {student.name!r} ends in a softmax; expected logits, which distillation and "
+            "its cross-entropy need. Remove the last activation (activation=None)."
+        )
+
+
+def check_same_classes(student: dict[str, Any], teacher: dict[str, Any]) -> None:
+    """Raises ValueError unless both shapes of "logits" end in the same number of classes."""
+    ours, theirs = student["logits"][-1], teacher["logits"][-1]
+    if ours != theirs:
+        raise ValueError(
+            f"the student has {ours} classes and the teacher {theirs}; expected the same classes "
+            "in the same order. Give both models the same number of outputs."
+        )
+
+
+def logits_of_teacher(outputs: Tensor, kind_of_head: str) -> Tensor:
+    """(B, C) float32 logits of a head of this `kind`.
+
+    Of probabilities, their logarithm; of one sigmoid output p, (0, log(p / (1 - p))), whose softmax
+    is (1 - p, p).
+    """
+    outputs = ops.cast(outputs, "float32")
+    if kind_of_head == "probabilities":
+        return ops.log(outputs + losses.FLOAT32_TINY)
+    if kind_of_head == "sigmoid":
+        # The largest float32 below 1: a sigmoid of more than 17 is 1, and its logit infinite.
+        p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
+        logit = ops.log(p) - ops.log1p(-p)
+        return ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
+    return outputs
+
+
+def shapes_of_teacher(shapes: dict[str, Any], kind_of_head: str) -> dict[str, Any]:
+    """Shapes of a teacher's outputs once `logits_of_teacher` made logits of them."""
+    return shapes | ({taps.LOGITS: (None, 2)} if kind_of_head == "sigmoid" else {})
+
+
+def _kind_of_one_output(model: keras.Model, activation: str) -> str:
+    is_known = activation in ("linear", "sigmoid")
+    if activation == "sigmoid" or (not is_known and _inside(_rows_of_noise(model))):
+        return "sigmoid"
+    raise ValueError(
+        f"model {model.name!r} gives one output without a sigmoid; expected two classes or "
+        "more, or one sigmoid. If it is the logit of two classes, add the sigmoid: "
+        "keras.Model(model.input, keras.ops.sigmoid(model.output))."
+    )
+
+
+def _last_activation(model: keras.Model) -> str:
+    """What the layer that gives the output does to its sums: "linear", "softmax", …, or its type.
+
+    "linear" is said of a layer with weights only: any other may pass on a softmax before it.
+    """
+    layer = next(iter(taps.tail(model)), None)
+    activation = getattr(getattr(layer, "activation", None), "__name__", None)
+    has_weights = isinstance(layer, keras.Layer) and layer.weights
+    if activation is None or (activation == "linear" and not has_weights):
+        return type(layer).__name__.lower()
+    return activation
+
+
+def _rows_sum_to_one(model: keras.Model) -> bool:
+    """True if the rows that noise gives look like probabilities: within 0 and 1, summing to 1."""
+    rows = _rows_of_noise(model)
+    return _inside(rows) and bool(np.allclose(rows.sum(axis=-1), 1, atol=SUM_TOLERANCE))
+
+
+def _rows_of_noise(model: keras.Model) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    outputs = taps.run(model, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
+    return ops.convert_to_numpy(taps.logits_of(outputs))
+
+
+def _inside(rows: np.ndarray) -> bool:
+    return bool(np.all(rows >= 0) and np.all(rows <= 1))

@@ -1,0 +1,60 @@
+"""Copies of layers in another precision or on a faster kernel, where they compute the same."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras.graph import likeness
+from kd_keras.graph.fused_batch_norm import FusedBatchNormalization
+
+Tensor = Any
+
+
+def copied(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) -> keras.Layer:
+    """A new layer of the same configuration; the layer itself if none can be or none is needed.
+
+    Args:
+        layer: a layer that has been called.
+        policy: what the copy computes in.
+        fused: put a batch norm on TensorFlow's fused kernel.
+    """
+    fused = fused and type(layer) is keras.layers.BatchNormalization and _has_kernel(policy)
+    is_needed = fused or policy.name != layer.dtype_policy.name
+    if not is_needed or _holds_more_than_configuration(layer):
+        return layer
+    if not likeness.is_told_by_configuration(layer):
+        return layer
+    cls = FusedBatchNormalization if fused else type(layer)
+    try:
+        return cls.from_config({**layer.get_config(), "dtype": policy})
+    except (TypeError, ValueError, NotImplementedError):
+        return layer  # a layer without a usable configuration runs as it is
+
+
+def _has_kernel(policy: keras.DTypePolicy) -> bool:
+    # TensorFlow has no fused float16 kernel for CPUs.
+    return policy.compute_dtype != "float16" or bool(tf.config.list_physical_devices("GPU"))
+
+
+def _holds_more_than_configuration(layer: keras.Layer) -> bool:
+    """An adapted layer's statistics, a SavedModel's functions, a stateful RNN's states."""
+    if hasattr(layer, "adapt") or isinstance(layer, keras.layers.TFSMLayer):
+        return True
+    tracked = {id(variable) for variable in likeness.state(layer)}
+    held = (value for part in layer._flatten_layers() for value in _leaves(vars(part)))
+    return any(
+        isinstance(value, tf.Variable)
+        or (isinstance(value, keras.Variable) and id(value) not in tracked)
+        for value in held
+    )
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """What is not a container within containers; unlike Keras's tree, of any keys."""
+    if isinstance(value, (dict, list, tuple, set)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value

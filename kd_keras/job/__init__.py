@@ -1,0 +1,1 @@
+"""What `kdk train` and `kdk cache` do, from a recipe to the results."""

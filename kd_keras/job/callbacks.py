@@ -1,0 +1,167 @@
+"""What watches a training: speed, a bar, lines, and a guard against NaN."""
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import keras
+
+from kd_keras import check
+from kd_keras.results.screen import Screen
+
+
+class LossIsNotFinite(ValueError):
+    """The loss became NaN or infinite; the message says at which step and what to do."""
+
+
+class Speed(keras.callbacks.Callback):
+    """Adds `images_per_second` and `learning_rate` to the logs of an epoch.
+
+    Goes before the callbacks that write logs. The time runs from the first training step's begin
+    to the last one's end, so neither validation nor what `fit` does around the steps counts, nor,
+    where there are others, a fit's first step, which compiles. The learning rate is the one after
+    the epoch.
+
+    Args:
+        images_per_step: the global batch size.
+    """
+
+    def __init__(self, images_per_step: int) -> None:
+        super().__init__()
+        self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
+        self._compiles = True
+        # (steps of the epoch that are done, seconds): the first step's begin and end, the last end
+        self._marks: list[tuple[int, float]] = []
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._compiles = True
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._marks = []
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if not self._marks:
+            self._marks.append((batch, time.perf_counter()))
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._marks = [*self._marks[:2], (batch + 1, time.perf_counter())]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        marks = self._marks[1:] if self._compiles and len(self._marks) > 2 else self._marks
+        self._compiles = False
+        if logs is None or len(marks) < 2:
+            return
+        (first, start), (last, end) = marks[0], marks[-1]
+        logs["images_per_second"] = (last - first) * self.images_per_step / (end - start)
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if rate is not None:
+            logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
+
+
+class Bar(keras.callbacks.Callback):
+    """A bar for each epoch; use it in a `with`, which ends a bar that is broken off.
+
+    Args:
+        screen: where it goes.
+        what: what trains, in a word or two.
+        images_per_step: the global batch size.
+    """
+
+    def __init__(self, screen: Screen, what: str, images_per_step: int) -> None:
+        super().__init__()
+        self.screen, self.what = screen, what
+        self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
+        self._bar = contextlib.ExitStack()
+        self._advance: Callable[..., None] = lambda n: None
+        self._done = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.close()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        images = (self.params["steps"] or 0) * self.images_per_step
+        self._done = 0
+        title = _title(self.what, epoch, self.params)
+        self._advance = self._bar.enter_context(self.screen.progress(title, images))
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        self._advance((batch - self._done) * self.images_per_step)
+        self._done = batch
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if self.params["steps"]:
+            self.on_train_batch_begin(self.params["steps"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_test_begin()
+        self._bar.close()
+
+
+class Line(keras.callbacks.Callback):
+    """A line after each epoch: loss, accuracies, and the speed where `Speed` comes before.
+
+    Args:
+        screen: where it goes.
+        what: what trains, in a word or two.
+    """
+
+    def __init__(self, screen: Screen, what: str) -> None:
+        super().__init__()
+        self.screen, self.what = screen, what
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.screen.say(f"{_title(self.what, epoch, self.params)}: {_in_words(logs or {})}")
+
+
+def _title(what: str, epoch: int, params: Mapping[str, Any]) -> str:
+    return f"{what}, epoch {epoch + 1}/{params['epochs']}"
+
+
+class StopOnNaN(keras.callbacks.Callback):
+    """Raises LossIsNotFinite once the loss is NaN or infinite, naming the step where it became so.
+
+    Keras logs the epoch's running mean, which is finite until the first bad step and never again,
+    so the first bad log is the step. Looking costs a comparison: Keras on TensorFlow turns every
+    step's logs into numbers before it calls any callback (`CallbackList._on_train_batch_end`).
+
+    Args:
+        what: what trains, in a word or two, for the message.
+    """
+
+    def __init__(self, what: str = "") -> None:
+        super().__init__()
+        self.what = what
+        self._epoch = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            raise LossIsNotFinite(self._message(batch + 1, loss))
+
+    def _message(self, step: int, loss: float) -> str:
+        every = self.model.steps_per_execution
+        within = f" or up to {every - 1} steps before" if every > 1 else ""
+        remembers = any(method.needs_ids for method in getattr(self.model, "methods", ()))
+        ids = ", or correct ids that are beyond a method's num_examples" if remembers else ""
+        its = f"{self.what}: the" if self.what else "The"
+        return (
+            f"{its} loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; expected "
+            "a finite number. Lower --learning-rate, or the weights of the methods, or set "
+            f"--precision float32, or correct labels that are no classes of the model{ids}."
+        )
+
+
+def _in_words(logs: Mapping[str, float]) -> str:
+    parts = [f"loss {logs['loss']:.4f}"] if "loss" in logs else []
+    parts += [f"{name} {logs[name]:.1%}" for name in ("top1", "val_top1") if name in logs]
+    if "images_per_second" in logs:
+        parts.append(f"{logs['images_per_second']:,.0f} images/s")
+    return ", ".join(parts)

@@ -1,0 +1,47 @@
+"""What a run leaves when it ends: files in its folder, and lines on the screen."""
+
+from typing import Any
+
+from kd_keras import files
+from kd_keras.job import hparams, plan
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.run_folder import RunFolder
+from kd_keras.results import curves, table
+from kd_keras.results.phase_names import shown
+from kd_keras.results.screen import Screen
+
+
+def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
+    """Writes the curves, TensorBoard's HParams and, last, `results.json` into the run folder.
+
+    Args:
+        results: what `results.json` will hold, see `train.run`.
+        recipe: the run's recipe.
+        folder: the run folder, with the histories of the trained phases.
+    """
+    histories = {phase: folder.finished(phase) for phase in results}
+    known = {phase: history for phase, history in histories.items() if history}
+    names = {phase: table.model_name(phase, results) for phase in known}
+    curves.plot(known, folder.path / "history.png", names=names)
+    for model in plan.models(recipe):
+        if model.phase in known:
+            accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
+            trained_with = hparams.values(recipe, model)
+            hparams.write(folder.path / "logs" / model.phase, trained_with, accuracies)
+    files.write_json(folder.path / "results.json", results)
+
+
+def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Screen) -> None:
+    """Shows the results table, the verdict, the time spent and where everything lies."""
+    held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
+    table.table(results, screen, f"Results on {held_out}")
+    phases = [model.phase for model in plan.students(recipe)]
+    for line in results.get("verdict", ()):  # runs that an earlier version finished have none
+        screen.say(line)
+    if "seconds" in results[phases[0]]:  # unknown for runs that an earlier version finished
+        screen.say(table.time_spent(results))
+    for phase in phases:
+        name = shown(phase)
+        screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
+        screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
+    screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

@@ -1,0 +1,57 @@
+"""Which devices a run uses: the strategy for `--devices`."""
+
+import functools
+import re
+
+import tensorflow as tf
+
+
+@functools.cache
+def get(devices: str | None = None) -> tf.distribute.Strategy:
+    """The strategy for the devices named; always the same object in a process.
+
+    Args:
+        devices: "cpu:N" for N logical CPU devices, "gpu:N" for the first N GPUs, None for all
+            visible GPUs, or the CPU where there is none.
+
+    Raises:
+        ValueError: unknown form, more GPUs than there are, or TensorFlow already started with
+            other CPU devices.
+    """
+    visible = tf.config.list_physical_devices("GPU")
+    gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
+    if devices is None:
+        return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else _default()
+    match = re.fullmatch(r"(cpu|gpu):([1-9]\d*)", devices)
+    if match is None:
+        raise ValueError(
+            f"devices is {devices!r}; expected cpu:N or gpu:N with N >= 1, such as cpu:2 or gpu:4."
+        )
+    kind, count = match[1], int(match[2])
+    if kind == "gpu" and count > len(gpus):
+        raise ValueError(
+            f"devices is {devices!r}; this machine shows {len(gpus)} GPUs. Ask for at most that "
+            "many, or leave --devices out."
+        )
+    if kind == "gpu":
+        return tf.distribute.MirroredStrategy(gpus[:count])
+    _split_cpu(count)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def _default() -> tf.distribute.Strategy:
+    return tf.distribute.get_strategy()
+
+
+def _split_cpu(count: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    wanted = [tf.config.LogicalDeviceConfiguration()] * count
+    try:
+        tf.config.set_logical_device_configuration(cpu, wanted)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise ValueError(
+                f"devices is 'cpu:{count}', but TensorFlow has already started with "
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices. Choose the devices "
+                "before any other use of TensorFlow in the process."
+            ) from error

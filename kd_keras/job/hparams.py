@@ -1,0 +1,93 @@
+"""TensorBoard's HParams page: a line for each model that was trained, what matters first.
+
+The page sorts columns by whether they are marked to differ, then by name, and shows the first five.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from kd_keras.job.plan import Trained
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.results import tensorboard_logs
+
+# What differs between the models of a run.
+FIRST = ("model", "methods", "epochs", "learning_rate", "seed")
+
+
+def values(asked: Recipe, model: Trained) -> dict[str, Any]:
+    """What a model was trained with, by name.
+
+    First what differs between the models of a run (`FIRST`), then the recipe's fields that are no
+    defaults, then the others.
+    """
+    epochs, rate = {
+        "teacher": (asked.teacher_epochs, asked.teacher_learning_rate),
+        "baseline": (asked.epochs, asked.baseline_learning_rate),
+    }.get(model.phase.partition("-")[0], (asked.epochs, None))
+    own = {
+        "model": model.spec,
+        "methods": " + ".join(model.methods) or "none",
+        "epochs": epochs,
+        "learning_rate": rate or asked.learning_rate,
+        "seed": model.seed,
+    }
+    defaults = Recipe().model_dump()
+    # The run's lists of students and methods: `model` and `methods` say which of them.
+    shared = asked.model_dump(exclude={*own, "student", "method"})
+    changed = {name: value for name, value in shared.items() if value != defaults[name]}
+    return own | changed | shared
+
+
+def write(
+    folder: str | Path, hyperparameters: Mapping[str, Any], metrics: Mapping[str, float]
+) -> None:
+    """Writes what a model was trained with and what came of it for TensorBoard's HParams page.
+
+    Args:
+        folder: a folder of event files, one a model.
+        hyperparameters: what JSON can hold; nested ones appear as `outer.inner`, lists as JSON.
+        metrics: name to value, compared over models; curves of the group "final".
+    """
+    from tensorboard.plugins.hparams import api
+
+    flat = dict(_flat(hyperparameters))
+    with tensorboard_logs.writing(folder):
+        tf.summary.experimental.write_raw_pb(_columns(flat, metrics), step=0)
+        # A trial is a folder: by default equal values of several models would become one line.
+        api.hparams(flat, trial_id=str(folder))
+        for name, value in metrics.items():
+            tf.summary.scalar(_tag(name), value, step=0)
+
+
+def _columns(names: Iterable[str], metrics: Iterable[str]) -> bytes:
+    """The summary that lists the page's columns; without it every curve counts as a metric."""
+    from tensorboard.plugins.hparams import api, plugin_data_pb2
+
+    summary = api.hparams_config_pb(
+        hparams=[api.HParam(name) for name in names],
+        metrics=[api.Metric(_tag(name), display_name=name) for name in metrics],
+    )
+    content = summary.value[0].metadata.plugin_data
+    columns = plugin_data_pb2.HParamsPluginData.FromString(content.content)
+    for column in columns.experiment.hparam_infos:
+        column.differs = column.name in FIRST
+    content.content = columns.SerializeToString()
+    return summary.SerializeToString()
+
+
+def _tag(metric: str) -> str:
+    return f"final/{metric}"
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        elif isinstance(value, (bool, int, float, str)):
+            yield prefix + name, value
+        else:
+            yield prefix + name, json.dumps(value, default=str)

@@ -1,0 +1,185 @@
+"""How long a whole job takes, estimated from its first steps and corrected by later ones."""
+
+import dataclasses
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import keras
+
+from kd_keras.data import pipeline
+from kd_keras.data.store import Dataset
+from kd_keras.distill.distiller import Distiller
+from kd_keras.job import build, plan
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.models import cost
+from kd_keras.results.screen import Screen
+
+WAIT = 2.0  # seconds of training before the first estimate
+CHANGE = 0.2  # share by which an estimate must change to be said again
+# A training step takes three forward passes' work: forward, and back to inputs and to weights.
+_PASSES = 3
+# What a step of the smallest network takes, in multiply-adds: about 10 ms on two CPU cores.
+_LEAST_WORK = 250_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Phases that are trained side by side.
+
+    Attributes:
+        phases: their names.
+        steps: of the whole training.
+        work: of a step, in multiply-adds; of interest only beside that of other stages.
+    """
+
+    phases: tuple[str, ...]
+    steps: int
+    work: float
+
+
+class JobTime:
+    """Says how long the job takes in all: as soon as it can be known, and where that changes.
+
+    Args:
+        stages: what is trained, in order.
+        models: how many are measured.
+        screen: where it is said.
+    """
+
+    def __init__(self, stages: Sequence[Stage], models: int, screen: Screen):
+        self._stages, self._models_left, self._screen = list(stages), models, screen
+        self._begin = time.perf_counter()
+        self._measuring: list[float] = []  # seconds of each model that was
+        self._said = 0.0
+
+    def watch(self, phases: Sequence[str]) -> "Pace":
+        """A callback for the training of the stage with these phases, or what is left of it."""
+        (stage,) = [stage for stage in self._stages if set(phases) & set(stage.phases)]
+        share = len(phases) / len(stage.phases)
+        return Pace(self, dataclasses.replace(stage, work=stage.work * share))
+
+    def trained(self, phases: Sequence[str]) -> None:
+        """These phases are finished, now or by an earlier call of the command."""
+        self._stages = [stage for stage in self._stages if not set(phases) & set(stage.phases)]
+
+    def measured(self, seconds: float | None) -> None:
+        """Another model is measured, which took so long; None: by an earlier call."""
+        self._models_left -= 1
+        self._measuring += [] if seconds is None else [seconds]
+
+    def update(self, stage: Stage, seconds_per_step: float, steps_left: int) -> None:
+        """Says how long the job takes if `stage` goes on so, unless that was said already."""
+        others = [other for other in self._stages if other.phases != stage.phases]
+        later = sum(other.steps * other.work for other in others) / stage.work * seconds_per_step
+        each = sum(self._measuring) / max(1, len(self._measuring))
+        elapsed = time.perf_counter() - self._begin
+        total = elapsed + steps_left * seconds_per_step + later + self._models_left * each
+        if abs(total - self._said) > CHANGE * self._said:
+            self._said = total
+            self._screen.say(f"time: about {in_words(total)} in all")
+
+
+class Pace(keras.callbacks.Callback):
+    """Tells a `JobTime` how fast a stage is trained, its first step, which compiles, left out."""
+
+    def __init__(self, job: JobTime, stage: Stage):
+        super().__init__()
+        self._job, self._stage = job, stage
+        self._first: tuple[int, float] | None = None  # steps that were done, and when
+        self._waiting = True
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self._waiting and batch:
+            self._tell(batch, least=WAIT)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._tell((epoch + 1) * self.params["steps"], least=0.0)
+
+    def _tell(self, done: int, *, least: float) -> None:
+        now = time.perf_counter()
+        if self._first is None:
+            self._first = done, now
+            return
+        steps, seconds = done - self._first[0], now - self._first[1]
+        if steps and seconds >= least:
+            self._waiting = False
+            self._job.update(self._stage, seconds / steps, self._stage.steps - done)
+
+
+def of_run(
+    asked: Recipe,
+    data: Dataset,
+    teachers: Mapping[str, keras.Model],
+    rounds: Sequence[Mapping[str, Distiller]],
+    screen: Screen,
+) -> JobTime:
+    """The time of a run of the recipe.
+
+    Args:
+        asked: the recipe.
+        data: what is trained on.
+        teachers: models by phase.
+        rounds: Distillers by phase, as in `lineage.rounds`.
+        screen: where it is said.
+    """
+    stages = _stages(
+        asked, pipeline.steps_per_epoch(data.train, asked.batch_size), teachers, rounds
+    )
+    learners = [phase for group in rounds for phase in group]
+    alone = plan.baselines(asked) if asked.baseline else []
+    mean = len(teachers) > 1
+    return JobTime(stages, len(teachers) + mean + len(alone) + len(learners), screen)
+
+
+def _stages(
+    asked: Recipe,
+    steps_per_epoch: int,
+    teachers: Mapping[str, keras.Model],
+    rounds: Sequence[Mapping[str, Distiller]],
+) -> list[Stage]:
+    """What a run trains, in order."""
+
+    def stage(phases: Iterable[str], epochs: int, students: Iterable[Any], beside: float) -> Stage:
+        of_image = _PASSES * sum(map(_work, students)) + beside
+        work = _LEAST_WORK + asked.batch_size * of_image
+        return Stage(tuple(phases), epochs * steps_per_epoch, work)
+
+    found = [
+        stage([model.phase], asked.teacher_epochs, [teachers[model.phase]], beside=0.0)
+        for model in plan.teachers(asked)
+        if model.phase in teachers and not build.is_file(model.spec)
+    ]
+    if asked.baseline:
+        of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(asked)}
+        alone = plan.baselines(asked)
+        students = [of_spec[model.spec] for model in alone]
+        found.append(stage([model.phase for model in alone], asked.epochs, students, beside=0.0))
+    # A cache has the teacher run once over each view.
+    passes = min(asked.views, asked.epochs) if asked.views and asked.cache != "never" else None
+    share = 1.0 if passes is None else passes / asked.epochs
+    for group in rounds:
+        students = [distiller.student for distiller in group.values()]
+        teacher = next(iter(group.values())).teacher
+        found.append(stage(group, asked.epochs, students, beside=share * _work(teacher)))
+    return found
+
+
+def _work(model: Any) -> float:
+    """Multiply-adds of an image's forward pass; 0 where nothing runs or they are not known."""
+    if not isinstance(model, keras.Model):
+        return 0.0
+    try:
+        return float(cost.macs(model))
+    except ValueError:
+        return 0.0
+
+
+def in_words(seconds: float) -> str:
+    """A rounded time: "40 seconds", "12 minutes", "3.5 hours"."""
+    if seconds < 57.5:
+        return f"{max(5, 5 * round(seconds / 5))} seconds"
+    if seconds < 5400:
+        minutes = max(1, round(seconds / 60))
+        return f"{minutes} minute{'s' if minutes > 1 else ''}"
+    return f"{seconds / 3600:.1f} hours"

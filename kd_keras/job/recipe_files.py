@@ -1,0 +1,210 @@
+"""Recipes, the validated descriptions of runs: from names and TOML files, to JSON and run names."""
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kd_keras import check
+from kd_keras.job import spec
+from kd_keras.job.recipe import Recipe
+
+__all__ = [
+    *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
+    *("parse_spec", "resolve", "run_folder", "run_name", "to_json"),
+]
+
+DEFAULT = "tiny_imagenet"
+RUNS = Path("runs")
+# Fields that change no phase's result: they neither name a run nor set it apart from another.
+NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "timing", "validate_teacher")
+parse_spec = spec.parse
+
+_BUILT_IN = Path(__file__).parent / "recipes"
+# A field on the command line replaces this knob in the recipe's method specs.
+_KNOBS = {"temperature": "temperature", "ce_weight": "ce_weight", "kd_weight": "weight"}
+# What a recipe says of its teacher beside the name.
+_OF_TEACHER = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
+
+
+def names() -> tuple[str, ...]:
+    """Names of the built-in recipes, sorted."""
+    return tuple(sorted(file.stem for file in _BUILT_IN.glob("*.toml")))
+
+
+def explain(name: str) -> str:
+    """The file of a built-in recipe, whose head says what it shows, on what and how long."""
+    check.one_of("recipe", name, names(), remedy="A file is given by its path, as ./mine.toml.")
+    return (_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8")
+
+
+def describe(name: str) -> str:
+    """A built-in recipe in one line."""
+    return explain(name).splitlines()[0].lstrip("# ")
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Recipe:
+    """The recipe of a built-in name, a .toml file, a run folder or its recipe.json.
+
+    The recipe's `model_fields_set` names the fields that a person chose: all that a file holds,
+    none of a built-in recipe. The others may be adjusted to the data (`kd_keras.job.adjustment`).
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: unknown name (with the nearest), a file that does not parse, a wrong field.
+    """
+    path = Path(name_or_path)
+    if str(name_or_path) in names() or not (path.suffix in (".toml", ".json") or path.is_dir()):
+        return _chosen(Recipe(**tomllib.loads(explain(str(name_or_path)))), set())
+    path = path / "recipe.json" if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"recipe file {str(path)!r} does not exist; expected a .toml file, a run's folder or "
+            f"recipe.json, or one of: {', '.join(names())}. Check the path."
+        )
+    try:
+        return Recipe(**_parsed(path))
+    except ValueError as error:
+        raise ValueError(f"recipe file {str(path)!r}: {error}") from None
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    text = path.read_text(encoding="utf-8")
+    found = (tomllib.loads if path.suffix == ".toml" else json.loads)(text)
+    if not isinstance(found, dict):
+        raise ValueError(f"it holds {found!r}; expected fields and their values.")
+    return found
+
+
+def resolve(
+    recipe: str | os.PathLike[str] | Recipe | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    sets: Sequence[str] = (),
+    *,
+    teacher_from: str | None = None,
+) -> Recipe:
+    """The recipe (`DEFAULT` if none) with `overrides` in place of its fields, then `sets`.
+
+    A temperature or weight given here also replaces that knob in the recipe's own method specs.
+    What is given here counts as chosen, beside what `recipe` has chosen (see `load`).
+
+    Args:
+        recipe: a Recipe, or what `load` takes.
+        overrides: field to value.
+        sets: "field=value" each; a dash in the field counts as an underscore.
+        teacher_from: a finished run, by name or path: its student takes the place of all that the
+            recipe says of its teacher. Without `recipe`, that run's own is the base.
+
+    Raises:
+        FileNotFoundError: `teacher_from` is no finished run.
+        ValueError: a wrong field, or `teacher_from` with another teacher or without a method.
+    """
+    given = {**(overrides or {}), **dict(map(_assignment, sets))}
+    if teacher_from is not None:
+        recipe, given = _taught_by(teacher_from, recipe, given)
+    base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
+    method = list(base.method)
+    for field in set(_KNOBS) & set(given):
+        # kd_weight is the first method's, each student's where each has a method of its own.
+        each = str(given.get("each_method", base.each_method)).lower() == "true"
+        reach = 1 if field == "kd_weight" and not each else len(method)
+        method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
+    resolved = Recipe(**{**base.model_dump(), "method": method, **given})
+    resolved = _chosen(resolved, base.model_fields_set | set(given))
+    if teacher_from is not None and resolved.method == ("none",):
+        raise ValueError(
+            f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
+            "method to learn by. Give one, such as --method kd."
+        )
+    return resolved
+
+
+def _chosen(recipe: Recipe, fields: set[str]) -> Recipe:
+    """The same recipe with `fields` as its `model_fields_set`."""
+    return Recipe.model_construct(_fields_set=set(fields), **dict(recipe))
+
+
+def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recipe and overrides of a run whose teacher is the student of another."""
+    folder = run_folder(run)
+    student = folder / "student.keras"
+    if not (student.is_file() and (folder / "results.json").is_file()):
+        state = "is not finished" if folder.is_dir() else "does not exist"
+        if (folder / "student-1.keras").is_file() and (folder / "results.json").is_file():
+            raise ValueError(
+                f"--teacher-from is {run!r}, a run of several students; expected one of a single "
+                f"student. Choose one: --teacher {folder / 'student-1.keras'}, for example."
+            )
+        finished = sorted(path.parent.name for path in RUNS.glob("*/results.json"))
+        raise FileNotFoundError(
+            f"--teacher-from is {run!r}, and the run folder {folder} {state}; expected a finished "
+            f"run, by its name or path (in {RUNS}: {', '.join(finished) or 'none'}). Run its "
+            "command until it shows its results."
+        )
+    if "teacher" in given:
+        raise ValueError(
+            f"there are --teacher-from {run} and a --teacher; expected one of the two. To learn "
+            f"from both at once, leave --teacher-from out and give --teacher {student} too."
+        )
+    taken: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_OF_TEACHER)}
+    if recipe is None:
+        recipe, taken = folder, {**taken, "assistants": (), "generations": 1}
+    return recipe, {**taken, **given}
+
+
+def _assignment(text: str) -> tuple[str, str]:
+    field, sign, value = text.partition("=")
+    if not sign or not field or not value:
+        raise ValueError(f"--set is {text!r}; expected FIELD=VALUE. Write it as --set epochs=10.")
+    return field.strip().replace("-", "_"), value.strip()
+
+
+def to_json(recipe: Recipe) -> str:
+    """All fields as JSON text; `from_json` gives back an equal recipe."""
+    return json.dumps(recipe.model_dump(), indent=2, ensure_ascii=False) + "\n"
+
+
+def from_json(text: str) -> Recipe:
+    """The recipe that `to_json` wrote."""
+    return Recipe(**json.loads(text))
+
+
+def has_applications(recipe: Recipe) -> bool:
+    """Whether any model is one of `keras.applications`, which alone read `weights`."""
+    specs = (*recipe.teacher, *recipe.assistants, *recipe.student)
+    return any(text.startswith("app:") for text in specs)
+
+
+def without_result(recipe: Recipe) -> set[str]:
+    """Fields that change no phase's result: `NO_RESULT`, and `weights` where nothing reads it."""
+    return {*NO_RESULT, *(() if has_applications(recipe) else ("weights",))}
+
+
+def run_folder(run: str) -> Path:
+    """Where a run lies: under `RUNS` if it is a name, or at a path."""
+    return Path(run).expanduser() if "/" in run else RUNS / run
+
+
+def run_name(recipe: Recipe) -> str:
+    """A run's folder name: data, student, methods and a hash of every other field that
+    is no default and changes the result."""
+    defaults = Recipe().model_dump()
+    told = recipe.model_dump(exclude=without_result(recipe)).items()
+    named = {name: value for name, value in told if value != defaults[name]}
+    content = json.dumps(named, sort_keys=True)
+    methods = "+".join(spec.parse(text)[0] for text in recipe.method)
+    parts = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
+    # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.
+    short = [re.split(r"[/\\:]", part.rstrip("/\\:"))[-1].removesuffix(".keras") for part in parts]
+    readable = re.sub(r"[^\w.+-]", "_", "-".join(short))[:80]
+    return f"{readable}-{hashlib.sha256(content.encode()).hexdigest()[:6]}"
+
+
+def difference(a: Recipe, b: Recipe) -> list[str]:
+    """One "field: value of a -> value of b" for each field that differs."""
+    old, new = json.loads(to_json(a)), json.loads(to_json(b))
+    return [f"{name}: {old[name]!r} -> {new[name]!r}" for name in old if old[name] != new[name]]

@@ -1,0 +1,53 @@
+"""A teacher's accuracy: shown, and too low to teach anything refused."""
+
+import keras
+
+from kd_keras.data.store import Dataset
+from kd_keras.job import cached_teacher
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.results import chance, paths
+from kd_keras.results.phase_names import shown
+from kd_keras.results.screen import Screen
+from kd_keras.teacher_cache.reader import Cache
+
+
+def of_model(
+    phase: str, teacher: keras.Model, top1: float, recipe: Recipe, data: Dataset, screen: Screen
+) -> None:
+    """Shows the accuracy of a teacher that is a model.
+
+    Args:
+        phase: of the teacher, such as "teacher" or "teacher-1".
+        teacher: the model.
+        top1: its accuracy on the validation images, 0 to 1.
+        recipe: the run's recipe; `allow_weak_teacher` accepts any accuracy.
+        data: whose validation images it was measured on.
+        screen: where it is shown.
+
+    Raises:
+        ValueError: the accuracy is no better than guessing, see `chance.require_better`.
+    """
+    screen.say(
+        f"{shown(phase)}: {top1:.1%} top-1 on {len(data.validation):,} validation images "
+        f"({teacher.count_params():,} parameters)"
+    )
+    if not recipe.allow_weak_teacher:
+        chance.require_better(shown(phase), top1, data.validation.labels)
+
+
+def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float:
+    """Shows the accuracy of the teacher whose outputs a cache holds, and returns it, 0 to 1.
+
+    It is the accuracy on the first view of the training images, which is what the cache holds.
+
+    Raises:
+        ValueError: as `of_model`.
+    """
+    top1 = cached_teacher.top1(cache, data.train)
+    screen.say(
+        f"teacher: the cache {paths.shown_with_size(cache.folder)}, {cache.header.views} "
+        f"views; {top1:.1%} top-1 on the first view of the training images"
+    )
+    if not recipe.allow_weak_teacher:
+        chance.require_better("teacher", top1, data.train.labels)
+    return top1

@@ -1,0 +1,28 @@
+"""The versions of this package and of what it runs on, from metadata, without importing them."""
+
+import platform
+
+# The names that a distribution is installed under.
+_DISTRIBUTIONS = {
+    "kd_keras": ("kd-keras",),
+    "keras": ("keras",),
+    "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightly-cpu"),
+    "numpy": ("numpy",),
+}
+
+
+def installed() -> dict[str, str]:
+    """Versions by name: kd_keras, keras, tensorflow, numpy, python."""
+    versions = {name: _version(names) for name, names in _DISTRIBUTIONS.items()}
+    return {**versions, "python": platform.python_version()}
+
+
+def _version(distributions: tuple[str, ...]) -> str:
+    import importlib.metadata  # takes as long as the rest of `kdk --help`
+
+    for name in distributions:
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return "not installed"

@@ -1,0 +1,1 @@
+"""What people look at: accuracy, timing, tables, curves, TensorBoard, the screen."""

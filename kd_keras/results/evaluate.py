@@ -1,0 +1,144 @@
+"""What a classifier is worth: accuracy on a split, size, time, and its SavedModel."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras import data as sources
+from kd_keras import files, losses
+from kd_keras.data.store import Dataset, Split
+from kd_keras.exports import saved_model
+from kd_keras.graph import heads, taps, twins
+from kd_keras.results import timing
+from kd_keras.teacher_cache import fingerprint
+
+BATCH = 256  # memory, not accuracy, depends on it
+EXPORT_IMAGES = 100  # compared before and after export
+
+
+def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
+    """The model as a compiled function from images (B, H, W, C) to scores (B, C), float32."""
+
+    signature = [tf.TensorSpec((None, *model.inputs[0].shape[1:]))]
+
+    @tf.function(input_signature=signature)
+    def predict(images: tf.Tensor) -> tf.Tensor:
+        return taps.logits_of(model(images, training=False))
+
+    return predict
+
+
+def scores(model: keras.Model, split: Split) -> np.ndarray:
+    """(N, C) float32 scores of every example of the split, in order; batch norms are folded.
+
+    Raises:
+        ValueError: scores that are not finite.
+    """
+    twin = twins.Twin(model, folded=True)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.uint8)])
+    def score(images: tf.Tensor) -> tf.Tensor:
+        outputs, _ = twin(tf.cast(images, "float32"), training=False)
+        return outputs[taps.LOGITS]
+
+    return _all_scores(score, model.name, split)
+
+
+def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.ndarray:
+    """(N, C) float32 scores of the validation split as the teacher gives them to a student.
+
+    They are kept beside the stores, since a teacher has many runs, and found again by the model's
+    weights and layers, the data and the precision.
+    """
+    name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
+    file = sources.cache_folder() / "scores" / name
+    with contextlib.suppress(OSError, ValueError, EOFError):  # none, or damaged: made anew
+        kept = np.load(file, allow_pickle=False)
+        if kept.shape == (len(data.validation), len(data.class_names)):
+            return kept
+    ask = fingerprint.keras_ask(model, (), precision=precision)
+    found = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
+    with contextlib.suppress(OSError), files.in_place_of(file) as fresh:  # no disk, nothing kept
+        np.save(fresh, found)
+    return found
+
+
+def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -> np.ndarray:
+    count = len(split)
+    rows = np.array_split(np.arange(count), -(-count // BATCH))
+    found = np.concatenate([predict(split.images_at(part)) for part in rows])
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"model {name!r} gives scores that are NaN or infinite; expected finite ones. "
+            "Train it again with a lower learning rate, or give another file."
+        )
+    return found
+
+
+def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float:
+    """Share, 0 to 1, of the examples whose label is among the k classes that score highest."""
+    return float(np.mean(losses.in_top(labels, all_scores, k=k)))
+
+
+def measure(
+    model: keras.Model,
+    data: Dataset,
+    folder: Path | None,
+    found: np.ndarray,
+    serve: saved_model.Serve | None = None,
+) -> dict[str, Any]:
+    """The model's entry of results.json, without times; exports it to `folder`.
+
+    Args:
+        model: what is measured.
+        data: its classes, and the validation split that `found` is of.
+        folder: where its SavedModel goes; None exports nothing.
+        found: (N, C), what `scores` gives for that split.
+        serve: see `export.saved_model`.
+    """
+    validation = data.validation
+    images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
+    exported = {} if folder is None else _exported(model, data, folder, images, serve)
+    return {
+        "top1": accuracy(found, validation.labels),
+        "top5": accuracy(found, validation.labels, k=5),
+        "parameters": model.count_params(),
+        **exported,
+    }
+
+
+def milliseconds(model: keras.Model, data: Dataset) -> dict[str, Any]:
+    """How long the model takes for validation images, see `timing.latency`."""
+    validation = data.validation
+    images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
+
+    def batch(count: int) -> np.ndarray:
+        return np.resize(images, (count, *data.image_shape)).astype("float32")
+
+    return timing.latency(predictor(model), batch)
+
+
+def _exported(
+    model: keras.Model,
+    data: Dataset,
+    folder: Path,
+    images: np.ndarray,
+    serve: saved_model.Serve | None,
+) -> dict[str, Any]:
+    difference = saved_model.saved_model(
+        model,
+        folder,
+        class_names=data.class_names,
+        input_shape=data.image_shape,
+        head=heads.kind(model),
+        resize=data.resize,
+        images=images,
+        serve=serve,
+    )
+    size = saved_model.megabytes(folder)
+    return {"export": {"path": str(folder), "max_abs_difference": difference, "megabytes": size}}

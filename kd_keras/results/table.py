@@ -1,0 +1,112 @@
+"""The table and the lines that a run ends with."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from kd_keras.results import phase_names
+from kd_keras.results.screen import Screen
+
+# What the closing table has of a model, by the heading; two lines keep it within 80 columns.
+_TOP1, _TOP5, _ALONE, _BATCH = "top-1\n%", "top-5\n%", "ms/image\nbatch 1", "ms/image\nbatch 128"
+COLUMNS = ("model", _TOP1, _TOP5, "params", "saved\nMB", _ALONE, _BATCH)
+FEWEST_CLASSES_FOR_TOP5 = 10
+
+
+def columns(results: Mapping[str, Any]) -> list[str]:
+    """The headings of the closing table: no top-5 of few classes, no times where none is known."""
+    few = results.get("data", {}).get("classes", math.inf) < FEWEST_CLASSES_FOR_TOP5
+    timed = any(results[phase]["milliseconds_per_image"] for phase in models(results))
+    without = {_TOP5} if few else set()
+    without |= set() if timed else {_ALONE, _BATCH}
+    return [column for column in COLUMNS if column not in without]
+
+
+def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
+    """The lines of the closing table, one a model that is there; None where nothing is known.
+
+    Args:
+        results: by phase ("teacher", "teacher-1", "baseline", "assistant-1", "generation-1",
+            "student"), in the order of the lines, None or a mapping of `top1`, `top5` (fractions),
+            `parameters`, `milliseconds_per_image` (see `timing.latency`; None if it was not timed)
+            and, if it was exported, `export` (`megabytes`). Of what is no model, "data" may tell
+            the number of `classes`.
+
+    Returns:
+        A text for each of `columns`.
+    """
+    shown = columns(results)
+    lines = [{"model": model_name(p, results), **_cells(results[p])} for p in models(results)]
+    return [[line[column] for column in shown] for line in lines]
+
+
+def models(results: Mapping[str, Any]) -> list[str]:
+    """The phases of the models in `results`, in their order."""
+    return [phase for phase, result in results.items() if result and "top1" in result]
+
+
+def time_spent(results: Mapping[str, Any]) -> str:
+    """A line on the seconds that each model's training took, and measuring all of them.
+
+    Args:
+        results: as for `rows`, with `seconds` of each model: `training`, None of one that came
+            from a file, and `measuring`; both are of the call that did it.
+    """
+    spent = [(model_name(p, results), results[p]["seconds"]) for p in models(results)]
+    trained = [(name, times["training"]) for name, times in spent if times["training"]]
+    parts = ", ".join(f"{name} {time:,.0f}" for name, time in trained)
+    measuring = sum(times["measuring"] for _, times in spent)
+    in_all = sum(time for _, time in trained)
+    return (
+        f"Training took {in_all:,.0f} s ({parts}), evaluating, exporting and timing "
+        f"{measuring:,.0f} s"
+    )
+
+
+def model_name(phase: str, results: Mapping[str, Any]) -> str:
+    """What a person calls the model; without a teacher the student is not called distilled."""
+    if phase == "teacher" and "teacher-1" in results:
+        return "mean of the teachers"
+    if "spec" in (results[phase] or {}):  # one of several students
+        return f"{results[phase]['spec']}, {' + '.join(results[phase]['methods']) or 'alone'}"
+    if phase == "student":
+        before = sum(other.startswith("generation-") for other in results)
+        taught = results.get("teacher") or results.get("teacher_cache")
+        named = "student distilled" if taught else "student"
+        return f"{named}, generation {before + 1}" if before else named
+    return phase_names.shown(phase)
+
+
+def _cells(result: Mapping[str, Any]) -> dict[str, str | None]:
+    """What the table shows of a model, by column."""
+    times = result["milliseconds_per_image"] or {}
+    export = result.get("export")
+    return {
+        _TOP1: f"{result['top1']:.2%}".rstrip("%"),
+        _TOP5: f"{result['top5']:.2%}".rstrip("%"),
+        "params": f"{result['parameters']:,}",
+        "saved\nMB": f"{export['megabytes']:.2f}" if export else None,
+        _ALONE: _time(times, "batch1"),
+        _BATCH: _time(times, "batch128"),
+    }
+
+
+def _time(times: Mapping[str, Any], batch: str) -> str | None:
+    if batch not in times:
+        return None
+    spread = times.get("spread", {}).get(batch)  # runs of an earlier version have none
+    median = _digits(times[batch], 3)
+    return median if spread is None else f"{median} ±{_digits(spread, 1)}"
+
+
+def _digits(value: float, digits: int) -> str:
+    """A number >= 0 of so many significant digits, never with an exponent."""
+    places = digits - 1 - math.floor(math.log10(value)) if value else 0
+    return f"{value:,.{max(0, places)}f}"
+
+
+def table(results: Mapping[str, Any], screen: Screen, title: str = "Results") -> None:
+    """Shows the models side by side, within 80 columns."""
+    screen.table(title, columns(results), rows(results))
+    if _ALONE in columns(results):
+        screen.say("ms/image: median ± half the interquartile range; equal networks are timed once")

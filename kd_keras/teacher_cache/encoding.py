@@ -1,0 +1,77 @@
+"""From a teacher's outputs to what a cache stores of them, and back."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from kd_keras.teacher_cache import file_format
+from kd_keras.teacher_cache.file_format import Header
+
+
+def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
+    """The arrays to store.
+
+    Args:
+        outputs: (n, …) float by name; those of `header.outputs`.
+        header: says dtype and `top_k`.
+
+    Returns:
+        An array for each name of `header.stored`.
+
+    Raises:
+        ValueError: an output is missing, of another shape than the header says, not finite, or
+            too large for the dtype.
+    """
+    lacking = sorted(set(header.outputs) - set(outputs))
+    if lacking:
+        raise ValueError(
+            f"the teacher gives {sorted(outputs)}; expected {lacking} too, as the header says. "
+            "Return them by name, or leave them out of the header."
+        )
+    arrays = {name: np.asarray(outputs[name]) for name in header.outputs}
+    for name, array in arrays.items():
+        if array.shape[1:] != tuple(header.outputs[name]):
+            raise ValueError(
+                f"the teacher's {name} are {array.shape[1:]} for an image; expected "
+                f"{tuple(header.outputs[name])}. Take a teacher of these classes, or give "
+                "--teacher-classes."
+            )
+        with np.errstate(over="ignore"):
+            fits = np.isfinite(array.astype(header.dtype)).all()
+        if not fits:
+            what = "NaN or infinite" if not np.isfinite(array).all() else "too large for float16"
+            raise ValueError(
+                f"the teacher's {name} are {what} for some images; expected finite numbers. Check "
+                "the teacher and its pixels (--teacher-preprocess), or give --cache-dtype float32."
+            )
+    if header.top_k is not None:
+        arrays |= _top(arrays.pop(file_format.LOGITS).astype(np.float64), header.top_k)
+    return {name: arrays[name].astype(dtype) for name, (_, dtype) in header.stored.items()}
+
+
+def decoded(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
+    """The outputs, (n, …) float32 by name, of stored rows.
+
+    With `top_k`, the classes that were left out share their probability evenly.
+    """
+    if header.top_k is None:
+        return {name: stored[name].astype(np.float32) for name in header.outputs}
+    (classes,) = header.outputs[file_format.LOGITS]
+    rest = stored[file_format.REST].astype(np.float32) - np.log(classes - header.top_k)
+    logits = np.repeat(rest[:, None], classes, axis=1).astype(np.float32)
+    index = stored[file_format.CLASSES].astype(np.int64)
+    np.put_along_axis(logits, index, stored[file_format.TOP].astype(np.float32), axis=1)
+    others = {name: stored[name].astype(np.float32) for name in header.outputs if name in stored}
+    return {file_format.LOGITS: logits, **others}
+
+
+def _top(logits: np.ndarray, k: int) -> dict[str, np.ndarray]:
+    order = np.argsort(-logits, axis=1, kind="stable")
+    ordered = np.take_along_axis(logits, order, axis=1)
+    rest = ordered[:, k:]
+    highest = rest[:, :1]
+    return {
+        file_format.TOP: ordered[:, :k],
+        file_format.CLASSES: order[:, :k],
+        file_format.REST: highest[:, 0] + np.log(np.exp(rest - highest).sum(axis=1)),
+    }

@@ -1,0 +1,77 @@
+"""Draws the rooms of kd_keras and what they import, as the drawing in docs/architecture.md.
+
+The arrows come from the imports in the code. An arrow is left out where a longer way along other
+arrows says the same. A test checks that the drawing is that of the code.
+
+    python scripts/architecture.py
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "kd_keras"
+PAGE = ROOT / "docs" / "architecture.md"
+BEGIN, END = "<!-- drawing: begin -->\n", "<!-- drawing: end -->"
+Edges = dict[str, set[str]]
+
+
+def main() -> None:
+    PAGE.write_text(with_drawing(PAGE.read_text()))
+    print(f"{sum(map(len, shortest(edges()).values()))} arrows in {PAGE.relative_to(ROOT)}")
+
+
+def with_drawing(page: str) -> str:
+    """The page with the drawing of today's imports between its two marks."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}{drawing()}{END}{after}"
+
+
+def drawing() -> str:
+    arrows = shortest(edges())
+    lines = ["```mermaid", "flowchart TD"]
+    lines += [f"    {room}" for room in sorted(arrows)]
+    lines += [
+        f"    {room} --> {other}" for room in sorted(arrows) for other in sorted(arrows[room])
+    ]
+    return "\n".join([*lines, "```", ""])
+
+
+def edges() -> Edges:
+    """The rooms that each room imports from; files directly in the package are rooms too."""
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    rooms -= {"__init__", "__main__", "__pycache__"}
+    found: Edges = {room: set() for room in rooms}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if room in rooms:
+            found[room] |= (_imported(path) & rooms) - {room}
+    return found
+
+
+def _imported(path: Path) -> set[str]:
+    """First names below kd_keras that a file imports from."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "kd_keras":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kd_keras."):
+            names.add(str(node.module).split(".")[1])
+    return names
+
+
+def shortest(edges: Edges) -> Edges:
+    """The edges without those that a path of other edges makes up for."""
+
+    def reached(room: str) -> set[str]:
+        return edges[room] | {end for other in edges[room] for end in reached(other)}
+
+    return {
+        room: others - {end for other in others for end in reached(other)}
+        for room, others in edges.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

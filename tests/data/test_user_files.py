@@ -1,0 +1,57 @@
+import os
+
+from kd_keras.data import user_files
+
+
+def names(path):
+    return [file.name for file in user_files.of(path).files]
+
+
+def test_files_and_folders_are_listed_by_name(tmp_path):
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    (tmp_path / "b" / "c" / "2").write_bytes(b"22")
+    (tmp_path / "1").touch()
+    found = user_files.of(tmp_path)
+    assert [(file.name, file.size) for file in found.files] == [("1", 0), ("b/c/2", 2)]
+    assert found.folders == ("b", "b/c")
+    assert found.folders_in("") == ["b"]
+    assert found.folders_in("b/c") == []
+
+
+def test_links_that_lead_in_a_circle_or_nowhere_end(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    assert user_files.of(tmp_path).folders == ("a",)
+    assert [(file.name, file.size) for file in user_files.of(tmp_path).files] == [
+        ("gone", -1),
+        ("itself", -1),
+    ]
+
+
+def test_a_name_that_is_no_text_is_a_name(tmp_path):
+    name = os.fsdecode(b"\xff.png")
+    (tmp_path / name).touch()
+    assert names(tmp_path) == [name]
+    assert user_files.state(tmp_path) != user_files.state(tmp_path / name)
+
+
+def test_the_state_follows_names_sizes_and_times_and_the_digest_content(tmp_path):
+    file = tmp_path / "a" / "1"
+    file.parent.mkdir()
+    file.write_bytes(b"one")
+    times = (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    state, digest = user_files.state(tmp_path), user_files.digest(tmp_path)
+    file.write_bytes(b"two")
+    os.utime(file, ns=times)
+    assert user_files.state(tmp_path) == state
+    assert user_files.digest(tmp_path) != digest
+    file.write_bytes(b"one")
+    os.utime(file, ns=(times[0], times[1] + 1))
+    assert user_files.state(tmp_path) != state
+    assert user_files.digest(tmp_path) == digest
+    os.utime(file, ns=times)
+    assert user_files.state(tmp_path) == state
+    (tmp_path / "empty").mkdir()
+    assert user_files.state(tmp_path) != state

@@ -1,0 +1,152 @@
+"""Several students on one teacher pass are trained as each would be alone."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras import Distiller, methods, models
+from kd_keras.data import pipeline
+from kd_keras.data.augment import Augment
+from kd_keras.data.store import Split
+from kd_keras.distill import side_by_side
+from kd_keras.job import recipe_files, train
+from kd_keras.results import timing
+
+CLASSES, SHAPE, STEPS = 4, (8, 8, 1), 3
+
+
+@pytest.fixture
+def split():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (96, *SHAPE), dtype=np.uint8)
+    return Split(images, rng.integers(0, CLASSES, 96).astype(np.int32), np.arange(96))
+
+
+@pytest.fixture
+def teacher():
+    keras.utils.set_random_seed(7)
+    return models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE, width=0.5)
+
+
+def batches(split, **more):
+    policy = Augment(crop_padding=1, flip=True)
+    return pipeline.training(split, batch_size=32, seed=0, policy=policy, stop=STEPS, **more)
+
+
+def learner(teacher, *names, **optimizer):
+    keras.utils.set_random_seed(1)
+    student = models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE, width=0.25)
+    made = [methods.get(name) for name in names]
+    distiller = Distiller(student, teacher=teacher if made else None, methods=made)
+    distiller.total_steps = STEPS
+    distiller.compile(keras.optimizers.Adam(0.01, **optimizer), metrics=["accuracy"])
+    return distiller
+
+
+def weights(distiller):
+    return [v.numpy() for v in (*distiller.student.variables, *distiller.trainable_variables)]
+
+
+@pytest.mark.parametrize("optimizer", [{}, {"use_ema": True, "ema_momentum": 0.5}])
+def test_students_side_by_side_are_trained_as_each_alone(split, teacher, optimizer):
+    asked = {"kd": ("kd",), "hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
+    alone, side_by_side, histories = {}, {}, {}
+    for name, names in asked.items():
+        alone[name] = learner(teacher, *names, **optimizer)
+        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if optimizer else []
+        alone[name].fit(batches(split), callbacks=swap, validation_data=batches(split), verbose=0)
+        side_by_side[name] = learner(teacher, *names, **optimizer)
+        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if optimizer else []
+        histories[name] = [*swap, keras.callbacks.History()]
+    model = side_by_side.Together(side_by_side)
+    each = side_by_side.Each({n: (d, histories[n]) for n, d in side_by_side.items()})
+    model.fit(batches(split), callbacks=[each], validation_data=batches(split), verbose=0)
+    for name in asked:
+        for ours, theirs in zip(weights(side_by_side[name]), weights(alone[name]), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+        told, expected = histories[name][-1].history, alone[name].history.history
+        assert set(told) == set(expected)
+        for key, values in expected.items():
+            np.testing.assert_allclose(told[key], values, rtol=1e-4, err_msg=key)
+
+
+def test_the_teacher_is_asked_once_a_batch(split, teacher, monkeypatch):
+    asked, call = [], side_by_side.Teacher.__call__
+    monkeypatch.setattr(
+        side_by_side.Teacher, "__call__", lambda self, x: asked.append(self) or call(self, x)
+    )
+    three = {name: learner(teacher, "kd") for name in "abc"}
+    model = side_by_side.Together(three)
+    model.fit(batches(split), verbose=0)
+    assert len(set(map(id, asked))) == 1  # no Distiller's own; it is called while a step is traced
+
+
+def test_own_logs_are_those_of_the_very_name():
+    logs = {"student-1/loss": 1, "val_student-1/loss": 2, "student-10/loss": 3, "val_x/loss": 4}
+    assert side_by_side.own_logs("student-1", logs) == {"loss": 1, "val_loss": 2}
+    assert side_by_side.own_logs("student-10", logs) == {"loss": 3}
+
+
+def test_what_cannot_be_trained_side_by_side_is_refused(teacher):
+    other = models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE)
+    apart = {"a": learner(teacher, "kd"), "b": learner(other, "kd")}
+    with pytest.raises(ValueError, match="different teachers; expected one"):
+        side_by_side.Together(apart)
+    mixed = {"a": learner(teacher, "kd"), "b": learner(teacher, "mlkd")}
+    with pytest.raises(ValueError, match="different numbers of views"):
+        side_by_side.Together(mixed)
+
+
+@pytest.fixture
+def tiny_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    given = {
+        **{"dataset": "digits", "teacher": "resnet8", "teacher_epochs": 1, "epochs": 1},
+        **{"batch_size": 512, "precision": "float32", "allow_weak_teacher": True},
+    }
+
+    def run(**changes):
+        asked = recipe_files.Recipe(**{**given, **changes})
+        where = {"run": str(tmp_path / "run"), "export_dir": str(tmp_path / "out")}
+        return train.run(asked, **where), tmp_path
+
+    return run
+
+
+def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys):
+    students = ["resnet8:width=0.25", "resnet8:width=0.5"]
+    results, folder = tiny_run(student=students, baseline=True)
+    phases = ["student-1", "student-2"]
+    assert [results[p]["spec"] for p in phases] == students
+    assert results["student-1"]["parameters"] < results["student-2"]["parameters"]
+    said = capsys.readouterr().out
+    for line in (
+        "resnet8:width=0.25, kd",
+        "resnet8:width=0.5, alone",
+        "student 2, epoch 1/1: loss",
+    ):
+        assert line in said
+    for phase in phases:
+        assert (folder / "run" / f"{phase}.keras").is_file()
+        assert (folder / "run" / f"{phase}-history.csv").is_file()
+        assert (folder / "out" / "run" / phase / "saved_model.pb").is_file()
+        history = json.loads((folder / "run" / f"{phase}.json").read_text())["history"]
+        assert {"loss", "kd", "agreement", "val_top1", "images_per_second"} <= set(history)
+    again, _ = tiny_run(student=students, baseline=True)
+    assert again == results
+    with pytest.raises(ValueError, match="a run of several students; expected one"):
+        recipe_files.resolve("quickstart", teacher_from=str(folder / "run"))
+
+
+def test_each_method_trains_a_student_of_its_own_from_the_same_weights(tiny_run, capsys):
+    results, _ = tiny_run(student="resnet8:width=0.25", method=["kd", "nkd"], each_method=True)
+    assert [results[f"student-{n}"]["methods"] for n in (1, 2)] == [["kd"], ["nkd"]]
+    assert "resnet8:width=0.25, nkd" in capsys.readouterr().out
+
+
+def test_several_students_and_generations_are_refused():
+    with pytest.raises(ValueError, match="several students and 2 generations"):
+        recipe_files.Recipe(student=["resnet8", "vgg8"], generations=2)

@@ -1,0 +1,61 @@
+import pytest
+from click.testing import CliRunner
+
+from kd_keras.cli import cache, errors
+from kd_keras.job import build, cache_command, recipe_files
+
+
+def refusal(*, views_per_image=1, **fields):
+    with pytest.raises(ValueError) as told:
+        cache_command.require_no_onnx(
+            recipe_files.resolve(None, fields), views_per_image=views_per_image
+        )
+    return str(told.value)
+
+
+def test_an_onnx_teacher_is_answered_with_the_commands_to_type():
+    message = refusal(
+        dataset="folder:/data/my pets",
+        teacher="nets/big.onnx",
+        views=3,
+        teacher_preprocess="torch",
+        select=True,
+    )
+    command, how, options = message.splitlines()[1:]
+    assert command == (
+        "    kdk cache --dataset 'folder:/data/my pets' --select --views 3 --teacher nets/big.onnx "
+        "--teacher-preprocess torch --out big-cache"
+    )
+    assert "same kdk train" in how
+    assert options == "    --teacher cache:big-cache --views 3"
+
+
+def test_the_number_of_views_follows_from_epochs_and_methods():
+    message = refusal(teacher="big.onnx", views=0, epochs=30, views_per_image=2)
+    assert "--views 10 --teacher big.onnx" in message.splitlines()[1]
+    assert message.splitlines()[3].endswith("--views 5")
+
+
+def test_the_command_is_one_that_kdk_cache_takes(monkeypatch):
+    words = refusal(teacher="big.onnx", views=2).splitlines()[1].split()
+    assert words[:2] == ["kdk", "cache"]
+    seen = {}
+    monkeypatch.setattr(cache.command, "callback", lambda **options: seen.update(options))
+    assert CliRunner().invoke(cache.command, words[2:]).exit_code == 0
+    assert (seen["teacher"], seen["views"], seen["out"]) == (("big.onnx",), "2", "big-cache")
+
+
+def test_onnx_files_in_other_places_are_refused():
+    assert "cannot be trained" in refusal(student="small.onnx")
+    assert "expected an ONNX file alone" in refusal(teacher=["big.onnx", "resnet20"])
+    with pytest.raises(ValueError, match=r"big\.onnx is an ONNX file; expected a cache"):
+        build.check_names(recipe_files.resolve(None, {"teacher": "big.onnx"}))
+
+
+def test_commands_in_a_message_are_not_wrapped(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "40")
+    command = "    kdk cache " + "--teacher-preprocess torch " * 3
+    lines = errors.wrapped(f"{'words ' * 20}\n{command}").splitlines()
+    assert lines[-1] == command
+    assert max(map(len, lines[:-1])) <= 40

@@ -1,0 +1,29 @@
+from kd_keras.job import dataset, recipe_files
+
+
+class Lines:
+    """A screen that keeps its lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    def progress(self, what, total, unit="images"):
+        from kd_keras.data.progress import silent
+
+        return silent(what, total)
+
+
+def test_a_run_says_what_is_held_out_and_which_augmentation_is_on(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path))
+    screen = Lines()
+    dataset.load(recipe_files.Recipe(dataset="digits", flip=True), screen)
+    for line in (
+        "digits: 1,438 train images in 10 classes, 359 validation images, 8x8x1",
+        "  holding out 20 % of train (359 images) as validation",
+        "  augmentation: crops padded by 1 pixel, mirrored at random",
+    ):
+        assert line in screen.lines
+    assert not caplog.messages  # said once, not logged too

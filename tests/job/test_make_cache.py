@@ -1,0 +1,239 @@
+"""Caches of whole runs, on digits with a teacher of a few thousand weights."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kd_keras import data, models
+from kd_keras.job import cached_teacher, make_cache, recipe_files, train
+from kd_keras.results import paths, timing
+
+GIVEN = {
+    "student": "resnet8:width=0.25",
+    "epochs": 2,
+    "batch_size": 256,
+    "views": 1,
+    "allow_weak_teacher": True,
+    "precision": "float32",
+}
+
+
+class Said:
+    """A screen that keeps its lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    def progress(self, what, total, unit="images"):
+        from kd_keras.results.screen import Screen
+
+        return Screen().progress(what, total, unit)
+
+    warn = say
+
+    def table(self, title, columns, rows):
+        self.lines.append(title)
+
+
+@pytest.fixture
+def teacher_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    model = models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25)
+    path = tmp_path / "teacher.keras"
+    model.save(path)
+    return str(path)
+
+
+def asked(teacher_file, **changes):
+    return recipe_files.resolve("quickstart", {**GIVEN, "teacher": teacher_file, **changes})
+
+
+def cached(teacher_file, screen=None, **changes):
+    own = {key: changes.pop(key) for key in ("taps", "top_k", "shard", "verify") if key in changes}
+    return make_cache.run(asked(teacher_file, **changes), screen=screen or Said(), **own)
+
+
+def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
+    screen = Said()
+    first = train.run(
+        asked(teacher_file),
+        run=str(tmp_path / "a"),
+        screen=screen,
+        export_dir=str(tmp_path / "out"),
+    )
+    assert any(
+        line.startswith("caching the teacher's logits: 1 view of 1,4") for line in screen.lines
+    )
+    stores = data.cache_folder()
+    (rows,) = (stores / "teachers").iterdir()
+    (images,) = stores.glob("digits-*")
+    for folder in (rows, images):  # each with its size, once
+        lines = [line for line in screen.lines if str(folder) in line]
+        assert len(lines) == 1
+        assert paths.shown_with_size(folder) in lines[0]
+    screen = Said()
+    online = asked(teacher_file, cache="never")
+    second = train.run(
+        online, run=str(tmp_path / "b"), screen=screen, export_dir=str(tmp_path / "out2")
+    )
+    assert not any("come from the cache" in line for line in screen.lines)
+    histories = [
+        json.loads((tmp_path / name / "student.json").read_text())["history"] for name in "ab"
+    ]
+    np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-3)
+    assert first["student"]["top1"] == pytest.approx(second["student"]["top1"], abs=0.05)
+    screen = Said()
+    train.run(
+        asked(teacher_file, seed=1),
+        run=str(tmp_path / "c"),
+        screen=screen,
+        export_dir=str(tmp_path / "out3"),
+    )
+    assert not any("caching" in line for line in screen.lines)
+    assert any("teacher's outputs come from the cache" in line for line in screen.lines)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"views": 0}, "views is 0, a new view of each image every epoch"),
+        ({"method": ["fitnet"]}, r"the methods read feature maps of the teacher \(stage2\)"),
+    ],
+)
+def test_what_cannot_be_cached_runs_online_or_says_why(teacher_file, tmp_path, changes, reason):
+    with pytest.raises(ValueError, match=f"cache is 'always', but {reason}"):
+        train.run(
+            asked(teacher_file, cache="always", **changes),
+            run=str(tmp_path / "a"),
+            screen=Said(),
+            export_dir=str(tmp_path / "out"),
+        )
+
+
+def test_nothing_is_cached_of_which_a_run_sees_only_a_part(teacher_file, tmp_path):
+    screen = Said()
+    train.run(
+        asked(teacher_file, views=3),
+        run=str(tmp_path / "a"),
+        screen=screen,
+        export_dir=str(tmp_path / "out"),
+    )
+    assert not any("caching" in line for line in screen.lines)
+
+
+def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(teacher_file):
+    screen = Said()
+    folder = cached(teacher_file, screen, views=2, shard=(0, 2), taps=("pooled",))
+    assert screen.lines[-1].endswith("this part complete, others not yet")
+    screen = Said()
+    assert (
+        cached(teacher_file, screen, views=2, shard=(1, 2), taps=("pooled",), verify=True) == folder
+    )
+    assert "complete, every part's hash checked" in screen.lines[-2]
+    assert screen.lines[-1].startswith("verified: a sample computed again differs by")
+    loaded = data.load("digits")
+    rows = cached_teacher.from_model(
+        asked(teacher_file),
+        loaded,
+        _model(teacher_file),
+        [],
+        views_per_image=1,
+        precision="float32",
+        screen=Said(),
+    )
+    assert rows.folder == folder
+    assert rows(loaded.train.ids[:3], 0)["logits"].shape == (3, 10)
+
+
+def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file):
+    folder = cached(teacher_file, views=1)
+    whole, held_out = data.load("digits"), data.load("digits", select=0.1)
+    found = {}
+    for name, loaded, precision in (
+        ("bfloat16", whole, "mixed_bfloat16"),
+        ("of fewer", held_out, "float32"),
+        ("of all", whole, "float32"),
+    ):
+        found[name] = cached_teacher.from_model(
+            asked(teacher_file, precision=precision),
+            loaded,
+            _model(teacher_file),
+            [],
+            views_per_image=1,
+            precision=precision,
+            screen=Said(),
+        ).folder
+    assert found["of all"] == folder == found["of fewer"]
+    assert found["bfloat16"] != folder
+
+
+def test_the_cache_of_mirrored_views_does_not_stand_in_for_others(teacher_file):
+    mirrored = cached(teacher_file, views=1, flip=True)
+    assert mirrored != cached(teacher_file, views=1) == cached(teacher_file, views=1, flip=False)
+
+
+def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(teacher_file):
+    part = cached(teacher_file, views=1, select=True)
+    assert part != cached(teacher_file, views=1)
+
+
+def test_a_cache_that_cannot_be_read_is_passed_over(teacher_file, tmp_path):
+    folder = cached(teacher_file, views=1)
+    other = folder.with_name(folder.name.replace("seed0", "seed00"))
+    folder.rename(other)
+    (other / "header.json").write_text("{")
+    assert cached(teacher_file, views=1) == folder
+    asked_now = asked(teacher_file)
+    rows = cached_teacher.from_model(
+        asked_now,
+        data.load("digits"),
+        _model(teacher_file),
+        [],
+        views_per_image=1,
+        precision="float32",
+        screen=Said(),
+    )
+    assert rows.folder == folder
+
+
+def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(teacher_file, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cached_teacher.making, "make", full)
+    screen, given = Said(), {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")}
+    train.run(asked(teacher_file), screen=screen, **given)
+    assert any("No space left on device; the teacher runs beside" in line for line in screen.lines)
+    with pytest.raises(OSError, match="No space left"):
+        train.run(asked(teacher_file, cache="always"), screen=screen, run=str(tmp_path / "b"))
+
+
+def _model(path):
+    from kd_keras.models import model_files
+
+    return model_files.open_model(path, num_classes=10)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"views": 0}, "views is 0.*Give --views"),
+        ({"teacher": "resnet8"}, "'resnet8', a model that is not trained yet; expected a file"),
+        ({"top_k": 10}, "top_k is 10, but there are 10 classes; expected fewer"),
+        ({"taps": ("poled",)}, "has no tap 'poled'; near ones.*pooled"),
+    ],
+)
+def test_bad_input_is_told_in_words(teacher_file, changes, message):
+    with pytest.raises(ValueError, match=message):
+        cached(**{"teacher_file": teacher_file} | _as_arguments(changes, teacher_file))
+
+
+def _as_arguments(changes, teacher_file):
+    if "teacher" in changes:
+        return {"teacher_file": changes["teacher"]}
+    return changes

@@ -1,0 +1,91 @@
+import math
+
+import pytest
+
+from kd_keras.job import recipe
+from kd_keras.job.recipe import Recipe
+
+
+def test_every_field_has_a_default_an_explanation_and_a_group():
+    recipe = Recipe()
+    for name, field in Recipe.model_fields.items():
+        assert not field.is_required(), name
+        assert field.description, name
+        assert field.json_schema_extra["group"], name
+        # A default passes its own check.
+        assert getattr(Recipe(**{name: getattr(recipe, name)}), name) == getattr(recipe, name)
+
+
+def test_text_becomes_what_the_field_holds():
+    recipe = Recipe(
+        epochs="7", learning_rate="1e-2", baseline="true", temperature="none", data_dir="2024"
+    )
+    assert (recipe.epochs, recipe.learning_rate, recipe.baseline) == (7, 0.01, True)
+    assert (recipe.temperature, recipe.data_dir) == (None, "2024")
+    assert Recipe(method="kd fitnet:tap=stage2").method == ("kd", "fitnet:tap=stage2")
+    assert Recipe(method="none").method == ("none",)
+    assert Recipe(assistants="resnet32 vgg8:width=2").assistants == ("resnet32", "vgg8:width=2")
+    assert Recipe(assistants=["none"]).assistants == Recipe(assistants="none").assistants == ()
+
+
+def test_weights_of_teachers_are_text_or_numbers():
+    two = {"teacher": ["my teacher.keras", "vgg8"]}
+    for given in ("2,1", "2 1", ["2, 1"], [2, 1.0]):
+        recipe = Recipe(**two, teacher_weights=given)
+        assert (recipe.teacher, recipe.teacher_weights) == (tuple(two["teacher"]), (2.0, 1.0))
+    assert Recipe(**two, teacher_weights=("none",)).teacher_weights is None
+    assert Recipe(teacher="my teacher.keras").teacher == ("my teacher.keras",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("epochs", -1, r"^epochs is -1; expected a whole number >= 1 \(passes over train"),
+        ("epochs", 2.5, r"epochs is 2\.5; expected a whole number >= 1 "),
+        ("epochs", True, r"epochs is True; expected a whole number"),
+        ("temperature", 0, r"temperature is 0; expected a number > 0 or none .*--set temperature="),
+        ("learning_rate", math.nan, r"learning_rate is nan; expected a number > 0 "),
+        ("learning_rate", "fast", r"learning_rate is 'fast'; expected a number > 0 "),
+        ("ema", 1, r"ema is 1; expected a number >= 0 and < 1 "),
+        ("baseline", "yes", r"baseline is 'yes'; expected true or false "),
+        ("dataset", "", r"dataset is ''; expected text "),
+        ("data_dir", 4, r"data_dir is 4; expected text or none "),
+        ("devices", "tpu", r"devices is 'tpu'; expected text or none \(kind and number, cpu:2"),
+        ("optimizer", "adm", r"optimizer is 'adm'; expected one of: adam.*Did you mean 'adam'\?"),
+        ("method", [], r"method is \[\]; expected specs, 'none' alone "),
+        ("method", ["none", "kd"], r"method is \['none', 'kd'\]; expected specs, 'none' alone"),
+        ("method", ["kd:weight"], r"'kd:weight' is no spec; expected NAME"),
+        ("teacher", "resnet20:width", r"'resnet20:width' is no spec"),
+        ("teacher", [], r"teacher is \(\); expected one spec or more "),
+        ("teacher", {"name": "vgg8"}, r"teacher is \{.*expected one spec or more "),
+        ("teacher_weights", [1, 2], r"is \[1\.0, 2\.0\] and the teachers are 1; expected a number"),
+        ("teacher_weights", [0], r"expected a number for each, not all 0"),
+        ("teacher_weights", "-1", r"teacher_weights is -1; expected numbers >= 0 or none "),
+        ("teacher_weights", [math.nan], r"teacher_weights is nan; expected numbers >= 0 or none "),
+        ("assistants", "resnet14:", r"'resnet14:' is no spec"),
+        ("generations", 0, r"generations is 0; expected a whole number >= 1 "),
+        ("delta", 1, r"delta is 1; expected a number >= 0 and < 1 "),
+        ("epoch", 3, r"recipe field is 'epoch'; expected one of:.*Did you mean 'epochs'\?"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words(name, value, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**{name: value})
+
+
+def test_every_wrong_field_is_named_at_once():
+    with pytest.raises(ValueError, match=r"epochs is 0; .*seed is -1; "):
+        Recipe(epochs=0, seed=-1)
+
+
+def test_a_recipe_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Recipe().epochs = 3
+
+
+def test_form_tells_type_choices_and_whether_none_is_allowed():
+    assert recipe.form("epochs") == (int, (), False)
+    assert recipe.form("temperature") == (float, (), True)
+    assert recipe.form("weights") == (str, (), True)
+    assert recipe.form("method") == recipe.form("teacher") == (tuple, (), False)
+    assert recipe.form("teacher_weights") == (tuple, (), True)

@@ -1,0 +1,217 @@
+import json
+import math
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kd_keras.job import callbacks, fitting, recipe_files, train
+from kd_keras.results import evaluate
+
+TINY = {
+    "dataset": "digits",
+    "teacher": "resnet8:width=0.5",
+    "student": "resnet8:width=0.25",
+    "method": ["kd"],
+    "epochs": 1,
+    "teacher_epochs": 1,
+    "batch_size": 256,
+    "learning_rate": 0.01,
+    "precision": "float32",
+    "allow_weak_teacher": True,
+}
+
+
+class Quiet:
+    """A screen that keeps what it was told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    warn = say
+
+    def table(self, title, columns, rows):
+        self.lines.append(title)
+
+    def progress(self, what, total, unit="images"):
+        from kd_keras.results.screen import Screen
+
+        return Screen().progress(what, total, unit)
+
+
+def run(folder, **fields):
+    asked = recipe_files.Recipe(**{**TINY, **fields})
+    screen = Quiet()
+    export_dir = str(folder.parent / "exports")
+    return train.run(asked, run=str(folder), export_dir=export_dir, screen=screen), screen
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    results, _ = run(folder, baseline=True)
+    return folder, results
+
+
+def test_results_have_every_figure_of_every_model(finished):
+    folder, results = finished
+    assert json.loads((folder / "results.json").read_text()) == results
+    for model in ("teacher", "baseline", "student"):
+        entry = results[model]
+        assert 0 <= entry["top1"] <= entry["top5"] <= 1
+        assert entry["parameters"] > 0
+        last = json.loads((folder / f"{model}.json").read_text())["history"]["val_top1"][-1]
+        assert entry["top1"] == pytest.approx(last, abs=1e-6)
+        assert set(entry["milliseconds_per_image"]) == {"batch1", "batch128", "spread"}
+        assert entry["export"]["max_abs_difference"] < 1e-4
+        assert entry["export"]["megabytes"] > 0
+        assert min(entry["seconds"]["training"], entry["seconds"]["measuring"]) > 0
+    assert results["teacher"]["parameters"] > results["student"]["parameters"]
+    assert results["student"]["parameters"] == results["baseline"]["parameters"]
+    times = [results[model]["milliseconds_per_image"] for model in ("student", "baseline")]
+    assert times[0] == times[1]  # one network
+    assert 0 <= results["student"]["agreement"] <= 1
+
+
+def test_the_verdict_is_kept_and_said_again(finished):
+    folder, results = finished
+    pairs = [(entry["phase"], entry["other"]) for entry in results["comparisons"]]
+    assert pairs == [("student", "baseline"), ("teacher", "baseline")]
+    gain = results["student"]["top1"] - results["baseline"]["top1"]
+    assert results["comparisons"][0]["difference"] == pytest.approx(gain)
+    assert len(results["verdict"]) == 2
+    _, screen = run(folder, baseline=True)
+    assert [line for line in screen.lines if line in results["verdict"]] == results["verdict"]
+
+
+def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
+    folder, _ = finished
+    assert recipe_files.load(folder) == recipe_files.Recipe(**TINY, baseline=True)
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert {"data", "teacher", "precision", "versions"} <= set(provenance)
+    student = keras.models.load_model(folder / "student.keras")
+    assert {layer.dtype_policy.name for layer in student.layers} == {"float32"}
+    assert (folder / "history.png").stat().st_size > 1000
+    header = (folder / "student-history.csv").read_text().splitlines()[0]
+    assert {"loss", "ce", "kd", "kd_share", "agreement", "val_top1"} <= set(header.split(","))
+
+
+def test_tensorboard_shows_the_models_side_by_side(finished):
+    folder, _ = finished
+    for model in ("teacher", "baseline", "student"):
+        written = EventAccumulator(str(folder / "logs" / model / "train")).Reload()
+        tags = set(written.Tags()["tensors"])
+        grouped = {"accuracy/top1", "loss/total", "loss/ce", "speed/images_per_second"}
+        assert grouped <= tags
+        assert ("loss/kd" in tags) == (model == "student")
+        validation = EventAccumulator(str(folder / "logs" / model / "validation")).Reload()
+        assert {"accuracy/top1", "loss/total"} <= set(validation.Tags()["tensors"])
+        final = EventAccumulator(str(folder / "logs" / model)).Reload()
+        assert {"final/top1", "_hparams_/session_start_info"} <= set(final.Tags()["tensors"])
+
+
+def test_a_finished_run_shows_its_results_and_trains_nothing(finished, monkeypatch):
+    folder, results = finished
+    monkeypatch.setattr(fitting, "fit", None)
+    again, screen = run(folder, baseline=True)
+    assert again == results
+    assert "is a finished run of this recipe" in screen.lines[0]
+
+
+def test_a_finished_phase_is_not_redone(finished, monkeypatch, tmp_path):
+    folder, results = finished
+    kept = {name: (folder / name).read_bytes() for name in ("results.json", "student.json")}
+    for name in kept:
+        (folder / name).unlink()
+    phases, measured = [], []
+    fit, measure = fitting.fit, evaluate.measure
+    monkeypatch.setattr(
+        fitting, "fit", lambda made, *a, **k: phases.extend(made) or fit(made, *a, **k)
+    )
+    monkeypatch.setattr(
+        evaluate,
+        "measure",
+        lambda m, d, out, *given: measured.append(out.name) or measure(m, d, out, *given),
+    )
+    again, _ = run(folder, baseline=True)
+    assert (phases, measured) == (["student"], ["whole"])
+    for model in ("teacher", "baseline"):
+        assert again[model] == results[model]
+    assert again["student"]["top1"] == pytest.approx(results["student"]["top1"], abs=0.03)
+
+
+def test_a_folder_of_another_recipe_is_refused(finished):
+    folder, _ = finished
+    with pytest.raises(ValueError, match=r"another recipe \(.*epochs: 1 -> 2.*--run"):
+        run(folder, baseline=True, epochs=2)
+
+
+def test_plain_training_needs_no_teacher(tmp_path):
+    results, _ = run(tmp_path / "plain", method=["none"])
+    assert results["teacher"] is None
+    assert results["baseline"] is None
+    assert results["student"]["top1"] > 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"dataset": "digit"}, r"data set is 'digit'.*Did you mean 'digits'"),
+        ({"student": "resnet9"}, r"model is 'resnet9'.*Did you mean 'resnet"),
+        ({"teacher": "resnet9"}, r"model is 'resnet9'"),
+        ({"method": ["dk"]}, r"method is 'dk'.*Did you mean '.?kd'"),
+        ({"method": ["kd:temperatur=2"]}, r"Did you mean 'temperature'"),
+        ({"method": ["fitnet:tap=stage9"]}, r"no tap 'stage9'; near ones"),
+        ({"batch_size": 5000}, r"batch_size is 5000, but there are only 1438"),
+        ({"student": "missing/student.keras"}, r"no model at missing/student.keras"),
+        ({"teacher_classes": "missing.txt", "teacher": "missing.keras"}, r"no model at"),
+    ],
+    ids=str,
+)
+def test_bad_input_is_told_before_anything_is_written(tmp_path, fields, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        run(tmp_path / "bad", **fields)
+    assert not (tmp_path / "bad").exists()
+
+
+def classifier(classes, path=None):
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(classes)]
+    )
+    if path:
+        model.save(path)
+    return model
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path):
+    classifier(7, tmp_path / "seven.keras")
+    with pytest.raises(ValueError, match=r"7 classes apart; expected 10"):
+        run(tmp_path / "bad", teacher=str(tmp_path / "seven.keras"))
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_teacher_that_guesses_is_refused(tmp_path):
+    classifier(10, tmp_path / "fresh.keras")
+    with pytest.raises(ValueError, match=r"expected at least 3\d\.\d\d%.*--allow-weak-teacher"):
+        run(tmp_path / "bad", teacher=str(tmp_path / "fresh.keras"), allow_weak_teacher=False)
+    assert not (tmp_path / "bad").exists()
+
+
+def test_a_loss_that_becomes_nan_stops_the_run(tmp_path):
+    student = classifier(10)
+    student.layers[-1].kernel.assign(np.full((64, 10), math.nan))
+    student.save(tmp_path / "broken.keras")
+    with pytest.raises(callbacks.LossIsNotFinite, match="step 1"):
+        run(tmp_path / "nan", student=str(tmp_path / "broken.keras"), method=["none"])
+    assert not (tmp_path / "nan" / "student.keras").exists()

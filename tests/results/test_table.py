@@ -1,0 +1,244 @@
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from kd_keras import files
+from kd_keras.results import statistics, table, timing
+from kd_keras.results.screen import Screen
+
+SPREAD = {"batch1": 0.0456, "batch128": 0.00213}
+
+
+def result(top1, **more):
+    milliseconds = {"batch1": 1.23456, "batch128": 0.0456, "spread": SPREAD}
+    return {
+        "top1": top1,
+        "top5": 0.5,
+        "parameters": 36584,
+        "milliseconds_per_image": milliseconds,
+        **more,
+    }
+
+
+RESULTS = {
+    "teacher": result(0.258),
+    "baseline": None,
+    "student": result(
+        0.17349,
+        export={"path": "a", "max_abs_difference": 1e-6, "megabytes": 0.412},
+        seconds={"training": 1234.4, "measuring": 3.0},
+    ),
+}
+
+
+def test_rows_show_percent_and_sizes_and_leave_out_what_was_not_asked_for():
+    assert table.rows(RESULTS) == [
+        ["teacher", "25.80", "50.00", "36,584", None, "1.23 ±0.05", "0.0456 ±0.002"],
+        ["student distilled", "17.35", "50.00", "36,584", "0.41", "1.23 ±0.05", "0.0456 ±0.002"],
+    ]
+    with_baseline = table.rows({**RESULTS, "baseline": result(0.141)})
+    assert [row[0] for row in with_baseline] == ["teacher", "student alone", "student distilled"]
+
+
+@pytest.mark.parametrize(
+    ("phases", "names"),
+    [
+        (["student"], ["student"]),
+        (["baseline", "student"], ["student alone", "student"]),
+        (
+            ["teacher-1", "teacher-2", "teacher", "assistant-1", "student"],
+            ["teacher 1", "teacher 2", "mean of the teachers", "assistant 1", "student distilled"],
+        ),
+        (
+            ["teacher", "generation-1", "generation-2", "student"],
+            ["teacher", "generation 1", "generation 2", "student distilled, generation 3"],
+        ),
+    ],
+)
+def test_rows_name_every_model_of_a_chain(phases, names):
+    rows = table.rows({**dict.fromkeys(phases, result(0.5)), "data": {"summary": ""}})
+    assert [row[0] for row in rows] == names
+
+
+def test_the_time_spent_is_told_of_every_model_that_was_trained():
+    file = result(0.5, seconds={"training": None, "measuring": 2.0})
+    alone = result(0.5, seconds={"training": 20.4, "measuring": 2.0})
+    results = {"teacher": file, "baseline": alone, "student": RESULTS["student"]}
+    assert table.time_spent(results) == (
+        "Training took 1,255 s (student alone 20, student distilled 1,234), evaluating, exporting "
+        "and timing 7 s"
+    )
+
+
+def test_the_table_has_a_line_for_each_model_and_a_dash_for_what_is_unknown(capsys):
+    table.table(RESULTS, Screen())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    assert lines[0] == ["Results"]
+    times = ["1.23", "±0.05", "0.0456", "±0.002"]
+    assert ["teacher", "25.80", "50.00", "36,584", "-", *times] in lines
+    assert ["student", "distilled", "17.35", "50.00", "36,584", "0.41", *times] in lines
+    assert " ".join(lines[-1]).startswith("ms/image: median ± half the interquartile range")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_table_fits_80_columns_and_no_cell_is_cut(monkeypatch):
+    large = {
+        "parameters": 25_557_032,
+        "top1": 1.0,
+        "top5": 1.0,
+        "export": {"path": "a", "max_abs_difference": 0.0, "megabytes": 102.41},
+    }
+    phases = [
+        *("teacher-1", "teacher-2", "teacher", "baseline", "assistant-1", "generation-1"),
+        *("generation-2", "student"),
+    ]
+    results = {phase: {**result(1.0), **large} for phase in phases}
+    several = {"spec": "resnet8:width=0.5", "methods": ["lskd:temperature=2,weight=9", "fitnet"]}
+    results["student-2"] = {**result(1.0), **large, **several}
+    monkeypatch.setattr("sys.stdout", stream := Terminal())
+    for name, value in {"TERM": "dumb", "COLUMNS": "80", "LINES": "50"}.items():
+        monkeypatch.setenv(name, value)
+    table.table(results, Screen())
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    cells = ["100.00", "100.00", "25,557,032", "102.41", "1.23 ±0.05", "0.0456 ±0.002"]
+    assert sum(line.endswith("  ".join(cells)) for line in lines) == len(results)
+    shown = "".join("".join(line[:17].split()) for line in lines)
+    for phase in results:
+        assert "".join(table.name(phase, results).split()) in shown
+
+
+def test_top5_is_left_out_under_ten_classes():
+    few, ten = ({**RESULTS, "data": {"classes": count}} for count in (9, 10))
+    assert "top-5\n%" not in table.columns(few)
+    assert table.columns(ten) == list(table.COLUMNS)
+    assert table.rows(few)[0] == ["teacher", "25.80", "36,584", None, *table.rows(ten)[0][5:]]
+
+
+def test_without_times_their_columns_are_left_out(capsys):
+    untimed = {"student": result(0.5, milliseconds_per_image=None)}
+    table.table(untimed, Screen())
+    assert "ms/image" not in capsys.readouterr().out
+    assert table.rows(untimed) == [["student", "50.00", "50.00", "36,584", None]]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "shown"),
+    [
+        ({"batch1": 1234.56, "spread": {"batch1": 12.3}}, "1,235 ±12"),
+        ({"batch1": 0.00123456, "spread": {"batch1": 0.0}}, "0.00123 ±0"),
+        ({"batch1": 12.34}, "12.3"),  # of a run that an earlier version finished
+    ],
+)
+def test_times_are_shown_without_exponents(milliseconds, shown):
+    rows = table.rows({"student": result(0.5, milliseconds_per_image=milliseconds)})
+    assert rows[0][5:] == [shown, None]
+
+
+def clocked(monkeypatch, seconds_of_call):
+    """Latency of a predictor whose n-th call with a batch, from 0, takes so many seconds."""
+    clock = {"now": 0.0}
+    calls = []
+
+    def predict(batch):
+        clock["now"] += seconds_of_call(calls.count(len(batch)), len(batch))
+        calls.append(len(batch))
+        return np.zeros(len(batch))
+
+    monkeypatch.setattr(table.time, "perf_counter", lambda: clock["now"])
+    return timing.latency(predict, lambda images: np.zeros((images, 2)), seconds=0.2), calls
+
+
+def test_latency_is_the_median_and_the_spread_of_warm_calls_by_image(monkeypatch):
+    # The first two calls compile and warm up; the others take 0.8, 1, 1.2, 0.8 ... ms an image.
+    def seconds_of_call(n, images):
+        return 60.0 if n < 2 else images * (0.8 + 0.2 * ((n - 2) % 3)) / 1000
+
+    got, calls = clocked(monkeypatch, seconds_of_call)
+    assert (got["batch1"], got["batch128"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    # Of 0.8, 0.8, 1, 1, 1.2 the middle half is 0.8 to 1.
+    assert got["spread"] == {"batch1": pytest.approx(0.2), "batch128": pytest.approx(0.1)}
+    assert calls.count(1) == pytest.approx(2 + 200, abs=2)  # 0.2 s
+    assert calls.count(128) == 2 + table.FEWEST_CALLS
+
+
+def test_latency_of_a_slow_model_takes_few_calls(monkeypatch):
+    got, calls = clocked(monkeypatch, lambda n, images: 30.0)
+    assert got["batch1"] == pytest.approx(30_000)
+    assert (calls.count(1), calls.count(128)) == (3, 3)
+    _, calls = clocked(monkeypatch, lambda n, images: 0.3)
+    assert calls.count(1) == 2 + 5
+
+
+def test_json_is_written_whole_with_numpys_numbers(tmp_path):
+    path = tmp_path / "run" / "results.json"
+    files.write_json(path, {"top1": np.float32(0.5), "ids": np.arange(2), "path": tmp_path})
+    assert json.loads(path.read_text()) == {"top1": 0.5, "ids": [0, 1], "path": str(tmp_path)}
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(path, {"top1": float("nan")})
+    assert json.loads(path.read_text())["top1"] == 0.5
+    assert [file.name for file in path.parent.iterdir()] == ["results.json"]
+
+
+def test_paired_interval_by_hand_and_as_scipys_t_test():
+    # Mean 2, standard deviation 1, t(0.975, 2) = 4.302653: 2 -+ 4.302653 / sqrt(3).
+    assert statistics.paired_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, -0.484138, 4.484138))
+    values = np.random.default_rng(0).normal(3.0, 1.0, size=5)
+    interval = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    assert statistics.paired_interval(values) == pytest.approx((values.mean(), *interval))
+
+
+@pytest.mark.parametrize("differences", [[], [3.2], [3.2, float("nan")]])
+def test_paired_interval_refuses_fewer_than_two_finite_seeds(differences):
+    with pytest.raises(ValueError, match=r"expected two or more finite numbers, one a seed"):
+        statistics.paired_interval(differences)
+
+
+def test_bootstrap_interval_agrees_with_scipys_paired_bootstrap():
+    generator = np.random.default_rng(1)
+    correct_a = generator.random(400) < 0.6
+    correct_b = correct_a ^ (generator.random(400) < 0.3)
+    mean, low, high = statistics.bootstrap_interval(correct_a, correct_b, 0, samples=20_000)
+    reference = stats.bootstrap(
+        (correct_a.astype(float) - correct_b,),
+        np.mean,
+        method="percentile",
+        n_resamples=20_000,
+        rng=generator,
+    ).confidence_interval
+    assert mean == pytest.approx(correct_a.mean() - correct_b.mean())
+    assert (low, high) == pytest.approx((reference.low, reference.high), abs=0.003)
+    assert low < mean < high
+
+
+def test_bootstrap_interval_is_paired_and_seeded():
+    correct = np.random.default_rng(2).random(100) < 0.5
+    assert statistics.bootstrap_interval(correct, correct, 0) == (0.0, 0.0, 0.0)
+    other = np.roll(correct, 1)
+    assert statistics.bootstrap_interval(correct, other, 5) == statistics.bootstrap_interval(
+        correct, other, 5
+    )
+
+
+def test_bootstrap_interval_refuses_models_seen_on_different_images():
+    with pytest.raises(ValueError, match=r"shape \(3,\) and correct_b \(2,\)"):
+        statistics.bootstrap_interval(np.ones(3, bool), np.ones(2, bool), 0)
+
+
+def test_the_module_imports_nothing_heavy():
+    code = (
+        "import sys, kd_keras.results.table\n"
+        "heavy = {'tensorflow', 'keras', 'matplotlib', 'scipy', 'rich'}\n"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,79 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from kd_keras.job import callbacks
+from kd_keras.results import pictures, tensorboard_logs
+
+
+def events(folder):
+    size = {"tensors": 0, "images": 0, "scalars": 0}
+    return event_accumulator.EventAccumulator(str(folder), size_guidance=size).Reload()
+
+
+def values(found, tag):
+    return [tf.make_ndarray(event.tensor_proto).item() for event in found.Tensors(tag)]
+
+
+@pytest.fixture(scope="module")
+def logged(tmp_path_factory):
+    """History and folder of a student that two methods taught for two epochs."""
+    from kd_keras import Distiller, methods
+
+    folder = tmp_path_factory.mktemp("logs")
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(20, 3)).astype("float32")
+    y = (x[:, 0] > 0).astype("int32")
+    keras.utils.set_random_seed(3)
+    student, teacher = (
+        keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]) for _ in range(2)
+    )
+    distiller = Distiller(student, teacher, [methods.get("kd")], validate_teacher=True)
+    top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
+    distiller.compile(keras.optimizers.SGD(0.1), metrics=[top1])
+    watching = [callbacks.Speed(4), tensorboard_logs.callback(folder)]
+    history = distiller.fit(
+        x, y, batch_size=4, epochs=2, validation_data=(x, y), verbose=0, callbacks=watching
+    )
+    return history.history, folder
+
+
+def test_curves_are_grouped_and_accuracy_is_the_first_group(logged):
+    history, folder = logged
+    train, validation = events(folder / "train"), events(folder / "validation")
+    tags = {
+        "accuracy/top1": "top1",
+        "distillation/agreement": "agreement",
+        "learning_rate": "learning_rate",
+        "loss/ce": "ce",
+        "loss/kd": "kd",
+        "loss/total": "loss",
+        "loss_share/ce": "ce_share",
+        "loss_share/kd": "kd_share",
+        "speed/images_per_second": "images_per_second",
+    }
+    assert sorted(train.Tags()["tensors"]) == list(tags)
+    for tag, name in tags.items():
+        np.testing.assert_allclose(values(train, tag), history[name], rtol=1e-6)
+    assert [event.step for event in train.Tensors("loss/total")] == [0, 1]
+    shared = {"accuracy/top1", "distillation/agreement", "loss/ce", "loss/total"}
+    assert shared <= set(validation.Tags()["tensors"]) <= set(tags)
+    for tag in shared:
+        np.testing.assert_allclose(values(validation, tag), history[f"val_{tags[tag]}"], rtol=1e-6)
+
+
+def test_top5_and_accuracies_of_other_names_are_accuracies():
+    names = ("top5", "accuracy", "sparse_categorical_accuracy")
+    assert [tensorboard_logs.tag(name) for name in names] == [f"accuracy/{n}" for n in names]
+
+
+def test_64_images_become_one_picture_with_their_classes(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (70, 6, 5, 3), dtype=np.uint8)
+    classes = [f"class {n}" for n in range(70)]
+    tensorboard_logs.write_images(tmp_path, images, classes, title="augmented")
+    (event,) = events(tmp_path).Tensors("augmented")
+    png = tf.make_ndarray(event.tensor_proto)[2]
+    expected = pictures.grid(images[:64], classes[:64])
+    np.testing.assert_array_equal(tf.io.decode_png(png), expected)

@@ -1,0 +1,158 @@
+"""A student of an ONNX teacher: the file, its cache by `kdk cache`, the training by `kdk train`."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from kd_keras import data
+from kd_keras.cli import kdk
+from kd_keras.data.augment import augment
+from kd_keras.results import timing
+from kd_keras.teacher_cache.reader import Cache
+
+onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
+pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+
+VIEWS, CLASSES = 2, 10
+
+
+@pytest.fixture
+def weights():
+    """A matrix from the 64 pixels of a digit to its classes, and what is added."""
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(64, CLASSES)).astype(np.float32)
+    return matrix, rng.normal(size=CLASSES).astype(np.float32)
+
+
+def by_hand(images, weights):
+    """Pixels to -1..1, then half of that, then the matrix: (B, 8, 8, 1) uint8 to (B, classes)."""
+    pixels = (images.astype(np.float64) / 127.5 - 1).reshape(len(images), 64)
+    return pixels * 0.5 @ weights[0] + weights[1]
+
+
+@pytest.fixture
+def onnx_file(tmp_path, weights):
+    """write(name) makes the classifier: channels first, with a scaling of pixels inside."""
+
+    def write(name="teacher.onnx", *, batch="batch", classes=CLASSES, outside=False, change=0.0):
+        helper, kinds = onnx.helper, onnx.TensorProto
+        matrix, added = (array[..., :classes] for array in weights)
+        constants = {"half": np.float32(0.5), "matrix": matrix + change, "added": added}
+        graph = helper.make_graph(
+            [
+                helper.make_node("Mul", ["images", "half"], ["scaled"]),
+                helper.make_node("Flatten", ["scaled"], ["flat"]),
+                helper.make_node("Gemm", ["flat", "matrix", "added"], ["scores"]),
+            ],
+            "teacher",
+            [helper.make_tensor_value_info("images", kinds.FLOAT, [batch, 1, 8, 8])],
+            [helper.make_tensor_value_info("scores", kinds.FLOAT, [batch, classes])],
+            [
+                onnx.numpy_helper.from_array(np.asarray(v, np.float32), n)
+                for n, v in constants.items()
+            ],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        path = tmp_path / name
+        (tmp_path / f"{name}.data").unlink(missing_ok=True)
+        options = {"save_as_external_data": True, "location": f"{name}.data", "size_threshold": 64}
+        onnx.save(model, str(path), **(options if outside else {}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def invoke(tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "stores"))
+    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    monkeypatch.chdir(tmp_path)
+    return lambda *args: CliRunner().invoke(kdk, [*map(str, args)])
+
+
+def cached(invoke, path, *more):
+    given = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", path)
+    return invoke("cache", *given, "--teacher-preprocess", "-1..1", *more)
+
+
+def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights, tmp_path):
+    rows = tmp_path / "rows"
+    shown = cached(invoke, onnx_file(), "--out", rows, "--cache-dtype", "float32", "--verify")
+    assert shown.exit_code == 0, shown.output
+    assert "2 views of 1,438 images, 0.12 MB" in shown.output
+    assert "verified: a sample computed again differs by" in shown.output
+
+    digits, cache = data.load("digits"), Cache(rows)
+    split, ids = digits.train, digits.train.ids
+    right = []
+    for view in range(VIEWS):
+        crops = augment(split.images, ids, ids, view_seed=0, view=view, policy=digits.augment)
+        expected = by_hand(crops, weights)
+        np.testing.assert_allclose(cache(ids, view)["logits"], expected, rtol=1e-4, atol=1e-5)
+        right.append(np.mean(np.argmax(expected, axis=1) == split.labels))
+
+    given = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", f"cache:{rows}")
+    small = ("--student", "resnet8:width=0.25", "--epochs", 2, "--batch-size", 256)
+    places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
+    shown = invoke("train", *given, *small, *places, "--allow-weak-teacher")
+    assert shown.exit_code == 0, shown.output
+    assert (
+        f"teacher: the cache {rows}, 2 views; {right[0]:.1%} top-1 on the first view"
+        in shown.output
+    )
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["teacher"] is None
+    assert results["teacher_cache"]["folder"] == str(rows)
+    assert results["teacher_cache"]["train_top1"] == pytest.approx(right[0])
+    assert 0 <= results["student"]["agreement"] <= 1
+
+
+def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
+    invoke, onnx_file, tmp_path
+):
+    kept = []
+    for name, form in (("a", {}), ("b", {"batch": 7}), ("c", {"outside": True})):
+        shown = cached(invoke, onnx_file(f"{name}.onnx", **form), "--out", tmp_path / name)
+        assert shown.exit_code == 0, shown.output
+        cache = Cache(tmp_path / name)
+        kept.append(cache(cache.ids, 0)["logits"])
+    for rows in kept[1:]:
+        np.testing.assert_allclose(rows, kept[0], rtol=2e-3, atol=2e-3)
+
+
+def test_weights_outside_of_the_file_tell_teachers_apart(invoke, onnx_file, tmp_path):
+    rows = tmp_path / "rows"
+    path = onnx_file(outside=True)
+    graph = path.read_bytes()
+    assert cached(invoke, path, "--out", rows).exit_code == 0
+    assert onnx_file(outside=True, change=0.5).read_bytes() == graph
+    shown = cached(invoke, path, "--out", rows)
+    assert shown.exit_code == 2
+    assert "holds a cache made with another teacher" in shown.stderr
+
+
+def test_a_file_that_does_not_fit_is_refused_in_a_line(invoke, onnx_file, tmp_path):
+    path = onnx_file()
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    for teacher, more, words in (
+        (path, ("--image-size", "16", "--teacher-image-size", "16"), "does not take images"),
+        (path, ("--taps", "pooled"), "an ONNX file gives logits alone"),
+        (path, ("--teacher", "b.keras"), "expected an ONNX file alone"),
+        (tmp_path / "none.onnx", (), "none.onnx does not exist"),
+        (broken, (), "cannot be opened as an ONNX model"),
+    ):
+        shown = cached(invoke, teacher, "--out", tmp_path / "rows", *more)
+        assert shown.exit_code == 2, shown.output
+        (line,) = shown.stderr.strip().splitlines()
+        assert words in line
+    assert not list(tmp_path.glob("rows/view*"))
+
+
+def test_a_file_of_other_classes_is_refused_in_a_line(invoke, onnx_file, tmp_path):
+    shown = cached(invoke, onnx_file(classes=7), "--out", tmp_path / "rows")
+    assert shown.exit_code == 2
+    (line,) = shown.stderr.strip().splitlines()
+    assert "the teacher's logits are (7,) for an image; expected (10,)" in line

@@ -1,0 +1,92 @@
+"""A cache answers for the very views that it was made of, and for no others."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kd_keras import Distiller, methods
+from kd_keras.data import pipeline
+from kd_keras.data.augment import Augment
+from kd_keras.data.store import Split
+from kd_keras.teacher_cache import writer
+from kd_keras.teacher_cache.reader import Cache
+
+FINGERPRINT = "d"
+
+
+@pytest.fixture
+def cache(tmp_path, made, header_of):
+    writer.make(tmp_path, header_of(image_shape=(8, 8, 3)), made.split, made.ask)
+    return Cache(tmp_path)
+
+
+def batches(made, cache, *, split=None, **changes):
+    settings = {"batch_size": 9, "seed": 3, "policy": made.policy, "views": 2, "stop": 8}
+    split = split or dataclasses.replace(made.split, fingerprint=FINGERPRINT)
+    return pipeline.training(split, teacher=cache, **{**settings, **changes})
+
+
+def test_batches_of_the_same_views_get_their_rows(made, cache):
+    x, _ = next(iter(batches(made, cache)))
+    logits = made.teacher(x["inputs"].numpy().astype("float32"), training=False)
+    np.testing.assert_allclose(x["teacher"]["logits"], logits, rtol=1e-4, atol=1e-5)
+
+
+def test_an_id_without_a_row_is_refused_by_its_number(made, cache):
+    (missing, *_) = sorted(set(range(40)) - set(made.split.ids))
+    with pytest.raises(ValueError, match=rf"has no row for 1 ids \({missing}\); it has rows for"):
+        cache(np.array([made.split.ids[0], missing]), 0)
+    with pytest.raises(ValueError, match=r"has no row for 2 ids \(-1, 40\)"):
+        cache(np.array([40, -1]), 0)
+
+
+@pytest.mark.parametrize("view", [-1, 2])
+def test_a_view_without_rows_is_refused(made, cache, view):
+    with pytest.raises(ValueError, match=rf"view is {view}, and the cache .* has views 0 to 1"):
+        cache(made.split.ids, view)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"view_seed": 1}, "seed of the views 0 in the cache, 1 in the batches"),
+        (
+            {"policy": Augment(crop_padding=2, flip=True)},
+            "augmentation .*'crop_padding': 1.* in the cache, .*'crop_padding': 2.* in the batches",
+        ),
+        ({"policy": Augment(crop_padding=1, flip=False)}, "'flip': False} in the batches"),
+        ({"views": 3}, "show 3 views of each image, and 2 of the cache"),
+        ({"views": 0, "stop": 12}, "show 3 views of each image, and 2 of the cache"),
+        ({"views_per_image": 2}, "show 4 views of each image, and 2 of the cache"),
+    ],
+)
+def test_batches_of_other_views_are_refused_before_training(made, cache, changes, message):
+    with pytest.raises(ValueError, match=message):
+        batches(made, cache, **{"stop": 12, **changes})
+
+
+def test_new_views_each_epoch_are_taken_as_long_as_the_cache_has_them(made, cache):
+    assert len(batches(made, cache, views=0, stop=8)) == 8
+
+
+def test_batches_of_other_images_are_refused(made, cache):
+    other = dataclasses.replace(made.split, fingerprint="other")
+    with pytest.raises(ValueError, match="data d in the cache, other in the batches"):
+        batches(made, cache, split=other)
+    everything = Split(made.split.images, np.zeros(40, np.int32), np.arange(40))
+    with pytest.raises(ValueError, match=r"has no row for 4 ids"):
+        batches(made, cache, split=everything)
+    larger = Split(np.zeros((40, 16, 16, 3), np.uint8), made.split.labels, made.split.ids)
+    with pytest.raises(ValueError, match=r"image shape \(8, 8, 3\) in the cache, \(16, 16, 3\) in"):
+        batches(made, cache, split=larger)
+
+
+def test_a_batch_of_more_views_than_the_methods_read_is_refused(made, student):
+    distiller = Distiller(student(), made.teacher, methods.get("mlkd"))
+    distiller.compile()
+    settings = {"batch_size": 9, "seed": 0, "policy": made.policy, "stop": 1}
+    with pytest.raises(ValueError, match=r"expected \(B, 2, H, W, C\), 2 views of each image"):
+        distiller.fit(
+            pipeline.training(made.split, views_per_image=3, **settings), epochs=1, verbose=0
+        )

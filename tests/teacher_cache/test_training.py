@@ -1,0 +1,47 @@
+"""A student trained from a cache is the student that had the teacher beside it."""
+
+import keras
+import numpy as np
+import pytest
+
+from kd_keras import Distiller, methods
+from kd_keras.data import pipeline
+from kd_keras.teacher_cache import writer
+from kd_keras.teacher_cache.reader import Cache
+
+VIEWS, STEPS = 2, 12  # three epochs of four steps
+
+
+@pytest.fixture
+def trained(made, student):
+    def train(rows, names):
+        distiller = Distiller(
+            student(), teacher=made.teacher, methods=[methods.get(name) for name in names]
+        )
+        distiller.compile(keras.optimizers.Adam(0.001))
+        batches = pipeline.training(
+            made.split,
+            batch_size=9,
+            seed=3,
+            policy=made.policy,
+            views=VIEWS,
+            views_per_image=distiller.views_per_image,
+            teacher=rows,
+            stop=STEPS,
+        )
+        distiller.fit(batches, epochs=1, verbose=0)
+        return np.concatenate([np.ravel(w) for w in distiller.student.get_weights()])
+
+    return train
+
+
+@pytest.mark.parametrize("names", [["kd", "srrl"], ["mlkd"]])
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-6), ("float16", 2e-3)])
+def test_cached_training_equals_online_training(
+    tmp_path, made, header_of, trained, names, dtype, most
+):
+    views_per_image = max(methods.get(name).views_per_image for name in names)
+    header = header_of(views=VIEWS * views_per_image, dtype=dtype)
+    writer.make(tmp_path, header, made.split, made.ask)
+    online, cached = trained(None, names), trained(Cache(tmp_path), names)
+    assert np.linalg.norm(online - cached) <= most * np.linalg.norm(online)

@@ -1,0 +1,104 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kd_keras.data.augment import augment
+from kd_keras.teacher_cache import file_format, writer
+from kd_keras.teacher_cache.reader import Cache
+
+
+@pytest.fixture
+def folder(tmp_path, made, header_of):
+    writer.make(tmp_path / "cache", header_of(), made.split, made.ask, batch_size=7)
+    return tmp_path / "cache"
+
+
+def test_rows_are_the_teacher_s_outputs_on_the_very_crops(folder, made):
+    cache = Cache(folder)
+    ids = made.split.ids[[5, 0, 17, 30, 5]]
+    for view in range(2):
+        crops = augment(made.split.images, ids, ids, view_seed=0, view=view, policy=made.policy)
+        expected = made.ask(crops)
+        got = cache(ids, view)
+        assert set(got) == {"logits", "pooled"}
+        for name, rows in got.items():
+            np.testing.assert_allclose(rows, expected[name], rtol=1e-5, atol=1e-6)
+    assert np.abs(cache(ids, 0)["logits"] - cache(ids, 1)["logits"]).max() > 1e-3
+    assert cache.shapes == {"logits": (None, 5), "pooled": (None, 6)}
+
+
+def test_what_was_broken_off_goes_on_where_it_stopped(tmp_path, made, header_of):
+    asked = []
+
+    def failing(images):
+        asked.append(len(images))
+        if len(asked) == 3:
+            raise OSError("No space left on device")
+        return made.ask(images)
+
+    with pytest.raises(OSError, match="No space"):
+        writer.make(tmp_path, header_of(), made.split, failing, batch_size=16)
+    assert not writer.is_complete(tmp_path, header_of())
+    with pytest.raises(ValueError, match="is not finished"):
+        Cache(tmp_path)
+    writer.make(tmp_path, header_of(), made.split, failing, batch_size=16)
+    assert writer.is_complete(tmp_path, header_of())
+    assert sum(asked) == 2 * 36 + 4  # the third call's four images were asked for twice
+    Cache(tmp_path)
+
+
+def test_several_makers_give_what_one_gives(folder, tmp_path, made, header_of):
+    other = tmp_path / "other"
+    for i in (2, 0, 1):
+        writer.make(other, header_of(), made.split, made.ask, batch_size=7, shard=(i, 3))
+    ids = made.split.ids
+    for name, rows in Cache(other)(ids, 1).items():
+        np.testing.assert_array_equal(rows, Cache(folder)(ids, 1)[name])
+
+
+def test_more_views_are_added_to_those_there(folder, made, header_of):
+    before = (folder / "view0000.part0000.json").stat().st_mtime_ns
+    with pytest.raises(ValueError, match=r"has 2 views of each image; expected 3.*--views 3"):
+        Cache(folder, views=3)
+    writer.make(folder, header_of(views=3), made.split, made.ask)
+    assert Cache(folder).views == 3
+    assert (folder / "view0000.part0000.json").stat().st_mtime_ns == before
+    assert Cache(folder, views=1).views == 1
+
+
+def test_a_cache_of_other_things_is_refused(folder, made, header_of):
+    cache = Cache(folder)
+    cache.require(header_of(), made.split.ids)
+    for change, words in (
+        ({"teacher": "u"}, "another teacher"),
+        ({"data": "e"}, "another data"),
+        ({"augment": {"crop_padding": 2, "flip": True}}, "another augmentation"),
+        ({"view_seed": 4, "data": "e"}, "another data and another seed of the views"),
+    ):
+        with pytest.raises(ValueError, match=f"was made with {words} than this run's"):
+            cache.require(header_of(**change), made.split.ids)
+        with pytest.raises(ValueError, match=f"holds a cache made with {words}"):
+            writer.make(folder, header_of(**change), made.split, made.ask)
+    wider = dataclasses.replace(header_of(), outputs={"logits": (5,), "stage1": (3, 3, 6)})
+    with pytest.raises(ValueError, match=r"expected \['stage1'\] too.*--taps stage1"):
+        cache.require(wider, made.split.ids)
+    with pytest.raises(ValueError, match="has no rows for 4 of the 40 training images"):
+        cache.require(header_of(), np.arange(40))
+
+
+def test_verification_computes_rows_again(folder, made):
+    assert writer.verify(Cache(folder), made.split, made.ask) < 1e-5
+    with pytest.raises(ValueError, match="differ from the teacher's outputs by"):
+        writer.verify(
+            Cache(folder),
+            made.split,
+            lambda x: {name: value + 1 for name, value in made.ask(x).items()},
+        )
+
+
+def test_half_precision_verifies_too(tmp_path, made, header_of):
+    header = header_of(dtype="float16", top_k=3)
+    writer.make(tmp_path, header, made.split, made.ask)
+    assert writer.verify(Cache(tmp_path), made.split, made.ask) < 1e-3
+    assert file_format.read_header(tmp_path).top_k == 3

@@ -1,0 +1,79 @@
+import os
+import re
+
+import pytest
+
+from kd_keras import files
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def write_half(target, error):
+    with files.in_place_of(target) as fresh:
+        assert not fresh.exists()
+        fresh.write_text("half")
+        raise error
+
+
+def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
+    target = tmp_path / "deep" / "a.json"
+    with files.in_place_of(target) as fresh:
+        assert fresh.suffix == ".json"
+        fresh.write_text("new")
+        assert not target.exists()
+    assert target.read_text() == "new"
+    assert names(target.parent) == ["a.json"]
+
+
+def test_a_folder_replaces_one_that_holds_other_files(tmp_path):
+    target = tmp_path / "model"
+    (target / "inner").mkdir(parents=True)
+    (target / "inner" / "old").write_text("old")
+    with files.in_place_of(target) as fresh:
+        fresh.mkdir()
+        (fresh / "new").write_text("new")
+    assert names(target) == ["new"]
+    assert names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("stop"), KeyboardInterrupt()])
+def test_an_error_passes_through_and_leaves_what_was_there(tmp_path, error):
+    target = tmp_path / "a.json"
+    target.write_text("old")
+    with pytest.raises(type(error)):
+        write_half(target, error)
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_what_a_killed_run_left_is_cleared_and_what_it_had_moved_aside_comes_back(tmp_path):
+    for folder, content in ((".partial.model", "half"), (".old.model", "earlier")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / content).write_text("")
+    with pytest.raises(RuntimeError):
+        write_half(tmp_path / "model", RuntimeError("stop"))
+    assert names(tmp_path) == ["model"]
+    assert names(tmp_path / "model") == ["earlier"]
+
+
+def test_a_failed_rename_puts_the_earlier_folder_back(tmp_path):
+    target = tmp_path / "model"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with (
+        pytest.raises(OSError, match=r"No such file.*The earlier model stays as it was\."),
+        files.in_place_of(target),
+    ):
+        pass  # writes nothing, so that the last rename fails
+    assert names(target) == ["old"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path):
+    (tmp_path / "file").write_text("")
+    target = tmp_path / "file" / "a.json"
+    message = rf"Could not write {re.escape(str(target))}: .*Free space on that disk, or choose"
+    with pytest.raises(OSError, match=message), files.in_place_of(target) as fresh:
+        os.stat(fresh)

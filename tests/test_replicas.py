@@ -1,0 +1,114 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kd_keras import replicas
+from kd_keras.job import devices
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    path = tmp_path_factory.mktemp("replicas") / "results.json"
+    script = Path(__file__).with_name("two_replicas.py")
+    command = [sys.executable, str(script), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
+    assert done.returncode == 0, done.stderr[-5000:]
+    return json.loads(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("one", "two"),
+        ("one", "two, two steps an execution"),
+        ("one, whole batch", "two, whole batch"),  # and a clipped gradient
+        ("one, two stages", "two, two stages"),  # two steps an execution, the second stage's in one
+    ],
+)
+def test_two_replicas_give_what_one_gives(results, one, two):
+    one, two = results[one], results[two]
+    assert one["steps"] == two["steps"] == 20
+    for expected, got in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
+    assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one["history"])
+
+
+def test_two_replicas_train_students_side_by_side_as_one_does(results):
+    one, two = results["one, side by side"], results["two, side by side"]
+    assert set(one) == {"kd and fitnet", "sp"}
+    for name, weights in one.items():
+        for expected, got in zip(weights, two[name], strict=True):
+            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
+def test_replicas_draw_different_dropout_masks_and_keep_one_seed(results):
+    first, second = results["states"]["masks"]
+    assert first != second
+    assert results["states"]["seeds"] == [[7, 1], [7, 1]]
+
+
+def test_replicas_keep_the_mean_of_their_statistics(results):
+    expected = np.mean(results["states"]["masks"], axis=(0, 1))  # momentum 0: the batch's own
+    for kept in results["states"]["means"]:
+        np.testing.assert_allclose(kept, expected, atol=1e-6)
+
+
+def test_what_cannot_be_is_said(results):
+    outside, accumulating, inside, arrays, dataset = results["messages"]
+    assert "student 'student' and the Distiller are made under different strategies" in outside
+    assert "gradient_accumulation_steps is 2; expected None" in accumulating
+    assert "student 'inside' and the Distiller are made under different strategies" in inside
+    assert "the size of the last batch is 1, which 2 devices share as [1, 0]" in arrays
+    assert "A training batch leaves a device without examples; expected at least one" in dataset
+    assert "drop_remainder=True" in dataset
+
+
+def test_replicas_of_unequal_parts_give_what_one_gives(results):
+    one, two = results["one, odd batches"], results["two, odd batches"]
+    for expected, got in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
+
+
+def test_replicas_keep_one_state_of_a_subclassed_student(results):
+    first, second = results["subclassed"]["statistics"]
+    assert first == second
+    assert min(first) != max(first)
+    first, second = results["subclassed"]["seeds"]
+    assert first == second
+
+
+def test_each_validation_example_counts_once_as_in_the_saved_model(results):
+    evaluated, saved = (results["subclassed"][of] for of in ("evaluated", "saved"))
+    assert {name: evaluated[name] for name in saved} == pytest.approx(saved, rel=1e-5)
+
+
+def test_compiled_metrics_take_batches_of_two_views(results):
+    assert "accuracy" in results["two, two views"]
+    expected = pytest.approx(results["one, two views"], rel=1e-4, abs=1e-6)
+    assert results["two, two views"] == expected
+
+
+def test_a_method_of_the_whole_batch_may_read_its_images(results):
+    assert results["pixels"] == 7.5  # the mean of 0 to 15
+
+
+def test_devices_are_one_object_a_process(results):
+    assert results["replicas"] == 2
+    assert results["is_one_object"]
+
+
+def test_without_several_devices_there_is_one_replica(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+    devices.get.cache_clear()
+    assert devices.get().num_replicas_in_sync == 1
+    assert replicas.count() == 1
+    value = tf.ones(3)
+    assert replicas.gathered(value) is value
+    devices.get.cache_clear()
