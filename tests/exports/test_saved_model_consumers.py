@@ -71,7 +71,9 @@ def nested_with_preprocessing(net):
 
 def deployed_by_simkd(net):
     method = methods.get("simkd", tap="stage2")
-    return Distiller(net("student"), net("teacher", width=6, seed=1), method).deployed
+    return Distiller(
+        net("student"), teacher=net("teacher", width=6, seed=1), methods=method
+    ).deployed
 
 
 STUDENTS = [
