@@ -1,6 +1,6 @@
 """Image classification data: every source ends in the same memory-mapped store.
 
-`load(name)` gives a `Dataset`; `pipeline.training` and `pipeline.evaluation` make batches of it.
+`load(name)` gives a `Dataset`; `pipeline.BatchPlan` and `pipeline.evaluation` make its batches.
 """
 
 import dataclasses

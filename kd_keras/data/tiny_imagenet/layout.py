@@ -87,6 +87,7 @@ def _annotated(
 ) -> list[tuple[str, int]]:
     """Every line of the official list; `moved` has images that a script already sorted away."""
     files = []
+    labelled: set[str] = set()
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]
         place = f"Line {number} of {_ANNOTATIONS} in {archive.where}"
@@ -96,8 +97,11 @@ def _annotated(
             raise ValueError(f"{place} names {file!r}, which is not in val/images/. {_AGAIN}")
         if wnid not in labels:
             raise ValueError(f"{place} has the class {wnid!r}, which is not in wnids.txt. {_AGAIN}")
+        if name in labelled:
+            raise ValueError(f"{place} names {file!r}, as an earlier line does. {_AGAIN}")
+        labelled.add(name)
         files.append((name, labels[wnid]))
-    unlabelled = sorted(flat - {name for name, _ in files})
+    unlabelled = sorted(flat - labelled)
     if unlabelled:
         raise ValueError(
             f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}"

@@ -103,6 +103,13 @@ def test_resource_forks_are_no_images(dummy_folder):
     assert len(read(dummy_folder).splits["train"]) == 4
 
 
+def test_an_image_with_two_annotations_is_refused(dummy_folder):
+    annotations = dummy_folder / "val/val_annotations.txt"
+    annotations.write_text(2 * annotations.read_text())
+    with pytest.raises(ValueError, match=r"Line 3 .* names 'val_0\.JPEG', as an earlier line does"):
+        read(dummy_folder)
+
+
 def test_an_empty_class_folder_is_named(dummy_folder):
     for file in (dummy_folder / "train/n02123045/images").iterdir():
         file.unlink()
