@@ -67,8 +67,7 @@ class Recorded:
         """Raises ValueError: there is no model to ask."""
         raise ValueError(
             "the teacher is a cache of outputs, and a batch came without them; expected batches of "
-            "kd_keras.data.pipeline.BatchPlan(...).dataset(..., teacher=cache). Train on those, or "
-            "give a model."
+            "kd_keras.data.pipeline.BatchPlan(...).dataset(..., teacher=cache), or a teacher model."
         )
 
     @property
