@@ -11,9 +11,9 @@ def read(folder):
 
 
 def test_what_is_there_is_listed_with_labels_by_sorted_wordnet_id(dummy_folder):
-    found = read(dummy_folder)
-    assert found.class_names == ["goldfish", "tabby"]  # n01443537, n02123045
-    assert found.splits == {
+    official = read(dummy_folder)
+    assert official.class_names == ["goldfish", "tabby"]  # n01443537, n02123045
+    assert official.splits == {
         "train": [
             ("train/n01443537/images/n01443537_0.JPEG", 0),
             ("train/n01443537/images/n01443537_1.JPEG", 0),
