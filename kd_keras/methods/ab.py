@@ -1,13 +1,15 @@
-"""Activation boundaries: neurons fire where the teacher's do, before labels are learned.
+"""Activation boundaries: the student's neurons fire where the teacher's do, before labels are used.
 
 Cost: sum over n taps i of 2^(i - n + 1) * 3/1000 * sum over entries of (s + m)^2 where s > -m and
-t <= 0, and of (s - m)^2 where s <= m and t > 0; features before their ReLU, margin m.
+t <= 0, and of (s - m)^2 where s <= m and t > 0. s and t are features before their ReLU, m is the
+margin.
 
 Source: Heo et al. 2019, "Knowledge Transfer via Distillation of Activation Boundaries Formed by
-Hidden Neurons", arXiv:1811.03233, section 3; margin 1, factors and the first ninth of the run as
-the method's later comparisons use them. Reads feature maps of both models before their ReLU. Where
-shapes differ, a trained connector (convolution with bias, batch norm) stands between; a map still
-larger is average-pooled. Works per example. After the first stage the labels alone are trained.
+Hidden Neurons", arXiv:1811.03233, section 3. Defaults: margin 1; the factors, and a first stage of
+one ninth of the run, as in later comparisons of the method. After the first stage only the labels
+are learned. Reads several feature maps of each model, before their ReLU. Where shapes differ, a
+trained connector (convolution with bias, batch norm) maps the student's features to the teacher's
+shape; a teacher's map that is still larger is average-pooled. Each example has its own cost.
 """
 
 from collections.abc import Sequence
@@ -35,7 +37,7 @@ class AB(two_stage.TwoStage):
     Args:
         margin: > 0, how far from 0 the student's pre-activations are pushed.
         taps, student_taps, teacher_taps: see `TapPairs`.
-        first_stage, main_stage_weight: see `Prepares`.
+        first_stage, main_stage_weight: see `TwoStage`.
         weight, ce_weight, warmup, name: see `Method`.
     """
 

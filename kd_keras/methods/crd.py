@@ -1,16 +1,16 @@
 """Contrastive representation: tells the student's vector of an example from those of others.
 
-Both features pass through a trained dense layer and become unit vectors v; two memories keep every
-example's latest. With P = exp(memory_teacher . v_s / T) / Z for the example's own row and for K
-others drawn at random, q = K / num_examples and e = 1e-7, the cost is -log(P / (P + q + e)) of the
-own row minus the sum of log(q / (P + q + e)) of the others; the same with teacher and student
-exchanged is added. Z is fixed in the first step: num_examples times the mean exponential.
+Both features pass through a trained dense layer and become unit vectors v. Two memories hold the
+latest vector of every example. Let P = exp(memory_teacher . v_s / T) / Z for the example's own row
+and for K other rows drawn at random, q = K / num_examples and e = 1e-7. Cost: -log(P / (P + q + e))
+of the own row, minus the sum of log(q / (P + q + e)) over the other rows; the same with teacher and
+student exchanged is added. Z is num_examples times the mean exponential, fixed in the first step.
 
 Source: Tian, Krishnan, Isola 2020, "Contrastive Representation Distillation", arXiv:1910.10699,
-section 3.3; K 16384, T 0.07, 128 entries a vector, memory momentum 0.5, weight 0.8 as there.
-Departure: the others are any examples but the same, not only those of other classes. Reads `pooled`
-of each model; needs the examples' ids and their number; works on the whole batch. It keeps two
-float32 arrays (num_examples, 128), and a step makes two of (batch, num_examples).
+section 3.3. Defaults of the paper: K 16384, T 0.07, 128 entries per vector, memory momentum 0.5,
+weight 0.8. Reads `pooled` of each model. Needs each example's id and the number of examples. The
+cost belongs to the whole batch. The memories are two float32 arrays (num_examples, 128); a step
+makes two arrays (batch, num_examples).
 """
 
 import math
@@ -44,6 +44,10 @@ class CRD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "The other examples are drawn from all examples but the same one, not only from other "
+        "classes."
+    )
     default_weight = 0.8
 
     whole_batch = True

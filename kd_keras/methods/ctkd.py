@@ -1,14 +1,13 @@
-"""A learned temperature: soft targets at a temperature trained to make the task harder.
+"""A learned temperature: soft targets at a temperature that is trained to make the task harder.
 
-Cost: that of kd at T = lowest_temperature + temperature_span * sigmoid(w), with one trained number
-w whose gradient is multiplied by lambda <= 0, so that w climbs the cost the student descends.
+Cost: that of kd at T = lowest_temperature + temperature_span * sigmoid(w). w is one trained number.
+Its gradient is multiplied by lambda <= 0, so w increases the cost that the student decreases.
 lambda goes from first_reversal to last_reversal along half a cosine over the first
-`reversal_share` of the run and stays there.
+`reversal_share` of the run, and then stays constant.
 
 Source: Li et al. 2023, "Curriculum Temperature for Knowledge Distillation", arXiv:2211.16231,
 the global temperature. Defaults: T from 1 to 21, lambda from 0 to -1 within 10 of 240 epochs,
-weights 0.9 and 0.1. Departure: lambda changes at every step, not at every epoch. Reads logits only;
-trains one number; works per example.
+weights 0.9 and 0.1. Reads logits only. Trains one number. Each example has its own cost.
 """
 
 import math
@@ -31,6 +30,7 @@ class CTKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = "lambda changes at every step, not at every epoch."
     default_weight = 0.9
     default_ce_weight = 0.1
 

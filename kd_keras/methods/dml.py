@@ -1,12 +1,12 @@
 """Deep mutual learning: the student and its peers start untrained and teach each other.
 
-Cost: for the student and for each peer, the mean over all the others of KL(other || own), in which
-the other is constant, and each peer's cross-entropy; softmaxes at temperature 1.
+Cost: for the student and for each peer, the mean over all the others of KL(other || own), plus each
+peer's cross-entropy. No gradient flows to `other`. Softmaxes are at temperature 1.
 
-Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, sections 2.2 and, for several
-peers, 2.3; one peer and weights 1 as there. Departure: all take the same step, instead of one after
-the other. Needs no teacher and no taps; works per example. Each peer costs what the student costs,
-in time and memory; peers are saved with the Distiller and left out of what is deployed.
+Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, section 2.2 and, for several
+peers, section 2.3. Defaults of the paper: one peer, weights 1. Needs no teacher and no taps, but
+labels. Each example has its own cost. Each peer takes as much time and memory as the student. Peers
+are saved with the Distiller and are not part of the deployed model.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,8 @@ class DML(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = "All models are updated in the same step, not one after the other."
+    needs_labels = True
     teacher_free = True
 
     def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[Common]):

@@ -1,13 +1,15 @@
 """Factor transfer: the student matches a compressed form of the teacher's features.
 
-Cost: mean over places of |a(translator(s)) - a(encoder(t))|^q, with a(f) the unit vector over
-places of mean_c f^p. First the paraphraser, encoder and decoder, learns to rebuild the teacher's
-features (mean squared error); then it rests, and the student trains with its translator.
+Cost: mean over places of |a(translator(s)) - a(encoder(t))|^q. a(f) is mean_c f^p, scaled to a unit
+vector over places. In the first stage the paraphraser (encoder and decoder) learns to rebuild the
+teacher's features by mean squared error. Then it stays fixed, and the student and its translator
+are trained.
 
 Source: Kim, Park, Kwak 2018, "Paraphrasing Complex Network: Network Compression via Factor
-Transfer", arXiv:1802.04977, section 3; factors, attention form, weight 200 and the first ninth of
-the run as the method's later comparisons use them. Reads one feature map of each model, the last
-stage by default; a larger factor is average-pooled. Works per example.
+Transfer", arXiv:1802.04977, section 3. Defaults: the factors, the form of a, weight 200 and a first
+stage of one ninth of the run, as in later comparisons of the method. Reads one feature map of each
+model, the last stage by default. A larger factor is average-pooled. Each example has its own
+cost.
 """
 
 from typing import Any, Unpack

@@ -3,8 +3,8 @@
 Cost: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T).
 
 Source: Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network",
-arXiv:1503.02531, section 2. Defaults (T 4, weights 0.9 and 0.1) as the method's
-later comparisons use them. Reads logits only; no trainable parts; works per example.
+arXiv:1503.02531, section 2. Defaults: T 4, weight 0.9 and cross-entropy 0.1, as in later
+comparisons of the method. Reads logits only. No trained parts. Each example has its own cost.
 """
 
 from typing import Any, Unpack

@@ -1,14 +1,14 @@
-"""Feature distillation overhauled: features before the ReLU, judged by what the ReLU lets through.
+"""Feature distillation overhauled: matches features before the ReLU where they affect its output.
 
-Cost: sum over taps of 2^-(taps that follow) * sum over an example's entries of (c(s) - m(t))^2,
-left out where both c(s) < m(t) and t <= 0. m(t) = max(t, margin), the margin being the mean of what
-lies below zero in each channel, from the teacher's batch norm. c is a trained convolution with
-batch norm; the teacher's map is average-pooled to the student's size.
+Cost: sum over taps of 2^-(number of later taps) * sum over an example's entries of (c(s) - m(t))^2,
+without the entries where both c(s) < m(t) and t <= 0. m(t) = max(t, margin). A channel's margin is
+the mean of its values below zero, computed from the teacher's batch norm. c is a trained
+convolution with batch norm. The teacher's map is average-pooled to the student's size.
 
 Source: Heo et al. 2019, "A Comprehensive Overhaul of Feature Distillation", arXiv:1904.01866,
-section 3; weight 0.001 and 1x1 convolutions as in mdistiller. Reads taps before the ReLU of both
-models; the teacher's must be a batch norm's output, or a sum whose main branch ends in one. Works
-per example.
+section 3. Defaults: weight 0.001 and 1x1 convolutions, as in mdistiller. Reads several feature maps
+of each model, before their ReLU. The teacher's must be the output of a batch norm, or a sum whose
+main branch ends in one. Each example has its own cost.
 """
 
 import math

@@ -1,13 +1,14 @@
-"""Relational distillation: distances and angles among examples are those of the teacher.
+"""Relational distillation: distances and angles between examples match those of the teacher.
 
 Cost: distance_weight * mean over pairs of h(d_s, d_t) + angle_weight * mean over triples of
-h(cos_s, cos_t); d is the Euclidean distance over the batch's mean distance, cos the cosine at
+h(cos_s, cos_t). d is the Euclidean distance divided by the batch's mean distance, cos the cosine at
 example k between i and j, h the Huber loss with its switch at 1.
 
-Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2;
-weights 25 and 50 as in the paper. Reads one feature of each model, `pooled` by default; sizes may
-differ. No trainable parts; the cost is of the whole batch. The B^3 cosines are computed one example
-k at a time, forwards and backwards, so that memory grows with B^2 only; time grows with B^3.
+Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2.
+Defaults of the paper: weights 25 and 50. Reads one feature of each model, `pooled` by default;
+sizes may differ. No trained parts. The cost belongs to the whole batch. The B^3 cosines are
+computed for one example k at a time, forwards and backwards, so memory grows with B^2 only. Time
+grows with B^3.
 """
 
 from typing import Any, Unpack

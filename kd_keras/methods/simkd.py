@@ -1,13 +1,15 @@
-"""Reused classifier: the student's last feature map becomes the teacher's, and so does its head.
+"""Reused classifier: the student learns the teacher's last feature map and gets its classifier.
 
 Cost: mean over all entries of (p(s) - t)^2 on the last feature maps, the larger one
-average-pooled to the smaller. p is trained: 1x1, 3x3 and 1x1 convolutions, each with batch norm and
-ReLU; the inner ones have 1 / `factor` of the teacher's channels. What is deployed is the student up
-to its last feature map, p, and the teacher's dense classifier, frozen, on the mean over places.
+average-pooled to the smaller. p is a trained projector: 1x1, 3x3 and 1x1 convolutions, each with
+batch norm and ReLU; the inner ones have 1 / `factor` of the teacher's channels. The deployed model
+is the student up to its last feature map, p, the mean over places, and the teacher's dense
+classifier, frozen.
 
 Source: Chen et al. 2022, "Knowledge Distillation with the Reused Teacher Classifier",
-arXiv:2203.14001, section 3; no cross-entropy, weight 1 and factor 2 as there. Reads the last
-feature map of each model; works per example. The student's own classifier is not trained.
+arXiv:2203.14001, section 3. Defaults of the paper: no cross-entropy, weight 1, factor 2. Reads the
+last feature map of each model. Each example has its own cost. The student's own classifier is not
+trained.
 """
 
 from typing import Any, Unpack

@@ -1,14 +1,14 @@
-"""Softmax regression representation: the teacher's classifier reads the student's features alike.
+"""Softmax regression representation: the student's features suit the teacher's classifier.
 
 Cost: mean over channels of (pool(r(s)) - pool(t))^2 + logit_weight * mean over classes of
 (z(r(s)) - z(t))^2. r is a trained 1x1 convolution with batch norm and ReLU, pool the mean over
 places, z the teacher's own dense classifier on the pooled features, frozen.
 
 Source: Yang et al. 2021, "Knowledge Distillation via Softmax Regression Representation Learning",
-ICLR; weights 1 as the authors'. Reads one tap of each model: `pooled`, which every model of the zoo
-has (the form of SimKD's comparisons), or the last feature maps (`tap=stage3`, the authors' form,
-with the ReLU before the pooling). Departure: z(t) is computed here from t, which gives the
-teacher's logits whether or not a softmax ends it. Works per example.
+ICLR. Defaults: weights 1, as the authors'. Reads one tap of each model. The default, `pooled`,
+exists in every model of the zoo; it is the form of SimKD's comparisons. `tap=stage3`, the last
+feature maps, is the authors' form, with the ReLU before the pooling. Each example has its own
+cost.
 """
 
 from typing import Any, Unpack
@@ -31,6 +31,10 @@ class SRRL(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "z(t) is computed here from t. This gives the teacher's logits also if the teacher "
+        "ends in a softmax."
+    )
     needs_teacher_model = True
 
     def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapCommon]):

@@ -2,13 +2,13 @@
 
 Cost: for each pair of taps, mean over all entries of ((mu(s) - t)^2 / v + log v) / 2, a Gaussian's
 negative log-likelihood without its constant. mu is three trained 1x1 convolutions with ReLU between
-them; v = softplus(a) + 1e-5 is trained too, one a channel of the teacher, and starts at
+them. v = softplus(a) + 1e-5 is trained too, one value per channel of the teacher, and starts at
 `initial_variance`. The larger map is average-pooled to the smaller one's size.
 
 Source: Ahn et al. 2019, "Variational Information Distillation for Knowledge Transfer",
-arXiv:1904.05835, sections 2 and 3; weight 1, v's start and the three convolutions as the method's
-later comparisons have them (RepDistiller). Reads several feature maps of each model; works per
-example.
+arXiv:1904.05835, sections 2 and 3. Defaults: weight 1, the start of v and the three convolutions of
+later comparisons of the method (RepDistiller). Reads several feature maps of each model. Each
+example has its own cost.
 """
 
 import math
