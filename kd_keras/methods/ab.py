@@ -25,7 +25,7 @@ from kd_keras.methods.parts import maps, projectors, two_stage
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Connector(projectors.Regressor):
-    """A regressor without its ReLU: the sign of what it gives is what counts."""
+    """A regressor without its ReLU: the sign of its output matters."""
 
     def call(self, features: Tensor, training: bool = True) -> Tensor:
         return self.norm(self.convolution(self.pad(features)), training=training)
@@ -35,7 +35,7 @@ class AB(two_stage.TwoStage):
     """Activation boundaries of the teacher.
 
     Args:
-        margin: > 0, how far from 0 the student's pre-activations are pushed.
+        margin: distance from 0 to which the student's pre-activations are pushed, > 0.
         taps, student_taps, teacher_taps: see `TapPairs`.
         first_stage, main_stage_weight: see `TwoStage`.
         weight, ce_weight, warmup, name: see `Method`.
@@ -63,12 +63,12 @@ class AB(two_stage.TwoStage):
 
 
 def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector | None:
-    """What takes a student's map to a teacher's; nothing where their shapes are equal."""
+    """A built layer from the student's shape to the teacher's; None if they are equal."""
     if tuple(student[1:]) == tuple(teacher[1:]):
         return None
-    made = Connector(tuple(teacher))
-    made.build(tuple(student))
-    return made
+    layer = Connector(tuple(teacher))
+    layer.build(tuple(student))
+    return layer
 
 
 def ab(
@@ -84,7 +84,7 @@ def ab(
 
     Returns:
         `loss`: (B,) float32, the sum over taps; `per_tap`: (taps, B) float32, layer weights inside.
-        Not zero at equality: pre-activations of both are pushed beyond the margin.
+        Not zero at equality, since the student's pre-activations are pushed beyond the margin.
     """
     per_tap = []
     for i, (student, teacher) in enumerate(zip(student_features, teacher_features, strict=True)):

@@ -24,7 +24,7 @@ class AT(TapPairs):
     """Attention maps of the teacher.
 
     Args:
-        power: whole number >= 1, exponent of the activations before the mean over channels.
+        power: exponent of the activations before the mean over channels, whole number >= 1.
         taps, student_taps, teacher_taps: see `TapPairs`.
         weight, ce_weight, warmup, name: see `Method`.
     """

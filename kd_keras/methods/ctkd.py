@@ -23,10 +23,10 @@ class CTKD(Method):
     """Soft targets at a temperature that is trained against the student.
 
     Args:
-        lowest_temperature: > 0, no unit.
-        temperature_span: > 0; the highest temperature is the sum of the two.
+        lowest_temperature: lowest temperature, > 0, no unit.
+        temperature_span: highest minus lowest temperature, > 0.
         first_reversal, last_reversal: factors, <= 0, of the temperature's gradient.
-        reversal_share: share of the run, above 0 to 1, that leads from one to the other.
+        reversal_share: share of the run, > 0 and <= 1, in which the factor goes from first to last.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -97,12 +97,12 @@ def ctkd(
         gradient_factor: scalar that multiplies the gradient to `raw_temperature`.
 
     Returns:
-        `loss`: (B,) float32 in nats, times the temperature squared, which the gradient to
-        `raw_temperature` takes in. `temperature`: (1,) float32.
+        `loss`: (B,) float32 in nats, times the temperature squared. The gradient to
+        `raw_temperature` includes this factor. `temperature`: (1,) float32.
     """
     raw = ops.convert_to_tensor(raw_temperature)
-    fixed = ops.stop_gradient(raw)
-    raw = fixed + gradient_factor * (raw - fixed)
+    value = ops.stop_gradient(raw)
+    raw = value + gradient_factor * (raw - value)
     temperature = lowest_temperature + temperature_span * ops.sigmoid(raw)
     loss = losses.softened_kl(student_logits, teacher_logits, temperature=temperature)
     return {"loss": loss, "temperature": temperature}

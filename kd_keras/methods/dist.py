@@ -27,7 +27,7 @@ class DIST(Method):
     """Correlation with the teacher's probabilities within examples and within classes.
 
     Args:
-        temperature: > 0, no unit.
+        temperature: softmax temperature, > 0, no unit.
         inter_weight: factor, >= 0, of the relations between the classes of an example.
         intra_weight: factor, >= 0, of the relations between the examples of a class.
         weight, ce_weight, warmup, name: see `Method`.

@@ -21,7 +21,7 @@ class DKD(Method):
     """Soft targets with the target class and the others decoupled.
 
     Args:
-        temperature: > 0, no unit.
+        temperature: softmax temperature, > 0, no unit.
         target_weight: factor, >= 0, of the KL between target and rest.
         nontarget_weight: factor, >= 0, of the KL among the other classes.
         weight, ce_weight, warmup, name: see `Method`.

@@ -24,8 +24,8 @@ class FSP(two_stage.TwoStage):
     """Products of neighbouring features.
 
     Args:
-        project: where channels differ, put a trained 1x1 convolution behind the student's map
-            instead of refusing.
+        project: whether a trained 1x1 convolution of the student's map may make channels equal;
+            otherwise different channels are an error.
         taps, student_taps, teacher_taps: see `TapPairs`; at least two.
         first_stage, main_stage_weight: see `TwoStage`.
         weight, ce_weight, warmup, name: see `Method`.

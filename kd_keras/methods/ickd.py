@@ -27,7 +27,7 @@ class ICKD(TapPairs):
 
     Args:
         taps, student_taps, teacher_taps: feature maps, see `TapPairs`; the last stage is usual.
-        kernel_size: of the student's trained convolution.
+        kernel_size: kernel size of the student's trained convolution, >= 1.
         weight, ce_weight, warmup, name: see `Method`.
     """
 

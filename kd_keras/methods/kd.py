@@ -17,7 +17,7 @@ class KD(Method):
     """Soft targets of the teacher at a temperature.
 
     Args:
-        temperature: > 0, no unit; the higher, the more the wrong classes count.
+        temperature: softmax temperature, > 0, no unit; wrong classes count more if it is higher.
         weight, ce_weight, warmup, name: see `Method`.
     """
 

@@ -33,8 +33,8 @@ class KDSVD(TapPairs):
     """Singular vectors of the teacher's features.
 
     Args:
-        project: where channels differ, put a trained 1x1 convolution behind the student's map
-            instead of refusing.
+        project: whether a trained 1x1 convolution of the student's map may make channels equal;
+            otherwise different channels are an error.
         taps, student_taps, teacher_taps: see `TapPairs`; at least two.
         weight, ce_weight, warmup, name: see `Method`.
     """

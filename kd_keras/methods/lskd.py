@@ -26,7 +26,7 @@ class LSKD(Method):
 
     Args:
         over: "kd" or "dkd", the cost that is computed from the standardised logits.
-        temperature: > 0, no unit.
+        temperature: softmax temperature, > 0, no unit.
         target_weight, nontarget_weight: factors of dkd's two parts, >= 0; unused over "kd".
         weight, ce_weight, warmup, name: see `Method`.
     """

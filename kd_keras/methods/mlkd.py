@@ -30,8 +30,8 @@ class MLKD(Method):
     """Soft targets, class correlations and batch correlations at several temperatures.
 
     Args:
-        temperature: > 0, no unit.
-        extra_temperatures: four more, > 0; the strong view sees the first two of them.
+        temperature: softmax temperature, > 0, no unit.
+        extra_temperatures: four more temperatures, > 0; the strong view uses the first two.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -56,7 +56,7 @@ class MLKD(Method):
         if not isinstance(extra_temperatures, (tuple, list)) or len(extra_temperatures) != 4:
             raise ValueError(
                 f"extra_temperatures is {extra_temperatures!r}; expected four numbers > 0, such as "
-                "(3, 5, 2, 6). Leave it out for these."
+                "(3, 5, 2, 6). Leave it out to use these."
             )
         self.extra_temperatures = tuple(
             check.number("each of extra_temperatures", t, above=0) for t in extra_temperatures

@@ -24,7 +24,7 @@ class NKD(Method):
     """Soft target, and normalised soft non-targets.
 
     Args:
-        temperature: > 0, no unit, of the non-target classes.
+        temperature: softmax temperature of the non-target classes, > 0, no unit.
         nontarget_weight: factor of the non-target classes' part, >= 0.
         weight, ce_weight, warmup, name: see `Method`.
     """
@@ -63,7 +63,7 @@ def nkd(
     Args:
         student_logits: (B, C) float, raw scores.
         teacher_logits: (B, C) float, raw scores; no gradient flows back.
-        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
+        labels: (B,) int classes or (B, C) probabilities, whose largest is the target.
         temperature, nontarget_weight: see `NKD`.
 
     Returns:

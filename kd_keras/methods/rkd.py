@@ -29,7 +29,7 @@ class RKD(OneTap):
 
     Args:
         distance_weight, angle_weight: factors of the two costs, >= 0.
-        squared: compare squared distances.
+        squared: whether to compare squared distances.
         tap, student_tap, teacher_tap: see `OneTap`.
         weight, ce_weight, warmup, name: see `Method`.
     """
@@ -79,8 +79,8 @@ def rkd(
         student_features: (B, ...) float.
         teacher_features: (B, ...) float; no gradient flows back.
         distance_weight, angle_weight: factors of the two parts in `loss`.
-        squared: compare squared distances.
-        smallest: what the squared distance of two examples is raised to.
+        squared: whether to compare squared distances.
+        smallest: lower limit of the squared distance of two examples.
 
     Returns:
         `loss`, and without their factors `loss_distance` and `loss_angle`: scalars, float32.
@@ -104,7 +104,7 @@ def _differences(features: Tensor) -> Tensor:
 
 
 def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor:
-    """(B, B) distances over the mean of those above 0, through which gradients flow too."""
+    """(B, B) distances divided by the mean of those above 0, which has gradients too."""
     distances = ops.maximum(ops.sum(ops.square(differences), axis=-1), smallest)
     if not squared:
         distances = ops.sqrt(distances)
@@ -118,7 +118,7 @@ def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor
 
 def _angle_costs(student: Tensor, teacher: Tensor) -> Tensor:
     """(B, B, D) differences of each model to (B,): the mean cost of the angles at example k."""
-    # Kept for the way back, the cosines of all k would take 4 GB a table at a batch of 1024.
+    # Stored for the backward pass, the cosines of all k would take 4 GB at a batch of 1024.
     at_one_example = keras.remat(_angle_cost)
     return ops.map(lambda pair: at_one_example(*pair), (student, teacher))
 

@@ -29,7 +29,7 @@ class SimKD(OneTap):
 
     Args:
         tap, student_tap, teacher_tap: the last feature map of each model.
-        factor: whole number >= 1, by which the projector's inner maps are narrower.
+        factor: the projector's inner maps have 1 / factor of the teacher's channels; whole, >= 1.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -63,7 +63,7 @@ class SimKD(OneTap):
         return simkd(project(self.projector, features, training=batch.training), target)["loss"]
 
     def deployed(self, student: keras.Model) -> keras.Model:
-        """The student's backbone, the projector and the teacher's classifier, of stock layers."""
+        """The student's backbone, the projector and the teacher's classifier, all stock layers."""
         (tap,) = self.student_taps
         backbone = tapping.rebuilt(student, [tap])
         x = backbone.output[tap]
@@ -136,12 +136,12 @@ def _constant(
 
 
 def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
-    """Raises ValueError where the student has trained layers on maps that come after the tap."""
+    """Raises ValueError if layers with weights work on feature maps after the student's tap."""
     if not tapping.is_graph(student):
         raise ValueError(
             f"{method}: the student {student.name!r} is a {type(student).__name__}; expected a "
-            "Functional or Sequential model, of which all up to the tap can be deployed without "
-            "the rest. Make it one, or choose another method, such as srrl."
+            "Functional or Sequential model, whose layers up to the tap can be deployed without "
+            "the rest. Give such a model, or choose another method, such as srrl."
         )
     before = tapping.rebuilt(student, [tap])
     used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
@@ -154,5 +154,5 @@ def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
         raise ValueError(
             f"{method}: the student's tap {tap!r} is followed by {len(after)} more layers on "
             f"feature maps, the last of them {after[-1]!r}; expected its last feature map, since "
-            f"all that follows is left out. Set student_tap to that one, such as 'stage4'."
+            f"later layers are not deployed. Set student_tap to that map, such as 'stage4'."
         )

@@ -26,8 +26,8 @@ class SRRL(OneTap):
     """Regression onto the teacher's last features and, through its classifier, its logits.
 
     Args:
-        tap, student_tap, teacher_tap: what the classifiers read, or the maps it is pooled from.
-        logit_weight: factor of the logits' part, >= 0.
+        tap, student_tap, teacher_tap: vector that each classifier reads, or the map before pooling.
+        logit_weight: factor of the cost on the logits, >= 0.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -79,9 +79,9 @@ def srrl(
     Args:
         projected: (B, D) float, the student's pooled features after the regressor.
         teacher_features: (B, D) float; no gradient flows back.
-        cross_logits: (B, C) float, what the teacher's classifier makes of `projected`.
+        cross_logits: (B, C) float, output of the teacher's classifier for `projected`.
         teacher_logits: (B, C) float; no gradient flows back.
-        logit_weight: factor of the logits' part.
+        logit_weight: factor of the cost on the logits.
 
     Returns:
         `loss`, and its parts `loss_feature` and `loss_logit` (without the factor): (B,) float32.

@@ -23,7 +23,7 @@ from kd_keras import check, losses
 from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 
-RANK_EPSILON = 1e-6  # of the authors' code: keeps the rank's scale finite where p(y) is 1
+RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
 WEAK_SMOOTHING = 0.1  # share of the weak head's target that is spread over all classes
 
 

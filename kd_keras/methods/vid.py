@@ -30,7 +30,7 @@ class VID(TapPairs):
 
     Args:
         taps, student_taps, teacher_taps: feature maps, see `TapPairs`.
-        initial_variance: > 1e-5, what every channel's variance starts at.
+        initial_variance: first value of every channel's variance, > 1e-5.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -65,8 +65,8 @@ class Predictor(keras.Layer):
     """Mean and, in `log_scale`, variance of a teacher's map, (B, h, w, c) to (B, h, w, C).
 
     Args:
-        channels: C, of the teacher.
-        hidden_channels: of the two inner maps; C where left out.
+        channels: C, number of the teacher's channels.
+        hidden_channels: number of channels of the two inner maps; None: C.
         initial_variance: see `VID`.
     """
 
