@@ -1,4 +1,4 @@
-"""Argument checks that answer: what we got, what we expect, what to do."""
+"""Argument checks. A message says what was given, what is allowed, and what to do."""
 
 import difflib
 import math
@@ -8,14 +8,17 @@ from typing import Any
 
 
 def one_of(what: str, got: Any, allowed: Iterable[Any], *, remedy: str = "") -> Any:
-    """Returns `got` if allowed; otherwise raises ValueError naming the nearest allowed one."""
+    """Returns `got` if it is allowed; otherwise raises ValueError, which names the nearest one."""
     allowed = list(allowed)
     if got in allowed:
         return got
     near = difflib.get_close_matches(str(got), [str(a) for a in allowed], n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     names = ", ".join(sorted(str(a) for a in allowed))
-    raise ValueError(f"{what} is {got!r}; expected one of: {names}.{hint}{_spaced(remedy)}")
+    hints = [f"Did you mean {near[0]!r}?"] if near else []
+    hints += [remedy] if remedy or near else ["Choose one of these."]
+    raise ValueError(
+        " ".join([f"{what} is {got!r}; expected one of: {names}.", *filter(None, hints)])
+    )
 
 
 def number(
@@ -39,25 +42,22 @@ def number(
     fits = fits and (at_least is None or got >= at_least)
     fits = fits and (at_most is None or got <= at_most)
     if not fits:
-        raise ValueError(f"{what} is {got!r}; expected {expected}.{_spaced(remedy)}")
+        remedy = remedy or "Give such a number."
+        raise ValueError(f"{what} is {got!r}; expected {expected}. {remedy}")
     return float(got)
 
 
 def whole_number(what: str, got: Any, *, at_least: int = 0, remedy: str = "") -> int:
-    """Returns `got` as an int if it is whole and at least `at_least`; else raises ValueError."""
+    """Returns `got` as an int if it is whole and >= `at_least`; otherwise raises ValueError."""
     if isinstance(got, bool) or not isinstance(got, numbers.Integral) or got < at_least:
-        raise ValueError(
-            f"{what} is {got!r}; expected a whole number >= {at_least}.{_spaced(remedy)}"
-        )
+        remedy = remedy or "Give such a number."
+        raise ValueError(f"{what} is {got!r}; expected a whole number >= {at_least}. {remedy}")
     return int(got)
 
 
 def text(what: str, got: Any, *, remedy: str = "") -> str:
-    """Returns `got` if it is text that is not empty; otherwise raises ValueError."""
+    """Returns `got` if it is a string and not empty; otherwise raises ValueError."""
     if not isinstance(got, str) or not got:
-        raise ValueError(f"{what} is {got!r}; expected a name.{_spaced(remedy)}")
+        remedy = remedy or "Give a string that is not empty."
+        raise ValueError(f"{what} is {got!r}; expected a name. {remedy}")
     return got
-
-
-def _spaced(remedy: str) -> str:
-    return f" {remedy}" if remedy else ""

@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, hashed, locked. Nothing else in the package does these."""
+"""Writes files completely or not at all, hashes them, locks folders. No other module does so."""
 
 import contextlib
 import hashlib
@@ -14,15 +14,15 @@ import numpy as np
 
 @contextlib.contextmanager
 def in_place_of(target: Path) -> Iterator[Path]:
-    """A path beside `target` that takes its place when the block ends well, and goes otherwise.
+    """Yields a path beside `target`. If the block succeeds, what is there replaces `target`.
 
     Yields:
-        A sibling of `target` with the same suffix, where nothing is; the block makes a file or a
-        folder of it.
+        A path with the suffix of `target`, at which nothing exists. The block writes a file or a
+        folder there. If the block fails, it is removed.
 
     Raises:
-        OSError: it could not be written; what lay at `target` stays. Any other error of the block
-            passes through, with the same effect.
+        OSError: writing failed; `target` stays as it was. So it does after any other error of the
+            block, which is raised unchanged.
     """
     fresh = target.with_name(f".partial.{target.name}")
     aside = target.with_name(f".old.{target.name}")
@@ -48,11 +48,11 @@ def in_place_of(target: Path) -> Iterator[Path]:
 
 
 def write_json(path: str | Path, data: Any) -> None:
-    """Writes `data` as JSON, whole or not at all; NumPy's numbers and arrays become JSON's.
+    """Writes `data` as JSON, completely or not at all; NumPy values become numbers and lists.
 
     Raises:
-        ValueError: a number in it is NaN or infinite, which JSON cannot hold.
-        OSError: it could not be written; an earlier file stays.
+        ValueError: a number is NaN or infinite, which JSON does not have.
+        OSError: writing failed; an earlier file stays as it was.
     """
     text = json.dumps(data, indent=2, allow_nan=False, default=_plain)
     with in_place_of(Path(path)) as fresh:
@@ -60,7 +60,7 @@ def write_json(path: str | Path, data: Any) -> None:
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
-    """As np.save, which does not tell why a write failed, such as for want of space."""
+    """Like np.save, but an error says why writing failed, such as a full disk."""
     with path.open("wb") as file:
         facts = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(file, {**facts, "fortran_order": False})
@@ -68,15 +68,15 @@ def save_array(path: Path, array: np.ndarray) -> None:
 
 
 def sync(file: IO[Any]) -> None:
-    """Waits until all that was written to an open file is on the disk."""
+    """Waits until everything written to an open file is on the disk."""
     file.flush()
     os.fsync(file.fileno())
 
 
 def sha256(path: Path) -> str:
-    """64 hex digits of a file, or of all files below a folder, joined in the order of their names.
+    """SHA-256 as 64 hex digits, of a file, or of all files in a folder in the order of their paths.
 
-    About 1.2 GB/s where the processor has instructions for it.
+    About 1.2 GB/s on processors with instructions for it.
     """
     if path.is_dir():
         total = hashlib.sha256()
@@ -89,17 +89,17 @@ def sha256(path: Path) -> str:
 
 @contextlib.contextmanager
 def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Keeps other processes on this machine out of the same block for the same folder.
+    """Lets only one process on this machine at a time run the block for the same folder.
 
-    The lock is on the folder itself: no lock file stays behind, and a process that dies lets go.
-    Systems and disks that cannot lock go without.
+    The lock is on the folder itself: it leaves no file, and it ends with its process. Systems and
+    disks that cannot lock run the block without a lock.
 
     Args:
-        folder: made if there is none.
-        waiting: called once if another process holds the lock.
+        folder: folder to lock; created if it does not exist.
+        waiting: called once if another process has the lock.
 
     Raises:
-        OSError: the folder cannot be made.
+        OSError: the folder cannot be created.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:

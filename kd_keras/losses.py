@@ -1,4 +1,4 @@
-"""Per-example maths that several methods share: float32, log space, never averaged."""
+"""Losses and scores of each example that several methods share: in float32, never averaged."""
 
 import math
 from typing import Any
@@ -6,9 +6,8 @@ from typing import Any
 from keras import ops
 
 Tensor = Any
-FLOAT32_TINY = (
-    1.1754944e-38  # smallest normal float32: log of it is finite, adding it changes no probability
-)
+#: Smallest normal float32. Its log is finite, and adding it changes no probability.
+FLOAT32_TINY = 1.1754944e-38
 
 
 def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
@@ -17,14 +16,14 @@ def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.
     Args:
         labels: (B,) or (B, 1) int class indices, or (B, C) float probabilities.
         logits: (B, C) float, raw scores.
-        label_smoothing: share of the target spread evenly over the C classes, 0 to 1.
+        label_smoothing: share of the target that is spread evenly over the C classes, 0 to 1.
 
     Returns:
-        (B,) float32 in nats, not averaged. Of an index that is no class, -1 or C, it is NaN;
-        TensorFlow on a CPU raises its InvalidArgumentError, which names the index.
+        (B,) float32 in nats, not averaged. NaN for class indices outside 0 to C - 1; on a CPU
+        TensorFlow raises InvalidArgumentError instead, which names the index.
 
     Raises:
-        ValueError: rows of labels and logits of different width.
+        ValueError: labels are probabilities of a different number of classes than the logits.
     """
     logits = ops.cast(logits, "float32")
     if is_class_index(labels):
@@ -37,14 +36,14 @@ def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.
         width, num_classes = labels.shape[-1], logits.shape[-1]
         if None not in (width, num_classes) and width != num_classes:
             raise ValueError(
-                f"labels have rows of {width} values and the logits {num_classes}; expected rows "
-                "of the same width, or class indices. Give both the same classes."
+                f"labels have rows of {width} values, the logits rows of {num_classes}; expected "
+                "rows of the same length, or class indices. Give both the same classes."
             )
         cost = -ops.sum(ops.cast(labels, "float32") * ops.log_softmax(logits, axis=-1), axis=-1)
     if not label_smoothing:
         return cost
-    of_all_classes = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
-    return (1 - label_smoothing) * cost + label_smoothing * of_all_classes
+    uniform_cost = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+    return (1 - label_smoothing) * cost + label_smoothing * uniform_cost
 
 
 def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any) -> Tensor:
@@ -74,16 +73,16 @@ def is_class_index(labels: Tensor) -> bool:
 
 
 def class_index(labels: Tensor) -> Tensor:
-    """(B,) int32 classes of what `cross_entropy` takes; of probabilities, the largest."""
+    """(B,) int32 classes of labels as in `cross_entropy`; for probabilities, the largest."""
     if is_class_index(labels):
         return ops.cast(ops.reshape(labels, (-1,)), "int32")
     return ops.cast(ops.argmax(labels, axis=-1), "int32")
 
 
 def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """(B,) float32: 1 where student and teacher rank the same class first, else 0.
+    """(B,) float32: 1 where student and teacher score the same class highest, else 0.
 
-    Among equal scores the lower class comes first; scores with a NaN agree with nothing.
+    Among equal scores the lower class counts as higher. Scores with a NaN give 0.
     """
     same = ops.equal(ops.argmax(student_logits, axis=-1), ops.argmax(teacher_logits, axis=-1))
     numbers = ops.logical_and(_are_numbers(student_logits), _are_numbers(teacher_logits))
@@ -91,15 +90,15 @@ def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
 
 
 def in_top(labels: Tensor, scores: Tensor, *, k: int = 1) -> Tensor:
-    """Whether the label is among the k classes that score highest.
+    """Whether the label is among the k classes with the highest scores.
 
-    Among equal scores the lower class comes first, as in argmax. Scores with a NaN are never
-    right, and neither is a label that is no class.
+    Among equal scores the lower class counts as higher, as in argmax. Scores with a NaN, and labels
+    outside 0 to C - 1, give 0.
 
     Args:
         labels: (B,) or (B, 1) int classes, or (B, C) probabilities, whose largest is the label.
         scores: (B, C) float.
-        k: at least 1.
+        k: number of classes that count, >= 1.
 
     Returns:
         (B,) float32, 1 or 0.
@@ -107,15 +106,15 @@ def in_top(labels: Tensor, scores: Tensor, *, k: int = 1) -> Tensor:
     scores = ops.cast(scores, "float32")
     classes = scores.shape[-1]
     label = class_index(ops.convert_to_tensor(labels))
-    known = ops.logical_and(label >= 0, label < classes)
+    in_range = ops.logical_and(label >= 0, label < classes)
     label = ops.expand_dims(ops.clip(label, 0, classes - 1), -1)  # (B, 1)
     of_label = ops.take_along_axis(scores, label, axis=-1)
     lower = ops.expand_dims(ops.arange(classes, dtype="int32"), 0) < label
     ahead = ops.logical_or(scores > of_label, ops.logical_and(scores == of_label, lower))
     right = ops.sum(ops.cast(ahead, "int32"), axis=-1) < k
-    return ops.cast(right & known & _are_numbers(scores), "float32")
+    return ops.cast(right & in_range & _are_numbers(scores), "float32")
 
 
 def _are_numbers(scores: Tensor) -> Tensor:
-    """(B,) bool: whether no score is NaN."""
+    """(B,) bool: whether none of the example's scores is NaN."""
     return ops.logical_not(ops.any(ops.isnan(scores), axis=-1))

@@ -1,11 +1,11 @@
-"""What each method costs: a training step's time and memory, against plain soft targets.
+"""Measures each method's cost: time and memory of a training step, relative to `kd`.
 
-Shows   median seconds a step of the Distiller with the method over the median with `kd`, both in
-        one process, step by step in turn; peak memory of the process above that of one with `kd`;
-        the weights that the method brings (trained ones, and all).
+Shows   median time of a step of the Distiller with the method, divided by the median with `kd`
+        (both in one process, steps in turn); peak memory of the process, minus that of a process
+        with `kd`; the method's number of weights (trained ones, and all).
 On      the `tiny_imagenet` recipe's pair, 64x64 random images, 200 classes, 50,000 ids; the teacher
         runs in every step.
-Takes   about ten minutes on two idle CPU cores; a process a method.
+Takes   about ten minutes on two idle CPU cores; one process per method.
 
     python scripts/bench_methods.py            # writes docs/methods_cost.json
     python scripts/bench_methods.py --only rkd --only crd
@@ -31,7 +31,7 @@ from kd_keras.results.screen import Screen
 NUM_CLASSES, NUM_EXAMPLES, SHAPE = 200, 50_000, (64, 64, 3)
 WARM, STEPS = 3, 9
 YARDSTICK = "kd"
-#: What a method needs to be told of this pair, whose teacher has one stage more than its student.
+#: Knobs for this pair of models, whose teacher has one stage more than its student.
 KNOBS: dict[str, dict[str, Any]] = {
     "simkd": {"teacher_tap": "stage4"},
     "fsp": {"project": True},
@@ -47,7 +47,7 @@ KNOBS: dict[str, dict[str, Any]] = {
 @click.option("--measure", hidden=True, help="one method, in this process")
 def main(only: Sequence[str], batch_size: int, out: str, measure: str | None) -> None:
     if measure:
-        print(json.dumps(_measured(measure, batch_size)))
+        print(json.dumps(_measure(measure, batch_size)))
         return
     screen = Screen()
     names = [YARDSTICK, *(name for name in only or methods.names() if name != YARDSTICK)]
@@ -84,7 +84,7 @@ def _in_a_process(name: str, batch_size: int) -> dict[str, Any]:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _measured(name: str, batch_size: int) -> dict[str, Any]:
+def _measure(name: str, batch_size: int) -> dict[str, Any]:
     quiet.import_tensorflow()
     step, method = _step(name, batch_size)
     for _ in range(WARM + STEPS):
@@ -111,8 +111,8 @@ def _step(name: str, batch_size: int) -> tuple[Callable[[], float], Any]:
     from kd_keras import Distiller, models
     from kd_keras.graph.precision import best_precision
 
-    asked = recipe_files.load("tiny_imagenet")
-    teacher, student = (_model(models, spec) for spec in (asked.teacher[0], asked.student[0]))
+    recipe = recipe_files.load("tiny_imagenet")
+    teacher, student = (_model(models, spec) for spec in (recipe.teacher[0], recipe.student[0]))
     method = methods.get(name, **KNOBS.get(name, {}))
     distiller = Distiller(
         student,

@@ -1,4 +1,4 @@
-"""Trains one student by every method from one teacher, at equal budget, and writes a table.
+"""Trains one student with every method and the same teacher and budget, and writes a table.
 
 Shows   top-1 on the official validation split, last epoch, of the student alone and by each
         method with its paper's defaults: every seed, the mean gain over the student alone of the
@@ -6,9 +6,9 @@ Shows   top-1 on the official validation split, last epoch, of the student alone
 On      the official Tiny ImageNet archive, or a part of it in its layout (--data-dir).
 Budget  equal for all: the `tiny_imagenet` recipe's student, batch, optimizer and schedule, --epochs
         epochs. No method's knobs or learning rate were chosen on these data.
-Takes   with two epochs of 50,000 images two and a quarter hours on two CPU cores that had other
-        work too, the teacher's training not counted; it runs once a batch for --together students.
-        Finished trainings are kept in --out and not done again.
+Takes   two and a quarter hours for two epochs of 50,000 images on two CPU cores that had other
+        work too, without the teacher's training. The teacher runs once per batch for --together
+        students. Finished training runs are stored in --out and not repeated.
 
     kdk train --data-dir DIR --run teacher && python scripts/compare_methods.py --data-dir DIR \
         --teacher runs/teacher/teacher.keras
@@ -42,7 +42,7 @@ from kd_keras.results.screen import Screen  # noqa: E402
 
 ALONE = "none"
 SEEDS = {"logits": 3, "features": 2}
-#: What a method needs to be told of this pair, whose teacher has one stage more than its student.
+#: Knobs for this pair of models, whose teacher has one stage more than its student.
 KNOBS = {
     "simkd": "teacher_tap=stage4",
     "fsp": "project=true",
@@ -51,13 +51,13 @@ KNOBS = {
 
 
 @click.command(help=__doc__.splitlines()[0])
-@click.option("--data-dir", required=True, help="what kdk train --data-dir takes")
+@click.option("--data-dir", required=True, help="folder of the dataset, as for kdk train")
 @click.option("--teacher", required=True, help="a trained teacher's .keras file")
 @click.option("--epochs", default=2, show_default=True)
 @click.option("--only", multiple=True, metavar="METHOD", help="by default, every method")
-@click.option("--seeds", default=0, help="of every method; 0: 3 for logit methods, 2 for others")
+@click.option("--seeds", default=0, help="number of seeds; 0: 3 for logit methods, 2 for others")
 @click.option("--together", default=7, show_default=True, help="students on one teacher pass")
-@click.option("--out", default="runs/compare", show_default=True, help="folder of what is finished")
+@click.option("--out", default="runs/compare", show_default=True, help="folder of finished runs")
 @click.option("--table", default="docs/comparison.json", show_default=True, help="file to write")
 def main(
     data_dir: str,
@@ -70,13 +70,13 @@ def main(
     table: str,
 ) -> None:
     screen, folder = Screen(), Path(out)
-    given = {"data_dir": data_dir, "teacher": teacher, "epochs": epochs}
+    options = {"data_dir": data_dir, "teacher": teacher, "epochs": epochs}
     loaded = data.load("tiny_imagenet", data_dir=data_dir, progress=screen.progress)
     screen.say(loaded.summary())
     names = [ALONE, *(only or methods.names())]
     for seed in range(seeds or max(SEEDS.values())):
-        asked = recipe_files.resolve("tiny_imagenet", {**given, "seed": seed})
-        model = build.make_teacher(asked, loaded)
+        recipe = recipe_files.resolve("tiny_imagenet", {**options, "seed": seed})
+        model = build.make_teacher(recipe, loaded)
         due = [
             n
             for n in names
@@ -84,14 +84,14 @@ def main(
         ]
         for views, group in _groups(due, together):
             screen.say(f"seed {seed}: {', '.join(group)}")
-            train_together(asked, group, model, loaded, views, folder)
+            train_together(recipe, group, model, loaded, views, folder)
     rows = [_row(folder, name, loaded) for name in names]
-    about = {"setting": _setting(given, loaded), "knobs": KNOBS}
+    about = {"setting": _setting(options, loaded), "knobs": KNOBS}
     files.write_json(Path(table), {"about": about, "rows": _show(rows, screen)})
 
 
 def train_together(
-    asked: Recipe,
+    recipe: Recipe,
     names: Sequence[str],
     model: keras.Model,
     loaded: Dataset,
@@ -99,40 +99,40 @@ def train_together(
     folder: Path,
 ) -> None:
     """Trains a student by each method, all on the same batches and the same teacher pass."""
-    steps = pipeline.steps_per_epoch(loaded.train, asked.batch_size)
-    total = asked.epochs * steps
-    distillers = {name: _distiller(asked, name, model, loaded, total) for name in names}
+    steps = pipeline.steps_per_epoch(loaded.train, recipe.batch_size)
+    total = recipe.epochs * steps
+    distillers = {name: _distiller(recipe, name, model, loaded, total) for name in names}
     plan = pipeline.BatchPlan(
         loaded.train,
-        batch_size=asked.batch_size,
-        seed=asked.seed,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
         policy=loaded.augment,
-        view_seed=asked.view_seed,
+        view_seed=recipe.view_seed,
         views_per_image=views,
     )
     batches = plan.dataset(0, total)
-    with callbacks.Bar(Screen(), "training", asked.batch_size) as bar:
+    with callbacks.Bar(Screen(), "training", recipe.batch_size) as bar:
         side_by_side.Together(distillers).fit(
-            batches, epochs=asked.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0
+            batches, epochs=recipe.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0
         )
     for name, distiller in distillers.items():
-        _keep(folder, name, asked.seed, distiller, loaded)
+        _keep(folder, name, recipe.seed, distiller, loaded)
     keras.backend.clear_session()
 
 
 def _distiller(
-    asked: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
+    recipe: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
 ) -> Distiller:
-    asked = recipe_files.resolve("tiny_imagenet", {**asked.model_dump(), "method": [_spec(name)]})
-    made = build.make_methods(asked, num_examples=len(loaded.train.images))
-    keras.utils.set_random_seed(asked.seed)  # every student starts from the same weights
-    student = build.make(asked.student[0], loaded)
-    teacher = model if made else None
+    recipe = recipe_files.resolve("tiny_imagenet", {**recipe.model_dump(), "method": [_spec(name)]})
+    chosen = build.make_methods(recipe, num_examples=len(loaded.train.images))
+    keras.utils.set_random_seed(recipe.seed)  # every student starts from the same weights
+    student = build.make(recipe.student[0], loaded)
+    teacher = model if chosen else None
     distiller = Distiller(
-        student, teacher=teacher, methods=made, precision=fitting.precision(asked)
+        student, teacher=teacher, methods=chosen, precision=fitting.precision(recipe)
     )
     distiller.total_steps = steps
-    distiller.compile(fitting.optimizer(asked, asked.learning_rate, steps))
+    distiller.compile(fitting.optimizer(recipe, recipe.learning_rate, steps))
     return distiller
 
 
@@ -150,17 +150,17 @@ def _keep(folder: Path, name: str, seed: int, distiller: Distiller, loaded: Data
     files.write_json(_file(folder, name, seed), result)
 
 
-def _setting(given: dict[str, Any], loaded: Dataset) -> str:
+def _setting(options: dict[str, Any], loaded: Dataset) -> str:
     """What the table was made with, in a sentence or two."""
-    asked = recipe_files.resolve("tiny_imagenet", given)
-    teacher = build.make_teacher(asked, loaded)
+    recipe = recipe_files.resolve("tiny_imagenet", options)
+    teacher = build.make_teacher(recipe, loaded)
     top1 = evaluate.accuracy(evaluate.scores(teacher, loaded.validation), loaded.validation.labels)
     return (
         f"Tiny ImageNet, {loaded.summary()}; teacher {teacher.name} of "
         f"{teacher.count_params():,} parameters, {100 * top1:.1f} % top-1; student "
-        f"{asked.student[0]}; {asked.epochs} epochs in batches of {asked.batch_size}, "
-        f"{asked.optimizer} with a {asked.schedule} rate up to {asked.learning_rate:g}, which was "
-        "chosen for the student alone; last epoch, official validation."
+        f"{recipe.student[0]}; {recipe.epochs} epochs in batches of {recipe.batch_size}, "
+        f"{recipe.optimizer} with a {recipe.schedule} rate up to {recipe.learning_rate:g}, which "
+        "was chosen for the student alone; last epoch, official validation."
     )
 
 
@@ -182,8 +182,8 @@ def _show(rows: list[dict[str, Any]], screen: Screen) -> list[dict[str, Any]]:
 
 
 def _row(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
-    found = sorted(folder.glob(f"{name}-*.json"))
-    results = [json.loads(path.read_text()) for path in found]
+    paths = sorted(folder.glob(f"{name}-*.json"))
+    results = [json.loads(path.read_text()) for path in paths]
     top1 = [result.get("top1", 0.0) for result in results]
     gain = None
     if name != ALONE and all(result["finite"] for result in results):
@@ -224,17 +224,17 @@ def _groups(names: Sequence[str], together: int) -> Iterable[tuple[int, list[str
     """Methods that can share batches: (views of each image, their names)."""
     by_views: dict[int, list[str]] = {}
     for name in names:
-        by_views.setdefault(1 if name == ALONE else _made(name).views_per_image, []).append(name)
+        by_views.setdefault(1 if name == ALONE else _method(name).views_per_image, []).append(name)
     for views, of in by_views.items():
         yield from ((views, of[i : i + together]) for i in range(0, len(of), together))
 
 
 def _seeds_of(name: str) -> int:
-    reads_features = name != ALONE and (_made(name).student_taps or _made(name).needs_ids)
+    reads_features = name != ALONE and (_method(name).student_taps or _method(name).needs_ids)
     return SEEDS["features" if reads_features else "logits"]
 
 
-def _made(name: str) -> Any:
+def _method(name: str) -> Any:
     return methods.get(name)
 
 

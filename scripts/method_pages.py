@@ -1,9 +1,9 @@
-"""Writes docs/methods/: a page a method and their table, from the code and what was measured.
+"""Writes docs/methods/: one page per method, and a table of all methods in README.md.
 
-Each page is the method's own account (its module's docstring), its knobs with their defaults, what
-it needs, and its cost in docs/methods_cost.json (scripts/bench_methods.py). README.md beside the
-pages is the table, with the gains in docs/comparison.json (scripts/compare_methods.py). A test
-checks that the pages are those of the code.
+A page has the docstring of the method's module, its knobs with their defaults, its needs and its
+departures from the paper (attributes of its class), its cost from docs/methods_cost.json
+(scripts/bench_methods.py), and its gain from docs/comparison.json (scripts/compare_methods.py). A
+test checks that the pages match the code.
 
     python scripts/method_pages.py
 """
@@ -17,26 +17,28 @@ from typing import Any
 
 from kd_keras import methods
 from kd_keras.cli import quiet
+from kd_keras.methods.base import Method
 
 DOCS = Path(__file__).parent.parent / "docs"
 FOLDER = DOCS / "methods"
 COST, COMPARISON = DOCS / "methods_cost.json", DOCS / "comparison.json"
 KNOB = re.compile(r"^    {4}([a-z_0-9, ]+): (.*(?:\n {12}.*)*)", re.MULTILINE)
 COLUMNS = (
-    *("method", "idea", "reads", "time over `kd`'s", "memory, MB over `kd`"),
-    *("deployed parameters", "top-1 %, mean", "gain over the student alone (95 % over images)"),
+    *("method", "idea", "features it reads", "time per step (`kd` = 1)"),
+    *("memory, MB more than `kd`", "parameters of the deployed model", "top-1 %, mean of seeds"),
+    "gain over the student alone, points (95 % interval over images)",
 )
-IN_EVERY = {
-    "weight": "factor of the cost in the loss",
-    "ce_weight": "factor of the cross-entropy, where this is the first method",
+SHARED_KNOBS = {
+    "weight": "factor of the method's cost in the loss",
+    "ce_weight": "factor of the cross-entropy in the loss, if this is the run's first method",
     "warmup": "share of the run over which `weight` grows linearly from 0",
-    "tap": "the feature that both models are read at",
-    "taps": "the features that both models are read at, shallow to deep",
-    "student_tap": "the student's, where it is called differently",
-    "teacher_tap": "the teacher's, where it is called differently",
-    "student_taps": "the student's, where they are called differently",
-    "teacher_taps": "the teacher's, where they are called differently",
-    "first_stage": "share of the run in which the first stage alone is trained",
+    "tap": "name of the feature that the method reads in both models",
+    "taps": "names of the features that the method reads in both models, shallow to deep",
+    "student_tap": "its name in the student, if it differs from `tap`",
+    "teacher_tap": "its name in the teacher, if it differs from `tap`",
+    "student_taps": "their names in the student, if they differ from `taps`",
+    "teacher_taps": "their names in the teacher, if they differ from `taps`",
+    "first_stage": "share of the run in which the first stage's cost alone is minimised",
     "main_stage_weight": "factor of the cost after the first stage",
 }
 
@@ -44,65 +46,56 @@ IN_EVERY = {
 def main() -> None:
     quiet.import_tensorflow()
     FOLDER.mkdir(exist_ok=True)
-    written = pages()
-    for old in FOLDER.glob("*.md"):
-        if old.name not in written:
-            old.unlink()
-    for name, text in written.items():
+    texts = pages()
+    for page in FOLDER.glob("*.md"):
+        if page.name not in texts:
+            page.unlink()
+    for name, text in texts.items():
         (FOLDER / name).write_text(text)
-    print(f"{len(written)} pages in {FOLDER.relative_to(Path.cwd())}")
+    print(f"{len(texts)} pages in {FOLDER.relative_to(Path.cwd())}")
 
 
 def pages() -> dict[str, str]:
-    """Text of every page by file name."""
+    """The text of each page by its file name."""
     cost = _read(COST).get("methods", {})
     gains = {row["method"]: row for row in _read(COMPARISON).get("rows", [])}
-    made = {f"{name}.md": _page(name, cost.get(name), gains.get(name)) for name in methods.names()}
-    return {"README.md": _table(cost, gains), **made}
+    return {
+        "README.md": _table(cost, gains),
+        **{f"{name}.md": _page(name, cost.get(name), gains.get(name)) for name in methods.names()},
+    }
 
 
 def _page(name: str, cost: dict[str, Any] | None, gain: dict[str, Any] | None) -> str:
-    idea, formula, source, departures = _account(name)
+    cls = type(methods.get(name))
+    idea, formula, source = _account(cls)
     lines = [f"# `{name}`", "", idea, "", "## Formula", "", "```text", formula, "```", ""]
     lines += ["## Source and defaults", "", _escaped(source), ""]
-    lines += ["| knob | default | meaning |", "| --- | --- | --- |", *_knobs(name), ""]
+    lines += ["| knob | default | meaning |", "| --- | --- | --- |", *_knobs(cls), ""]
     lines += ["## Needs", "", *(f"- {need}" for need in _needs(name)), ""]
     lines += ["## Cost", "", _cost(cost), "", "## Gain", "", _gain(gain), ""]
-    lines += ["## Departures from the paper", "", _escaped(departures or "None known."), ""]
+    lines += ["## Departures from the paper", "", _escaped(cls.departures or "None known."), ""]
     example = f"kdk train --method {name}"
     lines += ["## Use", "", "```bash", example, "```", "", "[All methods](README.md)", ""]
     return "\n".join(lines)
 
 
-def _account(name: str) -> tuple[str, str, str, str]:
-    """Idea, formula, source and departures, out of the method's own account."""
-    first, *rest = methods.explain(name).split("\n\n")
-    place = next(i for i, part in enumerate(rest) if part.startswith("Source: "))
-    sentences = _sentences(" ".join(rest[place:]).removeprefix("Source: "))
-    departs = [s for s in sentences if _departs(s)]
-    source = " ".join(s for s in sentences if not _departs(s))
-    said = " ".join(s.removeprefix("Departure: ") for s in departs)
-    return first, "\n\n".join(rest[:place]), source, said[:1].upper() + said[1:]
+def _account(cls: type[Method]) -> tuple[str, str, str]:
+    """Idea, formula and source, from the docstring of the method's module."""
+    account = inspect.getdoc(inspect.getmodule(cls)) or ""
+    text, _, source = account.partition("\n\nSource: ")
+    idea, _, formula = text.partition("\n\n")
+    return idea, formula, " ".join(source.split())
 
 
-def _sentences(text: str) -> list[str]:
-    return re.split(r"(?<=[.)])\s+(?=[A-Z`])", " ".join(text.split()))
-
-
-def _departs(sentence: str) -> bool:
-    return "eparture" in sentence
-
-
-def _knobs(name: str) -> Iterator[str]:
-    cls = type(methods.get(name))
-    said = {
+def _knobs(cls: type[Method]) -> Iterator[str]:
+    meanings = {
         knob.strip(): " ".join(meaning.split())
         for knobs, meaning in KNOB.findall(cls.__doc__ or "")
         for knob in knobs.split(",")
     }
     for knob, default in cls.knobs().items():
         if knob != "name":
-            meaning = IN_EVERY.get(knob) or said.get(knob, "")
+            meaning = SHARED_KNOBS.get(knob) or meanings.get(knob, "")
             yield f"| `{knob}` | {_value(default)} | {_escaped(meaning)} |"
 
 
@@ -114,9 +107,12 @@ def _value(default: Any) -> str:
 
 def _needs(name: str) -> Iterator[str]:
     method = methods.get(name)
-    source = inspect.getsource(type(method))
-    yield "no teacher" if method.teacher_free else "a teacher"
-    student, teacher = (", ".join(f"`{t}`" for t in taps) for taps in _taps(method))
+    if method.needs_teacher_model:
+        yield "the teacher itself: its cached outputs are not enough"
+    else:
+        yield "no teacher" if method.teacher_free else "a teacher, or its cached outputs"
+    taps = method.student_taps, method.teacher_taps
+    student, teacher = (", ".join(f"`{t}`" for t in names) for names in taps)
     if student:
         same = student == teacher
         yield f"taps {student} of both models" if same else f"taps {student} of the student"
@@ -124,61 +120,62 @@ def _needs(name: str) -> Iterator[str]:
             yield f"taps {teacher} of the teacher"
     else:
         yield "no taps: logits only"
-    if "batch.labels" in source:
+    if method.min_classes > 2:
+        yield f"{method.min_classes} classes or more"
+    if method.needs_labels:
         yield "labels"
     if method.needs_ids:
         yield "each example's id"
     if method.views_per_image > 1:
         yield f"{method.views_per_image} views of each image"
     if method.whole_batch:
-        yield "whole batches: gathered over replicas; no sample weights"
+        yield "whole batches: they are gathered over replicas, and sample weights are refused"
     if method.first_stage:
-        yield f"a first stage over {method.first_stage:.3g} of the run, which `fit` runs by itself"
-
-
-def _taps(method: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return method.student_taps, method.teacher_taps
+        yield f"a first stage of {method.first_stage:.3g} of the run, which `fit` runs by itself"
 
 
 def _cost(cost: dict[str, Any] | None) -> str:
     if not cost:
-        return "Not measured; `python scripts/bench_methods.py` does."
+        return "Not measured. Run `python scripts/bench_methods.py`."
+    memory = cost["more_megabytes"]
     return (
-        f"A step takes {cost['ratio']:.2f} times that of `kd` and {_memory(cost)} MB against it; "
-        f"{cost['trained']:,} trained weights of its own "
-        f"({cost['weights']:,} with those that are not trained). "
-        "`python scripts/bench_methods.py`, two CPU cores, the table's pair."
+        f"A step takes {cost['ratio']:.2f} times as long as with `kd` and needs {abs(memory):.0f} "
+        f"MB {'less' if memory < 0 else 'more'} memory. The method has {cost['weights']:,} weights "
+        f"of its own, of which {cost['trained']:,} are trained. Measured by `python "
+        "scripts/bench_methods.py` on two CPU cores, with the models of the [table](README.md)."
     )
 
 
 def _gain(row: dict[str, Any] | None) -> str:
     if not row:
-        return "Not measured; `python scripts/compare_methods.py` does."
+        return "Not measured. Run `python scripts/compare_methods.py`."
     seeds = ", ".join(f"{100 * value:.1f}" for value in row["top1"])
     return (
-        f"Top-1 {seeds} % by seed; {_difference(row)} points over the student alone. See the "
-        "[table](README.md) for data and budget."
+        f"Top-1 accuracy by seed: {seeds} %. Difference from the student trained alone: "
+        f"{_difference(row)} points (95 % interval over images). The [table](README.md) has the "
+        "data and the budget."
     )
 
 
 def _difference(row: dict[str, Any]) -> str:
     if row["gain"] is None:
-        return "no number (did not stay finite)"
+        return "none (the loss did not stay finite)"
     mean, low, high = (100 * value for value in row["gain"])
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
-
-
-def _memory(cost: dict[str, Any]) -> str:
-    return f"{cost['more_megabytes']:+.0f}"
 
 
 def _table(cost: dict[str, Any], gains: dict[str, Any]) -> str:
     lines = [
         "# Methods",
         "",
-        "One paper a file; loss and gradients of all but `dml` equal the authors' own code on "
-        "golden values (`tests/parity/`). `kdk list methods NAME` prints a method's account; "
-        "`python scripts/method_pages.py` makes these pages out of the code.",
+        "Start with `kd`: it reads only logits, so it works with any two classifiers of the same "
+        "classes, and few methods cost less. Then compare it, on your own data, with methods from "
+        "the top of the table whose features your models have: `logits` and `pooled` suit most "
+        "models, and `stageN` needs feature maps.",
+        "",
+        "Loss and gradients of all methods but `dml` match the authors' own code on reference "
+        "values (`tests/parity/`). `kdk list methods NAME` prints a method's description. `python "
+        "scripts/method_pages.py` writes these pages.",
         "",
         *_setting(gains),
         f"| {' | '.join(COLUMNS)} |",
@@ -197,7 +194,7 @@ def _line(name: str, cost: dict[str, Any] | None, gain: dict[str, Any] | None) -
         methods.describe(name).rstrip("."),
         reads,
         f"{cost['ratio']:.2f}" if cost else "-",
-        _memory(cost) if cost else "-",
+        f"{cost['more_megabytes']:+.0f}" if cost else "-",
         f"{gain['parameters']:,}" if gain else "-",
         f"{100 * gain['mean']:.1f}" if gain else "-",
         _difference(gain) if gain else "-",
@@ -214,16 +211,16 @@ def _setting(gains: dict[str, Any]) -> list[str]:
     spreads = [100 * (max(row["top1"]) - min(row["top1"])) for row in gains.values()]
     return [
         f"{about['setting']} Student alone: {seeds} % by seed, {100 * alone['mean']:.1f} % in the "
-        "mean. Gains are over the student alone of the same seeds; their interval is over images, "
-        "for these seeds and this teacher. A method's seeds lie "
-        f"{sum(spreads) / len(spreads):.1f} points apart in the mean, so neighbours in the table "
-        "are not told apart. So short a training asks which method speeds up a start; the "
-        "literature trains for 240 epochs. Every method has its paper's weights, none was tuned "
-        "on these data.",
+        "mean. Gains are over the student alone with the same seeds. Their interval is over "
+        "images, for these seeds and this teacher. The seeds of one method differ by "
+        f"{sum(spreads) / len(spreads):.1f} points on average, so the order of neighbours in the "
+        "table is not certain. So short a run shows which method speeds up the start of training; "
+        "the literature trains for 240 epochs. All methods have the weights of their papers. None "
+        "was tuned on these data.",
         "",
         "`simkd` deploys more than the student: a projector and the teacher's classifier. `mlkd` "
-        "shows each image twice a step. "
-        + "; ".join(f"`{k}` has `{v}`" for k, v in sorted(about["knobs"].items()))
+        "shows each image twice in a step. Knobs that differ from their defaults: "
+        + ", ".join(f"`{k}:{v}`" for k, v in sorted(about["knobs"].items()))
         + ".",
         "",
     ]

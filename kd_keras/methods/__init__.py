@@ -1,33 +1,43 @@
-"""Distillation methods: one paper a file, found by its file's name.
+"""Distillation methods: one file per paper. A method's name is the name of its file.
 
-A new method is two files: `methods/<name>.py` with one `Method` subclass, and its test.
+To add a method, write `methods/<name>.py` with one `Method` subclass, and its test.
+`scripts/method_pages.py` writes its page.
 """
 
 import ast
 import importlib
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from kd_keras import check
 from kd_keras.graph import quiet_import
 
-_NOT_METHODS = {"__init__", "base"}  # what methods share lies in parts/
+_NOT_METHODS = {"__init__", "base"}  # the folder parts/ holds what methods share
 
 
 def names() -> tuple[str, ...]:
-    """Every method's name, sorted; imports nothing."""
+    """Names of all methods, sorted; imports no method."""
     return tuple(sorted(name for name in _files() if name not in _NOT_METHODS))
 
 
 def describe(name: str) -> str:
-    """The method in one line; imports nothing."""
+    """The method's idea in one line; imports no method."""
     return explain(name).splitlines()[0]
 
 
 def explain(name: str) -> str:
-    """The method's own account: idea, formula, source, defaults, needs; imports nothing."""
+    """The method's idea, formula, source, defaults and needs, and how it departs from its paper.
+
+    This is the docstring of its module and the `departures` of its class, read without an import.
+    """
     check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
-    return ast.get_docstring(ast.parse(_files()[name].read_text())) or ""
+    module = ast.parse(_files()[name].read_text(encoding="utf-8"))
+    account = ast.get_docstring(module) or ""
+    departures = _departures(module)
+    return (
+        f"{account}\n\n{textwrap.fill(f'Departures: {departures}', 100)}" if departures else account
+    )
 
 
 def get(name: str, /, **knobs: Any) -> Any:
@@ -35,13 +45,14 @@ def get(name: str, /, **knobs: Any) -> Any:
 
     Args:
         name: one of `names()`.
-        **knobs: the method's settings (its class documents them); paper's defaults where left out.
+        **knobs: values of the method's knobs (its class documents them); a knob that is left out
+            has its default.
 
     Returns:
-        A `Method` to hand to `Distiller(student, teacher=..., methods=...)`.
+        A `Method` for `Distiller(student, teacher=..., methods=...)`.
 
     Raises:
-        ValueError: unknown method or knob (with the nearest name), or a value out of range.
+        ValueError: unknown method or knob (the message names the nearest), or a value out of range.
     """
     cls = _method_class(name)
     for knob in knobs:
@@ -50,14 +61,25 @@ def get(name: str, /, **knobs: Any) -> Any:
 
 
 def knobs(name: str) -> tuple[str, ...]:
-    """Names of the settings that the method called `name` takes."""
+    """Names of the knobs of the method called `name`."""
     return tuple(_method_class(name).knobs())
 
 
 def min_classes(name: str) -> int:
-    """The fewest classes for which the method called `name` is defined."""
-    least: int = _method_class(name).min_classes
-    return least
+    """Smallest number of classes for which the method called `name` is defined."""
+    smallest: int = _method_class(name).min_classes
+    return smallest
+
+
+def _departures(module: ast.Module) -> str:
+    """The literal `departures` in the bodies of the module's classes."""
+    bodies = [node.body for node in module.body if isinstance(node, ast.ClassDef)]
+    return "".join(
+        ast.literal_eval(line.value)
+        for body in bodies
+        for line in body
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "departures"
+    )
 
 
 def _files() -> dict[str, Path]:

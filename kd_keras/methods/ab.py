@@ -1,13 +1,15 @@
-"""Activation boundaries: neurons fire where the teacher's do, before labels are learned.
+"""Activation boundaries: the student's neurons fire where the teacher's do, before labels are used.
 
 Cost: sum over n taps i of 2^(i - n + 1) * 3/1000 * sum over entries of (s + m)^2 where s > -m and
-t <= 0, and of (s - m)^2 where s <= m and t > 0; features before their ReLU, margin m.
+t <= 0, and of (s - m)^2 where s <= m and t > 0. s and t are features before their ReLU, m is the
+margin.
 
 Source: Heo et al. 2019, "Knowledge Transfer via Distillation of Activation Boundaries Formed by
-Hidden Neurons", arXiv:1811.03233, section 3; margin 1, factors and the first ninth of the run as
-the method's later comparisons use them. Reads feature maps of both models before their ReLU. Where
-shapes differ, a trained connector (convolution with bias, batch norm) stands between; a map still
-larger is average-pooled. Works per example. After the first stage the labels alone are trained.
+Hidden Neurons", arXiv:1811.03233, section 3. Defaults: margin 1; the factors, and a first stage of
+one ninth of the run, as in later comparisons of the method. After the first stage only the labels
+are learned. Reads several feature maps of each model, before their ReLU. Where shapes differ, a
+trained connector (convolution with bias, batch norm) maps the student's features to the teacher's
+shape; a teacher's map that is still larger is average-pooled. Each example has its own cost.
 """
 
 from collections.abc import Sequence
@@ -23,7 +25,7 @@ from kd_keras.methods.parts import maps, projectors, two_stage
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Connector(projectors.Regressor):
-    """A regressor without its ReLU: the sign of what it gives is what counts."""
+    """A regressor without its ReLU: the sign of its output matters."""
 
     def call(self, features: Tensor, training: bool = True) -> Tensor:
         return self.norm(self.convolution(self.pad(features)), training=training)
@@ -33,9 +35,9 @@ class AB(two_stage.TwoStage):
     """Activation boundaries of the teacher.
 
     Args:
-        margin: > 0, how far from 0 the student's pre-activations are pushed.
+        margin: distance from 0 to which the student's pre-activations are pushed, > 0.
         taps, student_taps, teacher_taps: see `TapPairs`.
-        first_stage, main_stage_weight: see `Prepares`.
+        first_stage, main_stage_weight: see `TwoStage`.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -61,12 +63,12 @@ class AB(two_stage.TwoStage):
 
 
 def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector | None:
-    """What takes a student's map to a teacher's; nothing where their shapes are equal."""
+    """A built layer from the student's shape to the teacher's; None if they are equal."""
     if tuple(student[1:]) == tuple(teacher[1:]):
         return None
-    made = Connector(tuple(teacher))
-    made.build(tuple(student))
-    return made
+    layer = Connector(tuple(teacher))
+    layer.build(tuple(student))
+    return layer
 
 
 def ab(
@@ -82,7 +84,7 @@ def ab(
 
     Returns:
         `loss`: (B,) float32, the sum over taps; `per_tap`: (taps, B) float32, layer weights inside.
-        Not zero at equality: pre-activations of both are pushed beyond the margin.
+        Not zero at equality, since the student's pre-activations are pushed beyond the margin.
     """
     per_tap = []
     for i, (student, teacher) in enumerate(zip(student_features, teacher_features, strict=True)):

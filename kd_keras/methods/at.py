@@ -1,12 +1,12 @@
-"""Attention transfer: the student looks where the teacher looks.
+"""Attention transfer: the student's feature maps are active at the places where the teacher's are.
 
-Cost: sum over taps of the mean over places of (a(s) - a(t))^2, with a(f) the unit vector over
-places of mean_c f^p.
+Cost: sum over taps of the mean over places of (a(s) - a(t))^2. a(f) is mean_c f^p, scaled to a unit
+vector over places.
 
 Source: Zagoruyko, Komodakis 2017, "Paying More Attention to Attention", arXiv:1612.03928,
-section 3.1; weight 1000 (with the mean in place of the sum) and taps as the method's later
-comparisons use them. Reads feature maps of both models; channels may differ, the larger map is
-average-pooled to the smaller. No trainable parts; works per example.
+section 3.1. Defaults: weight 1000 (for a mean in place of the paper's sum) and the taps of later
+comparisons of the method. Reads several feature maps of each model. Channels may differ; the larger
+map is average-pooled to the smaller. No trained parts. Each example has its own cost.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class AT(TapPairs):
     """Attention maps of the teacher.
 
     Args:
-        power: whole number >= 1, exponent of the activations before the mean over channels.
+        power: exponent of the activations before the mean over channels, whole number >= 1.
         taps, student_taps, teacher_taps: see `TapPairs`.
         weight, ce_weight, warmup, name: see `Method`.
     """

@@ -1,4 +1,4 @@
-"""What a method is: a Keras layer that turns two models' outputs into a cost per example."""
+"""What a method is: a Keras layer that computes a cost per example from two models' outputs."""
 
 import dataclasses
 import inspect
@@ -11,22 +11,22 @@ from kd_keras import check
 
 Tensor = Any
 Outputs = dict[str, Tensor]
-Shapes = dict[str, tuple[Any, ...]]  # of each tap, batch axis first (None)
+Shapes = dict[str, tuple[Any, ...]]  # a tap's name to its shape, batch axis first (None)
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What is known of a batch beside the two models' outputs."""
+    """What a method may read of a batch, beside the two models' outputs."""
 
     labels: Tensor  # (B,) int classes or (B, C) probabilities
-    ids: Tensor | None = None  # (B,) int, each example's number in its data set
-    inputs: Any = None  # what the models were given
-    progress: Tensor | float = 1.0  # share of the run that is done, 0 to 1, scalar
+    ids: Tensor | None = None  # (B,) int, each example's number in its dataset
+    inputs: Any = None  # the inputs of the student
+    progress: Tensor | float = 1.0  # scalar, share of the run's steps that are done, 0 to 1
     training: bool = True  # whether batch norms of trainable parts update their statistics
 
 
 class Common(TypedDict, total=False):
-    """The settings that every method has, see `Method`."""
+    """Knobs that every method has, see `Method`."""
 
     weight: float | None
     ce_weight: float | None
@@ -35,20 +35,22 @@ class Common(TypedDict, total=False):
 
 
 class Method(keras.Layer):
-    """Base of every method; subclasses say what they read and what it costs.
+    """Base class of every method. A subclass says which features it reads and computes the cost.
 
-    A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its own trainable
-    parts in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs
-    are the keyword-only arguments of its constructor, each kept under its own name. It hands the
-    knobs that all methods share on: `def __init__(self, *, own=1.0, **common: Unpack[Common])`.
+    A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its trainable parts
+    in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs are the
+    keyword-only arguments of its constructor. Each is an attribute of the same name. Its
+    constructor passes the shared knobs on:
+    `def __init__(self, *, own=1.0, **common: Unpack[Common])`.
 
     Args:
-        weight: factor of this method's cost in the loss, >= 0; None is `default_weight`.
-        ce_weight: factor that the method's paper gives to the cross-entropy, >= 0; the
-            Distiller uses the first method's unless it has its own; None is `default_ce_weight`.
-        warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0; None is
+        weight: factor of this method's cost in the loss, >= 0; None: `default_weight`.
+        ce_weight: factor that the method's paper gives to the cross-entropy, >= 0; None:
+            `default_ce_weight`. The Distiller uses that of its first method, unless the Distiller
+            has a `ce_weight` itself.
+        warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0; None:
             `default_warmup`.
-        name: what the cost is called in logs; None is the name of the method's file.
+        name: name of the cost in logs; None: the name of the method's file.
     """
 
     #: Values of the shared knobs in the authors' own training.
@@ -56,20 +58,25 @@ class Method(keras.Layer):
     default_ce_weight = 1.0
     default_warmup = 0.0
 
-    #: True where the cost needs no teacher.
+    #: How this code differs from the paper, in full sentences; empty if no difference is known.
+    departures = ""
+    #: Whether the cost needs no teacher.
     teacher_free = False
-    #: Whether `attach` needs the teacher's own weights, so that its outputs alone will not do.
+    #: Whether `attach` reads the teacher's weights. Cached outputs of the teacher are not enough.
     needs_teacher_model = False
-    #: True where the cost relates examples of a batch: gathered over replicas, no sample weights.
+    #: Whether the cost relates examples of a batch to each other. Batches are then gathered over
+    #: replicas, and sample weights are refused.
     whole_batch = False
-    #: The fewest classes for which the cost is defined.
+    #: Smallest number of classes for which the cost is defined.
     min_classes = 2
-    #: True where the cost needs each example's id in the data set.
+    #: Whether the cost depends on the labels.
+    needs_labels = False
+    #: Whether the cost needs each example's id in the dataset.
     needs_ids = False
-    #: Augmented views of each image that the pipeline must give. With 2, each output's second
-    #: view is found under its name + "_view2".
+    #: Number of augmented views of each image in a batch, 1 or 2. With 2, the outputs of an
+    #: image's second view have the suffix "_view2" in their names.
     views_per_image = 1
-    #: Share of the run, 0 to 1, in which `first_stage_call` alone is trained.
+    #: Share of the run, 0 to 1, in which the cost of `first_stage_call` alone is minimised.
     first_stage = 0.0
 
     built: bool
@@ -97,9 +104,9 @@ class Method(keras.Layer):
 
     @property
     def needs_progress(self) -> bool:
-        """Whether the cost changes over the run, so that the run's length must be known.
+        """Whether the cost changes over the run, so that the length of the run must be known.
 
-        A method whose `call` reads `batch.progress` must say so here.
+        A method whose `call` reads `batch.progress` must return True here.
         """
         return self.warmup > 0 or self.first_stage > 0
 
@@ -114,50 +121,54 @@ class Method(keras.Layer):
         return ()
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        """Makes trainable parts from the taps' shapes, batch axis first (None)."""
+        """Makes the trainable parts from the taps' shapes, batch axis first (None)."""
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         """The method's cost, without its weight.
 
         Args:
             student: "logits" (B, C) and each tap of `student_taps`, float32.
-            teacher: the same of the teacher, outside every gradient; empty if `teacher_free`.
-            batch: labels and all else that is known of the examples.
+            teacher: "logits" (B, C) and each tap of `teacher_taps`, float32; no gradient flows
+                back. Empty if `teacher_free`.
+            batch: labels, ids and progress.
 
         Returns:
-            (B,) float32; a cost of the whole batch is broadcast.
+            (B,) float32; a cost of the whole batch is repeated for each example.
         """
-        raise TypeError(f"{type(self).__name__} defines no call(); a method must.")
+        raise NotImplementedError(
+            f"{type(self).__name__} has no call(); expected a method that returns a cost per "
+            "example. Define call(self, student, teacher, batch)."
+        )
 
     def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-        """(B,) float32: what is minimised, alone, over the run's first `first_stage` share.
+        """(B,) float32: the cost that alone is minimised in the first `first_stage` of the run.
 
-        All that a stage's cost does not depend on rests in that stage.
+        A variable on which this cost does not depend is not updated in that stage.
         """
         return self.call(student, teacher, batch)
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
-        """Reads what it needs of the models themselves, after `build`, such as a classifier."""
+        """Reads what it needs from the models, such as a classifier; called after `build`."""
 
     def deployed(self, student: keras.Model) -> keras.Model:
-        """What is evaluated, counted and exported in the student's place."""
+        """The model that is evaluated, counted and exported in the student's place."""
         return student
 
     @classmethod
     def knobs(cls) -> dict[str, Any]:
-        """Default of each setting that the constructor takes, by name, its own settings first.
+        """Each knob's name and default value, the method's own knobs first.
 
-        A setting without a default has `inspect.Parameter.empty`.
+        The default of a knob that has none is `inspect.Parameter.empty`.
         """
         defaults: dict[str, Any] = {}
         for base in cls.__mro__[: cls.__mro__.index(Method) + 1]:
             parameters = inspect.signature(vars(base).get("__init__", lambda: None)).parameters
             for name, parameter in parameters.items():
                 if parameter.kind is parameter.KEYWORD_ONLY:
-                    own = getattr(cls, f"default_{name}", parameter.default)
-                    defaults.setdefault(
-                        name, own if parameter.default is None else parameter.default
-                    )
+                    default = parameter.default
+                    if default is None:
+                        default = getattr(cls, f"default_{name}", None)
+                    defaults.setdefault(name, default)
         return defaults
 
     def get_config(self) -> dict[str, Any]:
@@ -167,14 +178,21 @@ class Method(keras.Layer):
         return self._shapes or {}
 
     def build_for(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        """Builds the parts for these taps, once; a saved method rebuilds from the kept shapes.
+        """Builds the parts for taps of these shapes, once. A saved method keeps the shapes.
 
-        Raises ValueError if its trainable parts were built for other shapes.
+        Raises:
+            ValueError: its trainable parts were built for other shapes, or there are fewer classes
+                than `min_classes`.
         """
+        if self.min_classes > 2 and student_shape["logits"][-1] < self.min_classes:
+            raise ValueError(
+                f"{self.name}: the student has {student_shape['logits'][-1]} classes; expected "
+                f"{self.min_classes} or more. Use the method kd."
+            )
         shapes = {"student_shape": student_shape, "teacher_shape": teacher_shape}
         if self.variables and self._shapes != shapes:
             raise ValueError(
-                f"{self.name} has parts built for taps of shapes {self._shapes}; got {shapes}. "
+                f"{self.name} was built for taps of shapes {self._shapes}; got {shapes}. "
                 "Make a new method for other models."
             )
         self._shapes = shapes
@@ -190,36 +208,46 @@ class Method(keras.Layer):
 
 
 def require_no_model(methods: Sequence[Method]) -> None:
-    """Raises ValueError where a method needs more of the teacher than its outputs."""
-    needing = [method.name for method in methods if method.needs_teacher_model]
-    if needing:
+    """Raises ValueError if a method reads the teacher's weights, which cached outputs lack."""
+    names = [method.name for method in methods if method.needs_teacher_model]
+    if names:
         raise ValueError(
-            f"methods {needing} read the teacher's own weights, and the teacher is a cache of "
-            "outputs; expected a model. Give one (--teacher FILE.keras), or choose other methods."
+            f"methods {names} read the teacher's weights, and the teacher is a cache of outputs; "
+            "expected a model. Give one (--teacher FILE.keras), or choose other methods."
         )
 
 
 def views_per_image(methods: Sequence[Method]) -> int:
-    """Augmented views of each image that a batch must hold for all of the methods."""
+    """Number of augmented views of each image that a batch needs for all of the methods."""
     return max((method.views_per_image for method in methods), default=1)
 
 
 def deploy_student(methods: Sequence[Method]) -> bool:
-    """Whether the student itself is deployed, and no method makes another model of it."""
+    """Whether the student itself is deployed: no method makes a different model of it."""
     return all(type(method).deployed is Method.deployed for method in methods)
 
 
-def as_methods(given: Any) -> list[Method]:
-    """A list of methods from one or several; raises ValueError for what is none."""
-    listed: list[Any] = [given] if isinstance(given, (Method, str)) else list(given)
-    for method in listed:
+def as_methods(methods: Any) -> list[Method]:
+    """A list from one method or several.
+
+    Raises:
+        ValueError: an entry is not a method, or wants more than two views of an image.
+    """
+    entries: list[Any] = [methods] if isinstance(methods, (Method, str)) else list(methods)
+    for method in entries:
         if not isinstance(method, Method):
             raise ValueError(
-                f"methods hold {method!r}; expected methods. Give kd_keras.methods.get('kd')."
+                f"methods contain {method!r}; expected Method objects. Make one with "
+                "kd_keras.methods.get('kd')."
             )
-    return listed
+        if method.views_per_image not in (1, 2):
+            raise ValueError(
+                f"{method.name}: views_per_image is {method.views_per_image!r}; expected 1 or 2. "
+                f"Set it in the class {type(method).__name__}."
+            )
+    return entries
 
 
 def taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:
-    """All taps that methods read of one side, "student" or "teacher", each once."""
+    """Names of the taps that methods read, each once; `side` is "student" or "teacher"."""
     return tuple(dict.fromkeys(tap for m in methods for tap in getattr(m, f"{side}_taps")))

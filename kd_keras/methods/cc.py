@@ -1,13 +1,13 @@
-"""Correlation congruence: it costs where two neighbours in the batch both miss the teacher.
+"""Correlation congruence: penalises neighbours in a batch that both differ from the teacher.
 
-Cost: mean over the B - 1 neighbouring pairs (n, n + 1) of sum_j d[n, j] * d[n + 1, j], with
-d = |e_s(student) - e_t(teacher)| and e_s, e_t trained linear embeddings into one space.
+Cost: mean over the B - 1 pairs of neighbours (n, n + 1) of sum_j d[n, j] * d[n + 1, j], with
+d = |e_s(student) - e_t(teacher)|. e_s and e_t are trained linear embeddings into one space.
 
-Source: Peng et al. 2019, "Correlation Congruence for Knowledge Distillation", arXiv:1904.01802,
-in the form, and with the weight 0.02 and 128 dimensions, in which the method's later comparisons
-use it (the paper's own correlation is a Gaussian kernel). Reads one feature of each model,
-`pooled` by default. The cost is of the whole batch and depends on its order. As in those
-comparisons the teacher's embedding is trained as well, so nothing keeps the two from shrinking.
+Source: Peng et al. 2019, "Correlation Congruence for Knowledge Distillation", arXiv:1904.01802.
+Defaults: weight 0.02 and 128 dimensions, as in later comparisons of the method. Reads one feature
+of each model, `pooled` by default. The cost belongs to the whole batch and depends on the order of
+its examples. The teacher's embedding is trained too, as in those comparisons, so nothing stops both
+embeddings from shrinking.
 """
 
 import math
@@ -31,6 +31,10 @@ class CC(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "The paper's correlation is a Gaussian kernel. This is the form of later comparisons "
+        "of the method."
+    )
     default_weight = 0.02
 
     whole_batch = True

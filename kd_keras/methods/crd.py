@@ -1,16 +1,16 @@
 """Contrastive representation: tells the student's vector of an example from those of others.
 
-Both features pass through a trained dense layer and become unit vectors v; two memories keep every
-example's latest. With P = exp(memory_teacher . v_s / T) / Z for the example's own row and for K
-others drawn at random, q = K / num_examples and e = 1e-7, the cost is -log(P / (P + q + e)) of the
-own row minus the sum of log(q / (P + q + e)) of the others; the same with teacher and student
-exchanged is added. Z is fixed in the first step: num_examples times the mean exponential.
+Both features pass through a trained dense layer and become unit vectors v. Two memories hold the
+latest vector of every example. Let P = exp(memory_teacher . v_s / T) / Z for the example's own row
+and for K other rows drawn at random, q = K / num_examples and e = 1e-7. Cost: -log(P / (P + q + e))
+of the own row, minus the sum of log(q / (P + q + e)) over the other rows; the same with teacher and
+student exchanged is added. Z is num_examples times the mean exponential, fixed in the first step.
 
 Source: Tian, Krishnan, Isola 2020, "Contrastive Representation Distillation", arXiv:1910.10699,
-section 3.3; K 16384, T 0.07, 128 entries a vector, memory momentum 0.5, weight 0.8 as there.
-Departure: the others are any examples but the same, not only those of other classes. Reads `pooled`
-of each model; needs the examples' ids and their number; works on the whole batch. It keeps two
-float32 arrays (num_examples, 128), and a step makes two of (batch, num_examples).
+section 3.3. Defaults of the paper: K 16384, T 0.07, 128 entries per vector, memory momentum 0.5,
+weight 0.8. Reads `pooled` of each model. Needs each example's id and the number of examples. The
+cost belongs to the whole batch. The memories are two float32 arrays (num_examples, 128); a step
+makes two arrays (batch, num_examples).
 """
 
 import math
@@ -31,19 +31,23 @@ NOT_FIXED = math.inf  # log Z before the first step
 
 
 class CRD(OneTap):
-    """Contrast of each example with others, through memories of all.
+    """Contrast of each example with others, whose vectors are in memories.
 
     Args:
-        num_examples: of the training data, so that ids are 0 to num_examples - 1; must be given.
+        num_examples: number of training examples, whose ids are 0 to num_examples - 1; required.
         tap, student_tap, teacher_tap: vectors (B, D).
-        negatives: K, whole number >= 1, examples that each one is told apart from.
+        negatives: K, whole number >= 1, number of other examples in the contrast.
         temperature: T, > 0.
-        embedding_size: entries of a vector.
-        momentum: 0 to 1, share of the old vector when the memories take in the new.
-        seed: of the draws and of the memories' first values.
+        embedding_size: entries of a vector, >= 1.
+        momentum: share of the old vector, 0 to 1, when the memories are updated.
+        seed: seed of the random draws and of the memories' first values, >= 0.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "The other examples are drawn from all examples but the same one, not only from other "
+        "classes."
+    )
     default_weight = 0.8
 
     whole_batch = True
@@ -86,7 +90,7 @@ class CRD(OneTap):
             trainable=False,
             name="log_z",
         )
-        # Kept from Keras, which would not save it, in favour of its state as a weight.
+        # Hidden from Keras, which would not save the generator. Its state is saved as a weight.
         self._random = types.SimpleNamespace(generator=keras.random.SeedGenerator(self.seed))
         self.random_state = self._random.generator.state
 
@@ -108,7 +112,7 @@ class CRD(OneTap):
             self.memory_student.assign(parts["memory_student"])
             self.memory_teacher.assign(parts["memory_teacher"])
             self.log_z.assign(ops.stack(parts["log_z"]))
-        return ops.where(inside, parts["loss"], math.nan)  # nan stops a run whose ids are wrong
+        return ops.where(inside, parts["loss"], math.nan)  # NaN stops a run with wrong ids
 
     def _embedding(self, shapes: Shapes, tap: str, whose: str) -> layers.Dense:
         shape = shapes[tap]
@@ -122,7 +126,7 @@ class CRD(OneTap):
         return embedding
 
     def _memory(self, name: str, seed: int) -> keras.Variable:
-        """One row an example; as long as a unit vector, on average."""
+        """One row per example, with the length of a unit vector on average."""
         bound = math.sqrt(3 / self.embedding_size)
         return self.add_weight(
             shape=(self.num_examples, self.embedding_size),
@@ -132,25 +136,25 @@ class CRD(OneTap):
         )
 
     def _checked(self, ids: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Ids within the memory, and which of them were so: values are unknown while tracing."""
+        """Ids clipped to the memory, and whether they were inside: a trace has no values."""
         if ids is None:
             raise ValueError(
                 "crd: the batch has no ids; expected each example's number in the training data. "
-                "kd_keras.data.pipeline gives them; of your own data give batches "
-                "({'inputs': images, 'id': ids}, labels) with the same id for an example always."
+                "Use kd_keras.data.pipeline, or give batches ({'inputs': images, 'id': ids}, "
+                "labels), in which an example always has the same id."
             )
-        known = ids.numpy() if hasattr(ids, "numpy") else ids
+        values = ids.numpy() if hasattr(ids, "numpy") else ids
         last = self.memory_student.shape[0] - 1
-        if isinstance(known, np.ndarray) and (known.min() < 0 or known.max() > last):
+        if isinstance(values, np.ndarray) and (values.min() < 0 or values.max() > last):
             raise ValueError(
-                f"crd: ids go from {known.min()} to {known.max()}; expected 0 to {last}. Set "
+                f"crd: ids go from {values.min()} to {values.max()}; expected 0 to {last}. Set "
                 "num_examples to the number of training examples."
             )
         ids = ops.cast(ids, "int32")
         return ops.clip(ids, 0, last), ops.logical_and(ids >= 0, ids <= last)
 
     def _contrast(self, ids: Tensor) -> Tensor:
-        """(B, 1 + K) int32: each id, and K others drawn evenly from all but it."""
+        """(B, 1 + K) int32: each id, then K ids drawn uniformly from all others."""
         count = self.memory_student.shape[0]
         shape = (ops.shape(ids)[0], self.negatives)
         steps = keras.random.randint(shape, 1, count, dtype="int32", seed=self._random.generator)
@@ -176,32 +180,32 @@ def crd(
         contrast_index: (B, 1 + K) int32, rows of the memories; the first is the example's own.
         temperature: > 0.
         momentum: 0 to 1, share of the old vector in the memories.
-        log_z: of the student's and of the teacher's scores; infinite where not fixed yet.
+        log_z: log Z of the student's and of the teacher's scores; infinite before it is fixed.
 
     Returns:
-        `loss`: (B,) float32 in nats, `loss_student` + `loss_teacher`. `log_z`: as now fixed.
-        `memory_student`, `memory_teacher`: with the batch taken in.
+        `loss`: (B,) float32 in nats, `loss_student` + `loss_teacher`. `log_z`: the
+        fixed values. `memory_student`, `memory_teacher`: updated with the batch.
     """
     parts = {}
     sides = {"student": (student, memory_teacher), "teacher": (teacher, memory_student)}
-    fixed = []
-    for (side, (vector, memory)), known in zip(sides.items(), log_z, strict=True):
+    new_log_z = []
+    for (side, (vector, memory)), old_log_z in zip(sides.items(), log_z, strict=True):
         scores = ops.take_along_axis(ops.matmul(vector, ops.transpose(memory)), contrast_index, 1)
-        cost, now = _contrastive(scores / temperature, memory.shape[0], known)
+        cost, side_log_z = _contrastive(scores / temperature, memory.shape[0], old_log_z)
         parts[f"loss_{side}"] = cost
-        fixed.append(now)
+        new_log_z.append(side_log_z)
     own = contrast_index[:, 0]
     return {
         **parts,
         "loss": parts["loss_student"] + parts["loss_teacher"],
-        "log_z": tuple(fixed),
-        "memory_student": _taken_in(memory_student, own, student, momentum),
-        "memory_teacher": _taken_in(memory_teacher, own, teacher, momentum),
+        "log_z": tuple(new_log_z),
+        "memory_student": _updated(memory_student, own, student, momentum),
+        "memory_teacher": _updated(memory_teacher, own, teacher, momentum),
     }
 
 
 def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor, Tensor]:
-    """(B,) cost of scores (B, 1 + K), the example's own first; and the log Z it was found with."""
+    """(B,) cost of scores (B, 1 + K), the example's own first; and the log Z that it used."""
     count = ops.cast(ops.size(scores), "float32")
     fresh = ops.stop_gradient(ops.logsumexp(scores)) - ops.log(count) + math.log(num_examples)
     log_z = ops.where(ops.isfinite(log_z), log_z, fresh)
@@ -212,7 +216,7 @@ def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor,
     return ops.softplus(-x[:, 0]) + ops.sum(others, axis=1), log_z
 
 
-def _taken_in(memory: Tensor, ids: Tensor, vector: Tensor, momentum: float) -> Tensor:
+def _updated(memory: Tensor, ids: Tensor, vector: Tensor, momentum: float) -> Tensor:
     old = ops.take(memory, ids, axis=0)
     new = vectors.unit(momentum * old + (1 - momentum) * ops.stop_gradient(vector))
     return ops.scatter_update(memory, ids[:, None], new)

@@ -1,14 +1,13 @@
-"""A learned temperature: soft targets at a temperature trained to make the task harder.
+"""A learned temperature: soft targets at a temperature that is trained to make the task harder.
 
-Cost: that of kd at T = lowest_temperature + temperature_span * sigmoid(w), with one trained number
-w whose gradient is multiplied by lambda <= 0, so that w climbs the cost the student descends.
+Cost: that of kd at T = lowest_temperature + temperature_span * sigmoid(w). w is one trained number.
+Its gradient is multiplied by lambda <= 0, so w increases the cost that the student decreases.
 lambda goes from first_reversal to last_reversal along half a cosine over the first
-`reversal_share` of the run and stays there.
+`reversal_share` of the run, and then stays constant.
 
 Source: Li et al. 2023, "Curriculum Temperature for Knowledge Distillation", arXiv:2211.16231,
 the global temperature. Defaults: T from 1 to 21, lambda from 0 to -1 within 10 of 240 epochs,
-weights 0.9 and 0.1. Departure: lambda changes at every step, not at every epoch. Reads logits only;
-trains one number; works per example.
+weights 0.9 and 0.1. Reads logits only. Trains one number. Each example has its own cost.
 """
 
 import math
@@ -24,13 +23,14 @@ class CTKD(Method):
     """Soft targets at a temperature that is trained against the student.
 
     Args:
-        lowest_temperature: > 0, no unit.
-        temperature_span: > 0; the highest temperature is the sum of the two.
+        lowest_temperature: lowest temperature, > 0, no unit.
+        temperature_span: highest minus lowest temperature, > 0.
         first_reversal, last_reversal: factors, <= 0, of the temperature's gradient.
-        reversal_share: share of the run, above 0 to 1, that leads from one to the other.
+        reversal_share: share of the run, > 0 and <= 1, in which the factor goes from first to last.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = "lambda changes at every step, not at every epoch."
     default_weight = 0.9
     default_ce_weight = 0.1
 
@@ -97,12 +97,12 @@ def ctkd(
         gradient_factor: scalar that multiplies the gradient to `raw_temperature`.
 
     Returns:
-        `loss`: (B,) float32 in nats, times the temperature squared, which the gradient to
-        `raw_temperature` takes in. `temperature`: (1,) float32.
+        `loss`: (B,) float32 in nats, times the temperature squared. The gradient to
+        `raw_temperature` includes this factor. `temperature`: (1,) float32.
     """
     raw = ops.convert_to_tensor(raw_temperature)
-    fixed = ops.stop_gradient(raw)
-    raw = fixed + gradient_factor * (raw - fixed)
+    value = ops.stop_gradient(raw)
+    raw = value + gradient_factor * (raw - value)
     temperature = lowest_temperature + temperature_span * ops.sigmoid(raw)
     loss = losses.softened_kl(student_logits, teacher_logits, temperature=temperature)
     return {"loss": loss, "temperature": temperature}

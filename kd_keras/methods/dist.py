@@ -1,14 +1,15 @@
-"""Relations instead of values: predictions correlate with the teacher's, by row and by column.
+"""Relations instead of values: the student's predictions correlate with the teacher's.
 
 Cost: T^2 * [inter_weight * (1 - rho of each example's probabilities) + intra_weight * (1 - mean
 over classes of rho of each class's probabilities over the batch)], p = softmax(logits / T),
 rho(a, b) = <a, b> / (|a| |b| + 1e-8) after centring.
 
 Source: Huang et al. 2022, "Knowledge Distillation from A Stronger Teacher", arXiv:2205.10536,
-where the two weights are called beta and gamma. Defaults: weight 2, T 4 (the paper's for
-small images; 1 on ImageNet), cross-entropy 1. Reads logits of the whole batch; no trainable parts;
-needs three classes or more. Because of the 1e-8, the cost is not exactly zero at equality where a
-class has next to no probability in the batch.
+where the two weights are called beta and gamma. Defaults: weight 2, T 4 (the paper's value for
+small images; 1 on ImageNet), cross-entropy 1. Reads logits only. No trained parts. The cost belongs
+to the whole batch. Needs three classes or more, since two probabilities always correlate fully.
+Because of the 1e-8 the cost is not exactly zero at equality where a class has almost no probability
+in the batch.
 """
 
 from typing import Any, Unpack
@@ -16,8 +17,8 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import nontarget, vectors
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.parts import vectors
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
 
@@ -26,7 +27,7 @@ class DIST(Method):
     """Correlation with the teacher's probabilities within examples and within classes.
 
     Args:
-        temperature: > 0, no unit.
+        temperature: softmax temperature, > 0, no unit.
         inter_weight: factor, >= 0, of the relations between the classes of an example.
         intra_weight: factor, >= 0, of the relations between the examples of a class.
         weight, ce_weight, warmup, name: see `Method`.
@@ -49,11 +50,6 @@ class DIST(Method):
         self.temperature = check.number("temperature", temperature, above=0)
         self.inter_weight = check.number("inter_weight", inter_weight, at_least=0)
         self.intra_weight = check.number("intra_weight", intra_weight, at_least=0)
-
-    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        nontarget.need_three_classes(
-            self.name, student_shape["logits"], "two probabilities always correlate fully"
-        )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         parts = dist(

@@ -1,19 +1,19 @@
-"""Decoupled soft targets: the target class and the other classes weighed apart.
+"""Decoupled soft targets: the target class and the other classes get a weight each.
 
 Cost: T^2 * [target_weight * KL of (p_y, 1 - p_y) + nontarget_weight * KL of the softmax over the
 C - 1 other classes], teacher || student, both at temperature T.
 
 Source: Zhao et al. 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679, equation 7, where
-the two weights are alpha and beta. Defaults: T 4, weights 1 and 8, cross-entropy 1, warm-up over
-20 of 240 epochs. Reads logits and labels (of label probabilities, the largest); no trainable
-parts; works per example; needs three classes or more.
+the two weights are called alpha and beta. Defaults: T 4, weights 1 and 8, cross-entropy 1, warm-up
+over 20 of 240 epochs. Reads logits and labels; of labels that are probabilities, the largest is the
+target. No trained parts. Each example has its own cost. Needs three classes or more: with two there
+is one other class, which teaches nothing.
 """
 
 from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import nontarget
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
 from kd_keras.methods.parts.decoupled import dkd
 
 
@@ -21,12 +21,13 @@ class DKD(Method):
     """Soft targets with the target class and the others decoupled.
 
     Args:
-        temperature: > 0, no unit.
+        temperature: softmax temperature, > 0, no unit.
         target_weight: factor, >= 0, of the KL between target and rest.
         nontarget_weight: factor, >= 0, of the KL among the other classes.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    needs_labels = True
     default_warmup = 1 / 12
     min_classes = 3
 
@@ -42,13 +43,6 @@ class DKD(Method):
         self.temperature = check.number("temperature", temperature, above=0)
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
-
-    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        nontarget.need_three_classes(
-            self.name,
-            student_shape["logits"],
-            "with two, the other classes are one and teach nothing",
-        )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         parts = dkd(

@@ -1,12 +1,12 @@
 """Deep mutual learning: the student and its peers start untrained and teach each other.
 
-Cost: for the student and for each peer, the mean over all the others of KL(other || own), in which
-the other is constant, and each peer's cross-entropy; softmaxes at temperature 1.
+Cost: for the student and for each peer, the mean over all the others of KL(other || own), plus each
+peer's cross-entropy. No gradient flows to `other`. Softmaxes are at temperature 1.
 
-Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, sections 2.2 and, for several
-peers, 2.3; one peer and weights 1 as there. Departure: all take the same step, instead of one after
-the other. Needs no teacher and no taps; works per example. Each peer costs what the student costs,
-in time and memory; peers are saved with the Distiller and left out of what is deployed.
+Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, section 2.2 and, for several
+peers, section 2.3. Defaults of the paper: one peer, weights 1. Needs no teacher and no taps, but
+labels. Each example has its own cost. Each peer takes as much time and memory as the student. Peers
+are saved with the Distiller and are not part of the deployed model.
 """
 
 from collections.abc import Sequence
@@ -22,15 +22,17 @@ from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 
 
 class DML(Method):
-    """Mutual learning with peers that train along.
+    """Mutual learning with peers that are trained together with the student.
 
     Args:
-        peers: whole number >= 1, of models of the student's architecture with weights of their
-            own; or the models themselves, classifiers of the student's inputs and classes that
-            give logits, trained in place.
+        peers: number of peers, >= 1, each of the student's architecture with its own weights; or
+            the models themselves, which are trained: classifiers with the student's inputs and
+            classes that return logits.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = "All models are updated in the same step, not one after the other."
+    needs_labels = True
     teacher_free = True
 
     def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[Common]):
@@ -38,7 +40,7 @@ class DML(Method):
         self.peers: Any = _models(peers)
 
     def build_for(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        """Keeps the shapes only: Keras takes no new part, such as a peer, once `build` has run."""
+        """Only stores the shapes: after `build` Keras accepts no new part, such as a peer."""
         self._shapes = {"student_shape": student_shape, "teacher_shape": teacher_shape}
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
@@ -51,8 +53,8 @@ class DML(Method):
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         if batch.inputs is None:
             raise ValueError(
-                "dml: the batch has no inputs; expected those of the student, which the peers are "
-                "given too. Set Batch(inputs=...)."
+                "dml: the batch has no inputs; expected the student's inputs, which the peers "
+                "read too. Set Batch(inputs=...)."
             )
         outputs = [peer(batch.inputs, training=batch.training) for peer in self.peers]
         logits = [tapping.logits_of(of_one) for of_one in outputs]
@@ -79,7 +81,7 @@ def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Tensor) -
 
     Args:
         student_logits: (B, C) float, raw scores.
-        peer_logits: of each peer, (B, C) float, raw scores; trained too.
+        peer_logits: raw scores of each peer, (B, C) float; the peers are trained too.
         labels: (B,) int classes or (B, C) probabilities.
 
     Returns:
@@ -88,10 +90,10 @@ def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Tensor) -
         peer with all the others, summed over the peers; `loss_peer_ce`, their cross-entropies.
     """
     everyone = [student_logits, *peer_logits]
-    learnt = [_from_others(place, everyone) for place in range(len(everyone))]
+    costs = [_from_others(place, everyone) for place in range(len(everyone))]
     parts = {
-        "loss_student": learnt[0],
-        "loss_peer": sum(learnt[1:]),
+        "loss_student": costs[0],
+        "loss_peer": sum(costs[1:]),
         "loss_peer_ce": sum(losses.cross_entropy(labels, logits) for logits in peer_logits),
     }
     return {"loss": sum(parts.values()), **parts}
@@ -101,28 +103,28 @@ def another(student: keras.Model) -> keras.Model:
     """A model of the student's architecture with weights of its own.
 
     Raises:
-        ValueError: Keras cannot make one, or its weights would start as the student's.
+        ValueError: Keras cannot make one, or it would start with the student's weights.
     """
     try:
         peer = keras.models.clone_model(student)
     except (TypeError, ValueError, NotImplementedError) as error:
         raise ValueError(
-            f"dml: of the student {student.name!r}, of class {type(student).__name__}, Keras can "
-            "make no second; expected a Functional or Sequential model, or one whose get_config() "
-            "gives its arguments. Give peers=[another model]."
+            f"dml: Keras cannot copy the student {student.name!r}, a {type(student).__name__}; "
+            "expected a Functional or Sequential model, or one whose get_config() returns its "
+            "arguments. Give peers=[another model]."
         ) from error
     values = list(zip(peer.trainable_variables, student.trainable_variables, strict=False))
     if values and all(_have_one_start(*pair) for pair in values):
         raise ValueError(
-            f"dml: a second model like the student {student.name!r} starts from the same weights, "
-            "since its initializers have seeds; expected others, for models that agree teach each "
-            "other nothing. Leave the seeds out, or give peers=[another model]."
+            f"dml: a copy of the student {student.name!r} starts from the same weights, since its "
+            "initializers have seeds; expected different weights, since equal models teach each "
+            "other nothing. Remove the seeds, or give peers=[another model]."
         )
-    if values and not _is_told_by_configuration(student, peer):
+    if values and not _computes_the_same(student, peer):
         raise ValueError(
-            f"dml: a second model like the student {student.name!r} computes something else: the "
-            "get_config() of one of its layers leaves an argument out; expected all of them. "
-            "Complete it, or give peers=[another model]."
+            f"dml: a copy of the student {student.name!r} computes something else, since the "
+            "get_config() of one of its layers lacks an argument; expected all arguments. Add the "
+            "argument, or give peers=[another model]."
         )
     return peer
 
@@ -165,8 +167,8 @@ def _require_fits(peer: keras.Model, student: keras.Model) -> None:
             ) from error
 
 
-def _is_told_by_configuration(student: keras.Model, peer: keras.Model) -> bool:
-    """Whether the peer, with the student's weights, gives the student's scores."""
+def _computes_the_same(student: keras.Model, peer: keras.Model) -> bool:
+    """Whether the peer has the student's scores when it has the student's weights."""
     start = peer.get_weights()
     if [w.shape for w in start] != [w.shape for w in student.get_weights()]:
         return False

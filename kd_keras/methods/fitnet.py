@@ -1,11 +1,11 @@
 """Hints: a projection of the student's intermediate features matches the teacher's.
 
-Cost: mean over all entries of (r(s) - t)^2, with r a trained regressor (convolution with bias,
-batch norm, ReLU) that is made from the two shapes, spatial size included.
+Cost: mean over all entries of (r(s) - t)^2. r is a trained regressor (convolution with bias, batch
+norm, ReLU) that maps the student's shape to the teacher's, spatial size included.
 
-Source: Romero et al. 2015, "FitNets: Hints for Thin Deep Nets", arXiv:1412.6550, section 2.2;
-regressor and weight 100 as the method's later comparisons use them. Departure: hints are trained
-together with the labels, not in a stage before. Reads one tap of each model; works per example.
+Source: Romero et al. 2015, "FitNets: Hints for Thin Deep Nets", arXiv:1412.6550, section 2.2.
+Defaults: the regressor and weight 100 of later comparisons of the method. Reads one tap of each
+model. Each example has its own cost.
 """
 
 from typing import Any
@@ -25,6 +25,9 @@ class FitNet(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "Hints and labels are learned together. The paper learns the hints in a stage before."
+    )
     default_tap = "stage2"
     default_weight = 100.0
 

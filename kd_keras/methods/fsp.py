@@ -1,14 +1,13 @@
-"""Flow of the solution procedure: how features turn into the next stage's, before labels.
+"""Flow of the solution procedure: how features change from stage to stage, before labels are used.
 
-Cost: sum over neighbouring taps of the mean over entries of (G_s - G_t)^2, with G[c, d] the mean
-over places of a_c * b_d, a one tap's channels and b the next one's.
+Cost: sum over neighbouring taps of the mean over entries of (G_s - G_t)^2. G[c, d] is the mean over
+places of a_c * b_d, where a are the channels of one tap and b those of the next.
 
 Source: Yim et al. 2017, "A Gift from Knowledge Distillation: Fast Optimization, Network
-Minimization and Transfer Learning", CVPR 2017, section 3; weight 50 and the first ninth of the run
-as the method's later comparisons use them; they also read the stem, which is no standard tap here.
-Reads at least two feature maps of each model with equal channels, tap by tap; of two neighbours
-the larger is average-pooled. Works per example. After the first stage the labels alone are trained.
-`project=True`, a departure, lets trained 1x1 convolutions make channels equal.
+Minimization and Transfer Learning", CVPR 2017, section 3. Defaults: weight 50 and a first stage of
+one ninth of the run, as in later comparisons of the method. After the first stage only the labels
+are learned. Reads at least two feature maps of each model. Channels must be equal, tap by tap; of
+two neighbours the larger map is average-pooled. Each example has its own cost.
 """
 
 import itertools
@@ -25,13 +24,17 @@ class FSP(two_stage.TwoStage):
     """Products of neighbouring features.
 
     Args:
-        project: where channels differ, put a trained 1x1 convolution behind the student's map
-            instead of refusing.
+        project: whether a trained 1x1 convolution of the student's map may make channels equal;
+            otherwise different channels are an error.
         taps, student_taps, teacher_taps: see `TapPairs`; at least two.
-        first_stage, main_stage_weight: see `Prepares`.
+        first_stage, main_stage_weight: see `TwoStage`.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "Later comparisons also read the stem, which is not a standard tap here. "
+        "`project=True` adds trained 1x1 convolutions that make channels equal."
+    )
     default_weight = 50.0
 
     def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageCommon]):

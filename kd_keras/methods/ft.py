@@ -1,13 +1,15 @@
 """Factor transfer: the student matches a compressed form of the teacher's features.
 
-Cost: mean over places of |a(translator(s)) - a(encoder(t))|^q, with a(f) the unit vector over
-places of mean_c f^p. First the paraphraser, encoder and decoder, learns to rebuild the teacher's
-features (mean squared error); then it rests, and the student trains with its translator.
+Cost: mean over places of |a(translator(s)) - a(encoder(t))|^q. a(f) is mean_c f^p, scaled to a unit
+vector over places. In the first stage the paraphraser (encoder and decoder) learns to rebuild the
+teacher's features by mean squared error. Then it stays fixed, and the student and its translator
+are trained.
 
 Source: Kim, Park, Kwak 2018, "Paraphrasing Complex Network: Network Compression via Factor
-Transfer", arXiv:1802.04977, section 3; factors, attention form, weight 200 and the first ninth of
-the run as the method's later comparisons use them. Reads one feature map of each model, the last
-stage by default; a larger factor is average-pooled. Works per example.
+Transfer", arXiv:1802.04977, section 3. Defaults: the factors, the form of a, weight 200 and a first
+stage of one ninth of the run, as in later comparisons of the method. Reads one feature map of each
+model, the last stage by default. A larger factor is average-pooled. Each example has its own
+cost.
 """
 
 from typing import Any, Unpack
@@ -20,7 +22,7 @@ from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
-NEGATIVE_SLOPE = 0.1  # of the leaky ReLU after every convolution
+NEGATIVE_SLOPE = 0.1  # slope of the leaky ReLUs below zero
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -28,10 +30,10 @@ class Stack(keras.Layer):
     """3x3 convolutions of stride 1 with bias, each followed by leaky ReLU; sizes stay.
 
     Args:
-        widths: channels that each convolution gives.
+        widths: number of output channels of each convolution.
         transposed: whether the convolutions are transposed ones.
         batch_norm: whether a batch norm follows each convolution.
-        negative_slope: of the leaky ReLU.
+        negative_slope: slope of the leaky ReLU below zero.
     """
 
     def __init__(
@@ -82,10 +84,10 @@ class FT(OneTap):
     """Factors of the teacher's features.
 
     Args:
-        rate: > 0, channels of the factors as a share of the teacher's.
-        map_power: whole number >= 1, exponent of the activations before the mean over channels.
-        difference_power: whole number >= 1, exponent of the difference of two factors.
-        translator_batch_norm, paraphraser_batch_norm: whether batch norms follow convolutions.
+        rate: number of channels of a factor, as a share of the teacher's, > 0.
+        map_power: exponent of the activations before the mean over channels, whole number >= 1.
+        difference_power: exponent of the difference of two factors, whole number >= 1.
+        translator_batch_norm, paraphraser_batch_norm: whether batch norms follow the convolutions.
         first_stage: share of the run, 0 to 1, in which only the paraphraser is trained.
         tap, student_tap, teacher_tap: see `OneTap`.
         weight, ce_weight, warmup, name: see `Method`.

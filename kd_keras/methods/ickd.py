@@ -1,14 +1,15 @@
-"""Inter-channel correlation: the student's channels relate to each other as the teacher's do.
+"""Inter-channel correlation: the student's channels correlate with each other as the teacher's do.
 
-Cost: for each pair of taps, sum over examples of |G_s - G_t|^2 / (C * N^2), with G the C x C inner
-products of an example's channels over all places, its rows of length one, and C the teacher's
-channels. The student passes through a trained convolution and batch norm that give it C channels.
+Cost: for each pair of taps, sum over examples of |G_s - G_t|^2 / (C * N^2). G is the C x C matrix
+of inner products of an example's channels over all places, each row scaled to length one. C is the
+number of the teacher's channels, N the batch size. A trained convolution with batch norm gives the
+student C channels.
 
 Source: Liu et al. 2021, "Exploring Inter-Channel Correlation for Diversity-preserved Knowledge
-Distillation", arXiv:2202.03680, section 3.2; weight 500 as for its ImageNet results (torchdistill).
-The authors' CIFAR code divides by C * N instead and takes a 1x1 convolution and weight 2.5: that is
-`weight=2.5 * N, kernel_size=1` here, N examples a batch. Reads one tap of each model, the last
-stage's by default; sizes may differ; works on the whole batch.
+Distillation", arXiv:2202.03680, section 3.2. Defaults: weight 500, as for its ImageNet results
+(torchdistill). The authors' CIFAR code divides by C * N, and uses a 1x1 convolution and weight 2.5.
+That is `weight=2.5 * N, kernel_size=1` here. Reads one tap of each model, the last stage by
+default; sizes may differ. The cost belongs to the whole batch.
 """
 
 from typing import Any, Unpack
@@ -26,7 +27,7 @@ class ICKD(TapPairs):
 
     Args:
         taps, student_taps, teacher_taps: feature maps, see `TapPairs`; the last stage is usual.
-        kernel_size: of the student's trained convolution.
+        kernel_size: kernel size of the student's trained convolution, >= 1.
         weight, ce_weight, warmup, name: see `Method`.
     """
 

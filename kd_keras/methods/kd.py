@@ -3,8 +3,8 @@
 Cost: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T).
 
 Source: Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network",
-arXiv:1503.02531, section 2. Defaults (T 4, weights 0.9 and 0.1) as the method's
-later comparisons use them. Reads logits only; no trainable parts; works per example.
+arXiv:1503.02531, section 2. Defaults: T 4, weight 0.9 and cross-entropy 0.1, as in later
+comparisons of the method. Reads logits only. No trained parts. Each example has its own cost.
 """
 
 from typing import Any, Unpack
@@ -17,7 +17,7 @@ class KD(Method):
     """Soft targets of the teacher at a temperature.
 
     Args:
-        temperature: > 0, no unit; the higher, the more the wrong classes count.
+        temperature: softmax temperature, > 0, no unit; wrong classes count more if it is higher.
         weight, ce_weight, warmup, name: see `Method`.
     """
 

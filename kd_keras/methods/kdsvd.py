@@ -2,16 +2,17 @@
 
 Cost: sum over neighbouring taps (i, j) of sum over entries of (r(v_s) - r(v_t))^2 with
 r(v)[c, d] = exp(-(v_i[c] - v_j[d])^2 / 8). v_t is the first right singular vector of the teacher's
-(places x channels) matrix, v_s that of the student's first four which is most along v_t, +-.
+(places x channels) matrix. v_s is the one of the student's first four that has the largest absolute
+cosine with v_t; its sign makes the cosine positive.
 
 Source: Lee, Kim, Song 2018, "Self-supervised Knowledge Distillation using Singular Value
-Decomposition", arXiv:1807.06819, section 3, with one singular vector a tap; weight 1 as the
-method's later comparisons use it. Reads at least two feature maps of each model with equal
-channels, tap by tap; sizes may differ. Works per example. The vectors come from an eigen-
-decomposition of the smaller Gram matrix that is held constant; the student's vector follows its
-features by first-order perturbation, which is the SVD's own gradient but stays finite where
-singular values coincide. Costly: O(min(places, channels)^3) an example, tap and model. `project=
-True`, a departure, lets trained 1x1 convolutions make channels equal.
+Decomposition", arXiv:1807.06819, section 3, with one singular vector per tap. Defaults: weight 1,
+as in later comparisons of the method. Reads at least two feature maps of each model. Channels must
+be equal, tap by tap; sizes may differ. Each example has its own cost. The vectors come from an
+eigendecomposition of the smaller Gram matrix, which is held constant. The student's vector follows
+its features by first-order perturbation. That is the gradient of the SVD itself, but it stays
+finite where singular values coincide. Costly: O(min(places, channels)^3) per example, tap and
+model.
 """
 
 import itertools
@@ -32,11 +33,13 @@ class KDSVD(TapPairs):
     """Singular vectors of the teacher's features.
 
     Args:
-        project: where channels differ, put a trained 1x1 convolution behind the student's map
-            instead of refusing.
+        project: whether a trained 1x1 convolution of the student's map may make channels equal;
+            otherwise different channels are an error.
         taps, student_taps, teacher_taps: see `TapPairs`; at least two.
         weight, ce_weight, warmup, name: see `Method`.
     """
+
+    departures = "`project=True` adds trained 1x1 convolutions that make channels equal."
 
     def __init__(self, *, project: bool = False, **common: Unpack[TapPairsCommon]):
         super().__init__(**common)

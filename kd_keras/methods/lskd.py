@@ -1,12 +1,12 @@
-"""Standardised logits: soft targets after every row of logits has mean 0 and deviation 1.
+"""Standardised logits: soft targets after each row of logits is scaled to mean 0 and deviation 1.
 
 Cost: that of kd, or of dkd, on z' = (z - mean(z)) / (1e-7 + std(z)) of both networks, with the
-deviation over C - 1, so that the student need not match the teacher's range of logits.
+deviation over C - 1. The student need not match the range of the teacher's logits.
 
 Source: Sun et al. 2024, "Logit Standardization in Knowledge Distillation", arXiv:2403.01427,
-algorithm 1. Defaults: T 2, weight 9, cross-entropy 0.1; over dkd the authors give the
-cross-entropy 1 and a warm-up of 1/12. Reads logits (over dkd labels too); no trainable parts;
-works per example; needs three classes or more.
+algorithm 1. Defaults: T 2, weight 9, cross-entropy 0.1; over dkd the authors use cross-entropy 1
+and a warm-up of 1/12. Reads logits, and over dkd also labels. No trained parts. Each example has
+its own cost. Needs three classes or more: two standardised logits are always the same pair.
 """
 
 from typing import Any, Unpack
@@ -14,19 +14,19 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
-from kd_keras.methods.parts import nontarget, vectors
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.decoupled import dkd
 
-STANDARDISATION_EPSILON = 1e-7  # of the authors' code, added to the deviation
+STANDARDISATION_EPSILON = 1e-7  # added to the deviation, as in the authors' code
 
 
 class LSKD(Method):
     """Soft targets of standardised logits.
 
     Args:
-        over: "kd" or "dkd", the cost that the standardised logits go into.
-        temperature: > 0, no unit.
+        over: "kd" or "dkd", the cost that is computed from the standardised logits.
+        temperature: softmax temperature, > 0, no unit.
         target_weight, nontarget_weight: factors of dkd's two parts, >= 0; unused over "kd".
         weight, ce_weight, warmup, name: see `Method`.
     """
@@ -46,14 +46,10 @@ class LSKD(Method):
     ):
         super().__init__(**common)
         self.over = check.one_of("over", over, ("kd", "dkd"))
+        self.needs_labels = over == "dkd"
         self.temperature = check.number("temperature", temperature, above=0)
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
-
-    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        nontarget.need_three_classes(
-            self.name, student_shape["logits"], "two standardised logits are always the same pair"
-        )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         logits = student["logits"], teacher["logits"]
@@ -106,7 +102,7 @@ def lskd_over_dkd(
 
     Args:
         student_logits, teacher_logits, epsilon: see `lskd`.
-        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
+        labels: (B,) int classes or (B, C) probabilities, whose largest is the target.
         temperature, target_weight, nontarget_weight: see `LSKD`.
     """
     return dkd(
@@ -120,9 +116,9 @@ def lskd_over_dkd(
 
 
 def standardised(logits: Tensor, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:
-    """(B, C) float32 with mean 0 and deviation 1 in each row; 0 where all logits are equal.
+    """(B, C) float32 with mean 0 and deviation 1 in each row; 0 if all logits of a row are equal.
 
-    Equal logits get no gradient: there is no direction to learn, and the formula's slope is 1e7.
+    Equal logits get no gradient: they have no direction to learn, and the formula's slope is 1e7.
     """
     logits = ops.cast(logits, "float32")
     centred = logits - ops.mean(logits, axis=-1, keepdims=True)

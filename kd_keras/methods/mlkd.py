@@ -6,11 +6,11 @@ cc = c * sum over Ts of |Pt'Pt - Ps'Ps|^2 / C; bc = m * sum over Ts of |PtPt' - 
 m = share of examples whose teacher confidence is at most the batch's median, c = share of classes
 whose summed teacher probability is at most the median over classes.
 
-Source: Jin, Wang, Lin 2023, "Multi-Level Logit Distillation", CVPR, as in the authors' code, whose
-masks act on sums already reduced, so that only their means m and c count, and which takes e3 and e4
-on the weak view. Defaults: T 4, e = 3, 5, 2, 6, weight 0.9, cross-entropy 0.1 on each view. Reads
-logits of the whole batch in two views of each image, the first being the weak one; no trainable
-parts. The second view is as strong as the pipeline makes it; the authors use RandAugment there.
+Source: Jin, Wang, Lin 2023, "Multi-Level Logit Distillation", CVPR, as in the authors' code. Its
+masks act on sums that are already reduced, so only their means m and c count; it also uses e3 and
+e4 on the weak view. Defaults: T 4, e = 3, 5, 2, 6, weight 0.9, cross-entropy 0.1 on each view.
+Reads logits of two views of each image; the first is the weak one. No trained parts. The cost
+belongs to the whole batch.
 """
 
 from typing import Any, Unpack
@@ -30,11 +30,14 @@ class MLKD(Method):
     """Soft targets, class correlations and batch correlations at several temperatures.
 
     Args:
-        temperature: > 0, no unit.
-        extra_temperatures: four more, > 0; the strong view sees the first two of them.
+        temperature: softmax temperature, > 0, no unit.
+        extra_temperatures: four more temperatures, > 0; the strong view uses the first two.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "The second view is as strong as the pipeline makes it. The authors use RandAugment there."
+    )
     default_weight = 0.9
     default_ce_weight = 0.1
 
@@ -53,7 +56,7 @@ class MLKD(Method):
         if not isinstance(extra_temperatures, (tuple, list)) or len(extra_temperatures) != 4:
             raise ValueError(
                 f"extra_temperatures is {extra_temperatures!r}; expected four numbers > 0, such as "
-                "(3, 5, 2, 6). Leave it out for these."
+                "(3, 5, 2, 6). Leave it out to use these."
             )
         self.extra_temperatures = tuple(
             check.number("each of extra_temperatures", t, above=0) for t in extra_temperatures

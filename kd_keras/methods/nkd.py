@@ -1,13 +1,14 @@
-"""Normalised non-targets: the teacher's trust in the target, and its view of the others rescaled.
+"""Normalised non-targets: matches the target's probability, and the others after rescaling.
 
-Cost: -p_t(y) log p_s(y) - nontarget_weight * T^2 * sum over c != y of q_t(c) log q_s(c), with p at
-temperature 1 and q the softmax over the C - 1 other classes at T.
+Cost: -p_t(y) log p_s(y) - nontarget_weight * T^2 * sum over c != y of q_t(c) log q_s(c). p is the
+softmax at temperature 1, q the softmax over the C - 1 other classes at T.
 
 Source: Yang et al. 2023, "From Knowledge Distillation to Self-Knowledge Distillation: A Unified
-Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005, where the
-weight is gamma. Defaults: T 1, gamma 1.5, cross-entropy 1. Reads logits and labels (of label
-probabilities, the largest); no trainable parts; works per example; needs three classes or more.
-Both parts are cross-entropies, so the cost is not zero at equality.
+Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005, where the weight is
+called gamma. Defaults: T 1, gamma 1.5, cross-entropy 1. Reads logits and labels; of labels that are
+probabilities, the largest is the target. No trained parts. Each example has its own cost. Needs
+three classes or more: with two there is one other class, which teaches nothing. Both parts are
+cross-entropies, so the cost is not zero at equality.
 """
 
 from typing import Any, Unpack
@@ -15,7 +16,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget
 
 
@@ -23,11 +24,12 @@ class NKD(Method):
     """Soft target, and normalised soft non-targets.
 
     Args:
-        temperature: > 0, no unit, of the non-target classes.
+        temperature: softmax temperature of the non-target classes, > 0, no unit.
         nontarget_weight: factor of the non-target classes' part, >= 0.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    needs_labels = True
     min_classes = 3
 
     def __init__(
@@ -36,13 +38,6 @@ class NKD(Method):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
-
-    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        nontarget.need_three_classes(
-            self.name,
-            student_shape["logits"],
-            "with two, the other classes are one and teach nothing",
-        )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         parts = nkd(
@@ -68,7 +63,7 @@ def nkd(
     Args:
         student_logits: (B, C) float, raw scores.
         teacher_logits: (B, C) float, raw scores; no gradient flows back.
-        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
+        labels: (B,) int classes or (B, C) probabilities, whose largest is the target.
         temperature, nontarget_weight: see `NKD`.
 
     Returns:

@@ -1,13 +1,14 @@
-"""Neuron selectivity transfer: channels fire at the places where the teacher's fire.
+"""Neuron selectivity transfer: channels are active at the places where the teacher's are.
 
-Cost: sum over taps of k(t, t) + k(s, s) - 2 k(s, t), the maximum mean discrepancy of the two
-sets of channels; k is the mean over pairs of channels of (a . b)^2, each channel a unit vector
-over places.
+Cost: sum over taps of k(t, t) + k(s, s) - 2 k(s, t), the maximum mean discrepancy of the two sets
+of channels. k is the mean over pairs of channels of (a . b)^2, each channel a unit vector over
+places.
 
 Source: Huang, Wang 2017, "Like What You Like: Knowledge Distill via Neuron Selectivity Transfer",
-arXiv:1707.01219, section 4, with the polynomial kernel of degree 2; weight 50 and taps as the
-method's later comparisons use them. Reads feature maps of both models; channels may differ, the
-larger map is average-pooled to the smaller. No trainable parts; works per example.
+arXiv:1707.01219, section 4, with the polynomial kernel of degree 2. Defaults: weight 50 and the
+taps of later comparisons of the method. Reads several feature maps of each model. Channels may
+differ; the larger map is average-pooled to the smaller. No trained parts. Each example has its own
+cost.
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
-"""Feature distillation overhauled: features before the ReLU, judged by what the ReLU lets through.
+"""Feature distillation overhauled: matches features before the ReLU where they affect its output.
 
-Cost: sum over taps of 2^-(taps that follow) * sum over an example's entries of (c(s) - m(t))^2,
-left out where both c(s) < m(t) and t <= 0. m(t) = max(t, margin), the margin being the mean of what
-lies below zero in each channel, from the teacher's batch norm. c is a trained convolution with
-batch norm; the teacher's map is average-pooled to the student's size.
+Cost: sum over taps of 2^-(number of later taps) * sum over an example's entries of (c(s) - m(t))^2,
+without the entries where both c(s) < m(t) and t <= 0. m(t) = max(t, margin). A channel's margin is
+the mean of its values below zero, computed from the teacher's batch norm. c is a trained
+convolution with batch norm. The teacher's map is average-pooled to the student's size.
 
 Source: Heo et al. 2019, "A Comprehensive Overhaul of Feature Distillation", arXiv:1904.01866,
-section 3; weight 0.001 and 1x1 convolutions as in mdistiller. Reads taps before the ReLU of both
-models; the teacher's must be a batch norm's output, or a sum whose main branch ends in one. Works
-per example.
+section 3. Defaults: weight 0.001 and 1x1 convolutions, as in mdistiller. Reads several feature maps
+of each model, before their ReLU. The teacher's must be the output of a batch norm, or a sum whose
+main branch ends in one. Each example has its own cost.
 """
 
 import math
@@ -25,7 +25,7 @@ from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
-RAREST_NEGATIVE = 0.001  # share of values below zero under which the margin is -3 deviations
+RAREST_NEGATIVE = 0.001  # if fewer values are below zero, the margin is -3 deviations
 
 
 class OFD(TapPairs):
@@ -33,7 +33,7 @@ class OFD(TapPairs):
 
     Args:
         taps, student_taps, teacher_taps: feature maps before the ReLU, see `TapPairs`.
-        kernel_size: of the student's trained convolutions.
+        kernel_size: kernel size of the student's trained convolutions, >= 1.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -109,12 +109,12 @@ def _partial_distance(student: Tensor, teacher: Tensor, margin: Tensor) -> Tenso
 
 
 def margin_of(gamma: Any, beta: Any) -> np.ndarray:
-    """(C,) float32: the mean of what is below zero in N(beta, gamma^2), each channel's own.
+    """(C,) float32: for each channel the mean of the part of N(beta, gamma^2) below zero.
 
-    Where less than a thousandth is below zero, -3 * |gamma|.
+    If less than a thousandth is below zero: -3 * |gamma|.
     """
     deviation, mean = np.abs(np.asarray(gamma, "float64")), np.asarray(beta, "float64")
-    # A channel without deviation is its mean: all below zero or nothing.
+    # A channel of deviation 0 has one value: all of it is below zero, or nothing.
     ratio = np.where(mean < 0, -np.inf, np.inf)
     np.divide(mean, deviation, out=ratio, where=deviation > 0)
     below = np.array([math.erfc(r / math.sqrt(2)) / 2 for r in ratio])
@@ -124,10 +124,10 @@ def margin_of(gamma: Any, beta: Any) -> np.ndarray:
 
 
 def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization:
-    """The batch norm that gives the tap, or ends the main branch of the sum that gives it.
+    """The batch norm whose output is the tap, or that ends the main branch of the tap's sum.
 
     Raises:
-        ValueError: neither gives it.
+        ValueError: the tap is not the output of either.
     """
     if not tapping.is_graph(model):
         raise ValueError(

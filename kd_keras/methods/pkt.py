@@ -1,12 +1,12 @@
-"""Probabilistic transfer: the student's neighbourhoods are distributed as the teacher's.
+"""Probabilistic transfer: examples of a batch are as similar to each other as for the teacher.
 
-Cost: mean over all pairs (i, j) of t_ij * log(t_ij / s_ij), where s_i and t_i are the shifted
-cosines (cos + 1) / 2 of example i with every example of the batch, made to sum to 1.
+Cost: mean over all pairs (i, j) of t_ij * log(t_ij / s_ij). s_i and t_i are the shifted cosines
+(cos + 1) / 2 of example i with every example of the batch, divided by their sum.
 
 Source: Passalis, Tefas 2018, "Learning Deep Representations with Probabilistic Knowledge
-Transfer", arXiv:1803.10837, section 3; weight 30000 as the method's later comparisons use it (the
-mean over pairs is small). Reads one feature of each model, `pooled` by default; sizes may differ.
-No trainable parts; the cost is of the whole batch.
+Transfer", arXiv:1803.10837, section 3. Defaults: weight 30000, as in later comparisons of the
+method (the mean over pairs is small). Reads one feature of each model, `pooled` by default; sizes
+may differ. No trained parts. The cost belongs to the whole batch.
 """
 
 from typing import Any

@@ -1,19 +1,20 @@
 """Knowledge review: each stage of the teacher teaches the student's same and earlier stages.
 
-From the deepest tap to the shallowest, the student's map passes through a 1x1 convolution, is mixed
-with the mixture of the deeper taps by two learned attention maps (`Fusion`), and a 3x3 convolution
-gives it the teacher's shape. Cost: sum over taps of the mean squared difference at full size and
-after average pooling to 4x4, 2x2 and 1x1, with weights 1, 1/2, 1/4, 1/8 over their sum; sizes that
-the map does not exceed are left out.
+The taps are processed from the deepest to the shallowest. The student's map passes through a 1x1
+convolution, is mixed with the mixture of the deeper taps by two learned attention maps (`Fusion`),
+and gets the teacher's shape by a 3x3 convolution. Cost: sum over taps of the mean squared
+difference at full size and after average pooling to 4x4, 2x2 and 1x1, with weights 1, 1/2, 1/4, 1/8
+divided by their sum. Sizes that are not smaller than the map are left out.
 
 Source: Chen et al. 2021, "Distilling Knowledge via Knowledge Review", arXiv:2104.09044,
-section 3. Defaults as in mdistiller: 512 channels at most inside, weight 1 (the paper's pairs use
-0.6 to 8) over a warm-up of 20 of 240 epochs. Reads the student's stages after their ReLU, the
-teacher's before, and both pooled vectors; works per example.
+section 3. Defaults as in mdistiller: at most 512 channels inside, weight 1 (the paper uses 0.6 to
+8, by pair of models) over a warm-up of 20 of 240 epochs. Reads the student's stages after their
+ReLU, the teacher's stages before it, and the pooled vector of both. Each example has its own
+cost.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -30,36 +31,18 @@ class ReviewKD(tap_pairs.TapPairs):
     """Review of the student's stages by the teacher's, with attention-based fusion.
 
     Args:
-        student_taps: of the student, shallow to deep; maps, or vectors that count as 1x1 maps.
-        teacher_taps: of the teacher, as many.
-        max_channels: upper limit of the channels inside, which are the deepest student tap's.
+        max_channels: upper limit of the number of channels inside, which is otherwise that of the
+            student's deepest tap.
+        taps, student_taps, teacher_taps: see `TapPairs`; maps, or vectors, which count as 1x1 maps.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(
-        self,
-        *,
-        student_taps: tap_pairs.Taps = (*tap_pairs.STAGES, "pooled"),
-        teacher_taps: tap_pairs.Taps = (
-            "stage1_preact",
-            "stage2_preact",
-            "stage3_preact",
-            "pooled",
-        ),
-        max_channels: int = 512,
-        weight: float = 1.0,
-        ce_weight: float = 1.0,
-        warmup: float = 1 / 12,
-        name: str | None = None,
-    ):
-        super().__init__(
-            taps=student_taps,
-            teacher_taps=teacher_taps,
-            weight=weight,
-            ce_weight=ce_weight,
-            warmup=warmup,
-            name=name,
-        )
+    default_taps = (*tap_pairs.STAGES, "pooled")
+    default_teacher_taps = ("stage1_preact", "stage2_preact", "stage3_preact", "pooled")
+    default_warmup = 1 / 12
+
+    def __init__(self, *, max_channels: int = 512, **common: Unpack[tap_pairs.TapPairsCommon]):
+        super().__init__(**common)
         self.max_channels = check.whole_number("reviewkd: max_channels", max_channels, at_least=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -1,13 +1,14 @@
-"""Relational distillation: distances and angles among examples are those of the teacher.
+"""Relational distillation: distances and angles between examples match those of the teacher.
 
 Cost: distance_weight * mean over pairs of h(d_s, d_t) + angle_weight * mean over triples of
-h(cos_s, cos_t); d is the Euclidean distance over the batch's mean distance, cos the cosine at
+h(cos_s, cos_t). d is the Euclidean distance divided by the batch's mean distance, cos the cosine at
 example k between i and j, h the Huber loss with its switch at 1.
 
-Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2;
-weights 25 and 50 as in the paper. Reads one feature of each model, `pooled` by default; sizes may
-differ. No trainable parts; the cost is of the whole batch. The B^3 cosines are computed one example
-k at a time, forwards and backwards, so that memory grows with B^2 only; time grows with B^3.
+Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2.
+Defaults of the paper: weights 25 and 50. Reads one feature of each model, `pooled` by default;
+sizes may differ. No trained parts. The cost belongs to the whole batch. The B^3 cosines are
+computed for one example k at a time, forwards and backwards, so memory grows with B^2 only. Time
+grows with B^3.
 """
 
 from typing import Any, Unpack
@@ -28,7 +29,7 @@ class RKD(OneTap):
 
     Args:
         distance_weight, angle_weight: factors of the two costs, >= 0.
-        squared: compare squared distances.
+        squared: whether to compare squared distances.
         tap, student_tap, teacher_tap: see `OneTap`.
         weight, ce_weight, warmup, name: see `Method`.
     """
@@ -78,8 +79,8 @@ def rkd(
         student_features: (B, ...) float.
         teacher_features: (B, ...) float; no gradient flows back.
         distance_weight, angle_weight: factors of the two parts in `loss`.
-        squared: compare squared distances.
-        smallest: what the squared distance of two examples is raised to.
+        squared: whether to compare squared distances.
+        smallest: lower limit of the squared distance of two examples.
 
     Returns:
         `loss`, and without their factors `loss_distance` and `loss_angle`: scalars, float32.
@@ -103,7 +104,7 @@ def _differences(features: Tensor) -> Tensor:
 
 
 def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor:
-    """(B, B) distances over the mean of those above 0, through which gradients flow too."""
+    """(B, B) distances divided by the mean of those above 0, which has gradients too."""
     distances = ops.maximum(ops.sum(ops.square(differences), axis=-1), smallest)
     if not squared:
         distances = ops.sqrt(distances)
@@ -117,7 +118,7 @@ def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor
 
 def _angle_costs(student: Tensor, teacher: Tensor) -> Tensor:
     """(B, B, D) differences of each model to (B,): the mean cost of the angles at example k."""
-    # Kept for the way back, the cosines of all k would take 4 GB a table at a batch of 1024.
+    # Stored for the backward pass, the cosines of all k would take 4 GB at a batch of 1024.
     at_one_example = keras.remat(_angle_cost)
     return ops.map(lambda pair: at_one_example(*pair), (student, teacher))
 

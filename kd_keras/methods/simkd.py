@@ -1,13 +1,15 @@
-"""Reused classifier: the student's last feature map becomes the teacher's, and so does its head.
+"""Reused classifier: the student learns the teacher's last feature map and gets its classifier.
 
 Cost: mean over all entries of (p(s) - t)^2 on the last feature maps, the larger one
-average-pooled to the smaller. p is trained: 1x1, 3x3 and 1x1 convolutions, each with batch norm and
-ReLU; the inner ones have 1 / `factor` of the teacher's channels. What is deployed is the student up
-to its last feature map, p, and the teacher's dense classifier, frozen, on the mean over places.
+average-pooled to the smaller. p is a trained projector: 1x1, 3x3 and 1x1 convolutions, each with
+batch norm and ReLU; the inner ones have 1 / `factor` of the teacher's channels. The deployed model
+is the student up to its last feature map, p, the mean over places, and the teacher's dense
+classifier, frozen.
 
 Source: Chen et al. 2022, "Knowledge Distillation with the Reused Teacher Classifier",
-arXiv:2203.14001, section 3; no cross-entropy, weight 1 and factor 2 as there. Reads the last
-feature map of each model; works per example. The student's own classifier is not trained.
+arXiv:2203.14001, section 3. Defaults of the paper: no cross-entropy, weight 1, factor 2. Reads the
+last feature map of each model. Each example has its own cost. The student's own classifier is not
+trained.
 """
 
 from typing import Any, Unpack
@@ -27,7 +29,7 @@ class SimKD(OneTap):
 
     Args:
         tap, student_tap, teacher_tap: the last feature map of each model.
-        factor: whole number >= 1, by which the projector's inner maps are narrower.
+        factor: the projector's inner maps have 1 / factor of the teacher's channels; whole, >= 1.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -61,7 +63,7 @@ class SimKD(OneTap):
         return simkd(project(self.projector, features, training=batch.training), target)["loss"]
 
     def deployed(self, student: keras.Model) -> keras.Model:
-        """The student's backbone, the projector and the teacher's classifier, of stock layers."""
+        """The student's backbone, the projector and the teacher's classifier, all stock layers."""
         (tap,) = self.student_taps
         backbone = tapping.rebuilt(student, [tap])
         x = backbone.output[tap]
@@ -134,12 +136,12 @@ def _constant(
 
 
 def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
-    """Raises ValueError where the student has trained layers on maps that come after the tap."""
+    """Raises ValueError if layers with weights work on feature maps after the student's tap."""
     if not tapping.is_graph(student):
         raise ValueError(
             f"{method}: the student {student.name!r} is a {type(student).__name__}; expected a "
-            "Functional or Sequential model, of which all up to the tap can be deployed without "
-            "the rest. Make it one, or choose another method, such as srrl."
+            "Functional or Sequential model, whose layers up to the tap can be deployed without "
+            "the rest. Give such a model, or choose another method, such as srrl."
         )
     before = tapping.rebuilt(student, [tap])
     used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
@@ -152,5 +154,5 @@ def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
         raise ValueError(
             f"{method}: the student's tap {tap!r} is followed by {len(after)} more layers on "
             f"feature maps, the last of them {after[-1]!r}; expected its last feature map, since "
-            f"all that follows is left out. Set student_tap to that one, such as 'stage4'."
+            f"later layers are not deployed. Set student_tap to that map, such as 'stage4'."
         )

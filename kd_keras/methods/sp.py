@@ -1,11 +1,12 @@
-"""Similarity preserving: pairs of examples that the teacher finds alike, the student does too.
+"""Similarity preserving: examples that are similar for the teacher are similar for the student.
 
-Cost: sum over taps of ||n(F_s F_s') - n(F_t F_t')||^2 / B^2, with F the (B, D) features, flattened,
-and n making each row of the B x B similarities unit in L2.
+Cost: sum over taps of ||n(F_s F_s') - n(F_t F_t')||^2 / B^2. F are the (B, D) features, flattened.
+n scales each row of the B x B similarities to unit L2 norm.
 
 Source: Tung, Mori 2019, "Similarity-Preserving Knowledge Distillation", arXiv:1907.09682,
-section 3; weight 3000 and the last stage as in the paper. Reads features of any shape of both
-models; sizes and channels may differ. No trainable parts; the cost is of the whole batch.
+section 3. Defaults of the paper: weight 3000 and the last stage. Reads features of any shape of
+both models; sizes and channels may differ. No trained parts. The cost belongs to the whole
+batch.
 """
 
 from collections.abc import Sequence

@@ -1,14 +1,14 @@
-"""Softmax regression representation: the teacher's classifier reads the student's features alike.
+"""Softmax regression representation: the student's features suit the teacher's classifier.
 
 Cost: mean over channels of (pool(r(s)) - pool(t))^2 + logit_weight * mean over classes of
 (z(r(s)) - z(t))^2. r is a trained 1x1 convolution with batch norm and ReLU, pool the mean over
 places, z the teacher's own dense classifier on the pooled features, frozen.
 
 Source: Yang et al. 2021, "Knowledge Distillation via Softmax Regression Representation Learning",
-ICLR; weights 1 as the authors'. Reads one tap of each model: `pooled`, which every model of the zoo
-has (the form of SimKD's comparisons), or the last feature maps (`tap=stage3`, the authors' form,
-with the ReLU before the pooling). Departure: z(t) is computed here from t, which gives the
-teacher's logits whether or not a softmax ends it. Works per example.
+ICLR. Defaults: weights 1, as the authors'. Reads one tap of each model. The default, `pooled`,
+exists in every model of the zoo; it is the form of SimKD's comparisons. `tap=stage3`, the last
+feature maps, is the authors' form, with the ReLU before the pooling. Each example has its own
+cost.
 """
 
 from typing import Any, Unpack
@@ -26,11 +26,15 @@ class SRRL(OneTap):
     """Regression onto the teacher's last features and, through its classifier, its logits.
 
     Args:
-        tap, student_tap, teacher_tap: what the classifiers read, or the maps it is pooled from.
-        logit_weight: factor of the logits' part, >= 0.
+        tap, student_tap, teacher_tap: vector that each classifier reads, or the map before pooling.
+        logit_weight: factor of the cost on the logits, >= 0.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "z(t) is computed here from t. This gives the teacher's logits also if the teacher "
+        "ends in a softmax."
+    )
     needs_teacher_model = True
 
     def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapCommon]):
@@ -75,9 +79,9 @@ def srrl(
     Args:
         projected: (B, D) float, the student's pooled features after the regressor.
         teacher_features: (B, D) float; no gradient flows back.
-        cross_logits: (B, C) float, what the teacher's classifier makes of `projected`.
+        cross_logits: (B, C) float, output of the teacher's classifier for `projected`.
         teacher_logits: (B, C) float; no gradient flows back.
-        logit_weight: factor of the logits' part.
+        logit_weight: factor of the cost on the logits.
 
     Returns:
         `loss`, and its parts `loss_feature` and `loss_logit` (without the factor): (B,) float32.

@@ -1,18 +1,17 @@
 """Distillation without a teacher: soft targets made from the student itself and a weak head.
 
 Cost: -target_weight * P * log p(y) - nontarget_weight * sum over c != y of z(c) log q(c)
-- weak_weight * sum over c of (0.9 label(c) + 0.1 / C) log w(c), with p the student's softmax, q the
-same over the other classes, w the softmax of a trained dense head on an earlier feature,
-P = 1 + p(y)^2 - its mean over the batch, and z Zipf's 1 / rank, renormalised over the others, of
+- weak_weight * sum over c of (0.9 label(c) + 0.1 / C) log w(c). p is the student's softmax, q the
+softmax over the other classes, w the softmax of a trained dense head on an earlier feature.
+P = 1 + p(y)^2 - its mean over the batch. z is Zipf's 1 / rank, renormalised over the others, of
 w / (1 - w(y) + 1e-6) + log p / (1 - log p(y) + 1e-6). P and z carry no gradient.
 
 Source: Yang et al. 2023, "From Knowledge Distillation to Self-Knowledge Distillation: A Unified
-Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005, and the authors' code
-(log p in the rank is theirs; the weights are called alpha, beta, mu). Defaults: 1, 0.1, 0.005,
-cross-entropy 1. Of labels given as probabilities, the two largest are targets. Reads the student's
-logits and one tap, averaged over positions, and the labels; trains the head; relates the examples
-of a batch; needs three classes or more. Departure: the authors put the head on the last stage but
-one; the default here is the pooled feature, which every model of the zoo has.
+Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005, and the authors' code.
+The log p in the rank is theirs; they call the weights alpha, beta and mu. Defaults: 1, 0.1, 0.005,
+cross-entropy 1. Reads the student's logits, one tap averaged over places, and the labels; of labels
+that are probabilities, the two largest are targets. Trains the weak head. The cost belongs to the
+whole batch. Needs three classes or more: with two there is nothing to rank.
 """
 
 from typing import Any, Unpack
@@ -24,7 +23,7 @@ from kd_keras import check, losses
 from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 
-RANK_EPSILON = 1e-6  # of the authors' code: keeps the rank's scale finite where p(y) is 1
+RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
 WEAK_SMOOTHING = 0.1  # share of the weak head's target that is spread over all classes
 
 
@@ -37,6 +36,11 @@ class USKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    departures = (
+        "The default feature of the weak head is the pooled one, which every model of the zoo "
+        "has. The authors use the last stage but one."
+    )
+    needs_labels = True
     teacher_free = True
     whole_batch = True
     min_classes = 3
@@ -61,9 +65,6 @@ class USKD(Method):
         return (self.tap,)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        nontarget.need_three_classes(
-            self.name, student_shape["logits"], "with two, there is nothing to rank"
-        )
         feature = student_shape[self.tap]
         if len(feature) not in (2, 4) or feature[-1] is None:
             raise ValueError(

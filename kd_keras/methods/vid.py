@@ -2,13 +2,13 @@
 
 Cost: for each pair of taps, mean over all entries of ((mu(s) - t)^2 / v + log v) / 2, a Gaussian's
 negative log-likelihood without its constant. mu is three trained 1x1 convolutions with ReLU between
-them; v = softplus(a) + 1e-5 is trained too, one a channel of the teacher, and starts at
+them. v = softplus(a) + 1e-5 is trained too, one value per channel of the teacher, and starts at
 `initial_variance`. The larger map is average-pooled to the smaller one's size.
 
 Source: Ahn et al. 2019, "Variational Information Distillation for Knowledge Transfer",
-arXiv:1904.05835, sections 2 and 3; weight 1, v's start and the three convolutions as the method's
-later comparisons have them (RepDistiller). Reads several feature maps of each model; works per
-example.
+arXiv:1904.05835, sections 2 and 3. Defaults: weight 1, the start of v and the three convolutions of
+later comparisons of the method (RepDistiller). Reads several feature maps of each model. Each
+example has its own cost.
 """
 
 import math
@@ -30,7 +30,7 @@ class VID(TapPairs):
 
     Args:
         taps, student_taps, teacher_taps: feature maps, see `TapPairs`.
-        initial_variance: > 1e-5, what every channel's variance starts at.
+        initial_variance: first value of every channel's variance, > 1e-5.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -65,8 +65,8 @@ class Predictor(keras.Layer):
     """Mean and, in `log_scale`, variance of a teacher's map, (B, h, w, c) to (B, h, w, C).
 
     Args:
-        channels: C, of the teacher.
-        hidden_channels: of the two inner maps; C where left out.
+        channels: C, number of the teacher's channels.
+        hidden_channels: number of channels of the two inner maps; None: C.
         initial_variance: see `VID`.
     """
 

@@ -1,9 +1,9 @@
-"""The zoo: functional Keras models for small images, from pixels 0..255 to logits, found by name.
+"""The zoo: functional Keras models for small images, from pixels 0..255 to logits, by name.
 
-A family is a file with a literal `NAMES` (name: one line) and a `build`; this page finds it. Every
-model has these taps, which are layer names: `stage1` to `stageN` (B, H, W, C), each after its last
-ReLU, `stageN_preact` the same before it, `pooled` (B, D), the features that the logits read, and
-`logits` (B, num_classes).
+A family of models is a file with a literal `NAMES` (name: description in one line) and a function
+`build`. It needs no other entry. Every model has these taps, which are layer names: `stage1` to
+`stageN` (B, H, W, C), each after its last ReLU; `stageN_preact`, the same before that ReLU;
+`pooled` (B, D), the input of the last dense layer; and `logits` (B, num_classes).
 """
 
 import ast
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def names() -> tuple[str, ...]:
-    """All names of the zoo, in the families' order; imports no Keras."""
+    """Names of all models of the zoo, ordered by family; imports no Keras."""
     return tuple(_families())
 
 
 def describe(name: str) -> str:
-    """One line on the model `name`."""
+    """The model `name` in one line."""
     if name.startswith("app:"):
-        return f"{name.removeprefix('app:')} of keras.applications"
+        return f"{name.removeprefix('app:')} from keras.applications"
     return _family(name)[1]
 
 
@@ -40,22 +40,24 @@ def get(
     stem_stride: int = 1,
     **knobs: Any,
 ) -> "keras.Model":
-    """A new functional model, in float32 whatever the global dtype policy.
+    """Makes a functional model, in float32 under every global dtype policy.
 
     Args:
         name: one of `names()`, or `app:NAME` for any constructor of `keras.applications`.
         num_classes: number of logits.
         input_shape: (H, W, C) of the images, C 1 or 3; pixels come as float32 in 0..255.
-        width: > 0, multiplies every layer's channels.
-        stem_stride: further stride of the first convolution; 2 quarters the cost of what follows.
-        knobs: for `app:NAME` only: `weights`, None for random ones, "imagenet" (which Keras
-            downloads once) or the path of a file.
+        width: factor of the number of channels of every layer, > 0.
+        stem_stride: additional stride of the first convolution, >= 1; 2 quarters the cost of all
+            later layers.
+        knobs: only `weights`, and only for `app:NAME`: None for random weights, "imagenet" (which
+            Keras downloads once), or the path of a file of weights.
 
     Returns:
-        keras.Model from "images" to (B, num_classes) float32 logits, called as its architecture.
+        keras.Model from "images" to (B, num_classes) float32 logits. Its name is the
+        architecture's.
 
     Raises:
-        ValueError: for an unknown name or knob, or images too small for the model.
+        ValueError: unknown name or knob, or images too small for the model.
     """
     check.whole_number("num_classes", num_classes, at_least=1)
     shape: dict[str, Any] = {"num_classes": num_classes, "input_shape": tuple(input_shape)}
@@ -78,8 +80,8 @@ def check_weights(weights: str | None) -> None:
     """Raises FileNotFoundError unless it is None, "none", "imagenet" or the path of a file."""
     if weights not in (None, "none", "imagenet") and not Path(weights).expanduser().is_file():
         raise FileNotFoundError(
-            f"weights is {weights!r}, and there is no such file; expected imagenet, none or a file "
-            "of weights. Check the spelling or the path."
+            f"weights is {weights!r}, which is not a file; expected imagenet, none or a file of "
+            "weights. Check the spelling or the path."
         )
 
 
@@ -89,7 +91,7 @@ def _refuse(name: str, knobs: list[str], *, allowed: list[str]) -> None:
 
 
 def _in_float32(build: Any, name: str, **knobs: Any) -> "keras.Model":
-    """Builds under a float32 policy: what is saved carries no other (precision lives in twins)."""
+    """Builds the model under a float32 policy. Twins, not models, have a lower precision."""
     import keras
 
     policy = keras.config.dtype_policy()
@@ -101,18 +103,18 @@ def _in_float32(build: Any, name: str, **knobs: Any) -> "keras.Model":
 
 
 def _family(name: str) -> tuple[str, str]:
-    remedy = "`app:NAME` takes any model of keras.applications; a file is a path ending in .keras."
+    remedy = "Use `app:NAME` for a model of keras.applications, or a path that ends in .keras."
     check.one_of("model", name, _families(), remedy=remedy)
     return _families()[name]
 
 
 @functools.cache
 def _families() -> dict[str, tuple[str, str]]:
-    """Every name with (its family's module, its line), read from the sources, not imported."""
-    found = {}
+    """Each name to (module of its family, description), read from the source files."""
+    families = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAMES":
                 lines = ast.literal_eval(node.value)
-                found.update({name: (path.stem, line) for name, line in lines.items()})
-    return found
+                families.update({name: (path.stem, line) for name, line in lines.items()})
+    return families

@@ -1,4 +1,4 @@
-"""A foreign teacher made to fit: our pixels, our image size, our order of classes."""
+"""Adapts a teacher from elsewhere to our pixels, our image size and our order of classes."""
 
 import collections
 import difflib
@@ -18,24 +18,25 @@ def adapt_teacher(
     image_size: int | None = None,
     classes: tuple[list[str], list[str]] | None = None,
 ) -> keras.Model:
-    """`model` behind what it needs to take our images and give scores in our order of classes.
+    """A model that takes our images, runs `model`, and returns scores in our order of classes.
 
     Args:
-        model: from one batch of images to (B, its classes); its weights are shared, not copied.
-        input_shape: (H, W, C) of our images; the teacher's own where left out (any size if
-            `image_size` is given). Grey images are repeated for a teacher of colour images.
-        preprocess: the pixels it was trained on, one of `pixels.MODES`; None for ours, 0..255.
-        image_size: height and width it takes; ours are resized to it, bilinearly.
-        classes: (its class names in its order, ours in ours). It may know more than ours; the
-            scores of the others are dropped, so they should be logits, not probabilities.
+        model: classifier from one batch of images to (B, its classes); its weights are shared.
+        input_shape: (H, W, C) of our images; None: the teacher's (any size if `image_size` is
+            given). Grey images are repeated to three channels for a teacher of colour images.
+        preprocess: range of the pixels that it was trained on, one of `pixels.MODES`; None: ours,
+            0..255.
+        image_size: height and width of its images; ours are resized to it, bilinearly.
+        classes: (its class names in its order, our class names in our order). It may know more
+            classes. Their scores are dropped, so scores should be logits, not probabilities.
 
     Returns:
         keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, our classes); `model`
-        itself where nothing is asked for.
+        itself if no argument is given.
 
     Raises:
-        ValueError: for an unknown mode, sizes or channels that do not fit, or class names that
-            are missing, doubled or too many.
+        ValueError: unknown mode, sizes or channels that do not fit, or class names that are
+            missing, doubled or too many.
     """
     if input_shape is None and preprocess is None and image_size is None and classes is None:
         return model
@@ -56,11 +57,12 @@ def adapt_teacher(
 
 
 def two_logits(model: keras.Model) -> keras.Model:
-    """A classifier of one sigmoid output as one of two logits, (0, the sigmoid's); else `model`.
+    """A classifier with one sigmoid output as one with two logits, (0, the sigmoid's input).
 
-    The second class is the one whose probability the sigmoid gives. Layers and their names stay.
+    The sigmoid's output is the probability of the second class. Layers keep their names. A model
+    with more outputs is returned as it is.
 
-    Raises ValueError for one output that is no sigmoid.
+    Raises ValueError for one output that is not a sigmoid.
     """
     if [tuple(tensor.shape) for tensor in model.outputs] != [(None, 1)]:
         return model
@@ -76,14 +78,14 @@ def class_order(theirs: list[str], ours: list[str], outputs: int) -> list[int]:
     """For each of our classes, its place among the teacher's `outputs`.
 
     Raises:
-        ValueError: where the teacher's names are not one for each output, or lack one of ours.
+        ValueError: the teacher's names are not one for each output, or lack one of ours.
     """
     doubled = [name for name, count in collections.Counter(theirs).items() if count > 1]
     if len(theirs) != outputs or doubled:
         also = f", {doubled[0]!r} more than once" if doubled else ""
         raise ValueError(
             f"the teacher's classes are {len(theirs)} names{also}; expected {outputs} different "
-            "ones, a name for each of its outputs, in its order. Correct --teacher-classes."
+            "names, one for each of its outputs, in their order. Correct --teacher-classes."
         )
     place = {name: index for index, name in enumerate(theirs)}
     missing = [name for name in ours if name not in place]
@@ -118,6 +120,6 @@ def _with_channels(images: keras.KerasTensor, channels: int | None) -> keras.Ker
     if (images.shape[-1], channels) != (1, 3):
         raise ValueError(
             f"the teacher takes images of {channels} channel(s); got {images.shape[-1]}. "
-            "Take a teacher of such images."
+            "Choose a teacher for such images."
         )
     return pixels.three_channels(images)

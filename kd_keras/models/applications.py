@@ -21,27 +21,28 @@ def build(
     input_shape: tuple[int, ...],
     weights: str | None = None,
 ) -> keras.Model:
-    """The constructor `name` with its own preprocessing inside and logits out.
+    """The model `name`, with its own preprocessing inside, that returns logits.
 
-    With weights of ImageNet's 1000 classes and as many of ours the model keeps its own head;
-    otherwise its body gets the taps `pooled` (the mean over all places) and `logits` (a new dense
-    layer).
+    With weights for ImageNet's 1000 classes, and if we have 1000 classes too, the model keeps its
+    own head. Otherwise its body gets the taps `pooled` (the mean over all places) and `logits` (a
+    new dense layer).
 
     Args:
-        name: of a constructor in `keras.applications`; case does not matter.
+        name: name of a constructor in `keras.applications`; case does not matter.
         num_classes: number of logits.
         input_shape: (H, W, C), C 1 or 3; grey images are repeated to three channels.
-        weights: None or "none" for random ones, "imagenet" for ImageNet's (Keras downloads them
-            once to ~/.keras/models), or the path of a file of them, with or without its head.
+        weights: None or "none" for random weights, "imagenet" for those of ImageNet (Keras
+            downloads them once to ~/.keras/models), or the path of a file of weights, with or
+            without the head.
 
     Returns:
         keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, num_classes) float32.
 
     Raises:
-        ValueError: for an unknown name, images that Keras finds too small for it, or a file that
-            is not of this architecture.
-        FileNotFoundError: where there is no such file of weights.
-        OSError: where the weights cannot be downloaded.
+        ValueError: unknown name, images that are too small for the model, or a file of weights
+            for a different architecture.
+        FileNotFoundError: the file of weights does not exist.
+        OSError: the weights cannot be downloaded.
     """
     models.check_weights(weights)
     weights = None if weights == "none" else weights
@@ -63,10 +64,10 @@ def build(
 
 
 def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
-    """The mode of `pixels.MODES` that gives what `preprocess_input` gives, found by trying.
+    """The mode of `pixels.MODES` with the same results as `preprocess_input`, on a few pixels.
 
     Raises:
-        ValueError: where none does.
+        ValueError: no mode has the same results.
     """
     probe = np.linspace(0, 255, 12, dtype="float32").reshape(1, 2, 2, 3)
     expected = np.asarray(preprocess_input(probe.copy()))
@@ -74,7 +75,7 @@ def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
         if np.allclose(pixels.encode_array(probe, mode), expected, atol=1e-3):
             return mode
     raise ValueError(
-        f"app:{name} preprocesses its pixels in a way of its own; expected one of: "
+        f"app:{name} has its own preprocessing of pixels; expected one of: "
         f"{', '.join(pixels.MODES)}. Build it in Keras, save it as .keras and give its path."
     )
 
@@ -87,13 +88,13 @@ def _spelled_as_keras_does(name: str) -> str:
 
 
 def _constructors() -> _Constructors:
-    """Every constructor's name with the constructor and its family's preprocess_input."""
-    found: _Constructors = {}
+    """Each constructor's name to the constructor and its family's preprocess_input."""
+    constructors: _Constructors = {}
     for name, constructor in vars(keras.applications).items():
         if inspect.isfunction(constructor):
             family = getattr(keras.applications, constructor.__module__.rpartition(".")[2])
-            found[name] = (constructor, family.preprocess_input)
-    return found
+            constructors[name] = (constructor, family.preprocess_input)
+    return constructors
 
 
 def _in_words(
@@ -101,13 +102,13 @@ def _in_words(
 ) -> Exception:
     if weights == "imagenet" and not isinstance(error, ValueError):
         return OSError(
-            f"the ImageNet weights of app:{name} are not on this machine, and could not be "
-            f"downloaded ({error}). Download the file on another machine and give it by --weights "
-            "FILE, or start from random weights by --weights none."
+            f"the ImageNet weights of app:{name} are not on this machine, and the download failed "
+            f"({error}). Download the file on another machine and use --weights FILE, or start "
+            "from random weights with --weights none."
         )
     if weights not in (None, "imagenet") and isinstance(error, ValueError):
         return ValueError(f"app:{name}: {error}")
     return ValueError(
-        f"app:{name} got images of {input_shape} and refused them: {error} "
+        f"app:{name} cannot take images of {input_shape}: {error} "
         "Choose another --image-size or another model."
     )

@@ -1,4 +1,4 @@
-"""What a model costs: multiply-adds of one forward pass."""
+"""The cost of a model: multiply-adds of one forward pass."""
 
 import math
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from keras import layers
 from kd_keras.graph import taps
 
 Shape = tuple[Any, ...]
-#: From a layer, the shapes of the tensors given to it and that of its output to multiply-adds.
+#: From a layer, the shapes of its inputs and the shape of its output to its multiply-adds.
 Count = Callable[[Any, list[Shape], Shape], int]
 
 
@@ -25,38 +25,38 @@ def macs(model: keras.Model) -> int:
         model: functional or Sequential, built, with a known image size; nested models are entered.
 
     Raises:
-        ValueError: where a layer's cost is not known, or its size is open.
+        ValueError: a layer's cost or size is unknown.
     """
     if not taps.is_graph(model):
         raise ValueError(
             f"model {model.name!r} is a {type(model).__name__}; expected a functional or "
-            "Sequential model. Its multiply-adds have to be counted by hand."
+            "Sequential model. Count its multiply-adds by hand."
         )
     return sum(_of_call(*call) for call in taps.calls(model))
 
 
-def _of_call(operation: Any, given: Any, output: Any) -> int:
+def _of_call(operation: Any, inputs: Any, output: Any) -> int:
     count = _count_of(operation)
     if count is None and _is_free(operation):
         return 0
     if count is None:
         raise ValueError(
             f"layer {operation.name!r} is a {type(operation).__name__}; expected convolutions, "
-            "dense layers, attention, and layers without products. Its multiply-adds have to be "
-            "counted by hand."
+            "dense layers, attention, and layers without products. Count its multiply-adds by "
+            "hand."
         )
     result = keras.tree.flatten(output)[0].shape  # attention may give its weights too
-    if any(None in tensor.shape[1:] for tensor in keras.tree.flatten([given, output])):
+    if any(None in tensor.shape[1:] for tensor in keras.tree.flatten([inputs, output])):
         raise ValueError(
-            f"layer {operation.name!r} gives {result}; expected a known size. "
+            f"layer {operation.name!r} has an output of shape {result}; expected a known size. "
             "Build the model for one image size."
         )
-    shapes = [tensor.shape for tensor in keras.tree.flatten(given)]
+    shapes = [tensor.shape for tensor in keras.tree.flatten(inputs)]
     return count(operation, shapes, result)
 
 
 def _count_of(operation: Any) -> Count | None:
-    """What counts the operation's multiply-adds; None where nothing here does."""
+    """The function that counts the operation's multiply-adds; None if there is none."""
     if isinstance(operation, layers.AdditiveAttention):  # an Attention without the product
         return None
     if type(operation).__name__ == "Matmul":
@@ -64,37 +64,37 @@ def _count_of(operation: Any) -> Count | None:
     return next((c for kinds, c in _COUNTS.items() if isinstance(operation, kinds)), None)
 
 
-def _convolution(layer: Any, given: list[Shape], output: Shape) -> int:
+def _convolution(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Every place of the output uses each kernel weight once."""
     return _places(layer, output) * _weights(layer)
 
 
-def _transposed(layer: Any, given: list[Shape], output: Shape) -> int:
+def _transposed(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Every place of the input uses each kernel weight once."""
-    return _places(layer, given[0]) * _weights(layer)
+    return _places(layer, inputs[0]) * _weights(layer)
 
 
-def _dense(layer: Any, given: list[Shape], output: Shape) -> int:
+def _dense(layer: Any, inputs: list[Shape], output: Shape) -> int:
     return math.prod(output[1:-1]) * math.prod(layer.kernel.shape)
 
 
-def _einsum(layer: Any, given: list[Shape], output: Shape) -> int:
+def _einsum(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """The product of all axes of the equation but the batch, which is the input's first."""
-    inputs, kernel = layer.equation.split("->")[0].replace(" ", "").split(",")
-    named = inputs.removeprefix("...")
-    (shape,) = given
-    places = math.prod(shape[1 : -len(named)]) if named != inputs else 1
+    operand, kernel = layer.equation.split("->")[0].replace(" ", "").split(",")
+    named = operand.removeprefix("...")
+    (shape,) = inputs
+    places = math.prod(shape[1 : -len(named)]) if named != operand else 1
     sizes = dict(zip(named, shape[-len(named) :], strict=True))
-    if named == inputs:
+    if named == operand:
         sizes.pop(named[0])
     sizes |= dict(zip(kernel, layer.kernel.shape, strict=True))
     return places * math.prod(sizes.values())
 
 
-def _multi_head(layer: Any, given: list[Shape], output: Shape) -> int:
+def _multi_head(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Projections of query, key and value, scores, their mean of the values, and the output's."""
-    query, value = given[0], given[1]
-    key = given[2] if len(given) > 2 else value
+    query, value = inputs[0], inputs[1]
+    key = inputs[2] if len(inputs) > 2 else value
     heads = layer.num_heads
     places, others = math.prod(query[1:-1]), math.prod(value[1:-1])
     projections = heads * (
@@ -106,22 +106,22 @@ def _multi_head(layer: Any, given: list[Shape], output: Shape) -> int:
     return projections + heads * places * others * (layer.key_dim + layer.value_dim)
 
 
-def _dot_attention(layer: Any, given: list[Shape], output: Shape) -> int:
+def _dot_attention(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Scores of every query with every key, and their mean of the values."""
-    query, value, *key = given
+    query, value, *key = inputs
     return query[1] * value[1] * ((key[0] if key else value)[-1] + value[-1])
 
 
-def _each_step(layer: Any, given: list[Shape], output: Shape) -> int:
-    ((batch, steps, *rest),) = given
+def _each_step(layer: Any, inputs: list[Shape], output: Shape) -> int:
+    ((batch, steps, *rest),) = inputs
     step, inner = keras.KerasTensor((batch, *rest)), layer.layer
     if taps.is_graph(inner):
         return steps * macs(inner)
     return steps * _of_call(inner, step, inner.compute_output_spec(step))
 
 
-def _matrix_product(operation: Any, given: list[Shape], output: Shape) -> int:
-    return math.prod(output[1:]) * given[0][-1]
+def _matrix_product(operation: Any, inputs: list[Shape], output: Shape) -> int:
+    return math.prod(output[1:]) * inputs[0][-1]
 
 
 def _places(layer: Any, shape: Shape) -> int:

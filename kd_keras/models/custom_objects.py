@@ -1,4 +1,4 @@
-"""Modules of the user's own, imported for the layers that they register with Keras."""
+"""Imports the user's modules, which register their layers with Keras."""
 
 import importlib
 import os
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 def register(modules: Iterable[str]) -> None:
-    """Imports each module, also from the current folder, as `python -m` would.
+    """Imports each module, also from the current folder, as `python -m` does.
 
-    A class of such a module that `keras.saving.register_keras_serializable` decorates is found
-    when a model's file is opened.
+    Keras can then open files of models with classes of these modules that are decorated with
+    `keras.saving.register_keras_serializable`.
 
     Raises ValueError for a module that cannot be imported.
     """

@@ -1,4 +1,4 @@
-"""Several classifiers as one: the mean of their logits."""
+"""Several classifiers as one model, which returns the mean of their logits."""
 
 import math
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ Tensor = Any
 def mean_of_logits(
     models: Sequence[keras.Model], weights: Sequence[float] | None = None
 ) -> keras.Model:
-    """A model of stock layers that gives the mean of its members' logits, as one teacher of many.
+    """One teacher from several: a model of stock layers that returns the mean of their logits.
 
     Args:
-        models: at least two classifiers of the same inputs and classes, each giving logits or a
-            softmax, whose log-probabilities then count as its logits. Their weights are shared.
-        weights: one a model, finite, >= 0 and not all 0, divided by their sum; None: equal ones.
+        models: at least two classifiers of the same inputs and classes, each with logits or a
+            softmax as output. Log-probabilities of a softmax count as logits. Weights are shared.
+        weights: one per model, finite, >= 0 and not all 0; divided by their sum. None: all equal.
 
     Returns:
         keras.Model from the members' input to (B, classes) float32. Member k, from 1, is its layer
@@ -27,7 +27,7 @@ def mean_of_logits(
 
     Raises:
         ValueError: fewer than two models, inputs or classes that differ, a head that cannot be
-            distilled, or weights that are none.
+            distilled, or invalid weights.
 
     Source: You et al. 2017, "Learning from Multiple Teacher Networks", KDD. Departure: they average
     the softmaxes; the softmax of the mean of logits is their geometric mean, normalised.
@@ -35,7 +35,7 @@ def mean_of_logits(
     members = list(models)
     if len(members) < 2:
         raise ValueError(
-            f"models are {len(members)}; expected two or more. A single model is its own mean."
+            f"models are {len(members)}; expected two or more. Use a single model as it is."
         )
     shares = _shares(weights, len(members))
     _check_alike(members)
@@ -50,18 +50,18 @@ def mean_of_logits(
 
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
-    given = [1.0] * count if weights is None else list(weights)
-    fits = all(isinstance(w, (int, float)) and math.isfinite(w) and w >= 0 for w in given)
-    if len(given) != count or not fits or not sum(given) > 0:
+    numbers = [1.0] * count if weights is None else list(weights)
+    fits = all(isinstance(w, (int, float)) and math.isfinite(w) and w >= 0 for w in numbers)
+    if len(numbers) != count or not fits or not sum(numbers) > 0:
         raise ValueError(
-            f"weights are {given} for {count} models; expected one finite number >= 0 for each, "
+            f"weights are {numbers} for {count} models; expected one finite number >= 0 for each, "
             "not all 0. They are divided by their sum, so only their proportions matter."
         )
-    return [float(weight) / sum(given) for weight in given]
+    return [float(weight) / sum(numbers) for weight in numbers]
 
 
 def _check_alike(models: list[keras.Model]) -> None:
-    """Raises ValueError unless all models take the same inputs and tell as many classes apart."""
+    """Raises ValueError unless all models have the same inputs and number of classes."""
     for model in models:
         if not taps.is_graph(model):
             raise ValueError(
@@ -69,12 +69,12 @@ def _check_alike(models: list[keras.Model]) -> None:
                 "Sequential model. Wrap it: keras.Model(images, model(images))."
             )
     for what, of in (("inputs", _inputs), ("classes", _classes)):
-        found = [of(model) for model in models]
-        if any(one != found[0] for one in found):
-            told = ", ".join(f"{m.name!r} {got}" for m, got in zip(models, found, strict=True))
+        values = [of(model) for model in models]
+        if any(value != values[0] for value in values):
+            listed = ", ".join(f"{m.name!r} {v}" for m, v in zip(models, values, strict=True))
             raise ValueError(
-                f"the models' {what} differ: {told}; expected the same {what}. Adapt them to one "
-                "another (kd_keras.models.adapt), or leave out what does not fit."
+                f"the models' {what} differ: {listed}; expected the same {what}. Adapt the "
+                "models (kd_keras.models.adapt), or leave out those that differ."
             )
 
 
@@ -92,7 +92,7 @@ def _fresh(tensor: Tensor) -> Tensor:
 
 
 def _named(model: keras.Model, name: str) -> keras.Model:
-    """The model under another name; its layers and weights are its own."""
+    """The same layers and weights as a model with a different name."""
     return keras.Model(*_ends(model), name=name)
 
 

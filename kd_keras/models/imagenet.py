@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 CLASSES = 1000
-PATIENCE = 20.0  # seconds without an answer of the server; Keras itself waits without end
+PATIENCE = 20.0  # seconds without an answer from the server; Keras has no limit
 
 Constructor = Callable[..., keras.Model]
 
@@ -21,40 +21,40 @@ def body(
     """The constructor's model on `images`, with its weights.
 
     Args:
-        constructor: of `keras.applications`.
+        constructor: function of `keras.applications`.
         images: (B, H, W, 3), preprocessed.
-        weights: None for random ones, "imagenet" for Keras's download (kept in `~/.keras`), or the
-            path of a file of weights, with or without ImageNet's head.
-        own_head: whether the model ends in its own head, giving logits, or in the last feature map.
+        weights: None for random weights, "imagenet" for Keras's download (stored in `~/.keras`),
+            or the path of a file of weights, with or without ImageNet's head.
+        own_head: whether the model ends in its own head (logits) or in its last feature map.
 
     Raises:
-        ValueError: a file that is not of this architecture, or images that do not fit.
-        Exception: of the download, as Keras raises it.
+        ValueError: a file for a different architecture, or images that do not fit.
+        Exception: the download failed; raised by Keras.
     """
     if weights not in (None, "imagenet"):
         return _of_file(constructor, images, str(Path(weights).expanduser()), own_head)
     with _patient():
-        return _made(constructor, weights, own_head, input_tensor=images)
+        return _constructed(constructor, weights, own_head, input_tensor=images)
 
 
 def _of_file(
     constructor: Constructor, images: keras.KerasTensor, path: str, own_head: bool
 ) -> keras.Model:
     try:
-        return _made(constructor, path, own_head, input_tensor=images)
+        return _constructed(constructor, path, own_head, input_tensor=images)
     except (ValueError, OSError) as error:
         if own_head:
             raise ValueError(_does_not_fit(path, error)) from error
     try:
-        whole = _made(constructor, path, True)  # at its own size: the file may have the head
+        whole = _constructed(constructor, path, True)  # at its own size: the file may have the head
     except (ValueError, OSError) as error:
         raise ValueError(_does_not_fit(path, error)) from error
-    headless = _made(constructor, None, False, input_tensor=images)
+    headless = _constructed(constructor, None, False, input_tensor=images)
     headless.set_weights(whole.get_weights()[: len(headless.weights)])  # the head comes last
     return headless
 
 
-def _made(
+def _constructed(
     constructor: Constructor, weights: str | None, own_head: bool, **inputs: Any
 ) -> keras.Model:
     with warnings.catch_warnings():
@@ -67,7 +67,7 @@ def _made(
 
 @contextlib.contextmanager
 def _patient() -> Iterator[None]:
-    """Ends a connection that gives no answer, which Keras's download leaves no other way to do."""
+    """Ends a connection without an answer; Keras's download has no setting for it."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

@@ -9,7 +9,7 @@ import keras
 
 from kd_keras.models import blocks
 
-NAMES = {"mobilenetv2": "MobileNetV2 at half width, expansion 6, 1280 channels at the head"}
+NAMES = {"mobilenetv2": "MobileNetV2 at half width, expansion 6, 1280 channels before the pooling"}
 
 # (stage it belongs to or 0, expansion, channels at half width, blocks, stride of the first)
 _ROWS = (

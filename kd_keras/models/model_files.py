@@ -19,17 +19,17 @@ def open_model(
     """The image classifier saved at `path`, not compiled.
 
     Args:
-        path: a `.keras` or `.h5` file, or a SavedModel folder. Of a SavedModel's outputs `logits`
-            is taken, else `probabilities`, else its only one; it cannot be trained.
-        num_classes: the number of outputs to insist on.
-        two_logits: take one sigmoid output as two logits (see `adapt.two_logits`).
+        path: a `.keras` or `.h5` file, or a SavedModel folder. The output of a SavedModel is
+            `logits`, else `probabilities`, else its only one. A SavedModel cannot be trained.
+        num_classes: number of outputs that the model must have; None: any.
+        two_logits: whether to change one sigmoid output to two logits (see `adapt.two_logits`).
 
     Returns:
         keras.Model from one batch of images to one batch of scores, (B, num_classes).
 
     Raises:
-        FileNotFoundError: where nothing is at `path`.
-        ValueError: where it is no such model, is truncated, or has another number of classes.
+        FileNotFoundError: there is nothing at `path`.
+        ValueError: not such a model, a truncated file, or a different number of classes.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -93,9 +93,9 @@ def _open_saved_model(path: Path) -> keras.Model:
     layer = _load_endpoint(path)
     spec = _image_spec(layer, path)
     images = keras.Input(tuple(spec.shape[1:]), name="images")
-    asked = keras.backend.standardize_dtype(spec.dtype)
-    # Whole numbers are rounded to, not cut down to: 254.99 is the pixel 255.
-    x = keras.ops.cast(keras.ops.round(images), asked) if "int" in asked else images
+    dtype = keras.backend.standardize_dtype(spec.dtype)
+    # Rounded, not truncated: 254.99 is the pixel 255.
+    x = keras.ops.cast(keras.ops.round(images), dtype) if "int" in dtype else images
     outputs = layer(x)
     if isinstance(outputs, dict):
         outputs = outputs[_output_key(list(outputs), path)]
@@ -122,7 +122,7 @@ def _image_spec(layer: keras.layers.TFSMLayer, path: Path) -> Any:
     if len(specs) != 1 or specs[0].shape.rank != 4 or specs[0].shape[0] is not None:
         got = ", ".join(f"{spec.name} {tuple(spec.shape)}" for spec in specs if spec.shape.rank)
         raise ValueError(
-            f"{path}: {layer.call_endpoint} takes ({got or 'nothing that is described'}); expected "
+            f"{path}: {layer.call_endpoint} takes ({got or 'undescribed inputs'}); expected "
             "one batch of images, (None, height, width, channels). Export it with such a signature."
         )
     return specs[0]
@@ -158,13 +158,13 @@ def _check_classifier(model: keras.Model, path: Path, num_classes: int | None) -
         )
     if num_classes is not None and classes != num_classes:
         raise ValueError(
-            f"{path} tells {classes} classes apart; expected {num_classes}. Take a model of these "
-            "classes, or for a teacher with more of them name its classes (--teacher-classes)."
+            f"{path} has {classes} classes; expected {num_classes}. Use a model of these "
+            "classes, or for a teacher with more classes name them (--teacher-classes)."
         )
 
 
 def _root(error: BaseException) -> BaseException:
-    """The error that began it: Keras wraps "Could not locate class" in pages of configuration."""
+    """The first error: Keras wraps "Could not locate class" in pages of configuration."""
     while error.__context__ is not None:
         error = error.__context__
     return error

@@ -1,4 +1,4 @@
-"""Pixels as a model wants them: from ours (0..255, RGB) to the ranges of well-known families."""
+"""Preprocessing of pixels: from ours (0..255, RGB) to the ranges of well-known families."""
 
 from typing import Any
 
@@ -31,14 +31,14 @@ def encode(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
     Args:
         images: (B, H, W, C) float32 in 0..255, red first; C is 3 for "caffe" and "torch".
-        mode: "0..255", "0..1", "-1..1", "caffe" (blue first, means taken away) or "torch"
+        mode: "0..255", "0..1", "-1..1", "caffe" (blue first, means subtracted) or "torch"
             (standardised).
 
     Returns:
         (B, H, W, C) float32.
 
     Raises:
-        ValueError: for an unknown mode, or for grey images with a mode that needs colours.
+        ValueError: unknown mode, or grey images with a mode that needs colours.
     """
     blue_first, scale, offset = MODES[check.one_of("preprocessing", mode, MODES)]
     if isinstance(offset, list) and images.shape[-1] != len(offset):
@@ -61,7 +61,7 @@ def encode_array(images: np.ndarray, mode: str) -> np.ndarray:
 
 
 def three_channels(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Grey images (B, H, W, 1) repeated to (B, H, W, 3); colour images as they are."""
+    """Repeats grey images (B, H, W, 1) to (B, H, W, 3); colour images stay as they are."""
     if images.shape[-1] == 3:
         return images
     return keras.layers.Concatenate(name="grey_to_rgb")([images] * 3)

@@ -1,7 +1,7 @@
-"""The seed's own pair: plain convolutions with bias, no batch norm, average-pooling between.
+"""The pair of this project's first version: convolutions with bias, no batch norm, pooling.
 
-The published student flattens into a dense layer of 512 and so outgrows its teacher; this one pools
-instead.
+The published student flattens into a dense layer of 512, which makes it larger than its teacher.
+This one pools instead.
 """
 
 import keras
@@ -9,8 +9,8 @@ import keras
 from kd_keras.models import blocks
 
 NAMES = {
-    "seed_teacher": "the seed's teacher, ten convolutions of 8 to 100 channels, dense 512",
-    "seed_student": "the seed's student, three convolutions of 16-32-64 channels",
+    "seed_teacher": "plain CNN, ten convolutions of 8 to 100 channels, dense layer of 512",
+    "seed_student": "plain CNN, three convolutions of 16-32-64 channels",
 }
 # Channels of the convolutions, a row a stage; average-pooling follows each stage.
 _STAGES = {

@@ -1,15 +1,15 @@
-"""Distillation-oriented trainer: SGD that keeps the task's and the distillation's momenta apart.
+"""Distillation-oriented trainer: SGD with separate momenta for the task and the distillation.
 
 With momentum mu and delta, a variable that has both gradients is updated with
     task = (mu - delta) * task + (task gradient + weight_decay * variable)
     kd = (mu + delta) * kd + kd gradient
     variable -= learning_rate * task + learning_rate * kd
-so that the distillation's gradient, which changes less, is followed longer.
+The distillation's gradient changes less from step to step, so its momentum may last longer.
 
 Source: Zhao et al. 2023, "DOT: A Distillation-Oriented Trainer", arXiv:2307.08436, as in the
-authors' code, whose corners are kept: a variable that has one of the two gradients uses mu; the
-decay is part of the gradient (not decoupled) and belongs to the task's, or, from the second step
-on, to the distillation's where there is no other; dampening spares the first step.
+authors' code, including its special cases: a variable with only one of the two gradients uses mu.
+Weight decay is part of the gradient (not decoupled): of the task's, or, for a variable without one,
+of the distillation's from the second step on. Dampening starts at the second step.
 """
 
 from typing import Any
@@ -25,20 +25,20 @@ TASK, KD = "task", "kd"
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class DOT(keras.optimizers.Optimizer):
-    """SGD with a momentum for the task's gradients and another for the distillation's.
+    """SGD with one momentum for the task's gradients and one for the distillation's.
 
-    Use `apply_two`; `apply` and `apply_gradients` take their gradients for the task's.
+    Use `apply_two`. `apply` and `apply_gradients` treat their gradients as the task's.
 
     Args:
         learning_rate: float, schedule, or function without arguments.
-        momentum: mu, 0 or more and below 1.
-        delta: at least 0, at most mu, and mu + delta below 1.
-        dampening: share, 0 to 1, of each gradient after the first that is left out of momentum.
+        momentum: mu, >= 0 and < 1.
+        delta: half the difference of the two momenta, 0 to mu; mu + delta < 1.
+        dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
     """
 
-    #: Tells the Distiller to hand the two gradients over apart.
+    #: Tells the Distiller to pass the two gradients separately.
     two_gradients = True
 
     def __init__(
@@ -66,14 +66,14 @@ class DOT(keras.optimizers.Optimizer):
         self.delta = check.number("delta", delta, at_least=0, at_most=self.momentum)
         if self.momentum + self.delta >= 1:
             raise ValueError(
-                f"momentum is {momentum!r} and delta {delta!r}; expected a sum below 1, or the "
-                "distillation's momentum never fades. Lower one of them."
+                f"momentum is {momentum!r} and delta {delta!r}; expected a sum below 1, since the "
+                "distillation's momentum never fades otherwise. Lower one of them."
             )
         self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
         self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
 
     def build(self, variables: list[Any]) -> None:
-        """Makes both momenta of every variable, zero at first."""
+        """Makes both momenta of every variable, initially zero."""
         if self.built:
             return
         super().build(variables)
@@ -91,9 +91,9 @@ class DOT(keras.optimizers.Optimizer):
         """Updates the variables once.
 
         Args:
-            task_gradients, kd_gradients: one for each variable, None where there is none. Of
-                several replicas the gradients are summed.
-            trainable_variables: by default, those the optimizer was built with.
+            task_gradients, kd_gradients: one for each variable, or None. Gradients of several
+                replicas are summed.
+            trainable_variables: variables to update; None: those the optimizer was built with.
         """
         pairs = [
             {kind: g for kind, g in ((TASK, task), (KD, kd)) if g is not None} or None
@@ -110,7 +110,7 @@ class DOT(keras.optimizers.Optimizer):
         self.apply_two(grads, [None] * len(grads), trainable_variables)
 
     def update_step(self, gradient: dict[str, Tensor], variable: Any, learning_rate: Any) -> None:
-        """One variable's update; `gradient` holds what there is of "task" and "kd"."""
+        """Updates one variable; `gradient` has the keys "task", "kd" or both."""
         learning_rate = ops.cast(learning_rate, variable.dtype)
         spread = self.delta if len(gradient) == 2 else 0.0
         value = ops.convert_to_tensor(variable)
@@ -127,13 +127,13 @@ class DOT(keras.optimizers.Optimizer):
             self.assign_sub(variable, learning_rate * momentum)
 
     def _accumulated(self, kind: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
-        """The momentum after this step's gradient, which is also kept."""
-        kept = self.momenta[kind][self._get_variable_index(variable)]
+        """Updates the stored momentum with this step's gradient, and returns it."""
+        stored = self.momenta[kind][self._get_variable_index(variable)]
         if self.dampening:
             later = ops.cast(self._is_later(), variable.dtype)
             gradient = (1 - self.dampening * later) * gradient
-        momentum = factor * ops.convert_to_tensor(kept) + gradient
-        self.assign(kept, momentum)
+        momentum = factor * ops.convert_to_tensor(stored) + gradient
+        self.assign(stored, momentum)
         return momentum
 
     def _is_later(self) -> Tensor:

@@ -17,10 +17,11 @@ def get(
     """The schedule called `name`.
 
     Args:
-        name: "constant"; "cosine", falling to 0; "one-cycle", rising for 30 % of the run from a
-            25th, then falling to 0 as cosine; "steps", a tenth at 5/8, 6/8 and 7/8 of the run.
-        learning_rate: the highest.
-        total_steps: of the run.
+        name: "constant"; "cosine", which falls to 0; "one-cycle", which rises from 1/25 of the
+            highest rate for 30 % of the run, then falls to 0 like cosine; "steps", which divides
+            the rate by ten at 5/8, 6/8 and 7/8 of the run.
+        learning_rate: highest learning rate.
+        total_steps: number of steps of the run.
     """
     check.one_of("schedule", name, NAMES)
     schedules = keras.optimizers.schedules

@@ -67,7 +67,7 @@ def test_a_refused_teacher_leaves_the_one_before(net, student, teacher):
     with pytest.raises(ValueError, match="the teacher 6"):
         distiller.teacher = net("t", classes=6)
     assert distiller.teacher is teacher
-    with pytest.raises(ValueError, match="fitnet has parts built for taps of shapes"):
+    with pytest.raises(ValueError, match="fitnet was built for taps of shapes"):
         distiller.teacher = net("t", width=3)
     assert distiller.teacher is teacher
 

@@ -196,7 +196,7 @@ def classifier(classes, path=None):
 
 def test_a_teacher_of_other_classes_is_refused(tmp_path):
     classifier(7, tmp_path / "seven.keras")
-    with pytest.raises(ValueError, match=r"7 classes apart; expected 10"):
+    with pytest.raises(ValueError, match=r"has 7 classes; expected 10"):
         run(tmp_path / "bad", teacher=str(tmp_path / "seven.keras"))
     assert not (tmp_path / "bad").exists()
 

@@ -182,7 +182,7 @@ def test_class_counts_that_differ_are_refused():
 @pytest.mark.parametrize("name", [*LOGITS_ONLY, "uskd"])
 def test_two_classes_teach_or_are_refused(name):
     student = net(classes=2)
-    refusal = rf"{name}: the student has 2 classes; expected three or more: .*Use the method kd"
+    refusal = rf"{name}: the student has 2 classes; expected 3 or more\. Use the method kd"
     method = methods.get(name)
     distiller = made(student, net(classes=2, seed=1), method, refusal, ce_weight=0.0)
     assert (distiller is None) == (name in ("dist", "dkd", "lskd", "nkd", "uskd"))

@@ -1,6 +1,6 @@
-"""What every method there is owes to `Distiller.fit`; no method is named here.
+"""What every method must do in `Distiller.fit`; no method is named here.
 
-A method's own test file may say what knobs it needs on the tiny pair: CONTRACT = {knob: value}.
+A method's own test file may set the knobs it needs on the tiny pair: CONTRACT = {knob: value}.
 """
 
 import dataclasses
@@ -22,13 +22,13 @@ LEARNING_RATE = 0.01
 
 @dataclasses.dataclass
 class Trained:
-    """A method's runs on one batch, all from one start, and what was seen of them."""
+    """A method's runs on one batch, all from the same weights, and their results."""
 
-    distiller: Any  # after the last of them
-    costs: np.ndarray  # (stages, STEPS), the method's own, before each step
-    control: np.ndarray  # the same of a run in which its weight is 0
-    eager: np.ndarray  # (2,), the first costs where nothing is traced
-    at_rest: list[str]  # paths of the method's trainable variables that did not move
+    distiller: Any  # after the last run
+    costs: np.ndarray  # (stages, STEPS), the method's cost before each step
+    control: np.ndarray  # the same in a run in which its weight is 0
+    eager: np.ndarray  # (2,), the first costs of an eager run
+    at_rest: list[str]  # paths of the method's trainable variables that did not change
     teacher_moved: bool
 
 
@@ -58,15 +58,29 @@ def trained(request, pair):
     return Trained(distiller, costs, control, eager, at_rest, teacher_moved)
 
 
+class Costs(keras.callbacks.Callback):
+    """The method's cost before each step: its metric, which starts anew with every batch."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name, self.costs = name, []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.costs.append(logs[self.name])
+        self.model.reset_metrics()
+
+
 def fit(distiller, batch, steps):
-    """The method's cost before each step."""
+    """The method's cost before each step, all in one epoch: every epoch takes time of its own."""
     (method,) = distiller.methods
-    data = tf.data.Dataset.from_tensors(batch)  # of arrays, an epoch costs four times as much
-    return np.array(distiller.fit(data, epochs=steps, verbose=0).history[method.name])
+    costs = Costs(method.name)
+    data = tf.data.Dataset.from_tensors(batch).repeat(steps)
+    distiller.fit(data, epochs=1, verbose=0, callbacks=[costs])
+    return np.array(costs.costs)
 
 
-def assign(variables, given):
-    for variable, value in zip(variables, given, strict=True):
+def assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 
 
@@ -108,7 +122,7 @@ def test_a_loaded_distiller_trains_on_as_the_saved_one(trained, pair, tmp_path):
     loaded.teacher, loaded.total_steps = trained.distiller.teacher, trained.distiller.total_steps
     for distiller in (loaded, trained.distiller):
         distiller.run_eagerly = True
-        fit(distiller, pair.batch(distiller), 2)
+        fit(distiller, pair.batch(distiller), 1)
     for kind in (lambda d: d.variables, lambda d: d.optimizer.variables):
         assert same(values(kind(loaded)), values(kind(trained.distiller)))
 

@@ -87,6 +87,20 @@ def test_a_cost_that_reads_the_progress_says_so(method, cost_and_gradients, pair
         method.warmup = warmup
 
 
+def test_a_cost_depends_on_the_labels_only_if_it_says_so(method, cost_and_gradients, pair):
+    student, teacher = outputs(method, 8)
+    x, labels = pair.batch(method, 8)
+    others = (labels + 1) % pair.CLASSES
+
+    def costs(labels, first):
+        batch = Batch(labels, x["id"], x["inputs"])
+        return cost_and_gradients(method, student, teacher, batch, first_stage=first)[0]
+
+    stages = (True, False) if method.first_stage else (False,)
+    same_cost = [np.array_equal(costs(labels, first), costs(others, first)) for first in stages]
+    assert all(same_cost) == (not method.needs_labels)
+
+
 def same(values):
     return values
 

@@ -136,7 +136,9 @@ def test_refuses_ids_outside_its_memory():
 
 
 def test_refuses_a_batch_without_ids_and_memories_of_unknown_size():
-    with pytest.raises(ValueError, match=r"has no ids.*kd_keras.data.pipeline gives them"):
+    with pytest.raises(
+        ValueError, match=r"has no ids; .*Use kd_keras\.data\.pipeline, or give batches"
+    ):
         built()(**outputs(1), batch=Batch(labels=np.zeros(1, "int32")))
     with pytest.raises(ValueError, match="num_examples is None; expected the number of training"):
         built(num_examples=None)

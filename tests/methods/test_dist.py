@@ -69,7 +69,9 @@ def test_is_finite_for_logits_of_ten_thousand_and_constant_ones(cost_and_gradien
 
 
 def test_refuses_two_classes():
-    with pytest.raises(ValueError, match=r"2 classes; .*two probabilities always correlate"):
+    with pytest.raises(
+        ValueError, match=r"dist: the student has 2 classes; expected 3 or more\. Use the method kd"
+    ):
         methods.get("dist").build_for({"logits": (None, 2)}, {"logits": (None, 2)})
 
 

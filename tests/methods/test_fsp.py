@@ -65,5 +65,7 @@ def test_refuses_one_tap_and_unequal_channels():
         {"a": (None, 4, 4, 3), "b": (None, 4, 4, 3)},
         {"a": (None, 4, 4, 3), "b": (None, 2, 2, 5)},
     )
-    with pytest.raises(ValueError, match=r"tap 'b' it has 3 channels, the teacher 5.*project=True"):
+    with pytest.raises(
+        ValueError, match=r"tap 'b' the student has 3 channels, the teacher 5.*project=True"
+    ):
         methods.get("fsp", taps="a+b").build_for(*shapes)

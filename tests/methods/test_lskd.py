@@ -55,6 +55,21 @@ def test_over_kd_is_kd_of_standardised_logits():
     assert np.all(np.abs(np.asarray(cost("dkd", student, teacher)) - by_kd) > 1e-3)
 
 
+def test_depends_on_the_labels_only_over_dkd():
+    student, teacher = logits(3), logits(3, 1)
+    for over in ("kd", "dkd"):
+        method = methods.get("lskd", over=over)
+        first, second = (
+            np.asarray(
+                method(
+                    student={"logits": student}, teacher={"logits": teacher}, batch=Batch(labels)
+                )
+            )
+            for labels in (np.arange(3), np.arange(3) + 1)
+        )
+        assert np.any(first != second) == method.needs_labels == (over == "dkd")
+
+
 @pytest.mark.parametrize("over", ["kd", "dkd"])
 @pytest.mark.parametrize("batch_size", [1, 3])
 def test_teaches_the_student_in_float16(over, batch_size, teaches):
@@ -68,7 +83,9 @@ def test_teaches_the_student_in_float16(over, batch_size, teaches):
 
 
 def test_refuses_two_classes():
-    with pytest.raises(ValueError, match=r"2 classes; .*always the same pair"):
+    with pytest.raises(
+        ValueError, match=r"lskd: the student has 2 classes; expected 3 or more\. Use the method kd"
+    ):
         methods.get("lskd").build_for({"logits": (None, 2)}, {"logits": (None, 2)})
 
 

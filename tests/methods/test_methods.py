@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras import methods
+from kd_keras import Distiller, methods
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Method
 
@@ -80,9 +80,7 @@ def test_parts_are_built_once_for_their_shapes():
     assert len(parts) == 6
     method.build_for(shapes(4), shapes(6))
     assert [id(v) for v in method.variables] == parts
-    with pytest.raises(
-        ValueError, match=r"fitnet has parts built for taps of shapes.*Make a new m"
-    ):
+    with pytest.raises(ValueError, match=r"fitnet was built for taps of shapes.*Make a new m"):
         method.build_for(shapes(8), shapes(6))
 
 
@@ -90,10 +88,43 @@ def test_a_method_must_say_what_it_costs():
     class Mute(Method):
         pass
 
-    with pytest.raises(TypeError, match=r"Mute defines no call\(\); a method must"):
+    with pytest.raises(
+        NotImplementedError, match=r"Mute has no call\(\); expected .*\. Define call\(self, student"
+    ):
         Mute(weight=1, ce_weight=1).call({}, {}, Batch(None))
 
 
 def test_what_is_no_method_is_refused():
-    with pytest.raises(ValueError, match=r"methods hold 'kd'; expected methods\. Give kd_keras"):
+    with pytest.raises(
+        ValueError, match=r"methods contain 'kd'; expected Method objects\. Make one with kd_keras"
+    ):
         base.as_methods("kd")
+
+
+@pytest.mark.parametrize("views", [0, 3])
+def test_more_than_two_views_of_an_image_are_refused(views):
+    class Views(Method):
+        views_per_image = views
+
+    with pytest.raises(
+        ValueError, match=rf"mine: views_per_image is {views}; expected 1 or 2\. Set it in .* Views"
+    ):
+        base.as_methods([methods.get("kd"), Views(name="mine")])
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    with pytest.raises(ValueError, match=rf"views_per_image is {views}; expected 1 or 2"):
+        Distiller(model, teacher=model, methods=Views())
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_the_account_of_a_method_ends_in_its_departures_from_the_paper(name):
+    *_, last = methods.explain(name).split("\n\n")
+    departures = type(methods.get(name)).departures
+    assert " ".join(last.split()).removeprefix("Departures: ") == departures or not departures
+    assert last.startswith("Departures: ") == bool(departures)
+
+
+def test_reviewkd_reads_the_same_taps_of_both_models_if_only_taps_are_named():
+    default, chosen = methods.get("reviewkd"), methods.get("reviewkd", taps="stage1+stage2")
+    assert default.student_taps == ("stage1", "stage2", "stage3", "pooled")
+    assert default.teacher_taps == ("stage1_preact", "stage2_preact", "stage3_preact", "pooled")
+    assert chosen.student_taps == chosen.teacher_taps == ("stage1", "stage2")

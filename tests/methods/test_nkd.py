@@ -57,7 +57,9 @@ def test_teaches_the_student_in_float16(batch_size, scale, teaches):
 
 
 def test_refuses_two_classes():
-    with pytest.raises(ValueError, match="nkd: the student has 2 classes"):
+    with pytest.raises(
+        ValueError, match=r"nkd: the student has 2 classes; expected 3 or more\. Use the method kd"
+    ):
         methods.get("nkd").build_for({"logits": (None, 2)}, {"logits": (None, 2)})
 
 

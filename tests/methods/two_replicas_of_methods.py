@@ -18,7 +18,7 @@ from kd_keras.distill.teacher import Teacher
 from kd_keras.job import devices
 from kd_keras.methods import base
 
-STEPS = 3  # in each stage
+STEPS = 2  # in each stage
 POLICY = Augment(crop_padding=1, flip=True)
 
 

@@ -66,11 +66,11 @@ def test_nothing_asked_gives_the_model_itself():
         ({"input_shape": (4, 4, 2)}, r"takes images of 3 channel\(s\); got 2"),
         (
             {"classes": (["ant", "bee"], ["ant"])},
-            r"teacher's classes are 2 names; expected 3 different ones",
+            r"teacher's classes are 2 names; expected 3 different names",
         ),
         (
             {"classes": (["ant", "ant", "bee"], ["ant"])},
-            r"3 names, 'ant' more than once; expected 3 different ones",
+            r"3 names, 'ant' more than once; expected 3 different names",
         ),
         (
             {"classes": (["ant", "bee", "cat"], ["bee", "cats"])},

@@ -85,7 +85,7 @@ def test_what_keras_refuses_is_said_in_words(monkeypatch, raised, weights, kind,
 
 
 def test_preprocessing_of_an_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="app:New preprocesses its pixels in a way of its own"):
+    with pytest.raises(ValueError, match="app:New has its own preprocessing of pixels; expected"):
         applications.preprocessing_mode("New", lambda images: images**2)
 
 
@@ -99,4 +99,4 @@ def test_preprocessing_of_an_unknown_kind_is_refused():
 def test_bad_arguments_are_answered_in_words(name, knobs, message):
     with pytest.raises(ValueError, match=message):
         models.get(name, num_classes=3, input_shape=(32, 32, 3), **knobs)
-    assert models.describe("app:MobileNetV2") == "MobileNetV2 of keras.applications"
+    assert models.describe("app:MobileNetV2") == "MobileNetV2 from keras.applications"

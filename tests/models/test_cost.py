@@ -151,7 +151,7 @@ def test_macs_of_the_benchmark_s_teacher_are_those_of_its_stages():
         (L.AdditiveAttention(), (4, 3), r"is a AdditiveAttention; expected convolutions"),
         (L.Dot(axes=2), (4, 3), r"is a Dot; expected convolutions"),
         (L.Lambda(lambda x: x @ x), (3, 3), r"is a Lambda; expected convolutions"),
-        (L.Conv1D(2, 1), (None, 3), r"gives \(None, None, 2\); expected a known size"),
+        (L.Conv1D(2, 1), (None, 3), r"output of shape \(None, None, 2\); expected a known size"),
     ],
     ids=["rnn", "additive", "dot", "lambda", "open"],
 )

@@ -112,7 +112,7 @@ def test_what_is_no_classifier_is_refused_in_words(folder, name, message):
 
 
 def test_another_number_of_classes_is_refused(folder):
-    with pytest.raises(ValueError, match=r"tells 3 classes apart; expected 200\. Take a model"):
+    with pytest.raises(ValueError, match=r"has 3 classes; expected 200\. Use a model"):
         model_files.open_model(folder / "model.keras", num_classes=200)
 
 

@@ -1,4 +1,4 @@
-"""Brings two feature maps to one spatial size."""
+"""Average-pools feature maps to a common height and width."""
 
 from typing import Any
 
@@ -29,5 +29,5 @@ def adaptive_average_pool(features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def smaller(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
-    """The size that both maps can be pooled to: the smaller height and the smaller width."""
+    """The size to which both maps can be pooled: the smaller height and the smaller width."""
     return min(one[0], other[0]), min(one[1], other[1])

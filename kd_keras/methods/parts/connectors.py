@@ -1,4 +1,4 @@
-"""Convolution, batch norm and, where asked, ReLU: made of stock layers, which load anywhere."""
+"""Convolution, batch norm and optional ReLU, of stock layers only, which load anywhere."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from keras import layers
 
 from kd_keras.methods.parts import projectors
 
-_MOMENTUM = 0.9  # of the reference implementations, whose 0.1 is the share of the new batch
+_MOMENTUM = 0.9  # as in the reference implementations, where 0.1 is the new batch's share
 
 
 def connector(
@@ -22,12 +22,12 @@ def connector(
     """A built connector, (B, H, W, C) to (B, H, W, `channels`) float32.
 
     Args:
-        input_shape: of the map, batch axis first.
-        channels: of the result.
-        kernel_size: of the convolution; the map keeps its size.
-        relu: whether a ReLU ends it.
-        initializer: of the kernel; He's normal one over the outputs where left out.
-        name: of the model returned; its layers' names begin with it.
+        input_shape: shape of the map, batch axis first.
+        channels: number of channels of the result.
+        kernel_size: size of the convolution's kernel; the map keeps its size.
+        relu: whether a ReLU follows the batch norm.
+        initializer: initializer of the kernel; None: He's normal one over the outputs.
+        name: name of the returned model; the names of its layers begin with it.
     """
     parts = [
         layers.Conv2D(

@@ -1,4 +1,4 @@
-"""The cost of dkd on any two rows of logits, for the methods that build on it.
+"""The cost of dkd, for all methods that use it.
 
 Source: Zhao et al. 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679, equations 6 and 7.
 """
@@ -25,7 +25,7 @@ def dkd(
     Args:
         student_logits: (B, C) float, raw scores.
         teacher_logits: (B, C) float, raw scores; no gradient flows back.
-        labels: (B,) int classes or (B, C) probabilities, of which the largest counts.
+        labels: (B,) int classes or (B, C) probabilities, whose largest is the target.
         temperature, target_weight, nontarget_weight: see `kd_keras.methods.dkd.DKD`.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Feature maps (B, H, W, C) in the forms in which methods compare them."""
+"""Forms of feature maps (B, H, W, C) that methods compare."""
 
 from keras import ops
 
@@ -7,7 +7,7 @@ from kd_keras.methods.parts import vectors
 
 
 def tapped(method: Method, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:
-    """The features that a method's taps name, shallow to deep: the student's, the teacher's."""
+    """The student's and the teacher's features at the method's taps, shallow to deep."""
     return [student[t] for t in method.student_taps], [teacher[t] for t in method.teacher_taps]
 
 
@@ -18,8 +18,8 @@ def by_position(features: Tensor) -> Tensor:
 
 
 def attention(features: Tensor, *, power: int) -> Tensor:
-    """Where a map is active: (B, H, W, C) to the unit vector (B, H*W) of mean_c features^power.
+    """(B, H, W, C) to (B, H*W): mean_c features^power, scaled to a unit vector over places.
 
-    There is no absolute value: an odd power keeps signs.
+    It is large where the map is active. An odd power keeps signs.
     """
     return vectors.unit(ops.mean(ops.power(by_position(features), power), axis=-1))

@@ -1,4 +1,4 @@
-"""The softmax taken apart: the target class against the rest, and the other classes alone."""
+"""Two parts of a softmax: the target class against the rest, and the other classes alone."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from keras import ops
 from kd_keras import losses
 
 Tensor = Any
-HIDDEN = -1e30  # a logit that no softmax sees; finite, so that no gradient becomes NaN
+HIDDEN = -1e30  # a logit of probability 0; finite, so that no gradient becomes NaN
 
 
 def target_mask(labels: Tensor, num_classes: int) -> Tensor:
-    """(B, C) bool, True at the class of what `losses.cross_entropy` takes as labels."""
+    """(B, C) bool, True at the label's class; labels as in `losses.cross_entropy`."""
     return ops.equal(losses.class_index(labels)[:, None], ops.arange(num_classes, dtype="int32"))
 
 
@@ -25,12 +25,3 @@ def log_softmax_of_others(logits: Tensor, mask: Tensor) -> Tensor:
     """(B, C) float32: log-softmax over the classes that are not masked, 0 at those that are."""
     log_q = ops.log_softmax(ops.where(mask, HIDDEN, logits), axis=-1)
     return ops.where(mask, 0.0, log_q)
-
-
-def need_three_classes(method: str, logits_shape: tuple[Any, ...], why: str) -> None:
-    """Raises ValueError where there are fewer than three classes."""
-    if logits_shape[-1] < 3:
-        raise ValueError(
-            f"{method}: the student has {logits_shape[-1]} classes; expected three or more: {why}. "
-            "Use the method kd."
-        )

@@ -1,4 +1,4 @@
-"""Base of the methods that compare one feature of each model."""
+"""Base class of the methods that compare one feature of each model."""
 
 from typing import Unpack
 
@@ -7,7 +7,7 @@ from kd_keras.methods.base import Common, Method
 
 
 class OneTapCommon(Common, total=False):
-    """The settings of every method of one tap, see `OneTap`."""
+    """Knobs of every method that reads one tap, see `OneTap`."""
 
     tap: str | None
     student_tap: str | None
@@ -18,9 +18,9 @@ class OneTap(Method):
     """Names the tap of each model.
 
     Args:
-        tap: name of the feature in both models, e.g. "stage3"; None is `default_tap`.
-        student_tap, teacher_tap: where the two models call it differently.
-        common: `weight`, `ce_weight`, `warmup`, `name` of `Method`.
+        tap: name of the feature in both models, e.g. "stage3"; None: `default_tap`.
+        student_tap, teacher_tap: its name in one model, where it differs from `tap`.
+        common: `weight`, `ce_weight`, `warmup`, `name`, see `Method`.
     """
 
     default_tap = "pooled"
@@ -35,8 +35,8 @@ class OneTap(Method):
     ):
         super().__init__(**common)
         tap = self.default_tap if tap is None else tap
-        for knob in (tap, student_tap or tap, teacher_tap or tap):
-            check.text(f"{self.name}: a tap", knob, remedy="Name a layer, such as 'stage3'.")
+        for tap_name in (tap, student_tap or tap, teacher_tap or tap):
+            check.text(f"{self.name}: a tap", tap_name, remedy="Name a layer, such as 'stage3'.")
         self.tap = tap
         self.student_tap = student_tap
         self.teacher_tap = teacher_tap

@@ -1,4 +1,4 @@
-"""Trainable parts that bring a student's features to the shape of a teacher's."""
+"""Trainable layers that map a student's features to the shape of a teacher's."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from keras import layers, ops
 from kd_keras.methods.parts import alignment
 
 Tensor = Any
-BATCH_NORM_EPSILON = 1e-5  # of the reference implementations; Keras's own default is 1e-3
+BATCH_NORM_EPSILON = 1e-5  # as in the reference implementations; Keras's default is 1e-3
 
 
 def he_normal() -> keras.Initializer:
@@ -19,15 +19,15 @@ def he_normal() -> keras.Initializer:
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Regressor(keras.Layer):
-    """Convolution with bias, batch norm, ReLU: FitNets' way from a student's map to a teacher's.
+    """Convolution with bias, batch norm, ReLU: maps a student's features to a teacher's shape.
 
-    (B, h, w, c) to (B, H, W, C): half the size by a 3x3 stride-2 convolution, double the size by a
-    transposed 4x4 one, otherwise a valid convolution with kernel 1 + h - H (1x1 at equal sizes).
-    A student's map that is smaller in any other ratio keeps its size: `matched` then pools the
-    teacher's. Vectors (B, c) go through a dense layer instead.
+    (B, h, w, c) to (B, H, W, C). A 3x3 convolution of stride 2 halves the size, a transposed 4x4
+    one doubles it; otherwise the convolution is a valid one with kernel 1 + h - H (1x1 at equal
+    sizes). A student's map that is smaller in any other ratio keeps its size, and `matched` pools
+    the teacher's. Vectors (B, c) pass through a dense layer instead.
 
     Args:
-        target: the teacher's shape, batch axis first.
+        target: shape of the teacher's features, batch axis first.
     """
 
     def __init__(self, target: tuple[Any, ...], **kwargs: Any):
@@ -81,7 +81,7 @@ class Regressor(keras.Layer):
 
 
 def matched(projected: Tensor, teacher: Tensor) -> Tensor:
-    """The teacher's features, pooled where the projected student's map is smaller."""
+    """The teacher's features, average-pooled if the projected student's map is smaller."""
     if len(teacher.shape) != 4:
         return teacher
     return alignment.adaptive_average_pool(teacher, tuple(projected.shape[1:3]))

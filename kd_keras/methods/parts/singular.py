@@ -1,8 +1,8 @@
 """Leading right singular vectors, with gradients that stay finite where singular values coincide.
 
-The gradient of a full decomposition divides by the gaps between all singular values, zero ones
-included, and is NaN on a dead channel under some backends. Here the decomposition is a constant,
-and the one vector that is wanted is given its exact first-order dependence on the matrix.
+The gradient of a full decomposition divides by the gaps between all singular values, zeros
+included. On a channel that is all zero it is NaN on some backends. Here the decomposition is a
+constant, and the one vector that is used gets its exact first-order dependence on the matrix.
 """
 
 from typing import Any, NamedTuple
@@ -12,13 +12,13 @@ from keras import ops
 from kd_keras.methods.parts import vectors
 
 Tensor = Any
-#: Squared singular values closer than this share of the largest count as equal: float32 cannot tell
-#: their vectors apart.
+#: Squared singular values count as equal if they differ by less than this share of the largest:
+#: float32 cannot tell their vectors apart.
 SMALLEST_GAP = 1e-6
 
 
 class Decomposition(NamedTuple):
-    """Of (B, P, C) matrices, R = min(P, C); gradients flow to `matrices` alone."""
+    """Decomposition of (B, P, C) matrices, R = min(P, C); gradients flow to `matrices` only."""
 
     matrices: Tensor  # (B, P, C) float32, divided by their largest entry
     squares: Tensor  # (B, R) squared singular values, falling
@@ -26,7 +26,7 @@ class Decomposition(NamedTuple):
 
 
 def decompose(matrices: Tensor) -> Decomposition:
-    """Decomposes (B, P, C) matrices by way of the smaller of A'A and AA'."""
+    """Decomposes (B, P, C) matrices A through the smaller of A'A and AA'."""
     matrices = ops.cast(matrices, "float32")
     largest = ops.max(ops.abs(ops.stop_gradient(matrices)), axis=(1, 2), keepdims=True)
     matrices = matrices / ops.where(largest > 0, largest, 1.0)
@@ -42,7 +42,7 @@ def decompose(matrices: Tensor) -> Decomposition:
 
 
 def leading(parts: Decomposition) -> Tensor:
-    """(B, C): the first right singular vector, its sign such that its entries' sum is >= 0.
+    """(B, C): the first right singular vector, with the sign that makes its sum >= 0.
 
     No gradient. Features after a ReLU have a first vector whose entries share one sign.
     """
@@ -51,9 +51,10 @@ def leading(parts: Decomposition) -> Tensor:
 
 
 def nearest(parts: Decomposition, direction: Tensor, *, among: int) -> Tensor:
-    """(B, C): of the first `among` right singular vectors the one most along `direction`, +-.
+    """(B, C): the one of the first `among` right singular vectors nearest to `direction`.
 
-    Its sign makes its product with `direction` >= 0; gradients flow to the matrices.
+    Nearest means the largest absolute cosine. The sign makes the cosine >= 0. Gradients flow to
+    the matrices.
     """
     cosines = ops.einsum("bcr,bc->br", parts.right[:, :, :among], direction)
     choice = ops.argmax(ops.abs(cosines), axis=-1)
@@ -82,6 +83,6 @@ def _followed(parts: Decomposition, one_hot: Tensor) -> Tensor:
 
 
 def _inverse(gaps: Tensor, smallest: Tensor) -> Tensor:
-    """1 / gaps, and 0 for gaps too small to tell apart: those directions get no gradient."""
-    told_apart = ops.abs(gaps) > smallest
-    return ops.where(told_apart, 1 / ops.where(told_apart, gaps, 1.0), 0.0)
+    """1 / gaps, and 0 for gaps of at most `smallest`: those directions get no gradient."""
+    distinct = ops.abs(gaps) > smallest
+    return ops.where(distinct, 1 / ops.where(distinct, gaps, 1.0), 0.0)

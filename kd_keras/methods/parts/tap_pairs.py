@@ -1,4 +1,4 @@
-"""Base of the methods that compare several feature maps of the two models, pair by pair."""
+"""Base class of the methods that compare several feature maps of the two models, in pairs."""
 
 from collections.abc import Sequence
 from typing import Any, Unpack
@@ -12,7 +12,7 @@ Taps = str | Sequence[str]
 
 
 class TapPairsCommon(Common, total=False):
-    """The settings of every method of several taps, see `TapPairs`."""
+    """Knobs of every method that reads several taps, see `TapPairs`."""
 
     taps: Taps | None
     student_taps: Taps | None
@@ -23,13 +23,15 @@ class TapPairs(Method):
     """Names the taps of each model, shallow to deep, and checks their shapes.
 
     Args:
-        taps: names of the features in both models; one name, or several joined by "+", may be
-            given as text; None is `default_taps`.
-        student_taps, teacher_taps: where a model calls them differently.
-        common: `weight`, `ce_weight`, `warmup`, `name` of `Method`.
+        taps: names of the features in both models, as a sequence, or as text joined by "+"; None:
+            `default_taps`.
+        student_taps, teacher_taps: names in one model, where they differ from `taps`; None:
+            `taps`, or if that is None too, `default_teacher_taps` for the teacher.
+        common: `weight`, `ce_weight`, `warmup`, `name`, see `Method`.
     """
 
     default_taps: tuple[str, ...] = STAGES
+    default_teacher_taps: tuple[str, ...] | None = None
 
     def __init__(
         self,
@@ -40,7 +42,8 @@ class TapPairs(Method):
         **common: Unpack[Common],
     ):
         super().__init__(**common)
-        taps = self.default_taps if taps is None else taps
+        if taps is None:
+            taps, teacher_taps = self.default_taps, teacher_taps or self.default_teacher_taps
         self.taps = _names(taps)
         self._student_taps = _names(student_taps or taps)
         self._teacher_taps = _names(teacher_taps or taps)
@@ -64,7 +67,7 @@ class TapPairs(Method):
     def map_shapes(
         self, student_shape: Shapes, teacher_shape: Shapes
     ) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """The pairs' shapes, (B, H, W, C) both; raises ValueError for any other rank."""
+        """The shapes of each pair, both (B, H, W, C); raises ValueError for any other rank."""
         pairs = []
         for student_tap, teacher_tap in zip(self.student_taps, self.teacher_taps, strict=True):
             student, teacher = student_shape[student_tap], teacher_shape[teacher_tap]
@@ -75,7 +78,7 @@ class TapPairs(Method):
 
 
 def require_map(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> None:
-    """Raises ValueError unless `shape` is a feature map's, of known size."""
+    """Raises ValueError unless `shape` is that of a feature map of known size."""
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
             f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a feature map "
@@ -85,7 +88,7 @@ def require_map(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> No
 
 
 def require_known(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> None:
-    """Raises ValueError where a feature's size is left open, so that it cannot be flattened."""
+    """Raises ValueError if a feature's size is unknown, so that it cannot be flattened."""
     if None in shape[1:]:
         raise ValueError(
             f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a known size. "
@@ -105,7 +108,7 @@ def require_known_all(method: Method, student_shape: Shapes, teacher_shape: Shap
 def require_places(
     method: str, tap: str, student: tuple[Any, ...], teacher: tuple[Any, ...]
 ) -> None:
-    """Raises ValueError where two maps have one place in common: a unit vector over it is 1."""
+    """Raises ValueError if two maps are pooled to one place: a unit vector over it is always 1."""
     if alignment.smaller(student[1:3], teacher[1:3]) == (1, 1):
         raise ValueError(
             f"{method}: at the student's tap {tap!r} the maps have shapes {tuple(student)} and "
@@ -115,12 +118,12 @@ def require_places(
 
 
 def as_map_shape(shape: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The shape of `as_map`'s result."""
+    """The shape of the result of `as_map`."""
     return (shape[0], 1, 1, shape[1]) if len(shape) == 2 else tuple(shape)
 
 
 def as_map(features: Tensor) -> Tensor:
-    """Vectors (B, D) as maps (B, 1, 1, D); maps as they are."""
+    """Vectors (B, D) become maps (B, 1, 1, D); maps stay as they are."""
     return features[:, None, None, :] if len(features.shape) == 2 else features
 
 

@@ -1,4 +1,4 @@
-"""The teacher's last dense layer, kept by a method as weights of its own that are never trained."""
+"""A copy of the teacher's last dense layer, which is never trained."""
 
 from typing import Any
 
@@ -10,12 +10,12 @@ from kd_keras.graph import taps
 from kd_keras.methods.base import Tensor
 from kd_keras.methods.parts import tap_pairs
 
-#: Share of the largest feature by which a half precision teacher's mean over places may be off.
+#: Allowed error of a half precision teacher's mean over places, as a share of the largest feature.
 TOLERANCE = 0.02
 
 
 def frozen(features: int, num_classes: int) -> layers.Dense:
-    """A built dense layer from (B, `features`) to logits; `fill` gives it the teacher's weights."""
+    """A built dense layer from (B, `features`) to logits. `fill` copies the teacher's weights."""
     classifier = layers.Dense(num_classes, trainable=False, dtype="float32", name="logits")
     classifier.build((None, features))
     return classifier
@@ -25,13 +25,14 @@ def fill(method: str, classifier: layers.Dense, teacher: keras.Model, tap: str) 
     """Copies the weights of the teacher's classifier.
 
     Args:
-        method: name, for the messages.
-        classifier: what `frozen` made.
-        teacher: ends in a dense layer, which a softmax may follow.
-        tap: what that layer reads, or the map whose mean over places it reads.
+        method: name of the method, for messages.
+        classifier: result of `frozen`.
+        teacher: model that ends in a dense layer, which a softmax may follow.
+        tap: name of the vector that this layer reads, or of the map whose mean over places it
+            reads.
 
     Raises:
-        ValueError: the teacher ends in anything else, or its layer reads other features.
+        ValueError: the teacher ends in a different layer, or the layer reads other features.
     """
     last = _classifier(method, teacher)
     if tuple(last.kernel.shape) != tuple(classifier.kernel.shape):
@@ -47,12 +48,12 @@ def fill(method: str, classifier: layers.Dense, teacher: keras.Model, tap: str) 
 
 
 def pooled(features: Tensor) -> Tensor:
-    """(B, H, W, D) maps to their means over places, (B, D) float32; vectors as they are."""
+    """(B, H, W, D) maps to their means over places, (B, D) float32; vectors stay as they are."""
     return ops.mean(ops.cast(tap_pairs.as_map(features), "float32"), axis=(1, 2))
 
 
 def _classifier(method: str, teacher: keras.Model) -> layers.Dense:
-    """The dense layer that gives the logits, before any softmax."""
+    """The dense layer that computes the logits, before any softmax."""
     if not taps.is_graph(teacher):
         raise _no_dense(method, teacher, f"is a {type(teacher).__name__} of unknown layers")
     operations = [operation for operation in taps.tail(teacher) if not _is_softmax(operation)]
@@ -68,13 +69,13 @@ def _classifier(method: str, teacher: keras.Model) -> layers.Dense:
 def _no_dense(method: str, teacher: keras.Model, what: str) -> ValueError:
     return ValueError(
         f"{method}: the teacher {teacher.name!r} {what}; expected a Dense layer without "
-        "activation or with a softmax, the classifier that the student's features are given to. "
-        "Choose a Functional or Sequential teacher with one, or another method."
+        "activation or with a softmax, which then reads the student's features. Choose a "
+        "Functional or Sequential teacher with such a layer, or another method."
     )
 
 
 def _require_reads(method: str, teacher: keras.Model, tap: str) -> None:
-    """Raises ValueError unless the classifier reads the tap's mean over places, tried on noise."""
+    """Raises ValueError unless the classifier reads the tap's mean over places; tested on noise."""
     end = [id(operation) for operation in taps.tail(teacher)]
     headless = taps.rebuilt(
         teacher, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer
@@ -95,7 +96,7 @@ def _passed_on(inputs: Tensor, *_: Any, **__: Any) -> Tensor:
 
 
 def _is_softmax(operation: Any) -> bool:
-    """Whether the layer or function has no weights and makes probabilities of logits."""
+    """Whether the layer or function is a softmax."""
     if isinstance(operation, layers.Activation):
         return operation.activation is keras.activations.softmax
     return type(operation).__name__ == "Softmax"

@@ -1,4 +1,4 @@
-"""Base of methods whose cost prepares the student before it learns from the labels."""
+"""Base class of methods whose cost is minimised before the student learns from the labels."""
 
 from typing import Unpack
 
@@ -8,24 +8,24 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Outputs, Tensor
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
-#: 30 epochs before the 240 of the methods' later comparisons, as a share of all 270.
+#: Later comparisons of these methods train 30 epochs of this stage, then 240 others.
 SHARE = 30 / 270
 
 
 class TwoStageCommon(TapPairsCommon, total=False):
-    """The settings of every method of two stages, see `TwoStage`."""
+    """Knobs of every method of two stages, see `TwoStage`."""
 
     first_stage: float
     main_stage_weight: float
 
 
 class TwoStage(TapPairs):
-    """Base of methods whose cost alone is trained first, and by default not at all afterwards.
+    """Minimises its cost alone in a first stage, and by default not at all afterwards.
 
     Args:
-        first_stage: share of the run, 0 to 1, in which only this cost is trained.
-        main_stage_weight: factor of the cost after that, >= 0, times `weight`.
-        common: those of `TapPairs` and `Method`.
+        first_stage: share of the run, 0 to 1, in which only this cost is minimised.
+        main_stage_weight: factor of the cost after the first stage, >= 0; `weight` multiplies it.
+        common: knobs of `TapPairs` and `Method`.
     """
 
     def __init__(
@@ -44,13 +44,16 @@ class TwoStage(TapPairs):
         )
 
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
-        """(B,) float32: the method's cost, whichever the stage."""
-        raise TypeError(f"{type(self).__name__} defines no cost(); it must.")
+        """(B,) float32: the method's cost, the same in both stages."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no cost(); expected a method that returns a cost per "
+            "example. Define cost(self, student, teacher, batch)."
+        )
 
     def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         return self.cost(student, teacher, batch)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
         if not self.main_stage_weight:
-            return ops.zeros(ops.shape(batch.labels)[:1])  # nothing is computed for nothing
+            return ops.zeros(ops.shape(batch.labels)[:1])  # skips a cost of weight 0
         return self.main_stage_weight * self.cost(student, teacher, batch)
