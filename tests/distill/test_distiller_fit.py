@@ -46,7 +46,7 @@ def test_metrics_are_exact_over_uneven_batches(net, teacher, images, labels, by_
     }
     assert {name: value for name, (value,) in history.items()} == pytest.approx(expected, rel=1e-5)
 
-    monkeypatch.setattr(distiller._kept, "teacher", pytest.fail)  # evaluation does not call it
+    monkeypatch.setattr(distiller._untracked, "teacher", pytest.fail)  # evaluation does not call it
     distiller.test_function = None
     values = distiller.evaluate(*validation, batch_size=16, verbose=0)
     names = ("val_loss", "val_ce", "val_accuracy")

@@ -13,7 +13,7 @@ def test_sizes_are_those_of_tensorflow(count, replicas, expected):
 
 
 def test_a_batch_that_leaves_a_device_empty_is_refused():
-    split_batch.require_full("batch_size", 6, 4)
+    split_batch.require_full("batch_size", 7, 4)
     message = r"batch_size is 5, which 4 devices share as \[2, 2, 1, 0\]; expected at least one"
     with pytest.raises(ValueError, match=message):
         split_batch.require_full("batch_size", 5, 4)
