@@ -124,7 +124,7 @@ def _distiller(
     asked: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
 ) -> Distiller:
     asked = recipe_files.resolve("tiny_imagenet", {**asked.model_dump(), "method": [_spec(name)]})
-    made = build.make_methods(asked, num_examples=len(loaded.train.images))
+    made = build.make_methods(asked.method, num_examples=len(loaded.train.images))
     keras.utils.set_random_seed(asked.seed)  # every student starts from the same weights
     student = build.make(asked.student[0], loaded)
     teacher = model if made else None

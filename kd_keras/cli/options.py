@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kd_keras.cli import completion
-from kd_keras.job import recipe, recipe_files
+from kd_keras.job import method_options, recipe, recipe_files
 
 # By type; a field whose values are of another kind, by its name.
 _METAVARS: dict[Any, str] = {
@@ -62,6 +62,14 @@ def of_recipe() -> list[click.Option]:
             multiple=True,
             help="any field of the recipe; wins over the options below; may be repeated",
         ),
+    ]
+
+
+def of_methods() -> list[click.Option]:
+    """Options that set a knob in the recipe's method specs."""
+    return [
+        Option([f"--{name.replace('_', '-')}"], metavar="X", section="Method", help=about)
+        for name, about in method_options.HELP.items()
     ]
 
 

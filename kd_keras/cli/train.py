@@ -53,6 +53,7 @@ command = errors.traceback_option(
                 help="check the data's contents, not only sizes and times",
             ),
             *options_of.of_fields(recipe.Recipe.model_fields),
+            *options_of.of_methods(),
             options_of.Option(
                 ["--teacher-from"],
                 metavar="RUN",

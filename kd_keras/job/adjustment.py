@@ -9,7 +9,7 @@ from typing import Any
 
 from kd_keras import methods
 from kd_keras.data.store import Dataset
-from kd_keras.job import dataset, recipe_files, spec
+from kd_keras.job import dataset, method_options, recipe_files, spec
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results.screen import Screen
 
@@ -23,7 +23,9 @@ FIELDS = {"method", "teacher", "student", "batch_size", "epochs", "teacher_epoch
 _RATES = ("learning_rate", "teacher_learning_rate", "baseline_learning_rate")
 
 
-def loaded(asked: Recipe, screen: Screen, *, verify: bool = False) -> tuple[Recipe, Dataset | None]:
+def loaded(
+    recipe: Recipe, screen: Screen, *, verify: bool = False
+) -> tuple[Recipe, Dataset | None]:
     """The recipe adjusted to its data, and these; says what changed.
 
     The recipe as it is, and None, where there is nothing to adjust: the data set is the recipe's
@@ -32,23 +34,23 @@ def loaded(asked: Recipe, screen: Screen, *, verify: bool = False) -> tuple[Reci
     Raises:
         ValueError, FileNotFoundError, OSError: see `dataset.load`.
     """
-    if "dataset" not in asked.model_fields_set or asked.model_fields_set >= FIELDS:
-        return asked, None
-    data = dataset.load(asked, screen, verify=verify)
+    if "dataset" not in recipe.model_fields_set or recipe.model_fields_set >= FIELDS:
+        return recipe, None
+    data = dataset.load(recipe, screen, verify=verify)
     adjusted = to_data(
-        asked,
+        recipe,
         images=len(data.train),
         side=max(data.image_shape[:2]),
         classes=len(data.class_names),
     )
-    if adjusted.method != asked.method:
+    if adjusted.method != recipe.method:
         screen.say(
-            f"method: {' '.join(adjusted.method)}, since {' '.join(asked.method)} needs more "
+            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs more "
             f"classes than these {len(data.class_names)}"
         )
     changes = [
         line.replace("->", "to")
-        for line in recipe_files.difference(asked, adjusted)
+        for line in recipe_files.difference(recipe, adjusted)
         if not line.startswith("method:")
     ]
     if changes:
@@ -59,7 +61,7 @@ def loaded(asked: Recipe, screen: Screen, *, verify: bool = False) -> tuple[Reci
     return adjusted, data
 
 
-def to_data(asked: Recipe, *, images: int, side: int, classes: int) -> Recipe:
+def to_data(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
     """The recipe with every field that nobody chose adjusted; adjusting twice changes no more.
 
     - `method`: `FALLBACK` in the place of one that needs more classes.
@@ -70,25 +72,25 @@ def to_data(asked: Recipe, *, images: int, side: int, classes: int) -> Recipe:
       as many times more as `epochs`.
 
     Args:
-        asked: the recipe; its `model_fields_set` are the chosen fields.
+        recipe: the recipe; its `model_fields_set` are the chosen fields.
         images: training images.
         side: their longer side in pixels.
         classes: how many.
     """
-    fields: dict[str, Any] = {"method": _methods(asked.method, classes)}
+    fields: dict[str, Any] = {"method": _methods(recipe, classes)}
     for name in ("teacher", "student"):
-        fields[name] = tuple(_with_stem(text, stem_stride(side)) for text in getattr(asked, name))
-    batch = asked.batch_size
-    if "batch_size" not in asked.model_fields_set:
+        fields[name] = tuple(_with_stem(text, stem_stride(side)) for text in getattr(recipe, name))
+    batch = recipe.batch_size
+    if "batch_size" not in recipe.model_fields_set:
         batch = fields["batch_size"] = batch_size(batch, images)
-    if asked.optimizer in ("adam", "adamw"):
-        fields |= _rates(asked, math.sqrt(batch / asked.batch_size))
+    if recipe.optimizer in ("adam", "adamw"):
+        fields |= _rates(recipe, math.sqrt(batch / recipe.batch_size))
     for name, steps in MIN_STEPS.items():
-        fields[name] = epochs(getattr(asked, name), steps, max(1, images // batch))
-    if "epochs" not in asked.model_fields_set:
-        fields["views"] = round(asked.views * fields["epochs"] / asked.epochs)
-    free = {name: new for name, new in fields.items() if name not in asked.model_fields_set}
-    return asked.model_copy(update=free)  # which counts them as chosen: nothing is left to adjust
+        fields[name] = epochs(getattr(recipe, name), steps, max(1, images // batch))
+    if "epochs" not in recipe.model_fields_set:
+        fields["views"] = round(recipe.views * fields["epochs"] / recipe.epochs)
+    free = {name: new for name, new in fields.items() if name not in recipe.model_fields_set}
+    return recipe.model_copy(update=free)  # which counts them as chosen: nothing is left to adjust
 
 
 def batch_size(default: int, images: int) -> int:
@@ -110,27 +112,29 @@ def stem_stride(side: int) -> int:
     return 1 if side < 48 else 2 if side < 112 else 4
 
 
-def _methods(specs: tuple[str, ...], classes: int) -> tuple[str, ...]:
-    """The specs, with `FALLBACK` for the methods that are not defined for so few classes."""
+def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
+    """The specs, with `FALLBACK` for methods that need more classes; chosen knobs are kept."""
+    chosen = {
+        knob for option, knob in method_options.KNOBS.items() if option in recipe.model_fields_set
+    }
 
-    def fits(name: str) -> bool:
-        return name == "none" or methods.min_classes(name) <= classes
+    def fitting(text: str) -> str:
+        name, knobs = spec.parse(text)
+        if name == "none" or methods.min_classes(name) <= classes:
+            return text
+        return spec.edited(FALLBACK, {k: v for k, v in knobs.items() if k in chosen})
 
-    fitting = [text if fits(spec.parse(text)[0]) else FALLBACK for text in specs]
-    return tuple(dict.fromkeys(fitting))
+    return tuple(dict.fromkeys(map(fitting, recipe.method)))
 
 
 def _with_stem(text: str, stride: int) -> str:
-    name, knobs = spec.parse(text)
-    if "stem_stride" not in knobs:
-        return text
-    settings = [f"{knob}={value}" for knob, value in {**knobs, "stem_stride": stride}.items()]
-    return f"{name}:{','.join(settings)}"
+    has_stem = "stem_stride" in spec.parse(text)[1]
+    return spec.edited(text, {"stem_stride": stride}) if has_stem else text
 
 
-def _rates(asked: Recipe, factor: float) -> dict[str, float]:
+def _rates(recipe: Recipe, factor: float) -> dict[str, float]:
     """The learning rates that are there times `factor`, to two digits; as they are for 1."""
-    rates = {name: getattr(asked, name) for name in _RATES}
+    rates = {name: getattr(recipe, name) for name in _RATES}
     if factor == 1:
         return {}
     return {name: float(f"{rate * factor:.2g}") for name, rate in rates.items() if rate is not None}

@@ -12,7 +12,7 @@ from kd_keras import data as sources
 from kd_keras import losses
 from kd_keras.data.store import Dataset, Split
 from kd_keras.distill.teacher import Teacher
-from kd_keras.job import build
+from kd_keras.job import identity
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
@@ -24,30 +24,30 @@ from kd_keras.teacher_cache.writer import Ask
 FOLDER = "teachers"  # beside the stores
 
 
-def from_cache(asked: Recipe, data: Dataset, *, views_per_image: int) -> Cache | None:
+def from_cache(recipe: Recipe, data: Dataset, *, views_per_image: int) -> Cache | None:
     """The recipe's teacher where it is a cache, checked to be of these data; None of a model.
 
     Raises:
         ValueError: a cache of other data, augmentation or views; one that is damaged; `views` 0.
         FileNotFoundError: no cache there.
     """
-    folder = build.cache_of(asked)
+    folder = identity.cache_of(recipe)
     if folder is None:
         return None
     header = file_format.read_header(folder)
-    if not asked.views:
+    if not recipe.views:
         most = max(1, header.views // views_per_image)
         raise ValueError(
             f"views is 0, a new view of each image every epoch, and the teacher is a cache of "
             f"{header.views}; expected 1 to {most}. Give --views {most}."
         )
-    rows = Cache(folder, views=asked.views * views_per_image)
+    rows = Cache(folder, views=recipe.views * views_per_image)
     expected = writer.header_for(
         data,
         teacher=header.teacher,
         outputs={file_format.LOGITS: (len(data.class_names),)},
         views=rows.views,
-        view_seed=asked.view_seed,
+        view_seed=recipe.view_seed,
     )
     rows.require(expected, data.train.ids)
     return rows
@@ -63,7 +63,7 @@ def top1(rows: Cache, split: Split) -> float:
 
 
 def from_model(
-    asked: Recipe,
+    recipe: Recipe,
     data: Dataset,
     teacher: keras.Model,
     taps: Sequence[str],
@@ -77,7 +77,7 @@ def from_model(
     A cache that is there is used; one is made where the teacher would see the same views again.
 
     Args:
-        asked: the recipe; its `views`, `epochs` and `cache` decide.
+        recipe: the recipe; its `views`, `epochs` and `cache` decide.
         data: the training images.
         teacher: trained.
         taps: of the teacher, that the methods read.
@@ -90,30 +90,30 @@ def from_model(
         OSError: the disk is full, or the like.
     """
     outputs = outputs_of(teacher, taps)
-    reason = _why_not(asked, outputs)
+    reason = _why_not(recipe, outputs)
     if reason:
-        if asked.cache == "always":
+        if recipe.cache == "always":
             raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
         return None
     header = writer.header_for(
         data,
         teacher=fingerprint.fingerprint(teacher),
         outputs=outputs,
-        views=asked.views * views_per_image,
-        view_seed=asked.view_seed,
+        views=recipe.views * views_per_image,
+        view_seed=recipe.view_seed,
         precision=precision,
         about={"teacher": teacher.name},
     )
     folder = _standing(header, data.train.ids)
     if folder is None:
-        if asked.cache == "auto" and asked.epochs < asked.views:
+        if recipe.cache == "auto" and recipe.epochs < recipe.views:
             return None  # not even all views would be seen
         folder = folder_of(header, data.train.ids)
         try:
             ask = fingerprint.keras_ask(teacher, taps, precision=precision)
             made(folder, header, data, ask, screen)
         except OSError as error:
-            if asked.cache == "always":
+            if recipe.cache == "always":
                 raise
             screen.warn(f"no cache: {error.strerror or error}; the teacher runs beside the student")
             return None
@@ -182,12 +182,12 @@ def _standing(header: Header, ids: np.ndarray) -> Path | None:
     return None
 
 
-def _why_not(asked: Recipe, outputs: dict[str, tuple[Any, ...]]) -> str:
+def _why_not(recipe: Recipe, outputs: dict[str, tuple[Any, ...]]) -> str:
     """Why the teacher's outputs are not kept; empty if nothing is against it."""
     maps = [name for name, shape in outputs.items() if len(shape) > 1]
-    if asked.cache == "never":
+    if recipe.cache == "never":
         return "it was asked not to be"
-    if not asked.views:
+    if not recipe.views:
         return "views is 0, a new view of each image every epoch; expected a number of views"
     if maps:
         return f"the methods read feature maps of the teacher ({', '.join(maps)}), not vectors"

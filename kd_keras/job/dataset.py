@@ -12,7 +12,7 @@ from kd_keras.results.screen import Screen
 SELECT_FRACTION = 0.1  # of train, held out to choose settings by
 
 
-def load(asked: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
+def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     """The data that the recipe names, with what it holds out; says what there is, and its notes.
 
     Raises:
@@ -20,18 +20,18 @@ def load(asked: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     """
     notes: list[str] = []
     loaded = data.load(
-        asked.dataset,
-        data_dir=asked.data_dir,
-        image_size=asked.image_size,
-        resize=asked.resize,
-        flip=asked.flip,
-        val_fraction=asked.val_fraction,
-        select=SELECT_FRACTION if asked.select else None,
+        recipe.dataset,
+        data_dir=recipe.data_dir,
+        image_size=recipe.image_size,
+        resize=recipe.resize,
+        flip=recipe.flip,
+        val_fraction=recipe.val_fraction,
+        select=SELECT_FRACTION if recipe.select else None,
         progress=screen.progress,
         verify=verify,
         tell=notes.append,
     )
-    screen.say(f"{asked.dataset}: {loaded.summary()}")
+    screen.say(f"{recipe.dataset}: {loaded.summary()}")
     for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
         screen.say(f"  {note}")
     screen.say(f"decoded images: {paths.shown_with_size(_store(loaded))}")

@@ -26,7 +26,7 @@ SGD_NESTEROV = True
 def fit(
     distillers: Mapping[str, Distiller],
     data: Dataset,
-    asked: Recipe,
+    recipe: Recipe,
     *,
     epochs: int,
     learning_rate: float,
@@ -42,7 +42,7 @@ def fit(
         distillers: by phase, such as "teacher", "baseline" or "student", which names its logs;
             not compiled yet.
         data: where its batches come from.
-        asked: the run's recipe, for all that the phases share.
+        recipe: the run's recipe, for all that the phases share.
         epochs: passes over train.
         learning_rate: the schedule's highest.
         views: of each image, in turn; 0 is a new one every epoch.
@@ -57,15 +57,15 @@ def fit(
     Raises:
         callbacks.LossIsNotFinite: the loss became NaN or infinite.
     """
-    steps = pipeline.steps_per_epoch(data.train, asked.batch_size)
+    steps = pipeline.steps_per_epoch(data.train, recipe.batch_size)
     for distiller in distillers.values():
-        _compile(distiller, asked, learning_rate, epochs * steps, len(data.class_names))
+        _compile(distiller, recipe, learning_rate, epochs * steps, len(data.class_names))
     batches = pipeline.training(
         data.train,
-        batch_size=asked.batch_size,
-        seed=asked.seed,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
         policy=data.augment,
-        view_seed=asked.view_seed,
+        view_seed=recipe.view_seed,
         views=views,
         views_per_image=max(d.views_per_image for d in distillers.values()),
         teacher=rows,
@@ -73,7 +73,7 @@ def fit(
     )
     histories = {phase: keras.callbacks.History() for phase in distillers}
     own = {
-        phase: (distiller, [*_watching(phase, asked, folder, screen), histories[phase]])
+        phase: (distiller, [*_watching(phase, recipe, folder, screen), histories[phase]])
         for phase, distiller in distillers.items()
     }
     first, first_own = next(iter(own.values()))
@@ -85,12 +85,12 @@ def fit(
         if len(distillers) < 3
         else f"{len(distillers)} students"
     )
-    with callbacks.Bar(screen, what, asked.batch_size) as bar:
+    with callbacks.Bar(screen, what, recipe.batch_size) as bar:
         model.fit(
             batches,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=pipeline.evaluation(data.validation, batch_size=asked.batch_size),
+            validation_data=pipeline.evaluation(data.validation, batch_size=recipe.batch_size),
             verbose=0,
             callbacks=[bar, *watching, *each],
         )
@@ -107,12 +107,12 @@ def check_together(distillers: Mapping[str, Distiller]) -> None:
 
 
 def _compile(
-    distiller: Distiller, asked: Recipe, learning_rate: float, total_steps: int, num_classes: int
+    distiller: Distiller, recipe: Recipe, learning_rate: float, total_steps: int, num_classes: int
 ) -> None:
     distiller.total_steps = total_steps
     with distiller.distribute_strategy.scope():
         distiller.compile(
-            optimizer(asked, learning_rate, total_steps),
+            optimizer(recipe, learning_rate, total_steps),
             metrics=[
                 metrics.TopAccuracy(1, name="top1"),
                 metrics.TopAccuracy(min(5, num_classes), name="top5"),
@@ -120,57 +120,57 @@ def _compile(
         )
 
 
-def _watching(phase: str, asked: Recipe, folder: Path, screen: Screen) -> list[Any]:
+def _watching(phase: str, recipe: Recipe, folder: Path, screen: Screen) -> list[Any]:
     """A phase's callbacks; what reads an epoch's speed comes after what adds it."""
     logs = folder / "logs" / phase
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was broken off
     return [
         callbacks.StopOnNaN(shown(phase)),
-        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if asked.ema else []),
-        callbacks.Speed(asked.batch_size),
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
+        callbacks.Speed(recipe.batch_size),
         callbacks.Line(screen, shown(phase)),
         keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
         tensorboard_logs.callback(logs),
     ]
 
 
-def optimizer(asked: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:
+def optimizer(recipe: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:
     """The recipe's optimizer with its schedule over `total_steps`."""
     settings: dict[str, Any] = {
-        "learning_rate": schedules.get(asked.schedule, learning_rate, total_steps),
-        "weight_decay": asked.weight_decay or None,
-        "use_ema": bool(asked.ema),
-        "ema_momentum": asked.ema or 0.99,
+        "learning_rate": schedules.get(recipe.schedule, learning_rate, total_steps),
+        "weight_decay": recipe.weight_decay or None,
+        "use_ema": bool(recipe.ema),
+        "ema_momentum": recipe.ema or 0.99,
     }
-    if asked.optimizer == "dot":
-        return dot.DOT(momentum=asked.momentum, delta=asked.delta, **settings)
-    if asked.optimizer == "sgd":
-        return keras.optimizers.SGD(momentum=asked.momentum, nesterov=SGD_NESTEROV, **settings)
-    if asked.optimizer == "adamw":
-        return keras.optimizers.AdamW(**{**settings, "weight_decay": asked.weight_decay})
+    if recipe.optimizer == "dot":
+        return dot.DOT(momentum=recipe.momentum, delta=recipe.delta, **settings)
+    if recipe.optimizer == "sgd":
+        return keras.optimizers.SGD(momentum=recipe.momentum, nesterov=SGD_NESTEROV, **settings)
+    if recipe.optimizer == "adamw":
+        return keras.optimizers.AdamW(**{**settings, "weight_decay": recipe.weight_decay})
     return keras.optimizers.Adam(**settings)
 
 
-def check_optimizer(asked: Recipe) -> None:
+def check_optimizer(recipe: Recipe) -> None:
     """Raises ValueError where the recipe's optimizer cannot be made, or not train here."""
-    made = optimizer(asked, asked.learning_rate, total_steps=1)
-    if gradients.takes_two(made) and precision(asked) == "mixed_float16":
+    made = optimizer(recipe, recipe.learning_rate, total_steps=1)
+    if gradients.takes_two(made) and precision(recipe) == "mixed_float16":
         raise ValueError(
-            f"the optimizer is {asked.optimizer} and the precision mixed_float16, which needs its "
+            f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs its "
             "losses scaled, and two gradients cannot be; expected another precision. Give "
             "--precision mixed_bfloat16 or float32."
         )
 
 
-def precision(asked: Recipe, screen: Screen | None = None) -> str:
+def precision(recipe: Recipe, screen: Screen | None = None) -> str:
     """The precision that the recipe's comes to on this machine; warns of one that is slow here."""
-    if asked.precision != "auto":
-        if screen and asked.precision not in native_precisions():
+    if recipe.precision != "auto":
+        if screen and recipe.precision not in native_precisions():
             screen.warn(
-                f"precision {asked.precision} has no units on this machine, so that training is "
+                f"precision {recipe.precision} has no units on this machine, so that training is "
                 f"right, but slow; --precision auto takes {best_precision()}"
             )
-        return asked.precision
+        return recipe.precision
     best = best_precision()
     scaled = best == "mixed_float16"  # which dot's two gradients cannot be
-    return "float32" if scaled and asked.optimizer == "dot" else best
+    return "float32" if scaled and recipe.optimizer == "dot" else best

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kd_keras.job.plan import Trained
+from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import tensorboard_logs
 
@@ -18,26 +18,26 @@ from kd_keras.results import tensorboard_logs
 FIRST = ("model", "methods", "epochs", "learning_rate", "seed")
 
 
-def values(asked: Recipe, model: Trained) -> dict[str, Any]:
+def values(recipe: Recipe, model: PlannedModel) -> dict[str, Any]:
     """What a model was trained with, by name.
 
     First what differs between the models of a run (`FIRST`), then the recipe's fields that are no
     defaults, then the others.
     """
     epochs, rate = {
-        "teacher": (asked.teacher_epochs, asked.teacher_learning_rate),
-        "baseline": (asked.epochs, asked.baseline_learning_rate),
-    }.get(model.phase.partition("-")[0], (asked.epochs, None))
+        "teacher": (recipe.teacher_epochs, recipe.teacher_learning_rate),
+        "baseline": (recipe.epochs, recipe.baseline_learning_rate),
+    }.get(model.role, (recipe.epochs, None))
     own = {
         "model": model.spec,
         "methods": " + ".join(model.methods) or "none",
         "epochs": epochs,
-        "learning_rate": rate or asked.learning_rate,
+        "learning_rate": rate or recipe.learning_rate,
         "seed": model.seed,
     }
     defaults = Recipe().model_dump()
     # The run's lists of students and methods: `model` and `methods` say which of them.
-    shared = asked.model_dump(exclude={*own, "student", "method"})
+    shared = recipe.model_dump(exclude={*own, "student", "method"})
     changed = {name: value for name, value in shared.items() if value != defaults[name]}
     return own | changed | shared
 

@@ -10,7 +10,7 @@ import keras
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import build, plan
+from kd_keras.job import identity, plan
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.models import cost
 from kd_keras.results.screen import Screen
@@ -108,7 +108,7 @@ class Pace(keras.callbacks.Callback):
 
 
 def of_run(
-    asked: Recipe,
+    recipe: Recipe,
     data: Dataset,
     teachers: Mapping[str, keras.Model],
     rounds: Sequence[Mapping[str, Distiller]],
@@ -117,23 +117,23 @@ def of_run(
     """The time of a run of the recipe.
 
     Args:
-        asked: the recipe.
+        recipe: the recipe.
         data: what is trained on.
         teachers: models by phase.
         rounds: Distillers by phase, as in `lineage.rounds`.
         screen: where it is said.
     """
     stages = _stages(
-        asked, pipeline.steps_per_epoch(data.train, asked.batch_size), teachers, rounds
+        recipe, pipeline.steps_per_epoch(data.train, recipe.batch_size), teachers, rounds
     )
     learners = [phase for group in rounds for phase in group]
-    alone = plan.baselines(asked) if asked.baseline else []
+    alone = plan.baselines(recipe) if recipe.baseline else []
     mean = len(teachers) > 1
     return JobTime(stages, len(teachers) + mean + len(alone) + len(learners), screen)
 
 
 def _stages(
-    asked: Recipe,
+    recipe: Recipe,
     steps_per_epoch: int,
     teachers: Mapping[str, keras.Model],
     rounds: Sequence[Mapping[str, Distiller]],
@@ -142,26 +142,26 @@ def _stages(
 
     def stage(phases: Iterable[str], epochs: int, students: Iterable[Any], beside: float) -> Stage:
         of_image = _PASSES * sum(map(_work, students)) + beside
-        work = _LEAST_WORK + asked.batch_size * of_image
+        work = _LEAST_WORK + recipe.batch_size * of_image
         return Stage(tuple(phases), epochs * steps_per_epoch, work)
 
     found = [
-        stage([model.phase], asked.teacher_epochs, [teachers[model.phase]], beside=0.0)
-        for model in plan.teachers(asked)
-        if model.phase in teachers and not build.is_file(model.spec)
+        stage([model.phase], recipe.teacher_epochs, [teachers[model.phase]], beside=0.0)
+        for model in plan.teachers(recipe)
+        if model.phase in teachers and not identity.is_file(model.spec)
     ]
-    if asked.baseline:
-        of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(asked)}
-        alone = plan.baselines(asked)
+    if recipe.baseline:
+        of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(recipe)}
+        alone = plan.baselines(recipe)
         students = [of_spec[model.spec] for model in alone]
-        found.append(stage([model.phase for model in alone], asked.epochs, students, beside=0.0))
+        found.append(stage([model.phase for model in alone], recipe.epochs, students, beside=0.0))
     # A cache has the teacher run once over each view.
-    passes = min(asked.views, asked.epochs) if asked.views and asked.cache != "never" else None
-    share = 1.0 if passes is None else passes / asked.epochs
+    passes = min(recipe.views, recipe.epochs) if recipe.views and recipe.cache != "never" else None
+    share = 1.0 if passes is None else passes / recipe.epochs
     for group in rounds:
         students = [distiller.student for distiller in group.values()]
         teacher = next(iter(group.values())).teacher
-        found.append(stage(group, asked.epochs, students, beside=share * _work(teacher)))
+        found.append(stage(group, recipe.epochs, students, beside=share * _work(teacher)))
     return found
 
 

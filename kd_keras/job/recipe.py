@@ -29,7 +29,8 @@ _training = partial(Field, json_schema_extra={"group": "Training"})
 _machine = partial(Field, json_schema_extra={"group": "Machine"})
 
 
-# What only a teacher that runs has a use for.
+_KNOBS_IN_SPECS = "A method's knobs are part of its spec, as in kd:temperature=4,weight=0.9."
+# Fields that apply only to a teacher that runs.
 _OF_A_MODEL = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
 
 
@@ -122,14 +123,8 @@ class Recipe(BaseModel):
     each_method: bool = _method(
         False, description="a student of its own by each method, instead of one by all of them"
     )
-    temperature: float | None = _method(
-        None, gt=0, description="no unit, for methods whose spec has none; none: their own"
-    )
     ce_weight: float | None = _method(
         None, ge=0, description="factor of the cross-entropy; none: the first method's default"
-    )
-    kd_weight: float | None = _method(
-        None, ge=0, description="factor of the first method's cost; none: its own default"
     )
     baseline: bool = _method(False, description="also train the student alone, same budget, seed")
 
@@ -173,7 +168,7 @@ class Recipe(BaseModel):
 
     def __init__(self, **fields: Any):
         for name in fields:
-            check.one_of("recipe field", name, type(self).model_fields)
+            check.one_of("recipe field", name, type(self).model_fields, remedy=_KNOBS_IN_SPECS)
         try:
             super().__init__(**fields)
         except ValidationError as error:

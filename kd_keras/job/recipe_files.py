@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import check
-from kd_keras.job import spec
+from kd_keras.job import method_options, spec
 from kd_keras.job.recipe import Recipe
 
 __all__ = [
@@ -25,8 +25,6 @@ NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "timing", "v
 parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "recipes"
-# A field on the command line replaces this knob in the recipe's method specs.
-_KNOBS = {"temperature": "temperature", "ce_weight": "ce_weight", "kd_weight": "weight"}
 # What a recipe says of its teacher beside the name.
 _OF_TEACHER = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
 
@@ -67,7 +65,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
             f"recipe.json, or one of: {', '.join(names())}. Check the path."
         )
     try:
-        return Recipe(**_parsed(path))
+        return method_options.from_fields(_parsed(path))
     except ValueError as error:
         raise ValueError(f"recipe file {str(path)!r}: {error}") from None
 
@@ -107,13 +105,10 @@ def resolve(
     if teacher_from is not None:
         recipe, given = _taught_by(teacher_from, recipe, given)
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
-    method = list(base.method)
-    for field in set(_KNOBS) & set(given):
-        # kd_weight is the first method's, each student's where each has a method of its own.
-        each = str(given.get("each_method", base.each_method)).lower() == "true"
-        reach = 1 if field == "kd_weight" and not each else len(method)
-        method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
-    resolved = Recipe(**{**base.model_dump(), "method": method, **given})
+    knobs, fields = method_options.split(given)
+    resolved = Recipe(**{**base.model_dump(), **fields})
+    # A spec that is given beside these options is the more particular, so its own knobs stay.
+    resolved = method_options.applied(resolved, knobs, replace="method" not in fields)
     resolved = _chosen(resolved, base.model_fields_set | set(given))
     if teacher_from is not None and resolved.method == ("none",):
         raise ValueError(
@@ -170,7 +165,7 @@ def to_json(recipe: Recipe) -> str:
 
 def from_json(text: str) -> Recipe:
     """The recipe that `to_json` wrote."""
-    return Recipe(**json.loads(text))
+    return method_options.from_fields(json.loads(text))
 
 
 def has_applications(recipe: Recipe) -> bool:

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+from typing import Any
 
 Knob = bool | int | float | str
 
@@ -60,10 +61,20 @@ def value(text: str) -> Knob:
     return text
 
 
-def without(text: str, knobs: Collection[str]) -> str:
-    """The spec without these knobs; the very same text if it has none of them."""
-    name, settings = parse(text)
-    kept = [f"{knob}={given}" for knob, given in settings.items() if knob not in knobs]
-    if len(kept) == len(settings):
-        return text
-    return ":".join([name, ",".join(kept)] if kept else [name])
+def edited(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = True) -> str:
+    """The spec with these knobs set; other knobs keep their text.
+
+    Args:
+        text: the spec.
+        knobs: values by knob; None removes the knob.
+        replace: False leaves a knob alone that the spec has already.
+
+    Raises:
+        ValueError: `text` is no spec, see `parse`.
+    """
+    parse(text)
+    name, _, rest = _halves(text)
+    texts: dict[str, Any] = dict(pair.split("=", 1) for pair in rest.split(",") if pair)
+    texts |= {knob: new for knob, new in knobs.items() if replace or knob not in texts}
+    pairs = [f"{knob}={new}" for knob, new in texts.items() if new is not None]
+    return ":".join([name, ",".join(pairs)] if pairs else [name])

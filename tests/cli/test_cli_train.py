@@ -86,6 +86,13 @@ def test_options_win_over_the_recipe_and_set_over_options(calls):
     ]
 
 
+def test_temperature_and_weight_set_knobs_of_the_first_method(calls):
+    train("--recipe", "seed", "--temperature", "2", "--kd-weight", "0.5")
+    assert calls[0].recipe.method == ("kd:temperature=2,weight=0.5",)
+    help_text = " ".join(train("--help").output.split())
+    assert "--temperature X softmax temperature of the first method" in help_text
+
+
 def test_no_baseline_takes_back_what_a_recipe_asks(calls, tmp_path):
     (tmp_path / "mine.toml").write_text("baseline = true\n")
     train("--recipe", str(tmp_path / "mine.toml"), "--no-baseline")
@@ -118,8 +125,8 @@ def test_help_shows_every_field_with_the_default_recipes_value():
         (["--recipe", "field.toml"], ["'field.toml': recipe field is 'epoch'", "mean 'epochs'?"]),
         (["--set", "epoch=3"], ["recipe field is 'epoch'", "Did you mean 'epochs'?"]),
         (["--set", "epochs"], ["--set is 'epochs'; expected FIELD=VALUE. Write it as"]),
-        (["--temperature", "0"], ["temperature is 0; expected a number > 0"]),
-        (["--temperature", "-1.5"], ["temperature is -1.5; expected a number > 0"]),
+        (["--temperature", "0"], ["temperature is 0; expected a finite number > 0"]),
+        (["--temperature", "-1.5"], ["temperature is -1.5; expected a finite number > 0"]),
         (["--epochs", "-1"], ["epochs is -1; expected a whole number >= 1"]),
         (["--optimizer", "adm"], ["optimizer is 'adm'; expected one of:", "Did you mean 'adam'?"]),
         (["--method", "kd:temperature"], ["'kd:temperature' is no spec; expected NAME"]),

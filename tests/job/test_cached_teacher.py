@@ -43,8 +43,8 @@ def teacher_file(folder):
 
 @pytest.fixture
 def cache(teacher_file, folder):
-    asked = resolved(teacher=teacher_file, views=2)
-    return make_cache.run(asked, folder=folder / "rows", screen=Screen())
+    recipe = resolved(teacher=teacher_file, views=2)
+    return make_cache.run(recipe, folder=folder / "rows", screen=Screen())
 
 
 def resolved(**changes):

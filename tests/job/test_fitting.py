@@ -8,8 +8,8 @@ from kd_keras.optimizers.dot import DOT
 
 
 def test_dot_takes_the_recipes_momentum_delta_and_decay():
-    asked = Recipe(optimizer="dot", momentum=0.8, delta=0.05, weight_decay=5e-4, ema=0.9)
-    made = fitting.optimizer(asked, 0.1, total_steps=10)
+    recipe = Recipe(optimizer="dot", momentum=0.8, delta=0.05, weight_decay=5e-4, ema=0.9)
+    made = fitting.optimizer(recipe, 0.1, total_steps=10)
     assert isinstance(made, DOT)
     assert (made.momentum, made.delta, made.l2, made.use_ema) == (0.8, 0.05, 5e-4, True)
     assert float(made.learning_rate) == pytest.approx(0.1)
@@ -20,17 +20,17 @@ def test_dot_takes_the_recipes_momentum_delta_and_decay():
     [("adam", keras.optimizers.Adam), ("adamw", keras.optimizers.AdamW), ("dot", DOT)],
 )
 def test_every_optimizer_takes_a_schedule(name, kind):
-    asked = Recipe(optimizer=name, schedule="cosine")
-    made = fitting.optimizer(asked, 0.1, total_steps=10)
+    recipe = Recipe(optimizer=name, schedule="cosine")
+    made = fitting.optimizer(recipe, 0.1, total_steps=10)
     assert isinstance(made, kind)
     assert float(made.learning_rate) == pytest.approx(0.1)
-    fitting.check_optimizer(asked)
+    fitting.check_optimizer(recipe)
 
 
 def test_dot_and_float16_are_refused_with_what_to_do():
-    asked = Recipe(optimizer="dot", precision="mixed_float16")
+    recipe = Recipe(optimizer="dot", precision="mixed_float16")
     with pytest.raises(ValueError, match=r"optimizer is dot and the precision mixed_float16.*Give"):
-        fitting.check_optimizer(asked)
+        fitting.check_optimizer(recipe)
     fitting.check_optimizer(Recipe(optimizer="sgd", precision="mixed_float16"))
 
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from kd_keras import methods
 from kd_keras.cli import kdk
-from kd_keras.job import build, recipe_files
+from kd_keras.job import build, precheck, recipe_files
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
@@ -86,8 +86,8 @@ def test_it_is_listed_made_and_resolved_in_a_recipe():
     line = "made_up   Made up: a first stage for the pooled features, then one for the logits."
     assert line in CliRunner().invoke(kdk, ["list", "methods"]).output
     asked = recipe_files.resolve("quickstart", {"method": "made_up:power=3", "kd_weight": "0.5"})
-    build.check_names(asked)
-    (made,) = build.make_methods(asked, num_examples=8)
+    precheck.check_recipe(asked)
+    (made,) = build.make_methods(asked.method, num_examples=8)
     assert (made.name, made.power, made.weight) == ("made_up", 3, 0.5)
 
 
