@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kd_keras import check
-from kd_keras.cli import errors, versions
+from kd_keras.cli import errors, old_spellings, versions
 
 # Command: one line about it. Its click command is `command` in the module of that name.
 _COMMANDS = {
@@ -34,7 +34,7 @@ class _Table(click.Group):
             formatter.write_dl([*_COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        with errors.in_words(ctx):
+        with errors.in_words(ctx), old_spellings.in_words():
             return super().invoke(ctx)
 
 

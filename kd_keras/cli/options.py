@@ -6,37 +6,18 @@ from typing import Any
 import click
 
 from kd_keras.cli import completion
+from kd_keras.cli.sections import Option
 from kd_keras.job import method_options, recipe, recipe_files
 
-# By type; a field whose values are of another kind, by its name.
+# By the field's type, or by its name where the type says too little.
 _METAVARS: dict[Any, str] = {
     **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
-    **{"teacher_weights": "X,...", "student": "SPEC", "imports": "MODULE"},
+    **{"teacher_weights": "X", "student": "SPEC", "imports": "MODULE"},
     "weights": "imagenet|none|FILE",
 }
-_FLAGS = {"imports": "import"}  # of one module; the others are called as their fields
-
-
-class Option(click.Option):
-    """An option that `--help` lists under `section`."""
-
-    def __init__(self, *args: Any, section: str = "Run", **kwargs: Any):
-        super().__init__(*args, **kwargs)
-        self.section = section
-
-
-class Sectioned(click.Command):
-    """A command whose `--help` lists its options in sections."""
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for option in self.get_params(ctx):
-            record = option.get_help_record(ctx)
-            if record:
-                sections.setdefault(getattr(option, "section", "Run"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+#: One sentence for every command's help.
+LISTS = "Give an option again for each further value, as in --teacher A --teacher B."
+_FLAGS = {"imports": "import"}  # other options are named like their fields
 
 
 def of_fields(names: Iterable[str]) -> list[click.Option]:
@@ -60,7 +41,7 @@ def of_recipe() -> list[click.Option]:
             metavar="FIELD=VALUE",
             shell_complete=completion.of_assignments(),
             multiple=True,
-            help="any field of the recipe; wins over the options below; may be repeated",
+            help="a field of the recipe, or temperature or kd_weight; wins over the options below",
         ),
     ]
 

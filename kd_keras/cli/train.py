@@ -4,6 +4,7 @@ from typing import Any
 
 from kd_keras.cli import completion, errors, quiet
 from kd_keras.cli import options as options_of
+from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job import recipe, recipe_files
 from kd_keras.results import screen
 
@@ -26,35 +27,36 @@ def _run(
 
 
 command = errors.traceback_option(
-    options_of.Sectioned(
+    Sectioned(
         "train",
         callback=_run,
         help=f"""Distil a student from a teacher, measure the gain, export the student.
 
-        What is not given comes from the recipe; in brackets, what the default recipe
-        ({recipe_files.DEFAULT}) says. `kdk list` names data sets, models, methods and recipes.""",
+        Values that you do not give come from the recipe; brackets show those of the default recipe,
+        {recipe_files.DEFAULT}. {options_of.LISTS} `kdk list` names datasets, models, methods and
+        recipes.""",
         params=[
             *options_of.of_recipe(),
-            options_of.Option(
+            Option(
                 ["--run"],
                 metavar="NAME|PATH",
                 shell_complete=completion.of_runs(),
                 help="the run's folder, under runs/ if a name [follows from the recipe]",
             ),
-            options_of.Option(
+            Option(
                 ["--export-dir"],
                 metavar="FOLDER",
                 default="saved_models",
                 help="where the SavedModel goes [saved_models]",
             ),
-            options_of.Option(
+            Option(
                 ["--verify"],
                 is_flag=True,
                 help="check the data's contents, not only sizes and times",
             ),
             *options_of.of_fields(recipe.Recipe.model_fields),
             *options_of.of_methods(),
-            options_of.Option(
+            Option(
                 ["--teacher-from"],
                 metavar="RUN",
                 shell_complete=completion.of_runs(),

@@ -37,9 +37,8 @@ _OF_A_MODEL = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
 class Recipe(BaseModel):
     """What a run trains, on what and how: frozen, and every field has a default.
 
-    Numbers and truth values may be text ("5", "0.1", "true", and "none" where a field may be empty)
-    and so may lists, with spaces between, so that `--set` reaches every field. Only several
-    teachers or students need a list: a text is a single one, whose path may have a space.
+    Numbers and truth values may be text ("5", "0.1", "true", and "none" where a field may be
+    empty), so that `--set` reaches every field. A text in place of a list is its only item.
 
     Raises:
         ValueError: unknown field (with the nearest name), or a value of the wrong type or range.
@@ -78,7 +77,7 @@ class Recipe(BaseModel):
         "cache:FOLDER; repeated: the mean of their logits",
     )
     teacher_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = _models(
-        None, description="of several teachers, such as 2,1; none: equal ones"
+        None, description="weight of each teacher, in their order; none: equal weights"
     )
     student: tuple[str, ...] = _models(
         ("resnet8",),

@@ -11,7 +11,7 @@ from typing import Any
 
 from kd_keras import check
 from kd_keras.job import method_options, spec
-from kd_keras.job.recipe import Recipe
+from kd_keras.job.recipe import Recipe, form
 
 __all__ = [
     *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
@@ -101,7 +101,7 @@ def resolve(
         FileNotFoundError: `teacher_from` is no finished run.
         ValueError: a wrong field, or `teacher_from` with another teacher or without a method.
     """
-    given = {**(overrides or {}), **dict(map(_assignment, sets))}
+    given = {**(overrides or {}), **_assignments(sets)}
     if teacher_from is not None:
         recipe, given = _taught_by(teacher_from, recipe, given)
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
@@ -151,11 +151,17 @@ def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[
     return recipe, {**taken, **given}
 
 
-def _assignment(text: str) -> tuple[str, str]:
-    field, sign, value = text.partition("=")
-    if not sign or not field or not value:
-        raise ValueError(f"--set is {text!r}; expected FIELD=VALUE. Write it as --set epochs=10.")
-    return field.strip().replace("-", "_"), value.strip()
+def _assignments(sets: Sequence[str]) -> dict[str, Any]:
+    """Values by field; a list that is set several times has all of the values."""
+    values: dict[str, Any] = {}
+    for text in sets:
+        field, _, value = (part.strip() for part in text.partition("="))
+        if not field or not value:
+            raise ValueError(f"--set is {text!r}; expected FIELD=VALUE, such as --set epochs=10.")
+        field = field.replace("-", "_")
+        is_list = field in Recipe.model_fields and form(field)[0] is tuple
+        values[field] = [*values.get(field, ()), value] if is_list else value
+    return values
 
 
 def to_json(recipe: Recipe) -> str:

@@ -1,7 +1,5 @@
 """The whole job of `kdk train`, in reading order: prepare, teach, baselines, learn, report."""
 
-import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,10 @@ from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.job import (
     adjustment,
     build,
-    cached_teacher,
     closing,
     devices,
-    fitting,
     identity,
+    phases,
     plan,
     precheck,
 )
@@ -25,7 +22,6 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.methods import base
 from kd_keras.results import tensorboard_logs, verdict
 from kd_keras.results.phase_names import shown
 from kd_keras.results.screen import Screen
@@ -116,9 +112,9 @@ def teach(job: Job, serve: Serve) -> dict[str, Any]:
             with job.strategy.scope():
                 distiller = Distiller(model, precision=job.precision)
             rate = recipe.teacher_learning_rate or recipe.learning_rate
-            due = _unfinished(job, {planned.phase: distiller})
+            due = phases.unfinished(job, {planned.phase: distiller})
             # Fewer views save work of a teacher, and this training has none.
-            _train(job, due, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
+            phases.train(job, due, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
             check_teacher(planned, job.models, job.measurements)
         export = None if from_file else job.export_folder(planned)
         results[planned.phase] = job.measurements.measure(planned, model, export, serve)
@@ -141,8 +137,8 @@ def train_baselines(job: Job, serve: Serve) -> dict[str, Any]:
     with job.strategy.scope():
         alone = build.make_baselines(recipe, job.data, precision=job.precision)
     rate = recipe.baseline_learning_rate or recipe.learning_rate
-    due = _unfinished(job, alone)
-    _train(job, due, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
+    due = phases.unfinished(job, alone)
+    phases.train(job, due, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
     return {
         planned.phase: _measured(job, planned, alone[planned.phase].deployed, serve)
         for planned in plan.baselines(recipe)
@@ -167,14 +163,14 @@ def learn(job: Job, serve: Serve) -> dict[str, Any]:
                 job.screen.say(
                     f"{shown(planned.phase)}: {planned.spec}, taught by {shown(teaching)}"
                 )
-        due = _unfinished(job, distillers)
-        _train(
+        due = phases.unfinished(job, distillers)
+        phases.train(
             job,
             due,
             epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
             views=recipe.views,
-            rows=_cached_rows(job, due),
+            rows=phases.cached_rows(job, due),
         )
         for planned in models:
             distiller = distillers[planned.phase]
@@ -200,59 +196,6 @@ def _write_first_images(job: Job) -> None:
     tensorboard_logs.write_images(folder, images, classes, title="augmented images")
 
 
-def _unfinished(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Distiller]:
-    """The Distillers, by phase, that are not trained yet; the others get their saved weights."""
-    due = {}
-    for phase, distiller in distillers.items():
-        if job.folder.history(phase) is None:
-            due[phase] = distiller
-        else:
-            file = job.folder.model_file(phase)
-            saved = keras.models.load_model(file, compile=False)
-            distiller.deployed.set_weights(saved.get_weights())
-            job.screen.say(f"{shown(phase)}: finished before, in {file}")
-    if not due:
-        job.job_time.trained(list(distillers))
-    return due
-
-
-def _train(
-    job: Job,
-    distillers: Mapping[str, Distiller],
-    *,
-    epochs: int,
-    learning_rate: float,
-    views: int,
-    rows: Cache | None = None,
-) -> None:
-    """Trains Distillers side by side and saves the models and histories; does nothing for none.
-
-    Args:
-        job: the run.
-        distillers: by phase.
-        epochs, learning_rate, views, rows: see `fitting.fit`.
-    """
-    if not distillers:
-        return
-    start = time.perf_counter()
-    histories = fitting.fit(
-        distillers,
-        job.data,
-        job.recipe,
-        epochs=epochs,
-        learning_rate=learning_rate,
-        views=views,
-        folder=job.folder.path,
-        screen=job.screen,
-        rows=rows,
-        watching=[job.job_time.watch(list(distillers))],
-    )
-    seconds = (time.perf_counter() - start) / len(distillers)  # each one's share
-    for phase, distiller in distillers.items():
-        job.folder.save(phase, distiller.deployed, histories[phase], seconds)
-    job.job_time.trained(list(distillers))
-
-
 def _measured(job: Job, planned: PlannedModel, model: keras.Model, serve: Serve) -> dict[str, Any]:
     """The entry of results.json for a model that is no teacher; says what it is among several."""
     result = job.measurements.measure(planned, model, job.export_folder(planned), serve)
@@ -267,20 +210,3 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
     agreement = None if teaching is None else job.folder.agreement(planned.phase, teaching)
     return {"agreement": agreement}
-
-
-def _cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
-    """The cached outputs of the Distillers' teacher; None if the teacher runs or there is none."""
-    taught = [d for d in distillers.values() if d.teacher is not None]
-    teacher = taught[0].teacher if taught else None
-    if not isinstance(teacher, keras.Model):
-        return teacher if isinstance(teacher, Cache) else None
-    return cached_teacher.from_model(
-        job.recipe,
-        job.data,
-        teacher,
-        sorted(base.taps_of("teacher", [method for d in taught for method in d.methods])),
-        views_per_image=taught[0].views_per_image,
-        precision=job.precision,
-        screen=job.screen,
-    )

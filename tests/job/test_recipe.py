@@ -3,6 +3,7 @@ import math
 import pytest
 
 from kd_keras.job import recipe
+from kd_keras.job.old_spelling import OldSpelling
 from kd_keras.job.recipe import Recipe
 
 
@@ -22,19 +23,33 @@ def test_text_becomes_what_the_field_holds():
     )
     assert (recipe.epochs, recipe.learning_rate, recipe.baseline) == (7, 0.01, True)
     assert (recipe.ce_weight, recipe.data_dir) == (None, "2024")
-    assert Recipe(method="kd fitnet:tap=stage2").method == ("kd", "fitnet:tap=stage2")
+    assert Recipe(method="fitnet:tap=stage2").method == ("fitnet:tap=stage2",)
     assert Recipe(method="none").method == ("none",)
-    assert Recipe(assistants="resnet32 vgg8:width=2").assistants == ("resnet32", "vgg8:width=2")
     assert Recipe(assistants=["none"]).assistants == Recipe(assistants="none").assistants == ()
 
 
 def test_weights_of_teachers_are_text_or_numbers():
     two = {"teacher": ["my teacher.keras", "vgg8"]}
-    for given in ("2,1", "2 1", ["2, 1"], [2, 1.0]):
-        recipe = Recipe(**two, teacher_weights=given)
+    for weights in (["2", "1"], [2, 1.0]):
+        recipe = Recipe(**two, teacher_weights=weights)
         assert (recipe.teacher, recipe.teacher_weights) == (tuple(two["teacher"]), (2.0, 1.0))
     assert Recipe(**two, teacher_weights=("none",)).teacher_weights is None
     assert Recipe(teacher="my teacher.keras").teacher == ("my teacher.keras",)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "values"),
+    [
+        ("method", "kd fitnet:tap=stage2", ("kd", "fitnet:tap=stage2")),
+        ("assistants", "resnet32 vgg8:width=2", ("resnet32", "vgg8:width=2")),
+        ("teacher_weights", "2,1", (2.0, 1.0)),
+        ("teacher_weights", ["2, 1"], (2.0, 1.0)),
+        ("teacher_weights", "2 1", (2.0, 1.0)),
+    ],
+)
+def test_several_values_in_one_text_are_read_with_a_warning(field, text, values):
+    with pytest.warns(OldSpelling, match=f"{field} is .*Give the option again for each value"):
+        assert getattr(Recipe(teacher=["vgg8", "vgg13"], **{field: text}), field) == values
 
 
 @pytest.mark.parametrize(

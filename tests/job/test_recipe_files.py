@@ -138,9 +138,18 @@ def test_a_knob_on_the_command_line_replaces_the_recipes_own():
     assert got.method == ("kd:weight=0.90,temperature=2.5",)
 
 
+def test_a_list_is_set_by_several_sets_and_another_field_by_the_last():
+    sets = ["method=kd", "epochs=3", "method=fitnet:tap=stage1", "epochs=4"]
+    got = recipe_files.resolve("seed", {"method": ["dkd"]}, sets)
+    assert (got.method, got.epochs) == (("kd", "fitnet:tap=stage1"), 4)
+    assert recipe_files.resolve("teacher_assistant", {}, ["assistants=none"]).assistants == ()
+
+
 @pytest.mark.parametrize("text", ["epochs", "=3", "epochs="])
 def test_set_without_field_or_value_says_how_it_is_written(text):
-    with pytest.raises(ValueError, match=r"--set is '.*'; expected FIELD=VALUE\. Write it as"):
+    with pytest.raises(
+        ValueError, match=r"--set is '.*'; expected FIELD=VALUE, such as --set epochs=10"
+    ):
         recipe_files.resolve("seed", {}, [text])
 
 

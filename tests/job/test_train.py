@@ -203,8 +203,8 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path):
 
 def test_a_teacher_that_guesses_is_refused(tmp_path):
     classifier(10, tmp_path / "fresh.keras")
+    models = dict.fromkeys(("teacher", "student"), str(tmp_path / "fresh.keras"))
     with pytest.raises(ValueError, match=r"expected at least 3\d\.\d\d%.*--allow-weak-teacher"):
-        models = dict.fromkeys(("teacher", "student"), str(tmp_path / "fresh.keras"))
         run(tmp_path / "bad", **models, allow_weak_teacher=False)
     assert not (tmp_path / "bad").exists()
 

@@ -1,0 +1,83 @@
+"""Trains the models of a phase side by side, unless an earlier call of the command did."""
+
+import time
+from collections.abc import Mapping
+
+import keras
+
+from kd_keras.distill.distiller import Distiller
+from kd_keras.job import cached_teacher, fitting
+from kd_keras.job.prepare import Job
+from kd_keras.methods import base
+from kd_keras.results.phase_names import shown
+from kd_keras.teacher_cache.reader import Cache
+
+
+def unfinished(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Distiller]:
+    """The Distillers, by phase, that are not trained yet; the others get their saved weights."""
+    due = {}
+    for phase, distiller in distillers.items():
+        if job.folder.history(phase) is None:
+            due[phase] = distiller
+        else:
+            file = job.folder.model_file(phase)
+            saved = keras.models.load_model(file, compile=False)
+            distiller.deployed.set_weights(saved.get_weights())
+            job.screen.say(f"{shown(phase)}: finished before, in {file}")
+    if not due:
+        job.job_time.trained(list(distillers))
+    return due
+
+
+def train(
+    job: Job,
+    distillers: Mapping[str, Distiller],
+    *,
+    epochs: int,
+    learning_rate: float,
+    views: int,
+    rows: Cache | None = None,
+) -> None:
+    """Trains Distillers side by side and saves the models and histories; does nothing for none.
+
+    Args:
+        job: the run.
+        distillers: by phase.
+        epochs, learning_rate, views, rows: see `fitting.fit`.
+    """
+    if not distillers:
+        return
+    start = time.perf_counter()
+    histories = fitting.fit(
+        distillers,
+        job.data,
+        job.recipe,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        views=views,
+        folder=job.folder.path,
+        screen=job.screen,
+        rows=rows,
+        watching=[job.job_time.watch(list(distillers))],
+    )
+    seconds = (time.perf_counter() - start) / len(distillers)  # each one's share
+    for phase, distiller in distillers.items():
+        job.folder.save(phase, distiller.deployed, histories[phase], seconds)
+    job.job_time.trained(list(distillers))
+
+
+def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
+    """The cached outputs of the Distillers' teacher; None if the teacher runs or there is none."""
+    taught = [d for d in distillers.values() if d.teacher is not None]
+    teacher = taught[0].teacher if taught else None
+    if not isinstance(teacher, keras.Model):
+        return teacher if isinstance(teacher, Cache) else None
+    return cached_teacher.from_model(
+        job.recipe,
+        job.data,
+        teacher,
+        sorted(base.taps_of("teacher", [method for d in taught for method in d.methods])),
+        views_per_image=taught[0].views_per_image,
+        precision=job.precision,
+        screen=job.screen,
+    )
