@@ -1,4 +1,4 @@
-"""Reads the values of a recipe from text, and says what is wrong with a value that does not fit."""
+"""Reads a recipe's values from text; says what is wrong with a value that does not fit."""
 
 import re
 from typing import Any, Literal, get_args, get_origin
@@ -33,10 +33,10 @@ def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
 
 
 def parsed(name: str, field: FieldInfo, value: Any) -> Any:
-    """The value that text spells, for a field that is not text itself; other values as they are.
+    """The value that a text spells, unless the field is a text; other values unchanged.
 
     Raises:
-        ValueError: none where none is not allowed, an unknown choice, a truth value for a number.
+        ValueError: none for a field that needs a value, an unknown choice, or a bool for a number.
     """
     kind, choices, optional = form(field)
     if optional and value in (None, *_NONE):

@@ -121,7 +121,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
     for name in recipe_files.Recipe.model_fields:
         flag = "import" if name == "imports" else name.replace("_", "-")
         assert f"--{flag} " in text
-    assert "passes over train, of all but teachers [5]" in text
+    assert "passes over train for every model but teachers [5]" in text
     assert "seed of the augmentation [0]" in text
     assert "--traceback" not in text
 

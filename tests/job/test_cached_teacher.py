@@ -90,7 +90,10 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"flip": True}, "made with another augmentation"),
         ({"method": ["fitnet"]}, r"holds \['logits'\], and the methods read \['stage2'\] too"),
         ({"method": ["simkd"]}, r"\['simkd'\] read the teacher's own weights"),
-        ({"teacher_preprocess": "torch"}, "teacher_preprocess beside; expected the cache alone"),
+        (
+            {"teacher_preprocess": "torch"},
+            "there is also teacher_preprocess; expected a cache to be the only teacher",
+        ),
         ({"allow_weak_teacher": False}, "the teacher's top-1 is .* expected at least 3"),
     ],
 )
