@@ -1,4 +1,4 @@
-"""`kdk cache`: a teacher's outputs on disk, for every student that shows the same views."""
+"""`kdk cache`: saves a teacher's outputs for all students that see the same views."""
 
 import re
 from pathlib import Path
@@ -22,8 +22,8 @@ def _run(
     verify: bool,
     **options: Any,
 ) -> None:
-    resolved = recipe_files.resolve(recipe_name, options_of.given(options), sets)
-    makers = _shard(shard)
+    resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)
+    part = _shard(shard)
     quiet.import_tensorflow()
     from kd_keras.job import make_cache
 
@@ -33,7 +33,7 @@ def _run(
         taps=_names(taps),
         top_k=top_k,
         dtype=cache_dtype,
-        shard=makers,
+        shard=part,
         verify=verify,
         screen=screen.Screen(),
     )
@@ -65,19 +65,14 @@ command = errors.traceback_option(
         {options_of.LISTS}""",
         params=[
             *options_of.of_recipe(),
-            Option(["--out"], metavar="FOLDER", help="where [beside the stores, named by content]"),
-            Option(
-                ["--taps"],
-                metavar="NAME",
-                multiple=True,
-                help="output to keep beside the logits, such as pooled",
-            ),
-            Option(["--top-k"], type=int, metavar="N", help="keep the N largest logits [all]"),
+            Option(["--out"], metavar="FOLDER", help="cache folder [named by content]"),
+            Option(["--taps"], metavar="NAME", multiple=True, help="feature to save, as pooled"),
+            Option(["--top-k"], type=int, metavar="N", help="save the N largest logits [all]"),
             Option(
                 ["--cache-dtype"],
                 metavar="[float16|float32]",
                 default="float16",
-                help="of what is kept [float16]",
+                help="dtype of saved outputs [float16]",
             ),
             Option(
                 ["--shard"],

@@ -1,4 +1,4 @@
-"""Options that commands share: a recipe, and its fields in sections."""
+"""Options that commands share: the recipe and its fields."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,13 +21,13 @@ _FLAGS = {"imports": "import"}  # other options are named like their fields
 
 
 def of_fields(names: Iterable[str]) -> list[click.Option]:
-    """One option for each of these fields of a recipe; values stay text, which it checks."""
-    shown = recipe_files.load(recipe_files.DEFAULT)
-    return [_field_option(name, getattr(shown, name)) for name in names]
+    """One option for each of these fields; values stay text, which the recipe checks."""
+    default = recipe_files.load(recipe_files.DEFAULT)
+    return [_field_option(name, getattr(default, name)) for name in names]
 
 
 def of_recipe() -> list[click.Option]:
-    """Where the fields that are not given come from."""
+    """Options that choose a recipe and set any of its fields."""
     return [
         Option(
             ["--recipe", "recipe_name"],
@@ -54,18 +54,19 @@ def of_methods() -> list[click.Option]:
     ]
 
 
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The fields that the command line names."""
+def set_options(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the command line sets."""
     return {name: value for name, value in options.items() if value not in (None, ())}
 
 
-def _field_option(name: str, shown: Any) -> click.Option:
+def _field_option(name: str, default: Any) -> click.Option:
     field = recipe.Recipe.model_fields[name]
     kind, choices, _ = recipe.form(name)
     flag = _FLAGS.get(name, name.replace("_", "-"))
-    usual = " ".join(shown or ["none"]) if kind is tuple else str(shown).lower()
+    default_text = " ".join(default or ["none"]) if kind is tuple else str(default).lower()
     extra: Any = field.json_schema_extra
-    about = {"help": f"{field.description} [{usual}]", "section": extra["group"], "default": None}
+    help_text = f"{field.description} [{default_text}]"
+    about = {"help": help_text, "section": extra["group"], "default": None}
     if kind is bool:
         return Option([f"--{flag}/--no-{flag}"], **about)
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])

@@ -1,4 +1,4 @@
-"""`kdk train`: a recipe, what the command line changes in it, and the run."""
+"""`kdk train`: runs a recipe with the changes that the command line makes."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ def _run(
     verify: bool,
     **options: Any,
 ) -> None:
-    given = options_of.given(options)
-    resolved = recipe_files.resolve(recipe_name, given, sets, teacher_from=teacher_from)
+    changes = options_of.set_options(options)
+    resolved = recipe_files.resolve(recipe_name, changes, sets, teacher_from=teacher_from)
     quiet.import_tensorflow()
     from kd_keras.job import train
 
@@ -41,13 +41,13 @@ command = errors.traceback_option(
                 ["--run"],
                 metavar="NAME|PATH",
                 shell_complete=completion.of_runs(),
-                help="the run's folder, under runs/ if a name [follows from the recipe]",
+                help="run folder; a name means a folder in runs/ [follows from the recipe]",
             ),
             Option(
                 ["--export-dir"],
                 metavar="FOLDER",
                 default="saved_models",
-                help="where the SavedModel goes [saved_models]",
+                help="parent folder of the SavedModel [saved_models]",
             ),
             Option(
                 ["--verify"],
@@ -61,8 +61,8 @@ command = errors.traceback_option(
                 metavar="RUN",
                 shell_complete=completion.of_runs(),
                 section="Models",
-                help="the student of a finished run, by name or path, as the teacher; without "
-                "--recipe, on that run's recipe",
+                help="name or path of a finished run, whose student is the teacher; without "
+                "--recipe, that run's recipe is used",
             ),
         ],
     )

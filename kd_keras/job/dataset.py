@@ -1,4 +1,4 @@
-"""The recipe's data set, loaded and told of."""
+"""Loads the recipe's dataset and shows what is in it."""
 
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,11 @@ from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 
-SELECT_FRACTION = 0.1  # of train, held out to choose settings by
+SELECT_FRACTION = 0.1  # share of train that is held out to choose settings
 
 
 def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
-    """The data that the recipe names, with what it holds out; says what there is, and its notes.
+    """The dataset that the recipe names; shows its size, notes and augmentation.
 
     Raises:
         ValueError, FileNotFoundError, OSError: see `data.load`.
@@ -39,6 +39,6 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
 
 
 def _store(loaded: Dataset) -> Path:
-    """The folder of the store that the images are mapped from."""
+    """The folder with the memory-mapped images."""
     images: Any = loaded.train.images
     return Path(images.filename).parent

@@ -1,4 +1,4 @@
-"""TensorBoard's HParams page: a line for each model that was trained, what matters first.
+"""TensorBoard's HParams page: a row for each trained model, important columns first.
 
 The page sorts columns by whether they are marked to differ, then by name, and shows the first five.
 """
@@ -19,10 +19,10 @@ FIRST = ("model", "methods", "epochs", "learning_rate", "seed")
 
 
 def values(recipe: Recipe, model: PlannedModel) -> dict[str, Any]:
-    """What a model was trained with, by name.
+    """The hyperparameters of a model, by name.
 
-    First what differs between the models of a run (`FIRST`), then the recipe's fields that are no
-    defaults, then the others.
+    First those that differ between the models of a run (`FIRST`), then fields of the recipe that
+    differ from their defaults, then the others.
     """
     epochs, rate = {
         "teacher": (recipe.teacher_epochs, recipe.teacher_learning_rate),
@@ -45,12 +45,12 @@ def values(recipe: Recipe, model: PlannedModel) -> dict[str, Any]:
 def write(
     folder: str | Path, hyperparameters: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> None:
-    """Writes what a model was trained with and what came of it for TensorBoard's HParams page.
+    """Writes a model's hyperparameters and metrics for TensorBoard's HParams page.
 
     Args:
-        folder: a folder of event files, one a model.
-        hyperparameters: what JSON can hold; nested ones appear as `outer.inner`, lists as JSON.
-        metrics: name to value, compared over models; curves of the group "final".
+        folder: folder of the model's event files.
+        hyperparameters: JSON values by name; nested ones appear as `outer.inner`, lists as JSON.
+        metrics: values by name, to compare models; also curves of the group "final".
     """
     from tensorboard.plugins.hparams import api
 

@@ -1,4 +1,4 @@
-"""The whole job of `kdk cache`: a teacher run over all views of the training images."""
+"""The whole job of `kdk cache`: runs a teacher over all views of the training images."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,17 +26,17 @@ def run(
     verify: bool = False,
     screen: Screen | None = None,
 ) -> Path:
-    """Does what `kdk cache` says and returns the cache's folder.
+    """Makes a cache of a teacher's outputs and returns its folder.
 
     Args:
-        recipe: the recipe; its data, views and teacher count.
-        folder: where; None lets it follow from what is cached, so that runs find it.
-        taps: of the teacher, kept beside its logits.
-        top_k: logits of each row to keep; None keeps all.
-        dtype: "float16" or "float32", of what is kept.
+        recipe: the recipe, which names the data, the views and the teacher.
+        folder: the cache's folder; None takes the one where runs look for it.
+        taps: names of the teacher's features to cache beside its logits.
+        top_k: number of logits to keep for each view; None keeps all.
+        dtype: dtype of the cached outputs, "float16" or "float32".
         shard: (i, n), which of n parts to make.
-        verify: check the data's contents; of a finished cache, compute a sample again and compare.
-        screen: where lines and bars go.
+        verify: check the data's contents, and compute a sample of a finished cache again.
+        screen: where lines and bars are shown.
 
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
@@ -44,8 +44,8 @@ def run(
     screen = screen or Screen()
     if not recipe.views:
         raise ValueError(
-            "views is 0, a new view of each image every epoch; expected how many views to cache. "
-            "Give --views, such as --views 5, and train with as many."
+            "views is 0, a new view of each image every epoch; expected the number of views to "
+            "cache. Give --views, such as --views 5, and train with the same number."
         )
     custom_objects.register(recipe.imports)
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
@@ -53,7 +53,7 @@ def run(
     data = data or dataset.load(recipe, screen, verify=verify)
     name, ask, outputs = _teacher(recipe, data, taps, precision)
     if isinstance(ask, fingerprint.OnnxTeacher):
-        precision = ""  # its file's own, whatever that is
+        precision = ""  # the file decides
     header = writer.header_for(
         data,
         teacher=name,
@@ -68,17 +68,17 @@ def run(
     folder = folder or cached_teacher.folder_of(header, data.train.ids)
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
-        cached_teacher.made(folder, header, data, ask, screen, shard=shard)
-    shown = paths.shown_with_size(folder)
+        cached_teacher.write(folder, header, data, ask, screen, shard=shard)
+    path_and_size = paths.shown_with_size(folder)
     if writer.is_complete(folder, header):
         cache = Cache(folder, views=header.views)
         cache.require(header, data.train.ids)
-        screen.say(f"cache: {shown}, complete, every part's hash checked")
+        screen.say(f"cache: {path_and_size}, complete, every part's hash checked")
         if verify:
             error = writer.verify(cache, data.train, ask)
             screen.say(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
     else:
-        screen.say(f"cache: {shown}, this part complete, others not yet")
+        screen.say(f"cache: {path_and_size}, this part complete, others not yet")
     return folder
 
 
@@ -88,8 +88,8 @@ def _teacher(
     """The teacher's fingerprint, the function that computes its outputs, and their shapes."""
     if identity.cache_of(recipe):
         raise ValueError(
-            f"the teacher is {recipe.teacher[0]!r}, a cache already; expected a model. Train from "
-            "it with kdk train, or give --teacher FILE."
+            f"the teacher is {recipe.teacher[0]!r}, a cache already; expected a model. Use the "
+            "cache with kdk train, or give --teacher FILE."
         )
     several = len(recipe.teacher) > 1
     if several and any(spec.endswith(".onnx") for spec in recipe.teacher):

@@ -58,7 +58,7 @@ def train(
         folder=job.folder.path,
         screen=job.screen,
         rows=rows,
-        watching=[job.job_time.watch(list(distillers))],
+        callbacks_of_all=[job.job_time.watch(list(distillers))],
     )
     seconds = (time.perf_counter() - start) / len(distillers)  # each one's share
     for phase, distiller in distillers.items():

@@ -61,14 +61,9 @@ def rounds(recipe: Recipe) -> list[list[PlannedModel]]:
         for number, spec in enumerate(recipe.assistants, 1)
     ]
     generations = [
-        PlannedModel(
-            "generation",
-            f"generation-{number}",
-            recipe.student[0],
-            nth_seed(recipe.seed, number),
-            recipe.method,
-        )
+        PlannedModel("generation", f"generation-{number}", recipe.student[0], seed, recipe.method)
         for number in range(1, recipe.generations)
+        for seed in [nth_seed(recipe.seed, number)]
     ]
     return [*([model] for model in (*assistants, *generations)), students(recipe)]
 

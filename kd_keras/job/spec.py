@@ -12,16 +12,16 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
     """Splits "NAME:knob=value,..." into the name and its knobs.
 
     The first colon of "app:NAME", "tfds:NAME", "folder:PATH" and "cache:PATH" belongs to the name.
-    A path (it exists, or has a slash or ends in .keras) is taken whole. See `value` for the knobs'
-    types.
+    A path has no knobs: a text that exists as a file, has a slash or ends in .keras. See `value`
+    for the types of knobs.
 
     Raises:
         ValueError: no name, or a knob without a value or given twice.
     """
     name, colon, knobs = _halves(text)
     pairs = [pair.partition("=") for pair in knobs.split(",")] if colon else []
-    settings = {knob: value(given) for knob, _, given in pairs}
-    complete = all(knob and given for knob, _, given in pairs)
+    settings = {knob: value(setting) for knob, _, setting in pairs}
+    complete = all(knob and setting for knob, _, setting in pairs)
     if not name or name.endswith(":") or not complete or len(settings) < len(pairs):
         raise ValueError(
             f"{text!r} is no spec; expected NAME or NAME:knob=value,knob=value with each knob "
@@ -31,7 +31,7 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
 
 
 def _halves(text: str) -> tuple[str, str, str]:
-    """The name, the colon that ends it ("" if none) and what follows."""
+    """The name, the colon that ends it ("" if there is none) and the text behind the colon."""
     prefix, colon, rest = text.partition(":")
     if colon and prefix in ("app", "tfds"):
         # Only knobs end the name, so that a TFDS version stays in it: "tfds:cifar100:3.0.2".
@@ -50,7 +50,7 @@ def _is_path(text: str) -> bool:
 
 
 def value(text: str) -> Knob:
-    """The int, float or truth value that `text` spells ("true", "false"), or else `text`."""
+    """The int, float or bool ("true", "false") that `text` spells, or else `text` itself."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):
@@ -62,17 +62,11 @@ def value(text: str) -> Knob:
 
 
 def edited(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = True) -> str:
-    """The spec with these knobs set; other knobs keep their text.
+    """The spec with these knobs set (None removes a knob); other knobs keep their text.
 
-    Args:
-        text: the spec.
-        knobs: values by knob; None removes the knob.
-        replace: False leaves a knob alone that the spec has already.
-
-    Raises:
-        ValueError: `text` is no spec, see `parse`.
+    Without `replace`, knobs that the spec has already are not changed.
     """
-    parse(text)
+    parse(text)  # raises ValueError if it is no spec
     name, _, rest = _halves(text)
     texts: dict[str, Any] = dict(pair.split("=", 1) for pair in rest.split(",") if pair)
     texts |= {knob: new for knob, new in knobs.items() if replace or knob not in texts}

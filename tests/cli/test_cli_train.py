@@ -179,7 +179,7 @@ def fail_with(error):
         (ValueError("bad [path]/x"), 2, "kdk: bad [path]/x\n"),
         (FileNotFoundError("no data"), 2, "kdk: no data\n"),
         (OSError(28, "No space left on device"), 2, "kdk: [Errno 28] No space left on device\n"),
-        (KeyboardInterrupt(), 130, "kdk: stopped by Ctrl-C. The same command goes on from what"),
+        (KeyboardInterrupt(), 130, "kdk: stopped by Ctrl-C. Run the same command again to cont"),
     ],
 )
 def test_an_error_of_the_run_becomes_a_message(monkeypatch, error, code, message):

@@ -83,7 +83,7 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"views": 0}, "views is 0, .* a cache of 2; expected 1 to 2. Give --views 2"),
+        ({"views": 0}, "views is 0, .* a cache of 2 views; expected 1 to 2. Give --views 2"),
         ({"views": 3}, "has 2 views of each image; expected 3"),
         ({"view_seed": 1}, "made with another seed of the views"),
         ({"validate_teacher": True}, "validate_teacher is set, and the teacher is a cache"),

@@ -57,4 +57,4 @@ def test_a_precision_without_units_on_the_machine_is_told_to_be_slow(monkeypatch
     assert fitting.precision(Recipe(precision="mixed_float16"), screen) == "mixed_float16"
     assert fitting.precision(Recipe(precision="float32"), screen) == "float32"
     (warning,) = screen.warned
-    assert warning.startswith("precision mixed_float16 has no units on this machine")
+    assert warning.startswith("precision mixed_float16 has no hardware support on this machine")
