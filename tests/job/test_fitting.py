@@ -1,7 +1,6 @@
 import keras
 import pytest
 
-from kd_keras.graph import twins
 from kd_keras.job import fitting
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.optimizers.dot import DOT
@@ -35,7 +34,7 @@ def test_dot_and_float16_are_refused_with_what_to_do():
 
 
 def test_dot_trains_in_float32_where_float16_would_be_chosen(monkeypatch):
-    monkeypatch.setattr(twins, "best_precision", lambda: "mixed_float16")
+    monkeypatch.setattr(fitting, "best_precision", lambda: "mixed_float16")
     assert fitting.precision(Recipe(optimizer="dot")) == "float32"
     assert fitting.precision(Recipe(optimizer="adam")) == "mixed_float16"
 
@@ -53,7 +52,7 @@ def test_a_precision_without_units_on_the_machine_is_told_to_be_slow(monkeypatch
             self.warned = (*self.warned, text)
 
     screen = Screen()
-    monkeypatch.setattr(twins, "native_precisions", lambda: {"float32"})
+    monkeypatch.setattr(fitting, "native_precisions", lambda: {"float32"})
     assert fitting.precision(Recipe(precision="mixed_float16"), screen) == "mixed_float16"
     assert fitting.precision(Recipe(precision="float32"), screen) == "float32"
     (warning,) = screen.warned
