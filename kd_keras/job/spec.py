@@ -1,4 +1,7 @@
-"""Specs: the short text that names a model or method and its knobs, as "kd:temperature=4"."""
+"""Specs: the short text that names a model or method and its knobs, as "kd:temperature=4".
+
+A comma separates knobs, so a knob that is a list has "+" between its values: "taps=stage1+stage2".
+"""
 
 import os
 import re
