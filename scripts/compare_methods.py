@@ -124,7 +124,7 @@ def _distiller(
     recipe: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
 ) -> Distiller:
     recipe = recipe_files.resolve("tiny_imagenet", {**recipe.model_dump(), "method": [_spec(name)]})
-    chosen = build.make_methods(recipe, num_examples=len(loaded.train.images))
+    chosen = build.make_methods(recipe.method, num_examples=len(loaded.train.images))
     keras.utils.set_random_seed(recipe.seed)  # every student starts from the same weights
     student = build.make(recipe.student[0], loaded)
     teacher = model if chosen else None

@@ -6,25 +6,25 @@ from typing import Any
 import click
 
 from kd_keras import check
-from kd_keras.cli import errors, versions
+from kd_keras.cli import errors, old_spellings, versions
 
-# Command: one line about it. Its click command is `command` in the module of that name.
+# One line about each command. Its click command is `command` in the module of that name.
 _COMMANDS = {
     "train": "Distil a student from a teacher, measure the gain, export the student.",
-    "cache": "Keep a teacher's outputs on disk, for every student of the same views.",
-    "list": "List data sets, models, methods and recipes.",
+    "cache": "Save a teacher's outputs on disk, for all students that see the same views.",
+    "list": "List datasets, models, methods and recipes.",
 }
 
 
 class _Table(click.Group):
-    """A group that knows its commands without importing them."""
+    """A group that lists its commands without importing them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_COMMANDS]  # `list` is a module of this package once that command is imported
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if ctx.resilient_parsing and cmd_name not in _COMMANDS:
-            return None  # a shell asks for completions: a message would land in the user's line
+            return None  # for completion in a shell, where a message would disturb
         check.one_of("command", cmd_name, _COMMANDS, remedy="Run `kdk --help`.")
         command: click.Command = importlib.import_module(f"kd_keras.cli.{cmd_name}").command
         return command
@@ -34,7 +34,7 @@ class _Table(click.Group):
             formatter.write_dl([*_COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        with errors.in_words(ctx):
+        with errors.in_words(ctx), old_spellings.in_words():
             return super().invoke(ctx)
 
 

@@ -1,4 +1,4 @@
-"""`kdk cache`: a teacher's outputs on disk, for every student that shows the same views."""
+"""`kdk cache`: saves a teacher's outputs for all students that see the same views."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Any
 
 from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
-from kd_keras.job import cache_command, recipe_files
+from kd_keras.cli.sections import Option, Sectioned
+from kd_keras.job import cache_command, old_spelling, recipe_files
 from kd_keras.results import screen
 
 
@@ -14,70 +15,72 @@ def _run(
     recipe_name: str | None,
     sets: tuple[str, ...],
     out: str | None,
-    taps: str | None,
+    taps: tuple[str, ...],
     top_k: int | None,
     cache_dtype: str,
     shard: str,
     verify: bool,
     **options: Any,
 ) -> None:
-    resolved = recipe_files.resolve(recipe_name, options_of.given(options), sets)
-    makers = _shard(shard)
+    resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)
+    part = _shard(shard)
     quiet.import_tensorflow()
     from kd_keras.job import make_cache
 
     make_cache.run(
         resolved,
         folder=None if out is None else Path(out).expanduser(),
-        taps=tuple(taps.split("+")) if taps else (),
+        taps=_names(taps),
         top_k=top_k,
         dtype=cache_dtype,
-        shard=makers,
+        shard=part,
         verify=verify,
         screen=screen.Screen(),
     )
 
 
+def _names(taps: tuple[str, ...]) -> tuple[str, ...]:
+    names = tuple(name for text in taps for name in text.split("+"))
+    if len(names) > len(taps):
+        old_spelling.warn(f"--taps is {'+'.join(taps)}. Give --taps again for each name.")
+    return names
+
+
 def _shard(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if found is None or not int(found[1]) < int(found[2]):
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not int(match[1]) < int(match[2]):
         raise ValueError(f"shard is {text!r}; expected i/n with i from 0 to n - 1, such as 0/4.")
-    return int(found[1]), int(found[2])
+    return int(match[1]), int(match[2])
 
 
 command = errors.traceback_option(
-    options_of.Sectioned(
+    Sectioned(
         "cache",
         callback=_run,
-        help="""Run a teacher over all views of the training images once and keep what it says.
+        help=f"""Run a teacher once over all views of the training images and save its outputs.
 
         The teacher is a trained model's file, a SavedModel folder or an .onnx file. `kdk train`
         with the same teacher, data and views finds the cache of a Keras model by itself, unless
-        --out, --top-k or another precision is given; --teacher cache:FOLDER reads any.""",
+        --out, --top-k or another precision is given; --teacher cache:FOLDER reads any cache.
+        {options_of.LISTS}""",
         params=[
             *options_of.of_recipe(),
-            options_of.Option(
-                ["--out"], metavar="FOLDER", help="where [beside the stores, named by content]"
-            ),
-            options_of.Option(
-                ["--taps"], metavar="NAME+NAME", help="outputs beside the logits, such as pooled"
-            ),
-            options_of.Option(
-                ["--top-k"], type=int, metavar="N", help="keep the N largest logits [all]"
-            ),
-            options_of.Option(
+            Option(["--out"], metavar="FOLDER", help="cache folder [named by content]"),
+            Option(["--taps"], metavar="NAME", multiple=True, help="feature to save, as pooled"),
+            Option(["--top-k"], type=int, metavar="N", help="save the N largest logits [all]"),
+            Option(
                 ["--cache-dtype"],
                 metavar="[float16|float32]",
                 default="float16",
-                help="of what is kept [float16]",
+                help="dtype of saved outputs [float16]",
             ),
-            options_of.Option(
+            Option(
                 ["--shard"],
                 metavar="I/N",
                 default="0/1",
                 help="make the I-th of N parts; all N may be made at once [0/1]",
             ),
-            options_of.Option(
+            Option(
                 ["--verify"],
                 is_flag=True,
                 help="check the data's contents and a sample of the cache",

@@ -1,4 +1,4 @@
-"""What a shell offers after an option of `kdk`; imports neither Keras nor TensorFlow."""
+"""Completions for the options of `kdk`; imports neither Keras nor TensorFlow."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -10,11 +10,11 @@ from kd_keras import data, methods, models
 from kd_keras.job import recipe, recipe_files
 
 _Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
-_PREFIX = ":"  # a name that ends in it goes on with the user's own words
+_PREFIX = ":"  # a name that ends in it is followed by the user's text
 
 
 def of_field(name: str) -> _Complete | None:
-    """The completion of a recipe's field; None where any number or text may follow."""
+    """The completion of a recipe's field; None for a field that takes any number or text."""
     if name == "method":
         return _of(lambda: _described(methods))
     if name in ("teacher", "student", "assistants"):
@@ -47,7 +47,7 @@ def of_assignments() -> _Complete:
 
 
 def _of(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = False) -> _Complete:
-    """Completes from (value, help) pairs; with `paths`, from files where none of them begins so."""
+    """Completes from (value, help) pairs; with `paths`, from files if no pair fits."""
 
     def complete(
         ctx: click.Context, param: click.Parameter, incomplete: str

@@ -1,4 +1,4 @@
-"""A user's mistake becomes one message and an exit code, not a traceback."""
+"""Turns a user's mistake into one message and an exit code instead of a traceback."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ import click
 
 WRONG_INPUT = 2
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
-_WANTED = "kd_keras.traceback"
+_TRACEBACK = "kd_keras.traceback"
 
 
 @contextlib.contextmanager
@@ -22,9 +22,9 @@ def in_words(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        raise  # the reader of our output left (`kdk list | head`): click ends without a word
+        raise  # the reader of our output ended (`kdk list | head`): click exits silently
     except KeyboardInterrupt:
-        _report(ctx, "stopped by Ctrl-C. The same command goes on from what is finished.")
+        _report(ctx, "stopped by Ctrl-C. Run the same command again to continue.")
         ctx.exit(INTERRUPTED)
     except (ValueError, OSError) as error:
         _report(ctx, str(error) or type(error).__name__)
@@ -32,25 +32,25 @@ def in_words(ctx: click.Context) -> Iterator[None]:
 
 
 def traceback_option(command: Any) -> Any:
-    """Adds the hidden --traceback, which shows where a message came from."""
+    """Adds the hidden option --traceback, which shows where an error was raised."""
     return click.option(
-        "--traceback", is_flag=True, hidden=True, expose_value=False, callback=_want
+        "--traceback", is_flag=True, hidden=True, expose_value=False, callback=_set_traceback
     )(command)
 
 
-def _want(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+def _set_traceback(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
     # meta is shared by a command and its group: either may have been given the option.
-    ctx.meta[_WANTED] = wanted or ctx.meta.get(_WANTED, False)
+    ctx.meta[_TRACEBACK] = wanted or ctx.meta.get(_TRACEBACK, False)
 
 
 def _report(ctx: click.Context, message: str) -> None:
-    if ctx.meta.get(_WANTED) or os.environ.get("KDK_TRACEBACK", "0") != "0":
+    if ctx.meta.get(_TRACEBACK) or os.environ.get("KDK_TRACEBACK", "0") != "0":
         click.echo(traceback.format_exc(), err=True)
     click.echo(wrapped(f"kdk: {message}"), err=True)
 
 
 def wrapped(message: str) -> str:
-    """The message in lines of a terminal's width, paths unbroken; as it is where stderr is none."""
+    """The message wrapped to the terminal's width, with paths in one piece; else unchanged."""
     if not sys.stderr.isatty():
         return message
     width = shutil.get_terminal_size().columns

@@ -1,4 +1,4 @@
-"""`kdk list`: data sets, models, methods and recipes, a line each."""
+"""`kdk list`: datasets, models, methods and recipes, one line each."""
 
 import importlib
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import click
 
 from kd_keras import check
 
-# What can be listed: the module whose names() and describe(name) say it.
+# Kinds of things to list, and the module with names() and describe(name) for each.
 _KINDS = {
     "datasets": "kd_keras.data",
     "models": "kd_keras.models",
@@ -31,7 +31,7 @@ _KINDS = {
     shell_complete=lambda ctx, param, start: _completions(ctx.params.get("kind"), start),
 )
 def command(kind: str | None, name: str | None) -> None:
-    """List data sets, models, methods and recipes with a line each; with NAME, say more of one."""
+    """List datasets, models, methods and recipes, one line each; with NAME, explain one."""
     if kind is None:
         click.echo("\n\n".join(f"{each}:\n{_lines(_module(each))}" for each in _KINDS))
     elif name is None:
@@ -45,7 +45,7 @@ def _module(kind: str) -> ModuleType:
 
 
 def _explain(kind: str) -> Callable[[str], str]:
-    """What says more of one name; of a model, a module that builds it."""
+    """The function that explains one name; for models, it builds the model."""
     module = _module(kind)
     if kind == "models":
         module = importlib.import_module("kd_keras.cli.model_facts")
@@ -53,7 +53,7 @@ def _explain(kind: str) -> Callable[[str], str]:
 
 
 def _completions(kind: str | None, start: str) -> list[str]:
-    """Names of the kind that begin so; none of an unknown kind."""
+    """Names of the kind that begin with `start`; none for an unknown kind."""
     names = _module(kind).names() if kind in _KINDS else ()
     return [name for name in names if name.startswith(start)]
 

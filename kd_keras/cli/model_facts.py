@@ -1,4 +1,4 @@
-"""`kdk list models NAME`: a model's knobs, and what it costs at a named size of images."""
+"""`kdk list models NAME`: a model's knobs, and its cost at a given image size."""
 
 import contextlib
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,14 @@ CLASSES = 200  # of Tiny ImageNet, the default data set
 SIDES = (64, 224)  # its images'; the larger for models of keras.applications that refuse them
 _KNOBS = {
     "width": "factor of every layer's channels [1]",
-    "stem_stride": "further stride of the first convolution; 2 quarters the later cost [1]",
+    "stem_stride": "extra stride of the first convolution; 2 quarters the later cost [1]",
     "weights": "imagenet, none or a file of weights [--weights]",
 }
 _FLOAT32 = 4  # bytes
 
 
 def explain(text: str) -> str:
-    """Some lines on the model that a spec, "NAME" or "NAME:knob=value,...", names.
+    """Lines about the model of a spec, "NAME" or "NAME:knob=value,...".
 
     Raises:
         ValueError: unknown name or knob, with the nearest.
@@ -57,15 +57,17 @@ def _is_application(name: str) -> bool:
 
 
 def _built(name: str, knobs: dict[str, Any]) -> tuple["keras.Model", int]:
-    """The model, and the size of images that it is built for."""
+    """The model, and the image size that it is built for."""
     if _is_application(name):
-        with contextlib.suppress(ValueError):  # too small for it; else the larger size says what
-            return _made(name, SIDES[0], knobs), SIDES[0]
-        return _made(name, SIDES[1], knobs), SIDES[1]
-    return _made(name, SIDES[0], knobs), SIDES[0]
+        with contextlib.suppress(
+            ValueError
+        ):  # images too small, or an error that the larger size shows
+            return _model(name, SIDES[0], knobs), SIDES[0]
+        return _model(name, SIDES[1], knobs), SIDES[1]
+    return _model(name, SIDES[0], knobs), SIDES[0]
 
 
-def _made(name: str, side: int, knobs: dict[str, Any]) -> "keras.Model":
+def _model(name: str, side: int, knobs: dict[str, Any]) -> "keras.Model":
     return models.get(name, num_classes=CLASSES, input_shape=(side, side, 3), **knobs)
 
 

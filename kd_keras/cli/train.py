@@ -1,9 +1,10 @@
-"""`kdk train`: a recipe, what the command line changes in it, and the run."""
+"""`kdk train`: runs a recipe with the changes that the command line makes."""
 
 from typing import Any
 
 from kd_keras.cli import completion, errors, quiet
 from kd_keras.cli import options as options_of
+from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job import recipe, recipe_files
 from kd_keras.results import screen
 
@@ -17,8 +18,8 @@ def _run(
     verify: bool,
     **options: Any,
 ) -> None:
-    given = options_of.given(options)
-    resolved = recipe_files.resolve(recipe_name, given, sets, teacher_from=teacher_from)
+    changes = options_of.set_options(options)
+    resolved = recipe_files.resolve(recipe_name, changes, sets, teacher_from=teacher_from)
     quiet.import_tensorflow()
     from kd_keras.job import train
 
@@ -26,40 +27,42 @@ def _run(
 
 
 command = errors.traceback_option(
-    options_of.Sectioned(
+    Sectioned(
         "train",
         callback=_run,
         help=f"""Distil a student from a teacher, measure the gain, export the student.
 
-        What is not given comes from the recipe; in brackets, what the default recipe
-        ({recipe_files.DEFAULT}) says. `kdk list` names data sets, models, methods and recipes.""",
+        Values that you do not give come from the recipe; brackets show those of the default recipe,
+        {recipe_files.DEFAULT}. {options_of.LISTS} `kdk list` names datasets, models, methods and
+        recipes.""",
         params=[
             *options_of.of_recipe(),
-            options_of.Option(
+            Option(
                 ["--run"],
                 metavar="NAME|PATH",
                 shell_complete=completion.of_runs(),
-                help="the run's folder, under runs/ if a name [follows from the recipe]",
+                help="run folder; a name means a folder in runs/ [follows from the recipe]",
             ),
-            options_of.Option(
+            Option(
                 ["--export-dir"],
                 metavar="FOLDER",
                 default="saved_models",
-                help="where the SavedModel goes [saved_models]",
+                help="parent folder of the SavedModel [saved_models]",
             ),
-            options_of.Option(
+            Option(
                 ["--verify"],
                 is_flag=True,
                 help="check the data's contents, not only sizes and times",
             ),
             *options_of.of_fields(recipe.Recipe.model_fields),
-            options_of.Option(
+            *options_of.of_methods(),
+            Option(
                 ["--teacher-from"],
                 metavar="RUN",
                 shell_complete=completion.of_runs(),
                 section="Models",
-                help="the student of a finished run, by name or path, as the teacher; without "
-                "--recipe, on that run's recipe",
+                help="name or path of a finished run, whose student is the teacher; without "
+                "--recipe, that run's recipe is used",
             ),
         ],
     )

@@ -1,106 +1,113 @@
-"""The recipe's teacher and student as Keras models: from the zoo, or from a file."""
+"""The Keras models of a run: made by name, read from files, and wrapped in Distillers."""
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from kd_keras import check, files, methods, models
+from kd_keras import methods, models
 from kd_keras.data.store import Dataset
-from kd_keras.job import cache_command, recipe_files
+from kd_keras.distill.distiller import Distiller
+from kd_keras.job import cached_teacher, plan, recipe_files
+from kd_keras.job.identity import cache_of, is_file
+from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.methods import base
-from kd_keras.models import adapt, custom_objects, ensemble, model_files
-from kd_keras.teacher_cache import file_format
+from kd_keras.models import adapt, ensemble, model_files
+from kd_keras.teacher_cache.reader import Cache
 
 
-def cache_of(asked: Recipe) -> Path | None:
-    """The folder of a teacher that is a cache of outputs, "cache:FOLDER"; None of any other."""
-    prefix, _, folder = asked.teacher[0].partition(":")
-    return Path(folder).expanduser() if prefix == "cache" else None
+@dataclasses.dataclass(frozen=True)
+class Models:
+    """The models of a run that learn from a teacher, and their teachers.
+
+    Attributes:
+        teachers: every teacher that is a model, by phase; empty if no model learns from one.
+        teacher: what the first round learns from: a model (of several teachers, their mean) or a
+            cache of a teacher's outputs; None if no model learns from a teacher.
+        rounds: Distillers by phase for each of `plan.rounds`.
+    """
+
+    teachers: Mapping[str, keras.Model]
+    teacher: keras.Model | Cache | None
+    rounds: Sequence[Mapping[str, Distiller]]
 
 
-def is_file(spec: str) -> bool:
-    """Whether a model spec is a path (of a `.keras` file or a SavedModel) and not a zoo's name."""
-    name, _ = recipe_files.parse_spec(spec)
-    if name in models.names() or name.startswith(("app:", "cache:")):
-        return False  # also where a folder of that name happens to lie here
-    return name.endswith((*model_files.SUFFIXES, ".onnx")) or "/" in name or Path(name).exists()
+def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
+    """The models of a run, in the current strategy's scope, before any training.
 
+    Args:
+        recipe: the run's recipe.
+        data: the dataset that the models are trained on.
+        precision: precision of every training.
 
-def identity(spec: str) -> str:
-    """What tells two models of one spec apart: a file's content hash; of the zoo, the spec."""
-    if not is_file(spec):
-        return spec
-    path = Path(recipe_files.parse_spec(spec)[0]).expanduser()
-    return files.sha256(path) if path.exists() else spec
-
-
-def identities(asked: Recipe) -> dict[str, Any]:
-    """The `identity` of every model that the recipe names; of a single one, a text."""
-    cache = cache_of(asked)
-    teachers, students = ([identity(s) for s in specs] for specs in (asked.teacher, asked.student))
-    if cache is not None:
-        teachers = [_identity_of_rows(file_format.read_header(cache))]
-    found: dict[str, Any] = {
-        "teacher": teachers[0] if len(teachers) == 1 else teachers,
-        "student": students[0] if len(students) == 1 else students,
+    Raises:
+        ValueError, FileNotFoundError: a model, method or cache that does not fit the others.
+    """
+    keras.utils.set_random_seed(recipe.seed)  # for methods that draw random numbers
+    planned_rounds, count = plan.rounds(recipe), len(data.train.images)
+    by_phase = {
+        model.phase: make_methods(model.methods, num_examples=count)
+        for planned in planned_rounds
+        for model in planned
     }
-    if asked.assistants:
-        found["assistants"] = list(map(identity, asked.assistants))
-    if asked.weights not in (None, "imagenet") and recipe_files.has_applications(asked):
-        found["weights"] = files.sha256(Path(asked.weights).expanduser())
-    return found
+    all_methods = [method for group in by_phase.values() for method in group]
+    teachers: dict[str, keras.Model] = {}
+    teacher: keras.Model | Cache | None = None
+    if has_teacher(all_methods) and cache_of(recipe):
+        views = base.views_per_image(all_methods)
+        teacher = cached_teacher.from_cache(recipe, data, views_per_image=views)
+    elif has_teacher(all_methods):
+        teachers = {
+            model.phase: _seeded(model.seed, make_one_teacher, model.spec, recipe, data)
+            for model in plan.teachers(recipe)
+        }
+        teacher = as_one(list(teachers.values()), recipe)
+    rounds, teaching = [], teacher
+    for planned in planned_rounds:
+        distillers = {
+            model.phase: _distiller(
+                model, recipe, data, by_phase[model.phase], teacher=teaching, precision=precision
+            )
+            for model in planned
+        }
+        teaching = distillers[planned[0].phase].deployed
+        rounds.append(distillers)
+    return Models(teachers, teacher, rounds)
 
 
-def _identity_of_rows(header: file_format.Header) -> str:
-    """What tells the rows of two caches apart, but for how many views there are."""
-    facts = {k: v for k, v in dataclasses.asdict(header).items() if k not in ("views", "about")}
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def make_baselines(recipe: Recipe, data: Dataset, *, precision: str) -> dict[str, Distiller]:
+    """The students alone, by phase, with the initial weights of the distilled ones."""
+    return {
+        model.phase: _distiller(model, recipe, data, [], teacher=None, precision=precision)
+        for model in plan.baselines(recipe)
+    }
 
 
-def check_names(asked: Recipe) -> None:
-    """Raises ValueError for unknown models, methods and knobs, before any data is read."""
-    custom_objects.register(asked.imports)
-    cache = cache_of(asked)
-    if cache is not None:
-        file_format.read_header(cache)
-    for spec in (*(() if cache else asked.teacher), *asked.assistants, *asked.student):
-        name, _ = recipe_files.parse_spec(spec)
-        if not (is_file(spec) or name.startswith("app:")):
-            check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
-    models.check_weights(asked.weights)
-    made = make_methods(asked, num_examples=2)  # the fewest that any method takes
-    cache_command.require_no_onnx(asked, views_per_image=base.views_per_image(made))
-    chained = [f"assistants ({', '.join(asked.assistants)})"] if asked.assistants else []
-    chained += [f"{asked.generations} generations"] if asked.generations > 1 else []
-    if chained and not has_teacher(made):
-        raise ValueError(
-            f"the recipe has {' and '.join(chained)} and the method {' '.join(asked.method)}; "
-            "expected a method by which one model learns from another. Give one, such as "
-            "--method kd, or leave them out."
+def _distiller(
+    model: PlannedModel,
+    recipe: Recipe,
+    data: Dataset,
+    its_methods: list[Any],
+    *,
+    teacher: keras.Model | Cache | None,
+    precision: str,
+) -> Distiller:
+    student = _seeded(model.seed, make, model.spec, data, recipe.weights)
+    try:
+        return Distiller(
+            student,
+            teacher=teacher if has_teacher(its_methods) else None,
+            methods=its_methods,
+            ce_weight=recipe.ce_weight if its_methods else None,
+            label_smoothing=recipe.label_smoothing,
+            precision=precision,
+            validate_teacher=recipe.validate_teacher and bool(its_methods),
         )
-
-
-def has_teacher(made: list[Any]) -> bool:
-    """Whether any of the methods learns from a teacher."""
-    return not all(method.teacher_free for method in made)
-
-
-def origins(asked: Recipe) -> list[str]:
-    """A line on each app: model of the recipe: which weights it starts from."""
-    specs = dict.fromkeys((*asked.teacher, *asked.assistants, *asked.student))
-    lines = []
-    for name, knobs in map(recipe_files.parse_spec, specs):
-        if name.startswith("app:"):
-            weights = knobs.get("weights", asked.weights) or "none"
-            words = {"imagenet": "ImageNet's weights", "none": "random weights"}
-            lines.append(f"{name} starts from {words.get(str(weights), f'the weights {weights}')}")
-    return lines
+    except ValueError as error:
+        raise ValueError(f"{model.phase} ({model.spec}): {error}") from error
 
 
 def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
@@ -109,93 +116,87 @@ def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
     A model of keras.applications starts from `weights`: "imagenet", a file, or None for random.
 
     Raises:
-        ValueError: unknown name or knob (with the nearest), or a file that is no fitting model.
+        ValueError: unknown name or knob (with the nearest), or a file whose model does not fit.
         FileNotFoundError: no such file.
     """
     name, knobs = recipe_files.parse_spec(spec)
     if is_file(spec):
         return model_files.open_model(name, num_classes=len(data.class_names))
     if name.startswith("app:"):
-        knobs = {"weights": weights or "none", **knobs}  # the spec's own are the more particular
-    settings: dict[str, Any] = {
-        "num_classes": len(data.class_names),
-        "input_shape": data.image_shape,
-        **knobs,
-    }
-    return models.get(name, **settings)
+        knobs = {"weights": weights or "none", **knobs}  # the spec's own win
+    sizes: Any = {"num_classes": len(data.class_names), "input_shape": data.image_shape}
+    return models.get(name, **{**sizes, **knobs})
 
 
-def make_teacher(asked: Recipe, data: Dataset) -> keras.Model:
-    """The recipe's teacher: the one that it names, or the mean of several."""
-    return as_one([make_one_teacher(spec, asked, data) for spec in asked.teacher], asked)
+def make_teacher(recipe: Recipe, data: Dataset) -> keras.Model:
+    """The recipe's teacher as one model; of several teachers, their mean."""
+    return as_one([make_one_teacher(spec, recipe, data) for spec in recipe.teacher], recipe)
 
 
-def make_one_teacher(spec: str, asked: Recipe, data: Dataset) -> keras.Model:
-    """One of the recipe's teachers; a file's takes our pixels, image size and order of classes."""
+def make_one_teacher(spec: str, recipe: Recipe, data: Dataset) -> keras.Model:
+    """One teacher, wrapped if need be to take our pixels and image size and give our classes."""
     if not is_file(spec):
-        return make(spec, data, asked.weights)
-    foreign = asked.teacher_classes is not None
+        return make(spec, data, recipe.weights)
+    foreign = recipe.teacher_classes is not None
     model = model_files.open_model(
         recipe_files.parse_spec(spec)[0],
         num_classes=None if foreign else len(data.class_names),
         two_logits=True,
     )
-    order = order_of_classes(asked, data)
+    order = order_of_classes(recipe, data)
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape
-    if same_images and not (asked.teacher_preprocess or asked.teacher_image_size or foreign):
+    if same_images and not (recipe.teacher_preprocess or recipe.teacher_image_size or foreign):
         return model  # unwrapped, so that its taps keep their names
     return adapt.adapt_teacher(
         model,
         input_shape=data.image_shape,
-        preprocess=asked.teacher_preprocess,
-        image_size=asked.teacher_image_size,
+        preprocess=recipe.teacher_preprocess,
+        image_size=recipe.teacher_image_size,
         classes=order,
     )
 
 
-def order_of_classes(asked: Recipe, data: Dataset) -> tuple[list[str], list[str]] | None:
-    """The foreign teacher's class names in its order, and ours in ours; None if they are one."""
-    if asked.teacher_classes is None:
+def order_of_classes(recipe: Recipe, data: Dataset) -> tuple[list[str], list[str]] | None:
+    """Class names in the teacher's order and in ours; None if the recipe names no file of them."""
+    if recipe.teacher_classes is None:
         return None
-    return _lines(asked.teacher_classes), list(data.class_names)
+    text = Path(recipe.teacher_classes).expanduser().read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip()], list(data.class_names)
 
 
-def as_one(teachers: list[keras.Model], asked: Recipe) -> keras.Model:
+def as_one(teachers: list[keras.Model], recipe: Recipe) -> keras.Model:
     """The teachers as one model, which shares their weights."""
     if len(teachers) == 1:
         return teachers[0]
-    return ensemble.mean_of_logits(teachers, asked.teacher_weights)
+    return ensemble.mean_of_logits(teachers, recipe.teacher_weights)
 
 
-def make_methods(
-    asked: Recipe, specs: Sequence[str] | None = None, *, num_examples: int
-) -> list[Any]:
-    """Methods with the recipe's temperature and weights where their specs have none.
+def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> list[Any]:
+    """The methods of these specs; none for "none" alone.
 
     Args:
-        asked: the recipe.
-        specs: of the methods; None takes the recipe's.
-        num_examples: how many ids the training images have, for methods that remember each.
+        specs: specs of methods.
+        num_examples: number of training images, for methods that remember each; None only checks.
 
     Raises:
         ValueError: unknown method or knob (with the nearest), or a value out of range.
     """
-    parsed = [recipe_files.parse_spec(text) for text in (asked.method if specs is None else specs)]
+    parsed = [recipe_files.parse_spec(text) for text in specs]
     if [name for name, _ in parsed] == ["none"]:
         return []
-    made = []
-    for place, (name, knobs) in enumerate(parsed):
-        taken = methods.knobs(name)
-        shared = {
-            "temperature": asked.temperature,
-            "weight": asked.kd_weight if place == 0 else None,
-            "num_examples": num_examples,
-        }
-        given = {k: v for k, v in shared.items() if v is not None and k in taken}
-        made.append(methods.get(name, **{**given, **knobs}))
-    return made
+    count = {} if num_examples is None else {"num_examples": num_examples}
+    return [
+        methods.get(name, **{**(count if "num_examples" in methods.knobs(name) else {}), **knobs})
+        for name, knobs in parsed
+    ]
 
 
-def _lines(path: str) -> list[str]:
-    text = Path(path).expanduser().read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def has_teacher(its_methods: Sequence[Any]) -> bool:
+    """Whether any of the methods learns from a teacher."""
+    return not all(method.teacher_free for method in its_methods)
+
+
+def _seeded(seed: int, make_model: Callable[..., keras.Model], *arguments: Any) -> keras.Model:
+    """The model with the initial weights of this seed."""
+    keras.utils.set_random_seed(seed)
+    return make_model(*arguments)

@@ -1,4 +1,4 @@
-"""`kdk cache` as text: which fields of a recipe it takes, and the command that makes a cache."""
+"""`kdk cache` as text: its options, and the command that caches an ONNX teacher."""
 
 import shlex
 from pathlib import Path
@@ -8,7 +8,7 @@ from kd_keras.data import pipeline
 from kd_keras.job import recipe_files
 from kd_keras.job.recipe_files import Recipe
 
-#: Fields of a recipe that say what is cached.
+#: Fields of a recipe that describe a cache.
 FIELDS = (
     *("dataset", "data_dir", "image_size", "resize", "flip", "val_fraction", "select"),
     *("views", "view_seed"),
@@ -17,35 +17,35 @@ FIELDS = (
 )
 _ALWAYS_SHOWN = ("dataset", "views", "teacher")
 _NOT_OF_ONNX = ("teacher_weights", "weights", "imports", "precision")
-_FEW_VIEWS = 5  # where the recipe shows a new view every epoch, which no cache can hold
+_FEW_VIEWS = 5  # for a recipe with a new view every epoch, which no cache can hold
 
 
-def require_no_onnx(asked: Recipe, *, views_per_image: int) -> None:
-    """Raises ValueError, with the command to type, where a model of the recipe is an ONNX file.
+def require_no_onnx(recipe: Recipe, *, views_per_image: int) -> None:
+    """Raises ValueError, with the command to type, if a model of the recipe is an ONNX file.
 
     Args:
-        asked: the recipe.
-        views_per_image: that its methods need in a batch.
+        recipe: the recipe.
+        views_per_image: number of views per image in a batch.
     """
-    learning = [spec for spec in (*asked.assistants, *asked.student) if _is_onnx(spec)]
+    learning = [spec for spec in (*recipe.assistants, *recipe.student) if _is_onnx(spec)]
     if learning:
         raise ValueError(
-            f"{learning[0]} is an ONNX file, which cannot be trained; expected a model of the zoo, "
-            "or a .keras or .h5 file, for whatever learns. Give one of those."
+            f"{learning[0]} is an ONNX file, which cannot be trained; expected the name of a model "
+            "or a .keras or .h5 file. Give one of those."
         )
-    files = [spec for spec in asked.teacher if _is_onnx(spec)]
-    if files and len(asked.teacher) > 1:
+    files = [spec for spec in recipe.teacher if _is_onnx(spec)]
+    if files and len(recipe.teacher) > 1:
         raise ValueError(
-            f"the teachers are {list(asked.teacher)}; expected an ONNX file alone, or models of "
+            f"the teachers are {list(recipe.teacher)}; expected an ONNX file alone, or models of "
             "Keras. Give one --teacher."
         )
     if files:
-        views = asked.views or min(asked.epochs, _FEW_VIEWS)
+        views = recipe.views or min(recipe.epochs, _FEW_VIEWS)
         folder = f"{Path(files[0]).stem}-cache"
         total_views = pipeline.total_views(views, views_per_image)
         raise ValueError(
             f"the teacher {files[0]} is an ONNX file; expected a cache of its outputs, made once "
-            f"by this command:\n    {_command(asked, total_views, folder)}\n"
+            f"by this command:\n    {_command(recipe, total_views, folder)}\n"
             "Then run the same kdk train with this in place of its --teacher and --views:\n"
             f"    --teacher {shlex.quote(f'cache:{folder}')} --views {views}"
         )
@@ -55,14 +55,14 @@ def _is_onnx(spec: str) -> bool:
     return spec.lower().endswith(".onnx")
 
 
-def _command(asked: Recipe, views: int, folder: str) -> str:
+def _command(recipe: Recipe, views: int, folder: str) -> str:
     """The `kdk cache` command of the recipe's data and teacher, quoted for a shell."""
-    shown = recipe_files.load(recipe_files.DEFAULT)
+    default = recipe_files.load(recipe_files.DEFAULT)
     words = ["kdk", "cache"]
     for name in FIELDS:
-        value = views if name == "views" else getattr(asked, name)
-        is_usual = name in _NOT_OF_ONNX or value == getattr(shown, name)
-        if name in _ALWAYS_SHOWN or not is_usual:
+        value = views if name == "views" else getattr(recipe, name)
+        is_default = name in _NOT_OF_ONNX or value == getattr(default, name)
+        if name in _ALWAYS_SHOWN or not is_default:
             words += _option(name, value)
     return shlex.join([*words, "--out", folder])
 

@@ -1,4 +1,4 @@
-"""A run's rows of its teacher: of the cache that it names, else found, or made where it pays."""
+"""Finds, or makes where it saves work, the cached outputs of a run's teacher."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from kd_keras import losses
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset, Split
 from kd_keras.distill.teacher import Teacher
-from kd_keras.job import build
+from kd_keras.job import identity
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
@@ -25,46 +25,46 @@ from kd_keras.teacher_cache.writer import Ask
 FOLDER = "teachers"  # beside the stores
 
 
-def from_cache(asked: Recipe, data: Dataset, *, views_per_image: int) -> Cache | None:
-    """The recipe's teacher where it is a cache, checked to be of these data; None of a model.
+def from_cache(recipe: Recipe, data: Dataset, *, views_per_image: int) -> Cache | None:
+    """The recipe's teacher if it is a cache, checked against the data; None for other teachers.
 
     Raises:
-        ValueError: a cache of other data, augmentation or views; one that is damaged; `views` 0.
-        FileNotFoundError: no cache there.
+        ValueError: a damaged cache, one with other data, augmentation or views, or `views` 0.
+        FileNotFoundError: no cache in that folder.
     """
-    folder = build.cache_of(asked)
+    folder = identity.cache_of(recipe)
     if folder is None:
         return None
     header = file_format.read_header(folder)
-    if not asked.views:
+    if not recipe.views:
         most = max(1, header.views // views_per_image)
         raise ValueError(
             f"views is 0, a new view of each image every epoch, and the teacher is a cache of "
-            f"{header.views}; expected 1 to {most}. Give --views {most}."
+            f"{header.views} views; expected 1 to {most}. Give --views {most}."
         )
-    rows = Cache(folder, views=pipeline.total_views(asked.views, views_per_image))
+    rows = Cache(folder, views=pipeline.total_views(recipe.views, views_per_image))
     expected = writer.header_for(
         data,
         teacher=header.teacher,
         outputs={file_format.LOGITS: (len(data.class_names),)},
         views=rows.views,
-        view_seed=asked.view_seed,
+        view_seed=recipe.view_seed,
     )
     rows.require(expected, data.train.ids)
     return rows
 
 
 def top1(rows: Cache, split: Split) -> float:
-    """Share, 0 to 1, of the split's images in whose first view the teacher recognises the class."""
-    right = 0
+    """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images."""
+    correct = 0
     for places in np.array_split(np.arange(len(split)), -(-len(split) // 4096)):
         logits = rows(split.ids[places], 0)[file_format.LOGITS]
-        right += int(np.sum(losses.in_top(split.labels[places], logits)))
-    return right / len(split)
+        correct += int(np.sum(losses.in_top(split.labels[places], logits)))
+    return correct / len(split)
 
 
 def from_model(
-    asked: Recipe,
+    recipe: Recipe,
     data: Dataset,
     teacher: keras.Model,
     taps: Sequence[str],
@@ -73,48 +73,48 @@ def from_model(
     precision: str,
     screen: Screen,
 ) -> Cache | None:
-    """The teacher's rows for a training of the recipe; None where it runs beside the student.
+    """The teacher's cached outputs for training by the recipe; None if the teacher must run.
 
-    A cache that is there is used; one is made where the teacher would see the same views again.
+    An existing cache is used. A new one is made if the teacher would see the same views again.
 
     Args:
-        asked: the recipe; its `views`, `epochs` and `cache` decide.
-        data: the training images.
-        teacher: trained.
-        taps: of the teacher, that the methods read.
-        views_per_image: that the methods need in a batch.
-        precision: that the teacher computes in.
-        screen: where it is told.
+        recipe: the recipe; its `views`, `epochs` and `cache` decide.
+        data: the dataset, whose training images are cached.
+        teacher: the teacher, trained.
+        taps: names of the teacher's features that the methods read.
+        views_per_image: number of views per image in a batch.
+        precision: precision in which the teacher computes.
+        screen: where lines and bars are shown.
 
     Raises:
-        ValueError: `cache` is "always" and cannot be; a cache that is damaged.
-        OSError: the disk is full, or the like.
+        ValueError: `cache` is "always" and the outputs cannot be cached, or a damaged cache.
+        OSError: `cache` is "always" and the cache cannot be written.
     """
     outputs = outputs_of(teacher, taps)
-    reason = _why_not(asked, outputs)
+    reason = _why_not(recipe, outputs)
     if reason:
-        if asked.cache == "always":
+        if recipe.cache == "always":
             raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
         return None
     header = writer.header_for(
         data,
         teacher=fingerprint.fingerprint(teacher),
         outputs=outputs,
-        views=pipeline.total_views(asked.views, views_per_image),
-        view_seed=asked.view_seed,
+        views=pipeline.total_views(recipe.views, views_per_image),
+        view_seed=recipe.view_seed,
         precision=precision,
         about={"teacher": teacher.name},
     )
-    folder = _standing(header, data.train.ids)
+    folder = _existing(header, data.train.ids)
     if folder is None:
-        if asked.cache == "auto" and asked.epochs < asked.views:
+        if recipe.cache == "auto" and recipe.epochs < recipe.views:
             return None  # not even all views would be seen
         folder = folder_of(header, data.train.ids)
         try:
             ask = fingerprint.keras_ask(teacher, taps, precision=precision)
-            made(folder, header, data, ask, screen)
+            write(folder, header, data, ask, screen)
         except OSError as error:
-            if asked.cache == "always":
+            if recipe.cache == "always":
                 raise
             screen.warn(f"no cache: {error.strerror or error}; the teacher runs beside the student")
             return None
@@ -127,7 +127,7 @@ def from_model(
     return rows
 
 
-def made(
+def write(
     folder: Path,
     header: Header,
     data: Dataset,
@@ -136,7 +136,7 @@ def made(
     *,
     shard: tuple[int, int] = (0, 1),
 ) -> None:
-    """Writes a cache, or the i-th of n parts of it, telling its size first, not its folder."""
+    """Writes a cache, or its i-th of n parts; shows its size first, but not its folder."""
     views = header.views
     share = f", part {shard[0]} of {shard[1]}" if shard[1] > 1 else ""
     screen.say(
@@ -150,7 +150,7 @@ def made(
 
 
 def folder_of(header: Header, ids: np.ndarray) -> Path:
-    """Where a run's cache lies unless told otherwise; follows from what it is made of."""
+    """The default folder of a cache, whose name follows from its contents."""
     examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
     top = [] if header.top_k is None else [f"top{header.top_k}"]
     crops = [f"pad{header.augment['crop_padding']}"] + ["flip"] * header.augment["flip"]
@@ -161,34 +161,34 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
 
 
 def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> dict[str, tuple[Any, ...]]:
-    """Shape of a row by output name: the logits and the taps."""
+    """Shape of one example's output, by name: the logits and the taps."""
     shapes = Teacher(teacher, taps).shapes
     return {name: tuple(shape[1:]) for name, shape in shapes.items()}
 
 
-def _standing(header: Header, ids: np.ndarray) -> Path | None:
-    """A finished cache that holds all of `header`'s rows, perhaps of more views or outputs."""
+def _existing(header: Header, ids: np.ndarray) -> Path | None:
+    """A finished cache that holds all rows of `header`, and may hold more views or outputs."""
     for path in sorted(
         (sources.cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
     ):
         try:
-            there = file_format.read_header(path.parent)
-            covered = np.isin(ids, file_format.read_ids(path.parent, there)).all()
-        except ValueError:  # damaged, or a newer version's: not ours to use
+            other = file_format.read_header(path.parent)
+            has_images = np.isin(ids, file_format.read_ids(path.parent, other)).all()
+        except ValueError:  # damaged, or written by a newer version
             continue
-        holds = set(header.outputs) <= set(there.outputs) and there.views >= header.views
-        bound = not file_format.differences(there, header) and there.top_k is None
-        if bound and holds and covered and writer.is_complete(path.parent, there):
+        has_rows = set(header.outputs) <= set(other.outputs) and other.views >= header.views
+        fits = not file_format.differences(other, header) and other.top_k is None
+        if fits and has_rows and has_images and writer.is_complete(path.parent, other):
             return path.parent
     return None
 
 
-def _why_not(asked: Recipe, outputs: dict[str, tuple[Any, ...]]) -> str:
-    """Why the teacher's outputs are not kept; empty if nothing is against it."""
+def _why_not(recipe: Recipe, outputs: dict[str, tuple[Any, ...]]) -> str:
+    """Why the teacher's outputs cannot be cached; empty if they can."""
     maps = [name for name, shape in outputs.items() if len(shape) > 1]
-    if asked.cache == "never":
-        return "it was asked not to be"
-    if not asked.views:
+    if recipe.cache == "never":
+        return "it is 'never'"
+    if not recipe.views:
         return "views is 0, a new view of each image every epoch; expected a number of views"
     if maps:
         return f"the methods read feature maps of the teacher ({', '.join(maps)}), not vectors"

@@ -1,4 +1,4 @@
-"""What watches a training: speed, a bar, lines, and a guard against NaN."""
+"""Callbacks of a training: its speed, a progress bar, a line per epoch, a stop at NaN."""
 
 import contextlib
 import math
@@ -19,10 +19,9 @@ class LossIsNotFinite(ValueError):
 class Speed(keras.callbacks.Callback):
     """Adds `images_per_second` and `learning_rate` to the logs of an epoch.
 
-    Goes before the callbacks that write logs. The time runs from the first training step's begin
-    to the last one's end, so neither validation nor what `fit` does around the steps counts, nor,
-    where there are others, a fit's first step, which compiles. The learning rate is the one after
-    the epoch.
+    It must come before callbacks that write logs. Time is measured from the begin of the first
+    training step to the end of the last, without validation. The first step of a fit, which
+    compiles, does not count if there are others. The learning rate is the one after the epoch.
 
     Args:
         images_per_step: the global batch size.
@@ -61,10 +60,10 @@ class Speed(keras.callbacks.Callback):
 
 
 class Bar(keras.callbacks.Callback):
-    """A bar for each epoch; use it in a `with`, which ends a bar that is broken off.
+    """A progress bar for each epoch; use it in a `with`, which ends an interrupted bar.
 
     Args:
-        screen: where it goes.
+        screen: where the bar is shown.
         what: what trains, in a word or two.
         images_per_step: the global batch size.
     """
@@ -103,10 +102,10 @@ class Bar(keras.callbacks.Callback):
 
 
 class Line(keras.callbacks.Callback):
-    """A line after each epoch: loss, accuracies, and the speed where `Speed` comes before.
+    """A line after each epoch: loss, accuracies, and the speed if `Speed` comes before.
 
     Args:
-        screen: where it goes.
+        screen: where the line is shown.
         what: what trains, in a word or two.
     """
 
@@ -123,11 +122,11 @@ def _title(what: str, epoch: int, params: Mapping[str, Any]) -> str:
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Raises LossIsNotFinite once the loss is NaN or infinite, naming the step where it became so.
+    """Raises LossIsNotFinite, with the step, once the loss is NaN or infinite.
 
     Keras logs the epoch's running mean, which is finite until the first bad step and never again,
-    so the first bad log is the step. Looking costs a comparison: Keras on TensorFlow turns every
-    step's logs into numbers before it calls any callback (`CallbackList._on_train_batch_end`).
+    so the first bad log is the step. The check costs one comparison: Keras on TensorFlow converts
+    the logs to numbers at every step anyway (`CallbackList._on_train_batch_end`).
 
     Args:
         what: what trains, in a word or two, for the message.
@@ -150,12 +149,12 @@ class StopOnNaN(keras.callbacks.Callback):
         every = self.model.steps_per_execution
         within = f" or up to {every - 1} steps before" if every > 1 else ""
         remembers = any(method.needs_ids for method in getattr(self.model, "methods", ()))
-        ids = ", or correct ids that are beyond a method's num_examples" if remembers else ""
-        its = f"{self.what}: the" if self.what else "The"
+        ids = ", or fix ids that are not below a method's num_examples" if remembers else ""
+        subject = f"{self.what}: the" if self.what else "The"
         return (
-            f"{its} loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; expected "
-            "a finite number. Lower --learning-rate, or the weights of the methods, or set "
-            f"--precision float32, or correct labels that are no classes of the model{ids}."
+            f"{subject} loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; "
+            "expected a finite number. Lower --learning-rate or the weights of the methods, set "
+            f"--precision float32, or fix labels outside 0 to C - 1 for C classes{ids}."
         )
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves when it ends: files in its folder, and lines on the screen."""
+"""The end of a run: files in its folder, and lines on the screen."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
         recipe: the run's recipe.
         folder: the run folder, with the histories of the trained phases.
     """
-    histories = {phase: folder.finished(phase) for phase in results}
-    known = {phase: history for phase, history in histories.items() if history}
-    names = {phase: table.model_name(phase, results) for phase in known}
-    curves.plot(known, folder.path / "history.png", names=names)
+    histories = {phase: folder.history(phase) for phase in results}
+    trained = {phase: history for phase, history in histories.items() if history}
+    names = {phase: table.model_name(phase, results) for phase in trained}
+    curves.plot(trained, folder.path / "history.png", names=names)
     for model in plan.models(recipe):
-        if model.phase in known:
+        if model.phase in trained:
             accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
             trained_with = hparams.values(recipe, model)
             hparams.write(folder.path / "logs" / model.phase, trained_with, accuracies)

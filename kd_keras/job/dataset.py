@@ -1,4 +1,4 @@
-"""The recipe's data set, loaded and told of."""
+"""Loads the recipe's dataset and shows what is in it."""
 
 from pathlib import Path
 from typing import Any
@@ -9,29 +9,29 @@ from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 
-SELECT_FRACTION = 0.1  # of train, held out to choose settings by
+SELECT_FRACTION = 0.1  # share of train that is held out to choose settings
 
 
-def load(asked: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
-    """The data that the recipe names, with what it holds out; says what there is, and its notes.
+def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
+    """The dataset that the recipe names; shows its size, notes and augmentation.
 
     Raises:
         ValueError, FileNotFoundError, OSError: see `data.load`.
     """
     notes: list[str] = []
     loaded = data.load(
-        asked.dataset,
-        data_dir=asked.data_dir,
-        image_size=asked.image_size,
-        resize=asked.resize,
-        flip=asked.flip,
-        val_fraction=asked.val_fraction,
-        select=SELECT_FRACTION if asked.select else None,
+        recipe.dataset,
+        data_dir=recipe.data_dir,
+        image_size=recipe.image_size,
+        resize=recipe.resize,
+        flip=recipe.flip,
+        val_fraction=recipe.val_fraction,
+        select=SELECT_FRACTION if recipe.select else None,
         progress=screen.progress,
         verify=verify,
         tell=notes.append,
     )
-    screen.say(f"{asked.dataset}: {loaded.summary()}")
+    screen.say(f"{recipe.dataset}: {loaded.summary()}")
     for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
         screen.say(f"  {note}")
     screen.say(f"decoded images: {paths.shown_with_size(_store(loaded))}")
@@ -39,6 +39,6 @@ def load(asked: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
 
 
 def _store(loaded: Dataset) -> Path:
-    """The folder of the store that the images are mapped from."""
+    """The folder with the memory-mapped images."""
     images: Any = loaded.train.images
     return Path(images.filename).parent

@@ -2,12 +2,15 @@
 
 import functools
 import re
+from typing import TypeAlias
 
 import tensorflow as tf
 
+Strategy: TypeAlias = tf.distribute.Strategy
+
 
 @functools.cache
-def get(devices: str | None = None) -> tf.distribute.Strategy:
+def get(devices: str | None = None) -> Strategy:
     """The strategy for the devices named; always the same object in a process.
 
     Args:
@@ -21,7 +24,9 @@ def get(devices: str | None = None) -> tf.distribute.Strategy:
     visible = tf.config.list_physical_devices("GPU")
     gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
     if devices is None:
-        return tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else _default()
+        return (
+            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+        )
     match = re.fullmatch(r"(cpu|gpu):([1-9]\d*)", devices)
     if match is None:
         raise ValueError(
@@ -37,10 +42,6 @@ def get(devices: str | None = None) -> tf.distribute.Strategy:
         return tf.distribute.MirroredStrategy(gpus[:count])
     _split_cpu(count)
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
-
-
-def _default() -> tf.distribute.Strategy:
-    return tf.distribute.get_strategy()
 
 
 def _split_cpu(count: int) -> None:

@@ -1,13 +1,12 @@
-"""How a recipe's values are read from text, and what is said of a value that does not fit."""
+"""Reads a recipe's values from text; says what is wrong with a value that does not fit."""
 
 import re
-from collections.abc import Callable
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from kd_keras import check
-from kd_keras.job import spec
+from kd_keras.job import old_spelling, spec
 
 _NONE = ("none", ("none",), ["none"])
 _LISTS = {
@@ -17,6 +16,9 @@ _LISTS = {
     "assistants": "specs",
     "teacher_weights": "numbers >= 0",
 }
+_ONE_MAY_HAVE_SPACES = ("teacher", "student")  # paths
+_MAY_BE_EMPTY = ("assistants", "imports")
+_NUMBERS = ("teacher_weights",)
 
 
 def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
@@ -31,10 +33,10 @@ def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
 
 
 def parsed(name: str, field: FieldInfo, value: Any) -> Any:
-    """The value that text spells, for a field that is not text itself; other values as they are.
+    """The value that a text spells, unless the field is a text; other values unchanged.
 
     Raises:
-        ValueError: none where none is not allowed, an unknown choice, a truth value for a number.
+        ValueError: none for a field that needs a value, an unknown choice, or a bool for a number.
     """
     kind, choices, optional = form(field)
     if optional and value in (None, *_NONE):
@@ -45,7 +47,7 @@ def parsed(name: str, field: FieldInfo, value: Any) -> Any:
         if not isinstance(value, (str, list, tuple)):
             raise ValueError(refusal(name, field, value))
         items = [value] if isinstance(value, str) else list(value)
-        return _READ_LIST.get(name, _words)(items)
+        return _items(name, items)
     if isinstance(value, str):
         value = value if kind is str else spec.value(value)
     if isinstance(value, bool) is not (kind is bool):
@@ -73,32 +75,20 @@ def refusal(name: str, field: FieldInfo, value: Any) -> str:
     )
 
 
-def _whole(items: list[Any]) -> tuple[Any, ...]:
-    """Each item is one value: a path may have a space."""
-    return tuple(items)
-
-
-def _words(items: list[Any]) -> tuple[Any, ...]:
-    """Items may be several words with spaces between."""
-    parts = [item.split() if isinstance(item, str) else [item] for item in items]
-    return tuple(part for group in parts for part in group)
-
-
-def _words_or_none(items: list[Any]) -> tuple[Any, ...]:
-    return () if items == ["none"] else _words(items)
-
-
-def _numbers(items: list[Any]) -> tuple[Any, ...]:
-    """Items may be several numbers with commas or spaces between."""
-    parts = [re.split(r"[,\s]+", i.strip()) if isinstance(i, str) else [i] for i in items]
-    flat = [part for group in parts for part in group if part != ""]
-    return tuple(spec.value(part) if isinstance(part, str) else part for part in flat)
-
-
-_READ_LIST: dict[str, Callable[[list[Any]], tuple[Any, ...]]] = {
-    "teacher": _whole,
-    "student": _whole,
-    "assistants": _words_or_none,
-    "imports": _words_or_none,
-    "teacher_weights": _numbers,
-}
+def _items(name: str, items: list[Any]) -> tuple[Any, ...]:
+    """The items of a list; an item of several words is an earlier version's spelling."""
+    if name in _ONE_MAY_HAVE_SPACES:
+        return tuple(items)
+    if name in _MAY_BE_EMPTY and items == ["none"]:
+        return ()
+    separators = r"[,\s]+" if name in _NUMBERS else r"\s+"
+    groups = [re.split(separators, i.strip()) if isinstance(i, str) else [i] for i in items]
+    values = [value for group in groups for value in group if value != ""]
+    if len(values) > len(items):
+        old_spelling.warn(
+            f"{name} is {', '.join(map(repr, items))}, several values in one text. Give the option "
+            "again for each value (in Python or a file, a list)."
+        )
+    if name in _NUMBERS:
+        return tuple(spec.value(value) if isinstance(value, str) else value for value in values)
+    return tuple(values)

@@ -1,4 +1,4 @@
-"""TensorBoard's HParams page: a line for each model that was trained, what matters first.
+"""TensorBoard's HParams page: a row for each trained model, important columns first.
 
 The page sorts columns by whether they are marked to differ, then by name, and shows the first five.
 """
@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kd_keras.job.plan import Trained
+from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import tensorboard_logs
 
@@ -18,26 +18,26 @@ from kd_keras.results import tensorboard_logs
 FIRST = ("model", "methods", "epochs", "learning_rate", "seed")
 
 
-def values(asked: Recipe, model: Trained) -> dict[str, Any]:
-    """What a model was trained with, by name.
+def values(recipe: Recipe, model: PlannedModel) -> dict[str, Any]:
+    """The hyperparameters of a model, by name.
 
-    First what differs between the models of a run (`FIRST`), then the recipe's fields that are no
-    defaults, then the others.
+    First those that differ between the models of a run (`FIRST`), then fields of the recipe that
+    differ from their defaults, then the others.
     """
     epochs, rate = {
-        "teacher": (asked.teacher_epochs, asked.teacher_learning_rate),
-        "baseline": (asked.epochs, asked.baseline_learning_rate),
-    }.get(model.phase.partition("-")[0], (asked.epochs, None))
+        "teacher": (recipe.teacher_epochs, recipe.teacher_learning_rate),
+        "baseline": (recipe.epochs, recipe.baseline_learning_rate),
+    }.get(model.role, (recipe.epochs, None))
     own = {
         "model": model.spec,
         "methods": " + ".join(model.methods) or "none",
         "epochs": epochs,
-        "learning_rate": rate or asked.learning_rate,
+        "learning_rate": rate or recipe.learning_rate,
         "seed": model.seed,
     }
     defaults = Recipe().model_dump()
     # The run's lists of students and methods: `model` and `methods` say which of them.
-    shared = asked.model_dump(exclude={*own, "student", "method"})
+    shared = recipe.model_dump(exclude={*own, "student", "method"})
     changed = {name: value for name, value in shared.items() if value != defaults[name]}
     return own | changed | shared
 
@@ -45,12 +45,12 @@ def values(asked: Recipe, model: Trained) -> dict[str, Any]:
 def write(
     folder: str | Path, hyperparameters: Mapping[str, Any], metrics: Mapping[str, float]
 ) -> None:
-    """Writes what a model was trained with and what came of it for TensorBoard's HParams page.
+    """Writes a model's hyperparameters and metrics for TensorBoard's HParams page.
 
     Args:
-        folder: a folder of event files, one a model.
-        hyperparameters: what JSON can hold; nested ones appear as `outer.inner`, lists as JSON.
-        metrics: name to value, compared over models; curves of the group "final".
+        folder: folder of the model's event files.
+        hyperparameters: JSON values by name; nested ones appear as `outer.inner`, lists as JSON.
+        metrics: values by name, to compare models; also curves of the group "final".
     """
     from tensorboard.plugins.hparams import api
 

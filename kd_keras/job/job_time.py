@@ -1,4 +1,4 @@
-"""How long a whole job takes, estimated from its first steps and corrected by later ones."""
+"""Estimates how long a whole job takes, from its first steps; corrects it by later ones."""
 
 import dataclasses
 import time
@@ -10,16 +10,16 @@ import keras
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import build, plan
+from kd_keras.job import identity, plan
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.models import cost
 from kd_keras.results.screen import Screen
 
 WAIT = 2.0  # seconds of training before the first estimate
-CHANGE = 0.2  # share by which an estimate must change to be said again
-# A training step takes three forward passes' work: forward, and back to inputs and to weights.
+CHANGE = 0.2  # share by which an estimate must change to be shown again
+# A training step costs three forward passes: forward, gradient of inputs, gradient of weights.
 _PASSES = 3
-# What a step of the smallest network takes, in multiply-adds: about 10 ms on two CPU cores.
+# Cost of a step of the smallest network in multiply-adds: about 10 ms on two CPU cores.
 _LEAST_WORK = 250_000_000
 
 
@@ -28,9 +28,9 @@ class Stage:
     """Phases that are trained side by side.
 
     Attributes:
-        phases: their names.
-        steps: of the whole training.
-        work: of a step, in multiply-adds; of interest only beside that of other stages.
+        phases: names of the phases.
+        steps: number of steps of the whole training.
+        work: cost of a step in multiply-adds, to compare stages.
     """
 
     phases: tuple[str, ...]
@@ -39,22 +39,22 @@ class Stage:
 
 
 class JobTime:
-    """Says how long the job takes in all: as soon as it can be known, and where that changes.
+    """Shows how long the whole job takes: as soon as it is known, and whenever it changes.
 
     Args:
         stages: what is trained, in order.
-        models: how many are measured.
-        screen: where it is said.
+        models: number of models that are measured.
+        screen: where lines are shown.
     """
 
     def __init__(self, stages: Sequence[Stage], models: int, screen: Screen):
         self._stages, self._models_left, self._screen = list(stages), models, screen
         self._begin = time.perf_counter()
-        self._measuring: list[float] = []  # seconds of each model that was
-        self._said = 0.0
+        self._measuring: list[float] = []  # seconds for each measured model
+        self._shown = 0.0  # seconds
 
     def watch(self, phases: Sequence[str]) -> "Pace":
-        """A callback for the training of the stage with these phases, or what is left of it."""
+        """A callback for the training of these phases, which are a stage or the rest of one."""
         (stage,) = [stage for stage in self._stages if set(phases) & set(stage.phases)]
         share = len(phases) / len(stage.phases)
         return Pace(self, dataclasses.replace(stage, work=stage.work * share))
@@ -64,39 +64,39 @@ class JobTime:
         self._stages = [stage for stage in self._stages if not set(phases) & set(stage.phases)]
 
     def measured(self, seconds: float | None) -> None:
-        """Another model is measured, which took so long; None: by an earlier call."""
+        """Another model is measured; `seconds` is None if an earlier call measured it."""
         self._models_left -= 1
         self._measuring += [] if seconds is None else [seconds]
 
     def update(self, stage: Stage, seconds_per_step: float, steps_left: int) -> None:
-        """Says how long the job takes if `stage` goes on so, unless that was said already."""
+        """Shows the time of the job at this speed, unless it is about the time shown before."""
         others = [other for other in self._stages if other.phases != stage.phases]
         later = sum(other.steps * other.work for other in others) / stage.work * seconds_per_step
         each = sum(self._measuring) / max(1, len(self._measuring))
         elapsed = time.perf_counter() - self._begin
         total = elapsed + steps_left * seconds_per_step + later + self._models_left * each
-        if abs(total - self._said) > CHANGE * self._said:
-            self._said = total
+        if abs(total - self._shown) > CHANGE * self._shown:
+            self._shown = total
             self._screen.say(f"time: about {in_words(total)} in all")
 
 
 class Pace(keras.callbacks.Callback):
-    """Tells a `JobTime` how fast a stage is trained, its first step, which compiles, left out."""
+    """Tells a `JobTime` how fast a stage trains; leaves out the first step, which compiles."""
 
     def __init__(self, job: JobTime, stage: Stage):
         super().__init__()
         self._job, self._stage = job, stage
-        self._first: tuple[int, float] | None = None  # steps that were done, and when
+        self._first: tuple[int, float] | None = None  # number of steps, and time
         self._waiting = True
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._waiting and batch:
-            self._tell(batch, least=WAIT)
+            self._update(batch, least=WAIT)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._tell((epoch + 1) * self.params["steps"], least=0.0)
+        self._update((epoch + 1) * self.params["steps"], least=0.0)
 
-    def _tell(self, done: int, *, least: float) -> None:
+    def _update(self, done: int, *, least: float) -> None:
         now = time.perf_counter()
         if self._first is None:
             self._first = done, now
@@ -108,7 +108,7 @@ class Pace(keras.callbacks.Callback):
 
 
 def of_run(
-    asked: Recipe,
+    recipe: Recipe,
     data: Dataset,
     teachers: Mapping[str, keras.Model],
     rounds: Sequence[Mapping[str, Distiller]],
@@ -117,23 +117,23 @@ def of_run(
     """The time of a run of the recipe.
 
     Args:
-        asked: the recipe.
-        data: what is trained on.
+        recipe: the recipe.
+        data: the dataset.
         teachers: models by phase.
-        rounds: Distillers by phase, as in `lineage.rounds`.
-        screen: where it is said.
+        rounds: Distillers by phase for each of `plan.rounds`.
+        screen: where lines are shown.
     """
     stages = _stages(
-        asked, pipeline.steps_per_epoch(data.train, asked.batch_size), teachers, rounds
+        recipe, pipeline.steps_per_epoch(data.train, recipe.batch_size), teachers, rounds
     )
     learners = [phase for group in rounds for phase in group]
-    alone = plan.baselines(asked) if asked.baseline else []
+    alone = plan.baselines(recipe) if recipe.baseline else []
     mean = len(teachers) > 1
     return JobTime(stages, len(teachers) + mean + len(alone) + len(learners), screen)
 
 
 def _stages(
-    asked: Recipe,
+    recipe: Recipe,
     steps_per_epoch: int,
     teachers: Mapping[str, keras.Model],
     rounds: Sequence[Mapping[str, Distiller]],
@@ -142,31 +142,31 @@ def _stages(
 
     def stage(phases: Iterable[str], epochs: int, students: Iterable[Any], beside: float) -> Stage:
         of_image = _PASSES * sum(map(_work, students)) + beside
-        work = _LEAST_WORK + asked.batch_size * of_image
+        work = _LEAST_WORK + recipe.batch_size * of_image
         return Stage(tuple(phases), epochs * steps_per_epoch, work)
 
-    found = [
-        stage([model.phase], asked.teacher_epochs, [teachers[model.phase]], beside=0.0)
-        for model in plan.teachers(asked)
-        if model.phase in teachers and not build.is_file(model.spec)
+    stages = [
+        stage([model.phase], recipe.teacher_epochs, [teachers[model.phase]], beside=0.0)
+        for model in plan.teachers(recipe)
+        if model.phase in teachers and not identity.is_file(model.spec)
     ]
-    if asked.baseline:
-        of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(asked)}
-        alone = plan.baselines(asked)
+    if recipe.baseline:
+        of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(recipe)}
+        alone = plan.baselines(recipe)
         students = [of_spec[model.spec] for model in alone]
-        found.append(stage([model.phase for model in alone], asked.epochs, students, beside=0.0))
-    # A cache has the teacher run once over each view.
-    passes = min(asked.views, asked.epochs) if asked.views and asked.cache != "never" else None
-    share = 1.0 if passes is None else passes / asked.epochs
+        stages.append(stage([model.phase for model in alone], recipe.epochs, students, beside=0.0))
+    # To make a cache, the teacher runs once over each view.
+    passes = min(recipe.views, recipe.epochs) if recipe.views and recipe.cache != "never" else None
+    share = 1.0 if passes is None else passes / recipe.epochs
     for group in rounds:
         students = [distiller.student for distiller in group.values()]
         teacher = next(iter(group.values())).teacher
-        found.append(stage(group, asked.epochs, students, beside=share * _work(teacher)))
-    return found
+        stages.append(stage(group, recipe.epochs, students, beside=share * _work(teacher)))
+    return stages
 
 
 def _work(model: Any) -> float:
-    """Multiply-adds of an image's forward pass; 0 where nothing runs or they are not known."""
+    """Multiply-adds of a forward pass per image; 0 if unknown or if no model runs."""
     if not isinstance(model, keras.Model):
         return 0.0
     try:

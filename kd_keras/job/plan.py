@@ -1,4 +1,4 @@
-"""Who teaches whom in a run: the teachers, the assistants, the generations, the student.
+"""The models of a run and their order: teachers, baselines, assistants, generations, students.
 
 Sources: teacher assistants, Mirzadeh et al. 2020, "Improved Knowledge Distillation via Teacher
 Assistant", arXiv:1902.03393; generations of one architecture, Furlanello et al. 2018, "Born-Again
@@ -6,86 +6,99 @@ Neural Networks", arXiv:1805.04770. Both are chains in which each model learns f
 """
 
 import dataclasses
+from typing import Literal
 
 import numpy as np
 
 from kd_keras.job.recipe_files import Recipe
 
+Role = Literal["teacher", "baseline", "assistant", "generation", "student"]
+
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
-    """One model of a run.
+class PlannedModel:
+    """One model of a run, before it is built.
 
     Attributes:
-        phase: that trains it.
-        spec: of the model.
-        seed: of its initialisation.
-        methods: specs of those it learns by; none is plain training.
+        role: what the model is for. A baseline is a student that is trained without a teacher.
+        phase: name of the model's phase, unique in the run: the role, with a number if there are
+            several models of that role.
+        spec: the model's spec.
+        seed: seed of the model's initial weights.
+        methods: specs of the methods that train the model; empty for plain training.
     """
 
+    role: Role
     phase: str
     spec: str
     seed: int
     methods: tuple[str, ...] = ()
 
 
-def teachers(asked: Recipe) -> list[Trained]:
-    """The teachers: "teacher" if there is one, else "teacher-1" and so on, each of its own seed."""
-    phases = _phases("teacher", len(asked.teacher))
+def teachers(recipe: Recipe) -> list[PlannedModel]:
+    """The teachers: "teacher" if there is one, else "teacher-1" and so on, with a seed each."""
+    phases = _phases("teacher", len(recipe.teacher))
     return [
-        Trained(phase, spec, nth_seed(asked.seed, number))
-        for number, (phase, spec) in enumerate(zip(phases, asked.teacher, strict=True), 1)
+        PlannedModel("teacher", phase, spec, nth_seed(recipe.seed, number))
+        for number, (phase, spec) in enumerate(zip(phases, recipe.teacher, strict=True), 1)
     ]
 
 
-def rounds(asked: Recipe) -> list[list[Trained]]:
-    """Who learns, round by round: from the one before, in the first from the teacher.
+def mean_of_teachers(recipe: Recipe) -> PlannedModel:
+    """The mean of several teachers' logits, which is what the first round learns from."""
+    return PlannedModel("teacher", "teacher", " + ".join(recipe.teacher), recipe.seed)
 
-    The last round has the students, which learn at once; any other has one model. The first
-    generation starts from the weights of the student alone.
+
+def rounds(recipe: Recipe) -> list[list[PlannedModel]]:
+    """The models that learn, in rounds; the first round learns from the teacher.
+
+    Each later round learns from the round before. The last round has the students, which are
+    trained side by side; any other round has one model. The first generation starts from the same
+    weights as the baseline.
     """
     assistants = [
-        Trained(f"assistant-{number}", spec, asked.seed, asked.method)
-        for number, spec in enumerate(asked.assistants, 1)
+        PlannedModel("assistant", f"assistant-{number}", spec, recipe.seed, recipe.method)
+        for number, spec in enumerate(recipe.assistants, 1)
     ]
     generations = [
-        Trained(
-            f"generation-{number}", asked.student[0], nth_seed(asked.seed, number), asked.method
-        )
-        for number in range(1, asked.generations)
+        PlannedModel("generation", f"generation-{number}", recipe.student[0], seed, recipe.method)
+        for number in range(1, recipe.generations)
+        for seed in [nth_seed(recipe.seed, number)]
     ]
-    return [*([model] for model in (*assistants, *generations)), students(asked)]
+    return [*([model] for model in (*assistants, *generations)), students(recipe)]
 
 
-def models(asked: Recipe) -> list[Trained]:
-    """All of a run's models in the order of their training; some may come from files."""
-    learners = [model for group in rounds(asked) for model in group]
-    return [*teachers(asked), *(baselines(asked) if asked.baseline else []), *learners]
+def models(recipe: Recipe) -> list[PlannedModel]:
+    """All models of a run in the order of their training; some may come from files."""
+    learners = [model for group in rounds(recipe) for model in group]
+    return [*teachers(recipe), *(baselines(recipe) if recipe.baseline else []), *learners]
 
 
-def students(asked: Recipe) -> list[Trained]:
-    """The students: "student" if there is one, else "student-1" and so on, all of one seed."""
-    groups = [(method,) for method in asked.method] if asked.each_method else [asked.method]
-    pairs = [(spec, methods) for spec in asked.student for methods in groups]
+def students(recipe: Recipe) -> list[PlannedModel]:
+    """The students: "student" if there is one, else "student-1" and so on, all with one seed."""
+    groups = [(method,) for method in recipe.method] if recipe.each_method else [recipe.method]
+    pairs = [(spec, methods) for spec in recipe.student for methods in groups]
     return [
-        Trained(phase, spec, nth_seed(asked.seed, asked.generations), methods)
+        PlannedModel("student", phase, spec, nth_seed(recipe.seed, recipe.generations), methods)
         for phase, (spec, methods) in zip(_phases("student", len(pairs)), pairs, strict=True)
     ]
 
 
-def baselines(asked: Recipe) -> list[Trained]:
-    """Each student alone, once whatever it learns by: "baseline", or "baseline-1" and so on."""
-    specs = list(dict.fromkeys(asked.student))
-    phases = _phases("baseline", len(specs))
-    return [Trained(phase, spec, asked.seed) for phase, spec in zip(phases, specs, strict=True)]
+def baselines(recipe: Recipe) -> list[PlannedModel]:
+    """Each student model alone, once for all methods: "baseline", or "baseline-1" and so on."""
+    specs = list(dict.fromkeys(recipe.student))
+    return [
+        PlannedModel("baseline", phase, spec, recipe.seed)
+        for phase, spec in zip(_phases("baseline", len(specs)), specs, strict=True)
+    ]
 
 
-def _phases(name: str, count: int) -> list[str]:
-    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+def _phases(role: Role, count: int) -> list[str]:
+    return [role] if count == 1 else [f"{role}-{number}" for number in range(1, count + 1)]
 
 
 def nth_seed(seed: int, number: int) -> int:
-    """The run's seed for the first of several models; for a later one, another that follows."""
+    """The run's seed for the first of several models; a different seed for each later model."""
     if number == 1:
         return seed
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)

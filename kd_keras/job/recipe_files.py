@@ -1,4 +1,4 @@
-"""Recipes, the validated descriptions of runs: from names and TOML files, to JSON and run names."""
+"""Recipes in files: loaded by name or path, changed by options, written as JSON, named."""
 
 import hashlib
 import json
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import check
-from kd_keras.job import spec
-from kd_keras.job.recipe import Recipe
+from kd_keras.job import method_options, spec
+from kd_keras.job.recipe import Recipe, form
 
 __all__ = [
     *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
@@ -20,14 +20,12 @@ __all__ = [
 
 DEFAULT = "tiny_imagenet"
 RUNS = Path("runs")
-# Fields that change no phase's result: they neither name a run nor set it apart from another.
+# Fields that change no phase's result. Two runs that differ only in these are one run.
 NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "timing", "validate_teacher")
 parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "recipes"
-# A field on the command line replaces this knob in the recipe's method specs.
-_KNOBS = {"temperature": "temperature", "ce_weight": "ce_weight", "kd_weight": "weight"}
-# What a recipe says of its teacher beside the name.
+# Fields that describe the teacher, beside `teacher` itself.
 _OF_TEACHER = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
 
 
@@ -50,8 +48,8 @@ def describe(name: str) -> str:
 def load(name_or_path: str | os.PathLike[str]) -> Recipe:
     """The recipe of a built-in name, a .toml file, a run folder or its recipe.json.
 
-    The recipe's `model_fields_set` names the fields that a person chose: all that a file holds,
-    none of a built-in recipe. The others may be adjusted to the data (`kd_keras.job.adjustment`).
+    The recipe's `model_fields_set` names the fields that a person chose: all fields in a file, no
+    field of a built-in recipe. Others may be adjusted to the data (`kd_keras.job.adjustment`).
 
     Raises:
         FileNotFoundError: no such file.
@@ -67,17 +65,17 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
             f"recipe.json, or one of: {', '.join(names())}. Check the path."
         )
     try:
-        return Recipe(**_parsed(path))
+        return method_options.from_fields(_parsed(path))
     except ValueError as error:
         raise ValueError(f"recipe file {str(path)!r}: {error}") from None
 
 
 def _parsed(path: Path) -> dict[str, Any]:
     text = path.read_text(encoding="utf-8")
-    found = (tomllib.loads if path.suffix == ".toml" else json.loads)(text)
-    if not isinstance(found, dict):
-        raise ValueError(f"it holds {found!r}; expected fields and their values.")
-    return found
+    fields = (tomllib.loads if path.suffix == ".toml" else json.loads)(text)
+    if not isinstance(fields, dict):
+        raise ValueError(f"it holds {fields!r}; expected fields and their values.")
+    return fields
 
 
 def resolve(
@@ -87,34 +85,31 @@ def resolve(
     *,
     teacher_from: str | None = None,
 ) -> Recipe:
-    """The recipe (`DEFAULT` if none) with `overrides` in place of its fields, then `sets`.
+    """The recipe (`DEFAULT` if None) with fields replaced by `overrides`, then by `sets`.
 
-    A temperature or weight given here also replaces that knob in the recipe's own method specs.
-    What is given here counts as chosen, beside what `recipe` has chosen (see `load`).
+    `temperature` and `kd_weight` are no fields: they set knobs of the first method, see
+    `method_options`. Fields that are set here count as chosen, with those of `recipe` (see `load`).
 
     Args:
         recipe: a Recipe, or what `load` takes.
         overrides: field to value.
-        sets: "field=value" each; a dash in the field counts as an underscore.
-        teacher_from: a finished run, by name or path: its student takes the place of all that the
-            recipe says of its teacher. Without `recipe`, that run's own is the base.
+        sets: texts "field=value"; a dash in the field counts as an underscore.
+        teacher_from: name or path of a finished run, whose student becomes the teacher. Without
+            `recipe`, that run's recipe is used.
 
     Raises:
         FileNotFoundError: `teacher_from` is no finished run.
-        ValueError: a wrong field, or `teacher_from` with another teacher or without a method.
+        ValueError: a wrong field, or `teacher_from` together with a teacher or without a method.
     """
-    given = {**(overrides or {}), **dict(map(_assignment, sets))}
+    options = {**(overrides or {}), **_assignments(sets)}
     if teacher_from is not None:
-        recipe, given = _taught_by(teacher_from, recipe, given)
+        recipe, options = _taught_by(teacher_from, recipe, options)
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
-    method = list(base.method)
-    for field in set(_KNOBS) & set(given):
-        # kd_weight is the first method's, each student's where each has a method of its own.
-        each = str(given.get("each_method", base.each_method)).lower() == "true"
-        reach = 1 if field == "kd_weight" and not each else len(method)
-        method[:reach] = [spec.without(text, {_KNOBS[field]}) for text in method[:reach]]
-    resolved = Recipe(**{**base.model_dump(), "method": method, **given})
-    resolved = _chosen(resolved, base.model_fields_set | set(given))
+    knobs, fields = method_options.split(options)
+    resolved = Recipe(**{**base.model_dump(), **fields})
+    # A spec that is given beside these options is the more particular, so its own knobs stay.
+    resolved = method_options.applied(resolved, knobs, replace="method" not in fields)
+    resolved = _chosen(resolved, base.model_fields_set | set(options))
     if teacher_from is not None and resolved.method == ("none",):
         raise ValueError(
             f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
@@ -128,16 +123,16 @@ def _chosen(recipe: Recipe, fields: set[str]) -> Recipe:
     return Recipe.model_construct(_fields_set=set(fields), **dict(recipe))
 
 
-def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The recipe and overrides of a run whose teacher is the student of another."""
+def _taught_by(run: str, recipe: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The recipe and options of a run whose teacher is the student of another run."""
     folder = run_folder(run)
     student = folder / "student.keras"
     if not (student.is_file() and (folder / "results.json").is_file()):
         state = "is not finished" if folder.is_dir() else "does not exist"
         if (folder / "student-1.keras").is_file() and (folder / "results.json").is_file():
             raise ValueError(
-                f"--teacher-from is {run!r}, a run of several students; expected one of a single "
-                f"student. Choose one: --teacher {folder / 'student-1.keras'}, for example."
+                f"--teacher-from is {run!r}, a run of several students; expected a run of one "
+                f"student. Choose one, such as --teacher {folder / 'student-1.keras'}."
             )
         finished = sorted(path.parent.name for path in RUNS.glob("*/results.json"))
         raise FileNotFoundError(
@@ -145,22 +140,28 @@ def _taught_by(run: str, recipe: Any, given: dict[str, Any]) -> tuple[Any, dict[
             f"run, by its name or path (in {RUNS}: {', '.join(finished) or 'none'}). Run its "
             "command until it shows its results."
         )
-    if "teacher" in given:
+    if "teacher" in options:
         raise ValueError(
             f"there are --teacher-from {run} and a --teacher; expected one of the two. To learn "
-            f"from both at once, leave --teacher-from out and give --teacher {student} too."
+            f"from both, leave --teacher-from out and give --teacher {student} as well."
         )
-    taken: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_OF_TEACHER)}
+    changes: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_OF_TEACHER)}
     if recipe is None:
-        recipe, taken = folder, {**taken, "assistants": (), "generations": 1}
-    return recipe, {**taken, **given}
+        recipe, changes = folder, {**changes, "assistants": (), "generations": 1}
+    return recipe, {**changes, **options}
 
 
-def _assignment(text: str) -> tuple[str, str]:
-    field, sign, value = text.partition("=")
-    if not sign or not field or not value:
-        raise ValueError(f"--set is {text!r}; expected FIELD=VALUE. Write it as --set epochs=10.")
-    return field.strip().replace("-", "_"), value.strip()
+def _assignments(sets: Sequence[str]) -> dict[str, Any]:
+    """Values by field; a list that is set several times has all of the values."""
+    values: dict[str, Any] = {}
+    for text in sets:
+        field, _, value = (part.strip() for part in text.partition("="))
+        if not field or not value:
+            raise ValueError(f"--set is {text!r}; expected FIELD=VALUE, such as --set epochs=10.")
+        field = field.replace("-", "_")
+        is_list = field in Recipe.model_fields and form(field)[0] is tuple
+        values[field] = [*values.get(field, ()), value] if is_list else value
+    return values
 
 
 def to_json(recipe: Recipe) -> str:
@@ -170,7 +171,7 @@ def to_json(recipe: Recipe) -> str:
 
 def from_json(text: str) -> Recipe:
     """The recipe that `to_json` wrote."""
-    return Recipe(**json.loads(text))
+    return method_options.from_fields(json.loads(text))
 
 
 def has_applications(recipe: Recipe) -> bool:
@@ -180,21 +181,22 @@ def has_applications(recipe: Recipe) -> bool:
 
 
 def without_result(recipe: Recipe) -> set[str]:
-    """Fields that change no phase's result: `NO_RESULT`, and `weights` where nothing reads it."""
+    """Fields that change no phase's result: `NO_RESULT`, and `weights` if no model reads them."""
     return {*NO_RESULT, *(() if has_applications(recipe) else ("weights",))}
 
 
 def run_folder(run: str) -> Path:
-    """Where a run lies: under `RUNS` if it is a name, or at a path."""
+    """The folder of a run: `run` itself if it is a path, else a folder of that name in `RUNS`."""
     return Path(run).expanduser() if "/" in run else RUNS / run
 
 
 def run_name(recipe: Recipe) -> str:
-    """A run's folder name: data, student, methods and a hash of every other field that
-    is no default and changes the result."""
+    """A run's folder name: data, student, methods and a hash of the fields that matter.
+
+    Those are the fields that change the result and differ from their defaults."""
     defaults = Recipe().model_dump()
-    told = recipe.model_dump(exclude=without_result(recipe)).items()
-    named = {name: value for name, value in told if value != defaults[name]}
+    fields = recipe.model_dump(exclude=without_result(recipe)).items()
+    named = {name: value for name, value in fields if value != defaults[name]}
     content = json.dumps(named, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
     parts = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
@@ -205,6 +207,6 @@ def run_name(recipe: Recipe) -> str:
 
 
 def difference(a: Recipe, b: Recipe) -> list[str]:
-    """One "field: value of a -> value of b" for each field that differs."""
+    """A text "field: value of a -> value of b" for each field that differs."""
     old, new = json.loads(to_json(a)), json.loads(to_json(b))
     return [f"{name}: {old[name]!r} -> {new[name]!r}" for name in old if old[name] != new[name]]

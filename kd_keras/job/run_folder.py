@@ -1,4 +1,4 @@
-"""The run folder: what was asked for, which phases are finished, and what they gave."""
+"""The run folder: its recipe, its finished phases and their results."""
 
 import json
 import platform
@@ -14,32 +14,32 @@ from kd_keras.job import recipe_files, versions
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import table
 
-# Where TensorFlow keeps a SavedModel's files that are not its own.
+# TensorFlow keeps extra files of a SavedModel in this folder.
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
 
 
 class RunFolder:
-    """`runs/<name>/`, made when the first thing is written to it.
+    """`runs/<name>/`, created when the first file is written to it.
 
     Args:
-        asked: the recipe of the run.
-        run: its name or path; None takes the name that follows from the recipe.
+        recipe: the recipe of the run.
+        run: name or path of the run; None takes the name that follows from the recipe.
 
     Raises:
         ValueError: the folder holds a run of another recipe.
     """
 
-    def __init__(self, asked: Recipe, run: str | None = None):
-        self.path = recipe_files.run_folder(run or recipe_files.run_name(asked))
+    def __init__(self, recipe: Recipe, run: str | None = None):
+        self.path = recipe_files.run_folder(run or recipe_files.run_name(recipe))
         self.name = self.path.name
-        self.recipe = asked
+        self.recipe = recipe
         self._check_same_recipe()
 
     def start(self, facts: dict[str, Any]) -> None:
         """Makes the folder with its recipe and its provenance.
 
         Raises:
-            ValueError: the folder's phases came of other facts (data, models, precision).
+            ValueError: the folder's phases have other data, models, precision or devices.
         """
         self.check_same_facts(facts)
         self.path.mkdir(parents=True, exist_ok=True)
@@ -47,55 +47,55 @@ class RunFolder:
         files.write_json(self.path / "provenance.json", facts | _versions())
 
     def results(self) -> dict[str, Any] | None:
-        """What a finished run gave; None of one that lacks a part of what the recipe wants."""
+        """The results of a finished run; None if anything that the recipe wants is missing."""
         path = self.path / "results.json"
-        found = json.loads(path.read_text()) if path.is_file() else None
-        if found is None or (self.recipe.baseline and found.get("baseline", 0) is None):
+        results = json.loads(path.read_text()) if path.is_file() else None
+        if results is None or (self.recipe.baseline and results.get("baseline", 0) is None):
             return None
         untimed = any(
-            found[model]["milliseconds_per_image"] is None for model in table.models(found)
+            results[phase]["milliseconds_per_image"] is None for phase in table.models(results)
         )
-        return None if self.recipe.timing and untimed else found
+        return None if self.recipe.timing and untimed else results
 
     def check_same_facts(self, facts: dict[str, Any]) -> None:
-        """Raises ValueError where the folder's provenance says otherwise."""
+        """Raises ValueError if the folder's provenance differs from these facts."""
         path = self.path / "provenance.json"
         before = json.loads(path.read_text()) if path.is_file() else {}
         differing = [name for name in facts if before.get(name, facts[name]) != facts[name]]
         if differing:
             raise ValueError(
-                f"run folder {self.path} was made with another {' and '.join(differing)} than is "
-                "there now. Choose another name with --run, or remove the folder."
+                f"run folder {self.path} was made with a different {' and '.join(differing)}. "
+                "Choose another name with --run, or remove the folder."
             )
 
     def model_file(self, phase: str) -> Path:
         return self.path / f"{phase}.keras"
 
-    def kept(self, phase: str) -> dict[str, Any]:
-        """What is kept of a phase beside its model, by name; empty at first."""
+    def read(self, phase: str) -> dict[str, Any]:
+        """What is saved about a phase beside its model, by name; empty before it is finished."""
         path = self.path / f"{phase}.json"
         return json.loads(path.read_text()) if path.is_file() else {}
 
-    def keep(self, phase: str, **more: Any) -> None:
-        """Adds to what is kept of a phase."""
-        files.write_json(self.path / f"{phase}.json", self.kept(phase) | more)
+    def update(self, phase: str, **entries: Any) -> None:
+        """Adds entries to what is saved about a phase."""
+        files.write_json(self.path / f"{phase}.json", self.read(phase) | entries)
 
-    def finished(self, phase: str) -> dict[str, list[float]] | None:
-        """History of a finished phase, whose model is in `model_file`; None if it is not."""
-        return self.kept(phase).get("history") if self.model_file(phase).is_file() else None
+    def history(self, phase: str) -> dict[str, list[float]] | None:
+        """History of a finished phase, whose model is in `model_file`; None before that."""
+        return self.read(phase).get("history") if self.model_file(phase).is_file() else None
 
-    def finish(
+    def save(
         self, phase: str, model: keras.Model, history: dict[str, list[float]], seconds: float
     ) -> None:
-        """Keeps a phase's model, then the mark that it is finished, with the time it took."""
-        (self.path / f"{phase}.json").unlink(missing_ok=True)  # it tells of another model
+        """Saves a phase's model, then its history and time, which mark the phase as finished."""
+        (self.path / f"{phase}.json").unlink(missing_ok=True)  # it describes an earlier model
         saved_model.keras_file(model, self.model_file(phase))
-        self.keep(phase, history=history, training_seconds=seconds)
+        self.update(phase, history=history, training_seconds=seconds)
 
     def check_export(self, exported: Path) -> None:
-        """Raises ValueError where an export to `exported` would replace what must stay.
+        """Raises ValueError if an export to `exported` would replace something else.
 
-        That is the run folder, or the student of another run that is still there.
+        That is the run folder, or the student of another run whose folder still exists.
         """
         if self.path.resolve().is_relative_to(exported.resolve()):
             raise ValueError(
@@ -113,36 +113,36 @@ class RunFolder:
             )
 
     def sign_export(self, exported: Path) -> None:
-        """Notes in an export which run it is of."""
+        """Writes the path of this run into an export."""
         mark = exported / _EXPORTED_BY
         mark.parent.mkdir(exist_ok=True)
         mark.write_text(str(self.path.resolve()))
 
-    def keep_predictions(self, phase: str, predicted: np.ndarray) -> None:
-        """Keeps the class predicted for each validation image, (N,) int, in order."""
+    def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
+        """Saves the class predicted for each validation image, (N,) int, in order."""
         np.save(self.path / f"{phase}-predictions.npy", predicted)
 
     def predictions(self, phase: str) -> np.ndarray:
-        """What `keep_predictions` kept."""
+        """The classes that `save_predictions` saved, (N,) int."""
         predicted: np.ndarray = np.load(self.path / f"{phase}-predictions.npy", allow_pickle=False)
         return predicted
 
     def agreement(self, phase: str, teaching: str) -> float | None:
-        """Share, 0 to 1, of the validation images of which two models predict the same class.
+        """Share, 0 to 1, of the validation images for which two deployed models predict one class.
 
-        Both are what is deployed. None where the predictions of one are not there.
+        None if the predictions of one of them are not saved.
         """
-        files = [self.path / f"{name}-predictions.npy" for name in (phase, teaching)]
-        if not all(file.is_file() for file in files):
+        paths = [self.path / f"{name}-predictions.npy" for name in (phase, teaching)]
+        if not all(path.is_file() for path in paths):
             return None
         return float(np.mean(self.predictions(phase) == self.predictions(teaching)))
 
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():
             return
-        told = recipe_files.difference(recipe_files.load(self.path), self.recipe)
-        idle = recipe_files.without_result(self.recipe)
-        differences = [line for line in told if line.partition(":")[0] not in idle]
+        lines = recipe_files.difference(recipe_files.load(self.path), self.recipe)
+        ignored = recipe_files.without_result(self.recipe)
+        differences = [line for line in lines if line.partition(":")[0] not in ignored]
         if differences:
             raise ValueError(
                 f"run folder {self.path} holds a run of another recipe ({'; '.join(differences)}). "

@@ -1,8 +1,12 @@
-"""Specs: the short text that names a model or method and its knobs, as "kd:temperature=4"."""
+"""Specs: the short text that names a model or method and its knobs, as "kd:temperature=4".
+
+A comma separates knobs, so a knob that is a list has "+" between its values: "taps=stage1+stage2".
+"""
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
+from typing import Any
 
 Knob = bool | int | float | str
 
@@ -11,16 +15,16 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
     """Splits "NAME:knob=value,..." into the name and its knobs.
 
     The first colon of "app:NAME", "tfds:NAME", "folder:PATH" and "cache:PATH" belongs to the name.
-    A path (it exists, or has a slash or ends in .keras) is taken whole. See `value` for the knobs'
-    types.
+    A path has no knobs: a text that exists as a file, has a slash or ends in .keras. See `value`
+    for the types of knobs.
 
     Raises:
         ValueError: no name, or a knob without a value or given twice.
     """
     name, colon, knobs = _halves(text)
     pairs = [pair.partition("=") for pair in knobs.split(",")] if colon else []
-    settings = {knob: value(given) for knob, _, given in pairs}
-    complete = all(knob and given for knob, _, given in pairs)
+    settings = {knob: value(setting) for knob, _, setting in pairs}
+    complete = all(knob and setting for knob, _, setting in pairs)
     if not name or name.endswith(":") or not complete or len(settings) < len(pairs):
         raise ValueError(
             f"{text!r} is no spec; expected NAME or NAME:knob=value,knob=value with each knob "
@@ -30,7 +34,7 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
 
 
 def _halves(text: str) -> tuple[str, str, str]:
-    """The name, the colon that ends it ("" if none) and what follows."""
+    """The name, the colon that ends it ("" if there is none) and the text behind the colon."""
     prefix, colon, rest = text.partition(":")
     if colon and prefix in ("app", "tfds"):
         # Only knobs end the name, so that a TFDS version stays in it: "tfds:cifar100:3.0.2".
@@ -49,7 +53,7 @@ def _is_path(text: str) -> bool:
 
 
 def value(text: str) -> Knob:
-    """The int, float or truth value that `text` spells ("true", "false"), or else `text`."""
+    """The int, float or bool ("true", "false") that `text` spells, or else `text` itself."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):
@@ -60,10 +64,14 @@ def value(text: str) -> Knob:
     return text
 
 
-def without(text: str, knobs: Collection[str]) -> str:
-    """The spec without these knobs; the very same text if it has none of them."""
-    name, settings = parse(text)
-    kept = [f"{knob}={given}" for knob, given in settings.items() if knob not in knobs]
-    if len(kept) == len(settings):
-        return text
-    return ":".join([name, ",".join(kept)] if kept else [name])
+def edited(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = True) -> str:
+    """The spec with these knobs set (None removes a knob); other knobs keep their text.
+
+    Without `replace`, knobs that the spec has already are not changed.
+    """
+    parse(text)  # raises ValueError if it is no spec
+    name, _, rest = _halves(text)
+    texts: dict[str, Any] = dict(pair.split("=", 1) for pair in rest.split(",") if pair)
+    texts |= {knob: new for knob, new in knobs.items() if replace or knob not in texts}
+    pairs = [f"{knob}={new}" for knob, new in texts.items() if new is not None]
+    return ":".join([name, ",".join(pairs)] if pairs else [name])

@@ -1,4 +1,4 @@
-"""A teacher's accuracy: shown, and too low to teach anything refused."""
+"""Shows a teacher's accuracy, and refuses a teacher that is no better than guessing."""
 
 import keras
 
@@ -17,12 +17,12 @@ def of_model(
     """Shows the accuracy of a teacher that is a model.
 
     Args:
-        phase: of the teacher, such as "teacher" or "teacher-1".
+        phase: the teacher's phase, such as "teacher" or "teacher-1".
         teacher: the model.
         top1: its accuracy on the validation images, 0 to 1.
         recipe: the run's recipe; `allow_weak_teacher` accepts any accuracy.
-        data: whose validation images it was measured on.
-        screen: where it is shown.
+        data: the dataset that it was measured on.
+        screen: where the line is shown.
 
     Raises:
         ValueError: the accuracy is no better than guessing, see `chance.require_better`.
@@ -36,9 +36,9 @@ def of_model(
 
 
 def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float:
-    """Shows the accuracy of the teacher whose outputs a cache holds, and returns it, 0 to 1.
+    """Shows a cached teacher's top-1 accuracy and returns it, 0 to 1.
 
-    It is the accuracy on the first view of the training images, which is what the cache holds.
+    It is measured on the first view of the training images: a cache has no validation images.
 
     Raises:
         ValueError: as `of_model`.

@@ -69,8 +69,9 @@ def model_name(phase: str, results: Mapping[str, Any]) -> str:
         return "mean of the teachers"
     if "spec" in (results[phase] or {}):  # one of several students
         return f"{results[phase]['spec']}, {' + '.join(results[phase]['methods']) or 'alone'}"
-    if phase == "student":
-        before = sum(other.startswith("generation-") for other in results)
+    if phase_names.role(phase, results) == phase_names.STUDENT:
+        roles = [phase_names.role(other, results) for other in models(results)]
+        before = roles.count(phase_names.GENERATION)
         taught = results.get("teacher") or results.get("teacher_cache")
         named = "student distilled" if taught else "student"
         return f"{named}, generation {before + 1}" if before else named

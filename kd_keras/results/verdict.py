@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.results import statistics, table
+from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER, role
 
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."
 _LONGER = "Train the teacher longer (--teacher-epochs), take a larger one (--teacher), or deploy"
@@ -80,7 +81,7 @@ def lines(results: Mapping[str, Any]) -> list[str]:
 
 def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     phases = table.models(results)
-    alone = [phase for phase in phases if phase.partition("-")[0] == "baseline"]
+    alone = [phase for phase in phases if role(phase, results) == BASELINE]
     teacher = ["teacher"] if "teacher" in phases else []
     pairs = []
     for learner in _taught(results):
@@ -93,7 +94,7 @@ def _taught(results: Mapping[str, Any]) -> list[str]:
     """The students that learnt from a teacher."""
     if not (results.get("teacher") or results.get("teacher_cache")):
         return []
-    return [p for p in table.models(results) if p.partition("-")[0] == "student"]
+    return [phase for phase in table.models(results) if role(phase, results) == STUDENT]
 
 
 def _spec(phase: str, results: Mapping[str, Any]) -> Any:
@@ -108,9 +109,10 @@ def _line(entry: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         f"{entry['difference'] * 100:+.1f} points of top-1, 95 % interval "
         f"{entry['low'] * 100:+.1f} to {entry['high'] * 100:+.1f} over {entry['images']:,} images"
     )
-    if phase.startswith("teacher"):
+    if role(phase, results) == TEACHER:
         return _of_teacher(entry, numbers)
-    return (_over_teacher if other.startswith("teacher") else _over_alone)(entry, numbers)
+    over = _over_teacher if role(other, results) == TEACHER else _over_alone
+    return over(entry, numbers)
 
 
 def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:

@@ -217,8 +217,8 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
             "its arrays. Run the same `kdk cache` again, which goes on where it stopped."
         )
     try:
-        listed = json.loads(path.read_text())["files"]
-        told = {name: (facts["bytes"], facts["sha256"]) for name, facts in listed.items()}
+        written = json.loads(path.read_text())["files"]
+        told = {name: (facts["bytes"], facts["sha256"]) for name, facts in written.items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path} is damaged ({error!r}); expected bytes and sha256 of each file. {remedy}"

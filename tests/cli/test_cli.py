@@ -2,13 +2,13 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from click.testing import CliRunner
 
 import kd_keras
-from kd_keras.cli import kdk, versions
+from kd_keras.cli import kdk
+from kd_keras.job import versions
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,14 +34,15 @@ def test_help_imports_nothing_heavy():
     assert "Commands:" in done.stdout
 
 
-def test_help_answers_in_under_0_3_seconds():
-    command = [sys.executable, "-m", "kd_keras.cli", "--help"]
-    seconds = []
-    for _ in range(3):  # the best of three: other work on the machine is not ours
-        start = time.perf_counter()
-        subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.3
+def test_help_imports_nothing_that_takes_long():
+    code = (
+        "import sys\n"
+        "from kd_keras.cli import kdk\n"
+        "kdk(['--help'], standalone_mode=False)\n"
+        "print(sorted({'tensorflow', 'keras', 'numpy', 'pydantic', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
 def test_python_m_kd_keras_is_kdk_and_its_version_names_what_it_runs_on():
@@ -65,7 +66,7 @@ def test_python_m_kd_keras_is_kdk_and_its_version_names_what_it_runs_on():
 
 
 def test_a_tensorflow_that_is_not_there_is_said(monkeypatch):
-    monkeypatch.setattr(versions, "_TENSORFLOW", ("no-such-distribution",))
+    monkeypatch.setitem(versions._DISTRIBUTIONS, "tensorflow", ("no-such-distribution",))
     assert "TensorFlow not installed" in CliRunner().invoke(kdk, ["--version"]).output
 
 

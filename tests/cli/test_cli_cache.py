@@ -2,7 +2,8 @@ import pytest
 from click.testing import CliRunner
 
 from kd_keras import models
-from kd_keras.cli import kdk
+from kd_keras.cli import cache, kdk
+from kd_keras.job.old_spelling import OldSpelling
 
 
 @pytest.fixture
@@ -30,6 +31,12 @@ def test_a_cache_is_made_and_verified(invoke, tmp_path):
     again = invoke(*given, "--out", str(tmp_path / "mine"))
     assert "complete, every part's hash checked" in again.output
     assert "caching" not in again.output
+
+
+def test_taps_are_given_again_for_each_name():
+    assert cache._names(("pooled", "stage2")) == ("pooled", "stage2")
+    with pytest.warns(OldSpelling, match=r"--taps is a\+b\. Give --taps again for each name"):
+        assert cache._names(("a+b",)) == ("a", "b")
 
 
 def test_a_shard_that_is_none_is_refused(invoke):

@@ -35,12 +35,22 @@ def train(*arguments, env=None):
 
 
 def test_several_teachers_and_assistants_are_options_given_again(calls):
-    train(*["--teacher", "vgg13", "--teacher", "my teacher.keras", "--teacher-weights", "2,1"])
+    weights = ("--teacher-weights", "2", "--teacher-weights", "1")
+    result = train("--teacher", "vgg13", "--teacher", "my teacher.keras", *weights)
+    assert result.stderr == ""
     train(*["--assistants", "resnet20", "--assistants", "resnet14", "--generations", "3"])
     assert calls[0].recipe.teacher == ("vgg13", "my teacher.keras")
     assert calls[0].recipe.teacher_weights == (2.0, 1.0)
     assert calls[1].recipe.assistants == ("resnet20", "resnet14")
     assert calls[1].recipe.generations == 3
+
+
+def test_an_old_spelling_of_a_list_is_read_with_one_line_of_warning(calls):
+    result = train("--teacher", "vgg13", "--teacher", "vgg8", "--teacher-weights", "2,1")
+    assert (result.exit_code, calls[0].recipe.teacher_weights) == (0, (2.0, 1.0))
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("kdk: warning: teacher_weights is '2,1', several values in one text. ")
+    assert "Give the option again for each value" in line
 
 
 def test_a_finished_runs_student_is_the_teacher_on_that_runs_recipe(calls, tmp_path, monkeypatch):
@@ -86,6 +96,13 @@ def test_options_win_over_the_recipe_and_set_over_options(calls):
     ]
 
 
+def test_temperature_and_weight_set_knobs_of_the_first_method(calls):
+    train("--recipe", "seed", "--temperature", "2", "--kd-weight", "0.5")
+    assert calls[0].recipe.method == ("kd:temperature=2,weight=0.5",)
+    help_text = " ".join(train("--help").output.split())
+    assert "--temperature X softmax temperature of the first method" in help_text
+
+
 def test_no_baseline_takes_back_what_a_recipe_asks(calls, tmp_path):
     (tmp_path / "mine.toml").write_text("baseline = true\n")
     train("--recipe", str(tmp_path / "mine.toml"), "--no-baseline")
@@ -104,7 +121,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
     for name in recipe_files.Recipe.model_fields:
         flag = "import" if name == "imports" else name.replace("_", "-")
         assert f"--{flag} " in text
-    assert "passes over train, of all but teachers [5]" in text
+    assert "passes over train for every model but teachers [5]" in text
     assert "seed of the augmentation [0]" in text
     assert "--traceback" not in text
 
@@ -117,14 +134,17 @@ def test_help_shows_every_field_with_the_default_recipes_value():
         (["--recipe", "bad.toml"], ["recipe file 'bad.toml'", "line 2"]),
         (["--recipe", "field.toml"], ["'field.toml': recipe field is 'epoch'", "mean 'epochs'?"]),
         (["--set", "epoch=3"], ["recipe field is 'epoch'", "Did you mean 'epochs'?"]),
-        (["--set", "epochs"], ["--set is 'epochs'; expected FIELD=VALUE. Write it as"]),
-        (["--temperature", "0"], ["temperature is 0; expected a number > 0"]),
-        (["--temperature", "-1.5"], ["temperature is -1.5; expected a number > 0"]),
+        (["--set", "epochs"], ["--set is 'epochs'; expected FIELD=VALUE, such as --set epochs=10"]),
+        (["--temperature", "0"], ["temperature is 0; expected a finite number > 0"]),
+        (["--temperature", "-1.5"], ["temperature is -1.5; expected a finite number > 0"]),
         (["--epochs", "-1"], ["epochs is -1; expected a whole number >= 1"]),
         (["--optimizer", "adm"], ["optimizer is 'adm'; expected one of:", "Did you mean 'adam'?"]),
         (["--method", "kd:temperature"], ["'kd:temperature' is no spec; expected NAME"]),
         (["--generations", "0"], ["generations is 0; expected a whole number >= 1"]),
-        (["--teacher-weights", "1,2"], ["[1.0, 2.0] and the teachers are 1", "a number for each"]),
+        (
+            ["--teacher-weights", "1", "--teacher-weights", "2"],
+            ["[1.0, 2.0] and the teachers are 1", "a number for each"],
+        ),
         (["--teacher-from", "one"], ["--teacher-from is 'one'", "runs/one does not exist", "none"]),
     ],
 )
@@ -159,7 +179,7 @@ def fail_with(error):
         (ValueError("bad [path]/x"), 2, "kdk: bad [path]/x\n"),
         (FileNotFoundError("no data"), 2, "kdk: no data\n"),
         (OSError(28, "No space left on device"), 2, "kdk: [Errno 28] No space left on device\n"),
-        (KeyboardInterrupt(), 130, "kdk: stopped by Ctrl-C. The same command goes on from what"),
+        (KeyboardInterrupt(), 130, "kdk: stopped by Ctrl-C. Run the same command again to cont"),
     ],
 )
 def test_an_error_of_the_run_becomes_a_message(monkeypatch, error, code, message):

@@ -100,8 +100,8 @@ def test_the_screen_says_what_was_adjusted(tmp_path, monkeypatch):
             pixels = np.full((16, 16, 3), level + i, np.uint8)
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{i}.png")
     screen = Lines()
-    asked = recipe_files.resolve(None, {"dataset": f"folder:{tmp_path / 'pets'}"})
-    got, data = adjustment.loaded(asked, screen)
+    recipe = recipe_files.resolve(None, {"dataset": f"folder:{tmp_path / 'pets'}"})
+    got, data = adjustment.loaded(recipe, screen)
     assert len(data.train) == 36
     assert (got.method, got.batch_size) == (("kd",), 8)
     text = "\n".join(screen.lines)
@@ -111,6 +111,6 @@ def test_the_screen_says_what_was_adjusted(tmp_path, monkeypatch):
 
 
 def test_a_recipe_of_its_own_data_reads_none_of_them():
-    asked = recipe_files.load("tiny_imagenet")
-    assert adjustment.loaded(asked, Lines()) == (asked, None)
+    recipe = recipe_files.load("tiny_imagenet")
+    assert adjustment.loaded(recipe, Lines()) == (recipe, None)
     assert Recipe(dataset="digits").model_fields_set == {"dataset"}

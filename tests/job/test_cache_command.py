@@ -2,7 +2,7 @@ import pytest
 from click.testing import CliRunner
 
 from kd_keras.cli import cache, errors
-from kd_keras.job import build, cache_command, recipe_files
+from kd_keras.job import cache_command, precheck, recipe_files
 
 
 def refusal(*, views_per_image=1, **fields):
@@ -49,7 +49,7 @@ def test_onnx_files_in_other_places_are_refused():
     assert "cannot be trained" in refusal(student="small.onnx")
     assert "expected an ONNX file alone" in refusal(teacher=["big.onnx", "resnet20"])
     with pytest.raises(ValueError, match=r"big\.onnx is an ONNX file; expected a cache"):
-        build.check_names(recipe_files.resolve(None, {"teacher": "big.onnx"}))
+        precheck.check_recipe(recipe_files.resolve(None, {"teacher": "big.onnx"}))
 
 
 def test_commands_in_a_message_are_not_wrapped(monkeypatch):

@@ -43,8 +43,8 @@ def teacher_file(folder):
 
 @pytest.fixture
 def cache(teacher_file, folder):
-    asked = resolved(teacher=teacher_file, views=2)
-    return make_cache.run(asked, folder=folder / "rows", screen=Screen())
+    recipe = resolved(teacher=teacher_file, views=2)
+    return make_cache.run(recipe, folder=folder / "rows", screen=Screen())
 
 
 def resolved(**changes):
@@ -83,14 +83,17 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"views": 0}, "views is 0, .* a cache of 2; expected 1 to 2. Give --views 2"),
+        ({"views": 0}, "views is 0, .* a cache of 2 views; expected 1 to 2. Give --views 2"),
         ({"views": 3}, "has 2 views of each image; expected 3"),
         ({"view_seed": 1}, "made with another seed of the views"),
         ({"validate_teacher": True}, "validate_teacher is set, and the teacher is a cache"),
         ({"flip": True}, "made with another augmentation"),
         ({"method": ["fitnet"]}, r"holds \['logits'\], and the methods read \['stage2'\] too"),
         ({"method": ["simkd"]}, r"\['simkd'\] read the teacher's own weights"),
-        ({"teacher_preprocess": "torch"}, "teacher_preprocess beside; expected the cache alone"),
+        (
+            {"teacher_preprocess": "torch"},
+            "there is also teacher_preprocess; expected a cache to be the only teacher",
+        ),
         ({"allow_weak_teacher": False}, "the teacher's top-1 is .* expected at least 3"),
     ],
 )

@@ -165,7 +165,7 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_names_the_step(batch):
     watchers = [spoil(model, 1, batch), callbacks.StopOnNaN("student-2")]
     message = (
         rf"^student-2: the loss became nan at step {batch + 1} of epoch 2; expected a finite "
-        r"number\. Lower --learning-rate, "
+        r"number\. Lower --learning-rate or the weights of the methods, "
     )
     with pytest.raises(callbacks.LossIsNotFinite, match=message):
         fit(model, watchers)
@@ -180,7 +180,8 @@ def test_a_nan_at_the_last_step_stops_before_validation_and_keeps_the_logs(tmp_p
         callbacks.StopOnNaN(),
         keras.callbacks.LambdaCallback(on_test_begin=lambda logs: validations.append(logs)),
     ]
-    with pytest.raises(ValueError, match=r"labels that are no classes of the model\.$") as caught:
+    advice = r"fix labels outside 0 to C - 1 for C classes\.$"
+    with pytest.raises(ValueError, match=advice) as caught:
         fit(model, watchers, validation_data=batches())
     assert caught.type is callbacks.LossIsNotFinite
     assert len(validations) == 1

@@ -26,4 +26,4 @@ def test_a_run_says_what_is_held_out_and_which_augmentation_is_on(tmp_path, monk
         "  augmentation: crops padded by 1 pixel, mirrored at random",
     ):
         assert line in screen.lines
-    assert not caplog.messages  # said once, not logged too
+    assert not caplog.messages  # shown once, not logged as well

@@ -5,7 +5,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 from kd_keras.job import hparams, plan
 from kd_keras.job.recipe_files import Recipe
 
-ASKED = Recipe(
+RECIPE = Recipe(
     student=["resnet8", "vgg8"],
     method=["kd", "fitnet"],
     each_method=True,
@@ -17,8 +17,8 @@ ASKED = Recipe(
 
 
 def of(phase):
-    (model,) = [model for model in plan.models(ASKED) if model.phase == phase]
-    return hparams.values(ASKED, model)
+    (model,) = [model for model in plan.models(RECIPE) if model.phase == phase]
+    return hparams.values(RECIPE, model)
 
 
 def test_what_differs_between_models_comes_first_then_what_is_no_default():

@@ -49,19 +49,19 @@ def teacher_file(tmp_path, monkeypatch):
     return str(path)
 
 
-def asked(teacher_file, **changes):
+def recipe_of(teacher_file, **changes):
     return recipe_files.resolve("quickstart", {**GIVEN, "teacher": teacher_file, **changes})
 
 
 def cached(teacher_file, screen=None, **changes):
     own = {key: changes.pop(key) for key in ("taps", "top_k", "shard", "verify") if key in changes}
-    return make_cache.run(asked(teacher_file, **changes), screen=screen or Said(), **own)
+    return make_cache.run(recipe_of(teacher_file, **changes), screen=screen or Said(), **own)
 
 
 def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
     screen = Said()
     first = train.run(
-        asked(teacher_file),
+        recipe_of(teacher_file),
         run=str(tmp_path / "a"),
         screen=screen,
         export_dir=str(tmp_path / "out"),
@@ -77,7 +77,7 @@ def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
         assert len(lines) == 1
         assert paths.shown_with_size(folder) in lines[0]
     screen = Said()
-    online = asked(teacher_file, cache="never")
+    online = recipe_of(teacher_file, cache="never")
     second = train.run(
         online, run=str(tmp_path / "b"), screen=screen, export_dir=str(tmp_path / "out2")
     )
@@ -89,7 +89,7 @@ def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
     assert first["student"]["top1"] == pytest.approx(second["student"]["top1"], abs=0.05)
     screen = Said()
     train.run(
-        asked(teacher_file, seed=1),
+        recipe_of(teacher_file, seed=1),
         run=str(tmp_path / "c"),
         screen=screen,
         export_dir=str(tmp_path / "out3"),
@@ -108,7 +108,7 @@ def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
 def test_what_cannot_be_cached_runs_online_or_says_why(teacher_file, tmp_path, changes, reason):
     with pytest.raises(ValueError, match=f"cache is 'always', but {reason}"):
         train.run(
-            asked(teacher_file, cache="always", **changes),
+            recipe_of(teacher_file, cache="always", **changes),
             run=str(tmp_path / "a"),
             screen=Said(),
             export_dir=str(tmp_path / "out"),
@@ -118,7 +118,7 @@ def test_what_cannot_be_cached_runs_online_or_says_why(teacher_file, tmp_path, c
 def test_nothing_is_cached_of_which_a_run_sees_only_a_part(teacher_file, tmp_path):
     screen = Said()
     train.run(
-        asked(teacher_file, views=3),
+        recipe_of(teacher_file, views=3),
         run=str(tmp_path / "a"),
         screen=screen,
         export_dir=str(tmp_path / "out"),
@@ -138,7 +138,7 @@ def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(teacher_file):
     assert screen.lines[-1].startswith("verified: a sample computed again differs by")
     loaded = data.load("digits")
     rows = cached_teacher.from_model(
-        asked(teacher_file),
+        recipe_of(teacher_file),
         loaded,
         _model(teacher_file),
         [],
@@ -160,7 +160,7 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file
         ("of all", whole, "float32"),
     ):
         found[name] = cached_teacher.from_model(
-            asked(teacher_file, precision=precision),
+            recipe_of(teacher_file, precision=precision),
             loaded,
             _model(teacher_file),
             [],
@@ -188,9 +188,9 @@ def test_a_cache_that_cannot_be_read_is_passed_over(teacher_file, tmp_path):
     folder.rename(other)
     (other / "header.json").write_text("{")
     assert cached(teacher_file, views=1) == folder
-    asked_now = asked(teacher_file)
+    recipe = recipe_of(teacher_file)
     rows = cached_teacher.from_model(
-        asked_now,
+        recipe,
         data.load("digits"),
         _model(teacher_file),
         [],
@@ -205,12 +205,12 @@ def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(teacher_file, tmp_
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cached_teacher.making, "make", full)
+    monkeypatch.setattr(cached_teacher.writer, "make", full)
     screen, given = Said(), {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")}
-    train.run(asked(teacher_file), screen=screen, **given)
+    train.run(recipe_of(teacher_file), screen=screen, **given)
     assert any("No space left on device; the teacher runs beside" in line for line in screen.lines)
     with pytest.raises(OSError, match="No space left"):
-        train.run(asked(teacher_file, cache="always"), screen=screen, run=str(tmp_path / "b"))
+        train.run(recipe_of(teacher_file, cache="always"), screen=screen, run=str(tmp_path / "b"))
 
 
 def _model(path):

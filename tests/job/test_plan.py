@@ -2,8 +2,8 @@ from kd_keras.job import plan
 from kd_keras.job.recipe_files import Recipe
 
 
-def learners(asked):
-    return [model for models in plan.rounds(asked) for model in models]
+def learners(recipe):
+    return [model for models in plan.rounds(recipe) for model in models]
 
 
 def phases(models):
@@ -11,15 +11,15 @@ def phases(models):
 
 
 def test_a_plain_run_has_one_teacher_and_one_student_of_its_seed():
-    asked = Recipe(teacher="vgg13", student="vgg8", seed=5)
-    assert plan.teachers(asked) == [plan.Trained("teacher", "vgg13", 5)]
-    assert plan.rounds(asked) == [[plan.Trained("student", "vgg8", 5, ("kd",))]]
-    assert plan.baselines(asked) == [plan.Trained("baseline", "vgg8", 5)]
+    recipe = Recipe(teacher="vgg13", student="vgg8", seed=5)
+    assert plan.teachers(recipe) == [plan.PlannedModel("teacher", "teacher", "vgg13", 5)]
+    assert plan.rounds(recipe) == [[plan.PlannedModel("student", "student", "vgg8", 5, ("kd",))]]
+    assert plan.baselines(recipe) == [plan.PlannedModel("baseline", "baseline", "vgg8", 5)]
 
 
 def test_several_students_are_the_last_round_with_one_baseline_a_model():
-    asked = Recipe(student=["vgg8", "resnet8"], method=["kd", "dist"], assistants=["resnet20"])
-    first, last = plan.rounds(asked)
+    recipe = Recipe(student=["vgg8", "resnet8"], method=["kd", "dist"], assistants=["resnet20"])
+    first, last = plan.rounds(recipe)
     assert phases(first) == [("assistant-1", "resnet20")]
     assert phases(last) == [("student-1", "vgg8"), ("student-2", "resnet8")]
     assert {model.methods for model in last} == {("kd", "dist")}
@@ -29,14 +29,14 @@ def test_several_students_are_the_last_round_with_one_baseline_a_model():
         ("student-2", ("dist",)),
     ]
     assert len({model.seed for model in (*last, *each)}) == 1
-    assert phases(plan.baselines(asked)) == [("baseline-1", "vgg8"), ("baseline-2", "resnet8")]
+    assert phases(plan.baselines(recipe)) == [("baseline-1", "vgg8"), ("baseline-2", "resnet8")]
     each_twice = Recipe(student=["vgg8", "vgg8"], method=["kd", "dist"], each_method=True)
     assert phases(plan.baselines(each_twice)) == [("baseline", "vgg8")]
 
 
 def test_a_chain_goes_from_assistants_over_generations_to_the_student():
-    asked = Recipe(assistants=["resnet20", "resnet14"], student="resnet8", generations=3)
-    assert phases(learners(asked)) == [
+    recipe = Recipe(assistants=["resnet20", "resnet14"], student="resnet8", generations=3)
+    assert phases(learners(recipe)) == [
         ("assistant-1", "resnet20"),
         ("assistant-2", "resnet14"),
         ("generation-1", "resnet8"),
@@ -46,9 +46,9 @@ def test_a_chain_goes_from_assistants_over_generations_to_the_student():
 
 
 def test_models_of_one_architecture_start_from_seeds_of_their_own():
-    asked = Recipe(teacher=["resnet8", "resnet8"], generations=4, seed=3)
-    assert phases(plan.teachers(asked)) == [("teacher-1", "resnet8"), ("teacher-2", "resnet8")]
-    for models in (plan.teachers(asked), learners(asked)):
+    recipe = Recipe(teacher=["resnet8", "resnet8"], generations=4, seed=3)
+    assert phases(plan.teachers(recipe)) == [("teacher-1", "resnet8"), ("teacher-2", "resnet8")]
+    for models in (plan.teachers(recipe), learners(recipe)):
         seeds = [model.seed for model in models]
         assert seeds[0] == 3  # as the student alone
         assert len(set(seeds)) == len(seeds)

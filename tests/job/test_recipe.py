@@ -3,6 +3,7 @@ import math
 import pytest
 
 from kd_keras.job import recipe
+from kd_keras.job.old_spelling import OldSpelling
 from kd_keras.job.recipe import Recipe
 
 
@@ -18,23 +19,37 @@ def test_every_field_has_a_default_an_explanation_and_a_group():
 
 def test_text_becomes_what_the_field_holds():
     recipe = Recipe(
-        epochs="7", learning_rate="1e-2", baseline="true", temperature="none", data_dir="2024"
+        epochs="7", learning_rate="1e-2", baseline="true", ce_weight="none", data_dir="2024"
     )
     assert (recipe.epochs, recipe.learning_rate, recipe.baseline) == (7, 0.01, True)
-    assert (recipe.temperature, recipe.data_dir) == (None, "2024")
-    assert Recipe(method="kd fitnet:tap=stage2").method == ("kd", "fitnet:tap=stage2")
+    assert (recipe.ce_weight, recipe.data_dir) == (None, "2024")
+    assert Recipe(method="fitnet:tap=stage2").method == ("fitnet:tap=stage2",)
     assert Recipe(method="none").method == ("none",)
-    assert Recipe(assistants="resnet32 vgg8:width=2").assistants == ("resnet32", "vgg8:width=2")
     assert Recipe(assistants=["none"]).assistants == Recipe(assistants="none").assistants == ()
 
 
 def test_weights_of_teachers_are_text_or_numbers():
     two = {"teacher": ["my teacher.keras", "vgg8"]}
-    for given in ("2,1", "2 1", ["2, 1"], [2, 1.0]):
-        recipe = Recipe(**two, teacher_weights=given)
+    for weights in (["2", "1"], [2, 1.0]):
+        recipe = Recipe(**two, teacher_weights=weights)
         assert (recipe.teacher, recipe.teacher_weights) == (tuple(two["teacher"]), (2.0, 1.0))
     assert Recipe(**two, teacher_weights=("none",)).teacher_weights is None
     assert Recipe(teacher="my teacher.keras").teacher == ("my teacher.keras",)
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "values"),
+    [
+        ("method", "kd fitnet:tap=stage2", ("kd", "fitnet:tap=stage2")),
+        ("assistants", "resnet32 vgg8:width=2", ("resnet32", "vgg8:width=2")),
+        ("teacher_weights", "2,1", (2.0, 1.0)),
+        ("teacher_weights", ["2, 1"], (2.0, 1.0)),
+        ("teacher_weights", "2 1", (2.0, 1.0)),
+    ],
+)
+def test_several_values_in_one_text_are_read_with_a_warning(field, text, values):
+    with pytest.warns(OldSpelling, match=f"{field} is .*Give the option again for each value"):
+        assert getattr(Recipe(teacher=["vgg8", "vgg13"], **{field: text}), field) == values
 
 
 @pytest.mark.parametrize(
@@ -43,7 +58,8 @@ def test_weights_of_teachers_are_text_or_numbers():
         ("epochs", -1, r"^epochs is -1; expected a whole number >= 1 \(passes over train"),
         ("epochs", 2.5, r"epochs is 2\.5; expected a whole number >= 1 "),
         ("epochs", True, r"epochs is True; expected a whole number"),
-        ("temperature", 0, r"temperature is 0; expected a number > 0 or none .*--set temperature="),
+        ("ce_weight", -1, r"ce_weight is -1; expected a number >= 0 or none .*--set ce_weight="),
+        ("temperature", 3, r"'temperature'; expected one of:.* part of its spec, as in kd:temp"),
         ("learning_rate", math.nan, r"learning_rate is nan; expected a number > 0 "),
         ("learning_rate", "fast", r"learning_rate is 'fast'; expected a number > 0 "),
         ("ema", 1, r"ema is 1; expected a number >= 0 and < 1 "),
@@ -85,7 +101,7 @@ def test_a_recipe_is_frozen():
 
 def test_form_tells_type_choices_and_whether_none_is_allowed():
     assert recipe.form("epochs") == (int, (), False)
-    assert recipe.form("temperature") == (float, (), True)
+    assert recipe.form("ce_weight") == (float, (), True)
     assert recipe.form("weights") == (str, (), True)
     assert recipe.form("method") == recipe.form("teacher") == (tuple, (), False)
     assert recipe.form("teacher_weights") == (tuple, (), True)

@@ -40,7 +40,7 @@ def test_json_gives_back_an_equal_recipe(tmp_path):
         weight_decay=1e-05,
         method=("kd:temperature=4", "fitnet"),
         data_dir="/ä b/[c]",
-        temperature=None,
+        ce_weight=None,
     )
     assert recipe_files.from_json(recipe_files.to_json(before)) == before
     (tmp_path / "recipe.json").write_text(recipe_files.to_json(before), encoding="utf-8")
@@ -85,7 +85,7 @@ def test_a_toml_file_gives_its_fields_and_defaults(tmp_path):
     [
         ("epochs = \n", r"mine\.toml': .*line 1"),
         ("epoch = 3\n", r"mine\.toml': recipe field is 'epoch'.*Did you mean 'epochs'\?"),
-        ("temperature = -2\n", r"mine\.toml': temperature is -2; expected a number > 0"),
+        ("temperature = -2\n", r"mine\.toml': temperature is -2; expected a finite number > 0"),
         ("[student]\nname = 1\n", r"mine\.toml': student is \{'name': 1\}; expected one spec"),
     ],
 )
@@ -126,16 +126,30 @@ def test_resolve_lets_the_command_line_win_and_set_last():
 def test_a_knob_on_the_command_line_replaces_the_recipes_own():
     base = Recipe(method=("kd:weight=0.9,temperature=4", "dkd:weight=2,temperature=3"))
     got = recipe_files.resolve(base, {"temperature": 2, "kd_weight": 0.5})
-    assert got.method == ("kd", "dkd:weight=2")
-    assert (got.temperature, got.kd_weight) == (2, 0.5)
+    assert got.method == ("kd:weight=0.5,temperature=2", "dkd:weight=2,temperature=3")
+    each = recipe_files.resolve(base, {"temperature": "2", "each_method": "true"})
+    assert each.method == ("kd:weight=0.9,temperature=2", "dkd:weight=2,temperature=2")
+    default = recipe_files.resolve(base, sets=["temperature=none"])
+    assert default.method[0] == "kd:weight=0.9"
     # A spec from the command line is kept as it is: it is the more particular.
     got = recipe_files.resolve(base, {"temperature": 2, "method": ("kd:temperature=8",)})
     assert got.method == ("kd:temperature=8",)
+    got = recipe_files.resolve(base, {"temperature": 2.5, "method": ("kd:weight=0.90",)})
+    assert got.method == ("kd:weight=0.90,temperature=2.5",)
+
+
+def test_a_list_is_set_by_several_sets_and_another_field_by_the_last():
+    sets = ["method=kd", "epochs=3", "method=fitnet:tap=stage1", "epochs=4"]
+    got = recipe_files.resolve("seed", {"method": ["dkd"]}, sets)
+    assert (got.method, got.epochs) == (("kd", "fitnet:tap=stage1"), 4)
+    assert recipe_files.resolve("teacher_assistant", {}, ["assistants=none"]).assistants == ()
 
 
 @pytest.mark.parametrize("text", ["epochs", "=3", "epochs="])
 def test_set_without_field_or_value_says_how_it_is_written(text):
-    with pytest.raises(ValueError, match=r"--set is '.*'; expected FIELD=VALUE\. Write it as"):
+    with pytest.raises(
+        ValueError, match=r"--set is '.*'; expected FIELD=VALUE, such as --set epochs=10"
+    ):
         recipe_files.resolve("seed", {}, [text])
 
 
@@ -180,7 +194,7 @@ def finished_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "runs" / "first"
     folder.mkdir(parents=True)
-    asked = Recipe(
+    recipe = Recipe(
         dataset="digits",
         teacher=["a.keras", "b.keras"],
         teacher_weights=[2, 1],
@@ -188,10 +202,10 @@ def finished_run(tmp_path, monkeypatch):
         assistants=["resnet14"],
         epochs=7,
     )
-    (folder / "recipe.json").write_text(recipe_files.to_json(asked))
+    (folder / "recipe.json").write_text(recipe_files.to_json(recipe))
     (folder / "results.json").write_text("{}")
     (folder / "student.keras").write_text("")
-    return asked
+    return recipe
 
 
 def test_a_runs_student_teaches_on_that_runs_recipe(finished_run):
@@ -228,7 +242,7 @@ def test_a_run_that_cannot_teach_is_refused_in_words(finished_run):
 
 def test_difference_names_each_field_that_differs():
     assert recipe_files.difference(Recipe(), Recipe()) == []
-    assert recipe_files.difference(Recipe(), Recipe(temperature=3, method=("none",))) == [
+    assert recipe_files.difference(Recipe(), Recipe(ce_weight=3, method=("none",))) == [
         "method: ['kd'] -> ['none']",
-        "temperature: None -> 3.0",
+        "ce_weight: None -> 3.0",
     ]

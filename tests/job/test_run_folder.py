@@ -5,7 +5,7 @@ import pytest
 from kd_keras import files
 from kd_keras.job import recipe_files, run_folder
 
-ASKED = recipe_files.Recipe(dataset="digits")
+RECIPE = recipe_files.Recipe(dataset="digits")
 
 
 def tiny():
@@ -14,37 +14,37 @@ def tiny():
 
 def test_a_name_lies_under_runs_and_a_path_where_it_says(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert run_folder.RunFolder(ASKED, "mine").path.parts == ("runs", "mine")
-    assert run_folder.RunFolder(ASKED, str(tmp_path / "there")).path == tmp_path / "there"
-    assert run_folder.RunFolder(ASKED).name == recipe_files.run_name(ASKED)
+    assert run_folder.RunFolder(RECIPE, "mine").path.parts == ("runs", "mine")
+    assert run_folder.RunFolder(RECIPE, str(tmp_path / "there")).path == tmp_path / "there"
+    assert run_folder.RunFolder(RECIPE).name == recipe_files.run_name(RECIPE)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_phase_is_finished_once_model_and_history_are_there(tmp_path):
-    folder = run_folder.RunFolder(ASKED, str(tmp_path / "run"))
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({"data": "fingerprint"})
-    assert folder.finished("teacher") is None
-    folder.finish("teacher", tiny(), {"loss": [1.0]}, seconds=2.5)
-    folder.keep("teacher", result={"top1": 0.5})
-    assert folder.finished("teacher") == {"loss": [1.0]}
-    assert folder.kept("teacher")["training_seconds"] == 2.5
+    assert folder.history("teacher") is None
+    folder.save("teacher", tiny(), {"loss": [1.0]}, seconds=2.5)
+    folder.update("teacher", result={"top1": 0.5})
+    assert folder.history("teacher") == {"loss": [1.0]}
+    assert folder.read("teacher")["training_seconds"] == 2.5
     folder.model_file("teacher").unlink()
-    assert folder.finished("teacher") is None
-    folder.finish("teacher", tiny(), {"loss": [0.5]}, seconds=2.0)
-    assert "result" not in folder.kept("teacher")  # it was of another model
+    assert folder.history("teacher") is None
+    folder.save("teacher", tiny(), {"loss": [0.5]}, seconds=2.0)
+    assert "result" not in folder.read("teacher")  # it was of another model
 
 
 def test_agreement_is_of_the_predictions_that_two_phases_left(tmp_path):
-    folder = run_folder.RunFolder(ASKED, str(tmp_path / "run"))
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({})
     assert folder.agreement("student", "teacher") is None
-    folder.keep_predictions("teacher", np.array([0, 1, 2, 3]))
-    folder.keep_predictions("student", np.array([0, 1, 3, 2]))
+    folder.save_predictions("teacher", np.array([0, 1, 2, 3]))
+    folder.save_predictions("student", np.array([0, 1, 3, 2]))
     assert folder.agreement("student", "teacher") == 0.5
 
 
 def test_an_export_of_another_run_of_the_same_name_is_not_replaced(tmp_path):
-    first, second = (run_folder.RunFolder(ASKED, str(tmp_path / name / "run")) for name in "ab")
+    first, second = (run_folder.RunFolder(RECIPE, str(tmp_path / name / "run")) for name in "ab")
     exported = tmp_path / "saved_models" / "run"
     exported.mkdir(parents=True)
     first.start({})
@@ -57,7 +57,7 @@ def test_an_export_of_another_run_of_the_same_name_is_not_replaced(tmp_path):
 
 
 def test_an_export_that_would_replace_the_run_folder_is_refused(tmp_path):
-    folder = run_folder.RunFolder(ASKED, str(tmp_path / "saved_models" / "run"))
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "saved_models" / "run"))
     for exported in (folder.path, folder.path.parent):
         with pytest.raises(ValueError, match=r"would replace the run folder .* --export-dir"):
             folder.check_export(exported)
@@ -65,40 +65,40 @@ def test_an_export_that_would_replace_the_run_folder_is_refused(tmp_path):
 
 
 def test_a_started_folder_takes_no_other_recipe(tmp_path):
-    run_folder.RunFolder(ASKED, str(tmp_path / "run")).start({})
-    run_folder.RunFolder(ASKED, str(tmp_path / "run"))
+    run_folder.RunFolder(RECIPE, str(tmp_path / "run")).start({})
+    run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     with pytest.raises(ValueError, match=r"\(seed: 0 -> 1\)\. Choose another name with --run"):
-        run_folder.RunFolder(ASKED.model_copy(update={"seed": 1}), str(tmp_path / "run"))
+        run_folder.RunFolder(RECIPE.model_copy(update={"seed": 1}), str(tmp_path / "run"))
 
 
 def test_a_finished_run_without_times_is_finished_only_where_none_are_wanted(tmp_path):
     path = str(tmp_path / "run")
-    untimed = run_folder.RunFolder(ASKED.model_copy(update={"timing": False}), path)
+    untimed = run_folder.RunFolder(RECIPE.model_copy(update={"timing": False}), path)
     untimed.start({})
     results = {"student": {"top1": 0.5, "milliseconds_per_image": None}, "data": {}}
     files.write_json(tmp_path / "run" / "results.json", results)
     assert untimed.results() == results
-    assert run_folder.RunFolder(ASKED, path).results() is None
+    assert run_folder.RunFolder(RECIPE, path).results() is None
 
 
 def test_what_changes_no_result_may_differ(tmp_path):
-    run_folder.RunFolder(ASKED, str(tmp_path / "run")).start({})
+    run_folder.RunFolder(RECIPE, str(tmp_path / "run")).start({})
     other = {"allow_weak_teacher": True, "baseline": True, "data_dir": "elsewhere"}
     other["timing"] = False
-    run_folder.RunFolder(ASKED.model_copy(update=other), str(tmp_path / "run"))
+    run_folder.RunFolder(RECIPE.model_copy(update=other), str(tmp_path / "run"))
 
 
 def test_phases_of_another_teacher_are_refused(tmp_path):
-    folder = run_folder.RunFolder(ASKED, str(tmp_path / "run"))
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({"teacher": "one", "data": "same"})
-    with pytest.raises(ValueError, match="was made with another teacher than is there now"):
+    with pytest.raises(ValueError, match=r"was made with a different teacher\."):
         folder.start({"teacher": "two", "data": "same"})
 
 
 def test_results_without_the_baseline_asked_for_are_not_finished(tmp_path):
-    folder = run_folder.RunFolder(ASKED, str(tmp_path / "run"))
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({})
     (folder.path / "results.json").write_text('{"baseline": null}')
     assert folder.results() == {"baseline": None}
-    with_baseline = ASKED.model_copy(update={"baseline": True})
+    with_baseline = RECIPE.model_copy(update={"baseline": True})
     assert run_folder.RunFolder(with_baseline, str(tmp_path / "run")).results() is None

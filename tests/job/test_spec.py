@@ -39,7 +39,12 @@ def test_parse_refuses_what_is_no_spec(text):
         spec.parse(text)
 
 
-def test_without_removes_knobs_and_leaves_other_specs_alone():
-    assert spec.without("kd:weight=0.90,temperature=4", {"temperature"}) == "kd:weight=0.9"
-    assert spec.without("kd:temperature=4", {"temperature"}) == "kd"
-    assert spec.without("kd:weight=0.90", {"temperature"}) == "kd:weight=0.90"
+def test_edited_sets_and_removes_knobs_and_keeps_the_text_of_others():
+    assert spec.edited("kd:weight=0.90", {"temperature": 4}) == "kd:weight=0.90,temperature=4"
+    assert spec.edited("kd:temperature=4,weight=0.90", {"temperature": 2}) == (
+        "kd:temperature=2,weight=0.90"
+    )
+    assert spec.edited("kd:temperature=4", {"temperature": 2}, replace=False) == "kd:temperature=4"
+    assert spec.edited("kd:temperature=4", {"temperature": None}) == "kd"
+    with pytest.raises(ValueError, match="'kd:weight' is no spec; expected NAME"):
+        spec.edited("kd:weight", {"temperature": 4})

@@ -44,10 +44,10 @@ class Quiet:
 
 
 def run(folder, **fields):
-    asked = recipe_files.Recipe(**{**TINY, **fields})
+    recipe = recipe_files.Recipe(**{**TINY, **fields})
     screen = Quiet()
     export_dir = str(folder.parent / "exports")
-    return train.run(asked, run=str(folder), export_dir=export_dir, screen=screen), screen
+    return train.run(recipe, run=str(folder), export_dir=export_dir, screen=screen), screen
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -203,8 +203,9 @@ def test_a_teacher_of_other_classes_is_refused(tmp_path):
 
 def test_a_teacher_that_guesses_is_refused(tmp_path):
     classifier(10, tmp_path / "fresh.keras")
+    models = dict.fromkeys(("teacher", "student"), str(tmp_path / "fresh.keras"))
     with pytest.raises(ValueError, match=r"expected at least 3\d\.\d\d%.*--allow-weak-teacher"):
-        run(tmp_path / "bad", teacher=str(tmp_path / "fresh.keras"), allow_weak_teacher=False)
+        run(tmp_path / "bad", **models, allow_weak_teacher=False)
     assert not (tmp_path / "bad").exists()
 
 

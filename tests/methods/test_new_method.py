@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from kd_keras import methods
 from kd_keras.cli import kdk
-from kd_keras.job import build, recipe_files
+from kd_keras.job import build, precheck, recipe_files
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
@@ -88,8 +88,8 @@ def test_it_is_listed_made_and_resolved_in_a_recipe():
     line = "made_up   Made up: a first stage for the pooled features, then one for the logits."
     assert line in CliRunner().invoke(kdk, ["list", "methods"]).output
     recipe = recipe_files.resolve("quickstart", {"method": "made_up:power=3,weight=0.5"})
-    build.check_names(recipe)
-    (method,) = build.make_methods(recipe, num_examples=8)
+    precheck.check_recipe(recipe)
+    (method,) = build.make_methods(recipe.method, num_examples=8)
     assert (method.name, method.power, method.weight) == ("made_up", 3, 0.5)
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras.job import build
+from kd_keras.job import precheck
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.models import custom_objects, model_files
 
@@ -45,7 +45,7 @@ def test_a_file_of_custom_layers_opens_once_its_module_is_imported(module, tmp_p
     for path in paths:
         with pytest.raises(ValueError, match="--import MODULE"):
             model_files.open_model(path)
-    build.check_names(Recipe(imports=module))
+    precheck.check_recipe(Recipe(imports=module))
     pixels = np.ones((2, 8, 8, 3), "float32")
     for path in paths:
         np.testing.assert_allclose(model_files.open_model(path)(pixels), model(pixels), rtol=1e-6)

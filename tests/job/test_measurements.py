@@ -1,4 +1,4 @@
-"""Networks are timed once; what is kept of a run is timed when it is wanted later."""
+"""Each architecture is timed once; saved results are timed when times are wanted later."""
 
 import types
 
@@ -9,7 +9,8 @@ import pytest
 from kd_keras.data.store import Split
 from kd_keras.job import recipe_files
 from kd_keras.job.job_time import JobTime
-from kd_keras.job.phases import Once
+from kd_keras.job.measurements import Measurements
+from kd_keras.job.plan import PlannedModel
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import evaluate
 
@@ -39,15 +40,17 @@ def measured(tmp_path, monkeypatch):
 
     monkeypatch.setattr(evaluate, "milliseconds", milliseconds)
     screen = types.SimpleNamespace(say=lambda line: None)
-    onces = {}
+    measurements = {}
 
     def measure(phase, model, *, timing=True, again=False):
-        asked = recipe_files.Recipe(dataset="digits", precision="float32", timing=timing)
-        folder = RunFolder(asked, str(tmp_path / "run"))
+        recipe = recipe_files.Recipe(dataset="digits", precision="float32", timing=timing)
+        folder = RunFolder(recipe, str(tmp_path / "run"))
         folder.start({})
-        if again or timing not in onces:
-            onces[timing] = Once(asked, data, folder, screen, JobTime([], 0, screen))
-        return onces[timing].measured(phase, model, None)
+        if again or timing not in measurements:
+            job_time = JobTime([], 0, screen)
+            measurements[timing] = Measurements(recipe, data, folder, screen, job_time)
+        planned = PlannedModel(phase.partition("-")[0], phase, spec="", seed=0)
+        return measurements[timing].measure(planned, model, None)
 
     measure.timed = timed
     return measure
@@ -62,7 +65,7 @@ def test_a_teacher_of_this_run_is_scored_in_float32_as_its_epochs_were(
     folder = RunFolder(
         recipe_files.Recipe(dataset="digits", precision="float32"), str(tmp_path / "run")
     )
-    folder.finish("teacher", model, {"val_top1": [0.5]}, seconds=1.0)
+    folder.save("teacher", model, {"val_top1": [0.5]}, seconds=1.0)
     model.layers[-1].bias.assign([1e6, 0.0, 0.0])
     assert measured("teacher", model)["top1"] == 1.0
 

@@ -1,0 +1,28 @@
+"""Shows warnings about old spellings as one line each, without the place in the code."""
+
+import contextlib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from kd_keras.cli import errors
+from kd_keras.job.old_spelling import OldSpelling
+
+
+@contextlib.contextmanager
+def in_words() -> Iterator[None]:
+    """Prints each `OldSpelling` in the block on stderr; other warnings are shown as usual."""
+    show = warnings.showwarning
+
+    def show_in_words(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, OldSpelling):
+            click.echo(errors.wrapped(f"kdk: warning: {message}"), err=True)
+        else:
+            show(message, category, *rest, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", OldSpelling)
+        warnings.showwarning = show_in_words
+        yield

@@ -1,0 +1,42 @@
+"""Checks of fields of a recipe that depend on each other."""
+
+from typing import Any
+
+# Fields that describe a teacher that runs, which a cache does not.
+_OF_A_MODEL = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
+
+
+def check(recipe: Any) -> None:
+    """Raises ValueError if fields of a `Recipe`, each valid by itself, contradict each other."""
+    _check_weights_of_teachers(recipe)
+    _check_cache(recipe)
+    _check_several_students(recipe)
+
+
+def _check_weights_of_teachers(recipe: Any) -> None:
+    weights = recipe.teacher_weights
+    if weights is not None and (len(weights) != len(recipe.teacher) or not sum(weights)):
+        raise ValueError(
+            f"teacher_weights is {list(weights)} and the teachers are {len(recipe.teacher)}; "
+            "expected a number for each, not all 0. Change them, or set --teacher-weights none."
+        )
+
+
+def _check_cache(recipe: Any) -> None:
+    caches = [spec for spec in recipe.teacher if spec.startswith("cache:")]
+    fields = [name for name in _OF_A_MODEL if getattr(recipe, name) is not None]
+    if caches and (len(recipe.teacher) > 1 or fields):
+        others = " and ".join([*recipe.teacher[1:], *fields])
+        raise ValueError(
+            f"the teacher is {recipe.teacher[0]!r}, a cache of outputs, and there is also "
+            f"{others}; expected a cache to be the only teacher. Remove the rest."
+        )
+
+
+def _check_several_students(recipe: Any) -> None:
+    several = len(recipe.student) > 1 or (recipe.each_method and len(recipe.method) > 1)
+    if several and recipe.generations > 1:
+        raise ValueError(
+            f"there are several students and {recipe.generations} generations; expected one "
+            "student or one generation. Leave --generations out, or give one --student."
+        )

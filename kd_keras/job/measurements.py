@@ -1,0 +1,120 @@
+"""Accuracy, size, speed and export of a run's models, each measured once."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras.data.store import Dataset
+from kd_keras.exports.process import Serve
+from kd_keras.graph import architecture
+from kd_keras.job import fitting
+from kd_keras.job.job_time import JobTime
+from kd_keras.job.plan import PlannedModel
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.run_folder import RunFolder
+from kd_keras.results import evaluate
+from kd_keras.results.phase_names import shown
+from kd_keras.results.screen import Screen
+
+
+class Measurements:
+    """Measures the models of one run and saves the results in the run folder.
+
+    A model that an earlier call of the command has measured is not measured again.
+
+    Args:
+        recipe: the run's recipe.
+        data: the dataset, on whose validation images the models are measured.
+        folder: the run folder.
+        screen: where lines are shown.
+        job_time: estimates the time of the whole run and is told of each measured model.
+    """
+
+    def __init__(
+        self, recipe: Recipe, data: Dataset, folder: RunFolder, screen: Screen, job_time: JobTime
+    ):
+        self.recipe, self.data, self.folder, self.screen = recipe, data, folder, screen
+        self.job_time = job_time
+        self.precision = fitting.precision(recipe)
+        self._scores: dict[str, np.ndarray] = {}
+        self._times: dict[str, dict[str, Any]] = {}  # milliseconds by architecture
+
+    def top1(self, planned: PlannedModel, model: keras.Model) -> float:
+        """The model's top-1 accuracy on the validation set, 0 to 1."""
+        result = self.folder.read(planned.phase).get("result")
+        if result:
+            return float(result["top1"])
+        return evaluate.accuracy(self._all_scores(planned, model), self.data.validation.labels)
+
+    def measure(
+        self,
+        planned: PlannedModel,
+        model: keras.Model,
+        export: Path | None,
+        serve: Serve | None = None,
+    ) -> dict[str, Any]:
+        """The model's entry of results.json; exports the model as well if `export` is a path.
+
+        Args:
+            planned: which model of the run it is.
+            model: the model, trained.
+            export: folder for the model's SavedModel; None exports nothing.
+            serve: checks the export, see `exports.process.fresh_process`.
+        """
+        phase = planned.phase
+        saved = self.folder.read(phase)
+        result: Any = saved.get("result")
+        exported = result and result.get("export", {}).get("path") == str(export)
+        missing = not result or (export and not (exported and export.is_dir()))
+        if missing:
+            start = time.perf_counter()
+            result = self._measured(planned, model, export, serve)
+            result["seconds"] = {
+                "training": saved.get("training_seconds"),
+                "measuring": time.perf_counter() - start,
+            }
+            self.folder.update(phase, result=result)
+        elif self.recipe.timing and not result.get("milliseconds_per_image"):
+            result |= self._timed(model)
+            self.folder.update(phase, result=result)
+        if result.get("architecture") and result["milliseconds_per_image"]:
+            self._times[result["architecture"]] = result["milliseconds_per_image"]
+        self.job_time.measured(result["seconds"]["measuring"] if missing else None)
+        self._scores.pop(phase, None)
+        return {"role": planned.role, **result}
+
+    def _measured(
+        self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
+    ) -> dict[str, Any]:
+        doing = "evaluating and exporting" if export else "evaluating"
+        self.screen.say(f"{shown(planned.phase)}: {doing} it")
+        scores = self._all_scores(planned, model)
+        result = evaluate.measure(model, self.data, export, scores, serve)
+        if export:
+            self.folder.sign_export(export)
+        self.folder.save_predictions(planned.phase, np.argmax(scores, axis=1))
+        return result | self._timed(model)  # timed last, when no other process is at work
+
+    def _timed(self, model: keras.Model) -> dict[str, Any]:
+        """The model's architecture and its times; each architecture is timed once."""
+        name = architecture.fingerprint(model)
+        times = self._times.get(name or "")
+        if times is None and self.recipe.timing:
+            times = evaluate.milliseconds(model, self.data)
+        return {"architecture": name, "milliseconds_per_image": times}
+
+    def _all_scores(self, planned: PlannedModel, model: keras.Model) -> np.ndarray:
+        """(N, C) scores of the validation images, computed once."""
+        phase = planned.phase
+        if phase not in self._scores:
+            trained_here = self.folder.history(phase) is not None
+            self._scores[phase] = (
+                # As in the validation of its last epoch, so that both give one number.
+                evaluate.scores(model, self.data.validation)
+                if trained_here or planned.role != "teacher"
+                else evaluate.teachers_scores(model, self.data, precision=self.precision)
+            )
+        return self._scores[phase]

@@ -1,0 +1,37 @@
+"""Checks of a recipe that need no data: names of models and methods, knobs, weights, ONNX files."""
+
+from kd_keras import check, models
+from kd_keras.job import build, cache_command, identity, recipe_files
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.methods import base
+from kd_keras.models import custom_objects
+from kd_keras.teacher_cache import file_format
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Checks all that can be checked before data are read, which may take minutes.
+
+    Raises:
+        ValueError: unknown model, method or knob, a knob out of range, or a damaged cache; an ONNX
+            file, or assistants or generations without a method that learns from a teacher.
+        FileNotFoundError: no cache in the teacher's folder.
+    """
+    custom_objects.register(recipe.imports)
+    cache = identity.cache_of(recipe)
+    if cache is not None:
+        file_format.read_header(cache)
+    for spec in (*(() if cache else recipe.teacher), *recipe.assistants, *recipe.student):
+        name, _ = recipe_files.parse_spec(spec)
+        if not (identity.is_file(spec) or name.startswith("app:")):
+            check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
+    models.check_weights(recipe.weights)
+    methods = build.make_methods(recipe.method)
+    cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
+    chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []
+    chain += [f"{recipe.generations} generations"] if recipe.generations > 1 else []
+    if chain and not build.has_teacher(methods):
+        raise ValueError(
+            f"the recipe has {' and '.join(chain)} and the method {' '.join(recipe.method)}; "
+            "expected a method by which one model learns from another. Give one, such as "
+            "--method kd, or leave them out."
+        )

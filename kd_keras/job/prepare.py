@@ -1,0 +1,169 @@
+"""Loads the data of a run, builds its models and checks both, before anything is written."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kd_keras.data import pipeline
+from kd_keras.data.store import Dataset
+from kd_keras.distill import split_batch, validation
+from kd_keras.job import (
+    build,
+    dataset,
+    devices,
+    fitting,
+    identity,
+    job_time,
+    plan,
+    recipe_files,
+    teacher_check,
+)
+from kd_keras.job.measurements import Measurements
+from kd_keras.job.plan import PlannedModel
+from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.run_folder import RunFolder
+from kd_keras.results.screen import Screen
+from kd_keras.teacher_cache.reader import Cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A run that is ready to start.
+
+    Attributes:
+        recipe: the run's recipe, adjusted to the data.
+        data: the dataset.
+        folder: the run folder, which need not exist yet.
+        screen: where lines, bars and tables are shown.
+        strategy: the devices that models are trained on.
+        precision: precision of every training.
+        facts: what all phases of the run folder have in common, for its provenance.
+        exports: folder of each student's SavedModel, by phase.
+        models: the teachers and the Distillers.
+        job_time: estimates the time of the whole run.
+        measurements: measures the models.
+        cache_top1: top-1 accuracy, 0 to 1, of a teacher that is a cache; None for other teachers.
+    """
+
+    recipe: Recipe
+    data: Dataset
+    folder: RunFolder
+    screen: Screen
+    strategy: devices.Strategy
+    precision: str
+    facts: Mapping[str, Any]
+    exports: Mapping[str, Path]
+    models: build.Models
+    job_time: job_time.JobTime
+    measurements: Measurements
+    cache_top1: float | None
+
+    def export_folder(self, model: PlannedModel) -> Path:
+        """Where a model's SavedModel goes: a student's is the run's result, others stay inside."""
+        return self.exports.get(model.phase, self.folder.path / "saved_models" / model.phase)
+
+
+def prepare(
+    recipe: Recipe,
+    folder: RunFolder,
+    data: Dataset | None,
+    *,
+    export_dir: Path,
+    screen: Screen,
+    verify: bool,
+) -> Job:
+    """Makes a run ready to start: everything is checked, nothing is written or trained.
+
+    Args:
+        recipe: the run's recipe, adjusted to the data.
+        folder: the run folder.
+        data: the dataset if it is loaded already, else None.
+        export_dir: parent of the folder in which the students' SavedModels go.
+        screen: where lines are shown.
+        verify: check the data's contents against their hashes.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
+    """
+    strategy, exports = devices.get(recipe.devices), _exports(recipe, export_dir / folder.name)
+    fitting.check_optimizer(recipe)
+    if recipe.optimizer == "dot" and recipe.method == ("none",):
+        screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
+    for export in exports.values():
+        folder.check_export(export)
+    precision = fitting.precision(recipe, screen)
+    data = data or dataset.load(recipe, screen, verify=verify)
+    pipeline.steps_per_epoch(data.train, recipe.batch_size)
+    replicas = strategy.num_replicas_in_sync
+    split_batch.require_full(
+        "batch_size",
+        recipe.batch_size,
+        replicas,
+        remedy="Give a larger --batch-size, or fewer --devices.",
+    )
+    facts = {"data": data.fingerprint, **identity.identities(recipe)}
+    facts |= {"precision": precision, "replicas": replicas}
+    folder.check_same_facts(facts)
+    with strategy.scope():
+        models = build.make_models(recipe, data, precision=precision)
+        for distillers in models.rounds:
+            fitting.check_together(distillers)
+    time = job_time.of_run(recipe, data, models.teachers, models.rounds, screen)
+    measurements = Measurements(recipe, data, folder, screen, time)
+    for line in _origins(recipe):
+        screen.say(line)
+    for model in plan.teachers(recipe):
+        if model.phase in models.teachers and identity.is_file(model.spec):
+            check_teacher(model, models, measurements)
+    _say_what_is_not_validated(recipe, models, screen)
+    cache_top1 = None
+    if isinstance(models.teacher, Cache):
+        cache_top1 = teacher_check.of_cache(models.teacher, recipe, data, screen)
+    return Job(
+        recipe=recipe,
+        data=data,
+        folder=folder,
+        screen=screen,
+        strategy=strategy,
+        precision=precision,
+        facts=facts,
+        exports=exports,
+        models=models,
+        job_time=time,
+        measurements=measurements,
+        cache_top1=cache_top1,
+    )
+
+
+def check_teacher(model: PlannedModel, models: build.Models, measurements: Measurements) -> None:
+    """Shows a teacher's accuracy; raises ValueError if it is hardly better than guessing."""
+    teacher = models.teachers[model.phase]
+    top1 = measurements.top1(model, teacher)
+    recipe, data, screen = measurements.recipe, measurements.data, measurements.screen
+    teacher_check.of_model(model.phase, teacher, top1, recipe, data, screen)
+
+
+def _exports(recipe: Recipe, folder: Path) -> dict[str, Path]:
+    """Folder of each student's SavedModel, by phase."""
+    phases = [model.phase for model in plan.students(recipe)]
+    return {phase: folder if len(phases) == 1 else folder / phase for phase in phases}
+
+
+def _origins(recipe: Recipe) -> list[str]:
+    """A line on each app: model of the recipe: which weights it starts from."""
+    specs = dict.fromkeys((*recipe.teacher, *recipe.assistants, *recipe.student))
+    lines = []
+    for name, knobs in map(recipe_files.parse_spec, specs):
+        if name.startswith("app:"):
+            weights = knobs.get("weights", recipe.weights) or "none"
+            words = {"imagenet": "ImageNet's weights", "none": "random weights"}
+            lines.append(f"{name} starts from {words.get(str(weights), f'the weights {weights}')}")
+    return lines
+
+
+def _say_what_is_not_validated(recipe: Recipe, models: build.Models, screen: Screen) -> None:
+    learners = [distiller for group in models.rounds for distiller in group.values()]
+    left_out = validation.left_out([method for d in learners for method in d.methods])
+    if recipe.validate_teacher and left_out:
+        screen.say(left_out)

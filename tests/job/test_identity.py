@@ -1,0 +1,24 @@
+import keras
+
+from kd_keras.job import identity
+
+
+def saved(path):
+    layers = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(3)]
+    keras.Sequential(layers).save(path)
+
+
+def test_a_files_identity_is_its_content(tmp_path):
+    saved(tmp_path / "a.keras")
+    before = identity.identity(str(tmp_path / "a.keras"))
+    assert before == identity.identity(str(tmp_path / "a.keras"))
+    saved(tmp_path / "a.keras")
+    assert identity.identity(str(tmp_path / "a.keras")) != before
+    assert identity.identity("resnet20") == "resnet20"
+
+
+def test_a_folder_with_the_name_of_a_model_is_not_taken_for_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet20").mkdir()
+    assert not identity.is_file("resnet20")
+    assert identity.is_file("resnet20.keras")

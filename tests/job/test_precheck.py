@@ -1,0 +1,29 @@
+import pytest
+
+from kd_keras import methods
+from kd_keras.job import precheck, recipe_files
+
+
+@pytest.mark.parametrize("method", ["none", "uskd"])
+@pytest.mark.parametrize(
+    ("fields", "what"),
+    [({"assistants": ["resnet14"]}, r"assistants \(resnet14\)"), ({"generations": 2}, "2 gen")],
+)
+def test_a_chain_needs_a_method_that_learns_from_a_teacher(method, fields, what):
+    with pytest.raises(
+        ValueError, match=rf"the recipe has {what}.* method {method}; .*--method kd"
+    ):
+        precheck.check_recipe(recipe_files.Recipe(method=method, **fields))
+
+
+def test_an_unknown_model_is_named_with_the_nearest():
+    for fields in ({"student": "resnet20x"}, {"teacher": ["vgg8", "resnet20x"]}):
+        with pytest.raises(ValueError, match=r"model is 'resnet20x'.*Did you mean 'resnet20'"):
+            precheck.check_recipe(recipe_files.Recipe(**fields))
+    with pytest.raises(ValueError, match=r"model is 'vgg9'.*Did you mean 'vgg8'"):
+        precheck.check_recipe(recipe_files.Recipe(assistants="vgg9"))
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_every_method_can_be_asked_for_by_its_name_alone(name):
+    precheck.check_recipe(recipe_files.Recipe(method=name))
