@@ -15,7 +15,7 @@ from kd_keras.data.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
 from kd_keras.results import timing
-from kd_keras.teacher_cache import fingerprint
+from kd_keras.teacher_cache import fingerprint, keras_teacher
 
 BATCH = 256  # memory, not accuracy, depends on it
 EXPORT_IMAGES = 100  # compared before and after export
@@ -61,7 +61,7 @@ def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.
         kept = np.load(file, allow_pickle=False)
         if kept.shape == (len(data.validation), len(data.class_names)):
             return kept
-    ask = fingerprint.keras_ask(model, (), precision=precision)
+    ask = keras_teacher.ask_of(model, (), precision=precision)
     found = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
     with contextlib.suppress(OSError), files.in_place_of(file) as fresh:  # no disk, nothing kept
         np.save(fresh, found)
