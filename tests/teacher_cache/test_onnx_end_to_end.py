@@ -130,7 +130,7 @@ def test_weights_outside_of_the_file_tell_teachers_apart(invoke, onnx_file, tmp_
     assert onnx_file(outside=True, change=0.5).read_bytes() == graph
     shown = cached(invoke, path, "--out", rows)
     assert shown.exit_code == 2
-    assert "holds a cache made with another teacher" in shown.stderr
+    assert "holds a cache made with a different teacher" in shown.stderr
 
 
 def test_a_file_that_does_not_fit_is_refused_in_a_line(invoke, onnx_file, tmp_path):
