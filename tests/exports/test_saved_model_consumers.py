@@ -72,7 +72,8 @@ def nested_with_preprocessing(net):
 
 def deployed_by_simkd(net):
     method = methods.get("simkd", tap="stage2")
-    return Distiller(net("student"), net("teacher", width=6, seed=1), method).deployed
+    teacher = net("teacher", width=6, seed=1)
+    return Distiller(net("student"), teacher=teacher, methods=method).deployed
 
 
 STUDENTS = [

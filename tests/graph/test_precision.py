@@ -103,7 +103,7 @@ def test_what_the_layers_compute_in_decides_on_loss_scaling(student, step, is_sc
 def test_float16_in_a_subclassed_student_or_a_method_is_scaled(images, teacher):
     subclassed = Subclassed(in_policy("mixed_float16"))
     subclassed(images)
-    of_method = Distiller(in_policy("float32"), teacher, InFloat16())
+    of_method = Distiller(in_policy("float32"), teacher=teacher, methods=InFloat16())
     for distiller in (Distiller(subclassed), of_method):
         distiller.compile("sgd")
         assert type(distiller.optimizer) is keras.optimizers.LossScaleOptimizer

@@ -83,7 +83,7 @@ def test_batches_of_other_images_are_refused(made, cache):
 
 
 def test_a_batch_of_more_views_than_the_methods_read_is_refused(made, student):
-    distiller = Distiller(student(), made.teacher, methods.get("mlkd"))
+    distiller = Distiller(student(), teacher=made.teacher, methods=methods.get("mlkd"))
     distiller.compile()
     settings = {"batch_size": 9, "seed": 0, "policy": made.policy, "stop": 1}
     with pytest.raises(ValueError, match=r"expected \(B, 2, H, W, C\), 2 views of each image"):
