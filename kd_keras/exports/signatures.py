@@ -1,4 +1,4 @@
-"""What a SavedModel computes: from pixels, or image files, to probabilities and logits."""
+"""The signatures of a SavedModel: from pixels, or image files, to probabilities and logits."""
 
 from collections.abc import Callable
 

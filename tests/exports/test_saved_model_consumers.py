@@ -136,9 +136,9 @@ def test_what_kdk_train_exports_is_served_alike_everywhere(tmp_path, monkeypatch
     words += ["--student", "resnet8:width=0.25", "--epochs", "1", "--teacher-epochs", "1"]
     words += ["--batch-size", "256", "--run", f"{tmp_path}/run", "--export-dir", f"{tmp_path}/out"]
     processes = []
-    start = process._Process._started
+    start = process._Process._start
     monkeypatch.setattr(
-        process._Process, "_started", lambda self: processes.append(self) or start(self)
+        process._Process, "_start", lambda self: processes.append(self) or start(self)
     )
     done = CliRunner().invoke(kdk, ["train", *words])
     assert done.exit_code == 0, done.output

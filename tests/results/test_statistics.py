@@ -15,7 +15,7 @@ def test_paired_interval_by_hand_and_as_scipys_t_test():
 
 @pytest.mark.parametrize("differences", [[], [3.2], [3.2, float("nan")]])
 def test_paired_interval_refuses_fewer_than_two_finite_seeds(differences):
-    with pytest.raises(ValueError, match=r"expected two or more finite numbers, one a seed"):
+    with pytest.raises(ValueError, match=r"expected two or more finite numbers, one per seed"):
         statistics.paired_interval(differences)
 
 
