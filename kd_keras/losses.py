@@ -27,10 +27,19 @@ def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.
         ValueError: rows of labels and logits of different width.
     """
     logits = ops.cast(logits, "float32")
-    _check_width(labels, logits)
     if is_class_index(labels):
-        cost = _of_classes(class_index(labels), logits)
+        classes = ops.cast(ops.reshape(labels, (-1,)), "int32")
+        # On JAX, Keras returns 0 for labels out of range, which would train in silence.
+        known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
+        cost = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
+        cost = ops.where(known, cost, math.nan)
     else:
+        width, num_classes = labels.shape[-1], logits.shape[-1]
+        if None not in (width, num_classes) and width != num_classes:
+            raise ValueError(
+                f"labels have rows of {width} values and the logits {num_classes}; expected rows "
+                "of the same width, or class indices. Give both the same classes."
+            )
         cost = -ops.sum(ops.cast(labels, "float32") * ops.log_softmax(logits, axis=-1), axis=-1)
     if not label_smoothing:
         return cost
@@ -57,22 +66,6 @@ def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: 
     log_p = ops.log_softmax(teacher_logits / temperature, axis=-1)
     log_q = ops.log_softmax(student_logits / temperature, axis=-1)
     return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
-
-
-def _of_classes(classes: Tensor, logits: Tensor) -> Tensor:
-    # Keras gives no cost on JAX to what is no class, where a wrong index would train in silence.
-    known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
-    cost = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
-    return ops.where(known, cost, math.nan)
-
-
-def _check_width(labels: Tensor, logits: Tensor) -> None:
-    width, classes = labels.shape[-1], logits.shape[-1]
-    if not is_class_index(labels) and None not in (width, classes) and width != classes:
-        raise ValueError(
-            f"labels have rows of {width} values and the logits {classes}; expected rows of the "
-            "same width, or class indices. Give both the same classes."
-        )
 
 
 def is_class_index(labels: Tensor) -> bool:

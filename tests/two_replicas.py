@@ -131,7 +131,9 @@ def odd_batches(scope):
     """Weights and logs of batches of 7, 7 and 5 images, of which two replicas get 4 and 3."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(net("student", width=4, seed=0, l2=0.01), teacher, methods.get("kd"))
+        distiller = Distiller(
+            net("student", width=4, seed=0, l2=0.01), teacher=teacher, methods=methods.get("kd")
+        )
         distiller.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"])
     data = batches(19, seed=2).unbatch().batch(7)
     history = distiller.fit(data, epochs=2, verbose=0).history
@@ -149,7 +151,9 @@ def subclassed(two, folder):
         student = Subclassed()
         student(x[:1])
         teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(student, teacher, methods.get("kd"), validate_teacher=True)
+        distiller = Distiller(
+            student, teacher=teacher, methods=methods.get("kd"), validate_teacher=True
+        )
         distiller.compile(keras.optimizers.SGD(0.05), metrics=["accuracy"])
     # The replicas' halves have different means.
     shifted = batches(BATCH * 4, seed=2).map(
@@ -182,7 +186,9 @@ def two_views(scope):
     """What mlkd logs, with compiled metrics that nobody built before."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(net("student", width=4, seed=0), teacher, methods.get("mlkd"))
+        distiller = Distiller(
+            net("student", width=4, seed=0), teacher=teacher, methods=methods.get("mlkd")
+        )
         distiller.compile(keras.optimizers.SGD(0.01), metrics=["accuracy"])
     x, y = next(iter(batches(16, seed=2)))
     history = distiller.fit(np.stack([x, x[::-1]], axis=1), y, batch_size=16, verbose=0).history
@@ -206,7 +212,9 @@ def pixels(scope):
     """The cost of a method of the whole batch that reads its inputs, which are uint8."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(net("student", width=4, seed=0), teacher, ReadsInputs())
+        distiller = Distiller(
+            net("student", width=4, seed=0), teacher=teacher, methods=ReadsInputs()
+        )
         distiller.compile(keras.optimizers.SGD(0.01))
     x = np.arange(16, dtype="uint8")[:, None, None, None] * np.ones((1, 8, 8, 3), "uint8")
     history = distiller.fit(x, np.zeros(16, "int32"), batch_size=16, verbose=0).history

@@ -5,7 +5,6 @@ from typing import Any
 
 import keras
 
-from kd_keras import losses
 from kd_keras.distill import labels as rules
 
 Tensor = Any
@@ -25,16 +24,28 @@ class Examples:
 
 def model_inputs(x: Any) -> Any:
     """The part of `x` that the models are given: all of it, unless it came from our pipeline."""
-    return x["inputs"] if _is_ours(x) else x
+    return x["inputs"] if isinstance(x, dict) and set(x) in _OURS else x
 
 
 def flattened(inputs: Any, views: int) -> Any:
-    """(B, views, …) inputs as (B * views, …), what a model takes; of one view, as they are."""
-    return inputs if views == 1 else keras.ops.reshape(inputs, (-1, *inputs.shape[2:]))
+    """(B, views, …) inputs as (B * views, …), what a model takes; inputs of one view as they are.
+
+    Raises:
+        ValueError: the inputs have another number of views.
+    """
+    if views == 1:
+        return inputs
+    shape = tuple(inputs.shape)
+    if len(shape) != 5 or shape[1] != views:
+        raise ValueError(
+            f"inputs have shape {shape}; expected (B, {views}, H, W, C), {views} views of each "
+            "image. Set views_per_image in the pipeline."
+        )
+    return keras.ops.reshape(inputs, (-1, *shape[2:]))
 
 
-def taken_apart(data: Any) -> Examples:
-    """Examples of a batch (x, y) or (x, y, sample_weight).
+def unpacked(data: Any) -> Examples:
+    """The examples of a batch (x, y) or (x, y, sample_weight).
 
     Raises:
         ValueError: no labels, or labels of no known form.
@@ -50,17 +61,16 @@ def taken_apart(data: Any) -> Examples:
             f"labels are a {type(y).__name__}; expected one tensor, (B,) or (B, 1) class indices "
             "or (B, C) probabilities. Give the labels of one task."
         )
-    rules.check_form(y.shape, y.dtype)
-    ours = _is_ours(x)
-    labels = losses.class_index(y) if losses.is_class_index(y) else keras.ops.cast(y, "float32")
+    if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
+        rules.check_form(y.shape, y.dtype)
+    ours = isinstance(x, dict) and set(x) in _OURS
+    is_index = len(y.shape) == 1 or y.shape[-1] == 1
     return Examples(
-        inputs=model_inputs(x),
-        labels=labels,
+        inputs=x["inputs"] if ours else x,
+        labels=keras.ops.cast(keras.ops.reshape(y, (-1,)), "int32")
+        if is_index
+        else keras.ops.cast(y, "float32"),
         sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
         ids=x["id"] if ours else None,
         teacher=x.get("teacher") if ours else None,
     )
-
-
-def _is_ours(x: Any) -> bool:
-    return isinstance(x, dict) and set(x) in _OURS

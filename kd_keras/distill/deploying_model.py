@@ -1,7 +1,6 @@
 """A model in training beside what is deployed of it: calling, exporting and validating that."""
 
 import functools
-import types
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from kd_keras import losses, replicas
 from kd_keras.distill import batches, metrics, objective, split_batch, validation
 from kd_keras.distill.checked_model import CheckedModel
 from kd_keras.graph import taps, twins
+from kd_keras.graph.untracked import Untracked
 from kd_keras.methods.base import Method
 
 Tensor = Any
@@ -26,24 +26,21 @@ class DeployingModel(CheckedModel):
     student: keras.Model
     methods: Sequence[Method]
     validate_teacher: bool
+    _needs_teacher: bool
     _diagnostics: metrics.Diagnostics
 
     def __init__(self, **options: Any):
         super().__init__(**options)
-        # Models in a plain namespace are kept from Keras, which would track, save and count them.
-        self._kept = types.SimpleNamespace(teacher=None, deployed=None, tested=None)
-
-    @property
-    def _needs_teacher(self) -> bool:
-        return not all(method.teacher_free for method in self.methods)
+        self._untracked = Untracked(teacher=None, deployed=None, evaluated=None)
 
     @property
     def deployed(self) -> keras.Model:
         """What is evaluated and exported: the student, or what a method makes of it."""
-        if self._kept.deployed is None:
-            made = [method.deployed(self.student) for method in self.methods]
-            self._kept.deployed = next((m for m in made if m is not self.student), self.student)
-        return self._kept.deployed
+        if self._untracked.deployed is None:
+            models = [method.deployed(self.student) for method in self.methods]
+            others = [model for model in models if model is not self.student]
+            self._untracked.deployed = others[0] if others else self.student
+        return self._untracked.deployed
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
@@ -53,14 +50,14 @@ class DeployingModel(CheckedModel):
         self.deployed.export(filepath, format=format, **options)
 
     def make_test_function(self, force: bool = False) -> None:
-        self._make_tested()  # replicas could not, within a step
+        self._evaluated_twin()  # replicas could not, within a step
         super().make_test_function(force)
 
     @replicas.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
-        examples = batches.taken_apart(data)
-        logits = split_batch.run_on_any(self._tested, examples.inputs)[taps.LOGITS]
+        examples = batches.unpacked(data)
+        logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
         cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
         terms = {"ce": cost}
         if self._validates_methods:
@@ -71,7 +68,8 @@ class DeployingModel(CheckedModel):
             if teacher:
                 self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
         self._diagnostics.update(cost, terms, {}, count=tf.shape(examples.labels)[0])
-        return self._with_compiled_metrics(examples, logits)
+        self._update_compiled_metrics(examples, logits)
+        return self.get_metrics_result()
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -93,22 +91,23 @@ class DeployingModel(CheckedModel):
 
     @property
     def _validates_methods(self) -> bool:
-        return self.validate_teacher and not (self._needs_teacher and self._kept.teacher is None)
+        lacks_teacher = self._needs_teacher and self._untracked.teacher is None
+        return self.validate_teacher and not lacks_teacher
 
-    def _make_tested(self) -> twins.Twin:
+    def _evaluated_twin(self) -> twins.Twin:
         """What is deployed, its batch norms folded."""
-        if self._kept.tested is None:
+        if self._untracked.evaluated is None:
             with tf.init_scope():
-                self._kept.tested = twins.Twin(self.deployed, folded=True)
-        return self._kept.tested
+                self._untracked.evaluated = twins.Twin(self.deployed, folded=True)
+        return self._untracked.evaluated
 
-    def _tested(self, inputs: Any) -> dict[str, Tensor]:
-        return self._make_tested()(inputs, training=False)[0]
+    def _evaluated_outputs(self, inputs: Any) -> dict[str, Tensor]:
+        return self._evaluated_twin()(inputs, training=False)[0]
 
     def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
         if not self._needs_teacher:
             return {}
-        return examples.teacher or self._kept.teacher(inputs)
+        return examples.teacher or self._untracked.teacher(inputs)
 
     def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
         return self._twin(inputs, training=False)[0]

@@ -1,7 +1,7 @@
 """The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -11,7 +11,7 @@ from kd_keras import check, replicas
 from kd_keras.data.pipeline import TeacherRows
 from kd_keras.distill import batches, gradients, metrics, model_checks, run_progress, validation
 from kd_keras.distill.deploying_model import DeployingModel
-from kd_keras.distill.objective import Objective
+from kd_keras.distill.objective import Loss, Objective
 from kd_keras.distill.teacher import Recorded, Teacher
 from kd_keras.graph import heads, taps, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
@@ -81,6 +81,9 @@ class Distiller(DeployingModel):
         self.total_steps: int | None = None  # of all fits together; None: each fit is a run
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_progress.Run()
+        self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
+        self._needs_teacher = not all(method.teacher_free for method in self.methods)
+        self._needs_progress = any(method.needs_progress for method in self.methods)
         replicas.require_made_here(student)
         heads.check_student(student)
         step_in = precision_of_training(student, precision)
@@ -114,7 +117,7 @@ class Distiller(DeployingModel):
     @property
     def teacher(self) -> keras.Model | TeacherRows | None:
         """The classifier that the methods learn from; set it anew after loading a Distiller."""
-        return self._kept.teacher.model if self._kept.teacher else None
+        return self._untracked.teacher.model if self._untracked.teacher else None
 
     @teacher.setter
     def teacher(self, given: keras.Model | TeacherRows | None) -> None:
@@ -133,8 +136,14 @@ class Distiller(DeployingModel):
             heads.check_same_classes(self._twin.shapes, teacher.shapes)
             self._build_methods(model, teacher.shapes)
             model_checks.warn_if_larger(self.student, given)
-        self._kept.teacher, self._kept.deployed, self._kept.tested = teacher, None, None
+        self._untracked.teacher = teacher
+        self._untracked.deployed = self._untracked.evaluated = None
         self.train_function = self.test_function = None  # traced with the teacher before
+
+    @property
+    def stages(self) -> tuple[float, ...]:
+        """Shares of the run at which what is minimised changes, rising, the first one 0."""
+        return self._objective.stages
 
     @property
     def views_per_image(self) -> int:
@@ -163,49 +172,65 @@ class Distiller(DeployingModel):
             jit_compile=jit_compile,
         )
 
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`."""
+        run_progress.enter_stage(self, [self])
+        return super().train_on_batch(*args, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> None:
+        self.prepare_step()
+        super().make_train_function(force)
+
+    def prepare_step(self) -> None:
+        """Makes and updates what a traced step cannot: variables, and which layers are frozen."""
+        self._twin.follow_trainable()
+        if not self.optimizer.built:
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
+
     def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`. Raises ValueError where a method needs a teacher and has none."""
         model_checks.require_some_teacher(self.teacher, self.methods)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [run_progress.RunLength(), *keras.tree.flatten(callbacks or [])]
+            callbacks = [run_progress.RunProgress(), *keras.tree.flatten(callbacks or [])]
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     @replicas.after_data
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
-        return self.chosen_step(lambda step: step(data))
-
-    def chosen_step(self, run: Callable[[Callable[..., Any]], Any]) -> Any:
-        def run_in(stage: float) -> Any:
-            return run(functools.partial(self._step, stage=stage))
-
-        return run_progress.in_stage(self, self._objective.stages, run_in)
-
-    def _step(self, data: Any, *, stage: float) -> dict[str, Tensor]:
-        examples = batches.taken_apart(data)
-        self._objective.check(examples)
-        inputs = batches.flattened(examples.inputs, self.views_per_image)
-        teacher = self._teacher_outputs(examples, inputs)
-        progress = run_progress.share_done(self)
-        weights = self._objective.weights(progress, stage=stage)
-        with gradients.tape(self.optimizer) as tape:
+        examples = batches.unpacked(data)
+        inputs = examples.inputs
+        if self._objective.views > 1:
+            inputs = batches.flattened(inputs, self._objective.views)
+        teacher: dict[str, Tensor] = {}
+        if self._needs_teacher:
+            teacher = examples.teacher or self._untracked.teacher(inputs)
+        progress = run_progress.share_done(self) if self._needs_progress else 1.0
+        two_gradients = getattr(self.optimizer, "two_gradients", False)
+        with tf.GradientTape(persistent=two_gradients) as tape:
             student, regularisers = self._twin(inputs, training=True)
-            terms = self._objective.terms(student, teacher, examples, progress, stage=stage)
-            weighted = {name: weights.get(name, 0.0) * value for name, value in terms.items()}
-            task = sum([weighted["ce"], *regularisers] if "ce" in weights else [], tf.zeros(()))
-            counted = [weighted[m.name] for m in self.methods if m.name in weights]
-            distillation = sum(counted, tf.zeros(()))
+            loss = self._objective(student, teacher, examples, progress, stage=self.stage)
+            costs = dict(loss.weighted)
+            task = sum(regularisers, costs.pop("ce")) if "ce" in costs else tf.zeros(())
+            distillation = sum(costs.values(), tf.zeros(()))
         count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
         both = task, distillation
         gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
-        self._diagnostics.update(task + distillation, terms, weighted, count=count)
-        if not self._diagnostics.trains_deployed:  # its accuracy would be of another model
-            return self.get_metrics_result()
+        self._update_metrics(examples, student, teacher, loss, task + distillation)
+        return self.get_metrics_result()
+
+    def _update_metrics(
+        self, examples: batches.Examples, student: Any, teacher: Any, loss: Loss, total: Tensor
+    ) -> None:
+        count = tf.shape(examples.labels)[0]
+        self._diagnostics.update(total, loss.terms, loss.weighted, count=count)
+        if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
+            return
         logits = student[taps.LOGITS][:: self._objective.views]
         if teacher:
             teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
             self._diagnostics.update_agreement(logits, teacher_logits)
-        return self._with_compiled_metrics(examples, logits)
+        self._update_compiled_metrics(examples, logits)
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

@@ -45,14 +45,9 @@ def takes_two(optimizer: Any) -> bool:
     return getattr(optimizer, "two_gradients", False)
 
 
-def tape(optimizer: Any) -> tf.GradientTape:
-    """A tape that `step` can use."""
-    return tf.GradientTape(persistent=takes_two(optimizer))
-
-
 def step(
     optimizer: Any,
-    tape: Any,
+    tape: tf.GradientTape,
     losses: tuple[Tensor, Tensor],
     variables: list[Any],
     *,
@@ -60,29 +55,33 @@ def step(
 ) -> None:
     """Takes one step of the optimizer by the gradient of the mean loss over all examples.
 
-    A variable that no loss depends on rests: momentum and weight decay leave it alone too.
+    A variable that no loss depends on is not updated: momentum and weight decay leave it alone too.
 
     Args:
         optimizer: from `optimizer_for`.
-        tape: from `tape`, the losses recorded.
+        tape: the losses recorded; persistent for an optimizer that takes two gradients.
         losses: the task's, the methods'; scalars, each the mean over this replica's examples.
         variables: what is trained.
         count: see `split_batch.share`, by which the replicas' gradients are summed.
     """
-    share = tf.convert_to_tensor(optimizer.scale_loss(split_batch.share(count)))
-    if takes_two(optimizer):
+    several = replicas.count() > 1
+    share = split_batch.share(count) if several else 1.0
+    share = tf.convert_to_tensor(optimizer.scale_loss(share))
+    if getattr(optimizer, "two_gradients", False):
         task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
-        optimizer.apply_two(*_reached(task, distillation, variables))
-    else:
-        gradients = tape.gradient(list(losses), variables, [share, share])
-        optimizer.apply(*_reached(_summed(gradients, optimizer), variables))
-
-
-def _reached(*columns: list[Any]) -> list[list[Any]]:
-    """The gradients, and variables in the last column, of the variables that have a gradient."""
-    rows = list(zip(*columns, strict=True))
-    with_gradient = [row for row in rows if any(part is not None for part in row[:-1])]
-    return [list(column) for column in zip(*with_gradient or rows, strict=True)]
+        triples = [
+            triple
+            for triple in zip(task, distillation, variables, strict=True)
+            if triple[0] is not None or triple[1] is not None
+        ]
+        optimizer.apply_two(*map(list, zip(*triples, strict=True)))
+        return
+    gradients = tape.gradient(list(losses), variables, [share, share])
+    if several:
+        gradients = _summed(gradients, optimizer)
+    pairs = list(zip(gradients, variables, strict=True))
+    pairs = [pair for pair in pairs if pair[0] is not None] or pairs  # Keras names them if all lack
+    optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
 
 def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
@@ -93,7 +92,7 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
     """
     inner = _inner(optimizer)
     clips = inner.clipnorm or inner.global_clipnorm or inner.clipvalue
-    if replicas.count() == 1 or not (clips or inner is not optimizer):
+    if not (clips or inner is not optimizer):
         return gradients
     known = [gradient for gradient in gradients if gradient is not None]
     total = tf.distribute.get_replica_context().all_reduce("SUM", known)

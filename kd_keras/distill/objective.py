@@ -1,7 +1,7 @@
 """The loss of a step: cross-entropy and every method's cost, with the weights of the moment."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -15,8 +15,15 @@ Tensor = Any
 SECOND_VIEW = "_view2"
 
 
+class Loss(NamedTuple):
+    """The terms of a batch by name, scalars; "ce" is the cross-entropy, the others are methods."""
+
+    terms: dict[str, Tensor]  # without their weights
+    weighted: dict[str, Tensor]  # with their weights; terms that are not minimised now are left out
+
+
 class Objective:
-    """What is minimised, as named terms; "ce" is the cross-entropy on the labels.
+    """What is minimised: the weighted sum of the cross-entropy and every method's cost.
 
     Args:
         methods: the costs beside the cross-entropy.
@@ -39,27 +46,7 @@ class Objective:
                 "'ce' and 'loss'. Give each a name=."
             )
 
-    def check(self, examples: Examples) -> None:
-        """Raises ValueError where a method cannot work on such batches; runs when traced."""
-        for method in self.methods:
-            if method.needs_ids and examples.ids is None:
-                raise ValueError(
-                    f"{method.name} needs each example's id; expected batches ({{'inputs': …, "
-                    "'id': …}, labels). kd_keras.data.pipeline gives them."
-                )
-            if method.whole_batch and examples.sample_weight is not None:
-                raise ValueError(
-                    f"{method.name} relates the examples of a batch to each other, so sample and "
-                    "class weights have no meaning for it. Leave them out or choose another method."
-                )
-        shape = tuple(examples.inputs.shape) if self.views > 1 else ()
-        if self.views > 1 and (len(shape) != 5 or shape[1] != self.views):
-            raise ValueError(
-                f"inputs have shape {shape}; expected (B, {self.views}, H, W, C), {self.views} "
-                "views of each image. Set views_per_image in the pipeline."
-            )
-
-    def terms(
+    def __call__(
         self,
         student: Outputs,
         teacher: Outputs,
@@ -67,14 +54,33 @@ class Objective:
         progress: Tensor,
         *,
         stage: float = 0.0,
-    ) -> dict[str, Tensor]:
-        """Each term's mean over the batch, without its weight, by name; scalars.
+    ) -> Loss:
+        """The terms of a batch; each is a mean over its examples.
 
-        `stage` is the one of `stages` that the run is in.
+        Args:
+            student: "logits" (B, C) and the taps that the methods read, float32; B counts views.
+            teacher: the same of the teacher; empty where no method has one.
+            examples: the batch.
+            progress: share of the run that is done, scalar, 0 to 1.
+            stage: the one of `stages` that the run is in.
+
+        Raises:
+            ValueError: a method cannot work on such batches.
         """
-        student, teacher = self._by_view(student), self._by_view(teacher)
-        terms = {"ce": mean(self.cross_entropy(student, examples.labels), examples.sample_weight)}
+        if self.views > 1:
+            student, teacher = self._by_view(student), self._by_view(teacher)
+        views = [student[name] for name in _LOGITS_OF_VIEWS if name in student]
+        costs = [
+            losses.cross_entropy(examples.labels, v, label_smoothing=self.label_smoothing)
+            for v in views
+        ]
+        terms = {"ce": mean(sum(costs[1:], costs[0]), examples.sample_weight)}
+        # While a method is in its first stage, nothing but the methods with a first stage counts.
+        preparing = stage < self.stages[-1]
+        weighted = {} if preparing else {"ce": self.ce_weight * terms["ce"]}
         for method in self.methods:
+            if method.whole_batch or method.needs_ids:
+                _check(method, examples)
             one_view = self.views > 1 and method.views_per_image == 1
             inputs = examples.inputs[:, 0] if one_view else examples.inputs
             batch = Batch(examples.labels, examples.ids, inputs, progress)
@@ -84,27 +90,12 @@ class Objective:
             cost = method.first_stage_call if stage < method.first_stage else method
             values = cost(student=seen[0], teacher=seen[1], batch=seen[2])
             terms[method.name] = mean(values, examples.sample_weight)
-        return terms
-
-    def weights(self, progress: Tensor, *, stage: float = 0.0) -> dict[str, Tensor]:
-        """Each term's factor at this point of the run; terms left out are not minimised."""
-        preparing = stage < self.stages[-1]
-        weights: dict[str, Tensor] = {} if preparing else {"ce": self.ce_weight}
-        for method in self.methods:
             if method.first_stage or not preparing:
                 warm = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
-                weights[method.name] = method.weight * warm
-        return weights
-
-    def cross_entropy(self, student: Outputs, labels: Tensor) -> Tensor:
-        """(B,) nats; with several views of an image, summed over them."""
-        views = [value for name, value in student.items() if name in _LOGITS_OF_VIEWS]
-        smoothing = self.label_smoothing
-        return sum(losses.cross_entropy(labels, v, label_smoothing=smoothing) for v in views)
+                weighted[method.name] = method.weight * warm * terms[method.name]
+        return Loss(terms, weighted)
 
     def _by_view(self, outputs: Outputs) -> Outputs:
-        if self.views == 1:
-            return outputs
         first = {name: value[:: self.views] for name, value in outputs.items()}
         return first | {f"{n}{SECOND_VIEW}": v[1 :: self.views] for n, v in outputs.items()}
 
@@ -119,6 +110,20 @@ def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
     if replicas.count() > 1:  # a replica's part of a validation batch may be empty
         return ops.sum(values) / ops.maximum(ops.cast(ops.size(values), "float32"), 1.0)
     return ops.mean(values)
+
+
+def _check(method: Method, examples: Examples) -> None:
+    """Raises ValueError where a method cannot work on such batches."""
+    if method.needs_ids and examples.ids is None:
+        raise ValueError(
+            f"{method.name} needs each example's id; expected batches ({{'inputs': …, 'id': …}}, "
+            "labels). kd_keras.data.pipeline gives them."
+        )
+    if method.whole_batch and examples.sample_weight is not None:
+        raise ValueError(
+            f"{method.name} relates the examples of a batch to each other, so sample and class "
+            "weights have no meaning for it. Leave them out or choose another method."
+        )
 
 
 class _WholeBatch:

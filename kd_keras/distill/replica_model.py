@@ -60,42 +60,31 @@ class ReplicaModel(keras.Model):
         if self._compile_metrics is None or self._compile_metrics.built:
             return
         batch = next(next(iter(iterator))[2]) if iterator is not None else data_batch
-        labels = batches.taken_apart(split_batch.first_part(self.distribute_strategy, batch)).labels
+        labels = batches.unpacked(split_batch.first_part(self.distribute_strategy, batch)).labels
         with self.distribute_strategy.scope():
             compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
 
-    def _with_compiled_metrics(self, examples: Examples, logits: Tensor) -> dict[str, Any]:
+    def _update_compiled_metrics(self, examples: Examples, logits: Tensor) -> None:
         if self._compile_metrics:
             self._compile_metrics.update_state(
                 examples.labels, logits, sample_weight=examples.sample_weight
             )
-        return self.get_metrics_result()
-
-    def chosen_step(self, run: Callable[[Callable[..., Any]], Any]) -> Any:
-        """`run(step)` with the training step to take now; a model with several chooses here.
-
-        Replicas cannot meet within one of two branches, so they are run within the choice.
-        """
-        return run(self.train_step)
 
     def make_train_function(self, force: bool = False) -> None:
-        if not self.optimizer.built:  # once, before the step is traced
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
         if self.distribute_strategy.num_replicas_in_sync == 1:
             super().make_train_function(force)
         elif self.train_function is None or force:
-            self.train_function = step_function(self, self.chosen_step, full=True)
+            self.train_function = step_function(self, self.train_step, full=True)
 
     def make_test_function(self, force: bool = False) -> None:
         if self.distribute_strategy.num_replicas_in_sync == 1:
             super().make_test_function(force)
         elif self.test_function is None or force:
-            self.test_function = step_function(self, lambda run: run(self.test_step))
+            self.test_function = step_function(self, self.test_step)
 
 
 def step_function(
-    model: Any, chosen_step: Callable[..., Any], *, full: bool = False
+    model: Any, step: Callable[..., Any], *, full: bool = False
 ) -> Callable[[Any], Any]:
     """A compiled function from a data iterator to logs, for several replicas.
 
@@ -103,19 +92,15 @@ def step_function(
 
     Args:
         model: whose metrics are the logs.
-        chosen_step: see `ReplicaModel.chosen_step`.
+        step: from a batch to logs, run on each replica with its part of the batch.
         full: whether a batch that leaves a replica without examples is an error.
     """
     strategy, repeats = model.distribute_strategy, model.steps_per_execution
 
     @after_data
     def step_on(model: Any, batch: Any) -> None:
-        def run(step: Callable[..., Any]) -> Tensor:
-            strategy.run(tf.autograph.experimental.do_not_convert(step), args=(batch,))
-            return tf.zeros(())  # a branch must give something
-
         with tf.control_dependencies(split_batch.check_full(strategy, batch) if full else []):
-            chosen_step(run)
+            strategy.run(tf.autograph.experimental.do_not_convert(step), args=(batch,))
 
     def run(iterator: Any) -> dict[str, Tensor]:
         step_on(model, next(iterator))

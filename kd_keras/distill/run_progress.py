@@ -6,8 +6,7 @@ epochs * steps an epoch. With `initial_epoch` the epochs before it count as done
 `total_steps`. Steps outside `fit` (`train_on_batch`) go on with the run of the last `fit`.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -30,11 +29,11 @@ class Run:
         self.length = keras.Variable(1.0, dtype="float32", trainable=False, name="run_length")
 
 
-class RunLength(keras.callbacks.Callback):
-    """Tells models which run the steps of a `fit` belong to.
+class RunProgress(keras.callbacks.Callback):
+    """Tells models which run the steps of a `fit` belong to, and which stage of it they are in.
 
     Args:
-        models: that train in this `fit`; None is the model that fits.
+        models: the models that train in this `fit`; None is the model that fits.
     """
 
     def __init__(self, models: Sequence[Any] | None = None) -> None:
@@ -47,11 +46,11 @@ class RunLength(keras.callbacks.Callback):
         steps, epochs = self.params["steps"], self.params["epochs"]
         length = None if steps is None else steps * epochs
         # A traced step knows whether there is a length, and reads how long it is.
-        anew = [(m.run_steps is None) != (length is None) and not m.total_steps for m in self.each]
+        stale = [(m.run_steps is None) != (length is None) and not m.total_steps for m in self.each]
         for model in self.each:
             model.run_steps = length
             model.run.length.assign(length or 1.0)
-        if any(anew):
+        if any(stale):
             self.model.make_train_function(force=True)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -62,10 +61,34 @@ class RunLength(keras.callbacks.Callback):
             before = epoch * (self.params["steps"] or 0)
             model.run.start.assign(int(_counter(model).numpy()) - before)
 
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        enter_stage(self.model, self.each)
+
     @property
     def each(self) -> Sequence[Any]:
         """The models that train."""
         return [self.model] if self._models is None else self._models
+
+
+def enter_stage(fitted: Any, models: Sequence[Any]) -> None:
+    """Sets the stage that each model's run is in now; a new one is traced with the next step.
+
+    With `steps_per_execution` above 1 a stage begins with the first call of the compiled step that
+    starts in it.
+
+    Args:
+        fitted: the model whose `train_function` runs the steps.
+        models: the models that train in it: `fitted` itself, or those that it trains side by side.
+    """
+    changed = False
+    for model in models:
+        if len(model.stages) > 1:
+            done = _share_done_now(model)
+            stage = max(start for start in model.stages if start <= done)
+            changed |= stage != model.stage
+            model.stage = stage
+    if changed:
+        fitted.make_train_function(force=True)
 
 
 def share_done(model: Any) -> Tensor:
@@ -93,21 +116,18 @@ def share_done(model: Any) -> Tensor:
     return ops.clip(share, 0.0, 1.0)
 
 
+def _share_done_now(model: Any) -> float:
+    """`share_done`, read outside any traced step."""
+    if not model.optimizer.built:
+        return 0.0
+    steps = int(_counter(model).numpy())
+    if model.total_steps:
+        return min(steps / model.total_steps, 1.0)
+    if model.run_steps is None:
+        return float(share_done(model))
+    return min((steps - int(model.run.start.numpy())) / float(model.run.length.numpy()), 1.0)
+
+
 def _counter(model: Any) -> Any:
     """The optimizer's count of batches; its public one counts updates, of several batches each."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)._iterations
-
-
-def in_stage(model: Any, starts: tuple[float, ...], run: Callable[[float], Any]) -> Any:
-    """`run(start)` of the stage that the model's run is in; the others are traced at most.
-
-    Args:
-        model: see `share_done`.
-        starts: shares of the run at which stages begin, rising, the first one 0.
-        run: gives tensors of the same structure for each.
-    """
-    if len(starts) == 1:
-        return run(starts[0])
-    done = share_done(model)
-    stage = sum(ops.cast(done >= start, "int32") for start in starts[1:])
-    return ops.switch(stage, [functools.partial(run, start) for start in starts])

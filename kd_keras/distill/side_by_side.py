@@ -1,6 +1,5 @@
 """Several students trained at once on the same batches, their teacher asked once a batch."""
 
-import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from kd_keras.distill.distiller import Distiller
 from kd_keras.distill.replica_model import ReplicaModel
 from kd_keras.distill.teacher import Teacher
 from kd_keras.graph import taps
+from kd_keras.graph.untracked import Untracked
 from kd_keras.methods import base
 
 Tensor = Any
@@ -27,17 +27,15 @@ class Together(ReplicaModel):
         distillers: by name, compiled; of one teacher and precision.
 
     Raises:
-        ValueError: they need batches of different numbers of views, or have first stages under
-            several replicas.
+        ValueError: they need batches of different numbers of views, or have different teachers.
     """
 
     def __init__(self, distillers: Mapping[str, Distiller]):
         super().__init__(name="together")
         check(distillers)
-        # Models in a plain namespace are kept from Keras, which would track and count them.
-        self._kept = types.SimpleNamespace(distillers=dict(distillers), teacher=None)
+        self._untracked = Untracked(distillers=dict(distillers), teacher=None)
         self._views = next(iter(distillers.values())).views_per_image
-        self._kept.teacher = _one_teacher(list(distillers.values()))
+        self._untracked.teacher = _one_teacher(list(distillers.values()))
         self.built = True
         # Keras asks for an optimizer; this one has nothing to train.
         super().compile(
@@ -46,19 +44,19 @@ class Together(ReplicaModel):
 
     def make_train_function(self, force: bool = False) -> None:
         with self.distribute_strategy.scope():
-            for distiller in self._kept.distillers.values():
-                _make_variables(distiller)
+            for distiller in self._untracked.distillers.values():
+                _prepare(distiller)
         super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> None:
-        for distiller in self._kept.distillers.values():
+        for distiller in self._untracked.distillers.values():
             distiller.make_test_function(force)
         super().make_test_function(force)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
-        distillers = list(self._kept.distillers.values())
-        callbacks = [run_progress.RunLength(distillers), *(kwargs.pop("callbacks", None) or [])]
+        distillers = list(self._untracked.distillers.values())
+        callbacks = [run_progress.RunProgress(distillers), *(kwargs.pop("callbacks", None) or [])]
         history = super().fit(*args, shuffle=False, callbacks=callbacks, **kwargs)
         for distiller in distillers:
             distiller.optimizer.finalize_variable_values(distiller.trainable_variables)
@@ -68,37 +66,38 @@ class Together(ReplicaModel):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
         taught = self._taught(data, views=self._views)
-        return self._named({n: d.train_step(taught) for n, d in self._kept.distillers.items()})
+        return self._named({n: d.train_step(taught) for n, d in self._untracked.distillers.items()})
 
     @replicas.after_data
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """What every Distiller says of one batch."""
-        if any(distiller.validate_teacher for distiller in self._kept.distillers.values()):
+        if any(distiller.validate_teacher for distiller in self._untracked.distillers.values()):
             data = self._taught(data, views=1)
-        return self._named({n: d.test_step(data) for n, d in self._kept.distillers.items()})
+        return self._named({n: d.test_step(data) for n, d in self._untracked.distillers.items()})
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [metric for d in self._kept.distillers.values() for metric in d.metrics]
+        return [metric for d in self._untracked.distillers.values() for metric in d.metrics]
 
     def get_metrics_result(self) -> dict[str, Tensor]:
-        return self._named({n: d.get_metrics_result() for n, d in self._kept.distillers.items()})
+        distillers = self._untracked.distillers.items()
+        return self._named({name: d.get_metrics_result() for name, d in distillers})
 
     def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
-        for distiller in self._kept.distillers.values():
+        for distiller in self._untracked.distillers.values():
             distiller.evaluating = True
         try:
             return super()._while_evaluating(evaluate, *args, **kwargs)
         finally:
-            for distiller in self._kept.distillers.values():
+            for distiller in self._untracked.distillers.values():
                 distiller.evaluating = False
 
     def _taught(self, data: Any, *, views: int) -> Any:
         """The batch with the teacher's outputs, unless they came with it or nobody reads them."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-        if self._kept.teacher is None or "teacher" in x:
+        if self._untracked.teacher is None or "teacher" in x:
             return data
-        outputs = self._kept.teacher(batches.flattened(x["inputs"], views))
+        outputs = self._untracked.teacher(batches.flattened(x["inputs"], views))
         return keras.utils.pack_x_y_sample_weight({**x, "teacher": outputs}, y, weight)
 
     @staticmethod
@@ -113,12 +112,6 @@ def check(distillers: Mapping[str, Distiller]) -> None:
         raise ValueError(
             f"the students need different numbers of views of an image ({views}); expected one. "
             "Train them in runs of their own."
-        )
-    staged = [n for n, d in distillers.items() if any(m.first_stage for m in d.methods)]
-    if staged and replicas.count() > 1:
-        raise ValueError(
-            f"{staged} learn in two stages, which replicas cannot take side by side; expected "
-            "methods of one stage. Train them in runs of their own, or on one device."
         )
 
 
@@ -184,9 +177,9 @@ def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _make_variables(distiller: Distiller) -> None:
+def _prepare(distiller: Distiller) -> None:
     """Makes what a Distiller keeps of its training, which no traced step of replicas could."""
-    distiller.optimizer.build(distiller.trainable_variables)
+    distiller.prepare_step()
     logits = taps.output_shapes(distiller.student)[taps.LOGITS]
     labels = keras.KerasTensor((None,), "int32")
     compiled_metrics.build(distiller._compile_metrics, labels, logits[-1])

@@ -17,28 +17,23 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         if not is_map or mask is not None or (by_batch and (self.synchronized or self.renorm)):
             return super().call(inputs, training=training, mask=mask)
         channels = inputs.shape[-1]
-        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        # The kernel takes its parameters in float32 at any precision.
+        mean = keras.ops.cast(self.moving_mean, "float32")
+        variance = keras.ops.cast(self.moving_variance, "float32")
+        outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=_read(self.gamma) if self.scale else tf.ones([channels]),
-            offset=_read(self.beta) if self.center else tf.zeros([channels]),
-            mean=tf.zeros([0]) if by_batch else _read(self.moving_mean),
-            variance=tf.zeros([0]) if by_batch else _read(self.moving_variance),
+            scale=keras.ops.cast(self.gamma, "float32") if self.scale else tf.ones([channels]),
+            offset=keras.ops.cast(self.beta, "float32") if self.center else tf.zeros([channels]),
+            mean=tf.zeros([0]) if by_batch else mean,
+            variance=tf.zeros([0]) if by_batch else variance,
             epsilon=self.epsilon,
             is_training=by_batch,
         )
-        if not by_batch:
-            return outputs
-        # The kernel gives the unbiased variance; Keras keeps the biased one.
-        count = tf.cast(tf.size(inputs) // channels, "float32")
-        self._move(self.moving_mean, mean)
-        self._move(self.moving_variance, variance * (count - 1) / count)
+        if by_batch:
+            # The kernel gives the unbiased variance; Keras keeps the biased one.
+            count = tf.cast(tf.size(inputs) // channels, "float32")
+            batch_variance = batch_variance * (count - 1) / count
+            rest = 1.0 - self.momentum
+            self.moving_mean.assign(mean * self.momentum + batch_mean * rest)
+            self.moving_variance.assign(variance * self.momentum + batch_variance * rest)
         return outputs
-
-    def _move(self, statistic: Any, batch_value: Tensor) -> None:
-        kept = _read(statistic) * self.momentum
-        statistic.assign(kept + batch_value * (1.0 - self.momentum))
-
-
-def _read(variable: Any) -> Tensor:
-    """A batch norm's parameter in float32, as the fused kernel takes it at any precision."""
-    return keras.ops.cast(variable, "float32")

@@ -49,6 +49,9 @@ class Twin:
         self._copies: dict[int, tuple[Any, Any]] = {}  # id of a layer -> (layer, its copy)
         self._sources: dict[int, Any] = {}  # id of a copy's variable -> the model's variable
         self._folded: dict[int, folding.Folded] = {}  # by the id of each of the two layers
+        self._folded_layers: list[folding.Folded] = []  # each once
+        # (variable of the layers that run, the model's variable that it stands for, is a seed)
+        self._state: list[tuple[Any, Any, bool]] = []
         self._model = model
         self._is_graph = taps.is_graph(model)
         self._tail = taps.tail(model)
@@ -58,8 +61,9 @@ class Twin:
                 self._fold(model)
             self._rebuild(model)
             self.shapes = taps.shapes(self._model.output)
-        for name in set(self.names) - set(self.shapes):
-            raise ValueError(taps.unknown_tap(model, name, self.shapes))
+        missing = sorted(set(self.names) - set(self.shapes))
+        if missing:
+            raise ValueError(taps.unknown_tap(model, missing[0], self.shapes))
         bias_gradient.sum_in_float32()  # whatever part of the step computes in bfloat16
 
     @property
@@ -71,28 +75,30 @@ class Twin:
         """Logits and taps, float32, and the model's own losses (regularisers), float32 scalars."""
         if not self._is_graph:
             return self._run_opaque(inputs, training)
-        self.follow_trainable()
-        offset = _replica_offset()
-        values = [pair for folded in self._folded_once() for pair in folded.values()]
-        known = {id(variable) for variable, _ in values}
-        for variable in likeness.state(self._model):
-            if id(variable) in known:
-                continue
-            value = tf.convert_to_tensor(self._source(variable).value)
-            values.append((variable, value + offset if _is_seed(variable) else value))
-        with _RecordingScope(values, collect_losses=True) as scope:
+        several = replicas.count() > 1
+        offset = _seed_offset() if several else 0
+        values = [pair for folded in self._folded_layers for pair in folded.values()]
+        for variable, source, is_seed in self._state:
+            value = tf.convert_to_tensor(source.value)
+            values.append((variable, value + offset if is_seed and several else value))
+        scope = _RecordingScope(values, collect_losses=True)
+        scope.changed = {}
+        with scope:
             outputs = self._model(inputs, training=training)
             losses = self._model.losses
-        moved = {id(variable) for variable, _ in values if _is_seed(variable)}
+        seeds = {id(variable) for variable, _, is_seed in self._state if is_seed}
         for variable in scope.changed.values():
             value = scope.get_current_value(variable)
-            if variable.aggregation != "sum":  # of metrics: Keras adds up the replicas' parts
-                value = value - offset if id(variable) in moved else replicas.averaged(value)
-            self._source(variable).assign(value)
-        return _float32(outputs), _summed(losses)
+            # Keras adds up the replicas' parts of a metric by itself.
+            if several and variable.aggregation != "sum":
+                value = value - offset if id(variable) in seeds else replicas.averaged(value)
+            self._sources.get(id(variable), variable).assign(value)
+        outputs = {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}
+        # A layer may give a loss per example, which Keras sums.
+        return outputs, [keras.ops.sum(keras.ops.cast(loss, "float32")) for loss in losses]
 
     def follow_trainable(self) -> None:
-        """Takes over which of the model's layers are frozen now; each call does so."""
+        """Takes over which of the model's layers are frozen; call it before a step is traced."""
         for layer, copy in self._copies.values():
             if copy is layer:  # setting a layer's `trainable` would set that of its parts
                 continue
@@ -101,20 +107,20 @@ class Twin:
 
     def _run_opaque(self, inputs: Any, training: bool) -> tuple[Outputs, list[Tensor]]:
         seeds = [variable for variable in self._model.variables if _is_seed(variable)]
-        one_state = replicas.one_state(self._model, seeds, _replica_offset())
+        one_state = replicas.one_state(self._model, seeds, _seed_offset())
         with one_state if training else contextlib.nullcontext():
             outputs = self._model(inputs, training=training)
         if not isinstance(outputs, dict):
             outputs = {taps.LOGITS: outputs}
-        return _float32(outputs), _summed(self._model.losses)
+        outputs = {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}
+        losses = self._model.losses
+        return outputs, [keras.ops.sum(keras.ops.cast(loss, "float32")) for loss in losses]
 
     def _fold(self, model: keras.Model) -> None:
         for linear, norm in folding.pairs(taps.rebuilt(model, self.names)):
             folded = folding.Folded(linear, norm, self._policy_of(linear))
             self._folded |= {id(linear): folded, id(norm): folded}
-
-    def _folded_once(self) -> list[folding.Folded]:
-        return list({id(folded): folded for folded in self._folded.values()}.values())
+            self._folded_layers.append(folded)
 
     def _policy_of(self, layer: Any) -> keras.DTypePolicy:
         """What the layer's copy computes in; the tail is float32 in any lower precision."""
@@ -133,6 +139,12 @@ class Twin:
         for layer, copy in self._copies.values():
             pairs = zip(likeness.state(layer), likeness.state(copy), strict=True)
             self._sources |= {id(variable): source for source, variable in pairs}
+        computed = {id(v) for folded in self._folded_layers for v in folded.layer.variables}
+        self._state = [
+            (variable, self._sources.get(id(variable), variable), _is_seed(variable))
+            for variable in likeness.state(self._model)
+            if id(variable) not in computed
+        ]
 
     def _copy(self, layer: Any) -> Any:
         """The layer in the twin's precision; itself where it is no layer or cannot be copied."""
@@ -146,16 +158,11 @@ class Twin:
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
 
-    def _source(self, variable: Any) -> Any:
-        return self._sources.get(id(variable), variable)
-
 
 class _RecordingScope(keras.StatelessScope):
     """A stateless scope that knows which variables were assigned to, whoever holds them."""
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        self.changed: dict[int, Any] = {}  # id of a variable -> the variable
-        super().__init__(*args, **kwargs)
+    changed: dict[int, Any]  # id of a variable -> the variable; {} at first
 
     def add_update(self, update: tuple[Any, Tensor]) -> None:
         self.changed[id(update[0])] = update[0]
@@ -171,18 +178,9 @@ def _is_seed(variable: Any) -> bool:
     return variable.name == "seed_generator_state"
 
 
-def _replica_offset() -> Any:
+def _seed_offset() -> Any:
     """Added to a seed, so that replicas, which hold the same seeds, draw different masks."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 0
     return tf.cast([context.replica_id_in_sync_group, 0], "int64") * MORE_THAN_ANY_SEED
-
-
-def _summed(losses: list[Tensor]) -> list[Tensor]:
-    """Each loss in float32 and, where a layer gave a loss per example, summed as Keras sums it."""
-    return [keras.ops.sum(keras.ops.cast(loss, "float32")) for loss in losses]
-
-
-def _float32(outputs: Outputs) -> Outputs:
-    return {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}

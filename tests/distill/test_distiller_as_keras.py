@@ -200,7 +200,7 @@ def test_what_is_frozen_and_unfrozen_between_fits_is_followed(images, labels):
 def test_a_teacher_s_statistics_stay_whatever_is_frozen(net, teacher, images, labels):
     norm = teacher.get_layer("norm")
     before = norm.moving_mean.numpy()
-    distiller = Distiller(net("s"), teacher, methods.get("kd"))
+    distiller = Distiller(net("s"), teacher=teacher, methods=methods.get("kd"))
     distiller.compile("sgd")
     distiller.fit(images, labels, verbose=0)
     np.testing.assert_array_equal(norm.moving_mean, before)

@@ -34,7 +34,7 @@ def test_a_step_follows_the_sum_of_the_losses(scaled):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     variable, idle = keras.Variable([1.0, 2.0]), keras.Variable(3.0)
     optimizer.build([variable, idle])
-    with gradients.tape(optimizer) as tape:
+    with tf.GradientTape(persistent=gradients.takes_two(optimizer)) as tape:
         losses = tf.reduce_sum(variable**2), tf.reduce_sum(3 * variable)
     gradients.step(optimizer, tape, losses, [variable, idle])
     np.testing.assert_allclose(variable, [1 - 0.5 * (2 + 3), 2 - 0.5 * (4 + 3)])

@@ -34,10 +34,13 @@ def objective(*of, ce_weight=1.0, label_smoothing=0.0):
     return Objective(of, ce_weight=ce_weight, label_smoothing=label_smoothing)
 
 
-def terms(goal, given=None, *, stage=0.0, student=LOGITS, teacher=OTHER):
-    outputs = {"logits": student}, {"logits": teacher}
-    found = goal.terms(*outputs, given or examples(), np.float32(1), stage=stage)
-    return {name: float(value) for name, value in found.items()}
+def loss(goal, batch=None, *, progress=1.0, stage=0.0):
+    outputs = {"logits": LOGITS}, {"logits": OTHER}
+    return goal(*outputs, batch or examples(), np.float32(progress), stage=stage)
+
+
+def terms(goal, batch=None, *, stage=0.0):
+    return {name: float(value) for name, value in loss(goal, batch, stage=stage).terms.items()}
 
 
 def test_terms_are_means_without_their_weights(by_hand):
@@ -69,8 +72,10 @@ def test_label_smoothing_spreads_the_target(by_hand):
     ("progress", "expected"), [(0.0, 0.0), (0.125, 1.0), (0.25, 2.0), (1.0, 2.0)]
 )
 def test_warmup_is_linear_and_leaves_the_cross_entropy_alone(progress, expected):
-    weights = objective(Constant(weight=2.0, warmup=0.25), ce_weight=0.5).weights(progress)
-    assert {name: float(value) for name, value in weights.items()} == {"ce": 0.5, "c": expected}
+    goal = objective(Constant(weight=2.0, warmup=0.25), ce_weight=0.5)
+    values, weighted = loss(goal, progress=progress)
+    assert float(weighted["ce"]) == pytest.approx(0.5 * float(values["ce"]))
+    assert float(weighted["c"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,7 @@ def test_while_one_is_in_its_first_stage_methods_of_stages_alone_count(stage, co
     )
     goal = objective(long, short, Constant(name="plain"))
     assert goal.stages == (0.0, 0.2, 0.4)
-    assert set(goal.weights(np.float32(stage), stage=stage)) == counted
+    assert set(loss(goal, progress=stage, stage=stage).weighted) == counted
     found = terms(goal, stage=stage)
     assert (found["long"], found["short"], found["plain"]) == (*costs, 1.0)
 
@@ -108,7 +113,6 @@ def test_two_views_of_an_image_are_told_apart(by_hand):
     flattened = np.asarray(batches.flattened(images, goal.views))
     np.testing.assert_array_equal(flattened[:, 0, 0, 0], [0, 3, 6, 9])  # image by image
     given = examples(labels=LABELS[:2], inputs=images)
-    goal.check(given)
     got = terms(goal, given)
     first, second = LOGITS[::2], LOGITS[1::2]
     both = by_hand.cross_entropy(LABELS[:2], first) + by_hand.cross_entropy(LABELS[:2], second)
@@ -116,7 +120,7 @@ def test_two_views_of_an_image_are_told_apart(by_hand):
     expected = first[:, 0] + 10 * second[:, 0] + OTHER[::2, 1]
     assert got["c"] == pytest.approx(expected.mean(), rel=1e-5)
     with pytest.raises(ValueError, match=r"inputs have shape \(2, 8, 8, 3\); expected \(B, 2, H"):
-        goal.check(examples(inputs=np.zeros((2, 8, 8, 3))))
+        batches.flattened(np.zeros((2, 8, 8, 3)), goal.views)
 
 
 def test_a_method_of_one_view_beside_one_of_two_is_given_the_first():
@@ -134,12 +138,16 @@ def test_what_a_method_cannot_work_with_is_refused():
         needs_ids = True
 
     with pytest.raises(ValueError, match=r"ids needs each example's id; expected batches \(\{'inp"):
-        objective(Ids(name="ids")).check(examples())
-    objective(Ids(name="ids")).check(examples(ids=np.arange(4)))
-    whole = objective(methods.get("sp"))
+        loss(objective(Ids(name="ids")))
+    loss(objective(Ids(name="ids")), examples(ids=np.arange(4)))
+
+    class Whole(Constant):
+        whole_batch = True
+
+    whole = objective(Whole(name="sp"))
     with pytest.raises(ValueError, match="sp relates the examples of a batch to each other, so"):
-        whole.check(examples(sample_weight=np.ones(4)))
-    whole.check(examples())
+        loss(whole, examples(sample_weight=np.ones(4)))
+    loss(whole)
 
 
 @pytest.mark.parametrize("names", [("kd", "kd"), ("ce",), ("loss",)])

@@ -147,7 +147,10 @@ def test_a_loaded_distiller_begins_a_run_or_continues_one(watched, batches, teac
 
 
 def test_side_by_side_each_fit_is_a_run_too(net, teacher, batches):
-    pair = {name: Distiller(net("student"), teacher, Watch()) for name in ("one", "other")}
+    pair = {
+        name: Distiller(net("student"), teacher=teacher, methods=Watch())
+        for name in ("one", "other")
+    }
     for distiller in pair.values():
         distiller.compile(keras.optimizers.SGD(0.0))
     model = side_by_side.Together(pair)
@@ -159,7 +162,9 @@ def test_side_by_side_each_fit_is_a_run_too(net, teacher, batches):
 
 
 def test_a_warmup_and_a_first_stage_begin_anew_with_each_fit(net, teacher, batches):
-    warm = Distiller(net("student"), teacher, methods.get("kd", weight=2.0, warmup=0.5))
+    warm = Distiller(
+        net("student"), teacher=teacher, methods=methods.get("kd", weight=2.0, warmup=0.5)
+    )
     warm.compile(keras.optimizers.SGD(0.0))
     for _ in range(3):
         history = warm.fit(batches, epochs=2, verbose=0).history
@@ -167,7 +172,9 @@ def test_a_warmup_and_a_first_stage_begin_anew_with_each_fit(net, teacher, batch
         # Shares 0, 1/4, 2/4, 3/4 of the weight in the first half of the run, all of it afterwards.
         assert weighted[1] == pytest.approx(2 * history["kd"][1], rel=1e-4)
         assert 0.2 < weighted[0] / (2 * history["kd"][0]) < 0.55
-    staged = Distiller(net("student"), teacher, methods.get("ft", tap="stage2", first_stage=0.5))
+    staged = Distiller(
+        net("student"), teacher=teacher, methods=methods.get("ft", tap="stage2", first_stage=0.5)
+    )
     staged.compile(keras.optimizers.SGD(0.0))
     for _ in range(3):
         history = staged.fit(batches, epochs=2, verbose=0).history

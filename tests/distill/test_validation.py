@@ -22,7 +22,7 @@ def test_costs_and_agreement_are_those_of_both_models_in_inference(
     student = net("student", dropout=0.5)
     kd = methods.get("kd", temperature=2.0, weight=3.0, warmup=0.5)
     hints = methods.get("fitnet", tap="stage2")
-    distiller = Distiller(student, teacher, [kd, hints], validate_teacher=True)
+    distiller = Distiller(student, teacher=teacher, methods=[kd, hints], validate_teacher=True)
     logs = evaluated(distiller, images, labels)
     ours, theirs = (model(images, training=False).numpy() for model in (student, teacher))
     assert set(logs) == {"loss", "ce", "kd", "fitnet", "agreement", "accuracy"}
@@ -61,12 +61,16 @@ def test_each_cost_that_is_left_out_has_its_reason(name, knobs, reason):
 
 def test_a_cost_that_is_not_measured_is_not_logged(student, teacher, images, labels):
     both = [methods.get("kd"), methods.get("sp", taps=("stage2",))]
-    logs = evaluated(Distiller(student, teacher, both, validate_teacher=True), images, labels)
+    logs = evaluated(
+        Distiller(student, teacher=teacher, methods=both, validate_teacher=True), images, labels
+    )
     assert set(logs) == {"loss", "ce", "kd", "agreement", "accuracy"}
 
 
 def test_a_method_without_a_teacher_is_reported_too(net, images, labels):
-    distiller = Distiller(net("student"), None, methods.get("dml"), validate_teacher=True)
+    distiller = Distiller(
+        net("student"), teacher=None, methods=methods.get("dml"), validate_teacher=True
+    )
     logs = evaluated(distiller, images, labels)
     assert set(logs) == {"loss", "ce", "dml", "accuracy"}
     assert logs["dml"] > 0
@@ -75,7 +79,7 @@ def test_a_method_without_a_teacher_is_reported_too(net, images, labels):
 def test_training_reports_no_accuracy_of_what_is_not_deployed(net, teacher, images, labels):
     student = net("student")
     simkd = methods.get("simkd", tap="stage2")
-    distiller = Distiller(student, teacher, simkd, validate_teacher=True)
+    distiller = Distiller(student, teacher=teacher, methods=simkd, validate_teacher=True)
     distiller.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
     given = {"batch_size": 16, "epochs": 2, "verbose": 0}
     history = distiller.fit(images, labels, validation_data=(images, labels), **given).history
@@ -91,12 +95,14 @@ def test_training_reports_no_accuracy_of_what_is_not_deployed(net, teacher, imag
 def test_a_cached_teacher_cannot_be_validated(student):
     rows = types.SimpleNamespace(shapes={"logits": (None, 5)})
     with pytest.raises(ValueError, match="validate_teacher is set, and the teacher is a cache"):
-        Distiller(student, rows, methods.get("kd"), validate_teacher=True)
+        Distiller(student, teacher=rows, methods=methods.get("kd"), validate_teacher=True)
 
 
 def test_side_by_side_the_teacher_is_asked_once(net, teacher, images, labels, by_hand):
     pair = {
-        name: Distiller(net(name, seed=i), teacher, methods.get("kd"), validate_teacher=True)
+        name: Distiller(
+            net(name, seed=i), teacher=teacher, methods=methods.get("kd"), validate_teacher=True
+        )
         for i, name in enumerate(["one", "other"])
     }
     for distiller in pair.values():
