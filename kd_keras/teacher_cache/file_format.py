@@ -214,7 +214,7 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
     if not path.is_file():
         raise ValueError(
             f"part {part} of view {view} in {folder} is not finished; expected {path.name} beside "
-            "its arrays. Run the same `kdk cache` command again to continue."
+            "its arrays. Run the same `kdk cache` again to continue."
         )
     try:
         contents = json.loads(path.read_text())["files"]

@@ -76,7 +76,7 @@ def test_a_cache_of_other_things_is_refused(folder, made, header_of):
         ({"augment": {"crop_padding": 2, "flip": True}}, "a different augmentation"),
         ({"view_seed": 4, "data": "e"}, "a different dataset and a different view seed"),
     ):
-        with pytest.raises(ValueError, match=f"was made with {words} than this run\."):
+        with pytest.raises(ValueError, match=rf"was made with {words} than this run\."):
             cache.require(header_of(**change), made.split.ids)
         with pytest.raises(ValueError, match=f"holds a cache made with {words}"):
             writer.make(folder, header_of(**change), made.split, made.ask)
