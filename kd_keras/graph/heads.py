@@ -76,7 +76,7 @@ def logits_of_teacher(outputs: Tensor, kind_of_head: str) -> Tensor:
     """
     outputs = ops.cast(outputs, "float32")
     if kind_of_head == "probabilities":
-        return ops.log(outputs + losses.FLOAT32_TINY)
+        return ops.log(ops.maximum(outputs, losses.FLOAT32_TINY))
     if kind_of_head == "sigmoid":
         # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
