@@ -93,15 +93,8 @@ def measured(split: Split, rows: Cache, executed: int, folder: Path) -> tuple[fl
     )
     distiller.compile(metrics=["accuracy"], steps_per_execution=executed)
     distiller.optimizer.build(distiller.trainable_variables)
-    batches = pipeline.training(
-        split,
-        batch_size=BATCH,
-        seed=0,
-        policy=POLICY,
-        views=1,
-        teacher=rows,
-        stop=(ROUNDS + 1) * STEPS,
-    )
+    plan = pipeline.BatchPlan(split, batch_size=BATCH, seed=0, policy=POLICY, views=1)
+    batches = plan.dataset(0, (ROUNDS + 1) * STEPS, teacher=rows)
     between = Between(distiller, next(iter(batches)))
     history = distiller.fit(
         batches,

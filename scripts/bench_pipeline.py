@@ -55,18 +55,9 @@ def synthetic(folder: Path) -> Split:
 
 def training_speeds(split: Split, policy: Augment, batch_size: int) -> list[float]:
     steps = IMAGES_A_REPEAT // batch_size
+    plan = pipeline.BatchPlan(split, batch_size=batch_size, seed=0, policy=policy)
     return [
-        speed(
-            pipeline.training(
-                split,
-                batch_size=batch_size,
-                seed=0,
-                policy=policy,
-                start=repeat * steps,
-                stop=(repeat + 1) * steps,
-            )
-        )
-        for repeat in range(REPEATS + 1)
+        speed(plan.dataset(repeat * steps, (repeat + 1) * steps)) for repeat in range(REPEATS + 1)
     ][1:]
 
 

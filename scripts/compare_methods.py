@@ -102,15 +102,15 @@ def train_together(
     steps = pipeline.steps_per_epoch(loaded.train, asked.batch_size)
     total = asked.epochs * steps
     distillers = {name: _distiller(asked, name, model, loaded, total) for name in names}
-    batches = pipeline.training(
+    plan = pipeline.BatchPlan(
         loaded.train,
         batch_size=asked.batch_size,
         seed=asked.seed,
         policy=loaded.augment,
         view_seed=asked.view_seed,
         views_per_image=views,
-        stop=total,
     )
+    batches = plan.dataset(0, total)
     with callbacks.Bar(Screen(), "training", asked.batch_size) as bar:
         side_by_side.Together(distillers).fit(
             batches, epochs=asked.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0

@@ -32,6 +32,8 @@ MAY_IMPORT_TENSORFLOW = {
     "data/resizing.py",
     "data/tfds_records.py",
     "data/tfds_source.py",
+    "data/tfds_workarounds.py",
+    "data/tiny_imagenet/images.py",
     "data/tiny_imagenet/tiny_imagenet_dataset_builder.py",
     "distill/checked_model.py",
     "distill/data_checks.py",

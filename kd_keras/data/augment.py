@@ -12,7 +12,7 @@ _PURPOSE = 0x76696577  # "view": keeps these bits apart from those of the order 
 
 @dataclass(frozen=True)
 class Augment:
-    """What may be done to an image: moved by up to `crop_padding` pixels, mirrored or not."""
+    """An augmentation policy: images move by up to `crop_padding` pixels and may be mirrored."""
 
     crop_padding: int
     flip: bool
@@ -21,7 +21,7 @@ class Augment:
         check.whole_number("crop_padding", self.crop_padding)
 
     def describe(self) -> str:
-        """What is done to the images, such as "crops padded by 4 pixels, mirrored at random"."""
+        """The policy in words, such as "crops padded by 4 pixels, mirrored at random"."""
         pixels = f"{self.crop_padding} pixel{'' if self.crop_padding == 1 else 's'}"
         crops = f"crops padded by {pixels}" if self.crop_padding else "no crops"
         return f"{crops}, {'mirrored at random' if self.flip else 'not mirrored'}"
@@ -36,15 +36,15 @@ def augment(
     view: int,
     policy: Augment,
 ) -> np.ndarray:
-    """Takes rows of a store straight into a batch: each moved a little, half of them mirrored.
+    """Copies rows of a store into a batch; each is moved at random, and half are mirrored.
 
     Args:
-        images_source: (N, H, W, C) uint8, usually memory-mapped; only the pixels needed are read.
-        rows: (B,) int, which images.
-        ids: (B,) int, the numbers that the randomness is keyed by, one an image.
-        view_seed: int.
-        view: int, at least 0; another view of the same image is another crop.
-        policy: what may be done; the padding is black and smaller than the image.
+        images_source: (N, H, W, C) uint8, usually memory-mapped; only the needed pixels are read.
+        rows: (B,) int, positions in `images_source`.
+        ids: (B,) int, one for each image; the key of its randomness.
+        view_seed: int, seed of the crops and flips.
+        view: int >= 0; each view of an image is a different crop.
+        policy: the augmentation; its padding is black and smaller than the image.
 
     Returns:
         (B, H, W, C) uint8.
@@ -70,7 +70,7 @@ def _draws(
 ) -> tuple[list[int], list[int], list[bool]]:
     bits = hashing.hashed(ids, _PURPOSE, view_seed, view)
     offsets = np.uint64(2 * policy.crop_padding + 1)
-    share = np.uint64((1 << 20) - 1)  # 20 bits an axis: no offset is likelier than another by 1e-4
+    share = np.uint64((1 << 20) - 1)  # 20 bits an axis: offsets are equally likely to within 1e-4
     down = (bits & share) * offsets >> np.uint64(20)
     right = (bits >> np.uint64(20) & share) * offsets >> np.uint64(20)
     mirrored = (bits >> np.uint64(63)).astype(bool) & policy.flip
@@ -83,5 +83,5 @@ def _draws(
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    """(N, H, W, C) uint8 seen as (N, H, W) of C bytes each: mirrored rows are copied by pixels."""
+    """(N, H, W, C) uint8 viewed as (N, H, W) of C bytes: mirroring then keeps pixels whole."""
     return images.view(f"V{images.shape[-1]}")[..., 0]

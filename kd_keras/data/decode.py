@@ -1,4 +1,4 @@
-"""From image files to equal arrays of pixels; files that do not decode are named."""
+"""Decodes image files to arrays of one size; errors name the files that do not decode."""
 
 import functools
 import os
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import complaints, image_files, orientation, resizing
+from kd_keras.data import fault_report, image_files, orientation, resizing
 
 BATCH = 256
 _REMEDY = "Replace it or take it out."
@@ -18,15 +18,15 @@ _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 
 
 def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) -> tf.Tensor:
-    """One image file as pixels, upright: the first frame, without transparency.
+    """Decodes one image file, turned upright: the first frame, without transparency.
 
-    TensorFlow decodes JPEG and PNG, since served models do so too; Pillow decodes other formats.
+    TensorFlow decodes JPEG and PNG, as in served models; Pillow decodes other formats.
 
     Args:
         encoded: () string, the file's bytes.
-        size: pixels a side; None keeps the image's own.
+        size: pixels a side; None keeps the size of the image.
         channels: 1 or 3; grey images become three equal channels, colours become grey.
-        resize: how an image of another aspect is made square, see `resizing.resized`.
+        resize: how an image that is not square is made square, see `resizing.resized`.
 
     Returns:
         (H, W, channels) uint8.
@@ -45,21 +45,21 @@ def batches(
     size: int | None,
     channels: int,
     resize: str,
-    beside: tf.data.Dataset | None = None,
+    other_records: tf.data.Dataset | None = None,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Decodes records in order.
 
     Args:
         records: of {"image": () string, "label": () int, "name": () string}, the same ones in the
             same order at every pass.
-        size, channels, resize: as for `decode`; without a size all images must have one already.
-        beside: records of other splits, whose faults are named together with those of `records`.
+        size, channels, resize: as for `decode`; without a size, all images must have the same.
+        other_records: records of other splits, whose faults are named in the same error.
 
     Yields:
         (b, H, W, channels) uint8 and (b,) int.
 
     Raises:
-        ValueError: images that do not decode, or differ in size from the first; they are named.
+        ValueError: images do not decode, or differ in size from the first; it names them.
     """
 
     def pixels(record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
@@ -67,21 +67,21 @@ def batches(
         return image, record["label"]
 
     decoded = records.map(pixels, num_parallel_calls=os.cpu_count(), deterministic=True)
-    done, shape = 0, None
+    count, shape = 0, None
     try:
         for images, labels in decoded.batch(BATCH).prefetch(2).as_numpy_iterator():
             shape = shape or images.shape[1:]
             if images.shape[1:] != shape:
-                raise _of_another_size(records.skip(done), shape, channels)
+                raise _different_size(records.skip(count), shape, channels)
             yield images, labels
-            done += len(labels)
+            count += len(labels)
     except tf.errors.InvalidArgumentError as error:
-        everything = records if beside is None else records.concatenate(beside)
+        everything = records if other_records is None else records.concatenate(other_records)
         faults = undecodable(everything, channels=channels)
         raise (
-            complaints.error("Images do not decode", faults, _REMEDY)
+            fault_report.error("Images do not decode", faults, _REMEDY)
             if faults
-            else _of_another_size(records.skip(done), shape, channels)
+            else _different_size(records.skip(count), shape, channels)
         ) from error
 
 
@@ -94,14 +94,14 @@ def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
             return tf.identity(index)
 
     numbered = records.enumerate()
-    sound = numbered.map(place, num_parallel_calls=os.cpu_count()).ignore_errors()
-    whole = set(sound.as_numpy_iterator())
-    # A file that cannot be read at all is none of these records: reading it raises here.
+    decoded = numbered.map(place, num_parallel_calls=os.cpu_count()).ignore_errors()
+    valid = set(decoded.as_numpy_iterator())
+    # A file that cannot be read at all raises here.
     names = records.map(lambda record: (record["image"], record["name"])).enumerate()
     return [
         f"{_text(name)} does not decode as an image ({_reason(encoded, channels)})."
         for index, (encoded, name) in names.as_numpy_iterator()
-        if index not in whole
+        if index not in valid
     ]
 
 
@@ -145,17 +145,17 @@ def _reason(encoded: bytes, channels: int) -> str:
     return "it decodes now; it may be changing"
 
 
-def _of_another_size(
+def _different_size(
     records: tf.data.Dataset, shape: tuple[int, ...] | None, channels: int
 ) -> ValueError:
-    """Names the first of the next batch's images that is of another size."""
+    """Names the first image of the next batch whose size differs."""
     for record in records.take(BATCH):
         image = decode(record["image"], size=None, channels=channels, resize="squash")
-        own = tuple(image.shape)
-        shape = shape or own
-        if own != shape:
+        height, width, _ = image_shape = tuple(image.shape)
+        shape = shape or image_shape
+        if image_shape != shape:
             return ValueError(
-                f"{_text(record['name'].numpy())} is {own[0]}x{own[1]}, but the images before it "
+                f"{_text(record['name'].numpy())} is {height}x{width}, but the images before it "
                 f"are {shape[0]}x{shape[1]}; expected one size. Give --image-size, such as 64, and "
                 "all are resized to it."
             )
@@ -163,5 +163,5 @@ def _of_another_size(
 
 
 def _text(name: bytes) -> str:
-    # File names need not be UTF-8: what is not is shown as the escape that a shell takes.
+    # File names need not be UTF-8; other bytes are shown as the escapes that shells use.
     return name.decode(errors="backslashreplace")

@@ -1,4 +1,4 @@
-"""scikit-learn's handwritten digits: 1,797 grey images of 8x8 in 10 classes, inside the library."""
+"""scikit-learn's handwritten digits: 1,797 grey images of 8x8 in 10 classes; no download."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ _SIDE = 8
 
 
 def source(*, image_size: int | None, resize: str | None) -> Source:
-    """The digits, 8x8 or enlarged to a multiple of it; never mirrored: most are digits no more."""
+    """The digits, 8x8 or a multiple of it; never mirrored, since most would not be digits."""
     side = check.whole_number("image_size", image_size or _SIDE, at_least=_SIDE)
     if side % _SIDE:
         raise ValueError(
@@ -33,7 +33,7 @@ def source(*, image_size: int | None, resize: str | None) -> Source:
 
 
 def _contents(folder: Path, progress: Progress, *, times: int) -> Contents:
-    from sklearn import datasets  # seconds to import, and only needed once
+    from sklearn import datasets  # takes seconds to import, and is needed only once
 
     grey, labels = datasets.load_digits(return_X_y=True)  # (1797, 64) of 0..16
     images = np.rint(grey.reshape(-1, _SIDE, _SIDE, 1) * (255 / 16)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Which files of a user's folder belong to which split and class; what is left over is told."""
+"""Which files of a user's folder belong to which split and class; notes name the other files."""
 
 import os
 import unicodedata
@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from kd_keras.data.complaints import shortened
+from kd_keras.data.fault_report import shortened
 from kd_keras.data.user_files import Listing
 
 EXPECTED = (
     "one folder of images a class, or train/ and val/ folders (perhaps test/) of such folders"
 )
-# Names of splits, in any case; where several of a split are there, the first of these is used.
+# Names of split folders, in any case. If a split has several, the first in this order is used.
 _TRAIN = ("train", "training")
 _VALIDATION = ("val", "valid", "validation", "dev")
 _TEST = ("test", "testing")
@@ -24,13 +24,13 @@ class Layout:
     """The splits of a folder; file and folder names are relative to it.
 
     Attributes:
-        class_names: one a label, sorted; those of train.
-        places: from "train", "validation" and "test" to the folder of class folders, "" the whole.
-        classes: from class folders of every split to their labels.
-        files: by split, (file, label) of all files of the classes, images or not.
-        loose: files beside the class folders, which belong to no class.
-        notes: what else is not used.
-        faults: what cannot be trained on, a sentence each.
+        class_names: the classes of train, sorted: one for each label.
+        places: by split, the folder that holds its class folders; "" is the whole folder.
+        classes: label of each class folder, in every split.
+        files: by split, (file, label) of all files in class folders, images or not.
+        loose: files beside the class folders, which have no class.
+        notes: what else is not used, one sentence each.
+        faults: what makes training impossible, one sentence each.
     """
 
     class_names: tuple[str, ...]
@@ -42,8 +42,8 @@ class Layout:
     faults: list[str]
 
 
-def of(listing: Listing, root: str) -> Layout:
-    """The layout of a listed folder; `root` is its path, for notes and faults."""
+def read(listing: Listing, root: str) -> Layout:
+    """Finds splits and classes in a listing; `root` is its path, for notes and faults."""
     places = _places(listing)
     names = sorted({class_name(folder) for folder in listing.folders_in(places["train"])})
     notes = _unused(listing, places, root)
@@ -71,17 +71,17 @@ def of(listing: Listing, root: str) -> Layout:
 
 
 def class_name(folder: str) -> str:
-    """What a class folder is called, however a system composes its accents (NFC)."""
+    """Name of a class folder in NFC, since operating systems compose accents differently."""
     readable = os.fsencode(folder.rpartition("/")[2]).decode(errors="replace")
     return unicodedata.normalize("NFC", readable)
 
 
 def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
-    """One fault that names all class folders without an image, or none.
+    """One fault that names all class folders without an image; empty if there are none.
 
     Args:
         layout: of the folder.
-        images: those files of the layout that are images.
+        images: the files of the layout that are images.
         root: path of the folder.
     """
     depth = {split: place.count("/") + bool(place) for split, place in layout.places.items()}
@@ -101,7 +101,7 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
 
 
 def skipped(files: Sequence[str]) -> list[str]:
-    """A note of files left out, such as "skipped 3 files: .txt 2, .DS_Store 1", or none."""
+    """A note on unused files, such as "skipped 3 files: .txt 2, .DS_Store 1"; empty if none."""
     if not files:
         return []
     kinds = Counter(map(_kind, files))
@@ -120,12 +120,12 @@ def count(noun: str, items: Sequence[object]) -> str:
 
 def _places(listing: Listing) -> dict[str, str]:
     tops = listing.folders_in("")
-    filled = [folder for folder in tops if listing.folders_in(folder)]
-    train = _first(filled, _TRAIN)
+    parents = [folder for folder in tops if listing.folders_in(folder)]
+    train = _first(parents, _TRAIN)
     if train is None:
         return {"train": ""}
-    held = {"validation": _first(filled, _VALIDATION), "test": _first(filled, _TEST)}
-    return {"train": train} | {split: place for split, place in held.items() if place is not None}
+    others = {"validation": _first(parents, _VALIDATION), "test": _first(parents, _TEST)}
+    return {"train": train} | {split: place for split, place in others.items() if place is not None}
 
 
 def _first(folders: list[str], names: tuple[str, ...]) -> str | None:
@@ -134,12 +134,12 @@ def _first(folders: list[str], names: tuple[str, ...]) -> str | None:
 
 
 def _unused(listing: Listing, places: dict[str, str], root: str) -> list[str]:
-    beside = [f for f in listing.folders_in("") if places["train"] and f not in places.values()]
+    unused = [f for f in listing.folders_in("") if places["train"] and f not in places.values()]
     notes = []
-    if beside:
+    if unused:
         listed = ", ".join(
             shortened(
-                [f if listing.folders_in(f) else f"{f} (without class folders)" for f in beside]
+                [f if listing.folders_in(f) else f"{f} (without class folders)" for f in unused]
             )
         )
         notes.append(f"not used, beside {places['train']}/ in {root}: {listed}")
@@ -150,16 +150,16 @@ def _unused(listing: Listing, places: dict[str, str], root: str) -> list[str]:
 
 
 def _too_few(listing: Listing, train: str, root: str) -> list[str]:
-    """A fault where there are not two classes, or where the classes are other splits."""
+    """A fault if there are fewer than two classes, or if all class folders are splits."""
     place = f"{root}/{train}" if train else root
     folders = listing.folders_in(train)
     names = [class_name(folder) for folder in folders]
     if not folders:
         files = [file for file in listing.files if "/" not in file.name]
-        beside = f"{count('file', files)} and no folders" if files else "no folders"
-        return [f"{place} holds {beside}; expected {EXPECTED}."]
-    held = [folder for folder in folders if folder.lower() in _VALIDATION + _TEST]
-    if not train and held == folders and any(map(listing.folders_in, folders)):
+        contents = f"{count('file', files)} and no folders" if files else "no folders"
+        return [f"{place} holds {contents}; expected {EXPECTED}."]
+    splits = [folder for folder in folders if folder.lower() in _VALIDATION + _TEST]
+    if not train and splits == folders and any(map(listing.folders_in, folders)):
         return [f"{place} holds {', '.join(names)}, but no train/; expected {EXPECTED}."]
     if len(set(names)) > 1:
         return []
@@ -170,8 +170,8 @@ def _too_few(listing: Listing, train: str, root: str) -> list[str]:
 
 def _of_unknown_classes(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
     folders = [] if place is None else listing.folders_in(place)
-    known = set(names)
-    return [folder for folder in folders if class_name(folder) not in known]
+    classes = set(names)
+    return [folder for folder in folders if class_name(folder) not in classes]
 
 
 def _without_validation(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
@@ -207,8 +207,8 @@ def _files(
 
 
 def _kind(file: str) -> str:
-    """What to count a file under: its ending, or the whole name of a file that has only that."""
+    """The kind that a file is counted as: its ending, or its whole name if it is all ending."""
     path = PurePosixPath(file)
     if path.name.startswith("._"):
-        return "._*"  # what macOS writes beside files on foreign disks
+        return "._*"  # written by macOS beside files on other file systems
     return path.suffix or (path.name if path.name.startswith(".") else "no ending")

@@ -1,7 +1,7 @@
-"""Stateless randomness: 64 random bits for every value, from nothing but the numbers of a key.
+"""Stateless randomness: 64 random bits for each value, computed from the numbers of a key.
 
-One integer hash over a whole array is far faster than one seeded random operation a value, and it
-gives the same bits on every machine and under every version of NumPy.
+One integer hash over a whole array is much faster than a seeded random operation for each value,
+and gives the same bits on every machine and with every version of NumPy.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ def hashed(values: np.ndarray, *key: int) -> np.ndarray:
 
     Args:
         values: (N,) int, at least 0.
-        key: ints; every change of one gives unrelated bits.
+        key: ints; a change of any of them gives unrelated bits.
 
     Returns:
         (N,) uint64, uniform.

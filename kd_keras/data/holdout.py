@@ -1,4 +1,4 @@
-"""Which examples are held out of training to validate on."""
+"""Chooses the training examples that are held out for validation."""
 
 import numpy as np
 
@@ -11,16 +11,16 @@ _PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order 
 def stratified(
     labels: np.ndarray, fraction: float, *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Splits examples in two, each class in the same proportion.
+    """Splits examples in two; each class is split in the same proportion.
 
     Args:
         labels: (N,) int.
         fraction: share of every class to hold out, above 0 and below 1; of a class of two or more
-            at least one example is held out and one is kept.
-        seed: another seed holds out others.
+            at least one example is held out and at least one stays.
+        seed: seed of the choice.
 
     Returns:
-        Positions kept and positions held out, (n,) and (m,) int64, each ascending.
+        Positions that stay and positions held out, (n,) and (m,) int64, each ascending.
     """
     check.number("fraction", fraction, above=0)
     if fraction >= 1:
@@ -28,9 +28,9 @@ def stratified(
             f"The fraction held out is {fraction:g}; expected less than 1, such as 0.1."
         )
     shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
-    held = np.zeros(len(labels), bool)
+    held_out = np.zeros(len(labels), bool)
     for label in np.unique(labels):
         members = shuffled[labels[shuffled] == label]
         count = round(len(members) * fraction)
-        held[members[: min(max(count, 1), len(members) - 1)]] = True
-    return np.flatnonzero(~held), np.flatnonzero(held)
+        held_out[members[: min(max(count, 1), len(members) - 1)]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)

@@ -1,4 +1,4 @@
-"""What Pillow says of an image file: whether it is one, its size, and its pixels."""
+"""Image files read by Pillow: whether a file is an image, its size, and its pixels."""
 
 import io
 from concurrent.futures import ThreadPoolExecutor
@@ -8,60 +8,58 @@ from typing import NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-# The formats of pixels that Pillow decodes by itself and knows by their first bytes.
+# Raster formats that Pillow decodes without other programs and recognises by their first bytes.
 _FORMATS = (
     *("AVIF", "BMP", "GIF", "ICO", "JPEG", "JPEG2000", "PCX", "PNG", "PPM", "PSD", "QOI"),
     *("SGI", "TIFF", "WEBP"),
 )
-_BY_ENDING = {".tga": "TGA"}  # a format without first bytes of its own
-_TURNED = (5, 6, 7, 8)  # EXIF orientations whose width is the stored height
-# Pillow gives a TIFF's size upright already. TensorFlow decodes PNG files, and reads no orientation
-# of theirs, in training as in a served model.
+_BY_ENDING = {".tga": "TGA"}  # a format that its first bytes do not identify
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
+# Pillow gives the size of a TIFF file already turned. PNG files are decoded by TensorFlow, which
+# ignores their orientation, in training as in a served model.
 _SIZE_AS_STORED = ("TIFF", "PNG")
 
 
-class Look(NamedTuple):
-    """What the head of a file says.
+class ImageHeader(NamedTuple):
+    """What the first bytes of a file say.
 
     Attributes:
-        size: (height, width) of the image as it is to be seen; None if the file is no image.
-        reason: why it is none; "" of an image and of a file of another kind.
+        size: (height, width) of the image turned upright; None if the file is not an image.
+        reason: why the image cannot be read; "" for an image, and for a file of another kind.
     """
 
     size: tuple[int, int] | None
     reason: str = ""
 
 
-def survey(paths: list[str]) -> list[Look]:
-    """Looks at the heads of files, whatever their names end in.
-
-    A file of another kind gets no reason where its ending is no image's: it is merely no image.
-    """
+def read_headers(paths: list[str]) -> list[ImageHeader]:
+    """Reads the headers of files; files of other kinds get a reason only with an image's ending."""
     Image.init()  # once, before the threads
-    formats = {*_FORMATS, *_BY_ENDING.values(), "MPO"}  # several JPEG images in a file
-    known = {ending for ending, name in Image.registered_extensions().items() if name in formats}
+    formats = {*_FORMATS, *_BY_ENDING.values(), "MPO"}  # a file of several JPEG images
+    extensions = Image.registered_extensions()
+    image_endings = {ending for ending, name in extensions.items() if name in formats}
 
-    def look(path: str) -> Look:
+    def read(path: str) -> ImageHeader:
         ending = Path(path).suffix.lower()
-        seen = _look(path, _formats(ending))
-        return Look(None) if seen == _UNKNOWN and ending not in known else seen
+        header = _read_header(path, _formats(ending))
+        return NO_IMAGE if header == _UNKNOWN and ending not in image_endings else header
 
     with ThreadPoolExecutor() as threads:
-        return list(threads.map(look, paths))
+        return list(threads.map(read, paths))
 
 
 def pixels(encoded: bytes, channels: int) -> np.ndarray:
-    """The first frame of an image in any format, upright.
+    """Decodes the first frame of an image in any format, turned upright.
 
     Args:
         encoded: the file's bytes.
-        channels: 1 or 3. Transparency is left out: colours stay as they are stored.
+        channels: 1 or 3. Transparency is ignored: colours stay as stored.
 
     Returns:
-        (H, W, channels) uint8; of 16 bits the upper eight.
+        (H, W, channels) uint8; the upper 8 bits of images of 16 bits.
 
     Raises:
-        ValueError: the bytes are no image, or not a whole one.
+        ValueError: the bytes are not an image, or not a complete one.
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=_formats(".tga")) as image:
@@ -85,23 +83,24 @@ def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
     return np.asarray(image.convert(mode))
 
 
-_UNKNOWN = Look(None, "its content is no image that Pillow reads")
+NO_IMAGE = ImageHeader(None)
+_UNKNOWN = ImageHeader(None, "its content is no image that Pillow reads")
 
 
-def _look(path: str, formats: tuple[str, ...]) -> Look:
+def _read_header(path: str, formats: tuple[str, ...]) -> ImageHeader:
     try:
         with Image.open(path, formats=formats) as image:
             width, height = image.size
-            turned = image.format not in _SIZE_AS_STORED and _orientation(image) in _TURNED
-            return Look((width, height) if turned else (height, width))
+            is_turned = image.format not in _SIZE_AS_STORED and _orientation(image) in _TURNED
+            return ImageHeader((width, height) if is_turned else (height, width))
     except Image.UnidentifiedImageError:
         return _UNKNOWN
     except PermissionError:
-        return Look(None, "it may not be read")
+        return ImageHeader(None, "it may not be read")
     except FileNotFoundError:
-        return Look(None, "it links to a file that does not exist")
+        return ImageHeader(None, "it links to a file that does not exist")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        return Look(None, str(error))
+        return ImageHeader(None, str(error))
 
 
 def _formats(ending: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""The EXIF orientation of a JPEG: how its stored pixels must be turned to stand upright.
+"""The EXIF orientation of a JPEG file: how to turn its stored pixels so that they are upright.
 
-TensorFlow operations alone, so that training and a served SavedModel turn images alike.
+Written in TensorFlow operations only, so training and a served SavedModel turn images alike.
 
 Source: CIPA DC-008 (Exif 2.32), section 4.5.4 for the segment and 4.6.4 for the tag.
 """
@@ -13,7 +13,7 @@ _MARKER = 0xFF  # the first byte of every segment
 _STANDALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length: TEM, RST0 to RST7, SOI
 _LAST = (0xD9, 0xDA)  # end of the image, start of its pixels: no EXIF follows
 _EXIF_MARKER, _EXIF_NAME = 0xE1, b"Exif\0\0"
-_MOST_SEGMENTS = 1024  # a broken file must not keep the loop going
+_MOST_SEGMENTS = 1024  # bounds the loop on a broken file
 _TAG, _SHORT, _LONG = 0x0112, 3, 4
 _HEADER = 8  # bytes: order 2, the number 42, the first directory's offset 4
 _ENTRY = 12  # bytes: tag 2, type 2, count 4, value 4
@@ -26,7 +26,7 @@ def of(encoded: tf.Tensor) -> tf.Tensor:
         encoded: () string, the file's bytes.
 
     Returns:
-        () int32, 1 to 8 as EXIF defines them. 1, upright, for a JPEG without a valid orientation
+        () int32, 1 to 8 as EXIF defines them; 1, upright, for a JPEG without a valid orientation
         and for every other format.
     """
     data = tf.io.decode_raw(encoded, tf.uint8)
@@ -35,17 +35,17 @@ def of(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """The image as it is to be seen.
+    """Turns an image upright.
 
     Args:
-        image: (H, W, C), as it is stored.
+        image: (H, W, C), as stored.
         orientation: () int, 1 to 8, from `of`.
 
     Returns:
         (H, W, C), or (W, H, C) for orientations 5 to 8, of the image's dtype.
     """
-    turned = _one_of(orientation, (5, 6, 7, 8))
-    image = _changed_if(turned, image, lambda pixels: tf.transpose(pixels, (1, 0, 2)))
+    is_transposed = _one_of(orientation, (5, 6, 7, 8))
+    image = _changed_if(is_transposed, image, lambda pixels: tf.transpose(pixels, (1, 0, 2)))
     left_is_right = _one_of(orientation, (2, 3, 6, 7))
     image = _changed_if(left_is_right, image, lambda pixels: tf.reverse(pixels, [1]))
     upside_down = _one_of(orientation, (3, 4, 7, 8))
@@ -96,16 +96,16 @@ def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
     valid &= directory >= _HEADER
     count = _number(tiff, directory, 2, little)
     entries = tiff[directory + 2 : directory + 2 + _ENTRY * count]
-    whole = tf.size(entries) // _ENTRY  # a directory that is cut off counts up to there
+    whole = tf.size(entries) // _ENTRY  # of a truncated directory, the complete entries count
     entries = tf.reshape(entries[: whole * _ENTRY], (-1, _ENTRY))
     tag, kind = _numbers(entries[:, :2], little), _numbers(entries[:, 2:4], little)
     single = tf.equal(_numbers(entries[:, 4:8], little), 1)
     short, long = _numbers(entries[:, 8:10], little), _numbers(entries[:, 8:12], little)
     values = tf.where(tf.equal(kind, _SHORT), short, long)
-    right = tf.equal(tag, _TAG) & single & _one_of(kind, (_SHORT, _LONG))
-    right &= valid & (values >= 1) & (values <= 8)
-    known = tf.concat([tf.ones((1,), tf.int64), values[right]], axis=0)
-    return tf.cast(known[-1], tf.int32)
+    matches = tf.equal(tag, _TAG) & single & _one_of(kind, (_SHORT, _LONG))
+    matches &= valid & (values >= 1) & (values <= 8)
+    candidates = tf.concat([tf.ones((1,), tf.int64), values[matches]], axis=0)
+    return tf.cast(candidates[-1], tf.int32)
 
 
 def _number(

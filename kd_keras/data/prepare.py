@@ -1,6 +1,6 @@
-"""How a source becomes a store: once, under a temporary name, whole or not at all.
+"""Makes the store of a data set once: under a temporary name, whole or not at all.
 
-A source of data is described by a `Source`; everything that is special to it ends there.
+A `Source` describes a data set, so that this file needs to know nothing else about it.
 """
 
 import errno
@@ -25,19 +25,19 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Source:
-    """Where data come from, before any of them is read.
+    """A data set before any of it is read.
 
     Attributes:
-        name: as people asked for it, for messages and the store's name.
-        kind: the source without its place, for the fingerprint.
-        settings: what decides which store it is, such as path and image size; JSON.
-        state: changes when the data behind the settings change.
+        name: what users type, for messages and for the name of the store.
+        kind: the name without a path, for the fingerprint.
+        settings: what tells this store from others, such as path and image size; JSON.
+        state: text that changes when the data at this path change.
         flip: whether a mirrored image still belongs to its class.
-        val_fraction: the share of train to validate on where the source has no part for it.
-        contents: reads it, given a folder for temporary files and a progress.
-        resize: how images of another aspect are made square, see `resizing.resized`.
-        flip_note: why `flip` is False, where that is to be said; else "".
-        digest: a hash of all that is read; None where nothing can change behind `state`.
+        val_fraction: share of train to validate on if there is no validation split.
+        contents: function that reads the data, from a folder for temporary files and a progress.
+        resize: how images that are not square are made square, see `resizing.resized`.
+        flip_note: why `flip` is False, if users should read it; else "".
+        digest: function that hashes everything that is read; None if `state` shows every change.
     """
 
     name: str
@@ -53,13 +53,13 @@ class Source:
 
     @property
     def key(self) -> str:
-        """8 hex digits of what decides the content."""
+        """8 hex digits, a hash of what decides the content."""
         facts = json.dumps([self.kind, self.settings, store.FORMAT], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:8]
 
     @property
     def stem(self) -> str:
-        """The name as part of a file's: "folder:/a/pets" is folder_pets."""
+        """The name in a form that file names allow: "folder:/a/pets" is folder_pets."""
         kind, _, place = self.name.partition(":")
         words = filter(None, [kind, Path(place).name])
         return re.sub(r"[^\w.]+", "_", "_".join(words))[:60]  # a file's name has 255 bytes
@@ -68,50 +68,50 @@ class Source:
 def ensure(
     source: Source, *, cache_dir: Path, progress: Progress | None = None, verify: bool = False
 ) -> store.Store:
-    """The source's store, made if there is none fit for use; one process makes it, others wait."""
-    found, _ = _usable(source, cache_dir, verify)
-    if found is not None:
-        return found
-    told = "Another process is preparing data in %s; waiting for it."
-    with files.locked(cache_dir, waiting=lambda: _LOG.warning(told, cache_dir)):
-        found, reason = _usable(source, cache_dir, verify)
+    """Opens the source's store, or makes it; one process makes it while others wait."""
+    existing, _ = _usable(source, cache_dir, verify)
+    if existing is not None:
+        return existing
+    waiting = "Another process is preparing data in %s; waiting for it."
+    with files.locked(cache_dir, waiting=lambda: _LOG.warning(waiting, cache_dir)):
+        existing, reason = _usable(source, cache_dir, verify)
         if reason:
             _LOG.warning("%s Preparing %s again.", reason, source.name)
-        return found or _made(source, cache_dir, progress or silent)
+        return existing or _make(source, cache_dir, progress or silent)
 
 
 def _usable(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store | None, str]:
-    """The store, or why the one that is there may not be used ("" if there is none)."""
+    """The store if it may be used; else None and the reason, "" if there is no store."""
     folder = next(cache_dir.glob(f"{source.stem}-*-{source.key}"), None)
     if folder is None:
         return None, ""
     try:
-        found = store.opened(folder, verify=verify)
+        existing = store.opened(folder, verify=verify)
     except store.Damaged as damage:
         return None, str(damage)
-    changed = found.state != source.state
+    changed = existing.state != source.state
     if not changed and verify and source.digest is not None:
-        changed = found.source_sha256 != source.digest()
+        changed = existing.source_sha256 != source.digest()
     if changed:
         return None, f"The data behind {source.name} changed since they were prepared."
-    return found, ""
+    return existing, ""
 
 
-def _made(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
+def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
     partial = cache_dir / f".{source.stem}-{source.key}.partial"
-    shutil.rmtree(partial, ignore_errors=True)  # what a killed process left
-    files = partial / "store"
-    files.mkdir(parents=True)
+    shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
+    target = partial / "store"
+    target.mkdir(parents=True)
     about = {"source": source.name, "kind": source.kind, "state": source.state}
     try:
         contents = source.contents(partial, progress)
         about["source_sha256"] = source.digest() if source.digest else ""
         _check(source, contents)
-        total = sum(part.count for part in contents.parts.values())
-        with progress(f"Storing {source.name}", total) as advance:
-            shape = store_writer.write(files, contents, about, flip=source.flip, advance=advance)
+        count = sum(part.count for part in contents.parts.values())
+        with progress(f"Storing {source.name}", count) as advance:
+            shape = store_writer.write(target, contents, about, flip=source.flip, advance=advance)
         folder = cache_dir / f"{source.stem}-{shape[0]}x{shape[1]}-{source.key}"
-        _put_in_place(files, folder)
+        _put_in_place(target, folder)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
@@ -139,7 +139,7 @@ def _check(source: Source, contents: store_writer.Contents) -> None:
 def _put_in_place(new: Path, folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():  # whoever has it mapped keeps it until done
+    if folder.exists():  # a process that has mapped it can go on reading
         folder.rename(old)
     new.rename(folder)
     handle = os.open(folder.parent, os.O_RDONLY)

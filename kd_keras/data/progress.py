@@ -1,4 +1,4 @@
-"""How long work tells of itself: `progress(what, total)` gives `advance(n)`, called as it goes."""
+"""Progress of long work: `progress(task, total)` is a context that gives `advance(count)`."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -8,6 +8,6 @@ Progress = Callable[[str, int], contextlib.AbstractContextManager[Advance]]
 
 
 @contextlib.contextmanager
-def silent(what: str, total: int) -> Iterator[Advance]:
-    """The progress that shows nothing."""
+def silent(task: str, total: int) -> Iterator[Advance]:
+    """A progress that shows nothing."""
     yield lambda count: None

@@ -1,4 +1,4 @@
-"""From an image of any size to the size that a model takes; alike in training and in serving."""
+"""Resizes an image to the size that a model takes, in training and in serving alike."""
 
 import tensorflow as tf
 
@@ -8,20 +8,20 @@ RESIZES = ("crop", "pad", "squash")
 
 
 def resized(image: tf.Tensor, *, height: int, width: int, how: str) -> tf.Tensor:
-    """The image at another size; bilinear and antialiased, rounded to whole pixels.
+    """Resizes an image, bilinear and antialiased, rounded to whole pixel values.
 
     Args:
         image: (H, W, C) uint8.
         height, width: pixels of the result.
         how: "crop" scales the image until it covers the result and cuts its centre out; "pad"
             scales it until it fits inside and centres it between black borders; "squash" scales
-            height and width each by its own factor, which changes the aspect.
+            height and width each by its own factor, which changes the aspect ratio.
 
     Returns:
-        (height, width, C) uint8; the image itself where it has that size.
+        (height, width, C) uint8; the image itself if it has that size.
 
     Raises:
-        ValueError: `how` is none of the three.
+        ValueError: `how` is none of these.
     """
     check.one_of("resize", how, RESIZES)
     target = tf.constant((height, width), tf.int64)

@@ -1,4 +1,4 @@
-"""The size that images of several sizes are brought to, and what that does to them."""
+"""The size that images of several sizes are resized to, and notes about the effect."""
 
 import statistics
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ _EFFECTS = {
 
 
 def default(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
-    """Pixels a side where none are asked for, and a note that says why.
+    """Pixels a side if the user gives none, and a note that says why.
 
     Args:
         shapes: (height, width) of all images.
 
     Returns:
-        None, which keeps the images as they are, if there are none or they have one size of at most
+        None, which keeps the size of the images, if there are none or all have one size of at most
         `LARGEST_KEPT` pixels a side; else the median of their shorter sides, at most
         `LARGEST_DEFAULT`.
     """
@@ -37,7 +37,7 @@ def default(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
 
 
 def aspect(shapes: Sequence[tuple[int, int]], resize: str) -> list[str]:
-    """A note of what `resize` does to the images that are not square, or none if all are."""
+    """A note on what `resize` does to images that are not square; no note if all are square."""
     oblong = sum(height != width for height, width in shapes)
     if not oblong:
         return []

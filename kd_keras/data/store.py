@@ -1,7 +1,7 @@
-"""A data set on disk as training wants it: decoded uint8 in a memory-mapped file, with labels.
+"""A data set on disk: decoded uint8 images in memory-mapped files, with their labels.
 
-A store is a folder: `<split>.images.npy`, `<split>.labels.npy` and `header.json`, which says what
-must be in them.
+A store is a folder of `<split>.images.npy`, `<split>.labels.npy` and `header.json`, which holds
+their sizes and hashes.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ HEADER = "header.json"
 
 
 class Damaged(ValueError):
-    """A store that is not what its header says."""
+    """A store whose files differ from its header."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,11 @@ class Split:
     """Examples: rows `ids` of a stored file of images, and their labels.
 
     Attributes:
-        images: (M, H, W, C) uint8, the whole stored file, memory-mapped, in the file's order. A
-            subset keeps it all, so that batches come straight from the file: example i is row
-            ids[i], and `images_at` gives the images of chosen examples.
-        labels: (N,) int32, one an example; -1 where unknown.
-        ids: (N,) int64, each example's row in `images`: its name, the same in every subset.
-        fingerprint: of the store that the images are of; "" if they are of none.
+        images: (M, H, W, C) uint8, the whole file, memory-mapped. A subset keeps the whole file
+            too: example i is row ids[i], and `images_at` gives the images of examples.
+        labels: (N,) int32, one for each example; -1 if unknown.
+        ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
+        fingerprint: fingerprint of the store that holds the images; "" if no store does.
     """
 
     images: np.ndarray
@@ -72,17 +71,17 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What `data.load` gives.
+    """A data set, ready for training.
 
     Attributes:
-        name: as it was asked for, a path made absolute.
+        name: what the user typed, with an absolute path.
         train, validation: labelled examples.
-        test: examples kept for a last test, where the source has them; labels -1 where unknown.
-        class_names: one a label, unique.
+        test: examples for a final test, or None; their labels are -1 if unknown.
+        class_names: one for each label, unique.
         image_shape: (H, W, C).
         augment: what training may do to an image.
-        fingerprint: follows from content, not from where it lies; equal data have equal ones.
-        resize: how an image of another aspect is made square, see `resizing.resized`.
+        fingerprint: hash of the content, whatever its path; equal data have equal fingerprints.
+        resize: how an image that is not square is made square, see `resizing.resized`.
         notes: what was left out, held out or changed, one sentence each.
     """
 
@@ -99,11 +98,11 @@ class Dataset:
 
     @property
     def store_fingerprint(self) -> str:
-        """Of the stored images alone, whatever part of them is held out."""
+        """Fingerprint of the stored images, whatever part of them is held out."""
         return self.fingerprint.partition("-")[0]
 
     def summary(self) -> str:
-        """One line: images, classes, size."""
+        """Number of images, number of classes and image size, in one line."""
         parts = [
             f"{len(self.train):,} train images in {len(self.class_names)} classes",
             f"{len(self.validation):,} validation images",
@@ -116,7 +115,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class Store:
-    """An opened store; its splits are "train" and, where there are such, "validation", "test"."""
+    """An opened store; its splits are "train" and, if there are such, "validation" and "test"."""
 
     splits: dict[str, Split]
     class_names: tuple[str, ...]
@@ -129,10 +128,10 @@ class Store:
 
 
 def opened(folder: Path, *, verify: bool = False) -> Store:
-    """Opens a store, checking header and sizes; contents if times changed or `verify` asks.
+    """Opens a store; checks its header and sizes, and contents with `verify` or changed times.
 
     Raises:
-        Damaged: what is there is not what the header says.
+        Damaged: a file differs from the header.
     """
     header = _header(folder)
     retimed = [name for name, facts in header["files"].items() if _changed(folder / name, facts)]
@@ -158,7 +157,7 @@ def opened(folder: Path, *, verify: bool = False) -> Store:
 
 
 def fingerprint(header: dict[str, Any]) -> str:
-    """16 hex digits from what a header says of kind, counts, sizes, classes and contents."""
+    """16 hex digits, a hash of the kind, counts, sizes, classes and file hashes in a header."""
     content = {
         key: header[key]
         for key in ("format", "kind", "counts", "image_shape", "class_names", "augment")
@@ -176,10 +175,10 @@ def _header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     try:
         header = json.loads(path.read_text(encoding="utf-8"))
-        sound = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
+        valid = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{path} cannot be read ({error}).") from error
-    if not sound:
+    if not valid:
         raise Damaged(f"{path} was changed, or written by another version.")
     return header
 
@@ -197,7 +196,7 @@ def _changed(path: Path, facts: dict[str, Any]) -> bool:
 def _remember_times(folder: Path, header: dict[str, Any]) -> None:
     for name, facts in header["files"].items():
         facts["mtime_ns"] = (folder / name).stat().st_mtime_ns
-    if os.access(folder, os.W_OK):  # a shared, read-only store is merely hashed again next time
+    if os.access(folder, os.W_OK):  # a read-only store is hashed again next time
         write_header(folder, header)
 
 

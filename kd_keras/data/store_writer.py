@@ -1,4 +1,4 @@
-"""The files of a store, written from first byte to last while their hash is taken."""
+"""Writes the files of a store; each is hashed while it is written."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Part:
-    """One split on its way in: how many examples, and batches of (images, labels), in order."""
+    """One split to be written: how many examples, and batches of (images, labels) in order."""
 
     count: int
     batches: Iterator[tuple[np.ndarray, np.ndarray]]
@@ -27,7 +27,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a source holds: "train" and, where it has them, "validation" and "test".
+    """What a data set holds: "train" and, if it has them, "validation" and "test".
 
     `notes` say what was left out or changed, one sentence each.
     """
@@ -44,20 +44,20 @@ def write(
 
     Args:
         folder: exists and is empty.
-        contents: is read once.
-        about: "source", "kind", "state" and "source_sha256", for the header.
+        contents: the data; its batches are read once.
+        about: "source", "kind", "state" and "source_sha256" for the header.
         flip: whether training may mirror the images.
-        advance: is told of every batch of images.
+        advance: function that is called with the number of images of each batch.
 
     Returns:
         (H, W, C) of the images.
     """
     shapes: dict[str, Shape] = {}
-    files: dict[str, dict[str, Any]] = {}
+    file_facts: dict[str, dict[str, Any]] = {}
     for name, part in contents.parts.items():
         images, labels = folder / f"{name}.images.npy", folder / f"{name}.labels.npy"
-        shapes[name], known, files[images.name] = _write_images(images, part, advance)
-        files[labels.name] = _write_array(labels, known)
+        shapes[name], values, file_facts[images.name] = _write_images(images, part, advance)
+        file_facts[labels.name] = _write_array(labels, values)
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
     shape = shapes["train"]
@@ -68,9 +68,9 @@ def write(
         "image_shape": list(shape),
         "class_names": contents.class_names,
         "notes": list(contents.notes),
-        # An eighth of the side is what the literature pads: 4 pixels of 32, 8 of 64.
+        # Published recipes pad by an eighth of the side: 4 pixels of 32, 8 of 64.
         "augment": vars(Augment(crop_padding=min(shape[:2]) // 8, flip=flip)),
-        "files": files,
+        "files": file_facts,
     }
     store.write_header(folder, {**header, "fingerprint": store.fingerprint(header)})
     return shape
@@ -79,23 +79,23 @@ def write(
 def _write_images(
     path: Path, part: Part, advance: Advance
 ) -> tuple[Shape, np.ndarray, dict[str, Any]]:
-    """Returns the images' shape, all labels, and the file's facts."""
-    labels: list[np.ndarray] = []
+    """Returns the shape of the images, all labels, and the facts of the file."""
+    label_batches: list[np.ndarray] = []
     hasher = hashlib.sha256()
-    # Written, not assigned through the map: a full disk is then an OSError and no bus error.
+    # Written, not assigned through a memory map: a full disk is an OSError, not a bus error.
     with path.open("wb") as file:
-        for images, known in part.batches:
+        for images, labels in part.batches:
             pieces = [np.ascontiguousarray(images).data]
-            if not labels:
+            if not label_batches:
                 shape = images.shape[1:]
                 pieces.insert(0, memoryview(_npy_header((part.count, *shape))))
             for piece in pieces:
                 hasher.update(piece)
                 file.write(piece)
-            labels.append(known)
-            advance(len(known))
+            label_batches.append(labels)
+            advance(len(labels))
         files.sync(file)
-    all_labels = np.concatenate(labels).astype(np.int32)
+    all_labels = np.concatenate(label_batches).astype(np.int32)
     if len(all_labels) != part.count:
         raise ValueError(f"Got {len(all_labels)} images for {path.name}; expected {part.count}.")
     return shape, all_labels, _facts(path, hasher.hexdigest())

@@ -7,24 +7,15 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from kd_keras.data import decode
+from kd_keras.data import decode, tfds_workarounds
 from kd_keras.data.store_writer import Contents, Part
 
 
-def prepare(builder: Any, *, show_bars: bool = False) -> None:
+def prepare(builder: Any, *, show_bars: bool) -> None:
     """Downloads and prepares a tfds.core.DatasetBuilder without its prints and statistics."""
-    # Its two prints have no switch. If they are renamed one day, they are merely heard again.
-    builder._log_download_bytes = builder._log_download_done = lambda: None
-    if not show_bars:
-        tfds.disable_progress_bar()
-    try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(
-                compute_stats=tfds.download.ComputeStatsMode.SKIP
-            )
-        )
-    finally:
-        tfds.enable_progress_bar()
+    skip = tfds.download.DownloadConfig(compute_stats=tfds.download.ComputeStatsMode.SKIP)
+    with tfds_workarounds.quiet(builder, show_bars=show_bars), tfds_workarounds.few_tries():
+        builder.download_and_prepare(download_config=skip)
 
 
 def contents(
@@ -33,33 +24,44 @@ def contents(
     *,
     size: int | None,
     resize: str,
-    image: str = "image",
-    label: str = "label",
-    file_name: str | None = None,
+    image: str,
+    label: str,
 ) -> Contents:
     """Reads a prepared builder.
 
     Args:
         builder: a tfds.core.DatasetBuilder with an Image and a ClassLabel feature.
-        splits: from the store's part to the builder's split, such as {"validation": "test"}.
-        size: pixels a side; None keeps the images' own.
+        splits: names of the store's splits and of the builder's, such as {"validation": "test"}.
+        size: pixels a side; None keeps the images' own size.
         resize: how images of another aspect are made square, see `resizing.resized`.
-        image, label, file_name: keys of the features; without a file name an image is known by
-            its number.
+        image, label: names of the two features.
     """
     features = builder.info.features
     channels = 1 if features[image].shape[-1] == 1 else 3
 
     def part(split: str) -> Part:
-        records = _records(builder, split, image, label, file_name)
+        records = _records(builder, split, image, label)
         batches = decode.batches(records, size=size, channels=channels, resize=resize)
         return Part(builder.info.splits[split].num_examples, batches)
 
-    return Contents(list(features[label].names), {to: part(of) for to, of in splits.items()})
+    parts = {name: part(split) for name, split in splits.items()}
+    return Contents(list(features[label].names), parts)
 
 
-def undecoded(builder: Any, split: str, image: str) -> tf.data.Dataset:
-    """A split's examples in the order of its files, each image still the bytes of its file."""
+def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
+    """(height, width) of the first images of a split, without those that do not decode."""
+
+    def shape(example: dict[str, tf.Tensor]) -> tf.Tensor:
+        pixels = decode.decode(example[image], size=None, channels=3, resize="squash")
+        return tf.shape(pixels)[:2]
+
+    encoded = _encoded_examples(builder, split, image).take(at_most)
+    sizes = encoded.map(shape, num_parallel_calls=os.cpu_count()).ignore_errors()
+    return [(int(height), int(width)) for height, width in sizes.as_numpy_iterator()]
+
+
+def _encoded_examples(builder: Any, split: str, image: str) -> tf.data.Dataset:
+    """A split's examples in the order of its files; each image is still the bytes of its file."""
     return builder.as_dataset(
         split=split,
         decoders={image: tfds.decode.SkipDecoding()},
@@ -68,26 +70,12 @@ def undecoded(builder: Any, split: str, image: str) -> tf.data.Dataset:
     )
 
 
-def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
-    """(height, width) of the first images of a split; those that do not decode are left out."""
+def _records(builder: Any, split: str, image: str, label: str) -> tf.data.Dataset:
+    """Records for `decode.batches`; an image is named by its number in the split."""
 
-    def shape(example: dict[str, tf.Tensor]) -> tf.Tensor:
-        pixels = decode.decode(example[image], size=None, channels=3, resize="squash")
-        return tf.shape(pixels)[:2]
-
-    encoded = undecoded(builder, split, image).take(at_most)
-    sizes = encoded.map(shape, num_parallel_calls=os.cpu_count()).ignore_errors()
-    return [(int(height), int(width)) for height, width in sizes.as_numpy_iterator()]
-
-
-def _records(
-    builder: Any, split: str, image: str, label: str, file_name: str | None
-) -> tf.data.Dataset:
     def record(number: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        unnamed = tf.strings.join(
-            [f"Image {builder.info.name}/{split}/", tf.strings.as_string(number)]
-        )
-        name = unnamed if file_name is None else example[file_name]
+        place = f"Image {builder.info.name}/{split}/"
+        name = tf.strings.join([place, tf.strings.as_string(number)])
         return {"image": example[image], "label": example[label], "name": name}
 
-    return undecoded(builder, split, image).enumerate().map(record)
+    return _encoded_examples(builder, split, image).enumerate().map(record)

@@ -1,4 +1,4 @@
-"""Any image classification set of TensorFlow Datasets, by its name there."""
+"""Any image classification data set of TensorFlow Datasets, by its name there."""
 
 import dataclasses
 import difflib
@@ -13,18 +13,16 @@ from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress, silent
 from kd_keras.data.store_writer import Contents
 
-# A mirrored character is another one, or none.
+# A mirrored character is a different character, or none.
 _CHARACTERS = ("mnist", "svhn", "omniglot", "cmaterdb")
 _RESIZE = "squash"
-_SAMPLE = 1000  # images whose sizes stand for those of the set
-# TensorFlow Datasets' ten tries, each twice as long, keep one without a network waiting 204 s.
-_RETRIES = 4
+_SAMPLE = 1000  # number of images that the default size is computed from
 
 
 def source(
     name: str, *, data_dir: Path | None, image_size: int | None, resize: str | None
 ) -> Source:
-    """The set `name`, with config and version where wanted: cifar100, or cifar10_1/v6:1.1.0.
+    """The data set `name`; config and version are optional: cifar100, or cifar10_1/v6:1.1.0.
 
     Its own files stay in TensorFlow Datasets' folder, `data_dir` or ~/tensorflow_datasets, where
     other programs find them too.
@@ -46,15 +44,17 @@ def source(
 def _builder(name: str, data_dir: Path | None) -> Any:
     import tensorflow_datasets as tfds
 
+    from kd_keras.data import tfds_workarounds
+
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         near = difflib.get_close_matches(name, tfds.list_builders(), n=1)
         hint = f" Did you mean tfds:{near[0]}?" if near else ""
         raise ValueError(
-            f"TensorFlow Datasets knows no {name!r}; expected a name of its catalogue.{hint}"
+            f"TensorFlow Datasets knows no {name!r}; expected a name from its catalogue.{hint}"
         ) from error
-    except AssertionError as error:  # what it raises for a version it does not have
+    except tfds_workarounds.UnknownVersion as error:
         raise ValueError(f"tfds:{name} cannot be had: {error}") from error
 
 
@@ -76,44 +76,44 @@ def _contents(
 
 
 def _keys(builder: Any) -> tuple[str, str]:
-    """The names of the one image and its one class."""
+    """Names of the features that hold the image and its class."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
     images = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
     labels = [key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)]
-    chosen = builder.info.supervised_keys or (*images[:1], *labels[:1])
-    sound = len(chosen) == 2 and chosen[0] in images and chosen[1] in labels
-    if not sound or features[chosen[0]].np_dtype != np.uint8:
+    keys = builder.info.supervised_keys or (*images[:1], *labels[:1])
+    valid = len(keys) == 2 and keys[0] in images and keys[1] in labels
+    if not valid or features[keys[0]].np_dtype != np.uint8:
         raise ValueError(
             f"tfds:{builder.info.name} has the features {dict(features.items())}; expected an "
-            "8-bit image and a class label. It is no image classification set."
+            "8-bit image and a class label. It is not an image classification data set."
         )
-    return chosen
+    return keys
 
 
 def _splits(builder: Any) -> dict[str, str]:
-    there = list(builder.info.splits)
-    if "train" not in there:
+    """Names of the store's splits, and of the builder's split that each is read from."""
+    names = list(builder.info.splits)
+    if "train" not in names:
         raise ValueError(
-            f"tfds:{builder.info.name} has the splits {there}; expected one named train."
+            f"tfds:{builder.info.name} has the splits {names}; expected one named train."
         )
-    held = next((name for name in ("validation", "test") if name in there), None)
-    return {"train": "train"} | ({"validation": held} if held else {})
+    validation = next((name for name in ("validation", "test") if name in names), None)
+    return {"train": "train"} | ({"validation": validation} if validation else {})
 
 
 def _notes(builder: Any) -> tuple[str, ...]:
-    held = _splits(builder).get("validation")
-    return ("the test split is used as validation",) if held == "test" else ()
+    validation = _splits(builder).get("validation")
+    return ("the test split is used as validation",) if validation == "test" else ()
 
 
 def _prepare(builder: Any, *, show_bars: bool) -> None:
     import requests
-    from tensorflow_datasets.core.download import downloader, util
+    from tensorflow_datasets.core.download import util
 
-    from kd_keras.data import tfds_records
+    from kd_keras.data import tfds_records, tfds_workarounds
 
-    retries, downloader.MAX_RETRIES = downloader.MAX_RETRIES, _RETRIES
     try:
         tfds_records.prepare(builder, show_bars=show_bars)
     except (requests.RequestException, util.DownloadError) as error:
@@ -122,7 +122,5 @@ def _prepare(builder: Any, *, show_bars: bool) -> None:
             "which TensorFlow Datasets prepared it, or try --recipe quickstart, whose data are "
             "embedded."
         ) from error
-    except AssertionError as error:  # what it raises where files must be fetched by hand
+    except tfds_workarounds.FilesMissing as error:
         raise ValueError(f"tfds:{builder.info.name} is not prepared: {error}") from error
-    finally:
-        downloader.MAX_RETRIES = retries

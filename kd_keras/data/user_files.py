@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kd_keras import files
 
-# What operating systems, archives and network drives leave beside a user's own folders.
+# Folders that operating systems, archives and network drives create beside a user's own.
 _SYSTEM_FOLDERS = frozenset(
     {
         *("__macosx", "__pycache__", "@eadir", "lost+found"),
@@ -21,7 +21,7 @@ _SYSTEM_FOLDERS = frozenset(
 
 
 class File(NamedTuple):
-    """A file below a folder: its name from there on, its size in bytes, its time."""
+    """A file in a folder: its name relative to the folder, size in bytes, time of change."""
 
     name: str
     size: int
@@ -30,12 +30,12 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """What lies below a folder; names are relative to it and sorted.
+    """All files and folders in a folder; names are relative to it and sorted.
 
     Attributes:
-        files: also those behind symbolic links; a link to nothing has size -1.
-        folders: all of them, without the hidden ones and what those hold.
-        hidden: the hidden folders: names with a dot in front, and those of systems.
+        files: the files, also behind symbolic links; a broken link has size -1.
+        folders: the folders, without hidden ones and their contents.
+        hidden: the hidden folders: those of systems, and names that start with a dot.
     """
 
     files: tuple[File, ...]
@@ -44,13 +44,13 @@ class Listing:
 
     @property
     def state(self) -> str:
-        """16 hex digits that change with the name, size or time of any file or folder."""
+        """16 hex digits that change with any name, and with the size or time of any file."""
         lines = [f"{file.name}\0{file.size}\0{file.mtime_ns}" for file in self.files]
         text = "\n".join([*lines, "", *self.folders])
         return hashlib.sha256(os.fsencode(text)).hexdigest()[:16]
 
     def folders_in(self, folder: str) -> list[str]:
-        """The folders right below one of `folders`, or below the whole for ""."""
+        """The folders directly in one of `folders`; "" is the folder of the listing."""
         return self._children.get(folder, [])
 
     @functools.cached_property
@@ -61,53 +61,53 @@ class Listing:
         return children
 
 
-def of(path: Path) -> Listing:
-    """Lists a folder; one `stat` a file, so that 100,000 files take less than a second."""
+def list_files(path: Path) -> Listing:
+    """Lists a folder with one `stat` for each file: 100,000 files take less than a second."""
     files: list[File] = []
     folders: list[str] = []
     hidden: list[str] = []
-    # Real paths of the folders around one: a link to one of them would never end.
+    # A folder and the real paths of those that contain it: following a link to one never ends.
     stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(path),))]
     while stack:
-        below, around = stack.pop()
-        with _entries(path / below) as entries:
+        folder, parents = stack.pop()
+        with _entries(path / folder) as entries:
             for entry in entries:
-                name = f"{below}/{entry.name}" if below else entry.name
+                name = f"{folder}/{entry.name}" if folder else entry.name
                 link = entry.is_symlink()
-                # DirEntry.is_dir raises where a link points to itself; isdir does not.
+                # DirEntry.is_dir raises if a link points to itself; isdir does not.
                 if not (os.path.isdir(entry.path) if link else entry.is_dir()):
                     files.append(_file(name, entry))
                 elif is_hidden(entry.name):
                     hidden.append(name)
                 else:
-                    real = os.path.realpath(entry.path) if link else f"{around[-1]}/{entry.name}"
-                    if real not in around:
+                    real = os.path.realpath(entry.path) if link else f"{parents[-1]}/{entry.name}"
+                    if real not in parents:
                         folders.append(name)
-                        stack.append((name, (*around, real)))
+                        stack.append((name, (*parents, real)))
     return Listing(tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(hidden)))
 
 
 def is_hidden(folder: str) -> bool:
-    """Whether a folder of this name belongs to a system or a tool, not to the data."""
+    """Whether a folder of this name belongs to a system or a tool instead of the data."""
     return folder.startswith(".") or folder.lower() in _SYSTEM_FOLDERS
 
 
 def state(path: Path) -> str:
-    """Changes with the size or time of a file, or of any file below a folder, and with names."""
+    """Text that changes with the size or time of the file, or of any file in the folder."""
     if path.is_dir():
-        return of(path).state
+        return list_files(path).state
     stat = path.stat()
     return f"{stat.st_size}-{stat.st_mtime_ns}"
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of the content of a file, or of the names and contents of all files below a folder.
+    """SHA-256 of the content of a file, or of the names and contents of all files in a folder.
 
-    It reads everything; `state` does not, but misses a file whose size and time were kept.
+    It reads everything. `state` is faster, but misses a change that keeps size and time.
     """
     if not path.is_dir():
         return files.sha256(path)
-    names = [file.name for file in of(path).files if file.size >= 0]
+    names = [file.name for file in list_files(path).files if file.size >= 0]
     hasher = hashlib.sha256()
     with ThreadPoolExecutor() as threads:
         digests: Iterator[str] = threads.map(files.sha256, (path / name for name in names))
@@ -117,9 +117,9 @@ def digest(path: Path) -> str:
 
 
 def readable(path: Path, expected: str) -> Path:
-    """Returns the path, resolved, if it exists and may be read.
+    """Returns the resolved path if it exists and may be read.
 
-    Raises FileNotFoundError or PermissionError that say what was `expected` there.
+    Raises FileNotFoundError or PermissionError, which say what is `expected` there.
     """
     try:
         if not path.exists():
@@ -147,6 +147,6 @@ def _entries(folder: Path) -> "os._ScandirIterator[str]":
 def _file(name: str, entry: os.DirEntry[str]) -> File:
     try:
         stat = entry.stat()
-    except OSError:  # a link whose target is gone, or a link to itself
+    except OSError:  # a broken link, or a link to itself
         return File(name, -1, 0)
     return File(name, stat.st_size, stat.st_mtime_ns)

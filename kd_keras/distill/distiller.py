@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import check, replicas
-from kd_keras.data.pipeline import TeacherRows
+from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import batches, gradients, metrics, model_checks, run_progress, validation
 from kd_keras.distill.deploying_model import DeployingModel
 from kd_keras.distill.objective import Loss, Objective

@@ -36,7 +36,7 @@ def check_student(student: Any, positional: tuple[Any, ...]) -> None:
 def check_teacher(student: keras.Model, teacher: Any) -> None:
     """Raises ValueError unless `teacher` is a keras.Model that takes the student's images, or rows.
 
-    Rows are a cache of a teacher's outputs, a `data.pipeline.TeacherRows`.
+    Rows are a cache of a teacher's outputs, a `data.teacher_rows.TeacherRows`.
     """
     if callable(teacher) and isinstance(getattr(teacher, "shapes", None), dict):
         return

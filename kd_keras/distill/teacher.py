@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kd_keras.data.pipeline import TeacherRows
+from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.graph import heads, taps, twins
 
 Tensor = Any
@@ -67,7 +67,7 @@ class Recorded:
         """Raises ValueError: there is no model to ask."""
         raise ValueError(
             "the teacher is a cache of outputs, and a batch came without them; expected batches of "
-            "kd_keras.data.pipeline.training(..., teacher=cache). Train on those, or give a model."
+            "kd_keras.data.pipeline.BatchPlan(...).dataset(..., teacher=cache), or a teacher model."
         )
 
     @property

@@ -4,6 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from kd_keras.data import pipeline
 from kd_keras.job import recipe_files
 from kd_keras.job.recipe_files import Recipe
 
@@ -41,9 +42,10 @@ def require_no_onnx(asked: Recipe, *, views_per_image: int) -> None:
     if files:
         views = asked.views or min(asked.epochs, _FEW_VIEWS)
         folder = f"{Path(files[0]).stem}-cache"
+        total_views = pipeline.total_views(views, views_per_image)
         raise ValueError(
             f"the teacher {files[0]} is an ONNX file; expected a cache of its outputs, made once "
-            f"by this command:\n    {_command(asked, views * views_per_image, folder)}\n"
+            f"by this command:\n    {_command(asked, total_views, folder)}\n"
             "Then run the same kdk train with this in place of its --teacher and --views:\n"
             f"    --teacher {shlex.quote(f'cache:{folder}')} --views {views}"
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from kd_keras import data as sources
 from kd_keras import losses
+from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset, Split
 from kd_keras.distill.teacher import Teacher
 from kd_keras.job import build
@@ -41,7 +42,7 @@ def from_cache(asked: Recipe, data: Dataset, *, views_per_image: int) -> Cache |
             f"views is 0, a new view of each image every epoch, and the teacher is a cache of "
             f"{header.views}; expected 1 to {most}. Give --views {most}."
         )
-    rows = Cache(folder, views=asked.views * views_per_image)
+    rows = Cache(folder, views=pipeline.total_views(asked.views, views_per_image))
     expected = writer.header_for(
         data,
         teacher=header.teacher,
@@ -99,7 +100,7 @@ def from_model(
         data,
         teacher=fingerprint.fingerprint(teacher),
         outputs=outputs,
-        views=asked.views * views_per_image,
+        views=pipeline.total_views(asked.views, views_per_image),
         view_seed=asked.view_seed,
         precision=precision,
         about={"teacher": teacher.name},

@@ -10,6 +10,7 @@ import numpy as np
 
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
+from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import gradients, metrics, side_by_side
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph.precision import best_precision, native_precisions
@@ -33,7 +34,7 @@ def fit(
     views: int,
     folder: Path,
     screen: Screen,
-    rows: pipeline.TeacherRows | None = None,
+    rows: TeacherRows | None = None,
     watching: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, dict[str, list[float]]]:
     """Trains from step 0 to the end; several side by side, on one pass of their teacher.
@@ -60,7 +61,7 @@ def fit(
     steps = pipeline.steps_per_epoch(data.train, asked.batch_size)
     for distiller in distillers.values():
         _compile(distiller, asked, learning_rate, epochs * steps, len(data.class_names))
-    batches = pipeline.training(
+    plan = pipeline.BatchPlan(
         data.train,
         batch_size=asked.batch_size,
         seed=asked.seed,
@@ -68,8 +69,6 @@ def fit(
         view_seed=asked.view_seed,
         views=views,
         views_per_image=max(d.views_per_image for d in distillers.values()),
-        teacher=rows,
-        stop=epochs * steps,
     )
     histories = {phase: keras.callbacks.History() for phase in distillers}
     own = {
@@ -87,7 +86,7 @@ def fit(
     )
     with callbacks.Bar(screen, what, asked.batch_size) as bar:
         model.fit(
-            batches,
+            plan.dataset(0, epochs * steps, teacher=rows),
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation(data.validation, batch_size=asked.batch_size),

@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras.data.pipeline import TeacherRows
 from kd_keras.data.store import Dataset
+from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports import saved_model
 from kd_keras.graph import architecture

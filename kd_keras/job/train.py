@@ -152,14 +152,14 @@ class _Run:
 
     def _start(self) -> None:
         self.folder.start(self.facts)
-        images, _, labels = pipeline.batch_at(
+        plan = pipeline.BatchPlan(
             self.data.train,
-            0,
             batch_size=min(64, self.asked.batch_size),
             seed=self.asked.seed,
             policy=self.data.augment,
             view_seed=self.asked.view_seed,
         )
+        images, _, labels = plan.batch(0)
         classes = [self.data.class_names[label] for label in labels]
         folder = self.folder.path / "logs" / "images"
         tensorboard_logs.write_images(folder, images, classes, title="augmented images")

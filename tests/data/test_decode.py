@@ -27,10 +27,10 @@ def records(**files):
 
 
 def test_batches_come_in_order_with_their_labels(images_of):
-    given = images_of(600)
-    files = {f"{n:03}": png(image) for n, image in enumerate(given)}
+    pixels = images_of(600)
+    files = {f"{n:03}": png(image) for n, image in enumerate(pixels)}
     parts = list(batches(records(**files), size=None))
-    np.testing.assert_array_equal(np.concatenate([images for images, _ in parts]), given)
+    np.testing.assert_array_equal(np.concatenate([images for images, _ in parts]), pixels)
     np.testing.assert_array_equal(np.concatenate([labels for _, labels in parts]), np.arange(600))
 
 

@@ -66,7 +66,7 @@ def test_train_and_val_folders(tmp_path, load, images_of, name):
     dataset = load(tmp_path / "own")
     assert in_any_order(dataset.train.images) == in_any_order(images_of(6, seed=6))
     assert in_any_order(dataset.validation.images) == in_any_order(images_of(4, seed=4))
-    with pytest.raises(ValueError, match=r"val_fraction is 0\.1, but .* has a validation part"):
+    with pytest.raises(ValueError, match=r"val_fraction is 0\.1, but .* has a validation split"):
         load(tmp_path / "own", val_fraction=0.1)
 
 
@@ -213,7 +213,7 @@ def test_all_empty_class_folders_are_named_at_once(pets, load):
         load(pets)
 
 
-def test_all_complaints_come_at_once(pets, load, tmp_path):
+def test_all_faults_come_at_once(pets, load, tmp_path):
     (pets / "eel").mkdir()
     (pets / "cat" / "text.jpg").write_text("no picture")
     (pets / "cat" / "empty.png").touch()

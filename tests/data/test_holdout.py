@@ -6,14 +6,14 @@ from kd_keras.data import holdout
 
 def test_every_class_gives_its_share_and_no_example_is_in_both():
     labels = np.repeat([0, 1, 2], [100, 50, 10])
-    kept, held = holdout.stratified(labels, 0.1)
-    assert np.bincount(labels[held]).tolist() == [10, 5, 1]
-    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(160))
+    rows, held_out = holdout.stratified(labels, 0.1)
+    assert np.bincount(labels[held_out]).tolist() == [10, 5, 1]
+    np.testing.assert_array_equal(np.sort(np.concatenate([rows, held_out])), np.arange(160))
 
 
-@pytest.mark.parametrize(("count", "held"), [(1, 0), (2, 1), (3, 1)])
-def test_a_small_class_gives_one_and_keeps_one(count, held):
-    assert len(holdout.stratified(np.zeros(count, int), 0.1)[1]) == held
+@pytest.mark.parametrize(("count", "held_out"), [(1, 0), (2, 1), (3, 1)])
+def test_a_small_class_gives_one_and_keeps_one(count, held_out):
+    assert len(holdout.stratified(np.zeros(count, int), 0.1)[1]) == held_out
 
 
 def test_the_same_seed_holds_out_the_same_and_another_others():

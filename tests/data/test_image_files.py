@@ -21,10 +21,10 @@ def image(images_of):
 
 
 @pytest.mark.parametrize("kind", [*FORMATS, "WEBP", "TGA"])
-def test_a_survey_knows_images_by_content(tmp_path, image, kind):
+def test_images_are_recognised_by_content(tmp_path, image, kind):
     path = tmp_path / ("a.tga" if kind == "TGA" else "a")
     path.write_bytes(encoded(image.crop((0, 0, 16, 12)).resize((16, 12)), kind))
-    assert image_files.survey([str(path)])[0].size in ((12, 16), (16, 16))  # icons are square
+    assert image_files.read_headers([str(path)])[0].size in ((12, 16), (16, 16))  # icons are square
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,9 @@ def test_what_is_no_image_has_a_reason_only_where_it_is_named_like_one(
     tmp_path, name, content, reason
 ):
     (tmp_path / name).write_bytes(content)
-    assert image_files.survey([str(tmp_path / name)]) == [image_files.Look(None, reason)]
+    assert image_files.read_headers([str(tmp_path / name)]) == [
+        image_files.ImageHeader(None, reason)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "TIFF", "WEBP"])
@@ -51,7 +53,7 @@ def test_size_and_pixels_are_upright(tmp_path, kind):
     exif[0x0112] = 6
     content = encoded(Image.new("RGB", (16, 8)), kind, exif=exif)
     (tmp_path / "a").write_bytes(content)
-    assert image_files.survey([str(tmp_path / "a")])[0].size == (16, 8)
+    assert image_files.read_headers([str(tmp_path / "a")])[0].size == (16, 8)
     assert image_files.pixels(content, 3).shape == (16, 8, 3)
 
 

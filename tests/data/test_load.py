@@ -31,8 +31,8 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, said):
         data.load(name)
 
 
-def test_what_is_found_without_a_data_dir_refuses_one(tmp_path):
-    with pytest.raises(ValueError, match="but digits is found without one; leave it out"):
+def test_a_data_set_that_uses_no_data_dir_refuses_one(tmp_path):
+    with pytest.raises(ValueError, match="but digits does not use one; leave it out"):
         data.load("digits", data_dir=tmp_path)
 
 

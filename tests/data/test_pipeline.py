@@ -1,3 +1,4 @@
+import hashlib
 from typing import ClassVar
 
 import numpy as np
@@ -6,6 +7,7 @@ import tensorflow as tf
 
 from kd_keras.data import pipeline
 from kd_keras.data.augment import Augment, augment
+from kd_keras.data.pipeline import BatchPlan
 from kd_keras.data.store import Split
 
 POLICY = Augment(crop_padding=1, flip=True)
@@ -16,16 +18,16 @@ def split(images_of):
     return Split(images_of(23), np.arange(23, dtype=np.int32) % 5, np.arange(23))
 
 
-def taken(dataset):
+def plan_of(split, **changes):
+    return BatchPlan(split, **{"batch_size": 4, "seed": 1, "policy": POLICY} | changes)
+
+
+def arrays(dataset):
     return [(x["inputs"].numpy(), x["id"].numpy(), y.numpy()) for x, y in dataset]
 
 
-def training(split, **changes):
-    return taken(
-        pipeline.training(
-            split, **{"batch_size": 4, "seed": 1, "policy": POLICY, "stop": 12} | changes
-        )
-    )
+def training(split, start=0, stop=12, **changes):
+    return arrays(plan_of(split, **changes).dataset(start, stop))
 
 
 def assert_equal(first, second):
@@ -40,13 +42,31 @@ def test_data_that_start_at_t_are_the_tail_of_those_that_start_at_0(split, start
     assert_equal(training(split)[start:], training(split, start=start))
 
 
-def test_the_dataset_s_batches_are_those_of_batch_at(split):
-    made = [pipeline.batch_at(split, t, batch_size=4, seed=1, policy=POLICY) for t in range(12)]
-    assert_equal(training(split), made)
+def test_the_dataset_s_batches_are_those_of_batch(split):
+    plan = plan_of(split)
+    assert_equal(training(split), [plan.batch(t) for t in range(12)])
+
+
+@pytest.mark.parametrize(
+    ("settings", "t", "ids", "shape", "sha256"),
+    [
+        ((1, 0, 0, 1), 0, [12, 9, 13, 20], (4, 8, 8, 3), "10f892743fcdaf2c"),
+        ((1, 7, 2, 1), 13, [0, 20, 2, 13], (4, 8, 8, 3), "e3bcf765b8b308ea"),
+        ((2, 3, 3, 2), 9, [12, 5, 4, 6], (4, 2, 8, 8, 3), "5573abba0a862d06"),
+        ((5, 1, 0, 3), 17, [13, 5, 18, 0], (4, 3, 8, 8, 3), "01bde2d67443f114"),
+    ],
+)
+def test_batches_never_change(split, settings, t, ids, shape, sha256):
+    # Caches of teachers and published runs rely on them: a new value here needs a new cache format.
+    names = ("seed", "view_seed", "views", "views_per_image")
+    images, batch_ids, labels = plan_of(split, **dict(zip(names, settings, strict=True))).batch(t)
+    assert (batch_ids.tolist(), images.shape) == (ids, shape)
+    np.testing.assert_array_equal(labels, np.array(ids) % 5)
+    assert hashlib.sha256(images.tobytes()).hexdigest()[:16] == sha256
 
 
 def test_shapes_are_known_and_so_is_the_number_of_batches(split):
-    dataset = pipeline.training(split, batch_size=4, seed=1, policy=POLICY, start=3, stop=12)
+    dataset = plan_of(split).dataset(3, 12)
     assert dataset.cardinality() == 9
     x, y = dataset.element_spec
     assert x["inputs"] == tf.TensorSpec((4, 8, 8, 3), tf.uint8)
@@ -85,14 +105,10 @@ def test_another_seed_is_another_order_of_the_same_crops(split):
 
 def test_two_views_replay_and_no_limit_never_does(split):
     def crops(epoch, views):
-        steps = range(5 * epoch, 5 * epoch + 5)
-        made = [
-            pipeline.batch_at(split, t, batch_size=4, seed=1, policy=POLICY, views=views)
-            for t in steps
-        ]
+        plan = plan_of(split, views=views)
         return {
             i: image.tobytes()
-            for images, ids, _ in made
+            for images, ids, _ in map(plan.batch, range(5 * epoch, 5 * epoch + 5))
             for i, image in zip(ids, images, strict=True)
         }
 
@@ -106,12 +122,13 @@ def test_two_views_replay_and_no_limit_never_does(split):
     assert share_equal(crops(0, views=0), crops(2, views=0)) < 0.5
 
 
-def test_two_views_an_image_are_views_2v_and_2v_plus_1(split):
-    (images, ids, _), *_ = training(split, views_per_image=2, start=5, stop=6)
-    assert images.shape == (4, 2, 8, 8, 3)
-    for n in (0, 1):
-        expected = augment(split.images, ids, ids, view_seed=0, view=2 + n, policy=POLICY)
-        np.testing.assert_array_equal(images[:, n], expected)
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_n_views_of_an_image_are_views_n_v_to_n_v_plus_n_minus_1(split, n):
+    (images, ids, _), *_ = training(split, views_per_image=n, start=5, stop=6)  # v = 1
+    assert images.shape == (4, n, 8, 8, 3)
+    for place in range(n):
+        expected = augment(split.images, ids, ids, view_seed=0, view=n + place, policy=POLICY)
+        np.testing.assert_array_equal(images[:, place], expected)
 
 
 def test_a_subset_keeps_ids_and_crops(split):
@@ -128,7 +145,7 @@ def test_a_subset_keeps_ids_and_crops(split):
 def test_evaluation_gives_all_once_in_order_in_batches_of_like_size(split, batch_size, sizes):
     dataset = pipeline.evaluation(split, batch_size=batch_size)
     assert dataset.cardinality() == len(sizes)
-    images, ids, labels = zip(*taken(dataset), strict=True)
+    images, ids, labels = zip(*arrays(dataset), strict=True)
     assert [len(batch) for batch in ids] == sizes
     np.testing.assert_array_equal(np.concatenate(ids), np.arange(23))
     np.testing.assert_array_equal(np.concatenate(images), split.images)
@@ -137,7 +154,7 @@ def test_evaluation_gives_all_once_in_order_in_batches_of_like_size(split, batch
 
 def test_evaluation_of_a_subset_shows_its_own_images(split):
     rows = np.array([20, 3])
-    ((images, ids, labels),) = taken(pipeline.evaluation(split.take(rows), batch_size=2))
+    ((images, ids, labels),) = arrays(pipeline.evaluation(split.take(rows), batch_size=2))
     np.testing.assert_array_equal(images, split.images[rows])
     np.testing.assert_array_equal(ids, rows)
     np.testing.assert_array_equal(labels, rows % 5)
@@ -147,17 +164,38 @@ def test_a_batch_larger_than_the_data_is_refused(split):
     with pytest.raises(
         ValueError, match=r"batch_size is 24, .* only 23 .* --batch-size 23 or less"
     ):
-        pipeline.training(split, batch_size=24, seed=0, policy=POLICY, stop=1)
+        plan_of(split, batch_size=24)
 
 
-def test_padding_as_large_as_the_image_is_refused(split):
-    with pytest.raises(ValueError, match=r"crop_padding is 8; expected .* <= 7"):
-        pipeline.training(
-            split, batch_size=2, seed=0, policy=Augment(crop_padding=8, flip=True), stop=1
-        )
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("policy", Augment(crop_padding=8, flip=True), r"crop_padding is 8; expected .* <= 7"),
+        ("batch_size", 0, r"batch_size is 0; expected a whole number >= 1"),
+        ("seed", -1, r"seed is -1; expected a whole number >= 0"),
+        ("view_seed", 0.5, r"view_seed is 0\.5; expected a whole number >= 0"),
+        ("views", -1, r"views is -1; expected a whole number >= 0"),
+        ("views_per_image", 0, r"views_per_image is 0; expected a whole number >= 1"),
+    ],
+)
+def test_a_setting_out_of_range_is_refused_before_any_batch(split, setting, value, message):
+    with pytest.raises(ValueError, match=message):
+        plan_of(split, **{setting: value})
 
 
-class Said:
+@pytest.mark.parametrize(
+    ("start", "stop", "message"),
+    [
+        (-1, 3, r"start is -1; expected a whole number >= 0"),
+        (3, 2, r"stop is 2; expected a whole number >= 3"),
+    ],
+)
+def test_steps_out_of_range_are_refused(split, start, stop, message):
+    with pytest.raises(ValueError, match=message):
+        plan_of(split).dataset(start, stop)
+
+
+class NumberedRows:
     """A teacher whose rows tell the example and the view."""
 
     shapes: ClassVar = {"logits": (None, 2), "pooled": (None, 3)}
@@ -167,20 +205,28 @@ class Said:
         return {"logits": logits, "pooled": np.repeat(logits[:, :1], 3, axis=1)}
 
 
-@pytest.mark.parametrize("views_per_image", [1, 2])
+@pytest.mark.parametrize("views_per_image", [1, 2, 3])
 def test_a_teacher_s_rows_are_those_of_the_views_shown(split, views_per_image):
-    batches = pipeline.training(
-        split,
-        batch_size=4,
-        seed=0,
-        policy=POLICY,
-        views=2,
-        views_per_image=views_per_image,
-        teacher=Said(),
-        stop=3 * 5,
-    )
+    plan = plan_of(split, views=2, views_per_image=views_per_image)
+    batches = plan.dataset(0, 3 * 5, teacher=NumberedRows())
     for step, (x, _) in enumerate(batches):
         first = views_per_image * (step // 5 % 2)
         expected = [[i, first + n] for i in x["id"].numpy() for n in range(views_per_image)]
         assert x["teacher"]["logits"].numpy().tolist() == expected
         assert x["teacher"]["pooled"].shape == (4 * views_per_image, 3)
+
+
+@pytest.mark.parametrize(
+    ("views", "views_per_image", "stop", "most_views"),
+    [(0, 1, 15, 3), (0, 3, 15, 9), (2, 3, 15, 6), (2, 3, 5, 3), (4, 2, 6, 4)],
+)
+def test_a_teacher_must_have_rows_of_every_view(split, views, views_per_image, stop, most_views):
+    rows = CheckingRows()
+    plan = plan_of(split, views=views, views_per_image=views_per_image)
+    plan.dataset(0, stop, teacher=rows)
+    assert rows.most_views == most_views
+
+
+class CheckingRows(NumberedRows):
+    def require_batches(self, split, *, policy, view_seed, most_views):
+        self.most_views = most_views

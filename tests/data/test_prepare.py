@@ -18,10 +18,10 @@ def source(count=4, *, state="one", name="made:up", batches=None, labels=(0, 1),
     def contents(folder, progress):
         if calls is not None:
             calls.append(folder)
-        made = batches or (
+        data = batches or (
             (np.zeros((2, 8, 8, 3), np.uint8), np.array(labels)) for _ in range(count // 2)
         )
-        return store_writer.Contents(["a", "b"], {"train": store_writer.Part(count, iter(made))})
+        return store_writer.Contents(["a", "b"], {"train": store_writer.Part(count, iter(data))})
 
     return prepare.Source(
         name=name,
@@ -41,9 +41,9 @@ def held(cache_dir):
 def test_a_store_is_made_once_and_says_where_it_comes_from(tmp_path):
     calls = []
     for _ in range(2):
-        made = prepare.ensure(source(calls=calls), cache_dir=tmp_path / "new" / "cache")
+        opened_store = prepare.ensure(source(calls=calls), cache_dir=tmp_path / "new" / "cache")
     assert len(calls) == 1
-    assert len(made.splits["train"]) == 4
+    assert len(opened_store.splits["train"]) == 4
     (name,) = held(tmp_path / "new" / "cache")
     assert name.startswith("made_up-8x8-")
 
@@ -59,15 +59,15 @@ def test_a_store_of_any_folder_name_can_be_made_and_found(tmp_path, place):
 
 
 def test_progress_is_told_of_every_image(tmp_path):
-    told = []
+    events = []
 
     @contextlib.contextmanager
     def progress(what, total):
-        told.append((what, total))
-        yield told.append
+        events.append((what, total))
+        yield events.append
 
     prepare.ensure(source(), cache_dir=tmp_path, progress=progress)
-    assert told == [("Storing made:up", 4), 2, 2]
+    assert events == [("Storing made:up", 4), 2, 2]
 
 
 def failing():
@@ -116,10 +116,10 @@ def test_a_damaged_store_is_made_again_and_it_is_said(tmp_path, caplog, verify):
         file.write(b"x")
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + (0 if verify else 1)))
     with caplog.at_level(logging.WARNING):
-        made = prepare.ensure(source(), cache_dir=tmp_path, verify=verify)
+        opened_store = prepare.ensure(source(), cache_dir=tmp_path, verify=verify)
     assert "is not what was written" in caplog.text
     assert "Preparing made:up again" in caplog.text
-    assert not made.splits["train"].images.any()
+    assert not opened_store.splits["train"].images.any()
     assert held(tmp_path) == [folder.name]
 
 
@@ -140,9 +140,9 @@ def test_the_fingerprint_follows_from_content_and_not_from_place(tmp_path):
     assert here.fingerprint == there.fingerprint
 
 
-def _ensure_slowly(cache_dir, made):
+def _ensure_slowly(cache_dir, makers):
     def contents(folder, progress):
-        made.put(os.getpid())
+        makers.put(os.getpid())
         time.sleep(0.3)
         return source().contents(folder, progress)
 
@@ -153,15 +153,15 @@ def _ensure_slowly(cache_dir, made):
 
 def test_of_two_processes_one_makes_the_store_and_the_other_waits(tmp_path):
     fork = multiprocessing.get_context("fork")
-    made = fork.Queue()
-    processes = [fork.Process(target=_ensure_slowly, args=(tmp_path, made)) for _ in range(2)]
+    makers = fork.Queue()
+    processes = [fork.Process(target=_ensure_slowly, args=(tmp_path, makers)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
-    made.get(timeout=5)
-    assert made.empty()
+    makers.get(timeout=5)
+    assert makers.empty()
     assert len(held(tmp_path)) == 1
 
 

@@ -4,18 +4,18 @@ from kd_keras.data import user_files
 
 
 def names(path):
-    return [file.name for file in user_files.of(path).files]
+    return [file.name for file in user_files.list_files(path).files]
 
 
 def test_files_and_folders_are_listed_by_name(tmp_path):
     (tmp_path / "b" / "c").mkdir(parents=True)
     (tmp_path / "b" / "c" / "2").write_bytes(b"22")
     (tmp_path / "1").touch()
-    found = user_files.of(tmp_path)
-    assert [(file.name, file.size) for file in found.files] == [("1", 0), ("b/c/2", 2)]
-    assert found.folders == ("b", "b/c")
-    assert found.folders_in("") == ["b"]
-    assert found.folders_in("b/c") == []
+    listing = user_files.list_files(tmp_path)
+    assert [(file.name, file.size) for file in listing.files] == [("1", 0), ("b/c/2", 2)]
+    assert listing.folders == ("b", "b/c")
+    assert listing.folders_in("") == ["b"]
+    assert listing.folders_in("b/c") == []
 
 
 def test_links_that_lead_in_a_circle_or_nowhere_end(tmp_path):
@@ -23,8 +23,8 @@ def test_links_that_lead_in_a_circle_or_nowhere_end(tmp_path):
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "itself").symlink_to(tmp_path / "itself")
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    assert user_files.of(tmp_path).folders == ("a",)
-    assert [(file.name, file.size) for file in user_files.of(tmp_path).files] == [
+    assert user_files.list_files(tmp_path).folders == ("a",)
+    assert [(file.name, file.size) for file in user_files.list_files(tmp_path).files] == [
         ("gone", -1),
         ("itself", -1),
     ]

@@ -32,7 +32,8 @@ def teacher():
 
 def batches(split, **more):
     policy = Augment(crop_padding=1, flip=True)
-    return pipeline.training(split, batch_size=32, seed=0, policy=policy, stop=STEPS, **more)
+    plan = pipeline.BatchPlan(split, batch_size=32, seed=0, policy=policy, **more)
+    return plan.dataset(0, STEPS)
 
 
 def learner(teacher, *names, **optimizer):

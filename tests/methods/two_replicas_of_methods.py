@@ -69,16 +69,15 @@ def training(names, where, *, cached=False, run_eagerly=False):
             ],
             run_eagerly=run_eagerly,
         )
-    batches = pipeline.training(
+    plan = pipeline.BatchPlan(
         data,
         batch_size=len(data),
         seed=0,
         policy=POLICY,
         views=1,
         views_per_image=distiller.views_per_image,
-        stop=distiller.total_steps,
-        teacher=rows,
     )
+    batches = plan.dataset(0, distiller.total_steps, teacher=rows)
     history = distiller.fit(batches, verbose=0).history
     return {
         "logs": {name: values[0] for name, values in history.items()},

@@ -21,10 +21,10 @@ def cache(tmp_path, made, header_of):
     return Cache(tmp_path)
 
 
-def batches(made, cache, *, split=None, **changes):
-    settings = {"batch_size": 9, "seed": 3, "policy": made.policy, "views": 2, "stop": 8}
+def batches(made, cache, *, split=None, stop=8, **changes):
+    settings = {"batch_size": 9, "seed": 3, "policy": made.policy, "views": 2}
     split = split or dataclasses.replace(made.split, fingerprint=FINGERPRINT)
-    return pipeline.training(split, teacher=cache, **{**settings, **changes})
+    return pipeline.BatchPlan(split, **{**settings, **changes}).dataset(0, stop, teacher=cache)
 
 
 def test_batches_of_the_same_views_get_their_rows(made, cache):
@@ -85,8 +85,8 @@ def test_batches_of_other_images_are_refused(made, cache):
 def test_a_batch_of_more_views_than_the_methods_read_is_refused(made, student):
     distiller = Distiller(student(), teacher=made.teacher, methods=methods.get("mlkd"))
     distiller.compile()
-    settings = {"batch_size": 9, "seed": 0, "policy": made.policy, "stop": 1}
+    plan = pipeline.BatchPlan(
+        made.split, batch_size=9, seed=0, policy=made.policy, views_per_image=3
+    )
     with pytest.raises(ValueError, match=r"expected \(B, 2, H, W, C\), 2 views of each image"):
-        distiller.fit(
-            pipeline.training(made.split, views_per_image=3, **settings), epochs=1, verbose=0
-        )
+        distiller.fit(plan.dataset(0, 1), epochs=1, verbose=0)

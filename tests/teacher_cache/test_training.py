@@ -19,17 +19,15 @@ def trained(made, student):
             student(), teacher=made.teacher, methods=[methods.get(name) for name in names]
         )
         distiller.compile(keras.optimizers.Adam(0.001))
-        batches = pipeline.training(
+        plan = pipeline.BatchPlan(
             made.split,
             batch_size=9,
             seed=3,
             policy=made.policy,
             views=VIEWS,
             views_per_image=distiller.views_per_image,
-            teacher=rows,
-            stop=STEPS,
         )
-        distiller.fit(batches, epochs=1, verbose=0)
+        distiller.fit(plan.dataset(0, STEPS, teacher=rows), epochs=1, verbose=0)
         return np.concatenate([np.ravel(w) for w in distiller.student.get_weights()])
 
     return train

@@ -1,1 +1,1 @@
-"""Tiny ImageNet: the builder for TensorFlow Datasets, and the way from its archive to a store."""
+"""Tiny ImageNet: its archive read into a store, and a builder for TensorFlow Datasets."""

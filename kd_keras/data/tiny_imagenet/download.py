@@ -1,7 +1,7 @@
-"""The official archive over the network: checked by its SHA-256, and kept for the next time.
+"""Downloads the official archive, checks its SHA-256 and keeps it for later use.
 
-TensorFlow Datasets can download too, but shows no progress to us, and without a network it tries
-for minutes before it gives up.
+TensorFlow Datasets can download too, but does not report its progress, and without a network it
+tries for minutes.
 """
 
 import hashlib
@@ -21,18 +21,18 @@ _INSTEAD = (
 
 
 def download(url: str, *, sha256: str, size: int, folder: Path, progress: Progress) -> Path:
-    """Fetches a file into the folder, or finds it there from an earlier time.
+    """Downloads a file into the folder, unless it is there already.
 
     Args:
-        url: where it is; its last part names the file.
-        sha256: 64 hex digits.
-        size: bytes, for the progress.
-        folder: made if it is not there.
-        progress: is told of bytes.
+        url: address of the file; its last part is the file name.
+        sha256: expected hash, 64 hex digits.
+        size: size of the file in bytes, for the progress.
+        folder: folder of the file, which is created if missing.
+        progress: shows the number of bytes.
 
     Raises:
-        ConnectionError: no network, or no such file; nothing is kept.
-        ValueError: it is not the file expected; nothing is kept.
+        ConnectionError: no network, or no such file; no file is left.
+        ValueError: the file has a different hash; no file is left.
     """
     path = folder / url.rpartition("/")[2]
     if path.exists():
@@ -40,11 +40,11 @@ def download(url: str, *, sha256: str, size: int, folder: Path, progress: Progre
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
-        got = _fetch(url, part, size, progress)
-        if got != sha256:
+        actual = _fetch(url, part, size, progress)
+        if actual != sha256:
             raise ValueError(
-                f"{url} gave a file of {part.stat().st_size:,} bytes with SHA-256 {got}; expected "
-                f"{size:,} bytes with {sha256}. Try again. {_INSTEAD}"
+                f"{url} gave a file of {part.stat().st_size:,} bytes with SHA-256 {actual}; "
+                f"expected {size:,} bytes with {sha256}. Try again. {_INSTEAD}"
             )
         part.replace(path)
     finally:
@@ -68,6 +68,6 @@ def _fetch(url: str, path: Path, size: int, progress: Progress) -> str:
     except (OSError, http.client.HTTPException) as error:
         network = (urllib.error.URLError, ConnectionError, TimeoutError, http.client.HTTPException)
         if not isinstance(error, network):
-            raise  # the disk
+            raise  # an error of the disk
         raise ConnectionError(f"{url} cannot be downloaded ({error}). {_INSTEAD}") from error
     return hasher.hexdigest()

@@ -11,19 +11,19 @@ _ENDINGS = (".jpeg", ".jpg", ".png")
 
 @dataclass(frozen=True)
 class Layout:
-    """Class names, one a label, and the (file, label) pairs of every split that is there."""
+    """Class names, one for each label, and the (file, label) pairs of each split with images."""
 
     class_names: list[str]
     splits: dict[str, list[tuple[str, int]]]
 
 
 def read(archive: Archive) -> Layout:
-    """Reads the lists of an archive; what is there counts, so a subset of the images will do.
+    """Reads the lists of an archive, which may hold a subset of the official images.
 
-    Labels follow the sorted WordNet ids, as every tool that reads folders has them.
+    Labels follow the sorted WordNet ids, as in tools that read class folders.
 
     Raises:
-        ValueError: a list is missing or contradicts the files; an empty class.
+        ValueError: a list is missing or contradicts the files, or a class is empty.
     """
     wnids = sorted(_text(archive, "wnids.txt").split())
     labels = {wnid: label for label, wnid in enumerate(wnids)}
@@ -54,13 +54,13 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
 
 
 def _validation(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
-    """The official list with val/images/, or the class folders that scripts sort these into."""
+    """Labels from the official list, or from class folders that the images were sorted into."""
     flat = set(_images(archive, "val/images/"))
     in_classes = _in_class_folders(archive, labels)
     if _ANNOTATIONS in archive.names and (flat or not in_classes):
         return _annotated(archive, labels, flat, {_base(name): name for name, _ in in_classes})
-    copied = {_base(name) for name, _ in in_classes}
-    unlabelled = sorted(name for name in flat if _base(name) not in copied)
+    sorted_names = {_base(name) for name, _ in in_classes}
+    unlabelled = sorted(name for name in flat if _base(name) not in sorted_names)
     if unlabelled:
         raise ValueError(
             f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS} and lies in no "
@@ -85,8 +85,8 @@ def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[st
 def _annotated(
     archive: Archive, labels: dict[str, int], flat: set[str], moved: dict[str, str]
 ) -> list[tuple[str, int]]:
-    """Every line of the official list; `moved` has images that a script already sorted away."""
-    files = []
+    """Labels from the official list; `moved` maps file names to images in class folders."""
+    files: dict[str, int] = {}
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]
         place = f"Line {number} of {_ANNOTATIONS} in {archive.where}"
@@ -96,16 +96,16 @@ def _annotated(
             raise ValueError(f"{place} names {file!r}, which is not in val/images/. {_AGAIN}")
         if wnid not in labels:
             raise ValueError(f"{place} has the class {wnid!r}, which is not in wnids.txt. {_AGAIN}")
-        files.append((name, labels[wnid]))
-    unlabelled = sorted(flat - {name for name, _ in files})
-    if unlabelled:
-        raise ValueError(
-            f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}"
-        )
-    return files
+        if name in files:
+            raise ValueError(f"{place} names {file!r}, as an earlier line does. {_AGAIN}")
+        files[name] = labels[wnid]
+    missing = sorted(flat - files.keys())
+    if missing:
+        raise ValueError(f"{missing[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}")
+    return list(files.items())
 
 
-_AGAIN = "Extract the archive again, or mend the list."
+_AGAIN = "Extract the archive again, or correct the list."
 
 
 def _images(archive: Archive, below: str) -> list[str]:
@@ -123,7 +123,7 @@ def _base(name: str) -> str:
 
 
 def _names(archive: Archive, wnids: list[str]) -> list[str]:
-    """The first of each class's words, with its WordNet id where two classes share it."""
+    """The first word of each class, with its WordNet id if two classes share the word."""
     lines = (line.partition("\t") for line in _text(archive, "words.txt").splitlines())
     words = {wnid: text.split(",")[0].strip() for wnid, _, text in lines}
     names = [words.get(wnid, wnid) for wnid in wnids]

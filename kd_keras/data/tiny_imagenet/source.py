@@ -6,8 +6,9 @@ from pathlib import Path
 from kd_keras.data import user_files
 from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress
-from kd_keras.data.store_writer import Contents
+from kd_keras.data.store_writer import Contents, Part
 from kd_keras.data.tiny_imagenet import archive, layout
+from kd_keras.data.tiny_imagenet.download import download
 
 NAME = "tiny_imagenet"
 
@@ -31,11 +32,11 @@ def source(*, data_dir: Path | None, image_size: int | None, resize: str | None)
 def _contents(
     folder: Path, progress: Progress, *, path: Path | None, image_size: int | None
 ) -> Contents:
-    from kd_keras.data import tfds_records
-    from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
-    from kd_keras.data.tiny_imagenet.download import download
+    from kd_keras.data.tiny_imagenet import images
 
     if path is None:
+        from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
+
         expected = tiny.Builder.url_infos[tiny.URL]
         path = download(
             tiny.URL,
@@ -45,16 +46,11 @@ def _contents(
             progress=progress,
         )
     with archive.opened(path) as files:
-        splits = layout.read(files).splits
-    total = sum(map(len, splits.values()))
-    # TensorFlow Datasets' own files are for this once: the folder goes, and the store stays.
-    with progress(f"Reading {NAME}", total) as advance:
-        builder = tiny.Builder(source=path, advance=advance, data_dir=folder / "tfds")
-        tfds_records.prepare(builder)
-    return tfds_records.contents(
-        builder,
-        {name: name for name in splits},
-        size=image_size,
-        resize="squash",  # all images are square
-        file_name="file_name",
-    )
+        official = layout.read(files)
+    parts = {
+        split: Part(
+            len(examples), images.batches(path, images.in_store_order(split, examples), image_size)
+        )
+        for split, examples in official.splits.items()
+    }
+    return Contents(official.class_names, parts)

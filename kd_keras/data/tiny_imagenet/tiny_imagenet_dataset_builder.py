@@ -12,7 +12,7 @@ URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 
 
 class Builder(tfds.core.GeneratorBasedBuilder):
-    """The images' own bytes, labels by sorted WordNet id, every image that is there."""
+    """Every image of the archive, its bytes unchanged; labels follow the sorted WordNet ids."""
 
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "First release."}  # noqa: RUF012
@@ -24,7 +24,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         advance: Callable[[int], None] = lambda count: None,
         **builder_arguments: Any,
     ):
-        """Takes, beside a builder's arguments, a zip or folder in the download's place."""
+        """Takes a zip or folder as `source`, which replaces the download."""
         self._source = source
         self._advance = advance
         super().__init__(**builder_arguments)
@@ -45,11 +45,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         path = archive.find(Path(self._source or dl_manager.download(URL)))
         with archive.opened(path) as files:
-            found = layout.read(files)
-        self.info.features["label"].names = found.class_names
+            official = layout.read(files)
+        self.info.features["label"].names = official.class_names
         return {
             split: self._generate_examples(path, examples)
-            for split, examples in found.splits.items()
+            for split, examples in official.splits.items()
         }
 
     def _generate_examples(

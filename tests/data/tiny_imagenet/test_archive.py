@@ -35,7 +35,7 @@ def test_a_missing_data_dir_and_one_of_something_else_are_refused(tmp_path):
 def test_a_zip_cut_short_is_refused(dummy_folder, zipped):
     path = zipped(dummy_folder)
     os.truncate(path, path.stat().st_size - 100)
-    said = r"is no whole zip file .*cut short\. Download it again; .* 248,100,043 bytes"
+    said = r"is not a complete zip file .*cut short\. Download it again; .* 248,100,043 bytes"
     with pytest.raises(ValueError, match=said), archive.opened(path):
         pass
 
@@ -63,7 +63,7 @@ def test_a_member_that_would_leave_its_folder_is_refused(tmp_path, name):
     with zipfile.ZipFile(path, "w") as written:
         written.writestr(name, b"")
     with (
-        pytest.raises(ValueError, match=r"has the member .*, which would leave its folder"),
+        pytest.raises(ValueError, match=r"has the member .*, which would be outside its folder"),
         archive.opened(path),
     ):
         pass

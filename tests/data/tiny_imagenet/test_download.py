@@ -33,7 +33,7 @@ def url(tmp_path):
 def fetch(tmp_path):
     def fetch(url, sha256=CHECKSUM):
         return download.download(
-            url, sha256=sha256, size=len(CONTENT), folder=tmp_path / "kept", progress=silent
+            url, sha256=sha256, size=len(CONTENT), folder=tmp_path / "downloads", progress=silent
         )
 
     return fetch
@@ -42,21 +42,21 @@ def fetch(tmp_path):
 def test_a_file_is_fetched_once_and_kept(url, fetch, tmp_path):
     assert fetch(url).read_bytes() == CONTENT
     (tmp_path / "served" / "tiny.zip").unlink()
-    assert fetch(url) == tmp_path / "kept" / "tiny.zip"
+    assert fetch(url) == tmp_path / "downloads" / "tiny.zip"
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_kept(url, fetch, tmp_path):
     said = r"SHA-256 .*; expected 10,000 bytes with 0123\. Try again\. .*--data-dir"
     with pytest.raises(ValueError, match=said):
         fetch(url, sha256="0123")
-    assert not list((tmp_path / "kept").iterdir())
+    assert not list((tmp_path / "downloads").iterdir())
 
 
 def test_without_a_network_the_message_says_what_to_do(fetch, tmp_path):
     said = r"127\.0\.0\.1:9/tiny\.zip cannot be downloaded .*--data-dir .*--recipe quickstart"
     with pytest.raises(ConnectionError, match=said):
         fetch("http://127.0.0.1:9/tiny.zip")
-    assert not list((tmp_path / "kept").iterdir())
+    assert not list((tmp_path / "downloads").iterdir())
 
 
 def test_an_address_that_is_no_more_is_told(url, fetch):

@@ -11,9 +11,9 @@ def read(folder):
 
 
 def test_what_is_there_is_listed_with_labels_by_sorted_wordnet_id(dummy_folder):
-    found = read(dummy_folder)
-    assert found.class_names == ["goldfish", "tabby"]  # n01443537, n02123045
-    assert found.splits == {
+    official = read(dummy_folder)
+    assert official.class_names == ["goldfish", "tabby"]  # n01443537, n02123045
+    assert official.splits == {
         "train": [
             ("train/n01443537/images/n01443537_0.JPEG", 0),
             ("train/n01443537/images/n01443537_1.JPEG", 0),
@@ -101,6 +101,13 @@ def test_a_val_folder_of_an_unknown_class_is_named(dummy_folder):
 def test_resource_forks_are_no_images(dummy_folder):
     (dummy_folder / "train/n02123045/images/._n02123045_0.JPEG").touch()
     assert len(read(dummy_folder).splits["train"]) == 4
+
+
+def test_an_image_with_two_annotations_is_refused(dummy_folder):
+    annotations = dummy_folder / "val/val_annotations.txt"
+    annotations.write_text(2 * annotations.read_text())
+    with pytest.raises(ValueError, match=r"Line 3 .* names 'val_0\.JPEG', as an earlier line does"):
+        read(dummy_folder)
 
 
 def test_an_empty_class_folder_is_named(dummy_folder):

@@ -1,9 +1,11 @@
 import hashlib
 import os
+import zipfile
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 
 from kd_keras import data
 from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
@@ -46,6 +48,32 @@ def test_every_image_is_stored_with_its_label_and_grey_ones_with_three_channels(
     assert stored == expected
     grey = [image for image in train.images if (image == image[..., :1]).all()]
     assert len(grey) == 1
+
+
+def test_the_store_has_the_order_of_tensorflow_datasets(dummy_folder, load, tmp_path):
+    builder = tiny.Builder(source=dummy_folder, data_dir=tmp_path / "tfds")
+    builder.download_and_prepare()
+    config = tfds.ReadConfig(interleave_cycle_length=1)
+    dataset = load(dummy_folder)
+    for split in ("train", "validation", "test"):
+        examples = list(tfds.as_numpy(builder.as_dataset(split=split, read_config=config)))
+        stored = getattr(dataset, split)
+        np.testing.assert_array_equal(stored.images, [example["image"] for example in examples])
+        assert stored.labels.tolist() == [example["label"] for example in examples]
+
+
+def test_a_damaged_member_of_a_zip_is_named(dummy_folder, zipped, load):
+    path = zipped(dummy_folder)
+    name = "tiny-imagenet-200/val/images/val_1.JPEG"
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo(name).header_offset + 30 + len(name)
+    with path.open("r+b") as file:
+        file.seek(place + 20)
+        file.write(b"\xff\xff")
+    with pytest.raises(
+        ValueError, match=r"^tiny-imagenet-200/val/images/val_1\.JPEG .* is damaged"
+    ):
+        load(path)
 
 
 def test_an_image_size_resizes(dummy_folder, load):

@@ -1,0 +1,25 @@
+"""Several faults of a data set in one error message, so that a user can fix them at once."""
+
+from collections.abc import Sequence
+
+SHOWN = 10
+
+
+def error(heading: str, faults: Sequence[str], remedy: str = "") -> ValueError:
+    """A ValueError that names all faults; a single fault is shown without the heading.
+
+    Args:
+        heading: subject and verb, such as "PATH has faults".
+        faults: at least one sentence; the first `SHOWN` are shown, the rest counted.
+        remedy: what to do, one sentence; it ends the message.
+    """
+    if len(faults) == 1:
+        return ValueError(f"{faults[0]} {remedy}".strip())
+    lines = [f"{heading} ({len(faults)}):", *shortened(faults), remedy]
+    return ValueError("\n".join(filter(None, lines)))
+
+
+def shortened(items: Sequence[str], shown: int = SHOWN) -> list[str]:
+    """The first items; if there are more, a last item says how many."""
+    more = len(items) - shown
+    return [*items[:shown], *([f"and {more:,} more"] if more > 0 else [])]
