@@ -58,7 +58,8 @@ MAY_IMPORT_TENSORFLOW = {
     "replicas.py",
     "results/evaluate.py",
     "results/tensorboard_logs.py",
-    "teacher_cache/fingerprint.py",
+    "teacher_cache/keras_teacher.py",
+    "teacher_cache/onnx_teacher.py",
 }
 
 

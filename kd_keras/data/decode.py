@@ -114,11 +114,10 @@ def _native(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     return tf.ensure_shape(upright, (None, None, channels))
 
 
-def _orientation(encoded: bytes) -> np.int32:
-    """`orientation.of`, called only if the bytes may hold an EXIF segment."""
-    if _EXIF not in encoded:
-        return np.int32(1)
-    return _traced()(tf.constant(encoded)).numpy()
+def _orientation(encoded: Any) -> np.int32:
+    """`orientation.of`, called only if the file may have an EXIF segment."""
+    data = np.asarray(encoded, object).item()  # bytes in a graph, an array of them in eager mode
+    return _traced()(tf.constant(data)).numpy() if _EXIF in data else np.int32(1)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""A process that checks SavedModels as a server would: TensorFlow alone, serving from a session."""
+"""A process that serves SavedModels as a server would: TensorFlow only, from a session."""
 
 import contextlib
 import json
@@ -15,17 +15,17 @@ import numpy as np
 
 PROGRAM = Path(__file__).with_name("session.py")
 
-# From a SavedModel's folder and uint8 images (N, H, W, C) to float32 logits (N, classes) of all
-# images and those of the first ones sent as files.
+# Serves a SavedModel: from its folder and uint8 images (N, H, W, C) to the logits, float32
+# (N, classes), of all images, and to the logits of the first ones sent as files.
 Serve = Callable[[Path, np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 @contextlib.contextmanager
 def fresh_process() -> Iterator[Serve]:
-    """Starts the process, which imports TensorFlow while this one goes on; yields its `Serve`.
+    """Starts the process and yields its `Serve`; TensorFlow is imported there in the background.
 
-    It serves any number of SavedModels in turn and ends with the block. `Serve` raises ValueError
-    where a SavedModel cannot be loaded or served.
+    The process serves any number of SavedModels, one after the other, and ends with the block.
+    `Serve` raises ValueError if a SavedModel cannot be loaded or served.
     """
     with tempfile.TemporaryFile() as messages:
         process = _Process(messages)
@@ -36,67 +36,67 @@ def fresh_process() -> Iterator[Serve]:
 
 
 class _Process:
-    """The program `session.py`, started again for the next SavedModel where one has ended it."""
+    """The program `session.py`; if a SavedModel makes it end, it starts again for the next one."""
 
     def __init__(self, messages: IO[bytes]) -> None:
-        self._messages = messages  # a file, since a pipe that nobody reads fills up
-        self._running = self._started()
+        self._messages = messages  # a file, since a pipe that is not read fills up and blocks
+        self._program = self._start()
 
     def serve(self, folder: Path, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        if self._running.poll() is not None:
+        if self._program.poll() is not None:
             self.end()
-            self._running = self._started()
+            self._program = self._start()
         try:
             self._send(folder, images)
-            return self._received(), self._received()
+            return self._receive(), self._receive()
         except (BrokenPipeError, EOFError) as error:
             raise ValueError(
                 f"The SavedModel does not serve in a fresh process: {self._reason()}. Expected a "
-                "model of TensorFlow operations alone; replace layers that call Python or read "
+                "model of TensorFlow operations only. Replace layers that call Python or read "
                 "files."
             ) from error
 
     def end(self) -> None:
-        self._running.kill()
-        self._running.wait()
-        for pipe in filter(None, (self._running.stdin, self._running.stdout)):
-            with contextlib.suppress(BrokenPipeError):  # of a request that was not sent whole
+        self._program.kill()
+        self._program.wait()
+        for pipe in filter(None, (self._program.stdin, self._program.stdout)):
+            with contextlib.suppress(BrokenPipeError):  # part of a request is still in the pipe
                 pipe.close()
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         self._messages.seek(0)
-        self._messages.truncate()  # what an earlier one said is not this one's reason
+        self._messages.truncate()  # removes the messages of an earlier process
         return subprocess.Popen(
             [sys.executable, "-P", str(PROGRAM)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._messages,
-            # This process may hold all of the accelerator's memory.
+            # No GPU there: this process may hold all of the GPU's memory.
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
         )
 
     def _send(self, folder: Path, images: np.ndarray) -> None:
-        assert self._running.stdin is not None
+        assert self._program.stdin is not None
         header = json.dumps({"folder": str(folder), "shape": images.shape})
-        self._running.stdin.write(f"{header}\n".encode())
-        self._running.stdin.write(np.ascontiguousarray(images, np.uint8).data)
-        self._running.stdin.flush()
+        self._program.stdin.write(f"{header}\n".encode())
+        self._program.stdin.write(np.ascontiguousarray(images, np.uint8).data)
+        self._program.stdin.flush()
 
-    def _received(self) -> np.ndarray:
-        assert self._running.stdout is not None
-        header = self._running.stdout.readline()
+    def _receive(self) -> np.ndarray:
+        assert self._program.stdout is not None
+        header = self._program.stdout.readline()
         if not header:
             raise EOFError
         shape = json.loads(header)
         size = 4 * int(np.prod(shape))
-        values = self._running.stdout.read(size)
+        values = self._program.stdout.read(size)
         if len(values) < size:
             raise EOFError
         return np.frombuffer(values, np.float32).reshape(shape)
 
     def _reason(self) -> str:
         """The first line of the exception that ended the process."""
-        code = self._running.wait()
+        code = self._program.wait()
         self._messages.seek(0)
         text = self._messages.read().decode(errors="replace")
         text = re.sub(r": Graph execution error:\s+", ": ", text)  # the cause is on the next line

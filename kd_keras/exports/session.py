@@ -1,11 +1,11 @@
 """A program that serves SavedModels from sessions, as TensorFlow Serving does.
 
-It has TensorFlow alone: neither kd_keras nor Keras. `tf.saved_model.load` would not do: it sets
-variables through Python objects and so serves a SavedModel that a session cannot restore.
+It imports TensorFlow only, neither kd_keras nor Keras. It does not use `tf.saved_model.load`, which
+sets variables through Python objects and so also serves SavedModels that a session cannot restore.
 
-Standard input: for each SavedModel a line of JSON, {"folder": path, "shape": [N, H, W, C]}, and the
-uint8 images. Standard output: twice, for the logits of `serving_default` and for those of
-`serve_bytes`, which gets the first images as PNG files, a line of JSON, [N, classes], and the
+Standard input, for each SavedModel: a line of JSON, {"folder": path, "shape": [N, H, W, C]}, then
+the uint8 images. Standard output, first for the logits of `serving_default` and then for those of
+`serve_bytes`, which gets the first images as PNG files: a line of JSON, [N, classes], then the
 float32 values.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 BATCH = 32
-FILES = 4  # images sent as files; decoding takes longer
+FILES = 4  # images to send as files; few, since decoding takes longer
 
 
 def main(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -33,7 +33,7 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def served(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The logits of all images, and those of the first ones as files."""
+    """The logits of all images, and the logits of the first ones sent as files."""
     files = np.array([tf.io.encode_png(image).numpy() for image in images[:FILES]], object)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def
@@ -50,5 +50,5 @@ def served(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 if __name__ == "__main__":
     with os.fdopen(os.dup(1), "wb") as standard_output:
-        os.dup2(2, 1)  # what libraries print must not get between the answers
+        os.dup2(2, 1)  # what libraries print must not mix with the answers
         main(sys.stdin.buffer, standard_output)

@@ -1,16 +1,12 @@
-"""What a SavedModel computes: from pixels, or image files, to probabilities and logits."""
+"""The signatures of a SavedModel: from pixels, or image files, to probabilities and logits."""
 
 from collections.abc import Callable
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kd_keras.data import orientation, resizing
-from kd_keras.graph import taps
-
-# float32's smallest normal number: the logarithm of a probability that underflowed stays finite.
-SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
+from kd_keras.graph import heads, taps
 
 Outputs = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor], Outputs]
@@ -20,23 +16,24 @@ def answer(student: keras.Model, *, head: str) -> Answer:
     """A function from images, uint8 (B, H, W, C), to `probabilities` and `logits`.
 
     Args:
-        student: gives (B, classes), or a dict that holds them as "logits".
-        head: what these are: "logits" or "probabilities".
+        student: returns outputs (B, classes), or a dict that holds them as "logits".
+        head: what these outputs are: "logits" or "probabilities".
     """
 
     def answers(images: tf.Tensor) -> Outputs:
         outputs = student(tf.cast(images, tf.float32), training=False)
         output = tf.cast(taps.logits_of(outputs), tf.float32)
-        if head == "logits":
-            return {"probabilities": tf.nn.softmax(output), "logits": output}
-        logits = tf.math.log(tf.maximum(output, SMALLEST_PROBABILITY))
-        return {"probabilities": output, "logits": logits}
+        probabilities = tf.nn.softmax(output) if head == "logits" else output
+        return {
+            "probabilities": probabilities,
+            "logits": heads.logits_of_teacher(output, head),
+        }
 
     return answers
 
 
 def decoded(image_bytes: tf.Tensor, shape: tuple[int, ...], *, resize: str) -> tf.Tensor:
-    """(B,) strings, image files, to uint8 (B, H, W, C): upright, resized as in training."""
+    """Decodes image files, (B,) strings, to uint8 (B, H, W, C), upright, resized as in training."""
     height, width, channels = shape
 
     def one(encoded: tf.Tensor) -> tf.Tensor:
@@ -55,8 +52,8 @@ def module(
     pixels = tf.TensorSpec((None, *shape), tf.uint8, name="images")
     files = tf.TensorSpec((None,), tf.string, name="image_bytes")
     root = tf.Module()
-    # TensorFlow's variables, since a session restores no others: Keras's hide them from its saver.
-    # Not the model, since a compiled one would bring its optimizer along.
+    # Attach TensorFlow's variables: a session restores only those, and Keras's variables hide them
+    # from TensorFlow's saver. Attaching the model would also save the optimizer of a compiled one.
     root.student_variables = [variable.value for variable in student.variables]
     root.serve = tf.function(answer, input_signature=[pixels])
 

@@ -1,9 +1,9 @@
 """A model's architecture as plain data, without the names that Keras gives by itself.
 
-Keras numbers its names (`conv2d_3`), so that a model built twice has two configurations. Here each
-such name becomes the layer's place in its model. A name that a person chose stays: methods read
-features by it. Only the fields that hold a layer's name change, never a value that equals one, such
-as an activation called "relu" beside a layer of that name.
+Keras numbers its names (`conv2d_3`), so a model that is built twice has two configurations. Here
+each such name becomes the layer's index in its model. A name that a person chose stays, since
+methods read features by it. Only fields that hold a layer's name change, never a value that is
+equal to one, such as the activation "relu" in a layer named "relu".
 """
 
 import hashlib
@@ -20,9 +20,9 @@ _TENSOR = "__keras_tensor__"
 
 
 def fingerprint(model: keras.Model) -> str | None:
-    """16 hex digits of a model's layers, connections and shapes of weights, whatever their values.
+    """16 hex digits that depend on a model's layers, connections and weight shapes, not values.
 
-    None for a model that is not functional or Sequential: its code decides what it computes.
+    None for a model that is neither Functional nor Sequential: its code decides what it computes.
     """
     if not taps.is_graph(model):
         return None
@@ -32,13 +32,13 @@ def fingerprint(model: keras.Model) -> str | None:
 
 
 def of_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The configuration of a model, `model.get_config()`, with places for automatic names.
+    """A model's configuration with automatic names replaced by indices.
 
     Args:
-        config: of a Functional, Sequential or subclassed model; nested models are in it.
+        config: `model.get_config()` of any model, with the configurations of nested models.
 
     Returns:
-        A copy. The model's own name is left out.
+        A copy without the model's own name.
     """
     return _of_model(config) if _is_graph(config) else _without_name(config)
 
@@ -53,27 +53,27 @@ def _is_graph(config: Any) -> bool:
 
 def _of_model(config: Mapping[str, Any]) -> dict[str, Any]:
     layers = config["layers"]
-    # Numbers, which no name that a person chose can equal.
-    places = {
-        _name(layer): place
-        for place, layer in enumerate(layers)
+    # Indices are numbers, so they never equal a name that a person chose.
+    indices = {
+        _name(layer): index
+        for index, layer in enumerate(layers)
         if _is_automatic(_name(layer), layer)
     }
     result = {key: _renamed(value, {}) for key, value in config.items() if key != "layers"}
     result.pop("name", None)
     for key in ("input_layers", "output_layers"):
         if key in config:
-            result[key] = _references(config[key], places)
-    result["layers"] = [_of_layer(layer, places) for layer in layers]
+            result[key] = _references(config[key], indices)
+    result["layers"] = [_of_layer(layer, indices) for layer in layers]
     return result
 
 
-def _of_layer(layer: Mapping[str, Any], places: Mapping[str, int]) -> dict[str, Any]:
-    name = places.get(_name(layer), _name(layer))
+def _of_layer(layer: Mapping[str, Any], indices: Mapping[str, int]) -> dict[str, Any]:
+    name = indices.get(_name(layer), _name(layer))
     inner = layer["config"]
     config = _of_model(inner) if _is_graph(inner) else _without_name(inner)
-    left_out = ("config", "compile_config")  # how a nested model was trained is no part of it
-    result = {key: _renamed(value, places) for key, value in layer.items() if key not in left_out}
+    left_out = ("config", "compile_config")  # how a nested model was trained does not count
+    result = {key: _renamed(value, indices) for key, value in layer.items() if key not in left_out}
     return {**result, "name": name, "config": config}
 
 
@@ -81,21 +81,21 @@ def _without_name(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _renamed(value, {}) for key, value in config.items() if key != "name"}
 
 
-def _renamed(value: Any, places: Mapping[str, int]) -> Any:
-    """A part of a configuration: references to layers by place, layers within without names."""
+def _renamed(value: Any, indices: Mapping[str, int]) -> Any:
+    """Part of a configuration, with layers referred to by index and inner layers without names."""
     if isinstance(value, Mapping):
         inner: Any = value.get("config")
         if value.get("class_name") == _TENSOR and isinstance(inner, Mapping):
-            history = _references(inner.get("keras_history"), places)
+            history = _references(inner.get("keras_history"), indices)
             return {**value, "config": {**inner, "keras_history": history}}
-        if _is_graph(inner):  # a model that a layer wraps
+        if _is_graph(inner):  # a model inside a wrapper layer
             return {**_others(value), "config": _of_model(inner)}
         if _is_layer(inner):
-            # A wrapped layer is found by its place alone: nothing reads features inside a wrapper.
+            # A layer inside a wrapper needs no name: nothing reads features there.
             return {**_others(value), "config": _without_name(inner)}
-        return {key: _renamed(part, places) for key, part in value.items()}
+        return {key: _renamed(part, indices) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_renamed(part, places) for part in value]
+        return [_renamed(part, indices) for part in value]
     return value
 
 
@@ -104,18 +104,18 @@ def _others(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_layer(config: Any) -> bool:
-    """Whether a configuration is a layer's; a dtype policy has a name too, and it counts."""
+    """Whether a configuration is a layer's. A dtype policy has a name too, which must stay."""
     return isinstance(config, Mapping) and {"name", "trainable"} <= config.keys()
 
 
-def _references(value: Any, places: Mapping[str, int]) -> Any:
-    """[layer, node, tensor] with the layer's place, in any structure of such."""
+def _references(value: Any, indices: Mapping[str, int]) -> Any:
+    """References [layer, node, tensor], in any structure, with the layer's index as its name."""
     if isinstance(value, Mapping):
-        return {key: _references(part, places) for key, part in value.items()}
+        return {key: _references(part, indices) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         if len(value) == 3 and isinstance(value[0], str):
-            return [places.get(value[0], value[0]), *value[1:]]
-        return [_references(part, places) for part in value]
+            return [indices.get(value[0], value[0]), *value[1:]]
+        return [_references(part, indices) for part in value]
     return value
 
 
@@ -124,9 +124,9 @@ def _name(layer: Mapping[str, Any]) -> str:
 
 
 def _is_automatic(name: str, layer: Mapping[str, Any]) -> bool:
-    """Whether the name says nothing: of an input, or given by Keras.
+    """Whether Keras chose the name, or the layer is an input, whose name says nothing.
 
-    Keras gives the class in snake case, numbered from the second on.
+    Keras uses the class in snake case, with a number from the second layer on.
     """
     if layer.get("class_name") == "InputLayer":
         return True

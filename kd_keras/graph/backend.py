@@ -1,4 +1,4 @@
-"""The Keras backend that training needs."""
+"""Training needs Keras on TensorFlow: the check, with an error that says what to do."""
 
 import os
 import sys
@@ -7,13 +7,13 @@ TENSORFLOW = "tensorflow"
 
 
 class WrongBackend(ImportError, ValueError):
-    """Keras runs on a backend that kd_keras cannot train with."""
+    """Keras uses a backend that kd_keras cannot train with."""
 
 
 def require_tensorflow() -> None:
-    """Raises WrongBackend if Keras runs, or is told by KERAS_BACKEND to run, on another backend.
+    """Raises WrongBackend unless Keras uses TensorFlow, or will use it once it is imported.
 
-    Losses, methods and models work on every backend; a Distiller trains with TensorFlow alone.
+    Losses, methods and models work on every backend; a Distiller trains with TensorFlow only.
     """
     keras = sys.modules.get("keras")
     name = keras.backend.backend() if keras else os.environ.get("KERAS_BACKEND", TENSORFLOW)

@@ -1,8 +1,8 @@
 """The gradient of a bias in bfloat16, summed in float32.
 
-TensorFlow's kernel for it, BiasAddGrad, sums in bfloat16 on CPUs: of 65,536 ones it gives 512 or
-less, so that the biases of layers on maps or large batches learn at a fraction of their rate.
-`tf.reduce_sum` accumulates in float32, at the same speed. See docs/speed.md.
+TensorFlow's kernel for this gradient, BiasAddGrad, sums in bfloat16 on CPUs: for 65,536 ones it
+returns 512 or less. So the biases of convolutions, or of any layer on large batches, would learn
+too slowly. `tf.reduce_sum` accumulates in float32 at the same speed. See docs/speed.md.
 """
 
 from typing import Any
@@ -18,10 +18,10 @@ _OPERATION = "BiasAdd"
 def sum_in_float32() -> None:
     """Replaces TensorFlow's gradient of BiasAdd for bfloat16 in this process.
 
-    Keras adds nearly every bias by BiasAdd, custom layers do too by `keras.ops.add`; so the
-    gradient is corrected where all of them take it from. Other precisions keep TensorFlow's own.
+    Keras adds nearly every bias by BiasAdd, and so do custom layers that call `keras.ops.add`. So
+    the gradient is replaced in TensorFlow's registry. Other precisions keep TensorFlow's gradient.
     """
-    # Registering a second gradient for an operation is an error, so the entry itself is changed.
+    # Registering a second gradient for an operation is an error, so the entry itself is replaced.
     ops.gradient_registry._registry[_OPERATION]["type"] = _gradient
 
 

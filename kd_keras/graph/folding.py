@@ -1,7 +1,7 @@
-"""Batch norms folded into the convolution or dense layer before them: one layer where two were.
+"""Folds batch norms into the convolution or dense layer before them: one layer instead of two.
 
 In inference a batch norm is x * scale + shift with fixed numbers, so a linear layer before it can
-take them into its kernel and bias. Only where nothing else sees what lies between the two.
+include them in its kernel and bias. This requires that nothing else reads the tensor in between.
 """
 
 import collections
@@ -13,7 +13,7 @@ import keras
 from keras import layers, ops
 
 Tensor = Any
-#: Linear layers with the channels last, and what each calls the kernel that gives its channels.
+#: Linear layers, and the attribute of each that holds the kernel of its output channels.
 _KERNELS = {
     layers.Conv1D: "kernel",
     layers.Conv2D: "kernel",
@@ -29,12 +29,12 @@ class Folded:
     """A linear layer and the batch norm after it as one layer.
 
     Args:
-        linear: a layer of `_KERNELS`.
-        norm: the batch norm that alone reads it.
-        policy: of `layer`.
+        linear: layer of a type in `_KERNELS`.
+        norm: batch norm that is the only reader of `linear`.
+        policy: dtype policy of `layer`.
 
     Attributes:
-        layer: stands in the place of both; its variables' values come from `values`.
+        layer: runs in the place of both; the values of its variables come from `values`.
     """
 
     def __init__(self, linear: keras.Layer, norm: keras.Layer, policy: keras.DTypePolicy):
@@ -43,18 +43,18 @@ class Folded:
         self.layer = type(linear).from_config(config)
 
     def values(self) -> list[tuple[Any, Tensor]]:
-        """Each variable of `layer` with its value, from the weights of the two as they are now."""
+        """Each variable of `layer` with its value, from the present weights of both layers."""
         scale, shift = self._scale_and_shift()
         name = _KERNELS[type(self.linear)]
         kernel = ops.convert_to_tensor(getattr(self.linear, name))
-        found = [(getattr(self.layer, name), kernel * self._along_channels(scale, kernel))]
+        values = [(getattr(self.layer, name), kernel * self._along_channels(scale, kernel))]
         if self.linear.use_bias:
             shift = shift + ops.reshape(ops.convert_to_tensor(self.linear.bias), (-1,)) * scale
-        found.append((self.layer.bias, shift))
+        values.append((self.layer.bias, shift))
         if isinstance(self.linear, layers.SeparableConv2D):
             depthwise = ops.convert_to_tensor(self.linear.depthwise_kernel)
-            found.append((self.layer.depthwise_kernel, depthwise))
-        return found
+            values.append((self.layer.depthwise_kernel, depthwise))
+        return values
 
     def _scale_and_shift(self) -> tuple[Tensor, Tensor]:
         """(C,) each: the batch norm is x * scale + shift."""
@@ -74,10 +74,10 @@ class Folded:
 
 
 def pairs(graph: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
-    """The linear layers and batch norms of a flat functional model that can be folded.
+    """The pairs of a linear layer and a batch norm in a flat functional model that can be folded.
 
     Args:
-        graph: as `taps.rebuilt` gives it; what it outputs between two layers keeps them apart.
+        graph: model from `taps.rebuilt`; what it outputs between two layers prevents folding.
     """
     nodes = list(itertools.chain(*graph._nodes_by_depth.values()))
     uses = collections.Counter(id(node.operation) for node in nodes)
@@ -85,18 +85,18 @@ def pairs(graph: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
         id(tensor) for node in nodes for tensor in _unique(node.input_tensors)
     )
     outputs = {id(tensor) for tensor in keras.tree.flatten(graph.output)}
-    makers = {id(tensor): node for node in nodes for tensor in node.output_tensors}
-    found = []
+    origins = {id(tensor): node for node in nodes for tensor in node.output_tensors}
+    folded = []
     for node in nodes:
         norm = node.operation
         if type(norm) is not layers.BatchNormalization or uses[id(norm)] > 1:
             continue
-        tensor = node.input_tensors[0]  # a mask may follow, which counts in training alone
-        linear = makers[id(tensor)].operation
-        seen_alone = readers[id(tensor)] == 1 and id(tensor) not in outputs
-        if seen_alone and uses[id(linear)] == 1 and _is_linear(linear) and _is_last(norm, tensor):
-            found.append((linear, norm))
-    return found
+        tensor = node.input_tensors[0]  # a mask may follow; it matters in training only
+        linear = origins[id(tensor)].operation
+        one_reader = readers[id(tensor)] == 1 and id(tensor) not in outputs
+        if one_reader and uses[id(linear)] == 1 and _is_linear(linear) and _is_last(norm, tensor):
+            folded.append((linear, norm))
+    return folded
 
 
 def _unique(tensors: Iterable[Any]) -> list[Any]:
@@ -115,5 +115,5 @@ def _is_linear(layer: Any) -> bool:
 
 
 def _is_last(norm: Any, tensor: Any) -> bool:
-    """Whether a batch norm works along the last axis, the channels."""
+    """Whether a batch norm normalises along the last axis, the channels."""
     return norm.axis in (-1, len(tensor.shape) - 1)

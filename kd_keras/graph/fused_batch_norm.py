@@ -1,4 +1,4 @@
-"""Keras's batch norm on TensorFlow's fused kernel."""
+"""A batch norm that uses TensorFlow's fused kernel."""
 
 from typing import Any
 
@@ -9,15 +9,15 @@ Tensor = Any
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):
-    """Keras's batch norm on TensorFlow's fused kernel: same results, moving statistics too."""
+    """Keras's batch norm on TensorFlow's fused kernel, with equal outputs and moving statistics."""
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Tensor = None) -> Tensor:
-        by_batch = bool(training) and self.trainable
-        is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)
+        by_batch = bool(training) and self.trainable  # normalise with the batch's statistics
+        is_map = len(inputs.shape) == 4 and self.axis in (-1, 3)  # (B, H, W, C)
         if not is_map or mask is not None or (by_batch and (self.synchronized or self.renorm)):
             return super().call(inputs, training=training, mask=mask)
         channels = inputs.shape[-1]
-        # The kernel takes its parameters in float32 at any precision.
+        # In every precision, the kernel takes its parameters in float32.
         mean = keras.ops.cast(self.moving_mean, "float32")
         variance = keras.ops.cast(self.moving_variance, "float32")
         outputs, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
@@ -30,7 +30,7 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             is_training=by_batch,
         )
         if by_batch:
-            # The kernel gives the unbiased variance; Keras keeps the biased one.
+            # The kernel returns the unbiased variance; Keras uses the biased one.
             count = tf.cast(tf.size(inputs) // channels, "float32")
             batch_variance = batch_variance * (count - 1) / count
             rest = 1.0 - self.momentum

@@ -1,4 +1,4 @@
-"""What a classifier's outputs are: logits, probabilities, or something distillation cannot use."""
+"""Whether a classifier returns logits or probabilities, and the logits of either."""
 
 from typing import Any
 
@@ -10,32 +10,32 @@ from kd_keras import losses
 from kd_keras.graph import taps
 
 Tensor = Any
-SUM_TOLERANCE = 1e-3  # how far a row of float32 or bfloat16 probabilities may be from 1
+SUM_TOLERANCE = 1e-3  # how far the sum of a row of probabilities may be from 1, also in bfloat16
 
 
 def kind(model: keras.Model) -> str:
-    """ "logits", "probabilities" or "sigmoid" (one output, the second class's probability).
+    """Returns "logits", "probabilities" or "sigmoid" (one output: the second class's probability).
 
-    By the model's last layer, or by its rows on a probe batch.
+    The model's last layer decides, or else the model's outputs for a batch of noise.
 
     Raises:
-        ValueError: independent (sigmoid) outputs, one output that is no sigmoid, or no (B, C)
-            output.
+        ValueError: the output is not (B, C), has several sigmoids, or is one value without a
+            sigmoid.
     """
     shape = taps.output_shapes(model)[taps.LOGITS]
     if len(shape) != 2 or not shape[-1]:
         raise ValueError(
             f"model {model.name!r} gives outputs of shape {shape}; expected (batch, classes) with "
-            "two classes or more. Give an image classifier."
+            "two classes or more. Pass an image classifier."
         )
     activation = _last_activation(model)
     if shape[-1] == 1:
         return _kind_of_one_output(model, activation)
     if "sigmoid" in activation:
         raise ValueError(
-            f"model {model.name!r} ends in a sigmoid; expected logits of classes that exclude each "
-            "other. Multi-label models are not supported. If each image has one class, remove the "
-            "sigmoid (activation=None): the outputs are logits then."
+            f"model {model.name!r} ends in a sigmoid; expected logits, one class per image. "
+            "Multi-label models are not supported. If each image has one class, remove the sigmoid "
+            "(activation=None)."
         )
     if activation == "linear":
         return "logits"
@@ -44,11 +44,11 @@ def kind(model: keras.Model) -> str:
 
 
 def check_student(student: keras.Model, *, what: str = "student") -> None:
-    """Raises ValueError unless the student, or what else learns, gives logits."""
+    """Raises ValueError unless the student, or another model that is trained, gives logits."""
     if taps.output_shapes(student)[taps.LOGITS] == (None, 1):
         raise ValueError(
             f"{what} {student.name!r} gives one output; expected the logits of two classes or "
-            "more. Give it two outputs without an activation, Dense(2): their softmax equals the "
+            "more. Use two outputs without an activation, Dense(2): their softmax equals the "
             "sigmoid of their difference."
         )
     if kind(student) == "probabilities":
@@ -59,26 +59,26 @@ def check_student(student: keras.Model, *, what: str = "student") -> None:
 
 
 def check_same_classes(student: dict[str, Any], teacher: dict[str, Any]) -> None:
-    """Raises ValueError unless both shapes of "logits" end in the same number of classes."""
-    ours, theirs = student["logits"][-1], teacher["logits"][-1]
-    if ours != theirs:
+    """Raises ValueError unless both shapes of "logits" have the same number of classes."""
+    student_classes, teacher_classes = student["logits"][-1], teacher["logits"][-1]
+    if student_classes != teacher_classes:
         raise ValueError(
-            f"the student has {ours} classes and the teacher {theirs}; expected the same classes "
-            "in the same order. Give both models the same number of outputs."
+            f"the student has {student_classes} classes and the teacher {teacher_classes}; "
+            "expected the same classes in the same order. Use models with the same classes."
         )
 
 
 def logits_of_teacher(outputs: Tensor, kind_of_head: str) -> Tensor:
-    """(B, C) float32 logits of a head of this `kind`.
+    """The logits, (B, C) float32, of a classifier whose outputs are of this `kind`.
 
-    Of probabilities, their logarithm; of one sigmoid output p, (0, log(p / (1 - p))), whose softmax
-    is (1 - p, p).
+    The logits of probabilities are their logarithms, finite also for a probability of 0. The logits
+    of one sigmoid output p are (0, log(p / (1 - p))): their softmax is (1 - p, p).
     """
     outputs = ops.cast(outputs, "float32")
     if kind_of_head == "probabilities":
-        return ops.log(outputs + losses.FLOAT32_TINY)
+        return ops.log(ops.maximum(outputs, losses.FLOAT32_TINY))
     if kind_of_head == "sigmoid":
-        # The largest float32 below 1: a sigmoid of more than 17 is 1, and its logit infinite.
+        # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
         logit = ops.log(p) - ops.log1p(-p)
         return ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
@@ -86,7 +86,7 @@ def logits_of_teacher(outputs: Tensor, kind_of_head: str) -> Tensor:
 
 
 def shapes_of_teacher(shapes: dict[str, Any], kind_of_head: str) -> dict[str, Any]:
-    """Shapes of a teacher's outputs once `logits_of_teacher` made logits of them."""
+    """Shapes of a teacher's outputs after `logits_of_teacher`."""
     return shapes | ({taps.LOGITS: (None, 2)} if kind_of_head == "sigmoid" else {})
 
 
@@ -96,15 +96,15 @@ def _kind_of_one_output(model: keras.Model, activation: str) -> str:
         return "sigmoid"
     raise ValueError(
         f"model {model.name!r} gives one output without a sigmoid; expected two classes or "
-        "more, or one sigmoid. If it is the logit of two classes, add the sigmoid: "
+        "more, or one sigmoid. If the output is the logit of two classes, add the sigmoid: "
         "keras.Model(model.input, keras.ops.sigmoid(model.output))."
     )
 
 
 def _last_activation(model: keras.Model) -> str:
-    """What the layer that gives the output does to its sums: "linear", "softmax", …, or its type.
+    """The activation of the last layer: "linear", "softmax", …; its class's name if it has none.
 
-    "linear" is said of a layer with weights only: any other may pass on a softmax before it.
+    Only a layer with weights counts as "linear": any other may pass on the outputs of a softmax.
     """
     layer = next(iter(taps.tail(model)), None)
     activation = getattr(getattr(layer, "activation", None), "__name__", None)
@@ -115,7 +115,7 @@ def _last_activation(model: keras.Model) -> str:
 
 
 def _rows_sum_to_one(model: keras.Model) -> bool:
-    """True if the rows that noise gives look like probabilities: within 0 and 1, summing to 1."""
+    """True if outputs for noise look like probabilities: between 0 and 1, with a sum of 1."""
     rows = _rows_of_noise(model)
     return _inside(rows) and bool(np.allclose(rows.sum(axis=-1), 1, atol=SUM_TOLERANCE))
 

@@ -1,4 +1,4 @@
-"""Copies of layers in another precision or on a faster kernel, where they compute the same."""
+"""Copies layers to another precision or to a faster kernel, where the copy computes the same."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,18 +13,18 @@ Tensor = Any
 
 
 def copied(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) -> keras.Layer:
-    """A new layer of the same configuration; the layer itself if none can be or none is needed.
+    """A new layer of the same configuration; the layer itself if no copy is needed or possible.
 
     Args:
         layer: a layer that has been called.
-        policy: what the copy computes in.
-        fused: put a batch norm on TensorFlow's fused kernel.
+        policy: dtype policy of the copy.
+        fused: whether the copy of a batch norm uses TensorFlow's fused kernel.
     """
     fused = fused and type(layer) is keras.layers.BatchNormalization and _has_kernel(policy)
     is_needed = fused or policy.name != layer.dtype_policy.name
     if not is_needed or _holds_more_than_configuration(layer):
         return layer
-    if not likeness.is_told_by_configuration(layer):
+    if not likeness.is_defined_by_configuration(layer):
         return layer
     cls = FusedBatchNormalization if fused else type(layer)
     try:
@@ -39,20 +39,20 @@ def _has_kernel(policy: keras.DTypePolicy) -> bool:
 
 
 def _holds_more_than_configuration(layer: keras.Layer) -> bool:
-    """An adapted layer's statistics, a SavedModel's functions, a stateful RNN's states."""
+    """True for adapted statistics, a SavedModel's functions, or a stateful RNN's states."""
     if hasattr(layer, "adapt") or isinstance(layer, keras.layers.TFSMLayer):
         return True
     tracked = {id(variable) for variable in likeness.state(layer)}
-    held = (value for part in layer._flatten_layers() for value in _leaves(vars(part)))
+    attributes = (value for part in layer._flatten_layers() for value in _leaves(vars(part)))
     return any(
         isinstance(value, tf.Variable)
         or (isinstance(value, keras.Variable) and id(value) not in tracked)
-        for value in held
+        for value in attributes
     )
 
 
 def _leaves(value: Any) -> Iterator[Any]:
-    """What is not a container within containers; unlike Keras's tree, of any keys."""
+    """Every value inside nested containers; unlike Keras's tree, with keys of any type."""
     if isinstance(value, (dict, list, tuple, set)):
         for inner in value.values() if isinstance(value, dict) else value:
             yield from _leaves(inner)

@@ -1,4 +1,4 @@
-"""Which precision a machine is fast in, a student steps in, and layers compute in."""
+"""Precisions: the fastest one of the machine, the one to train in, and the one of given layers."""
 
 from collections.abc import Iterable
 
@@ -9,16 +9,17 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
 def best_precision() -> str:
-    """The fastest precision of this machine, one that keeps float32's range where there is one."""
+    """The fastest precision of this machine; bfloat16, with float32's range, before float16."""
     native = native_precisions()
-    return next(p for p in ("mixed_bfloat16", "mixed_float16", "float32") if p in native)
+    fastest_first = ("mixed_bfloat16", "mixed_float16", "float32")
+    return next(precision for precision in fastest_first if precision in native)
 
 
 def precision_of_training(model: keras.Model, precision: str) -> str:
-    """The precision that a student steps in: `precision`, or float32 where that is faster.
+    """The precision to train a student in: `precision`, or float32 where that is faster.
 
-    A CPU takes longer over the gradients of networks of depthwise convolutions in bfloat16, and
-    sums their kernels' gradients in it, some percent too small; the forward pass alone is faster.
+    On CPUs, bfloat16 gradients of depthwise convolutions are slow, and those of their kernels some
+    percent too small, since they are summed in bfloat16. Their forward pass is faster in bfloat16.
     """
     on_cpu = not tf.config.list_physical_devices("GPU")
     depthwise = (
@@ -32,33 +33,32 @@ def precision_of_training(model: keras.Model, precision: str) -> str:
 
 
 def native_precisions() -> set[str]:
-    """Precisions that every GPU, or else the CPU, has units for; others are right, but slow."""
+    """Precisions with hardware support on all GPUs, or on the CPU without GPUs; others are slow."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        by_bfloat16 = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
-        return {"float32", *(["mixed_bfloat16"] if by_bfloat16 else [])}
+        has_bfloat16 = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
+        return {"float32", "mixed_bfloat16"} if has_bfloat16 else {"float32"}
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
-    since = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
-    return {precision for precision, version in since.items() if oldest >= version}
+    needed = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
+    return {precision for precision, capability in needed.items() if oldest >= capability}
 
 
 def lowest_precision(layers: Iterable[keras.Layer]) -> str:
-    """The one of `PRECISIONS` with the smallest range that any of the layers computes in.
+    """The precision, one of `PRECISIONS`, of the layer that computes in the smallest range.
 
-    Nested layers count too. "mixed_float16" means that small gradients vanish unless the loss is
-    scaled.
+    Nested layers count too. With "mixed_float16", small gradients vanish unless the loss is scaled.
     """
     parts = (part for layer in layers for part in layer._flatten_layers())
-    inputs = keras.layers.InputLayer  # computes nothing, and takes Keras's global policy
-    computed_in = {part.compute_dtype for part in parts if not isinstance(part, inputs)}
-    lowest = ("float16", "bfloat16")
-    return next((f"mixed_{dtype}" for dtype in lowest if dtype in computed_in), "float32")
+    inputs = keras.layers.InputLayer  # computes nothing; has the dtype of Keras's global policy
+    dtypes = {part.compute_dtype for part in parts if not isinstance(part, inputs)}
+    lowest_first = ("float16", "bfloat16")
+    return next((f"mixed_{dtype}" for dtype in lowest_first if dtype in dtypes), "float32")
 
 
 def _cpu_flags() -> set[str]:
     try:
         with open("/proc/cpuinfo") as lines:
-            return next((set(ln.split()) for ln in lines if ln.startswith("flags")), set())
+            return next((set(line.split()) for line in lines if line.startswith("flags")), set())
     except OSError:
-        return set()  # no Linux: float32 is right everywhere
+        return set()  # not Linux: float32 works everywhere

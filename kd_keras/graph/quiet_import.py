@@ -1,4 +1,4 @@
-"""Keras imported without the lines that TensorFlow's C++ parts print while they start."""
+"""Imports Keras without the lines that TensorFlow's C++ code prints at its start."""
 
 import contextlib
 import os
@@ -9,59 +9,59 @@ from pathlib import Path
 from typing import Any
 
 _STDERR = 2  # file descriptor
-# Is there where the driver of an NVIDIA GPU is loaded.
+# This file exists while the driver of an NVIDIA GPU is loaded.
 _GPU_DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def import_keras() -> None:
     """Imports keras with its backend; nothing is printed unless the import fails.
 
-    TF_CPP_MIN_LOG_LEVEL silences only what comes after TensorFlow's logging has started, so the
-    file descriptor of stderr leads to a file meanwhile. What Python writes to `sys.stderr`, such as
-    warnings, is shown. Does nothing where Keras or TensorFlow is imported already.
+    A workaround for TensorFlow 2.21: TF_CPP_MIN_LOG_LEVEL does not silence the lines before its
+    logging starts. So stderr's file descriptor points to a temporary file meanwhile. Python's
+    own `sys.stderr` stays visible. Does nothing if Keras or TensorFlow is already imported.
     """
     if "keras" in sys.modules or "tensorflow" in sys.modules:
         return
-    with _native_stderr_aside():
+    with _native_stderr_in_a_file():
         import keras  # noqa: F401
 
-        tensorflow = sys.modules.get("tensorflow")  # not imported where another is the backend
+        tensorflow = sys.modules.get("tensorflow")  # absent with another backend
         if tensorflow and not _GPU_DRIVER.exists():
-            # The first look for GPUs reports a missing driver as an error, once.
+            # TensorFlow's first search for GPUs reports a missing driver as an error: do it here.
             tensorflow.config.list_physical_devices("GPU")
 
 
 @contextlib.contextmanager
-def _native_stderr_aside() -> Iterator[None]:
-    """Keeps what is written to the file descriptor of stderr; shows it if the block raises."""
+def _native_stderr_in_a_file() -> Iterator[None]:
+    """Hides what the block writes to stderr's file descriptor; shows it if the block raises."""
     try:
         terminal = os.dup(_STDERR)
-    except OSError:  # closed: there is nothing to keep clean
+    except OSError:  # stderr is closed: nothing would be shown anyway
         yield
         return
     with (
-        tempfile.TemporaryFile() as aside,
-        os.fdopen(terminal, "w", buffering=1) as shown,
-        _python_stderr_to(shown),
+        tempfile.TemporaryFile() as hidden,
+        os.fdopen(terminal, "w", buffering=1) as visible,
+        _python_stderr_to(visible),
     ):
-        os.dup2(aside.fileno(), _STDERR)
+        os.dup2(hidden.fileno(), _STDERR)
         try:
             yield
         except Exception:
-            aside.seek(0)
-            os.write(terminal, aside.read())
+            hidden.seek(0)
+            os.write(terminal, hidden.read())
             raise
         finally:
             os.dup2(terminal, _STDERR)
 
 
 @contextlib.contextmanager
-def _python_stderr_to(shown: Any) -> Iterator[None]:
-    """`sys.stderr` writes to `shown` in the block, where it would write to the descriptor."""
-    stderr, own = sys.stderr, sys.__stderr__
-    if not stderr or stderr is not own:  # none, or a notebook's or a test's own
+def _python_stderr_to(visible: Any) -> Iterator[None]:
+    """In the block, `sys.stderr` writes to the file `visible` instead of the descriptor."""
+    stderr, original = sys.stderr, sys.__stderr__
+    if not stderr or stderr is not original:  # absent, or replaced by a notebook or a test
         yield
         return
-    own.flush()
-    with contextlib.redirect_stderr(shown):
+    original.flush()
+    with contextlib.redirect_stderr(visible):
         yield

@@ -1,11 +1,11 @@
-"""A place for models that a Keras model uses and does not own."""
+"""A holder for models that a Keras model uses but does not own."""
 
 import types
 
 
 class Untracked(types.SimpleNamespace):
-    """Holds models and layers by name. Keras neither tracks, saves nor counts what it holds.
+    """Holds models and layers by name, without Keras tracking, saving or counting them.
 
-    An attribute of a Keras model that is a model itself becomes a part of it: it is trained, saved
-    and counted with it. What is held here is not.
+    A model that is an attribute of a Keras model becomes a part of it: Keras trains, saves and
+    counts it. Models in this holder do not.
     """

@@ -17,7 +17,7 @@ from kd_keras.job import identity
 from kd_keras.job.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
-from kd_keras.teacher_cache import file_format, fingerprint, writer
+from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
 from kd_keras.teacher_cache.writer import Ask
@@ -111,7 +111,7 @@ def from_model(
             return None  # not even all views would be seen
         folder = folder_of(header, data.train.ids)
         try:
-            ask = fingerprint.keras_ask(teacher, taps, precision=precision)
+            ask = keras_teacher.ask_of(teacher, taps, precision=precision)
             write(folder, header, data, ask, screen)
         except OSError as error:
             if recipe.cache == "always":

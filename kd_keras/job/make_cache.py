@@ -10,7 +10,7 @@ from kd_keras.job.recipe_files import Recipe
 from kd_keras.models import custom_objects
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
-from kd_keras.teacher_cache import file_format, fingerprint, writer
+from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, onnx_teacher, writer
 from kd_keras.teacher_cache.reader import Cache
 from kd_keras.teacher_cache.writer import Ask
 
@@ -52,7 +52,7 @@ def run(
     recipe, data = adjustment.loaded(recipe, screen, verify=verify)
     data = data or dataset.load(recipe, screen, verify=verify)
     name, ask, outputs = _teacher(recipe, data, taps, precision)
-    if isinstance(ask, fingerprint.OnnxTeacher):
+    if isinstance(ask, onnx_teacher.OnnxTeacher):
         precision = ""  # the file decides
     header = writer.header_for(
         data,
@@ -98,7 +98,7 @@ def _teacher(
             "Keras. Give one --teacher."
         )
     if recipe.teacher[0].endswith(".onnx"):
-        teacher = fingerprint.OnnxTeacher(
+        teacher = onnx_teacher.OnnxTeacher(
             Path(recipe.teacher[0]).expanduser(),
             preprocess=recipe.teacher_preprocess,
             image_size=recipe.teacher_image_size,
@@ -116,5 +116,5 @@ def _teacher(
             "Train it with kdk train and give --teacher runs/NAME/teacher.keras."
         )
     model = build.make_teacher(recipe, data)
-    ask = fingerprint.keras_ask(model, taps, precision=precision)
+    ask = keras_teacher.ask_of(model, taps, precision=precision)
     return fingerprint.fingerprint(model), ask, cached_teacher.outputs_of(model, taps)

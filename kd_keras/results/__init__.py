@@ -1,1 +1,1 @@
-"""What people look at: accuracy, timing, tables, curves, TensorBoard, the screen."""
+"""The results of a run: accuracy, timing, tables, curves, TensorBoard, the screen."""

@@ -1,4 +1,4 @@
-"""The picture of a run: accuracy and cross-entropy by epoch."""
+"""Learning curves of a run as a PNG: accuracy and cross-entropy by epoch."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 
 from kd_keras import files
 
-# Okabe and Ito 2008, "Color Universal Design": told apart with any colour vision.
+# Okabe and Ito 2008, "Color Universal Design": distinguishable with any colour vision.
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
 _MARKERS = "osD^vPX*"
 _LEGEND_WIDTH = 26  # characters
-_LINE_HEIGHT = 0.16  # inches, of the legend's lines
-_MANY_EPOCHS = 20  # from here on, markers are small
+_LINE_HEIGHT = 0.16  # inches, of a line in the legend
+_MANY_EPOCHS = 20  # from this number of epochs on, markers are small
 
 History = Mapping[str, Sequence[float]]
 
@@ -22,15 +22,15 @@ History = Mapping[str, Sequence[float]]
 def plot(
     histories: Mapping[str, History], path: str | Path, *, names: Mapping[str, str] | None = None
 ) -> None:
-    """Draws validation top-1 and training cross-entropy by epoch, a line a model, as a PNG.
+    """Draws validation top-1 and training cross-entropy by epoch, one line per model, as a PNG.
 
     Args:
-        histories: phase to Keras's history: `val_top1` (fractions) and `ce` (nats), a value an
-            epoch; a key that is missing draws no line.
-        path: where the PNG goes.
-        names: of phases, for the legend; a phase without one is called by itself.
+        histories: Keras's history for each phase: `val_top1` (fractions) and `ce` (nats), one
+            value per epoch; a missing key draws no line.
+        path: path of the PNG.
+        names: names of the phases in the legend; by default the phases themselves.
     """
-    from matplotlib.figure import Figure  # without pyplot, which keeps figures and a display
+    from matplotlib.figure import Figure  # pyplot would keep figures open and need a display
 
     labels = {phase: _wrapped((names or {}).get(phase, phase)) for phase in histories}
     lines = sum(label.count("\n") + 2 for label in labels.values())
@@ -48,7 +48,7 @@ def plot(
 
 
 def _wrapped(name: str) -> str:
-    spaced = name.replace(", ", ",").replace(",", ", ")  # specs break after a knob
+    spaced = name.replace(", ", ",").replace(",", ", ")  # lets lines break after each comma
     return "\n".join(textwrap.wrap(spaced, _LEGEND_WIDTH))
 
 
@@ -62,28 +62,28 @@ def _draw(
     least: float,
 ) -> None:
     """A line for each history that has `key`; `least` is the smallest range of the y axis."""
-    known = {phase: np.multiply(h[key], scale) for phase, h in histories.items() if h.get(key)}
-    longest = max(map(len, known.values()), default=1)
-    for place, phase in enumerate(histories):
-        if phase in known:
+    curves = {phase: np.multiply(h[key], scale) for phase, h in histories.items() if h.get(key)}
+    longest = max(map(len, curves.values()), default=1)
+    for index, phase in enumerate(histories):
+        if phase in curves:
             axes.plot(
-                range(1, len(known[phase]) + 1),
-                known[phase],
-                color=_COLORS[place % len(_COLORS)],
-                marker=_MARKERS[place % len(_MARKERS)],
+                range(1, len(curves[phase]) + 1),
+                curves[phase],
+                color=_COLORS[index % len(_COLORS)],
+                marker=_MARKERS[index % len(_MARKERS)],
                 markersize=3 if longest >= _MANY_EPOCHS else 6,
                 linewidth=1.5,
                 label=labels[phase],
             )
     axes.set_xlim(0.5, longest + 0.5)
-    if known:
-        axes.set_ylim(_limits(np.concatenate(list(known.values())), least))
+    if curves:
+        axes.set_ylim(_limits(np.concatenate(list(curves.values())), least))
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
 
 
 def _limits(values: np.ndarray, least: float) -> tuple[float, float]:
-    """The values' range with a margin, at least so wide."""
+    """The range of the values with a margin, at least `least` wide."""
     low, high = float(values.min()), float(values.max())
     margin = max(0.05 * (high - low), (least - (high - low)) / 2)
     return low - margin, high + margin

@@ -1,4 +1,4 @@
-"""What a classifier is worth: accuracy on a split, size, time, and its SavedModel."""
+"""Measures a classifier: accuracy on a split, size, time; and exports it."""
 
 import contextlib
 from collections.abc import Callable
@@ -15,10 +15,10 @@ from kd_keras.data.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
 from kd_keras.results import timing
-from kd_keras.teacher_cache import fingerprint
+from kd_keras.teacher_cache import fingerprint, keras_teacher
 
-BATCH = 256  # memory, not accuracy, depends on it
-EXPORT_IMAGES = 100  # compared before and after export
+BATCH = 256  # changes memory use, not accuracy
+EXPORT_IMAGES = 100  # images to compare before and after export
 
 
 def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
@@ -34,10 +34,10 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
 
 
 def scores(model: keras.Model, split: Split) -> np.ndarray:
-    """(N, C) float32 scores of every example of the split, in order; batch norms are folded.
+    """(N, C) float32 scores of all examples of the split, in order; batch norms are folded.
 
     Raises:
-        ValueError: scores that are not finite.
+        ValueError: some scores are not finite.
     """
     twin = twins.Twin(model, folded=True)
 
@@ -50,38 +50,38 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
 
 
 def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.ndarray:
-    """(N, C) float32 scores of the validation split as the teacher gives them to a student.
+    """(N, C) float32 scores of the validation split, as the student's step sees them.
 
-    They are kept beside the stores, since a teacher has many runs, and found again by the model's
-    weights and layers, the data and the precision.
+    They are stored beside the datasets, since many runs use one teacher. The file's name depends
+    on the model's weights and layers, the data and the precision.
     """
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = sources.cache_folder() / "scores" / name
-    with contextlib.suppress(OSError, ValueError, EOFError):  # none, or damaged: made anew
-        kept = np.load(file, allow_pickle=False)
-        if kept.shape == (len(data.validation), len(data.class_names)):
-            return kept
-    ask = fingerprint.keras_ask(model, (), precision=precision)
-    found = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
-    with contextlib.suppress(OSError), files.in_place_of(file) as fresh:  # no disk, nothing kept
-        np.save(fresh, found)
-    return found
+    with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them
+        stored = np.load(file, allow_pickle=False)
+        if stored.shape == (len(data.validation), len(data.class_names)):
+            return stored
+    ask = keras_teacher.ask_of(model, (), precision=precision)
+    computed = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
+    with contextlib.suppress(OSError), files.in_place_of(file) as fresh:  # a full disk stores none
+        np.save(fresh, computed)
+    return computed
 
 
 def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -> np.ndarray:
     count = len(split)
-    rows = np.array_split(np.arange(count), -(-count // BATCH))
-    found = np.concatenate([predict(split.images_at(part)) for part in rows])
-    if not np.isfinite(found).all():
+    batches = np.array_split(np.arange(count), -(-count // BATCH))
+    all_scores = np.concatenate([predict(split.images_at(rows)) for rows in batches])
+    if not np.isfinite(all_scores).all():
         raise ValueError(
             f"model {name!r} gives scores that are NaN or infinite; expected finite ones. "
             "Train it again with a lower learning rate, or give another file."
         )
-    return found
+    return all_scores
 
 
 def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float:
-    """Share, 0 to 1, of the examples whose label is among the k classes that score highest."""
+    """Share, 0 to 1, of the examples whose label is among the k classes with the highest scores."""
     return float(np.mean(losses.in_top(labels, all_scores, k=k)))
 
 
@@ -89,31 +89,31 @@ def measure(
     model: keras.Model,
     data: Dataset,
     folder: Path | None,
-    found: np.ndarray,
+    validation_scores: np.ndarray,
     serve: saved_model.Serve | None = None,
 ) -> dict[str, Any]:
-    """The model's entry of results.json, without times; exports it to `folder`.
+    """The model's entry in results.json, without times; exports it to `folder`.
 
     Args:
-        model: what is measured.
-        data: its classes, and the validation split that `found` is of.
-        folder: where its SavedModel goes; None exports nothing.
-        found: (N, C), what `scores` gives for that split.
-        serve: see `export.saved_model`.
+        model: classifier to measure.
+        data: dataset with the class names and the validation split.
+        folder: folder for the SavedModel; None exports nothing.
+        validation_scores: (N, C) scores of the validation split, from `scores`.
+        serve: see `saved_model.saved_model`.
     """
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
     exported = {} if folder is None else _exported(model, data, folder, images, serve)
     return {
-        "top1": accuracy(found, validation.labels),
-        "top5": accuracy(found, validation.labels, k=5),
+        "top1": accuracy(validation_scores, validation.labels),
+        "top5": accuracy(validation_scores, validation.labels, k=5),
         "parameters": model.count_params(),
         **exported,
     }
 
 
 def milliseconds(model: keras.Model, data: Dataset) -> dict[str, Any]:
-    """How long the model takes for validation images, see `timing.latency`."""
+    """The model's time for validation images, see `timing.latency`."""
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
 

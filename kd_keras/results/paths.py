@@ -1,4 +1,4 @@
-"""Paths and sizes as a person reads them."""
+"""Paths and sizes as text for people."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ def shown(path: str | os.PathLike[str]) -> str:
 
 
 def shown_with_size(folder: str | os.PathLike[str]) -> str:
-    """The folder as `shown` gives it, and how much is in it: "~/a/b (12 MB)"."""
+    """The folder's path and the size of its files: "~/a/b (12 MB)"."""
     count = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
     return f"{shown(folder)} ({megabytes(count)})"
 

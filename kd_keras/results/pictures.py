@@ -1,4 +1,4 @@
-"""Many images in one picture, each with its name under it."""
+"""A grid of images in one picture, each with its name below."""
 
 import math
 from collections.abc import Sequence
@@ -7,23 +7,23 @@ from typing import Any
 
 import numpy as np
 
-SMALLEST_SIDE = 72  # pixels an image is enlarged to, so that its name can be read
+SMALLEST_SIDE = 72  # pixels; smaller images are enlarged, so that their names fit
 _FONT_SIZE = 12
-_LINE = 16  # pixels under an image, for its name
+_LINE = 16  # pixels below an image, for its name
 _GAP = 4
 _WHITE, _BLACK = 255, 0
 
 
 def grid(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Lays images out row by row, about as many rows as columns, with their names.
+    """Puts images and their names into a grid, row by row, nearly square.
 
     Args:
-        images: uint8 (N, H, W, C), N at least 1, C 1 or 3; small ones are enlarged by a whole
-            number, so that every pixel stays what it is.
-        names: one an image; a name that is too long ends in "…".
+        images: uint8 (N, H, W, C), N at least 1, C 1 or 3. Small images are enlarged by a whole
+            number, so that no pixel value changes.
+        names: (N,) names of the images; a name that is too long ends in "…".
 
     Returns:
-        uint8 (height, width, 3), white where nothing is.
+        uint8 (height, width, 3) with a white background.
     """
     from PIL import Image, ImageDraw
 
@@ -34,8 +34,8 @@ def grid(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
     size = (columns * step_x - _GAP, math.ceil(count / columns) * step_y - _GAP)
     picture = Image.new("RGB", size, (_WHITE,) * 3)
     draw, font = ImageDraw.Draw(picture), _font()
-    for place, (image, name) in enumerate(zip(images, names, strict=True)):
-        x, y = place % columns * step_x, place // columns * step_y
+    for index, (image, name) in enumerate(zip(images, names, strict=True)):
+        x, y = index % columns * step_x, index // columns * step_y
         colors = np.broadcast_to(image, (height, width, 3))
         enlarged = np.repeat(np.repeat(colors, scale, axis=0), scale, axis=1)
         picture.paste(Image.fromarray(enlarged), (x, y))
@@ -45,7 +45,7 @@ def grid(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
 
 
 def _font() -> Any:
-    """Matplotlib's own, which has more alphabets than Pillow's."""
+    """Matplotlib's font, which has more alphabets than Pillow's."""
     import matplotlib
     from PIL import ImageFont
 
@@ -54,10 +54,10 @@ def _font() -> Any:
 
 
 def _fitting(name: str, width: int, font: Any) -> str:
-    """The name, or as much of its beginning as fits with an ellipsis."""
+    """The name, shortened with an ellipsis if it is too wide."""
     if font.getlength(name) <= width:
         return name
-    kept = name
-    while kept and font.getlength(f"{kept}…") > width:
-        kept = kept[:-1]
-    return f"{kept}…"
+    start = name
+    while start and font.getlength(f"{start}…") > width:
+        start = start[:-1]
+    return f"{start}…"

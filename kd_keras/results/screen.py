@@ -1,4 +1,4 @@
-"""What a person sees of a run: lines, warnings, bars, tables; plain text where no terminal is."""
+"""What a run prints: lines, warnings, progress bars, tables; plain text without a terminal."""
 
 import contextlib
 import datetime
@@ -6,30 +6,30 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-# Wider than any table: what goes to a file is neither wrapped nor cut.
+# Wider than any table, so that output to a file is neither wrapped nor cut.
 _UNBOUNDED = 10_000
 
 
 class Screen:
-    """Lines and tables on stdout, bars and warnings on stderr, looked up at each call."""
+    """Lines and tables on stdout, bars and warnings on stderr; both are looked up at each call."""
 
     def say(self, text: str) -> None:
-        """Prints a line as it is."""
+        """Prints a line."""
         print(text, flush=True)
 
     def warn(self, text: str) -> None:
-        """Prints a line that begins with "warning: "."""
+        """Prints a line that starts with "warning: "."""
         print(f"warning: {text}", file=sys.stderr, flush=True)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Prints rows under their column names, the first column left and the others right.
+        """Prints a table, its first column left-aligned and the others right-aligned.
 
-        Where the terminal is narrow, the first column breaks into lines; no cell is cut.
+        In a narrow terminal, the first column wraps; no cell is cut.
 
         Args:
-            title: a line above.
-            columns: their names.
-            rows: a value for each column, shown as `str` gives it; None shows as "-".
+            title: line above the table.
+            columns: names of the columns.
+            rows: for each row a value per column, shown by `str`; None shows as "-".
         """
         from rich import box, table, text
 
@@ -55,15 +55,15 @@ class Screen:
     def progress(
         self, what: str, total: int, unit: str = "images"
     ) -> Iterator[Callable[..., None]]:
-        """A bar with rate and time left while the block runs; silent unless stderr is a terminal.
+        """Shows a bar with rate and time left during the block, if stderr is a terminal.
 
         Args:
-            what: the work, in a few words.
-            total: how many `unit` there are to do.
-            unit: what is counted.
+            what: name of the work, in a few words.
+            total: number of units to do.
+            unit: name of the units.
 
         Yields:
-            `advance(n=1, **fields)`: n more are done; fields (name to number or text) show beside.
+            `advance(n=1, **fields)`: n more units are done; fields (name to number or text) show.
         """
         console = _console(sys.stderr)
         if not console.is_terminal:
@@ -71,41 +71,41 @@ class Screen:
             return
         from rich import progress
 
-        # stdout that goes to a file must not be drawn into the terminal's bar.
+        # If stdout is a file, its lines must not be drawn into the terminal's bar.
         to_terminal = sys.stdout.isatty()
         columns = _columns(unit, console.width)
         with progress.Progress(*columns, console=console, redirect_stdout=to_terminal) as bar:
-            task = bar.add_task(what, total=total, noted="")
+            task = bar.add_task(what, total=total, fields="")
 
             def advance(n: int = 1, **fields: Any) -> None:
                 if fields:
-                    bar.update(task, noted=_noted(fields))
+                    bar.update(task, fields=_in_words(fields))
                 bar.advance(task, n)
 
             yield advance
 
 
 def _console(file: Any) -> Any:
-    """A rich console that takes brackets and colons in text for what they are."""
+    """A rich console that prints brackets and colons unchanged."""
     from rich import console
 
-    made = console.Console(file=file, markup=False, highlight=False, emoji=False)
-    if not made.is_terminal:
-        made.width = _UNBOUNDED
-    return made
+    plain = console.Console(file=file, markup=False, highlight=False, emoji=False)
+    if not plain.is_terminal:
+        plain.width = _UNBOUNDED
+    return plain
 
 
 def _columns(unit: str, width: int) -> list[Any]:
-    """A bar, and beside it a text that is cut at its end where the terminal is narrow."""
+    """A bar, and beside it a text whose end is cut in a narrow terminal."""
     from rich import progress, text
 
     length = 20 if width >= 100 else 10
 
     class Status(progress.ProgressColumn):
         def render(self, task: progress.Task) -> text.Text:
-            shown = text.Text(_status(task, unit), no_wrap=True)
-            shown.truncate(max(width - length - 1, 1), overflow="ellipsis")
-            return shown
+            status = text.Text(_status(task, unit), no_wrap=True)
+            status.truncate(max(width - length - 1, 1), overflow="ellipsis")
+            return status
 
     return [progress.BarColumn(bar_width=length), Status()]
 
@@ -119,11 +119,11 @@ def _status(task: Any, unit: str) -> str:
         f"{task.completed:,.0f}/{task.total:,.0f}",
         f"{speed:,.0f} {unit}/s" if speed else "",
         f"{time} {'in all' if task.finished else 'left'}" if time else "",
-        task.fields["noted"],
+        task.fields["fields"],
     ]
     return "  ".join(filter(None, parts))
 
 
-def _noted(fields: dict[str, Any]) -> str:
-    shown = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in fields.items()}
-    return "  ".join(f"{name} {value}" for name, value in shown.items())
+def _in_words(fields: dict[str, Any]) -> str:
+    values = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in fields.items()}
+    return "  ".join(f"{name} {value}" for name, value in values.items())

@@ -1,4 +1,4 @@
-"""Differences between models with their intervals: over seeds, and over images."""
+"""Differences between models with confidence intervals, over seeds and over images."""
 
 import math
 from collections.abc import Sequence
@@ -10,17 +10,17 @@ def paired_interval(differences: Sequence[float]) -> tuple[float, float, float]:
     """Mean of paired differences over seeds with its 95 % interval (Student's t): mean, low, high.
 
     Args:
-        differences: one a seed, at least two; any unit.
+        differences: one difference per seed, at least two; any unit.
 
     Raises:
-        ValueError: fewer than two, or one that is not finite.
+        ValueError: there are fewer than two differences, or one is not finite.
     """
     from scipy import stats
 
     values = np.asarray(differences, np.float64)
     if values.ndim != 1 or len(values) < 2 or not np.isfinite(values).all():
         raise ValueError(
-            f"differences is {differences!r}; expected two or more finite numbers, one a seed. "
+            f"differences is {differences!r}; expected two or more finite numbers, one per seed. "
             "Run more seeds."
         )
     mean, n = float(values.mean()), len(values)
@@ -33,32 +33,32 @@ def bootstrap_interval(
 ) -> tuple[float, float, float]:
     """Accuracy of a minus accuracy of b on the same images with its 95 % interval over images.
 
-    An image is worth -1, 0 or 1, so drawing images anew is drawing how often each of the three
-    comes up: the percentile bootstrap, paired, without an (images, samples) array.
+    This is the paired percentile bootstrap. The difference on an image is -1, 0 or 1, so resampling
+    draws only how often each of these values occurs, without an (images, samples) array.
 
     Args:
-        correct_a: bool (N,), whether a was right on each image.
-        correct_b: bool (N,), b on the same images in the same order.
-        seed: of the draws.
-        samples: how many times the N images are drawn anew.
+        correct_a: bool (N,), whether a is right on each image.
+        correct_b: bool (N,), the same for b, on the same images in the same order.
+        seed: seed of the resampling.
+        samples: number of bootstrap samples, each of N images.
 
     Returns:
         Difference, low, high; fractions, not percent.
 
     Raises:
-        ValueError: the two are not of one length, or empty.
+        ValueError: the arrays differ in length or are empty.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
     a, b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
     if a.ndim != 1 or a.shape != b.shape or not len(a):
         raise ValueError(
-            f"correct_a has shape {a.shape} and correct_b {b.shape}; expected (N,) both, of the "
-            "same images. Evaluate both models on one split."
+            f"correct_a has shape {a.shape} and correct_b {b.shape}; expected (N,) for both, on "
+            "the same images. Evaluate both models on one split."
         )
-    worth = np.array([-1, 0, 1])
+    values = np.array([-1, 0, 1])
     differences = a.astype(int) - b.astype(int)
-    shares = (differences == worth[:, None]).mean(axis=1)
-    drawn = np.random.default_rng(seed).multinomial(len(a), shares, size=samples)
-    low, high = np.quantile(drawn @ worth / len(a), [0.025, 0.975])
+    shares = (differences == values[:, None]).mean(axis=1)
+    counts = np.random.default_rng(seed).multinomial(len(a), shares, size=samples)
+    low, high = np.quantile(counts @ values / len(a), [0.025, 0.975])
     return float(differences.mean()), float(low), float(high)

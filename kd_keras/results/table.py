@@ -7,14 +7,14 @@ from typing import Any
 from kd_keras.results import phase_names
 from kd_keras.results.screen import Screen
 
-# What the closing table has of a model, by the heading; two lines keep it within 80 columns.
+# Headings of the closing table; two-line headings keep it within 80 columns.
 _TOP1, _TOP5, _ALONE, _BATCH = "top-1\n%", "top-5\n%", "ms/image\nbatch 1", "ms/image\nbatch 128"
 COLUMNS = ("model", _TOP1, _TOP5, "params", "saved\nMB", _ALONE, _BATCH)
 FEWEST_CLASSES_FOR_TOP5 = 10
 
 
 def columns(results: Mapping[str, Any]) -> list[str]:
-    """The headings of the closing table: no top-5 of few classes, no times where none is known."""
+    """The headings of the closing table: no top-5 for few classes, no times if none is known."""
     few = results.get("data", {}).get("classes", math.inf) < FEWEST_CLASSES_FOR_TOP5
     timed = any(results[phase]["milliseconds_per_image"] for phase in models(results))
     without = {_TOP5} if few else set()

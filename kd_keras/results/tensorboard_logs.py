@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training: curves grouped by what they measure, and images."""
+"""TensorBoard logs of a training run: curves, grouped by what they measure, and images."""
 
 import contextlib
 import re
@@ -22,10 +22,10 @@ _TAGS = {
 
 
 def tag(name: str) -> str:
-    """Where TensorBoard shows a log called `name`; groups are sorted, and accuracy comes first.
+    """TensorBoard's tag for a log, "group/name". Groups are sorted, so accuracy comes first.
 
     Args:
-        name: of a log, without "val_": training and validation share a tag.
+        name: name of the log, without "val_": training and validation share a tag.
     """
     if name in _TAGS:
         return _TAGS[name]
@@ -37,11 +37,11 @@ def tag(name: str) -> str:
 
 
 class EpochTensorBoard(keras.callbacks.TensorBoard):
-    """Keras's TensorBoard for logs of epochs alone, under the names of `tag`.
+    """Keras's TensorBoard callback, for the logs of epochs only, with tags from `tag`.
 
-    Keras's own prepares summaries at every step only to drop them (0.4 ms a step with six values),
-    and writes the validation's a second time, by step. Logs reach the disk after each epoch, so
-    that a run which breaks off keeps them.
+    Keras's own callback prepares summaries at every step and drops them (0.4 ms per step with six
+    values), and writes those of validation a second time, by step. Here logs are written to disk
+    after each epoch, so that an interrupted run keeps them.
     """
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -78,10 +78,10 @@ def write_images(
     """Writes one picture of the first 64 images and their classes to TensorBoard's logs.
 
     Args:
-        folder: a folder of event files.
+        folder: folder of the event files.
         images: uint8 (B, H, W, C), C 1 or 3.
-        names: (B,) of their classes.
-        title: the picture's name on the page.
+        names: (B,) class names of the images.
+        title: title of the picture in TensorBoard.
     """
     picture = pictures.grid(images[:MOST_IMAGES], names[:MOST_IMAGES])
     with writing(folder):
@@ -90,7 +90,7 @@ def write_images(
 
 @contextlib.contextmanager
 def writing(folder: str | Path) -> Iterator[None]:
-    """In the block, summaries go to event files in `folder`."""
+    """Writes the summaries of the block to event files in `folder`."""
     writer = tf.summary.create_file_writer(str(folder))
     try:
         with writer.as_default():

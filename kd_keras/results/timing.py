@@ -1,4 +1,4 @@
-"""How long a model takes for an image."""
+"""Measures a model's time per image."""
 
 import time
 from collections.abc import Callable
@@ -15,17 +15,17 @@ def latency(
     *,
     seconds: float = 0.25,
 ) -> dict[str, Any]:
-    """Warm milliseconds an image, alone (`batch1`) and in batches of 128 (`batch128`).
+    """Milliseconds per image after a warm-up, in batches of 1 (`batch1`) and 128 (`batch128`).
 
     Args:
-        predict: a compiled function; what it gives for a batch can be made an array.
-        make_batch: number of images to a batch of them.
-        seconds: about how long to measure each; `FEWEST_CALLS` at least, unless they take more
-            than ten times as long.
+        predict: compiled function whose result for a batch NumPy can turn into an array.
+        make_batch: makes a batch of the given number of images.
+        seconds: about how long to measure each batch size; at least `FEWEST_CALLS` calls, unless
+            they take more than ten times as long.
 
     Returns:
-        The median of the calls by the batch's name, and `spread`: for each of them, half the range
-        of the middle half of the calls.
+        The median over the calls by batch name, and `spread`: half of the interquartile range for
+        each batch name.
     """
     medians, spread = {}, {}
     for images in (1, 128):
@@ -39,11 +39,11 @@ def latency(
 def _milliseconds(
     predict: Callable[[np.ndarray], Any], batch: np.ndarray, seconds: float
 ) -> list[float]:
-    """Times of calls, after one that compiles and one that warms the caches."""
+    """Times of calls, after one call that compiles and one that warms the CPU's caches."""
 
     def call() -> float:
         start = time.perf_counter()
-        np.asarray(predict(batch))  # the copy waits for an accelerator
+        np.asarray(predict(batch))  # the copy waits until an accelerator has finished
         return (time.perf_counter() - start) * 1e3
 
     call()

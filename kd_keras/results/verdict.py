@@ -1,4 +1,4 @@
-"""What the results say about the distillation, in sentences with their numbers."""
+"""The verdict of a run: sentences with numbers that say whether distillation helped."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from kd_keras.results import statistics, table
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER, role
 
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."
-_LONGER = "Train the teacher longer (--teacher-epochs), take a larger one (--teacher), or deploy"
+_LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teacher), or deploy"
 
 
 def of(
@@ -19,11 +19,11 @@ def of(
     *,
     seed: int,
 ) -> dict[str, Any]:
-    """What results.json holds of it: "comparisons" and "verdict", the sentences.
+    """Entries of results.json: "comparisons", and "verdict" with the sentences.
 
     Args:
         results, labels, seed: see `comparisons`.
-        predictions: phase to (N,) int, the class predicted for each validation image.
+        predictions: returns, for a phase, the predicted class of each validation image, (N,) int.
     """
     each = {phase: predictions(phase) for phase in table.models(results)}
     entries = comparisons(results, each, labels, seed=seed)
@@ -37,20 +37,20 @@ def comparisons(
     *,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """The differences in top-1 that `lines` speaks of, with 95 % intervals over images.
+    """The differences in top-1 that `lines` describes, with 95 % intervals over images.
 
-    Each student is compared with the same network trained alone, and the teacher with that one;
-    without such a baseline, each student is compared with the teacher.
+    Each student, and the teacher, is compared with the same network trained alone. Without such a
+    baseline, each student is compared with the teacher.
 
     Args:
-        results: by phase, as in `report.rows`.
-        predictions: by phase, (N,) int, the class predicted for each validation image.
-        labels: (N,) int, of the same images.
-        seed: of the bootstrap.
+        results: results by phase, as in `table.rows`.
+        predictions: by phase, the predicted class of each validation image, (N,) int.
+        labels: (N,) int labels of the same images.
+        seed: seed of the bootstrap.
 
     Returns:
-        A mapping each of `phase`, `other` (phases), `images`, `difference`, `low`, `high`
-        (fractions: top-1 of `phase` minus top-1 of `other`).
+        For each comparison, a mapping of `phase`, `other` (phases), `images`, `difference`, `low`,
+        `high` (fractions: top-1 of `phase` minus top-1 of `other`).
     """
     right = {phase: predicted == labels for phase, predicted in predictions.items()}
     entries = []
@@ -65,14 +65,13 @@ def lines(results: Mapping[str, Any]) -> list[str]:
     """A sentence or two on each entry of `results["comparisons"]`, and on a student without one.
 
     Args:
-        results: by phase, as in `report.rows`, with "comparisons" from `comparisons`.
+        results: results by phase, as in `table.rows`, with "comparisons" from `comparisons`.
     """
     entries = results["comparisons"]
     compared = {entry["phase"] for entry in entries}
     alone = [
-        f"The accuracy of a cached teacher on these images is not known, so the "
-        f"{table.model_name(phase, results)} ({results[phase]['top1']:.1%}) is compared with "
-        f"nothing. {_WITH_BASELINE}"
+        f"The {table.model_name(phase, results)} ({results[phase]['top1']:.1%}) cannot be "
+        f"compared: a cached teacher has no accuracy on the validation images. {_WITH_BASELINE}"
         for phase in _taught(results)
         if phase not in compared
     ]
@@ -121,11 +120,11 @@ def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:
     if entry["high"] < 0:
         return (
             f"Distillation cost accuracy ({numbers}). Deploy the student alone, or try a better "
-            "teacher, another --method or more --epochs."
+            "teacher, a different --method or more --epochs."
         )
     return (
-        f"These images show no difference between distilled and alone ({numbers}). Train longer, "
-        "evaluate on more images, or repeat with other seeds (--seed) to tell the two apart."
+        f"There is no measurable difference between distilled and alone ({numbers}). To tell them "
+        "apart, train longer, evaluate on more images, or repeat with more seeds (--seed)."
     )
 
 
@@ -147,10 +146,11 @@ def _over_teacher(entry: Mapping[str, Any], numbers: str) -> str:
     if entry["low"] > 0:
         return (
             f"The student is better than its teacher ({numbers}), so the teacher is the limit. "
-            f"Train it longer (--teacher-epochs) or take a larger one (--teacher). {_WITH_BASELINE}"
+            f"Train it longer (--teacher-epochs) or use a larger one (--teacher). {_WITH_BASELINE}"
         )
     if entry["high"] < 0:
         return f"The teacher is better than the student ({numbers}). {_WITH_BASELINE}"
     return (
-        f"These images show no difference between student and teacher ({numbers}). {_WITH_BASELINE}"
+        f"There is no measurable difference between student and teacher ({numbers}). "
+        f"{_WITH_BASELINE}"
     )

@@ -1,4 +1,4 @@
-"""From a teacher's outputs to what a cache stores of them, and back."""
+"""Converts a teacher's outputs to the arrays that a cache stores, and back."""
 
 from collections.abc import Mapping
 
@@ -12,20 +12,20 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
     """The arrays to store.
 
     Args:
-        outputs: (n, …) float by name; those of `header.outputs`.
-        header: says dtype and `top_k`.
+        outputs: (n, …) float arrays by name, at least those of `header.outputs`.
+        header: its dtype and `top_k` decide what is stored.
 
     Returns:
         An array for each name of `header.stored`.
 
     Raises:
-        ValueError: an output is missing, of another shape than the header says, not finite, or
-            too large for the dtype.
+        ValueError: an output is missing, has a different shape than in the header, is not finite,
+            or is too large for the dtype.
     """
-    lacking = sorted(set(header.outputs) - set(outputs))
-    if lacking:
+    missing = sorted(set(header.outputs) - set(outputs))
+    if missing:
         raise ValueError(
-            f"the teacher gives {sorted(outputs)}; expected {lacking} too, as the header says. "
+            f"the teacher returns {sorted(outputs)}; expected {missing} too, as in the header. "
             "Return them by name, or leave them out of the header."
         )
     arrays = {name: np.asarray(outputs[name]) for name in header.outputs}
@@ -33,15 +33,15 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
         if array.shape[1:] != tuple(header.outputs[name]):
             raise ValueError(
                 f"the teacher's {name} are {array.shape[1:]} for an image; expected "
-                f"{tuple(header.outputs[name])}. Take a teacher of these classes, or give "
+                f"{tuple(header.outputs[name])}. Use a teacher with these classes, or give "
                 "--teacher-classes."
             )
         with np.errstate(over="ignore"):
             fits = np.isfinite(array.astype(header.dtype)).all()
         if not fits:
-            what = "NaN or infinite" if not np.isfinite(array).all() else "too large for float16"
+            fault = "NaN or infinite" if not np.isfinite(array).all() else "too large for float16"
             raise ValueError(
-                f"the teacher's {name} are {what} for some images; expected finite numbers. Check "
+                f"the teacher's {name} are {fault} for some images; expected finite numbers. Check "
                 "the teacher and its pixels (--teacher-preprocess), or give --cache-dtype float32."
             )
     if header.top_k is not None:
@@ -50,9 +50,9 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
 
 
 def decoded(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
-    """The outputs, (n, …) float32 by name, of stored rows.
+    """The outputs, (n, …) float32 by name, from stored rows.
 
-    With `top_k`, the classes that were left out share their probability evenly.
+    With `top_k`, the classes that are not stored share the remaining probability evenly.
     """
     if header.top_k is None:
         return {name: stored[name].astype(np.float32) for name in header.outputs}

@@ -1,4 +1,4 @@
-"""A cache as a teacher: the rows of the very views that a batch holds."""
+"""Reads a cache: for each example and view in a batch, the teacher's outputs for that view."""
 
 import dataclasses
 from pathlib import Path
@@ -13,15 +13,15 @@ from kd_keras.teacher_cache.file_format import Header
 
 
 class Cache:
-    """A finished teacher cache, every part of the asked views checked and memory-mapped.
+    """A finished teacher cache. The parts of the opened views are checked and memory-mapped.
 
     Args:
-        folder: of the cache.
-        views: how many views to open; None opens all.
+        folder: folder of the cache.
+        views: number of views to open; None opens all.
 
     Raises:
-        FileNotFoundError: no cache there.
-        ValueError: fewer views than asked, a part that is unfinished or damaged, a newer format.
+        FileNotFoundError: the folder holds no cache.
+        ValueError: it has too few views, an unfinished or damaged part, or a newer format.
     """
 
     def __init__(self, folder: Path, *, views: int | None = None):
@@ -31,7 +31,7 @@ class Cache:
         if self.views > self.header.views:
             raise ValueError(
                 f"the cache {folder} has {self.header.views} views of each image; expected "
-                f"{self.views}. Make the others with `kdk cache --views {self.views}`."
+                f"{self.views}. Add the missing views with `kdk cache --views {self.views}`."
             )
         self.ids = file_format.read_ids(folder, self.header)
         self._parts = [
@@ -44,16 +44,16 @@ class Cache:
         """Shape of each output, batch axis as None."""
         return {name: (None, *shape) for name, shape in self.header.outputs.items()}
 
-    def require(self, asked: Header, ids: np.ndarray) -> None:
-        """Raises ValueError unless the rows are those of `asked`, for all of `ids`."""
-        differing = file_format.differences(self.header, asked)
+    def require(self, expected: Header, ids: np.ndarray) -> None:
+        """Raises ValueError unless the cache has the rows that `expected` describes, for `ids`."""
+        differing = file_format.differences(self.header, expected)
         if differing:
             raise ValueError(
-                f"the cache {self.folder} was made with another {' and another '.join(differing)} "
-                "than this run's. Give the run the settings that the cache was made with, or make "
-                "another cache."
+                f"the cache {self.folder} was made with a different "
+                f"{' and a different '.join(differing)} than this run. Use the settings of the "
+                "cache, or make another cache."
             )
-        lacking = sorted(set(asked.outputs) - set(self.header.outputs))
+        lacking = sorted(set(expected.outputs) - set(self.header.outputs))
         if lacking:
             raise ValueError(
                 f"the cache {self.folder} holds {sorted(self.header.outputs)} of the teacher; "
@@ -63,63 +63,63 @@ class Cache:
         if len(missing):
             raise ValueError(
                 f"the cache {self.folder} has no rows for {len(missing):,} of the "
-                f"{len(ids):,} training images; expected all. Make it on these data."
+                f"{len(ids):,} training images; expected all. Make it from this dataset."
             )
 
     def require_batches(
         self, split: Split, *, policy: Augment, view_seed: int, most_views: int
     ) -> None:
-        """Raises ValueError unless the cache has a row for every view that batches will show.
+        """Raises ValueError unless the cache has a row for every view in the batches.
 
         Args:
-            split: the examples of the batches.
-            policy: their augmentation.
-            view_seed: of the crops and flips.
-            most_views: how many views of an image the batches show, numbers 0 to most_views - 1.
+            split: examples that the batches are drawn from.
+            policy: augmentation of the batches.
+            view_seed: seed of the crops and flips.
+            most_views: number of views of an image in the batches, numbered 0 to most_views - 1.
         """
         batches = {
             "augmentation": dataclasses.asdict(policy),
-            "seed of the views": view_seed,
-            "data": split.fingerprint or self.header.data,
+            "view seed": view_seed,
+            "dataset": split.fingerprint or self.header.data,
             "image shape": tuple(split.images.shape[1:]),
         }
         rows = {
             "augmentation": self.header.augment,
-            "seed of the views": self.header.view_seed,
-            "data": self.header.data,
+            "view seed": self.header.view_seed,
+            "dataset": self.header.data,
             "image shape": self.header.image_shape or batches["image shape"],
         }
         differing = [
-            f"{what} {rows[what]} in the cache, {batches[what]} in the batches"
-            for what in batches
-            if rows[what] != batches[what]
+            f"{name} {rows[name]} in the cache, {batches[name]} in the batches"
+            for name in batches
+            if rows[name] != batches[name]
         ]
         if differing:
             raise ValueError(
-                f"the rows of the cache {self.folder} are of other views than the batches show: "
-                f"{'; '.join(differing)}. Give the batches the settings of the cache, or make "
+                f"the cache {self.folder} and the batches have different views: "
+                f"{'; '.join(differing)}. Use the settings of the cache for the batches, or make "
                 "another cache."
             )
         if most_views > self.views:
             raise ValueError(
                 f"the batches show {most_views} views of each image, and {self.views} of the cache "
-                f"{self.folder} are open. Give the batches fewer views, or make the others with "
+                f"{self.folder} are open. Use fewer views, or add the missing ones with "
                 f"`kdk cache --views {most_views}`."
             )
         self._rows_of(split.ids)
 
     def __call__(self, ids: np.ndarray, view: int) -> dict[str, np.ndarray]:
-        """The outputs for one view of examples.
+        """The teacher's outputs for one view of each example.
 
         Args:
-            ids: (B,) int, any order.
-            view: 0 to views - 1.
+            ids: (B,) int, ids of the examples in any order.
+            view: number of the view, 0 to views - 1.
 
         Returns:
             (B, …) float32 by output name.
 
         Raises:
-            ValueError: an id or a view that has no row.
+            ValueError: an id or the view has no row.
         """
         if not 0 <= view < self.views:
             raise ValueError(
@@ -139,7 +139,7 @@ class Cache:
         return encoding.decoded(stored, self.header)
 
     def _rows_of(self, ids: np.ndarray) -> np.ndarray:
-        """(B,) int: the row of each id in a view. Raises ValueError for ids that have none."""
+        """(B,) int: the row of each id in a view. Raises ValueError for ids without a row."""
         rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         missing = np.unique(np.asarray(ids)[self.ids[rows] != ids])
         if len(missing):
@@ -147,6 +147,6 @@ class Cache:
             raise ValueError(
                 f"the cache {self.folder} has no row for {len(missing):,} ids ({some}); it has "
                 f"rows for {len(self.ids):,} ids, {self.ids[0]} to {self.ids[-1]}. Train on the "
-                "images that the cache was made of, or make another cache."
+                "images that the cache was made from, or make another cache."
             )
         return rows

@@ -1,4 +1,4 @@
-"""Runs a teacher over the views of a data set and writes a cache, part by part."""
+"""Runs a teacher on the views of a dataset and writes the cache part by part."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,18 +13,18 @@ from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
 
-#: From images (B, H, W, C) uint8 to outputs (B, …) float by name.
+#: Runs a teacher: from images (B, H, W, C) uint8 to outputs (B, …) float by name.
 Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
-#: Most of the relative L2 error that rows computed again may show, by dtype: rounding and the
-#: order of sums in another batch.
+#: Largest relative L2 error of rows that are computed again, by dtype. They differ by rounding and
+#: by the order of sums.
 TOLERANCE = {"float16": 1e-2, "float32": 1e-2}
 
-#: What parts of one folder have in common beside `layout.BOUND`, with words for people.
+#: Fields that all parts of a folder share beside `file_format.BOUND`, with their names in messages.
 _FORM = {
     "outputs": "set of outputs",
     "dtype": "dtype",
     "top_k": "top_k",
-    "rows_per_part": "number of rows a part",
+    "rows_per_part": "number of rows per part",
 }
 
 
@@ -40,21 +40,21 @@ def header_for(
     """The header of a cache of `data`'s training images.
 
     Args:
-        data: what `kd_keras.data.load` gives.
-        teacher: what tells this teacher, its weights and its preprocessing, from any other.
-        outputs: shape of a row by name; "logits" must be there.
-        views: augmented views of each image.
-        view_seed: of the crops and flips, as the run's.
+        data: dataset from `kd_keras.data.load`.
+        teacher: text that identifies this teacher, its weights and its preprocessing.
+        outputs: shape of a row by name; "logits" is required.
+        views: number of augmented views of each image.
+        view_seed: seed of the crops and flips; use the same in the run.
         **form: `precision`, `dtype`, `top_k`, `rows_per_part`, `about` of `Header`.
 
     Raises:
-        ValueError: no logits among the outputs, or a number out of range.
+        ValueError: the outputs lack logits, or a number is out of range.
     """
     classes = len(data.class_names)
     if tuple(outputs.get(file_format.LOGITS, ())) != (classes,):
         raise ValueError(
-            f"outputs are {outputs}; expected 'logits' of ({classes},), a number for each class of "
-            "the data."
+            f"outputs are {outputs}; expected 'logits' of shape ({classes},), one number per class "
+            "of the dataset."
         )
     return Header(
         teacher=teacher,
@@ -79,20 +79,20 @@ def make(
     shard: tuple[int, int] = (0, 1),
     advance: Callable[[int], None] = lambda count: None,
 ) -> None:
-    """Writes what is not there yet of a cache; parts that are finished stay.
+    """Writes the missing parts of a cache; finished parts stay.
 
     Args:
-        folder: where; a cache of the same things there is gone on with, also with more views.
-        header: what to make.
+        folder: its folder; a cache with the same settings is continued, also with more views.
+        header: settings of the cache.
         split: the training examples.
-        ask: the teacher.
-        batch_size: images a call of `ask`.
-        shard: (i, n), the i-th of n makers, which may run at once or on different machines.
-        advance: is told how many images are done.
+        ask: runs the teacher on a batch.
+        batch_size: images per call of `ask`.
+        shard: (i, n) writes shard i of n; shards may run at once or on different machines.
+        advance: called with the number of images since its last call.
 
     Raises:
-        ValueError: the folder holds a cache of other things; outputs that cannot be stored.
-        OSError: the disk is full, or the like; what is finished stays.
+        ValueError: the folder holds a cache with other settings, or an output cannot be stored.
+        OSError: a file cannot be written, for example on a full disk; finished parts stay.
     """
     ids = np.sort(split.ids)
     with file_format.locked(folder):
@@ -101,32 +101,32 @@ def make(
             file_format.write_header(folder, header, ids)
     for view, part in file_format.tasks(header, shard):
         start = part * header.rows_per_part
-        of_part = ids[start : start + header.rows_per_part]
+        part_ids = ids[start : start + header.rows_per_part]
         if file_format.is_finished(folder, view, part):
-            advance(len(of_part))
+            advance(len(part_ids))
             continue
-        outputs = _asked(ask, split, of_part, header, view, batch_size, advance)
+        outputs = _outputs(ask, split, part_ids, header, view, batch_size, advance)
         arrays = encoding.encoded(outputs, header)
         with file_format.locked(folder):
-            if not file_format.is_finished(folder, view, part):  # nor by another maker meanwhile
+            if not file_format.is_finished(folder, view, part):  # by another process
                 file_format.write_part(folder, view, part, arrays)
 
 
 def require_same(folder: Path, header: Header, ids: np.ndarray) -> None:
-    """Raises ValueError if the folder holds a cache that `header` cannot go on with."""
+    """Raises ValueError if the folder holds a cache that cannot be continued with `header`."""
     if not _exists(folder):
         return
-    before = file_format.read_header(folder)
-    differing = file_format.differences(before, header)
+    old = file_format.read_header(folder)
+    differing = file_format.differences(old, header)
     differing += [
-        words for name, words in _FORM.items() if getattr(before, name) != getattr(header, name)
+        words for name, words in _FORM.items() if getattr(old, name) != getattr(header, name)
     ]
-    if not np.array_equal(file_format.read_ids(folder, before), np.sort(ids)):
+    if not np.array_equal(file_format.read_ids(folder, old), np.sort(ids)):
         differing.append("set of examples")
     if differing:
         raise ValueError(
-            f"{folder} holds a cache made with another {' and another '.join(differing)}. Choose "
-            "another folder with --out, or remove this one."
+            f"{folder} holds a cache made with a different {' and a different '.join(differing)}. "
+            "Choose another folder with --out, or remove this one."
         )
 
 
@@ -138,20 +138,20 @@ def is_complete(folder: Path, header: Header) -> bool:
 
 
 def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: int = 0) -> float:
-    """Computes rows of random examples and views again.
+    """Computes some rows again, of random examples in each view, and compares them.
 
     Args:
-        cache: what is to be verified.
-        split: the examples that it was made of.
-        ask: the teacher.
-        samples: how many rows.
-        seed: of the choice.
+        cache: cache to verify.
+        split: examples that the cache was made from.
+        ask: runs the teacher on a batch.
+        samples: number of rows to compare.
+        seed: seed of the random choice.
 
     Returns:
-        |cached - computed| / |computed| of the logits, L2 norms over all sampled rows.
+        |cached - computed| / |computed| of the logits, L2 norms over all compared rows.
 
     Raises:
-        ValueError: the error is above what rounding explains.
+        ValueError: the error is larger than rounding explains.
     """
     rng = np.random.default_rng(seed)
     total = np.zeros(2)
@@ -164,9 +164,9 @@ def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: in
     error = float(np.sqrt(total[0] / max(total[1], 1e-30)))
     if not error <= TOLERANCE[cache.header.dtype]:
         raise ValueError(
-            f"rows of the cache {cache.folder} differ from the teacher's outputs by {error:.2g} of "
-            "their length; expected under "
-            f"{TOLERANCE[cache.header.dtype]:g}. Remove the folder and make it again."
+            f"rows of the cache {cache.folder} differ from the teacher's outputs by {error:.2g} "
+            f"(relative L2 error); expected at most {TOLERANCE[cache.header.dtype]:g}. Remove the "
+            "folder and make it again."
         )
     return error
 
@@ -175,7 +175,7 @@ def _exists(folder: Path) -> bool:
     return (folder / "header.json").is_file()
 
 
-def _asked(
+def _outputs(
     ask: Ask,
     split: Split,
     ids: np.ndarray,
@@ -184,13 +184,13 @@ def _asked(
     batch_size: int,
     advance: Callable[[int], None],
 ) -> dict[str, np.ndarray]:
-    found: dict[str, list[np.ndarray]] = {name: [] for name in header.outputs}
-    for some in np.array_split(ids, -(-len(ids) // batch_size)):
-        outputs = ask(_images(split, some, header, view))
-        for name, of in found.items():
-            of.append(np.asarray(outputs[name]))
-        advance(len(some))
-    return {name: np.concatenate(of) for name, of in found.items()}
+    batches: dict[str, list[np.ndarray]] = {name: [] for name in header.outputs}
+    for batch_ids in np.array_split(ids, -(-len(ids) // batch_size)):
+        outputs = ask(_images(split, batch_ids, header, view))
+        for name, arrays in batches.items():
+            arrays.append(np.asarray(outputs[name]))
+        advance(len(batch_ids))
+    return {name: np.concatenate(arrays) for name, arrays in batches.items()}
 
 
 def _images(split: Split, ids: np.ndarray, header: Header, view: int) -> Any:

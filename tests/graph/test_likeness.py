@@ -68,21 +68,21 @@ SETTINGS = {"factor": 2.0, "bound": 6.0, "noise": 0.5, "penalty": 0.1}
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_configuration_that_forgets_an_argument_is_noticed(name):
-    assert not likeness.is_told_by_configuration(called(Forgets(**{name: SETTINGS[name]})))
+    assert not likeness.is_defined_by_configuration(called(Forgets(**{name: SETTINGS[name]})))
     whole = Forgets(**{name: SETTINGS[name]}, tells=[name])
-    assert likeness.is_told_by_configuration(called(whole))
+    assert likeness.is_defined_by_configuration(called(whole))
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (3,), (), (5, 3)])
 def test_open_and_unusual_shapes_are_compared(shape):
-    assert not likeness.is_told_by_configuration(called(Forgets(2.0), shape))
-    assert likeness.is_told_by_configuration(called(Forgets(2.0, tells=["factor"]), shape))
+    assert not likeness.is_defined_by_configuration(called(Forgets(2.0), shape))
+    assert likeness.is_defined_by_configuration(called(Forgets(2.0, tells=["factor"]), shape))
 
 
 def test_several_inputs_of_numbers_and_of_integers_are_compared():
     layer = Adds()
     layer(keras.Input((8, 8, 3)), codes=keras.Input((), dtype="int32"), factor=2.0)
-    assert likeness.is_told_by_configuration(layer)
+    assert likeness.is_defined_by_configuration(layer)
 
 
 def test_what_raises_when_made_or_run_is_not_told():
@@ -102,16 +102,16 @@ def test_what_raises_when_made_or_run_is_not_told():
                 raise RuntimeError
             return inputs
 
-    assert not likeness.is_told_by_configuration(called(NeedsArgument(1)))
-    assert not likeness.is_told_by_configuration(called(RunsOnce()))
+    assert not likeness.is_defined_by_configuration(called(NeedsArgument(1)))
+    assert not likeness.is_defined_by_configuration(called(RunsOnce()))
 
 
 def test_comparing_changes_neither_state_nor_seeds():
     layer = called(Forgets(noise=0.5, tells=["noise"]))
     norm = layers.TimeDistributed(layers.Activation(halved))
     before = [v.numpy() for v in layer.variables]
-    assert likeness.is_told_by_configuration(layer)
-    assert likeness.is_told_by_configuration(called(norm, (4, 3)))
+    assert likeness.is_defined_by_configuration(layer)
+    assert likeness.is_defined_by_configuration(called(norm, (4, 3)))
     for variable, value in zip(layer.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
 
@@ -119,7 +119,7 @@ def test_comparing_changes_neither_state_nor_seeds():
 def test_keras_s_own_layers_are_not_run(monkeypatch):
     norm = called(layers.BatchNormalization())
     monkeypatch.setattr(layers.BatchNormalization, "call", None)
-    assert likeness.is_told_by_configuration(norm)
+    assert likeness.is_defined_by_configuration(norm)
 
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])

@@ -224,7 +224,7 @@ def _model(path):
     [
         ({"views": 0}, "views is 0.*Give --views"),
         ({"teacher": "resnet8"}, "'resnet8', a model that is not trained yet; expected a file"),
-        ({"top_k": 10}, "top_k is 10, but there are 10 classes; expected fewer"),
+        ({"top_k": 10}, "top_k is 10; expected less than the 10 classes"),
         ({"taps": ("poled",)}, "has no tap 'poled'; near ones.*pooled"),
     ],
 )

@@ -66,10 +66,10 @@ def test_an_export_resizes_files_as_the_data_were_resized(monkeypatch, tmp_path)
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
     monkeypatch.setattr(evaluate.timing, "latency", lambda *given: {})
-    monkeypatch.setattr(evaluate.export, "megabytes", lambda folder: 1.0)
+    monkeypatch.setattr(evaluate.saved_model, "megabytes", lambda folder: 1.0)
     options = {}
     monkeypatch.setattr(
-        evaluate.export, "saved_model", lambda *given, **more: options.update(more) or 0.0
+        evaluate.saved_model, "saved_model", lambda *args, **more: options.update(more) or 0.0
     )
     evaluate.measure(model, data, tmp_path, np.zeros((2, 2), "float32"))
     assert options["resize"] == "pad"

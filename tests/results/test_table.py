@@ -5,10 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from kd_keras import files
-from kd_keras.results import statistics, table, timing
+from kd_keras.results import table
 from kd_keras.results.screen import Screen
 
 SPREAD = {"batch1": 0.0456, "batch128": 0.00213}
@@ -114,7 +113,7 @@ def test_the_table_fits_80_columns_and_no_cell_is_cut(monkeypatch):
     assert sum(line.endswith("  ".join(cells)) for line in lines) == len(results)
     shown = "".join("".join(line[:17].split()) for line in lines)
     for phase in results:
-        assert "".join(table.name(phase, results).split()) in shown
+        assert "".join(table.model_name(phase, results).split()) in shown
 
 
 def test_top5_is_left_out_under_ten_classes():
@@ -144,41 +143,6 @@ def test_times_are_shown_without_exponents(milliseconds, shown):
     assert rows[0][5:] == [shown, None]
 
 
-def clocked(monkeypatch, seconds_of_call):
-    """Latency of a predictor whose n-th call with a batch, from 0, takes so many seconds."""
-    clock = {"now": 0.0}
-    calls = []
-
-    def predict(batch):
-        clock["now"] += seconds_of_call(calls.count(len(batch)), len(batch))
-        calls.append(len(batch))
-        return np.zeros(len(batch))
-
-    monkeypatch.setattr(table.time, "perf_counter", lambda: clock["now"])
-    return timing.latency(predict, lambda images: np.zeros((images, 2)), seconds=0.2), calls
-
-
-def test_latency_is_the_median_and_the_spread_of_warm_calls_by_image(monkeypatch):
-    # The first two calls compile and warm up; the others take 0.8, 1, 1.2, 0.8 ... ms an image.
-    def seconds_of_call(n, images):
-        return 60.0 if n < 2 else images * (0.8 + 0.2 * ((n - 2) % 3)) / 1000
-
-    got, calls = clocked(monkeypatch, seconds_of_call)
-    assert (got["batch1"], got["batch128"]) == (pytest.approx(1.0), pytest.approx(1.0))
-    # Of 0.8, 0.8, 1, 1, 1.2 the middle half is 0.8 to 1.
-    assert got["spread"] == {"batch1": pytest.approx(0.2), "batch128": pytest.approx(0.1)}
-    assert calls.count(1) == pytest.approx(2 + 200, abs=2)  # 0.2 s
-    assert calls.count(128) == 2 + table.FEWEST_CALLS
-
-
-def test_latency_of_a_slow_model_takes_few_calls(monkeypatch):
-    got, calls = clocked(monkeypatch, lambda n, images: 30.0)
-    assert got["batch1"] == pytest.approx(30_000)
-    assert (calls.count(1), calls.count(128)) == (3, 3)
-    _, calls = clocked(monkeypatch, lambda n, images: 0.3)
-    assert calls.count(1) == 2 + 5
-
-
 def test_json_is_written_whole_with_numpys_numbers(tmp_path):
     path = tmp_path / "run" / "results.json"
     files.write_json(path, {"top1": np.float32(0.5), "ids": np.arange(2), "path": tmp_path})
@@ -187,51 +151,6 @@ def test_json_is_written_whole_with_numpys_numbers(tmp_path):
         files.write_json(path, {"top1": float("nan")})
     assert json.loads(path.read_text())["top1"] == 0.5
     assert [file.name for file in path.parent.iterdir()] == ["results.json"]
-
-
-def test_paired_interval_by_hand_and_as_scipys_t_test():
-    # Mean 2, standard deviation 1, t(0.975, 2) = 4.302653: 2 -+ 4.302653 / sqrt(3).
-    assert statistics.paired_interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, -0.484138, 4.484138))
-    values = np.random.default_rng(0).normal(3.0, 1.0, size=5)
-    interval = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
-    assert statistics.paired_interval(values) == pytest.approx((values.mean(), *interval))
-
-
-@pytest.mark.parametrize("differences", [[], [3.2], [3.2, float("nan")]])
-def test_paired_interval_refuses_fewer_than_two_finite_seeds(differences):
-    with pytest.raises(ValueError, match=r"expected two or more finite numbers, one a seed"):
-        statistics.paired_interval(differences)
-
-
-def test_bootstrap_interval_agrees_with_scipys_paired_bootstrap():
-    generator = np.random.default_rng(1)
-    correct_a = generator.random(400) < 0.6
-    correct_b = correct_a ^ (generator.random(400) < 0.3)
-    mean, low, high = statistics.bootstrap_interval(correct_a, correct_b, 0, samples=20_000)
-    reference = stats.bootstrap(
-        (correct_a.astype(float) - correct_b,),
-        np.mean,
-        method="percentile",
-        n_resamples=20_000,
-        rng=generator,
-    ).confidence_interval
-    assert mean == pytest.approx(correct_a.mean() - correct_b.mean())
-    assert (low, high) == pytest.approx((reference.low, reference.high), abs=0.003)
-    assert low < mean < high
-
-
-def test_bootstrap_interval_is_paired_and_seeded():
-    correct = np.random.default_rng(2).random(100) < 0.5
-    assert statistics.bootstrap_interval(correct, correct, 0) == (0.0, 0.0, 0.0)
-    other = np.roll(correct, 1)
-    assert statistics.bootstrap_interval(correct, other, 5) == statistics.bootstrap_interval(
-        correct, other, 5
-    )
-
-
-def test_bootstrap_interval_refuses_models_seen_on_different_images():
-    with pytest.raises(ValueError, match=r"shape \(3,\) and correct_b \(2,\)"):
-        statistics.bootstrap_interval(np.ones(3, bool), np.ones(2, bool), 0)
 
 
 def test_the_module_imports_nothing_heavy():

@@ -30,9 +30,8 @@ def logged(tmp_path_factory):
     student, teacher = (
         keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]) for _ in range(2)
     )
-    distiller = Distiller(
-        student, teacher=teacher, methods=[methods.get("kd")], validate_teacher=True
-    )
+    kd = methods.get("kd")
+    distiller = Distiller(student, teacher=teacher, methods=kd, validate_teacher=True)
     top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
     distiller.compile(keras.optimizers.SGD(0.1), metrics=[top1])
     watching = [callbacks.Speed(4), tensorboard_logs.callback(folder)]

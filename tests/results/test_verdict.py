@@ -53,7 +53,7 @@ def test_a_loss_and_no_difference_are_said_with_what_to_do():
     assert lost.startswith("Distillation cost accuracy (")
     assert "Deploy the student alone" in lost
     even = verdict_of(teacher=800, baseline=600, student=601)["verdict"][0]
-    assert even.startswith("These images show no difference between distilled and alone (")
+    assert even.startswith("There is no measurable difference between distilled and alone (")
     assert "+0.1 points of top-1, 95 % interval +0.0 to +0.3 over 1,000 images" in even
 
 

@@ -9,7 +9,7 @@ from keras import layers
 
 from kd_keras.data.augment import Augment
 from kd_keras.data.store import Split
-from kd_keras.teacher_cache import file_format, fingerprint
+from kd_keras.teacher_cache import file_format, keras_teacher
 
 CLASSES, IMAGES = 5, 40
 
@@ -26,7 +26,7 @@ def made():
         split=split,
         policy=Augment(crop_padding=1, flip=True),
         teacher=teacher,
-        ask=fingerprint.keras_ask(teacher, ["pooled"], precision="float32"),
+        ask=keras_teacher.ask_of(teacher, ["pooled"], precision="float32"),
     )
 
 

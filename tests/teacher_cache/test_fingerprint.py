@@ -1,6 +1,4 @@
 import keras
-import numpy as np
-import pytest
 
 from kd_keras.teacher_cache import fingerprint
 
@@ -27,62 +25,6 @@ def test_what_stands_before_a_model_counts(made):
     ]
     one, same, other = map(fingerprint.fingerprint, behind)
     assert one == same != other
-
-
-def test_a_keras_teacher_is_asked_in_inference_mode(made):
-    images = made.split.images[:3]
-    expected = made.teacher(images.astype("float32"), training=False)
-    np.testing.assert_allclose(made.ask(images)["logits"], expected, rtol=1e-5, atol=1e-6)
-
-
-@pytest.fixture
-def onnx_file(tmp_path):
-    """Channels first: the mean over places, times a matrix."""
-    onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
-    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    helper, kinds = onnx.helper, onnx.TensorProto
-    matrix = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    graph = helper.make_graph(
-        [
-            helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
-            helper.make_node("Flatten", ["pooled"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "matrix"], ["scores"]),
-        ],
-        "teacher",
-        [helper.make_tensor_value_info("x", kinds.FLOAT, ["batch", 3, 8, 8])],
-        [helper.make_tensor_value_info("scores", kinds.FLOAT, ["batch", 5])],
-        [onnx.numpy_helper.from_array(matrix, "matrix")],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    path = tmp_path / "teacher.onnx"
-    onnx.save(model, str(path))
-    return path, matrix
-
-
-def test_an_onnx_teacher_sees_the_pixels_it_expects(onnx_file, made):
-    path, matrix = onnx_file
-    teacher = fingerprint.OnnxTeacher(path, preprocess="0..1")
-    images = made.split.images[:4]
-    expected = images.mean(axis=(1, 2)) / 255 @ matrix
-    np.testing.assert_allclose(teacher(images)["logits"], expected, rtol=1e-4, atol=1e-5)
-    assert teacher.fingerprint != fingerprint.OnnxTeacher(path).fingerprint
-
-
-def test_an_onnx_teacher_s_classes_are_put_in_our_order(onnx_file, made):
-    path, _ = onnx_file
-    theirs, ours = list("abcde"), list("ecdab")
-    images = made.split.images[:4]
-    plain = fingerprint.OnnxTeacher(path)(images)["logits"]
-    ordered = fingerprint.OnnxTeacher(path, classes=(theirs, ours))(images)["logits"]
-    np.testing.assert_array_equal(ordered, plain[:, [4, 2, 3, 0, 1]])
-
-
-def test_what_is_no_onnx_classifier_is_refused(tmp_path):
-    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    path = tmp_path / "broken.onnx"
-    path.write_bytes(b"not a model")
-    with pytest.raises(ValueError, match=r"broken\.onnx cannot be opened as an ONNX model"):
-        fingerprint.OnnxTeacher(path)
 
 
 def test_a_teacher_of_operations_has_one_fingerprint_however_often_it_is_made(made):

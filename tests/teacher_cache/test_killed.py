@@ -116,7 +116,7 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, whole, tmp_
     assert 2 <= len(finished) < VIEWS
     before = facts(out, finished)
     assert len(before) == 2 * len(finished)  # rows and their .json
-    # As if it had been killed in the middle of the next part: rows cut off, before their .json.
+    # As if it had been killed in the middle of the next part: rows truncated, before their .json.
     rows = out / f"view{len(finished):04d}.part0000.logits.npy"
     for half in (rows, rows.with_name(f".partial.{rows.name}")):
         half.write_bytes((whole / rows.name).read_bytes()[:999])
@@ -204,12 +204,12 @@ ROWS, PART = "view0000.part0000.logits.npy", "view0000.part0000.json"
     ("name", "harm", "said", "remedy"),
     [
         (ROWS, flip, "its SHA-256 differs", f"Remove {PART} and run `kdk cache` again"),
-        (ROWS, cut, "is missing or cut off", f"Remove {PART} and run `kdk cache` again"),
+        (ROWS, cut, "is missing or truncated", f"Remove {PART} and run `kdk cache` again"),
         (PART, cut, f"{PART} is damaged", f"Remove {PART} and run `kdk cache` again"),
-        ("ids.npy", cut, "ids.npy holds nothing to read", "Remove the folder and make"),
+        ("ids.npy", cut, "ids.npy holds nothing that can be read", "Remove the folder and make"),
         ("ids.npy", flip, "ids.npy holds int64", "Remove the folder and make"),
-        ("header.json", cut, "is no header of a teacher cache", "Remove the folder and make"),
-        ("header.json", newer, "has format 2; this version", "remove the folder and make"),
+        ("header.json", cut, "is not a header of a teacher cache", "Remove the folder and make"),
+        ("header.json", newer, "has format 2; expected at most 1", "remove the folder and make"),
     ],
 )
 def test_what_is_damaged_is_refused_and_the_remedy_helps(
@@ -235,10 +235,10 @@ def test_what_is_damaged_is_refused_and_the_remedy_helps(
 
 def test_a_cache_of_another_form_is_not_taken_for_what_was_asked(called, copy):
     for changes, words in (
-        (("--cache-dtype", "float16"), "another dtype"),
-        (("--top-k", "3"), "another top_k"),
-        (("--taps", "pooled"), "another set of outputs"),
-        (("--view-seed", "1"), "another seed of the views"),
+        (("--cache-dtype", "float16"), "a different dtype"),
+        (("--top-k", "3"), "a different top_k"),
+        (("--taps", "pooled"), "a different set of outputs"),
+        (("--view-seed", "1"), "a different view seed"),
     ):
         shown = called(copy, *changes, views=1)
         assert shown.exit_code == 2

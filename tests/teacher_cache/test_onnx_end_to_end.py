@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from kd_keras import data
 from kd_keras.cli import kdk
 from kd_keras.data.augment import augment
-from kd_keras.results import timing
+from kd_keras.results import paths, timing
 from kd_keras.teacher_cache.reader import Cache
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
@@ -99,14 +99,14 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
     shown = invoke("train", *given, *small, *places, "--allow-weak-teacher")
     assert shown.exit_code == 0, shown.output
     assert (
-        f"teacher: the cache {rows}, 2 views; {right[0]:.1%} top-1 on the first view"
-        in shown.output
+        f"teacher: the cache {paths.shown_with_size(rows)}, 2 views; "
+        f"{right[0]:.1%} top-1 on the first view" in shown.output
     )
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["teacher"] is None
     assert results["teacher_cache"]["folder"] == str(rows)
     assert results["teacher_cache"]["train_top1"] == pytest.approx(right[0])
-    assert 0 <= results["student"]["agreement"] <= 1
+    assert results["student"]["agreement"] is None
 
 
 def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
@@ -130,7 +130,7 @@ def test_weights_outside_of_the_file_tell_teachers_apart(invoke, onnx_file, tmp_
     assert onnx_file(outside=True, change=0.5).read_bytes() == graph
     shown = cached(invoke, path, "--out", rows)
     assert shown.exit_code == 2
-    assert "holds a cache made with another teacher" in shown.stderr
+    assert "holds a cache made with a different teacher" in shown.stderr
 
 
 def test_a_file_that_does_not_fit_is_refused_in_a_line(invoke, onnx_file, tmp_path):

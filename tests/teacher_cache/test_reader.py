@@ -50,7 +50,7 @@ def test_a_view_without_rows_is_refused(made, cache, view):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"view_seed": 1}, "seed of the views 0 in the cache, 1 in the batches"),
+        ({"view_seed": 1}, "view seed 0 in the cache, 1 in the batches"),
         (
             {"policy": Augment(crop_padding=2, flip=True)},
             "augmentation .*'crop_padding': 1.* in the cache, .*'crop_padding': 2.* in the batches",
@@ -72,7 +72,7 @@ def test_new_views_each_epoch_are_taken_as_long_as_the_cache_has_them(made, cach
 
 def test_batches_of_other_images_are_refused(made, cache):
     other = dataclasses.replace(made.split, fingerprint="other")
-    with pytest.raises(ValueError, match="data d in the cache, other in the batches"):
+    with pytest.raises(ValueError, match="dataset d in the cache, other in the batches"):
         batches(made, cache, split=other)
     everything = Split(made.split.images, np.zeros(40, np.int32), np.arange(40))
     with pytest.raises(ValueError, match=r"has no row for 4 ids"):

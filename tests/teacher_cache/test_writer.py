@@ -71,12 +71,12 @@ def test_a_cache_of_other_things_is_refused(folder, made, header_of):
     cache = Cache(folder)
     cache.require(header_of(), made.split.ids)
     for change, words in (
-        ({"teacher": "u"}, "another teacher"),
-        ({"data": "e"}, "another data"),
-        ({"augment": {"crop_padding": 2, "flip": True}}, "another augmentation"),
-        ({"view_seed": 4, "data": "e"}, "another data and another seed of the views"),
+        ({"teacher": "u"}, "a different teacher"),
+        ({"data": "e"}, "a different dataset"),
+        ({"augment": {"crop_padding": 2, "flip": True}}, "a different augmentation"),
+        ({"view_seed": 4, "data": "e"}, "a different dataset and a different view seed"),
     ):
-        with pytest.raises(ValueError, match=f"was made with {words} than this run's"):
+        with pytest.raises(ValueError, match=rf"was made with {words} than this run\."):
             cache.require(header_of(**change), made.split.ids)
         with pytest.raises(ValueError, match=f"holds a cache made with {words}"):
             writer.make(folder, header_of(**change), made.split, made.ask)

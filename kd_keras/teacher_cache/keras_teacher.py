@@ -1,0 +1,29 @@
+"""A Keras model as the teacher whose outputs a cache stores."""
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from kd_keras.distill.teacher import Teacher
+from kd_keras.teacher_cache.writer import Ask
+
+
+def ask_of(model: keras.Model, taps: Sequence[str], *, precision: str) -> Ask:
+    """A compiled function that runs the model in inference mode.
+
+    Args:
+        model: classifier that takes pixels 0..255 (B, H, W, C).
+        taps: names of the features to return beside "logits".
+        precision: one of `graph.precision.PRECISIONS`.
+
+    Returns:
+        A function from images to outputs, see `writer.Ask`.
+    """
+    teacher = Teacher(model, taps, precision=precision)
+
+    @tf.function(reduce_retracing=True)
+    def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return teacher(tf.cast(images, "float32"))
+
+    return lambda images: {name: value.numpy() for name, value in run(images).items()}

@@ -1,0 +1,130 @@
+"""A teacher from an ONNX file of any origin, run by onnxruntime."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.models import adapt, pixels
+
+
+class OnnxTeacher:
+    """An ONNX image classifier, run by onnxruntime on the CPU.
+
+    Args:
+        path: the ONNX file. Its one input is float32 images, (B, H, W, C) or (B, C, H, W), B fixed
+            or open; its first output is logits (B, C), before any softmax.
+        preprocess: pixel range that the file expects, one of `pixels.MODES`; None means 0..255.
+        image_size: height and width to resize images to; None takes the size in the file.
+        classes: (class names in the file's order, class names in the dataset's order).
+
+    Raises:
+        ValueError: the file is not an image classifier, or onnxruntime is not installed.
+        FileNotFoundError: the file does not exist.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        preprocess: str | None = None,
+        image_size: int | None = None,
+        classes: tuple[list[str], list[str]] | None = None,
+    ):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise ValueError(
+                f"{path} is an ONNX file, and onnxruntime is not installed ({error}). "
+                "Run pip install 'kd-keras[onnx]'."
+            ) from error
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist; expected an ONNX file. Check --teacher."
+            )
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's exception classes cannot be imported by name
+            raise ValueError(
+                f"{path} cannot be opened as an ONNX model: {_in_a_line(error)}. Export it again. "
+                "If its weights are in a second file, keep both in one folder."
+            ) from error
+        inputs = self._session.get_inputs()
+        shape = inputs[0].shape
+        takes_images = len(inputs) == 1 and len(shape) == 4 and {shape[1], shape[3]} & {1, 3}
+        if not takes_images or inputs[0].type != "tensor(float)":
+            raise ValueError(
+                f"{path} has the inputs {[(i.name, i.type, i.shape) for i in inputs]}; expected "
+                "one input of images, tensor(float), (B, H, W, C) or (B, C, H, W), C 1 or 3. "
+                "Export the model with such an input."
+            )
+        self._channels_first = shape[3] not in (1, 3)
+        self._channels = shape[1] if self._channels_first else shape[3]
+        self._batch = shape[0] if isinstance(shape[0], int) else None
+        height = shape[2] if self._channels_first else shape[1]
+        self._size = image_size or (height if isinstance(height, int) else None)
+        self._input = inputs[0].name
+        self._mode = preprocess or "0..255"
+        self._classes = classes
+        self._path = path
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits that depend on the file, its weights, the pixels and the class order."""
+        graph = self._path.read_bytes()
+        total = hashlib.sha256(graph)
+        for file in _weight_files(self._path, graph):
+            total.update(file.read_bytes())
+        total.update(repr((self._mode, self._size, self._classes)).encode())
+        return total.hexdigest()[:16]
+
+    def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """{"logits": (B, C) float32} for images (B, H, W, C) uint8."""
+        if self._size is not None and images.shape[1:3] != (self._size, self._size):
+            images = tf.image.resize(images, (self._size, self._size)).numpy()
+        if (images.shape[-1], self._channels) == (1, 3):
+            images = np.repeat(images, 3, axis=-1)
+        x = pixels.encode_array(images, self._mode).astype(np.float32)
+        if self._channels_first:
+            x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        scores = self._scores(x)
+        if scores.ndim != 2 or len(scores) != len(images):
+            raise ValueError(
+                f"{self._path} gives outputs of shape {scores.shape} for {len(images)} images; "
+                f"expected ({len(images)}, classes). Export the logits as the first output."
+            )
+        if self._classes is not None:
+            scores = scores[:, adapt.class_order(*self._classes, scores.shape[-1])]
+        return {"logits": scores}
+
+    def _scores(self, x: np.ndarray) -> np.ndarray:
+        """The first output for all images, run in batches of the size that the file fixes."""
+        size = self._batch or len(x)
+        padded = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])
+        try:
+            batches = [
+                self._session.run(None, {self._input: padded[start : start + size]})[0]
+                for start in range(0, len(padded), size)
+            ]
+        except Exception as error:  # see __init__
+            raise ValueError(
+                f"{self._path} does not take images {x.shape[1:]}: {_in_a_line(error)}. Check "
+                "--teacher-image-size and the input shape of the export."
+            ) from error
+        return np.concatenate(batches)[: len(x)]
+
+
+def _weight_files(path: Path, graph: bytes) -> list[Path]:
+    """The files beside an ONNX file that hold its large tensors, as newer PyTorch writes them."""
+    # In the protobuf of a tensor's external_data, field 1 is the key "location" and field 2 the
+    # name of the file.
+    entries = graph.split(b"\x0a\x08location\x12")[1:]
+    names = {entry[1 : 1 + entry[0]].decode(errors="replace") for entry in entries}
+    return [path.parent / name for name in sorted(names) if (path.parent / name).is_file()]
+
+
+def _in_a_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")
