@@ -133,7 +133,8 @@ def test_several_teachers_teach_by_their_mean(tmp_path, files, done):
     digits = data.load("digits").validation
     images = digits.images_at(np.arange(len(digits))).astype("float32")
     mean = 2 * np.asarray(one(images)) + np.asarray(two(images))
-    assert results["teacher"]["top1"] == np.mean(mean.argmax(axis=1) == digits.labels)
+    right = np.mean(mean.argmax(axis=1) == digits.labels)
+    assert results["teacher"]["top1"] == pytest.approx(right)  # it is counted in float32
 
 
 def test_models_are_scored_once_and_exports_are_not_replaced(tmp_path, files, monkeypatch):
@@ -172,6 +173,7 @@ def test_bad_input_is_told_before_anything_is_written(tmp_path, fields, message)
 
 
 def test_dot_without_a_method_says_what_it_is(tmp_path, files, capsys):
-    results = run(tmp_path / "plain", method="none", optimizer="dot", student=files[0])
+    run(tmp_path / "plain", method="none", optimizer="dot", student=files[0])
     assert "warning: optimizer dot has one gradient without a method" in capsys.readouterr().err
-    assert results["student"]["top1"] > 0
+    before, after = map(keras.models.load_model, (files[0], tmp_path / "plain" / "student.keras"))
+    assert not np.array_equal(before.get_weights()[0], after.get_weights()[0])  # it trains
