@@ -67,6 +67,7 @@ def files(tmp_path):
     return paths
 
 
+@pytest.mark.slow
 def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, files, done, capsys):
     folder = tmp_path / "chain"
     teacher, assistant, student, _ = files

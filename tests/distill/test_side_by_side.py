@@ -49,22 +49,23 @@ def weights(distiller):
     return [v.numpy() for v in (*distiller.student.variables, *distiller.trainable_variables)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", [{}, {"use_ema": True, "ema_momentum": 0.5}])
 def test_students_side_by_side_are_trained_as_each_alone(split, teacher, optimizer):
     asked = {"kd": ("kd",), "hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
-    alone, side_by_side, histories = {}, {}, {}
+    alone, joined, histories = {}, {}, {}
     for name, names in asked.items():
         alone[name] = learner(teacher, *names, **optimizer)
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if optimizer else []
         alone[name].fit(batches(split), callbacks=swap, validation_data=batches(split), verbose=0)
-        side_by_side[name] = learner(teacher, *names, **optimizer)
+        joined[name] = learner(teacher, *names, **optimizer)
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if optimizer else []
         histories[name] = [*swap, keras.callbacks.History()]
-    model = side_by_side.Together(side_by_side)
-    each = side_by_side.Each({n: (d, histories[n]) for n, d in side_by_side.items()})
+    model = side_by_side.Together(joined)
+    each = side_by_side.Each({n: (d, histories[n]) for n, d in joined.items()})
     model.fit(batches(split), callbacks=[each], validation_data=batches(split), verbose=0)
     for name in asked:
-        for ours, theirs in zip(weights(side_by_side[name]), weights(alone[name]), strict=True):
+        for ours, theirs in zip(weights(joined[name]), weights(alone[name]), strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
         told, expected = histories[name][-1].history, alone[name].history.history
         assert set(told) == set(expected)
@@ -117,6 +118,7 @@ def tiny_run(tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.slow
 def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys):
     students = ["resnet8:width=0.25", "resnet8:width=0.5"]
     results, folder = tiny_run(student=students, baseline=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
 PROGRAM = """
 import json
 import keras, numpy as np, tensorflow as tf

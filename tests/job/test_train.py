@@ -10,6 +10,7 @@ from kd_keras import data
 from kd_keras.job import callbacks, fitting, recipe_files, train
 from kd_keras.results import evaluate
 
+pytestmark = pytest.mark.slow
 TINY = {
     "dataset": "digits",
     "teacher": "resnet8:width=0.5",

@@ -92,6 +92,7 @@ def test_it_is_listed_made_and_resolved_in_a_recipe():
     assert (made.name, made.power, made.weight) == ("made_up", 3, 0.5)
 
 
+@pytest.mark.slow
 def test_it_passes_the_contract_that_every_method_passes(tmp_path):
     """In a copy of the package and of the contract's suite, changed by the two files alone."""
     shutil.copytree(ROOT / "kd_keras", tmp_path / "kd_keras")
