@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
-# Before a commit: lint, format, types, and the tests of what changed (all of them with --all).
+# Before a commit: lint, format, types, and the tests of what changed.
+#   scripts/check.sh          the tests of the files that differ from the last commit
+#   scripts/check.sh --all    all tests
+#   scripts/check.sh --list   only prints the tests that would run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python}
+case "${1:-}" in
+  --all) tests=tests ;;
+  --list | "") tests=$("$python" scripts/changed_tests.py) ;; # fails if a module has no test
+  *) echo "option is '$1'; expected --all, --list or none." >&2; exit 2 ;;
+esac
+if [ "${1:-}" = "--list" ]; then echo "$tests"; exit; fi
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
-if [ "${1:-}" = "--all" ]; then exec "$python" -m pytest; fi
-changed=$( (git diff --name-only HEAD; git ls-files --others --exclude-standard) | grep '\.py$' || true)
-tests=$(for file in $changed; do
-  case "$file" in
-    tests/*test_*.py) echo "$file" ;;
-    kd_keras/*) name=tests/${file#kd_keras/}; echo "$(dirname "$name")/test_$(basename "$name")" ;;
-  esac
-done | sort -u | while read -r file; do if [ -f "$file" ]; then echo "$file"; fi; done)
 # shellcheck disable=SC2086
 exec "$python" -m pytest tests/test_imports.py $tests

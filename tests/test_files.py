@@ -1,5 +1,7 @@
 import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -77,3 +79,17 @@ def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path):
     message = rf"Could not write {re.escape(str(target))}: .*Free space on that disk, or choose"
     with pytest.raises(OSError, match=message), files.in_place_of(target) as fresh:
         os.stat(fresh)
+
+
+def test_a_system_without_fcntl_prepares_data_without_a_lock(tmp_path):
+    code = (
+        "import sys\n"
+        "sys.modules['fcntl'] = None\n"  # as on Windows: importing it raises ImportError
+        "from pathlib import Path\n"
+        "from kd_keras.data import prepare\n"
+        "with prepare.files.locked(Path(sys.argv[1]) / 'stores'):\n"
+        "    print('inside')"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.stdout, names(tmp_path)) == ("inside\n", ["stores"]), done.stderr

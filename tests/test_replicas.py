@@ -10,6 +10,8 @@ import tensorflow as tf
 from kd_keras import replicas
 from kd_keras.job import devices
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):

@@ -78,7 +78,9 @@ def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     return singular.nearest(ours, theirs, among=CANDIDATES), theirs
 
 
-def _relation_cost(student: Tensor, teacher: Tensor, student_next: Tensor, teacher_next: Tensor):
+def _relation_cost(
+    student: Tensor, teacher: Tensor, student_next: Tensor, teacher_next: Tensor
+) -> Tensor:
     """(B,): sum over entries of the squared difference of the two networks' relations."""
     ours = student_next[:, :, None] - student[:, None]  # (B, C', C)
     theirs = teacher_next[:, :, None] - teacher[:, None]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 TINY = (
     *("--epochs", "1", "--teacher-epochs", "1", "--batch-size", "255", "--precision", "float32"),
     *("--teacher", "resnet8:width=0.25", "--student", "resnet8:width=0.25"),

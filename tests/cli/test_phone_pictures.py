@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
 ENDINGS = ("jpg", "JPG", "png", "webp", "gif", "bmp")
 ROTATED = 6  # EXIF: stored turned by a quarter
 

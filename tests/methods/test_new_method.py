@@ -1,6 +1,5 @@
 """A new method takes two files, its own and its test's, and nothing else."""
 
-import ast
 import os
 import re
 import shutil
@@ -93,6 +92,7 @@ def test_it_is_listed_made_and_resolved_in_a_recipe():
     assert (method.name, method.power, method.weight) == ("made_up", 3, 0.5)
 
 
+@pytest.mark.slow
 def test_it_passes_the_contract_that_every_method_passes(tmp_path):
     """In a copy of the package and of the contract's suite, changed by the two files alone."""
     shutil.copytree(ROOT / "kd_keras", tmp_path / "kd_keras")
@@ -111,10 +111,6 @@ def test_it_passes_the_contract_that_every_method_passes(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stdout[-5000:]
-    functions = {
-        node.name
-        for path in tests.glob("test_*.py")
-        for node in ast.parse(path.read_text()).body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    }
-    assert set(re.findall(r"::(test_\w+)\S* PASSED", done.stdout)) == functions
+    for suite in ("test_contract", "test_contract_costs", "test_made_up"):
+        for test in re.findall(r"^def (test_\w+)", (tests / f"{suite}.py").read_text(), re.M):
+            assert re.search(rf"{suite}\.py::{test}\b.* PASSED", done.stdout), test

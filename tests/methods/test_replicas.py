@@ -11,9 +11,12 @@ import pytest
 
 from kd_keras import methods
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
+    ),
+]
 NAMES = methods.names()
 
 

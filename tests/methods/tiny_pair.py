@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from kd_keras import Distiller, methods
+import kd_keras
+from kd_keras import methods
 
 CLASSES, BATCH = 5, 8
 
@@ -58,7 +59,9 @@ def distiller(names, steps, *, norm=True, **how):
     for of in staged:
         of.first_stage = 0.5
     free = all(of.teacher_free for of in made)
-    whole = Distiller(student(norm=norm), teacher=None if free else teacher(), methods=made, **how)
+    whole = kd_keras.Distiller(  # resolved here: other backends of Keras have none
+        student(norm=norm), teacher=None if free else teacher(), methods=made, **how
+    )
     whole.total_steps = steps * (2 if staged else 1)
     return whole
 

@@ -20,6 +20,7 @@ from kd_keras.cli import kdk
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache
 
+pytestmark = pytest.mark.slow
 VIEWS = 12  # of digits, each one part: 1,438 images are under 8,192
 
 

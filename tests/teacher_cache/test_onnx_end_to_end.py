@@ -106,7 +106,7 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
     assert results["teacher"] is None
     assert results["teacher_cache"]["folder"] == str(rows)
     assert results["teacher_cache"]["train_top1"] == pytest.approx(right[0])
-    assert results["student"]["agreement"] is None
+    assert results["student"]["agreement"] is None  # no teacher predicts the validation images
 
 
 def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(

@@ -18,6 +18,7 @@ from kd_keras.teacher_cache.reader import Cache
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+pytestmark = pytest.mark.slow
 PAGE = Path(__file__).parents[2] / "docs" / "teacher_cache.md"
 WNIDS, EACH = ("n01443537", "n02123045", "n02124075"), 8
 
