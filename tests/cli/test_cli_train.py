@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner
 
-import kd_keras
+from kd_keras import job
 from kd_keras.cli import kdk, quiet
 from kd_keras.job import recipe_files
 from kd_keras.results.screen import Screen
@@ -27,7 +27,7 @@ def use(monkeypatch, run):
     monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
     fake = SimpleNamespace(run=run)
     monkeypatch.setitem(sys.modules, "kd_keras.job.train", fake)
-    monkeypatch.setattr(kd_keras, "train", fake, raising=False)
+    monkeypatch.setattr(job, "train", fake, raising=False)  # where it is imported already
 
 
 def train(*arguments, env=None):

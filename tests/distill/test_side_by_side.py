@@ -141,7 +141,7 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
         assert {"loss", "kd", "agreement", "val_top1", "images_per_second"} <= set(history)
     again, _ = tiny_run(student=students, baseline=True)
     assert again == results
-    with pytest.raises(ValueError, match="a run of several students; expected one"):
+    with pytest.raises(ValueError, match="a run of several students; expected a run of one student"):
         recipe_files.resolve("quickstart", teacher_from=str(folder / "run"))
 
 
