@@ -29,7 +29,7 @@ def results(tmp_path_factory):
         ("one", "two"),
         ("one", "two, two steps an execution"),
         ("one, whole batch", "two, whole batch"),  # and a clipped gradient
-        ("one, two stages", "two, two stages"),  # two steps an execution, the second stage's in one
+        ("one, two stages", "two, two stages"),  # two steps an execution
     ],
 )
 def test_two_replicas_give_what_one_gives(results, one, two):

@@ -72,9 +72,9 @@ def sp():
 
 
 def ft():
-    # The first stage takes 5 of the steps, and its batch norms are shared by the replicas.
+    # The first stage takes 6 of the steps, and its batch norms are shared by the replicas.
     norms = {"translator_batch_norm": True, "paraphraser_batch_norm": True}
-    return [methods.get("ft", tap="stage2", first_stage=0.25, weight=1.0, **norms)]
+    return [methods.get("ft", tap="stage2", first_stage=0.3, weight=1.0, **norms)]
 
 
 def trained_side_by_side(scope):

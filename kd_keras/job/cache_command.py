@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from kd_keras.data import pipeline
 from kd_keras.job import recipe_files
 from kd_keras.job.recipe_files import Recipe
 
@@ -42,6 +41,10 @@ def require_no_onnx(recipe: Recipe, *, views_per_image: int) -> None:
     if files:
         views = recipe.views or min(recipe.epochs, _FEW_VIEWS)
         folder = f"{Path(files[0]).stem}-cache"
+        from kd_keras.data import (
+            pipeline,
+        )  # imports TensorFlow, which `kdk cache --help` does without
+
         total_views = pipeline.total_views(views, views_per_image)
         raise ValueError(
             f"the teacher {files[0]} is an ONNX file; expected a cache of its outputs, made once "

@@ -16,6 +16,9 @@ class Lines(list):
 
     say = warn = list.append
 
+    def __bool__(self):
+        return True  # also before the first line
+
     def table(self, title, columns, rows):
         self.append(title)
 

@@ -51,7 +51,7 @@ def weights(distiller):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", [{}, {"use_ema": True, "ema_momentum": 0.5}])
+@pytest.mark.parametrize("optimizer", [{"use_ema": True, "ema_momentum": 0.5}])
 def test_students_side_by_side_are_trained_as_each_alone(split, teacher, optimizer):
     asked = {"kd": ("kd",), "hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
     alone, together, histories = {}, {}, {}
@@ -141,7 +141,9 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
         assert {"loss", "kd", "agreement", "val_top1", "images_per_second"} <= set(history)
     again, _ = tiny_run(student=students, baseline=True)
     assert again == results
-    with pytest.raises(ValueError, match="a run of several students; expected a run of one student"):
+    with pytest.raises(
+        ValueError, match="a run of several students; expected a run of one student"
+    ):
         recipe_files.resolve("quickstart", teacher_from=str(folder / "run"))
 
 

@@ -210,9 +210,11 @@ def test_keras_file_refuses_classes_of_this_package_and_other_suffixes(tmp_path)
 
     inputs = keras.Input((4,))
     model = keras.Model(inputs, Own()(inputs), name="mine")
-    with pytest.raises(ValueError, match=r"mine holds a class of kd_keras>Own; expected plain"):
+    with pytest.raises(
+        ValueError, match=r"mine holds a class of kd_keras>Own; expected classes of plain"
+    ):
         saved_model.keras_file(model, tmp_path / "m.keras")
-    with pytest.raises(ValueError, match=r"m\.h5'; expected one that ends in \.keras"):
+    with pytest.raises(ValueError, match=r"m\.h5'; expected a path that ends in \.keras"):
         saved_model.keras_file(model, tmp_path / "m.h5")
     assert not list(tmp_path.iterdir())
 
