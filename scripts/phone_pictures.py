@@ -2,7 +2,7 @@
 
 Shows   that one command trains, exports and reports on such a folder, on one device and on two, and
         that what it exports answers in `saved_model_cli` as the Keras model does.
-On      120 small drawn pictures of several sizes in six formats, some turned by EXIF, among other files.
+On      120 small drawn pictures of mixed sizes in six formats, some turned by EXIF.
 Takes   about five minutes on two idle CPU cores.
 
     python scripts/phone_pictures.py
