@@ -147,8 +147,8 @@ def _dataset(
     fingerprint, notes = store.fingerprint, list(store.notes)
     if validation is not None and val_fraction is not None:
         raise ValueError(
-            f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; "
-            f"leave it out, or give --select {val_fraction:g} to validate on a part of train."
+            f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; expected "
+            "none. Leave --val-fraction out, or give --select to validate on a tenth of train."
         )
     if validation is None:
         fraction = source.val_fraction if val_fraction is None else val_fraction

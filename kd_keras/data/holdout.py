@@ -24,9 +24,7 @@ def stratified(
     """
     check.number("fraction", fraction, above=0)
     if fraction >= 1:
-        raise ValueError(
-            f"The fraction held out is {fraction:g}; expected less than 1, such as 0.1."
-        )
+        raise ValueError(f"val_fraction is {fraction:g}; expected less than 1, such as 0.1.")
     shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
     held_out = np.zeros(len(labels), bool)
     for label in np.unique(labels):

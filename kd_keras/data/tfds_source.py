@@ -55,7 +55,7 @@ def _builder(name: str, data_dir: Path | None) -> Any:
             f"TensorFlow Datasets knows no {name!r}; expected a name from its catalogue.{hint}"
         ) from error
     except tfds_workarounds.UnknownVersion as error:
-        raise ValueError(f"tfds:{name} cannot be had: {error}") from error
+        raise ValueError(f"tfds:{name} does not exist in this version: {error}") from error
 
 
 def _contents(

@@ -30,52 +30,52 @@ class CheckedModel(ReplicaModel):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
-        given = _by_name(keras.Model.fit, args, kwargs)
-        steps = given.get("steps_per_epoch")
-        data_checks.require_end("the training data", given.get("x"), steps, "steps_per_epoch")
-        self._check_labels(given)
-        if isinstance(given.get("x"), tf.data.Dataset):
-            given.setdefault("shuffle", False)  # Keras warns that it would not shuffle
-        if given.get("validation_data") is not None:
-            given["validation_data"] = self._validation(given)
+        arguments = _by_name(keras.Model.fit, args, kwargs)
+        steps = arguments.get("steps_per_epoch")
+        data_checks.require_end("the training data", arguments.get("x"), steps, "steps_per_epoch")
+        self._check_labels(arguments)
+        if isinstance(arguments.get("x"), tf.data.Dataset):
+            arguments.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        if arguments.get("validation_data") is not None:
+            arguments["validation_data"] = self._validation(arguments)
         with data_checks.in_words(self.num_classes):
-            return super().fit(**given)
+            return super().fit(**arguments)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`."""
         if kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked them
             return super().evaluate(*args, **kwargs)
-        given = _by_name(keras.Model.evaluate, args, kwargs)
-        data_checks.require_end("the data", given.get("x"), given.get("steps"), "steps")
-        self._check_labels(given)
+        arguments = _by_name(keras.Model.evaluate, args, kwargs)
+        data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
+        self._check_labels(arguments)
         with data_checks.in_words(self.num_classes):
-            return super().evaluate(**given)
+            return super().evaluate(**arguments)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.predict`."""
-        given = _by_name(keras.Model.predict, args, kwargs)
-        data_checks.require_end("the data", given.get("x"), given.get("steps"), "steps")
-        return super().predict(**given)
+        arguments = _by_name(keras.Model.predict, args, kwargs)
+        data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
+        return super().predict(**arguments)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`."""
-        given = _by_name(keras.Model.train_on_batch, args, kwargs)
-        self._check_labels(given)
-        return super().train_on_batch(**given)
+        arguments = _by_name(keras.Model.train_on_batch, args, kwargs)
+        self._check_labels(arguments)
+        return super().train_on_batch(**arguments)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.test_on_batch`."""
-        given = _by_name(keras.Model.test_on_batch, args, kwargs)
-        self._check_labels(given)
-        return super().test_on_batch(**given)
+        arguments = _by_name(keras.Model.test_on_batch, args, kwargs)
+        self._check_labels(arguments)
+        return super().test_on_batch(**arguments)
 
-    def _check_labels(self, given: dict[str, Any]) -> None:
-        x, y, sample_weight = (given.get(name) for name in ("x", "y", "sample_weight"))
-        given["x"] = data_checks.checked(x, y, sample_weight, self.num_classes)
+    def _check_labels(self, arguments: dict[str, Any]) -> None:
+        x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
+        arguments["x"] = data_checks.checked(x, y, sample_weight, self.num_classes)
 
-    def _validation(self, given: dict[str, Any]) -> Any:
-        x, y, weight = keras.utils.unpack_x_y_sample_weight(given["validation_data"])
-        steps = given.get("validation_steps")
+    def _validation(self, arguments: dict[str, Any]) -> Any:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(arguments["validation_data"])
+        steps = arguments.get("validation_steps")
         data_checks.require_end("the validation data", x, steps, "validation_steps")
         x = data_checks.checked(x, y, weight, self.num_classes)
         return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)

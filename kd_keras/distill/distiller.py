@@ -40,12 +40,12 @@ class Distiller(DeployingModel):
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
         teacher: classifier of the same C classes giving logits or a softmax; or a
-            `cache.reading.Cache` whose rows come with the batches; None for training without one.
+            `teacher_cache.reader.Cache` whose rows come with the batches; None trains without one.
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
         label_smoothing: share of the target spread over all classes, 0 to 1.
         precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
-            `precision.precision_of_training`). Weights, and all that is saved, stay float32.
+            `graph.precision.precision_of_training`). Weights, and all that is saved, stay float32.
         validate_teacher: also run the teacher in validation for `val_agreement` and `val_<method>`,
             each method's cost without its weight; `validation.left_out` names those without one.
 
@@ -120,23 +120,23 @@ class Distiller(DeployingModel):
         return self._untracked.teacher.model if self._untracked.teacher else None
 
     @teacher.setter
-    def teacher(self, given: keras.Model | TeacherRows | None) -> None:
-        teacher: Teacher | Recorded | None = None
-        if given is not None:
-            model_checks.check_teacher(self.student, given)
+    def teacher(self, teacher: keras.Model | TeacherRows | None) -> None:
+        wrapped: Teacher | Recorded | None = None
+        if teacher is not None:
+            model_checks.check_teacher(self.student, teacher)
             names = base.taps_of("teacher", self.methods)
-            model = given if isinstance(given, keras.Model) else None
+            model = teacher if isinstance(teacher, keras.Model) else None
             if self.validate_teacher:
-                validation.require_model(given, is_model=model is not None)
+                validation.require_model(teacher, is_model=model is not None)
             if model is not None:
-                teacher = Teacher(model, names, precision=self.precision)
+                wrapped = Teacher(model, names, precision=self.precision)
             else:
                 base.require_no_model(self.methods)
-                teacher = Recorded(given, names)
-            heads.check_same_classes(self._twin.shapes, teacher.shapes)
-            self._build_methods(model, teacher.shapes)
-            model_checks.warn_if_larger(self.student, given)
-        self._untracked.teacher = teacher
+                wrapped = Recorded(teacher, names)
+            heads.check_same_classes(self._twin.shapes, wrapped.shapes)
+            self._build_methods(model, wrapped.shapes)
+            model_checks.warn_if_larger(self.student, teacher)
+        self._untracked.teacher = wrapped
         self._untracked.deployed = self._untracked.evaluated = None
         self.train_function = self.test_function = None  # traced with the teacher before
 
@@ -209,20 +209,19 @@ class Distiller(DeployingModel):
         two_gradients = getattr(self.optimizer, "two_gradients", False)
         with tf.GradientTape(persistent=two_gradients) as tape:
             student, regularisers = self._twin(inputs, training=True)
-            loss = self._objective(student, teacher, examples, progress, stage=self.stage)
-            costs = dict(loss.weighted)
-            task = sum(regularisers, costs.pop("ce")) if "ce" in costs else tf.zeros(())
-            distillation = sum(costs.values(), tf.zeros(()))
+            loss = self._objective(
+                student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
+            )
         count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
-        both = task, distillation
+        both = loss.task, loss.distillation
         gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
-        self._update_metrics(examples, student, teacher, loss, task + distillation)
+        self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()
 
     def _update_metrics(
-        self, examples: batches.Examples, student: Any, teacher: Any, loss: Loss, total: Tensor
+        self, examples: batches.Examples, student: Any, teacher: Any, loss: Loss
     ) -> None:
-        count = tf.shape(examples.labels)[0]
+        count, total = tf.shape(examples.labels)[0], loss.task + loss.distillation
         self._diagnostics.update(total, loss.terms, loss.weighted, count=count)
         if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
             return
@@ -246,10 +245,11 @@ class Distiller(DeployingModel):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Distiller":
-        made = functools.partial(
+        deserialize = functools.partial(
             keras.saving.deserialize_keras_object, custom_objects=custom_objects
         )
-        student, methods = made(config["student"]), [made(part) for part in config["methods"]]
+        student = deserialize(config["student"])
+        methods = [deserialize(part) for part in config["methods"]]
         return cls(**{**config, "student": student, "methods": methods})
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

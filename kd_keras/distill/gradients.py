@@ -12,17 +12,17 @@ Tensor = Any
 ADAM_LEARNING_RATE = 0.001
 
 
-def optimizer_for(asked: Any, *, precision: str) -> keras.Optimizer:
-    """The optimizer asked for, its loss scaled where float16 would lose small gradients.
+def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
+    """The optimizer, its loss scaled where float16 would lose small gradients.
 
     Args:
-        asked: what `keras.Model.compile` takes; None is Adam at 0.001.
-        precision: the lowest that the step's layers compute in, of `precision.PRECISIONS`.
+        optimizer: what `keras.Model.compile` takes; None is Adam at 0.001.
+        precision: the lowest that the step's layers compute in, of `graph.precision.PRECISIONS`.
 
     Raises:
         ValueError: an optimizer that cannot work in float16, or over several replicas.
     """
-    optimizer = keras.optimizers.get(asked or keras.optimizers.Adam(ADAM_LEARNING_RATE))
+    optimizer = keras.optimizers.get(optimizer or keras.optimizers.Adam(ADAM_LEARNING_RATE))
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     if precision == "mixed_float16" and not scaled:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
@@ -69,12 +69,9 @@ def step(
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
     if getattr(optimizer, "two_gradients", False):
         task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
-        triples = [
-            triple
-            for triple in zip(task, distillation, variables, strict=True)
-            if triple[0] is not None or triple[1] is not None
-        ]
-        optimizer.apply_two(*map(list, zip(*triples, strict=True)))
+        triples = list(zip(task, distillation, variables, strict=True))
+        reached = [t for t in triples if t[0] is not None or t[1] is not None] or triples
+        optimizer.apply_two(*map(list, zip(*reached, strict=True)))
         return
     gradients = tape.gradient(list(losses), variables, [share, share])
     if several:

@@ -20,6 +20,8 @@ class Loss(NamedTuple):
 
     terms: dict[str, Tensor]  # without their weights
     weighted: dict[str, Tensor]  # with their weights; terms that are not minimised now are left out
+    task: Tensor  # scalar: weighted cross-entropy and regularisers
+    distillation: Tensor  # scalar: weighted costs of the methods
 
 
 class Objective:
@@ -53,6 +55,7 @@ class Objective:
         examples: Examples,
         progress: Tensor,
         *,
+        regularisers: Sequence[Tensor] = (),
         stage: float = 0.0,
     ) -> Loss:
         """The terms of a batch; each is a mean over its examples.
@@ -62,6 +65,7 @@ class Objective:
             teacher: the same of the teacher; empty where no method has one.
             examples: the batch.
             progress: share of the run that is done, scalar, 0 to 1.
+            regularisers: losses of the student's own layers, scalars.
             stage: the one of `stages` that the run is in.
 
         Raises:
@@ -77,23 +81,27 @@ class Objective:
         terms = {"ce": mean(sum(costs[1:], costs[0]), examples.sample_weight)}
         # While a method is in its first stage, nothing but the methods with a first stage counts.
         preparing = stage < self.stages[-1]
-        weighted = {} if preparing else {"ce": self.ce_weight * terms["ce"]}
+        weighted: dict[str, Tensor] = {}
+        task = distillation = ops.zeros(())
+        if not preparing:
+            weighted["ce"] = self.ce_weight * terms["ce"]
+            task = sum(regularisers, weighted["ce"])
         for method in self.methods:
             if method.whole_batch or method.needs_ids:
                 _check(method, examples)
             one_view = self.views > 1 and method.views_per_image == 1
             inputs = examples.inputs[:, 0] if one_view else examples.inputs
             batch = Batch(examples.labels, examples.ids, inputs, progress)
-            seen = student, teacher, batch
+            arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
             if method.whole_batch and replicas.count() > 1:
-                seen = _gathered(method, *seen)
+                arguments = _gathered(method, student, teacher, batch)
             cost = method.first_stage_call if stage < method.first_stage else method
-            values = cost(student=seen[0], teacher=seen[1], batch=seen[2])
-            terms[method.name] = mean(values, examples.sample_weight)
+            terms[method.name] = mean(cost(**arguments), examples.sample_weight)
             if method.first_stage or not preparing:
                 warm = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
                 weighted[method.name] = method.weight * warm * terms[method.name]
-        return Loss(terms, weighted)
+                distillation += weighted[method.name]
+        return Loss(terms, weighted, task, distillation)
 
     def _by_view(self, outputs: Outputs) -> Outputs:
         first = {name: value[:: self.views] for name, value in outputs.items()}
@@ -143,18 +151,16 @@ class _WholeBatch:
 _OF_EXAMPLES = ("labels", "ids", "inputs")  # parts of a `Batch` with an entry for each example
 
 
-def _gathered(
-    method: Method, student: Outputs, teacher: Outputs, batch: Batch
-) -> tuple[Outputs, Outputs, Any]:
-    """What the method reads of the same for all replicas' examples, in replica order."""
+def _gathered(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Any]:
+    """The arguments of the method, for all replicas' examples in replica order."""
 
     def whole(outputs: Outputs, names: tuple[str, ...]) -> Outputs:
         read = {"logits", *names}
         read |= {f"{name}{SECOND_VIEW}" for name in read}
         return {n: replicas.gathered(value) for n, value in outputs.items() if n in read}
 
-    return (
-        whole(student, method.student_taps),
-        whole(teacher, method.teacher_taps),
-        _WholeBatch(batch),
-    )
+    return {
+        "student": whole(student, method.student_taps),
+        "teacher": whole(teacher, method.teacher_taps),
+        "batch": _WholeBatch(batch),
+    }

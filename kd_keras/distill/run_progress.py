@@ -103,8 +103,9 @@ def share_done(model: Any) -> Tensor:
         needing = [method.name for method in model.methods if method.needs_progress]
         if needing:
             raise ValueError(
-                f"{needing} change over the run, whose length is not known. Give fit a data set of "
-                "known cardinality or steps_per_epoch, or set distiller.total_steps."
+                f"methods {needing} depend on the progress of the run, whose number of steps is "
+                "unknown. Give fit a dataset of known cardinality or steps_per_epoch, or set "
+                "distiller.total_steps."
             )
         return ops.convert_to_tensor(1.0)
     steps = ops.cast(_counter(model), "int64")

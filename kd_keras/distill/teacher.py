@@ -17,7 +17,7 @@ class Teacher:
     Args:
         model: the classifier; its weights are read at each call and never changed.
         names: taps to give beside the logits.
-        precision: see `precision.PRECISIONS`.
+        precision: see `graph.precision.PRECISIONS`.
 
     Raises:
         ValueError: the model's head is of no use to distillation (see `heads.kind`), or a tap is

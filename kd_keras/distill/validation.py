@@ -51,8 +51,8 @@ def reason_left_out(method: Method) -> str:
 def left_out(methods: Sequence[Method]) -> str:
     """A sentence that names the methods without a cost in validation; empty if there is none."""
     reasons = {method.name: reason_left_out(method) for method in methods}
-    told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
-    return f"validation reports no cost of {told}" if told else ""
+    reasons_in_words = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+    return f"validation reports no cost of {reasons_in_words}" if reasons_in_words else ""
 
 
 def require_model(teacher: Any, *, is_model: bool) -> None:

@@ -29,8 +29,9 @@ class Twin:
         model: Functional or built Sequential model. Any other model must return logits, or a dict
             of "logits" and taps, from call(); it has no copy and runs in its own precision.
         tap_names: names of the taps to return beside the logits.
-        precision: one of `precision.PRECISIONS`. The last layer with weights, and all layers after
-            it, stay in float32. "float32" leaves each layer in the precision it was built with.
+        precision: one of `graph.precision.PRECISIONS`. The last layer with weights, and all
+            layers after it, stay in float32. "float32" leaves each layer in the precision that it
+            was built with.
         fused: whether batch norms run on TensorFlow's fused kernel where it computes the same.
         folded: whether batch norms are folded into the layers before them; for inference only.
     """

@@ -17,8 +17,8 @@ def _check_weights_of_teachers(recipe: Any) -> None:
     weights = recipe.teacher_weights
     if weights is not None and (len(weights) != len(recipe.teacher) or not sum(weights)):
         raise ValueError(
-            f"teacher_weights is {list(weights)} and the teachers are {len(recipe.teacher)}; "
-            "expected a number for each, not all 0. Change them, or set --teacher-weights none."
+            f"teacher_weights is {list(weights)} for {len(recipe.teacher)} teachers; expected a "
+            "number for each, not all 0. Change them, or set --teacher-weights none."
         )
 
 
@@ -28,8 +28,8 @@ def _check_cache(recipe: Any) -> None:
     if caches and (len(recipe.teacher) > 1 or fields):
         others = " and ".join([*recipe.teacher[1:], *fields])
         raise ValueError(
-            f"the teacher is {recipe.teacher[0]!r}, a cache of outputs, and there is also "
-            f"{others}; expected a cache to be the only teacher. Remove the rest."
+            f"the teacher is {recipe.teacher[0]!r}, a cache, and there is also {others}; a cache "
+            f"already contains the teacher's outputs and is used alone. Remove {others}."
         )
 
 

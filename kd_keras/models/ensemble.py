@@ -35,7 +35,7 @@ def mean_of_logits(
     members = list(models)
     if len(members) < 2:
         raise ValueError(
-            f"models are {len(members)}; expected two or more. Use a single model as it is."
+            f"got {len(members)} model; expected two or more. Use a single model as it is."
         )
     shares = _shares(weights, len(members))
     _check_alike(members)

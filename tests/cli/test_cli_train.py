@@ -143,7 +143,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
         (["--generations", "0"], ["generations is 0; expected a whole number >= 1"]),
         (
             ["--teacher-weights", "1", "--teacher-weights", "2"],
-            ["[1.0, 2.0] and the teachers are 1", "a number for each"],
+            ["[1.0, 2.0] for 1 teachers", "a number for each"],
         ),
         (["--teacher-from", "one"], ["--teacher-from is 'one'", "runs/one does not exist", "none"]),
     ],

@@ -113,7 +113,7 @@ def test_images_of_several_sizes_get_their_median_side(load):
         ("no_train_shapes", r"has the splits \['test'\]; expected one named train"),
         ("no_label_shapes", r"expected an 8-bit image and a class label"),
         ("by_hand_shapes", r"is not prepared: .*Fetch shapes\.zip yourself"),
-        ("mnist_shapes:9.9.9", r"mnist_shapes:9\.9\.9 cannot be had: .*version"),
+        ("mnist_shapes:9.9.9", r"mnist_shapes:9\.9\.9 does not exist in this version: .*version"),
         ("mnist_shape", r"knows no 'mnist_shape'; .* Did you mean tfds:mnist_shapes\?"),
     ],
 )

@@ -73,9 +73,10 @@ def test_label_smoothing_spreads_the_target(by_hand):
 )
 def test_warmup_is_linear_and_leaves_the_cross_entropy_alone(progress, expected):
     goal = objective(Constant(weight=2.0, warmup=0.25), ce_weight=0.5)
-    values, weighted = loss(goal, progress=progress)
-    assert float(weighted["ce"]) == pytest.approx(0.5 * float(values["ce"]))
-    assert float(weighted["c"]) == expected
+    got = loss(goal, progress=progress)
+    assert float(got.weighted["ce"]) == pytest.approx(0.5 * float(got.terms["ce"]))
+    assert float(got.weighted["c"]) == float(got.distillation) == expected
+    assert float(got.task) == float(got.weighted["ce"])
 
 
 @pytest.mark.parametrize(

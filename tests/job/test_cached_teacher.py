@@ -92,7 +92,7 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"method": ["simkd"]}, r"\['simkd'\] read the teacher's weights"),
         (
             {"teacher_preprocess": "torch"},
-            "there is also teacher_preprocess; expected a cache to be the only teacher",
+            "there is also teacher_preprocess; a cache already contains the teacher's outputs",
         ),
         ({"allow_weak_teacher": False}, "the teacher's top-1 is .* expected at least 3"),
     ],

@@ -74,7 +74,7 @@ def test_several_values_in_one_text_are_read_with_a_warning(field, text, values)
         ("teacher", "resnet20:width", r"'resnet20:width' is no spec"),
         ("teacher", [], r"teacher is \(\); expected one spec or more "),
         ("teacher", {"name": "vgg8"}, r"teacher is \{.*expected one spec or more "),
-        ("teacher_weights", [1, 2], r"is \[1\.0, 2\.0\] and the teachers are 1; expected a number"),
+        ("teacher_weights", [1, 2], r"is \[1\.0, 2\.0\] for 1 teachers; expected a number"),
         ("teacher_weights", [0], r"expected a number for each, not all 0"),
         ("teacher_weights", "-1", r"teacher_weights is -1; expected numbers >= 0 or none "),
         ("teacher_weights", [math.nan], r"teacher_weights is nan; expected numbers >= 0 or none "),

@@ -42,7 +42,7 @@ def test_a_softmax_counts_as_its_log_probabilities():
 @pytest.mark.parametrize(
     ("members", "weights", "message"),
     [
-        ([[1.0, 2.0]], None, r"models are 1; expected two or more"),
+        ([[1.0, 2.0]], None, r"got 1 model; expected two or more"),
         ([[1.0, 2.0], [1.0, 2.0, 3.0]], None, r"classes differ: 'fixed' 2, 'fixed' 3; expected"),
         ([[1.0, 2.0]] * 2, [1], r"weights are \[1\] for 2 models; expected one finite number >= 0"),
         ([[1.0, 2.0]] * 2, [1, -1], r"weights are \[1, -1\] for 2 models"),
