@@ -42,3 +42,34 @@ def images_of():
         return np.random.default_rng(seed).integers(1, 256, shape, dtype=np.uint8)
 
     return make
+
+
+@pytest.fixture
+def put():
+    """put(path, image) writes the image as PNG into a folder that it makes."""
+
+    import tensorflow as tf
+
+    def write(path, image):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tf.io.encode_png(image).numpy())
+
+    return write
+
+
+@pytest.fixture
+def pets(put, tmp_path, images_of):
+    """10 cats and 10 dogs of 8x8, a folder each."""
+    for n, image in enumerate(images_of(20)):
+        put(tmp_path / "pets" / ("cat", "dog")[n % 2] / f"{n:02}.png", image)
+    return tmp_path / "pets"
+
+
+@pytest.fixture
+def load(tmp_path):
+    """load(path) from a cache of its own; after an error nothing may be left in it."""
+    from kd_keras import data
+
+    cache = tmp_path / "cache"
+    yield lambda path, **options: data.load(f"folder:{path}", cache_dir=cache, **options)
+    assert not list(cache.glob(".*"))
