@@ -79,27 +79,14 @@ def test_methods_say_how_many_classes_they_need():
     assert needing == {"dist", "dkd", "lskd", "nkd", "uskd"}
 
 
-class Lines:
-    def __init__(self):
-        self.lines = []
-
-    def say(self, text):
-        self.lines.append(text)
-
-    def progress(self, what, total, unit="images"):
-        from kd_keras.results.screen import Screen
-
-        return Screen().progress(what, total, unit)
-
-
-def test_the_screen_says_what_was_adjusted(tmp_path, monkeypatch):
+def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
     for name, level in (("cat", 40), ("dog", 200)):
         (tmp_path / "pets" / name).mkdir(parents=True)
         for i in range(20):
             pixels = np.full((16, 16, 3), level + i, np.uint8)
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{i}.png")
-    screen = Lines()
+    screen = recorder()
     recipe = recipe_files.resolve(None, {"dataset": f"folder:{tmp_path / 'pets'}"})
     got, data = adjustment.loaded(recipe, screen)
     assert len(data.train) == 36
@@ -110,7 +97,7 @@ def test_the_screen_says_what_was_adjusted(tmp_path, monkeypatch):
     assert "batch_size: 256 to 8" in text
 
 
-def test_a_recipe_of_its_own_data_reads_none_of_them():
+def test_a_recipe_of_its_own_data_reads_none_of_them(recorder):
     recipe = recipe_files.load("tiny_imagenet")
-    assert adjustment.loaded(recipe, Lines()) == (recipe, None)
+    assert adjustment.loaded(recipe, recorder()) == (recipe, None)
     assert Recipe(dataset="digits").model_fields_set == {"dataset"}

@@ -1,24 +1,11 @@
 from kd_keras.job import dataset, recipe_files
 
 
-class Lines:
-    """A screen that keeps its lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, text):
-        self.lines.append(text)
-
-    def progress(self, what, total, unit="images"):
-        from kd_keras.data.progress import silent
-
-        return silent(what, total)
-
-
-def test_a_run_says_what_is_held_out_and_which_augmentation_is_on(tmp_path, monkeypatch, caplog):
+def test_a_run_says_what_is_held_out_and_which_augmentation_is_on(
+    recorder, tmp_path, monkeypatch, caplog
+):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path))
-    screen = Lines()
+    screen = recorder()
     dataset.load(recipe_files.Recipe(dataset="digits", flip=True), screen)
     for line in (
         "digits: 1,438 train images in 10 classes, 359 validation images, 8x8x1",

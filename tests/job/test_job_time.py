@@ -11,14 +11,6 @@ class Clock:
         monkeypatch.setattr(job_time.time, "perf_counter", lambda: self.now)
 
 
-class Said:
-    def __init__(self):
-        self.lines = []
-
-    def say(self, text):
-        self.lines.append(text)
-
-
 @pytest.fixture
 def clock(monkeypatch):
     return Clock(monkeypatch)
@@ -27,8 +19,8 @@ def clock(monkeypatch):
 STAGES = [Stage(("teacher",), 100, 4.0), Stage(("student-1", "student-2"), 50, 8.0)]
 
 
-def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(clock):
-    screen = Said()
+def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(recorder, clock):
+    screen = recorder()
     job = JobTime(STAGES, 3, screen)
     clock.now += 30  # loading data
     # 80 steps of 2 s are left; then 50 steps of twice the work: 30 + 160 + 200 s.
@@ -45,8 +37,8 @@ def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(clock):
     assert screen.lines[1:] == [f"time: about {job_time.in_words(290)} in all"]
 
 
-def test_what_an_earlier_call_did_takes_no_time(clock):
-    screen = Said()
+def test_what_an_earlier_call_did_takes_no_time(recorder, clock):
+    screen = recorder()
     job = JobTime(STAGES, 2, screen)
     job.trained(["student-1", "student-2"])
     job.measured(None)
@@ -55,8 +47,8 @@ def test_what_an_earlier_call_did_takes_no_time(clock):
     assert screen.lines == ["time: about 2 minutes in all"]
 
 
-def test_a_stage_of_which_a_part_is_left_has_less_work(clock):
-    screen = Said()
+def test_a_stage_of_which_a_part_is_left_has_less_work(recorder, clock):
+    screen = recorder()
     job = JobTime(STAGES[::-1], 0, screen)
     pace = job.watch(["student-2"])
     pace.set_params({"steps": 10})
@@ -68,8 +60,8 @@ def test_a_stage_of_which_a_part_is_left_has_less_work(clock):
     assert screen.lines == ["time: about 3 minutes in all"]  # 8 + 46 + 100 s
 
 
-def test_a_training_says_it_once_whatever_its_epochs(clock):
-    screen = Said()
+def test_a_training_says_it_once_whatever_its_epochs(recorder, clock):
+    screen = recorder()
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     stage = Stage(("student",), 6, 1.0)

@@ -8,6 +8,7 @@ import pytest
 from kd_keras import data, models
 from kd_keras.job import cached_teacher, make_cache, recipe_files, train
 from kd_keras.results import paths, timing
+from kd_keras.results.screen import Screen
 
 GIVEN = {
     "student": "resnet8:width=0.25",
@@ -17,26 +18,6 @@ GIVEN = {
     "allow_weak_teacher": True,
     "precision": "float32",
 }
-
-
-class Said:
-    """A screen that keeps its lines."""
-
-    def __init__(self):
-        self.lines = []
-
-    def say(self, text):
-        self.lines.append(text)
-
-    def progress(self, what, total, unit="images"):
-        from kd_keras.results.screen import Screen
-
-        return Screen().progress(what, total, unit)
-
-    warn = say
-
-    def table(self, title, columns, rows):
-        self.lines.append(title)
 
 
 @pytest.fixture
@@ -55,11 +36,11 @@ def recipe_of(teacher_file, **changes):
 
 def cached(teacher_file, screen=None, **changes):
     own = {key: changes.pop(key) for key in ("taps", "top_k", "shard", "verify") if key in changes}
-    return make_cache.run(recipe_of(teacher_file, **changes), screen=screen or Said(), **own)
+    return make_cache.run(recipe_of(teacher_file, **changes), screen=screen or Screen(), **own)
 
 
-def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
-    screen = Said()
+def test_a_run_makes_its_cache_and_another_finds_it(recorder, teacher_file, tmp_path):
+    screen = recorder()
     first = train.run(
         recipe_of(teacher_file),
         run=str(tmp_path / "a"),
@@ -76,7 +57,7 @@ def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
         lines = [line for line in screen.lines if str(folder) in line]
         assert len(lines) == 1
         assert paths.shown_with_size(folder) in lines[0]
-    screen = Said()
+    screen = recorder()
     online = recipe_of(teacher_file, cache="never")
     second = train.run(
         online, run=str(tmp_path / "b"), screen=screen, export_dir=str(tmp_path / "out2")
@@ -87,7 +68,7 @@ def test_a_run_makes_its_cache_and_another_finds_it(teacher_file, tmp_path):
     ]
     np.testing.assert_allclose(histories[0]["loss"], histories[1]["loss"], rtol=1e-3)
     assert first["student"]["top1"] == pytest.approx(second["student"]["top1"], abs=0.05)
-    screen = Said()
+    screen = recorder()
     train.run(
         recipe_of(teacher_file, seed=1),
         run=str(tmp_path / "c"),
@@ -110,13 +91,13 @@ def test_what_cannot_be_cached_runs_online_or_says_why(teacher_file, tmp_path, c
         train.run(
             recipe_of(teacher_file, cache="always", **changes),
             run=str(tmp_path / "a"),
-            screen=Said(),
+            screen=Screen(),
             export_dir=str(tmp_path / "out"),
         )
 
 
-def test_nothing_is_cached_of_which_a_run_sees_only_a_part(teacher_file, tmp_path):
-    screen = Said()
+def test_nothing_is_cached_of_which_a_run_sees_only_a_part(recorder, teacher_file, tmp_path):
+    screen = recorder()
     train.run(
         recipe_of(teacher_file, views=3),
         run=str(tmp_path / "a"),
@@ -126,11 +107,11 @@ def test_nothing_is_cached_of_which_a_run_sees_only_a_part(teacher_file, tmp_pat
     assert not any("caching" in line for line in screen.lines)
 
 
-def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(teacher_file):
-    screen = Said()
+def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(recorder, teacher_file):
+    screen = recorder()
     folder = cached(teacher_file, screen, views=2, shard=(0, 2), taps=("pooled",))
     assert screen.lines[-1].endswith("this part complete, others not yet")
-    screen = Said()
+    screen = recorder()
     assert (
         cached(teacher_file, screen, views=2, shard=(1, 2), taps=("pooled",), verify=True) == folder
     )
@@ -144,7 +125,7 @@ def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(teacher_file):
         [],
         views_per_image=1,
         precision="float32",
-        screen=Said(),
+        screen=Screen(),
     )
     assert rows.folder == folder
     assert rows(loaded.train.ids[:3], 0)["logits"].shape == (3, 10)
@@ -166,7 +147,7 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file
             [],
             views_per_image=1,
             precision=precision,
-            screen=Said(),
+            screen=Screen(),
         ).folder
     assert found["of all"] == folder == found["of fewer"]
     assert found["bfloat16"] != folder
@@ -196,17 +177,22 @@ def test_a_cache_that_cannot_be_read_is_passed_over(teacher_file, tmp_path):
         [],
         views_per_image=1,
         precision="float32",
-        screen=Said(),
+        screen=Screen(),
     )
     assert rows.folder == folder
 
 
-def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(teacher_file, tmp_path, monkeypatch):
+def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(
+    recorder, teacher_file, tmp_path, monkeypatch
+):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cached_teacher.writer, "make", full)
-    screen, given = Said(), {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")}
+    screen, given = (
+        recorder(),
+        {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")},
+    )
     train.run(recipe_of(teacher_file), screen=screen, **given)
     assert any("No space left on device; the teacher runs beside" in line for line in screen.lines)
     with pytest.raises(OSError, match="No space left"):

@@ -25,31 +25,17 @@ TINY = {
 }
 
 
-class Quiet:
-    """A screen that keeps what it was told."""
+@pytest.fixture(scope="module")
+def run(recorder):
+    """run(folder, **fields) trains a tiny recipe and gives its results and its screen."""
 
-    def __init__(self):
-        self.lines = []
+    def run(folder, **fields):
+        recipe = recipe_files.Recipe(**{**TINY, **fields})
+        screen = recorder()
+        export_dir = str(folder.parent / "exports")
+        return train.run(recipe, run=str(folder), export_dir=export_dir, screen=screen), screen
 
-    def say(self, text):
-        self.lines.append(text)
-
-    warn = say
-
-    def table(self, title, columns, rows):
-        self.lines.append(title)
-
-    def progress(self, what, total, unit="images"):
-        from kd_keras.results.screen import Screen
-
-        return Screen().progress(what, total, unit)
-
-
-def run(folder, **fields):
-    recipe = recipe_files.Recipe(**{**TINY, **fields})
-    screen = Quiet()
-    export_dir = str(folder.parent / "exports")
-    return train.run(recipe, run=str(folder), export_dir=export_dir, screen=screen), screen
+    return run
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,7 +46,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
     results, _ = run(folder, baseline=True)
     return folder, results
@@ -100,7 +86,7 @@ def test_accuracy_and_agreement_are_those_of_the_saved_models(finished):
     assert results["student"]["agreement"] - agreement == one_image
 
 
-def test_the_verdict_is_kept_and_said_again(finished):
+def test_the_verdict_is_kept_and_said_again(run, finished):
     folder, results = finished
     pairs = [(entry["phase"], entry["other"]) for entry in results["comparisons"]]
     assert pairs == [("student", "baseline"), ("teacher", "baseline")]
@@ -137,7 +123,7 @@ def test_tensorboard_shows_the_models_side_by_side(finished):
         assert {"final/top1", "_hparams_/session_start_info"} <= set(final.Tags()["tensors"])
 
 
-def test_a_finished_run_shows_its_results_and_trains_nothing(finished, monkeypatch):
+def test_a_finished_run_shows_its_results_and_trains_nothing(run, finished, monkeypatch):
     folder, results = finished
     monkeypatch.setattr(fitting, "fit", None)
     again, screen = run(folder, baseline=True)
@@ -145,7 +131,7 @@ def test_a_finished_run_shows_its_results_and_trains_nothing(finished, monkeypat
     assert "is a finished run of this recipe" in screen.lines[0]
 
 
-def test_a_finished_phase_is_not_redone(finished, monkeypatch, tmp_path):
+def test_a_finished_phase_is_not_redone(run, finished, monkeypatch, tmp_path):
     folder, results = finished
     kept = {name: (folder / name).read_bytes() for name in ("results.json", "student.json")}
     for name in kept:
@@ -167,13 +153,13 @@ def test_a_finished_phase_is_not_redone(finished, monkeypatch, tmp_path):
     assert again["student"]["top1"] == pytest.approx(results["student"]["top1"], abs=0.03)
 
 
-def test_a_folder_of_another_recipe_is_refused(finished):
+def test_a_folder_of_another_recipe_is_refused(run, finished):
     folder, _ = finished
     with pytest.raises(ValueError, match=r"another recipe \(.*epochs: 1 -> 2.*--run"):
         run(folder, baseline=True, epochs=2)
 
 
-def test_plain_training_needs_no_teacher(tmp_path):
+def test_plain_training_needs_no_teacher(run, tmp_path):
     results, _ = run(tmp_path / "plain", method=["none"])
     assert results["teacher"] is None
     assert results["baseline"] is None
@@ -197,7 +183,7 @@ def test_plain_training_needs_no_teacher(tmp_path):
     ],
     ids=str,
 )
-def test_bad_input_is_told_before_anything_is_written(tmp_path, fields, message):
+def test_bad_input_is_told_before_anything_is_written(run, tmp_path, fields, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         run(tmp_path / "bad", **fields)
     assert not (tmp_path / "bad").exists()
@@ -212,14 +198,14 @@ def classifier(classes, path=None):
     return model
 
 
-def test_a_teacher_of_other_classes_is_refused(tmp_path):
+def test_a_teacher_of_other_classes_is_refused(run, tmp_path):
     classifier(7, tmp_path / "seven.keras")
     with pytest.raises(ValueError, match=r"has 7 classes; expected 10"):
         run(tmp_path / "bad", teacher=str(tmp_path / "seven.keras"))
     assert not (tmp_path / "bad").exists()
 
 
-def test_a_teacher_that_guesses_is_refused(tmp_path):
+def test_a_teacher_that_guesses_is_refused(run, tmp_path):
     classifier(10, tmp_path / "fresh.keras")
     models = dict.fromkeys(("teacher", "student"), str(tmp_path / "fresh.keras"))
     with pytest.raises(ValueError, match=r"expected at least 3\d\.\d\d%.*--allow-weak-teacher"):
@@ -227,7 +213,7 @@ def test_a_teacher_that_guesses_is_refused(tmp_path):
     assert not (tmp_path / "bad").exists()
 
 
-def test_a_loss_that_becomes_nan_stops_the_run(tmp_path):
+def test_a_loss_that_becomes_nan_stops_the_run(run, tmp_path):
     student = classifier(10)
     student.layers[-1].kernel.assign(np.full((64, 10), math.nan))
     student.save(tmp_path / "broken.keras")
