@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from kd_keras import data
 from kd_keras.job import callbacks, fitting, recipe_files, train
-from kd_keras.results import evaluate
+from kd_keras.results import evaluate, run_data
 
 pytestmark = pytest.mark.slow
 TINY = {
@@ -101,6 +101,7 @@ def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
     folder, _ = finished
     assert recipe_files.load(folder) == recipe_files.Recipe(**TINY, baseline=True)
     provenance = json.loads((folder / "provenance.json").read_text())
+    assert run_data.read(folder).fingerprint == provenance["data"]
     assert {"data", "teacher", "precision", "versions"} <= set(provenance)
     student = keras.models.load_model(folder / "student.keras")
     assert {layer.dtype_policy.name for layer in student.layers} == {"float32"}

@@ -1,0 +1,68 @@
+"""What a run folder says about its data: class names and how an image becomes the model's input.
+
+Whoever uses a model of a run later, without its dataset, reads it from `data.json`.
+"""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from kd_keras import files
+from kd_keras.data.store import Dataset
+
+NAME = "data.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """The data of a run.
+
+    Attributes:
+        class_names: one for each label, unique.
+        image_shape: (H, W, C) of the images that the models take, in uint8 pixels.
+        resize: how an image that is not square is made square, see `data.resizing.resized`.
+        fingerprint: hash of the dataset's content, with what is held out of it.
+        dataset: what the user typed, with an absolute path.
+    """
+
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    resize: str
+    fingerprint: str
+    dataset: str
+
+
+def write(folder: Path, data: Dataset) -> None:
+    """Writes what a run folder says about its dataset."""
+    facts = RunData(data.class_names, data.image_shape, data.resize, data.fingerprint, data.name)
+    files.write_json(folder / NAME, dataclasses.asdict(facts))
+
+
+def read(folder: Path) -> RunData:
+    """What `write` wrote.
+
+    Raises:
+        FileNotFoundError: the folder has no `data.json`: it is no run, or one of a version before.
+        ValueError: the file was changed.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{folder} has no {NAME}; expected the folder of a run of this version, with its class "
+            "names and image size. Check the path, or run its command again in a new folder."
+        )
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        height, width, channels = map(int, facts["image_shape"])
+        return RunData(
+            class_names=tuple(map(str, facts["class_names"])),
+            image_shape=(height, width, channels),
+            resize=str(facts["resize"]),
+            fingerprint=str(facts["fingerprint"]),
+            dataset=str(facts["dataset"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error!r}); expected what `kdk train` wrote. Restore the file."
+        ) from None
