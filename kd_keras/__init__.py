@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Distiller": "kd_keras.distill.distiller",
-    "Recipe": "kd_keras.job.recipe_files",
+    "Recipe": "kd_keras.job.recipe.recipe_files",
     "run": "kd_keras.job.train",
     "data": None,
     "methods": None,

@@ -18,7 +18,7 @@ SAMPLE_SECONDS = 0.1
 MAKE_MODEL = """
 import sys
 from kd_keras import models
-from kd_keras.job import spec
+from kd_keras.job.recipe import spec
 name, knobs = spec.parse(sys.argv[1])
 models.get(name, **{"num_classes": 200, "input_shape": (64, 64, 3), **knobs}).save(sys.argv[2])
 """

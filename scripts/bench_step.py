@@ -189,7 +189,7 @@ def ceiling() -> float:
 
 
 def model(spec: str, size: int) -> keras.Model:
-    from kd_keras.job import recipe_files
+    from kd_keras.job.recipe import recipe_files
 
     name, knobs = recipe_files.parse_spec(spec)
     settings: dict[str, Any] = {"num_classes": NUM_CLASSES, "input_shape": (size, size, 3)}

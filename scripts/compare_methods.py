@@ -35,8 +35,9 @@ from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.store import Dataset  # noqa: E402
 from kd_keras.distill import side_by_side  # noqa: E402
 from kd_keras.distill.distiller import Distiller  # noqa: E402
-from kd_keras.job import build, callbacks, fitting, recipe_files  # noqa: E402
-from kd_keras.job.recipe_files import Recipe  # noqa: E402
+from kd_keras.job import build, callbacks, fitting  # noqa: E402
+from kd_keras.job.recipe import recipe_files  # noqa: E402
+from kd_keras.job.recipe.recipe_files import Recipe  # noqa: E402
 from kd_keras.results import evaluate  # noqa: E402
 from kd_keras.results.screen import Screen  # noqa: E402
 

@@ -26,7 +26,8 @@ from kd_keras.results import statistics
 
 quiet.import_tensorflow()
 
-from kd_keras.job import make_cache, recipe_files, train  # noqa: E402
+from kd_keras.job import make_cache, train  # noqa: E402
+from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.results.screen import Screen  # noqa: E402
 
 SEEDS, MOST_VIEWS = (0, 1, 2), 5

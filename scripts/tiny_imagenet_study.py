@@ -18,7 +18,8 @@ import click
 import numpy as np
 
 from kd_keras import data, files
-from kd_keras.job import recipe_files, train
+from kd_keras.job import train
+from kd_keras.job.recipe import recipe_files
 from kd_keras.results import statistics
 from kd_keras.results.screen import Screen
 

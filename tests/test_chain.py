@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from kd_keras import data, models
-from kd_keras.job import fitting, recipe_files, train
+from kd_keras.job import fitting, train
+from kd_keras.job.recipe import recipe_files
 from kd_keras.results import evaluate
 from kd_keras.results.screen import Screen
 

@@ -113,6 +113,16 @@ def test_methods_do_not_import_each_other(path):
             assert not siblings, f"{path.name} imports {siblings}; shared code lies in parts/"
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "job/recipe").rglob("*.py")), ids=name)
+def test_a_recipe_knows_nothing_of_the_job(path):
+    outside = [
+        module
+        for module in imported_modules(path)
+        if module.startswith("kd_keras.job.") and not module.startswith("kd_keras.job.recipe.")
+    ]
+    assert not outside, f"{name(path)} imports {outside}; job/recipe/ is below the rest of job/"
+
+
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_files_have_at_most_300_lines(path):
     assert len(path.read_text().splitlines()) <= 300

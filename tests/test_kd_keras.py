@@ -14,7 +14,8 @@ BIAS = np.arange(10) / 5
 
 def test_every_public_name_is_there_and_in_dir():
     from kd_keras.distill.distiller import Distiller
-    from kd_keras.job import recipe_files, train
+    from kd_keras.job import train
+    from kd_keras.job.recipe import recipe_files
 
     assert {*kd_keras.__all__, "__version__"} == set(dir(kd_keras))
     assert kd_keras.Distiller is Distiller

@@ -7,7 +7,8 @@ from typing import Any
 from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
 from kd_keras.cli.sections import Option, Sectioned
-from kd_keras.job import cache_command, old_spelling, recipe_files
+from kd_keras.job import cache_command
+from kd_keras.job.recipe import old_spelling, recipe_files
 from kd_keras.results import screen
 
 

@@ -7,7 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kd_keras import data, methods, models
-from kd_keras.job import recipe, recipe_files
+from kd_keras.job.recipe import fields, recipe_files
 
 _Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 _PREFIX = ":"  # a name that ends in it is followed by the user's text
@@ -25,7 +25,7 @@ def of_field(name: str) -> _Complete | None:
         return _of(lambda: [("imagenet", ""), ("none", "random weights")], True)
     if name in ("data_dir", "teacher_classes"):
         return _of(lambda: [], True)
-    _, choices, optional = recipe.form(name)
+    _, choices, optional = fields.form(name)
     values = [*choices, *(["none"] if optional else [])]
     return _of(lambda: [(value, "") for value in values]) if choices else None
 
@@ -42,7 +42,7 @@ def of_runs() -> _Complete:
 
 def of_assignments() -> _Complete:
     """FIELD= of every field of a recipe."""
-    known = recipe.Recipe.model_fields.items()
+    known = fields.Recipe.model_fields.items()
     return _of(lambda: [(f"{name}=", field.description or "") for name, field in known])
 
 

@@ -13,7 +13,7 @@ _KINDS = {
     "datasets": "kd_keras.data",
     "models": "kd_keras.models",
     "methods": "kd_keras.methods",
-    "recipes": "kd_keras.job.recipe_files",
+    "recipes": "kd_keras.job.recipe.recipe_files",
 }
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from kd_keras import models
 from kd_keras.cli import quiet
-from kd_keras.job import spec
+from kd_keras.job.recipe import spec
 
 if TYPE_CHECKING:
     import keras

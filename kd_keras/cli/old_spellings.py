@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from kd_keras.cli import errors
-from kd_keras.job.old_spelling import OldSpelling
+from kd_keras.job.recipe.old_spelling import OldSpelling
 
 
 @contextlib.contextmanager

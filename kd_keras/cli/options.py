@@ -7,7 +7,7 @@ import click
 
 from kd_keras.cli import completion
 from kd_keras.cli.sections import Option
-from kd_keras.job import method_options, recipe, recipe_files
+from kd_keras.job.recipe import fields, method_options, recipe_files
 
 # By the field's type, or by its name where the type says too little.
 _METAVARS: dict[Any, str] = {
@@ -60,8 +60,8 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field_option(name: str, default: Any) -> click.Option:
-    field = recipe.Recipe.model_fields[name]
-    kind, choices, _ = recipe.form(name)
+    field = fields.Recipe.model_fields[name]
+    kind, choices, _ = fields.form(name)
     flag = _FLAGS.get(name, name.replace("_", "-"))
     default_text = " ".join(default or ["none"]) if kind is tuple else str(default).lower()
     extra: Any = field.json_schema_extra

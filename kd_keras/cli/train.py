@@ -5,7 +5,7 @@ from typing import Any
 from kd_keras.cli import completion, errors, quiet
 from kd_keras.cli import options as options_of
 from kd_keras.cli.sections import Option, Sectioned
-from kd_keras.job import recipe, recipe_files
+from kd_keras.job.recipe import fields, recipe_files
 from kd_keras.results import screen
 
 
@@ -54,7 +54,7 @@ command = errors.traceback_option(
                 is_flag=True,
                 help="check the data's contents, not only sizes and times",
             ),
-            *options_of.of_fields(recipe.Recipe.model_fields),
+            *options_of.of_fields(fields.Recipe.model_fields),
             *options_of.of_methods(),
             Option(
                 ["--teacher-from"],

@@ -9,8 +9,9 @@ from typing import Any
 
 from kd_keras import methods
 from kd_keras.data.store import Dataset
-from kd_keras.job import dataset, method_options, recipe_files, spec
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job import dataset
+from kd_keras.job.recipe import method_options, recipe_files, spec
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results.screen import Screen
 
 STEPS_PER_EPOCH = 30  # a network learns more from more, smaller steps in the same time

@@ -10,10 +10,11 @@ import keras
 from kd_keras import methods, models
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import cached_teacher, plan, recipe_files
+from kd_keras.job import cached_teacher, plan
 from kd_keras.job.identity import cache_of, is_file
 from kd_keras.job.plan import PlannedModel
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base
 from kd_keras.models import adapt, ensemble, model_files
 from kd_keras.teacher_cache.reader import Cache

@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from kd_keras.job import recipe_files
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 
 #: Fields of a recipe that describe a cache.
 FIELDS = (

@@ -14,7 +14,7 @@ from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset, Split
 from kd_keras.distill.teacher import Teacher
 from kd_keras.job import identity
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer

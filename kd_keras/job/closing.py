@@ -4,7 +4,7 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.job import hparams, plan
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import curves, table
 from kd_keras.results.phase_names import shown

@@ -5,7 +5,7 @@ from typing import Any
 
 from kd_keras import data
 from kd_keras.data.store import Dataset
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 

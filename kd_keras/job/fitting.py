@@ -15,7 +15,7 @@ from kd_keras.distill import gradients, metrics, side_by_side
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph.precision import best_precision, native_precisions
 from kd_keras.job import callbacks
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers import dot, schedules
 from kd_keras.results import tensorboard_logs
 from kd_keras.results.phase_names import shown

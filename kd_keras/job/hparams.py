@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from kd_keras.job.plan import PlannedModel
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import tensorboard_logs
 
 # What differs between the models of a run.

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files, models
-from kd_keras.job import recipe_files
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import model_files
 from kd_keras.teacher_cache import file_format
 

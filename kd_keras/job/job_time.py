@@ -11,7 +11,7 @@ from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
 from kd_keras.job import identity, plan
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import cost
 from kd_keras.results.screen import Screen
 

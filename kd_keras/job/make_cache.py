@@ -6,7 +6,7 @@ from pathlib import Path
 from kd_keras.data.store import Dataset
 from kd_keras.graph.precision import best_precision
 from kd_keras.job import adjustment, build, cached_teacher, dataset, identity
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import custom_objects
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen

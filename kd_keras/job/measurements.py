@@ -13,7 +13,7 @@ from kd_keras.graph import architecture
 from kd_keras.job import fitting
 from kd_keras.job.job_time import JobTime
 from kd_keras.job.plan import PlannedModel
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import evaluate
 from kd_keras.results.phase_names import shown

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 
 Role = Literal["teacher", "baseline", "assistant", "generation", "student"]
 

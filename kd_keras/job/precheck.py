@@ -1,8 +1,9 @@
 """Checks of a recipe that need no data: names of models and methods, knobs, weights, ONNX files."""
 
 from kd_keras import check, models
-from kd_keras.job import build, cache_command, identity, recipe_files
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job import build, cache_command, identity
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base
 from kd_keras.models import custom_objects
 from kd_keras.teacher_cache import file_format

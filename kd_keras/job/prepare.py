@@ -8,20 +8,11 @@ from typing import Any
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill import split_batch, validation
-from kd_keras.job import (
-    build,
-    dataset,
-    devices,
-    fitting,
-    identity,
-    job_time,
-    plan,
-    recipe_files,
-    teacher_check,
-)
+from kd_keras.job import build, dataset, devices, fitting, identity, job_time, plan, teacher_check
 from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache

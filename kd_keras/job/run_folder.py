@@ -10,8 +10,9 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.exports import saved_model
-from kd_keras.job import recipe_files, versions
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job import versions
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import table
 
 # TensorFlow keeps extra files of a SavedModel in this folder.

@@ -4,7 +4,7 @@ import keras
 
 from kd_keras.data.store import Dataset
 from kd_keras.job import cached_teacher
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import chance, paths
 from kd_keras.results.phase_names import shown
 from kd_keras.results.screen import Screen

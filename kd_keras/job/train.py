@@ -20,7 +20,7 @@ from kd_keras.job import (
 )
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import run_data, tensorboard_logs, verdict
 from kd_keras.results.phase_names import shown

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import kd_keras
-from kd_keras.job import recipe_files
+from kd_keras.job.recipe import recipe_files
 
 
 class Lines(list):

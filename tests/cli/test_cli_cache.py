@@ -3,7 +3,7 @@ from click.testing import CliRunner
 
 from kd_keras import models
 from kd_keras.cli import cache, kdk
-from kd_keras.job.old_spelling import OldSpelling
+from kd_keras.job.recipe.old_spelling import OldSpelling
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from click.shell_completion import ShellComplete
 
 from kd_keras import data, methods, models
 from kd_keras.cli import completion, kdk
-from kd_keras.job import recipe, recipe_files
+from kd_keras.job.recipe import fields, recipe_files
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,8 +37,8 @@ def test_options_offer_the_values_of_their_lists():
 
 
 def test_every_field_with_choices_offers_them():
-    for name in recipe.Recipe.model_fields:
-        choices = recipe.form(name)[1]
+    for name in fields.Recipe.model_fields:
+        choices = fields.form(name)[1]
         if choices:
             offer = completion.of_field(name)(None, None, "")
             assert {item.value for item in offer} >= set(choices)

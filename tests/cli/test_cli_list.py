@@ -3,7 +3,7 @@ from click.testing import CliRunner
 
 from kd_keras import data, methods, models
 from kd_keras.cli import kdk
-from kd_keras.job import recipe_files
+from kd_keras.job.recipe import recipe_files
 
 
 def listed(*arguments):

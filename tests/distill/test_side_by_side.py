@@ -11,7 +11,8 @@ from kd_keras.data import pipeline
 from kd_keras.data.augment import Augment
 from kd_keras.data.store import Split
 from kd_keras.distill import side_by_side
-from kd_keras.job import recipe_files, train
+from kd_keras.job import train
+from kd_keras.job.recipe import recipe_files
 from kd_keras.results import timing
 
 CLASSES, SHAPE, STEPS = 4, (8, 8, 1), 3

@@ -3,8 +3,9 @@ import pytest
 from PIL import Image
 
 from kd_keras import methods
-from kd_keras.job import adjustment, recipe_files
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job import adjustment
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 
 
 def adjusted(*given, images=180, side=224, classes=2, **fields):

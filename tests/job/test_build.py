@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.job import build, recipe_files
+from kd_keras.job import build
+from kd_keras.job.recipe import recipe_files
 
 DATA = types.SimpleNamespace(
     class_names=("cat", "dog", "owl"),

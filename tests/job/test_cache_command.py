@@ -2,7 +2,8 @@ import pytest
 from click.testing import CliRunner
 
 from kd_keras.cli import cache, errors
-from kd_keras.job import cache_command, precheck, recipe_files
+from kd_keras.job import cache_command, precheck
+from kd_keras.job.recipe import recipe_files
 
 
 def refusal(*, views_per_image=1, **fields):

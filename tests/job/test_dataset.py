@@ -1,4 +1,5 @@
-from kd_keras.job import dataset, recipe_files
+from kd_keras.job import dataset
+from kd_keras.job.recipe import recipe_files
 
 
 def test_a_run_says_what_is_held_out_and_which_augmentation_is_on(

@@ -2,7 +2,7 @@ import keras
 import pytest
 
 from kd_keras.job import fitting
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers.dot import DOT
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from kd_keras.data.store import Split
-from kd_keras.job import recipe_files
 from kd_keras.job.job_time import JobTime
 from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
+from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import evaluate
 

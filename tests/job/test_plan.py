@@ -1,5 +1,5 @@
 from kd_keras.job import plan
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 
 
 def learners(recipe):

@@ -1,7 +1,8 @@
 import pytest
 
 from kd_keras import methods
-from kd_keras.job import precheck, recipe_files
+from kd_keras.job import precheck
+from kd_keras.job.recipe import recipe_files
 
 
 @pytest.mark.parametrize("method", ["none", "uskd"])

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from kd_keras import files
-from kd_keras.job import recipe_files, run_folder
+from kd_keras.job import run_folder
+from kd_keras.job.recipe import recipe_files
 
 RECIPE = recipe_files.Recipe(dataset="digits")
 

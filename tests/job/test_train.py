@@ -7,7 +7,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kd_keras import data
-from kd_keras.job import callbacks, fitting, recipe_files, train
+from kd_keras.job import callbacks, fitting, train
+from kd_keras.job.recipe import recipe_files
 from kd_keras.results import evaluate, run_data
 
 pytestmark = pytest.mark.slow

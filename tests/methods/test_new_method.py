@@ -13,7 +13,8 @@ from click.testing import CliRunner
 
 from kd_keras import methods
 from kd_keras.cli import kdk
-from kd_keras.job import build, precheck, recipe_files
+from kd_keras.job import build, precheck
+from kd_keras.job.recipe import recipe_files
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kd_keras.job import precheck
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import custom_objects, model_files
 
 MODULE = """

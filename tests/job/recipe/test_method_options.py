@@ -3,9 +3,10 @@ import warnings
 
 import pytest
 
-from kd_keras.job import adjustment, recipe_files
-from kd_keras.job.old_spelling import OldSpelling
-from kd_keras.job.recipe import Recipe
+from kd_keras.job import adjustment
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.fields import Recipe
+from kd_keras.job.recipe.old_spelling import OldSpelling
 
 
 def test_old_recipes_with_temperature_and_weight_are_read_into_the_specs(tmp_path):

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from kd_keras.job import recipe_files
-from kd_keras.job.recipe_files import Recipe
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
 
 
 def test_built_in_recipes_load_and_say_what_they_are():

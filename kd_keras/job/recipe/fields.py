@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from kd_keras import check
-from kd_keras.job import consistency, field_values, spec
+from kd_keras.job.recipe import consistency, field_values, spec
 
 # The group is the section of `kdk train --help` that lists the field.
 _data = partial(Field, json_schema_extra={"group": "Data"})

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from kd_keras import check
-from kd_keras.job import old_spelling, spec
+from kd_keras.job.recipe import old_spelling, spec
 
 _NONE = ("none", ("none",), ["none"])
 _LISTS = {

@@ -1,6 +1,6 @@
 import pytest
 
-from kd_keras.job import spec
+from kd_keras.job.recipe import spec
 
 
 @pytest.mark.parametrize(

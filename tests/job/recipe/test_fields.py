@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from kd_keras.job import recipe
-from kd_keras.job.old_spelling import OldSpelling
-from kd_keras.job.recipe import Recipe
+from kd_keras.job.recipe import fields
+from kd_keras.job.recipe.fields import Recipe
+from kd_keras.job.recipe.old_spelling import OldSpelling
 
 
 def test_every_field_has_a_default_an_explanation_and_a_group():
@@ -100,8 +100,8 @@ def test_a_recipe_is_frozen():
 
 
 def test_form_tells_type_choices_and_whether_none_is_allowed():
-    assert recipe.form("epochs") == (int, (), False)
-    assert recipe.form("ce_weight") == (float, (), True)
-    assert recipe.form("weights") == (str, (), True)
-    assert recipe.form("method") == recipe.form("teacher") == (tuple, (), False)
-    assert recipe.form("teacher_weights") == (tuple, (), True)
+    assert fields.form("epochs") == (int, (), False)
+    assert fields.form("ce_weight") == (float, (), True)
+    assert fields.form("weights") == (str, (), True)
+    assert fields.form("method") == fields.form("teacher") == (tuple, (), False)
+    assert fields.form("teacher_weights") == (tuple, (), True)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from kd_keras import check, methods
-from kd_keras.job import old_spelling, spec
-from kd_keras.job.recipe import Recipe
+from kd_keras.job.recipe import old_spelling, spec
+from kd_keras.job.recipe.fields import Recipe
 
 #: Option, written as a field, to the knob of a method that it sets.
 KNOBS = {"temperature": "temperature", "kd_weight": "weight"}

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import check
-from kd_keras.job import method_options, spec
-from kd_keras.job.recipe import Recipe, form
+from kd_keras.job.recipe import method_options, spec
+from kd_keras.job.recipe.fields import Recipe, form
 
 __all__ = [
     *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
@@ -24,7 +24,7 @@ RUNS = Path("runs")
 NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "timing", "validate_teacher")
 parse_spec = spec.parse
 
-_BUILT_IN = Path(__file__).parent / "recipes"
+_BUILT_IN = Path(__file__).parent / "built_in"
 # Fields that describe the teacher, beside `teacher` itself.
 _OF_TEACHER = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
 
