@@ -1,0 +1,50 @@
+"""Writes a page: one HTML file with its style and its drawings inside, without any script."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kd_keras import files
+from kd_keras.results.page.parts import Part, Section
+
+_FOLDER = Path(__file__).parent
+
+
+def write(
+    path: Path,
+    *,
+    title: str,
+    subtitle: str,
+    head: Sequence[Part],
+    sections: Sequence[Section],
+    footer: str = "",
+) -> None:
+    """Writes a page, whole or not at all.
+
+    Args:
+        path: the HTML file.
+        title: heading, and the title of the browser's window.
+        subtitle: a line below it.
+        head: what stands before the list of contents, such as the result in one sentence.
+        sections: the rest of the page, in order.
+        footer: a line at the end.
+    """
+    content = {"title": title, "subtitle": subtitle, "head": head, "sections": sections}
+    text = rendered({**content, "footer": footer})
+    with files.in_place_of(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+
+
+def rendered(content: Mapping[str, Any]) -> str:
+    """The page as HTML; texts are escaped, drawings are not."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = (_FOLDER / "page.css").read_text(encoding="utf-8")
+    return environment.get_template("page.html").render(style=style, **content) + "\n"
