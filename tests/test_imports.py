@@ -43,6 +43,8 @@ MAY_IMPORT_TENSORFLOW = {
     "distill/model_checks.py",
     "distill/replica_model.py",
     "distill/split_batch.py",
+    "exports/runtimes/keras_file.py",
+    "exports/runtimes/saved_model.py",
     "exports/saved_model.py",
     "exports/session.py",
     "exports/signatures.py",

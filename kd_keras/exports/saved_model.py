@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kd_keras import check, files
 from kd_keras.data import resizing
-from kd_keras.exports import signatures
+from kd_keras.exports import metadata, signatures
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.graph import heads, taps
 
@@ -42,7 +42,7 @@ def saved_model(
     `serving_default` takes `images`, uint8 (B, H, W, C); `serve_bytes` takes `image_bytes`, (B,)
     strings, each an image file of any size, which is turned upright by its EXIF orientation.
     Both return `probabilities` and `logits`, float32 (B, classes). The asset `class_names.txt` has
-    one line per class, in the order of the classes.
+    one line per class, in the order of the classes; `kd_keras.json` holds the `Metadata`.
 
     Args:
         student: model from pixels 0..255 (B, H, W, C) float32 to (B, classes), or to a dict of
@@ -80,7 +80,8 @@ def saved_model(
             batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
         expected = np.concatenate([batch["logits"] for batch in batches])
         _check_class_names(class_names, expected.shape[-1])
-        _write(signatures.module(student, answer, shape, resize=resize), fresh, class_names)
+        facts = metadata.Metadata(tuple(class_names), (shape[0], shape[1], shape[2]), resize)
+        _write(signatures.module(student, answer, shape, resize=resize), fresh, facts)
         difference = _difference(serve(fresh, images), expected)
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
         if not difference <= allowed:
@@ -173,11 +174,12 @@ def _check_class_names(class_names: Sequence[str], num_classes: int) -> None:
         raise ValueError(f"class_names holds {invalid[0]!r}; expected names of one line each.")
 
 
-def _write(root: tf.Module, folder: Path, class_names: Sequence[str]) -> None:
+def _write(root: tf.Module, folder: Path, facts: metadata.Metadata) -> None:
     with tempfile.TemporaryDirectory() as scratch:
-        names = Path(scratch, "class_names.txt")
-        names.write_text("".join(f"{name}\n" for name in class_names), encoding="utf-8")
-        root.class_names = tf.saved_model.Asset(str(names))
+        root.kd_keras_assets = []
+        for name, text in metadata.assets(facts).items():
+            Path(scratch, name).write_text(text, encoding="utf-8")
+            root.kd_keras_assets.append(tf.saved_model.Asset(str(Path(scratch, name))))
         by_name = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}
         try:
             tf.saved_model.save(root, str(folder), signatures=by_name)

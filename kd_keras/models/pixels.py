@@ -54,7 +54,9 @@ def encode(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
 
 
 def encode_array(images: np.ndarray, mode: str) -> np.ndarray:
-    """The same as `encode` on a (B, H, W, C) array, in float64."""
+    """The same as `encode` on a (B, H, W, C) array, in float64; "0..255" returns it as it is."""
+    if mode == "0..255":
+        return images
     blue_first, scale, offset = MODES[check.one_of("preprocessing", mode, MODES)]
     images = images[..., ::-1] if blue_first else images
     return images.astype("float64") * np.asarray(scale) + np.asarray(offset)

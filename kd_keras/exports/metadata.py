@@ -1,0 +1,115 @@
+"""What an exported classifier needs beside its weights: class names, image shape, resizing.
+
+Each format keeps it in the place that its own tools read: a SavedModel as assets, an ONNX file as
+metadata properties, a LiteRT file as files packed behind the model.
+"""
+
+import dataclasses
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+ASSET = "kd_keras.json"  # beside class_names.txt in a SavedModel's assets, and in a LiteRT file
+LABELS = "labels.txt"  # where other programs look for the class names of a LiteRT file
+CLASS_NAMES = "class_names.txt"
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """Facts about a classifier; None where its file does not say.
+
+    Attributes:
+        class_names: one name per class, in the order of the outputs.
+        image_shape: (height, width, channels) of the images that it takes.
+        resize: how images become square, "crop", "pad" or "squash" (see `data.resizing`).
+    """
+
+    class_names: tuple[str, ...] | None = None
+    image_shape: tuple[int, int, int] | None = None
+    resize: str | None = None
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Metadata":
+        """The metadata in a text that `to_json` made; unknown entries are ignored.
+
+        Raises:
+            ValueError: the text is no such metadata.
+        """
+        entries = json.loads(text)
+        if not isinstance(entries, dict):
+            raise ValueError(f"the metadata is {text[:80]!r}; expected an object of JSON.")
+        names, shape = entries.get("class_names"), entries.get("image_shape")
+        return cls(
+            None if names is None else tuple(map(str, names)),
+            None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
+            entries.get("resize"),
+        )
+
+    def filled_from(self, other: "Metadata") -> "Metadata":
+        """This metadata, with entries of `other` where this has none."""
+        return Metadata(
+            self.class_names or other.class_names,
+            self.image_shape or other.image_shape,
+            self.resize or other.resize,
+        )
+
+
+def of_saved_model(folder: Path) -> Metadata:
+    """The metadata in a SavedModel's assets; class names alone in exports of earlier versions."""
+    assets = folder / "assets"
+    if (assets / ASSET).is_file():
+        return Metadata.from_json((assets / ASSET).read_text(encoding="utf-8"))
+    names = assets / CLASS_NAMES
+    if names.is_file():
+        return Metadata(tuple(names.read_text(encoding="utf-8").splitlines()))
+    return Metadata()
+
+
+def of_onnx(properties: Mapping[str, str]) -> Metadata:
+    """The metadata in an ONNX file's properties; {} if the file is of another origin."""
+    return Metadata.from_json(properties[ASSET]) if ASSET in properties else Metadata()
+
+
+def for_onnx(metadata: Metadata) -> dict[str, str]:
+    """Properties to write into an ONNX file."""
+    names = json.dumps(metadata.class_names, ensure_ascii=False)
+    return {ASSET: metadata.to_json(), "class_names": names}
+
+
+def of_litert(path: Path) -> Metadata:
+    """The metadata packed behind a LiteRT model; labels alone in files of another origin."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            inside = packed.namelist()
+            if ASSET in inside:
+                return Metadata.from_json(packed.read(ASSET).decode())
+            labels = next((name for name in inside if name.endswith(".txt")), None)
+            if labels is not None:
+                return Metadata(tuple(packed.read(labels).decode().splitlines()))
+    except zipfile.BadZipFile:
+        pass  # nothing is packed behind this model
+    return Metadata()
+
+
+def pack_into_litert(path: Path, metadata: Metadata) -> None:
+    """Packs the metadata behind a LiteRT model, as a zip archive that interpreters do not read.
+
+    `unzip model.tflite labels.txt` takes the class names out.
+    """
+    contents = {ASSET: metadata.to_json()}
+    if metadata.class_names is not None:
+        contents[LABELS] = "".join(f"{name}\n" for name in metadata.class_names)
+    with zipfile.ZipFile(path, "a") as packed:
+        for name, text in contents.items():
+            # A fixed date, so that equal models give equal files.
+            packed.writestr(zipfile.ZipInfo(name), text)
+
+
+def assets(metadata: Metadata) -> dict[str, str]:
+    """Texts to write into a SavedModel's assets, by file name."""
+    names = metadata.class_names or ()
+    return {CLASS_NAMES: "".join(f"{name}\n" for name in names), ASSET: metadata.to_json()}

@@ -1,0 +1,87 @@
+"""Classifiers from `.onnx` files, run by ONNX Runtime."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.exports import metadata
+from kd_keras.exports.runtimes import scores
+from kd_keras.models import pixels
+
+_DTYPES = {
+    "tensor(uint8)": np.uint8,
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(double)": np.float64,
+}
+
+
+class Onnx:
+    """An ONNX model as a `runtimes.Classifier`; see `runtimes.open_classifier`."""
+
+    format = "onnx"
+
+    def __init__(self, path: Path, preprocess: str | None) -> None:
+        self.path = path
+        self._mode = preprocess or "0..255"
+        self._session = _session(path)
+        inputs = self._session.get_inputs()
+        shape: Any = inputs[0].shape if inputs else []
+        if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _DTYPES:
+            raise ValueError(
+                f"{path} has the inputs {[(i.name, i.type, i.shape) for i in inputs]}; expected "
+                "one batch of images, (B, H, W, C) or (B, C, H, W). Use an image classifier."
+            )
+        self._input, self._dtype = inputs[0].name, _DTYPES[inputs[0].type]
+        self._channels_first = shape[3] not in (1, 3) and shape[1] in (1, 3)
+        self._batch = shape[0] if isinstance(shape[0], int) else None
+        self._names = [output.name for output in self._session.get_outputs()]
+        sizes = [shape[axis] for axis in ((2, 3, 1) if self._channels_first else (1, 2, 3))]
+        known = all(isinstance(size, int) for size in sizes)
+        self.metadata = metadata.of_onnx(
+            self._session.get_modelmeta().custom_metadata_map
+        ).filled_from(metadata.Metadata(image_shape=tuple(sizes) if known else None))
+
+    def __call__(self, images: np.ndarray) -> scores.Scores:
+        batch = pixels.encode_array(images, self._mode)
+        if np.issubdtype(self._dtype, np.integer):
+            batch = np.round(batch)
+        if self._channels_first:
+            batch = batch.transpose(0, 3, 1, 2)
+        batch = np.ascontiguousarray(batch, self._dtype)
+        size = self._batch or len(batch)
+        padded = np.concatenate([batch, np.repeat(batch[-1:], -len(batch) % size, axis=0)])
+        parts = [
+            self._session.run(self._names, {self._input: padded[start : start + size]})
+            for start in range(0, len(padded), size)
+        ]
+        outputs = {
+            name: np.concatenate([part[index] for part in parts])[: len(images)]
+            for index, name in enumerate(self._names)
+        }
+        return scores.of_outputs(outputs)
+
+
+def open_file(path: Path, preprocess: str | None) -> Onnx:
+    """See `runtimes.open_classifier`."""
+    return Onnx(path, preprocess)
+
+
+def _session(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ValueError(
+            f"{path} is an ONNX file, and onnxruntime is not installed ({error}). "
+            "Run pip install 'kd-keras[onnx]'."
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's exception classes cannot be imported by name
+        raise ValueError(
+            f"{path} cannot be opened as an ONNX model: {' '.join(str(error).split())}. Copy or "
+            "export it again. If its weights are in a second file, keep both in one folder."
+        ) from error

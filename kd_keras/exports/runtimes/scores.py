@@ -1,0 +1,87 @@
+"""What a classifier answers: logits and probabilities, whichever of them its file gives."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from kd_keras import losses
+
+# How far the sum of a row of probabilities may be from 1; 8-bit probabilities are rounded.
+SUM_TOLERANCE = 1e-3
+
+
+class Scores(NamedTuple):
+    """Logits and probabilities, both float32 (B, classes).
+
+    Logits that were computed from probabilities are their logarithms.
+    """
+
+    logits: np.ndarray
+    probabilities: np.ndarray
+
+
+def of_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) -> Scores:
+    """The scores in a model's outputs.
+
+    Args:
+        outputs: by name, float (B, classes): "logits", "probabilities" or both; otherwise the only
+            output, which counts as probabilities if all values are in 0..1 and rows sum to 1. One
+            column is the second class's probability, from a sigmoid.
+        rounding: largest rounding error of a value, for outputs that were 8-bit numbers.
+
+    Raises:
+        ValueError: the outputs are not those of a classifier.
+    """
+    logits, probabilities = outputs.get("logits"), outputs.get("probabilities")
+    if logits is None and probabilities is None:
+        if len(outputs) != 1:
+            raise ValueError(
+                f"the model gives {', '.join(sorted(outputs))}; expected an output named logits "
+                "or probabilities, or just one. Export it with its logits only."
+            )
+        (output,) = outputs.values()
+        output = _of_two_classes(_checked(output))
+        if _are_probabilities(output, rounding):
+            probabilities = output
+        else:
+            logits = output
+    return _filled(logits, probabilities)
+
+
+def _filled(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scores:
+    if logits is None:
+        assert probabilities is not None
+        probabilities = _checked(probabilities)
+        return Scores(np.log(np.maximum(probabilities, losses.FLOAT32_TINY)), probabilities)
+    logits = _checked(logits)
+    if probabilities is None:
+        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
+    return Scores(logits, _checked(probabilities))
+
+
+def _checked(output: np.ndarray) -> np.ndarray:
+    if output.ndim != 2:
+        raise ValueError(
+            f"the model gives an output of shape {output.shape}; expected (images, classes). Use "
+            "an image classifier."
+        )
+    return np.asarray(output, np.float32)
+
+
+def _of_two_classes(output: np.ndarray) -> np.ndarray:
+    """Two columns for the one column of a sigmoid."""
+    if output.shape[1] > 1:
+        return output
+    if not np.all((output >= 0) & (output <= 1)):
+        raise ValueError(
+            "the model gives one output that is no probability; expected an output for each class."
+        )
+    return np.concatenate([1 - output, output], axis=1)
+
+
+def _are_probabilities(output: np.ndarray, rounding: float) -> bool:
+    tolerance = max(SUM_TOLERANCE, rounding * output.shape[1])
+    in_range = bool(np.all(output >= 0) and np.all(output <= 1))
+    return in_range and bool(np.all(np.abs(output.sum(axis=-1) - 1) <= tolerance))

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from kd_keras.exports.runtimes import scores
+
+LOGITS = np.log(np.array([[1.0, 3.0], [1.0, 1.0]], np.float32))
+PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [
+        {"logits": LOGITS},
+        {"probabilities": PROBABILITIES},
+        {"output_0": LOGITS},
+        {"output_0": PROBABILITIES},
+        {"sigmoid": PROBABILITIES[:, 1:]},
+        {"logits": LOGITS, "probabilities": PROBABILITIES, "features": np.zeros((2, 3, 3, 1))},
+    ],
+)
+def test_logits_and_probabilities_of_either(outputs):
+    given = scores.of_outputs(outputs)
+    np.testing.assert_allclose(given.probabilities, PROBABILITIES, rtol=1e-6)
+    differences = given.logits[:, 1] - given.logits[:, 0]
+    np.testing.assert_allclose(differences, [np.log(3), 0], atol=1e-6)
+
+
+def test_rounded_probabilities_need_not_sum_to_one():
+    eighth = np.full((1, 8), 31 / 256, np.float32)  # 1/8, a step too small in each class
+    assert scores.of_outputs({"y": eighth}, rounding=1 / 256).probabilities[0, 0] == eighth[0, 0]
+    assert scores.of_outputs({"y": eighth}).probabilities[0, 0] == pytest.approx(1 / 8)  # logits
+
+
+def test_a_probability_of_zero_has_a_finite_logit():
+    given = scores.of_outputs({"probabilities": np.array([[0.0, 1.0]])})
+    assert np.isfinite(given.logits).all()
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"a": LOGITS, "b": LOGITS}, "gives a, b; expected an output named logits"),
+        ({"a": np.zeros((2, 3, 3))}, r"shape \(2, 3, 3\); expected \(images, classes\)"),
+        ({"a": np.array([[7.0]])}, "one output that is no probability"),
+    ],
+)
+def test_what_is_no_classifier(outputs, message):
+    with pytest.raises(ValueError, match=message):
+        scores.of_outputs(outputs)
