@@ -15,7 +15,7 @@ from kd_keras.job.job_time import JobTime
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import evaluate
+from kd_keras.results import calibration, evaluate
 from kd_keras.results.phase_names import shown
 from kd_keras.results.screen import Screen
 
@@ -96,6 +96,8 @@ class Measurements:
         if export:
             self.folder.sign_export(export)
         self.folder.save_predictions(planned.phase, np.argmax(scores, axis=1))
+        self.folder.save_scores(planned.phase, scores)
+        result["calibration"] = calibration.of(scores, self.data.validation.labels)
         return result | self._timed(model)  # timed last, when no other process is at work
 
     def _timed(self, model: keras.Model) -> dict[str, Any]:

@@ -119,6 +119,19 @@ class RunFolder:
         mark.parent.mkdir(exist_ok=True)
         mark.write_text(str(self.path.resolve()))
 
+    def save_scores(self, phase: str, scores: np.ndarray) -> None:
+        """Saves the logits of each validation image, (N, C) float32, in order."""
+        with files.in_place_of(self.path / f"{phase}-scores.npy") as fresh:
+            files.save_array(fresh, np.asarray(scores, np.float32))
+
+    def scores(self, phase: str) -> np.ndarray | None:
+        """The logits that `save_scores` saved, (N, C) float32; None if there are none."""
+        path = self.path / f"{phase}-scores.npy"
+        if not path.is_file():
+            return None
+        scores: np.ndarray = np.load(path, allow_pickle=False)
+        return scores
+
     def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
         """Saves the class predicted for each validation image, (N,) int, in order."""
         np.save(self.path / f"{phase}-predictions.npy", predicted)

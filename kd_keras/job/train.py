@@ -22,7 +22,7 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import run_data, tensorboard_logs, verdict
+from kd_keras.results import agreement, run_data, tensorboard_logs, verdict
 from kd_keras.results.phase_names import shown
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
@@ -206,8 +206,12 @@ def _measured(job: Job, planned: PlannedModel, model: keras.Model, serve: Serve)
 
 
 def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[str, Any]:
-    """How often a model and the one that taught it, if any, predict the same class."""
+    """How alike a model and the one that taught it, if any, answer on the validation images."""
     if teaching == "teacher" and isinstance(job.models.teacher, Cache):
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
-    agreement = None if teaching is None else job.folder.agreement(planned.phase, teaching)
-    return {"agreement": agreement}
+    if teaching is None:
+        return {"agreement": None}
+    own, others = job.folder.scores(planned.phase), job.folder.scores(teaching)
+    if own is None or others is None:  # measured by an earlier version
+        return {"agreement": job.folder.agreement(planned.phase, teaching)}
+    return agreement.of(own, others, job.data.validation.labels)

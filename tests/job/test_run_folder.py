@@ -44,6 +44,16 @@ def test_agreement_is_of_the_predictions_that_two_phases_left(tmp_path):
     assert folder.agreement("student", "teacher") == 0.5
 
 
+def test_scores_are_kept_in_float32(tmp_path):
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
+    folder.start({})
+    assert folder.scores("student") is None
+    folder.save_scores("student", np.array([[0.5, 1.5]]))
+    assert folder.scores("student").dtype == "float32"
+    assert folder.scores("student").tolist() == [[0.5, 1.5]]
+    assert (folder.path / "student-scores.npy").is_file()
+
+
 def test_an_export_of_another_run_of_the_same_name_is_not_replaced(tmp_path):
     first, second = (run_folder.RunFolder(RECIPE, str(tmp_path / name / "run")) for name in "ab")
     exported = tmp_path / "saved_models" / "run"

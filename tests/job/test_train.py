@@ -4,6 +4,8 @@ import math
 import keras
 import numpy as np
 import pytest
+from scipy import special
+from sklearn.metrics import log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kd_keras import data
@@ -85,6 +87,15 @@ def test_accuracy_and_agreement_are_those_of_the_saved_models(finished):
         predicted[phase] = logits.argmax(axis=1)
     agreement = np.mean(predicted["student"] == predicted["teacher"])
     assert results["student"]["agreement"] - agreement == one_image
+    scores = {phase: np.load(folder / f"{phase}-scores.npy") for phase in predicted}
+    divergence = special.rel_entr(*(special.softmax(scores[p], 1) for p in ("teacher", "student")))
+    assert results["student"]["predictive_kl"] == pytest.approx(divergence.sum(1).mean(), rel=1e-4)
+    for phase in predicted:
+        calibration = results[phase]["calibration"]
+        assert calibration["nll"] == pytest.approx(
+            log_loss(digits.labels, special.softmax(scores[phase], 1)), rel=1e-4
+        )
+        assert calibration["fitted_on"] + calibration["measured_on"] == len(digits)
 
 
 def test_the_verdict_is_kept_and_said_again(run, finished):

@@ -1,0 +1,106 @@
+"""How alike two classifiers answer: agreement, divergence, and what is to be expected of them."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+_ROWS = 4096  # of float64 at a time, so that memory does not grow with the images
+
+
+def of(student: np.ndarray, teacher: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """What results.json holds of a student and its teacher, on the validation images.
+
+    Args:
+        student, teacher: (N, C) logits of the same images in the same order, finite.
+        labels: (N,) int.
+
+    Returns:
+        `agreement`; `agreement_if_independent`, see `of_independent`; `predictive_kl`.
+    """
+    expected, _ = of_independent(student.argmax(axis=1), teacher.argmax(axis=1), labels)
+    return {
+        "agreement": agreement(student, teacher),
+        "agreement_if_independent": expected,
+        "predictive_kl": predictive_kl(student, teacher),
+    }
+
+
+def agreement(student: np.ndarray, teacher: np.ndarray) -> float:
+    """Share, 0 to 1, of the images for which both score the same class highest.
+
+    Args:
+        student, teacher: (N, C) scores of the same images in the same order.
+    """
+    return float(np.mean(np.argmax(student, axis=1) == np.argmax(teacher, axis=1)))
+
+
+def predictive_kl(student: np.ndarray, teacher: np.ndarray) -> float:
+    """Mean over images of KL(teacher || student) of the two softmaxes, at temperature 1, in nats.
+
+    Args:
+        student, teacher: (N, C) logits of the same images in the same order, finite.
+
+    Source: Stanton, Izmailov, Kirichenko, Alemi, Wilson 2021, "Does Knowledge Distillation Really
+    Work?", arXiv:2106.05945, section 3: agreement and predictive KL as measures of fidelity.
+    """
+    total = 0.0
+    for start in range(0, len(student), _ROWS):
+        rows = slice(start, start + _ROWS)
+        log_p, log_q = _log_softmax(teacher[rows]), _log_softmax(student[rows])
+        total += float(np.sum(np.exp(log_p) * (log_p - log_q)))
+    return total / len(student)
+
+
+def of_independent(
+    student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
+) -> tuple[float, float]:
+    """The agreement to be expected of two models whose errors have nothing to do with each other.
+
+    Given an image's class c, let each model answer j with the frequency with which it answers j on
+    images of c, independently of the other. Both then answer alike with probability
+    sum over j of P_student(j | c) * P_teacher(j | c). Models trained on the same labels agree more
+    often than that: hard images are hard for both. A student that was distilled agrees even more.
+
+    Args:
+        student, teacher: (N,) int predicted classes of the same images.
+        labels: (N,) int.
+
+    Returns:
+        The expected agreement, 0 to 1, and its standard deviation over draws of N answers.
+    """
+    classes = int(max(student.max(), teacher.max(), labels.max())) + 1
+    expected = variance = 0.0
+    for label in np.unique(labels):  # one class at a time: C x C for all would not fit for many
+        of_class = labels == label
+        count = int(of_class.sum())
+        shares = [np.bincount(p[of_class], minlength=classes) / count for p in (student, teacher)]
+        same = float(shares[0] @ shares[1])
+        expected += count * same
+        variance += count * same * (1 - same)
+    return expected / len(labels), math.sqrt(variance) / len(labels)
+
+
+def best_order(teacher: np.ndarray, labels: np.ndarray, *, classes: int) -> np.ndarray:
+    """The order of the teacher's classes in which it would be right most often.
+
+    Args:
+        teacher: (N,) int predicted classes.
+        labels: (N,) int.
+        classes: C.
+
+    Returns:
+        (C,) int, a permutation: the class of ours that each of the teacher's most probably means.
+    """
+    from scipy import optimize
+
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (teacher, labels), 1)
+    # Among equally good orders, the one that moves the fewest classes.
+    counts = counts * (classes + 1) + np.eye(classes, dtype=np.int64)
+    return np.asarray(optimize.linear_sum_assignment(counts, maximize=True)[1])
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
