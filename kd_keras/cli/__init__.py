@@ -38,7 +38,7 @@ class _Table(click.Group):
             return super().invoke(ctx)
 
 
-@click.group(cls=_Table, context_settings={"max_content_width": 100})
+@click.group(cls=_Table, context_settings={"max_content_width": 100}, epilog=errors.EXIT_CODES)
 @versions.option
 @errors.traceback_option
 def kdk() -> None:

@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from kd_keras.cli import errors, quiet
 from kd_keras.cli import options as options_of
+from kd_keras.cli import output, quiet
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job import cache_command
 from kd_keras.job.recipe import old_spelling, recipe_files
-from kd_keras.results import screen
 
 
 def _run(
@@ -28,7 +27,7 @@ def _run(
     quiet.import_tensorflow()
     from kd_keras.job import make_cache
 
-    make_cache.run(
+    folder = make_cache.run(
         resolved,
         folder=None if out is None else Path(out).expanduser(),
         taps=_names(taps),
@@ -36,8 +35,9 @@ def _run(
         dtype=cache_dtype,
         shard=part,
         verify=verify,
-        screen=screen.Screen(),
+        screen=output.screen(),
     )
+    output.document({"folder": folder, **make_cache.facts(folder)})
 
 
 def _names(taps: tuple[str, ...]) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ def _shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-command = errors.traceback_option(
+command = output.command(
     Sectioned(
         "cache",
         callback=_run,

@@ -11,18 +11,31 @@ from typing import Any
 
 import click
 
+from kd_keras.cli import termination
+
+PARTLY_DONE = 1  # some files failed, the others are done
 WRONG_INPUT = 2
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
+TERMINATED = 143  # what a shell reports after SIGTERM
+#: For the help of `kdk`.
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 partly done (some files failed), 2 wrong input, 130 stopped by Ctrl-C, "
+    "143 stopped by SIGTERM."
+)
 _TRACEBACK = "kd_keras.traceback"
 
 
 @contextlib.contextmanager
 def in_words(ctx: click.Context) -> Iterator[None]:
-    """Turns ValueError, OSError and Ctrl-C in the block into a message on stderr and an exit."""
+    """Turns ValueError, OSError, Ctrl-C and SIGTERM in the block into a message and an exit."""
     try:
-        yield
+        with termination.raised():
+            yield
     except BrokenPipeError:
         raise  # the reader of our output ended (`kdk list | head`): click exits silently
+    except termination.Terminated:
+        _report(ctx, "stopped by SIGTERM. Run the same command again to continue.")
+        ctx.exit(TERMINATED)
     except KeyboardInterrupt:
         _report(ctx, "stopped by Ctrl-C. Run the same command again to continue.")
         ctx.exit(INTERRUPTED)

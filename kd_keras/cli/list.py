@@ -3,10 +3,12 @@
 import importlib
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import click
 
 from kd_keras import check
+from kd_keras.cli import output
 
 # Kinds of things to list, and the module with names() and describe(name) for each.
 _KINDS = {
@@ -30,14 +32,28 @@ _KINDS = {
     required=False,
     shell_complete=lambda ctx, param, start: _completions(ctx.params.get("kind"), start),
 )
+@output.json_option
 def command(kind: str | None, name: str | None) -> None:
     """List datasets, models, methods and recipes, one line each; with NAME, explain one."""
+    if output.document(_facts(kind, name)):
+        return
     if kind is None:
         click.echo("\n\n".join(f"{each}:\n{_lines(_module(each))}" for each in _KINDS))
     elif name is None:
         click.echo(_lines(_module(kind)))
     else:
         click.echo(_explain(kind)(name))
+
+
+def _facts(kind: str | None, name: str | None) -> dict[str, Any]:
+    """Names with their lines by kind; with a name, its explanation."""
+    if kind is not None and name is not None:
+        return {"kind": kind, "name": name, "text": _explain(kind)(name)}
+    modules = {each: _module(each) for each in ([kind] if kind else _KINDS)}
+    return {
+        each: {name: module.describe(name) for name in module.names()}
+        for each, module in modules.items()
+    }
 
 
 def _module(kind: str) -> ModuleType:

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from kd_keras.cli import completion, errors, quiet
+from kd_keras.cli import completion, output, quiet
 from kd_keras.cli import options as options_of
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job.recipe import fields, recipe_files
-from kd_keras.results import screen
 
 
 def _run(
@@ -23,10 +22,12 @@ def _run(
     quiet.import_tensorflow()
     from kd_keras.job import train
 
-    train.run(resolved, run=run, export_dir=export_dir, screen=screen.Screen(), verify=verify)
+    screen = output.screen()
+    results = train.run(resolved, run=run, export_dir=export_dir, screen=screen, verify=verify)
+    output.document(results)
 
 
-command = errors.traceback_option(
+command = output.command(
     Sectioned(
         "train",
         callback=_run,

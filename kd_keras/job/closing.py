@@ -37,11 +37,11 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
     table.table(results, screen, f"Results on {held_out}")
     phases = [model.phase for model in plan.students(recipe)]
     for line in results.get("verdict", ()):  # runs that an earlier version finished have none
-        screen.say(line)
+        screen.result(line)
     if "seconds" in results[phases[0]]:  # unknown for runs that an earlier version finished
         screen.say(table.time_spent(results))
     for phase in phases:
         name = shown(phase)
-        screen.say(f"SavedModel of the {name}: {results[phase]['export']['path']}")
-        screen.say(f"Keras file of the {name}: {folder.model_file(phase)}")
+        screen.result(f"SavedModel of the {name}: {results[phase]['export']['path']}")
+        screen.result(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

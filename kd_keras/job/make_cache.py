@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kd_keras.data.store import Dataset
 from kd_keras.graph.precision import best_precision
@@ -73,13 +74,25 @@ def run(
     if writer.is_complete(folder, header):
         cache = Cache(folder, views=header.views)
         cache.require(header, data.train.ids)
-        screen.say(f"cache: {path_and_size}, complete, every part's hash checked")
+        screen.result(f"cache: {path_and_size}, complete, every part's hash checked")
         if verify:
             error = writer.verify(cache, data.train, ask)
-            screen.say(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
+            screen.result(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
     else:
-        screen.say(f"cache: {path_and_size}, this part complete, others not yet")
+        screen.result(f"cache: {path_and_size}, this part complete, others not yet")
     return folder
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    """What a script wants to know of a cache: its views, rows, outputs, bytes, and completeness."""
+    header = file_format.read_header(folder)
+    return {
+        "complete": writer.is_complete(folder, header),
+        "views": header.views,
+        "examples": header.examples,
+        "outputs": header.outputs,
+        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+    }
 
 
 def _teacher(

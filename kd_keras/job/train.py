@@ -17,6 +17,7 @@ from kd_keras.job import (
     phases,
     plan,
     precheck,
+    recipe_files,
 )
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
@@ -60,6 +61,7 @@ def run(
     precheck.check_recipe(recipe)
     recipe, data = adjustment.loaded(recipe, screen, verify=verify)
     folder = RunFolder(recipe, run)
+    screen.detail(f"run folder: {folder.path}\nrecipe: {recipe_files.to_json(recipe).rstrip()}")
     results = folder.results()
     if results is None:
         exports = Path(export_dir).expanduser()

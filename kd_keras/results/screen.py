@@ -11,11 +11,34 @@ _UNBOUNDED = 10_000
 
 
 class Screen:
-    """Lines and tables on stdout, bars and warnings on stderr; both are looked up at each call."""
+    """Lines and tables on stdout, bars and warnings on stderr; both are looked up at each call.
+
+    Args:
+        quiet: print results (`result`, `table`) and warnings only, without bars.
+        verbose: print details too.
+    """
+
+    quiet = verbose = False
+
+    def __init__(self, *, quiet: bool = False, verbose: bool = False):
+        self.quiet, self.verbose = quiet, verbose
 
     def say(self, text: str) -> None:
-        """Prints a line."""
-        print(text, flush=True)
+        """Prints a line on what happens, unless the screen is quiet."""
+        if not self.quiet:
+            print(text, flush=True)
+
+    def result(self, text: str) -> None:
+        """Prints a line that people ran the command for, also on a quiet screen."""
+        if self.quiet:
+            print(text, flush=True)
+        else:
+            self.say(text)
+
+    def detail(self, text: str) -> None:
+        """Prints a line on a verbose screen."""
+        if self.verbose:
+            self.say(text)
 
     def warn(self, text: str) -> None:
         """Prints a line that starts with "warning: "."""
@@ -57,6 +80,8 @@ class Screen:
     ) -> Iterator[Callable[..., None]]:
         """Shows a bar with rate and time left during the block, if stderr is a terminal.
 
+        A quiet screen shows none.
+
         Args:
             what: name of the work, in a few words.
             total: number of units to do.
@@ -66,7 +91,7 @@ class Screen:
             `advance(n=1, **fields)`: n more units are done; fields (name to number or text) show.
         """
         console = _console(sys.stderr)
-        if not console.is_terminal:
+        if self.quiet or not console.is_terminal:
             yield lambda n=1, **fields: None
             return
         from rich import progress

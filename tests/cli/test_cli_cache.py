@@ -1,3 +1,5 @@
+import json
+
 import pytest
 from click.testing import CliRunner
 
@@ -31,6 +33,10 @@ def test_a_cache_is_made_and_verified(invoke, tmp_path):
     again = invoke(*given, "--out", str(tmp_path / "mine"))
     assert "complete, every part's hash checked" in again.output
     assert "caching" not in again.output
+    facts = json.loads(invoke(*given, "--out", str(tmp_path / "mine"), "--json").stdout)
+    assert facts["folder"] == str(tmp_path / "mine")
+    assert (facts["complete"], facts["views"], facts["examples"]) == (True, 1, 1438)
+    assert facts["outputs"] == {"logits": [10]}
 
 
 def test_taps_are_given_again_for_each_name():

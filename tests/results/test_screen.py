@@ -81,3 +81,14 @@ def test_lines_for_a_file_stay_out_of_the_bar(terminal, capsys):
         advance(2)
     assert capsys.readouterr().out == "a result\n"
     assert "a result" not in stream.getvalue()
+
+
+def test_a_quiet_screen_prints_results_and_warnings_and_no_bar(terminal, capsys):
+    stream = terminal(80)
+    screen = Screen(quiet=True)
+    screen.say("working")
+    screen.detail("how")
+    screen.result("72 %")
+    with screen.progress("work", 1) as advance:
+        advance()
+    assert (capsys.readouterr().out, stream.getvalue()) == ("72 %\n", "")

@@ -1,0 +1,93 @@
+"""Options that all commands share for what they print: --json, --quiet and --verbose."""
+
+import contextlib
+import json
+import math
+import sys
+from typing import Any, TextIO
+
+import click
+
+from kd_keras.cli import errors
+from kd_keras.results.screen import Screen
+
+_JSON, _QUIET, _VERBOSE = (f"kd_keras.{name}" for name in ("json", "quiet", "verbose"))
+_INDENT = 2
+
+
+def command(function_or_command: Any) -> Any:
+    """Adds --json, -q, -v and --traceback; the function then calls `screen` and `document`.
+
+    Args:
+        function_or_command: what click.option takes: a function below `@click.command`, or a
+            click.Command.
+    """
+    with_volume = _quiet(_verbose(function_or_command))
+    return errors.traceback_option(json_option(with_volume))
+
+
+def json_option(command: Any) -> Any:
+    """Adds --json alone, for a command that prints a result and nothing else."""
+    return click.option(
+        "--json",
+        is_flag=True,
+        expose_value=False,
+        callback=_set_json,
+        help="print one JSON document on stdout, and lines for people on stderr",
+    )(command)
+
+
+def screen() -> Screen:
+    """The screen of the running command, as loud as its options say."""
+    meta = click.get_current_context().meta
+    quiet, verbose = meta.get(_QUIET, False), meta.get(_VERBOSE, False)
+    if quiet and verbose:
+        raise ValueError("there are --quiet and --verbose; expected one of the two.")
+    return Screen(quiet=quiet, verbose=verbose)
+
+
+def document(value: Any) -> bool:
+    """Prints `value` as the command's JSON document; does nothing without --json.
+
+    Args:
+        value: what JSON can hold; NumPy values become numbers and lists, other objects their text,
+            and numbers that are NaN or infinite, which JSON does not have, become null.
+
+    Returns:
+        Whether there is --json, for a command whose lines for people repeat the document.
+    """
+    stdout: TextIO | None = click.get_current_context().meta.get(_JSON)
+    if stdout is None:
+        return False
+    click.echo(json.dumps(_plain(value), indent=_INDENT, allow_nan=False), file=stdout)
+    return True
+
+
+def _flag(key: str, *names: str, about: str) -> Any:
+    def keep(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+        ctx.meta[key] = wanted
+
+    return click.option(*names, is_flag=True, expose_value=False, callback=keep, help=about)
+
+
+_quiet = _flag(_QUIET, "-q", "--quiet", about="print results and warnings only")
+_verbose = _flag(_VERBOSE, "-v", "--verbose", about="print more detail")
+
+
+def _set_json(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+    # Whatever else is printed, also by libraries, goes to stderr until the command ends.
+    if wanted and not ctx.resilient_parsing:
+        ctx.meta[_JSON] = sys.stdout
+        ctx.with_resource(contextlib.redirect_stdout(sys.stderr))
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # NumPy's
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
