@@ -17,10 +17,10 @@ from kd_keras.job import (
     phases,
     plan,
     precheck,
-    recipe_files,
 )
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
+from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import agreement, run_data, tensorboard_logs, verdict
