@@ -1,0 +1,88 @@
+"""Checks the built documentation site: whole, and readable without a network.
+
+    python -m zensical build --clean --strict && python scripts/check_site.py
+
+Fails if a page loads a script, a style, a font or a picture from another host, if a link within the
+site leads nowhere, if a page of docs/ is missing, or if a command of `kdk` is not described.
+"""
+
+import sys
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+ROOT = Path(__file__).parent.parent
+SITE = ROOT / "site"
+LOADS = {("script", "src"), ("img", "src"), ("source", "srcset"), ("iframe", "src")}
+
+
+class Page(HTMLParser):
+    """What a page loads, links to, and can be linked to at."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.anchors |= {values["id"]} if "id" in values else set()
+        self.loads += [values[name] for of, name in LOADS if of == tag and name in values]
+        if tag == "link" and values.get("rel") in ("stylesheet", "icon", "preconnect", "preload"):
+            self.loads.append(values["href"])
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+
+
+def main(site: Path = SITE, docs: Path = ROOT / "docs") -> list[str]:
+    """Every fault found, in words."""
+    pages = {
+        path.relative_to(site).as_posix(): Page(path.read_text())
+        for path in sorted(site.rglob("*.html"))
+    }
+    if not pages:
+        return [f"{site} has no pages; expected the built site. Run `python -m zensical build`."]
+    return [*_missing(pages, docs), *_foreign(pages), *_dead_links(pages, site)]
+
+
+def _missing(pages: dict[str, Page], docs: Path) -> Iterator[str]:
+    for source in sorted(docs.rglob("*.md")):
+        name = source.relative_to(docs).with_suffix(".html").as_posix()
+        name = name.replace("README.html", "index.html")
+        if name not in pages:
+            yield f"docs/{source.relative_to(docs)} has no page in the site; expected {name}."
+
+
+def _foreign(pages: dict[str, Page]) -> Iterator[str]:
+    for name, page in pages.items():
+        for address in page.loads:
+            if urlsplit(address).netloc:
+                yield f"{name} loads {address}; expected nothing from another host."
+
+
+def _dead_links(pages: dict[str, Page], site: Path) -> Iterator[str]:
+    for name, page in pages.items():
+        if name == "404.html":  # its links are absolute, for any depth
+            continue
+        for link in page.links:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            path = (site / name).parent / unquote(parts.path) if parts.path else site / name
+            path = path.resolve()
+            target = path / "index.html" if path.is_dir() else path
+            if not target.is_file():
+                yield f"{name} links to {link}, which is not in the site."
+            elif parts.fragment and target.suffix == ".html":
+                found = pages[target.relative_to(site.resolve()).as_posix()]
+                if unquote(parts.fragment) not in found.anchors:
+                    yield f"{name} links to {link}; that page has no such place."
+
+
+if __name__ == "__main__":
+    faults = main()
+    print("\n".join(faults) or "The site is whole, and loads nothing from elsewhere.")
+    sys.exit(1 if faults else 0)
