@@ -1,5 +1,6 @@
 """Several students trained at once on the same batches, their teacher asked once a batch."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from kd_keras.graph.untracked import Untracked
 from kd_keras.methods import base
 
 Tensor = Any
+HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_")]
 
 
 class Together(ReplicaModel):
@@ -124,48 +126,25 @@ class Each(keras.callbacks.Callback):
 
     def __init__(self, of: Mapping[str, tuple[Distiller, list[keras.callbacks.Callback]]]):
         super().__init__()
-        self._of = {name: callbacks for name, (_, callbacks) in of.items()}
-        for distiller, callbacks in of.values():
-            for callback in callbacks:
-                callback.set_model(distiller)
+        self._lists = {
+            name: keras.callbacks.CallbackList(callbacks, model=distiller)
+            for name, (distiller, callbacks) in of.items()
+        }
+        for hook in HOOKS:
+            setattr(self, hook, functools.partial(self._tell, hook))
 
     def set_model(self, model: keras.Model) -> None:
         """Nothing: each callback has a model already."""
 
     def set_params(self, params: dict[str, Any]) -> None:
-        for callbacks in self._of.values():
-            for callback in callbacks:
-                callback.set_params(params)
+        for callbacks in self._lists.values():
+            callbacks.set_params(params)
 
-    def on_train_begin(self, logs: Any = None) -> None:
-        self._tell("on_train_begin", logs)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        self._tell("on_train_end", logs)
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._tell("on_test_begin", logs)
-
-    def on_test_end(self, logs: Any = None) -> None:
-        self._tell("on_test_end", logs)
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._tell("on_epoch_begin", logs, epoch)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self._tell("on_epoch_end", logs, epoch)
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._tell("on_train_batch_begin", logs, batch)
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._tell("on_train_batch_end", logs, batch)
-
-    def _tell(self, hook: str, logs: Mapping[str, Any] | None, *given: int) -> None:
-        for name, callbacks in self._of.items():
-            own = own_logs(name, logs or {})
-            for callback in callbacks:
-                getattr(callback, hook)(*given, own)
+    def _tell(self, hook: str, *given: Any, **named: Any) -> None:
+        # Keras passes the logs last, by position or by name, after the number of the step or epoch.
+        *number, logs = *given, *named.values()
+        for name, callbacks in self._lists.items():
+            getattr(callbacks, hook)(*number, own_logs(name, logs or {}))
 
 
 def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,16 +89,20 @@ class Bar(keras.callbacks.Callback):
         self._advance = self._bar.enter_context(self.screen.progress(title, images))
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        self._advance((batch - self._done) * self.images_per_step)
-        self._done = batch
+        self._show(batch)
 
     def on_test_begin(self, logs: Any = None) -> None:
-        if self.params["steps"]:
-            self.on_train_batch_begin(self.params["steps"])
+        self._show(self.params["steps"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.on_test_begin()
+        self._show(self.params["steps"])
         self._bar.close()
+
+    def _show(self, done: int | None) -> None:
+        """Moves the bar to `done` steps, unless their number is unknown."""
+        if done is not None:
+            self._advance((done - self._done) * self.images_per_step)
+            self._done = done
 
 
 class Line(keras.callbacks.Callback):

@@ -93,6 +93,34 @@ def test_own_logs_are_those_of_the_very_name():
     assert side_by_side.own_logs("student-10", logs) == {"loss": 3}
 
 
+def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
+    heard = []
+    listener = keras.callbacks.Callback()
+    for hook in side_by_side.HOOKS:
+        setattr(
+            listener, hook, lambda *given, hook=hook, **named: heard.append((hook, named, given))
+        )
+    student = keras.Sequential([keras.Input((1,))])
+    together = keras.callbacks.CallbackList(
+        [side_by_side.Each({"a": (student, [listener])})], model=keras.Sequential(), epochs=3
+    )
+    assert (listener.model, listener.params) == (student, {"epochs": 3})
+    logs = {"a/loss": 1.0, "b/loss": 2.0}
+    together.on_train_begin(logs)
+    together.on_epoch_begin(4, logs)
+    together.on_train_batch_end(5, logs)
+    together.on_test_batch_begin(6, logs)
+    together.on_train_end(logs)
+    own = {"loss": 1.0}
+    assert heard == [
+        ("on_train_begin", {}, (own,)),
+        ("on_epoch_begin", {}, (4, own)),
+        ("on_train_batch_end", {"logs": own}, (5,)),
+        ("on_test_batch_begin", {"logs": own}, (6,)),
+        ("on_train_end", {}, (own,)),
+    ]
+
+
 def test_what_cannot_be_trained_side_by_side_is_refused(teacher):
     other = models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE)
     apart = {"a": learner(teacher, "kd"), "b": learner(other, "kd")}
