@@ -13,7 +13,7 @@ from kd_keras.exports import saved_model
 from kd_keras.job import versions
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import table
+from kd_keras.results import scores, table
 
 # TensorFlow keeps extra files of a SavedModel in this folder.
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
@@ -119,18 +119,13 @@ class RunFolder:
         mark.parent.mkdir(exist_ok=True)
         mark.write_text(str(self.path.resolve()))
 
-    def save_scores(self, phase: str, scores: np.ndarray) -> None:
-        """Saves the logits of each validation image, (N, C) float32, in order."""
-        with files.in_place_of(self.path / f"{phase}-scores.npy") as fresh:
-            files.save_array(fresh, np.asarray(scores, np.float32))
+    def save_scores(self, phase: str, logits: np.ndarray) -> None:
+        """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`."""
+        scores.save(self.path, phase, logits)
 
     def scores(self, phase: str) -> np.ndarray | None:
         """The logits that `save_scores` saved, (N, C) float32; None if there are none."""
-        path = self.path / f"{phase}-scores.npy"
-        if not path.is_file():
-            return None
-        scores: np.ndarray = np.load(path, allow_pickle=False)
-        return scores
+        return scores.load(self.path, phase)
 
     def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
         """Saves the class predicted for each validation image, (N,) int, in order."""

@@ -23,7 +23,7 @@ from kd_keras.job.prepare import Job, check_teacher, prepare
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import agreement, run_data, tensorboard_logs, verdict
+from kd_keras.results import agreement, run_data, scores, tensorboard_logs, verdict
 from kd_keras.results.phase_names import shown
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
@@ -78,6 +78,7 @@ def _results(job: Job) -> dict[str, Any]:
     """Trains and measures all models and writes what comes of it into the run folder."""
     job.folder.start(dict(job.facts))
     run_data.write(job.folder.path, job.data)
+    scores.save_labels(job.folder.path, job.data.validation.labels)
     _write_first_images(job)
     results: dict[str, Any] = {}
     with fresh_process() as serve:  # starts meanwhile; checks the exports

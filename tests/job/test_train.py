@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kd_keras import data
 from kd_keras.job import callbacks, fitting, train
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import evaluate, run_data
+from kd_keras.results import evaluate, run_data, scores
 
 pytestmark = pytest.mark.slow
 TINY = {
@@ -85,15 +85,17 @@ def test_accuracy_and_agreement_are_those_of_the_saved_models(finished):
         for name, rank in (("top1", 1), ("top5", 5)):
             assert results[phase][name] - np.mean(better < rank) == one_image, (phase, name)
         predicted[phase] = logits.argmax(axis=1)
+        np.testing.assert_allclose(scores.load(folder, phase), logits, rtol=1e-3, atol=1e-3)
     agreement = np.mean(predicted["student"] == predicted["teacher"])
     assert results["student"]["agreement"] - agreement == one_image
-    scores = {phase: np.load(folder / f"{phase}-scores.npy") for phase in predicted}
-    divergence = special.rel_entr(*(special.softmax(scores[p], 1) for p in ("teacher", "student")))
+    np.testing.assert_array_equal(scores.load_labels(folder), digits.labels)
+    logits = {phase: scores.load(folder, phase) for phase in predicted}
+    divergence = special.rel_entr(*(special.softmax(logits[p], 1) for p in ("teacher", "student")))
     assert results["student"]["predictive_kl"] == pytest.approx(divergence.sum(1).mean(), rel=1e-4)
     for phase in predicted:
         calibration = results[phase]["calibration"]
         assert calibration["nll"] == pytest.approx(
-            log_loss(digits.labels, special.softmax(scores[phase], 1)), rel=1e-4
+            log_loss(digits.labels, special.softmax(logits[phase], 1)), rel=1e-4
         )
         assert calibration["fitted_on"] + calibration["measured_on"] == len(digits)
 

@@ -1,0 +1,103 @@
+"""The scores that a run's models give its validation images, and their labels, in the run folder.
+
+`<phase>-scores.npy` holds the logits (N, C) in the order of the images: in float32, and in float16
+where that would be a large file. With many classes, `<phase>-scores.npz` holds the largest
+`TOP_K` of each image, as a teacher cache does.
+"""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import files
+from kd_keras.teacher_cache import encoding, file_format
+from kd_keras.teacher_cache.file_format import LOGITS, Header
+
+MOST_CLASSES = 500  # with more, only the largest logits are kept
+TOP_K = 20
+FLOAT32_BYTES = 16_000_000  # larger arrays are kept in float16
+LABELS = "validation-labels.npy"
+
+
+def save(folder: Path, phase: str, scores: np.ndarray) -> None:
+    """Saves the logits of each validation image, (N, C) float, in order.
+
+    In float16, each image's largest logit is 0: that changes no probability, and it is exact, so
+    that the predicted class stays the same.
+    """
+    _, classes = scores.shape
+    plain, packed = _paths(folder, phase)
+    if classes <= MOST_CLASSES:
+        with files.in_place_of(plain) as fresh:
+            files.save_array(fresh, _small(scores))
+        packed.unlink(missing_ok=True)
+        return
+    header = _header(scores.shape)
+    arrays: dict[str, Any] = encoding.encoded({LOGITS: _shifted(scores)}, header)
+    with files.in_place_of(packed) as fresh:
+        np.savez(fresh, classes=np.array(classes), **arrays)
+    plain.unlink(missing_ok=True)
+
+
+def load(folder: Path, phase: str) -> np.ndarray | None:
+    """The logits that `save` saved, (N, C) float32; None if there are none or they are damaged.
+
+    Of many classes, those that are not kept share the rest of an image's probability evenly.
+    """
+    plain, packed = _paths(folder, phase)
+    try:
+        if plain.is_file():
+            return np.asarray(np.load(plain, allow_pickle=False), np.float32)
+        with np.load(packed, allow_pickle=False) as stored:
+            shape = (len(stored[file_format.TOP]), int(stored["classes"]))
+            return encoding.decoded(dict(stored), _header(shape))[LOGITS]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def save_labels(folder: Path, labels: np.ndarray) -> None:
+    """Saves the labels of the validation images, (N,) int, in order."""
+    with files.in_place_of(folder / LABELS) as fresh:
+        files.save_array(fresh, np.asarray(labels, np.int32))
+
+
+def load_labels(folder: Path) -> np.ndarray | None:
+    """The labels that `save_labels` saved, (N,) int32; None if there are none."""
+    try:
+        labels: np.ndarray = np.load(folder / LABELS, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return labels
+
+
+def _paths(folder: Path, phase: str) -> tuple[Path, Path]:
+    return folder / f"{phase}-scores.npy", folder / f"{phase}-scores.npz"
+
+
+def _small(scores: np.ndarray) -> np.ndarray:
+    if 4 * scores.size <= FLOAT32_BYTES:
+        return np.asarray(scores, np.float32)
+    return _shifted(scores).astype(np.float16)
+
+
+def _shifted(scores: np.ndarray) -> np.ndarray:
+    """The scores less the largest of their row, within the range of float16."""
+    shifted = np.asarray(scores, np.float32) - scores.max(axis=1, keepdims=True)
+    return np.clip(shifted, float(np.finfo(np.float16).min), 0.0)
+
+
+def _header(shape: tuple[int, ...]) -> Header:
+    images, classes = shape
+    return Header(
+        teacher="",
+        data="",
+        augment={},
+        view_seed=0,
+        views=1,
+        examples=images,
+        outputs={LOGITS: (classes,)},
+        dtype="float16",
+        top_k=TOP_K,
+    )
