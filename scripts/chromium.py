@@ -56,13 +56,15 @@ class Page:
         while self.evaluate("document.readyState") != "complete":
             pass
 
-    def photograph(self, out: Path, *, selector: str = "html") -> None:
-        """Saves the element, by default the whole page, as a PNG."""
+    def photograph(self, out: Path, *, selector: str = "html", margin: int = 0) -> None:
+        """Saves the element, by default the whole page, as a PNG, with what is around it."""
         box = self.evaluate(
             f"(r => [r.x + scrollX, r.y + scrollY, r.width, r.height])"
             f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())"
         )
-        clip = dict(zip(("x", "y", "width", "height"), box, strict=True)) | {"scale": 1}
+        x, y, width, height = box
+        clip = {"x": x - margin, "y": y - margin, "scale": 1}
+        clip |= {"width": width + 2 * margin, "height": height + 2 * margin}
         shot = self.ask("Page.captureScreenshot", clip=clip, captureBeyondViewport=True)
         out.write_bytes(base64.b64decode(shot["data"]))
 

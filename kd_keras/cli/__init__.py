@@ -12,6 +12,7 @@ from kd_keras.cli import errors, old_spellings, versions
 _COMMANDS = {
     "train": "Distil a student from a teacher, measure the gain, export the student.",
     "cache": "Save a teacher's outputs on disk, for all students that see the same views.",
+    "report": "Write a run's report.html: what was gained, on what, and what to try.",
     "list": "List datasets, models, methods and recipes.",
 }
 

@@ -3,11 +3,13 @@
 from typing import Any
 
 from kd_keras import files
+from kd_keras.data.store import Dataset
 from kd_keras.job import hparams, plan
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import curves, table
 from kd_keras.results.phase_names import shown
+from kd_keras.results.report import finished_run, report, samples
 from kd_keras.results.screen import Screen
 
 
@@ -31,6 +33,21 @@ def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
     files.write_json(folder.path / "results.json", results)
 
 
+def write_report(folder: RunFolder, data: Dataset, screen: Screen) -> None:
+    """Writes `report.html` and the images that it shows; warns if that fails.
+
+    The run is finished by now: nothing that goes wrong here may cost its results.
+    """
+    try:
+        samples.keep(finished_run.read(folder.path), data.validation)
+        report.report(folder.path)
+    except Exception as error:
+        screen.warn(
+            f"the report could not be written ({error!r}). The results are saved; `kdk report "
+            f"{folder.path}` tries again."
+        )
+
+
 def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Screen) -> None:
     """Shows the results table, the verdict, the time spent and where everything lies."""
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
@@ -45,3 +62,5 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
         screen.result(f"SavedModel of the {name}: {results[phase]['export']['path']}")
         screen.result(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")
+    if (folder.path / report.NAME).is_file():
+        screen.result(f"Report, for a browser: {folder.path / report.NAME}")

@@ -89,10 +89,12 @@ def _results(job: Job) -> dict[str, Any]:
         "summary": job.data.summary(),
         "selected": job.recipe.select,
         "classes": len(job.data.class_names),
+        "train_images": len(job.data.train),
     }
     labels = job.data.validation.labels
     results |= verdict.of(results, job.folder.predictions, labels, seed=job.recipe.seed)
     closing.write(results, job.recipe, job.folder)
+    closing.write_report(job.folder, job.data, job.screen)
     return results
 
 

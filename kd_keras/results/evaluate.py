@@ -14,6 +14,7 @@ from kd_keras import files, losses
 from kd_keras.data.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
+from kd_keras.models import cost
 from kd_keras.results import timing
 from kd_keras.teacher_cache import fingerprint, keras_teacher
 
@@ -108,6 +109,7 @@ def measure(
         "top1": accuracy(validation_scores, validation.labels),
         "top5": accuracy(validation_scores, validation.labels, k=5),
         "parameters": model.count_params(),
+        "multiply_adds": _multiply_adds(model),
         **exported,
     }
 
@@ -121,6 +123,14 @@ def milliseconds(model: keras.Model, data: Dataset) -> dict[str, Any]:
         return np.resize(images, (count, *data.image_shape)).astype("float32")
 
     return timing.latency(predictor(model), batch)
+
+
+def _multiply_adds(model: keras.Model) -> int | None:
+    """Of one image; None where a layer's cost is unknown."""
+    try:
+        return cost.macs(model)
+    except ValueError:
+        return None
 
 
 def _exported(

@@ -62,3 +62,18 @@ def bootstrap_interval(
     counts = np.random.default_rng(seed).multinomial(len(a), shares, size=samples)
     low, high = np.quantile(counts @ values / len(a), [0.025, 0.975])
     return float(differences.mean()), float(low), float(high)
+
+
+def share_interval(count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a share, such as an accuracy over images: low, high, 0 to 1.
+
+    Args:
+        count: number of successes.
+        total: number of trials, at least 1.
+
+    Source: Wilson 1927, Journal of the American Statistical Association 22, 209-212.
+    """
+    from scipy import stats
+
+    interval = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

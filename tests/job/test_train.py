@@ -120,6 +120,7 @@ def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
     student = keras.models.load_model(folder / "student.keras")
     assert {layer.dtype_policy.name for layer in student.layers} == {"float32"}
     assert (folder / "history.png").stat().st_size > 1000
+    assert (folder / "report.html").read_text().count("data:image/png") == 20
     header = (folder / "student-history.csv").read_text().splitlines()[0]
     assert {"loss", "ce", "kd", "kd_share", "agreement", "val_top1"} <= set(header.split(","))
 
@@ -143,6 +144,7 @@ def test_a_finished_run_shows_its_results_and_trains_nothing(run, finished, monk
     monkeypatch.setattr(fitting, "fit", None)
     again, screen = run(folder, baseline=True)
     assert again == results
+    assert screen.lines[-1] == f"Report, for a browser: {folder / 'report.html'}"
     assert "is a finished run of this recipe" in screen.lines[0]
 
 

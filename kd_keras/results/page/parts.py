@@ -112,7 +112,8 @@ class Section:
     Attributes:
         name: its anchor, one word.
         title: heading.
-        parts: what it holds. Plots that follow each other stand side by side on a wide screen.
+        parts: what it holds. Plots that follow each other stand side by side on a wide screen, and
+            so do tables that are not folded.
     """
 
     name: str
@@ -121,11 +122,22 @@ class Section:
 
     @property
     def groups(self) -> list[list[Part]]:
-        """The parts in runs: plots that follow each other are one group."""
+        """The parts in runs: plots that follow each other are one group, and so are tables."""
         groups: list[list[Part]] = []
         for part in self.parts:
-            if groups and part.kind == groups[-1][-1].kind == "plot":
+            before = groups[-1][-1] if groups else None
+            if (
+                before is not None
+                and part.kind == before.kind
+                and _beside(part)
+                and _beside(before)
+            ):
                 groups[-1].append(part)
             else:
                 groups.append([part])
         return groups
+
+
+def _beside(part: Part) -> bool:
+    """Whether a part may stand beside others of its kind."""
+    return isinstance(part, Plot) or (isinstance(part, Table) and not part.summary)

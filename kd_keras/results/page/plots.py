@@ -17,6 +17,7 @@ from typing import Any
 from kd_keras import files
 from kd_keras.results.page.parts import Plot
 
+_DOTS_PER_INCH = 150  # of the PNG
 WIDTH, HEIGHT = 4.5, 3.1  # inches; wider drawings have too small letters on a phone
 INK, SOFT, LINE = "#1b1b1d", "#5b6068", "#d5d8dc"
 # Okabe and Ito 2008, "Color Universal Design": distinguishable with any colour vision.
@@ -33,7 +34,7 @@ _STYLE: Any = {
     **{"text.color": INK, "axes.edgecolor": SOFT, "axes.labelcolor": INK, "xtick.color": SOFT},
     **{"ytick.color": SOFT, "xtick.labelcolor": INK, "ytick.labelcolor": INK, "axes.grid": True},
     **{"grid.color": LINE, "grid.linewidth": 0.7, "axes.axisbelow": True, "axes.spines.top": False},
-    **{"axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 9},
+    **{"axes.spines.right": False, "legend.frameon": False, "legend.fontsize": 8.5},
     **{"hatch.linewidth": 0.8, "lines.linewidth": 1.8, "lines.markersize": 5},
     **{"axes.facecolor": "none", "figure.facecolor": "none", "xtick.labelsize": 9},
     **{"ytick.labelsize": 9, "axes.titlelocation": "left", "axes.titleweight": "bold"},
@@ -96,13 +97,20 @@ def plot(
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
         paint(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", metadata={"Date": None})
+        _lay_out(figure)
+        svg = _as_svg(figure)
         if folder is not None:
-            with files.in_place_of(folder / f"{name}.png") as fresh:
-                figure.savefig(fresh, format="png", dpi=150, facecolor="white")
+            _save_png(figure, folder / f"{name}.png")
             write_csv(folder / f"{name}.csv", columns, rows)
-    return Plot(name, caption, _for_page(text.getvalue(), name, caption), wide)
+    return Plot(name, caption, _for_page(svg, name, caption), wide)
+
+
+def rectangle(corner: tuple[float, float], side: float, *, color: str, hatch: str | None) -> Any:
+    """A square to be added to axes, outlined in the page's ink."""
+    from matplotlib import patches
+
+    look: Any = {"facecolor": color, "edgecolor": INK, "linewidth": 0.5}
+    return patches.Rectangle(corner, side, side, hatch=hatch, **look)
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -111,6 +119,33 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
+
+
+def _lay_out(figure: Any) -> None:
+    """Computes the layout once, not for each file again."""
+    engine = figure.get_layout_engine()
+    engine.execute(figure)
+    figure.set_layout_engine("none")
+
+
+# Figure.savefig would draw twice, which takes most of the time of a report.
+def _as_svg(figure: Any) -> str:
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    text, canvas = io.StringIO(), FigureCanvasSVG(figure)
+    print_svg: Any = canvas.print_svg
+    print_svg(text, metadata={"Date": None})
+    return text.getvalue()
+
+
+def _save_png(figure: Any, path: Path) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure.set_facecolor("white")
+    figure.set_dpi(_DOTS_PER_INCH)
+    print_png: Any = FigureCanvasAgg(figure).print_png
+    with files.in_place_of(path) as fresh:
+        print_png(fresh)
 
 
 def _for_page(svg: str, name: str, caption: str) -> str:

@@ -49,7 +49,7 @@ def test_it_needs_no_other_file_and_no_script(text):
 def test_what_a_user_named_is_escaped(text):
     for escaped in ("&lt;script&gt;", "a &lt;b&gt; text", "&lt;caption&gt;", "dog &amp; co"):
         assert escaped in text
-    assert "<caption>&lt;caption&gt;</caption>" in text
+    assert '<p class="caption">&lt;caption&gt;</p>' in text
 
 
 def test_a_missing_value_is_a_dash_and_a_row_may_be_stressed(text):

@@ -1,0 +1,142 @@
+"""Is a model right as often as it says? Reliability diagram, error, and what mends it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kd_keras.results import calibration
+from kd_keras.results.page import drawing, plots
+from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.report.finished_run import FinishedRun
+
+Calibration = Mapping[str, Any]
+_WELL = 0.02  # expected calibration error below which nothing needs mending
+
+
+def section(run: FinishedRun, folder: Path | None) -> Section:
+    """The reliability diagram and the table of errors and temperatures."""
+    known = {phase: entry for phase in run.phases if (entry := _calibration(run, phase))}
+    title = "Calibration"
+    if not known:
+        missing = "This run has no saved scores: a version before calibration was measured made it."
+        return Section("calibration", title, [Text(missing)])
+    parts: list[Part] = [_diagram(run, known, folder), _confidences(run, known, folder)]
+    parts.append(_table(run, known))
+    if run.student in known:
+        parts.append(Text(_in_words(run, known[run.student])))
+    return Section("calibration", title, parts)
+
+
+def _calibration(run: FinishedRun, phase: str) -> Calibration | None:
+    entry: Calibration | None = run.results[phase].get("calibration")
+    logits = run.scores(phase)
+    if entry is None and logits is not None and run.labels is not None:
+        return calibration.of(logits, run.labels)
+    return entry
+
+
+def _diagram(run: FinishedRun, known: Mapping[str, Calibration], folder: Path | None) -> Plot:
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        axes.plot([0, 100], [0, 100], color=plots.SOFT, linewidth=1, linestyle=":")
+        for phase, entry in known.items():
+            look = run.look(phase)
+            full = [part for part in entry["bins"] if part["images"]]
+            most = max(part["images"] for part in full)
+            x, y = ([100 * part[k] for part in full] for k in ("confidence", "accuracy"))
+            axes.plot(x, y, color=look.color, linestyle=look.line, linewidth=1)
+            axes.scatter(
+                *(x, y, [12 + 70 * part["images"] / most for part in full]),
+                **{"color": look.color, "marker": look.marker, "clip_on": False},
+            )
+            axes.plot(
+                *([], []),
+                **{"color": look.color, "marker": look.marker, "linestyle": look.line},
+                label=run.name(phase),
+            )
+        axes.set(xlabel="confidence (%)", ylabel="of these right (%)", xlim=(0, 100), ylim=(0, 100))
+        drawing.legend_above(axes)
+
+    columns = ["model", "low", "high", "images", "confidence", "accuracy"]
+    return plots.plot(
+        "reliability",
+        paint,
+        caption="Reliability: on the dotted line a model is right as often as it says; below it "
+        "is overconfident. Larger marks hold more images.",
+        columns=columns,
+        rows=[
+            [run.name(phase), *(part[key] for key in columns[1:])]
+            for phase, entry in known.items()
+            for part in entry["bins"]
+        ],
+        folder=folder,
+    )
+
+
+def _confidences(run: FinishedRun, known: Mapping[str, Calibration], folder: Path | None) -> Plot:
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for phase, entry in known.items():
+            look = run.look(phase)
+            x = [50 * (part["low"] + part["high"]) for part in entry["bins"]]
+            y = [100 * part["images"] / entry["images"] for part in entry["bins"]]
+            axes.plot(
+                *(x, y),
+                **{"color": look.color, "marker": look.marker, "linestyle": look.line},
+                label=run.name(phase),
+            )
+        axes.set(xlabel="confidence (%)", ylabel="of the images (%)", xlim=(0, 102))
+        axes.set_ylim(bottom=0)
+        drawing.legend_above(axes)
+
+    return plots.plot(
+        "confidence",
+        paint,
+        caption="How sure the models are: share of the images by confidence, in 15 bins.",
+        columns=["model", "low", "high", "share"],
+        rows=[
+            [run.name(phase), part["low"], part["high"], part["images"] / entry["images"]]
+            for phase, entry in known.items()
+            for part in entry["bins"]
+        ],
+        folder=folder,
+    )
+
+
+def _table(run: FinishedRun, known: Mapping[str, Calibration]) -> Table:
+    rows = [
+        [
+            run.name(phase),
+            f"{100 * entry['ece']:.1f}",
+            f"{entry['nll']:.3f}",
+            _number(entry, "temperature", 1),
+            _number(entry, "ece_before", 100),
+            _number(entry, "ece_after", 100),
+        ]
+        for phase, entry in known.items()
+    ]
+    columns = ["model", "ECE, points", "NLL, nats", "temperature"]
+    return Table(
+        [*columns, "other half, before", "after"],
+        rows,
+        "The temperature is fitted on one half of the images; the last two columns are the ECE of "
+        "the other half.",
+        strong=[i for i, phase in enumerate(known) if phase == run.student],
+    )
+
+
+def _number(entry: Calibration, key: str, scale: float) -> str | None:
+    return None if key not in entry else f"{scale * entry[key]:.{1 if scale > 1 else 2}f}"
+
+
+def _in_words(run: FinishedRun, entry: Calibration) -> str:
+    name, ece = run.called(run.student), entry["ece"]
+    text = f"On average the confidence of the {name} is {100 * ece:.1f} points off its accuracy."
+    temperature = entry.get("temperature")
+    if temperature is None or ece < _WELL:
+        return f"{text} It needs no mending." if ece < _WELL else text
+    state = "overconfident" if temperature > 1 else "not confident enough"
+    return (
+        f"{text} It is {state}: divide its logits by {temperature:.2f} before the softmax. That "
+        "changes its probabilities and none of its predictions."
+    )

@@ -1,0 +1,180 @@
+"""A finished run, read from its folder; what a run of an earlier version lacks is None."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.results import phase_names, run_data, scores, table
+from kd_keras.results.page import plots
+from kd_keras.results.page.plots import Look
+from kd_keras.results.run_data import RunData
+
+_OF_EVERY_VERSION = ("top1", "top5", "parameters", "milliseconds_per_image")
+History = Mapping[str, Sequence[float]]
+
+
+@dataclasses.dataclass(frozen=True)
+class FinishedRun:
+    """What a report is made from.
+
+    Attributes:
+        folder: the run folder.
+        results: contents of results.json.
+        recipe: contents of recipe.json.
+        provenance: contents of provenance.json; empty if there is none.
+        data: class names and more; None for a run of an earlier version.
+    """
+
+    folder: Path
+    results: Mapping[str, Any]
+    recipe: Mapping[str, Any]
+    provenance: Mapping[str, Any]
+    data: RunData | None
+
+    @functools.cached_property
+    def phases(self) -> list[str]:
+        """The phases of the measured models, in their order."""
+        return table.models(self.results)
+
+    def name(self, phase: str) -> str:
+        """What people call the model of a phase."""
+        return table.model_name(phase, self.results)
+
+    def called(self, phase: str) -> str:
+        """The same within a sentence."""
+        name, role = self.name(phase), self.role(phase)
+        if role == phase_names.BASELINE:
+            return "student alone"
+        if role != phase_names.STUDENT:
+            return name
+        return "distilled student" if name == "student distilled" else f"student ({name})"
+
+    def role(self, phase: str) -> str:
+        return phase_names.role(phase, self.results)
+
+    @functools.cached_property
+    def students(self) -> list[str]:
+        """The phases of the students, the results of the run."""
+        return [phase for phase in self.phases if self.role(phase) == phase_names.STUDENT]
+
+    @property
+    def student(self) -> str:
+        """The phase of the student that the report is about: of several, the most accurate one."""
+        return max(self.students, key=lambda phase: float(self.results[phase]["top1"]))
+
+    @property
+    def alone(self) -> str | None:
+        """The phase of the same network trained alone; None without a baseline."""
+        spec = self.results[self.student].get("spec")
+        alone = [phase for phase in self.phases if self.role(phase) == phase_names.BASELINE]
+        return next((p for p in alone if self.results[p].get("spec") == spec), None)
+
+    @property
+    def teacher(self) -> str | None:
+        """The phase of the teacher that was measured; None for a cache, or plain training."""
+        return phase_names.TEACHER if phase_names.TEACHER in self.phases else None
+
+    @property
+    def compared(self) -> str | None:
+        """The phase that the student is compared with: the student alone, else the teacher."""
+        return self.alone or self.teacher
+
+    def look(self, phase: str) -> Look:
+        """How the model of a phase is drawn: teacher, student alone and student always alike."""
+        return plots.look(self._places[phase])
+
+    @functools.cached_property
+    def _places(self) -> dict[str, int]:
+        first = [phase for phase in (self.teacher, self.alone, self.student) if phase]
+        given = {self.teacher: 0, self.alone: 1, self.student: 2}
+        others = [phase for phase in self.phases if phase not in first]
+        return {**{p: given[p] for p in first}, **{p: 3 + i for i, p in enumerate(others)}}
+
+    def history(self, phase: str) -> History:
+        """Values by metric, one per epoch; empty for a model that was not trained in this run."""
+        history = _json(self.folder / f"{phase}.json").get("history")
+        return history if isinstance(history, dict) else {}
+
+    @functools.cached_property
+    def labels(self) -> np.ndarray | None:
+        """(N,) labels of the validation images."""
+        return scores.load_labels(self.folder)
+
+    @functools.cached_property
+    def _scores(self) -> dict[str, np.ndarray | None]:
+        return {phase: scores.load(self.folder, phase) for phase in self.phases}
+
+    def scores(self, phase: str) -> np.ndarray | None:
+        """(N, C) logits of the validation images."""
+        return self._scores[phase]
+
+    def predictions(self, phase: str) -> np.ndarray | None:
+        """(N,) predicted classes of the validation images."""
+        try:
+            path = self.folder / f"{phase}-predictions.npy"
+            predicted: np.ndarray = np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        return predicted
+
+    def class_name(self, label: int) -> str:
+        """The name of a class, or its number where names are not known."""
+        return str(label) if self.data is None else self.data.class_names[label]
+
+
+def read(folder: Path) -> FinishedRun:
+    """Reads a run folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or it holds no run.
+        ValueError: the run is not finished, or a file is damaged.
+    """
+    if not (folder / "recipe.json").is_file():
+        state = "has no recipe.json" if folder.is_dir() else "does not exist"
+        raise FileNotFoundError(
+            f"run folder {folder} {state}; expected the name or path of a finished run. `kdk runs` "
+            "lists the runs."
+        )
+    if not (folder / "results.json").is_file():
+        raise ValueError(
+            f"run {folder} is not finished: it has no results.json. Continue it with `kdk train "
+            f"--recipe {folder} --run {folder}`, then ask for its report."
+        )
+    try:
+        data = run_data.read(folder) if (folder / run_data.NAME).is_file() else None
+        results, recipe, provenance = (
+            _json(folder / f"{name}.json") for name in ("results", "recipe", "provenance")
+        )
+        run = FinishedRun(folder, results, recipe, provenance, data)
+        _require_entries(run)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"the run in {folder} is damaged ({error!r}); expected the files that `kdk train` "
+            "wrote. Restore them, or train again in a new folder."
+        ) from error
+    return run
+
+
+def _require_entries(run: FinishedRun) -> None:
+    """Raises ValueError if there is no student, or an entry lacks what every version wrote."""
+    if not run.students:
+        raise ValueError("results.json has no student")
+    for phase in run.phases:
+        missing = [name for name in _OF_EVERY_VERSION if name not in run.results[phase]]
+        if missing:
+            raise ValueError(f"the {phase} in results.json has no {' and no '.join(missing)}")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    """The object in a file; empty if there is no file."""
+    if not path.is_file():
+        return {}
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(entries, dict):
+        raise ValueError(f"{path.name} holds {type(entries).__name__}; expected an object")
+    return entries

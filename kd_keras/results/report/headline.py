@@ -1,0 +1,139 @@
+"""The result of a run in one sentence, its verdict, and what to try where nothing was gained."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kd_keras.results import verdict
+from kd_keras.results.page.parts import Text
+from kd_keras.results.phase_names import BASELINE, STUDENT
+from kd_keras.results.report.finished_run import FinishedRun
+
+FEW_STEPS = 2000  # of training; with fewer, a longer one often helps
+STILL_RISING = 0.005  # top-1 gained in the last quarter of the epochs
+FEW_IMAGES = 1000  # of validation; the interval is wider than about 2 points
+
+
+def parts(run: FinishedRun) -> list[Text]:
+    """The headline, the verdict, and advice if the student gained nothing measurable."""
+    lines = [Text(sentence(run), "lead"), *_verdict(run)]
+    gain = _comparison(run, run.student, run.alone)
+    if gain is None or gain["low"] <= 0:
+        lines += [Text(line, "note") for line in advice(run)]
+    return lines
+
+
+def sentence(run: FinishedRun) -> str:
+    """The headline: gain with its interval, share of the teacher's accuracy, size and speed."""
+    student = run.results[run.student]
+    gain = _comparison(run, run.student, run.alone)
+    share = f"{100 * student['top1']:.1f} % of the validation images"
+    text = f"The {run.called(run.student)} is right on {share}"
+    if gain is not None:
+        text += (
+            f", {gain['difference'] * 100:+.1f} points against the same network trained alone "
+            f"(95 % interval {gain['low'] * 100:+.1f} to {gain['high'] * 100:+.1f})"
+        )
+    return f"{text}.{_against_teacher(run)}"
+
+
+def advice(run: FinishedRun) -> list[str]:
+    """What to try, from what the run shows; empty for plain training."""
+    if run.teacher is None and not run.results.get("teacher_cache"):
+        return []
+    history, student = run.history(run.student), run.results[run.student]
+    lines = []
+    if run.teacher and student["parameters"] >= run.results[run.teacher]["parameters"]:
+        lines.append(
+            "The student has as many parameters as its teacher. Choose a smaller student "
+            "(--student) or a larger teacher (--teacher)."
+        )
+    rise = _late_rise(history.get("val_top1", ()))
+    if rise is not None and rise > STILL_RISING:
+        lines.append(
+            f"The student was still learning when training ended: {rise * 100:+.1f} points in the "
+            "last quarter of the epochs. Try more --epochs."
+        )
+    steps = _steps(run, len(history.get("loss", ())))
+    if steps is not None and steps < FEW_STEPS:
+        lines.append(
+            f"Training took {steps:,} steps, which is few: the teacher's effect grows with longer "
+            "training. Try more --epochs, or a smaller --batch-size."
+        )
+    agreement = history.get("agreement") or [1.0]
+    followed = agreement[-1]
+    if followed < 0.7:
+        lines.append(
+            f"On only {100 * followed:.0f} % of the training images the student agrees with its "
+            "teacher. If longer training does not raise that, its capacity is the limit: try a "
+            "larger --student, or an assistant in between (--assistants)."
+        )
+    images = student.get("calibration", {}).get("images")
+    if images is not None and images < FEW_IMAGES and run.alone:
+        lines.append(
+            f"{images:,} validation images cannot show small gains. Repeat with more seeds "
+            "(--seed), or hold out more images (--val-fraction)."
+        )
+    return lines
+
+
+def _comparison(run: FinishedRun, phase: str, other: str | None) -> Mapping[str, Any] | None:
+    entries = run.results.get("comparisons", ())
+    found = [e for e in entries if (e["phase"], e["other"]) == (phase, other)]
+    return found[0] if found else None
+
+
+def _verdict(run: FinishedRun) -> list[Text]:
+    """The sentences of the verdict, each marked by what it found."""
+    if "comparisons" not in run.results:
+        return [Text(line, "note") for line in run.results.get("verdict", ())]
+    lines, entries = verdict.lines(run.results), run.results["comparisons"]
+    looks = [_look(run, entry) for entry in entries]
+    return [
+        Text(line, look)
+        for line, look in zip(lines, looks + ["note"] * (len(lines) - len(looks)), strict=True)
+    ]
+
+
+def _look(run: FinishedRun, entry: Mapping[str, Any]) -> str:
+    if entry["high"] < 0 and run.role(entry["other"]) == BASELINE:
+        return "bad"  # distillation cost accuracy, or the teacher has little to teach
+    gained = entry["low"] > 0 and run.role(entry["phase"]) == STUDENT
+    return "good" if gained else "note"
+
+
+def _against_teacher(run: FinishedRun) -> str:
+    """ "It keeps 97 % of the teacher's accuracy, is 12 times smaller and 5.2 times faster." """
+    if run.teacher is None:
+        return ""
+    student, teacher = run.results[run.student], run.results[run.teacher]
+    size = _times(teacher["parameters"], student["parameters"], "smaller", "larger")
+    parts = [f"is {size}"]
+    both = [entry.get("milliseconds_per_image") for entry in (teacher, student)]
+    if all(both):
+        slow, fast = (times["batch1"] for times in both if times)
+        parts[0] += f" and {_times(slow, fast, 'faster', 'slower')}"
+    if teacher["top1"]:
+        share = student["top1"] / teacher["top1"]
+        parts.insert(0, f"keeps {100 * share:.0f} % of the teacher's accuracy")
+    return f" It {', '.join(parts)}."
+
+
+def _times(teacher: float, student: float, better: str, worse: str) -> str:
+    ratio = teacher / max(student, 1e-9)
+    if 0.95 < ratio < 1.05:
+        return {"smaller": "as large as it", "faster": "as fast as it"}[better]
+    times, word = (ratio, better) if ratio > 1 else (1 / ratio, worse)
+    return f"{times:,.{0 if times >= 10 else 1}f} times {word}"
+
+
+def _late_rise(values: Sequence[float]) -> float | None:
+    """Gain over the last quarter of the epochs; None for fewer than four."""
+    return None if len(values) < 4 else values[-1] - values[-1 - len(values) // 4]
+
+
+def _steps(run: FinishedRun, epochs: int) -> int | None:
+    """Steps of the student's training; None for runs of an earlier version."""
+    images = run.results.get("data", {}).get("train_images")
+    if not (images and epochs):
+        return None
+    return int(images // run.recipe["batch_size"]) * epochs

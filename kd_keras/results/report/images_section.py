@@ -1,0 +1,95 @@
+"""Validation images with the teacher's soft targets beside the student's answer."""
+
+import base64
+import io
+import math
+import re
+
+import numpy as np
+
+from kd_keras.results.page.parts import Bars, Picture, Pictures, Section, Text
+from kd_keras.results.report import samples
+from kd_keras.results.report.finished_run import FinishedRun
+
+_TOP = 3  # classes a model
+_SMALLEST, _LARGEST = 64, 160  # pixels of a side in the page
+_NOTES = {
+    "gained": "gained by distillation",
+    "lost": "lost by distillation",
+    "wrong": "wrong for both",
+    "right": "",
+}
+
+
+def section(run: FinishedRun, *, wanted: bool) -> Section:
+    """Up to twenty images; says why there are none."""
+    title = "Soft targets, image by image"
+    stored = samples.load(run.folder) if wanted else None
+    logits = run.scores(run.student)
+    if stored is None or logits is None or run.labels is None:
+        missing = "an earlier version made it" if wanted else "the report was made with --no-images"
+        return Section("images", title, [Text(f"There are no images in this report: {missing}.")])
+    rows, images = stored
+    temperature = _temperature(run)
+    models = (
+        {run.student: 1.0} if run.teacher is None else {run.teacher: temperature, run.student: 1.0}
+    )
+    pictures = [
+        Picture(
+            png(image),
+            run.class_name(int(run.labels[row])),
+            [b for phase, t in models.items() if (b := _bars(run, phase, int(row), t))],
+            _note(run, int(row)),
+        )
+        for row, image in zip(rows, images, strict=True)
+    ]
+    softened = f", softened by the method's temperature {temperature:g}" if temperature != 1 else ""
+    first = "that distillation gained and lost" if run.alone else "where the models differ"
+    caption = (
+        f"Images of the validation set; those {first} come first. Bars are the {_TOP} likeliest "
+        f"classes: what the teacher taught{softened}, and what the student answers."
+    )
+    return Section("images", title, [Pictures(pictures, caption)])
+
+
+def png(image: np.ndarray) -> str:
+    """A data: URI of a uint8 (H, W, C) image, C 1 or 3; small ones are enlarged, large reduced."""
+    from PIL import Image
+
+    height, width, channels = image.shape
+    picture = Image.fromarray(image[..., 0] if channels == 1 else image)
+    factor = max(1, math.ceil(_SMALLEST / min(height, width)))
+    picture = picture.resize((width * factor, height * factor), Image.Resampling.NEAREST)
+    picture.thumbnail((_LARGEST, _LARGEST))
+    file = io.BytesIO()
+    picture.save(file, format="PNG", optimize=True)
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _bars(run: FinishedRun, phase: str, row: int, temperature: float) -> Bars | None:
+    logits = run.scores(phase)
+    if logits is None:
+        return None
+    shares = np.exp((logits[row] - logits[row].max()).astype(np.float64) / temperature)
+    shares /= shares.sum()
+    best = np.argsort(-shares, kind="stable")[:_TOP]
+    right = run.labels is not None and int(best[0]) == int(run.labels[row])
+    named = {run.class_name(int(label)): float(shares[label]) for label in best}
+    return Bars(run.name(phase), named, "✓" if right else "✗")
+
+
+def _note(run: FinishedRun, row: int) -> str:
+    ours = run.predictions(run.student)
+    others = None if run.alone is None else run.predictions(run.alone)
+    if ours is None or run.labels is None:
+        return ""
+    one = slice(row, row + 1)
+    kind = samples.kind(ours[one], None if others is None else others[one], run.labels[one])
+    return _NOTES[str(kind[0])] if others is not None else "" if kind[0] == "right" else "wrong"
+
+
+def _temperature(run: FinishedRun) -> float:
+    """The temperature that the student's method was given; 1 if the recipe names none."""
+    methods = run.results[run.student].get("methods") or run.recipe.get("method") or ()
+    found = re.search(r"temperature=([\d.]+)", ",".join(methods))
+    return float(found[1]) if found else 1.0

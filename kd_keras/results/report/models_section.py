@@ -1,0 +1,226 @@
+"""The models of a run side by side: accuracy, size, time and multiply-adds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kd_keras.results import statistics
+from kd_keras.results.page import drawing, plots
+from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.report.finished_run import FinishedRun
+from kd_keras.results.table import FEWEST_CLASSES_FOR_TOP5
+
+_COSTS: dict[str, Callable[[Any], float | None]] = {
+    "parameters (thousands)": lambda entry: entry["parameters"] / 1e3,
+    "multiply-adds (millions)": lambda entry: _scaled(entry.get("multiply_adds"), 1e-6),
+    "ms per image, batch 1": lambda entry: _time(entry, "batch1"),
+}
+_LONGEST = 20  # letters of a name in one line
+
+
+def section(run: FinishedRun, folder: Path | None) -> Section:
+    """Accuracy with intervals, costs, accuracy against time, and all of it as a table."""
+    parts: list[Part] = [_accuracy(run, folder), _costs(run, folder)]
+    if any(_time(run.results[phase], "batch1") for phase in run.phases):
+        parts.append(_against_time(run, folder))
+    parts.append(_table(run))
+    if run.teacher is None and run.results.get("teacher_cache"):
+        parts.append(
+            Text("The teacher is a cache of its outputs on training images; it was not measured.")
+        )
+    if _interval(run, run.student) is None:
+        parts.append(Text("The number of validation images is unknown, so there are no intervals."))
+    return Section("models", "Teacher, student alone, distilled", parts)
+
+
+def _accuracy(run: FinishedRun, folder: Path | None) -> Plot:
+    rows = [
+        [run.name(p), run.results[p]["top1"], *(_interval(run, p) or (None,) * 2)]
+        for p in run.phases
+    ]
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for place, phase in enumerate(run.phases):
+            top1, look = 100 * run.results[phase]["top1"], run.look(phase)
+            interval = _interval(run, phase)
+            axes.barh(place, top1, 0.7, color=look.color, hatch=look.hatch, edgecolor=plots.INK)
+            high = top1
+            if interval:
+                low, high = (100 * bound for bound in interval)
+                axes.plot([low, high], [place] * 2, color=plots.INK, marker="|", linewidth=1.2)
+            axes.annotate(
+                f"{top1:.1f}", (high, place), (5, 0), textcoords="offset points", va="center"
+            )
+        _name_rows(axes, run)
+        axes.set(xlabel="top-1 on validation (%)", xlim=(0, 1.14 * max(_highs(run))))
+
+    caption = "Share of the validation images that each model names rightly"
+    if rows[0][2] is not None:
+        caption += ". Lines: 95 % interval over images (Wilson)"
+    return plots.plot(
+        "accuracy",
+        paint,
+        caption=f"{caption}.",
+        columns=["model", "top1", "low", "high"],
+        rows=rows,
+        folder=folder,
+        height=_height(run),
+    )
+
+
+def _costs(run: FinishedRun, folder: Path | None) -> Plot:
+    costs = {
+        name: values
+        for name, of in _COSTS.items()
+        if any(values := [of(run.results[phase]) for phase in run.phases])
+    }
+
+    def paint(figure: Any) -> None:
+        for axes, (name, values) in zip(
+            figure.subplots(len(costs), 1, squeeze=False).flat, costs.items(), strict=True
+        ):
+            for place, (phase, value) in enumerate(zip(run.phases, values, strict=True)):
+                look = run.look(phase)
+                axes.barh(
+                    *(place, value or 0, 0.7),
+                    **{"color": look.color, "hatch": look.hatch, "edgecolor": plots.INK},
+                )
+                text = "unknown" if value is None else drawing.digits(value)
+                axes.annotate(
+                    text, (value or 0, place), (4, 0), textcoords="offset points", va="center"
+                )
+            _name_rows(axes, run)
+            axes.set_title(name)
+            axes.set_xlim(0, 1.2 * max(value or 0 for value in values))
+            axes.tick_params(labelbottom=False)
+
+    return plots.plot(
+        "costs",
+        paint,
+        caption="What a model takes: less is better.",
+        columns=["model", *costs],
+        rows=[[run.name(p), *(v[i] for v in costs.values())] for i, p in enumerate(run.phases)],
+        folder=folder,
+        height=max(plots.HEIGHT, len(costs) * (0.45 + _row(run) * len(run.phases))),
+    )
+
+
+def _against_time(run: FinishedRun, folder: Path | None) -> Plot:
+    timed = [phase for phase in run.phases if _time(run.results[phase], "batch1")]
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for phase in timed:
+            entry, look = run.results[phase], run.look(phase)
+            x, y = _time(entry, "batch1"), 100 * entry["top1"]
+            axes.plot(
+                *(x, y),
+                **{"color": look.color, "marker": look.marker, "linestyle": "none"},
+                **{"markersize": 9, "markeredgecolor": plots.INK, "label": run.name(phase)},
+            )
+        axes.set(xlabel="milliseconds per image, batch 1", ylabel="top-1 on validation (%)")
+        axes.margins(0.2)
+        axes.set_xlim(left=0)
+        drawing.legend_above(axes)
+
+    return plots.plot(
+        "accuracy-against-time",
+        paint,
+        caption="Accuracy against time on this machine: the upper left corner is best.",
+        columns=["model", "ms_batch1", "top1"],
+        rows=[
+            [run.name(p), _time(run.results[p], "batch1"), run.results[p]["top1"]] for p in timed
+        ],
+        folder=folder,
+    )
+
+
+def _table(run: FinishedRun) -> Table:
+    few = run.results.get("data", {}).get("classes", 0) < FEWEST_CLASSES_FOR_TOP5
+    columns: dict[str, Callable[[str], str | None]] = {
+        "model": run.name,
+        "top-1 %": lambda p: f"{100 * run.results[p]['top1']:.2f}",
+        "95 % interval": lambda p: _shown_interval(_interval(run, p)),
+        "top-5 %": lambda p: f"{100 * run.results[p]['top5']:.2f}",
+        "parameters": lambda p: f"{run.results[p]['parameters']:,}",
+        "multiply-adds": lambda p: _shown(run.results[p].get("multiply_adds"), ",d"),
+        "SavedModel MB": lambda p: _shown(
+            (run.results[p].get("export") or {}).get("megabytes"), ".2f"
+        ),
+        "ms/image, batch 1": lambda p: _shown_time(run.results[p], "batch1"),
+        "ms/image, batch 128": lambda p: _shown_time(run.results[p], "batch128"),
+        "training s": lambda p: _shown(run.results[p].get("seconds", {}).get("training"), ",.0f"),
+    }
+    if few:
+        del columns["top-5 %"]
+    cells = {name: [of(phase) for phase in run.phases] for name, of in columns.items()}
+    known = {name: values for name, values in cells.items() if any(v is not None for v in values)}
+    return Table(
+        list(known),
+        list(zip(*known.values(), strict=True)),
+        "Times are medians ± half of the interquartile range; equal networks are timed once.",
+        strong=[run.phases.index(run.student)],
+    )
+
+
+def _interval(run: FinishedRun, phase: str) -> tuple[float, float] | None:
+    predicted, labels = run.predictions(phase), run.labels
+    images = len(labels) if labels is not None else len(predicted) if predicted is not None else 0
+    if not images:
+        return None
+    return statistics.share_interval(round(run.results[phase]["top1"] * images), images)
+
+
+def _highs(run: FinishedRun) -> list[float]:
+    return [
+        100 * (interval[1] if (interval := _interval(run, p)) else run.results[p]["top1"])
+        for p in run.phases
+    ]
+
+
+def _name_rows(axes: Any, run: FinishedRun) -> None:
+    axes.set_yticks(
+        range(len(run.phases)), [drawing.wrapped(run.name(p), _LONGEST) for p in run.phases]
+    )
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(left=False)
+
+
+def _row(run: FinishedRun) -> float:
+    """Inches that a row needs, for the lines of its name."""
+    lines = [drawing.wrapped(run.name(p), _LONGEST).count("\n") + 1 for p in run.phases]
+    return 0.12 + 0.15 * max(lines)
+
+
+def _height(run: FinishedRun) -> float:
+    return max(plots.HEIGHT, 0.9 + 1.4 * _row(run) * len(run.phases))
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _time(entry: Any, batch: str) -> float | None:
+    return (entry.get("milliseconds_per_image") or {}).get(batch)
+
+
+def _shown(value: Any, form: str) -> str | None:
+    return None if value is None else format(value, form)
+
+
+def _shown_interval(interval: tuple[float, float] | None) -> str | None:
+    return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
+
+
+def _shown_time(entry: Any, batch: str) -> str | None:
+    time = _time(entry, batch)
+    if time is None:
+        return None
+    spread = entry["milliseconds_per_image"].get("spread", {}).get(batch)
+    return (
+        drawing.digits(time)
+        if spread is None
+        else f"{drawing.digits(time)} ± {drawing.digits(spread, 1)}"
+    )

@@ -1,0 +1,86 @@
+"""What was exported and checked, and all that is needed to run the training again."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from kd_keras.results.page.parts import Code, Part, Section, Table, Text
+from kd_keras.results.report.finished_run import FinishedRun
+
+
+def exports(run: FinishedRun) -> Section:
+    """The files that were written and how each was checked in the program that runs it."""
+    rows = [
+        [
+            run.name(phase),
+            "SavedModel",
+            entry["export"]["path"],
+            f"{entry['export']['megabytes']:.2f}",
+            f"{entry['export']['max_abs_difference']:.1e}",
+        ]
+        for phase in run.phases
+        if (entry := run.results[phase]).get("export")
+    ]
+    parts: list[Part] = []
+    if rows:
+        columns = ["model", "format", "path", "MB", "largest difference"]
+        caption = (
+            "Largest difference in any probability on validation images, between the model and its "
+            "file, run in a session of its own."
+        )
+        parts.append(Table(columns, rows, caption, left=["format", "path"]))
+    else:
+        parts.append(Text("Nothing was exported."))
+    return Section("exports", "Exports and their checks", parts)
+
+
+def again(run: FinishedRun) -> Section:
+    """Recipe, versions, data, seeds and machine, and the command that runs it again."""
+    folder = str(run.folder)
+    command = ["kdk", "train", "--recipe", folder, "--run", f"{run.folder.name}-again"]
+    facts = {**_data(run), **_machine(run.provenance)}
+    parts: list[Part] = [
+        Text("This command trains with the same recipe and seeds into a new run folder:"),
+        Code(shlex.join(command)),
+        Table(["fact", "value"], [*facts.items()], left=["value"]),
+        Table(
+            ["field", "value"],
+            [[name, _shown(value)] for name, value in run.recipe.items()],
+            left=["value"],
+            summary=f"All {len(run.recipe)} fields of the recipe",
+        ),
+    ]
+    return Section("again", "Run it again", parts)
+
+
+def _data(run: FinishedRun) -> dict[str, Any]:
+    data = run.results.get("data", {})
+    facts = {
+        "dataset": run.data.dataset if run.data else run.recipe.get("dataset"),
+        "images": data.get("summary"),
+        "measured on": "a held-out tenth of train" if data.get("selected") else "validation",
+        "data fingerprint": run.data.fingerprint if run.data else run.provenance.get("data"),
+        "teacher": _shown(run.recipe.get("teacher")),
+        "student": _shown(run.recipe.get("student")),
+        "method": _shown(run.recipe.get("method")),
+        "seed": run.recipe.get("seed"),
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _machine(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    versions = provenance.get("versions", {})
+    facts = {
+        "precision": provenance.get("precision"),
+        "replicas": provenance.get("replicas"),
+        "devices": _shown(provenance.get("devices")),
+        "machine": provenance.get("machine"),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
+    return "none" if value is None else value

@@ -1,0 +1,66 @@
+"""Writes `report.html` into a run folder, with its plots as PNG and their numbers as CSV."""
+
+import os
+from pathlib import Path
+
+from kd_keras.results.page import page
+from kd_keras.results.report import (
+    calibration_section,
+    classes_section,
+    curves_section,
+    finished_run,
+    headline,
+    images_section,
+    models_section,
+    recipe_section,
+    teaching_section,
+)
+from kd_keras.results.report.finished_run import FinishedRun
+
+NAME = "report.html"
+FOLDER = "report"  # within the run folder, for PNG and CSV
+
+
+def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
+    """Writes the report of a finished run: one HTML file that opens offline.
+
+    Args:
+        run: the run folder.
+        images: whether to show validation images. They are then part of the file.
+
+    Returns:
+        Path of `report.html` in the run folder. Each plot is in its folder `report/` too, as PNG,
+        with its numbers as CSV.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or it holds no run.
+        ValueError: the run is not finished, or a file of it is damaged.
+        OSError: the report cannot be written; an earlier one stays.
+    """
+    finished = finished_run.read(Path(run).expanduser())
+    path = finished.folder / NAME
+    plots = finished.folder / FOLDER
+    page.write(
+        path,
+        title=f"Distillation report: {finished.folder.name}",
+        subtitle=_subtitle(finished),
+        head=headline.parts(finished),
+        sections=[
+            models_section.section(finished, plots),
+            curves_section.section(finished, plots),
+            classes_section.section(finished, plots),
+            calibration_section.section(finished, plots),
+            teaching_section.section(finished, plots),
+            images_section.section(finished, wanted=images),
+            recipe_section.exports(finished),
+            recipe_section.again(finished),
+        ],
+        footer="The numbers are in results.json; those of each plot are a CSV file in report/.",
+    )
+    return path
+
+
+def _subtitle(run: FinishedRun) -> str:
+    parts = [run.data.dataset if run.data else run.recipe.get("dataset")]
+    parts.append(run.results.get("data", {}).get("summary"))
+    return ": ".join(str(part) for part in parts if part)

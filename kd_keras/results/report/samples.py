@@ -1,0 +1,71 @@
+"""A few validation images kept in the run folder, for its report: chosen where models differ."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kd_keras import files
+from kd_keras.data.store import Split
+from kd_keras.results.report.finished_run import FinishedRun
+
+COUNT = 20
+NAME = "report-images.npz"
+# How many of each kind, where there are so many; the rest are images that the student has right.
+_GAINED, _LOST, _WRONG = 7, 4, 4
+_KINDS = ("gained", "lost", "wrong", "right")
+
+
+def choose(
+    student: np.ndarray, other: np.ndarray | None, labels: np.ndarray, *, seed: int
+) -> np.ndarray:
+    """Up to `COUNT` rows, (n,) int: gained first, then lost, wrong for both, and right.
+
+    Args:
+        student: (N,) predicted classes.
+        other: (N,) those of the model that it is compared with; None if there is none.
+        labels: (N,) int.
+        seed: of the choice among many.
+    """
+    kinds = kind(student, other, labels)
+    random = np.random.default_rng(seed)
+    by_kind = [random.permutation(np.flatnonzero(kinds == name)) for name in _KINDS]
+    first = [
+        rows[:most] for rows, most in zip(by_kind, (_GAINED, _LOST, _WRONG, COUNT), strict=True)
+    ]
+    chosen = np.concatenate(first)[:COUNT]
+    spare = np.setdiff1d(np.concatenate(by_kind), chosen)[: COUNT - len(chosen)]
+    chosen = np.concatenate([chosen, spare])
+    return chosen[np.argsort([_KINDS.index(kinds[row]) for row in chosen], kind="stable")]
+
+
+def kind(student: np.ndarray, other: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+    """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
+    "wrong" or "right".
+    """
+    ours = student == labels
+    others = ours if other is None else other == labels
+    return np.select([ours & others, ours, others], ["right", "gained", "lost"], "wrong")
+
+
+def keep(run: FinishedRun, split: Split) -> None:
+    """Chooses images of the validation split and saves them in the run folder."""
+    student = run.predictions(run.student)
+    other = None if run.compared is None else run.predictions(run.compared)
+    if student is not None:
+        rows = choose(student, other, split.labels, seed=int(run.recipe.get("seed", 0)))
+        save(run.folder, split, rows)
+
+
+def save(folder: Path, split: Split, rows: np.ndarray) -> None:
+    """Saves the images of the rows, uint8, with the rows."""
+    with files.in_place_of(folder / NAME) as fresh:
+        np.savez_compressed(fresh, rows=rows, images=split.images_at(rows))
+
+
+def load(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
+    """Rows (n,) and images (n, H, W, C) uint8 that `save` saved; None if there are none."""
+    try:
+        with np.load(folder / NAME, allow_pickle=False) as stored:
+            return stored["rows"], stored["images"]
+    except (OSError, ValueError, KeyError, EOFError):
+        return None

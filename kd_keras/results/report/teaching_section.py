@@ -1,0 +1,148 @@
+"""Is distillation happening? Agreement with the teacher, divergence, pull of each term."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.results import agreement
+from kd_keras.results.page import drawing, plots
+from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.report.curves_section import stacked
+from kd_keras.results.report.finished_run import FinishedRun
+
+GRADIENT = "_gradient_norm"
+_WEAK, _STRONG = 0.02, 0.98  # shares of the gradient, beyond which one term hardly counts
+
+
+def section(run: FinishedRun, folder: Path | None) -> Section:
+    """How alike student and teacher answer, and how strongly each term pulls at the student."""
+    title = "Is distillation happening?"
+    if run.teacher is None and not run.results.get("teacher_cache"):
+        return Section("teaching", title, [Text("This run has no teacher.")])
+    plotted = _agreement_by_epoch(run, folder), _gradients(run, folder)
+    rows = [row for phase in run.phases if phase != run.teacher and (row := _row(run, phase))]
+    known: list[Part] = [part for part in plotted if part]
+    if rows:
+        known.append(_table(run, rows))
+    note = run.results[run.student].get("agreement_note")
+    if note:
+        known.append(Text(f"On validation images it is unknown: {note}."))
+    if not known:
+        known.append(Text("This run has no numbers on its teacher: an earlier version made it."))
+    return Section("teaching", title, [*map(Text, _in_words(run)), *known])
+
+
+def _row(run: FinishedRun, phase: str) -> list[Any] | None:
+    """Agreement, the agreement of independent models and the divergence of a model."""
+    entry = run.results[phase]
+    if "predictive_kl" in entry:  # with the model that taught it, which may be an assistant
+        return [phase, *(entry[key] for key in _KEYS)]
+    if run.teacher is None:
+        return None
+    pair = run.scores(phase), run.scores(run.teacher)
+    if pair[0] is None or pair[1] is None or run.labels is None:
+        known = entry.get("agreement")
+        return None if known is None else [phase, known, None, None]
+    measured = agreement.of(pair[0], pair[1], run.labels)
+    return [phase, *(measured[key] for key in _KEYS)]
+
+
+_KEYS = ("agreement", "agreement_if_independent", "predictive_kl")
+
+
+def _table(run: FinishedRun, rows: Sequence[Sequence[Any]]) -> Table:
+    return Table(
+        ["model", "agreement %", "if independent %", "KL, nats"],
+        [
+            [
+                run.name(phase),
+                f"{100 * same:.1f}",
+                None if expected is None else f"{100 * expected:.1f}",
+                None if kl is None else f"{kl:.3f}",
+            ]
+            for phase, same, expected, kl in rows
+        ],
+        "Agreement with the teacher on validation images; the agreement of two models with these "
+        "accuracies whose errors have nothing to do with each other; KL(teacher || model).",
+        strong=[i for i, row in enumerate(rows) if row[0] == run.student],
+    )
+
+
+def _in_words(run: FinishedRun) -> list[str]:
+    lines = []
+    rows = {phase: row for phase in run.phases if (row := _row(run, phase))}
+    if run.student in rows and run.alone in rows:
+        ours, others = rows[run.student], rows[run.alone]
+        lines.append(
+            f"The student agrees with its teacher on {100 * ours[1]:.1f} % of the validation "
+            f"images; trained alone, it does on {100 * others[1]:.1f} %."
+        )
+        if None not in (ours[3], others[3]):
+            closer = "closer to" if ours[3] < others[3] else "no closer to"
+            lines[0] += (
+                f" Its probabilities are {closer} the teacher's: a divergence of {ours[3]:.3f} "
+                f"against {others[3]:.3f} nats."
+            )
+    shares = _gradient_shares(run)
+    weak = [name for name, values in shares.items() if values[-1] < _WEAK]
+    if weak:
+        lines.append(
+            f"The gradient of {' and '.join(weak)} is below {100 * _WEAK:.0f} % of all at the end: "
+            "it hardly trains the student. Raise its weight, or leave it out."
+        )
+    return lines
+
+
+def _agreement_by_epoch(run: FinishedRun, folder: Path | None) -> Plot | None:
+    history = run.history(run.student)
+    names = {"agreement": "training images", "val_agreement": "validation images"}
+    curves = {name: history[key] for key, name in names.items() if history.get(key)}
+    if not curves:
+        return None
+    epochs = max(map(len, curves.values()))
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for place, (name, values) in enumerate(curves.items()):
+            look = plots.look(2 + place)
+            axes.plot(
+                *(range(1, len(values) + 1), np.multiply(values, 100)),
+                **{"color": look.color, "linestyle": look.line, "label": name},
+                marker=look.marker if epochs <= 20 else None,
+            )
+        axes.set(xlabel="epoch", ylabel="agreement with the teacher (%)")
+        drawing.whole_epochs(axes, epochs)
+        drawing.legend_above(axes)
+
+    return plots.plot(
+        "agreement",
+        paint,
+        caption="Share of the images for which student and teacher rank the same class first.",
+        columns=["epoch", *curves],
+        rows=[[epoch + 1, *(v[epoch] for v in curves.values())] for epoch in range(epochs)],
+        folder=folder,
+    )
+
+
+def _gradient_shares(run: FinishedRun) -> dict[str, list[float]]:
+    """Each term's gradient norm as a share of their sum, by epoch; empty if not measured."""
+    history = run.history(run.student)
+    norms = {k.removesuffix(GRADIENT): v for k, v in history.items() if k.endswith(GRADIENT) and v}
+    if len(norms) < 2:
+        return {}
+    sums = np.maximum(np.sum([*norms.values()], axis=0), 1e-30)
+    return {name: list(np.divide(values, sums)) for name, values in norms.items()}
+
+
+def _gradients(run: FinishedRun, folder: Path | None) -> Plot | None:
+    shares = _gradient_shares(run)
+    if not shares:
+        return None
+    caption = (
+        "How strongly each weighted term pulls at the student: norm of its gradient, as a share of "
+        "the sum of these norms."
+    )
+    label = "share of gradient norms (%)"
+    return stacked("gradient-shares", shares, label=label, caption=caption, folder=folder)

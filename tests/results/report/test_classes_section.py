@@ -1,0 +1,41 @@
+import numpy as np
+
+from kd_keras.results.page.parts import Table
+from kd_keras.results.report import classes_section
+from kd_keras.results.report.classes_section import Answers
+
+LABELS = np.array([0, 0, 1, 1, 1, 2])
+OURS = np.array([0, 0, 1, 0, 0, 2])
+OTHERS = np.array([0, 1, 1, 1, 0, 1])
+
+
+def test_recall_and_confusion_are_those_by_hand():
+    answers = Answers(LABELS, OURS, OTHERS, 4)
+    np.testing.assert_allclose(answers.recall(OURS), [1, 1 / 3, 1, np.nan])
+    assert answers.confusion(OURS).tolist() == [[2, 0, 0, 0], [2, 1, 0, 0], [0, 0, 1, 0], [0] * 4]
+
+
+def test_confusions_that_left_stayed_and_came(finished, sketched, monkeypatch):
+    answers = Answers(LABELS, OURS, OTHERS, 4)
+    monkeypatch.setattr(classes_section, "_answers", lambda run: answers)
+    section = classes_section.section(finished, None)
+    tables = {part.caption: part.rows for part in section.parts if isinstance(part, Table)}
+    name = "class <{}>".format
+    assert tables["Confusions that left (images)"] == [
+        [name(0), name(1), 1, 0],
+        [name(2), name(1), 1, 0],
+    ]
+    assert tables["Confusions that stayed (images)"] == [[name(1), name(0), 1, 2]]
+    assert tables["Confusions that came (images)"] == [[name(1), name(0), 1, 2]]
+    assert section.parts[0].text == (
+        "Against the student alone, the distilled student is better on 2 classes and worse on 1 of "
+        "4. It is right on 2 images that the other has wrong, and wrong on 1 that the other has "
+        "right."
+    )
+
+
+def test_gains_are_sorted_and_a_class_without_images_is_left_out(finished, sketched, monkeypatch):
+    monkeypatch.setattr(classes_section, "_answers", lambda run: Answers(LABELS, OURS, OTHERS, 4))
+    classes_section.section(finished, None)
+    names = [text.get_text() for text in sketched["class-gains"].axes[0].get_yticklabels()]
+    assert names == ["class <2>", "class <0>", "class <1>"]  # +100, +50 and -33 points

@@ -1,0 +1,70 @@
+import dataclasses
+
+import pytest
+
+from kd_keras.results.report import headline
+
+
+def with_entries(run, **changes):
+    """The run with other entries of results.json: `student={"top1": 0.5}` changes one of them."""
+    results = {
+        name: {**value, **changes[name]} if name in changes and isinstance(value, dict) else value
+        for name, value in run.results.items()
+    }
+    return dataclasses.replace(
+        run, results={**results, "comparisons": changes.get("comparisons", [])}
+    )
+
+
+def gain(low, high, phase="student"):
+    return {
+        "phase": phase,
+        "other": "baseline",
+        "images": 300,
+        "difference": 0.02,
+        "low": low,
+        "high": high,
+    }
+
+
+def test_the_sentence_has_gain_interval_share_size_and_speed(finished):
+    run = with_entries(
+        finished,
+        teacher={"top1": 0.8, "parameters": 1234, "milliseconds_per_image": {"batch1": 3.0}},
+        student={"top1": 0.6, "parameters": 100, "milliseconds_per_image": {"batch1": 2.0}},
+        comparisons=[gain(0.01, 0.03)],
+    )
+    assert headline.sentence(run) == (
+        "The distilled student is right on 60.0 % of the validation images, +2.0 points against "
+        "the same network trained alone (95 % interval +1.0 to +3.0). It keeps 75 % of the "
+        "teacher's accuracy, is 12 times smaller and 1.5 times faster."
+    )
+
+
+def test_a_slower_student_of_equal_size_is_told(finished):
+    run = with_entries(
+        finished,
+        teacher={"top1": 0.8, "parameters": 100, "milliseconds_per_image": {"batch1": 1.0}},
+        student={"top1": 0.6, "parameters": 100, "milliseconds_per_image": {"batch1": 2.0}},
+    )
+    assert headline.sentence(run).endswith("is as large as it and 2.0 times slower.")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "look"), [(0.01, 0.03, "good"), (-0.01, 0.03, "note"), (-0.03, -0.01, "bad")]
+)
+def test_the_verdict_is_marked(finished, low, high, look):
+    lead, verdict, *advice = headline.parts(with_entries(finished, comparisons=[gain(low, high)]))
+    assert (lead.look, verdict.look) == ("lead", look)
+    assert bool(advice) == (look != "good")
+
+
+def test_advice_names_what_the_run_shows(finished):
+    # 1,000 images at batch 100 for 4 epochs; agreement and accuracy rise to 0.8 by 0.13 an epoch.
+    lines = " ".join(headline.advice(finished))
+    assert "40 steps" in lines
+    assert "+13.3 points in the last quarter" in lines
+    assert "300 validation images cannot show small gains" in lines
+    assert "capacity" not in lines
+    larger = with_entries(finished, student={"parameters": 5000})
+    assert "as many parameters as its teacher" in " ".join(headline.advice(larger))

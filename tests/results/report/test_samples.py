@@ -1,0 +1,40 @@
+import numpy as np
+
+from kd_keras.data.store import Split
+from kd_keras.results.report import samples
+
+
+def test_kinds_of_images():
+    labels, ours, others = (
+        np.array([[0, 0, 0], [1, 0, 0]][:1]).repeat(4, 0)[:, 0],
+        *np.array([[0, 0, 1, 1], [0, 1, 0, 1]]),
+    )
+    assert samples.kind(ours, others, labels).tolist() == ["right", "gained", "lost", "wrong"]
+    assert samples.kind(ours, None, labels).tolist() == ["right", "right", "wrong", "wrong"]
+
+
+def test_images_where_models_differ_come_first():
+    labels = np.zeros(400, int)
+    ours, others = np.tile([0, 0, 1, 1], 100), np.tile([0, 1, 0, 1], 100)
+    rows = samples.choose(ours, others, labels, seed=0)
+    kinds = samples.kind(ours, others, labels)[rows]
+    assert len(set(rows)) == samples.COUNT
+    assert kinds.tolist() == ["gained"] * 7 + ["lost"] * 4 + ["wrong"] * 4 + ["right"] * 5
+    assert samples.choose(ours, others, labels, seed=0).tolist() == rows.tolist()
+
+
+def test_all_of_few_images_are_chosen_and_a_kind_that_is_missing_is_replaced():
+    few = samples.choose(np.array([0, 1]), None, np.array([0, 0]), seed=0)
+    assert sorted(few) == [0, 1]
+    wrong = np.ones(50, int)
+    assert len(samples.choose(wrong, wrong, np.zeros(50, int), seed=0)) == samples.COUNT
+
+
+def test_images_are_kept_as_they_are(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype="uint8")
+    split = Split(images, np.zeros(5, "int32"), np.arange(5)[::-1].copy())
+    samples.save(tmp_path, split, np.array([0, 3]))
+    rows, kept = samples.load(tmp_path)
+    assert rows.tolist() == [0, 3]
+    np.testing.assert_array_equal(kept, images[[4, 1]])
+    assert samples.load(tmp_path / "nowhere") is None

@@ -1,0 +1,109 @@
+"""What each section says, in words and numbers."""
+
+import dataclasses
+
+import pytest
+
+from kd_keras.results import calibration, statistics
+from kd_keras.results.page.parts import Table, Text
+from kd_keras.results.report import (
+    calibration_section,
+    curves_section,
+    finished_run,
+    models_section,
+    recipe_section,
+    teaching_section,
+)
+
+
+def table(section):
+    return next(part for part in section.parts if isinstance(part, Table))
+
+
+def words(section):
+    return " ".join(part.text for part in section.parts if isinstance(part, Text))
+
+
+def test_models_have_their_intervals_and_costs(finished, sketched):
+    shown = table(models_section.section(finished, None))
+    (row,) = [row for row in shown.rows if row[0] == "student distilled"]
+    cells = dict(zip(shown.columns, row, strict=True))
+    top1 = finished.results["student"]["top1"]
+    low, high = statistics.share_interval(round(300 * top1), 300)
+    assert cells["95 % interval"] == f"{100 * low:.1f} to {100 * high:.1f}"
+    assert (cells["parameters"], cells["multiply-adds"]) == ("100", "1,000")
+    assert (cells["ms/image, batch 1"], cells["training s"]) == ("1.00 ± 0.1", "9")
+    assert [shown.rows[index][0] for index in shown.strong] == ["student distilled"]
+
+
+def test_accuracies_are_drawn_in_percent_and_named(finished, sketched):
+    models_section.section(finished, None)
+    axes = sketched["accuracy"].axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "teacher",
+        "student alone",
+        "student distilled",
+    ]
+    widths = [bar.get_width() for bar in axes.patches]
+    top1 = [finished.results[phase]["top1"] for phase in ("teacher", "baseline", "student")]
+    assert widths == pytest.approx([100 * value for value in top1])
+
+
+def test_shares_of_the_loss_fill_each_bar(finished, sketched):
+    curves_section.section(finished, None)
+    bars = sketched["loss-shares"].axes[0].patches
+    tops = [bar.get_y() + bar.get_height() for bar in bars]
+    assert tops == pytest.approx([50] * 4 + [100] * 4)
+
+
+def test_calibration_says_what_mends_it(finished, sketched):
+    section = calibration_section.section(finished, None)
+    entry = calibration.of(finished.scores("student"), finished.labels)
+    side = "overconfident" if entry["temperature"] > 1 else "not confident enough"
+    assert f"{100 * entry['ece']:.1f} points off its accuracy" in words(section)
+    assert f"It is {side}: divide its logits by {entry['temperature']:.2f}" in words(section)
+
+
+def test_calibration_of_a_run_without_it_comes_from_its_scores(finished, sketched):
+    kept = {**finished.results["student"]}
+    del kept["calibration"]
+    older = dataclasses.replace(finished, results={**finished.results, "student": kept})
+    before, after = (
+        table(calibration_section.section(run, None)).rows for run in (finished, older)
+    )
+    assert before == after
+
+
+def test_teaching_compares_with_the_student_alone(finished, sketched):
+    section = teaching_section.section(finished, None)
+    ours, alone = (finished.results[phase]["agreement"] for phase in ("student", "baseline"))
+    text = words(section)
+    assert f"agrees with its teacher on {100 * ours:.1f} %" in text
+    assert f"trained alone, it does on {100 * alone:.1f} %" in text
+    assert "closer to the teacher's" in text
+    # Norms 1 and 2: a third and two thirds.
+    bars = sketched["gradient-shares"].axes[0].patches
+    assert [bar.get_height() for bar in bars] == pytest.approx([100 / 3] * 4 + [200 / 3] * 4)
+
+
+def test_a_term_that_hardly_pulls_is_named(finished, sketched, monkeypatch):
+    norms = {"ce_gradient_norm": [1.0], "kd_gradient_norm": [0.001]}
+    monkeypatch.setattr(finished_run.FinishedRun, "history", lambda run, phase: norms)
+    text = words(teaching_section.section(finished, None))
+    assert "The gradient of kd is below 2 % of all at the end" in text
+
+
+def test_the_run_can_be_made_again(finished):
+    section = recipe_section.again(finished)
+    command = section.parts[1].text
+    assert command == f"kdk train --recipe {finished.folder} --run ten-again"
+    facts = dict(table(section).rows)
+    assert facts["versions"] == "keras 3.15"
+    assert facts["seed"] == 0
+    fields = dict(section.parts[-1].rows)
+    assert fields["method"] == "kd:temperature=3,weight=0.5"
+
+
+def test_an_export_is_shown_with_its_check(finished):
+    rows = table(recipe_section.exports(finished)).rows
+    assert rows[0] == ["teacher", "SavedModel", "saved_models/x", "0.40", "1.0e-06"]
