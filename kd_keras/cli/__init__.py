@@ -13,6 +13,8 @@ _COMMANDS = {
     "train": "Distil a student from a teacher, measure the gain, export the student.",
     "cache": "Save a teacher's outputs on disk, for all students that see the same views.",
     "report": "Write a run's report.html: what was gained, on what, and what to try.",
+    "compare": "Compare the students of two or more runs.",
+    "runs": "List the runs here, finished and unfinished.",
     "list": "List datasets, models, methods and recipes.",
 }
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.exports import saved_model
-from kd_keras.job import versions
+from kd_keras.job import run_state, versions
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import scores, table
+from kd_keras.results import scores
 
 # TensorFlow keeps extra files of a SavedModel in this folder.
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
@@ -49,14 +49,7 @@ class RunFolder:
 
     def results(self) -> dict[str, Any] | None:
         """The results of a finished run; None if anything that the recipe wants is missing."""
-        path = self.path / "results.json"
-        results = json.loads(path.read_text()) if path.is_file() else None
-        if results is None or (self.recipe.baseline and results.get("baseline", 0) is None):
-            return None
-        untimed = any(
-            results[phase]["milliseconds_per_image"] is None for phase in table.models(results)
-        )
-        return None if self.recipe.timing and untimed else results
+        return run_state.results(self.path, self.recipe)
 
     def check_same_facts(self, facts: dict[str, Any]) -> None:
         """Raises ValueError if the folder's provenance differs from these facts."""

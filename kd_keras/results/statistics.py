@@ -50,18 +50,54 @@ def bootstrap_interval(
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    a, b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
-    if a.ndim != 1 or a.shape != b.shape or not len(a):
-        raise ValueError(
-            f"correct_a has shape {a.shape} and correct_b {b.shape}; expected (N,) for both, on "
-            "the same images. Evaluate both models on one split."
-        )
+    a, b = _paired(correct_a, correct_b)
     values = np.array([-1, 0, 1])
     differences = a.astype(int) - b.astype(int)
     shares = (differences == values[:, None]).mean(axis=1)
     counts = np.random.default_rng(seed).multinomial(len(a), shares, size=samples)
     low, high = np.quantile(counts @ values / len(a), [0.025, 0.975])
     return float(differences.mean()), float(low), float(high)
+
+
+def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, float]:
+    """The exact McNemar test of two models on the same images: is one right more often?
+
+    Only images on which exactly one model is right count. If the models are equally good, each of
+    these falls to either with probability 1/2, so the test is a two-sided binomial one.
+
+    Args:
+        correct_a: bool (N,), whether a is right on each image.
+        correct_b: bool (N,), the same for b, on the same images in the same order.
+
+    Returns:
+        How many images only a has right, how many only b, and the p-value; 1 if there are none.
+
+    Raises:
+        ValueError: the arrays differ in length or are empty.
+
+    Source: McNemar 1947, Psychometrika 12, 153-157; for classifiers: Dietterich 1998, "Approximate
+    Statistical Tests for Comparing Supervised Classification Learning Algorithms", section 3.1.
+    """
+    from scipy import stats
+
+    a, b = _paired(correct_a, correct_b)
+    only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
+    if only_a + only_b == 0:
+        return 0, 0, 1.0
+    return only_a, only_b, float(stats.binomtest(only_a, only_a + only_b).pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values adjusted for their number: the chance of any false alarm stays at the level chosen.
+
+    Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
+    Journal of Statistics 6, 65-70.
+    """
+    adjusted, largest = [0.0] * len(p_values), 0.0
+    for rank, index in enumerate(np.argsort(p_values)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
 
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
@@ -77,3 +113,13 @@ def share_interval(count: int, total: int) -> tuple[float, float]:
 
     interval = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def _paired(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    a, b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
+    if a.ndim != 1 or a.shape != b.shape or not len(a):
+        raise ValueError(
+            f"correct_a has shape {a.shape} and correct_b {b.shape}; expected (N,) for both, on "
+            "the same images. Evaluate both models on one split."
+        )
+    return a, b

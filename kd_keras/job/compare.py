@@ -1,0 +1,136 @@
+"""Compares finished runs: which student is better, by how much, and at what cost."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.job import compared_runs, group_names
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.run_state import RunState
+from kd_keras.results import comparison, comparison_lines, phase_names
+from kd_keras.results.comparison import Group, Model
+from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER
+from kd_keras.results.screen import Screen
+
+
+def compare(
+    runs: Sequence[str | Path], *, html: str | Path | None = None, screen: Screen | None = None
+) -> dict[str, Any]:
+    """Compares the students of finished runs on the same validation images.
+
+    Runs whose recipes differ only in their seeds are one group. The group of the first run is what
+    the others are compared with.
+
+    Args:
+        runs: names or paths of run folders, two or more, or one with several students.
+        html: file to write a page with plots to, with their PNG and CSV files in a folder beside
+            it; None writes none.
+        screen: where tables and lines are shown; None shows nothing.
+
+    Returns:
+        `data` (`dataset`, `fingerprint`, `images`), `groups` (see `comparison.facts`),
+        `differences` (see `comparison.differences`), `fields` (fields of the recipes that differ,
+        with each group's value), `runs` (`run`, `groups`, `seed`, `devices`, `versions`), `notes`
+        and `verdict` (sentences).
+
+    Raises:
+        FileNotFoundError: a folder does not exist or holds no run.
+        ValueError: a run is not finished or given twice, or the validation images differ.
+    """
+    states = compared_runs.read(runs)
+    labels = compared_runs.labels_of(states)
+    recipes, students = _students(states, labels)
+    groups = [*students, *_others(states, students, labels)]
+    document: dict[str, Any] = {
+        "data": {
+            "dataset": states[0].recipe.dataset,
+            "fingerprint": states[0].provenance.get("data"),
+            "images": len(labels),
+        },
+        "groups": comparison.facts(groups),
+        "differences": comparison.differences(students),
+        "fields": group_names.fields(dict(zip((g.name for g in students), recipes, strict=True))),
+        "runs": [_run(state, students) for state in states],
+        "notes": _notes(states),
+    }
+    document["verdict"] = comparison_lines.verdict(document)
+    if screen is not None:
+        comparison_lines.show(document, screen)
+    return document
+
+
+def _students(states: Sequence[RunState], labels: np.ndarray) -> tuple[list[Recipe], list[Group]]:
+    """The groups of students, and the recipe of each group's first run."""
+    members: dict[tuple[str, str], list[Model]] = {}
+    first: dict[tuple[str, str], tuple[RunState, str]] = {}
+    for state in states:
+        for phase in compared_runs.phases(state, STUDENT):
+            key = (group_names.key(state.recipe), phase)
+            members.setdefault(key, []).append(compared_runs.model(state, phase, labels))
+            first.setdefault(key, (state, phase))
+    names = group_names.names(list(first.values()))
+    groups = [Group(n, STUDENT, m) for n, m in zip(names, members.values(), strict=True)]
+    return [state.recipe for state, _ in first.values()], groups
+
+
+def _others(
+    states: Sequence[RunState], students: Sequence[Group], labels: np.ndarray
+) -> list[Group]:
+    """Groups of students alone and of teachers; models that several groups share count once."""
+    by_path = {str(state.path): state for state in states}
+    others: list[tuple[str, str, str, dict[int, Model]]] = []
+    for role in (BASELINE, TEACHER):
+        for group in students:
+            runs = [by_path[model.run] for model in group.models]
+            for phase in compared_runs.phases(runs[0], role):
+                models = {
+                    run.recipe.seed: compared_runs.model(run, phase, labels)
+                    for run in runs
+                    if phase in compared_runs.phases(run, role)
+                }
+                same = [o for o in others if o[:2] == (role, phase) and _same(o[3], models)]
+                if same:
+                    same[0][3].update(models)
+                else:
+                    others.append((role, phase, group.name, models))
+    words = [phase_names.shown(phase) for _, phase, _, _ in others]
+    return [
+        Group(f"{word} of {owner}" if words.count(word) > 1 else word, role, [*models.values()])
+        for word, (role, _, owner, models) in zip(words, others, strict=True)
+    ]
+
+
+def _same(models: Mapping[int, Model], others: Mapping[int, Model]) -> bool:
+    """Whether models with the same seed are the same ones."""
+    seeds = models.keys() & others.keys()
+    return bool(seeds) and all(
+        models[seed].architecture == others[seed].architecture
+        and np.array_equal(models[seed].correct, others[seed].correct)
+        for seed in seeds
+    )
+
+
+def _run(state: RunState, students: Sequence[Group]) -> dict[str, Any]:
+    path = str(state.path)
+    return {
+        "run": path,
+        "groups": [g.name for g in students if path in {model.run for model in g.models}],
+        "seed": state.recipe.seed,
+        "devices": state.provenance.get("devices"),
+        "versions": state.provenance.get("versions"),
+        "command": state.command,
+    }
+
+
+def _notes(states: Sequence[RunState]) -> list[str]:
+    """What the reader of the comparison should know, one sentence each."""
+    devices = {(str(s.provenance.get("machine")), str(s.provenance.get("devices"))) for s in states}
+    versions = {str(sorted(dict(s.provenance.get("versions") or {}).items())) for s in states}
+    notes = []
+    if len(devices) > 1:
+        notes.append("The runs had different devices, so their times cannot be compared.")
+    if len(versions) > 1:
+        notes.append("The runs had different versions of kd_keras, Keras, TensorFlow or Python.")
+    return notes

@@ -1,0 +1,172 @@
+"""Reads runs that are to be compared, and refuses those that cannot be, in words."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.job import run_state
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.run_state import RunState
+from kd_keras.results import phase_names, scores, table
+from kd_keras.results.comparison import MEGABYTES, MILLISECONDS, Model
+from kd_keras.results.phase_names import BASELINE, STUDENT
+
+
+def read(runs: Sequence[str | Path]) -> list[RunState]:
+    """Reads finished runs that were measured on the same validation images.
+
+    Args:
+        runs: names or paths of run folders.
+
+    Raises:
+        FileNotFoundError: a folder does not exist or holds no run.
+        ValueError: a run is not finished or given twice, there is nothing to compare, or the
+            validation images differ.
+    """
+    states = [run_state.read(folder_of(run)) for run in runs]
+    _refuse_twice(states)
+    unfinished = [state for state in states if state.results is None]
+    if unfinished:
+        lines = [f"{state.path} ({state.progress}): {state.command}" for state in unfinished]
+        raise ValueError(
+            "runs are not finished; expected finished ones. Continue them, or leave them out:\n  "
+            + "\n  ".join(lines)
+        )
+    students = [phase for state in states for phase in phases(state, STUDENT)]
+    if len(students) < 2:
+        given = f"the run {states[0].path} with one student" if states else "none"
+        raise ValueError(f"there is {given} to compare; expected two runs or more. Give another.")
+    _refuse_different_data(states)
+    return states
+
+
+def folder_of(run: str | Path) -> Path:
+    """The folder of a run's name or path; a folder here that is a run counts before a name."""
+    path = Path(run).expanduser()
+    return path if run_state.is_run(path) else recipe_files.run_folder(str(run))
+
+
+def phases(state: RunState, role: str) -> list[str]:
+    """The phases of a finished run whose models have a role."""
+    results = state.results or {}
+    return [p for p in table.models(results) if phase_names.role(p, results) == role]
+
+
+def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
+    """A model of a run, with what it has right.
+
+    Args:
+        state: a finished run.
+        phase: the model's phase.
+        labels: (N,) int labels of the validation images.
+
+    Raises:
+        ValueError: its predictions are missing or not of these images.
+    """
+    results: Any = state.results
+    entry = results[phase]
+    alone = [
+        baseline
+        for baseline in phases(state, BASELINE)
+        if phase_names.role(phase, results) == STUDENT
+        and results[baseline].get("spec") == entry.get("spec")
+    ]
+    times = entry["milliseconds_per_image"] or {}
+    return Model(
+        run=str(state.path),
+        phase=phase,
+        seed=state.recipe.seed,
+        correct=_predictions(state, phase, len(labels)) == labels,
+        parameters=entry["parameters"],
+        costs={
+            MILLISECONDS: times.get("batch1"),
+            MEGABYTES: (entry.get("export") or {}).get("megabytes"),
+        },
+        architecture=entry.get("architecture"),
+        alone=model(state, alone[0], labels) if alone else None,
+    )
+
+
+def labels_of(states: Sequence[RunState]) -> np.ndarray:
+    """(N,) int: the labels of the validation images, which all runs share.
+
+    Raises:
+        ValueError: no run has them, since an earlier version made it, and the data changed.
+    """
+    for state in states:
+        labels = scores.load_labels(state.path)
+        if labels is not None:
+            return labels
+    return _labels_of_data(states[0])
+
+
+def _labels_of_data(state: RunState) -> np.ndarray:
+    from kd_keras.job import dataset
+    from kd_keras.results.screen import Screen
+
+    loaded = dataset.load(state.recipe, Screen(quiet=True))
+    if loaded.fingerprint != state.provenance.get("data"):
+        raise ValueError(
+            f"the run {state.path} has no labels, as runs of an earlier version, and the dataset "
+            f"{state.recipe.dataset} changed since; expected the data that the run saw. Train it "
+            "again."
+        )
+    return loaded.validation.labels
+
+
+def _predictions(state: RunState, phase: str, images: int) -> np.ndarray:
+    path = state.path / f"{phase}-predictions.npy"
+    try:
+        predicted = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}); expected the classes that the model predicted. "
+            "Restore the file, or train the run again."
+        ) from error
+    if predicted.shape != (images,):
+        raise ValueError(
+            f"{path} has shape {predicted.shape}; expected ({images},), a class for each "
+            "validation image. Restore the file, or train the run again."
+        )
+    return np.asarray(predicted)
+
+
+def _refuse_twice(states: Sequence[RunState]) -> None:
+    seen: dict[Path, Path] = {}
+    for state in states:
+        before = seen.setdefault(state.path.resolve(), state.path)
+        if before is not state.path:
+            same = "" if before == state.path else f" and as {before}"
+            raise ValueError(
+                f"the run {state.path} is given twice{same}; expected different runs. Leave one "
+                "out."
+            )
+
+
+def _refuse_different_data(states: Sequence[RunState]) -> None:
+    by_data: dict[str, list[RunState]] = {}
+    for state in states:
+        by_data.setdefault(str(state.provenance.get("data")), []).append(state)
+    if len(by_data) > 1:
+        lines = [
+            f"{_data(group[0])} (fingerprint {fingerprint}): "
+            + ", ".join(str(state.path) for state in group)
+            for fingerprint, group in by_data.items()
+        ]
+        raise ValueError(
+            "the runs have different data, so their accuracies cannot be compared; expected runs "
+            "with the same validation images. Compare these apart:\n  " + "\n  ".join(lines)
+        )
+
+
+def _data(state: RunState) -> str:
+    recipe, defaults = state.recipe, type(state.recipe)()
+    fields = ("image_size", "resize", "flip", "val_fraction", "select")
+    changed = [
+        f"{name} {getattr(recipe, name)}"
+        for name in fields
+        if getattr(recipe, name) != getattr(defaults, name)
+    ]
+    return ", ".join([recipe.dataset, *changed])

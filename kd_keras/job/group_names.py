@@ -1,0 +1,79 @@
+"""Names of groups of runs, made from what differs between their recipes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kd_keras.job.recipe import recipe_files, spec
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.run_state import RunState
+from kd_keras.results import table
+
+#: Fields that may differ within a group: what they change is chance.
+SEEDS = ("seed", "view_seed")
+_LONGEST = 40  # characters of a name that is made from a recipe's fields
+
+
+def key(recipe: Recipe) -> str:
+    """A text that is equal for recipes that differ only in seeds and in what changes no result."""
+    fields = recipe.model_dump(exclude={*SEEDS, *recipe_files.without_result(recipe)})
+    return str(sorted(fields.items()))
+
+
+def fields(recipes: Mapping[str, Recipe]) -> dict[str, dict[str, Any]]:
+    """Fields whose values differ between groups: by field, each group's value.
+
+    Args:
+        recipes: a recipe of each group, by the group's name.
+    """
+    dumped = {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()}
+    known = [name for name in Recipe.model_fields if name not in (*SEEDS, *recipe_files.NO_RESULT)]
+    return {
+        field: {name: values[field] for name, values in dumped.items()}
+        for field in known
+        if len({str(values[field]) for values in dumped.values()}) > 1
+    }
+
+
+def names(students: Sequence[tuple[RunState, str]]) -> list[str]:
+    """A unique name for each group: the values that differ if they are short, else the run's name.
+
+    Args:
+        students: for each group its first run and the student's phase in it.
+    """
+    recipes = {str(state.path): state.recipe for state, _ in students}
+    differing = fields(recipes)
+    values = {run: _values(differing, run) for run in recipes}
+    longest = max(map(len, values.values()), default=0)
+    several = {run for run in recipes if [str(s.path) for s, _ in students].count(run) > 1}
+    result = []
+    for state, phase in students:
+        run = str(state.path)
+        student = table.model_name(phase, state.results or {}) if run in several else ""
+        of_run = values[run] if 0 < longest <= _LONGEST else state.path.name
+        of_run = "" if len(recipes) == 1 and student else of_run
+        result.append(": ".join(filter(None, [of_run, student])))
+    return result if len(set(result)) == len(result) else _with_paths(students, result)
+
+
+def _values(differing: Mapping[str, Mapping[str, Any]], run: str) -> str:
+    return ", ".join(_value(field, by_run, run) for field, by_run in differing.items())
+
+
+def _value(field: str, by_run: Mapping[str, Any], run: str) -> str:
+    """One field's value; specs without knobs if their names alone tell the groups apart."""
+    if not isinstance(by_run[run], list):
+        return f"{field} {by_run[run]}"
+    short = {each: " + ".join(_plain(text) for text in by_run[each]) for each in by_run}
+    distinct = len(set(short.values())) == len({str(value) for value in by_run.values()})
+    return short[run] if distinct else " + ".join(map(str, by_run[run]))
+
+
+def _plain(text: Any) -> str:
+    return spec.parse(text)[0] if isinstance(text, str) else str(text)
+
+
+def _with_paths(students: Sequence[tuple[RunState, str]], result: Sequence[str]) -> list[str]:
+    return [
+        f"{name} ({state.path})" if result.count(name) > 1 else name
+        for name, (state, _) in zip(result, students, strict=True)
+    ]

@@ -1,0 +1,183 @@
+"""Compares models that were measured on the same images: means over seeds, paired tests, fronts."""
+
+import dataclasses
+import statistics as medians
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kd_keras.results import pareto, statistics
+
+#: Costs that the fronts are drawn against, in `Model.costs`.
+MILLISECONDS, MEGABYTES = "milliseconds_batch1", "megabytes"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """A measured model of a run.
+
+    Attributes:
+        run: path of the run folder.
+        phase: its phase in that run.
+        seed: the run's seed.
+        correct: bool (N,), whether it is right on each validation image.
+        parameters: number of weights.
+        costs: `MILLISECONDS` (per image, batch 1) and `MEGABYTES` (of its SavedModel); None if
+            unknown.
+        architecture: hash of its layers, or None; models of one architecture share their costs.
+        alone: the same student trained without a teacher, in the same run; None if there is none.
+    """
+
+    run: str
+    phase: str
+    seed: int
+    correct: np.ndarray
+    parameters: int
+    costs: Mapping[str, float | None]
+    architecture: str | None = None
+    alone: "Model | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Models that differ in their seed only.
+
+    Attributes:
+        name: name of the group, unique.
+        role: "student", "baseline" or "teacher".
+        models: one for each seed.
+    """
+
+    name: str
+    role: str
+    models: Sequence[Model]
+
+
+def facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """What is known of each group.
+
+    Returns:
+        For each group `name`, `role`, `runs`, `seeds`, `each_top1`; `top1`, its mean, with the
+        interval `low` to `high` `over` "seeds" (Student's t) or, for one seed, "images" (Wilson);
+        `gain` over the student alone, as `difference`, or None; `parameters`, the costs, and
+        `front`: by cost, whether it is on the front. Accuracies are fractions, intervals 95 %.
+    """
+    entries = [_of_group(group, costs) for group, costs in zip(groups, _costs(groups), strict=True)]
+    accuracies = [entry["top1"] for entry in entries]
+    fronts = {
+        cost: pareto.front(accuracies, [entry[cost] for entry in entries])
+        for cost in (MILLISECONDS, MEGABYTES)
+    }
+    return [
+        entry | {"front": {cost: on[index] for cost, on in fronts.items()}}
+        for index, entry in enumerate(entries)
+    ]
+
+
+def differences(groups: Sequence[Group], *, seed: int = 0) -> list[dict[str, Any]]:
+    """Each further group of students compared with the first one.
+
+    Args:
+        groups: groups of students, two or more, measured on the same images.
+        seed: seed of the bootstrap.
+
+    Returns:
+        For each further group, `difference` with `group`, `other` (the first one's name) and
+        `pairs`: each pair of models compared over images, by McNemar's exact test too. `p_holm` is
+        adjusted for the number of all pairs.
+    """
+    first, *others = groups
+    entries = [
+        {"group": group.name, "other": first.name, **difference(_pairs(group, first), seed=seed)}
+        for group in others
+    ]
+    pairs = [pair for entry in entries for pair in entry["pairs"]]
+    for pair, adjusted in zip(pairs, statistics.holm([pair["p"] for pair in pairs]), strict=True):
+        pair["p_holm"] = adjusted
+    return entries
+
+
+def difference(pairs: Sequence[tuple[Model, Model]], *, seed: int = 0) -> dict[str, Any]:
+    """The mean difference in top-1 of pairs of models, the first of each minus the second.
+
+    Returns:
+        `difference` with the interval `low` to `high` `over` "seeds" (Student's t, of two or more
+        pairs) or, for one pair, "images" (bootstrap); and `pairs`, with each pair's `runs`,
+        `seeds`, `difference`, `low`, `high`, `only` and `only_other` (images that only one of the
+        two has right) and `p` (McNemar).
+    """
+    each = [_pair(one, other, seed) for one, other in pairs]
+    if len(each) == 1:
+        interval = {name: each[0][name] for name in ("difference", "low", "high")}
+        return {**interval, "over": "images", "pairs": each}
+    mean, low, high = statistics.paired_interval([pair["difference"] for pair in each])
+    return {"difference": mean, "low": low, "high": high, "over": "seeds", "pairs": each}
+
+
+def _pair(one: Model, other: Model, seed: int) -> dict[str, Any]:
+    mean, low, high = statistics.bootstrap_interval(one.correct, other.correct, seed)
+    only, only_other, p_value = statistics.mcnemar(one.correct, other.correct)
+    return {
+        **{"runs": [one.run, other.run], "seeds": [one.seed, other.seed]},
+        **{"difference": mean, "low": low, "high": high},
+        **{"only": only, "only_other": only_other, "p": p_value},
+    }
+
+
+def _pairs(group: Group, other: Group) -> list[tuple[Model, Model]]:
+    """Models of the two groups with the same seed; the first of each if no seed is in both."""
+    by_seed = {model.seed: model for model in reversed(other.models)}
+    pairs = {m.seed: (m, by_seed[m.seed]) for m in reversed(group.models) if m.seed in by_seed}
+    return [pairs[seed] for seed in sorted(pairs)] or [(group.models[0], other.models[0])]
+
+
+def _of_group(group: Group, costs: Mapping[str, float | None]) -> dict[str, Any]:
+    each = [float(model.correct.mean()) for model in group.models]
+    if len(each) > 1:
+        mean, low, high = statistics.paired_interval(each)
+    else:
+        correct = group.models[0].correct
+        mean = each[0]
+        low, high = statistics.share_interval(int(correct.sum()), len(correct))
+    pairs = [(model, model.alone) for model in group.models if model.alone is not None]
+    return {
+        **{"name": group.name, "role": group.role},
+        "runs": [model.run for model in group.models],
+        "seeds": [model.seed for model in group.models],
+        "each_top1": each,
+        **{"top1": mean, "low": low, "high": high},
+        "over": "seeds" if len(each) > 1 else "images",
+        "gain": difference(pairs) if pairs else None,
+        "parameters": group.models[0].parameters,
+        **costs,
+    }
+
+
+def _costs(groups: Sequence[Group]) -> list[dict[str, float | None]]:
+    """The costs of each group: the median over all measured models of its architecture.
+
+    Two measurements of one network differ by chance, which must not decide who is on a front.
+    """
+    by_architecture: dict[Any, list[Model]] = {}
+    for group in groups:
+        for model in group.models:
+            by_architecture.setdefault(_network(model, group), []).append(model)
+    return [
+        {
+            cost: _median(
+                m.costs.get(cost) for m in by_architecture[_network(group.models[0], group)]
+            )
+            for cost in (MILLISECONDS, MEGABYTES)
+        }
+        for group in groups
+    ]
+
+
+def _network(model: Model, group: Group) -> str:
+    return model.architecture or f"group {group.name}"
+
+
+def _median(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return medians.median(known) if known else None

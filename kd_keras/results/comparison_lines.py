@@ -1,0 +1,145 @@
+"""A comparison in words and tables, for a terminal of 80 columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kd_keras.results.comparison import MEGABYTES, MILLISECONDS
+from kd_keras.results.screen import Screen
+
+_COST_NAMES = {MILLISECONDS: "time", MEGABYTES: "size"}
+
+
+def verdict(document: Mapping[str, Any]) -> list[str]:
+    """Sentences on each difference, and on the models that no other beats.
+
+    Args:
+        document: what `compare` returns, without "verdict".
+    """
+    adjusted = sum(len(entry["pairs"]) for entry in document["differences"]) > 1
+    lines = [_difference(entry, document, adjusted) for entry in document["differences"]]
+    for cost, words in _COST_NAMES.items():
+        best = [group["name"] for group in document["groups"] if group["front"][cost]]
+        if best:
+            lines.append(f"No other model is better in both accuracy and {words}: {_list(best)}.")
+    return lines
+
+
+def show(document: Mapping[str, Any], screen: Screen) -> None:
+    """Shows the comparison."""
+    data, groups = document["data"], document["groups"]
+    columns = ("model", "seeds", "top-1 %\n(95 % interval)", "gain", "ms", "MB", "front")
+    title = f"Accuracy on the {data['images']:,} validation images of {data['dataset']}"
+    screen.table(title, columns, [_row(group) for group in groups])
+    seeds = any(group["over"] == "seeds" for group in groups)
+    images = any(group["over"] == "images" for group in groups)
+    over = " and ".join(
+        filter(
+            None,
+            [
+                "over seeds where there are several" if seeds else "",
+                "over images where there is one" if images else "",
+            ],
+        )
+    )
+    screen.result(
+        f"intervals: {over}. gain: points over the student alone. ms: per image, batch 1. front: "
+        "no other model is better in both accuracy and time (t) or size (s)."
+    )
+    if document["differences"]:
+        title = f"Difference in top-1 to {document['differences'][0]['other']}, points"
+        heads = ("model", "seeds", "difference\n(95 % interval)", "right\nalone", "p", "p, Holm")
+        rows = [row for entry in document["differences"] for row in difference_rows(entry)]
+        screen.table(title, heads, rows)
+        screen.result(
+            "right alone: images that only this model, and only the other, has right. p: McNemar's "
+            "exact test over images; Holm's is adjusted for the number of tests."
+        )
+    for field, values in document["fields"].items():
+        each = "; ".join(f"{shown(value)} ({name})" for name, value in values.items())
+        screen.result(f"recipes differ in {field}: {each}")
+    for note in document["notes"]:
+        screen.warn(note)
+    for line in document["verdict"]:
+        screen.result(line)
+
+
+def difference_rows(entry: Mapping[str, Any]) -> list[list[str | None]]:
+    """The lines of a table for an entry of `comparison.differences`: the mean, then each pair."""
+    rows = []
+    if entry["over"] == "seeds":
+        mean = [entry["group"], f"{len(entry['pairs'])}", points(entry)]
+        rows.append([*mean, None, None, None])
+    for pair in entry["pairs"]:
+        same = pair["seeds"][0] == pair["seeds"][1]
+        seeds = str(pair["seeds"][0]) if same else " / ".join(map(str, pair["seeds"]))
+        name = f"  seed {seeds}" if entry["over"] == "seeds" else entry["group"]
+        right = f"{pair['only']} / {pair['only_other']}"
+        tests = [probability(pair["p"]), probability(pair["p_holm"])]
+        rows.append([name, None if rows else seeds, points(pair), right, *tests])
+    return rows
+
+
+def points(entry: Mapping[str, Any]) -> str:
+    """A difference with its interval in points: "+1.2 (+0.3 to +2.1)"."""
+    return f"{_points(entry['difference'])} ({_points(entry['low'])} to {_points(entry['high'])})"
+
+
+def probability(value: float) -> str:
+    """A p-value with three digits after the point."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def shown(value: Any) -> str:
+    """A value of a recipe's field as people write it."""
+    if isinstance(value, (list, tuple)):
+        return " + ".join(map(str, value)) or "none"
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def front(group: Mapping[str, Any]) -> str:
+    """ "t", "s" or "t s" for a group on the front of accuracy against time or size."""
+    return " ".join(_COST_NAMES[cost][0] for cost, on in group["front"].items() if on)
+
+
+def _row(group: Mapping[str, Any]) -> list[str | None]:
+    top1 = f"{100 * group['top1']:.1f} ({100 * group['low']:.1f} to {100 * group['high']:.1f})"
+    gain = _points(group["gain"]["difference"]) if group["gain"] else None
+    times, size = group[MILLISECONDS], group[MEGABYTES]
+    return [
+        *(group["name"], str(len(group["seeds"])), top1, gain),
+        *(None if times is None else f"{times:.3g}", None if size is None else f"{size:.2f}"),
+        front(group) or None,
+    ]
+
+
+def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted: bool) -> str:
+    group, other, pairs = entry["group"], entry["other"], entry["pairs"]
+    over = (
+        f"{len(pairs)} seeds"
+        if entry["over"] == "seeds"
+        else f"{document['data']['images']:,} images"
+    )
+    numbers = (
+        f"{_points(entry['difference'])} points of top-1, 95 % interval {_points(entry['low'])} to "
+        f"{_points(entry['high'])} over {over}"
+    )
+    if entry["over"] == "images":
+        p_value = pairs[0]["p_holm" if adjusted else "p"]
+        by = "McNemar, Holm" if adjusted else "McNemar"
+        numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({by})"
+    if entry["low"] > 0:
+        return f"{group} is better than {other} ({numbers})."
+    if entry["high"] < 0:
+        return f"{group} is worse than {other} ({numbers})."
+    more = "" if entry["over"] == "seeds" and len(pairs) > 4 else " More seeds would tell more."
+    return f"There is no measurable difference between {group} and {other} ({numbers}).{more}"
+
+
+def _points(fraction: float) -> str:
+    return f"{100 * fraction:+.1f}"
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)
