@@ -116,6 +116,32 @@ def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Itera
         yield
 
 
+@contextlib.contextmanager
+def lock_at_once(folder: Path) -> Iterator[bool]:
+    """Yields whether the block has the lock of `locked`; does not wait for another process.
+
+    True where folders cannot be locked, and for a folder that does not exist.
+    """
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl  # Windows has none
+
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+        yield True
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process, or another block of this one, has the lock of a folder."""
+    with lock_at_once(folder) as got_it:
+        return not got_it
+
+
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kd_keras import files
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # tests also run in subprocesses
 
@@ -105,3 +107,42 @@ def consumers():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory):
+    """The folder of a finished run on digits of one epoch: teacher, student alone, student.
+
+    All tests, also those of other workers, read this one: copy it before you change a file in it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny_run"
+    run = shared / "runs" / "tiny"
+    with files.locked(shared):  # the first worker trains
+        if not (run / "results.json").is_file():
+            _train_tiny(run)
+    return run
+
+
+def _train_tiny(run):
+    from kd_keras.job import train
+    from kd_keras.job.recipe.recipe_files import Recipe
+    from kd_keras.results.screen import Screen
+
+    recipe = Recipe(
+        dataset="digits",
+        teacher="resnet8:width=0.5",
+        student="resnet8:width=0.25",
+        method=["kd:temperature=4"],
+        baseline=True,
+        epochs=1,
+        teacher_epochs=1,
+        batch_size=256,
+        learning_rate=0.01,
+        precision="float32",
+        allow_weak_teacher=True,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_KERAS_CACHE", str(run.parents[1] / "cache"))
+        exports = str(run.parents[1] / "saved_models")
+        train.run(recipe, run=str(run), export_dir=exports, screen=Screen(quiet=True))

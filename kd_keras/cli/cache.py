@@ -1,11 +1,14 @@
 """`kdk cache`: saves a teacher's outputs for all students that see the same views."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
 
+import click
+
+from kd_keras.cli import cache_list, output, quiet
 from kd_keras.cli import options as options_of
-from kd_keras.cli import output, quiet
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job import cache_command
 from kd_keras.job.recipe import old_spelling, recipe_files
@@ -20,8 +23,17 @@ def _run(
     cache_dtype: str,
     shard: str,
     verify: bool,
+    list_: bool,
+    prune: bool,
+    older_than: float | None,
+    yes: bool,
     **options: Any,
 ) -> None:
+    if (older_than is not None or yes) and not prune:
+        raise ValueError("there is --older-than or --yes without --prune. Give --prune as well.")
+    if list_ or prune:
+        cache_list.run(prune=prune, older_than=older_than, yes=yes)
+        return
     resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)
     part = _shard(shard)
     quiet.import_tensorflow()
@@ -54,6 +66,8 @@ def _shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+_of_folder = functools.partial(Option, section="Cache folder")
+
 command = output.command(
     Sectioned(
         "cache",
@@ -63,7 +77,10 @@ command = output.command(
         The teacher is a trained model's file, a SavedModel folder or an .onnx file. `kdk train`
         with the same teacher, data and views finds the cache of a Keras model by itself, unless
         --out, --top-k or another precision is given; --teacher cache:FOLDER reads any cache.
-        {options_of.LISTS}""",
+        {options_of.LISTS}
+
+        With --list or --prune, no teacher runs: they are about all that lies in the cache folder,
+        $KD_KERAS_CACHE or ~/.cache/kd_keras.""",
         params=[
             *options_of.of_recipe(),
             Option(["--out"], metavar="FOLDER", help="cache folder [named by content]"),
@@ -86,6 +103,22 @@ command = output.command(
                 is_flag=True,
                 help="check the data's contents and a sample of the cache",
             ),
+            _of_folder(
+                ["--list", "list_"], is_flag=True, help="list stores, teacher caches and scores"
+            ),
+            _of_folder(
+                ["--prune"],
+                is_flag=True,
+                help="remove what is stale or unfinished, after showing it and asking; never what "
+                "is in use",
+            ),
+            _of_folder(
+                ["--older-than"],
+                type=click.FloatRange(min=0),
+                metavar="DAYS",
+                help="with --prune: also what did not change for that long [never]",
+            ),
+            _of_folder(["--yes"], is_flag=True, help="with --prune: do not ask"),
             *options_of.of_fields(cache_command.FIELDS),
         ],
     )

@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import shutil
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import click
 
 from kd_keras.cli import termination
+from kd_keras.results import wrapping
 
 PARTLY_DONE = 1  # some files failed, the others are done
 WRONG_INPUT = 2
@@ -63,13 +62,5 @@ def _report(ctx: click.Context, message: str) -> None:
 
 
 def wrapped(message: str) -> str:
-    """The message wrapped to the terminal's width, with paths in one piece; else unchanged."""
-    if not sys.stderr.isatty():
-        return message
-    width = shutil.get_terminal_size().columns
-    wrapper = textwrap.TextWrapper(
-        width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
-    # Lines that start with spaces are commands, to be copied whole.
-    lines = message.splitlines()
-    return "\n".join(line if line.startswith("  ") else wrapper.fill(line) for line in lines)
+    """The message wrapped to the width of the terminal that stderr is."""
+    return wrapping.wrapped(message, sys.stderr, indent="  ")

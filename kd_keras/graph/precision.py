@@ -36,7 +36,7 @@ def native_precisions() -> set[str]:
     """Precisions with hardware support on all GPUs, or on the CPU without GPUs; others are slow."""
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
-        has_bfloat16 = _cpu_flags() & {"avx512_bf16", "amx_bf16"}
+        has_bfloat16 = cpu_flags() & {"avx512_bf16", "amx_bf16"}
         return {"float32", "mixed_bfloat16"} if has_bfloat16 else {"float32"}
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
@@ -56,7 +56,8 @@ def lowest_precision(layers: Iterable[keras.Layer]) -> str:
     return next((f"mixed_{dtype}" for dtype in lowest_first if dtype in dtypes), "float32")
 
 
-def _cpu_flags() -> set[str]:
+def cpu_flags() -> set[str]:
+    """The processor's features as Linux names them, such as "avx512_bf16"; else none."""
     try:
         with open("/proc/cpuinfo") as lines:
             return next((set(line.split()) for line in lines if line.startswith("flags")), set())

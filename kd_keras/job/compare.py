@@ -9,7 +9,7 @@ import numpy as np
 from kd_keras.job import compared_runs, group_names
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_state import RunState
-from kd_keras.results import comparison, comparison_lines, phase_names
+from kd_keras.results import comparison, comparison_lines, comparison_page, phase_names
 from kd_keras.results.comparison import Group, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER
 from kd_keras.results.screen import Screen
@@ -58,6 +58,11 @@ def compare(
     document["verdict"] = comparison_lines.verdict(document)
     if screen is not None:
         comparison_lines.show(document, screen)
+    if html is not None:
+        page = Path(html).expanduser()
+        comparison_page.write(page, document)
+        if screen is not None:
+            screen.result(f"page: {page}, its plots as PNG and CSV in {page.with_suffix('')}")
     return document
 
 

@@ -138,7 +138,7 @@ def _refuse_twice(states: Sequence[RunState]) -> None:
     for state in states:
         before = seen.setdefault(state.path.resolve(), state.path)
         if before is not state.path:
-            same = "" if before == state.path else f" and as {before}"
+            same = "" if before == state.path else f", also as {before}"
             raise ValueError(
                 f"the run {state.path} is given twice{same}; expected different runs. Leave one "
                 "out."

@@ -11,6 +11,10 @@ _DISTRIBUTIONS = {
 }
 
 
+#: Names in `installed` of packages that others need to know.
+NAMES = tuple(_DISTRIBUTIONS)
+
+
 def installed() -> dict[str, str]:
     """Versions by name: kd_keras, keras, tensorflow, numpy, python."""
     versions = {name: _version(names) for name, names in _DISTRIBUTIONS.items()}

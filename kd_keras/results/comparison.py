@@ -136,6 +136,7 @@ def _of_group(group: Group, costs: Mapping[str, float | None]) -> dict[str, Any]
     each = [float(model.correct.mean()) for model in group.models]
     if len(each) > 1:
         mean, low, high = statistics.paired_interval(each)
+        low, high = max(low, 0.0), min(high, 1.0)  # Student's t knows no limits
     else:
         correct = group.models[0].correct
         mean = each[0]

@@ -1,11 +1,13 @@
 """A comparison in words and tables, for a terminal of 80 columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kd_keras.results.comparison import MEGABYTES, MILLISECONDS
 from kd_keras.results.screen import Screen
 
+#: P-values of a difference over images that counts are below it.
+LEVEL = 0.05
 _COST_NAMES = {MILLISECONDS: "time", MEGABYTES: "size"}
 
 
@@ -17,11 +19,16 @@ def verdict(document: Mapping[str, Any]) -> list[str]:
     """
     adjusted = sum(len(entry["pairs"]) for entry in document["differences"]) > 1
     lines = [_difference(entry, document, adjusted) for entry in document["differences"]]
+    fronts: dict[str, list[str]] = {}
     for cost, words in _COST_NAMES.items():
         best = [group["name"] for group in document["groups"] if group["front"][cost]]
-        if best:
-            lines.append(f"No other model is better in both accuracy and {words}: {_list(best)}.")
-    return lines
+        fronts.setdefault(", ".join(best), []).append(words)
+    return lines + [
+        f"On the front of accuracy against {' and '.join(words)}: {names} (no other model is "
+        "better in both)."
+        for names, words in fronts.items()
+        if names
+    ]
 
 
 def show(document: Mapping[str, Any], screen: Screen) -> None:
@@ -32,24 +39,18 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
     screen.table(title, columns, [_row(group) for group in groups])
     seeds = any(group["over"] == "seeds" for group in groups)
     images = any(group["over"] == "images" for group in groups)
-    over = " and ".join(
-        filter(
-            None,
-            [
-                "over seeds where there are several" if seeds else "",
-                "over images where there is one" if images else "",
-            ],
-        )
-    )
+    parts = ["over seeds (several)" if seeds else "", "over images (one seed)" if images else ""]
+    over = ", ".join(filter(None, parts))
     screen.result(
         f"intervals: {over}. gain: points over the student alone. ms: per image, batch 1. front: "
         "no other model is better in both accuracy and time (t) or size (s)."
     )
     if document["differences"]:
         title = f"Difference in top-1 to {document['differences'][0]['other']}, points"
-        heads = ("model", "seeds", "difference\n(95 % interval)", "right\nalone", "p", "p, Holm")
+        heads = ["model", "seeds", "difference\n(95 % interval)", "right\nalone", "p", "p, Holm"]
         rows = [row for entry in document["differences"] for row in difference_rows(entry)]
-        screen.table(title, heads, rows)
+        shown_columns = len(heads) if len(rows) > 1 else len(heads) - 1  # one test adjusts nothing
+        screen.table(title, heads[:shown_columns], [row[:shown_columns] for row in rows])
         screen.result(
             "right alone: images that only this model, and only the other, has right. p: McNemar's "
             "exact test over images; Holm's is adjusted for the number of tests."
@@ -116,30 +117,27 @@ def _row(group: Mapping[str, Any]) -> list[str | None]:
 
 def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted: bool) -> str:
     group, other, pairs = entry["group"], entry["other"], entry["pairs"]
-    over = (
-        f"{len(pairs)} seeds"
-        if entry["over"] == "seeds"
-        else f"{document['data']['images']:,} images"
-    )
+    images = f"{document['data']['images']:,} images"
+    over = f"{len(pairs)} seeds" if entry["over"] == "seeds" else images
     numbers = (
         f"{_points(entry['difference'])} points of top-1, 95 % interval {_points(entry['low'])} to "
         f"{_points(entry['high'])} over {over}"
     )
+    certain = True
     if entry["over"] == "images":
         p_value = pairs[0]["p_holm" if adjusted else "p"]
         by = "McNemar, Holm" if adjusted else "McNemar"
         numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({by})"
-    if entry["low"] > 0:
+        certain = p_value < LEVEL
+    if certain and entry["low"] > 0:
         return f"{group} is better than {other} ({numbers})."
-    if entry["high"] < 0:
+    if certain and entry["high"] < 0:
         return f"{group} is worse than {other} ({numbers})."
-    more = "" if entry["over"] == "seeds" and len(pairs) > 4 else " More seeds would tell more."
-    return f"There is no measurable difference between {group} and {other} ({numbers}).{more}"
+    return (
+        f"There is no measurable difference between {group} and {other} ({numbers}). Repeat with "
+        "more seeds (--seed) to tell them apart."
+    )
 
 
 def _points(fraction: float) -> str:
     return f"{100 * fraction:+.1f}"
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from kd_keras.results import wrapping
+
 # Wider than any table, so that output to a file is neither wrapped nor cut.
 _UNBOUNDED = 10_000
 
@@ -26,12 +28,12 @@ class Screen:
     def say(self, text: str) -> None:
         """Prints a line on what happens, unless the screen is quiet."""
         if not self.quiet:
-            print(text, flush=True)
+            _print(text)
 
     def result(self, text: str) -> None:
         """Prints a line that people ran the command for, also on a quiet screen."""
         if self.quiet:
-            print(text, flush=True)
+            _print(text)
         else:
             self.say(text)
 
@@ -108,6 +110,10 @@ class Screen:
                 bar.advance(task, n)
 
             yield advance
+
+
+def _print(text: str) -> None:
+    print(wrapping.wrapped(text, sys.stdout), flush=True)
 
 
 def _console(file: Any) -> Any:

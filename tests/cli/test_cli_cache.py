@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -50,3 +51,24 @@ def test_a_shard_that_is_none_is_refused(invoke):
         shown = invoke("--recipe", "quickstart", "--shard", shard)
         assert shown.exit_code == 2
         assert f"shard is '{shard}'; expected i/n" in shown.output
+
+
+def test_the_cache_folder_is_listed_and_pruned_after_asking(invoke, tmp_path):
+    left = tmp_path / "cache" / ".old.partial"
+    left.mkdir(parents=True)
+    (left / "half").write_text("half")
+    os.utime(left / "half", (0, 0))
+    listed = json.loads(invoke("--list", "--json").stdout)
+    assert [(e["kind"], e["state"]) for e in listed["entries"]] == [("left over", "unfinished")]
+    refused = invoke("--prune")
+    assert refused.exit_code == 2
+    assert "nobody can be asked here; expected a terminal. Give --yes" in refused.stderr
+    assert left.is_dir()
+    assert "removed 1 of 1" in invoke("--prune", "--yes").stdout
+    assert not left.exists()
+    assert "nothing to remove in" in invoke("--prune", "--yes", "--older-than", "1").stdout
+
+
+def test_options_of_prune_alone_are_refused(invoke):
+    for option in (["--yes"], ["--older-than", "3"]):
+        assert "without --prune. Give --prune as well." in invoke(*option).stderr

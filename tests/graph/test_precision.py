@@ -25,7 +25,7 @@ def test_best_precision_follows_the_machine(monkeypatch, capabilities, flags, be
     config = tf.config
     monkeypatch.setattr(config, "list_physical_devices", lambda kind: range(len(details)))
     monkeypatch.setattr(config.experimental, "get_device_details", lambda gpu: details[gpu])
-    monkeypatch.setattr(precision, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(precision, "cpu_flags", lambda: flags)
     assert precision.best_precision() == best
 
 

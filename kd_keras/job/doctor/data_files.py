@@ -1,0 +1,107 @@
+"""Datasets on this machine, the cache folder, and whether the hosts of downloads answer."""
+
+import contextlib
+import socket
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from kd_keras import data
+from kd_keras.data.tiny_imagenet import archive
+from kd_keras.job import caches
+from kd_keras.job.doctor.finding import FINE, MISSING, Finding
+from kd_keras.results import paths
+
+SECONDS = 3.0  # that a host has to answer
+#: Hosts of downloads, and what is downloaded from them.
+HOSTS = {
+    "cs231n.stanford.edu": "Tiny ImageNet",
+    "storage.googleapis.com": "ImageNet weights of app: models",
+}
+_USUAL_PLACES = (".", "data", "~/data", "~/datasets", "~/Downloads")
+
+
+def findings(data_dir: Path | None = None) -> Iterator[Finding]:
+    """Tiny ImageNet, caches, and the network.
+
+    Args:
+        data_dir: the user's folder with Tiny ImageNet, beside the usual places.
+    """
+    yield Finding("digits", FINE, "in scikit-learn, which is installed with kd_keras")
+    yield _tiny_imagenet(data_dir)
+    yield _caches()
+    yield from _network()
+
+
+def _tiny_imagenet(data_dir: Path | None) -> Finding:
+    stores = [e for e in caches.entries() if e.kind == "store" and "tiny_imagenet" in e.about]
+    if stores and data_dir is None:
+        return Finding("tiny_imagenet", FINE, f"prepared in {paths.shown(stores[0].path)}")
+    downloads = data.cache_folder() / caches.DOWNLOADS
+    places = [data_dir] if data_dir else [downloads, *map(Path, _USUAL_PLACES)]
+    for place in places:
+        with contextlib.suppress(OSError, ValueError):
+            found = archive.find(place.expanduser())
+            if found.name.startswith(archive.ROOT) or data_dir:
+                option = "" if place == downloads else f"; give --data-dir {place}"
+                return Finding("tiny_imagenet", FINE, f"{paths.shown(found)}{option}")
+    where = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_PLACES))
+    return Finding(
+        "tiny_imagenet",
+        MISSING,
+        f"not in {where}",
+        "kdk train downloads it (248 MB); or give --data-dir FOLDER",
+    )
+
+
+def _caches() -> Finding:
+    found = caches.entries()
+    kinds = {kind: [e.bytes for e in found if e.kind == kind] for kind in {e.kind for e in found}}
+    each = [f"{kind} {paths.megabytes(sum(sizes))}" for kind, sizes in sorted(kinds.items())]
+    old = caches.removable(found)
+    text = ", ".join(each) or "empty"
+    if old:
+        text += f"; {paths.megabytes(sum(e.bytes for e in old))} can go (kdk cache --prune)"
+    return Finding("caches", FINE, text)
+
+
+def _network() -> list[Finding]:
+    answers: dict[str, str] = {}
+
+    def ask(host: str) -> None:
+        answers[host] = _reach(host)
+
+    # In threads, since looking up a name has no time limit of its own.
+    threads = [threading.Thread(target=ask, args=(host,), daemon=True) for host in HOSTS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(SECONDS)
+    return [_of_host(host, what, answers.get(host, "no answer")) for host, what in HOSTS.items()]
+
+
+def _of_host(host: str, what: str, error: str) -> Finding:
+    if not error:
+        return Finding("network", FINE, f"{host} answers ({what})")
+    return Finding(
+        "network",
+        MISSING,
+        f"{host}: {error}",
+        f"needed to download {what}; what is on this machine needs no network",
+    )
+
+
+def _reach(host: str) -> str:
+    """Connects to a host, or to the proxy that leads to it; returns what went wrong, or ""."""
+    proxy = urllib.request.getproxies().get("http")
+    address = (host, 80)
+    if proxy and not urllib.request.proxy_bypass(host):
+        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        address = (parts.hostname or host, parts.port or 80)
+    try:
+        socket.create_connection(address, timeout=SECONDS).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

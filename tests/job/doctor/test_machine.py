@@ -1,0 +1,53 @@
+import shutil
+from types import SimpleNamespace
+
+import pytest
+
+from kd_keras.graph import precision
+from kd_keras.job import devices
+from kd_keras.job.doctor import machine
+
+
+@pytest.fixture
+def named(tmp_path, monkeypatch):
+    """named() gives the findings by name, for a cache folder and a working folder of the test."""
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    return lambda: {finding.name: finding for finding in machine.findings()}
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (set(), "auto is float32: no avx512_bf16 or amx_bf16 here"),
+        ({"amx_bf16"}, "auto is mixed_bfloat16: the processor has hardware for it"),
+    ],
+)
+def test_the_precision_comes_with_its_reason(named, monkeypatch, flags, text):
+    monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx2", *flags})
+    monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind: [])
+    found = named()
+    assert found["precision"].text == text
+    assert "avx2 yes, avx512f no" in found["processor"].text
+    assert found["devices"].text.startswith("no GPU; training runs on ")
+
+
+def test_gpus_are_named(named, monkeypatch):
+    monkeypatch.setattr(devices, "gpu_names", lambda: ["NVIDIA H200"])
+    assert named()["devices"].text.startswith("1 GPUs: NVIDIA H200; ")
+
+
+def test_little_memory_and_full_disks_are_missing_and_read_only_ones_wrong(named, monkeypatch):
+    monkeypatch.setattr(machine, "_bytes_of_memory", lambda: (1e9, 8e9))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2e9))
+    found = named()
+    assert (found["memory"].state, found["memory"].text) == ("missing", "1.0 GB free of 8.0 GB")
+    assert found["cache folder"].state == "missing"
+    assert "set KD_KERAS_CACHE to a folder on another disk" in found["cache folder"].remedy
+    monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
+    assert named()["run folder"].state == "wrong"
+
+
+def test_memory_of_this_machine_is_known_on_linux():
+    free, total = machine._bytes_of_memory()
+    assert free is None or 0 < free <= total

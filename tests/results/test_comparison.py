@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from kd_keras.results import comparison, statistics
+from kd_keras.results.comparison import MEGABYTES, MILLISECONDS, Group, Model
+
+IMAGES = 200
+
+
+def model(right, *, seed=0, run="run", time=1.0, size=0.5, network="small", alone=None):
+    """A model that is right on these images of `IMAGES`."""
+    correct = np.zeros(IMAGES, bool)
+    correct[right] = True
+    costs = {MILLISECONDS: time, MEGABYTES: size}
+    return Model(run, "student", seed, correct, 1000, costs, network, alone)
+
+
+def test_a_group_of_one_seed_has_an_interval_over_images():
+    (entry,) = comparison.facts([Group("a", "student", [model(slice(0, 150))])])
+    assert (entry["top1"], entry["over"], entry["seeds"]) == (0.75, "images", [0])
+    assert (entry["low"], entry["high"]) == statistics.share_interval(150, 200)
+    assert entry["gain"] is None
+
+
+def test_a_group_of_several_seeds_has_an_interval_over_seeds_and_a_paired_gain():
+    alone = [model(slice(0, count)) for count in (140, 150, 160)]
+    better = (144, 152, 162)  # by 2, 1 and 1 points
+    models = [
+        model(slice(0, count), seed=seed, alone=alone[seed]) for seed, count in enumerate(better)
+    ]
+    (entry,) = comparison.facts([Group("a", "student", models)])
+    assert entry["over"] == "seeds"
+    assert entry["each_top1"] == [0.72, 0.76, 0.81]
+    mean, low, high = statistics.paired_interval([0.02, 0.01, 0.01])
+    gain = entry["gain"]
+    got = (gain["difference"], gain["low"], gain["high"])
+    assert got == pytest.approx((mean, low, high))
+    assert [pair["only"] for pair in gain["pairs"]] == [4, 2, 2]
+
+
+def test_an_interval_of_accuracies_stays_between_0_and_1():
+    models = [model(slice(0, 198)), model(slice(0, 150), seed=1)]
+    (entry,) = comparison.facts([Group("a", "student", models)])
+    assert (entry["low"], entry["high"]) == (0.0, 1.0)
+
+
+def test_groups_are_paired_by_seed_and_p_values_adjusted_for_all_tests():
+    first = Group("first", "student", [model(slice(0, 100), seed=s) for s in (0, 1)])
+    models = [model(slice(0, 110), seed=1), model(slice(0, 120), seed=0), model([], seed=7)]
+    one, other = comparison.differences(
+        [first, Group("more", "student", models), Group("less", "student", [model(slice(0, 99))])]
+    )
+    assert (one["group"], one["other"], one["over"]) == ("more", "first", "seeds")
+    assert [pair["seeds"] for pair in one["pairs"]] == [[0, 0], [1, 1]]
+    assert one["difference"] == pytest.approx(0.075)
+    assert [(pair["only"], pair["only_other"]) for pair in one["pairs"]] == [(20, 0), (10, 0)]
+    assert one["pairs"][0]["p"] == pytest.approx(2 * 0.5**20)
+    assert one["pairs"][0]["p_holm"] == pytest.approx(3 * 2 * 0.5**20)
+    assert (other["over"], other["difference"], other["pairs"][0]["p"]) == ("images", -0.005, 1.0)
+
+
+def test_groups_without_a_common_seed_are_compared_over_images():
+    groups = [Group(name, "student", [model(slice(0, 100), seed=s)]) for s, name in enumerate("ab")]
+    (entry,) = comparison.differences(groups)
+    assert (entry["over"], entry["pairs"][0]["seeds"]) == ("images", [1, 0])
+
+
+def test_one_network_has_one_time_and_the_front_follows():
+    entries = comparison.facts(
+        [
+            Group("good", "student", [model(slice(0, 150), time=3.0)]),
+            Group("bad", "student", [model(slice(0, 140), time=1.0)]),
+            Group("teacher", "teacher", [model(slice(0, 180), time=9.0, network="large", size=4)]),
+            Group("untimed", "student", [model([0], time=None, size=None, network=None)]),
+        ]
+    )
+    assert [entry[MILLISECONDS] for entry in entries] == [2.0, 2.0, 9.0, None]
+    assert [entry["front"][MILLISECONDS] for entry in entries] == [True, False, True, False]
+    assert [entry["front"][MEGABYTES] for entry in entries] == [True, False, True, False]
