@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from kd_keras.cli import cache_list, output, quiet
 from kd_keras.cli import options as options_of
+from kd_keras.cli import output, quiet
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job import cache_command
 from kd_keras.job.recipe import old_spelling, recipe_files
@@ -32,6 +32,8 @@ def _run(
     if (older_than is not None or yes) and not prune:
         raise ValueError("there is --older-than or --yes without --prune. Give --prune as well.")
     if list_ or prune:
+        from kd_keras.cli import cache_list
+
         cache_list.run(prune=prune, older_than=older_than, yes=yes)
         return
     resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from kd_keras.cli import errors, output
-from kd_keras.job import runs
 from kd_keras.job.recipe import recipe_files
 
 _UNBOUNDED = 10_000
@@ -23,6 +22,8 @@ def command(folders: tuple[Path, ...]) -> None:
     is not finished is shown with where it stopped and the command that continues it. A run whose
     files cannot be read is named; the exit code is 1 then.
     """
+    from kd_keras.job import runs
+
     screen = output.screen()
     if not folders and not recipe_files.RUNS.is_dir():
         screen.result(
