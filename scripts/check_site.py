@@ -3,9 +3,10 @@
     python -m zensical build --clean --strict && python scripts/check_site.py
 
 Fails if a page loads a script, a style, a font or a picture from another host, if a link within the
-site leads nowhere, if a page of docs/ is missing, or if a command of `kdk` is not described.
+site leads nowhere, or if a page of docs/ is missing in the site or in its navigation.
 """
 
+import posixpath
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -14,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "site"
+NOT_IN_NAVIGATION = {"methods"}  # their own table links to them
 LOADS = {("script", "src"), ("img", "src"), ("source", "srcset"), ("iframe", "src")}
 
 
@@ -49,11 +51,15 @@ def main(site: Path = SITE, docs: Path = ROOT / "docs") -> list[str]:
 
 
 def _missing(pages: dict[str, Page], docs: Path) -> Iterator[str]:
+    home = pages.get("index.html")
+    linked = {posixpath.normpath(link) for link in home.links} if home else set()
     for source in sorted(docs.rglob("*.md")):
-        name = source.relative_to(docs).with_suffix(".html").as_posix()
-        name = name.replace("README.html", "index.html")
+        page = source.relative_to(docs)
+        name = page.with_suffix(".html").as_posix().replace("README.html", "index.html")
         if name not in pages:
-            yield f"docs/{source.relative_to(docs)} has no page in the site; expected {name}."
+            yield f"docs/{page} has no page in the site; expected {name}."
+        elif name not in {*linked, "index.html"} and page.parts[0] not in NOT_IN_NAVIGATION:
+            yield f"docs/{page} is not in the navigation. Add it to nav in zensical.toml."
 
 
 def _foreign(pages: dict[str, Page]) -> Iterator[str]:

@@ -188,7 +188,7 @@ def _table(cost: dict[str, Any], gains: dict[str, Any]) -> str:
 
 def _line(name: str, cost: dict[str, Any] | None, gain: dict[str, Any] | None) -> str:
     method = methods.get(name)
-    reads = "+".join(dict.fromkeys([*method.student_taps, *method.teacher_taps])) or "logits"
+    reads = ", ".join(dict.fromkeys([*method.student_taps, *method.teacher_taps])) or "logits"
     cells = [
         f"[`{name}`]({name}.md)",
         methods.describe(name).rstrip("."),

@@ -69,6 +69,8 @@ def _command(command: click.Command, name: str, parent: click.Context) -> Iterat
         yield from [f"### {title} {{ #kdk-{name}-{title.lower().replace(' ', '-')} }}", ""]
         for option, about in records:
             yield from [f"`{option}`", f":   {_escaped(about)}", ""]
+    if command.epilog:
+        yield from [_escaped(command.epilog), ""]
 
 
 def _listing(paragraph: str) -> list[str]:

@@ -58,5 +58,8 @@ def test_faults_are_named(faults, body, said):
 def test_a_missing_page_and_a_missing_site_are_named(faults, tmp_path):
     (tmp_path / "docs" / "new.md").write_text("# New")
     assert faults("") == ["docs/new.md has no page in the site; expected new.html."]
+    (tmp_path / "site" / "new.html").write_text("new")
+    assert faults("") == ["docs/new.md is not in the navigation. Add it to nav in zensical.toml."]
+    assert faults('<a href="new.html">new</a>') == []
     (fault,) = check_site.main(tmp_path / "nothing", tmp_path / "docs")
     assert "Run `python -m zensical build`" in fault

@@ -49,7 +49,7 @@ def test_brackets_and_angle_brackets_of_help_are_text(reference):
 
 
 def test_a_command_that_is_added_appears(monkeypatch):
-    @click.command()
+    @click.command(epilog="Ends with 0.")
     @click.option("--loud", is_flag=True, help="in *capitals* [false]")
     def command(loud):
         """Says hello.
@@ -64,6 +64,7 @@ def test_a_command_that_is_added_appears(monkeypatch):
     monkeypatch.setitem(cli._COMMANDS, "hello", "Says hello.")
     made = html("::: kdk")
     assert "kdk hello</h2>" in made
+    assert "<p>Ends with 0.</p>" in made
     assert "<dd>in *capitals* [false]</dd>" in made.replace("<p>", "").replace("</p>", "")
 
 
