@@ -32,6 +32,7 @@ from kd_keras import Distiller, methods, models  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.augment import Augment  # noqa: E402
 from kd_keras.data.store import Split  # noqa: E402
+from kd_keras.distill import stop_on_nan  # noqa: E402
 from kd_keras.graph.precision import best_precision  # noqa: E402
 from kd_keras.job import callbacks  # noqa: E402
 from kd_keras.results import tensorboard_logs  # noqa: E402
@@ -104,7 +105,7 @@ def measured(split: Split, rows: Cache, executed: int, folder: Path) -> tuple[fl
         callbacks=[
             between,
             callbacks.Bar(Screen(), "fit", BATCH),
-            callbacks.StopOnNaN(),
+            stop_on_nan.StopOnNaN(),
             callbacks.Speed(BATCH),
             keras.callbacks.CSVLogger(str(folder / f"{executed}.csv")),
             tensorboard_logs.callback(folder / f"logs-{executed}"),

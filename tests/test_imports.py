@@ -39,6 +39,7 @@ MAY_IMPORT_TENSORFLOW = {
     "distill/data_checks.py",
     "distill/deploying_model.py",
     "distill/distiller.py",
+    "distill/gradient_norms.py",
     "distill/gradients.py",
     "distill/model_checks.py",
     "distill/replica_model.py",

@@ -39,6 +39,8 @@ def test_two_replicas_give_what_one_gives(results, one, two):
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one["history"])
+    measured = {f"{name}_gradient_norm": norm for name, norm in two["norms"].items()}
+    assert {name: two["history"][name] for name in measured} == pytest.approx(measured)
 
 
 def test_two_replicas_train_students_side_by_side_as_one_does(results):

@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras import layers
 
 from kd_keras import Distiller, methods
-from kd_keras.distill import side_by_side
+from kd_keras.distill import gradient_norms, side_by_side
 from kd_keras.graph import twins
 from kd_keras.job import devices
 
@@ -50,13 +50,18 @@ def training(
         )
         optimizer = keras.optimizers.SGD(0.05, momentum=0.9, global_clipnorm=clip)
         distiller.compile(optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution)
+    batch = next(iter(batches(BATCH, seed=2)))
     history = distiller.fit(
         batches(BATCH * steps, seed=2),
         validation_data=batches(37, seed=3),
         class_weight=class_weight,
         verbose=0,
+        callbacks=[gradient_norms.GradientNorms(batch)],
     ).history
+    with distiller.distribute_strategy.scope():
+        norms = gradient_norms.norms(distiller, batch)
     return {
+        "norms": norms,
         "weights": [v.numpy().tolist() for v in distiller.trainable_variables],
         "steps": int(optimizer.iterations.numpy()),
         "history": {name: float(values[-1]) for name, values in history.items()},

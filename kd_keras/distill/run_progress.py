@@ -59,7 +59,7 @@ class RunProgress(keras.callbacks.Callback):
         self._begun = True  # here the first epoch is known, also where a backup was restored
         for model in self.each:
             before = epoch * (self.params["steps"] or 0)
-            model.run.start.assign(int(_counter(model).numpy()) - before)
+            model.run.start.assign(steps_taken(model) - before)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         enter_stage(self.model, self.each)
@@ -117,11 +117,16 @@ def share_done(model: Any) -> Tensor:
     return ops.clip(share, 0.0, 1.0)
 
 
+def steps_taken(model: Any) -> int:
+    """Batches that the model's optimizer has ever taken; read outside any traced step."""
+    return int(_counter(model).numpy()) if model.optimizer.built else 0
+
+
 def _share_done_now(model: Any) -> float:
     """`share_done`, read outside any traced step."""
     if not model.optimizer.built:
         return 0.0
-    steps = int(_counter(model).numpy())
+    steps = steps_taken(model)
     if model.total_steps:
         return min(steps / model.total_steps, 1.0)
     if model.run_steps is None:

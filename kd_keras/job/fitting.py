@@ -1,7 +1,7 @@
 """Trains models with the pipeline's batches, the recipe's optimizer and the callbacks."""
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill import gradients, metrics, side_by_side
+from kd_keras.distill import gradient_norms, gradients, metrics, side_by_side, stop_on_nan
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph.precision import best_precision, native_precisions
 from kd_keras.job import callbacks
@@ -56,7 +56,7 @@ def fit(
         Histories by phase: values by metric, one per epoch.
 
     Raises:
-        callbacks.LossIsNotFinite: the loss became NaN or infinite.
+        stop_on_nan.NotFinite: the loss became NaN or infinite.
     """
     steps = pipeline.steps_per_epoch(data.train, recipe.batch_size)
     for distiller in distillers.values():
@@ -71,8 +71,15 @@ def fit(
         views_per_image=max(d.views_per_image for d in distillers.values()),
     )
     histories = {phase: keras.callbacks.History() for phase in distillers}
+
+    def last_batch(steps: int) -> Any:
+        return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
+
     own = {
-        phase: (distiller, [*_callbacks(phase, recipe, folder, screen), histories[phase]])
+        phase: (
+            distiller,
+            [*_callbacks(phase, recipe, folder, screen, last_batch), histories[phase]],
+        )
         for phase, distiller in distillers.items()
     }
     first, first_own = next(iter(own.values()))
@@ -119,12 +126,15 @@ def _compile(
         )
 
 
-def _callbacks(phase: str, recipe: Recipe, folder: Path, screen: Screen) -> list[Any]:
-    """A phase's callbacks; `Speed` comes before those that read the speed."""
+def _callbacks(
+    phase: str, recipe: Recipe, folder: Path, screen: Screen, last_batch: Callable[[int], Any]
+) -> list[Any]:
+    """A phase's callbacks; those that add to the logs come before those that read them."""
     logs = folder / "logs" / phase
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
     return [
-        callbacks.StopOnNaN(shown(phase)),
+        stop_on_nan.StopOnNaN(shown(phase)),
+        gradient_norms.GradientNorms(last_batch),  # of the weights that are trained, not their mean
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         callbacks.Speed(recipe.batch_size),
         callbacks.Line(screen, shown(phase)),

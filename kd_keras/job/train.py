@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from kd_keras.data import pipeline
+from kd_keras.distill import gradient_norms
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.job import (
@@ -182,6 +183,7 @@ def learn(job: Job, serve: Serve) -> dict[str, Any]:
             distiller = distillers[planned.phase]
             result = _measured(job, planned, distiller.deployed, serve)
             result |= _agreement(job, planned, teaching if distiller.teacher is not None else None)
+            result |= gradient_norms.last(job.folder.history(planned.phase) or {})
             results[planned.phase] = result
         teacher, teaching = distillers[models[0].phase].deployed, models[0].phase
     return results

@@ -33,6 +33,8 @@ def tag(name: str) -> str:
         return f"accuracy/{name}"
     if name.endswith("_share"):
         return f"loss_share/{name.removesuffix('_share')}"
+    if name.endswith("_gradient_norm"):
+        return f"gradient_norm/{name.removesuffix('_gradient_norm')}"
     return f"loss/{name}"
 
 

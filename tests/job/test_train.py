@@ -9,7 +9,8 @@ from sklearn.metrics import log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kd_keras import data
-from kd_keras.job import callbacks, fitting, train
+from kd_keras.distill import stop_on_nan
+from kd_keras.job import fitting, train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import evaluate, run_data, scores
 
@@ -121,8 +122,11 @@ def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
     assert {layer.dtype_policy.name for layer in student.layers} == {"float32"}
     assert (folder / "history.png").stat().st_size > 1000
     assert (folder / "report.html").read_text().count("data:image/png") == 20
+    norms = json.loads((folder / "results.json").read_text())["student"]["gradient_norms"]
+    assert list(norms) == ["ce", "kd"]
+    assert min(norms.values()) > 0
     header = (folder / "student-history.csv").read_text().splitlines()[0]
-    assert {"loss", "ce", "kd", "kd_share", "agreement", "val_top1"} <= set(header.split(","))
+    assert {"loss", "ce", "kd_share", "kd_gradient_norm", "val_top1"} <= set(header.split(","))
 
 
 def test_tensorboard_shows_the_models_side_by_side(finished):
@@ -133,6 +137,7 @@ def test_tensorboard_shows_the_models_side_by_side(finished):
         grouped = {"accuracy/top1", "loss/total", "loss/ce", "speed/images_per_second"}
         assert grouped <= tags
         assert ("loss/kd" in tags) == (model == "student")
+        assert ("gradient_norm/kd" in tags) == (model == "student")
         validation = EventAccumulator(str(folder / "logs" / model / "validation")).Reload()
         assert {"accuracy/top1", "loss/total"} <= set(validation.Tags()["tensors"])
         final = EventAccumulator(str(folder / "logs" / model)).Reload()
@@ -234,6 +239,6 @@ def test_a_loss_that_becomes_nan_stops_the_run(run, tmp_path):
     student = classifier(10)
     student.layers[-1].kernel.assign(np.full((64, 10), math.nan))
     student.save(tmp_path / "broken.keras")
-    with pytest.raises(callbacks.LossIsNotFinite, match="step 1"):
+    with pytest.raises(stop_on_nan.NotFinite, match="step 1"):
         run(tmp_path / "nan", student=str(tmp_path / "broken.keras"), method=["none"])
     assert not (tmp_path / "nan" / "student.keras").exists()

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from kd_keras import Distiller, methods
-from kd_keras.job import callbacks
+from kd_keras.distill import stop_on_nan
 from kd_keras.methods.dkd import dkd
 from kd_keras.methods.kd import kd
 
@@ -166,8 +166,8 @@ def test_crd_refuses_ids_out_of_range():
         step(distiller)
     distiller.compile()
     x = {"inputs": IMAGES, "id": IDS}  # their values are unknown in a compiled step
-    with pytest.raises(callbacks.LossIsNotFinite, match="The loss became nan at step 1"):
-        distiller.fit(x, IDS % 5, verbose=0, callbacks=[callbacks.StopOnNaN()])
+    with pytest.raises(stop_on_nan.NotFinite, match="The loss became nan at step 1"):
+        distiller.fit(x, IDS % 5, verbose=0, callbacks=[stop_on_nan.StopOnNaN()])
 
 
 def test_class_counts_that_differ_are_refused():

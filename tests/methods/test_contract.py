@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import methods
+from kd_keras.distill import gradient_norms
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"
@@ -113,6 +114,17 @@ def test_its_parts_are_trained_and_the_teacher_is_not(trained):
 
 def test_traced_equals_eager(trained):
     np.testing.assert_allclose(trained.costs[0, :2], trained.eager, rtol=1e-4)
+
+
+def test_measuring_its_gradient_changes_nothing(trained, pair):
+    distiller = trained.distiller
+    everything = [*distiller.variables, *distiller.optimizer.variables]
+    everything += weights_of(distiller.teacher)
+    before = values(everything)
+    norms = gradient_norms.norms(distiller, pair.batch(distiller))
+    assert same(before, values(everything))
+    assert list(norms) == ["ce", distiller.methods[0].name]
+    assert np.all(np.isfinite(list(norms.values())))
 
 
 def test_a_loaded_distiller_trains_on_as_the_saved_one(trained, pair, tmp_path):

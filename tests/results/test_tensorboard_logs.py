@@ -41,6 +41,14 @@ def logged(tmp_path_factory):
     return history.history, folder
 
 
+@pytest.mark.parametrize(
+    ("log", "tag"),
+    [("kd_gradient_norm", "gradient_norm/kd"), ("kd_share", "loss_share/kd"), ("kd", "loss/kd")],
+)
+def test_what_a_log_measures_is_its_group(log, tag):
+    assert tensorboard_logs.tag(log) == tag
+
+
 def test_curves_are_grouped_and_accuracy_is_the_first_group(logged):
     history, folder = logged
     train, validation = events(folder / "train"), events(folder / "validation")

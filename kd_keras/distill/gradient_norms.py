@@ -1,0 +1,122 @@
+"""How strongly each term of the loss pulls at the student: the norm of its gradient.
+
+Measured on one batch at the end of some epochs, in a pass of its own that changes nothing: no
+weight, no moving statistic, no random state, and no compiled step.
+"""
+
+import concurrent.futures
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import check
+from kd_keras.distill import batches, run_progress
+from kd_keras.distill.stop_on_nan import NotFinite
+
+Tensor = Any
+EVERY = 300  # steps between two measurements: they cost less than 1 % of the training
+SUFFIX = "_gradient_norm"
+
+
+def norms(distiller: Any, batch: Any) -> dict[str, float]:
+    """Norm of each term's gradient by the student's weights, weighted as it is in training now.
+
+    The pass is that of a training step, in its precision and stage. Where several replicas train,
+    one of them is given the whole batch.
+
+    Args:
+        distiller: the `Distiller`, compiled.
+        batch: (x, y) or (x, y, sample_weight), as `fit` takes them.
+
+    Returns:
+        By term: "ce", then the methods. The square root of the sum of squares over all trainable
+        weights of the student, without the methods' own. 0 for what is not minimised now.
+    """
+    if not tf.distribute.has_strategy():
+        return _norms(distiller, batch)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:  # a thread starts outside strategies
+        return thread.submit(_norms, distiller, batch).result()
+
+
+def _norms(distiller: Any, batch: Any) -> dict[str, float]:
+    examples = batches.unpacked(keras.tree.map_structure(tf.convert_to_tensor, batch))
+    variables = distiller.student.trainable_variables
+    values = [tf.convert_to_tensor(variable.value) for variable in variables]
+    # All variables read and change in the scope alone.
+    scope = keras.StatelessScope(list(zip(variables, values, strict=True)), collect_losses=True)
+    with scope:
+        inputs, teacher = distiller.taught(examples)
+        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+            tape.watch(values)
+            _, loss = distiller.loss_of(examples, inputs, teacher)
+    scale = tf.convert_to_tensor(distiller.optimizer.scale_loss(1.0))
+    found = {name: _norm(tape, term, values, scale) for name, term in loss.weighted.items()}
+    return {name: found.get(name, 0.0) for name in loss.terms}
+
+
+def _norm(tape: tf.GradientTape, term: Tensor, values: list[Tensor], scale: Tensor) -> float:
+    """The norm, from a gradient that is scaled as in training, or not if that overflows."""
+    for factor in (scale, tf.ones_like(scale)):
+        gradients = [g for g in tape.gradient(term, values, factor) if g is not None]
+        if not gradients:
+            return 0.0
+        dense = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        norm = float(tf.linalg.global_norm(dense)) / float(factor)
+        if math.isfinite(norm):
+            break
+    return norm
+
+
+def last(history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """The entry "gradient_norms" of results.json, by term; empty where none were measured."""
+    found = {n.removesuffix(SUFFIX): v[-1] for n, v in history.items() if n.endswith(SUFFIX)}
+    return {"gradient_norms": found} if found else {}
+
+
+class GradientNorms(keras.callbacks.Callback):
+    """Adds `<term>_gradient_norm` to the logs of an epoch, see `norms`.
+
+    It measures at the end of the first epoch, of the last, and of each epoch at whose end `every`
+    steps have passed since the last measurement; other epochs repeat the last measurement. A loss
+    of one term is not measured. Put it before callbacks that write logs.
+
+    Args:
+        batch: a batch as `fit` takes them, (x, y) or (x, y, sample_weight), or a function that
+            returns one for the number of steps that were trained.
+        every: steps, >= 1.
+
+    Raises:
+        NotFinite: a term's gradient is NaN or infinite; the message names the term.
+    """
+
+    def __init__(self, batch: Any | Callable[[int], Any], *, every: int = EVERY) -> None:
+        super().__init__()
+        self.batch = batch
+        self.every = check.whole_number("every", every, at_least=1)
+        self._norms: dict[str, float] = {}
+        self._measured_at: int | None = None
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self._norms, self._measured_at = {}, None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is None or not self.model.methods:
+            return
+        steps = run_progress.steps_taken(self.model)
+        is_last = epoch + 1 == self.params["epochs"] or self.model.stop_training
+        since = math.inf if self._measured_at is None else steps - self._measured_at
+        if is_last or since >= self.every:
+            batch = self.batch(steps) if callable(self.batch) else self.batch
+            self._norms, self._measured_at = norms(self.model, batch), steps
+            self._require_finite(epoch)
+        logs |= {f"{name}{SUFFIX}": norm for name, norm in self._norms.items()}
+
+    def _require_finite(self, epoch: int) -> None:
+        wrong = [name for name, norm in self._norms.items() if not math.isfinite(norm)]
+        if wrong:
+            raise NotFinite(
+                f"the gradient of {' and '.join(wrong)} is NaN or infinite after epoch {epoch + 1}"
+            )
