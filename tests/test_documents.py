@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+import kd_keras
 from kd_keras import methods, models
 from kd_keras.cli import kdk
 from kd_keras.job.recipe import recipe_files, spec
@@ -78,6 +79,15 @@ def test_blocks_say_their_language_and_where_else_they_run():
         assert block.language in {"python", "bash", "text", "toml", "mermaid", "json"}, block
         _, _, test = block.skipped.partition("run in ")
         assert not test or (ROOT / test).is_file(), test
+
+
+@pytest.mark.parametrize("name", kd_keras.__all__)
+def test_the_api_reference_has_the_public_name(name):
+    public = getattr(kd_keras, name)
+    home = getattr(public, "__qualname__", None)
+    path = f"{public.__module__}.{home}" if home else public.__name__
+    pages = "".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    assert f"::: {path}" in pages, f"add `::: {path}` to a page in docs/api/"
 
 
 @pytest.mark.parametrize("command", KDK, ids=" ".join)
