@@ -39,13 +39,14 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
     screen.table(title, columns, [_row(group) for group in groups])
     seeds = any(group["over"] == "seeds" for group in groups)
     images = any(group["over"] == "images" for group in groups)
-    parts = ["over seeds (several)" if seeds else "", "over images (one seed)" if images else ""]
-    over = ", ".join(filter(None, parts))
+    over = "over seeds" if seeds else "over images"
+    over += ", over images for one seed" if seeds and images else ""
     screen.result(
         f"intervals: {over}. gain: points over the student alone. ms: per image, batch 1. front: "
         "no other model is better in both accuracy and time (t) or size (s)."
     )
     if document["differences"]:
+        screen.result("")
         title = f"Difference in top-1 to {document['differences'][0]['other']}, points"
         heads = ["model", "seeds", "difference\n(95 % interval)", "right\nalone", "p", "p, Holm"]
         rows = [row for entry in document["differences"] for row in difference_rows(entry)]
@@ -55,6 +56,7 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
             "right alone: images that only this model, and only the other, has right. p: McNemar's "
             "exact test over images; Holm's is adjusted for the number of tests."
         )
+    screen.result("")
     for field, values in document["fields"].items():
         each = "; ".join(f"{shown(value)} ({name})" for name, value in values.items())
         screen.result(f"recipes differ in {field}: {each}")

@@ -12,6 +12,7 @@ from kd_keras.results.page.parts import Code, Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER
 
 _COSTS = {MILLISECONDS: "milliseconds per image, batch 1", MEGABYTES: "size in MB"}
+_LOW = 1.8  # inches, of a plot that may have one line
 _LINE = 0.06  # height of a name, as a share of the axis
 _ROLES = (TEACHER, BASELINE, STUDENT)  # in the order of the looks
 
@@ -112,6 +113,7 @@ def _differences(document: Mapping[str, Any], folder: Path) -> list[Section]:
         folder,
         f"points of top-1 over {other}",
         zero=True,
+        height=_LOW,
     )
     table = Table(
         ["model", "seed", "difference, points", "right alone", "p", "p, Holm"],
@@ -136,6 +138,7 @@ def _intervals(
     label: str,
     *,
     zero: bool = False,
+    height: float = plots.HEIGHT,
 ) -> Plot:
     """A line for each name: mean, interval, and the single values."""
 
@@ -161,7 +164,7 @@ def _intervals(
         columns=["model", "mean", "low", "high", "each"],
         rows=[(n, m, low, high, " ".join(map(str, each))) for n, m, low, high, each, _ in values],
         folder=folder,
-        height=max(plots.HEIGHT, 0.9 + 0.42 * len(values)),
+        height=max(height, 0.9 + 0.42 * len(values)),
     )
 
 
