@@ -81,6 +81,12 @@ def test_blocks_say_their_language_and_where_else_they_run():
         assert not test or (ROOT / test).is_file(), test
 
 
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_links_of_pages_outside_the_site_lead_to_files(page):
+    for link in re.findall(r"\]\(([^)#:\s]+)", page.read_text(encoding="utf-8")):
+        assert (ROOT / link).exists(), link
+
+
 @pytest.mark.parametrize("name", kd_keras.__all__)
 def test_the_api_reference_has_the_public_name(name):
     public = getattr(kd_keras, name)
