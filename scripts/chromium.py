@@ -5,6 +5,7 @@ Needs Debian's `chromium` (apt-get install chromium), and nothing of Python but 
 
 import base64
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -19,6 +20,11 @@ _FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     *("--hide-scrollbars", "--remote-debugging-pipe"),
+)
+# The protocol's pipes are the file descriptors 3 and 4.
+_START = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
+    "os.execv(sys.argv[3], sys.argv[3:])"
 )
 
 
@@ -104,13 +110,11 @@ def page(program: str = "chromium") -> Iterator[Page]:
     path = shutil.which(program)
     if path is None:
         sys.exit(f"No {program!r} found; install one with `apt-get install chromium`.")
-    its_in, to_browser = os.pipe()
-    from_browser, its_out = os.pipe()
+    (its_in, to_browser), (from_browser, its_out) = _pipe(), _pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
-            # The protocol's pipes are the file descriptors 3 and 4.
             [
-                *("/bin/sh", "-c", f'exec "$@" 3<&{its_in} 4>&{its_out}', "sh"),
+                *(sys.executable, "-c", _START, str(its_in), str(its_out)),
                 *(path, *_FLAGS, f"--user-data-dir={profile}"),
             ],
             pass_fds=(its_in, its_out),
@@ -125,3 +129,12 @@ def page(program: str = "chromium") -> Iterator[Page]:
         finally:
             browser.terminate()
             browser.wait(timeout=20)
+
+
+def _pipe() -> tuple[int, int]:
+    """The two ends of a pipe, whose numbers are none of those that the browser needs."""
+    ends = os.pipe()
+    read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in ends)
+    for end in ends:
+        os.close(end)
+    return read, write

@@ -1,4 +1,4 @@
-"""What was exported and checked, and all that is needed to run the training again."""
+"""All that is needed to run the training again: recipe, versions, data, seeds, machine, command."""
 
 import shlex
 from collections.abc import Mapping
@@ -8,33 +8,7 @@ from kd_keras.results.page.parts import Code, Part, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 
-def exports(run: FinishedRun) -> Section:
-    """The files that were written and how each was checked in the program that runs it."""
-    rows = [
-        [
-            run.name(phase),
-            "SavedModel",
-            entry["export"]["path"],
-            f"{entry['export']['megabytes']:.2f}",
-            f"{entry['export']['max_abs_difference']:.1e}",
-        ]
-        for phase in run.phases
-        if (entry := run.results[phase]).get("export")
-    ]
-    parts: list[Part] = []
-    if rows:
-        columns = ["model", "format", "path", "MB", "largest difference"]
-        caption = (
-            "Largest difference in any probability on validation images, between the model and its "
-            "file, run in a session of its own."
-        )
-        parts.append(Table(columns, rows, caption, left=["format", "path"]))
-    else:
-        parts.append(Text("Nothing was exported."))
-    return Section("exports", "Exports and their checks", parts)
-
-
-def again(run: FinishedRun) -> Section:
+def section(run: FinishedRun) -> Section:
     """Recipe, versions, data, seeds and machine, and the command that runs it again."""
     folder = str(run.folder)
     command = ["kdk", "train", "--recipe", folder, "--run", f"{run.folder.name}-again"]

@@ -8,6 +8,7 @@ from kd_keras.results.report import (
     calibration_section,
     classes_section,
     curves_section,
+    exports_section,
     finished_run,
     headline,
     images_section,
@@ -52,8 +53,8 @@ def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
             calibration_section.section(finished, plots),
             teaching_section.section(finished, plots),
             images_section.section(finished, wanted=images),
-            recipe_section.exports(finished),
-            recipe_section.again(finished),
+            exports_section.section(finished),
+            recipe_section.section(finished),
         ],
         footer="The numbers are in results.json; those of each plot are a CSV file in report/.",
     )

@@ -1,11 +1,24 @@
 import csv
+import importlib.util
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from kd_keras.results.report import report
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """The script that drives a headless Chromium."""
+    path = Path(__file__).parents[3] / "scripts" / "chromium.py"
+    spec = importlib.util.spec_from_file_location("chromium", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +64,23 @@ def test_a_class_name_is_escaped(written):
     _, text = written
     assert "class &lt;3&gt;" in text
     assert "class <3>" not in text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
+def test_a_browser_shows_it_on_a_phone_and_on_a_screen(written, browser):
+    folder, _ = written
+    address = (folder / "report.html").resolve().as_uri()
+    with browser.page() as page:
+        for width, beside in ((390, 1), (1280, 3)):
+            page.look(width=width, dark=width == 390)
+            page.open(address)
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            columns = page.evaluate(
+                "new Set([...document.querySelectorAll('#curves figure')]"
+                ".map(f => Math.round(f.getBoundingClientRect().x))).size"
+            )
+            assert columns == beside
+        assert page.problems == []
 
 
 TEACHER, ALONE, STUDENT = ("teacher", 4), ("baseline", 2), ("student", 3)

@@ -9,6 +9,7 @@ from kd_keras.results.page.parts import Table, Text
 from kd_keras.results.report import (
     calibration_section,
     curves_section,
+    exports_section,
     finished_run,
     models_section,
     recipe_section,
@@ -94,7 +95,7 @@ def test_a_term_that_hardly_pulls_is_named(finished, sketched, monkeypatch):
 
 
 def test_the_run_can_be_made_again(finished):
-    section = recipe_section.again(finished)
+    section = recipe_section.section(finished)
     command = section.parts[1].text
     assert command == f"kdk train --recipe {finished.folder} --run ten-again"
     facts = dict(table(section).rows)
@@ -104,6 +105,18 @@ def test_the_run_can_be_made_again(finished):
     assert fields["method"] == "kd:temperature=3,weight=0.5"
 
 
-def test_an_export_is_shown_with_its_check(finished):
-    rows = table(recipe_section.exports(finished)).rows
-    assert rows[0] == ["teacher", "SavedModel", "saved_models/x", "0.40", "1.0e-06"]
+def test_a_saved_model_is_shown_with_its_check(finished):
+    rows = table(exports_section.section(finished)).rows
+    assert rows[0] == ["teacher", "saved_models/x", "0.40", "1.0e-06"]
+
+
+def test_files_of_kdk_export_are_shown_with_their_checks(finished):
+    entry = {"format": "litert", "quantize": "int8", "images": 1000, "agreement": 0.983}
+    entry |= {"top1": 0.905, "change": -0.002, "low": -0.01, "high": 0.006, "megabytes": 0.1}
+    run = dataclasses.replace(
+        finished, results={**finished.results, "exports": {"a.tflite": entry}}
+    )
+    shown = exports_section.section(run).parts[-1]
+    assert "1,000 images" in shown.caption
+    cells = ["litert", "int8", "98.3", "90.5", "-0.2 (-1.0 to +0.6)", None, None, "0.10"]
+    assert shown.rows == [["a.tflite", *cells]]
