@@ -31,13 +31,17 @@ def main() -> None:
     out = arguments.out
     out.parent.mkdir(parents=True, exist_ok=True)
     with chromium.page() as page, tempfile.TemporaryDirectory() as folder:
-        for dark in (False, True):
-            parts = photographs(page, arguments.report, Path(folder), WIDE, dark=dark)
-            save(stacked(parts[:2]), out.with_name(f"{out.name}{'-dark' if dark else ''}.png"), 1)
-            if not dark:
-                save(in_columns(parts, 3), out.with_name(f"{out.name}-whole.png"), 0.45)
-        parts = photographs(page, arguments.report, Path(folder), PHONE, dark=False)
-        save(in_columns(parts, 6), out.with_name(f"{out.name}-phone.png"), 0.7)
+
+        def photographs_at(width: int, *, dark: bool = False) -> list[Image.Image]:
+            return photographs(page, arguments.report, Path(folder), width, dark=dark)
+
+        wide = photographs_at(WIDE)
+        save(in_columns(wide, 3), out.with_name(f"{out.name}-whole.png"), 0.45)
+        save(in_columns(photographs_at(PHONE), 6), out.with_name(f"{out.name}-phone.png"), 0.7)
+        if not arguments.whole:
+            save(stacked(wide[:2]), out.with_name(f"{out.name}.png"), 1)
+            dark = photographs_at(WIDE, dark=True)
+            save(stacked(dark[:2]), out.with_name(f"{out.name}-dark.png"), 1)
         if page.problems:
             sys.exit("\n".join(page.problems))
 
@@ -46,6 +50,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("report", type=Path, help="a report.html")
     parser.add_argument("--out", type=Path, required=True, help="path without the ending")
+    parser.add_argument("--whole", action="store_true", help="no pictures of the top alone")
     arguments = parser.parse_args()
     if not arguments.report.is_file():
         parser.error(f"{arguments.report} does not exist; write it with `kdk report RUN`.")
@@ -98,7 +103,9 @@ def save(picture: Image.Image, path: Path, scale: float) -> None:
     while True:
         size = (round(picture.width * scale), round(picture.height * scale))
         small = picture.resize(size, Image.Resampling.LANCZOS)
-        small.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
+        small.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            path, optimize=True
+        )
         if path.stat().st_size < MOST_BYTES:
             print(f"{path}: {size[0]}x{size[1]}, {path.stat().st_size:,} bytes")
             return
