@@ -103,7 +103,7 @@ def save(picture: Image.Image, path: Path, scale: float) -> None:
     while True:
         size = (round(picture.width * scale), round(picture.height * scale))
         small = picture.resize(size, Image.Resampling.LANCZOS)
-        small.quantize(COLORS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+        small.quantize(COLORS, Image.Quantize.MAXCOVERAGE, 2, dither=Image.Dither.NONE).save(
             path, optimize=True
         )
         if path.stat().st_size < MOST_BYTES:

@@ -1,12 +1,13 @@
 """Measures a model's time per image."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 FEWEST_CALLS = 5
+MOST_SPREAD = 0.3  # of the median; with more, other programs took part of the time
 
 
 def latency(
@@ -34,6 +35,17 @@ def latency(
         medians[f"batch{images}"] = float(median)
         spread[f"batch{images}"] = float(high - low) / 2
     return {**medians, "spread": spread}
+
+
+def steady(entry: Mapping[str, Any]) -> bool:
+    """Whether a model's time for one image was measured while nothing else kept the machine busy.
+
+    Args:
+        entry: the model's entry in results.json.
+    """
+    times = entry.get("milliseconds_per_image") or {}
+    spread = times.get("spread", {}).get("batch1", 0.0)  # earlier versions measured none
+    return "batch1" in times and bool(spread <= MOST_SPREAD * times["batch1"])
 
 
 def _milliseconds(

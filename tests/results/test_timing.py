@@ -37,3 +37,16 @@ def test_latency_of_a_slow_model_takes_few_calls(monkeypatch):
     assert (calls.count(1), calls.count(128)) == (3, 3)
     _, calls = clocked(monkeypatch, lambda n, images: 0.3)
     assert calls.count(1) == 2 + 5
+
+
+@pytest.mark.parametrize(
+    ("times", "steady"),
+    [
+        ({"batch1": 2.0, "spread": {"batch1": 0.6}}, True),
+        ({"batch1": 2.0, "spread": {"batch1": 0.7}}, False),
+        ({"batch1": 2.0}, True),
+        (None, False),
+    ],
+)
+def test_times_that_vary_much_are_of_a_busy_machine(times, steady):
+    assert timing.steady({"milliseconds_per_image": times}) == steady

@@ -1,5 +1,6 @@
 """Writes a page: one HTML file with its style and its drawings inside, without any script."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,5 +47,19 @@ def rendered(content: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["marked"] = _marked
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(style=style, **content) + "\n"
+
+
+def _marked(text: str) -> Any:
+    """The text as HTML, with options such as --epochs, and what is in backquotes, as code."""
+    import markupsafe
+
+    escaped = str(markupsafe.escape(text))
+    as_code = re.sub(r"`([^`]+)`|(?<![\w-])(--[a-z][\w-]*)", _code, escaped)
+    return markupsafe.Markup(as_code)
+
+
+def _code(match: re.Match[str]) -> str:
+    return f"<code>{match[1] or match[2]}</code>"

@@ -10,7 +10,7 @@ class Text:
     """A paragraph.
 
     Attributes:
-        text: plain text; the page escapes it.
+        text: plain text; the page escapes it. Options and what is in backquotes become code.
         look: "plain"; "lead" is large; "good", "bad" and "note" have a coloured edge.
     """
 

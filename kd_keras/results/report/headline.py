@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kd_keras.results import verdict
+from kd_keras.results import timing, verdict
 from kd_keras.results.page.parts import Text
 from kd_keras.results.phase_names import BASELINE, STUDENT
 from kd_keras.results.report.finished_run import FinishedRun
@@ -18,7 +18,7 @@ def parts(run: FinishedRun) -> list[Text]:
     lines = [Text(sentence(run), "lead"), *_verdict(run)]
     gain = _comparison(run, run.student, run.alone)
     if gain is None or gain["low"] <= 0:
-        lines += [Text(line, "note") for line in advice(run)]
+        lines += [Text(f"What to try: {' '.join(tips)}", "note")] if (tips := advice(run)) else []
     return lines
 
 
@@ -108,14 +108,14 @@ def _against_teacher(run: FinishedRun) -> str:
     student, teacher = run.results[run.student], run.results[run.teacher]
     size = _times(teacher["parameters"], student["parameters"], "smaller", "larger")
     parts = [f"is {size}"]
-    both = [entry.get("milliseconds_per_image") for entry in (teacher, student)]
-    if all(both):
-        slow, fast = (times["batch1"] for times in both if times)
+    if timing.steady(teacher) and timing.steady(student):
+        slow, fast = (entry["milliseconds_per_image"]["batch1"] for entry in (teacher, student))
         parts[0] += f" and {_times(slow, fast, 'faster', 'slower')}"
     if teacher["top1"]:
         share = student["top1"] / teacher["top1"]
         parts.insert(0, f"keeps {100 * share:.0f} % of the teacher's accuracy")
-    return f" It {', '.join(parts)}."
+    joined = ", " if " and " in parts[-1] else " and "
+    return f" It {joined.join(parts)}."
 
 
 def _times(teacher: float, student: float, better: str, worse: str) -> str:

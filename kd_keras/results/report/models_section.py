@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kd_keras.results import statistics
+from kd_keras.results import statistics, timing
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 from kd_keras.results.table import FEWEST_CLASSES_FOR_TOP5
+from kd_keras.results.timing import MOST_SPREAD
 
 _COSTS: dict[str, Callable[[Any], float | None]] = {
     "parameters (thousands)": lambda entry: entry["parameters"] / 1e3,
@@ -24,6 +25,15 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     if any(_time(run.results[phase], "batch1") for phase in run.phases):
         parts.append(_against_time(run, folder))
     parts.append(_table(run))
+    unsteady = [run.name(phase) for phase in run.phases if _is_unsteady(run.results[phase])]
+    if unsteady:
+        parts.append(
+            Text(
+                f"The times of {', '.join(unsteady)} vary by more than {100 * MOST_SPREAD:.0f} %: "
+                "other programs ran at the same time. Do not compare them.",
+                "note",
+            )
+        )
     if run.teacher is None and run.results.get("teacher_cache"):
         parts.append(
             Text("The teacher is a cache of its outputs on training images; it was not measured.")
@@ -155,11 +165,13 @@ def _table(run: FinishedRun) -> Table:
     if few:
         del columns["top-5 %"]
     cells = {name: [of(phase) for phase in run.phases] for name, of in columns.items()}
+    caption = "Times are medians ± half of the interquartile range; equal networks are timed once."
+    timed = any(_time(run.results[phase], "batch1") for phase in run.phases)
     known = {name: values for name, values in cells.items() if any(v is not None for v in values)}
     return Table(
         list(known),
         list(zip(*known.values(), strict=True)),
-        "Times are medians ± half of the interquartile range; equal networks are timed once.",
+        caption if timed else "Times were not measured.",
         strong=[run.phases.index(run.student)],
     )
 
@@ -204,6 +216,10 @@ def _scaled(value: float | None, factor: float) -> float | None:
 
 def _time(entry: Any, batch: str) -> float | None:
     return (entry.get("milliseconds_per_image") or {}).get(batch)
+
+
+def _is_unsteady(entry: Any) -> bool:
+    return _time(entry, "batch1") is not None and not timing.steady(entry)
 
 
 def _shown(value: Any, form: str) -> str | None:

@@ -26,7 +26,7 @@ def text(tmp_path_factory):
     picture = Picture("data:image/png;base64,AA", "cat", [Bars("teacher", {"dog & co": 0.25})])
     parts = [
         *drawn,
-        Text("a <b> text", "bad"),
+        Text("a <b> text, --an-option, `x < y` and a - - b", "bad"),
         Table(["model", "%"], [["x", 1], ["y", None]], "<caption>", strong=[0]),
         Table(["model"], [["x"]], summary="All <models>"),
         Code("kdk --x <y>"),
@@ -50,6 +50,10 @@ def test_what_a_user_named_is_escaped(text):
     for escaped in ("&lt;script&gt;", "a &lt;b&gt; text", "&lt;caption&gt;", "dog &amp; co"):
         assert escaped in text
     assert '<p class="caption">&lt;caption&gt;</p>' in text
+
+
+def test_options_and_what_is_in_backquotes_are_code(text):
+    assert "text, <code>--an-option</code>, <code>x &lt; y</code> and a - - b</p>" in text
 
 
 def test_a_missing_value_is_a_dash_and_a_row_may_be_stressed(text):

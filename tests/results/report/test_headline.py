@@ -56,7 +56,7 @@ def test_a_slower_student_of_equal_size_is_told(finished):
 def test_the_verdict_is_marked(finished, low, high, look):
     lead, verdict, *advice = headline.parts(with_entries(finished, comparisons=[gain(low, high)]))
     assert (lead.look, verdict.look) == ("lead", look)
-    assert bool(advice) == (look != "good")
+    assert len(advice) == (look != "good")
 
 
 def test_advice_names_what_the_run_shows(finished):
@@ -68,3 +68,9 @@ def test_advice_names_what_the_run_shows(finished):
     assert "capacity" not in lines
     larger = with_entries(finished, student={"parameters": 5000})
     assert "as many parameters as its teacher" in " ".join(headline.advice(larger))
+
+
+def test_times_of_a_busy_machine_are_no_headline(finished):
+    busy = {"batch1": 1.0, "spread": {"batch1": 0.5}}
+    run = with_entries(finished, student={"milliseconds_per_image": busy})
+    assert headline.sentence(run).endswith("accuracy and is 10 times smaller.")

@@ -37,6 +37,13 @@ def test_models_have_their_intervals_and_costs(finished, sketched):
     assert [shown.rows[index][0] for index in shown.strong] == ["student distilled"]
 
 
+def test_times_of_a_busy_machine_are_said(finished, sketched):
+    busy = {"milliseconds_per_image": {"batch1": 1.0, "spread": {"batch1": 0.5}}}
+    results = {**finished.results, "teacher": {**finished.results["teacher"], **busy}}
+    section = models_section.section(dataclasses.replace(finished, results=results), None)
+    assert "The times of teacher vary by more than 30 %" in words(section)
+
+
 def test_accuracies_are_drawn_in_percent_and_named(finished, sketched):
     models_section.section(finished, None)
     axes = sketched["accuracy"].axes[0]
