@@ -14,7 +14,10 @@ from kd_keras.job.recipe import recipe_files
 class Lines(list):
     """A screen that keeps what it is told."""
 
-    say = warn = list.append
+    say = warn = result = list.append
+
+    def detail(self, text):
+        """Details are for --verbose."""
 
     def __bool__(self):
         return True  # also before the first line
