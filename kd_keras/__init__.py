@@ -13,13 +13,15 @@ __version__ = "0.1.0"
 _HOME = {
     "Distiller": "kd_keras.distill.distiller",
     "Recipe": "kd_keras.job.recipe.recipe_files",
+    "evaluate": "kd_keras.job.evaluate",
+    "predict": "kd_keras.job.predict",
     "run": "kd_keras.job.train",
     "data": None,
     "methods": None,
     "models": None,
     "optimizers": None,
 }
-_ON_TENSORFLOW = ("Distiller", "run")  # their modules import it
+_ON_TENSORFLOW = ("Distiller", "evaluate", "run")  # their modules import it
 __all__ = sorted(_HOME)
 
 

@@ -102,8 +102,20 @@ def one_step():
 @pytest.fixture(scope="session")
 def consumers():
     """The module consumers: the programs that a SavedModel is written for."""
-    path = Path(__file__).with_name("consumers.py")
-    spec = importlib.util.spec_from_file_location("consumers", path)
+    return _module("consumers")
+
+
+@pytest.fixture(scope="session")
+def mixed_folder(tmp_path_factory):
+    """A folder of 12 cats and 12 dogs in files of all kinds, see mixed_images.py."""
+    folder = tmp_path_factory.mktemp("mixed") / "pets"
+    _module("mixed_images").write(folder)
+    return folder
+
+
+def _module(name):
+    path = Path(__file__).with_name(f"{name}.py")
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

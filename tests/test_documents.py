@@ -110,7 +110,9 @@ def test_kdk_understands_the_command(command):
     for text in options.get("method") or ():
         method, knobs = spec.parse(text)
         assert method == "none" or methods.get(method, **knobs)
-    for text in [*(options.get("student") or ()), *(options.get("teacher") or ())]:
+    teacher = options.get("teacher") or ()  # of `kdk evaluate`, one text
+    teachers = [teacher] if isinstance(teacher, str) else teacher
+    for text in [*(options.get("student") or ()), *teachers]:
         model, _ = spec.parse(text) if not text.endswith(FILE_SUFFIXES) else (text, {})
         known = (*models.names(), "FOLDER", "cache", "app")
         assert model.partition(":")[0] in known or model.endswith(FILE_SUFFIXES), text

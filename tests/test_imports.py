@@ -27,6 +27,7 @@ RANKS = {
 MAY_IMPORT_TENSORFLOW = {
     "data/decode.py",
     "data/folder.py",
+    "data/image_reader.py",
     "data/orientation.py",
     "data/pipeline.py",
     "data/resizing.py",

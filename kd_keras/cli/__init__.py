@@ -12,6 +12,8 @@ from kd_keras.cli import errors, old_spellings, versions
 _COMMANDS = {
     "train": "Distil a student from a teacher, measure the gain, export the student.",
     "cache": "Save a teacher's outputs on disk, for all students that see the same views.",
+    "evaluate": "Measure a model: accuracy, errors by class, calibration, size and speed.",
+    "predict": "Predict the classes of images: files, folders or one from standard input.",
     "report": "Write a run's report.html: what was gained, on what, and what to try.",
     "compare": "Compare the students of two or more runs.",
     "runs": "List the runs here, finished and unfinished.",

@@ -46,6 +46,11 @@ def screen() -> Screen:
     return Screen(quiet=quiet, verbose=verbose)
 
 
+def wants_document() -> bool:
+    """Whether there is --json."""
+    return _JSON in click.get_current_context().meta
+
+
 def document(value: Any) -> bool:
     """Prints `value` as the command's JSON document; does nothing without --json.
 

@@ -13,8 +13,8 @@ from kd_keras.data import fault_report, image_files, orientation, resizing
 BATCH = 256
 _REMEDY = "Replace it or take it out."
 _EXIF = b"Exif\0\0"  # the name of the segment that holds an orientation
-# The bytes that JPEG and PNG files begin with.
-_JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+#: The bytes that files begin with which TensorFlow decodes: JPEG and PNG.
+NATIVE = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
 def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) -> tf.Tensor:
@@ -31,7 +31,7 @@ def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) 
     Returns:
         (H, W, channels) uint8.
     """
-    native = _begins_with(encoded, _JPEG) | _begins_with(encoded, _PNG)
+    native = tf.reduce_any([_begins_with(encoded, magic) for magic in NATIVE])
     image = tf.cond(native, lambda: _native(encoded, channels), lambda: _other(encoded, channels))
     image = tf.ensure_shape(image, (None, None, channels))
     if size is None:
@@ -99,7 +99,7 @@ def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
     # A file that cannot be read at all raises here.
     names = records.map(lambda record: (record["image"], record["name"])).enumerate()
     return [
-        f"{_text(name)} does not decode as an image ({_reason(encoded, channels)})."
+        f"{_text(name)} does not decode as an image ({reason(encoded, channels)})."
         for index, (encoded, name) in names.as_numpy_iterator()
         if index not in valid
     ]
@@ -136,7 +136,8 @@ def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
     return tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
 
 
-def _reason(encoded: bytes, channels: int) -> str:
+def reason(encoded: bytes, channels: int) -> str:
+    """Why a file's bytes do not decode, in a few words of the program that decodes them."""
     try:
         decode(tf.constant(encoded), size=None, channels=channels, resize="squash")
     except tf.errors.InvalidArgumentError as error:

@@ -54,10 +54,11 @@ def _contents(
     members = [file for files in layout.files.values() for file, _ in files]
     headers = _headers(path, [*members, *layout.loose])
     images = {file for file in members if headers[file].size}
-    records = {
-        split: _records(path, [(file, label) for file, label in files if file in images])
+    examples = {
+        split: [(file, label) for file, label in files if file in images]
         for split, files in layout.files.items()
     }
+    records = {split: _records(path, examples[split]) for split in examples}
     faults = _faults(path, layout, members, headers)
     if faults:
         for dataset in records.values():
@@ -69,7 +70,11 @@ def _contents(
     return Contents(
         class_names=list(layout.class_names),
         parts={
-            split: Part(len(dataset), batches(dataset, other_records=_others(records, split)))
+            split: Part(
+                len(dataset),
+                batches(dataset, other_records=_others(records, split)),
+                [f"{path}/{file}" for file, _ in examples[split]],
+            )
             for split, dataset in records.items()
         },
         notes=(

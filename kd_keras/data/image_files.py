@@ -1,9 +1,13 @@
 """Image files read by Pillow: whether a file is an image, its size, and its pixels."""
 
+import contextlib
+import functools
 import io
+import re
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -14,6 +18,8 @@ _FORMATS = (
     *("SGI", "TIFF", "WEBP"),
 )
 _BY_ENDING = {".tga": "TGA"}  # a format that its first bytes do not identify
+#: Pixels of the largest image that Pillow opens, as protection against files made to fill memory.
+MOST_PIXELS = 2 * 89_478_485
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 # Pillow gives the size of a TIFF file already turned. PNG files are decoded by TensorFlow, which
 # ignores their orientation, in training as in a served model.
@@ -26,26 +32,31 @@ class ImageHeader(NamedTuple):
     Attributes:
         size: (height, width) of the image turned upright; None if the file is not an image.
         reason: why the image cannot be read; "" for an image, and for a file of another kind.
+        too_large: whether the reason is that it has more pixels than Pillow opens.
     """
 
     size: tuple[int, int] | None
     reason: str = ""
+    too_large: bool = False
 
 
 def read_headers(paths: list[str]) -> list[ImageHeader]:
     """Reads the headers of files; files of other kinds get a reason only with an image's ending."""
-    Image.init()  # once, before the threads
-    formats = {*_FORMATS, *_BY_ENDING.values(), "MPO"}  # a file of several JPEG images
-    extensions = Image.registered_extensions()
-    image_endings = {ending for ending, name in extensions.items() if name in formats}
-
-    def read(path: str) -> ImageHeader:
-        ending = Path(path).suffix.lower()
-        header = _read_header(path, _formats(ending))
-        return NO_IMAGE if header == _UNKNOWN and ending not in image_endings else header
-
+    _image_endings()  # once, before the threads
     with ThreadPoolExecutor() as threads:
-        return list(threads.map(read, paths))
+        return list(threads.map(lambda path: read_header(path, Path(path).suffix), paths))
+
+
+def read_header(file: str | IO[bytes], ending: str) -> ImageHeader:
+    """Reads the header of one file, as `read_headers` does.
+
+    Args:
+        file: its path, or the file opened at its start.
+        ending: the ending of its name, such as ".jpg"; "" if it has none.
+    """
+    ending = ending.lower()
+    header = _read_header(file, _formats(ending))
+    return NO_IMAGE if header == _UNKNOWN and ending not in _image_endings() else header
 
 
 def pixels(encoded: bytes, channels: int) -> np.ndarray:
@@ -75,6 +86,18 @@ def pixels(encoded: bytes, channels: int) -> np.ndarray:
     return array.reshape(*array.shape[:2], channels)
 
 
+@contextlib.contextmanager
+def allowing(most_pixels: int) -> Iterator[None]:
+    """In the block, Pillow opens images of up to `most_pixels`, in every thread."""
+    before = Image.MAX_IMAGE_PIXELS
+    if most_pixels > MOST_PIXELS:
+        Image.MAX_IMAGE_PIXELS = most_pixels
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
 def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
     if sixteen:
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
@@ -87,9 +110,9 @@ NO_IMAGE = ImageHeader(None)
 _UNKNOWN = ImageHeader(None, "its content is no image that Pillow reads")
 
 
-def _read_header(path: str, formats: tuple[str, ...]) -> ImageHeader:
+def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader:
     try:
-        with Image.open(path, formats=formats) as image:
+        with Image.open(file, formats=formats) as image:
             width, height = image.size
             is_turned = image.format not in _SIZE_AS_STORED and _orientation(image) in _TURNED
             return ImageHeader((width, height) if is_turned else (height, width))
@@ -99,8 +122,20 @@ def _read_header(path: str, formats: tuple[str, ...]) -> ImageHeader:
         return ImageHeader(None, "it may not be read")
     except FileNotFoundError:
         return ImageHeader(None, "it links to a file that does not exist")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        count = re.search(r"\d+", str(error))
+        size = f"{int(count[0]):,} pixels" if count else "too many pixels"
+        return ImageHeader(None, f"it has {size}; at most {MOST_PIXELS:,} are read", True)
+    except (OSError, SyntaxError, ValueError) as error:
         return ImageHeader(None, str(error))
+
+
+@functools.cache
+def _image_endings() -> frozenset[str]:
+    Image.init()
+    formats = {*_FORMATS, *_BY_ENDING.values(), "MPO"}  # a file of several JPEG images
+    extensions = Image.registered_extensions()
+    return frozenset(ending for ending, name in extensions.items() if name in formats)
 
 
 def _formats(ending: str) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
 """A data set on disk: decoded uint8 images in memory-mapped files, with their labels.
 
 A store is a folder of `<split>.images.npy`, `<split>.labels.npy` and `header.json`, which holds
-their sizes and hashes.
+their sizes and hashes; if the images come from files, `<split>.names.json` names them.
 """
 
 import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from kd_keras.data.augment import Augment
 
 FORMAT = 1
 HEADER = "header.json"
+NAMES = "{}.names.json"  # of a split; stores of data without files, and of before, have none
 
 
 class Damaged(ValueError):
@@ -34,12 +35,14 @@ class Split:
         labels: (N,) int32, one for each example; -1 if unknown.
         ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
         fingerprint: fingerprint of the store that holds the images; "" if no store does.
+        names_file: the names of the files that the rows of `images` come from; None if unknown.
     """
 
     images: np.ndarray
     labels: np.ndarray
     ids: np.ndarray
     fingerprint: str = ""
+    names_file: Path | None = None
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -62,11 +65,22 @@ class Split:
 
     def take(self, rows: np.ndarray) -> "Split":
         """The examples at positions `rows`, (n,) int, in that order; no image is read."""
-        return Split(self.images, self.labels[rows], self.ids[rows], self.fingerprint)
+        return replace(self, labels=self.labels[rows], ids=self.ids[rows])
 
     def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """(n, H, W, C) uint8: the images of the examples at positions `rows`."""
         return np.asarray(self.images)[self.ids[rows]]
+
+    def names(self) -> list[str] | None:
+        """(N,) names of the examples' files, as their source knows them; None if unknown."""
+        if self.names_file is None:
+            return None
+        try:
+            stored = json.loads(self.names_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # they are a help for people; nothing else depends on them
+            return None
+        whole = isinstance(stored, list) and len(stored) == len(self.images)
+        return [stored[row] for row in self.ids] if whole else None
 
 
 @dataclass(frozen=True)
@@ -208,4 +222,6 @@ def _split(folder: Path, name: str, shape: tuple[int, ...], fingerprint: str) ->
         raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
     if images.shape != shape or labels.shape != shape[:1]:
         raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")
-    return Split(images, labels, np.arange(len(labels), dtype=np.int64), fingerprint)
+    names = folder / NAMES.format(name)
+    ids = np.arange(len(labels), dtype=np.int64)
+    return Split(images, labels, ids, fingerprint, names if names.is_file() else None)

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,14 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Part:
-    """One split to be written: how many examples, and batches of (images, labels) in order."""
+    """One split to be written: how many examples, and batches of (images, labels) in order.
+
+    `names` are those of the examples' files, in the same order; None if they have none.
+    """
 
     count: int
     batches: Iterator[tuple[np.ndarray, np.ndarray]]
+    names: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,8 @@ def write(
         images, labels = folder / f"{name}.images.npy", folder / f"{name}.labels.npy"
         shapes[name], values, file_facts[images.name] = _write_images(images, part, advance)
         file_facts[labels.name] = _write_array(labels, values)
+        if part.names is not None:  # no part of the content, so not in its fingerprint
+            files.write_json(folder / store.NAMES.format(name), list(part.names))
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
     shape = shapes["train"]

@@ -1,11 +1,13 @@
 """Preprocessing of pixels: from ours (0..255, RGB) to the ranges of well-known families."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 
 from kd_keras import check
+
+if TYPE_CHECKING:
+    import keras
 
 # Mean and deviation of ImageNet's training pixels; caffe's order is blue, green, red.
 _CAFFE_MEAN = (103.939, 116.779, 123.68)
@@ -26,7 +28,7 @@ MODES: dict[str, tuple[bool, Any, Any]] = {
 }
 
 
-def encode(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
+def encode(images: "keras.KerasTensor", mode: str) -> "keras.KerasTensor":
     """Pixels in the range and channel order of `mode`, by stock Keras layers.
 
     Args:
@@ -48,6 +50,8 @@ def encode(images: keras.KerasTensor, mode: str) -> keras.KerasTensor:
         )
     if mode == "0..255":
         return images
+    import keras  # not above: models in other formats than Keras's run without it
+
     if blue_first:
         images = keras.ops.flip(images, axis=-1)
     return keras.layers.Rescaling(scale, offset, name="pixels")(images)
@@ -62,8 +66,10 @@ def encode_array(images: np.ndarray, mode: str) -> np.ndarray:
     return images.astype("float64") * np.asarray(scale) + np.asarray(offset)
 
 
-def three_channels(images: keras.KerasTensor) -> keras.KerasTensor:
+def three_channels(images: "keras.KerasTensor") -> "keras.KerasTensor":
     """Repeats grey images (B, H, W, 1) to (B, H, W, 3); colour images stay as they are."""
+    import keras
+
     if images.shape[-1] == 3:
         return images
     return keras.layers.Concatenate(name="grey_to_rgb")([images] * 3)

@@ -9,18 +9,21 @@ import numpy as np
 
 SMALLEST_SIDE = 72  # pixels; smaller images are enlarged, so that their names fit
 _FONT_SIZE = 12
-_LINE = 16  # pixels below an image, for its name
+_LINE = 16  # pixels below an image for each line of its name
 _GAP = 4
 _WHITE, _BLACK = 255, 0
 
 
-def grid(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
+def grid(
+    images: np.ndarray, names: Sequence[str], *, smallest_side: int = SMALLEST_SIDE
+) -> np.ndarray:
     """Puts images and their names into a grid, row by row, nearly square.
 
     Args:
         images: uint8 (N, H, W, C), N at least 1, C 1 or 3. Small images are enlarged by a whole
             number, so that no pixel value changes.
-        names: (N,) names of the images; a name that is too long ends in "…".
+        names: (N,) names of the images, of one line or more; a line that is too long ends in "…".
+        smallest_side: pixels; smaller images are enlarged to this or more.
 
     Returns:
         uint8 (height, width, 3) with a white background.
@@ -28,9 +31,10 @@ def grid(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
     from PIL import Image, ImageDraw
 
     count, height, width, _ = images.shape
-    scale = max(1, math.ceil(SMALLEST_SIDE / min(height, width)))
+    scale = max(1, math.ceil(smallest_side / min(height, width)))
     columns = math.ceil(math.sqrt(count))
-    step_x, step_y = width * scale + _GAP, height * scale + _LINE + _GAP
+    lines = 1 + max(name.count("\n") for name in names)
+    step_x, step_y = width * scale + _GAP, height * scale + lines * _LINE + _GAP
     size = (columns * step_x - _GAP, math.ceil(count / columns) * step_y - _GAP)
     picture = Image.new("RGB", size, (_WHITE,) * 3)
     draw, font = ImageDraw.Draw(picture), _font()
@@ -39,8 +43,9 @@ def grid(images: np.ndarray, names: Sequence[str]) -> np.ndarray:
         colors = np.broadcast_to(image, (height, width, 3))
         enlarged = np.repeat(np.repeat(colors, scale, axis=0), scale, axis=1)
         picture.paste(Image.fromarray(enlarged), (x, y))
-        text = _fitting(name, width * scale, font)
-        draw.text((x, y + height * scale), text, fill=(_BLACK,) * 3, font=font)
+        for line, text in enumerate(name.split("\n")):
+            place = (x, y + height * scale + line * _LINE)
+            draw.text(place, _fitting(text, width * scale, font), fill=(_BLACK,) * 3, font=font)
     return np.asarray(picture)
 
 

@@ -120,3 +120,30 @@ def test_labels_and_ids_must_fit(images_of, labels, ids, said):
 def test_images_must_be_bytes(images_of):
     with pytest.raises(ValueError, match=r"images are float32 of 4 dimensions; expected uint8"):
         Split(images_of(1).astype(np.float32), np.zeros(1), np.zeros(1))
+
+
+def test_names_of_files_are_kept_beside_the_content(tmp_path, images_of):
+    images, labels = images_of(3), np.array([0, 1, 0])
+    odd = "a/\udcff.png"  # a byte of a file name that is no text
+    fingerprints = []
+    for place, names in (("with", ["a/1.png", odd, "b/1.png"]), ("without", None)):
+        (tmp_path / place).mkdir()
+        part = store_writer.Part(3, iter([(images, labels)]), names)
+        store_writer.write(
+            tmp_path / place,
+            store_writer.Contents(["a", "b"], {"train": part}),
+            {"source": "made up", "kind": "made up", "state": "one"},
+            flip=True,
+            advance=lambda count: None,
+        )
+        opened = store.opened(tmp_path / place, verify=True)
+        fingerprints.append(opened.fingerprint)
+        expected = names and [names[2], names[1]]
+        assert opened.splits["train"].take(np.array([2, 1])).names() == expected
+    assert fingerprints[0] == fingerprints[1]  # names are no part of the content
+
+
+@pytest.mark.parametrize("text", ["[", '["one"]', '{"a": 1}'])
+def test_a_damaged_file_of_names_only_loses_the_names(folder, text):
+    (folder / "train.names.json").write_text(text)
+    assert store.opened(folder).splits["train"].names() is None

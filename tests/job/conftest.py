@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 
@@ -19,3 +20,14 @@ def recorder():
             self.lines.append(title)
 
     return Recorder
+
+
+@pytest.fixture
+def images_of():
+    """images_of(count, side) gives count random images, (count, side, side, 3) uint8."""
+
+    def make(count, side=8):
+        shape = (count, side, side, 3)
+        return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+    return make

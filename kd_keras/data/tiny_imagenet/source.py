@@ -11,11 +11,13 @@ from kd_keras.data.tiny_imagenet import archive, layout
 from kd_keras.data.tiny_imagenet.download import download
 
 NAME = "tiny_imagenet"
+_SIDE = 64
 
 
 def source(*, data_dir: Path | None, image_size: int | None, resize: str | None) -> Source:
     """Tiny ImageNet from the user's own zip or folder, or else from the network."""
     path = None if data_dir is None else archive.find(data_dir)
+    image_size = None if image_size == _SIDE else image_size  # one store, not two equal ones
     return Source(
         name=NAME,
         kind=NAME,
@@ -47,10 +49,15 @@ def _contents(
         )
     with archive.opened(path) as files:
         official = layout.read(files)
+    ordered = {
+        split: images.in_store_order(split, examples) for split, examples in official.splits.items()
+    }
     parts = {
         split: Part(
-            len(examples), images.batches(path, images.in_store_order(split, examples), image_size)
+            len(examples),
+            images.batches(path, examples, image_size),
+            [name for name, _ in examples],
         )
-        for split, examples in official.splits.items()
+        for split, examples in ordered.items()
     }
     return Contents(official.class_names, parts)

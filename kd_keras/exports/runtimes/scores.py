@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kd_keras import losses
-
+#: Smallest normal float32, as in `kd_keras.losses`, which imports Keras: its log is finite.
+_TINY = np.finfo(np.float32).tiny
 # How far the sum of a row of probabilities may be from 1; 8-bit probabilities are rounded.
 SUM_TOLERANCE = 1e-3
 
@@ -53,7 +53,7 @@ def _filled(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scor
     if logits is None:
         assert probabilities is not None
         probabilities = _checked(probabilities)
-        return Scores(np.log(np.maximum(probabilities, losses.FLOAT32_TINY)), probabilities)
+        return Scores(np.log(np.maximum(probabilities, _TINY)), probabilities)
     logits = _checked(logits)
     if probabilities is None:
         shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -1,0 +1,195 @@
+"""`kdk predict`: the classes of images, as a table, CSV or JSON lines."""
+
+import contextlib
+import dataclasses
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from kd_keras import check
+from kd_keras.cli import completion, errors, output, quiet
+from kd_keras.cli import options as options_of
+
+if TYPE_CHECKING:
+    from kd_keras.cli.prediction_rows import Rows
+    from kd_keras.job.images_to_predict import Item
+    from kd_keras.job.predictor import Predictor
+
+_STDIN = "-"
+
+
+@click.command("predict")
+@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.of_runs())
+@click.argument("images", metavar="IMAGE|FOLDER|-...", nargs=-1, required=True, type=str)
+@click.option("--top", type=int, default=5, metavar="K", help="classes for each image [5]")
+@click.option(
+    "--format",
+    "row_format",
+    metavar="[table|csv|jsonl]",
+    help="what to print [table, or what the ending of --output says]",
+)
+@click.option("--output", "target", metavar="FILE", help="write the rows into a file")
+@click.option("--class-names", metavar="FILE", help="class names, one a line, in the model's order")
+@click.option("--dataset", metavar="NAME", help="take the class names of a dataset")
+@click.option("--data-dir", metavar="FOLDER", help="folder with that dataset's own files")
+@click.option(
+    "--resize",
+    metavar="[crop|pad|squash]",
+    help="how images become square [as in training, else crop]",
+)
+@click.option("--image-size", type=int, metavar="N", help="pixels a side, if the model takes any")
+@click.option("--preprocess", metavar="MODE", help="pixel values that the model expects [0..255]")
+@click.option(
+    "--max-pixels", type=int, metavar="N", help="pixels of the largest image to read [178,956,970]"
+)
+@click.option("--batch-size", type=int, metavar="N", help="images that the model gets at a time")
+@click.option("--import", "imports", metavar="MODULE", multiple=True, help="registers own layers")
+@output.command
+def command(
+    model: str,
+    images: tuple[str, ...],
+    top: int,
+    row_format: str | None,
+    target: str | None,
+    **options: Any,
+) -> None:
+    """Predict the classes of images, with a model in any format.
+
+    The model is a .keras, .h5, .tflite or .onnx file, a SavedModel folder, or a finished run, whose
+    student it is. A folder stands for the images in it and in its folders; - reads one image from
+    standard input. Images may have any size and format that Pillow reads.
+    """
+    from kd_keras.cli import prediction_rows
+    from kd_keras.job import model_argument
+
+    ending = Path(target).suffix if target else ""
+    row_format = row_format or prediction_rows.format_of(ending)
+    check.one_of("format", row_format, prediction_rows.FORMATS)
+    check.whole_number("top", top, at_least=1)
+    path = model_argument.resolve(model).path  # before TensorFlow, whose import takes seconds
+    items = _items(images)
+    predictor = _predictor(model, options)
+    if predictor.model.metadata.class_names is None:
+        output.screen().warn(
+            f"{path} has no class names; their numbers are shown. Give --class-names FILE or "
+            "--dataset NAME."
+        )
+    tally = _Tally()
+    with _rows_to(target) as file:
+        rows = prediction_rows.Rows(row_format, file, items, predictor.names, top)
+        _predict(predictor, items, rows, tally)
+        tally.check(images)
+    _close(path, tally)
+
+
+def _items(images: tuple[str, ...]) -> list["Item"]:
+    from kd_keras.job import images_to_predict
+
+    items: list[Item] = []
+    for image in images:
+        if image == _STDIN:
+            content = sys.stdin.buffer.read()
+            items.append(images_to_predict.Item(_STDIN, content))
+        else:
+            items += images_to_predict.items(image)
+    return items
+
+
+def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
+    """The opened model, and how it reads images; imports TensorFlow."""
+    dataset, data_dir = options.pop("dataset"), options.pop("data_dir")
+    names = options.pop("class_names")
+    if names is not None and dataset is not None:
+        raise ValueError("there are --class-names and --dataset; expected one of the two.")
+    quiet.import_tensorflow()
+    from PIL import Image
+
+    from kd_keras.data import class_names
+    from kd_keras.job import opened_model
+    from kd_keras.job.predictor import Predictor
+
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # --max-pixels says it
+    if dataset is not None:
+        names = class_names.of(dataset, data_dir=data_dir)
+    imports, preprocess = options.pop("imports"), options.pop("preprocess")
+    opened = opened_model.open_model(
+        model, preprocess=preprocess, class_names=names, imports=imports
+    )
+    return Predictor(opened, **options_of.set_options(options))
+
+
+def _predict(predictor: "Predictor", items: list["Item"], rows: "Rows", tally: "_Tally") -> None:
+    screen, is_json = output.screen(), output.wants_document()
+    with screen.progress("predicting", len(items)) as advance:
+        for one in predictor.stream(items, top=rows.top):
+            advance(1)
+            if one.skipped:
+                tally.skipped += 1
+            elif one.error:
+                tally.failed[one.file or ""] = one.error
+                remedy = " Allow it with --max-pixels N." if "at most" in one.error else ""
+                screen.warn(f"{one.file}: {one.error}.{remedy}")
+            else:
+                tally.read += 1
+                rows.write(one)
+                if is_json:
+                    tally.predictions.append(rows.facts(one))
+
+
+@dataclasses.dataclass
+class _Tally:
+    """What became of the images."""
+
+    read: int = 0
+    skipped: int = 0
+    failed: dict[str, str] = dataclasses.field(default_factory=dict)
+    predictions: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+    def check(self, images: tuple[str, ...]) -> None:
+        """Raises ValueError if no image could be read."""
+        if self.read:
+            return
+        given = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
+        if self.failed:
+            found = f"{len(self.failed):,} image(s), of which none can be read"
+        else:
+            found = f"no images, but {self.skipped:,} file(s) of other kinds"
+        raise ValueError(f"{given} holds {found}; expected images. Check the path.")
+
+
+def _close(path: Path, tally: _Tally) -> None:
+    screen = output.screen()
+    if tally.skipped and not screen.quiet:
+        click.echo(f"skipped {tally.skipped:,} file(s) that are no images", err=True)
+    output.document(
+        {
+            "model": path,
+            "images": tally.read,
+            "skipped": tally.skipped,
+            "failed": [{"file": file, "error": error} for file, error in tally.failed.items()],
+            "predictions": tally.predictions,
+        }
+    )
+    if tally.failed:
+        total = tally.read + len(tally.failed)
+        click.echo(f"kdk: {len(tally.failed):,} of {total:,} images cannot be read", err=True)
+        click.get_current_context().exit(errors.PARTLY_DONE)
+
+
+@contextlib.contextmanager
+def _rows_to(target: str | None) -> Iterator[TextIO | None]:
+    """The file that rows go to: the target, which appears when it is complete, or stdout."""
+    if target is None:
+        yield None if output.wants_document() else sys.stdout
+        return
+    from kd_keras import files
+
+    with (
+        files.in_place_of(Path(target).expanduser()) as fresh,
+        fresh.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file,
+    ):
+        yield file

@@ -1,0 +1,119 @@
+"""Predictions as rows of a table, of a CSV file or of JSON lines, each written at once."""
+
+import csv
+import json
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from kd_keras.job.images_to_predict import Item
+from kd_keras.job.predictor import Prediction
+
+FORMATS = ("table", "csv", "jsonl")
+_BY_ENDING = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl"}
+_SHORTEST_FILE, _LONGEST_CLASS = 12, 24  # characters of the table's columns
+_OTHERS = 30  # characters left for the next classes, in a terminal
+
+
+def format_of(ending: str) -> str:
+    """The format of an output file by the ending of its name, such as ".csv"."""
+    return _BY_ENDING.get(ending.lower(), "table")
+
+
+class Rows:
+    """Writes predictions as rows; a heading comes before the first.
+
+    Args:
+        row_format: one of `FORMATS`.
+        file: where rows go; None writes none. sys.stdout is looked up at each row.
+        items: all images to come, for the width of a table's columns.
+        classes: names of all classes.
+        top: classes in a row, or more than there are.
+    """
+
+    def __init__(
+        self,
+        row_format: str,
+        file: TextIO | None,
+        items: Sequence[Item],
+        classes: Sequence[str],
+        top: int,
+    ):
+        self.top = min(top, len(classes))
+        self._file, self._is_stdout = file, file is sys.stdout
+        self._heading: list[str] = []
+        self._row: Callable[[Prediction], str] = _json
+        if row_format == "csv":
+            self._heading, self._row = self._csv()
+        elif row_format == "table":
+            self._heading, self._row = self._table(items, classes)
+
+    def write(self, one: Prediction) -> None:
+        """Writes a row."""
+        if self._file is None:
+            return
+        file = sys.stdout if self._is_stdout else self._file  # a progress bar replaces stdout
+        for line in self._heading:
+            print(line, file=file)
+        self._heading = []
+        print(self._row(one), file=file)
+
+    @staticmethod
+    def facts(one: Prediction) -> dict[str, Any]:
+        """A prediction as JSON holds it."""
+        best = zip(one.classes, one.indices, one.probabilities, strict=True)
+        return {
+            "file": one.file,
+            "predictions": [
+                {"class": name, "index": index, "probability": round(probability, 6)}
+                for name, index, probability in best
+            ],
+        }
+
+    def _csv(self) -> tuple[list[str], Callable[[Prediction], str]]:
+        ends = ["", *(f"_{rank}" for rank in range(2, self.top + 1))]
+        names = [f"{name}{end}" for end in ends for name in ("class", "probability")]
+        return [_csv_line(["file", *names])], lambda one: _csv_line(
+            [one.file, *(cell for name, p in _best(one) for cell in (name, f"{p:.6f}"))]
+        )
+
+    def _table(
+        self, items: Sequence[Item], classes: Sequence[str]
+    ) -> tuple[list[str], Callable[[Prediction], str]]:
+        """Columns file, class, its probability in percent, and the next classes."""
+        terminal = self._file is not None and self._file.isatty()
+        width = shutil.get_terminal_size().columns if terminal else None
+        of_class = min(max(map(len, ["class", *classes])), _LONGEST_CLASS)
+        of_file = max(map(len, ["file", *(item.name or "" for item in items)]))
+        if width is not None:
+            of_file = max(_SHORTEST_FILE, min(of_file, width - of_class - _OTHERS))
+
+        def line(name: str, best: str, percent: str, others: str) -> str:
+            if len(name) > of_file:
+                name = f"…{name[len(name) - of_file + 1 :]}"
+            text = f"{name:<{of_file}}  {best:<{of_class}}  {percent:>5}  {others}".rstrip()
+            return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+
+        def row(one: Prediction) -> str:
+            (best, percent), *others = [(name, f"{100 * p:.1f}") for name, p in _best(one)]
+            return line(one.file or "", best, percent, ", ".join(" ".join(each) for each in others))
+
+        return [line("file", "class", "%", "next classes" if self.top > 1 else "")], row
+
+
+def _best(one: Prediction) -> list[tuple[str, float]]:
+    return list(zip(one.classes, one.probabilities, strict=True))
+
+
+def _json(one: Prediction) -> str:
+    return json.dumps(Rows.facts(one), ensure_ascii=False)
+
+
+def _csv_line(cells: Sequence[Any]) -> str:
+    class Line(list[str]):
+        write = list.append
+
+    line = Line()
+    csv.writer(line, lineterminator="").writerow(cells)
+    return "".join(line)

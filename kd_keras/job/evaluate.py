@@ -1,0 +1,234 @@
+"""Evaluates a model in any format on a labelled split: what `kdk evaluate` does."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import check
+from kd_keras.data.store import Dataset, Split
+from kd_keras.job import class_order, evaluation_data, opened_model
+from kd_keras.job.evaluation_data import DataOptions
+from kd_keras.job.opened_model import OpenedModel
+from kd_keras.models import cost
+from kd_keras.results import (
+    agreement,
+    calibration,
+    class_report,
+    evaluation,
+    evaluation_table,
+    paths,
+    statistics,
+    wrong_images,
+)
+from kd_keras.results import evaluate as accuracy_of
+from kd_keras.results import timing as clock
+from kd_keras.results.evaluation import Evaluation
+from kd_keras.results.screen import Screen
+
+BATCH = 128
+FOLDER = "evaluations"
+_TIMED_IMAGES = 128
+
+
+def evaluate(
+    model: str | Path,
+    *,
+    dataset: str | None = None,
+    split: str = "validation",
+    teacher: str | Path | None = None,
+    out: str | Path | None = None,
+    batch_size: int = BATCH,
+    timing: bool = True,
+    preprocess: str | None = None,
+    teacher_preprocess: str | None = None,
+    class_names: str | Path | Sequence[str] | None = None,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    resize: str | None = None,
+    val_fraction: float | None = None,
+    imports: Sequence[str] = (),
+    write: bool = True,
+    screen: Screen | None = None,
+) -> Evaluation:
+    """Measures a classifier on labelled images, in the program that runs its format.
+
+    Args:
+        model: a `.keras`, `.h5`, `.tflite` or `.onnx` file, a SavedModel folder, or the name or
+            path of a finished run, which stands for its student.
+        dataset: see `data.load`; None: that of the run that the model lies in.
+        split: "validation", "test", "train", or "all" labelled images.
+        teacher: a second model, in any format, to compare the answers with.
+        out: folder for the files; None: in `evaluations/` of the run, or of the current folder.
+        batch_size: images that the model gets at a time.
+        timing: whether to measure the time per image.
+        preprocess, teacher_preprocess: pixel values that the models expect, one of
+            `models.pixels.MODES`; None: 0..255.
+        class_names: names in the order of the model's outputs, or a text file with one a line;
+            None: those that the file or the run has.
+        data_dir, image_size, resize, val_fraction: see `data.load`; None: those of the run, else
+            those of the model.
+        imports: modules that register the model's own layers.
+        write: whether to write the files.
+        screen: where lines and tables are shown; None shows nothing.
+
+    Returns:
+        All numbers, see `Evaluation`.
+
+    Raises:
+        ValueError, OSError: the model, the data or an option is wrong, or they do not fit together.
+    """
+    check.whole_number("batch_size", batch_size, at_least=1)
+    check.one_of("split", split, evaluation_data.SPLITS)
+    options = DataOptions(dataset, data_dir, image_size, resize, val_fraction)
+    opened = opened_model.open_model(
+        model, preprocess=preprocess, class_names=class_names, imports=imports
+    )
+    job = _Job(options, split, batch_size, screen or Screen(quiet=True))
+    data, part = job.data_of(opened)
+    if screen is not None:
+        which = "" if split == "all" else f"{split} "
+        screen.say(f"{paths.shown(opened.path)} on {len(part):,} {which}images of {data.name}")
+    logits, confidence = job.scores(opened, data, part)
+    compared = None
+    if teacher is not None:
+        compared = job.compared(
+            opened_model.open_model(teacher, preprocess=teacher_preprocess, imports=imports),
+            logits,
+        )
+    times = _milliseconds(opened, data, part) if timing else None
+    parameters, multiply_adds = job.cost(opened)
+    predicted = logits.argmax(axis=1)
+    folder = _folder(out, opened, data.name, split) if write else None
+    result = Evaluation(
+        model=opened.path,
+        format=opened.classifier.format,
+        dataset=data.name,
+        split=split,
+        images=len(part),
+        class_names=data.class_names,
+        top1=accuracy_of.accuracy(logits, part.labels),
+        top1_interval=statistics.share_interval(int((predicted == part.labels).sum()), len(part)),
+        top5=accuracy_of.accuracy(logits, part.labels, k=5),
+        ece=calibration.ece(logits, part.labels),
+        per_class=class_report.rows(part.labels, predicted, data.class_names),
+        matrix=class_report.confusion_matrix(part.labels, predicted, len(data.class_names)),
+        predicted=predicted,
+        wrong=wrong_images.of(part, predicted, confidence, data.class_names),
+        megabytes=_bytes(opened.path) / 1e6,
+        teacher=compared,
+        milliseconds_per_image=times,
+        parameters=parameters,
+        multiply_adds=multiply_adds,
+        notes=tuple(job.notes),
+        folder=folder,
+    )
+    if folder is not None:
+        evaluation.write(folder, result, part)
+    if screen is not None:
+        evaluation_table.show(result, screen)
+    return result
+
+
+class _Job:
+    """What the model and the teacher are evaluated on, and what was noticed meanwhile."""
+
+    def __init__(self, options: DataOptions, split: str, batch_size: int, screen: Screen):
+        self.options, self.split, self.batch_size = options, split, batch_size
+        self.screen = screen
+        self.notes: list[str] = []
+
+    def data_of(self, model: OpenedModel) -> tuple[Dataset, Split]:
+        """The dataset in the size of the model's images, and its part to evaluate on."""
+        notes: list[str] = []
+        data = evaluation_data.load(
+            model, self.options, progress=self.screen.progress, tell=notes.append
+        )
+        self.notes += [note for note in notes if note not in self.notes]
+        return data, evaluation_data.part(data, self.split)
+
+    def scores(
+        self, model: OpenedModel, data: Dataset, part: Split
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(N, C) float32 logits in the order of the dataset's classes, and (N,) confidences.
+
+        Raises:
+            ValueError: the model has other classes, or some scores are not finite.
+        """
+        shape, wanted = data.image_shape, model.metadata.image_shape
+        count = opened_model.check_class_count(model, wanted or shape)
+        names = model.metadata.class_names
+        columns = class_order.columns(names, data.class_names, count=count, where=str(model.path))
+        if columns is not None:
+            self.notes.append(
+                f"the classes of {model.path.name} are in another order than those of the dataset; "
+                "they are matched by name"
+            )
+        logits, confidences = [], []
+        with self.screen.progress(f"evaluating {model.path.name}", len(part)) as advance:
+            for start in range(0, len(part), self.batch_size):
+                images = part.images_at(slice(start, start + self.batch_size))
+                scores = model.classifier(evaluation_data.images(images, wanted))
+                logits.append(scores.logits if columns is None else scores.logits[:, columns])
+                confidences.append(scores.probabilities.max(axis=1))
+                advance(len(images))
+        together = np.concatenate(logits)
+        if not np.isfinite(together).all():
+            raise ValueError(
+                f"{model.path} gives scores that are NaN or infinite; expected finite ones. Check "
+                "its --preprocess, or give another file."
+            )
+        return together, np.concatenate(confidences)
+
+    def compared(self, teacher: OpenedModel, logits: np.ndarray) -> dict[str, Any]:
+        """How alike the teacher and the model answer, on the same images in the teacher's size."""
+        data, part = self.data_of(teacher)
+        taught, _ = self.scores(teacher, data, part)
+        return {
+            "model": str(teacher.path),
+            "top1": accuracy_of.accuracy(taught, part.labels),
+            "agreement": agreement.agreement(logits, taught),
+            "predictive_kl": agreement.predictive_kl(logits, taught),
+        }
+
+    def cost(self, model: OpenedModel) -> tuple[int | None, int | None]:
+        """Parameters and multiply-adds of a Keras model; None where they are not known."""
+        network = getattr(model.classifier, "model", None)
+        if network is None:
+            self.notes.append(
+                f"parameters and multiply-adds are unknown: a file of {model.classifier.format} "
+                "does not say; evaluate the .keras file for them"
+            )
+            return None, None
+        try:
+            return network.count_params(), cost.macs(network)
+        except ValueError as error:
+            self.notes.append(f"multiply-adds are unknown: {str(error).partition(';')[0]}")
+            return network.count_params(), None
+
+
+def _milliseconds(model: OpenedModel, data: Dataset, part: Split) -> dict[str, Any]:
+    images = part.images_at(slice(0, _TIMED_IMAGES))
+    images = evaluation_data.images(images, model.metadata.image_shape)
+
+    def batch(count: int) -> np.ndarray:
+        return np.resize(images, (count, *images.shape[1:]))
+
+    return clock.latency(lambda batch: model.classifier(batch).logits, batch)
+
+
+def _folder(out: str | Path | None, model: OpenedModel, dataset: str, split: str) -> Path:
+    """The given folder, or one whose name says what is evaluated on what."""
+    if out is not None:
+        return Path(out).expanduser()
+    kind, _, place = dataset.partition(":")
+    words = [model.path.stem, model.classifier.format, kind, Path(place).name, split]
+    name = re.sub(r"[^\w.-]+", "_", "-".join(filter(None, words)))
+    return (model.run or Path()) / FOLDER / name
+
+
+def _bytes(path: Path) -> int:
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files)

@@ -1,0 +1,177 @@
+"""The labelled images that a model is evaluated on: the run's own, or any dataset's."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import check, data
+from kd_keras.data.store import Dataset, Split
+from kd_keras.job.dataset import SELECT_FRACTION
+from kd_keras.job.opened_model import OpenedModel
+from kd_keras.job.recipe import recipe_files
+from kd_keras.results import run_data
+
+SPLITS = ("validation", "test", "train", "all")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataOptions:
+    """Which images: `dataset` None is the run's; other None values are those of the run.
+
+    See `data.load` for all fields.
+    """
+
+    dataset: str | None = None
+    data_dir: str | None = None
+    image_size: int | None = None
+    resize: str | None = None
+    val_fraction: float | None = None
+
+
+def load(
+    model: OpenedModel,
+    options: DataOptions,
+    *,
+    progress: Any = None,
+    tell: Callable[[str], None] = lambda note: None,
+) -> Dataset:
+    """The dataset in the size that the model takes.
+
+    Args:
+        model: its run gives the dataset and its hold-out, unless the options do.
+        options: what to load.
+        progress: see `data.load`.
+        tell: gets notes on the data.
+
+    Raises:
+        ValueError, OSError: there is no dataset, or none of the model's size.
+    """
+    settings = _of_run(model, options) or _of_model(model)
+    settings |= {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
+    name = settings.pop("dataset", None)
+    if name is None:
+        raise ValueError(
+            f"{model.path} lies in no run folder, and no dataset is given; expected one to "
+            "evaluate it on. Give it with --dataset, such as folder:PATH."
+        )
+    loaded = data.load(name, **settings, progress=progress, tell=tell)
+    _check_shape(model, loaded)
+    for note in _doubts(model, options, loaded):
+        tell(note)
+    return loaded
+
+
+def part(dataset: Dataset, split: str) -> Split:
+    """The labelled examples of a split; "all" is every labelled example, whatever its split.
+
+    Raises:
+        ValueError: there is no such split, or it has no labels.
+    """
+    check.one_of("split", split, SPLITS)
+    if split == "all":
+        return _all(dataset)
+    chosen: Split | None = getattr(dataset, split)
+    if chosen is None:
+        have = "train and validation" if split == "test" else "no such split"
+        raise ValueError(
+            f"split is {split!r}, but {dataset.name} has {have} only. Choose one of these, or put "
+            "the images into a folder test/ with one folder a class."
+        )
+    if (chosen.labels < 0).any():
+        raise ValueError(
+            f"the {split} split of {dataset.name} has no labels; expected a labelled one. Choose "
+            "--split validation."
+        )
+    return chosen
+
+
+def images(batch: np.ndarray, shape: tuple[int, int, int] | None) -> np.ndarray:
+    """A batch as a model of `shape` takes it: grey images become three equal channels."""
+    if shape is not None and shape[2] == 3 and batch.shape[3] == 1:
+        return np.repeat(batch, 3, axis=3)
+    return batch
+
+
+def _of_run(model: OpenedModel, options: DataOptions) -> dict[str, Any]:
+    """The settings that the model's run loaded its dataset with; {} for a different dataset."""
+    if model.run is None:
+        return {}
+    recipe = recipe_files.load(model.run)
+    known = _data_of_run(model.run)
+    name = known.dataset if known else recipe.dataset  # with an absolute path, if known
+    if options.dataset not in (None, name, recipe.dataset):
+        return {}
+    shape = model.metadata.image_shape
+    other_size = known and shape and shape[0] != known.image_shape[0]  # as of a larger teacher
+    return {
+        "dataset": name,
+        "data_dir": recipe.data_dir,
+        "image_size": shape[0] if other_size and shape else recipe.image_size,
+        "resize": recipe.resize,
+        "val_fraction": recipe.val_fraction,
+        "select": SELECT_FRACTION if recipe.select else None,
+    }
+
+
+def _of_model(model: OpenedModel) -> dict[str, Any]:
+    shape = model.metadata.image_shape
+    return {"image_size": shape and shape[0], "resize": model.metadata.resize}
+
+
+def _data_of_run(run: Path) -> run_data.RunData | None:
+    """What the run says about its data; None for a run of an earlier version."""
+    return run_data.read(run) if (run / run_data.NAME).is_file() else None
+
+
+def _check_shape(model: OpenedModel, loaded: Dataset) -> None:
+    shape = model.metadata.image_shape
+    height, width, channels = loaded.image_shape
+    if shape is None or shape in ((height, width, channels), (height, width, 3 * channels)):
+        return
+    raise ValueError(
+        f"{model.path} takes images of {_by(shape)}, and those of {loaded.name} are "
+        f"{_by(loaded.image_shape)}; expected one shape. Give --image-size {shape[0]}, or a "
+        "dataset of such images."
+    )
+
+
+def _by(shape: tuple[int, int, int]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _doubts(model: OpenedModel, options: DataOptions, loaded: Dataset) -> Iterator[str]:
+    """What may make the accuracy mean something else than people think."""
+    known = None if model.run is None else _data_of_run(model.run)
+    if model.run is None and loaded.fingerprint != loaded.store_fingerprint:
+        yield (
+            "whether the model was trained on images of this held-out part is not known, since it "
+            "lies in no run folder"
+        )
+    same_data = known is not None and known.dataset == loaded.name
+    same_size = known is not None and known.image_shape == loaded.image_shape
+    if known and same_data and same_size and known.fingerprint != loaded.fingerprint:
+        yield (
+            "the dataset, or what is held out of it, differs from that of the run: images that the "
+            "model was trained on may be among these"
+        )
+
+
+def _all(dataset: Dataset) -> Split:
+    """All labelled examples of the stores' files, which must be one file to be one split."""
+    splits = [dataset.train, dataset.validation, dataset.test]
+    labelled = [s for s in splits if s is not None and not (s.labels < 0).any()]
+    if all(split.images is labelled[0].images for split in labelled):
+        first = labelled[0]
+        order = np.argsort(np.concatenate([split.ids for split in labelled]), kind="stable")
+        return dataclasses.replace(
+            first,
+            labels=np.concatenate([split.labels for split in labelled])[order],
+            ids=np.concatenate([split.ids for split in labelled])[order],
+        )
+    raise ValueError(
+        f"split is 'all', but {dataset.name} has several splits of its own; expected one of "
+        "train, validation and test. Evaluate each of them."
+    )

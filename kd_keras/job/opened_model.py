@@ -1,0 +1,118 @@
+"""A classifier that a user names, opened in its own program, with all that is known about it."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kd_keras import check
+from kd_keras.exports import runtimes
+from kd_keras.exports.metadata import Metadata
+from kd_keras.exports.runtimes import Classifier
+from kd_keras.graph import backend, quiet_import
+from kd_keras.job import model_argument
+from kd_keras.job.recipe import recipe_files
+from kd_keras.models import custom_objects, pixels
+
+# Formats whose programs do without TensorFlow, which takes seconds to import.
+_LIGHT = (".tflite", ".onnx")
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenedModel:
+    """A classifier that is ready to run.
+
+    Attributes:
+        classifier: runs images, see `exports.runtimes`.
+        metadata: class names, image shape and resizing, from its file, else from its run; None
+            where neither says.
+        run: the run folder that it lies in; None for a model of no run.
+    """
+
+    classifier: Classifier
+    metadata: Metadata
+    run: Path | None
+
+    @property
+    def path(self) -> Path:
+        return self.classifier.path
+
+
+def open_model(
+    model_or_run: str | Path,
+    *,
+    preprocess: str | None = None,
+    class_names: str | Path | Sequence[str] | None = None,
+    imports: Sequence[str] = (),
+) -> OpenedModel:
+    """Opens the model.
+
+    Args:
+        model_or_run: see `model_argument.resolve`.
+        preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        class_names: names in the order of the model's outputs, or a file with one a line; None:
+            what the file or the run says.
+        imports: modules that register the model's own layers, beside those of its run.
+
+    Raises:
+        FileNotFoundError: there is no such file and no such run.
+        ValueError: it is no image classifier, or the program that runs it is not installed.
+    """
+    if preprocess is not None:
+        check.one_of("preprocess", preprocess, pixels.MODES)
+    argument = model_argument.resolve(model_or_run)
+    if argument.path.suffix.lower() not in _LIGHT:
+        backend.require_tensorflow()
+        quiet_import.import_keras()
+        of_run = () if argument.run is None else recipe_files.load(argument.run).imports
+        custom_objects.register([*of_run, *imports])
+    classifier = runtimes.open_classifier(argument.path, preprocess=preprocess)
+    metadata = classifier.metadata.filled_from(argument.metadata)
+    if class_names is not None:
+        metadata = dataclasses.replace(metadata, class_names=_names(class_names))
+    return OpenedModel(classifier, metadata, argument.run)
+
+
+def check_class_count(model: OpenedModel, shape: tuple[int, int, int]) -> int:
+    """The number of the model's classes, which its names must have; it is run on one black image.
+
+    Raises:
+        ValueError: the model has more or fewer names than outputs.
+    """
+    logits = model.classifier(np.zeros((1, *shape), np.uint8)).logits
+    classes, names = logits.shape[1], model.metadata.class_names
+    if names is not None and len(names) != classes:
+        raise ValueError(
+            f"{model.path} has {classes} classes and {len(names)} class names "
+            f"({', '.join(names[:3])}, ...); expected one name for each class. Give a file with "
+            "one name a line with --class-names."
+        )
+    return classes
+
+
+def _names(class_names: str | Path | Sequence[str]) -> tuple[str, ...]:
+    if not isinstance(class_names, (str, Path)):
+        names = tuple(map(str, class_names))
+        source = "class_names"
+    else:
+        path = Path(class_names).expanduser()
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"class names file {path} does not exist; expected a text file with one name a "
+                "line, in the order of the model's outputs. Check the path."
+            )
+        source = str(path)
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{path} is no text in UTF-8 ({error.reason}); expected one class name a line."
+            ) from error
+        names = tuple(line.strip() for line in lines if line.strip())
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if len(names) < 2 or twice:
+        wrong = f"the name {twice[0]!r} more than once" if twice else f"{len(names)} names"
+        raise ValueError(f"{source} has {wrong}; expected two or more different class names.")
+    return names

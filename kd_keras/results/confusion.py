@@ -1,0 +1,100 @@
+"""The confusion matrix as a picture and as CSV, readable for 2 classes and for hundreds."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import files
+from kd_keras.results.page import plots
+
+_DPI = 110
+_MOST_WITH_NUMBERS = 30  # classes for which a cell has room for its number of images
+_MOST_NAMED = 250  # classes for which each row has room for its name
+_LONGEST_NAME = 22
+_WIDTH_OF_LETTER = 0.65  # of the font's size
+_DARK = 0.55  # share of a row above which its number is written in white
+
+
+def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title: str) -> None:
+    """Draws the matrix as a PNG: the darker a cell, the larger its share of its row.
+
+    Args:
+        path: file to write.
+        matrix: (C, C) int, images by true class (row) and predicted class (column).
+        class_names: C names.
+        title: line above it.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    count = len(class_names)
+    cell = _inches_per_class(count)
+    side = cell * count
+    names = [_shortened(name) for name in class_names] if count <= _MOST_NAMED else []
+    font = max(4.5, min(10.0, 55 * cell))
+    margin = 0.55 + font / 72 * _WIDTH_OF_LETTER * max(map(len, names), default=0)
+    width, height = margin + side + 0.15, margin + side + 0.4
+    with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):
+        # A layout of matplotlib's would measure each of hundreds of texts, several times.
+        figure = Figure(figsize=(width, height))
+        place = (margin / width, margin / height, side / width, side / height)
+        axes = figure.add_axes(place)
+        _draw(axes, matrix, names, font)
+        figure.text(0.1 / width, 1 - 0.25 / height, title, fontsize=10)
+        with files.in_place_of(path) as fresh:
+            figure.savefig(fresh, format="png", dpi=_DPI, facecolor="white")
+
+
+def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
+    """Writes the numbers of images as CSV: a row for each true class, a column for each answer."""
+    rows = ([name, *row.tolist()] for name, row in zip(class_names, matrix, strict=True))
+    plots.write_csv(path, ["true class \\ predicted", *class_names], rows)
+
+
+def worst_pairs(matrix: np.ndarray, *, most: int) -> list[tuple[int, int, int]]:
+    """(true class, predicted class, images) of the most frequent confusions, in order."""
+    others = matrix.copy()
+    np.fill_diagonal(others, 0)
+    order = np.argsort(-others, axis=None, kind="stable")[:most]
+    pairs = [divmod(int(place), len(matrix)) for place in order]
+    return [(row, column, int(others[row, column])) for row, column in pairs if others[row, column]]
+
+
+def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> None:
+    support = matrix.sum(axis=1, keepdims=True)
+    shares = matrix / np.maximum(support, 1)
+    # Among many classes, most confusions are rare: they are drawn darker than their share.
+    power = 1.0 if len(matrix) <= _MOST_WITH_NUMBERS else 0.4
+    axes.imshow(shares**power, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xlabel("predicted class", fontsize=9)
+    axes.set_ylabel("true class", fontsize=9)
+    axes.tick_params(length=0)
+    places = range(len(names))
+    widest = max(map(len, names), default=0) * font * _WIDTH_OF_LETTER / 72
+    fits = widest < _inches_per_class(len(matrix))
+    axes.set_xticks(places, names, rotation=0 if fits else 90, fontsize=font)
+    axes.set_yticks(places, names, fontsize=font)
+    if len(matrix) > _MOST_WITH_NUMBERS:
+        return
+    axes.set_xticks(np.arange(len(matrix) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(matrix) - 1) + 0.5, minor=True)
+    axes.tick_params(which="minor", length=0)
+    axes.grid(which="minor", color=plots.LINE, linewidth=0.5)
+    for row, column in np.argwhere(matrix):
+        dark = shares[row, column] > _DARK
+        color = "white" if dark else plots.INK
+        text = f"{matrix[row, column]:,}"
+        axes.text(column, row, text, ha="center", va="center", color=color, fontsize=font)
+
+
+def _inches_per_class(count: int) -> float:
+    """A cell with a number needs more room than a coloured one; 200 classes make 16 inches."""
+    if count <= _MOST_WITH_NUMBERS:
+        return max(0.33, min(1.2, 4.6 / count))
+    return 0.08 if count <= _MOST_NAMED else 16 / count
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

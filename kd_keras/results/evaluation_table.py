@@ -1,0 +1,88 @@
+"""An evaluation as lines and tables of at most 80 columns."""
+
+from typing import Any
+
+from kd_keras.results import class_report, confusion, paths
+from kd_keras.results.evaluation import CLASSES, MATRIX, WRONG, Evaluation
+from kd_keras.results.screen import Screen
+from kd_keras.results.table import FEWEST_CLASSES_FOR_TOP5
+
+ALL_CLASSES = 20  # with more classes, the table shows the worst ones
+WORST = 10
+_LONGEST_NAME = 20
+
+
+def show(evaluation: Evaluation, screen: Screen) -> None:
+    """Shows the numbers, the classes, or the worst of many, and where the files are."""
+    screen.table("Accuracy and cost", ["", evaluation.model.name], _rows(evaluation))
+    screen.say("")
+    _show_classes(evaluation, screen)
+    screen.say("")
+    pairs = confusion.worst_pairs(evaluation.matrix, most=3)
+    names = evaluation.class_names
+    if pairs:
+        listed = ", ".join(f"{names[a]} for {names[b]} ({count})" for a, b, count in pairs)
+        screen.say(f"most often mistaken: {listed}")
+    for note in evaluation.notes:
+        screen.say(note)
+    if evaluation.folder is not None:
+        screen.result(f"written to {paths.shown(evaluation.folder)}:")
+        screen.say(f"  {MATRIX}.png and .csv, {CLASSES}.csv, {_wrong(evaluation)}")
+
+
+def _rows(evaluation: Evaluation) -> list[list[str]]:
+    low, high = evaluation.top1_interval
+    rows = [
+        ["top-1 accuracy", f"{evaluation.top1:.2%}"],
+        ["  95 % interval over images", f"{low:.2%} to {high:.2%}"],
+    ]
+    if len(evaluation.class_names) >= FEWEST_CLASSES_FOR_TOP5:
+        rows.append(["top-5 accuracy", f"{evaluation.top5:.2%}"])
+    rows += [
+        ["macro F1", f"{evaluation.macro_f1:.2%}"],
+        ["calibration error (ECE)", f"{evaluation.ece:.2%}"],
+    ]
+    if evaluation.teacher is not None:
+        rows += [
+            ["top-1 accuracy of the teacher", f"{evaluation.teacher['top1']:.2%}"],
+            ["agreement with the teacher", f"{evaluation.teacher['agreement']:.2%}"],
+        ]
+    return [*rows, *_cost(evaluation)]
+
+
+def _cost(evaluation: Evaluation) -> list[list[str]]:
+    times = evaluation.milliseconds_per_image or {}
+    rows = [
+        [f"ms/image, batch {size}", f"{times[key]:.3g} ± {times['spread'][key]:.1g}"]
+        for size in (1, 128)
+        if (key := f"batch{size}") in times
+    ]
+    rows.append(["size on disk", f"{evaluation.megabytes:.2f} MB"])
+    for name in ("parameters", "multiply_adds"):
+        count = getattr(evaluation, name)
+        shown = "unknown" if count is None else f"{count:,}"
+        rows.append([name.replace("_", "-"), shown])
+    return rows
+
+
+def _show_classes(evaluation: Evaluation, screen: Screen) -> None:
+    rows, title = list(evaluation.per_class), "Classes"
+    if len(rows) > ALL_CLASSES:
+        title = f"The {WORST} classes with the lowest F1, of {len(rows)}"
+        rows = sorted(rows, key=lambda row: 2.0 if row.f1 is None else row.f1)[:WORST]
+    columns = ["class", "precision\n%", "recall\n%", "F1\n%", "images", "taken for"]
+    cells: list[list[Any]] = [class_report.shown(row) for row in rows]
+    for row in cells:
+        row[0], row[-1] = _shortened(row[0]), _shortened(row[-1])
+    screen.table(title, columns, cells)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+
+
+def _wrong(evaluation: Evaluation) -> str:
+    count = len(evaluation.wrong)
+    if not count:
+        return "and no wrong images"
+    return f"{WRONG}.csv and .png ({count:,} wrong images)"

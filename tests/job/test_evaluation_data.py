@@ -1,0 +1,94 @@
+"""Which images a model is evaluated on."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kd_keras.data.store import Dataset, Split
+from kd_keras.exports.metadata import Metadata
+from kd_keras.job import evaluation_data
+from kd_keras.job.evaluation_data import DataOptions
+from kd_keras.job.opened_model import OpenedModel
+
+
+class NoClassifier:
+    path = Path("student.keras")
+
+
+def model(shape=(8, 8, 3), resize=None):
+    return OpenedModel(NoClassifier(), Metadata(image_shape=shape, resize=resize), None)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def load(mixed_folder, cache, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(cache))
+
+    def load(opened, **options):
+        notes = []
+        options = DataOptions(**{"dataset": f"folder:{mixed_folder}", **options})
+        return evaluation_data.load(opened, options, tell=notes.append), notes
+
+    return load
+
+
+def test_images_have_the_models_size_and_way_of_resizing(load):
+    data, notes = load(model(resize="pad"))
+    assert (data.image_shape, data.resize) == ((8, 8, 3), "pad")
+    assert "holding out 10 % of train" in " ".join(notes)
+    assert "is not known, since it lies in no run folder" in " ".join(notes)
+    data, _ = load(model(shape=None), image_size=12, resize="squash", val_fraction=0.5)
+    assert (data.image_shape, data.resize, len(data.validation)) == ((12, 12, 3), "squash", 12)
+
+
+def test_every_labelled_image_counts_in_all(load):
+    data, _ = load(model())
+    everything = evaluation_data.part(data, "all")
+    assert len(everything) == 24
+    assert everything.labels.tolist() == [0] * 12 + [1] * 12
+    assert everything.names() == sorted(everything.names())
+    assert len(evaluation_data.part(data, "validation")) == len(data.validation)
+
+
+def test_no_dataset_and_images_of_another_shape_are_refused(load):
+    with pytest.raises(ValueError, match="lies in no run folder, and no dataset is given"):
+        evaluation_data.load(model(), DataOptions())
+    with pytest.raises(ValueError, match=r"takes images of 8x8x1, and those of .* are 8x8x3"):
+        load(model(shape=(8, 8, 1)))
+    with pytest.raises(ValueError, match=r"takes images of 8x8x3, .* are 9x9x3.*--image-size 8"):
+        load(model(), image_size=9)
+
+
+def test_splits_without_images_or_labels_are_refused(load):
+    data, _ = load(model())
+    with pytest.raises(
+        ValueError, match=r"split is 'test', but folder:.* has train and validation"
+    ):
+        evaluation_data.part(data, "test")
+    unlabelled = dataclasses.replace(data.train, labels=np.full(len(data.train), -1, np.int32))
+    with pytest.raises(ValueError, match=r"the test split of .* has no labels"):
+        evaluation_data.part(dataclasses.replace(data, test=unlabelled), "test")
+    with pytest.raises(ValueError, match="split is 'val'; expected one of"):
+        evaluation_data.part(data, "val")
+
+
+def test_splits_of_several_files_are_not_put_together(load):
+    data, _ = load(model())
+    own = Split(np.array(data.train.images), data.train.labels, data.train.ids)
+    assert isinstance(data, Dataset)
+    with pytest.raises(ValueError, match="has several splits of its own"):
+        evaluation_data.part(dataclasses.replace(data, validation=own), "all")
+
+
+def test_grey_images_become_three_channels_for_a_model_of_colours():
+    batch = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
+    np.testing.assert_array_equal(
+        evaluation_data.images(batch, (8, 8, 3)), np.concatenate([batch] * 3, axis=3)
+    )
+    assert evaluation_data.images(batch, (8, 8, 1)) is batch
