@@ -6,6 +6,7 @@ weight, no moving statistic, no random state, and no compiled step.
 
 import concurrent.futures
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import check
-from kd_keras.distill import batches, run_progress
+from kd_keras.distill import batches, gradient_balance, run_progress
 from kd_keras.distill.stop_on_nan import NotFinite
 
 Tensor = Any
@@ -70,10 +71,11 @@ def _norm(tape: tf.GradientTape, term: Tensor, values: list[Tensor], scale: Tens
     return norm
 
 
-def last(history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
-    """The entry "gradient_norms" of results.json, by term; empty where none were measured."""
-    found = {n.removesuffix(SUFFIX): v[-1] for n, v in history.items() if n.endswith(SUFFIX)}
-    return {"gradient_norms": found} if found else {}
+def measured(history: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+    """The measurements in a history, each once, in order; norms by term."""
+    of_terms = {n.removesuffix(SUFFIX): v for n, v in history.items() if n.endswith(SUFFIX)}
+    rows = [dict(zip(of_terms, row, strict=True)) for row in zip(*of_terms.values(), strict=True)]
+    return [row for place, row in enumerate(rows) if place == 0 or row != rows[place - 1]]
 
 
 class GradientNorms(keras.callbacks.Callback):
@@ -87,20 +89,29 @@ class GradientNorms(keras.callbacks.Callback):
         batch: a batch as `fit` takes them, (x, y) or (x, y, sample_weight), or a function that
             returns one for the number of steps that were trained.
         every: steps, >= 1.
+        warn: is told at the end of the training what `gradient_balance.sentences` says.
 
     Raises:
         NotFinite: a term's gradient is NaN or infinite; the message names the term.
     """
 
-    def __init__(self, batch: Any | Callable[[int], Any], *, every: int = EVERY) -> None:
+    def __init__(
+        self,
+        batch: Any | Callable[[int], Any],
+        *,
+        every: int = EVERY,
+        warn: Callable[[str], None] = warnings.warn,
+    ) -> None:
         super().__init__()
         self.batch = batch
         self.every = check.whole_number("every", every, at_least=1)
+        self.warn = warn
         self._norms: dict[str, float] = {}
+        self._all: list[dict[str, float]] = []
         self._measured_at: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._norms, self._measured_at = {}, None
+        self._norms, self._all, self._measured_at = {}, [], None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None or not self.model.methods:
@@ -112,7 +123,13 @@ class GradientNorms(keras.callbacks.Callback):
             batch = self.batch(steps) if callable(self.batch) else self.batch
             self._norms, self._measured_at = norms(self.model, batch), steps
             self._require_finite(epoch)
+            self._all.append(self._norms)
         logs |= {f"{name}{SUFFIX}": norm for name, norm in self._norms.items()}
+
+    def on_train_end(self, logs: Any = None) -> None:
+        off = gradient_balance.switched_off(self.model)
+        for line in gradient_balance.sentences(self._all, off=off):
+            self.warn(line)
 
     def _require_finite(self, epoch: int) -> None:
         wrong = [name for name, norm in self._norms.items() if not math.isfinite(norm)]

@@ -55,6 +55,8 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
     phases = [model.phase for model in plan.students(recipe)]
     for line in results.get("verdict", ()):  # runs that an earlier version finished have none
         screen.result(line)
+    for line in results.get("warnings", ()):
+        screen.warn(line)
     if "seconds" in results[phases[0]]:  # unknown for runs that an earlier version finished
         screen.say(table.time_spent(results))
     for phase in phases:

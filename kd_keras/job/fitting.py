@@ -134,7 +134,8 @@ def _callbacks(
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
     return [
         stop_on_nan.StopOnNaN(shown(phase)),
-        gradient_norms.GradientNorms(last_batch),  # of the weights that are trained, not their mean
+        # Of the weights that are trained, not of their mean; the end of the run says the warnings.
+        gradient_norms.GradientNorms(last_batch, warn=lambda line: None),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         callbacks.Speed(recipe.batch_size),
         callbacks.Line(screen, shown(phase)),

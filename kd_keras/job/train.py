@@ -14,6 +14,7 @@ from kd_keras.job import (
     build,
     closing,
     devices,
+    distillation_check,
     identity,
     phases,
     plan,
@@ -94,6 +95,7 @@ def _results(job: Job) -> dict[str, Any]:
     }
     labels = job.data.validation.labels
     results |= verdict.of(results, job.folder.predictions, labels, seed=job.recipe.seed)
+    results["warnings"] = distillation_check.warnings(job, results)
     closing.write(results, job.recipe, job.folder)
     closing.write_report(job.folder, job.data, job.screen)
     return results
@@ -183,7 +185,8 @@ def learn(job: Job, serve: Serve) -> dict[str, Any]:
             distiller = distillers[planned.phase]
             result = _measured(job, planned, distiller.deployed, serve)
             result |= _agreement(job, planned, teaching if distiller.teacher is not None else None)
-            result |= gradient_norms.last(job.folder.history(planned.phase) or {})
+            measured = gradient_norms.measured(job.folder.history(planned.phase) or {})
+            result |= {"gradient_norms": measured[-1]} if measured else {}
             results[planned.phase] = result
         teacher, teaching = distillers[models[0].phase].deployed, models[0].phase
     return results
@@ -218,7 +221,8 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
     if teaching is None:
         return {"agreement": None}
+    taught = {"taught_by": teaching}
     own, others = job.folder.scores(planned.phase), job.folder.scores(teaching)
     if own is None or others is None:  # measured by an earlier version
-        return {"agreement": job.folder.agreement(planned.phase, teaching)}
-    return agreement.of(own, others, job.data.validation.labels)
+        return taught | {"agreement": job.folder.agreement(planned.phase, teaching)}
+    return taught | agreement.of(own, others, job.data.validation.labels)

@@ -6,7 +6,8 @@ Files and TensorBoard's runs are named by the phase, such as "baseline" or "stud
 from collections.abc import Mapping
 from typing import Any
 
-BASELINE, GENERATION, STUDENT, TEACHER = "baseline", "generation", "student", "teacher"
+ASSISTANT, BASELINE, GENERATION = "assistant", "baseline", "generation"
+STUDENT, TEACHER = "student", "teacher"
 
 
 def shown(phase: str) -> str:

@@ -87,6 +87,22 @@ def test_other_epochs_repeat_the_last_measurement(student, teacher, images, labe
     assert asked == [2, 8, 14, 16]
 
 
+def test_the_end_of_a_training_tells_of_a_term_that_does_not_pull(net, teacher, images, labels):
+    class Idle(methods.base.Method):
+        def call(self, student, teacher, batch):
+            return 0 * student["logits"][:, 0]
+
+    whole = distiller(net("student"), teacher, "kd", Idle(name="idle"))
+    with pytest.warns(UserWarning, match=r"^idle has no gradient: the student learns nothing"):
+        whole.fit(images, labels, verbose=0, callbacks=[GradientNorms((images, labels))])
+
+
+def test_each_measurement_of_a_history_counts_once():
+    history = {"ce_gradient_norm": [1.0, 1.0, 2.0], "kd_gradient_norm": [3.0, 3.0, 3.0], "ce": [0]}
+    assert gradient_norms.measured(history) == [{"ce": 1.0, "kd": 3.0}, {"ce": 2.0, "kd": 3.0}]
+    assert gradient_norms.measured({"loss": [1.0]}) == []
+
+
 def test_a_loss_of_one_term_is_not_measured(student, images, labels):
     whole = distiller(student, None)
     norms = GradientNorms((images, labels))

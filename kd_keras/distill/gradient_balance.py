@@ -1,0 +1,64 @@
+"""Says in words where a term of the loss does not pull at the student, or drowns the others."""
+
+import itertools
+from collections.abc import Collection, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+FAR = 100  # times another term's gradient is too much
+
+
+def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] = ()) -> list[str]:
+    """A sentence for each term without a gradient, and one where one is `FAR` times another.
+
+    A term counts as without a gradient if it was 0 in every measurement. Others are compared by the
+    medians of their measurements in which both were minimised, so that neither a warm-up nor the
+    last steps of a training without errors decide.
+
+    Args:
+        measured: norms by term, from `gradient_norms.norms`, one mapping a measurement.
+        off: terms that are meant to have none, from `switched_off`.
+    """
+    terms = [name for name in (measured[0] if measured else {}) if name not in off]
+    still = [name for name in terms if not any(norms[name] for norms in measured)]
+    lines = [_without(name) for name in still]
+    ratios = {}
+    for one, other in itertools.combinations([name for name in terms if name not in still], 2):
+        both = [(norms[one], norms[other]) for norms in measured if norms[one] and norms[other]]
+        if both:
+            of_one, of_other = (median(values) for values in zip(*both, strict=True))
+            ratios[of_one / of_other] = (one, other, of_one, of_other)
+            ratios[of_other / of_one] = (other, one, of_other, of_one)
+    if ratios and max(ratios) >= FAR:
+        lines.append(_drowned(*ratios[max(ratios)]))
+    return lines
+
+
+def switched_off(distiller: Any) -> set[str]:
+    """Terms that need no gradient: their weight is 0, or they train in a first stage alone."""
+    off = {method.name for method in distiller.methods if not float(method.weight)}
+    off |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
+    return off | (set() if distiller.ce_weight else {"ce"})
+
+
+def _without(name: str) -> str:
+    if name == "ce":
+        return (
+            "the cross-entropy with the labels has no gradient: the student learns nothing from "
+            "the labels. Check that the student's layers are trainable and that its outputs are "
+            "not constant."
+        )
+    return (
+        f"{name} has no gradient: the student learns nothing from it. Check that the layers before "
+        f"the features that {name} reads are trainable, and that student and teacher differ there."
+    )
+
+
+def _drowned(strong: str, weak: str, of_strong: float, of_weak: float) -> str:
+    option = "--ce-weight" if weak == "ce" else f"--method {weak}:weight=…"
+    lower = "--ce-weight" if strong == "ce" else f"--method {strong}:weight=…"
+    return (
+        f"the gradient of {strong} is {of_strong / of_weak:,.0f} times that of {weak} (medians "
+        f"{of_strong:.2g} and {of_weak:.2g}), so that {weak} hardly counts. Raise the weight of "
+        f"{weak} ({option}) or lower that of {strong} ({lower}); a weight of 0 leaves {weak} out."
+    )

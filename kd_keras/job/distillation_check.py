@@ -1,0 +1,40 @@
+"""Whether distillation happened in a run: the warnings of results.json."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kd_keras.distill import gradient_balance, gradient_norms
+from kd_keras.job.prepare import Job
+from kd_keras.results import doubts, table
+from kd_keras.results.phase_names import ASSISTANT, TEACHER, role, shown
+
+
+def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
+    """Sentences about terms without a gradient, agreement, and teachers, each with its remedy.
+
+    Args:
+        job: the run, all phases of which are measured.
+        results: entries of results.json by phase, with `taught_by` of each model that was taught.
+    """
+    lines = []
+    labels, seed = job.data.validation.labels, job.recipe.seed
+    phases = table.models(results)
+    predicted = {phase: job.folder.predictions(phase) for phase in phases}
+    for phase in phases:
+        name = shown(phase)
+        if role(phase, results) == TEACHER:
+            lines += doubts.order_of_classes(name, predicted[phase], labels, job.data.class_names)
+        of = results[phase].get("taught_by")
+        if of in predicted:
+            both = predicted[phase], predicted[of]
+            lines += doubts.low_agreement(name, shown(of), *both, labels)
+            if role(of, results) in (TEACHER, ASSISTANT):  # a generation is to beat the one before
+                lines += doubts.worse_teacher(name, shown(of), *both, labels, seed=seed)
+    distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
+    for phase, distiller in distillers.items():
+        measured = gradient_norms.measured(job.folder.history(phase) or {})
+        off = gradient_balance.switched_off(distiller)
+        lines += [
+            f"{shown(phase)}: {line}" for line in gradient_balance.sentences(measured, off=off)
+        ]
+    return [line[0].upper() + line[1:] for line in lines]

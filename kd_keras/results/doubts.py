@@ -1,0 +1,102 @@
+"""Doubts that a run's predictions raise about its distillation, in words."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kd_keras.results import agreement, statistics
+
+FEWEST_IMAGES = 5  # of a class that a teacher calls otherwise, before its order is doubted
+MOST_CLASSES = 2_000  # the best order of more takes too long
+DEVIATIONS = 3
+POINTS = 0.05
+
+
+def order_of_classes(
+    name: str, teacher: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
+) -> list[str]:
+    """A sentence if a teacher seems to have its classes in another order than the data.
+
+    Two classes or more must be out of place, each clearly: most images of the class get one other
+    class's name, and most images with that name are of the class. Confusions of a weak teacher are
+    never that clear, since a confused class also keeps images of its own.
+
+    Args:
+        name: the teacher's name in the sentence.
+        teacher: (N,) int predicted classes.
+        labels: (N,) int.
+        class_names: C names.
+    """
+    classes = len(class_names)
+    if classes > MOST_CLASSES:
+        return []
+    meant = agreement.best_order(teacher, labels, classes=classes)
+    moved = [said for said in range(classes) if _is_clear(said, int(meant[said]), teacher, labels)]
+    if len(moved) < 2:
+        return []
+    order = np.arange(classes)
+    order[moved] = meant[moved]
+    examples = "; ".join(
+        f"{class_names[said]!r} on images of {class_names[meant[said]]!r}" for said in moved[:3]
+    )
+    return [
+        f"the {name}'s classes seem to be in another order than the data's: it is right on "
+        f"{np.mean(teacher == labels):.1%} of the images, and would be on "
+        f"{np.mean(order[teacher] == labels):.1%} with {len(moved)} of {classes} classes renamed. "
+        f"It says {examples}. Give the file of its class names (--teacher-classes)."
+    ]
+
+
+def low_agreement(
+    name: str, of: str, student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
+) -> list[str]:
+    """A sentence if two models agree far less often than models with unrelated errors would.
+
+    Far: by more than three standard deviations and five points, see `agreement.of_independent`.
+
+    Args:
+        name, of: names of the student and of its teacher in the sentence.
+        student, teacher: (N,) int predicted classes of the same images.
+        labels: (N,) int.
+    """
+    got = float(np.mean(student == teacher))
+    expected, deviation = agreement.of_independent(student, teacher, labels)
+    if got >= expected - max(DEVIATIONS * deviation, POINTS):
+        return []
+    return [
+        f"the {name} agrees with the {of} on {got:.1%} of the images; models that learnt "
+        f"nothing from each other but are as often right would on about {expected:.1%}. Check that "
+        "both see the same images and have the same order of classes (--teacher-classes)."
+    ]
+
+
+def worse_teacher(
+    name: str, of: str, student: np.ndarray, teacher: np.ndarray, labels: np.ndarray, *, seed: int
+) -> list[str]:
+    """A sentence if a teacher is measurably worse than its student: the 95 % interval excludes 0.
+
+    Args:
+        name, of, student, teacher, labels: as for `low_agreement`.
+        seed: of the bootstrap.
+    """
+    right = student == labels, teacher == labels
+    difference, low, high = statistics.bootstrap_interval(*right, seed)
+    if low <= 0:
+        return []
+    return [
+        f"the {of} is worse than the {name} that it taught ({right[1].mean():.1%} and "
+        f"{right[0].mean():.1%}: {difference * 100:.1f} points, 95 % interval {low * 100:.1f} to "
+        f"{high * 100:.1f}), so it has little to teach. Train it longer (--teacher-epochs) or use "
+        "a larger one (--teacher)."
+    ]
+
+
+def _is_clear(said: int, meant: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
+    is_said, is_meant = teacher == said, labels == meant
+    both = np.sum(is_said & is_meant)
+    return bool(
+        said != meant
+        and both >= FEWEST_IMAGES
+        and both > 0.5 * is_said.sum()
+        and both > 0.5 * is_meant.sum()
+    )
