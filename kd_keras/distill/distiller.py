@@ -9,7 +9,15 @@ import tensorflow as tf
 
 from kd_keras import check, replicas
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill import batches, gradients, metrics, model_checks, run_progress, validation
+from kd_keras.distill import (
+    batches,
+    gradients,
+    metrics,
+    model_checks,
+    pair_warnings,
+    run_progress,
+    validation,
+)
 from kd_keras.distill.deploying_model import DeployingModel
 from kd_keras.distill.objective import Loss, Objective
 from kd_keras.distill.teacher import Recorded, Teacher
@@ -86,6 +94,7 @@ class Distiller(DeployingModel):
         self._needs_progress = any(method.needs_progress for method in self.methods)
         replicas.require_made_here(student)
         heads.check_student(student)
+        pair_warnings.of_student(student, precision=precision)
         step_in = precision_of_training(student, precision)
         self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
         self._objective = Objective(
@@ -135,7 +144,7 @@ class Distiller(DeployingModel):
                 wrapped = Recorded(teacher, names)
             heads.check_same_classes(self._twin.shapes, wrapped.shapes)
             self._build_methods(model, wrapped.shapes)
-            model_checks.warn_if_larger(self.student, teacher)
+            pair_warnings.of_pair(self.student, teacher)
         self._untracked.teacher = wrapped
         self._untracked.deployed = self._untracked.evaluated = None
         self.train_function = self.test_function = None  # traced with the teacher before

@@ -1,8 +1,6 @@
 """What a Distiller takes as student and as teacher, and how to make one of anything else."""
 
-import math
 import os
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,20 +42,6 @@ def check_teacher(student: keras.Model, teacher: Any) -> None:
     _require_same_images(student, teacher)
 
 
-def warn_if_larger(student: keras.Model, teacher: Any) -> None:
-    """Warns where the student has more parameters than the teacher: the two may be exchanged."""
-    ours = _parameters(student)
-    theirs = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
-    if ours > theirs > 0:  # 0: a cache, or a SavedModel, whose variables Keras does not count
-        warnings.warn(
-            f"the student {student.name!r} has {ours:,} parameters, more than the teacher "
-            f"{teacher.name!r} with {theirs:,}. Check that the two are not exchanged: "
-            "Distiller(student, teacher=teacher).",
-            UserWarning,
-            stacklevel=2,
-        )
-
-
 def require_some_teacher(teacher: Any, methods: Sequence[Any]) -> None:
     """Raises ValueError where `methods` learn from a teacher and there is none."""
     if teacher is None and not all(method.teacher_free for method in methods):
@@ -86,10 +70,6 @@ def _require_same_images(student: keras.Model, teacher: keras.Model) -> None:
         f"{teacher.name!r} of {_text(theirs)}; expected the same images for both. Give teacher="
         f"kd_keras.models.adapt.adapt_teacher(teacher, input_shape={_text(ours)}{size})."
     )
-
-
-def _parameters(model: keras.Model) -> int:
-    return sum(math.prod(weight.shape) for weight in model.weights)
 
 
 def _described(value: Any) -> str:

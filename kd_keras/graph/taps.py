@@ -130,6 +130,12 @@ def output_shapes(model: keras.Model) -> dict[str, tuple[Any, ...]]:
     return shapes(named)
 
 
+def logits_dtype(model: keras.Model) -> str:
+    """The dtype of the model's logits, such as "float32"; it gives them alone or in a dict."""
+    outputs = _graph(model).output if is_graph(model) else run(model, np.zeros)
+    return keras.backend.standardize_dtype(logits_of(outputs).dtype)
+
+
 def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
     """The model's outputs, in inference mode, for a few examples that `draw` makes from shapes."""
     shapes = input_shapes(model)

@@ -80,6 +80,7 @@ def test_widths_may_differ_and_projectors_train(student, teacher, images, labels
     assert changed[0]  # the convolution; a batch norm makes its bias idle
 
 
+@pytest.mark.filterwarnings("ignore:the student .* gives its logits in bfloat16:UserWarning")
 @pytest.mark.parametrize("kind", ["sequential", "nested", "subclassed", "mixed policy"])
 def test_students_of_every_kind_train(net, teacher, images, labels, kind, one_step):
     inner, tap = net("student", norm=False), "stage2"

@@ -55,6 +55,9 @@ def in_policy(policy, *, dtype=None):
         keras.config.set_dtype_policy("float32")
 
 
+half_logits = pytest.mark.filterwarnings("ignore:the student .* gives its logits in:UserWarning")
+
+
 class Subclassed(keras.Model):
     def __init__(self, inner):
         super().__init__()
@@ -82,6 +85,7 @@ def test_the_lowest_precision_of_nested_parts_counts():
     assert precision.lowest_precision([]) == "float32"
 
 
+@half_logits
 @pytest.mark.parametrize(
     ("student", "step", "is_scaled"),
     [
@@ -100,6 +104,7 @@ def test_what_the_layers_compute_in_decides_on_loss_scaling(student, step, is_sc
     assert type(distiller.optimizer) is (scaled if is_scaled else keras.optimizers.SGD)
 
 
+@half_logits
 def test_float16_in_a_subclassed_student_or_a_method_is_scaled(images, teacher):
     subclassed = Subclassed(in_policy("mixed_float16"))
     subclassed(images)
@@ -120,6 +125,7 @@ def test_a_global_policy_of_float16_scales_nothing_that_computes_in_float32(stud
     assert distiller.compute_dtype == "float32"
 
 
+@half_logits
 @pytest.mark.parametrize(("policy", "error"), [("mixed_float16", 0.05), ("mixed_bfloat16", 0.15)])
 def test_a_student_built_in_low_precision_steps_as_in_float32(policy, error):
     # Each of 64 x 64 places has a gradient too small for float16, unless the loss is scaled.

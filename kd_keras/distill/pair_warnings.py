@@ -1,0 +1,72 @@
+"""Warns of students and teachers that can be trained, but probably not as they are meant."""
+
+import math
+import warnings
+from typing import Any
+
+import keras
+
+from kd_keras.graph import taps
+
+# By name, since Keras does not publish its class, and KerasCV and KerasHub have their own.
+_AUGMENTING = {"BaseImagePreprocessingLayer", "BaseImageAugmentationLayer"}
+_RANDOM = {"SeedGenerator", "RandomGenerator"}
+_MOST_NAMED = 3
+
+
+def of_student(student: keras.Model, *, precision: str) -> None:
+    """Warns where the logits of the training step are in half precision.
+
+    Args:
+        student: what is trained.
+        precision: of `graph.precision.PRECISIONS`; any but float32 keeps the logits in float32.
+    """
+    dtype = taps.logits_dtype(student)
+    kept = taps.is_graph(student) and precision != "float32"
+    if dtype in ("float16", "bfloat16") and not kept:
+        _warn(
+            f"the student {student.name!r} gives its logits in {dtype}, probably since "
+            "keras.config.set_dtype_policy was set when it was made: they are rounded to 3 digits, "
+            "in training and in what is saved. Give its last layer dtype='float32'; or make it in "
+            f"float32, and give Distiller precision='mixed_{dtype}'."
+        )
+
+
+def of_pair(student: keras.Model, teacher: Any) -> None:
+    """Warns where a student is larger than its teacher, or changes the images itself.
+
+    Args:
+        student: what is trained.
+        teacher: a model, or a cache of a model's outputs.
+    """
+    ours = _parameters(student)
+    theirs = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
+    if ours > theirs > 0:  # 0: a cache, or a SavedModel, whose variables Keras does not count
+        _warn(
+            f"the student {student.name!r} has {ours:,} parameters, more than the teacher "
+            f"{teacher.name!r} with {theirs:,}. Check that the two are not exchanged: "
+            "Distiller(student, teacher=teacher)."
+        )
+    layers = [layer.name for layer in student._flatten_layers() if _augments(layer)]
+    if layers:
+        named = ", ".join(layers[:_MOST_NAMED]) + (", …" if len(layers) > _MOST_NAMED else "")
+        _warn(
+            f"the student {student.name!r} changes its images at random inside itself ({named}), "
+            "so that its teacher sees other images than it does. Augment in the dataset instead: "
+            "dataset.map(lambda x, y: (augment(x, training=True), y))."
+        )
+
+
+def _augments(layer: Any) -> bool:
+    """Whether the layer changes images by random numbers; one that resizes or scales does not."""
+    is_preprocessing = any(base.__name__ in _AUGMENTING for base in type(layer).__mro__)
+    kinds = {type(part).__name__ for part in vars(layer).values()}
+    return is_preprocessing and bool(kinds & _RANDOM)
+
+
+def _parameters(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.weights)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, UserWarning, stacklevel=3)
