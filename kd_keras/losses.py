@@ -1,16 +1,26 @@
 """Losses and scores of each example that several methods share: in float32, never averaged."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 from keras import ops
 
-Tensor = Any
+# Types of what flows through a step. A tensor is one of the backend of Keras, or an array: these
+# have no common class, so the names say shape and meaning where a checker cannot.
+Tensor: TypeAlias = Any
+Images: TypeAlias = Tensor  # (B, H, W, C), uint8 or float, 0 to 255
+Labels: TypeAlias = Tensor  # (B,) or (B, 1) int classes, or (B, C) float probabilities
+Logits: TypeAlias = Tensor  # (B, C) float
+Costs: TypeAlias = Tensor  # (B,) float32, one of each example
+Outputs: TypeAlias = dict[str, Tensor]  # a model's features by tap, "logits" among them
+Logs: TypeAlias = dict[str, Tensor]  # a metric's name to its scalar
+Shapes: TypeAlias = dict[str, tuple[Any, ...]]  # a tap's name to its shape, batch axis first (None)
+
 #: Smallest normal float32. Its log is finite, and adding it changes no probability.
 FLOAT32_TINY = 1.1754944e-38
 
 
-def cross_entropy(labels: Tensor, logits: Tensor, *, label_smoothing: float = 0.0) -> Tensor:
+def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.0) -> Costs:
     """Cross-entropy of the softmax of `logits` with `labels`.
 
     Args:
@@ -67,12 +77,12 @@ def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: 
     return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
 
 
-def is_class_index(labels: Tensor) -> bool:
+def is_class_index(labels: Labels) -> bool:
     """True for (B,) or (B, 1) labels, False for (B, C) probabilities."""
     return len(labels.shape) == 1 or labels.shape[-1] == 1
 
 
-def class_index(labels: Tensor) -> Tensor:
+def class_index(labels: Labels) -> Tensor:
     """(B,) int32 classes of labels as in `cross_entropy`; for probabilities, the largest."""
     if is_class_index(labels):
         return ops.cast(ops.reshape(labels, (-1,)), "int32")
@@ -89,7 +99,7 @@ def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     return ops.cast(ops.logical_and(same, numbers), "float32")
 
 
-def in_top(labels: Tensor, scores: Tensor, *, k: int = 1) -> Tensor:
+def in_top(labels: Labels, scores: Tensor, *, k: int = 1) -> Tensor:
     """Whether the label is among the k classes with the highest scores.
 
     Among equal scores the lower class counts as higher, as in argmax. Scores with a NaN, and labels

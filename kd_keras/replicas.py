@@ -15,7 +15,7 @@ _GATHERED_DTYPES = ("float16", "float32", "float64", "int32", "int64")
 
 def count() -> int:
     """The number of replicas that run the current step together."""
-    return tf.distribute.get_strategy().num_replicas_in_sync
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 def gathered(value: Tensor) -> Tensor:

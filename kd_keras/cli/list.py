@@ -65,7 +65,8 @@ def _explain(kind: str) -> Callable[[str], str]:
     module = _module(kind)
     if kind == "models":
         module = importlib.import_module("kd_keras.cli.model_facts")
-    return module.explain if hasattr(module, "explain") else module.describe
+    explain: Callable[[str], str] = getattr(module, "explain", None) or module.describe
+    return explain
 
 
 def _completions(kind: str | None, start: str) -> list[str]:

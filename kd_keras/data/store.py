@@ -69,7 +69,8 @@ class Split:
 
     def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """(n, H, W, C) uint8: the images of the examples at positions `rows`."""
-        return np.asarray(self.images)[self.ids[rows]]
+        images: np.ndarray = np.asarray(self.images)[self.ids[rows]]
+        return images
 
     def names(self) -> list[str] | None:
         """(N,) names of the examples' files, as their source knows them; None if unknown."""
@@ -188,7 +189,7 @@ def write_header(folder: Path, header: dict[str, Any]) -> None:
 def _header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
+        header: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         valid = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{path} cannot be read ({error}).") from error
@@ -204,7 +205,7 @@ def _changed(path: Path, facts: dict[str, Any]) -> bool:
         raise Damaged(f"{path} is missing.") from error
     if stat.st_size != facts["bytes"]:
         raise Damaged(f"{path} has {stat.st_size} bytes; expected {facts['bytes']}.")
-    return stat.st_mtime_ns != facts["mtime_ns"]
+    return stat.st_mtime_ns != int(facts["mtime_ns"])
 
 
 def _remember_times(folder: Path, header: dict[str, Any]) -> None:

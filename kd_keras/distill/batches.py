@@ -6,8 +6,8 @@ from typing import Any
 import keras
 
 from kd_keras.distill import labels as rules
+from kd_keras.losses import Labels, Tensor
 
-Tensor = Any
 _OURS = ({"inputs", "id"}, {"inputs", "id", "teacher"})
 
 
@@ -16,7 +16,7 @@ class Examples:
     """One batch, taken apart."""
 
     inputs: Any  # what the models are given, untouched
-    labels: Tensor  # (B,) int32 classes or (B, C) float probabilities
+    labels: Labels  # (B,) int32 classes or (B, C) float probabilities
     sample_weight: Tensor | None  # (B,) float32
     ids: Tensor | None  # (B,) int, from our pipeline only
     teacher: dict[str, Tensor] | None  # a cached teacher's outputs, from our pipeline only

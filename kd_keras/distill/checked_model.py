@@ -26,7 +26,8 @@ class CheckedModel(ReplicaModel):
     @property
     def num_classes(self) -> int:
         """How many classes the labels tell apart."""
-        return self._twin.shapes[taps.LOGITS][-1]
+        classes: int = self._twin.shapes[taps.LOGITS][-1]
+        return classes
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""

@@ -5,8 +5,6 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
-
 
 def build(metrics: Any, labels: Any, classes: int) -> None:
     """Makes what the metrics keep, from the form of the data alone; no model is called.

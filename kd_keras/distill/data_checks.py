@@ -82,7 +82,7 @@ def in_words(num_classes: int) -> Iterator[None]:
 
 def _is_endless(x: Any) -> bool:
     if isinstance(x, tf.data.Dataset):
-        return int(x.cardinality()) == tf.data.INFINITE_CARDINALITY
+        return int(x.cardinality()) == int(tf.data.INFINITE_CARDINALITY)
     return isinstance(x, keras.utils.PyDataset) and x.num_batches is None
 
 

@@ -12,9 +12,8 @@ from kd_keras.distill import batches, metrics, objective, split_batch, validatio
 from kd_keras.distill.checked_model import CheckedModel
 from kd_keras.graph import taps, twins
 from kd_keras.graph.untracked import Untracked
+from kd_keras.losses import Logs, Tensor
 from kd_keras.methods.base import Method
-
-Tensor = Any
 
 
 class DeployingModel(CheckedModel):
@@ -54,7 +53,7 @@ class DeployingModel(CheckedModel):
         super().make_test_function(force)
 
     @replicas.after_data
-    def test_step(self, data: Any) -> dict[str, Tensor]:
+    def test_step(self, data: Any) -> Logs:
         """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
         examples = batches.unpacked(data)
         logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
@@ -76,7 +75,7 @@ class DeployingModel(CheckedModel):
         others = [metric for metric in super().metrics if metric is not self._loss_tracker]
         return [*self._diagnostics.everything(), *others]
 
-    def get_metrics_result(self) -> dict[str, Tensor]:
+    def get_metrics_result(self) -> Logs:
         """What the phase updates, and nothing else: Keras logs what this names."""
         own = self._diagnostics.in_training()
         if self.evaluating:
@@ -99,7 +98,8 @@ class DeployingModel(CheckedModel):
         if self._untracked.evaluated is None:
             with tf.init_scope():
                 self._untracked.evaluated = twins.Twin(self.deployed, folded=True)
-        return self._untracked.evaluated
+        twin: twins.Twin = self._untracked.evaluated
+        return twin
 
     def _evaluated_outputs(self, inputs: Any) -> dict[str, Tensor]:
         return self._evaluated_twin()(inputs, training=False)[0]

@@ -23,9 +23,8 @@ from kd_keras.distill.objective import Loss, Objective
 from kd_keras.distill.teacher import Recorded, Teacher
 from kd_keras.graph import heads, taps, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
+from kd_keras.losses import Logs, Tensor
 from kd_keras.methods import base
-
-Tensor = Any
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -205,7 +204,7 @@ class Distiller(DeployingModel):
         return super().fit(*args, callbacks=callbacks, **kwargs)
 
     @replicas.after_data
-    def train_step(self, data: Any) -> dict[str, Tensor]:
+    def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
         examples = batches.unpacked(data)
         inputs, teacher = self.taught(examples)

@@ -16,8 +16,8 @@ import tensorflow as tf
 from kd_keras import check
 from kd_keras.distill import batches, gradient_balance, run_progress
 from kd_keras.distill.stop_on_nan import NotFinite
+from kd_keras.losses import Tensor
 
-Tensor = Any
 EVERY = 300  # steps between two measurements: they cost less than 1 % of the training
 SUFFIX = "_gradient_norm"
 

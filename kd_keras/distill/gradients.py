@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from kd_keras import replicas
 from kd_keras.distill import split_batch
+from kd_keras.losses import Tensor
 
-Tensor = Any
 ADAM_LEARNING_RATE = 0.001
 
 
@@ -102,7 +102,7 @@ def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor
     if optimizer.clipnorm:
         return [tf.clip_by_norm(g, optimizer.clipnorm * scale) for g in gradients]
     if optimizer.global_clipnorm:
-        return tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0]
+        return list(tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0])
     if optimizer.clipvalue:
         most = optimizer.clipvalue * scale
         clipped = [tf.clip_by_value(g, -most, most) for g in gradients]

@@ -6,8 +6,7 @@ from typing import Any
 import keras
 
 from kd_keras import check, losses
-
-Tensor = Any
+from kd_keras.losses import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

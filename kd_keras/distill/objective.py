@@ -9,17 +9,16 @@ from keras import ops
 from kd_keras import losses, replicas
 from kd_keras.distill.batches import Examples
 from kd_keras.methods import base
-from kd_keras.methods.base import Batch, Method, Outputs
+from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 
-Tensor = Any
 SECOND_VIEW = "_view2"
 
 
 class Loss(NamedTuple):
     """The terms of a batch by name, scalars; "ce" is the cross-entropy, the others are methods."""
 
-    terms: dict[str, Tensor]  # without their weights
-    weighted: dict[str, Tensor]  # with their weights; terms that are not minimised now are left out
+    terms: dict[str, Costs]  # without their weights
+    weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
     task: Tensor  # scalar: weighted cross-entropy and regularisers
     distillation: Tensor  # scalar: weighted costs of the methods
 
@@ -81,7 +80,7 @@ class Objective:
         terms = {"ce": mean(sum(costs[1:], costs[0]), examples.sample_weight)}
         # While a method is in its first stage, nothing but the methods with a first stage counts.
         preparing = stage < self.stages[-1]
-        weighted: dict[str, Tensor] = {}
+        weighted: dict[str, Costs] = {}
         task = distillation = ops.zeros(())
         if not preparing:
             weighted["ce"] = self.ce_weight * terms["ce"]

@@ -8,9 +8,8 @@ import tensorflow as tf
 
 from kd_keras.distill import batches, compiled_metrics, split_batch
 from kd_keras.distill.batches import Examples
+from kd_keras.losses import Logits, Tensor
 from kd_keras.replicas import after_data
-
-Tensor = Any
 
 
 class ReplicaModel(keras.Model):
@@ -64,7 +63,7 @@ class ReplicaModel(keras.Model):
         with self.distribute_strategy.scope():
             compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
 
-    def _update_compiled_metrics(self, examples: Examples, logits: Tensor) -> None:
+    def _update_compiled_metrics(self, examples: Examples, logits: Logits) -> None:
         if self._compile_metrics:
             self._compile_metrics.update_state(
                 examples.labels, logits, sample_weight=examples.sample_weight

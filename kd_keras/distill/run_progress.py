@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-Tensor = Any
+from kd_keras.losses import Tensor
 
 
 class Run:
@@ -128,7 +128,7 @@ def _share_done_now(model: Any) -> float:
         return 0.0
     steps = steps_taken(model)
     if model.total_steps:
-        return min(steps / model.total_steps, 1.0)
+        return min(steps / int(model.total_steps), 1.0)
     if model.run_steps is None:
         return float(share_done(model))
     return min((steps - int(model.run.start.numpy())) / float(model.run.length.numpy()), 1.0)

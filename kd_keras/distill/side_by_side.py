@@ -13,9 +13,9 @@ from kd_keras.distill.replica_model import ReplicaModel
 from kd_keras.distill.teacher import Teacher
 from kd_keras.graph import taps
 from kd_keras.graph.untracked import Untracked
+from kd_keras.losses import Logs, Tensor
 from kd_keras.methods import base
 
-Tensor = Any
 HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_")]
 
 
@@ -65,13 +65,13 @@ class Together(ReplicaModel):
         return history
 
     @replicas.after_data
-    def train_step(self, data: Any) -> dict[str, Tensor]:
+    def train_step(self, data: Any) -> Logs:
         """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
         taught = self._taught(data, views=self._views)
         return self._named({n: d.train_step(taught) for n, d in self._untracked.distillers.items()})
 
     @replicas.after_data
-    def test_step(self, data: Any) -> dict[str, Tensor]:
+    def test_step(self, data: Any) -> Logs:
         """What every Distiller says of one batch."""
         if any(distiller.validate_teacher for distiller in self._untracked.distillers.values()):
             data = self._taught(data, views=1)
@@ -81,7 +81,7 @@ class Together(ReplicaModel):
     def metrics(self) -> list[keras.metrics.Metric]:
         return [metric for d in self._untracked.distillers.values() for metric in d.metrics]
 
-    def get_metrics_result(self) -> dict[str, Tensor]:
+    def get_metrics_result(self) -> Logs:
         distillers = self._untracked.distillers.items()
         return self._named({name: d.get_metrics_result() for name, d in distillers})
 
@@ -103,7 +103,7 @@ class Together(ReplicaModel):
         return keras.utils.pack_x_y_sample_weight({**x, "teacher": outputs}, y, weight)
 
     @staticmethod
-    def _named(logs: dict[str, dict[str, Tensor]]) -> dict[str, Tensor]:
+    def _named(logs: dict[str, dict[str, Tensor]]) -> Logs:
         return {f"{name}/{key}": value for name, own in logs.items() for key, value in own.items()}
 
 

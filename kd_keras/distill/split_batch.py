@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Tensor = Any
+from kd_keras.losses import Tensor
+
 _EXPECTED = "expected at least one example for each device."
 _REMEDY = (
     "Drop the remainder (dataset.batch(n, drop_remainder=True)), or choose another batch size."

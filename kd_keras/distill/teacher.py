@@ -7,8 +7,7 @@ import keras
 
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.graph import heads, taps, twins
-
-Tensor = Any
+from kd_keras.losses import Outputs, Shapes
 
 
 class Teacher:
@@ -31,14 +30,14 @@ class Teacher:
         self._head = heads.kind(model)
         self._twin = twins.Twin(model, names, precision=precision, folded=True)
 
-    def __call__(self, inputs: Any) -> dict[str, Tensor]:
+    def __call__(self, inputs: Any) -> Outputs:
         """ "logits" (B, C) and each tap, float32; of a softmax head, the log-probabilities."""
         outputs, _ = self._twin(inputs, training=False)
         outputs[taps.LOGITS] = heads.logits_of_teacher(outputs[taps.LOGITS], self._head)
         return {name: keras.ops.stop_gradient(value) for name, value in outputs.items()}
 
     @property
-    def shapes(self) -> dict[str, tuple[Any, ...]]:
+    def shapes(self) -> Shapes:
         """Shape of each output, batch axis as None."""
         return heads.shapes_of_teacher(self._twin.shapes, self._head)
 
@@ -63,7 +62,7 @@ class Recorded:
                 f"too. Make it again with --taps {'+'.join(lacking)}, or choose other methods."
             )
 
-    def __call__(self, inputs: Any) -> dict[str, Tensor]:
+    def __call__(self, inputs: Any) -> Outputs:
         """Raises ValueError: there is no model to ask."""
         raise ValueError(
             "the teacher is a cache of outputs, and a batch came without them; expected batches of "
@@ -71,6 +70,6 @@ class Recorded:
         )
 
     @property
-    def shapes(self) -> dict[str, tuple[Any, ...]]:
+    def shapes(self) -> Shapes:
         """Shape of each output, batch axis as None."""
         return dict(self.model.shapes)

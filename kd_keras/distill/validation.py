@@ -9,9 +9,7 @@ from typing import Any
 
 from kd_keras.distill import objective
 from kd_keras.distill.batches import Examples
-from kd_keras.methods.base import Batch, Method, Outputs
-
-Tensor = Any
+from kd_keras.methods.base import Batch, Method, Outputs, Tensor
 
 
 def costs(

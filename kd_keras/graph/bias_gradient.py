@@ -11,7 +11,8 @@ import tensorflow as tf
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import nn_grad
 
-Tensor = Any
+from kd_keras.losses import Tensor
+
 _OPERATION = "BiasAdd"
 
 
@@ -27,7 +28,8 @@ def sum_in_float32() -> None:
 
 def _gradient(operation: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
     if upstream.dtype != tf.bfloat16:
-        return nn_grad._BiasAddGrad(operation, upstream)
+        to_values, to_bias = nn_grad._BiasAddGrad(operation, upstream)
+        return to_values, to_bias
     channels_first = operation.get_attr("data_format") in (b"NCHW", "NCHW")
     axes = list(range(upstream.shape.rank))
     axes.pop(1 if channels_first else -1)

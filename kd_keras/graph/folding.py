@@ -12,7 +12,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-Tensor = Any
+from kd_keras.losses import Tensor
+
 #: Linear layers, and the attribute of each that holds the kernel of its output channels.
 _KERNELS = {
     layers.Conv1D: "kernel",

@@ -1,11 +1,9 @@
 """A batch norm that uses TensorFlow's fused kernel."""
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
-Tensor = Any
+from kd_keras.losses import Tensor
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):

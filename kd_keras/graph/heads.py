@@ -8,8 +8,8 @@ from keras import ops
 
 from kd_keras import losses
 from kd_keras.graph import taps
+from kd_keras.losses import Logits
 
-Tensor = Any
 SUM_TOLERANCE = 1e-3  # how far the sum of a row of probabilities may be from 1, also in bfloat16
 
 
@@ -68,7 +68,7 @@ def check_same_classes(student: dict[str, Any], teacher: dict[str, Any]) -> None
         )
 
 
-def logits_of_teacher(outputs: Tensor, kind_of_head: str) -> Tensor:
+def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
     """The logits, (B, C) float32, of a classifier whose outputs are of this `kind`.
 
     The logits of probabilities are their logarithms, finite also for a probability of 0. The logits
@@ -111,7 +111,7 @@ def _last_activation(model: keras.Model) -> str:
     has_weights = isinstance(layer, keras.Layer) and layer.weights
     if activation is None or (activation == "linear" and not has_weights):
         return type(layer).__name__.lower()
-    return activation
+    return str(activation)
 
 
 def _rows_sum_to_one(model: keras.Model) -> bool:
@@ -123,7 +123,7 @@ def _rows_sum_to_one(model: keras.Model) -> bool:
 def _rows_of_noise(model: keras.Model) -> np.ndarray:
     rng = np.random.default_rng(0)
     outputs = taps.run(model, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
-    return ops.convert_to_numpy(taps.logits_of(outputs))
+    return np.asarray(ops.convert_to_numpy(taps.logits_of(outputs)))
 
 
 def _inside(rows: np.ndarray) -> bool:

@@ -9,8 +9,6 @@ import tensorflow as tf
 from kd_keras.graph import likeness
 from kd_keras.graph.fused_batch_norm import FusedBatchNormalization
 
-Tensor = Any
-
 
 def copied(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) -> keras.Layer:
     """A new layer of the same configuration; the layer itself if no copy is needed or possible.

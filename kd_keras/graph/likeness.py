@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-Tensor = Any
 _SIZE = 8  # stands for the size of an open axis
 _SCALES = (1.0, 30.0)  # of the two examples: only the second one reaches a bound such as ReLU6's
 _RELATIVE_ERROR = 1e-4  # two runs of one computation may add in a different order

@@ -10,7 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
-Tensor = Any
+from kd_keras.losses import Logits, Outputs, Shapes, Tensor
+
 LOGITS = "logits"
 _FEW = 4  # examples to try a model on
 _SIMILAR = 0.6  # difflib's ratio from which on two names count as similar
@@ -49,7 +50,7 @@ def rebuilt(
             'of "logits" and the taps.'
         )
     inputs = keras.tree.map_structure(_fresh_input, _graph(model).input)
-    features: dict[str, Tensor] = {}
+    features: Outputs = {}
     features |= by_name(_walk(model, inputs, replace, "", features))
     outputs = {LOGITS: features[LOGITS]}
     for tap in taps:
@@ -97,24 +98,24 @@ def is_graph(model: Any) -> bool:
     return _graph(model) is not None
 
 
-def logits_of(outputs: Any) -> Tensor:
+def logits_of(outputs: Any) -> Logits:
     """The logits among a model's outputs: the only output, or the entry "logits" of a dict."""
     return by_name(outputs)[LOGITS]
 
 
-def by_name(outputs: Any) -> dict[str, Tensor]:
+def by_name(outputs: Any) -> Outputs:
     """A model's outputs by name; a single output is the logits."""
     if isinstance(outputs, (list, tuple)) and len(outputs) == 1:
         outputs = outputs[0]
     return outputs if isinstance(outputs, dict) else {LOGITS: outputs}
 
 
-def shapes(outputs: dict[str, Tensor]) -> dict[str, tuple[Any, ...]]:
+def shapes(outputs: Outputs) -> Shapes:
     """Shape of each output, batch axis as None."""
     return {name: (None, *tensor.shape[1:]) for name, tensor in outputs.items()}
 
 
-def output_shapes(model: keras.Model) -> dict[str, tuple[Any, ...]]:
+def output_shapes(model: keras.Model) -> Shapes:
     """Shape of each of the model's outputs by name, batch axis as None; a single one is "logits".
 
     Raises ValueError for a model that has not been built or that gives several unnamed outputs.
@@ -133,7 +134,7 @@ def output_shapes(model: keras.Model) -> dict[str, tuple[Any, ...]]:
 def logits_dtype(model: keras.Model) -> str:
     """The dtype of the model's logits, such as "float32"; it gives them alone or in a dict."""
     outputs = _graph(model).output if is_graph(model) else run(model, np.zeros)
-    return keras.backend.standardize_dtype(logits_of(outputs).dtype)
+    return str(keras.backend.standardize_dtype(logits_of(outputs).dtype))
 
 
 def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
@@ -165,7 +166,7 @@ def tail(model: keras.Model) -> list[Any]:
     return _back_from(logits_of(_graph(model).output)) if is_graph(model) else []
 
 
-def unknown_tap(model: keras.Model, tap: str, known: dict[str, tuple[Any, ...]]) -> str:
+def unknown_tap(model: keras.Model, tap: str, known: Shapes) -> str:
     """The error message for a tap that does not exist; it lists taps that do, with shapes."""
     near = _near(tap, known)
     which = "near ones" if near else "its last ones of each size"
@@ -199,7 +200,7 @@ def _near(tap: str, known: Iterable[str]) -> list[str]:
     return sorted(near, key=likeness, reverse=True)[:4]
 
 
-def _last_of_each_size(known: dict[str, tuple[Any, ...]]) -> list[str]:
+def _last_of_each_size(known: Shapes) -> list[str]:
     """The last tap of each height and width, and the last vector that is not the logits."""
     inner = {name: shape for name, shape in known.items() if shape != known[LOGITS]}
     return list({shape[1:-1]: name for name, shape in inner.items()}.values())[-8:] or [LOGITS]
@@ -260,7 +261,7 @@ def _operations(outputs: Any) -> list[Any]:
 
 
 def _walk(
-    model: Any, inputs: Any, replace: Callable[[Any], Any], path: str, features: dict[str, Tensor]
+    model: Any, inputs: Any, replace: Callable[[Any], Any], path: str, features: Outputs
 ) -> Tensor:
     """Calls the model's layers in order on `inputs`; puts each one's output into `features`.
 

@@ -16,9 +16,8 @@ import tensorflow as tf
 from kd_keras import check, replicas
 from kd_keras.graph import bias_gradient, folding, layer_copies, likeness, taps
 from kd_keras.graph.precision import PRECISIONS
+from kd_keras.losses import Outputs, Tensor
 
-Tensor = Any
-Outputs = dict[str, Tensor]
 MORE_THAN_ANY_SEED = 1_000_000_007  # seeds that Keras draws by itself are at most 10^9
 
 
@@ -178,7 +177,7 @@ def _identity(inputs: Tensor, **kwargs: Any) -> Tensor:
 
 
 def _is_seed(variable: Any) -> bool:
-    return variable.name == "seed_generator_state"
+    return str(variable.name) == "seed_generator_state"
 
 
 def _seed_offset() -> Any:

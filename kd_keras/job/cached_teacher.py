@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +14,7 @@ from kd_keras.data.store import Dataset, Split
 from kd_keras.distill.teacher import Teacher
 from kd_keras.job import identity
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.losses import Shapes
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
@@ -160,7 +160,7 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
 
 
-def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> dict[str, tuple[Any, ...]]:
+def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> Shapes:
     """Shape of one example's output, by name: the logits and the taps."""
     shapes = Teacher(teacher, taps).shapes
     return {name: tuple(shape[1:]) for name, shape in shapes.items()}
@@ -183,7 +183,7 @@ def _existing(header: Header, ids: np.ndarray) -> Path | None:
     return None
 
 
-def _why_not(recipe: Recipe, outputs: dict[str, tuple[Any, ...]]) -> str:
+def _why_not(recipe: Recipe, outputs: Shapes) -> str:
     """Why the teacher's outputs cannot be cached; empty if they can."""
     maps = [name for name, shape in outputs.items() if len(shape) > 1]
     if recipe.cache == "never":

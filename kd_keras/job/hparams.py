@@ -76,7 +76,7 @@ def _columns(names: Iterable[str], metrics: Iterable[str]) -> bytes:
     for column in columns.experiment.hparam_infos:
         column.differs = column.name in FIRST
     content.content = columns.SerializeToString()
-    return summary.SerializeToString()
+    return bytes(summary.SerializeToString())
 
 
 def _tag(metric: str) -> str:

@@ -89,7 +89,7 @@ def check_class_count(model: OpenedModel, shape: tuple[int, int, int]) -> int:
             f"({', '.join(names[:3])}, ...); expected one name for each class. Give a file with "
             "one name a line with --class-names."
         )
-    return classes
+    return int(classes)
 
 
 def _names(class_names: str | Path | Sequence[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, two_stage
 
 
@@ -53,7 +53,7 @@ class AB(two_stage.TwoStage):
             for student, teacher in self.map_shapes(student_shape, teacher_shape)
         ]
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         ours, theirs = maps.tapped(self, student, teacher)
         ours = [
             features if connector is None else connector(features, training=batch.training)

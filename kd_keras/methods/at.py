@@ -15,7 +15,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
@@ -40,7 +40,7 @@ class AT(TapPairs):
         for tap, pair in zip(self.student_taps, pairs, strict=True):
             tap_pairs.require_places(self.name, tap, *pair)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return at(*maps.tapped(self, student, teacher), power=self.power)["loss"]
 
 

@@ -8,19 +8,16 @@ from typing import Any, TypedDict
 import keras
 
 from kd_keras import check
-
-Tensor = Any
-Outputs = dict[str, Tensor]
-Shapes = dict[str, tuple[Any, ...]]  # a tap's name to its shape, batch axis first (None)
+from kd_keras.losses import Costs, Images, Labels, Outputs, Shapes, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
     """What a method may read of a batch, beside the two models' outputs."""
 
-    labels: Tensor  # (B,) int classes or (B, C) probabilities
+    labels: Labels  # (B,) int classes or (B, C) probabilities
     ids: Tensor | None = None  # (B,) int, each example's number in its dataset
-    inputs: Any = None  # the inputs of the student
+    inputs: Images | None = None  # the inputs of the student
     progress: Tensor | float = 1.0  # scalar, share of the run's steps that are done, 0 to 1
     training: bool = True  # whether batch norms of trainable parts update their statistics
 
@@ -123,7 +120,7 @@ class Method(keras.Layer):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         """Makes the trainable parts from the taps' shapes, batch axis first (None)."""
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """The method's cost, without its weight.
 
         Args:
@@ -140,7 +137,7 @@ class Method(keras.Layer):
             "example. Define call(self, student, teacher, batch)."
         )
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """(B,) float32: the cost that alone is minimised in the first `first_stage` of the run.
 
         A variable on which this cost does not depend is not updated in that stage.

@@ -16,7 +16,7 @@ from typing import Any, Unpack
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
@@ -61,7 +61,7 @@ class CC(OneTap):
                 f"{self.teacher_taps[0]!r} has {teacher}; expected equal numbers. Give dimensions=."
             )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         ours = vectors.flat(student[self.student_taps[0]])
         theirs = ops.stop_gradient(vectors.flat(teacher[self.teacher_taps[0]]))
         if self.dimensions is not None:

@@ -22,7 +22,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
@@ -94,7 +94,7 @@ class CRD(OneTap):
         self._random = types.SimpleNamespace(generator=keras.random.SeedGenerator(self.seed))
         self.random_state = self._random.generator.state
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         ids, inside = self._checked(batch.ids)
         embedded_student = self.embed_student(student[self.student_taps[0]])
         embedded_teacher = self.embed_teacher(ops.stop_gradient(teacher[self.teacher_taps[0]]))

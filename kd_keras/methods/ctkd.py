@@ -16,7 +16,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Shapes, Tensor
 
 
 class CTKD(Method):
@@ -60,7 +60,7 @@ class CTKD(Method):
             shape=(1,), initializer="ones", name="raw_temperature"
         )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         factor = reversal(
             batch.progress,
             first=self.first_reversal,

@@ -17,7 +17,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
@@ -51,7 +51,7 @@ class DIST(Method):
         self.inter_weight = check.number("inter_weight", inter_weight, at_least=0)
         self.intra_weight = check.number("intra_weight", intra_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = dist(
             student["logits"],
             teacher["logits"],

@@ -13,7 +13,7 @@ is one other class, which teaches nothing.
 from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 
 
@@ -44,7 +44,7 @@ class DKD(Method):
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = dkd(
             student["logits"],
             teacher["logits"],

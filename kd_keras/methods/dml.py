@@ -18,7 +18,7 @@ import numpy as np
 from kd_keras import check, losses
 from kd_keras.graph import heads
 from kd_keras.graph import taps as tapping
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Shapes, Tensor
 
 
 class DML(Method):
@@ -50,7 +50,7 @@ class DML(Method):
             _require_fits(peer, student)
         self.built = True
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         if batch.inputs is None:
             raise ValueError(
                 "dml: the batch has no inputs; expected the student's inputs, which the peers "
@@ -76,7 +76,7 @@ class DML(Method):
         return cls(**{**config, "peers": peers})
 
 
-def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Tensor) -> dict[str, Any]:
+def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Labels) -> dict[str, Any]:
     """Named parts of the method.
 
     Args:
@@ -182,7 +182,8 @@ def _computes_the_same(student: keras.Model, peer: keras.Model) -> bool:
 def _scores_of_noise(model: keras.Model) -> np.ndarray:
     """Scores of numbers from 0 to 1, the same ones each time."""
     rng = np.random.default_rng(0)
-    return keras.ops.convert_to_numpy(tapping.logits_of(tapping.run(model, rng.random)))
+    scores = tapping.logits_of(tapping.run(model, rng.random))
+    return np.asarray(keras.ops.convert_to_numpy(scores))
 
 
 def _have_one_start(one: Any, other: Any) -> bool:

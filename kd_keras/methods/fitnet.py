@@ -12,7 +12,7 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap
 
@@ -45,7 +45,7 @@ class FitNet(OneTap):
         self.regressor = projectors.Regressor(teacher, name="regressor")
         self.regressor.build(student)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         projected = self.regressor(student[self.student_taps[0]], training=batch.training)
         return fitnet(projected, teacher[self.teacher_taps[0]])["loss"]
 

@@ -16,7 +16,7 @@ from typing import Any, Unpack
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
 
 
@@ -47,7 +47,7 @@ class FSP(two_stage.TwoStage):
             self, student_shape, teacher_shape, allowed=self.project
         )
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         ours, theirs = maps.tapped(self, student, teacher)
         return fsp(channels.projected(self.projections, ours), theirs)["loss"]
 

@@ -18,7 +18,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
@@ -134,14 +134,14 @@ class FT(OneTap):
         self.encoder.build(teacher)
         self.decoder.build((*teacher[:-1], factor))
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         features = ops.stop_gradient(teacher[self.teacher_taps[0]])
         rebuilt = self.decoder(
             self.encoder(features, training=batch.training), training=batch.training
         )
         return reconstruction(rebuilt, features)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return ft(
             self.translator(student[self.student_taps[0]], training=batch.training),
             self.encoder(teacher[self.teacher_taps[0]], training=False),

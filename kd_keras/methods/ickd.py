@@ -17,7 +17,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
@@ -49,7 +49,7 @@ class ICKD(TapPairs):
             for i, (student, teacher) in enumerate(pairs)
         ]
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         costs = [
             ickd(embed(student[s], training=batch.training), teacher[t])["loss"]
             for embed, s, t in zip(

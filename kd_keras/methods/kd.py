@@ -10,7 +10,7 @@ comparisons of the method. Reads logits only. No trained parts. Each example has
 from typing import Any, Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Tensor
 
 
 class KD(Method):
@@ -28,7 +28,7 @@ class KD(Method):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = kd(student["logits"], teacher["logits"], temperature=self.temperature)
         return parts["loss"]
 

@@ -21,7 +21,7 @@ from typing import Any, Unpack
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import channels, maps, singular
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
@@ -51,7 +51,7 @@ class KDSVD(TapPairs):
             self, student_shape, teacher_shape, allowed=self.project
         )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         ours, theirs = maps.tapped(self, student, teacher)
         return kdsvd(channels.projected(self.projections, ours), theirs)["loss"]
 

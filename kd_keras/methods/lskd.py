@@ -14,7 +14,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.decoupled import dkd
 
@@ -51,7 +51,7 @@ class LSKD(Method):
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         logits = student["logits"], teacher["logits"]
         if self.over == "kd":
             return lskd(*logits, temperature=self.temperature)["loss"]
@@ -91,7 +91,7 @@ def lskd(
 def lskd_over_dkd(
     student_logits: Tensor,
     teacher_logits: Tensor,
-    labels: Tensor,
+    labels: Labels,
     *,
     temperature: float,
     target_weight: float,
@@ -115,7 +115,7 @@ def lskd_over_dkd(
     )
 
 
-def standardised(logits: Tensor, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:
+def standardised(logits: losses.Logits, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:
     """(B, C) float32 with mean 0 and deviation 1 in each row; 0 if all logits of a row are equal.
 
     Equal logits get no gradient: they have no direction to learn, and the formula's slope is 1e7.

@@ -18,7 +18,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
@@ -62,7 +62,7 @@ class MLKD(Method):
             check.number("each of extra_temperatures", t, above=0) for t in extra_temperatures
         )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = mlkd(
             student["logits"],
             student["logits_view2"],
@@ -117,7 +117,7 @@ def gram_distance(one: Tensor, other: Tensor) -> Tensor:
     return ops.mean(ops.sum(ops.square(difference), axis=-1))
 
 
-def confidence(logits: Tensor) -> Tensor:
+def confidence(logits: losses.Logits) -> Tensor:
     """(B,) float32: log-odds of the largest probability, which order examples as it does."""
     largest = nontarget.target_mask(ops.argmax(logits, axis=-1), logits.shape[-1])
     return ops.minimum(nontarget.log_odds(logits, largest), SATURATED_LOG_ODDS)

@@ -16,7 +16,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget
 
 
@@ -39,7 +39,7 @@ class NKD(Method):
         self.temperature = check.number("temperature", temperature, above=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = nkd(
             student["logits"],
             teacher["logits"],
@@ -53,7 +53,7 @@ class NKD(Method):
 def nkd(
     student_logits: Tensor,
     teacher_logits: Tensor,
-    labels: Tensor,
+    labels: Labels,
     *,
     temperature: float,
     nontarget_weight: float,

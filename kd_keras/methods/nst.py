@@ -16,7 +16,7 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
 
@@ -36,7 +36,7 @@ class NST(TapPairs):
         for tap, pair in zip(self.student_taps, pairs, strict=True):
             tap_pairs.require_places(self.name, tap, *pair)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return nst(*maps.tapped(self, student, teacher))["loss"]
 
 

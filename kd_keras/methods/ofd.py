@@ -21,7 +21,7 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps as tapping
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
@@ -69,7 +69,7 @@ class OFD(TapPairs):
             beta = ops.convert_to_numpy(norm.beta) if norm.center else np.zeros(margin.shape)
             margin.assign(margin_of(gamma, beta))
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         connected = [
             connect(student[tap], training=batch.training)
             for connect, tap in zip(self.connectors, self.student_taps, strict=True)
@@ -120,7 +120,7 @@ def margin_of(gamma: Any, beta: Any) -> np.ndarray:
     below = np.array([math.erfc(r / math.sqrt(2)) / 2 for r in ratio])
     density = np.exp(-np.square(ratio) / 2) / math.sqrt(2 * math.pi)
     mean_below = mean - deviation * density / np.maximum(below, RAREST_NEGATIVE)
-    return np.where(below > RAREST_NEGATIVE, mean_below, -3 * deviation).astype("float32")
+    return np.asarray(np.where(below > RAREST_NEGATIVE, mean_below, -3 * deviation), "float32")
 
 
 def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization:
@@ -154,7 +154,7 @@ def _is_batch_norm(operation: Any) -> bool:
 
 def _inputs(tensor: Tensor) -> list[Tensor]:
     operation, node_index, _ = tensor._keras_history
-    return operation._inbound_nodes[node_index].input_tensors
+    return list(operation._inbound_nodes[node_index].input_tensors)
 
 
 def _upstream(tensor: Tensor) -> set[int]:

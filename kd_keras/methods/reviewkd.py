@@ -21,7 +21,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs
 
 LEVELS = (4, 2, 1)
@@ -56,7 +56,7 @@ class ReviewKD(tap_pairs.TapPairs):
             fusion.build((None, *student_map[1:]))
             self.fusions.append(fusion)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         deeper, fused = None, []
         for fusion, tap in zip(self.fusions, self.student_taps[::-1], strict=True):
             result, deeper = fusion(tap_pairs.as_map(student[tap]), deeper, training=batch.training)

@@ -17,7 +17,7 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
@@ -52,7 +52,7 @@ class RKD(OneTap):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         features = student[self.student_taps[0]]
         cost = rkd(
             features,

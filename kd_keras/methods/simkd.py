@@ -19,7 +19,7 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps as tapping
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 
@@ -56,7 +56,7 @@ class SimKD(OneTap):
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         features, target = tap_pairs.same_size(
             student[self.student_taps[0]], teacher[self.teacher_taps[0]]
         )

@@ -14,7 +14,7 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
 
@@ -35,7 +35,7 @@ class SP(TapPairs):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         student_features, teacher_features = maps.tapped(self, student, teacher)
         cost = sp(student_features, teacher_features)["loss"]
         return ops.broadcast_to(cost, ops.shape(student_features[0])[:1])

@@ -16,7 +16,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
 from kd_keras.methods.parts.teacher_classifier import pooled
@@ -53,7 +53,7 @@ class SRRL(OneTap):
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         features = tap_pairs.as_map(student[self.student_taps[0]])
         projected = pooled(self.regressor(features, training=batch.training))
         target = pooled(teacher[self.teacher_taps[0]])

@@ -20,7 +20,7 @@ import keras
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 
 RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
@@ -76,7 +76,7 @@ class USKD(Method):
         )
         self.weak_head.build((None, feature[-1]))
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         feature = ops.cast(student[self.tap], "float32")
         if len(feature.shape) == 4:
             feature = ops.mean(feature, axis=(1, 2))
@@ -94,7 +94,7 @@ class USKD(Method):
 def uskd(
     student_logits: Tensor,
     weak_logits: Tensor,
-    labels: Tensor,
+    labels: Labels,
     *,
     target_weight: float,
     nontarget_weight: float,
@@ -138,7 +138,7 @@ def uskd(
     }
 
 
-def targets(labels: Tensor) -> tuple[Tensor, Tensor]:
+def targets(labels: Labels) -> tuple[Tensor, Tensor]:
     """The target classes' label values and indices, (B, K): one class, or the two most likely."""
     if losses.is_class_index(labels):
         classes = losses.class_index(labels)[:, None]

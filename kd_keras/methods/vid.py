@@ -18,7 +18,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
@@ -49,7 +49,7 @@ class VID(TapPairs):
             predictor.build((None, *student[1:]))
             self.predictors.append(predictor)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         cost = 0.0
         for predict, s, t in zip(
             self.predictors, self.student_taps, self.teacher_taps, strict=True

@@ -84,7 +84,7 @@ def _spelled_as_keras_does(name: str) -> str:
     spelled = {known.lower(): known for known in _constructors()}
     if name.lower() in spelled:
         return spelled[name.lower()]
-    return check.one_of("model of keras.applications", name, _constructors())
+    return str(check.one_of("model of keras.applications", name, _constructors()))
 
 
 def _constructors() -> _Constructors:

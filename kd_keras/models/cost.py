@@ -9,7 +9,7 @@ from keras import layers
 
 from kd_keras.graph import taps
 
-Shape = tuple[Any, ...]
+Shape = tuple[int, ...]
 #: From a layer, the shapes of its inputs and the shape of its output to its multiply-adds.
 Count = Callable[[Any, list[Shape], Shape], int]
 
@@ -75,7 +75,8 @@ def _transposed(layer: Any, inputs: list[Shape], output: Shape) -> int:
 
 
 def _dense(layer: Any, inputs: list[Shape], output: Shape) -> int:
-    return math.prod(output[1:-1]) * math.prod(layer.kernel.shape)
+    weights: int = math.prod(layer.kernel.shape)
+    return math.prod(output[1:-1]) * weights
 
 
 def _einsum(layer: Any, inputs: list[Shape], output: Shape) -> int:
@@ -97,13 +98,14 @@ def _multi_head(layer: Any, inputs: list[Shape], output: Shape) -> int:
     key = inputs[2] if len(inputs) > 2 else value
     heads = layer.num_heads
     places, others = math.prod(query[1:-1]), math.prod(value[1:-1])
-    projections = heads * (
+    projections: int = heads * (
         places * query[-1] * layer.key_dim
         + others * key[-1] * layer.key_dim
         + others * value[-1] * layer.value_dim
         + places * layer.value_dim * output[-1]
     )
-    return projections + heads * places * others * (layer.key_dim + layer.value_dim)
+    products: int = heads * places * others * (layer.key_dim + layer.value_dim)
+    return projections + products
 
 
 def _dot_attention(layer: Any, inputs: list[Shape], output: Shape) -> int:

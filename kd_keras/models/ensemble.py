@@ -7,8 +7,7 @@ from typing import Any
 import keras
 
 from kd_keras.graph import heads, taps
-
-Tensor = Any
+from kd_keras.losses import Tensor
 
 
 def mean_of_logits(
@@ -84,7 +83,8 @@ def _inputs(model: keras.Model) -> Any:
 
 def _classes(model: keras.Model) -> int:
     shapes = heads.shapes_of_teacher(taps.output_shapes(model), heads.kind(model))
-    return shapes[taps.LOGITS][-1]
+    classes: int = shapes[taps.LOGITS][-1]
+    return classes
 
 
 def _fresh(tensor: Tensor) -> Tensor:

@@ -63,7 +63,8 @@ def encode_array(images: np.ndarray, mode: str) -> np.ndarray:
         return images
     blue_first, scale, offset = MODES[check.one_of("preprocessing", mode, MODES)]
     images = images[..., ::-1] if blue_first else images
-    return images.astype("float64") * np.asarray(scale) + np.asarray(offset)
+    encoded: np.ndarray = images.astype("float64") * np.asarray(scale) + np.asarray(offset)
+    return encoded
 
 
 def three_channels(images: "keras.KerasTensor") -> "keras.KerasTensor":

@@ -18,8 +18,8 @@ import keras
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import Tensor
 
-Tensor = Any
 TASK, KD = "task", "kd"
 
 

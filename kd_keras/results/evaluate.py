@@ -31,7 +31,8 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
     def predict(images: tf.Tensor) -> tf.Tensor:
         return taps.logits_of(model(images, training=False))
 
-    return predict
+    compiled: Callable[[np.ndarray], tf.Tensor] = predict
+    return compiled
 
 
 def scores(model: keras.Model, split: Split) -> np.ndarray:
@@ -59,7 +60,7 @@ def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = sources.cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them
-        stored = np.load(file, allow_pickle=False)
+        stored: np.ndarray = np.load(file, allow_pickle=False)
         if stored.shape == (len(data.validation), len(data.class_names)):
             return stored
     ask = keras_teacher.ask_of(model, (), precision=precision)

@@ -85,7 +85,7 @@ def _small(scores: np.ndarray) -> np.ndarray:
 def _shifted(scores: np.ndarray) -> np.ndarray:
     """The scores less the largest of their row, within the range of float16."""
     shifted = np.asarray(scores, np.float32) - scores.max(axis=1, keepdims=True)
-    return np.clip(shifted, float(np.finfo(np.float16).min), 0.0)
+    return np.asarray(np.clip(shifted, float(np.finfo(np.float16).min), 0.0))
 
 
 def _header(shape: tuple[int, ...]) -> Header:

@@ -158,7 +158,7 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
     """
     path = folder / "ids.npy"
     try:
-        ids = np.load(path, allow_pickle=False)
+        ids: np.ndarray = np.load(path, allow_pickle=False)
         contents = f"{ids.dtype} {ids.shape}"
         valid = ids.shape == (header.examples,) and ids.dtype.kind == "i"
         valid = valid and bool(np.all(np.diff(ids) > 0))

@@ -1,11 +1,9 @@
 """Average-pools feature maps to a common height and width."""
 
-from typing import Any
-
 import numpy as np
 from keras import ops
 
-Tensor = Any
+from kd_keras.losses import Tensor
 
 
 def pooling_matrix(size: int, to: int) -> np.ndarray:

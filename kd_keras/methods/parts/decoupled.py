@@ -7,14 +7,14 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.methods.base import Tensor
+from kd_keras.methods.base import Labels, Tensor
 from kd_keras.methods.parts import nontarget
 
 
 def dkd(
     student_logits: Tensor,
     teacher_logits: Tensor,
-    labels: Tensor,
+    labels: Labels,
     *,
     temperature: float,
     target_weight: float,

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from kd_keras.losses import Tensor
 from kd_keras.methods.parts import alignment
 
-Tensor = Any
 BATCH_NORM_EPSILON = 1e-5  # as in the reference implementations; Keras's default is 1e-3
 
 
@@ -74,7 +74,8 @@ class Regressor(keras.Layer):
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(input_shape) == 2:
             return (*input_shape[:-1], self.target[-1])
-        return self.convolution.compute_output_shape(self.pad.compute_output_shape(input_shape))
+        padded = self.pad.compute_output_shape(input_shape)
+        return tuple(self.convolution.compute_output_shape(padded))
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "target": self.target}

@@ -5,13 +5,13 @@ included. On a channel that is all zero it is NaN on some backends. Here the dec
 constant, and the one vector that is used gets its exact first-order dependence on the matrix.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
+from kd_keras.losses import Tensor
 from kd_keras.methods.parts import vectors
 
-Tensor = Any
 #: Squared singular values count as equal if they differ by less than this share of the largest:
 #: float32 cannot tell their vectors apart.
 SMALLEST_GAP = 1e-6

@@ -5,7 +5,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Outputs, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
 
 #: Later comparisons of these methods train 30 epochs of this stage, then 240 others.
@@ -43,17 +43,17 @@ class TwoStage(TapPairs):
             f"{self.name}: main_stage_weight", main_stage_weight, at_least=0
         )
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """(B,) float32: the method's cost, the same in both stages."""
         raise NotImplementedError(
             f"{type(self).__name__} has no cost(); expected a method that returns a cost per "
             "example. Define cost(self, student, teacher, batch)."
         )
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return self.cost(student, teacher, batch)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Tensor:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         if not self.main_stage_weight:
             return ops.zeros(ops.shape(batch.labels)[:1])  # skips a cost of weight 0
         return self.main_stage_weight * self.cost(student, teacher, batch)

@@ -1,10 +1,9 @@
 """Lengths and directions of vectors, with gradients that stay finite at the zero vector."""
 
-from typing import Any
-
 from keras import ops
 
-Tensor = Any
+from kd_keras.losses import Tensor
+
 SMALLEST_NORM = 1e-12  # smallest divisor, as in the reference implementations
 
 

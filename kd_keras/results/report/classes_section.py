@@ -35,7 +35,9 @@ class Answers:
         """(C,) share of each class's images that are named rightly; NaN without images."""
         images = np.bincount(self.labels, minlength=self.classes)
         right = np.bincount(self.labels[predicted == self.labels], minlength=self.classes)
-        return np.divide(right, images, out=np.full(self.classes, np.nan), where=images > 0)
+        share = np.full(self.classes, np.nan)
+        np.divide(right, images, out=share, where=images > 0)
+        return share
 
     def confusion(self, predicted: np.ndarray) -> np.ndarray:
         """(C, C) number of images by label and predicted class."""
