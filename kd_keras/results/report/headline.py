@@ -18,7 +18,7 @@ def parts(run: FinishedRun) -> list[Text]:
     lines = [Text(sentence(run), "lead"), *_verdict(run)]
     gain = _comparison(run, run.student, run.alone)
     if gain is None or gain["low"] <= 0:
-        lines += [Text(f"What to try: {' '.join(tips)}", "note")] if (tips := advice(run)) else []
+        lines += [Text(f"What to try. {' '.join(tips)}", "note")] if (tips := advice(run)) else []
     return lines
 
 
