@@ -20,6 +20,7 @@ class LiteRT:
     def __init__(self, path: Path, preprocess: str | None, *, threads: int | None = None) -> None:
         self.path = path
         self._mode = preprocess or "0..255"
+        self._threads = threads
         self._interpreter = _interpreter(path, threads)
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
@@ -29,14 +30,31 @@ class LiteRT:
                 "width, channels). Use an image classifier."
             )
         (self._input,) = inputs
-        _, height, width, channels = map(int, self._input["shape"])
+        self._own_batch, height, width, channels = map(int, self._input["shape"])
         self.metadata = metadata.of_litert(path).filled_from(
             metadata.Metadata(image_shape=(height, width, channels))
         )
         self._names = _output_names(self._interpreter)
         self._batch = 0
+        self._takes_any_batch = True
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
+        if self._takes_any_batch:
+            try:
+                return self._run(images)
+            except RuntimeError:
+                if len(images) == self._own_batch:
+                    raise
+            # A model may reshape to the batch that it was converted for. What failed is reopened.
+            self._takes_any_batch, self._batch = False, 0
+            self._interpreter = _interpreter(self.path, self._threads)
+        size, count = self._own_batch, len(images)
+        padded = np.concatenate([images, np.repeat(images[-1:], -count % size, axis=0)])
+        parts = [self._run(padded[at : at + size]) for at in range(0, len(padded), size)]
+        logits, probabilities = (np.concatenate(part)[:count] for part in zip(*parts, strict=True))
+        return scores.Scores(logits, probabilities)
+
+    def _run(self, images: np.ndarray) -> scores.Scores:
         if len(images) != self._batch:
             self._interpreter.resize_tensor_input(self._input["index"], images.shape)
             self._interpreter.allocate_tensors()

@@ -80,6 +80,22 @@ def test_other_pixel_values(net, model_files, tmp_path):
     np.testing.assert_allclose(classifier(pixels).logits, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_litert_model_of_a_fixed_batch_runs_in_parts_of_it(tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
+    images = keras.Input((8, 8, 3), batch_size=2)
+    features = keras.layers.Conv2D(4, 3)(images)
+    logits = keras.layers.Dense(5)(keras.ops.reshape(features, (2, 144)))
+    fixed = keras.Model(images, logits)
+    path = tmp_path / "fixed.tflite"
+    path.write_bytes(tf.lite.TFLiteConverter.from_keras_model(fixed).convert())
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
+    expected = fixed.predict(pixels.astype("float32"), batch_size=2, verbose=0)
+    classifier = runtimes.open_classifier(path)
+    for count in (2, 5, 1, 6):
+        given = classifier(pixels[:count])
+        np.testing.assert_allclose(given.logits, expected[:count], rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
