@@ -14,6 +14,7 @@ _HOME = {
     "Distiller": "kd_keras.distill.distiller",
     "Recipe": "kd_keras.job.recipe.recipe_files",
     "evaluate": "kd_keras.job.evaluate",
+    "export": "kd_keras.job.export",
     "predict": "kd_keras.job.predict",
     "run": "kd_keras.job.train",
     "data": None,
@@ -21,7 +22,7 @@ _HOME = {
     "models": None,
     "optimizers": None,
 }
-_ON_TENSORFLOW = ("Distiller", "evaluate", "run")  # their modules import it
+_ON_TENSORFLOW = ("Distiller", "evaluate", "export", "run")  # their modules import it
 __all__ = sorted(_HOME)
 
 

@@ -45,6 +45,8 @@ MAY_IMPORT_TENSORFLOW = {
     "distill/model_checks.py",
     "distill/replica_model.py",
     "distill/split_batch.py",
+    "exports/classifier_graph.py",
+    "exports/litert.py",
     "exports/runtimes/keras_file.py",
     "exports/runtimes/saved_model.py",
     "exports/saved_model.py",

@@ -11,6 +11,7 @@ from kd_keras.cli import errors, old_spellings, versions
 # One line about each command. Its click command is `command` in the module of that name.
 _COMMANDS = {
     "train": "Distil a student from a teacher, measure the gain, export the student.",
+    "export": "Write a model for phones and servers (LiteRT, ONNX, SavedModel), and check it.",
     "cache": "Save a teacher's outputs on disk, for all students that see the same views.",
     "evaluate": "Measure a model: accuracy, errors by class, calibration, size and speed.",
     "predict": "Predict the classes of images: files, folders or one from standard input.",

@@ -76,8 +76,10 @@ def of_onnx(properties: Mapping[str, str]) -> Metadata:
 
 def for_onnx(metadata: Metadata) -> dict[str, str]:
     """Properties to write into an ONNX file."""
-    names = json.dumps(metadata.class_names, ensure_ascii=False)
-    return {ASSET: metadata.to_json(), "class_names": names}
+    properties = {ASSET: metadata.to_json()}
+    if metadata.class_names is not None:
+        properties["class_names"] = json.dumps(metadata.class_names, ensure_ascii=False)
+    return properties
 
 
 def of_litert(path: Path) -> Metadata:
@@ -111,5 +113,7 @@ def pack_into_litert(path: Path, metadata: Metadata) -> None:
 
 def assets(metadata: Metadata) -> dict[str, str]:
     """Texts to write into a SavedModel's assets, by file name."""
-    names = metadata.class_names or ()
-    return {CLASS_NAMES: "".join(f"{name}\n" for name in names), ASSET: metadata.to_json()}
+    texts = {ASSET: metadata.to_json()}
+    if metadata.class_names is not None:
+        texts[CLASS_NAMES] = "".join(f"{name}\n" for name in metadata.class_names)
+    return texts

@@ -30,7 +30,7 @@ def saved_model(
     student: keras.Model,
     folder: str | Path,
     *,
-    class_names: Sequence[str],
+    class_names: Sequence[str] | None,
     input_shape: tuple[int, int, int] | None = None,
     head: str | None = None,
     resize: str = "squash",
@@ -48,7 +48,7 @@ def saved_model(
         student: model from pixels 0..255 (B, H, W, C) float32 to (B, classes), or to a dict of
             "logits" and taps, of which the logits are exported.
         folder: folder of the export; an earlier export stays until the new one has passed.
-        class_names: one name per class.
+        class_names: one name per class; None writes none.
         input_shape: (H, W, C), for a student whose own input shape is open.
         head: what the student returns: "logits", or "probabilities" (`logits` is then their log);
             by default what `heads.kind` returns.
@@ -79,8 +79,10 @@ def saved_model(
         with tf.device("CPU:0"):  # as in the fresh process
             batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
         expected = np.concatenate([batch["logits"] for batch in batches])
-        _check_class_names(class_names, expected.shape[-1])
-        facts = metadata.Metadata(tuple(class_names), (shape[0], shape[1], shape[2]), resize)
+        if class_names is not None:
+            _check_class_names(class_names, expected.shape[-1])
+        names = None if class_names is None else tuple(class_names)
+        facts = metadata.Metadata(names, (shape[0], shape[1], shape[2]), resize)
         _write(signatures.module(student, answer, shape, resize=resize), fresh, facts)
         difference = _difference(serve(fresh, images), expected)
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))

@@ -17,17 +17,17 @@ def answer(student: keras.Model, *, head: str) -> Answer:
 
     Args:
         student: returns outputs (B, classes), or a dict that holds them as "logits".
-        head: what these outputs are: "logits" or "probabilities".
+        head: what these outputs are: "logits", "probabilities" or "sigmoid" (see `heads.kind`).
     """
 
     def answers(images: tf.Tensor) -> Outputs:
         outputs = student(tf.cast(images, tf.float32), training=False)
         output = tf.cast(taps.logits_of(outputs), tf.float32)
-        probabilities = tf.nn.softmax(output) if head == "logits" else output
-        return {
-            "probabilities": probabilities,
-            "logits": heads.logits_of_teacher(output, head),
-        }
+        logits = heads.logits_of_teacher(output, head)
+        if head == "logits":
+            return {"probabilities": tf.nn.softmax(logits), "logits": logits}
+        both = tf.concat([1 - output, output], axis=-1) if head == "sigmoid" else output
+        return {"probabilities": both, "logits": logits}
 
     return answers
 

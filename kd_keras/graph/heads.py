@@ -80,7 +80,7 @@ def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
     if kind_of_head == "sigmoid":
         # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
-        logit = ops.log(p) - ops.log1p(-p)
+        logit = ops.log(p) - ops.log(1 - p)  # no log1p, which ONNX does not have
         return ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
     return outputs
 

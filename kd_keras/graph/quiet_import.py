@@ -1,6 +1,7 @@
 """Imports Keras without the lines that TensorFlow's C++ code prints at its start."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -63,5 +64,11 @@ def _python_stderr_to(visible: Any) -> Iterator[None]:
         yield
         return
     original.flush()
-    with contextlib.redirect_stderr(visible):
-        yield
+    try:
+        with contextlib.redirect_stderr(visible):
+            yield
+    finally:
+        # TensorFlow's logger keeps the stream of its import, which is closed after the block.
+        for handler in logging.getLogger("tensorflow").handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is visible:
+                handler.setStream(original)

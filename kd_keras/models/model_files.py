@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from kd_keras.graph import heads
 from kd_keras.models import adapt
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
@@ -14,7 +15,11 @@ _ENDPOINTS = ("serving_default", "serve")
 
 
 def open_model(
-    path: str | Path, *, num_classes: int | None = None, two_logits: bool = False
+    path: str | Path,
+    *,
+    num_classes: int | None = None,
+    two_logits: bool = False,
+    sigmoid: bool = False,
 ) -> keras.Model:
     """The image classifier saved at `path`, not compiled.
 
@@ -23,6 +28,7 @@ def open_model(
             `logits`, else `probabilities`, else its only one. A SavedModel cannot be trained.
         num_classes: number of outputs that the model must have; None: any.
         two_logits: whether to change one sigmoid output to two logits (see `adapt.two_logits`).
+        sigmoid: whether to accept one sigmoid output as it is.
 
     Returns:
         keras.Model from one batch of images to one batch of scores, (B, num_classes).
@@ -40,7 +46,7 @@ def open_model(
     model = _open_saved_model(path) if path.is_dir() else _open_file(path)
     if two_logits:
         model = adapt.two_logits(model)
-    _check_classifier(model, path, num_classes)
+    _check_classifier(model, path, num_classes, sigmoid)
     return model
 
 
@@ -140,7 +146,9 @@ def _output_key(keys: list[str], path: Path) -> str:
     )
 
 
-def _check_classifier(model: keras.Model, path: Path, num_classes: int | None) -> None:
+def _check_classifier(
+    model: keras.Model, path: Path, num_classes: int | None, sigmoid: bool
+) -> None:
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     ranks = [[len(tensor.shape) for tensor in side] for side in (inputs, outputs)]
     if ranks != [[4], [2]]:
@@ -151,7 +159,7 @@ def _check_classifier(model: keras.Model, path: Path, num_classes: int | None) -
             "that form and save that."
         )
     classes = outputs[0].shape[-1]
-    if classes == 1:
+    if classes == 1 and not (sigmoid and heads.kind(model) == "sigmoid"):
         raise ValueError(
             f"{path} gives one output; expected a logit for each class. Give a student two outputs "
             "without an activation, Dense(2)."

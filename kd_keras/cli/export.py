@@ -1,0 +1,66 @@
+"""`kdk export`: a model as LiteRT, ONNX and SavedModel, each checked in its own program."""
+
+from typing import Any
+
+import click
+
+from kd_keras.cli import completion, output, quiet
+from kd_keras.cli import options as options_of
+from kd_keras.exports import offers
+
+
+@click.command("export")
+@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.of_runs())
+@click.option(
+    "--format",
+    "formats",
+    metavar=f"[{'|'.join(offers.OFFERS)}]",
+    multiple=True,
+    default=["litert"],
+    help="format to write [litert]",
+)
+@click.option(
+    "--quantize",
+    metavar=f"[{'|'.join(offers.QUANTIZATIONS)}]",
+    multiple=True,
+    default=["none"],
+    help="numbers that a file computes with; none: float32 [none]",
+)
+@click.option("--out", metavar="FOLDER", help="folder of the files [RUN/exports, or MODEL-exports]")
+@click.option("--overwrite", is_flag=True, help="replace files of another model")
+@click.option(
+    "--dataset",
+    metavar="NAME",
+    shell_complete=completion.of_field("dataset"),
+    help="dataset to calibrate and compare with; none: compare on noise [the run's]",
+)
+@click.option("--data-dir", metavar="FOLDER", help="folder with the dataset's own files")
+@click.option(
+    "--calibration-images",
+    type=int,
+    metavar="N",
+    default=offers.CALIBRATION_IMAGES,
+    help=f"training images to calibrate int8 with [{offers.CALIBRATION_IMAGES}]",
+)
+@click.option("--seed", type=int, metavar="N", default=0, help="seed of the choice of images [0]")
+@click.option(
+    "--preprocess", metavar="MODE", help="pixel values that MODEL expects; files take 0..255"
+)
+@click.option("--import", "imports", metavar="MODULE", multiple=True, help="registers own layers")
+@output.command
+def command(model: str, **options: Any) -> None:
+    """Write a trained model for phones and servers, and check each file.
+
+    The model is a .keras or .h5 file, or a finished run, whose student it is. The files take uint8
+    pixels and give probabilities and logits; class names are inside. Each file runs in its own
+    program on up to 1,000 validation images and is compared with the Keras model.
+    """
+    screen = output.screen()
+    offers.wanted(options["formats"], options["quantize"])  # before TensorFlow is imported
+    quiet.import_tensorflow()
+    from kd_keras.job import export
+
+    output.document(export.export(model, **options, screen=screen))
+
+
+command.help = f"{command.help}\n\n{options_of.LISTS}"

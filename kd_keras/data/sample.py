@@ -1,0 +1,29 @@
+"""Draws some of a split's examples, the same number of each class."""
+
+import numpy as np
+
+from kd_keras.data import hashing
+
+_PURPOSE = 0x73616D70  # "samp": keeps these bits apart from those of the hold-out
+
+
+def stratified(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """Positions of `count` examples in which no class has more than one example too few.
+
+    Classes that have fewer examples than the others give all of theirs.
+
+    Args:
+        labels: (N,) int.
+        count: how many; all N if there are fewer.
+        seed: seed of the choice.
+
+    Returns:
+        (min(N, count),) int64, ascending.
+    """
+    shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    rank = np.arange(len(labels)) - np.repeat(starts, sizes)  # of each example within its class
+    # The first of every class, then the second ones, and so on; of the last round, any.
+    chosen = by_class[np.lexsort((shuffled.argsort()[by_class], rank))]
+    return np.sort(chosen[:count])

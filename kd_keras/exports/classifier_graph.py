@@ -1,0 +1,78 @@
+"""The graph that an export holds: from a batch of pixels to probabilities and logits."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras.exports import signatures
+from kd_keras.graph import float32_form, heads, last_activation
+
+INPUT = "images"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierGraph:
+    """A Keras classifier with what its exports need to know.
+
+    Attributes:
+        model: a classifier of float32 layers, from pixels 0..255, (B, H, W, C).
+        head: what it returns, see `heads.kind`.
+        shape: (H, W, C) of the images.
+        outputs: names of what the graph gives.
+    """
+
+    model: keras.Model
+    head: str
+    shape: tuple[int, int, int]
+    outputs: tuple[str, ...] = ("logits", "probabilities")
+
+    @property
+    def name(self) -> str:
+        return str(self.model.name)
+
+    def function(self, *, floats: bool = False) -> Any:
+        """A tf.function from images, uint8 or with `floats` float32, to a dict of `outputs`."""
+        answer = signatures.answer(self.model, head=self.head)
+
+        def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            answers = answer(images)
+            return {name: answers[name] for name in self.outputs}
+
+        dtype = tf.float32 if floats else tf.uint8
+        spec = tf.TensorSpec((None, *self.shape), dtype, name=INPUT)
+        return tf.function(run, input_signature=[spec])
+
+    def for_few_bits(self) -> "ClassifierGraph":
+        """The graph to compute in few bits: logits first, or else probabilities alone.
+
+        In few bits, logits cannot be computed from probabilities: in 8 bits a probability is a
+        multiple of 1/256, and in 16 bits a small one is 0, whose logarithm is infinite. So a
+        softmax or sigmoid at the model's end is taken out. Where that cannot be done, the graph
+        gives no logits.
+        """
+        if self.head == "logits":
+            return self
+        model = last_activation.removed(self.model)
+        if model is None:
+            return dataclasses.replace(self, outputs=("probabilities",))
+        return dataclasses.replace(self, model=model, head="logits")
+
+    def save(self, folder: str | Path, *, floats: bool = False) -> None:
+        """Writes a SavedModel of the graph, for converters; the folder must not exist."""
+        root = tf.Module()
+        root.weights = [variable.value for variable in self.model.variables]
+        root.serve = self.function(floats=floats)
+        tf.saved_model.save(root, str(folder), signatures={"serving_default": root.serve})
+
+
+def of_model(model: keras.Model, shape: tuple[int, int, int]) -> ClassifierGraph:
+    """The graph of a classifier; layers of lower precision are copied to float32.
+
+    Raises:
+        ValueError: the model is no classifier, or cannot be copied to float32.
+    """
+    model = float32_form.in_float32(model)
+    return ClassifierGraph(model, heads.kind(model), shape)

@@ -1,0 +1,91 @@
+"""Which files an export can write: formats, numbers that they compute with, file names."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from kd_keras import check
+
+#: For each format, what it offers to store weights and compute in; "none" is float32.
+OFFERS = {
+    "savedmodel": ("none",),
+    "litert": ("none", "float16", "int8"),
+    "onnx": ("none", "float16", "int8"),
+}
+CALIBRATION_IMAGES = 500  # training images for "int8", unless told otherwise
+QUANTIZATIONS = ("none", "float16", "int8")
+_SUFFIXES = {"savedmodel": "", "litert": ".tflite", "onnx": ".onnx"}
+_NEEDS = {
+    "savedmodel": (),
+    "litert": ("ai_edge_litert",),
+    "onnx": ("onnx", "tf2onnx", "onnxruntime"),
+}
+_AGAIN = "Give the option again for each further value."
+
+
+class Offer(NamedTuple):
+    """A file to write: its format, and "none", "float16" or "int8"."""
+
+    format: str
+    quantize: str
+
+    def name(self, stem: str) -> str:
+        """The name of the file, or of the SavedModel's folder: "student-int8.tflite"."""
+        if self.format == "savedmodel":
+            return f"{stem}-savedmodel"
+        numbers = "" if self.quantize == "none" else f"-{self.quantize}"
+        return f"{stem}{numbers}{_SUFFIXES[self.format]}"
+
+
+def wanted(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[Offer], list[str]]:
+    """Every offered combination of formats and quantizations, and a line for each left out.
+
+    Raises:
+        ValueError: an unknown format or quantization, one that no combination uses, or a format
+            whose programs are not installed.
+    """
+    for name in formats:
+        check.one_of("format", name, OFFERS, remedy=_AGAIN if "," in name else "")
+    for name in quantize:
+        check.one_of("quantize", name, QUANTIZATIONS, remedy=_AGAIN if "," in name else "")
+    pairs = [Offer(name, numbers) for name in _once(formats) for numbers in _once(quantize)]
+    offered = [offer for offer in pairs if offer.quantize in OFFERS[offer.format]]
+    for name in formats:
+        if name not in {offer.format for offer in offered}:
+            raise ValueError(
+                f"format is {name} and quantize {' and '.join(quantize)}; {name} offers "
+                f"{', '.join(OFFERS[name])}. Choose litert or onnx for smaller files."
+            )
+    _check_installed([offer.format for offer in offered])
+    left_out = [offer for offer in pairs if offer not in offered]
+    return offered, [f"{o.format} has no {o.quantize}: not written" for o in left_out]
+
+
+def folder_of(out: str | Path) -> Path:
+    """The folder that `out` names.
+
+    Raises:
+        ValueError: it is a file, or named like one.
+    """
+    path = Path(out).expanduser()
+    if path.suffix in (".tflite", ".onnx", ".keras", ".h5") or path.is_file():
+        raise ValueError(
+            f"out is {str(path)!r}; expected a folder, in which each file is named after the "
+            f"model. Give its folder, such as {str(path.parent)!r}, and the format with --format."
+        )
+    return path
+
+
+def _once(names: Sequence[str]) -> list[str]:
+    return [*dict.fromkeys(names)]
+
+
+def _check_installed(formats: Sequence[str]) -> None:
+    for name in _once(formats):
+        missing = [module for module in _NEEDS[name] if importlib.util.find_spec(module) is None]
+        if missing:
+            raise ValueError(
+                f"format {name} needs {', '.join(missing)}, which is not installed. "
+                f"Run pip install 'kd-keras[{name}]'."
+            )

@@ -1,0 +1,48 @@
+"""A classifier's logits, where its last layer turns them into probabilities."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kd_keras.graph import taps
+
+
+def removed(model: keras.Model) -> keras.Model | None:
+    """A model that gives the logits of a classifier that ends in a softmax or in one sigmoid.
+
+    Args:
+        model: a classifier whose head, see `heads.kind`, is "probabilities" or "sigmoid".
+
+    Returns:
+        A functional model of the same layers without the last activation; its last layer is a copy,
+        whose weights do not follow `model`. The logits of a sigmoid are 0 and its input. None if
+        the activation cannot be taken out: the model is no graph of layers, or computes its
+        probabilities in another way.
+    """
+    last: Any = next(iter(taps.tail(model)), None)
+    if not (isinstance(last, keras.layers.Softmax) or _activation(last) in ("softmax", "sigmoid")):
+        return None
+    linear = _linear(last)
+    without = taps.rebuilt(model, replace=lambda layer: linear if layer is last else layer)
+    if linear is not _unchanged:
+        linear.set_weights(last.get_weights())
+    logits = without.output[taps.LOGITS]
+    if _activation(last) == "sigmoid":
+        logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
+    return keras.Model(without.input, logits, name=model.name)
+
+
+def _activation(layer: Any) -> str:
+    return getattr(getattr(layer, "activation", None), "__name__", "")
+
+
+def _linear(layer: keras.Layer) -> Any:
+    """The layer without its activation."""
+    if not layer.weights:
+        return _unchanged
+    return type(layer).from_config({**layer.get_config(), "activation": "linear"})
+
+
+def _unchanged(inputs: Any, **kwargs: Any) -> Any:
+    return inputs

@@ -1,0 +1,185 @@
+"""The images that an export needs: some of train to calibrate with, some of validation to check."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from kd_keras import check
+from kd_keras import data as sources
+from kd_keras.data import sample
+from kd_keras.data.store import Dataset
+from kd_keras.exports.metadata import Metadata
+from kd_keras.job import dataset as run_dataset
+from kd_keras.job.model_argument import ModelArgument
+from kd_keras.job.recipe import recipe_files
+from kd_keras.results import run_data
+from kd_keras.results.screen import Screen
+
+FEWEST = 100  # calibration images
+CHECKED = 1000  # validation images, at most
+NOISE = 32  # images to check with where there is no dataset
+NONE = "none"  # as a dataset: do not load the run's
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportImages:
+    """Images for an export.
+
+    Attributes:
+        shape: (H, W, C) of the images.
+        check: uint8 (N, H, W, C), to compare the files on.
+        labels: (N,) int32; None if `check` is noise.
+        calibration: uint8 (M, H, W, C); None without a dataset.
+        metadata: class names, image shape and resizing, as far as they are known.
+    """
+
+    shape: tuple[int, int, int]
+    check: np.ndarray
+    labels: np.ndarray | None
+    calibration: np.ndarray | None
+    metadata: Metadata
+
+
+def load(
+    argument: ModelArgument | None,
+    name: str | None,
+    data_dir: str | None,
+    size: int | None,
+    screen: Screen,
+) -> Dataset | None:
+    """The dataset: the named one, or else the run's; None if there is neither.
+
+    Args:
+        argument: the model; None for one that is in no file.
+        name: dataset to load; "none" loads none, and None that of the run.
+        data_dir: folder with the dataset's own files; None: as in the run.
+        size: height and width of the images.
+        screen: where the dataset's size and notes are shown.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: see `data.load`.
+    """
+    run = None if argument is None else argument.run
+    if name == NONE or (name is None and run is None):
+        return None
+    if name is not None:
+        resize = None if argument is None else argument.metadata.resize
+        loaded = sources.load(
+            name,
+            data_dir=data_dir,
+            image_size=size,
+            resize=resize,
+            progress=screen.progress,
+            tell=screen.detail,
+        )
+        screen.say(f"{name}: {loaded.summary()}")
+        return loaded
+    assert run is not None
+    changes = {} if data_dir is None else {"data_dir": data_dir}
+    loaded = run_dataset.load(recipe_files.resolve(str(run), changes), screen)
+    if (run / run_data.NAME).is_file() and run_data.read(run).fingerprint != loaded.fingerprint:
+        screen.warn(
+            f"{loaded.name} has changed since {run} was trained: accuracies here are not those of "
+            "the run."
+        )
+    return loaded
+
+
+def choose(
+    dataset: Dataset | None,
+    argument: ModelArgument | None,
+    shape: tuple[int | None, ...],
+    *,
+    calibration_images: int,
+    seed: int,
+) -> ExportImages:
+    """Draws the images.
+
+    Args:
+        dataset: where to draw from; None: the check is on noise.
+        argument: the model; None for one that is in no file.
+        shape: (H, W, C) of the model's input; None where it takes any.
+        calibration_images: number of training images, evenly from all classes.
+        seed: seed of the choice.
+
+    Raises:
+        ValueError: the dataset's images or classes are not the model's, or there are too few.
+    """
+    known = Metadata() if argument is None else argument.metadata
+    if dataset is None:
+        shape = shape if None not in shape else known.image_shape or shape
+        return _noise(_closed(shape), known, seed)
+    _check_fit(dataset, shape, known)
+    ours = Metadata(dataset.class_names, dataset.image_shape, dataset.resize)
+    rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
+    labels = dataset.validation.labels
+    checked = sample.stratified(labels, CHECKED, seed=seed)
+    return ExportImages(
+        shape=dataset.image_shape,
+        check=dataset.validation.images_at(checked),
+        labels=labels[checked],
+        calibration=dataset.train.images_at(rows),
+        metadata=known.filled_from(ours),
+    )
+
+
+def check_calibration(images: ExportImages | None, calibration_images: int) -> None:
+    """Raises ValueError unless there are enough images to find the ranges of 8-bit numbers."""
+    check.whole_number("calibration_images", calibration_images, at_least=FEWEST)
+    if images is None:
+        return
+    if images.calibration is None:
+        raise ValueError(
+            "quantize is int8 and there is no dataset; expected training images, which set the "
+            "ranges of the 8-bit numbers. Give --dataset, or --quantize float16."
+        )
+    if len(images.calibration) < FEWEST:
+        raise ValueError(
+            f"the dataset has {len(images.calibration)} training images; expected at least "
+            f"{FEWEST} to calibrate int8. Give a larger --dataset, or --quantize float16."
+        )
+
+
+def _noise(shape: tuple[int, int, int], known: Metadata, seed: int) -> ExportImages:
+    noise = np.random.default_rng(seed).integers(0, 256, (NOISE, *shape), dtype=np.uint8)
+    metadata = known.filled_from(Metadata(image_shape=shape))
+    return ExportImages(shape, noise, None, None, metadata)
+
+
+def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+    sizes = [size for size in shape if size is not None]
+    if len(sizes) != 3:
+        raise ValueError(
+            f"the model takes images of {shape}, of any size; expected a size for the files. Give "
+            "--dataset, whose image size the files then have."
+        )
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], known: Metadata) -> None:
+    pairs = zip(shape, dataset.image_shape, strict=True)
+    if any(size not in (None, given) for size, given in pairs):
+        raise ValueError(
+            f"{dataset.name} has images of {dataset.image_shape}; expected {shape}, which the "
+            "model takes. Give the dataset that it was trained on."
+        )
+    if known.class_names not in (None, dataset.class_names):
+        assert known.class_names is not None
+        raise ValueError(
+            f"{dataset.name} has the classes {_few(dataset.class_names)}; expected those of the "
+            f"model's run, {_few(known.class_names)}. Give a dataset with the same classes."
+        )
+
+
+def check_classes(model: keras.Model, classes: int, names: tuple[str, ...] | None) -> None:
+    """Raises ValueError unless there is a name for each class that the model gives."""
+    if names is not None and len(names) != classes:
+        raise ValueError(
+            f"{model.name} has {classes} classes and the dataset {len(names)} "
+            f"({_few(names)}); expected as many. Give the dataset that it was trained on."
+        )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

@@ -1,0 +1,61 @@
+"""Which model the files in an export folder are of, and what their check found: exports.json."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from kd_keras import files
+from kd_keras.exports.offers import Offer
+
+NAME = "exports.json"
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The entry of each file in the folder that an export wrote, by name."""
+    path = folder / NAME
+    if not path.is_file():
+        return {}
+    try:
+        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {str(name): dict(entry) for name, entry in entries.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error!r}); expected what `kdk export` wrote. Restore or "
+            "remove it."
+        ) from None
+
+
+def check(folder: Path, offers: list[Offer], stem: str, model: str) -> None:
+    """Raises ValueError if a file to write exists and is of another model."""
+    entries = read(folder)
+    for offer in offers:
+        name = offer.name(stem)
+        owner = entries.get(name, {}).get("model")
+        if (folder / name).exists() and owner != model:
+            other = "something that `kdk export` did not write" if owner is None else owner
+            raise ValueError(
+                f"{folder / name} exists and is of {other}; expected a folder for the files of "
+                f"{model}. Choose another with --out, or give --overwrite."
+            )
+
+
+def add(folder: Path, name: str, entry: dict[str, Any]) -> None:
+    """Adds or replaces the entry of one file."""
+    present = {other: old for other, old in read(folder).items() if (folder / other).exists()}
+    files.write_json(folder / NAME, {"files": {**present, name: entry}})
+
+
+def add_to_results(run: Path, folder: Path, entries: dict[str, Any]) -> None:
+    """Puts the entries into the run's results.json, under "exports", by the files' paths.
+
+    Paths within the run folder are relative to it.
+    """
+    path = run / "results.json"
+    if not path.is_file():
+        return
+    results = json.loads(path.read_text(encoding="utf-8"))
+    inside = folder.resolve().is_relative_to(run.resolve())
+    parent = folder.resolve().relative_to(run.resolve()) if inside else folder.resolve()
+    exports = results.get("exports", {})
+    exports |= {str(parent / name): entry for name, entry in entries.items()}
+    files.write_json(path, {**results, "exports": exports})

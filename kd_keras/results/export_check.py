@@ -1,0 +1,179 @@
+"""Compares an exported file, run by its own program, with the Keras model it was made from."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.exports import saved_model
+from kd_keras.exports.runtimes import Classifier
+from kd_keras.exports.runtimes.scores import Scores
+from kd_keras.results import statistics, timing
+from kd_keras.results.screen import Screen
+
+BATCH = 50
+#: Loss of top-1, a fraction, from which on a line says what to do.
+LARGE_LOSS = 0.01
+# Headings; short two-line ones keep the table within 80 columns.
+COLUMNS = (
+    *("file", "same\n%", "top-1\n%", "its change\n(95 %)", "largest\ndiff."),
+    *("ms\n(1)", "ms\n(128)", "MB"),
+)
+LEGEND = (
+    "same: share of the images with the Keras model's top-1 class. Change of top-1: 95 % interval, "
+    "in points. Diff.: of a probability. ms: per image, in batches of 1 and of 128."
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """What the Keras model answers.
+
+    Attributes:
+        images: uint8 (N, H, W, C).
+        labels: (N,) int; None if the images are noise.
+        scores: of the Keras model, (N, classes).
+        is_logits: whether the model gives logits; else its logits are computed from probabilities.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    scores: Scores
+    is_logits: bool
+
+
+def in_batches(classify: Callable[[np.ndarray], Scores], images: np.ndarray) -> Scores:
+    """The scores of all images, computed `BATCH` at a time."""
+    parts = [classify(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    logits, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Scores(logits, probabilities)
+
+
+def compared(classifier: Classifier, reference: Reference, *, exact: bool) -> dict[str, Any]:
+    """How a file's answers differ from the Keras model's, on the reference's images.
+
+    Args:
+        classifier: the file in its own program.
+        reference: what the Keras model answers.
+        exact: whether the file must give the model's numbers, up to float32's rounding.
+
+    Returns:
+        `images` (their number), `agreement` (share with the same top-1 class),
+        `max_abs_difference` (of probabilities) and, with labels, `top1` and `change` with `low`
+        and `high`: top-1 minus the Keras model's with its 95 % interval; fractions.
+
+    Raises:
+        ValueError: the file gives NaN, another number of classes or, with `exact`, other numbers.
+    """
+    scores = in_batches(classifier, reference.images)
+    _check(scores, reference, classifier, exact=exact)
+    answers, expected = scores.logits.argmax(axis=-1), reference.scores.logits.argmax(axis=-1)
+    entry = {
+        "images": len(answers),
+        "agreement": float(np.mean(answers == expected)),
+        "max_abs_difference": _difference(scores.probabilities, reference.scores.probabilities),
+    }
+    if reference.labels is None:
+        return entry
+    right, right_before = answers == reference.labels, expected == reference.labels
+    change, low, high = statistics.bootstrap_interval(right, right_before, seed=0)
+    return {**entry, "top1": float(right.mean()), "change": change, "low": low, "high": high}
+
+
+def of_reference(
+    classify: Callable[[np.ndarray], Scores], reference: Reference, path: Path | None
+) -> dict[str, Any]:
+    """The Keras model's own entry: `top1`, with labels, and its `cost`."""
+    entry = cost(classify, path, reference.images)
+    if reference.labels is None:
+        return entry
+    right = reference.scores.logits.argmax(axis=-1) == reference.labels
+    return {"top1": float(right.mean()), **entry}
+
+
+def cost(
+    classify: Callable[[np.ndarray], Scores], path: Path | None, images: np.ndarray
+) -> dict[str, Any]:
+    """`megabytes` of a file or folder, and `milliseconds_per_image` (see `timing.latency`)."""
+
+    def batch(count: int) -> np.ndarray:
+        return np.resize(images, (count, *images.shape[1:]))
+
+    return {
+        "megabytes": None if path is None else saved_model.megabytes(path),
+        "milliseconds_per_image": timing.latency(lambda images: classify(images).logits, batch),
+    }
+
+
+def show(title: str, entries: dict[str, dict[str, Any]], screen: Screen) -> None:
+    """Shows a table with a line for each file, by name; the first one is the Keras file."""
+    screen.table(title, COLUMNS, [[name, *_cells(entry)] for name, entry in entries.items()])
+    screen.say(LEGEND)
+
+
+def losses(entries: dict[str, dict[str, Any]]) -> list[str]:
+    """A line for each file that is less accurate by more than a point, saying what to do."""
+    return [
+        f"{name} loses {-100 * entry['change']:.1f} points of top-1 (95 % interval: "
+        f"{-100 * entry['high']:.1f} to {-100 * entry['low']:.1f}). {_remedy(entry)}"
+        for name, entry in entries.items()
+        if entry.get("change", 0) < -LARGE_LOSS and entry["high"] < 0
+    ]
+
+
+def _remedy(entry: dict[str, Any]) -> str:
+    if entry.get("quantize") == "int8":
+        return (
+            f"Try more calibration images (--calibration-images; it had "
+            f"{entry['calibration_images']:,}), or --quantize float16. Depthwise convolutions lose "
+            "most in 8 bits: a student without them, such as resnet8, may end up more accurate."
+        )
+    return "Use --quantize none."
+
+
+def _check(scores: Scores, reference: Reference, classifier: Classifier, *, exact: bool) -> None:
+    expected, name = reference.scores, classifier.path.name.removeprefix(".partial.")
+    if scores.probabilities.shape != expected.probabilities.shape:
+        raise ValueError(
+            f"{name} gives scores of shape {scores.probabilities.shape}; expected "
+            f"{expected.probabilities.shape}. Report this: its conversion went wrong."
+        )
+    if not all(np.isfinite(part).all() for part in scores):
+        raise ValueError(
+            f"{name} gives scores that are NaN or infinite; expected finite ones. "
+            "The model's numbers do not fit this precision: choose another with --quantize."
+        )
+    if not exact:
+        return
+    pairs = [(scores.probabilities, expected.probabilities)]
+    pairs += [(scores.logits, expected.logits)] if reference.is_logits else []
+    for ours, theirs in pairs:
+        allowed = saved_model.TOLERANCE * max(1.0, float(np.abs(theirs).max()))
+        if not (difference := _difference(ours, theirs)) <= allowed:
+            raise ValueError(
+                f"{name} differs by {difference:g} from the Keras model; expected "
+                f"at most {allowed:g}. Look for layers whose output changes between calls."
+            )
+
+
+def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max())
+
+
+def _cells(entry: dict[str, Any]) -> Sequence[str | None]:
+    times = entry["milliseconds_per_image"]
+    return (
+        f"{100 * entry['agreement']:.1f}" if "agreement" in entry else None,
+        f"{100 * entry['top1']:.1f}" if "top1" in entry else None,
+        _change(entry) if "change" in entry else None,
+        f"{entry['max_abs_difference']:.1g}" if "max_abs_difference" in entry else None,
+        f"{times['batch1']:.2f}",
+        f"{times['batch128']:.2f}",
+        None if entry["megabytes"] is None else f"{entry['megabytes']:.2f}",
+    )
+
+
+def _change(entry: dict[str, Any]) -> str:
+    return f"{100 * entry['low']:+.1f} to {100 * entry['high']:+.1f}"

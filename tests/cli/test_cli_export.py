@@ -1,0 +1,68 @@
+"""`kdk export`: what it is told, and its document; tests/job/test_export.py tests the work."""
+
+import json
+import shutil
+
+import keras
+import pytest
+from click.testing import CliRunner
+
+from kd_keras.cli import kdk
+
+
+@pytest.fixture(scope="module")
+def model(net, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "pets.keras"
+    net("pets").save(path)
+    return path
+
+
+def kdk_export(*words):
+    return CliRunner().invoke(kdk, ["export", *map(str, words)])
+
+
+def test_the_document_names_each_file(model):
+    pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
+    done = kdk_export(model, "--json")
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    folder = model.parent / "pets-exports"
+    assert document["folder"] == str(folder)
+    assert document["files"]["pets.tflite"]["agreement"] == 1
+    assert document["files"]["pets.tflite"]["model"] == str(model)
+    assert "writing and checking pets.tflite" in done.stderr
+    assert sorted(path.name for path in folder.iterdir()) == ["exports.json", "pets.tflite"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--format", "savedmodel,litert"], "Give the option again for each further value"),
+        (["--format", "savedmodel", "--quantize", "int8"], "savedmodel offers none"),
+        (["--quantize", "int8"], "int8 and there is no dataset"),
+        (["--quantize", "int8", "--calibration-images", "20"], "expected a whole number >= 100"),
+        (["--out", "phone.tflite"], "expected a folder, in which each file is named"),
+        (["--dataset", "digits"], "digits has images of (8, 8, 1); expected (8, 8, 3)"),
+        (["--preprocess", "imagenet"], "preprocess is 'imagenet'; expected one of"),
+    ],
+)
+def test_wrong_input_is_told_in_words(model, words, message, monkeypatch, tmp_path):
+    pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path))
+    done = kdk_export(shutil.copy(model, tmp_path), *words)
+    assert done.exit_code == 2
+    assert message in done.stderr
+    assert not (tmp_path / "pets-exports").exists()
+
+
+def test_an_unfinished_run_and_a_file_that_is_not_what_its_name_says(tmp_path, model):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.json").write_text("{}")
+    done = kdk_export(tmp_path / "run")
+    assert done.exit_code == 2
+    assert "is not finished" in done.stderr
+    assert keras.models.load_model(model).name == "pets"
+    (tmp_path / "weights.keras").write_bytes(b"PK\x03\x04 half")
+    done = kdk_export(tmp_path / "weights.keras")
+    assert done.exit_code == 2
+    assert "is no .keras file, or a truncated one" in done.stderr

@@ -1,0 +1,37 @@
+import logging
+import os
+import warnings
+
+import pytest
+
+from kd_keras.exports.conversion import converting
+
+
+def test_what_a_converter_prints_is_hidden_and_nothing_after_it(capfd):
+    with converting("pet", "LiteRT"):
+        os.write(1, b"a line of C++\n")
+        os.write(2, b"another\n")
+        print("a line of Python")
+        warnings.warn("a warning", stacklevel=1)
+        logging.getLogger("converter").error("a log")
+    print("after")
+    assert capfd.readouterr() == ("after\n", "")
+    assert logging.getLogger("converter").isEnabledFor(logging.ERROR)
+
+
+def test_its_error_is_told_in_one_line_of_it(capfd):
+    message = "\n<unknown>:0: error: loc(\"a/b\"): 'tf.Foo' op is neither a custom op\nmore\n"
+    expected = r"'pet' cannot be converted to LiteRT \('tf.Foo' op is neither a custom op\)"
+
+    def fail():
+        os.write(2, b"pages of a trace\n")
+        raise RuntimeError(message)
+
+    with pytest.raises(ValueError, match=expected), converting("pet", "LiteRT"):
+        fail()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_full_disk_stays_an_oserror():
+    with pytest.raises(OSError, match="No space"), converting("pet", "ONNX"):
+        raise OSError(28, "No space left on device")

@@ -1,0 +1,53 @@
+import importlib.util
+
+import pytest
+
+from kd_keras.exports import offers
+from kd_keras.exports.offers import Offer
+
+
+def test_every_offered_combination_once_and_a_line_for_the_others():
+    wanted, left_out = offers.wanted(["litert", "savedmodel", "litert"], ["none", "int8"])
+    assert wanted == [Offer("litert", "none"), Offer("litert", "int8"), Offer("savedmodel", "none")]
+    assert left_out == ["savedmodel has no int8: not written"]
+    assert [offer.name("pet") for offer in wanted] == [
+        *("pet.tflite", "pet-int8.tflite", "pet-savedmodel")
+    ]
+    assert Offer("onnx", "float16").name("pet") == "pet-float16.onnx"
+
+
+@pytest.mark.parametrize(
+    ("formats", "quantize", "message"),
+    [
+        (["litert,onnx"], ["none"], r"format is 'litert,onnx'.*Give the option again"),
+        (["tflite"], ["none"], r"format is 'tflite'; expected one of: litert, onnx, savedmodel"),
+        (["onnx"], ["int4"], r"quantize is 'int4'; expected one of: float16, int8, none"),
+        (["savedmodel", "litert"], ["int8"], r"savedmodel offers none. Choose litert or onnx"),
+    ],
+)
+def test_what_is_not_offered(formats, quantize, message):
+    with pytest.raises(ValueError, match=message):
+        offers.wanted(formats, quantize)
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    find = importlib.util.find_spec
+    absent = ("ai_edge_litert", "tf2onnx")
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name in absent else find(name)
+    )
+    with pytest.raises(ValueError, match=r"needs ai_edge_litert.*pip install 'kd-keras\[litert\]'"):
+        offers.wanted(["litert"], ["none"])
+    with pytest.raises(ValueError, match=r"needs tf2onnx, .*pip install 'kd-keras\[onnx\]'"):
+        offers.wanted(["onnx"], ["none"])
+
+
+def test_out_is_a_folder(tmp_path):
+    assert offers.folder_of(tmp_path / "phone") == tmp_path / "phone"
+    with pytest.raises(
+        ValueError, match=r"expected a folder.*such as '.*' and the format|--format"
+    ):
+        offers.folder_of(tmp_path / "phone.tflite")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match="expected a folder"):
+        offers.folder_of(tmp_path / "file")

@@ -1,0 +1,45 @@
+"""ONNX files in ONNX Runtime."""
+
+import numpy as np
+import pytest
+
+from kd_keras.exports import onnx_file, runtimes
+from kd_keras.exports.metadata import Metadata
+
+for module in ("onnx", "tf2onnx", "onnxruntime"):
+    pytest.importorskip(module, reason="the extra 'onnx' is not installed")
+FACTS = Metadata(tuple("abcde"), (8, 8, 3), "pad")
+
+
+def written(graph, path, images, *, quantize):
+    onnx_file.write(graph, path, quantize=quantize, facts=FACTS, calibration=images)
+    return runtimes.open_classifier(path)
+
+
+def test_each_kind_of_student_in_8_bits(make, net, graph_of, noise, tmp_path):
+    import onnx
+
+    graph = graph_of(make(net))
+    classifier = written(graph, tmp_path / "model.onnx", noise, quantize="int8")
+    assert classifier.metadata == FACTS
+    expected = graph.function()(noise)
+    for count in (len(noise), 1, 3):
+        given = classifier(noise[:count])
+        np.testing.assert_allclose(given.probabilities, expected["probabilities"][:count], atol=0.1)
+    answers = classifier(noise).logits.argmax(axis=-1)
+    assert np.mean(answers == expected["logits"].numpy().argmax(axis=-1)) >= 0.95
+    weights = onnx.load(tmp_path / "model.onnx").graph.initializer
+    kernels = [each for each in weights if len(each.dims) == 4]
+    assert onnx.TensorProto.INT8 in {each.data_type for each in kernels}
+    scales = [each for each in weights if each.name.endswith("_scale")]
+    assert max(int(np.prod(each.dims)) for each in scales) > 4  # one for each channel
+
+
+@pytest.mark.parametrize(("quantize", "tolerance"), [("none", 1e-5), ("float16", 0.02)])
+def test_floating_point(net, graph_of, noise, tmp_path, quantize, tolerance):
+    graph = graph_of(net("student", activation="softmax"))
+    classifier = written(graph, tmp_path / "model.onnx", None, quantize=quantize)
+    given = classifier(noise)
+    assert np.isfinite(given.logits).all()
+    expected = graph.function()(noise)["probabilities"]
+    np.testing.assert_allclose(given.probabilities, expected, atol=tolerance)

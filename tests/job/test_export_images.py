@@ -1,0 +1,82 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kd_keras.data.augment import Augment
+from kd_keras.data.store import Dataset, Split
+from kd_keras.exports.metadata import Metadata
+from kd_keras.job import export_images
+from kd_keras.job.model_argument import ModelArgument
+
+SHAPE = (8, 8, 3)
+
+
+def split(count):
+    images = np.random.default_rng(0).integers(0, 256, (count, *SHAPE), dtype=np.uint8)
+    return Split(images, np.arange(count, dtype=np.int32) % 4, np.arange(count))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return Dataset(
+        "pets", split(400), split(40), None, tuple("abcd"), SHAPE, Augment(0, False), "f", "pad"
+    )
+
+
+def choose(dataset, *, metadata=None, shape=SHAPE, count=100):
+    argument = None if metadata is None else ModelArgument("student.keras", metadata, None)
+    return export_images.choose(dataset, argument, shape, calibration_images=count, seed=0)
+
+
+def test_calibration_is_of_train_and_evenly_of_all_classes(dataset):
+    images = choose(dataset)
+    assert images.calibration.shape == (100, *SHAPE)
+    rows = [
+        int(np.flatnonzero((dataset.train.images == one).all((1, 2, 3)))[0])
+        for one in images.calibration
+    ]
+    assert np.bincount(dataset.train.labels[rows]).tolist() == [25] * 4
+    assert (images.check == dataset.validation.images).all()
+    assert images.labels.tolist() == dataset.validation.labels.tolist()
+    assert images.metadata == Metadata(tuple("abcd"), SHAPE, "pad")
+
+
+def test_what_the_run_says_comes_first(dataset):
+    known = Metadata(tuple("abcd"), SHAPE, "crop")
+    assert choose(dataset, metadata=known).metadata == known
+
+
+def test_without_a_dataset_the_check_is_on_noise():
+    images = choose(None, metadata=Metadata(tuple("abcd"), SHAPE, "crop"), shape=(None, None, 3))
+    assert (images.check.shape, images.labels, images.calibration) == ((32, *SHAPE), None, None)
+    with pytest.raises(ValueError, match=r"of any size; expected a size.*--dataset"):
+        choose(None, shape=(None, None, 3))
+
+
+def test_images_or_classes_of_another_model(dataset):
+    with pytest.raises(ValueError, match=r"\(8, 8, 3\); expected \(8, 8, 1\), which the model"):
+        choose(dataset, shape=(8, 8, 1))
+    with pytest.raises(ValueError, match=r"has the classes a, b, c, ...; expected .* d, c, b, ..."):
+        choose(dataset, metadata=Metadata(tuple("dcba")))
+
+
+def test_too_few_images_to_calibrate(dataset):
+    with pytest.raises(
+        ValueError, match=r"calibration_images is 99; expected a whole number >= 100"
+    ):
+        export_images.check_calibration(None, 99)
+    few = dataclasses.replace(dataset, train=split(99))
+    with pytest.raises(ValueError, match=r"has 99 training images; expected at least 100.*float16"):
+        export_images.check_calibration(choose(few), 500)
+    with pytest.raises(ValueError, match=r"int8 and there is no dataset.*Give --dataset"):
+        export_images.check_calibration(choose(None), 500)
+    export_images.check_calibration(choose(dataset), 500)
+
+
+def test_classes_of_another_number(student):
+    with pytest.raises(
+        ValueError, match=r"student has 5 classes and the dataset 4 \(a, b, c, ...\)"
+    ):
+        export_images.check_classes(student, 5, tuple("abcd"))
+    export_images.check_classes(student, 5, None)
