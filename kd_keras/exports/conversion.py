@@ -1,15 +1,11 @@
 """Runs another project's converter: without what it prints, with its error in one line."""
 
 import contextlib
-import logging
-import os
 import re
-import sys
-import tempfile
-import warnings
 from collections.abc import Iterator
 
-_STREAMS = (1, 2)  # file descriptors of stdout and stderr, which C++ code writes to
+from kd_keras.exports import silence
+
 _LONGEST = 300  # characters of an error
 _NOISE = re.compile(r"loc\(.*\): |<unknown>:0: |error: ")
 
@@ -27,7 +23,7 @@ def converting(name: str, target: str) -> Iterator[None]:
         OSError, MemoryError: as the block raised them, such as for a full disk.
     """
     try:
-        with _silent():
+        with silence.silent():
             yield
     except (OSError, MemoryError):
         raise
@@ -36,27 +32,6 @@ def converting(name: str, target: str) -> Iterator[None]:
             f"model {name!r} cannot be converted to {target} ({_reason(error)}); expected layers "
             f"that {target} has operations for. Replace the layer, or choose another format."
         ) from error
-
-
-@contextlib.contextmanager
-def _silent() -> Iterator[None]:
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        stack.callback(logging.disable, logging.root.manager.disable)
-        logging.disable(logging.CRITICAL)
-        for stream in filter(None, (sys.stdout, sys.stderr)):
-            stream.flush()
-        hidden = stack.enter_context(tempfile.TemporaryFile("w+"))
-        stack.enter_context(contextlib.redirect_stdout(hidden))
-        stack.enter_context(contextlib.redirect_stderr(hidden))
-        for descriptor in _STREAMS:
-            with contextlib.suppress(OSError):  # a stream that is closed shows nothing anyway
-                kept = os.dup(descriptor)
-                stack.callback(os.close, kept)
-                stack.callback(os.dup2, kept, descriptor)
-                os.dup2(hidden.fileno(), descriptor)
-        yield
 
 
 def _reason(error: Exception) -> str:

@@ -93,7 +93,8 @@ def _quantized(proto: Any, scratch: Path, calibration: np.ndarray) -> Any:
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
-        activation_type=quantization.QuantType.QUInt8,
+        # Unsigned activations with signed weights overflow on processors without VNNI.
+        activation_type=quantization.QuantType.QInt8,
         weight_type=quantization.QuantType.QInt8,
     )
     return onnx.load(quantized)

@@ -22,8 +22,8 @@ COLUMNS = (
     *("ms\n(1)", "ms\n(128)", "MB"),
 )
 LEGEND = (
-    "same: share of the images with the Keras model's top-1 class. Change of top-1: 95 % interval, "
-    "in points. Diff.: of a probability. ms: per image, in batches of 1 and of 128."
+    "same: images with the Keras model's top-1 class; its change: 95 % interval in",
+    "points; diff.: of a probability; ms: per image, in batches of 1 and of 128",
 )
 
 
@@ -110,7 +110,8 @@ def cost(
 def show(title: str, entries: dict[str, dict[str, Any]], screen: Screen) -> None:
     """Shows a table with a line for each file, by name; the first one is the Keras file."""
     screen.table(title, COLUMNS, [[name, *_cells(entry)] for name, entry in entries.items()])
-    screen.say(LEGEND)
+    for line in LEGEND:
+        screen.say(line)
 
 
 def losses(entries: dict[str, dict[str, Any]]) -> list[str]:

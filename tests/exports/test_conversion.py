@@ -1,22 +1,8 @@
-import logging
 import os
-import warnings
 
 import pytest
 
 from kd_keras.exports.conversion import converting
-
-
-def test_what_a_converter_prints_is_hidden_and_nothing_after_it(capfd):
-    with converting("pet", "LiteRT"):
-        os.write(1, b"a line of C++\n")
-        os.write(2, b"another\n")
-        print("a line of Python")
-        warnings.warn("a warning", stacklevel=1)
-        logging.getLogger("converter").error("a log")
-    print("after")
-    assert capfd.readouterr() == ("after\n", "")
-    assert logging.getLogger("converter").isEnabledFor(logging.ERROR)
 
 
 def test_its_error_is_told_in_one_line_of_it(capfd):

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.exports import metadata
+from kd_keras.exports import metadata, silence
 from kd_keras.exports.runtimes import scores
 from kd_keras.models import pixels
 
@@ -94,8 +94,9 @@ def _interpreter(path: Path, threads: int | None) -> Any:
             "Run pip install 'kd-keras[litert]'."
         ) from error
     try:
-        interpreter = Interpreter(model_path=str(path), num_threads=threads)
-        interpreter.allocate_tensors()
+        with silence.silent():  # a line about its delegate
+            interpreter = Interpreter(model_path=str(path), num_threads=threads)
+            interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path} cannot be opened as a LiteRT model ({' '.join(str(error).split())}); "

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.exports import metadata
+from kd_keras.exports import metadata, silence
 from kd_keras.exports.runtimes import scores
 from kd_keras.models import pixels
 
@@ -54,7 +54,7 @@ def _signature(path: Path, session: Any) -> Any:
             "Check the path."
         )
     try:
-        with session.graph.as_default():
+        with silence.silent(), session.graph.as_default():  # it tells TensorFlow 1's users to move
             loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
     except Exception as error:  # TensorFlow raises many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
