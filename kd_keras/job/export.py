@@ -81,7 +81,7 @@ def export(
     screen = screen or Screen()
     wanted, left_out = offers.wanted(formats, quantize)
     if any(offer.quantize == "int8" for offer in wanted):
-        export_images.check_calibration(None, calibration_images)
+        check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
         check.one_of("preprocess", preprocess, pixels.MODES)
     source = _source(model, imports)
@@ -94,7 +94,8 @@ def export(
         )
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
     if any(offer.quantize == "int8" for offer in wanted):
-        export_images.check_calibration(images, calibration_images)
+        count = export_images.check_calibration(images)
+        screen.say(f"int8 is calibrated on {count:,} training images")
     job = _job(source, images, folder, screen)
     for line in left_out:
         screen.say(line)

@@ -5,7 +5,6 @@ import dataclasses
 import keras
 import numpy as np
 
-from kd_keras import check
 from kd_keras import data as sources
 from kd_keras.data import sample
 from kd_keras.data.store import Dataset
@@ -124,11 +123,12 @@ def choose(
     )
 
 
-def check_calibration(images: ExportImages | None, calibration_images: int) -> None:
-    """Raises ValueError unless there are enough images to find the ranges of 8-bit numbers."""
-    check.whole_number("calibration_images", calibration_images, at_least=FEWEST)
-    if images is None:
-        return
+def check_calibration(images: ExportImages) -> int:
+    """The number of images to calibrate with.
+
+    Raises:
+        ValueError: there are too few to find the ranges of 8-bit numbers.
+    """
     if images.calibration is None:
         raise ValueError(
             "quantize is int8 and there is no dataset; expected training images, which set the "
@@ -139,6 +139,7 @@ def check_calibration(images: ExportImages | None, calibration_images: int) -> N
             f"the dataset has {len(images.calibration)} training images; expected at least "
             f"{FEWEST} to calibrate int8. Give a larger --dataset, or --quantize float16."
         )
+    return len(images.calibration)
 
 
 def _noise(shape: tuple[int, int, int], known: Metadata, seed: int) -> ExportImages:

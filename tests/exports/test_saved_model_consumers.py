@@ -46,6 +46,7 @@ def test_every_program_gives_the_numbers_of_keras(make, net, pixels, serve, cons
 REPLICAS = """
 import sys
 import keras, numpy as np, tensorflow as tf
+from keras import layers
 from kd_keras.exports import saved_model
 from kd_keras.job import devices
 folder = sys.argv[1]
