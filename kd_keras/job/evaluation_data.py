@@ -3,18 +3,29 @@
 import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from kd_keras import check, data
 from kd_keras.data.store import Dataset, Split
+from kd_keras.exports.metadata import Metadata
 from kd_keras.job.dataset import SELECT_FRACTION
-from kd_keras.job.opened_model import OpenedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import run_data
 
 SPLITS = ("validation", "test", "train", "all")
+
+
+class KnownModel(Protocol):
+    """A model with what is known about it: an `OpenedModel` or a `ModelArgument`."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def metadata(self) -> Metadata: ...
+    @property
+    def run(self) -> Path | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +43,7 @@ class DataOptions:
 
 
 def load(
-    model: OpenedModel,
+    model: KnownModel,
     options: DataOptions,
     *,
     progress: Any = None,
@@ -95,7 +106,7 @@ def images(batch: np.ndarray, shape: tuple[int, int, int] | None) -> np.ndarray:
     return batch
 
 
-def _of_run(model: OpenedModel, options: DataOptions) -> dict[str, Any]:
+def _of_run(model: KnownModel, options: DataOptions) -> dict[str, Any]:
     """The settings that the model's run loaded its dataset with; {} for a different dataset."""
     if model.run is None:
         return {}
@@ -116,7 +127,7 @@ def _of_run(model: OpenedModel, options: DataOptions) -> dict[str, Any]:
     }
 
 
-def _of_model(model: OpenedModel) -> dict[str, Any]:
+def _of_model(model: KnownModel) -> dict[str, Any]:
     shape = model.metadata.image_shape
     return {"image_size": shape and shape[0], "resize": model.metadata.resize}
 
@@ -126,7 +137,7 @@ def _data_of_run(run: Path) -> run_data.RunData | None:
     return run_data.read(run) if (run / run_data.NAME).is_file() else None
 
 
-def _check_shape(model: OpenedModel, loaded: Dataset) -> None:
+def _check_shape(model: KnownModel, loaded: Dataset) -> None:
     shape = model.metadata.image_shape
     height, width, channels = loaded.image_shape
     if shape is None or shape in ((height, width, channels), (height, width, 3 * channels)):
@@ -142,7 +153,7 @@ def _by(shape: tuple[int, int, int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _doubts(model: OpenedModel, options: DataOptions, loaded: Dataset) -> Iterator[str]:
+def _doubts(model: KnownModel, options: DataOptions, loaded: Dataset) -> Iterator[str]:
     """What may make the accuracy mean something else than people think."""
     known = None if model.run is None else _data_of_run(model.run)
     if model.run is None and loaded.fingerprint != loaded.store_fingerprint:

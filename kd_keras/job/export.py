@@ -154,11 +154,14 @@ def _images(
     inputs = getattr(source.model, "inputs", None)
     shape = inputs[0].shape if inputs else taps.input_shapes(source.model) or (None,) * 4
     shape = tuple(shape[1:])
+    known = source.argument or ModelArgument(Path(source.stem), Metadata(), None)
     if not isinstance(dataset, Dataset):
-        size = shape[0] if shape[0] == shape[1] else None
-        dataset = export_images.load(source.argument, dataset, data_dir, size, screen)
+        size = None if None in shape else shape
+        metadata = dataclasses.replace(known.metadata, image_shape=size)
+        sized = dataclasses.replace(known, metadata=metadata)
+        dataset = export_images.load(sized, dataset, data_dir, screen)
     return export_images.choose(
-        dataset, source.argument, shape, calibration_images=calibration_images, seed=seed
+        dataset, known.metadata, shape, calibration_images=calibration_images, seed=seed
     )
 
 

@@ -5,14 +5,11 @@ import dataclasses
 import keras
 import numpy as np
 
-from kd_keras import data as sources
 from kd_keras.data import sample
 from kd_keras.data.store import Dataset
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job import dataset as run_dataset
-from kd_keras.job.model_argument import ModelArgument
-from kd_keras.job.recipe import recipe_files
-from kd_keras.results import run_data
+from kd_keras.job import evaluation_data
+from kd_keras.job.evaluation_data import DataOptions, KnownModel
 from kd_keras.results.screen import Screen
 
 FEWEST = 100  # calibration images
@@ -41,53 +38,30 @@ class ExportImages:
 
 
 def load(
-    argument: ModelArgument | None,
-    name: str | None,
-    data_dir: str | None,
-    size: int | None,
-    screen: Screen,
+    model: KnownModel, name: str | None, data_dir: str | None, screen: Screen
 ) -> Dataset | None:
     """The dataset: the named one, or else the run's; None if there is neither.
 
     Args:
-        argument: the model; None for one that is in no file.
+        model: its metadata hold the image size, and its run the dataset.
         name: dataset to load; "none" loads none, and None that of the run.
         data_dir: folder with the dataset's own files; None: as in the run.
-        size: height and width of the images.
         screen: where the dataset's size and notes are shown.
 
     Raises:
-        ValueError, FileNotFoundError, OSError: see `data.load`.
+        ValueError, FileNotFoundError, OSError: see `evaluation_data.load`.
     """
-    run = None if argument is None else argument.run
-    if name == NONE or (name is None and run is None):
+    if name == NONE or (name is None and model.run is None):
         return None
-    if name is not None:
-        resize = None if argument is None else argument.metadata.resize
-        loaded = sources.load(
-            name,
-            data_dir=data_dir,
-            image_size=size,
-            resize=resize,
-            progress=screen.progress,
-            tell=screen.detail,
-        )
-        screen.say(f"{name}: {loaded.summary()}")
-        return loaded
-    assert run is not None
-    changes = {} if data_dir is None else {"data_dir": data_dir}
-    loaded = run_dataset.load(recipe_files.resolve(str(run), changes), screen)
-    if (run / run_data.NAME).is_file() and run_data.read(run).fingerprint != loaded.fingerprint:
-        screen.warn(
-            f"{loaded.name} has changed since {run} was trained: accuracies here are not those of "
-            "the run."
-        )
+    options = DataOptions(name, data_dir)
+    loaded = evaluation_data.load(model, options, progress=screen.progress, tell=screen.detail)
+    screen.say(f"{loaded.name}: {loaded.summary()}")
     return loaded
 
 
 def choose(
     dataset: Dataset | None,
-    argument: ModelArgument | None,
+    known: Metadata,
     shape: tuple[int | None, ...],
     *,
     calibration_images: int,
@@ -97,7 +71,7 @@ def choose(
 
     Args:
         dataset: where to draw from; None: the check is on noise.
-        argument: the model; None for one that is in no file.
+        known: what the model's run says about it.
         shape: (H, W, C) of the model's input; None where it takes any.
         calibration_images: number of training images, evenly from all classes.
         seed: seed of the choice.
@@ -105,7 +79,6 @@ def choose(
     Raises:
         ValueError: the dataset's images or classes are not the model's, or there are too few.
     """
-    known = Metadata() if argument is None else argument.metadata
     if dataset is None:
         shape = shape if None not in shape else known.image_shape or shape
         return _noise(_closed(shape), known, seed)
@@ -114,12 +87,15 @@ def choose(
     rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
     labels = dataset.validation.labels
     checked = sample.stratified(labels, CHECKED, seed=seed)
+    size = _closed(
+        tuple(b if a is None else a for a, b in zip(shape, dataset.image_shape, strict=True))
+    )
     return ExportImages(
-        shape=dataset.image_shape,
-        check=dataset.validation.images_at(checked),
+        shape=size,
+        check=evaluation_data.images(dataset.validation.images_at(checked), size),
         labels=labels[checked],
-        calibration=dataset.train.images_at(rows),
-        metadata=known.filled_from(ours),
+        calibration=evaluation_data.images(dataset.train.images_at(rows), size),
+        metadata=dataclasses.replace(known.filled_from(ours), image_shape=size),
     )
 
 
@@ -144,8 +120,7 @@ def check_calibration(images: ExportImages) -> int:
 
 def _noise(shape: tuple[int, int, int], known: Metadata, seed: int) -> ExportImages:
     noise = np.random.default_rng(seed).integers(0, 256, (NOISE, *shape), dtype=np.uint8)
-    metadata = known.filled_from(Metadata(image_shape=shape))
-    return ExportImages(shape, noise, None, None, metadata)
+    return ExportImages(shape, noise, None, None, dataclasses.replace(known, image_shape=shape))
 
 
 def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
@@ -159,8 +134,10 @@ def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
 
 
 def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], known: Metadata) -> None:
-    pairs = zip(shape, dataset.image_shape, strict=True)
-    if any(size not in (None, given) for size, given in pairs):
+    height, width, channels = dataset.image_shape
+    pairs = zip(shape, (height, width, channels), strict=True)
+    is_grey_for_colour = channels == 1 and shape[2] == 3
+    if any(size not in (None, given) for size, given in [*pairs][: 2 if is_grey_for_colour else 3]):
         raise ValueError(
             f"{dataset.name} has images of {dataset.image_shape}; expected {shape}, which the "
             "model takes. Give the dataset that it was trained on."

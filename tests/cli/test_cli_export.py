@@ -42,7 +42,7 @@ def test_the_document_names_each_file(model):
         (["--quantize", "int8"], "int8 and there is no dataset"),
         (["--quantize", "int8", "--calibration-images", "20"], "expected a whole number >= 100"),
         (["--out", "phone.tflite"], "expected a folder, in which each file is named"),
-        (["--dataset", "digits"], "digits has images of (8, 8, 1); expected (8, 8, 3)"),
+        (["--dataset", "digits"], "pets has 5 classes and the dataset 10 (0, 1, 2, ...)"),
         (["--preprocess", "imagenet"], "preprocess is 'imagenet'; expected one of"),
     ],
 )
