@@ -155,6 +155,7 @@ def _tidy_after_a_kill(fresh: Path, aside: Path, target: Path) -> None:
 def _rename_over(fresh: Path, aside: Path, target: Path) -> None:
     if not target.is_dir():
         os.replace(fresh, target)
+        _sync_folder(target.parent)
         return
     # No rename replaces a folder that has files, so the old one steps aside, and back on failure.
     _remove(aside)
@@ -164,7 +165,18 @@ def _rename_over(fresh: Path, aside: Path, target: Path) -> None:
     except OSError:
         os.rename(aside, target)
         raise
+    _sync_folder(target.parent)
     _remove(aside)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Waits until the names in the folder are on the disk, where the system can do so."""
+    with contextlib.suppress(OSError):  # Windows opens no folders
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _remove(path: Path) -> None:

@@ -99,13 +99,17 @@ class BatchPlan:
         stacked = images[0] if self.views_per_image == 1 else np.stack(images, axis=1)
         return stacked, ids, self.split.labels[rows]
 
-    def dataset(self, start: int, stop: int, teacher: TeacherRows | None = None) -> tf.data.Dataset:
+    def dataset(
+        self, start: int, stop: int, teacher: TeacherRows | None = None, *, dropped: int = 0
+    ) -> tf.data.Dataset:
         """Batches `start` to `stop` - 1 in order; their number is known, and every one is full.
 
         Args:
             start: the first step, int >= 0.
             stop: the step after the last, int >= `start`.
             teacher: outputs of a teacher for each view of each image, if it does not run itself.
+            dropped: number of batches at the start that nobody looks at, since their steps are
+                done already; they are zeros, and no image is read for them.
 
         Returns:
             A dataset of ({"inputs": images, "id": ids}, labels), with the shapes of `batch`. With
@@ -120,7 +124,9 @@ class BatchPlan:
         views = (self.views_per_image,) if self.views_per_image > 1 else ()
         specs = _specs(self.batch_size, (*views, *self.split.images.shape[1:]))
         if teacher is None:
-            return _dataset(self.batch, range(start, stop), specs)
+            return _dataset(
+                _first_zeros(self.batch, start + dropped, specs), range(start, stop), specs
+            )
         if isinstance(teacher, CheckedRows) and stop > start:
             teacher.require_batches(
                 self.split,
@@ -138,7 +144,9 @@ class BatchPlan:
             outputs = [teacher(batch[1], view) for view in views]
             return *batch, *(_interleaved([output[name] for output in outputs]) for name in names)
 
-        return _dataset(batch_with_rows, range(start, stop), [*specs, *row_specs], names)
+        specs = [*specs, *row_specs]
+        batch = _first_zeros(batch_with_rows, start + dropped, specs)
+        return _dataset(batch, range(start, stop), specs, names)
 
     def _view_numbers(self, epoch: int) -> range:
         """The views of each image that an epoch shows."""
@@ -183,6 +191,19 @@ def _specs(batch_size: int | None, image_shape: tuple[int, ...]) -> list[tf.Tens
         tf.TensorSpec((batch_size,), tf.int64),
         tf.TensorSpec((batch_size,), tf.int32),
     ]
+
+
+def _first_zeros(
+    batch: Callable[[int], tuple[np.ndarray, ...]], first: int, specs: Sequence[tf.TensorSpec]
+) -> Callable[[int], tuple[np.ndarray, ...]]:
+    """`batch` from step `first` on, zeros before."""
+
+    def zeros_or_batch(t: int) -> tuple[np.ndarray, ...]:
+        if t >= first:
+            return batch(t)
+        return tuple(np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in specs)
+
+    return zeros_or_batch
 
 
 @functools.lru_cache(maxsize=4)

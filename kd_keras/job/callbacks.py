@@ -20,11 +20,13 @@ class Speed(keras.callbacks.Callback):
 
     Args:
         images_per_step: the global batch size.
+        skipped: steps of the first epoch that were done before and take no time.
     """
 
-    def __init__(self, images_per_step: int) -> None:
+    def __init__(self, images_per_step: int, *, skipped: int = 0) -> None:
         super().__init__()
         self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
+        self._skipped = skipped
         self._compiles = True
         # (steps of the epoch that are done, seconds): the first step's begin and end, the last end
         self._marks: list[tuple[int, float]] = []
@@ -36,15 +38,16 @@ class Speed(keras.callbacks.Callback):
         self._marks = []
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if not self._marks:
+        if not self._marks and batch >= self._skipped:
             self._marks.append((batch, time.perf_counter()))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._marks = [*self._marks[:2], (batch + 1, time.perf_counter())]
+        if batch >= self._skipped:
+            self._marks = [*self._marks[:2], (batch + 1, time.perf_counter())]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         marks = self._marks[1:] if self._compiles and len(self._marks) > 2 else self._marks
-        self._compiles = False
+        self._compiles, self._skipped = False, 0
         if logs is None or len(marks) < 2:
             return
         (first, start), (last, end) = marks[0], marks[-1]

@@ -12,9 +12,11 @@ from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import gradient_norms, gradients, metrics, side_by_side, stop_on_nan
+from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph.precision import best_precision, native_precisions
 from kd_keras.job import callbacks
+from kd_keras.job.history_file import HistoryFile
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers import dot, schedules
 from kd_keras.results import tensorboard_logs
@@ -34,10 +36,11 @@ def fit(
     views: int,
     folder: Path,
     screen: Screen,
+    checkpoint: Checkpoint,
     rows: TeacherRows | None = None,
     callbacks_of_all: Sequence[keras.callbacks.Callback] = (),
 ) -> dict[str, dict[str, list[float]]]:
-    """Trains one model or several side by side, from step 0 to the end.
+    """Trains one model or several side by side, from the step of the checkpoint to the end.
 
     Args:
         distillers: models by phase, not compiled yet; a phase, such as "student", names its logs.
@@ -49,6 +52,7 @@ def fit(
         views: number of views of each image, shown in turn; 0 shows a new one every epoch.
         folder: the run folder; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
         screen: where bars and lines are shown.
+        checkpoint: saves the training and says where it goes on.
         rows: the teacher's cached outputs; None if the teacher runs.
         callbacks_of_all: callbacks of the training as a whole.
 
@@ -70,16 +74,12 @@ def fit(
         views=views,
         views_per_image=max(d.views_per_image for d in distillers.values()),
     )
-    histories = {phase: keras.callbacks.History() for phase in distillers}
 
     def last_batch(steps: int) -> Any:
         return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
 
     own = {
-        phase: (
-            distiller,
-            [*_callbacks(phase, recipe, folder, screen, last_batch), histories[phase]],
-        )
+        phase: (distiller, _callbacks(phase, recipe, folder, screen, checkpoint, last_batch))
         for phase, distiller in distillers.items()
     }
     first, first_own = next(iter(own.values()))
@@ -91,18 +91,22 @@ def fit(
         if len(distillers) < 3
         else f"{len(distillers)} students"
     )
-    with callbacks.Bar(screen, what, recipe.batch_size) as bar:
+    if where := checkpoint.describe(epochs):
+        screen.say(f"{what}: {where}")
+    start = checkpoint.first_epoch * steps
+    with callbacks.Bar(screen, what, recipe.batch_size) as bar, checkpoint:
         model.fit(
-            plan.dataset(0, epochs * steps, teacher=rows),
+            plan.dataset(start, epochs * steps, teacher=rows, dropped=checkpoint.skipped),
+            initial_epoch=checkpoint.first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation(data.validation, batch_size=recipe.batch_size),
             verbose=0,
-            callbacks=[bar, *callbacks_of_all, *each],
+            callbacks=[bar, *callbacks_of_all, *each, checkpoint],
         )
     return {
-        phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in each.history.items()}
-        for phase, each in histories.items()
+        phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in history.items()}
+        for phase, history in checkpoint.histories.items()
     }
 
 
@@ -127,20 +131,28 @@ def _compile(
 
 
 def _callbacks(
-    phase: str, recipe: Recipe, folder: Path, screen: Screen, last_batch: Callable[[int], Any]
+    phase: str,
+    recipe: Recipe,
+    folder: Path,
+    screen: Screen,
+    checkpoint: Checkpoint,
+    last_batch: Callable[[int], Any],
 ) -> list[Any]:
     """A phase's callbacks; those that add to the logs come before those that read them."""
     logs = folder / "logs" / phase
     shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
+    history = keras.callbacks.History()
+    history.history = checkpoint.histories[phase]  # goes on with the epochs before
     return [
         stop_on_nan.StopOnNaN(shown(phase)),
         # Of the weights that are trained, not of their mean; the end of the run says the warnings.
         gradient_norms.GradientNorms(last_batch, warn=lambda line: None),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
-        callbacks.Speed(recipe.batch_size),
+        callbacks.Speed(recipe.batch_size, skipped=checkpoint.skipped),
         callbacks.Line(screen, shown(phase)),
-        keras.callbacks.CSVLogger(str(folder / f"{phase}-history.csv")),
-        tensorboard_logs.callback(logs),
+        tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
+        history,
+        HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
     ]
 
 

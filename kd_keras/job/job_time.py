@@ -53,11 +53,16 @@ class JobTime:
         self._measuring: list[float] = []  # seconds for each measured model
         self._shown = 0.0  # seconds
 
-    def watch(self, phases: Sequence[str]) -> "Pace":
-        """A callback for the training of these phases, which are a stage or the rest of one."""
+    def watch(self, phases: Sequence[str], *, skipped: int = 0) -> "Pace":
+        """A callback for the training of these phases, which are a stage or the rest of one.
+
+        Args:
+            phases: names of the phases.
+            skipped: steps of the first epoch that were done before and take no time.
+        """
         (stage,) = [stage for stage in self._stages if set(phases) & set(stage.phases)]
         share = len(phases) / len(stage.phases)
-        return Pace(self, dataclasses.replace(stage, work=stage.work * share))
+        return Pace(self, dataclasses.replace(stage, work=stage.work * share), skipped)
 
     def trained(self, phases: Sequence[str]) -> None:
         """These phases are finished, now or by an earlier call of the command."""
@@ -83,17 +88,22 @@ class JobTime:
 class Pace(keras.callbacks.Callback):
     """Tells a `JobTime` how fast a stage trains; leaves out the first step, which compiles."""
 
-    def __init__(self, job: JobTime, stage: Stage):
+    def __init__(self, job: JobTime, stage: Stage, skipped: int = 0):
         super().__init__()
         self._job, self._stage = job, stage
+        self._skipped, self._epoch = skipped, 0
         self._first: tuple[int, float] | None = None  # number of steps, and time
         self._waiting = True
 
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if self._waiting and batch:
-            self._update(batch, least=WAIT)
+        if self._waiting and batch > self._skipped:
+            self._update(self._epoch * self.params["steps"] + batch, least=WAIT)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._skipped = 0
         self._update((epoch + 1) * self.params["steps"], least=0.0)
 
     def _update(self, done: int, *, least: float) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import keras
 
+from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
 from kd_keras.job import cached_teacher, fitting
 from kd_keras.job.prepare import Job
@@ -48,6 +49,12 @@ def train(
     if not distillers:
         return
     start = time.perf_counter()
+    checkpoint = Checkpoint(
+        job.folder.path / "checkpoints",
+        models=distillers,
+        minutes=job.recipe.checkpoint_minutes,
+        tell=job.screen.say,
+    )
     histories = fitting.fit(
         distillers,
         job.data,
@@ -57,12 +64,15 @@ def train(
         views=views,
         folder=job.folder.path,
         screen=job.screen,
+        checkpoint=checkpoint,
         rows=rows,
-        callbacks_of_all=[job.job_time.watch(list(distillers))],
+        callbacks_of_all=[job.job_time.watch(list(distillers), skipped=checkpoint.skipped)],
     )
-    seconds = (time.perf_counter() - start) / len(distillers)  # each one's share
+    seconds = checkpoint.seconds_before + time.perf_counter() - start
+    seconds /= len(distillers)  # each one's share
     for phase, distiller in distillers.items():
         job.folder.save(phase, distiller.deployed, histories[phase], seconds)
+    checkpoint.remove()
     job.job_time.trained(list(distillers))
 
 

@@ -44,7 +44,22 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
     Keras's own callback prepares summaries at every step and drops them (0.4 ms per step with six
     values), and writes those of validation a second time, by step. Here logs are written to disk
     after each epoch, so that an interrupted run keeps them.
+
+    Args:
+        folder: folder of the event files.
+        earlier: logs by name of the epochs before the first one, which are written again.
     """
+
+    def __init__(self, folder: str, earlier: Mapping[str, Sequence[float]]) -> None:
+        super().__init__(folder, write_graph=False)
+        self._earlier = {name: list(values) for name, values in earlier.items()}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin(logs)
+        for epoch in range(max(map(len, self._earlier.values()), default=0)):
+            self.on_epoch_end(
+                epoch, {name: values[epoch] for name, values in self._earlier.items()}
+            )
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         pass
@@ -69,9 +84,16 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
         writer.flush()
 
 
-def callback(folder: str | Path) -> keras.callbacks.TensorBoard:
-    """A callback that writes each epoch's logs to `folder`/train and `folder`/validation."""
-    return EpochTensorBoard(str(folder), write_graph=False)
+def callback(
+    folder: str | Path, *, earlier: Mapping[str, Sequence[float]] | None = None
+) -> keras.callbacks.TensorBoard:
+    """A callback that writes each epoch's logs to `folder`/train and `folder`/validation.
+
+    Args:
+        folder: folder of the event files.
+        earlier: logs by name of the epochs before the first one, which are written again.
+    """
+    return EpochTensorBoard(str(folder), earlier or {})
 
 
 def write_images(

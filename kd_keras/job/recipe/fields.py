@@ -180,6 +180,9 @@ class Recipe(BaseModel):
         description="keep the teacher's outputs on disk; auto: if views repeat (--views) and the "
         "methods read no feature maps",
     )
+    checkpoint_minutes: float = _machine(
+        5.0, ge=0, description="minutes between checkpoints within an epoch; 0: after every step"
+    )
     timing: bool = _machine(True, description="measure the time that each network takes per image")
     devices: str | None = _machine(
         None,

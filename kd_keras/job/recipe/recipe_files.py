@@ -21,7 +21,10 @@ __all__ = [
 DEFAULT = "tiny_imagenet"
 RUNS = Path("runs")
 # Fields that change no phase's result. Two runs that differ only in these are one run.
-NO_RESULT = ("allow_weak_teacher", "baseline", "cache", "data_dir", "timing", "validate_teacher")
+NO_RESULT = (
+    *("allow_weak_teacher", "baseline", "cache", "checkpoint_minutes", "data_dir", "timing"),
+    "validate_teacher",
+)
 parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "built_in"

@@ -1,0 +1,126 @@
+"""`kdk train` that is interrupted within a phase goes on there, and ends equal to the bit."""
+
+import csv
+import json
+
+import keras
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from kd_keras.distill.checkpoint import Checkpoint
+from kd_keras.job import train
+from kd_keras.job.recipe.recipe_files import Recipe
+
+pytestmark = pytest.mark.slow
+FIELDS = {
+    "dataset": "digits",
+    "teacher": "resnet8:width=0.5",
+    "student": ["resnet8:width=0.25", "resnet8:width=0.3"],
+    "epochs": 3,
+    "teacher_epochs": 2,
+    "batch_size": 256,
+    "schedule": "cosine",
+    "precision": "float32",
+    "allow_weak_teacher": True,
+    "timing": False,
+}
+MODELS = ("teacher", "student-1", "student-2")
+
+
+@pytest.fixture(scope="module")
+def runs(recorder, tmp_path_factory):
+    """Folders of a whole run and of one interrupted in each phase, and that one's lines."""
+    scratch, screen = tmp_path_factory.mktemp("resume"), recorder()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_KERAS_CACHE", str(scratch / "cache"))
+
+        def run(name):
+            train.run(
+                Recipe(**FIELDS),
+                run=str(scratch / name),
+                export_dir=str(scratch / f"exports-{name}"),
+                screen=screen,
+            )
+
+        run("whole")
+        screen.lines.clear()
+        for step in (3, 13):  # of the teacher's 10 steps, and of the students' 15
+            with patch.context() as inner:
+                inner.setattr(Checkpoint, "on_train_batch_end", interrupted_after(step))
+                with pytest.raises(KeyboardInterrupt):
+                    run("interrupted")
+        run("interrupted")
+    return scratch / "whole", scratch / "interrupted", screen.lines
+
+
+def interrupted_after(step):
+    """Keras's hook, which is interrupted when so many steps of the phase are done."""
+    usual = Checkpoint.on_train_batch_end
+
+    def hook(self, batch, logs=None):
+        usual(self, batch, logs)
+        if self._epoch * self.params["steps"] + batch + 1 == step:
+            self._save()
+            raise KeyboardInterrupt
+
+    return hook
+
+
+def test_the_screen_says_where_it_goes_on(runs):
+    lines = "\n".join(runs[2])
+    ago = "(checkpoint of less than a minute ago)"
+    assert f"teacher: continuing at epoch 1 of 2 {ago}" in lines
+    assert f"student 1 and student 2: continuing at epoch 3 of 3 {ago}" in lines
+    assert not (runs[1] / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_weights_and_histories_are_equal(runs, model):
+    whole, interrupted, _ = runs
+    weights = [keras.models.load_model(run / f"{model}.keras").get_weights() for run in runs[:2]]
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    histories = [json.loads((run / f"{model}.json").read_text())["history"] for run in runs[:2]]
+    for history in histories:
+        del history["images_per_second"]
+    assert histories[0] == histories[1]
+    tables = [rows(run / f"{model}-history.csv") for run in (whole, interrupted)]
+    assert tables[0] == tables[1]
+    assert tables[0]["epoch"] == [str(epoch) for epoch in range(len(histories[0]["loss"]))]
+
+
+def test_results_are_equal(runs):
+    results = [json.loads((run / "results.json").read_text()) for run in runs[:2]]
+    for result in results:
+        for model in MODELS:
+            del result[model]["seconds"]
+            result[model].pop("export", None)  # a SavedModel's size depends on layers' names
+    assert differing(*results) == []
+
+
+def differing(one, other, path=""):
+    """Paths of values that differ in nested dicts."""
+    if isinstance(one, dict) and isinstance(other, dict) and set(one) == set(other):
+        return [line for key in one for line in differing(one[key], other[key], f"{path}/{key}")]
+    return [] if one == other else [f"{path}: {one} {other}"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_tensorboard_has_each_epoch_once(runs, model):
+    curves = [points(run / "logs" / model / "train") for run in runs[:2]]
+    assert curves[0] == curves[1]
+    assert [epoch for epoch, _ in curves[0]] == list(range(2 if model == "teacher" else 3))
+
+
+def rows(path):
+    """The columns of a CSV file by name, without times."""
+    with path.open() as file:
+        lines = list(csv.DictReader(file))
+    return {name: [line[name] for line in lines] for name in lines[0] if "per_second" not in name}
+
+
+def points(folder):
+    events = EventAccumulator(str(folder), {"tensors": 0})
+    events.Reload()
+    return [(e.step, e.tensor_proto.SerializeToString()) for e in events.Tensors("loss/total")]
