@@ -45,12 +45,9 @@ MAY_IMPORT_TENSORFLOW = {
     "distill/model_checks.py",
     "distill/replica_model.py",
     "distill/split_batch.py",
-<<<<<<< HEAD
     "exports/classifier_graph.py",
     "exports/litert.py",
-=======
     "distill/training_state.py",
->>>>>>> 7a51b74 (Continue a killed training at its last step, equal to the bit)
     "exports/runtimes/keras_file.py",
     "exports/runtimes/saved_model.py",
     "exports/saved_model.py",
