@@ -18,6 +18,9 @@ def test_every_public_name_is_there_and_in_dir():
     from kd_keras.job.recipe import recipe_files
 
     assert {*kd_keras.__all__, "__version__"} == set(dir(kd_keras))
+    assert len(kd_keras.__all__) <= 10
+    for name in ("compare", "evaluate", "export", "predict", "report"):
+        assert getattr(kd_keras, name).__name__ == name
     assert kd_keras.Distiller is Distiller
     assert kd_keras.Recipe is recipe_files.Recipe
     assert kd_keras.run is train.run

@@ -18,6 +18,7 @@ _COMMANDS = {
     "report": "Write a run's report.html: what was gained, on what, and what to try.",
     "compare": "Compare the students of two or more runs.",
     "runs": "List the runs here, finished and unfinished.",
+    "app": "Drop pictures on a local page, see teacher and student answer side by side.",
     "doctor": "Say what this machine has and what is missing.",
     "list": "List datasets, models, methods and recipes.",
 }

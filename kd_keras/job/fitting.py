@@ -19,7 +19,7 @@ from kd_keras.job import callbacks
 from kd_keras.job.history_file import HistoryFile
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers import dot, schedules
-from kd_keras.results import tensorboard_logs
+from kd_keras.results import tensorboard_logs, trackers
 from kd_keras.results.phase_names import shown
 from kd_keras.results.screen import Screen
 
@@ -151,9 +151,18 @@ def _callbacks(
         callbacks.Speed(recipe.batch_size, skipped=checkpoint.skipped),
         callbacks.Line(screen, shown(phase)),
         tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
+        *_trackers(phase, recipe, folder),
         history,
         HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
     ]
+
+
+def _trackers(phase: str, recipe: Recipe, folder: Path) -> list[keras.callbacks.Callback]:
+    """Callbacks that log to the services that the recipe names."""
+    settings = recipe.model_dump()
+    wandb = [trackers.WandbLogs(recipe.wandb, folder, phase, settings)] if recipe.wandb else []
+    mlflow = [trackers.MlflowLogs(recipe.mlflow, folder, phase, settings)] if recipe.mlflow else []
+    return [*wandb, *mlflow]
 
 
 def optimizer(recipe: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:

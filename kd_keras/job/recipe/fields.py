@@ -183,6 +183,12 @@ class Recipe(BaseModel):
     checkpoint_minutes: float = _machine(
         5.0, ge=0, description="minutes between checkpoints within an epoch; 0: after every step"
     )
+    wandb: str | None = _machine(
+        None, min_length=1, description="Weights & Biases project to log to (extra wandb)"
+    )
+    mlflow: str | None = _machine(
+        None, min_length=1, description="MLflow experiment to log to (extra mlflow)"
+    )
     timing: bool = _machine(True, description="measure the time that each network takes per image")
     devices: str | None = _machine(
         None,
