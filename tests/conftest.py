@@ -1,5 +1,6 @@
 """A tiny teacher and student, and images for them, that the core's tests share."""
 
+import contextlib
 import importlib.util
 import os
 from pathlib import Path
@@ -97,6 +98,27 @@ def one_step():
         return distiller.train_on_batch(*batch, return_dict=True, **kwargs)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Serves SavedModels for all tests from one fresh process, which imports TensorFlow for 8 s."""
+    from kd_keras.exports import process
+
+    with process.fresh_process() as serve:
+        yield serve
+
+
+@pytest.fixture(scope="module")
+def one_server(server):
+    """Exports of this file's tests are checked by the one process of `server`."""
+    from kd_keras.exports import saved_model
+    from kd_keras.job import train
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (saved_model, train):
+            patch.setattr(module, "fresh_process", lambda: contextlib.nullcontext(server))
+        yield
 
 
 @pytest.fixture(scope="session")

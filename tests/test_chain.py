@@ -12,6 +12,7 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.results import evaluate
 from kd_keras.results.screen import Screen
 
+pytestmark = pytest.mark.usefixtures("one_server")
 TINY = {
     "dataset": "digits",
     "epochs": 1,

@@ -14,8 +14,13 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    path = tmp_path_factory.mktemp("replicas") / "results.json"
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("replicas")
+
+
+@pytest.fixture(scope="module")
+def results(folder):
+    path = folder / "results.json"
     script = Path(__file__).with_name("two_replicas.py")
     command = [sys.executable, str(script), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
@@ -101,6 +106,20 @@ def test_compiled_metrics_take_batches_of_two_views(results):
 
 def test_a_method_of_the_whole_batch_may_read_its_images(results):
     assert results["pixels"] == 7.5  # the mean of 0 to 15
+
+
+@pytest.mark.parametrize("replicas", ["one", "two"])
+def test_fit_calls_a_subclass_s_train_step_in_each_step(results, replicas):
+    calls, logits = results[f"{replicas}, subclass"]
+    assert calls == 6
+    assert np.argmax(logits) == 2  # the labels that the subclass made of 0
+    np.testing.assert_allclose(logits, results["one, subclass"][1], atol=1e-6)
+
+
+@pytest.mark.usefixtures("results")
+def test_a_student_of_two_replicas_is_served_as_one_of_one_device(folder, consumers):
+    arrays = np.load(folder / "pixels.npz")
+    consumers.check(folder / "model", arrays["pixels"], arrays["expected"])
 
 
 def test_devices_are_one_object_a_process(results):

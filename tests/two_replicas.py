@@ -1,4 +1,4 @@
-"""Run by test_strategy.py: the same trainings on one CPU device and on two; what came of each.
+"""Run by test_replicas.py: the same trainings on one CPU device and on two; what came of each.
 
 python two_replicas.py RESULTS.json
 """
@@ -14,6 +14,7 @@ from keras import layers
 
 from kd_keras import Distiller, methods
 from kd_keras.distill import gradient_norms, side_by_side
+from kd_keras.exports import saved_model
 from kd_keras.graph import twins
 from kd_keras.job import devices
 
@@ -226,6 +227,58 @@ def pixels(scope):
     return history["reads_inputs"][0]
 
 
+class Counting(Distiller):
+    """Counts its steps, and trains on other labels."""
+
+    def __init__(self, student):
+        super().__init__(student)
+        self.calls = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, aggregation="mean", name="calls"
+        )
+
+    def train_step(self, data):
+        self.calls.assign_add(1.0)
+        x, y = data
+        return super().train_step((x, 2 - y))
+
+
+def counting(scope):
+    """The steps that a subclass of Distiller counted, and its student's logits."""
+    keras.utils.set_random_seed(0)
+    with scope:
+        distiller = Counting(keras.Sequential([keras.Input((4,)), layers.Dense(3)]))
+        distiller.compile(keras.optimizers.SGD(1.0))
+    x, y = np.ones((24, 4), "float32"), np.zeros(24, "int32")
+    distiller.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    return float(distiller.calls.numpy()), distiller.student(x[:1]).numpy()[0].tolist()
+
+
+def exported(two, folder):
+    """Writes a student of two replicas as a SavedModel, with pixels and their logits beside it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (33, 8, 8, 3), dtype=np.uint8)
+    with two.scope():
+        keras.utils.set_random_seed(0)
+        student = keras.Sequential(
+            [
+                *(keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)),
+                *(layers.BatchNormalization(), layers.Flatten()),
+                *(layers.Dropout(0.5), layers.Dense(5)),
+            ]
+        )
+        student.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert isinstance(student.variables[0].value, tf.distribute.DistributedValues)
+    student.fit(pixels[:32].astype("float32"), np.arange(32) % 5, batch_size=8, verbose=0)
+    expected = student(pixels.astype("float32"), training=False).numpy()
+    np.savez(folder / "pixels.npz", pixels=pixels, expected=expected)
+    saved_model.saved_model(
+        student,
+        folder / "model",
+        class_names=list("abcde"),
+        images=pixels,
+        serve=lambda folder, images: (expected, expected[:4]),  # the test asks real programs
+    )
+
+
 def messages(two):
     """What is said where a user makes things in the wrong place, or asks for what cannot be."""
     student = net("student", width=4, seed=0)
@@ -281,6 +334,11 @@ def main():
         "two, two views": two_views(two.scope()),
         "pixels": pixels(two.scope()),
     }
+    results["one, subclass"], results["two, subclass"] = (
+        counting(one.scope()),
+        counting(two.scope()),
+    )
+    exported(two, Path(sys.argv[1]).parent)
     with open(sys.argv[1], "w") as file:
         json.dump(results, file)
 

@@ -1,13 +1,19 @@
-"""Run by test_cli_devices.py after a whole `kdk train`: more of the same devices, by Python's API.
+"""Run by test_cli_devices.py: a whole `kdk train`, then Python's API in the same process.
 
-python on_two_devices.py RESULTS.json RUN
+A process has its devices from its start, and starting takes seconds.
+
+python on_two_devices.py RESULTS.json RUN OPTION...
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
 
 import kd_keras
+from kd_keras.cli import kdk
+from kd_keras.exports import process
+from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 
 
@@ -41,24 +47,30 @@ def run(finished, folder, **changes):
 
 
 def main():
-    path, finished = map(Path, sys.argv[1:])
+    path, finished = map(Path, sys.argv[1:3])
+    with process.fresh_process() as serve:
+        train.fresh_process = lambda: contextlib.nullcontext(serve)
+        kdk(["train", "--run", finished.name, *sys.argv[3:]], standalone_mode=False)
+        path.write_text(json.dumps(by_the_api(finished)))
+
+
+def by_the_api(finished):
     results, lines = run(finished, finished)
     try:
         run(finished, finished.parent / "none", batch_size=1)
         message = "nothing"
     except ValueError as error:
         message = str(error)
-    student = recipe_files.load(finished).student[0]
     trained, _ = run(
         finished,
         finished.parent / "several",
         teacher=str(finished / "teacher.keras"),
-        student=[student, student],
+        student=["seed_student", "seed_student"],
         method=["kd", "dist"],
         each_method=False,
+        timing=False,
     )
-    told = {"again": results, "lines": lines, "message": message, "several": trained}
-    path.write_text(json.dumps(told))
+    return {"again": results, "lines": lines, "message": message, "several": trained}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`kdk train --devices cpu:2`, whole, in a process of its own, as a user starts it."""
+"""`kdk train --devices cpu:2`, whole, and Python's API on the same devices."""
 
 import json
 import os
@@ -11,33 +11,28 @@ import pytest
 pytestmark = pytest.mark.slow
 TINY = (
     *("--epochs", "1", "--teacher-epochs", "1", "--batch-size", "255", "--precision", "float32"),
-    *("--teacher", "resnet8:width=0.25", "--student", "resnet8:width=0.25"),
+    *("--teacher", "seed_student:width=0.5", "--student", "resnet8:width=0.25"),
     "--allow-weak-teacher",
 )
-
-
-def run(*arguments, cwd):
-    environment = {**os.environ, "KD_KERAS_CACHE": str(cwd / "cache"), "COLUMNS": "200"}
-    root = str(Path(__file__).parents[2])
-    environment["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
-    assert done.returncode == 0, done.stderr[-5000:]
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("devices")
-    command = ("-m", "kd_keras.cli", "train", "--recipe", "quickstart", "--devices", "cpu:2")
-    (folder / "screen.txt").write_text(run(*command, "--run", "whole", *TINY, cwd=folder))
+    environment = {**os.environ, "KD_KERAS_CACHE": str(folder / "cache"), "COLUMNS": "200"}
+    root = str(Path(__file__).parents[2])
+    environment["PYTHONPATH"] = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    script = Path(__file__).with_name("on_two_devices.py")
+    options = ("--recipe", "quickstart", "--devices", "cpu:2", *TINY)
+    command = [sys.executable, script, folder / "later.json", folder / "runs" / "whole", *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert done.returncode == 0, done.stderr[-5000:]
+    (folder / "screen.txt").write_text(done.stdout)
     return folder
 
 
 @pytest.fixture(scope="module")
 def later(folder):
-    script = Path(__file__).with_name("on_two_devices.py")
-    run(script, folder / "later.json", folder / "runs" / "whole", cwd=folder)
     return json.loads((folder / "later.json").read_text())
 
 

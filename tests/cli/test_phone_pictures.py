@@ -1,49 +1,53 @@
 """A folder of two classes of mixed pictures, as a phone leaves them, through the whole command.
 
-`scripts/phone_pictures.py` does the same without any option, which takes minutes.
+`scripts/phone_pictures.py` does the same without any option, on one device and on two, for minutes.
 """
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from click.testing import CliRunner
+
+from kd_keras.cli import kdk
+from kd_keras.exports import process
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-SHORT = ("--teacher", "resnet8", "--teacher-epochs", "10", "--epochs", "2", "--batch-size", "8")
+SHORT = (
+    *("--teacher", "resnet8:width=0.25", "--student", "resnet8:width=0.25"),
+    *("--teacher-epochs", "1", "--epochs", "1", "--batch-size", "16", "--allow-weak-teacher"),
+)
 
 
-@pytest.fixture(scope="module")
-def pets(tmp_path_factory):
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("pictures", ROOT / "scripts/phone_pictures.py")
     pictures = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(pictures)
-    folder = tmp_path_factory.mktemp("phone")
-    pictures.write_pictures(folder / "pets", each=48)
-    return folder
+    pictures.write_pictures(tmp_path / "pets", each=20)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    return tmp_path
 
 
-@pytest.mark.parametrize("options", [(), ("--devices", "cpu:2")], ids=["one device", "two"])
-def test_a_folder_of_two_classes_is_trained_exported_and_served(pets, options, consumers):
-    run = f"run-{len(options)}"
-    command = [sys.executable, "-m", "kd_keras", "train", "--dataset", "folder:pets", *options]
-    environment = {**os.environ, "KD_KERAS_CACHE": str(pets / "cache"), "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, *SHORT, "--run", run], capture_output=True, text=True, cwd=pets, env=environment
+def test_a_folder_of_two_classes_is_trained_exported_and_served(folder, consumers, monkeypatch):
+    started, start = [], process._Process._start
+    monkeypatch.setattr(
+        process._Process, "_start", lambda self: started.append(self) or start(self)
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "skipped 2 files: .DS_Store 1, .txt 1" in done.stdout
-    assert "holding out 10 % of train" in done.stdout
-    assert "method: kd, since lskd" in done.stdout
-    results = json.loads((pets / "runs" / run / "results.json").read_text())
-    student = keras.models.load_model(pets / "runs" / run / "student.keras")
+    command = ["train", "--dataset", "folder:pets", *SHORT, "--run", "pets"]
+    done = CliRunner().invoke(kdk, command)
+    assert done.exit_code == 0, done.output
+    assert "skipped 2 files: .DS_Store 1, .txt 1" in done.output
+    assert "holding out 10 % of train" in done.output
+    assert "method: kd, since lskd" in done.output
+    assert len(started) == 1  # for the teacher's export and the student's
+    results = json.loads((folder / "runs" / "pets" / "results.json").read_text())
+    student = keras.models.load_model(folder / "runs" / "pets" / "student.keras")
     images = np.random.default_rng(0).integers(0, 256, (3, *student.input_shape[1:]), np.uint8)
     expected = student.predict(images.astype("float32"), verbose=0)
-    exported = pets / results["student"]["export"]["path"]
-    consumers.check(exported, images, expected, command=not options)
+    consumers.check(folder / results["student"]["export"]["path"], images, expected, command=True)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras import Distiller, methods, models
+from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augment import Augment
 from kd_keras.data.store import Split
@@ -15,7 +15,8 @@ from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import timing
 
-CLASSES, SHAPE, STEPS = 4, (8, 8, 1), 3
+pytestmark = pytest.mark.usefixtures("one_server")
+CLASSES, SHAPE, STEPS = 5, (8, 8, 3), 3  # of `net`
 
 
 @pytest.fixture
@@ -25,26 +26,25 @@ def split():
     return Split(images, rng.integers(0, CLASSES, 96).astype(np.int32), np.arange(96))
 
 
-@pytest.fixture
-def teacher():
-    keras.utils.set_random_seed(7)
-    return models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE, width=0.5)
-
-
 def batches(split, **more):
     policy = Augment(crop_padding=1, flip=True)
     plan = pipeline.BatchPlan(split, batch_size=32, seed=0, policy=policy, **more)
     return plan.dataset(0, STEPS)
 
 
-def learner(teacher, *names, **optimizer):
-    keras.utils.set_random_seed(1)
-    student = models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE, width=0.25)
-    made = [methods.get(name) for name in names]
-    distiller = Distiller(student, teacher=teacher if made else None, methods=made)
-    distiller.total_steps = STEPS
-    distiller.compile(keras.optimizers.Adam(0.01, **optimizer), metrics=["accuracy"])
-    return distiller
+@pytest.fixture
+def learner(net, teacher):
+    """learner("kd", …) makes a compiled Distiller of a student, the same each time."""
+
+    def make(*names, teacher=teacher, **optimizer):
+        taps = {"ft": {"tap": "stage2"}}
+        made = [methods.get(name, **taps.get(name, {})) for name in names]
+        distiller = Distiller(net("student"), teacher=teacher if made else None, methods=made)
+        distiller.total_steps = STEPS
+        distiller.compile(keras.optimizers.Adam(0.01, **optimizer), metrics=["accuracy"])
+        return distiller
+
+    return make
 
 
 def weights(distiller):
@@ -52,16 +52,16 @@ def weights(distiller):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", [{"use_ema": True, "ema_momentum": 0.5}])
-def test_students_side_by_side_are_trained_as_each_alone(split, teacher, optimizer):
-    asked = {"kd": ("kd",), "hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
+def test_students_side_by_side_are_trained_as_each_alone(split, learner):
+    average = {"use_ema": True, "ema_momentum": 0.5}
+    asked = {"hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
     alone, together, histories = {}, {}, {}
     for name, names in asked.items():
-        alone[name] = learner(teacher, *names, **optimizer)
-        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if optimizer else []
+        alone[name] = learner(*names, **average)
+        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
         alone[name].fit(batches(split), callbacks=swap, validation_data=batches(split), verbose=0)
-        together[name] = learner(teacher, *names, **optimizer)
-        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if optimizer else []
+        together[name] = learner(*names, **average)
+        swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
         histories[name] = [*swap, keras.callbacks.History()]
     model = side_by_side.Together(together)
     each = side_by_side.Each({n: (d, histories[n]) for n, d in together.items()})
@@ -75,12 +75,12 @@ def test_students_side_by_side_are_trained_as_each_alone(split, teacher, optimiz
             np.testing.assert_allclose(told[key], values, rtol=1e-4, err_msg=key)
 
 
-def test_the_teacher_runs_once_a_batch(split, teacher, monkeypatch):
+def test_the_teacher_runs_once_a_batch(split, learner, monkeypatch):
     sizes, call = [], side_by_side.Teacher.__call__
     monkeypatch.setattr(
         side_by_side.Teacher, "__call__", lambda self, x: sizes.append(len(x)) or call(self, x)
     )
-    two = {name: learner(teacher, "kd") for name in "ab"}
+    two = {name: learner("kd") for name in "ab"}
     model = side_by_side.Together(two)
     model.run_eagerly = True  # a traced step calls it while it is traced, whatever the batches
     model.fit(batches(split), verbose=0)
@@ -121,12 +121,11 @@ def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
     ]
 
 
-def test_what_cannot_be_trained_side_by_side_is_refused(teacher):
-    other = models.get("resnet8", num_classes=CLASSES, input_shape=SHAPE)
-    apart = {"a": learner(teacher, "kd"), "b": learner(other, "kd")}
+def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
+    apart = {"a": learner("kd"), "b": learner("kd", teacher=net("other"))}
     with pytest.raises(ValueError, match="different teachers; expected one"):
         side_by_side.Together(apart)
-    mixed = {"a": learner(teacher, "kd"), "b": learner(teacher, "mlkd")}
+    mixed = {"a": learner("kd"), "b": learner("mlkd")}
     with pytest.raises(ValueError, match="different numbers of views"):
         side_by_side.Together(mixed)
 
@@ -136,7 +135,7 @@ def tiny_run(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
     given = {
-        **{"dataset": "digits", "teacher": "resnet8", "teacher_epochs": 1, "epochs": 1},
+        **{"dataset": "digits", "teacher": "seed_student", "teacher_epochs": 1, "epochs": 1},
         **{"batch_size": 512, "precision": "float32", "allow_weak_teacher": True},
     }
 
@@ -150,15 +149,15 @@ def tiny_run(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys):
-    students = ["resnet8:width=0.25", "resnet8:width=0.5"]
+    students = ["seed_student:width=0.25", "seed_student:width=0.5"]
     results, folder = tiny_run(student=students, baseline=True)
     phases = ["student-1", "student-2"]
     assert [results[p]["spec"] for p in phases] == students
     assert results["student-1"]["parameters"] < results["student-2"]["parameters"]
     said = capsys.readouterr().out
     for line in (
-        "resnet8:width=0.25, kd",
-        "resnet8:width=0.5, alone",
+        "seed_student:width=0.25, kd",
+        "seed_student:width=0.5, alone",
         "student 2, epoch 1/1: loss",
     ):
         assert line in said
@@ -177,9 +176,9 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
 
 
 def test_each_method_trains_a_student_of_its_own_from_the_same_weights(tiny_run, capsys):
-    results, _ = tiny_run(student="resnet8:width=0.25", method=["kd", "nkd"], each_method=True)
+    results, _ = tiny_run(student="seed_student:width=0.25", method=["kd", "nkd"], each_method=True)
     assert [results[f"student-{n}"]["methods"] for n in (1, 2)] == [["kd"], ["nkd"]]
-    assert "resnet8:width=0.25, nkd" in capsys.readouterr().out
+    assert "seed_student:width=0.25, nkd" in capsys.readouterr().out
 
 
 def test_several_students_and_generations_are_refused():

@@ -11,6 +11,7 @@ from sklearn import datasets
 
 from kd_keras.exports import saved_model
 
+pytestmark = pytest.mark.usefixtures("one_server")
 NAMES = [f"digit {i}" for i in range(9)] + ["neuf é"]
 
 

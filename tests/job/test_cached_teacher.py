@@ -14,6 +14,7 @@ from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
+pytestmark = pytest.mark.usefixtures("one_server")
 GIVEN = {
     "student": "resnet8:width=0.25",
     "epochs": 2,

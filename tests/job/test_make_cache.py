@@ -11,6 +11,7 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen
 
+pytestmark = pytest.mark.usefixtures("one_server")
 GIVEN = {
     "student": "resnet8:width=0.25",
     "epochs": 2,

@@ -14,7 +14,7 @@ from kd_keras.job import fitting, train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import evaluate, run_data, scores
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]
 TINY = {
     "dataset": "digits",
     "teacher": "resnet8:width=0.5",

@@ -18,7 +18,6 @@ from kd_keras.distill.teacher import Teacher
 from kd_keras.job import devices
 from kd_keras.methods import base
 
-STEPS = 2  # in each stage
 POLICY = Augment(crop_padding=1, flip=True)
 
 
@@ -47,15 +46,15 @@ class Rows:
         return {name: value[ids] for name, value in self._rows[view].items()}
 
 
-def training(names, where, *, cached=False, run_eagerly=False):
-    """The weights after some steps of a student, and means of what was logged.
+def training(names, where, *, steps, cached=False, run_eagerly=False):
+    """The weights of a student after `steps` in each stage, and means of what was logged.
 
     Batches, labels, ids and metrics are those of `kdk train`. The student has no batch norms, whose
     statistics are each replica's own. Each weight is given as each replica keeps it.
     """
     data, rows = split(), None
     with where.scope():
-        distiller = tiny_pair.distiller(names, STEPS, norm=False)
+        distiller = tiny_pair.distiller(names, steps, norm=False)
         if cached:
             taps = base.taps_of("teacher", distiller.methods)
             rows = Rows(distiller.teacher, taps, data, distiller.views_per_image)
@@ -110,11 +109,12 @@ def main():
     two = devices.get("cpu:2")
     one = tf.distribute.get_strategy()
     results = {
-        name: [training([name], where, run_eagerly=True) for where in (one, two)] for name in names
+        name: [training([name], where, steps=1, run_eagerly=True) for where in (one, two)]
+        for name in names
     }
     for group, members in groups(names).items():
-        expected = training(members, one, run_eagerly=True)
-        results[group] = [expected, training(members, two, cached=True)]
+        expected = training(members, one, steps=2, run_eagerly=True)
+        results[group] = [expected, training(members, two, steps=2, cached=True)]
     with open(path, "w") as file:
         json.dump(results, file)
 

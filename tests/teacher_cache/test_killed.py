@@ -105,7 +105,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, whole, tmp_path):
+def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, whole, tmp_path):
     out = tmp_path / "killed"
     process = started(out)
     until = time.monotonic() + 120
@@ -121,7 +121,8 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, whole, tmp_
     rows = out / f"view{len(finished):04d}.part0000.logits.npy"
     for half in (rows, rows.with_name(f".partial.{rows.name}")):
         half.write_bytes((whole / rows.name).read_bytes()[:999])
-    assert started(out).wait() == 0
+    shown = called(out)
+    assert shown.exit_code == 0, shown.output
     assert facts(out, finished) == before
     assert contents(out) == contents(whole)
 
