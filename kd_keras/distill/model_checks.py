@@ -64,11 +64,14 @@ def _require_same_images(student: keras.Model, teacher: keras.Model) -> None:
         return
     if _takes(teacher, ours) or _takes(student, theirs):
         return
-    size = "" if theirs[0] is None else f", image_size={theirs[0]}"
+    what, remedy = "inputs", "Make both models for the same inputs, such as texts of one length."
+    if len(ours) == len(theirs) == 3:
+        size = "" if theirs[0] is None else f", image_size={theirs[0]}"
+        adapted = f"adapt_teacher(teacher, input_shape={_text(ours)}{size})"
+        what, remedy = "images", f"Give teacher=kd_keras.models.adapt.{adapted}."
     raise ValueError(
-        f"the student {student.name!r} takes images of {_text(ours)} and the teacher "
-        f"{teacher.name!r} of {_text(theirs)}; expected the same images for both. Give teacher="
-        f"kd_keras.models.adapt.adapt_teacher(teacher, input_shape={_text(ours)}{size})."
+        f"the student {student.name!r} takes {what} of {_text(ours)} and the teacher "
+        f"{teacher.name!r} of {_text(theirs)}; expected the same {what} for both. {remedy}"
     )
 
 

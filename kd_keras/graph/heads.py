@@ -26,7 +26,7 @@ def kind(model: keras.Model) -> str:
     if len(shape) != 2 or not shape[-1]:
         raise ValueError(
             f"model {model.name!r} gives outputs of shape {shape}; expected (batch, classes) with "
-            "two classes or more. Pass an image classifier."
+            "two classes or more. Pass a model that gives one row of scores for each example."
         )
     activation = _last_activation(model)
     if shape[-1] == 1:
@@ -122,7 +122,12 @@ def _rows_sum_to_one(model: keras.Model) -> bool:
 
 def _rows_of_noise(model: keras.Model) -> np.ndarray:
     rng = np.random.default_rng(0)
-    outputs = taps.run(model, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
+
+    def noise(shape: tuple[int, ...]) -> np.ndarray:
+        # Pixels; or rows, which may be token ids: every vocabulary has the ids 0 and 1.
+        return rng.uniform(0, 255 if len(shape) > 2 else 2, size=shape).astype("float32")
+
+    outputs = taps.run(model, noise)
     return np.asarray(ops.convert_to_numpy(taps.logits_of(outputs)))
 
 

@@ -1,0 +1,55 @@
+"""Images without labels: the teacher labels them for the student.
+
+Shows      a student that is trained on the teacher's soft targets alone: `ce_weight=0`, and zeros
+           where labels are expected.
+Expect     a student of many unlabelled images that is better than the same student of the few
+           labelled images.
+Your data  replace `labelled`, `unlabelled` and `test`. Methods that read labels give nonsense here;
+           the example names those that read none.
+
+    python examples/unlabelled_images.py
+"""
+
+import keras
+import numpy as np
+from keras import layers
+from sklearn.datasets import load_digits
+
+from kd_keras import Distiller, methods
+
+LABELLED, EPOCHS, BATCH = 100, 8, 32
+
+x, y = load_digits(return_X_y=True)  # 1,797 images of 8x8 pixels, 0 to 16, in 10 classes
+x = x.reshape(-1, 8, 8, 1).astype("float32") / 16
+labelled, unlabelled, test = (x[:LABELLED], y[:LABELLED]), x[LABELLED:1300], (x[1300:], y[1300:])
+
+
+def make_model(name: str, width: int) -> keras.Model:
+    keras.utils.set_random_seed(0)
+    images = keras.Input((8, 8, 1))
+    maps = layers.Conv2D(width, 3, padding="same", activation="relu")(images)
+    maps = layers.Conv2D(2 * width, 3, strides=2, padding="same", activation="relu")(maps)
+    return keras.Model(images, layers.Dense(10)(layers.Flatten()(maps)), name=name)
+
+
+def accuracy(model: keras.Model) -> float:
+    return float(np.mean(model.predict(test[0], verbose=0).argmax(-1) == test[1]))
+
+
+teacher, alone = make_model("teacher", width=16), make_model("student", width=2)
+for model in (teacher, alone):
+    model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(*labelled, epochs=4 * EPOCHS, batch_size=BATCH // 2, verbose=0)
+
+student = make_model("student", width=2)
+distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"), ce_weight=0)
+distiller.compile(keras.optimizers.Adam(0.003))  # no accuracy: there are no labels to compare with
+no_labels = np.zeros(len(unlabelled), dtype="int32")
+history = distiller.fit(unlabelled, no_labels, epochs=EPOCHS, batch_size=BATCH, verbose=0).history
+
+print(f"teacher, {LABELLED} labelled images: {accuracy(teacher):.1%}")
+print(f"student, the same {LABELLED} images: {accuracy(alone):.1%}")
+print(f"student, {len(unlabelled)} images without labels: {accuracy(student):.1%}")
+print(f"agrees with the teacher on {history['agreement'][-1]:.1%} of them")
+without = [name for name in methods.names() if not methods.get(name).needs_labels]
+print("methods that read no labels:", *without)
