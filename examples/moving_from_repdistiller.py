@@ -44,6 +44,7 @@ student = models.get("resnet8", width=0.5, **form)
 
 distiller = Distiller(student, teacher=teacher, **methods_from(FLAGS))
 distiller.compile(keras.optimizers.SGD(0.05, momentum=0.9, weight_decay=5e-4))
-logs = {k: v[-1] for k, v in distiller.fit(x, y, epochs=EPOCHS, batch_size=BATCH).history.items()}
+history = distiller.fit(x, y, epochs=EPOCHS, batch_size=BATCH, verbose=0).history
+logs = {name: values[-1] for name, values in history.items()}
 total = 1 * logs["ce"] + 0.5 * logs["kd"] + 100 * logs["fitnet"]
 print(f"loss {logs['loss']:.4f} = 1 * ce + 0.5 * kd + 100 * fitnet = {total:.4f}")

@@ -1,9 +1,8 @@
 """Your own folder of images, one folder for each class.
 
-Shows      the whole job of `kdk train` from Python: data, teacher, student alone, distilled
-           student, export, results.
-Expect     a table of the three models, and the folders of the run and of the exported student. The
-           drawings are easy, and training is short: all models do well, or none does.
+Shows      the whole job of `kdk train` from Python: data, teacher, student, export and report.
+Expect     a table of teacher and student, a report for the browser, and the folders of the run and
+           of the exported student. The accuracies are of 30 drawings only, after a short training.
 Your data  python examples/own_images.py FOLDER, where FOLDER holds cat/1.jpg, dog/2.png and so on;
            any size, any format.
 """
@@ -51,7 +50,7 @@ recipe = kd_keras.Recipe(
     epochs=EPOCHS,
     batch_size=BATCH,
     learning_rate=0.003,
-    baseline=True,
+    baseline=False,  # True trains the student alone too, and shows what distillation gains
     timing=False,  # True measures milliseconds for each image too
 )
 results = kd_keras.run(recipe, run=str(scratch / "run"), export_dir=str(scratch / "exports"))

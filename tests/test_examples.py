@@ -62,8 +62,8 @@ def test_keras_models(run):
 
 def test_applications_teacher(run):
     names, printed = run("applications_teacher")
-    assert min(percents(printed)) > 60
-    assert names["teacher"].count_params() > 10 * names["student"].count_params()
+    assert min(percents(printed)) > 75
+    assert names["teacher"].count_params() > 4 * names["student"].count_params()
 
 
 def test_text_classifier(run):
@@ -99,7 +99,7 @@ def test_onnx_teacher(run):
     pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     names, printed = run("onnx_teacher")
-    assert min(percents(printed)) > 80
+    assert min(percents(printed)) > 70
     assert sorted(path.name for path in (names["scratch"] / "rows").glob("view*.npy")) == [
         "view0000.part0000.logits.npy",
         "view0001.part0000.logits.npy",
@@ -138,7 +138,7 @@ def test_own_images(run):
     names, printed = run("own_images")
     assert percents(printed.splitlines()[-1])[0] > 50
     assert (names["scratch"] / "run" / "student.keras").is_file()
-    assert "student alone" in printed
+    assert (names["scratch"] / "run" / "report.html").is_file()
 
 
 @pytest.fixture

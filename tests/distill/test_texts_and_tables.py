@@ -26,7 +26,7 @@ class Subclassed(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.embedding = layers.Embedding(WORDS, 8)
+        self.embedding = layers.Embedding(WORDS, 64)
         self.scores = layers.Dense(CLASSES)
 
     def call(self, ids):
