@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -54,7 +55,16 @@ def write_json(path: str | Path, data: Any) -> None:
         ValueError: a number is NaN or infinite, which JSON does not have.
         OSError: writing failed; an earlier file stays as it was.
     """
-    text = json.dumps(data, indent=2, allow_nan=False, default=_plain)
+    try:
+        text = json.dumps(data, indent=2, allow_nan=False, default=_plain)
+    except ValueError as error:
+        bad = next(_not_finite(data, ""), None)
+        if bad is None:
+            raise
+        raise ValueError(
+            f"{path} was not written: {bad[0]} is {bad[1]}; expected finite numbers, since JSON "
+            "has no others. In a training, lower the learning rate."
+        ) from error
     with in_place_of(Path(path)) as fresh:
         fresh.write_text(text + "\n", encoding="utf-8")
 
@@ -144,6 +154,20 @@ def is_locked(folder: Path) -> bool:
 
 def _plain(value: Any) -> Any:
     return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
+
+
+def _not_finite(data: Any, where: str) -> Iterator[tuple[str, float]]:
+    """Where NaN or infinite numbers are in the data, such as "history.loss[3]", and each number."""
+    if isinstance(data, (np.generic, np.ndarray)):
+        data = data.tolist()
+    if isinstance(data, dict):
+        for name, value in data.items():
+            yield from _not_finite(value, f"{where}.{name}" if where else str(name))
+    elif isinstance(data, (list, tuple)):
+        for place, value in enumerate(data):
+            yield from _not_finite(value, f"{where}[{place}]")
+    elif isinstance(data, float) and not math.isfinite(data):
+        yield where, data
 
 
 def _tidy_after_a_kill(fresh: Path, aside: Path, target: Path) -> None:

@@ -3,6 +3,7 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from kd_keras import files
@@ -93,3 +94,13 @@ def test_a_system_without_fcntl_prepares_data_without_a_lock(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.stdout, names(tmp_path)) == ("inside\n", ["stores"]), done.stderr
+
+
+def test_a_number_that_json_does_not_have_is_named_with_its_place(tmp_path):
+    data = {"history": {"loss": [1.0, np.float32(2.0), np.inf]}, "top1": 0.5}
+    message = r"run\.json was not written: history\.loss\[2\] is inf; expected finite numbers"
+    with pytest.raises(ValueError, match=message):
+        files.write_json(tmp_path / "run.json", data)
+    assert not (tmp_path / "run.json").exists()
+    with pytest.raises(ValueError, match=r"scores\[1\] is nan"):
+        files.write_json(tmp_path / "run.json", {"scores": np.array([0.0, np.nan])})

@@ -18,7 +18,7 @@ from kd_keras.distill import batches, gradient_balance, run_progress
 from kd_keras.distill.stop_on_nan import NotFinite
 from kd_keras.losses import Tensor
 
-EVERY = 300  # steps between two measurements: they cost less than 1 % of the training
+EVERY = 1000  # steps between measurements: scripts/bench_gradient_norms.py shows their cost
 SUFFIX = "_gradient_norm"
 
 
@@ -135,5 +135,8 @@ class GradientNorms(keras.callbacks.Callback):
         wrong = [name for name, norm in self._norms.items() if not math.isfinite(norm)]
         if wrong:
             raise NotFinite(
-                f"the gradient of {' and '.join(wrong)} is NaN or infinite after epoch {epoch + 1}"
+                f"the gradient of {' and '.join(wrong)} is NaN or infinite after epoch "
+                f"{epoch + 1}, so that the next step would spoil the student's weights. Lower "
+                f"--learning-rate or the weight of {wrong[0]}, set --precision float32, or leave "
+                f"{wrong[0]} out."
             )

@@ -1,5 +1,6 @@
 """Metrics of this package: accuracy, agreement, and each term's share of the loss."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -85,9 +86,11 @@ class Diagnostics:
         return [self.loss, self.terms["ce"], *(self.terms[name] for name in methods), *agreement]
 
     def update_agreement(self, student_logits: Tensor, teacher_logits: Tensor) -> None:
-        """Adds a batch of (B, C) logits."""
+        """Adds a batch of (B, C) logits; the result is NaN if the teacher's are not finite."""
         if self.agreement:
-            self.agreement.update_state(losses.agreement(student_logits, teacher_logits))
+            known = keras.ops.all(keras.ops.isfinite(teacher_logits), axis=-1)
+            same = losses.agreement(student_logits, teacher_logits)
+            self.agreement.update_state(keras.ops.where(known, same, math.nan))
 
     def update(
         self, loss: Tensor, terms: dict[str, Tensor], weighted: dict[str, Tensor], count: Tensor

@@ -1,9 +1,15 @@
 """Stops a training whose numbers are no numbers any more, and says where and what to try."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
+
+from kd_keras.graph import finite
+
+LABELS = "ce"
+_LOWER = "Lower --learning-rate or the weights of the methods, set --precision float32"
 
 
 class NotFinite(ValueError):
@@ -11,11 +17,14 @@ class NotFinite(ValueError):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Raises NotFinite, with the step, once the loss is NaN or infinite.
+    """Raises NotFinite once a number of the training is NaN or infinite; give it to any `fit`.
 
-    Keras logs the epoch's running mean, which is finite until the first bad step and never again,
-    so the first bad log is the step. The check costs one comparison: Keras on TensorFlow converts
-    the logs to numbers at every step anyway (`CallbackList._on_train_batch_end`).
+    Keras logs the epoch's running means, which are finite until the first bad step and never again,
+    so the first bad log is the step, and the terms that are bad in it are the cause. The check
+    costs some comparisons: Keras on TensorFlow converts the logs to numbers at every step anyway
+    (`CallbackList._on_train_batch_end`). A step may also spoil weights behind a finite loss. So at
+    the end of each epoch the trained weights are checked, and what validation says. Put it first:
+    callbacks after it then save nothing of a spoilt epoch.
 
     Args:
         what: what trains, in a word or two, for the message.
@@ -30,18 +39,60 @@ class StopOnNaN(keras.callbacks.Callback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {}).get("loss", 0.0)
-        if not math.isfinite(loss):
-            raise NotFinite(self._message(batch + 1, loss))
+        logs = logs or {}
+        wrong = [name for name in ("agreement", "loss") if not math.isfinite(logs.get(name, 0.0))]
+        if wrong:
+            raise NotFinite(self._message(batch + 1, logs, wrong))
 
-    def _message(self, step: int, loss: float) -> str:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        spoilt = finite.spoilt(self.model.trainable_variables + finite.statistics(self.model))
+        if spoilt:
+            raise NotFinite(
+                f"{self._subject} weights became NaN or infinite in epoch {epoch + 1}, behind a "
+                f"loss that stayed finite: {spoilt}. {_LOWER}, or clip the gradients "
+                "(global_clipnorm of the optimizer). Check that no image holds a NaN."
+            )
+        names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]
+        wrong = [name for name in names if not math.isfinite((logs or {}).get(name, 0.0))]
+        if wrong:
+            raise NotFinite(
+                f"{self._subject} {wrong[0]} became {(logs or {})[wrong[0]]} in epoch {epoch + 1}; "
+                f"expected a finite number. {_LOWER}."
+            )
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.what}: the" if self.what else "The"
+
+    @property
+    def _terms(self) -> list[str]:
+        methods = getattr(self.model, "methods", ())
+        return [LABELS, *(method.name for method in methods)]
+
+    def _message(self, step: int, logs: Mapping[str, Any], wrong: list[str]) -> str:
         every = self.model.steps_per_execution
         within = f" or up to {every - 1} steps before" if every > 1 else ""
-        remembers = any(method.needs_ids for method in getattr(self.model, "methods", ()))
-        ids = ", or fix ids that are not below a method's num_examples" if remembers else ""
-        subject = f"{self.what}: the" if self.what else "The"
+        where = f"at step {step} of epoch {self._epoch + 1}{within}"
+        if "agreement" in wrong:
+            return (
+                f"{self._subject} teacher's outputs became NaN or infinite {where}; expected "
+                "finite numbers. Check the teacher's file and how it wants its pixels "
+                "(--teacher-preprocess), set --precision float32, or give another teacher."
+            )
+        terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
+        became = f"{self._subject} loss became {logs['loss']} {where}; expected a finite number. "
+        if terms and LABELS not in terms:
+            return (
+                f"{became}The cost of {' and '.join(terms)} is not finite, the cross-entropy with "
+                f"the labels is. {_LOWER}, start {terms[0]} slowly (--method "
+                f"{terms[0]}:warmup=0.1){self._about_ids()}."
+            )
+        of = "The cross-entropy with the labels is not finite. " if terms else ""
         return (
-            f"{subject} loss became {loss} at step {step} of epoch {self._epoch + 1}{within}; "
-            "expected a finite number. Lower --learning-rate or the weights of the methods, set "
-            f"--precision float32, or fix labels outside 0 to C - 1 for C classes{ids}."
+            f"{became}{of}{_LOWER}, or fix labels outside 0 to C - 1 for C classes"
+            f"{self._about_ids()}."
         )
+
+    def _about_ids(self) -> str:
+        remembers = any(method.needs_ids for method in getattr(self.model, "methods", ()))
+        return ", or fix ids that are not below a method's num_examples" if remembers else ""

@@ -19,7 +19,7 @@ from kd_keras import check, files
 from kd_keras.data import resizing
 from kd_keras.exports import metadata, signatures
 from kd_keras.exports.process import Serve, fresh_process
-from kd_keras.graph import heads, taps
+from kd_keras.graph import finite, heads, taps
 
 HEADS = ("logits", "probabilities")
 # Largest allowed difference of logits, relative to the largest logit; typical: 1e-6.
@@ -63,10 +63,11 @@ def saved_model(
         process's session for `images`, and for the first images as files.
 
     Raises:
-        ValueError: class names, shape, head or resize do not fit, or the fresh process cannot serve
-            the SavedModel.
+        ValueError: class names, shape, head or resize do not fit, weights are not finite, or the
+            fresh process cannot serve the SavedModel.
         OSError: the files cannot be written. After any error, an earlier export is unchanged.
     """
+    finite.require(student)
     shape = _image_shape(student, input_shape)
     head = heads.kind(student) if head is None else check.one_of("head", head, HEADS)
     check.one_of("resize", resize, resizing.RESIZES)
@@ -128,12 +129,14 @@ def keras_file(model: keras.Model, path: str | Path) -> None:
     """Saves a `.keras` file that plain Keras loads; an earlier file stays until it is complete.
 
     Raises:
-        ValueError: `path` does not end in .keras, or the model holds classes of this package.
+        ValueError: `path` does not end in .keras, the model holds classes of this package, or
+            weights that are not finite.
         OSError: the file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".keras":
         raise ValueError(f"The path is {str(path)!r}; expected a path that ends in .keras.")
+    finite.require(model)
     with files.in_place_of(path) as fresh:
         model.save(fresh)
         with zipfile.ZipFile(fresh) as archive:

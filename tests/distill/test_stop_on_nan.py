@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from kd_keras import Distiller, methods
 from kd_keras.distill import stop_on_nan
 from kd_keras.results import tensorboard_logs
 
@@ -88,3 +89,84 @@ def test_several_steps_a_call_name_the_range_of_steps():
 
 def test_finite_losses_pass():
     assert len(fit(two_classes(), [stop_on_nan.StopOnNaN()])["loss"]) == 2
+
+
+class Cost(methods.base.Method):
+    """Costs a number for each example, which no weight changes."""
+
+    def __init__(self, value, **common):
+        super().__init__(**common)
+        self.value = value
+
+    def call(self, student, teacher, batch):
+        return 0 * student["logits"][:, 0] + self.value
+
+
+def distil(student, teacher, images, labels, *made, learning_rate=0.1, **how):
+    distiller = Distiller(student, teacher=teacher, methods=list(made))
+    distiller.compile(keras.optimizers.SGD(learning_rate), run_eagerly=True)
+    watching = [stop_on_nan.StopOnNaN("student")]
+    return distiller.fit(images, labels, batch_size=20, verbose=0, callbacks=watching, **how)
+
+
+def test_a_method_whose_cost_is_nan_is_named(student, teacher, images, labels):
+    message = (
+        r"^student: the loss became nan at step 1 of epoch 1; expected a finite number\. The cost "
+        r"of bad is not finite, the cross-entropy with the labels is\. Lower .*bad:warmup"
+    )
+    made = methods.get("kd"), Cost(np.nan, name="bad")
+    with pytest.raises(stop_on_nan.NotFinite, match=message):
+        distil(student, teacher, images, labels, *made)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("reads_logits", [True, False])
+def test_a_teacher_whose_outputs_are_nan_is_named(
+    net, student, images, labels, value, reads_logits
+):
+    teacher = net("teacher", norm=False)
+    teacher.layers[-1].bias.assign([value, 0, 0, 0, 0])
+    made = methods.get("kd") if reads_logits else methods.get("fitnet", tap="stage2")
+    message = r"teacher's outputs became NaN or infinite at step 1 of epoch 1.*--teacher-preprocess"
+    with pytest.raises(stop_on_nan.NotFinite, match=message):
+        distil(student, teacher, images, labels, made)
+
+
+def test_labels_out_of_range_and_broken_students_are_told_apart_from_methods(
+    student, teacher, images, labels
+):
+    student.layers[-1].bias.assign(np.full(5, np.nan))
+    message = r"The cross-entropy with the labels is not finite\. Lower .* fix labels outside 0 to"
+    with pytest.raises(stop_on_nan.NotFinite, match=message):
+        distil(student, teacher, images, labels, methods.get("kd"))
+
+
+def test_weights_that_a_last_step_spoils_are_noticed_before_anything_is_saved(
+    student, teacher, images, labels
+):
+    saved = []
+    save = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: saved.append(epoch))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
+    distiller.compile(keras.optimizers.SGD(1e38, momentum=0.9), run_eagerly=True)
+    message = (
+        r"^The weights became NaN or infinite in epoch 1, behind a loss that stayed finite: \d+ of "
+        r"[\d,]+ values of \w+/\w+.*\. Lower --learning-rate.* clip the gradients"
+    )
+    with pytest.raises(stop_on_nan.NotFinite, match=message):
+        distiller.fit(
+            1e3 * images,
+            labels,
+            batch_size=40,
+            verbose=0,
+            callbacks=[stop_on_nan.StopOnNaN(), save],
+        )
+    assert saved == []
+
+
+def test_validation_that_is_no_number_stops_at_the_end_of_its_epoch():
+    model = two_classes()
+    callback = stop_on_nan.StopOnNaN("student")
+    callback.set_model(model)
+    callback.on_epoch_end(0, {"val_loss": 1.0, "my_metric": np.nan})  # what users measure is theirs
+    with pytest.raises(stop_on_nan.NotFinite, match=r"student: the val_loss became nan in epoch 2"):
+        callback.on_epoch_end(1, {"val_loss": np.nan})

@@ -226,3 +226,14 @@ def test_megabytes_counts_files_in_all_folders_in_millions_of_bytes(tmp_path):
     (tmp_path / "two").write_bytes(bytes(500_000))
     assert saved_model.megabytes(tmp_path) == 1.5
     assert saved_model.megabytes(str(tmp_path / "two")) == 0.5
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    model = student()
+    model.layers[-1].bias.assign(np.full(10, np.inf))
+    message = r"has weights that are NaN or infinite: 10 of 10 values of .*bias; expected finite"
+    with pytest.raises(ValueError, match=message):
+        saved_model.keras_file(model, tmp_path / "student.keras")
+    with pytest.raises(ValueError, match=message):
+        saved_model.saved_model(model, tmp_path / "student", class_names=NAMES)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,40 @@
+"""Whether the weights of a model are finite numbers; which are not, in words."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+def spoilt(variables: Sequence[Any]) -> str:
+    """Which of the variables hold NaN or infinite values, in words; empty if none does.
+
+    One sum for each variable, and one number read for all: 0 times a finite value is 0.
+
+    Args:
+        variables: Keras variables; those of whole numbers are always finite.
+    """
+    floats = [v for v in variables if keras.backend.is_float_dtype(v.dtype)]
+    zeros = [ops.cast(ops.sum(ops.convert_to_tensor(v) * 0), "float32") for v in floats]
+    if not zeros or float(ops.sum(ops.stack(zeros))) == 0:
+        return ""
+    bad = [v for v, zero in zip(floats, zeros, strict=True) if float(zero) != 0]
+    first = ops.convert_to_numpy(ops.isfinite(ops.convert_to_tensor(bad[0])))
+    others = f", and some in {len(bad) - 1} other variables" if len(bad) > 1 else ""
+    return f"{int((~first).sum()):,} of {first.size:,} values of {bad[0].path}{others}"
+
+
+def statistics(model: keras.Model) -> list[Any]:
+    """The moving statistics of batch norms; other state, such as a mask, may hold infinities."""
+    return [v for v in model.non_trainable_variables if v.name.startswith("moving_")]
+
+
+def require(model: keras.Model) -> None:
+    """Raises ValueError if a trained weight or a moving statistic of the model is not finite."""
+    found = spoilt(model.trainable_variables + statistics(model))
+    if found:
+        raise ValueError(
+            f"model {model.name!r} has weights that are NaN or infinite: {found}; expected finite "
+            "ones, and nothing is saved. Train it again with a lower learning rate."
+        )
