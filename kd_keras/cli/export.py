@@ -9,7 +9,7 @@ from kd_keras.cli import options as options_of
 from kd_keras.exports import offers
 
 
-@click.command("export")
+@click.command("export", epilog=options_of.LISTS)
 @click.argument("model", metavar="MODEL|RUN", shell_complete=completion.of_runs())
 @click.option(
     "--format",
@@ -61,6 +61,3 @@ def command(model: str, **options: Any) -> None:
     from kd_keras.job import export
 
     output.document(export.export(model, **options, screen=screen))
-
-
-command.help = f"{command.help}\n\n{options_of.LISTS}"

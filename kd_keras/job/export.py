@@ -240,6 +240,8 @@ def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     keras_name = f"{job.source.stem}.keras" if argument is None else argument.path.name
     title = f"Files in {paths.shown(job.folder)}, compared on {on}"
     export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)
+    if argument is not None and argument.run is not None:
+        job.screen.detail(f"`kdk report {argument.run}` shows the table in the run's report")
     for line in export_check.losses(entries):
         job.screen.warn(line)
     if not real:

@@ -59,7 +59,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
         ValueError: unknown name (with the nearest), a file that does not parse, a wrong field.
     """
     path = Path(name_or_path)
-    if str(name_or_path) in names() or not (path.suffix in (".toml", ".json") or path.is_dir()):
+    is_name = isinstance(name_or_path, str) and name_or_path in names()  # a Path is none
+    if is_name or not (path.suffix in (".toml", ".json") or path.is_dir()):
         return _chosen(Recipe(**tomllib.loads(explain(str(name_or_path)))), set())
     path = path / "recipe.json" if path.is_dir() else path
     if not path.is_file():

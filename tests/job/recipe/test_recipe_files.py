@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -112,6 +113,14 @@ def test_a_built_in_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "seed").mkdir()
     assert recipe_files.load("seed").student == ("seed_student",)
+
+
+def test_a_path_is_a_folder_even_if_it_is_named_like_a_built_in_recipe(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("seed").mkdir()
+    Path("seed/recipe.json").write_text('{"dataset": "digits"}')
+    assert recipe_files.load(Path("seed")).dataset == "digits"
+    assert recipe_files.load("seed").dataset == "tiny_imagenet"
 
 
 def test_resolve_lets_the_command_line_win_and_set_last():
