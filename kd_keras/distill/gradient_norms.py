@@ -73,9 +73,14 @@ def _norm(tape: tf.GradientTape, term: Tensor, values: list[Tensor], scale: Tens
 
 def measured(history: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
     """The measurements in a history, each once, in order; norms by term."""
+    return list(_by_epoch(history).values())
+
+
+def _by_epoch(history: Mapping[str, Sequence[float]]) -> dict[int, dict[str, float]]:
+    """The measurements in a history by the epoch at whose end they were made, counted from 0."""
     of_terms = {n.removesuffix(SUFFIX): v for n, v in history.items() if n.endswith(SUFFIX)}
     rows = [dict(zip(of_terms, row, strict=True)) for row in zip(*of_terms.values(), strict=True)]
-    return [row for place, row in enumerate(rows) if place == 0 or row != rows[place - 1]]
+    return {e: row for e, row in enumerate(rows) if e == 0 or row != rows[e - 1]}
 
 
 class GradientNorms(keras.callbacks.Callback):
@@ -90,6 +95,8 @@ class GradientNorms(keras.callbacks.Callback):
             returns one for the number of steps that were trained.
         every: steps, >= 1.
         warn: is told at the end of the training what `gradient_balance.sentences` says.
+        earlier: logs by name of the epochs before the first one, one value each, of a training that
+            goes on.
 
     Raises:
         NotFinite: a term's gradient is NaN or infinite; the message names the term.
@@ -101,8 +108,10 @@ class GradientNorms(keras.callbacks.Callback):
         *,
         every: int = EVERY,
         warn: Callable[[str], None] = warnings.warn,
+        earlier: Mapping[str, Sequence[float]] | None = None,
     ) -> None:
         super().__init__()
+        self.earlier = earlier or {}
         self.batch = batch
         self.every = check.whole_number("every", every, at_least=1)
         self.warn = warn
@@ -111,7 +120,11 @@ class GradientNorms(keras.callbacks.Callback):
         self._measured_at: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        self._norms, self._all, self._measured_at = {}, [], None
+        before = _by_epoch(self.earlier)
+        last = max(before, default=None)
+        self._all = list(before.values())
+        self._norms = {} if last is None else before[last]
+        self._measured_at = None if last is None else (last + 1) * self.params["steps"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None or not self.model.methods:

@@ -146,7 +146,9 @@ def _callbacks(
     return [
         stop_on_nan.StopOnNaN(shown(phase)),
         # Of the weights that are trained, not of their mean; the end of the run says the warnings.
-        gradient_norms.GradientNorms(last_batch, warn=lambda line: None),
+        gradient_norms.GradientNorms(
+            last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
+        ),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         callbacks.Speed(recipe.batch_size, skipped=checkpoint.skipped),
         callbacks.Line(screen, shown(phase)),

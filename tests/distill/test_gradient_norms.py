@@ -87,6 +87,24 @@ def test_other_epochs_repeat_the_last_measurement(student, teacher, images, labe
     assert asked == [2, 8, 14, 16]
 
 
+def test_a_training_that_goes_on_measures_when_it_would_have(student, teacher, images, labels):
+    whole = distiller(student, teacher, "kd")
+    whole.prepare_step()
+    whole.optimizer.iterations.assign(4)  # two epochs of two steps are done
+    asked = []
+
+    def batch(steps):
+        asked.append(steps)
+        return images[:8], labels[:8]
+
+    earlier = {"ce_gradient_norm": [1.0, 1.0], "kd_gradient_norm": [2.0, 2.0]}
+    norms = GradientNorms(batch, every=5, earlier=earlier)
+    data = {"batch_size": 20, "initial_epoch": 2, "epochs": 7, "verbose": 0}
+    history = whole.fit(images, labels, callbacks=[norms], **data).history
+    assert asked == [8, 14]
+    assert history["kd_gradient_norm"][0] == 2.0
+
+
 def test_the_end_of_a_training_tells_of_a_term_that_does_not_pull(net, teacher, images, labels):
     class Idle(methods.base.Method):
         def call(self, student, teacher, batch):
