@@ -65,7 +65,7 @@ class ClassifierGraph:
         root = tf.Module()
         root.weights = [variable.value for variable in self.model.variables]
         root.serve = self.function(floats=floats)
-        tf.saved_model.save(root, str(folder), signatures={"serving_default": root.serve})
+        signatures.save(root, str(folder), {"serving_default": root.serve})
 
 
 def of_model(model: keras.Model, shape: tuple[int, int, int]) -> ClassifierGraph:

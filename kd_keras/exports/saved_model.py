@@ -186,7 +186,4 @@ def _write(root: tf.Module, folder: Path, facts: metadata.Metadata) -> None:
             Path(scratch, name).write_text(text, encoding="utf-8")
             root.kd_keras_assets.append(tf.saved_model.Asset(str(Path(scratch, name))))
         by_name = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}
-        try:
-            tf.saved_model.save(root, str(folder), signatures=by_name)
-        except tf.errors.OpError as error:  # TensorFlow reports a full disk so
-            raise OSError(error.message.split("; ")[-1].split(" [Op:")[0]) from error
+        signatures.save(root, str(folder), by_name)

@@ -1,6 +1,7 @@
 """The signatures of a SavedModel: from pixels, or image files, to probabilities and logits."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -62,3 +63,15 @@ def module(
 
     root.serve_bytes = tf.function(answer_bytes, input_signature=[files])
     return root
+
+
+def save(root: tf.Module, folder: str, signatures: dict[str, Any]) -> None:
+    """Writes a SavedModel.
+
+    Raises:
+        OSError: the files cannot be written.
+    """
+    try:
+        tf.saved_model.save(root, folder, signatures=signatures)
+    except tf.errors.OpError as error:  # TensorFlow reports a full disk so
+        raise OSError(error.message.split("; ")[-1].split(" [Op:")[0]) from error

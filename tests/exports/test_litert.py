@@ -1,5 +1,7 @@
 """LiteRT files in LiteRT's interpreter."""
 
+import resource
+
 import keras
 import numpy as np
 import pytest
@@ -70,6 +72,17 @@ def test_a_layer_that_litert_does_not_have_is_told_in_words(graph_of, noise, tmp
         written(graph_of(model), tmp_path / "model.tflite", noise, quantize="none")
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "model.tflite").exists()
+
+
+def test_a_full_disk_while_converting_is_no_fault_of_the_model(net, graph_of, tmp_path):
+    graph = graph_of(net("student"))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            written(graph, tmp_path / "model.tflite", None, quantize="none")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 @pytest.mark.slow
