@@ -2,7 +2,7 @@
 
 Shows   the last column of examples/README.md.
 On      what the examples train on; each in a process of its own, in an empty folder.
-Takes   about four minutes on two idle CPU cores.
+Takes   about five CPU minutes.
 
     python scripts/time_examples.py
 """
