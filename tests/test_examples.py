@@ -60,6 +60,7 @@ def test_keras_models(run):
     assert min(teacher, student) > 80
 
 
+@pytest.mark.slow
 def test_applications_teacher(run):
     names, printed = run("applications_teacher")
     assert min(percents(printed)) > 75
