@@ -76,7 +76,7 @@ def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, file
     chain = {"teacher": teacher, "assistants": [assistant], "student": student, "generations": 2}
     results = run(folder, **chain)
     phases = ["assistant-1", "generation-1", "student"]
-    ends = ["data", "comparisons", "verdict"]
+    ends = ["data", "comparisons", "verdict", "warnings"]
     assert list(results) == ["teacher", "baseline", *phases, *ends]
     roles = ["teacher", "assistant", "generation", "student"]
     assert [results[phase]["role"] for phase in ("teacher", *phases)] == roles

@@ -207,34 +207,41 @@ class Distiller(DeployingModel):
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
         examples = batches.unpacked(data)
-        inputs, teacher = self.taught(examples)
-        with tf.GradientTape(persistent=gradients.takes_two(self.optimizer)) as tape:
-            student, loss = self.loss_of(examples, inputs, teacher)
+        inputs = examples.inputs
+        if self._objective.views > 1:
+            inputs = batches.flattened(inputs, self._objective.views)
+        teacher: dict[str, Tensor] = {}
+        if self._needs_teacher:
+            teacher = examples.teacher or self._untracked.teacher(inputs)
+        progress = run_progress.share_done(self) if self._needs_progress else 1.0
+        two_gradients = getattr(self.optimizer, "two_gradients", False)
+        with tf.GradientTape(persistent=two_gradients) as tape:
+            student, regularisers = self._twin(inputs, training=True)
+            loss = self._objective(
+                student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
+            )
         count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
         both = loss.task, loss.distillation
         gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()
 
-    def taught(self, examples: batches.Examples) -> tuple[Any, dict[str, Tensor]]:
-        """A batch's inputs, its views as examples of their own, and the teacher's outputs."""
+    def loss_of(self, examples: batches.Examples) -> Loss:
+        """The loss of a batch in training mode, as in `train_step`, for those who measure it.
+
+        The step has these lines itself, since each function on its way counts.
+        """
         inputs = examples.inputs
         if self._objective.views > 1:
             inputs = batches.flattened(inputs, self._objective.views)
-        if not self._needs_teacher:
-            return inputs, {}
-        return inputs, examples.teacher or self._untracked.teacher(inputs)
-
-    def loss_of(
-        self, examples: batches.Examples, inputs: Any, teacher: dict[str, Tensor]
-    ) -> tuple[dict[str, Tensor], Loss]:
-        """The student's outputs in training mode and the loss, from what `taught` gives."""
+        teacher = (
+            (examples.teacher or self._untracked.teacher(inputs)) if self._needs_teacher else {}
+        )
         progress = run_progress.share_done(self) if self._needs_progress else 1.0
         student, regularisers = self._twin(inputs, training=True)
-        loss = self._objective(
+        return self._objective(
             student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
         )
-        return student, loss
 
     def _update_metrics(
         self, examples: batches.Examples, student: Any, teacher: Any, loss: Loss

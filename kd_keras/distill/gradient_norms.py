@@ -48,11 +48,9 @@ def _norms(distiller: Any, batch: Any) -> dict[str, float]:
     values = [tf.convert_to_tensor(variable.value) for variable in variables]
     # All variables read and change in the scope alone.
     scope = keras.StatelessScope(list(zip(variables, values, strict=True)), collect_losses=True)
-    with scope:
-        inputs, teacher = distiller.taught(examples)
-        with tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
-            tape.watch(values)
-            _, loss = distiller.loss_of(examples, inputs, teacher)
+    with scope, tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
+        tape.watch(values)
+        loss = distiller.loss_of(examples)
     scale = tf.convert_to_tensor(distiller.optimizer.scale_loss(1.0))
     found = {name: _norm(tape, term, values, scale) for name, term in loss.weighted.items()}
     return {name: found.get(name, 0.0) for name in loss.terms}
