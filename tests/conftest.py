@@ -121,6 +121,16 @@ def one_server(server):
         yield
 
 
+@pytest.fixture(scope="module")
+def no_report():
+    """Runs of this file's tests write no report.html, whose plots take seconds."""
+    from kd_keras.job import closing
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(closing, "write_report", lambda folder, data, screen: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def consumers():
     """The module consumers: the programs that a SavedModel is written for."""

@@ -12,7 +12,7 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.results import evaluate
 from kd_keras.results.screen import Screen
 
-pytestmark = pytest.mark.usefixtures("one_server")
+pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 TINY = {
     "dataset": "digits",
     "epochs": 1,
@@ -121,8 +121,8 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
 
     monkeypatch.setattr(fitting, "fit", stop)
     network = {"num_classes": 10, "input_shape": (8, 8, 1), "width": 0.25}
-    models.get("resnet8", **network).save(tmp_path / "teacher.keras")
-    recipe = {"teacher": str(tmp_path / "teacher.keras"), "student": "resnet8:width=0.25"}
+    models.get("seed_student", **network).save(tmp_path / "teacher.keras")
+    recipe = {"teacher": str(tmp_path / "teacher.keras"), "student": "seed_student:width=0.25"}
     recipe["generations"] = 3
     run(tmp_path / "run", **recipe, baseline=True)
     alone, first, *others = starts
@@ -131,7 +131,7 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
 
 
 def test_several_teachers_teach_by_their_mean(tmp_path, files, done):
-    recipe = {"teacher": [*files[:2], "resnet8:width=0.25"], "teacher_weights": [2, 1, 0]}
+    recipe = {"teacher": [*files[:2], "seed_student:width=0.25"], "teacher_weights": [2, 1, 0]}
     results = run(tmp_path / "run", **recipe, student=files[2], optimizer="dot")
     assert list(results)[:4] == ["teacher-1", "teacher-2", "teacher-3", "teacher"]
     assert [what for what in done if what.startswith("trained")] == [

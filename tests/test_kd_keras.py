@@ -34,7 +34,7 @@ def test_another_name_is_refused_with_those_that_exist():
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, one_server):
+def runs(tmp_path_factory, one_server, no_report):
     """(results, run folder, weights) of two runs, the second one with ema; no teacher.
 
     An epoch is one step on all images. Until the first step the student's logits are its bias.

@@ -34,7 +34,7 @@ def results(folder):
         ("one", "two"),
         ("one", "two, two steps an execution"),
         ("one, whole batch", "two, whole batch"),  # and a clipped gradient
-        ("one, two stages", "two, two stages"),  # two steps an execution
+        ("one, two stages", "two, two stages"),
     ],
 )
 def test_two_replicas_give_what_one_gives(results, one, two):
@@ -114,6 +114,16 @@ def test_fit_calls_a_subclass_s_train_step_in_each_step(results, replicas):
     assert calls == 6
     assert np.argmax(logits) == 2  # the labels that the subclass made of 0
     np.testing.assert_allclose(logits, results["one, subclass"][1], atol=1e-6)
+
+
+def test_dot_on_two_replicas_equals_one(results):
+    for expected, got in zip(results["one, dot"], results["two, dot"], strict=True):
+        assert np.max(np.abs(np.subtract(expected, 1))) > 0.1
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
+def test_the_learning_rate_of_a_schedule_is_read_under_two_replicas(results):
+    assert results["learning rates"] == pytest.approx([0.2, 0.0], abs=1e-6)
 
 
 @pytest.mark.usefixtures("results")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import replica_cases
 import tensorflow as tf
 from keras import layers
 
 from kd_keras import Distiller, methods
 from kd_keras.distill import gradient_norms, side_by_side
-from kd_keras.exports import saved_model
 from kd_keras.graph import twins
 from kd_keras.job import devices
 
@@ -227,58 +227,6 @@ def pixels(scope):
     return history["reads_inputs"][0]
 
 
-class Counting(Distiller):
-    """Counts its steps, and trains on other labels."""
-
-    def __init__(self, student):
-        super().__init__(student)
-        self.calls = self.add_weight(
-            shape=(), initializer="zeros", trainable=False, aggregation="mean", name="calls"
-        )
-
-    def train_step(self, data):
-        self.calls.assign_add(1.0)
-        x, y = data
-        return super().train_step((x, 2 - y))
-
-
-def counting(scope):
-    """The steps that a subclass of Distiller counted, and its student's logits."""
-    keras.utils.set_random_seed(0)
-    with scope:
-        distiller = Counting(keras.Sequential([keras.Input((4,)), layers.Dense(3)]))
-        distiller.compile(keras.optimizers.SGD(1.0))
-    x, y = np.ones((24, 4), "float32"), np.zeros(24, "int32")
-    distiller.fit(x, y, batch_size=8, epochs=2, verbose=0)
-    return float(distiller.calls.numpy()), distiller.student(x[:1]).numpy()[0].tolist()
-
-
-def exported(two, folder):
-    """Writes a student of two replicas as a SavedModel, with pixels and their logits beside it."""
-    pixels = np.random.default_rng(0).integers(0, 256, (33, 8, 8, 3), dtype=np.uint8)
-    with two.scope():
-        keras.utils.set_random_seed(0)
-        student = keras.Sequential(
-            [
-                *(keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)),
-                *(layers.BatchNormalization(), layers.Flatten()),
-                *(layers.Dropout(0.5), layers.Dense(5)),
-            ]
-        )
-        student.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    assert isinstance(student.variables[0].value, tf.distribute.DistributedValues)
-    student.fit(pixels[:32].astype("float32"), np.arange(32) % 5, batch_size=8, verbose=0)
-    expected = student(pixels.astype("float32"), training=False).numpy()
-    np.savez(folder / "pixels.npz", pixels=pixels, expected=expected)
-    saved_model.saved_model(
-        student,
-        folder / "model",
-        class_names=list("abcde"),
-        images=pixels,
-        serve=lambda folder, images: (expected, expected[:4]),  # the test asks real programs
-    )
-
-
 def messages(two):
     """What is said where a user makes things in the wrong place, or asks for what cannot be."""
     student = net("student", width=4, seed=0)
@@ -322,7 +270,7 @@ def main():
         "one, whole batch": training(one.scope(), sp, clip=0.05),
         "two, whole batch": training(two.scope(), sp, clip=0.05),
         "one, two stages": training(one.scope(), ft),
-        "two, two stages": training(two.scope(), ft, steps_per_execution=2),
+        "two, two stages": training(two.scope(), ft),
         "one, side by side": trained_side_by_side(one.scope()),
         "two, side by side": trained_side_by_side(two.scope()),
         "states": states(two.scope()),
@@ -334,11 +282,11 @@ def main():
         "two, two views": two_views(two.scope()),
         "pixels": pixels(two.scope()),
     }
-    results["one, subclass"], results["two, subclass"] = (
-        counting(one.scope()),
-        counting(two.scope()),
-    )
-    exported(two, Path(sys.argv[1]).parent)
+    for name, where in (("one", one), ("two", two)):
+        results[f"{name}, subclass"] = replica_cases.counting(where)
+        results[f"{name}, dot"] = replica_cases.dot(where)
+    results["learning rates"] = replica_cases.learning_rates(two)
+    replica_cases.exported(two, Path(sys.argv[1]).parent)
     with open(sys.argv[1], "w") as file:
         json.dump(results, file)
 

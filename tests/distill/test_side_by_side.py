@@ -15,7 +15,7 @@ from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import timing
 
-pytestmark = pytest.mark.usefixtures("one_server")
+pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 CLASSES, SHAPE, STEPS = 5, (8, 8, 3), 3  # of `net`
 
 

@@ -14,9 +14,9 @@ from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
-pytestmark = pytest.mark.usefixtures("one_server")
+pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 GIVEN = {
-    "student": "resnet8:width=0.25",
+    "student": "seed_student:width=0.5",
     "epochs": 2,
     "batch_size": 256,
     "views": 1,
@@ -38,7 +38,7 @@ def stores(folder, monkeypatch):
 
 @pytest.fixture(scope="module")
 def teacher_file(folder):
-    model = models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25)
+    model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     model.save(folder / "teacher.keras")
     return str(folder / "teacher.keras")
 
@@ -121,7 +121,7 @@ def test_a_cache_is_not_made_from_a_cache(cache):
 
 
 def test_a_distiller_takes_a_cache_and_says_what_it_lacks(cache):
-    student = models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25)
+    student = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     distiller = Distiller(student, teacher=Cache(cache), methods=methods.get("kd"))
     distiller.compile()
     assert distiller.teacher.folder == cache

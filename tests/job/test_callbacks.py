@@ -1,7 +1,5 @@
 import contextlib
 import csv
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -142,26 +140,3 @@ def test_a_bar_ends_when_training_breaks_off():
     with pytest.raises(KeyboardInterrupt), progress:
         fit(two_classes(), [progress, stop])
     assert [(bar["done"], bar["open"]) for bar in screen.bars] == [(3 * BATCH, False)]
-
-
-TWO_REPLICAS = """
-import tensorflow as tf
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-import keras, numpy as np
-from kd_keras.job import callbacks
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    rate = keras.optimizers.schedules.PolynomialDecay(0.4, decay_steps=8, end_learning_rate=0.0)
-    model.compile(keras.optimizers.SGD(rate), "mse")
-data = tf.data.Dataset.from_tensors((np.ones((8, 3)), np.ones((8, 2)))).repeat(4)
-history = model.fit(data, epochs=2, verbose=0, callbacks=[callbacks.Speed(8)]).history
-print(*history["learning_rate"])
-"""
-
-
-def test_the_learning_rate_of_a_schedule_is_read_under_two_replicas():
-    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    # From 0.4 to 0 in 8 steps: half of it is left after the first epoch's 4.
-    assert [float(word) for word in done.stdout.split()] == pytest.approx([0.2, 0.0], abs=1e-6)

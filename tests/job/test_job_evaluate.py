@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import kd_keras
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen
 
-pytestmark = pytest.mark.usefixtures("one_server")
+pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 GIVEN = {
-    "student": "resnet8:width=0.25",
+    "student": "seed_student:width=0.5",
     "epochs": 2,
     "batch_size": 256,
     "views": 1,
@@ -26,7 +26,7 @@ GIVEN = {
 def teacher_file(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
-    model = models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25)
+    model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     path = tmp_path / "teacher.keras"
     model.save(path)
     return str(path)

@@ -12,11 +12,11 @@ from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.job import train
 from kd_keras.job.recipe.recipe_files import Recipe
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 FIELDS = {
     "dataset": "digits",
-    "teacher": "resnet8:width=0.5",
-    "student": ["resnet8:width=0.25", "resnet8:width=0.3"],
+    "teacher": "seed_student:width=0.5",
+    "student": ["resnet8:width=0.25", "seed_student:width=0.5"],
     "epochs": 3,
     "teacher_epochs": 2,
     "batch_size": 256,

@@ -17,8 +17,8 @@ from kd_keras.results import evaluate, run_data, scores
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]
 TINY = {
     "dataset": "digits",
-    "teacher": "resnet8:width=0.5",
-    "student": "resnet8:width=0.25",
+    "teacher": "seed_student",
+    "student": "seed_student:width=0.5",
     "method": ["kd"],
     "epochs": 1,
     "teacher_epochs": 1,

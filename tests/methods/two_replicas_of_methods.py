@@ -1,6 +1,9 @@
 """Run by test_replicas.py: the same steps of methods on one CPU device and on two.
 
-python two_replicas_of_methods.py RESULTS.json NAME...
+python two_replicas_of_methods.py RESULTS.json together|alone
+
+together: methods that can learn from a cache in a few compiled trainings, the others alone.
+alone: each of those that can learn from a cache by itself, with the teacher beside it.
 """
 
 import json
@@ -11,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tiny_pair
 
+from kd_keras import methods
 from kd_keras.data import pipeline
 from kd_keras.data.augment import Augment, augment
 from kd_keras.data.store import Split
@@ -104,17 +108,24 @@ def groups(names):
     return found
 
 
+def alone(names, *places):
+    return {n: [training([n], where, steps=1, run_eagerly=True) for where in places] for n in names}
+
+
 def main():
-    path, *names = sys.argv[1:]
-    two = devices.get("cpu:2")
-    one = tf.distribute.get_strategy()
-    results = {
-        name: [training([name], where, steps=1, run_eagerly=True) for where in (one, two)]
-        for name in names
-    }
-    for group, members in groups(names).items():
-        expected = training(members, one, steps=2, run_eagerly=True)
-        results[group] = [expected, training(members, two, steps=2, cached=True)]
+    path, kind = sys.argv[1:]
+    two, one = devices.get("cpu:2"), tf.distribute.get_strategy()
+    by_group = groups(methods.names())
+    grouped = {name for members in by_group.values() for name in members}
+    if kind == "alone":
+        results = {"alone": alone(sorted(grouped), one, two)}
+    else:
+        others = sorted(set(methods.names()) - grouped)
+        results = {"alone": alone(others, one, two), "together": {}, "members": by_group}
+        for group, members in by_group.items():
+            expected = training(members, one, steps=2, run_eagerly=True)
+            pair = [expected, training(members, two, steps=2, cached=True)]
+            results["together"][group] = pair
     with open(path, "w") as file:
         json.dump(results, file)
 

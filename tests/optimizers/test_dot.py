@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -118,46 +115,3 @@ def test_comes_back_from_its_config():
 def test_refuses_bad_knobs(knobs, message):
     with pytest.raises(ValueError, match=message):
         DOT(**knobs)
-
-
-TWO_REPLICAS = """
-import numpy as np, tensorflow as tf, keras
-from kd_keras.job import devices
-from kd_keras.optimizers.dot import DOT
-
-def train(replicas):
-    ones = np.ones((2, 3), "float32")
-    with replicas.scope():
-        kernel, part = keras.Variable(ones), keras.Variable(ones[0])
-        optimizer = DOT(0.1, weight_decay=0.01)
-        optimizer.build([kernel, part])
-
-    @tf.function
-    def step(batch):
-        count = tf.distribute.get_strategy().num_replicas_in_sync
-        with tf.GradientTape(persistent=True) as tape:
-            outputs = tf.matmul(batch, kernel.value)
-            task = tf.reduce_mean(outputs**2) / count
-            kd = tf.reduce_mean((outputs * part.value - 1) ** 2) / count
-        variables = [kernel, part]
-        of = lambda cost: tape.gradient(cost, [v.value for v in variables])
-        optimizer.apply_two(of(task), of(kd), variables)
-
-    data = tf.data.Dataset.from_tensor_slices(np.random.default_rng(0).normal(size=(40, 2)))
-    data = data.map(lambda x: tf.cast(x, tf.float32)).batch(8)
-    for batch in replicas.experimental_distribute_dataset(data):
-        replicas.run(step, args=(batch,))
-    return [v.numpy() for v in (kernel, part)]
-
-two = train(devices.get("cpu:2"))
-one = train(tf.distribute.OneDeviceStrategy("CPU:0"))
-assert max(abs(one[0] - 1).max(), abs(one[1] - 1).max()) > 0.1
-print(max(abs(a - b).max() for a, b in zip(one, two)))
-"""
-
-
-@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="tf.distribute")
-def test_two_replicas_equal_one():
-    done = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout.split()[-1]) < 1e-6

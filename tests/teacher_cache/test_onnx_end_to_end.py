@@ -65,7 +65,7 @@ def onnx_file(tmp_path, weights):
 
 
 @pytest.fixture
-def invoke(tmp_path, monkeypatch):
+def invoke(tmp_path, monkeypatch, one_server, no_report):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "stores"))
     monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
     monkeypatch.chdir(tmp_path)
@@ -94,7 +94,7 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
         right.append(np.mean(np.argmax(expected, axis=1) == split.labels))
 
     given = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", f"cache:{rows}")
-    small = ("--student", "resnet8:width=0.25", "--epochs", 2, "--batch-size", 256)
+    small = ("--student", "seed_student:width=0.5", "--epochs", 2, "--batch-size", 256)
     places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
     shown = invoke("train", *given, *small, *places, "--allow-weak-teacher")
     assert shown.exit_code == 0, shown.output

@@ -18,7 +18,7 @@ from kd_keras.teacher_cache.reader import Cache
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 PAGE = Path(__file__).parents[2] / "docs" / "teacher_cache.md"
 WNIDS, EACH = ("n01443537", "n02123045", "n02124075"), 8
 
@@ -86,7 +86,7 @@ def test_the_example_writes_a_cache_and_a_student_learns_from_it(place, tmp_path
     (command,) = blocks("bash")
     program, *given = shlex.split(command.replace("~", os.environ["HOME"]))
     assert program == "kdk"
-    small = ["--batch-size", "8", "--student", "resnet8:width=0.25", "--epochs", "1"]
+    small = ["--batch-size", "8", "--student", "seed_student:width=0.5", "--epochs", "1"]
     shown = CliRunner().invoke(
         kdk, [*given, *small, "--allow-weak-teacher", "--run", "run", "--export-dir", "out"]
     )

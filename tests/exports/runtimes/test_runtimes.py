@@ -12,13 +12,15 @@ NAMES = tuple("abcde")
 
 
 @pytest.fixture(scope="module")
-def model_files(net, tmp_path_factory):
+def model_files(net, server, tmp_path_factory):
     """Files of one student by format, and the pixels (33, 8, 8, 3) with their Keras logits."""
     folder = tmp_path_factory.mktemp("formats")
     student = net("student")
     pixels = np.random.default_rng(0).integers(0, 256, (33, 8, 8, 3), dtype=np.uint8)
     saved_model.keras_file(student, folder / "student.keras")
-    saved_model.saved_model(student, folder / "served", class_names=NAMES, resize="pad")
+    saved_model.saved_model(
+        student, folder / "served", class_names=NAMES, resize="pad", serve=server
+    )
     paths = {"keras": folder / "student.keras", "savedmodel": folder / "served"}
     if _installed("ai_edge_litert"):
         paths["litert"] = folder / "student.tflite"

@@ -1,0 +1,100 @@
+"""Run by two_replicas.py: a subclass of Distiller, an export, an optimizer and a schedule."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+
+from kd_keras import Distiller
+from kd_keras.exports import saved_model
+from kd_keras.job import callbacks
+from kd_keras.optimizers.dot import DOT
+
+
+class Counting(Distiller):
+    """Counts its steps, and trains on other labels."""
+
+    def __init__(self, student):
+        super().__init__(student)
+        self.calls = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, aggregation="mean", name="calls"
+        )
+
+    def train_step(self, data):
+        self.calls.assign_add(1.0)
+        x, y = data
+        return super().train_step((x, 2 - y))
+
+
+def counting(where):
+    """The steps that a subclass of Distiller counted, and its student's logits."""
+    keras.utils.set_random_seed(0)
+    with where.scope():
+        distiller = Counting(keras.Sequential([keras.Input((4,)), layers.Dense(3)]))
+        distiller.compile(keras.optimizers.SGD(1.0))
+    x, y = np.ones((24, 4), "float32"), np.zeros(24, "int32")
+    distiller.fit(x, y, batch_size=8, epochs=2, verbose=0)
+    return float(distiller.calls.numpy()), distiller.student(x[:1]).numpy()[0].tolist()
+
+
+def exported(where, folder):
+    """Writes a student of two replicas as a SavedModel, with pixels and their logits beside it."""
+    pixels = np.random.default_rng(0).integers(0, 256, (33, 8, 8, 3), dtype=np.uint8)
+    with where.scope():
+        keras.utils.set_random_seed(0)
+        student = keras.Sequential(
+            [
+                *(keras.Input((8, 8, 3)), layers.Rescaling(1 / 255), layers.Conv2D(4, 3)),
+                *(layers.BatchNormalization(), layers.Flatten()),
+                *(layers.Dropout(0.5), layers.Dense(5)),
+            ]
+        )
+        student.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    assert isinstance(student.variables[0].value, tf.distribute.DistributedValues)
+    student.fit(pixels[:32].astype("float32"), np.arange(32) % 5, batch_size=8, verbose=0)
+    expected = student(pixels.astype("float32"), training=False).numpy()
+    np.savez(folder / "pixels.npz", pixels=pixels, expected=expected)
+    saved_model.saved_model(
+        student,
+        folder / "model",
+        class_names=list("abcde"),
+        images=pixels,
+        serve=lambda folder, images: (expected, expected[:4]),  # the test asks real programs
+    )
+
+
+def dot(where):
+    """Variables after five steps of DOT, which started as ones."""
+    ones = np.ones((2, 3), "float32")
+    with where.scope():
+        kernel, part = keras.Variable(ones), keras.Variable(ones[0])
+        optimizer = DOT(0.1, weight_decay=0.01)
+        optimizer.build([kernel, part])
+
+    @tf.function
+    def step(batch):
+        count = where.num_replicas_in_sync
+        with tf.GradientTape(persistent=True) as tape:
+            outputs = tf.matmul(batch, kernel.value)
+            task = tf.reduce_mean(outputs**2) / count
+            kd = tf.reduce_mean((outputs * part.value - 1) ** 2) / count
+        variables = [kernel, part]
+        of_task, of_kd = (tape.gradient(cost, [v.value for v in variables]) for cost in (task, kd))
+        optimizer.apply_two(of_task, of_kd, variables)
+
+    data = tf.data.Dataset.from_tensor_slices(np.random.default_rng(0).normal(size=(40, 2)))
+    data = data.map(lambda x: tf.cast(x, tf.float32)).batch(8)
+    for batch in where.experimental_distribute_dataset(data):
+        where.run(step, args=(batch,))
+    return [v.numpy().tolist() for v in (kernel, part)]
+
+
+def learning_rates(where):
+    """What `Speed` logs of a schedule from 0.4 to 0 in 8 steps, after each of two epochs."""
+    with where.scope():
+        model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+        rate = keras.optimizers.schedules.PolynomialDecay(0.4, decay_steps=8, end_learning_rate=0.0)
+        model.compile(keras.optimizers.SGD(rate), "mse")
+    data = tf.data.Dataset.from_tensors((np.ones((8, 3)), np.ones((8, 2)))).repeat(4)
+    history = model.fit(data, epochs=2, verbose=0, callbacks=[callbacks.Speed(8)]).history
+    return [float(rate) for rate in history["learning_rate"]]
