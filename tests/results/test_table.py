@@ -147,7 +147,7 @@ def test_json_is_written_whole_with_numpys_numbers(tmp_path):
     path = tmp_path / "run" / "results.json"
     files.write_json(path, {"top1": np.float32(0.5), "ids": np.arange(2), "path": tmp_path})
     assert json.loads(path.read_text()) == {"top1": 0.5, "ids": [0, 1], "path": str(tmp_path)}
-    with pytest.raises(ValueError, match="not JSON compliant"):
+    with pytest.raises(ValueError, match="top1 is nan; expected finite numbers"):
         files.write_json(path, {"top1": float("nan")})
     assert json.loads(path.read_text())["top1"] == 0.5
     assert [file.name for file in path.parent.iterdir()] == ["results.json"]
