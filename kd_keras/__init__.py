@@ -14,10 +14,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Distiller": "kd_keras.distill.distiller",
     "Recipe": "kd_keras.job.recipe.recipe_files",
-    "compare": "kd_keras.job.compare",
-    "evaluate": "kd_keras.job.evaluate",
+    "compare": "kd_keras.job.comparison.compare",
+    "evaluate": "kd_keras.job.prediction.evaluate",
     "export": "kd_keras.job.export",
-    "predict": "kd_keras.job.predict",
+    "predict": "kd_keras.job.prediction.predict",
     "report": "kd_keras.results.report.report",
     "run": "kd_keras.job.train",
 }

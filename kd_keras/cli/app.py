@@ -19,7 +19,7 @@ def command(run: str, port: int, browser: bool) -> None:
     (127.0.0.1). It needs the extra "app": pip install 'kd-keras[app]'. Ctrl-C ends it.
     """
     quiet.import_tensorflow()
-    from kd_keras.job import app
+    from kd_keras.job.prediction import app
 
     screen = output.screen()
     app.serve(

@@ -50,12 +50,12 @@ def command(model: str, **options: Any) -> None:
     student it is. Shows accuracy with its interval, errors by class, calibration, size and speed;
     writes the confusion matrix and the wrong images.
     """
-    from kd_keras.job import model_argument
+    from kd_keras.job.prediction import model_argument
 
     for name in filter(None, [model, options["teacher"]]):
         model_argument.resolve(name)  # before TensorFlow, whose import takes seconds
     quiet.import_tensorflow()
-    from kd_keras.job import evaluate
+    from kd_keras.job.prediction import evaluate
 
     result = evaluate.evaluate(model, **options_of.set_options(options), screen=output.screen())
     output.document(result.to_json())

@@ -16,8 +16,8 @@ from kd_keras.cli import options as options_of
 
 if TYPE_CHECKING:
     from kd_keras.cli.prediction_rows import Rows
-    from kd_keras.job.images_to_predict import Item
-    from kd_keras.job.predictor import Predictor
+    from kd_keras.job.prediction.images_to_predict import Item
+    from kd_keras.job.prediction.predictor import Predictor
 
 _STDIN = "-"
 
@@ -64,7 +64,7 @@ def command(
     standard input. Images may have any size and format that Pillow reads.
     """
     from kd_keras.cli import prediction_rows
-    from kd_keras.job import model_argument
+    from kd_keras.job.prediction import model_argument
 
     ending = Path(target).suffix if target else ""
     row_format = row_format or prediction_rows.format_of(ending)
@@ -87,7 +87,7 @@ def command(
 
 
 def _items(images: tuple[str, ...]) -> list["Item"]:
-    from kd_keras.job import images_to_predict
+    from kd_keras.job.prediction import images_to_predict
 
     items: list[Item] = []
     for image in images:
@@ -109,8 +109,8 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     from PIL import Image
 
     from kd_keras.data import class_names
-    from kd_keras.job import opened_model
-    from kd_keras.job.predictor import Predictor
+    from kd_keras.job.prediction import opened_model
+    from kd_keras.job.prediction.predictor import Predictor
 
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # --max-pixels says it
     if dataset is not None:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
-from kd_keras.job.images_to_predict import Item
-from kd_keras.job.predictor import Prediction
+from kd_keras.job.prediction.images_to_predict import Item
+from kd_keras.job.prediction.predictor import Prediction
 
 FORMATS = ("table", "csv", "jsonl")
 _BY_ENDING = {".csv": "csv", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl"}

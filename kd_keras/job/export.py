@@ -17,9 +17,10 @@ from kd_keras.exports.metadata import Metadata
 from kd_keras.exports.offers import Offer
 from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.graph import precision, taps
-from kd_keras.job import export_images, export_record, model_argument
+from kd_keras.job import export_images, export_record
 from kd_keras.job.export_images import ExportImages
-from kd_keras.job.model_argument import ModelArgument
+from kd_keras.job.prediction import model_argument
+from kd_keras.job.prediction.model_argument import ModelArgument
 from kd_keras.job.recipe import recipe_files
 from kd_keras.models import adapt, custom_objects, model_files, pixels
 from kd_keras.results import export_check, paths

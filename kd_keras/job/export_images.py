@@ -8,8 +8,8 @@ import numpy as np
 from kd_keras.data import sample
 from kd_keras.data.store import Dataset
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job import evaluation_data
-from kd_keras.job.evaluation_data import DataOptions, KnownModel
+from kd_keras.job.prediction import evaluation_data
+from kd_keras.job.prediction.evaluation_data import DataOptions, KnownModel
 from kd_keras.results.screen import Screen
 
 FEWEST = 100  # calibration images

@@ -1,7 +1,7 @@
 from click.testing import CliRunner
 
 from kd_keras.cli import kdk
-from kd_keras.job import app
+from kd_keras.job.prediction import app
 
 
 def test_the_command_serves_a_run_and_says_where(monkeypatch):

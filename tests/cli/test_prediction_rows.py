@@ -2,8 +2,8 @@ import io
 import json
 
 from kd_keras.cli.prediction_rows import Rows, format_of
-from kd_keras.job.images_to_predict import Item
-from kd_keras.job.predictor import Prediction
+from kd_keras.job.prediction.images_to_predict import Item
+from kd_keras.job.prediction.predictor import Prediction
 
 ONE = Prediction("a, b.png", ("cat", "dog"), (1, 0), (0.75, 0.25))
 

@@ -89,7 +89,7 @@ def test_predictions_of_the_very_files_are_those_of_the_evaluation(run, evaluate
 
 
 def _validation(run):
-    from kd_keras.job import evaluation_data, opened_model
+    from kd_keras.job.prediction import evaluation_data, opened_model
 
     opened = opened_model.open_model(run[0])
     return evaluation_data.load(opened, evaluation_data.DataOptions()).validation

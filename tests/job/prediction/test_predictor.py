@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.job import images_to_predict, opened_model
-from kd_keras.job.predictor import Predictor
+from kd_keras.job.prediction import images_to_predict, opened_model
+from kd_keras.job.prediction.predictor import Predictor
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kd_keras.job import images_to_predict, opened_model
-from kd_keras.job.predictor import BATCH, Prediction, Predictor
+from kd_keras.job.prediction import images_to_predict, opened_model
+from kd_keras.job.prediction.predictor import BATCH, Prediction, Predictor
 
 
 def predict(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kd_keras.job import class_order
+from kd_keras.job.prediction import class_order
 
 
 def test_outputs_are_matched_by_name():

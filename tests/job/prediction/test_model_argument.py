@@ -4,7 +4,7 @@ import pytest
 
 from kd_keras.exports import metadata
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job import model_argument
+from kd_keras.job.prediction import model_argument
 
 FACTS = Metadata(("cat", "dog"), (8, 8, 3), "pad")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.job import app
+from kd_keras.job.prediction import app
 
 
 @pytest.fixture

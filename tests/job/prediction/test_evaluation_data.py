@@ -8,9 +8,9 @@ import pytest
 
 from kd_keras.data.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job import evaluation_data
-from kd_keras.job.evaluation_data import DataOptions
-from kd_keras.job.opened_model import OpenedModel
+from kd_keras.job.prediction import evaluation_data
+from kd_keras.job.prediction.evaluation_data import DataOptions
+from kd_keras.job.prediction.opened_model import OpenedModel
 
 
 class NoClassifier:

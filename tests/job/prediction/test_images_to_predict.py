@@ -3,7 +3,7 @@ import os
 import numpy as np
 from PIL import Image
 
-from kd_keras.job import images_to_predict
+from kd_keras.job.prediction import images_to_predict
 
 
 def names(images):

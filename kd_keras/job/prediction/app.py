@@ -15,8 +15,8 @@ from PIL import Image
 from kd_keras.exports.metadata import Metadata
 from kd_keras.exports.runtimes import Classifier
 from kd_keras.exports.runtimes.scores import Scores
-from kd_keras.job import opened_model, predictor
-from kd_keras.job.images_to_predict import Item
+from kd_keras.job.prediction import opened_model, predictor
+from kd_keras.job.prediction.images_to_predict import Item
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results.phase_names import shown
 

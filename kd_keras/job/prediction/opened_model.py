@@ -12,7 +12,7 @@ from kd_keras.exports import runtimes
 from kd_keras.exports.metadata import Metadata
 from kd_keras.exports.runtimes import Classifier
 from kd_keras.graph import backend, quiet_import
-from kd_keras.job import model_argument
+from kd_keras.job.prediction import model_argument
 from kd_keras.job.recipe import recipe_files
 from kd_keras.models import custom_objects, pixels
 

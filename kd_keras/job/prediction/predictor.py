@@ -13,9 +13,9 @@ import numpy as np
 from kd_keras import check
 from kd_keras.data import RESIZES, image_files
 from kd_keras.graph import backend, quiet_import
-from kd_keras.job import opened_model
-from kd_keras.job.images_to_predict import Item
-from kd_keras.job.opened_model import OpenedModel
+from kd_keras.job.prediction import opened_model
+from kd_keras.job.prediction.images_to_predict import Item
+from kd_keras.job.prediction.opened_model import OpenedModel
 
 if TYPE_CHECKING:
     from kd_keras.data.image_reader import ImageReader

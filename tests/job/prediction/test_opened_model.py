@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kd_keras.job import opened_model
+from kd_keras.job.prediction import opened_model
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data.store import Dataset, Split
-from kd_keras.job import class_order, evaluation_data, opened_model
-from kd_keras.job.evaluation_data import DataOptions
-from kd_keras.job.opened_model import OpenedModel
+from kd_keras.job.prediction import class_order, evaluation_data, opened_model
+from kd_keras.job.prediction.evaluation_data import DataOptions
+from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.models import cost
 from kd_keras.results import (
     agreement,
