@@ -26,7 +26,8 @@ from kd_keras.results import statistics
 
 quiet.import_tensorflow()
 
-from kd_keras.job import make_cache, train  # noqa: E402
+from kd_keras.job import train  # noqa: E402
+from kd_keras.job.cache import make_cache  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.results.screen import Screen  # noqa: E402
 

@@ -124,10 +124,10 @@ def one_server(server):
 @pytest.fixture(scope="module")
 def no_report():
     """Runs of this file's tests write no report.html, whose plots take seconds."""
-    from kd_keras.job import closing
+    from kd_keras.job import finish_run
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(closing, "write_report", lambda folder, data, screen: None)
+        patch.setattr(finish_run, "write_report", lambda folder, data, screen: None)
         yield
 
 

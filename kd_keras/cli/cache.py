@@ -10,7 +10,7 @@ import click
 from kd_keras.cli import options as options_of
 from kd_keras.cli import output, quiet
 from kd_keras.cli.sections import Option, Sectioned
-from kd_keras.job import cache_command
+from kd_keras.job.cache import cache_command
 from kd_keras.job.recipe import old_spelling, recipe_files
 
 
@@ -39,7 +39,7 @@ def _run(
     resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)
     part = _shard(shard)
     quiet.import_tensorflow()
-    from kd_keras.job import make_cache
+    from kd_keras.job.cache import make_cache
 
     folder = make_cache.run(
         resolved,

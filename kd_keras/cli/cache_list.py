@@ -6,28 +6,28 @@ import click
 
 from kd_keras import data
 from kd_keras.cli import output
-from kd_keras.job import caches
+from kd_keras.job.cache import cache_folder
 from kd_keras.results import paths
 
 
 def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
     """Lists the cache folder, or shows what may go, asks, and removes it."""
     screen = output.screen()
-    found = caches.entries()
+    found = cache_folder.entries()
     place = f"{paths.shown(data.cache_folder())} ({_size(found)})"
     if not prune:
-        caches.show(found, screen, title=f"Cache folder {place}")
-        output.document({"folder": data.cache_folder(), "entries": caches.as_json(found)})
+        cache_folder.show(found, screen, title=f"Cache folder {place}")
+        output.document({"folder": data.cache_folder(), "entries": cache_folder.as_json(found)})
         return
-    chosen = caches.removable(found, older_than=older_than)
+    chosen = cache_folder.removable(found, older_than=older_than)
     if not chosen:
         screen.result(f"nothing to remove in {place}: `kdk cache --list` shows what is there")
     else:
-        caches.show(chosen, screen, title=f"To be removed from {place}")
-    gone = caches.prune(chosen) if chosen and _agreed(yes) else []
+        cache_folder.show(chosen, screen, title=f"To be removed from {place}")
+    gone = cache_folder.prune(chosen) if chosen and _agreed(yes) else []
     if chosen:
         screen.result(f"removed {len(gone)} of {len(chosen)} ({_size(gone)})")
-    output.document({"folder": data.cache_folder(), "removed": caches.as_json(gone)})
+    output.document({"folder": data.cache_folder(), "removed": cache_folder.as_json(gone)})
 
 
 def _agreed(yes: bool) -> bool:
@@ -38,5 +38,5 @@ def _agreed(yes: bool) -> bool:
     return click.confirm("Remove this?", err=True)
 
 
-def _size(entries: list[caches.Entry]) -> str:
+def _size(entries: list[cache_folder.Entry]) -> str:
     return paths.megabytes(sum(entry.bytes for entry in entries))

@@ -10,7 +10,8 @@ import keras
 from kd_keras import methods, models
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import cached_teacher, plan
+from kd_keras.job import plan
+from kd_keras.job.cache import cached_teacher
 from kd_keras.job.identity import cache_of, is_file
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files

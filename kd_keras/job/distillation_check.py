@@ -5,8 +5,9 @@ from typing import Any
 
 from kd_keras.distill import gradient_balance, gradient_norms
 from kd_keras.job.prepare import Job
-from kd_keras.results import doubts, table
+from kd_keras.results import table
 from kd_keras.results.phase_names import ASSISTANT, TEACHER, role, shown
+from kd_keras.results.prediction_warnings import low_agreement, order_of_classes, worse_teacher
 
 
 def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
@@ -23,13 +24,13 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
     for phase in phases:
         name = shown(phase)
         if role(phase, results) == TEACHER:
-            lines += doubts.order_of_classes(name, predicted[phase], labels, job.data.class_names)
+            lines += order_of_classes(name, predicted[phase], labels, job.data.class_names)
         of = results[phase].get("taught_by")
         if of in predicted:
             both = predicted[phase], predicted[of]
-            lines += doubts.low_agreement(name, shown(of), *both, labels)
+            lines += low_agreement(name, shown(of), *both, labels)
             if role(of, results) in (TEACHER, ASSISTANT):  # a generation is to beat the one before
-                lines += doubts.worse_teacher(name, shown(of), *both, labels, seed=seed)
+                lines += worse_teacher(name, shown(of), *both, labels, seed=seed)
     distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
     for phase, distiller in distillers.items():
         measured = gradient_norms.measured(job.folder.history(phase) or {})

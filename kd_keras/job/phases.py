@@ -7,7 +7,8 @@ import keras
 
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import cached_teacher, fitting
+from kd_keras.job import fitting
+from kd_keras.job.cache import cached_teacher
 from kd_keras.job.prepare import Job
 from kd_keras.methods import base
 from kd_keras.results.phase_names import shown

@@ -1,7 +1,8 @@
 """Checks of a recipe that need no data: names of models and methods, knobs, weights, ONNX files."""
 
 from kd_keras import check, models
-from kd_keras.job import build, cache_command, identity
+from kd_keras.job import build, identity
+from kd_keras.job.cache import cache_command
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base

@@ -3,7 +3,7 @@
 import keras
 
 from kd_keras.data.store import Dataset
-from kd_keras.job import cached_teacher
+from kd_keras.job.cache import cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import chance, paths
 from kd_keras.results.phase_names import shown

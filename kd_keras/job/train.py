@@ -12,9 +12,9 @@ from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.job import (
     adjustment,
     build,
-    closing,
     devices,
     distillation_check,
+    finish_run,
     identity,
     phases,
     plan,
@@ -72,7 +72,7 @@ def run(
     else:
         folder.check_same_facts(identity.identities(recipe))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
-    closing.show(results, recipe, folder, screen)
+    finish_run.show(results, recipe, folder, screen)
     return results
 
 
@@ -96,8 +96,8 @@ def _results(job: Job) -> dict[str, Any]:
     labels = job.data.validation.labels
     results |= verdict.of(results, job.folder.predictions, labels, seed=job.recipe.seed)
     results["warnings"] = distillation_check.warnings(job, results)
-    closing.write(results, job.recipe, job.folder)
-    closing.write_report(job.folder, job.data, job.screen)
+    finish_run.write(results, job.recipe, job.folder)
+    finish_run.write_report(job.folder, job.data, job.screen)
     return results
 
 

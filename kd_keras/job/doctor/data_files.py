@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from kd_keras import data
 from kd_keras.data.tiny_imagenet import archive
-from kd_keras.job import caches
+from kd_keras.job.cache import cache_folder
 from kd_keras.job.doctor.finding import FINE, MISSING, Finding
 from kd_keras.results import paths
 
@@ -36,10 +36,10 @@ def findings(data_dir: Path | None = None) -> Iterator[Finding]:
 
 
 def _tiny_imagenet(data_dir: Path | None) -> Finding:
-    stores = [e for e in caches.entries() if e.kind == "store" and "tiny_imagenet" in e.about]
+    stores = [e for e in cache_folder.entries() if e.kind == "store" and "tiny_imagenet" in e.about]
     if stores and data_dir is None:
         return Finding("tiny_imagenet", FINE, f"prepared in {paths.shown(stores[0].path)}")
-    downloads = data.cache_folder() / caches.DOWNLOADS
+    downloads = data.cache_folder() / cache_folder.DOWNLOADS
     places = [data_dir] if data_dir else [downloads, *map(Path, _USUAL_PLACES)]
     for place in places:
         with contextlib.suppress(OSError, ValueError):
@@ -57,10 +57,10 @@ def _tiny_imagenet(data_dir: Path | None) -> Finding:
 
 
 def _caches() -> Finding:
-    found = caches.entries()
+    found = cache_folder.entries()
     kinds = {kind: [e.bytes for e in found if e.kind == kind] for kind in {e.kind for e in found}}
     each = [f"{kind} {paths.megabytes(sum(sizes))}" for kind, sizes in sorted(kinds.items())]
-    old = caches.removable(found)
+    old = cache_folder.removable(found)
     text = ", ".join(each) or "empty"
     if old:
         text += f"; {paths.megabytes(sum(e.bytes for e in old))} can go (kdk cache --prune)"

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from kd_keras import data, models
-from kd_keras.job import cached_teacher, make_cache, train
+from kd_keras.job import train
+from kd_keras.job.cache import cached_teacher, make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen

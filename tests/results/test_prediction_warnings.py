@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kd_keras.results import doubts
+from kd_keras.results.prediction_warnings import low_agreement, order_of_classes, worse_teacher
 
 NAMES = [f"class {i}" for i in range(10)]
 LABELS = np.arange(1000) % 10
@@ -17,7 +17,7 @@ def model(accuracy, seed=0):
 
 def test_a_teacher_with_all_classes_in_another_order_is_told_with_its_accuracy():
     permuted = (model(0.9) + 3) % 10
-    (line,) = doubts.order_of_classes("teacher", permuted, LABELS, NAMES)
+    (line,) = order_of_classes("teacher", permuted, LABELS, NAMES)
     right, would = np.mean(permuted == LABELS), np.mean(model(0.9) == LABELS)
     assert f"right on {right:.1%} of the images, and would be on {would:.1%} with 10 of 10" in line
     assert "It says 'class 0' on images of 'class 7'; 'class 1' on images of 'class 8';" in line
@@ -27,7 +27,7 @@ def test_a_teacher_with_all_classes_in_another_order_is_told_with_its_accuracy()
 def test_two_classes_that_are_exchanged_are_found_too():
     exchanged = np.arange(10)
     exchanged[[2, 5]] = 5, 2
-    (line,) = doubts.order_of_classes("teacher", exchanged[model(0.8)], LABELS, NAMES)
+    (line,) = order_of_classes("teacher", exchanged[model(0.8)], LABELS, NAMES)
     assert "with 2 of 10 classes renamed. It says 'class 2' on images of 'class 5'" in line
 
 
@@ -35,14 +35,14 @@ def test_two_classes_that_are_exchanged_are_found_too():
 def test_a_weak_or_strong_teacher_in_order_raises_no_doubt(accuracy):
     for seed in range(20):
         few = model(accuracy, seed)[:60]
-        assert doubts.order_of_classes("teacher", few, LABELS[:60], NAMES) == []
-        assert doubts.order_of_classes("teacher", model(accuracy, seed), LABELS, NAMES) == []
+        assert order_of_classes("teacher", few, LABELS[:60], NAMES) == []
+        assert order_of_classes("teacher", model(accuracy, seed), LABELS, NAMES) == []
 
 
 def test_a_teacher_that_confuses_two_classes_or_says_one_alone_raises_no_doubt():
     confused = np.where(LABELS == 3, 4, LABELS)  # all of one class: it says 4 on 3 and on 4
-    assert doubts.order_of_classes("teacher", confused, LABELS, NAMES) == []
-    assert doubts.order_of_classes("teacher", np.full(1000, 7), LABELS, NAMES) == []
+    assert order_of_classes("teacher", confused, LABELS, NAMES) == []
+    assert order_of_classes("teacher", np.full(1000, 7), LABELS, NAMES) == []
 
 
 def test_models_that_agree_less_than_unrelated_ones_are_told():
@@ -50,7 +50,7 @@ def test_models_that_agree_less_than_unrelated_ones_are_told():
     half = np.arange(1000) // 10 % 2 == 0  # of each class
     teacher[half] += 1
     student[~half] += 1
-    (line,) = doubts.low_agreement("student", "teacher", student, teacher, LABELS)
+    (line,) = low_agreement("student", "teacher", student, teacher, LABELS)
     # Unrelated, both were right on a quarter of the images, and said label + 1 on another.
     assert line.startswith("the student agrees with the teacher on 0.0% of the images; models that")
     assert "would on about 50.0%" in line
@@ -67,13 +67,13 @@ def test_unrelated_and_related_models_raise_no_doubt(pair):
     for make in (model, by_class):
         for seed in range(20):
             student, teacher = make(pair[1], seed), make(pair[0], 100 + seed)
-            assert doubts.low_agreement("student", "teacher", student, teacher, LABELS) == []
+            assert low_agreement("student", "teacher", student, teacher, LABELS) == []
 
 
 def test_a_teacher_that_is_measurably_worse_is_told():
-    (line,) = doubts.worse_teacher("student", "teacher", model(0.9), model(0.6, 1), LABELS, seed=0)
+    (line,) = worse_teacher("student", "teacher", model(0.9), model(0.6, 1), LABELS, seed=0)
     assert line.startswith("the teacher is worse than the student that it taught (6")
     assert "95 % interval" in line
     for teacher in (model(0.9, 1), model(0.95, 2)):  # about as good, and better
-        got = doubts.worse_teacher("student", "teacher", model(0.9), teacher, LABELS, seed=0)
+        got = worse_teacher("student", "teacher", model(0.9), teacher, LABELS, seed=0)
         assert got == []

@@ -6,7 +6,8 @@ from typing import Any
 
 from kd_keras.data.store import Dataset
 from kd_keras.graph.precision import best_precision
-from kd_keras.job import adjustment, build, cached_teacher, dataset, identity
+from kd_keras.job import adjustment, build, dataset, identity
+from kd_keras.job.cache import cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import custom_objects
 from kd_keras.results import paths

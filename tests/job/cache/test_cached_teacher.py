@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from kd_keras import Distiller, methods, models
-from kd_keras.job import make_cache, train
+from kd_keras.job import train
+from kd_keras.job.cache import make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen

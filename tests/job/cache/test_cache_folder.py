@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kd_keras import data, files
-from kd_keras.job import caches
+from kd_keras.job.cache import cache_folder
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format
 from kd_keras.teacher_cache.file_format import Header
@@ -55,7 +55,7 @@ def by_name(found):
 
 
 def test_each_entry_says_what_it_is_and_whether_something_needs_it(folder):
-    found = by_name(caches.entries())
+    found = by_name(cache_folder.entries())
     store = next(entry for entry in found.values() if entry.kind == "store")
     assert (store.about, store.state) == ("digits, 1,797 of 8x8x1", "usable")
     assert store.bytes == sum(file.stat().st_size for file in store.path.iterdir())
@@ -72,63 +72,63 @@ def test_each_entry_says_what_it_is_and_whether_something_needs_it(folder):
 
 
 def test_a_store_whose_images_are_gone_is_stale(folder, tmp_path):
-    (store,) = [entry.path for entry in caches.entries() if entry.kind == "store"]
+    (store,) = [entry.path for entry in cache_folder.entries() if entry.kind == "store"]
     header = json.loads((store / "header.json").read_text())
     source = f"folder:{tmp_path / 'pets'}"
     (store / "header.json").write_text(json.dumps(header | {"source": source}))
-    (entry,) = [entry for entry in caches.entries() if entry.kind == "store"]
+    (entry,) = [entry for entry in cache_folder.entries() if entry.kind == "store"]
     assert (entry.state, entry.reason) == ("stale", "its images are gone")
     (tmp_path / "pets").mkdir()
-    (entry,) = [entry for entry in caches.entries() if entry.kind == "store"]
+    (entry,) = [entry for entry in cache_folder.entries() if entry.kind == "store"]
     assert entry.state == "usable"
 
 
 def test_prune_removes_what_is_stale_or_unfinished_and_old_things_only_if_told(folder):
-    chosen = caches.removable(caches.entries())
+    chosen = cache_folder.removable(cache_folder.entries())
     names = {entry.path.name for entry in chosen}
     assert names == {"begun", "stale", "teacher-gone-float32.npy", ".partial.ids.npy"}
-    assert caches.prune(chosen) == chosen
-    left = caches.entries()
+    assert cache_folder.prune(chosen) == chosen
+    left = cache_folder.entries()
     assert {entry.state for entry in left} == {"usable"}
-    assert caches.removable(left) == caches.removable(left, older_than=4) == []
-    assert caches.removable(left, older_than=2) == left
+    assert cache_folder.removable(left) == cache_folder.removable(left, older_than=4) == []
+    assert cache_folder.removable(left, older_than=2) == left
 
 
 def test_what_is_in_use_stays(folder):
     begun = folder / "teachers" / "begun"
     with files.locked(begun):
-        assert by_name(caches.entries())["begun"].in_use
-        chosen = [by_name(caches.entries())["begun"]]
-        assert caches.removable(chosen) == []
-        assert caches.prune(chosen) == []  # locked since it was chosen
+        assert by_name(cache_folder.entries())["begun"].in_use
+        chosen = [by_name(cache_folder.entries())["begun"]]
+        assert cache_folder.removable(chosen) == []
+        assert cache_folder.prune(chosen) == []  # locked since it was chosen
     _age(begun / "ids.npy", days=0)  # another process may be making it
-    assert by_name(caches.entries())["begun"].in_use
+    assert by_name(cache_folder.entries())["begun"].in_use
     rows = np.load(folder / "teachers/stale/view0000.part0000.logits.npy", mmap_mode="r")
-    assert by_name(caches.entries())["stale"].in_use == os.path.exists("/proc/self/maps")
+    assert by_name(cache_folder.entries())["stale"].in_use == os.path.exists("/proc/self/maps")
     del rows
     with files.locked(folder), pytest.raises(ValueError, match="another process prepares data"):
-        caches.prune(chosen)
+        cache_folder.prune(chosen)
 
 
 def test_nothing_outside_the_folder_is_listed_or_removed(folder, tmp_path):
     outside = shutil.copytree(folder / "teachers" / "stale", tmp_path / "outside")
     (folder / "teachers" / "link").symlink_to(outside)
     (folder / "notes.txt").write_text("mine")
-    names = by_name(caches.entries())
+    names = by_name(cache_folder.entries())
     assert "link" not in names
     assert "notes.txt" not in names
     entry = names["stale"]
     for path in (outside, folder / "teachers" / "link", folder / ".." / "outside", folder):
-        wrong = caches.Entry(**{**vars(entry), "path": path})
+        wrong = cache_folder.Entry(**{**vars(entry), "path": path})
         with pytest.raises(ValueError, match=r"not in the cache folder .* Nothing was removed"):
-            caches.prune([entry, wrong])
+            cache_folder.prune([entry, wrong])
     assert outside.is_dir()
     assert entry.path.is_dir()
 
 
 def test_the_table_has_80_columns_and_says_the_reasons(folder, monkeypatch, capsys):
-    caches.show(caches.entries(), Screen(), title="Cache")
+    cache_folder.show(cache_folder.entries(), Screen(), title="Cache")
     out = capsys.readouterr().out
     assert "scores: of teacher teacher" in out
     assert "stale: the store of its images is gone\n" in out
-    assert caches.entries(folder / "nowhere") == []
+    assert cache_folder.entries(folder / "nowhere") == []
