@@ -113,7 +113,7 @@ def train_together(
     )
     batches = plan.dataset(0, total)
     with callbacks.Bar(Screen(), "training", recipe.batch_size) as bar:
-        side_by_side.Together(distillers).fit(
+        side_by_side.SideBySideModel(distillers).fit(
             batches, epochs=recipe.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0
         )
     for name, distiller in distillers.items():

@@ -93,7 +93,7 @@ def trained_side_by_side(scope):
                 net(name.split()[0], width=4, seed=0), teacher=teacher, methods=made
             )
             both[name].compile(keras.optimizers.SGD(0.05, momentum=0.9), metrics=["accuracy"])
-        model = side_by_side.Together(both)
+        model = side_by_side.SideBySideModel(both)
     data = batches(BATCH * STEPS, seed=2)
     numbered = data.map(lambda x, y: ({"inputs": x, "id": tf.range(len(y), dtype=tf.int64)}, y))
     model.fit(numbered, validation_data=data, verbose=0)

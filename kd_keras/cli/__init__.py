@@ -42,7 +42,7 @@ class _Table(click.Group):
             formatter.write_dl([*_COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        with errors.in_words(ctx), old_spellings.in_words():
+        with errors.translate_errors(ctx), old_spellings.print_old_spellings():
             return super().invoke(ctx)
 
 

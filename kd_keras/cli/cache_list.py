@@ -14,7 +14,7 @@ def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
     """Lists the cache folder, or shows what may go, asks, and removes it."""
     screen = output.screen()
     found = cache_folder.entries()
-    place = f"{paths.shown(data.cache_folder())} ({_size(found)})"
+    place = f"{paths.short_path(data.cache_folder())} ({_size(found)})"
     if not prune:
         cache_folder.show(found, screen, title=f"Cache folder {place}")
         output.document({"folder": data.cache_folder(), "entries": cache_folder.as_json(found)})

@@ -25,7 +25,7 @@ _TRACEBACK = "kd_keras.traceback"
 
 
 @contextlib.contextmanager
-def in_words(ctx: click.Context) -> Iterator[None]:
+def translate_errors(ctx: click.Context) -> Iterator[None]:
     """Turns ValueError, OSError, Ctrl-C and SIGTERM in the block into a message and an exit."""
     try:
         with termination.raised():

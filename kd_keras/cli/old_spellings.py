@@ -12,17 +12,17 @@ from kd_keras.job.recipe.old_spelling import OldSpelling
 
 
 @contextlib.contextmanager
-def in_words() -> Iterator[None]:
+def print_old_spellings() -> Iterator[None]:
     """Prints each `OldSpelling` in the block on stderr; other warnings are shown as usual."""
-    show = warnings.showwarning
+    show_as_usual = warnings.showwarning
 
-    def show_in_words(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
+    def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
         if issubclass(category, OldSpelling):
             click.echo(errors.wrapped(f"kdk: warning: {message}"), err=True)
         else:
-            show(message, category, *rest, **more)
+            show_as_usual(message, category, *rest, **more)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", OldSpelling)
-        warnings.showwarning = show_in_words
+        warnings.showwarning = show
         yield

@@ -114,7 +114,7 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
 
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # --max-pixels says it
     if dataset is not None:
-        names = class_names.of(dataset, data_dir=data_dir)
+        names = class_names.read_class_names(dataset, data_dir=data_dir)
     imports, preprocess = options.pop("imports"), options.pop("preprocess")
     opened = opened_model.open_model(
         model, preprocess=preprocess, class_names=names, imports=imports

@@ -7,7 +7,9 @@ from kd_keras import data
 from kd_keras.data import folder_layout, user_files
 
 
-def of(name: str, *, data_dir: str | os.PathLike[str] | None = None) -> tuple[str, ...]:
+def read_class_names(
+    name: str, *, data_dir: str | os.PathLike[str] | None = None
+) -> tuple[str, ...]:
     """One name for each label. Of a folder, only the names of its folders are read.
 
     Args:

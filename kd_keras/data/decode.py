@@ -108,21 +108,21 @@ def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
 def _native(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
     image = tf.ensure_shape(image, (None, None, channels))
-    # In the graph, `orientation.of` takes ten times as long as a small JPEG takes to decode.
+    # In the graph, `read_orientation` takes ten times as long as a small JPEG takes to decode.
     turn = tf.ensure_shape(tf.numpy_function(_orientation, [encoded], tf.int32), ())
     upright = tf.cond(turn > 1, lambda: orientation.upright(image, turn), lambda: image)
     return tf.ensure_shape(upright, (None, None, channels))
 
 
 def _orientation(encoded: Any) -> np.int32:
-    """`orientation.of`, called only if the file may have an EXIF segment."""
+    """`orientation.read_orientation`, called only if the file may have an EXIF segment."""
     data = np.asarray(encoded, object).item()  # bytes in a graph, an array of them in eager mode
     return _traced()(tf.constant(data)).numpy() if _EXIF in data else np.int32(1)
 
 
 @functools.cache
 def _traced() -> Any:
-    return tf.function(orientation.of, input_signature=[tf.TensorSpec((), tf.string)])
+    return tf.function(orientation.read_orientation, input_signature=[tf.TensorSpec((), tf.string)])
 
 
 def _other(encoded: tf.Tensor, channels: int) -> tf.Tensor:

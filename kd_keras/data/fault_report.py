@@ -19,7 +19,7 @@ def error(heading: str, faults: Sequence[str], remedy: str = "") -> ValueError:
     return ValueError("\n".join(filter(None, lines)))
 
 
-def shortened(items: Sequence[str], shown: int = SHOWN) -> list[str]:
+def shortened(items: Sequence[str], limit: int = SHOWN) -> list[str]:
     """The first items; if there are more, a last item says how many."""
-    more = len(items) - shown
-    return [*items[:shown], *([f"and {more:,} more"] if more > 0 else [])]
+    more = len(items) - limit
+    return [*items[:limit], *([f"and {more:,} more"] if more > 0 else [])]

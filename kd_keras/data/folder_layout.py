@@ -106,10 +106,10 @@ def skipped(files: Sequence[str]) -> list[str]:
         return []
     kinds = Counter(map(_kind, files))
     ordered = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    shown = ", ".join(shortened([f"{kind} {number:,}" for kind, number in ordered]))
+    counts = ", ".join(shortened([f"{kind} {number:,}" for kind, number in ordered]))
     phone = {".heic", ".heif"} & {kind.lower() for kind in kinds}
     hint = f" (convert {' and '.join(sorted(phone))} to JPEG to use them)" if phone else ""
-    return [f"skipped {count('file', files)}: {shown}{hint}"]
+    return [f"skipped {count('file', files)}: {counts}{hint}"]
 
 
 def count(noun: str, items: Sequence[object]) -> str:

@@ -19,7 +19,7 @@ _HEADER = 8  # bytes: order 2, the number 42, the first directory's offset 4
 _ENTRY = 12  # bytes: tag 2, type 2, count 4, value 4
 
 
-def of(encoded: tf.Tensor) -> tf.Tensor:
+def read_orientation(encoded: tf.Tensor) -> tf.Tensor:
     """The orientation of one image file.
 
     Args:

@@ -39,7 +39,7 @@ class CheckedModel(ReplicaModel):
             arguments.setdefault("shuffle", False)  # Keras warns that it would not shuffle
         if arguments.get("validation_data") is not None:
             arguments["validation_data"] = self._validation(arguments)
-        with data_checks.in_words(self.num_classes):
+        with data_checks.translate_errors(self.num_classes):
             return super().fit(**arguments)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -49,7 +49,7 @@ class CheckedModel(ReplicaModel):
         arguments = _by_name(keras.Model.evaluate, args, kwargs)
         data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
         self._check_labels(arguments)
-        with data_checks.in_words(self.num_classes):
+        with data_checks.translate_errors(self.num_classes):
             return super().evaluate(**arguments)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:

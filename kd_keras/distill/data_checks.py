@@ -68,7 +68,7 @@ def check_arrays(y: Any, sample_weight: Any, num_classes: int) -> None:
 
 
 @contextlib.contextmanager
-def in_words(num_classes: int) -> Iterator[None]:
+def translate_errors(num_classes: int) -> Iterator[None]:
     """Turns TensorFlow's error about labels within the block into a ValueError about them."""
     try:
         yield

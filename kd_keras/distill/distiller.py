@@ -20,7 +20,7 @@ from kd_keras.distill import (
 )
 from kd_keras.distill.deploying_model import DeployingModel
 from kd_keras.distill.objective import Loss, Objective
-from kd_keras.distill.teacher import Recorded, Teacher
+from kd_keras.distill.teacher import CachedTeacher, Teacher
 from kd_keras.graph import heads, taps, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.losses import Logs, Tensor
@@ -129,7 +129,7 @@ class Distiller(DeployingModel):
 
     @teacher.setter
     def teacher(self, teacher: keras.Model | TeacherRows | None) -> None:
-        wrapped: Teacher | Recorded | None = None
+        wrapped: Teacher | CachedTeacher | None = None
         if teacher is not None:
             model_checks.check_teacher(self.student, teacher)
             names = base.taps_of("teacher", self.methods)
@@ -140,7 +140,7 @@ class Distiller(DeployingModel):
                 wrapped = Teacher(model, names, precision=self.precision)
             else:
                 base.require_no_model(self.methods)
-                wrapped = Recorded(teacher, names)
+                wrapped = CachedTeacher(teacher, names)
             heads.check_same_classes(self._twin.shapes, wrapped.shapes)
             self._build_methods(model, wrapped.shapes)
             pair_warnings.of_pair(self.student, teacher)

@@ -27,7 +27,7 @@ class ReplicaModel(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; several replicas need an example each in every batch."""
-        with split_batch.in_words():
+        with split_batch.translate_errors():
             return super().fit(*args, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

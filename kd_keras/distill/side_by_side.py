@@ -19,11 +19,11 @@ from kd_keras.methods import base
 HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_")]
 
 
-class Together(ReplicaModel):
+class SideBySideModel(ReplicaModel):
     """Trains Distillers side by side by `fit`; each steps by its own optimizer, as if alone.
 
-    Logs are "<name>/<metric>" ("val_<name>/<metric>" of validation); `Each` hands every Distiller's
-    callbacks its own. Batches are those of `kd_keras.data.pipeline`.
+    Logs are "<name>/<metric>" ("val_<name>/<metric>" of validation); `PerStudentCallbacks` hands
+    every Distiller's callbacks its own. Batches are those of `kd_keras.data.pipeline`.
 
     Args:
         distillers: by name, compiled; of one teacher and precision.
@@ -108,7 +108,7 @@ class Together(ReplicaModel):
 
 
 def check(distillers: Mapping[str, Distiller]) -> None:
-    """Raises ValueError where Distillers cannot be trained side by side, see `Together`."""
+    """Raises ValueError where Distillers cannot be trained side by side, see `SideBySideModel`."""
     views = {name: distiller.views_per_image for name, distiller in distillers.items()}
     if len(set(views.values())) > 1:
         raise ValueError(
@@ -117,8 +117,8 @@ def check(distillers: Mapping[str, Distiller]) -> None:
         )
 
 
-class Each(keras.callbacks.Callback):
-    """Tells each Distiller's callbacks of its own part of what happens to a `Together`.
+class PerStudentCallbacks(keras.callbacks.Callback):
+    """Tells each Distiller's callbacks of its own part of what happens to a `SideBySideModel`.
 
     Args:
         of: each Distiller with its callbacks, by its name.
@@ -148,7 +148,7 @@ class Each(keras.callbacks.Callback):
 
 
 def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a `Together`'s logs that is of one Distiller, as it logs alone."""
+    """The part of a `SideBySideModel`'s logs that is of one Distiller, as it logs alone."""
     own: dict[str, Any] = {}
     for prefix in ("", "val_"):
         start = f"{prefix}{name}/"

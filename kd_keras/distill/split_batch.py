@@ -70,7 +70,7 @@ def check_full(strategy: tf.distribute.Strategy, batch: Any) -> list[tf.Operatio
 
 
 @contextlib.contextmanager
-def in_words() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turns the failure of `check_full` in the block into a ValueError that says what to do."""
     try:
         yield

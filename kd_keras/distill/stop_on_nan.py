@@ -24,7 +24,7 @@ class StopOnNaN(keras.callbacks.Callback):
     costs some comparisons: Keras on TensorFlow converts the logs to numbers at every step anyway
     (`CallbackList._on_train_batch_end`). A step may also spoil weights behind a finite loss. So at
     the end of each epoch the trained weights are checked, and what validation says. Put it first:
-    callbacks after it then save nothing of a spoilt epoch.
+    callbacks after it then save nothing of such an epoch.
 
     Args:
         what: what trains, in a word or two, for the message.
@@ -45,11 +45,13 @@ class StopOnNaN(keras.callbacks.Callback):
             raise NotFinite(self._message(batch + 1, logs, wrong))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        spoilt = finite.spoilt(self.model.trainable_variables + finite.statistics(self.model))
-        if spoilt:
+        non_finite = finite.describe_non_finite(
+            self.model.trainable_variables + finite.statistics(self.model)
+        )
+        if non_finite:
             raise NotFinite(
                 f"{self._subject} weights became NaN or infinite in epoch {epoch + 1}, behind a "
-                f"loss that stayed finite: {spoilt}. {_LOWER}, or clip the gradients "
+                f"loss that stayed finite: {non_finite}. {_LOWER}, or clip the gradients "
                 "(global_clipnorm of the optimizer). Check that no image holds a NaN."
             )
         names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]

@@ -42,7 +42,7 @@ class Teacher:
         return heads.shapes_of_teacher(self._twin.shapes, self._head)
 
 
-class Recorded:
+class CachedTeacher:
     """A teacher that does not run: its outputs come with each batch, by our pipeline.
 
     Args:

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 
-def spoilt(variables: Sequence[Any]) -> str:
+def describe_non_finite(variables: Sequence[Any]) -> str:
     """Which of the variables hold NaN or infinite values, in words; empty if none does.
 
     One sum for each variable, and one number read for all: 0 times a finite value is 0.
@@ -32,7 +32,7 @@ def statistics(model: keras.Model) -> list[Any]:
 
 def require(model: keras.Model) -> None:
     """Raises ValueError if a trained weight or a moving statistic of the model is not finite."""
-    found = spoilt(model.trainable_variables + statistics(model))
+    found = describe_non_finite(model.trainable_variables + statistics(model))
     if found:
         raise ValueError(
             f"model {model.name!r} has weights that are NaN or infinite: {found}; expected finite "

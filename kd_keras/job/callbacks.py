@@ -116,14 +116,14 @@ class Line(keras.callbacks.Callback):
         self.screen, self.what = screen, what
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.screen.say(f"{_title(self.what, epoch, self.params)}: {_in_words(logs or {})}")
+        self.screen.say(f"{_title(self.what, epoch, self.params)}: {_format_logs(logs or {})}")
 
 
 def _title(what: str, epoch: int, params: Mapping[str, Any]) -> str:
     return f"{what}, epoch {epoch + 1}/{params['epochs']}"
 
 
-def _in_words(logs: Mapping[str, float]) -> str:
+def _format_logs(logs: Mapping[str, float]) -> str:
     parts = [f"loss {logs['loss']:.4f}"] if "loss" in logs else []
     parts += [f"{name} {logs[name]:.1%}" for name in ("top1", "val_top1") if name in logs]
     if "images_per_second" in logs:

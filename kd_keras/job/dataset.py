@@ -34,7 +34,7 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     screen.say(f"{recipe.dataset}: {loaded.summary()}")
     for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
         screen.say(f"  {note}")
-    screen.say(f"decoded images: {paths.shown_with_size(_store(loaded))}")
+    screen.say(f"decoded images: {paths.short_path_with_size(_store(loaded))}")
     return loaded
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from kd_keras.distill import gradient_balance, gradient_norms
 from kd_keras.job.prepare import Job
 from kd_keras.results import table
-from kd_keras.results.phase_names import ASSISTANT, TEACHER, role, shown
+from kd_keras.results.phase_names import ASSISTANT, TEACHER, display_name, role
 from kd_keras.results.prediction_warnings import low_agreement, order_of_classes, worse_teacher
 
 
@@ -22,20 +22,21 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
     phases = table.models(results)
     predicted = {phase: job.folder.predictions(phase) for phase in phases}
     for phase in phases:
-        name = shown(phase)
+        name = display_name(phase)
         if role(phase, results) == TEACHER:
             lines += order_of_classes(name, predicted[phase], labels, job.data.class_names)
         of = results[phase].get("taught_by")
         if of in predicted:
             both = predicted[phase], predicted[of]
-            lines += low_agreement(name, shown(of), *both, labels)
+            lines += low_agreement(name, display_name(of), *both, labels)
             if role(of, results) in (TEACHER, ASSISTANT):  # a generation is to beat the one before
-                lines += worse_teacher(name, shown(of), *both, labels, seed=seed)
+                lines += worse_teacher(name, display_name(of), *both, labels, seed=seed)
     distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
     for phase, distiller in distillers.items():
         measured = gradient_norms.measured(job.folder.history(phase) or {})
         off = gradient_balance.switched_off(distiller)
         lines += [
-            f"{shown(phase)}: {line}" for line in gradient_balance.sentences(measured, off=off)
+            f"{display_name(phase)}: {line}"
+            for line in gradient_balance.sentences(measured, off=off)
         ]
     return [line[0].upper() + line[1:] for line in lines]

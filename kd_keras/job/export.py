@@ -239,7 +239,7 @@ def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     real = job.images.labels is not None
     on = f"{count:,} validation images" if real else f"{count} images of noise"
     keras_name = f"{job.source.stem}.keras" if argument is None else argument.path.name
-    title = f"Files in {paths.shown(job.folder)}, compared on {on}"
+    title = f"Files in {paths.short_path(job.folder)}, compared on {on}"
     export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)
     if argument is not None and argument.run is not None:
         job.screen.detail(f"`kdk report {argument.run}` shows the table in the run's report")

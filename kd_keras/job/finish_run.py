@@ -8,7 +8,7 @@ from kd_keras.job import hparams, plan
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import curves, table
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 from kd_keras.results.report import finished_run, report, samples
 from kd_keras.results.screen import Screen
 
@@ -60,7 +60,7 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
     if "seconds" in results[phases[0]]:  # unknown for runs that an earlier version finished
         screen.say(table.time_spent(results))
     for phase in phases:
-        name = shown(phase)
+        name = display_name(phase)
         screen.result(f"SavedModel of the {name}: {results[phase]['export']['path']}")
         screen.result(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")

@@ -20,7 +20,7 @@ from kd_keras.job.history_file import HistoryFile
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers import dot, schedules
 from kd_keras.results import tensorboard_logs, trackers
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 
 SGD_NESTEROV = True
@@ -83,11 +83,11 @@ def fit(
         for phase, distiller in distillers.items()
     }
     first, first_own = next(iter(own.values()))
-    each = first_own if len(distillers) == 1 else [side_by_side.Each(own)]
+    each = first_own if len(distillers) == 1 else [side_by_side.PerStudentCallbacks(own)]
     with first.distribute_strategy.scope():
-        model = first if len(distillers) == 1 else side_by_side.Together(distillers)
+        model = first if len(distillers) == 1 else side_by_side.SideBySideModel(distillers)
     what = (
-        " and ".join(map(shown, distillers))
+        " and ".join(map(display_name, distillers))
         if len(distillers) < 3
         else f"{len(distillers)} students"
     )
@@ -144,14 +144,14 @@ def _callbacks(
     history = keras.callbacks.History()
     history.history = checkpoint.histories[phase]  # goes on with the epochs before
     return [
-        stop_on_nan.StopOnNaN(shown(phase)),
+        stop_on_nan.StopOnNaN(display_name(phase)),
         # Of the weights that are trained, not of their mean; the end of the run says the warnings.
         gradient_norms.GradientNorms(
             last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
         ),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         callbacks.Speed(recipe.batch_size, skipped=checkpoint.skipped),
-        callbacks.Line(screen, shown(phase)),
+        callbacks.Line(screen, display_name(phase)),
         tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
         *_trackers(phase, recipe, folder),
         history,

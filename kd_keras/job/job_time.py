@@ -82,7 +82,7 @@ class JobTime:
         total = elapsed + steps_left * seconds_per_step + later + self._models_left * each
         if abs(total - self._shown) > CHANGE * self._shown:
             self._shown = total
-            self._screen.say(f"time: about {in_words(total)} in all")
+            self._screen.say(f"time: about {format_duration(total)} in all")
 
 
 class Pace(keras.callbacks.Callback):
@@ -185,7 +185,7 @@ def _work(model: Any) -> float:
         return 0.0
 
 
-def in_words(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A rounded time: "40 seconds", "12 minutes", "3.5 hours"."""
     if seconds < 57.5:
         return f"{max(5, 5 * round(seconds / 5))} seconds"

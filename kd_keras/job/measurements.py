@@ -16,7 +16,7 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import calibration, evaluate
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 
 
@@ -90,14 +90,14 @@ class Measurements:
         self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
     ) -> dict[str, Any]:
         doing = "evaluating and exporting" if export else "evaluating"
-        self.screen.say(f"{shown(planned.phase)}: {doing} it")
+        self.screen.say(f"{display_name(planned.phase)}: {doing} it")
         scores = self._all_scores(planned, model)
         result = evaluate.measure(model, self.data, export, scores, serve)
         if export:
             self.folder.sign_export(export)
         self.folder.save_predictions(planned.phase, np.argmax(scores, axis=1))
         self.folder.save_scores(planned.phase, scores)
-        result["calibration"] = calibration.of(scores, self.data.validation.labels)
+        result["calibration"] = calibration.measure_calibration(scores, self.data.validation.labels)
         return result | self._timed(model)  # timed last, when no other process is at work
 
     def _timed(self, model: keras.Model) -> dict[str, Any]:

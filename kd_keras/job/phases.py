@@ -11,7 +11,7 @@ from kd_keras.job import fitting
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.prepare import Job
 from kd_keras.methods import base
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 from kd_keras.teacher_cache.reader import Cache
 
 
@@ -25,7 +25,7 @@ def unfinished(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Disti
             file = job.folder.model_file(phase)
             saved = keras.models.load_model(file, compile=False)
             distiller.deployed.set_weights(saved.get_weights())
-            job.screen.say(f"{shown(phase)}: finished before, in {file}")
+            job.screen.say(f"{display_name(phase)}: finished before, in {file}")
     if not due:
         job.job_time.trained(list(distillers))
     return due

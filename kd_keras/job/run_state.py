@@ -84,7 +84,7 @@ def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
 
 def _progress(folder: Path, recipe: Recipe) -> str:
     for model in plan.models(recipe):
-        name = phase_names.shown(model.phase)
+        name = phase_names.display_name(model.phase)
         entry = _json(folder / f"{model.phase}.json")
         trained = "history" in entry and (folder / f"{model.phase}.keras").is_file()
         if _is_trained_here(model) and not trained:

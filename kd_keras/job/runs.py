@@ -123,7 +123,7 @@ def _row(entry: Mapping[str, Any], student: Mapping[str, Any], width: int) -> li
     data = _short(entry["dataset"])
     name = Path(entry["run"]).name
     if student["phase"] != STUDENT:
-        name += f" {phase_names.shown(student['phase'])}"
+        name += f" {phase_names.display_name(student['phase'])}"
     more = [data, models] if width >= WIDE else []
     gain = None
     if student["gain"] is not None:

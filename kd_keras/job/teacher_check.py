@@ -6,7 +6,7 @@ from kd_keras.data.store import Dataset
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import chance, paths
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -28,11 +28,11 @@ def of_model(
         ValueError: the accuracy is no better than guessing, see `chance.require_better`.
     """
     screen.say(
-        f"{shown(phase)}: {top1:.1%} top-1 on {len(data.validation):,} validation images "
+        f"{display_name(phase)}: {top1:.1%} top-1 on {len(data.validation):,} validation images "
         f"({teacher.count_params():,} parameters)"
     )
     if not recipe.allow_weak_teacher:
-        chance.require_better(shown(phase), top1, data.validation.labels)
+        chance.require_better(display_name(phase), top1, data.validation.labels)
 
 
 def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float:
@@ -45,7 +45,7 @@ def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> flo
     """
     top1 = cached_teacher.top1(cache, data.train)
     screen.say(
-        f"teacher: the cache {paths.shown_with_size(cache.folder)}, {cache.header.views} "
+        f"teacher: the cache {paths.short_path_with_size(cache.folder)}, {cache.header.views} "
         f"views; {top1:.1%} top-1 on the first view of the training images"
     )
     if not recipe.allow_weak_teacher:

@@ -26,7 +26,7 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import agreement, run_data, scores, tensorboard_logs, verdict
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -94,7 +94,7 @@ def _results(job: Job) -> dict[str, Any]:
         "train_images": len(job.data.train),
     }
     labels = job.data.validation.labels
-    results |= verdict.of(results, job.folder.predictions, labels, seed=job.recipe.seed)
+    results |= verdict.make_verdict(results, job.folder.predictions, labels, seed=job.recipe.seed)
     results["warnings"] = distillation_check.warnings(job, results)
     finish_run.write(results, job.recipe, job.folder)
     finish_run.write_report(job.folder, job.data, job.screen)
@@ -169,9 +169,8 @@ def learn(job: Job, serve: Serve) -> dict[str, Any]:
                     distiller.teacher = teacher  # methods read its weights, trained by now
         if recipe.assistants or recipe.generations > 1:
             for planned in models:
-                job.screen.say(
-                    f"{shown(planned.phase)}: {planned.spec}, taught by {shown(teaching)}"
-                )
+                name = display_name(planned.phase)
+                job.screen.say(f"{name}: {planned.spec}, taught by {display_name(teaching)}")
         due = phases.unfinished(job, distillers)
         phases.train(
             job,
@@ -225,4 +224,4 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
     own, others = job.folder.scores(planned.phase), job.folder.scores(teaching)
     if own is None or others is None:  # measured by an earlier version
         return taught | {"agreement": job.folder.agreement(planned.phase, teaching)}
-    return taught | agreement.of(own, others, job.data.validation.labels)
+    return taught | agreement.measure_agreement(own, others, job.data.validation.labels)

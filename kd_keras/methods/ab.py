@@ -43,7 +43,7 @@ class AB(two_stage.TwoStage):
 
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
 
-    def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageCommon]):
+    def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageOptions]):
         super().__init__(**common)
         self.margin = check.number("ab: margin", margin, above=0)
 

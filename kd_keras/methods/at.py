@@ -17,7 +17,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
 
 
 class AT(TapPairs):
@@ -31,7 +31,7 @@ class AT(TapPairs):
 
     default_weight = 1000.0
 
-    def __init__(self, *, power: int = 2, **common: Unpack[TapPairsCommon]):
+    def __init__(self, *, power: int = 2, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         self.power = check.whole_number("at: power", power, at_least=1)
 

@@ -22,7 +22,7 @@ class Batch:
     training: bool = True  # whether batch norms of trainable parts update their statistics
 
 
-class Common(TypedDict, total=False):
+class CommonOptions(TypedDict, total=False):
     """Knobs that every method has, see `Method`."""
 
     weight: float | None
@@ -38,7 +38,7 @@ class Method(keras.Layer):
     in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs are the
     keyword-only arguments of its constructor. Each is an attribute of the same name. Its
     constructor passes the shared knobs on:
-    `def __init__(self, *, own=1.0, **common: Unpack[Common])`.
+    `def __init__(self, *, own=1.0, **common: Unpack[CommonOptions])`.
 
     Args:
         weight: factor of this method's cost in the loss, >= 0; None: `default_weight`.

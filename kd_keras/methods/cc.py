@@ -18,7 +18,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
+from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 
 
 class CC(OneTap):
@@ -39,7 +39,7 @@ class CC(OneTap):
 
     whole_batch = True
 
-    def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapCommon]):
+    def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapOptions]):
         super().__init__(**common)
         if dimensions is not None:
             check.whole_number("cc: dimensions", dimensions, at_least=1)

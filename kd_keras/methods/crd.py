@@ -24,7 +24,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
+from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 
 NOISE_FLOOR = 1e-7  # e above
 NOT_FIXED = math.inf  # log Z before the first step
@@ -62,7 +62,7 @@ class CRD(OneTap):
         embedding_size: int = 128,
         momentum: float = 0.5,
         seed: int = 0,
-        **common: Unpack[OneTapCommon],
+        **common: Unpack[OneTapOptions],
     ):
         super().__init__(**common)
         if num_examples is not None:

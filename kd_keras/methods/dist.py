@@ -17,7 +17,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
@@ -44,7 +44,7 @@ class DIST(Method):
         temperature: float = 4.0,
         inter_weight: float = 1.0,
         intra_weight: float = 1.0,
-        **common: Unpack[Common],
+        **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

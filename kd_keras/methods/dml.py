@@ -18,7 +18,16 @@ import numpy as np
 from kd_keras import check, losses
 from kd_keras.graph import heads
 from kd_keras.graph import taps as tapping
-from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import (
+    Batch,
+    CommonOptions,
+    Costs,
+    Labels,
+    Method,
+    Outputs,
+    Shapes,
+    Tensor,
+)
 
 
 class DML(Method):
@@ -35,7 +44,7 @@ class DML(Method):
     needs_labels = True
     teacher_free = True
 
-    def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[Common]):
+    def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[CommonOptions]):
         super().__init__(**common)
         self.peers: Any = _models(peers)
 

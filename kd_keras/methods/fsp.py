@@ -37,7 +37,7 @@ class FSP(two_stage.TwoStage):
     )
     default_weight = 50.0
 
-    def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageCommon]):
+    def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageOptions]):
         super().__init__(**common)
         channels.require_neighbours(self)
         self.project = project

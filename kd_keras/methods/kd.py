@@ -10,7 +10,7 @@ comparisons of the method. Reads logits only. No trained parts. Each example has
 from typing import Any, Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 
 
 class KD(Method):
@@ -24,7 +24,7 @@ class KD(Method):
     default_weight = 0.9
     default_ce_weight = 0.1
 
-    def __init__(self, *, temperature: float = 4.0, **common: Unpack[Common]):
+    def __init__(self, *, temperature: float = 4.0, **common: Unpack[CommonOptions]):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
 

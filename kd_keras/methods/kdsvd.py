@@ -23,7 +23,7 @@ from keras import ops
 
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import channels, maps, singular
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function
@@ -41,7 +41,7 @@ class KDSVD(TapPairs):
 
     departures = "`project=True` adds trained 1x1 convolutions that make channels equal."
 
-    def __init__(self, *, project: bool = False, **common: Unpack[TapPairsCommon]):
+    def __init__(self, *, project: bool = False, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         channels.require_neighbours(self)
         self.project = project

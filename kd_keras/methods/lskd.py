@@ -14,7 +14,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.decoupled import dkd
 
@@ -42,7 +42,7 @@ class LSKD(Method):
         temperature: float = 2.0,
         target_weight: float = 1.0,
         nontarget_weight: float = 8.0,
-        **common: Unpack[Common],
+        **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
         self.over = check.one_of("over", over, ("kd", "dkd"))

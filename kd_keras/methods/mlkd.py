@@ -18,7 +18,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
@@ -49,7 +49,7 @@ class MLKD(Method):
         *,
         temperature: float = 4.0,
         extra_temperatures: tuple[float, ...] = (3.0, 5.0, 2.0, 6.0),
-        **common: Unpack[Common],
+        **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

@@ -16,7 +16,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget
 
 
@@ -33,7 +33,11 @@ class NKD(Method):
     min_classes = 3
 
     def __init__(
-        self, *, temperature: float = 1.0, nontarget_weight: float = 1.5, **common: Unpack[Common]
+        self,
+        *,
+        temperature: float = 1.0,
+        nontarget_weight: float = 1.5,
+        **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

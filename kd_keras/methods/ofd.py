@@ -23,7 +23,7 @@ from kd_keras import check
 from kd_keras.graph import taps as tapping
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
 
 RAREST_NEGATIVE = 0.001  # if fewer values are below zero, the margin is -3 deviations
 
@@ -42,7 +42,7 @@ class OFD(TapPairs):
 
     needs_teacher_model = True
 
-    def __init__(self, *, kernel_size: int = 1, **common: Unpack[TapPairsCommon]):
+    def __init__(self, *, kernel_size: int = 1, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         self.kernel_size = check.whole_number("ofd: kernel_size", kernel_size, at_least=1)
 

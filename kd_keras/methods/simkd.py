@@ -21,7 +21,7 @@ from kd_keras import check
 from kd_keras.graph import taps as tapping
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
+from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 
 
 class SimKD(OneTap):
@@ -38,7 +38,7 @@ class SimKD(OneTap):
 
     needs_teacher_model = True
 
-    def __init__(self, *, factor: int = 2, **common: Unpack[OneTapCommon]):
+    def __init__(self, *, factor: int = 2, **common: Unpack[OneTapOptions]):
         super().__init__(**common)
         self.factor = check.whole_number("simkd: factor", factor, at_least=1)
 

@@ -18,7 +18,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.parts.one_tap import OneTap, OneTapCommon
+from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 from kd_keras.methods.parts.teacher_classifier import pooled
 
 
@@ -37,7 +37,7 @@ class SRRL(OneTap):
     )
     needs_teacher_model = True
 
-    def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapCommon]):
+    def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapOptions]):
         super().__init__(**common)
         self.logit_weight = check.number("srrl: logit_weight", logit_weight, at_least=0)
 

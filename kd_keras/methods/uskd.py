@@ -20,7 +20,16 @@ import keras
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, Common, Costs, Labels, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import (
+    Batch,
+    CommonOptions,
+    Costs,
+    Labels,
+    Method,
+    Outputs,
+    Shapes,
+    Tensor,
+)
 from kd_keras.methods.parts import nontarget
 
 RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
@@ -52,7 +61,7 @@ class USKD(Method):
         target_weight: float = 1.0,
         nontarget_weight: float = 0.1,
         weak_weight: float = 0.005,
-        **common: Unpack[Common],
+        **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
         self.tap = check.text("uskd: tap", tap, remedy="Name a layer, such as 'pooled'.")

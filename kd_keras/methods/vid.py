@@ -20,7 +20,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
 
 SMALLEST_VARIANCE = 1e-5
 
@@ -34,7 +34,7 @@ class VID(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
-    def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsCommon]):
+    def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         self.initial_variance = check.number(
             "vid: initial_variance", initial_variance, above=SMALLEST_VARIANCE

@@ -55,7 +55,7 @@ def build(
     try:
         body = imagenet.body(constructor, x, weights=weights, own_head=own_head)
     except Exception as error:
-        raise _in_words(error, name, input_shape, weights) from error
+        raise _translate_error(error, name, input_shape, weights) from error
     outputs = body.output
     if not own_head:
         outputs = keras.layers.GlobalAveragePooling2D(name="pooled")(outputs)
@@ -97,7 +97,7 @@ def _constructors() -> _Constructors:
     return constructors
 
 
-def _in_words(
+def _translate_error(
     error: Exception, name: str, input_shape: tuple[int, ...], weights: str | None
 ) -> Exception:
     if weights == "imagenet" and not isinstance(error, ValueError):

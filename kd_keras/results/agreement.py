@@ -8,7 +8,9 @@ import numpy as np
 _ROWS = 4096  # of float64 at a time, so that memory does not grow with the images
 
 
-def of(student: np.ndarray, teacher: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+def measure_agreement(
+    student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
+) -> dict[str, Any]:
     """What results.json holds of a student and its teacher, on the validation images.
 
     Args:

@@ -11,7 +11,7 @@ LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.01, 100.0
 _ROWS = 4096  # of float64 at a time, so that memory does not grow with the images
 
 
-def of(logits: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
+def measure_calibration(logits: np.ndarray, labels: np.ndarray, *, seed: int = 0) -> dict[str, Any]:
     """A model's calibration, as results.json holds it.
 
     The temperature is fitted on one half of the images, drawn at random, and its effect is measured

@@ -88,7 +88,7 @@ def write(path: Path, rows: Sequence[ClassRow]) -> None:
     write_csv(path, COLUMNS, [dataclasses.astuple(row) for row in rows])
 
 
-def shown(row: ClassRow) -> list[Any]:
+def format_row(row: ClassRow) -> list[Any]:
     """A row for a table: percentages; None where a score does not exist."""
     percents = [
         None if v is None else f"{100 * v:.1f}" for v in (row.precision, row.recall, row.f1)

@@ -58,7 +58,7 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
         )
     screen.result("")
     for field, values in document["fields"].items():
-        each = "; ".join(f"{shown(value)} ({name})" for name, value in values.items())
+        each = "; ".join(f"{format_value(value)} ({name})" for name, value in values.items())
         screen.result(f"recipes differ in {field}: {each}")
     for note in document["notes"]:
         screen.warn(note)
@@ -92,7 +92,7 @@ def probability(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value of a recipe's field as people write it."""
     if isinstance(value, (list, tuple)):
         return " + ".join(map(str, value)) or "none"

@@ -237,7 +237,7 @@ def _fields(document: Mapping[str, Any]) -> list[Section]:
         return []
     names = list(next(iter(fields.values())))
     rows = [
-        [field, *(comparison_lines.shown(by_group[name]) for name in names)]
+        [field, *(comparison_lines.format_value(by_group[name]) for name in names)]
         for field, by_group in fields.items()
     ]
     table = Table(["field", *names], rows, left=names)

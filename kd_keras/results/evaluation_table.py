@@ -26,7 +26,7 @@ def show(evaluation: Evaluation, screen: Screen) -> None:
     for note in evaluation.notes:
         screen.say(note)
     if evaluation.folder is not None:
-        screen.result(f"written to {paths.shown(evaluation.folder)}:")
+        screen.result(f"written to {paths.short_path(evaluation.folder)}:")
         screen.say(f"  {MATRIX}.png and .csv, {CLASSES}.csv, {_wrong(evaluation)}")
 
 
@@ -60,8 +60,8 @@ def _cost(evaluation: Evaluation) -> list[list[str]]:
     rows.append(["size on disk", f"{evaluation.megabytes:.2f} MB"])
     for name in ("parameters", "multiply_adds"):
         count = getattr(evaluation, name)
-        shown = "unknown" if count is None else f"{count:,}"
-        rows.append([name.replace("_", "-"), shown])
+        text = "unknown" if count is None else f"{count:,}"
+        rows.append([name.replace("_", "-"), text])
     return rows
 
 
@@ -71,7 +71,7 @@ def _show_classes(evaluation: Evaluation, screen: Screen) -> None:
         title = f"The {WORST} classes with the lowest F1, of {len(rows)}"
         rows = sorted(rows, key=lambda row: 2.0 if row.f1 is None else row.f1)[:WORST]
     columns = ["class", "precision\n%", "recall\n%", "F1\n%", "images", "taken for"]
-    cells: list[list[Any]] = [class_report.shown(row) for row in rows]
+    cells: list[list[Any]] = [class_report.format_row(row) for row in rows]
     for row in cells:
         row[0], row[-1] = _shortened(row[0]), _shortened(row[-1])
     screen.table(title, columns, cells)

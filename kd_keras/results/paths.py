@@ -4,17 +4,17 @@ import os
 from pathlib import Path
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def short_path(path: str | os.PathLike[str]) -> str:
     """The path with the home folder as ~."""
     path = Path(path)
     home = Path.home()
     return str(Path("~") / path.relative_to(home)) if path.is_relative_to(home) else str(path)
 
 
-def shown_with_size(folder: str | os.PathLike[str]) -> str:
+def short_path_with_size(folder: str | os.PathLike[str]) -> str:
     """The folder's path and the size of its files: "~/a/b (12 MB)"."""
     count = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    return f"{shown(folder)} ({megabytes(count)})"
+    return f"{short_path(folder)} ({megabytes(count)})"
 
 
 def megabytes(count: int) -> str:

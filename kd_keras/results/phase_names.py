@@ -10,7 +10,7 @@ ASSISTANT, BASELINE, GENERATION = "assistant", "baseline", "generation"
 STUDENT, TEACHER = "student", "teacher"
 
 
-def shown(phase: str) -> str:
+def display_name(phase: str) -> str:
     """A phase's name on screen: "student alone" for "baseline", "student 2" for "student-2"."""
     name, _, number = phase.partition("-")
     return " ".join(filter(None, ["student alone" if name == BASELINE else name, number]))

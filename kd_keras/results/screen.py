@@ -106,7 +106,7 @@ class Screen:
 
             def advance(n: int = 1, **fields: Any) -> None:
                 if fields:
-                    bar.update(task, fields=_in_words(fields))
+                    bar.update(task, fields=_format_fields(fields))
                 bar.advance(task, n)
 
             yield advance
@@ -155,6 +155,6 @@ def _status(task: Any, unit: str) -> str:
     return "  ".join(filter(None, parts))
 
 
-def _in_words(fields: dict[str, Any]) -> str:
+def _format_fields(fields: dict[str, Any]) -> str:
     values = {k: f"{v:.4g}" if isinstance(v, float) else str(v) for k, v in fields.items()}
     return "  ".join(f"{name} {value}" for name, value in values.items())

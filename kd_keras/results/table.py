@@ -35,9 +35,9 @@ def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
     Returns:
         A text for each of `columns`.
     """
-    shown = columns(results)
+    names = columns(results)
     lines = [{"model": model_name(p, results), **_cells(results[p])} for p in models(results)]
-    return [[line[column] for column in shown] for line in lines]
+    return [[line[column] for column in names] for line in lines]
 
 
 def models(results: Mapping[str, Any]) -> list[str]:
@@ -75,7 +75,7 @@ def model_name(phase: str, results: Mapping[str, Any]) -> str:
         taught = results.get("teacher") or results.get("teacher_cache")
         named = "student distilled" if taught else "student"
         return f"{named}, generation {before + 1}" if before else named
-    return phase_names.shown(phase)
+    return phase_names.display_name(phase)
 
 
 def _cells(result: Mapping[str, Any]) -> dict[str, str | None]:

@@ -12,7 +12,7 @@ _WITH_BASELINE = "Run the command again with --baseline to see what distillation
 _LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teacher), or deploy"
 
 
-def of(
+def make_verdict(
     results: Mapping[str, Any],
     predictions: Callable[[str], np.ndarray],
     labels: np.ndarray,

@@ -34,7 +34,7 @@ class WrongImage:
     row: int
 
 
-def of(
+def list_wrong_images(
     split: Split, predicted: np.ndarray, confidence: np.ndarray, class_names: Sequence[str]
 ) -> tuple[WrongImage, ...]:
     """The wrong images of a split, most confident first.
@@ -70,9 +70,9 @@ def contact_sheet(path: Path, split: Split, wrong: Sequence[WrongImage]) -> None
     """Writes a PNG of the first `ON_SHEET` wrong images, with truth and prediction below each."""
     from PIL import Image
 
-    shown = wrong[:ON_SHEET]
-    images = split.images_at(np.array([one.row for one in shown]))
-    texts = [f"is {w.truth}\nsaid {w.prediction} ({w.confidence:.0%})" for w in shown]
+    most_confident = wrong[:ON_SHEET]
+    images = split.images_at(np.array([one.row for one in most_confident]))
+    texts = [f"is {w.truth}\nsaid {w.prediction} ({w.confidence:.0%})" for w in most_confident]
     sheet = pictures.grid(images, texts, smallest_side=_SMALLEST_SIDE)
     with files.in_place_of(path) as fresh:
         Image.fromarray(sheet).save(fresh, format="PNG", optimize=True)

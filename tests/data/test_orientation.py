@@ -37,7 +37,7 @@ def entry(value, *, tag=0x0112, kind=3, count=1):
 
 
 def read(encoded):
-    value = orientation.of(tf.constant(encoded))
+    value = orientation.read_orientation(tf.constant(encoded))
     assert value.dtype == tf.int32
     return int(value)
 
@@ -118,7 +118,7 @@ def test_a_session_and_a_data_pipeline_turn_images_as_eager_code_does():
 
     def seen(encoded):
         image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return orientation.upright(image, orientation.of(encoded))
+        return orientation.upright(image, orientation.read_orientation(encoded))
 
     eager = [seen(tf.constant(file)).numpy() for file in files]
     assert [image.shape for image in eager] == [(16, 24, 3), (24, 16, 3)]

@@ -12,7 +12,7 @@ def batches(y, *weights):
 
 
 def checked(data):
-    with data_checks.in_words(5):
+    with data_checks.translate_errors(5):
         return list(data_checks.checked(data, None, None, 5))
 
 

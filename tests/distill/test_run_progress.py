@@ -153,7 +153,7 @@ def test_side_by_side_each_fit_is_a_run_too(net, teacher, batches):
     }
     for distiller in pair.values():
         distiller.compile(keras.optimizers.SGD(0.0))
-    model = side_by_side.Together(pair)
+    model = side_by_side.SideBySideModel(pair)
     data = batches.map(lambda x, y: ({"inputs": x, "id": tf.range(8, dtype=tf.int64)}, y))
     for _ in range(2):
         seen = Shares("other/watch")

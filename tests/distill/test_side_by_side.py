@@ -63,8 +63,8 @@ def test_students_side_by_side_are_trained_as_each_alone(split, learner):
         together[name] = learner(*names, **average)
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
         histories[name] = [*swap, keras.callbacks.History()]
-    model = side_by_side.Together(together)
-    each = side_by_side.Each({n: (d, histories[n]) for n, d in together.items()})
+    model = side_by_side.SideBySideModel(together)
+    each = side_by_side.PerStudentCallbacks({n: (d, histories[n]) for n, d in together.items()})
     model.fit(batches(split), callbacks=[each], validation_data=batches(split), verbose=0)
     for name in asked:
         for ours, theirs in zip(weights(together[name]), weights(alone[name]), strict=True):
@@ -81,7 +81,7 @@ def test_the_teacher_runs_once_a_batch(split, learner, monkeypatch):
         side_by_side.Teacher, "__call__", lambda self, x: sizes.append(len(x)) or call(self, x)
     )
     two = {name: learner("kd") for name in "ab"}
-    model = side_by_side.Together(two)
+    model = side_by_side.SideBySideModel(two)
     model.run_eagerly = True  # a traced step calls it while it is traced, whatever the batches
     model.fit(batches(split), verbose=0)
     assert sizes == [32] * STEPS
@@ -102,7 +102,9 @@ def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
         )
     student = keras.Sequential([keras.Input((1,))])
     together = keras.callbacks.CallbackList(
-        [side_by_side.Each({"a": (student, [listener])})], model=keras.Sequential(), epochs=3
+        [side_by_side.PerStudentCallbacks({"a": (student, [listener])})],
+        model=keras.Sequential(),
+        epochs=3,
     )
     assert (listener.model, listener.params) == (student, {"epochs": 3})
     logs = {"a/loss": 1.0, "b/loss": 2.0}
@@ -124,10 +126,10 @@ def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
 def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
     apart = {"a": learner("kd"), "b": learner("kd", teacher=net("other"))}
     with pytest.raises(ValueError, match="different teachers; expected one"):
-        side_by_side.Together(apart)
+        side_by_side.SideBySideModel(apart)
     mixed = {"a": learner("kd"), "b": learner("mlkd")}
     with pytest.raises(ValueError, match="different numbers of views"):
-        side_by_side.Together(mixed)
+        side_by_side.SideBySideModel(mixed)
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def test_side_by_side_the_teacher_is_asked_once(net, teacher, images, labels, by
         distiller.compile(keras.optimizers.SGD(0.1))
     x = {"inputs": images, "id": np.arange(40)}
     data = tf.data.Dataset.from_tensor_slices((x, labels)).batch(16)
-    logs = side_by_side.Together(pair).evaluate(data, verbose=0, return_dict=True)
+    logs = side_by_side.SideBySideModel(pair).evaluate(data, verbose=0, return_dict=True)
     theirs = teacher(images, training=False).numpy()
     for name, distiller in pair.items():
         ours = distiller.student(images, training=False).numpy()

@@ -16,8 +16,8 @@ def model():
 
 def test_finite_weights_pass_however_large(model):
     model.layers[0].kernel.assign(np.full((3, 4), 3e38))
-    assert finite.spoilt(model.variables) == ""
-    assert finite.spoilt([]) == ""
+    assert finite.describe_non_finite(model.variables) == ""
+    assert finite.describe_non_finite([]) == ""
     finite.require(model)
 
 
@@ -26,7 +26,7 @@ def test_a_value_is_counted_and_named(model, value):
     kernel = np.zeros((3, 4))
     kernel[1, :2] = value
     model.layers[0].kernel.assign(kernel)
-    assert finite.spoilt(model.variables) == "2 of 12 values of net/inner/kernel"
+    assert finite.describe_non_finite(model.variables) == "2 of 12 values of net/inner/kernel"
     with pytest.raises(ValueError, match=r"'net' has weights that are NaN .*: 2 of 12 .*lower lea"):
         finite.require(model)
 
@@ -43,6 +43,6 @@ def test_statistics_of_batch_norms_count_and_other_state_does_not(model):
 
 def test_half_precision_is_looked_at_too():
     variable = keras.Variable([1.0, 6e4], dtype="float16")
-    assert finite.spoilt([variable]) == ""
+    assert finite.describe_non_finite([variable]) == ""
     variable.assign([1.0, np.inf])
-    assert finite.spoilt([variable]).startswith("1 of 2 values")
+    assert finite.describe_non_finite([variable]).startswith("1 of 2 values")

@@ -25,7 +25,7 @@ def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(recorder
     clock.now += 30  # loading data
     # 80 steps of 2 s are left; then 50 steps of twice the work: 30 + 160 + 200 s.
     job.update(STAGES[0], seconds_per_step=2.0, steps_left=80)
-    assert screen.lines == [f"time: about {job_time.in_words(390)} in all"]
+    assert screen.lines == [f"time: about {job_time.format_duration(390)} in all"]
     assert screen.lines[-1] == "time: about 6 minutes in all"
     job.update(STAGES[0], seconds_per_step=2.1, steps_left=80)
     assert len(screen.lines) == 1  # about the same
@@ -34,7 +34,7 @@ def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(recorder
     clock.now += 190
     # 50 steps of 1 s are left, and two models of 10 s: 220 + 50 + 20 s.
     job.update(STAGES[1], seconds_per_step=1.0, steps_left=50)
-    assert screen.lines[1:] == [f"time: about {job_time.in_words(290)} in all"]
+    assert screen.lines[1:] == [f"time: about {job_time.format_duration(290)} in all"]
 
 
 def test_what_an_earlier_call_did_takes_no_time(recorder, clock):
@@ -85,4 +85,4 @@ def test_a_training_says_it_once_whatever_its_epochs(recorder, clock):
     ],
 )
 def test_times_are_rounded(seconds, words):
-    assert job_time.in_words(seconds) == words
+    assert job_time.format_duration(seconds) == words

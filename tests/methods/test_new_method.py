@@ -30,14 +30,14 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Common, Method
+from kd_keras.methods.base import CommonOptions, Method
 
 
 class MadeUp(Method):
     first_stage = 0.25
     whole_batch = True
 
-    def __init__(self, *, power: int, **common: Unpack[Common]):
+    def __init__(self, *, power: int, **common: Unpack[CommonOptions]):
         super().__init__(**common)
         self.power = check.whole_number("made_up: power", power, at_least=1)
 

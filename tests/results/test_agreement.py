@@ -68,7 +68,7 @@ def test_a_teacher_in_the_right_order_keeps_it_where_classes_are_never_said():
 def test_the_entry_of_results_json():
     labels = np.array([0, 0, 1, 1])
     student, teacher = scores(0, 1, 1, 1, count=2), scores(0, 0, 0, 1, count=2)
-    entry = agreement.of(student, teacher, labels)
+    entry = agreement.measure_agreement(student, teacher, labels)
     assert entry["agreement"] == 0.5
     assert entry["agreement_if_independent"] == pytest.approx(0.5)  # 1/2 * 1 and 1 * 1/2
     # Half of the images differ: KL((e, 1), (1, e)) / (e + 1) = (e - 1) / (e + 1).

@@ -89,7 +89,7 @@ def test_a_model_that_is_always_right_gets_a_finite_temperature():
 
 def test_the_entry_is_fitted_on_one_half_and_measured_on_the_other(overconfident):
     logits, labels = overconfident
-    entry = calibration.of(logits, labels)
+    entry = calibration.measure_calibration(logits, labels)
     assert (entry["images"], entry["fitted_on"], entry["measured_on"]) == (2000, 1000, 1000)
     fitted, measured = np.split(np.random.default_rng(0).permutation(2000), 2)
     assert entry["temperature"] == calibration.best_temperature(logits[fitted], labels[fitted])
@@ -100,5 +100,5 @@ def test_the_entry_is_fitted_on_one_half_and_measured_on_the_other(overconfident
 
 
 def test_one_image_has_no_halves():
-    entry = calibration.of(np.array([[1.0, 0.0]]), np.array([0]))
+    entry = calibration.measure_calibration(np.array([[1.0, 0.0]]), np.array([0]))
     assert set(entry) == {"images", "ece", "nll", "bins"}

@@ -31,7 +31,7 @@ def evaluated():
         per_class=class_report.rows(split.labels, predicted, NAMES),
         matrix=class_report.confusion_matrix(split.labels, predicted, 2),
         predicted=predicted,
-        wrong=wrong_images.of(split, predicted, np.full(4, 0.75), NAMES),
+        wrong=wrong_images.list_wrong_images(split, predicted, np.full(4, 0.75), NAMES),
         megabytes=0.5,
         notes=("a note",),
     )

@@ -14,4 +14,4 @@ from kd_keras.results import phase_names
     ],
 )
 def test_a_phase_is_shown_in_words(phase, name):
-    assert phase_names.shown(phase) == name
+    assert phase_names.display_name(phase) == name

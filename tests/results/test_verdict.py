@@ -18,7 +18,7 @@ def verdict_of(cache=False, **right):
         results |= {"teacher": None, "teacher_cache": {"train_top1": 0.9}}
     results["data"] = {"summary": ""}
     predictions = {phase: predicted(count) for phase, count in right.items()}
-    return verdict.of(results, predictions.__getitem__, LABELS, seed=0)
+    return verdict.make_verdict(results, predictions.__getitem__, LABELS, seed=0)
 
 
 def test_a_gain_is_said_with_its_numbers():

@@ -24,7 +24,7 @@ def split(tmp_path):
 
 
 def test_the_most_confident_errors_come_first(split, tmp_path):
-    wrong = wrong_images.of(split, PREDICTED, CONFIDENCE, NAMES)
+    wrong = wrong_images.list_wrong_images(split, PREDICTED, CONFIDENCE, NAMES)
     assert [(one.file, one.truth, one.prediction) for one in wrong] == [
         ("d", "dog", "cat"),
         ("b", "cat", "dog"),
@@ -40,12 +40,12 @@ def test_the_most_confident_errors_come_first(split, tmp_path):
 
 def test_without_names_there_are_ids(split, tmp_path):
     (tmp_path / "names.json").unlink()
-    wrong = wrong_images.of(split, PREDICTED, CONFIDENCE, NAMES)
+    wrong = wrong_images.list_wrong_images(split, PREDICTED, CONFIDENCE, NAMES)
     assert [one.file for one in wrong] == ["id 3", "id 1"]
 
 
 def test_the_sheet_shows_the_pixels_of_the_wrong_images(split, tmp_path):
-    wrong = wrong_images.of(split, PREDICTED, CONFIDENCE, NAMES)
+    wrong = wrong_images.list_wrong_images(split, PREDICTED, CONFIDENCE, NAMES)
     wrong_images.contact_sheet(tmp_path / "wrong.png", split, wrong)
     sheet = np.asarray(Image.open(tmp_path / "wrong.png"))
     np.testing.assert_array_equal(sheet[:120:15, :120:15, :1], split.images[3])

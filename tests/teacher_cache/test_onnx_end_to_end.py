@@ -99,7 +99,7 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
     shown = invoke("train", *given, *small, *places, "--allow-weak-teacher")
     assert shown.exit_code == 0, shown.output
     assert (
-        f"teacher: the cache {paths.shown_with_size(rows)}, 2 views; "
+        f"teacher: the cache {paths.short_path_with_size(rows)}, 2 views; "
         f"{right[0]:.1%} top-1 on the first view" in shown.output
     )
     results = json.loads((tmp_path / "run" / "results.json").read_text())

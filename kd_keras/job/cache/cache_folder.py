@@ -204,7 +204,9 @@ def _of_store(header: dict[str, Any]) -> tuple[str, str, str]:
     kind, _, path = str(header["source"]).partition(":")
     images = sum(header.get("counts", {}).values())
     shape = "x".join(map(str, header.get("image_shape", ())))
-    about = f"{paths.shown(path) if kind == 'folder' else header['source']}, {images:,} of {shape}"
+    about = (
+        f"{paths.short_path(path) if kind == 'folder' else header['source']}, {images:,} of {shape}"
+    )
     if kind == "folder" and not Path(path).exists():
         return about, STALE, "its images are gone"
     return about, USABLE, ""

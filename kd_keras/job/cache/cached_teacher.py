@@ -121,8 +121,8 @@ def from_model(
     rows = Cache(folder, views=header.views)
     rows.require(header, data.train.ids)
     screen.say(
-        f"teacher's outputs come from the cache {paths.shown_with_size(folder)}, {header.views} "
-        "views; the teacher does not run beside the student"
+        f"teacher's outputs come from the cache {paths.short_path_with_size(folder)}, "
+        f"{header.views} views; the teacher does not run beside the student"
     )
     return rows
 

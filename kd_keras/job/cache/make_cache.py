@@ -71,7 +71,7 @@ def run(
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
         cached_teacher.write(folder, header, data, ask, screen, shard=shard)
-    path_and_size = paths.shown_with_size(folder)
+    path_and_size = paths.short_path_with_size(folder)
     if writer.is_complete(folder, header):
         cache = Cache(folder, views=header.views)
         cache.require(header, data.train.ids)

@@ -100,7 +100,7 @@ def _others(
                     same[0][3].update(models)
                 else:
                     others.append((role, phase, group.name, models))
-    words = [phase_names.shown(phase) for _, phase, _, _ in others]
+    words = [phase_names.display_name(phase) for _, phase, _, _ in others]
     return [
         Group(f"{word} of {owner}" if words.count(word) > 1 else word, role, [*models.values()])
         for word, (role, _, owner, models) in zip(words, others, strict=True)

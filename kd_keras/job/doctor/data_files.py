@@ -38,7 +38,7 @@ def findings(data_dir: Path | None = None) -> Iterator[Finding]:
 def _tiny_imagenet(data_dir: Path | None) -> Finding:
     stores = [e for e in cache_folder.entries() if e.kind == "store" and "tiny_imagenet" in e.about]
     if stores and data_dir is None:
-        return Finding("tiny_imagenet", FINE, f"prepared in {paths.shown(stores[0].path)}")
+        return Finding("tiny_imagenet", FINE, f"prepared in {paths.short_path(stores[0].path)}")
     downloads = data.cache_folder() / cache_folder.DOWNLOADS
     places = [data_dir] if data_dir else [downloads, *map(Path, _USUAL_PLACES)]
     for place in places:
@@ -46,7 +46,7 @@ def _tiny_imagenet(data_dir: Path | None) -> Finding:
             found = archive.find(place.expanduser())
             if found.name.startswith(archive.ROOT) or data_dir:
                 option = "" if place == downloads else f"; give --data-dir {place}"
-                return Finding("tiny_imagenet", FINE, f"{paths.shown(found)}{option}")
+                return Finding("tiny_imagenet", FINE, f"{paths.short_path(found)}{option}")
     where = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_PLACES))
     return Finding(
         "tiny_imagenet",

@@ -98,9 +98,9 @@ def _disks() -> Iterator[Finding]:
     for name, (folder, remedy) in places.items():
         there = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = shutil.disk_usage(there).free
-        text = f"{paths.shown(folder)}, {free / 1e9:,.0f} GB free"
+        text = f"{paths.short_path(folder)}, {free / 1e9:,.0f} GB free"
         if not os.access(there, os.W_OK):
-            yield Finding(name, WRONG, f"{paths.shown(folder)} cannot be written", remedy)
+            yield Finding(name, WRONG, f"{paths.short_path(folder)} cannot be written", remedy)
         elif free < _LITTLE_DISK:
             yield Finding(name, MISSING, text, f"free some space, or {remedy}")
         else:

@@ -18,7 +18,7 @@ from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.job.prediction import opened_model, predictor
 from kd_keras.job.prediction.images_to_predict import Item
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results.phase_names import shown
+from kd_keras.results.phase_names import display_name
 
 HOST = "127.0.0.1"  # this machine alone
 DEFAULT_PORT = 7860
@@ -139,7 +139,7 @@ def _timed_model(file: Path) -> TimedModel:
     Image.new("RGB", predict.shape[1::-1]).save(blank, "PNG")
     for _ in range(2):  # the first call compiles
         list(predict.stream([Item(None, blank.getvalue())]))
-    return TimedModel(shown(file.stem), predict, clock)
+    return TimedModel(display_name(file.stem), predict, clock)
 
 
 def _page(gradio: Any, models: list[TimedModel], title: str) -> Any:

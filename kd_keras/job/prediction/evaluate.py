@@ -90,7 +90,7 @@ def evaluate(
     data, part = job.data_of(opened)
     if screen is not None:
         which = "" if split == "all" else f"{split} "
-        screen.say(f"{paths.shown(opened.path)} on {len(part):,} {which}images of {data.name}")
+        screen.say(f"{paths.short_path(opened.path)} on {len(part):,} {which}images of {data.name}")
     logits, confidence = job.scores(opened, data, part)
     compared = None
     if teacher is not None:
@@ -116,7 +116,7 @@ def evaluate(
         per_class=class_report.rows(part.labels, predicted, data.class_names),
         matrix=class_report.confusion_matrix(part.labels, predicted, len(data.class_names)),
         predicted=predicted,
-        wrong=wrong_images.of(part, predicted, confidence, data.class_names),
+        wrong=wrong_images.list_wrong_images(part, predicted, confidence, data.class_names),
         megabytes=_bytes(opened.path) / 1e6,
         teacher=compared,
         milliseconds_per_image=times,

@@ -6,13 +6,13 @@ from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsCommon
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
 
 #: Later comparisons of these methods train 30 epochs of this stage, then 240 others.
 SHARE = 30 / 270
 
 
-class TwoStageCommon(TapPairsCommon, total=False):
+class TwoStageOptions(TapPairsOptions, total=False):
     """Knobs of every method of two stages, see `TwoStage`."""
 
     first_stage: float
@@ -33,7 +33,7 @@ class TwoStage(TapPairs):
         *,
         first_stage: float = SHARE,
         main_stage_weight: float = 0.0,
-        **common: Unpack[TapPairsCommon],
+        **common: Unpack[TapPairsOptions],
     ):
         super().__init__(**common)
         self.first_stage = check.number(

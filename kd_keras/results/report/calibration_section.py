@@ -23,7 +23,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     parts: list[Part] = [_diagram(run, known, folder), _confidences(run, known, folder)]
     parts.append(_table(run, known))
     if run.student in known:
-        parts.append(Text(_in_words(run, known[run.student])))
+        parts.append(Text(_summary(run, known[run.student])))
     return Section("calibration", title, parts)
 
 
@@ -31,7 +31,7 @@ def _calibration(run: FinishedRun, phase: str) -> Calibration | None:
     entry: Calibration | None = run.results[phase].get("calibration")
     logits = run.scores(phase)
     if entry is None and logits is not None and run.labels is not None:
-        return calibration.of(logits, run.labels)
+        return calibration.measure_calibration(logits, run.labels)
     return entry
 
 
@@ -129,7 +129,7 @@ def _number(entry: Calibration, key: str, scale: float) -> str | None:
     return None if key not in entry else f"{scale * entry[key]:.{1 if scale > 1 else 2}f}"
 
 
-def _in_words(run: FinishedRun, entry: Calibration) -> str:
+def _summary(run: FinishedRun, entry: Calibration) -> str:
     name, ece = run.called(run.student), entry["ece"]
     text = f"On average the confidence of the {name} is {100 * ece:.1f} points off its accuracy."
     temperature = entry.get("temperature")

@@ -50,7 +50,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     answers = _answers(run)
     if answers is None:
         return Section("classes", "Class by class", [Text(_why_not(run))])
-    parts: list[Part] = [Text(_in_words(run, answers)), _gains(run, answers, folder)]
+    parts: list[Part] = [Text(_summary(run, answers)), _gains(run, answers, folder)]
     if answers.classes <= _MATRIX:
         parts.append(_matrix(run, answers, folder))
     if answers.classes > NAMED:
@@ -82,7 +82,7 @@ def _why_not(run: FinishedRun) -> str:
     return "This run has no saved labels or predictions: an earlier version made it."
 
 
-def _in_words(run: FinishedRun, answers: Answers) -> str:
+def _summary(run: FinishedRun, answers: Answers) -> str:
     gain = _gain(answers)
     better, worse = int(np.sum(gain > 0)), int(np.sum(gain < 0))
     fixed = int(np.sum((answers.ours == answers.labels) & (answers.others != answers.labels)))

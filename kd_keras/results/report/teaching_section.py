@@ -31,7 +31,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
         known.append(Text(f"On validation images it is unknown: {note}."))
     if not known:
         known.append(Text("This run has no numbers on its teacher: an earlier version made it."))
-    return Section("teaching", title, [*map(Text, _in_words(run)), *known])
+    return Section("teaching", title, [*map(Text, _summary(run)), *known])
 
 
 def _row(run: FinishedRun, phase: str) -> list[Any] | None:
@@ -45,7 +45,7 @@ def _row(run: FinishedRun, phase: str) -> list[Any] | None:
     if pair[0] is None or pair[1] is None or run.labels is None:
         known = entry.get("agreement")
         return None if known is None else [phase, known, None, None]
-    measured = agreement.of(pair[0], pair[1], run.labels)
+    measured = agreement.measure_agreement(pair[0], pair[1], run.labels)
     return [phase, *(measured[key] for key in _KEYS)]
 
 
@@ -70,7 +70,7 @@ def _table(run: FinishedRun, rows: Sequence[Sequence[Any]]) -> Table:
     )
 
 
-def _in_words(run: FinishedRun) -> list[str]:
+def _summary(run: FinishedRun) -> list[str]:
     lines = []
     rows = {phase: row for phase in run.phases if (row := _row(run, phase))}
     if run.student in rows and run.alone in rows:

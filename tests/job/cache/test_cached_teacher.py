@@ -67,7 +67,7 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
 ):
     run(tmp_path / "a", teacher=f"cache:{cache}", views=2)
     said = capsys.readouterr().out
-    assert f"teacher: the cache {paths.shown_with_size(cache)}, 2 views; " in said
+    assert f"teacher: the cache {paths.short_path_with_size(cache)}, 2 views; " in said
     assert "top-1 on the first view of the training images" in said
     run(tmp_path / "b", teacher=teacher_file, views=2)
     losses = [history(tmp_path / name)["loss"] for name in "ab"]

@@ -59,7 +59,7 @@ def test_a_run_makes_its_cache_and_another_finds_it(recorder, teacher_file, tmp_
     for folder in (rows, images):  # each with its size, once
         lines = [line for line in screen.lines if str(folder) in line]
         assert len(lines) == 1
-        assert paths.shown_with_size(folder) in lines[0]
+        assert paths.short_path_with_size(folder) in lines[0]
     screen = recorder()
     online = recipe_of(teacher_file, cache="never")
     second = train.run(

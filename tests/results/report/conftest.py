@@ -60,9 +60,9 @@ def make_run():
             results[name] = entry(
                 role, float(np.mean(predicted == labels)), 1000 if role == "teacher" else 100
             )
-            results[name]["calibration"] = calibration.of(given[name], labels)
+            results[name]["calibration"] = calibration.measure_calibration(given[name], labels)
             if role != "teacher" and "teacher" in given:
-                results[name] |= agreement.of(given[name], given["teacher"], labels)
+                results[name] |= agreement.measure_agreement(given[name], given["teacher"], labels)
             if name.startswith("student-"):
                 results[name] |= {
                     "spec": "resnet8",
@@ -82,7 +82,7 @@ def make_run():
             "train_images": 1000,
         }
         predicted = {name: given[name].argmax(axis=1) for name in phases}
-        results |= verdict.of(results, predicted.__getitem__, labels, seed=0)
+        results |= verdict.make_verdict(results, predicted.__getitem__, labels, seed=0)
         files.write_json(folder / "results.json", results)
         recipe = Recipe(dataset="digits", method=["kd:temperature=3,weight=0.5"], batch_size=100)
         files.write_json(folder / "recipe.json", recipe.model_dump())

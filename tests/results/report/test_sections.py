@@ -66,7 +66,7 @@ def test_shares_of_the_loss_fill_each_bar(finished, sketched):
 
 def test_calibration_says_what_mends_it(finished, sketched):
     section = calibration_section.section(finished, None)
-    entry = calibration.of(finished.scores("student"), finished.labels)
+    entry = calibration.measure_calibration(finished.scores("student"), finished.labels)
     side = "overconfident" if entry["temperature"] > 1 else "not confident enough"
     assert f"{100 * entry['ece']:.1f} points off its accuracy" in words(section)
     assert f"It is {side}: divide its logits by {entry['temperature']:.2f}" in words(section)
