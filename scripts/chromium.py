@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +105,8 @@ class Page:
 
 
 @contextlib.contextmanager
-def page(program: str = "chromium") -> Iterator[Page]:
-    """A page of a new headless browser, which ends with the block."""
+def page(program: str = "chromium", *, flags: Sequence[str] = ()) -> Iterator[Page]:
+    """A page of a new headless browser, which ends with the block; `flags` are of Chromium."""
     path = shutil.which(program)
     if path is None:
         sys.exit(f"No {program!r} found; install one with `apt-get install chromium`.")
@@ -115,7 +115,7 @@ def page(program: str = "chromium") -> Iterator[Page]:
         browser = subprocess.Popen(
             [
                 *(sys.executable, "-c", _START, str(its_in), str(its_out)),
-                *(path, *_FLAGS, f"--user-data-dir={profile}"),
+                *(path, *_FLAGS, *flags, f"--user-data-dir={profile}"),
             ],
             pass_fds=(its_in, its_out),
             stdout=subprocess.DEVNULL,

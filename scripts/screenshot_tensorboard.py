@@ -1,56 +1,78 @@
-"""Opens a run's logs in TensorBoard, in a headless Chromium, and saves what the page shows as PNG.
+"""Opens a run's logs in TensorBoard, in a headless Chromium; checks the pages and saves them.
 
-    python scripts/screenshot_tensorboard.py --logdir runs/quickstart/logs --out page.png
-    python scripts/screenshot_tensorboard.py --logdir … --page images --out images.png
+    python scripts/screenshot_tensorboard.py runs/quickstart/logs --out docs/images/tensorboard
 
-Shows that the curves, pictures and recipes a run logs are there for a person to see. Needs Debian's
-`chromium` (apt-get install chromium), which is no dependency of the package. Takes half a minute.
-Everything stays on the loopback; what was started is stopped.
+Writes OUT-PAGE.png of the pages "timeseries" (its curves of accuracy), "hparams" and "graphs" (the
+student's layers). Fails if the server does not list the run's models and curves, if accuracy is not
+the first group of curves, or if a page does not show what it should. Needs Debian's `chromium`
+(apt-get install chromium), which is no dependency of the package. Takes a minute or two. Everything
+stays on the loopback; what was started is stopped.
 """
 
 import argparse
 import contextlib
+import functools
 import json
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-# Not the page "timeseries": it draws its curves on the GPU, which a headless browser lacks.
-PAGES = ("scalars", "images", "hparams")
+import chromium
+from PIL import Image
+
+SECONDS = 120  # to wait for the server or a page, also on a busy machine
+COLORS = 64  # of the PNG
+WIDTH, HEIGHT = 1280, 800
+TAGS = ("accuracy/top1", "accuracy/top5", "loss/total", "learning_rate")
+#: All text of a page, also inside of elements with a shadow tree.
+TEXT = """(() => {
+  const walk = node => [...node.childNodes].map(child =>
+    child.nodeType == 3 ? child.textContent
+    : ["STYLE", "SCRIPT", "TEMPLATE"].includes(child.nodeName) ? ""
+    : (child.shadowRoot ? walk(child.shadowRoot) : "") + walk(child)).join("\\n");
+  return walk(document.body).replace(/\\s+/g, " ");
+})()"""
 
 
 def main() -> None:
     arguments = parse()
-    chromium = shutil.which(arguments.chromium)
-    if chromium is None:
-        sys.exit(f"No {arguments.chromium!r} found; install one with `apt-get install chromium`.")
+    out = arguments.out
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tensorboard(arguments.logdir) as address:
-        print("runs:", ", ".join(wait_for_runs(address, arguments.logdir)))
-        tags = arguments.tags if arguments.page == "scalars" else ""
-        url = f"{address}/#{arguments.page}&_smoothingWeight=0&tagFilter={tags}"
-        photograph(chromium, url, arguments.out.resolve(), arguments.size, arguments.seconds)
-    print(f"{arguments.out}: {arguments.out.stat().st_size:,} bytes")
+        check_server(address, arguments.logdir)
+        with chromium.page(flags=("--disable-3d-apis",)) as page:  # curves as SVG, not by a GPU
+            page.look(width=WIDTH, height=HEIGHT)
+            for name, query, words in pages(arguments.run):
+                page.open(f"{address}/?{query}#{name}")
+                wait_for(f"{words} on the page {name}", functools.partial(shown, page, words))
+                time.sleep(arguments.settle)
+                save(page, out.with_name(f"{out.name}-{name}.png"))
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--logdir", type=Path, required=True)
-    parser.add_argument("--out", type=Path, default=Path("tensorboard.png"))
-    parser.add_argument("--page", choices=PAGES, default=PAGES[0])
-    parser.add_argument("--tags", default="accuracy", help="a pattern: scalars to show at once")
-    parser.add_argument("--size", default="1600,1000", help="width,height in pixels")
-    parser.add_argument("--seconds", type=int, default=20, help="of the page's own time")
-    parser.add_argument("--chromium", default="chromium", help="its name or path")
+    parser.add_argument("logdir", type=Path, help="the folder logs/ of a run")
+    parser.add_argument("--out", type=Path, default=Path("tensorboard"), help="path without ending")
+    parser.add_argument("--run", default="student/train", help="the run whose graph is shown")
+    parser.add_argument("--settle", type=float, default=8.0, help="seconds until a page is drawn")
     arguments = parser.parse_args()
     if not arguments.logdir.is_dir():
-        parser.error(f"--logdir {arguments.logdir} is no folder; train something first.")
+        parser.error(f"logdir {arguments.logdir} is no folder; train something first.")
     return arguments
+
+
+def pages(run: str) -> list[tuple[str, str, tuple[str, ...]]]:
+    """(page, what follows in its address, words that it must show)."""
+    return [
+        ("timeseries", "smoothing=0", ("accuracy", "top1", "top5", "student")),
+        ("hparams", "page=hparams", ("model", "methods", "epochs", "top1", "resnet8")),
+        ("graphs", f"run={run}&tag=keras", ("resnet8", "Conceptual graph")),
+    ]
 
 
 @contextlib.contextmanager
@@ -78,30 +100,48 @@ def tensorboard(logdir: Path) -> Iterator[str]:
             server.wait()
 
 
-def wait_for_runs(address: str, logdir: Path, seconds: float = 60.0) -> list[str]:
-    """The names of the runs, as soon as the server has read them."""
-    deadline = time.monotonic() + seconds
+def check_server(address: str, logdir: Path) -> None:
+    """Ends the script unless the server lists the models and curves that the run logged."""
+    models = {path.relative_to(logdir).as_posix() for path in logdir.glob("*/train")}
+    wait_for(f"the runs {models}", lambda: models <= {*answer(f"{address}/data/runs")})
+    tags = answer(f"{address}/data/plugin/scalars/tags")
+    for run in sorted(models):
+        groups = sorted(tag for tag in tags[run] if tag in TAGS)
+        if set(groups) != set(TAGS):
+            sys.exit(f"{run} has the curves {sorted(tags[run])}; expected {TAGS} among them.")
+        first = min(tags[run])
+        if not first.startswith("accuracy/"):
+            sys.exit(f"the first curve of {run} is {first}; expected one of accuracy/.")
+        print(f"{run}: {', '.join(sorted(tags[run]))}")
+
+
+def answer(url: str) -> Any:
+    with urllib.request.urlopen(url) as page:
+        return json.load(page)
+
+
+def shown(page: chromium.Page, words: tuple[str, ...]) -> bool:
+    text = page.evaluate(TEXT) or ""
+    return all(word in text for word in words)
+
+
+def wait_for(what: str, condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/data/runs") as page:
-            if runs := json.load(page):
-                return runs
+        with contextlib.suppress(OSError):
+            if condition():
+                return
         time.sleep(0.5)
-    sys.exit(f"TensorBoard showed no run of {logdir} within {seconds:g} s; are there event files?")
+    sys.exit(f"TensorBoard did not show {what} within {SECONDS} s.")
 
 
-def photograph(chromium: str, url: str, out: Path, size: str, seconds: int) -> None:
-    with tempfile.TemporaryDirectory() as profile:
-        command = [
-            *(chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
-            *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-            *("--disable-sync", "--hide-scrollbars", f"--user-data-dir={profile}"),
-            # The page draws by JavaScript: its clock runs this far before the picture is taken.
-            f"--virtual-time-budget={seconds * 1000}",
-            *(f"--window-size={size}", f"--screenshot={out}", url),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
-    if done.returncode or not out.is_file():
-        sys.exit(f"{chromium} took no picture (exit {done.returncode}):\n{done.stderr[-2000:]}")
+def save(page: chromium.Page, path: Path) -> None:
+    page.photograph(path)
+    picture = Image.open(path).convert("RGB")
+    picture.quantize(COLORS, Image.Quantize.MAXCOVERAGE, 2, dither=Image.Dither.NONE).save(
+        path, optimize=True
+    )
+    print(f"{path}: {picture.width}x{picture.height}, {path.stat().st_size:,} bytes")
 
 
 if __name__ == "__main__":

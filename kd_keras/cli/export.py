@@ -34,6 +34,7 @@ from kd_keras.exports import offers
     shell_complete=completion.of_field("dataset"),
     help="dataset to calibrate and compare with; none: compare on noise [the run's]",
 )
+@click.option("--class-names", metavar="FILE", help="class names, one a line, in the model's order")
 @click.option("--data-dir", metavar="FOLDER", help="folder with the dataset's own files")
 @click.option(
     "--calibration-images",

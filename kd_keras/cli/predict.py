@@ -155,10 +155,10 @@ class _Tally:
             return
         given = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
         if self.failed:
-            found = f"{len(self.failed):,} image(s), of which none can be read"
+            problem = f"no image of {given} can be read"
         else:
-            found = f"no images, but {self.skipped:,} file(s) of other kinds"
-        raise ValueError(f"{given} holds {found}; expected images. Check the path.")
+            problem = f"{given} holds no images, but {self.skipped:,} file(s) of other kinds"
+        raise ValueError(f"{problem}; expected images. Check the path.")
 
 
 def _close(path: Path, tally: _Tally) -> None:

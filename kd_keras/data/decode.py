@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,8 @@ from kd_keras.data import fault_report, image_files, orientation, resizing
 BATCH = 256
 _REMEDY = "Replace it or take it out."
 _EXIF = b"Exif\0\0"  # the name of the segment that holds an orientation
+# What TensorFlow puts around the message of its decoder, with the name of a Python error.
+_FRAME = re.compile(r"^\{\{.*?\}\} |^ValueError: | \[Op:.*$")
 #: The bytes that files begin with which TensorFlow decodes: JPEG and PNG.
 NATIVE = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
@@ -141,8 +144,7 @@ def reason(encoded: bytes, channels: int) -> str:
     try:
         decode(tf.constant(encoded), size=None, channels=channels, resize="squash")
     except tf.errors.InvalidArgumentError as error:
-        first = str(error.message).splitlines()[0]
-        return first.removeprefix("ValueError: ")
+        return _FRAME.sub("", str(error.message).splitlines()[0]).rstrip(". ")
     return "it decodes now; it may be changing"
 
 

@@ -19,7 +19,7 @@ from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.graph import precision, taps
 from kd_keras.job import export_images, export_record
 from kd_keras.job.export_images import ExportImages
-from kd_keras.job.prediction import model_argument
+from kd_keras.job.prediction import model_argument, names_file
 from kd_keras.job.prediction.model_argument import ModelArgument
 from kd_keras.job.recipe import recipe_files
 from kd_keras.models import adapt, custom_objects, model_files, pixels
@@ -37,6 +37,7 @@ def export(
     quantize: Sequence[str] = ("none",),
     out: str | Path | None = None,
     dataset: str | Dataset | None = None,
+    class_names: str | Path | Sequence[str] | None = None,
     data_dir: str | None = None,
     calibration_images: int = offers.CALIBRATION_IMAGES,
     seed: int = 0,
@@ -62,6 +63,8 @@ def export(
             model's file.
         dataset: name of the dataset, or the dataset, for calibration, check and class names; None:
             that of the run. Without any, the check is on noise. "none" does not load the run's.
+        class_names: names in the order of the model's outputs, or a text file with one a line;
+            None: those of the run or the dataset.
         data_dir: folder with the dataset's own files.
         calibration_images: number of training images that int8 is calibrated on, at least 100.
         seed: seed of the choice of images.
@@ -93,6 +96,8 @@ def export(
         source = dataclasses.replace(
             source, model=adapt.adapt_teacher(source.model, preprocess=preprocess)
         )
+    if class_names is not None:
+        source = dataclasses.replace(source, class_names=names_file.read(class_names))
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
     if any(offer.quantize == "int8" for offer in wanted):
         count = export_images.check_calibration(images)
@@ -113,6 +118,15 @@ class _Source:
     stem: str
     identity: str
     folder: Path
+    class_names: tuple[str, ...] | None = None
+
+    def known(self) -> ModelArgument:
+        """What is known about the model, its class names as the user gives them."""
+        argument = self.argument or ModelArgument(Path(self.stem), Metadata(), None)
+        if self.class_names is None:
+            return argument
+        facts = dataclasses.replace(argument.metadata, class_names=self.class_names)
+        return dataclasses.replace(argument, metadata=facts)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +154,9 @@ def _source(model: str | Path | keras.Model, imports: Sequence[str]) -> _Source:
     of_run = () if run is None else recipe_files.load(run).imports
     custom_objects.register([*of_run, *imports])
     opened = model_files.open_model(path, sigmoid=True)
-    folder = run / "exports" if run is not None else path.with_name(f"{path.stem}-exports")
+    folder = (
+        run / model_argument.EXPORTS if run is not None else path.with_name(f"{path.stem}-exports")
+    )
     return _Source(opened, argument, path.stem, str(path.resolve()), folder)
 
 
@@ -155,7 +171,7 @@ def _images(
     inputs = getattr(source.model, "inputs", None)
     shape = inputs[0].shape if inputs else taps.input_shapes(source.model) or (None,) * 4
     shape = tuple(shape[1:])
-    known = source.argument or ModelArgument(Path(source.stem), Metadata(), None)
+    known = source.known()
     if not isinstance(dataset, Dataset):
         size = None if None in shape else shape
         metadata = dataclasses.replace(known.metadata, image_shape=size)

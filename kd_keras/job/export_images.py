@@ -85,7 +85,7 @@ def choose(
     _check_fit(dataset, shape, known)
     ours = Metadata(dataset.class_names, dataset.image_shape, dataset.resize)
     rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
-    labels = dataset.validation.labels
+    labels = _labels(dataset, known)
     checked = sample.stratified(labels, CHECKED, seed=seed)
     size = _closed(
         tuple(b if a is None else a for a, b in zip(shape, dataset.image_shape, strict=True))
@@ -118,6 +118,15 @@ def check_calibration(images: ExportImages) -> int:
     return len(images.calibration)
 
 
+def _labels(dataset: Dataset, known: Metadata) -> np.ndarray:
+    """The validation labels as numbers of the model's outputs, whose names it may know."""
+    labels = dataset.validation.labels
+    if known.class_names is None:
+        return labels
+    places = [known.class_names.index(name) for name in dataset.class_names]
+    return np.take(np.array(places, labels.dtype), labels)
+
+
 def _noise(shape: tuple[int, int, int], known: Metadata, seed: int) -> ExportImages:
     noise = np.random.default_rng(seed).integers(0, 256, (NOISE, *shape), dtype=np.uint8)
     return ExportImages(shape, noise, None, None, dataclasses.replace(known, image_shape=shape))
@@ -136,17 +145,17 @@ def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
 def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], known: Metadata) -> None:
     height, width, channels = dataset.image_shape
     pairs = zip(shape, (height, width, channels), strict=True)
-    is_grey_for_colour = channels == 1 and shape[2] == 3
-    if any(size not in (None, given) for size, given in [*pairs][: 2 if is_grey_for_colour else 3]):
+    sizes = [*pairs][: 2 if {channels, shape[2]} == {1, 3} else 3]
+    if any(size not in (None, given) for size, given in sizes):
         raise ValueError(
             f"{dataset.name} has images of {dataset.image_shape}; expected {shape}, which the "
             "model takes. Give the dataset that it was trained on."
         )
-    if known.class_names not in (None, dataset.class_names):
-        assert known.class_names is not None
+    names = known.class_names
+    if names is not None and sorted(names) != sorted(dataset.class_names):
         raise ValueError(
             f"{dataset.name} has the classes {_few(dataset.class_names)}; expected those of the "
-            f"model's run, {_few(known.class_names)}. Give a dataset with the same classes."
+            f"model, {_few(names)}. Give a dataset with the same classes."
         )
 
 
@@ -154,8 +163,9 @@ def check_classes(model: keras.Model, classes: int, names: tuple[str, ...] | Non
     """Raises ValueError unless there is a name for each class that the model gives."""
     if names is not None and len(names) != classes:
         raise ValueError(
-            f"{model.name} has {classes} classes and the dataset {len(names)} "
-            f"({_few(names)}); expected as many. Give the dataset that it was trained on."
+            f"{model.name} has {classes} classes, and its dataset or class names have "
+            f"{len(names)} ({_few(names)}); expected as many. Give the dataset that it was trained "
+            "on, or its --class-names."
         )
 
 

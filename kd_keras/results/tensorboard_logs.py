@@ -1,6 +1,7 @@
 """TensorBoard logs of a training run: curves, grouped by what they measure, and images."""
 
 import contextlib
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -56,6 +57,8 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
 
     def on_train_begin(self, logs: Any = None) -> None:
         super().on_train_begin(logs)
+        with self._train_writer.as_default(0):
+            write_graph(getattr(self.model, "student", self.model))
         for epoch in range(max(map(len, self._earlier.values()), default=0)):
             self.on_epoch_end(
                 epoch, {name: values[epoch] for name, values in self._earlier.items()}
@@ -94,6 +97,27 @@ def callback(
         earlier: logs by name of the epochs before the first one, which are written again.
     """
     return EpochTensorBoard(str(folder), earlier or {})
+
+
+def write_graph(model: keras.Model) -> None:
+    """Writes the layers of a model for TensorBoard's Graphs page, in the current writer.
+
+    The page calls it the conceptual graph. Models whose layers it cannot read, such as those with a
+    `call` of their own, are left out.
+    """
+    from tensorboard.plugins.graph import keras_util
+
+    try:
+        config = model.to_json()
+        layers = len(keras_util.keras_model_to_graph_def(json.loads(config)).node)
+    except Exception:  # TensorBoard's reader raises what comes, such as KeyError
+        return
+    if layers < 2:  # a model with a `call` of its own is one node
+        return
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = "graph_keras_model"
+    metadata.plugin_data.content = b"1"  # the version of its form
+    tf.summary.write("keras", tf.constant(config, tf.string), step=0, metadata=metadata)
 
 
 def write_images(

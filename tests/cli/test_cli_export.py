@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from kd_keras.cli import kdk
+from kd_keras.exports import metadata
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,8 @@ def kdk_export(*words):
 
 def test_the_document_names_each_file(model):
     pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
-    done = kdk_export(model, "--json")
+    (model.parent / "names.txt").write_text("v\nw\nx\ny\nz\n")
+    done = kdk_export(model, "--json", "--class-names", model.parent / "names.txt")
     assert done.exit_code == 0, done.output
     document = json.loads(done.stdout)
     folder = model.parent / "pets-exports"
@@ -31,6 +33,7 @@ def test_the_document_names_each_file(model):
     assert document["files"]["pets.tflite"]["agreement"] == 1
     assert document["files"]["pets.tflite"]["model"] == str(model)
     assert "writing and checking pets.tflite" in done.stderr
+    assert metadata.of_litert(folder / "pets.tflite").class_names == tuple("vwxyz")
     assert sorted(path.name for path in folder.iterdir()) == ["exports.json", "pets.tflite"]
 
 
@@ -42,7 +45,8 @@ def test_the_document_names_each_file(model):
         (["--quantize", "int8"], "int8 and there is no dataset"),
         (["--quantize", "int8", "--calibration-images", "20"], "expected a whole number >= 100"),
         (["--out", "phone.tflite"], "expected a folder, in which each file is named"),
-        (["--dataset", "digits"], "pets has 5 classes and the dataset 10 (0, 1, 2, ...)"),
+        (["--dataset", "digits"], "pets has 5 classes, and its dataset or class names have 10 (0,"),
+        (["--class-names", "none.txt"], "class names file none.txt does not exist"),
         (["--preprocess", "imagenet"], "preprocess is 'imagenet'; expected one of"),
     ],
 )

@@ -185,7 +185,7 @@ def test_a_keras_model_in_memory_with_other_pixels(net, tmp_path, monkeypatch):
 def test_another_number_of_classes_and_a_model_of_another_format(exported, net, digits, tmp_path):
     inputs = keras.Input((8, 8, 1))
     few = keras.Model(inputs, layers.Dense(4)(layers.Flatten()(inputs)), name="few")
-    with pytest.raises(ValueError, match=r"few has 4 classes and the dataset 10 \(0, 1, 2, ...\)"):
+    with pytest.raises(ValueError, match=r"few has 4 classes, and its .* 10 \(0, 1, 2, ...\)"):
         job.export(few, dataset=digits, out=tmp_path)
     with pytest.raises(ValueError, match=r"student.onnx; expected a .keras or .h5 file, or a run"):
         job.export(exported[0] / "student.onnx", out=tmp_path)

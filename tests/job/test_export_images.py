@@ -54,10 +54,16 @@ def test_without_a_dataset_the_check_is_on_noise():
 
 
 def test_images_or_classes_of_another_model(dataset):
-    with pytest.raises(ValueError, match=r"\(8, 8, 3\); expected \(8, 8, 1\), which the model"):
-        choose(dataset, shape=(8, 8, 1))
+    with pytest.raises(ValueError, match=r"\(8, 8, 3\); expected \(9, 8, 3\), which the model"):
+        choose(dataset, shape=(9, 8, 3))
     with pytest.raises(ValueError, match=r"has the classes a, b, c, ...; expected .* d, c, b, ..."):
-        choose(dataset, metadata=Metadata(tuple("dcba")))
+        choose(dataset, metadata=Metadata(tuple("dcbx")))
+
+
+def test_labels_are_numbers_of_the_models_classes_matched_by_name(dataset):
+    images = choose(dataset, metadata=Metadata(tuple("dcba")))
+    assert images.metadata.class_names == tuple("dcba")
+    assert images.labels.tolist() == (3 - dataset.validation.labels).tolist()
 
 
 def test_grey_images_for_a_model_of_colours(dataset):
@@ -74,6 +80,7 @@ def test_grey_images_for_a_model_of_colours(dataset):
     for given in (images.check, images.calibration):
         assert (given == given[..., :1]).all()
         assert given.shape[1:] == SHAPE
+    assert choose(dataset, shape=(8, 8, 1)).check.shape[1:] == (8, 8, 1)  # and the other way round
 
 
 def test_too_few_images_to_calibrate(dataset):
@@ -87,7 +94,7 @@ def test_too_few_images_to_calibrate(dataset):
 
 def test_classes_of_another_number(student):
     with pytest.raises(
-        ValueError, match=r"student has 5 classes and the dataset 4 \(a, b, c, ...\)"
+        ValueError, match=r"student has 5 classes, and its .* have 4 \(a, b, c, ...\)"
     ):
         export_images.check_classes(student, 5, tuple("abcd"))
     export_images.check_classes(student, 5, None)

@@ -81,7 +81,8 @@ def _session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exception classes cannot be imported by name
+        reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(
-            f"{path} cannot be opened as an ONNX model: {' '.join(str(error).split())}. Copy or "
+            f"{path} cannot be opened as an ONNX model: {reason}. Copy or "
             "export it again. If its weights are in a second file, keep both in one folder."
         ) from error

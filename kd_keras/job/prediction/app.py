@@ -1,6 +1,8 @@
 """A local page for a browser: drop a picture, see the answers of a run's models side by side."""
 
 import dataclasses
+import importlib
+import importlib.util
 import io
 import os
 import socket
@@ -49,9 +51,9 @@ def serve(
     Raises:
         ValueError: no finished run, Gradio is not installed, or the port is in use.
     """
-    models = timed_models(recipe_files.run_folder(str(run)))
-    _check_port(port)
+    check(run, port)
     gradio = _gradio()
+    models = timed_models(recipe_files.run_folder(str(run)))
     page = _page(gradio, models, title=Path(run).name)
     page.launch(
         # Gradio's own themes take their fonts from another host.
@@ -68,6 +70,16 @@ def serve(
     if wait:
         page.block_thread()
     return page
+
+
+def check(run: str | Path, port: int) -> None:
+    """Raises ValueError, as `serve` does, for what is known before any model is opened."""
+    _check_finished(recipe_files.run_folder(str(run)))
+    _check_port(port)
+    if importlib.util.find_spec("gradio") is None:
+        raise ValueError(
+            "the page needs Gradio, which is not installed. Run pip install 'kd-keras[app]'."
+        )
 
 
 @dataclasses.dataclass
@@ -105,11 +117,7 @@ def timed_models(run: Path) -> list[TimedModel]:
     Raises:
         ValueError: the folder is no finished run.
     """
-    if not (run / "results.json").is_file():
-        raise ValueError(
-            f"{run} is not a finished run; expected a run folder with results. `kdk runs` lists "
-            "the runs, `kdk train` continues an unfinished one."
-        )
+    _check_finished(run)
     files = [file for file in run.glob("*.keras") if file.stem.split("-")[0] in _ORDER]
     files.sort(key=lambda file: (_ORDER.index(file.stem.split("-")[0]), file.stem))
     return [_timed_model(file) for file in files]
@@ -172,14 +180,15 @@ def _page(gradio: Any, models: list[TimedModel], title: str) -> Any:
 def _gradio() -> Any:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    try:
-        import gradio
-    except ImportError as error:
+    return importlib.import_module("gradio")
+
+
+def _check_finished(run: Path) -> None:
+    if not (run / "results.json").is_file():
         raise ValueError(
-            f"the page needs Gradio, which is not installed ({error}). Run pip install "
-            "'kd-keras[app]'."
-        ) from error
-    return gradio
+            f"{run} is not a finished run; expected a run folder with results. `kdk runs` lists "
+            "the runs, `kdk train` continues an unfinished one."
+        )
 
 
 def _check_port(port: int) -> None:

@@ -160,6 +160,11 @@ class _Job:
         shape, wanted = data.image_shape, model.metadata.image_shape
         count = opened_model.check_class_count(model, wanted or shape)
         names = model.metadata.class_names
+        if names is None:
+            self.notes.append(
+                f"{model.path.name} has no class names: its classes are taken to be those of the "
+                "dataset, in the same order"
+            )
         columns = class_order.columns(names, data.class_names, count=count, where=str(model.path))
         if columns is not None:
             self.notes.append(

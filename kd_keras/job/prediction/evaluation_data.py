@@ -14,6 +14,10 @@ from kd_keras.job.dataset import SELECT_FRACTION
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import run_data
 
+# Rec. 601 luma in fixed point, as Pillow computes it: equal channels keep their value.
+_BITS = 16
+_LUMA = np.array([19595, 38470, 7471], np.uint32)
+_HALF = np.uint32(1 << (_BITS - 1))
 SPLITS = ("validation", "test", "train", "all")
 
 
@@ -100,9 +104,11 @@ def part(dataset: Dataset, split: str) -> Split:
 
 
 def images(batch: np.ndarray, shape: tuple[int, int, int] | None) -> np.ndarray:
-    """A batch as a model of `shape` takes it: grey images become three equal channels."""
+    """A batch as a model of `shape` takes it: grey becomes three equal channels, colours grey."""
     if shape is not None and shape[2] == 3 and batch.shape[3] == 1:
         return np.repeat(batch, 3, axis=3)
+    if shape is not None and shape[2] == 1 and batch.shape[3] == 3:
+        return (batch @ _LUMA + _HALF >> _BITS).astype(np.uint8)[..., None]
     return batch
 
 
@@ -140,7 +146,7 @@ def _data_of_run(run: Path) -> run_data.RunData | None:
 def _check_shape(model: KnownModel, loaded: Dataset) -> None:
     shape = model.metadata.image_shape
     height, width, channels = loaded.image_shape
-    if shape is None or shape in ((height, width, channels), (height, width, 3 * channels)):
+    if shape is None or (shape[:2] == (height, width) and {channels, shape[2]} <= {1, 3}):
         return
     raise ValueError(
         f"{model.path} takes images of {_by(shape)}, and those of {loaded.name} are "
@@ -156,6 +162,8 @@ def _by(shape: tuple[int, int, int]) -> str:
 def _doubts(model: KnownModel, options: DataOptions, loaded: Dataset) -> Iterator[str]:
     """What may make the accuracy mean something else than people think."""
     known = None if model.run is None else _data_of_run(model.run)
+    if model.metadata.image_shape and model.metadata.image_shape[2] < loaded.image_shape[2]:
+        yield "the model takes grey images: colours are turned into grey"
     if model.run is None and loaded.fingerprint != loaded.store_fingerprint:
         yield (
             "whether the model was trained on images of this held-out part is not known, since it "

@@ -9,6 +9,8 @@ from kd_keras.exports.metadata import Metadata
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import run_data
 
+EXPORTS = "exports"  # folder in a run folder
+
 
 @dataclasses.dataclass(frozen=True)
 class ModelArgument:
@@ -48,9 +50,8 @@ def resolve(model_or_run: str | Path) -> ModelArgument:
             ".onnx), a SavedModel folder, or the name or path of a finished run. `kdk runs` lists "
             "the runs."
         )
-    if _is_run(path.parent):
-        return ModelArgument(path, of_run(path.parent), path.parent)
-    return ModelArgument(path, Metadata(), None)
+    owner = _run_of(path)
+    return ModelArgument(path, Metadata() if owner is None else of_run(owner), owner)
 
 
 def of_run(run: Path) -> Metadata:
@@ -68,6 +69,14 @@ def of_run(run: Path) -> Metadata:
         if export and Path(export["path"]).is_dir():
             return metadata.of_saved_model(Path(export["path"]))
     return Metadata()
+
+
+def _run_of(path: Path) -> Path | None:
+    """The run folder that a model lies in, itself or in its folder of exports."""
+    folder = path.parent
+    if _is_run(folder):
+        return folder
+    return folder.parent if folder.name == EXPORTS and _is_run(folder.parent) else None
 
 
 def _is_run(folder: Path) -> bool:

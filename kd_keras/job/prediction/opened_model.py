@@ -1,7 +1,6 @@
 """A classifier that a user names, opened in its own program, with all that is known about it."""
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from kd_keras.exports import runtimes
 from kd_keras.exports.metadata import Metadata
 from kd_keras.exports.runtimes import Classifier
 from kd_keras.graph import backend, quiet_import
-from kd_keras.job.prediction import model_argument
+from kd_keras.job.prediction import model_argument, names_file
 from kd_keras.job.recipe import recipe_files
 from kd_keras.models import custom_objects, pixels
 
@@ -71,7 +70,7 @@ def open_model(
     classifier = runtimes.open_classifier(argument.path, preprocess=preprocess)
     metadata = classifier.metadata.filled_from(argument.metadata)
     if class_names is not None:
-        metadata = dataclasses.replace(metadata, class_names=_names(class_names))
+        metadata = dataclasses.replace(metadata, class_names=names_file.read(class_names))
     return OpenedModel(classifier, metadata, argument.run)
 
 
@@ -90,29 +89,3 @@ def check_class_count(model: OpenedModel, shape: tuple[int, int, int]) -> int:
             "one name a line with --class-names."
         )
     return int(classes)
-
-
-def _names(class_names: str | Path | Sequence[str]) -> tuple[str, ...]:
-    if not isinstance(class_names, (str, Path)):
-        names = tuple(map(str, class_names))
-        source = "class_names"
-    else:
-        path = Path(class_names).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"class names file {path} does not exist; expected a text file with one name a "
-                "line, in the order of the model's outputs. Check the path."
-            )
-        source = str(path)
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise ValueError(
-                f"{path} is no text in UTF-8 ({error.reason}); expected one class name a line."
-            ) from error
-        names = tuple(line.strip() for line in lines if line.strip())
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if len(names) < 2 or twice:
-        wrong = f"the name {twice[0]!r} more than once" if twice else f"{len(names)} names"
-        raise ValueError(f"{source} has {wrong}; expected two or more different class names.")
-    return names

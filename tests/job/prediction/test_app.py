@@ -1,3 +1,4 @@
+import importlib.util
 import shutil
 import socket
 import sys
@@ -39,7 +40,6 @@ def test_what_cannot_be_served_is_said(tiny_run, tmp_path, monkeypatch):
     (unfinished / "results.json").unlink()
     with pytest.raises(ValueError, match="is not a finished run"):
         app.timed_models(unfinished)
-    monkeypatch.setattr(app, "timed_models", lambda run: [])
     with socket.socket() as other:
         other.bind((app.HOST, 0))
         other.listen()
@@ -49,10 +49,10 @@ def test_what_cannot_be_served_is_said(tiny_run, tmp_path, monkeypatch):
 
 
 def test_without_gradio_it_says_what_to_install(tiny_run, monkeypatch):
-    monkeypatch.setattr(app, "timed_models", lambda run: [])
-    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "gradio", raising=False)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'kd-keras\[app\]'"):
-        app.serve(tiny_run, port=0)
+        app.check(tiny_run, port=0)
 
 
 def test_the_page_answers_over_its_api(tiny_run, picture):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from kd_keras.data.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
@@ -59,8 +60,6 @@ def test_every_labelled_image_counts_in_all(load):
 def test_no_dataset_and_images_of_another_shape_are_refused(load):
     with pytest.raises(ValueError, match="lies in no run folder, and no dataset is given"):
         evaluation_data.load(model(), DataOptions())
-    with pytest.raises(ValueError, match=r"takes images of 8x8x1, and those of .* are 8x8x3"):
-        load(model(shape=(8, 8, 1)))
     with pytest.raises(ValueError, match=r"takes images of 8x8x3, .* are 9x9x3.*--image-size 8"):
         load(model(), image_size=9)
 
@@ -84,6 +83,17 @@ def test_splits_of_several_files_are_not_put_together(load):
     assert isinstance(data, Dataset)
     with pytest.raises(ValueError, match="has several splits of its own"):
         evaluation_data.part(dataclasses.replace(data, validation=own), "all")
+
+
+def test_colours_become_the_grey_of_pillow_for_a_model_of_grey_images(load):
+    data, notes = load(model(shape=(8, 8, 1)))
+    assert "the model takes grey images: colours are turned into grey" in notes
+    batch = data.train.images_at(slice(0, 4))
+    assert (batch[..., :1] != batch).any()
+    grey = evaluation_data.images(batch, (8, 8, 1))
+    wanted = [np.asarray(Image.fromarray(image).convert("L"))[..., None] for image in batch]
+    np.testing.assert_array_equal(grey, wanted)
+    np.testing.assert_array_equal(evaluation_data.images(np.repeat(grey, 3, 3), (8, 8, 1)), grey)
 
 
 def test_grey_images_become_three_channels_for_a_model_of_colours():

@@ -36,6 +36,13 @@ def test_another_model_of_a_run(run):
     assert argument == model_argument.ModelArgument(run / "teacher.keras", FACTS, run)
 
 
+def test_an_exported_file_belongs_to_its_run(run):
+    (run / "exports").mkdir()
+    file = run / "exports" / "student.tflite"
+    file.touch()
+    assert model_argument.resolve(file) == model_argument.ModelArgument(file, FACTS, run)
+
+
 def test_a_file_of_no_run(tmp_path):
     file = tmp_path / "model.tflite"
     file.touch()

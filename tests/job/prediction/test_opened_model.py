@@ -28,22 +28,6 @@ def test_as_many_names_as_classes_are_expected(model_file):
         opened_model.check_class_count(opened, (8, 8, 3))
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"cat\ndog\ncat\n", "has the name 'cat' more than once"),
-        (b"\n\n", "has 0 names"),
-        (b"\xff\xfe\x00c", "is no text in UTF-8"),
-    ],
-)
-def test_a_file_that_holds_no_class_names(model_file, tmp_path, content, message):
-    (tmp_path / "names.txt").write_bytes(content)
-    with pytest.raises(ValueError, match=message):
-        opened_model.open_model(model_file, class_names=tmp_path / "names.txt")
-    with pytest.raises(FileNotFoundError, match=r"class names file .* does not exist"):
-        opened_model.open_model(model_file, class_names=tmp_path / "none.txt")
-
-
 def test_an_unknown_preprocessing_is_refused_before_the_model_is_opened():
     with pytest.raises(ValueError, match=r"preprocess is 'tf'; expected one of: -1..1"):
         opened_model.open_model("none.keras", preprocess="tf")

@@ -50,8 +50,12 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(model, mixed_folder, t
     (tmp_path / "half.png").write_bytes((mixed_folder / "cat" / "01-grey.png").read_bytes()[:60])
     (tmp_path / "text.txt").write_text("a cat")
     good = mixed_folder / "cat" / "00-photo.jpg"
+    whole = good.read_bytes()
+    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) * 3 // 4])
     wanted = [tmp_path / "none.jpg", good, tmp_path / "half.png", tmp_path / "text.txt", good]
-    one, two, three, four, five = predicted(Predictor(model, batch_size=1), wanted)
+    wanted.append(tmp_path / "half.jpg")
+    one, two, three, four, five, six = predicted(Predictor(model, batch_size=1), wanted)
+    assert six.error == "jpeg::Uncompress failed. Invalid JPEG data or crop window"
     assert one.error == "No such file or directory"
     assert "PNG" in three.error
     assert four.error == "it is no image that Pillow reads"  # named by hand, so not skipped
