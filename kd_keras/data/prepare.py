@@ -7,7 +7,6 @@ import errno
 import hashlib
 import json
 import logging
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -111,7 +110,8 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
         with progress(f"Storing {source.name}", count) as advance:
             shape = store_writer.write(target, contents, about, flip=source.flip, advance=advance)
         folder = cache_dir / f"{source.stem}-{shape[0]}x{shape[1]}-{source.key}"
-        _put_in_place(target, folder)
+        with files.in_place_of(folder) as fresh:  # who has mapped an older store can read on
+            target.rename(fresh)
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
@@ -134,15 +134,3 @@ def _check(source: Source, contents: store_writer.Contents) -> None:
     for name, part in contents.parts.items():
         if part.count == 0:
             raise ValueError(f"{source.name} has no {name} images; expected at least one.")
-
-
-def _put_in_place(new: Path, folder: Path) -> None:
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():  # a process that has mapped it can go on reading
-        folder.rename(old)
-    new.rename(folder)
-    handle = os.open(folder.parent, os.O_RDONLY)
-    os.fsync(handle)
-    os.close(handle)
-    shutil.rmtree(old, ignore_errors=True)

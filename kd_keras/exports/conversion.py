@@ -1,8 +1,10 @@
-"""Runs another project's converter: without what it prints, with its error in one line."""
+"""Runs another project's converter: hides what it prints and shortens its error to one line."""
 
 import contextlib
 import re
 from collections.abc import Iterator
+
+import numpy as np
 
 from kd_keras.exports import silence
 
@@ -32,6 +34,16 @@ def converting(name: str, target: str) -> Iterator[None]:
             f"model {name!r} cannot be converted to {target} ({_reason(error)}); expected layers "
             f"that {target} has operations for. Replace the layer, or choose another format."
         ) from error
+
+
+def require_calibration(images: np.ndarray | None) -> np.ndarray:
+    """The images that set the ranges of an "int8" file; raises ValueError if there are none."""
+    if images is None or not len(images):
+        raise ValueError(
+            "quantize is int8 and calibration is empty; expected uint8 images (N, H, W, C). Give "
+            "training images, or choose float16."
+        )
+    return images
 
 
 def _reason(error: Exception) -> str:

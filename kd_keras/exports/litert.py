@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kd_keras.exports import metadata
 from kd_keras.exports.classifier_graph import INPUT, ClassifierGraph
-from kd_keras.exports.conversion import converting
+from kd_keras.exports.conversion import converting, require_calibration
 
 
 def write(
@@ -35,21 +35,21 @@ def write(
         calibration: uint8 (N, H, W, C) images, whose activations set the ranges of "int8".
 
     Raises:
-        ValueError: the model has layers that LiteRT has no operations for.
+        ValueError: the model has layers that LiteRT has no operations for, or "int8" has no
+            calibration images.
         OSError: the file cannot be written.
     """
+    images = require_calibration(calibration) if quantize == "int8" else None
     with tempfile.TemporaryDirectory() as scratch, converting(graph.name, "LiteRT"):
-        whole = quantize == "int8"
         source = graph if quantize == "none" else graph.for_few_bits()
-        source.save(f"{scratch}/model", floats=whole)
+        source.save(f"{scratch}/model", floats=images is not None)
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/model")
         if quantize != "none":
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
         if quantize == "float16":
             converter.target_spec.supported_types = [tf.float16]
-        if whole:
-            assert calibration is not None
-            converter.representative_dataset = lambda: _batches(calibration)
+        if images is not None:
+            converter.representative_dataset = lambda: _batches(images)
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
             converter.inference_input_type = converter.inference_output_type = tf.uint8
         content = converter.convert()

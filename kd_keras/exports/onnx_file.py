@@ -9,7 +9,7 @@ import numpy as np
 
 from kd_keras.exports import metadata
 from kd_keras.exports.classifier_graph import INPUT, ClassifierGraph
-from kd_keras.exports.conversion import converting
+from kd_keras.exports.conversion import converting, require_calibration
 
 OPSET = 17  # ONNX Runtime 1.12 and later
 
@@ -32,6 +32,7 @@ def write(
     """
     import onnx
 
+    images = require_calibration(calibration) if quantize == "int8" else None
     with tempfile.TemporaryDirectory() as scratch, converting(graph.name, "ONNX"):
         source = graph if quantize == "none" else graph.for_few_bits()
         proto = _converted(source, Path(scratch))
@@ -39,9 +40,8 @@ def write(
             from onnxruntime.transformers import float16
 
             proto = float16.convert_float_to_float16(proto, keep_io_types=True)
-        if quantize == "int8":
-            assert calibration is not None
-            proto = _quantized(proto, Path(scratch), calibration)
+        if images is not None:
+            proto = _quantized(proto, Path(scratch), images)
         onnx.helper.set_model_props(proto, metadata.for_onnx(facts))
         content = proto.SerializeToString()
     path.write_bytes(content)

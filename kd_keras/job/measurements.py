@@ -10,7 +10,6 @@ import numpy as np
 from kd_keras.data.store import Dataset
 from kd_keras.exports.process import Serve
 from kd_keras.graph import architecture
-from kd_keras.job import fitting
 from kd_keras.job.job_time import JobTime
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -38,7 +37,6 @@ class Measurements:
     ):
         self.recipe, self.data, self.folder, self.screen = recipe, data, folder, screen
         self.job_time = job_time
-        self.precision = fitting.precision(recipe)
         self._scores: dict[str, np.ndarray] = {}
         self._times: dict[str, dict[str, Any]] = {}  # milliseconds by architecture
 
@@ -117,6 +115,6 @@ class Measurements:
                 # As in the validation of its last epoch, so that both give one number.
                 evaluate.scores(model, self.data.validation)
                 if trained_here or planned.role != "teacher"
-                else evaluate.teachers_scores(model, self.data, precision=self.precision)
+                else evaluate.teachers_scores(model, self.data)
             )
         return self._scores[phase]

@@ -1,4 +1,4 @@
-"""Loads the data of a run, builds its models and checks both, before anything is written."""
+"""Loads the data of a run, builds its models and checks both, before the run folder exists."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -64,7 +64,10 @@ def prepare(
     screen: Screen,
     verify: bool,
 ) -> Job:
-    """Makes a run ready to start: everything is checked, nothing is written or trained.
+    """Makes a run ready to start: checks everything, trains nothing.
+
+    Nothing is written to the run folder. Stores of images, and a teacher's scores, are written to
+    the cache folder.
 
     Args:
         recipe: the run's recipe, adjusted to the data.

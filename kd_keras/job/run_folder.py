@@ -122,7 +122,8 @@ class RunFolder:
 
     def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
         """Saves the class predicted for each validation image, (N,) int, in order."""
-        np.save(self.path / f"{phase}-predictions.npy", predicted)
+        with files.in_place_of(self.path / f"{phase}-predictions.npy") as fresh:
+            files.save_array(fresh, predicted)
 
     def predictions(self, phase: str) -> np.ndarray:
         """The classes that `save_predictions` saved, (N,) int."""

@@ -83,15 +83,16 @@ def differences(groups: Sequence[Group], *, seed: int = 0) -> list[dict[str, Any
         seed: seed of the bootstrap.
 
     Returns:
-        For each further group, `difference` with `group`, `other` (the first one's name) and
-        `pairs`: each pair of models compared over images, by McNemar's exact test too. `p_holm` is
-        adjusted for the number of all pairs.
+        For each further group `group`, `other` (the first one's name), `seeds` (of both groups),
+        `difference` with `low`, `high` and `over`, and `paired`. Groups of the same seeds are
+        paired by seed. Other groups of two or more models each are compared by Welch's interval
+        over all of their models (`paired` is False). A group of one model is compared over images
+        with the model of the same seed, or with the first one. `pairs` has each pair of models of
+        one seed compared over images, by McNemar's exact test too; `p_holm` is adjusted for the
+        number of all pairs.
     """
     first, *others = groups
-    entries = [
-        {"group": group.name, "other": first.name, **difference(_pairs(group, first), seed=seed)}
-        for group in others
-    ]
+    entries = [_compared(group, first, seed) for group in others]
     pairs = [pair for entry in entries for pair in entry["pairs"]]
     for pair, adjusted in zip(pairs, statistics.holm([pair["p"] for pair in pairs]), strict=True):
         pair["p_holm"] = adjusted
@@ -103,16 +104,17 @@ def difference(pairs: Sequence[tuple[Model, Model]], *, seed: int = 0) -> dict[s
 
     Returns:
         `difference` with the interval `low` to `high` `over` "seeds" (Student's t, of two or more
-        pairs) or, for one pair, "images" (bootstrap); and `pairs`, with each pair's `runs`,
-        `seeds`, `difference`, `low`, `high`, `only` and `only_other` (images that only one of the
-        two has right) and `p` (McNemar).
+        pairs) or, for one pair, "images" (bootstrap); `paired`, True; and `pairs`, with each
+        pair's `runs`, `seeds`, `difference`, `low`, `high`, `only` and `only_other` (images that
+        only one of the two has right) and `p` (McNemar).
     """
     each = [_pair(one, other, seed) for one, other in pairs]
     if len(each) == 1:
         interval = {name: each[0][name] for name in ("difference", "low", "high")}
-        return {**interval, "over": "images", "pairs": each}
+        return {**interval, "over": "images", "paired": True, "pairs": each}
     mean, low, high = statistics.paired_interval([pair["difference"] for pair in each])
-    return {"difference": mean, "low": low, "high": high, "over": "seeds", "pairs": each}
+    interval = {"difference": mean, "low": low, "high": high}
+    return {**interval, "over": "seeds", "paired": True, "pairs": each}
 
 
 def _pair(one: Model, other: Model, seed: int) -> dict[str, Any]:
@@ -125,11 +127,26 @@ def _pair(one: Model, other: Model, seed: int) -> dict[str, Any]:
     }
 
 
+def _compared(group: Group, other: Group, seed: int) -> dict[str, Any]:
+    """The entry of `differences` for two groups."""
+    seeds = [sorted(model.seed for model in side.models) for side in (group, other)]
+    names = {"group": group.name, "other": other.name, "seeds": seeds}
+    pairs = _pairs(group, other)
+    if min(map(len, seeds)) < 2:
+        return {**names, **difference([*pairs, (group.models[0], other.models[0])][:1], seed=seed)}
+    if seeds[0] == seeds[1] == sorted(set(seeds[0])):
+        return {**names, **difference(pairs, seed=seed)}
+    accuracies = [[float(m.correct.mean()) for m in side.models] for side in (group, other)]
+    mean, low, high = statistics.welch_interval(*accuracies)
+    interval = {"difference": mean, "low": low, "high": high, "over": "seeds", "paired": False}
+    return {**names, **interval, "pairs": [_pair(one, two, seed) for one, two in pairs]}
+
+
 def _pairs(group: Group, other: Group) -> list[tuple[Model, Model]]:
-    """Models of the two groups with the same seed; the first of each if no seed is in both."""
+    """Models of the two groups with the same seed, in the order of the seeds."""
     by_seed = {model.seed: model for model in reversed(other.models)}
     pairs = {m.seed: (m, by_seed[m.seed]) for m in reversed(group.models) if m.seed in by_seed}
-    return [pairs[seed] for seed in sorted(pairs)] or [(group.models[0], other.models[0])]
+    return [pairs[seed] for seed in sorted(pairs)]
 
 
 def _of_group(group: Group, costs: Mapping[str, float | None]) -> dict[str, Any]:

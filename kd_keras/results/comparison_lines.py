@@ -70,7 +70,7 @@ def difference_rows(entry: Mapping[str, Any]) -> list[list[str | None]]:
     """The lines of a table for an entry of `comparison.differences`: the mean, then each pair."""
     rows = []
     if entry["over"] == "seeds":
-        mean = [entry["group"], f"{len(entry['pairs'])}", points(entry)]
+        mean = [entry["group"], _seeds(entry, " / "), points(entry)]
         rows.append([*mean, None, None, None])
     for pair in entry["pairs"]:
         same = pair["seeds"][0] == pair["seeds"][1]
@@ -120,25 +120,33 @@ def _row(group: Mapping[str, Any]) -> list[str | None]:
 def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted: bool) -> str:
     group, other, pairs = entry["group"], entry["other"], entry["pairs"]
     images = f"{document['data']['images']:,} images"
-    over = f"{len(pairs)} seeds" if entry["over"] == "seeds" else images
+    over = f"{_seeds(entry, ' and ')} seeds" if entry["over"] == "seeds" else images
     numbers = (
         f"{_points(entry['difference'])} points of top-1, 95 % interval {_points(entry['low'])} to "
         f"{_points(entry['high'])} over {over}"
     )
-    certain = True
+    certain, scope, repeat = True, "", ""
     if entry["over"] == "images":
+        scope = f" with seed {' against '.join(map(str, dict.fromkeys(pairs[0]['seeds'])))}"
+        repeat = " Repeat with more seeds (--seed) to compare the methods."
         p_value = pairs[0]["p_holm" if adjusted else "p"]
         by = "McNemar, Holm" if adjusted else "McNemar"
         numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({by})"
         certain = p_value < LEVEL
     if certain and entry["low"] > 0:
-        return f"{group} is better than {other} ({numbers})."
+        return f"{group} is more accurate than {other}{scope} ({numbers}).{repeat}"
     if certain and entry["high"] < 0:
-        return f"{group} is worse than {other} ({numbers})."
+        return f"{group} is less accurate than {other}{scope} ({numbers}).{repeat}"
     return (
-        f"There is no measurable difference between {group} and {other} ({numbers}). Repeat with "
-        "more seeds (--seed) to tell them apart."
+        f"There is no measurable difference between {group} and {other}{scope} ({numbers}). Repeat "
+        "with more seeds (--seed) to tell them apart."
     )
+
+
+def _seeds(entry: Mapping[str, Any], between: str) -> str:
+    """How many seeds the two groups have: "3", or "3 / 2" if they are not paired."""
+    counts = [str(len(seeds)) for seeds in entry["seeds"]]
+    return counts[0] if entry["paired"] else between.join(counts)
 
 
 def _points(fraction: float) -> str:

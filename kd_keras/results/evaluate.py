@@ -51,12 +51,13 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
     return _all_scores(score, model.name, split)
 
 
-def teachers_scores(model: keras.Model, data: Dataset, *, precision: str) -> np.ndarray:
-    """(N, C) float32 scores of the validation split, as the student's step sees them.
+def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
+    """(N, C) float32 logits of the validation split, computed in float32 like all scores.
 
     They are stored beside the datasets, since many runs use one teacher. The file's name depends
-    on the model's weights and layers, the data and the precision.
+    on the model's weights and layers, and on the data.
     """
+    precision = "float32"
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = sources.cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them

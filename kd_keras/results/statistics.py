@@ -28,6 +28,40 @@ def paired_interval(differences: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def welch_interval(ones: Sequence[float], others: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of `ones` minus mean of `others` with its 95 % interval (Welch): mean, low, high.
+
+    For values that are not paired, such as accuracies of different seeds; the variances and the
+    numbers of values may differ.
+
+    Args:
+        ones: two or more values, one per seed; any unit.
+        others: two or more values in the same unit.
+
+    Raises:
+        ValueError: there are fewer than two values on one side, or one is not finite.
+
+    Source: Welch 1947, Biometrika 34, 28-35.
+    """
+    from scipy import stats
+
+    sides = [np.asarray(values, np.float64) for values in (ones, others)]
+    if any(side.ndim != 1 or len(side) < 2 or not np.isfinite(side).all() for side in sides):
+        raise ValueError(
+            f"the values are {ones!r} and {others!r}; expected two or more finite numbers in each, "
+            "one per seed. Run more seeds."
+        )
+    difference = float(sides[0].mean() - sides[1].mean())
+    shares = [float(side.var(ddof=1)) / len(side) for side in sides]
+    if not sum(shares):
+        return difference, difference, difference
+    degrees = sum(shares) ** 2 / sum(
+        share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True)
+    )
+    half = float(stats.t.ppf(0.975, degrees)) * math.sqrt(sum(shares))
+    return difference, difference - half, difference + half
+
+
 def bootstrap_interval(
     correct_a: np.ndarray, correct_b: np.ndarray, seed: int, samples: int = 2000
 ) -> tuple[float, float, float]:

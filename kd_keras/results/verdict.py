@@ -116,15 +116,20 @@ def _line(entry: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:
     if entry["low"] > 0:
-        return f"Distillation gained accuracy ({numbers})."
+        return (
+            "The distilled student is more accurate than the student alone in this run, one seed "
+            f"({numbers}). Repeat with more seeds (--seed) to judge the method."
+        )
     if entry["high"] < 0:
         return (
-            f"Distillation cost accuracy ({numbers}). Deploy the student alone, or try a better "
-            "teacher, a different --method or more --epochs."
+            "The distilled student is less accurate than the student alone in this run, one seed "
+            f"({numbers}). Deploy the student alone, or try a better teacher, a different --method "
+            "or more --epochs."
         )
     return (
-        f"There is no measurable difference between distilled and alone ({numbers}). To tell them "
-        "apart, train longer, evaluate on more images, or repeat with more seeds (--seed)."
+        "There is no measurable difference between the distilled student and the student alone "
+        f"({numbers}). To tell them apart, train longer, evaluate on more images, or repeat with "
+        "more seeds (--seed)."
     )
 
 

@@ -48,6 +48,18 @@ def test_a_store_is_made_once_and_says_where_it_comes_from(tmp_path):
     assert name.startswith("made_up-8x8-")
 
 
+def test_a_system_that_opens_no_folders_stores_too(tmp_path, monkeypatch):
+    system_open = os.open
+
+    def without_folders(path, *args, **kwargs):
+        if os.path.isdir(path):
+            raise PermissionError(path)
+        return system_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", without_folders)
+    assert len(prepare.ensure(source(), cache_dir=tmp_path).splits["train"]) == 4
+
+
 @pytest.mark.parametrize("place", ["x" * 250, "写" * 80, "Größe"])
 def test_a_store_of_any_folder_name_can_be_made_and_found(tmp_path, place):
     calls = []

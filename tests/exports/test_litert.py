@@ -85,6 +85,11 @@ def test_a_full_disk_while_converting_is_no_fault_of_the_model(net, graph_of, tm
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
+def test_int8_without_calibration_images_is_refused(net, graph_of, tmp_path):
+    with pytest.raises(ValueError, match="quantize is int8 and calibration is empty; expected uin"):
+        written(graph_of(net("student")), tmp_path / "model.tflite", None, quantize="int8")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet8", "mobilenetv2", "shufflenetv2"])
 def test_zoo_students_in_whole_numbers(name, tmp_path):

@@ -12,7 +12,7 @@ from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import evaluate
+from kd_keras.results import evaluate, scores
 
 CLASSES = 3
 
@@ -43,7 +43,7 @@ def measured(tmp_path, monkeypatch):
     measurements = {}
 
     def measure(phase, model, *, timing=True, again=False):
-        recipe = recipe_files.Recipe(dataset="digits", precision="float32", timing=timing)
+        recipe = recipe_files.Recipe(dataset="digits", precision="mixed_bfloat16", timing=timing)
         folder = RunFolder(recipe, str(tmp_path / "run"))
         folder.start({})
         if again or timing not in measurements:
@@ -56,14 +56,22 @@ def measured(tmp_path, monkeypatch):
     return measure
 
 
-def test_a_teacher_of_this_run_is_scored_in_float32_as_its_epochs_were(
+def test_a_teacher_of_a_file_is_scored_in_float32_whatever_the_precision(measured, tmp_path):
+    model = classifier(64, seed=0)
+    measured("teacher-1", model)
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), dtype="uint8")
+    expected = model(images.astype("float32"))
+    np.testing.assert_allclose(scores.load(tmp_path / "run", "teacher-1"), expected, rtol=1e-4)
+
+
+def test_a_teacher_of_this_run_is_scored_by_the_folded_twin_as_its_epochs_were(
     measured, tmp_path, monkeypatch
 ):
     model = classifier(4, seed=0)
     monkeypatch.setattr(evaluate, "teachers_scores", lambda *a, **k: np.eye(CLASSES)[[1] * 6])
     assert measured("teacher-1", model)["top1"] == 0.0  # of a file
     folder = RunFolder(
-        recipe_files.Recipe(dataset="digits", precision="float32"), str(tmp_path / "run")
+        recipe_files.Recipe(dataset="digits", precision="mixed_bfloat16"), str(tmp_path / "run")
     )
     folder.save("teacher", model, {"val_top1": [0.5]}, seconds=1.0)
     model.layers[-1].bias.assign([1e6, 0.0, 0.0])

@@ -35,6 +35,20 @@ def test_a_phase_is_finished_once_model_and_history_are_there(tmp_path):
     assert "result" not in folder.read("teacher")  # it was of another model
 
 
+def test_predictions_are_replaced_whole_or_not_at_all(tmp_path, monkeypatch):
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path))
+    folder.save_predictions("student", np.array([0, 1]))
+
+    def fill_the_disk(path, array):
+        path.write_bytes(b"half")
+        raise OSError("no room")
+
+    monkeypatch.setattr(files, "save_array", fill_the_disk)
+    with pytest.raises(OSError, match="no room"):
+        folder.save_predictions("student", np.array([1, 1]))
+    np.testing.assert_array_equal(folder.predictions("student"), [0, 1])
+
+
 def test_agreement_is_of_the_predictions_that_two_phases_left(tmp_path):
     folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({})

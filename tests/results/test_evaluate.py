@@ -77,7 +77,7 @@ def test_an_export_resizes_files_as_the_data_were_resized(monkeypatch, tmp_path)
 
 
 def scored(model, data):
-    return evaluate.teachers_scores(model, data, precision="float32")
+    return evaluate.teachers_scores(model, data)
 
 
 def test_a_teachers_scores_are_kept_by_its_weights_and_the_data(tmp_path, monkeypatch):

@@ -29,9 +29,10 @@ def test_a_gain_is_said_with_its_numbers():
     assert 0.08 < first["low"] < 0.1 < first["high"] < 0.12
     assert (second["phase"], second["other"]) == ("teacher", "baseline")
     assert got["verdict"][0].startswith(
-        "Distillation gained accuracy (student distilled 60.0%, student alone 50.0%: +10.0 points "
-        "of top-1, 95 % interval +"
+        "The distilled student is more accurate than the student alone in this run, one seed "
+        "(student distilled 60.0%, student alone 50.0%: +10.0 points of top-1, 95 % interval +"
     )
+    assert got["verdict"][0].endswith("Repeat with more seeds (--seed) to judge the method.")
     assert got["verdict"][1].startswith("The teacher is better than the student alone (")
 
 
@@ -50,10 +51,12 @@ def test_a_teacher_that_is_no_better_is_said_too():
 
 def test_a_loss_and_no_difference_are_said_with_what_to_do():
     lost = verdict_of(teacher=800, baseline=600, student=500)["verdict"][0]
-    assert lost.startswith("Distillation cost accuracy (")
+    assert lost.startswith("The distilled student is less accurate than the student alone in ")
     assert "Deploy the student alone" in lost
     even = verdict_of(teacher=800, baseline=600, student=601)["verdict"][0]
-    assert even.startswith("There is no measurable difference between distilled and alone (")
+    assert even.startswith(
+        "There is no measurable difference between the distilled student and the stu"
+    )
     assert "+0.1 points of top-1, 95 % interval +0.0 to +0.3 over 1,000 images" in even
 
 
@@ -70,7 +73,7 @@ def test_a_cached_teacher_and_plain_training_are_compared_with_what_there_is():
     assert "cached teacher" in line
     assert "--baseline" in line
     (line,) = verdict_of(cache=True, baseline=500, student=600)["verdict"]
-    assert line.startswith("Distillation gained accuracy")
+    assert line.startswith("The distilled student is more accurate than the student alone")
     assert verdict_of(student=600)["verdict"] == []
 
 

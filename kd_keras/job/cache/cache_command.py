@@ -32,26 +32,36 @@ def require_no_onnx(recipe: Recipe, *, views_per_image: int) -> None:
             f"{learning[0]} is an ONNX file, which cannot be trained; expected the name of a model "
             "or a .keras or .h5 file. Give one of those."
         )
-    files = [spec for spec in recipe.teacher if _is_onnx(spec)]
-    if files and len(recipe.teacher) > 1:
-        raise ValueError(
-            f"the teachers are {list(recipe.teacher)}; expected an ONNX file alone, or models of "
-            "Keras. Give one --teacher."
-        )
-    if files:
+    file = onnx_teacher(recipe)
+    if file is not None:
         views = recipe.views or min(recipe.epochs, _FEW_VIEWS)
-        folder = f"{Path(files[0]).stem}-cache"
+        folder = f"{Path(file).stem}-cache"
         from kd_keras.data import (
             pipeline,
         )  # imports TensorFlow, which `kdk cache --help` does without
 
         total_views = pipeline.total_views(views, views_per_image)
         raise ValueError(
-            f"the teacher {files[0]} is an ONNX file; expected a cache of its outputs, made once "
+            f"the teacher {file} is an ONNX file; expected a cache of its outputs, made once "
             f"by this command:\n    {_command(recipe, total_views, folder)}\n"
             "Then run the same kdk train with this in place of its --teacher and --views:\n"
             f"    --teacher {shlex.quote(f'cache:{folder}')} --views {views}"
         )
+
+
+def onnx_teacher(recipe: Recipe) -> str | None:
+    """The recipe's ONNX file, with its suffix in any case; None if it has no ONNX teacher.
+
+    Raises:
+        ValueError: there are other teachers beside the ONNX file.
+    """
+    files = [spec for spec in recipe.teacher if _is_onnx(spec)]
+    if files and len(recipe.teacher) > 1:
+        raise ValueError(
+            f"the teachers are {list(recipe.teacher)}; expected an ONNX file alone, or models of "
+            "Keras. Give one --teacher."
+        )
+    return files[0] if files else None
 
 
 def _is_onnx(spec: str) -> bool:

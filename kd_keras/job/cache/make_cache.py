@@ -7,7 +7,7 @@ from typing import Any
 from kd_keras.data.store import Dataset
 from kd_keras.graph.precision import best_precision
 from kd_keras.job import adjustment, build, dataset, identity
-from kd_keras.job.cache import cached_teacher
+from kd_keras.job.cache import cache_command, cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import custom_objects
 from kd_keras.results import paths
@@ -105,15 +105,10 @@ def _teacher(
             f"the teacher is {recipe.teacher[0]!r}, a cache already; expected a model. Use the "
             "cache with kdk train, or give --teacher FILE."
         )
-    several = len(recipe.teacher) > 1
-    if several and any(spec.endswith(".onnx") for spec in recipe.teacher):
-        raise ValueError(
-            f"the teachers are {list(recipe.teacher)}; expected an ONNX file alone, or models of "
-            "Keras. Give one --teacher."
-        )
-    if recipe.teacher[0].endswith(".onnx"):
+    onnx_file = cache_command.onnx_teacher(recipe)
+    if onnx_file is not None:
         teacher = onnx_teacher.OnnxTeacher(
-            Path(recipe.teacher[0]).expanduser(),
+            Path(onnx_file).expanduser(),
             preprocess=recipe.teacher_preprocess,
             image_size=recipe.teacher_image_size,
             classes=build.order_of_classes(recipe, data),

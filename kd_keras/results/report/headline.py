@@ -44,7 +44,7 @@ def advice(run: FinishedRun) -> list[str]:
     lines = []
     if run.teacher and student["parameters"] >= run.results[run.teacher]["parameters"]:
         lines.append(
-            "The student has as many parameters as its teacher. Choose a smaller student "
+            "The student has at least as many parameters as its teacher. Choose a smaller student "
             "(--student) or a larger teacher (--teacher)."
         )
     rise = _late_rise(history.get("val_top1", ()))

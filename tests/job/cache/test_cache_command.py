@@ -50,6 +50,15 @@ def test_the_command_is_one_that_kdk_cache_takes(monkeypatch):
 def test_onnx_files_in_other_places_are_refused():
     assert "cannot be trained" in refusal(student="small.onnx")
     assert "expected an ONNX file alone" in refusal(teacher=["big.onnx", "resnet20"])
+
+
+def test_the_suffix_of_an_onnx_file_may_have_any_case():
+    recipe = recipe_files.resolve(None, {"teacher": "Big.ONNX"})
+    assert cache_command.onnx_teacher(recipe) == "Big.ONNX"
+    assert cache_command.onnx_teacher(recipe_files.resolve(None, {})) is None
+
+
+def test_an_onnx_teacher_is_refused_before_training():
     with pytest.raises(ValueError, match=r"big\.onnx is an ONNX file; expected a cache"):
         precheck.check_recipe(recipe_files.resolve(None, {"teacher": "big.onnx"}))
 

@@ -51,7 +51,9 @@ def test_two_recipes_are_compared_on_the_same_images(copy, tiny_run, tmp_path, c
         results["comparisons"][0]["difference"]
     )
     assert [*document["fields"]] == ["method", "epochs"]
-    assert document["verdict"][0].startswith("dist, epochs 2 is better than kd, epochs 1 (+")
+    assert document["verdict"][0].startswith(
+        "dist, epochs 2 is more accurate than kd, epochs 1 with seed 0 (+"
+    )
     printed = capsys.readouterr().out
     assert document["verdict"][0] in printed
     assert "recipes differ in epochs: 1 (kd, epochs 1); 2 (dist, epochs 2)" in printed
