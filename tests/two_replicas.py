@@ -263,7 +263,6 @@ def main():
         "replicas": two.num_replicas_in_sync,
         "is_one_object": devices.get("cpu:2") is two,
         "one": training(one.scope(), kd_and_fitnet, **weights),
-        "two": training(two.scope(), kd_and_fitnet, **weights),
         "two, two steps an execution": training(
             two.scope(), kd_and_fitnet, steps_per_execution=2, **weights
         ),

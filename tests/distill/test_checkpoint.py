@@ -89,6 +89,7 @@ def assert_equal(one, other):
     assert one[1].histories == other[1].histories
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("steps", "method", "options"),
     [

@@ -88,6 +88,7 @@ print(json.dumps(model.predict(images, verbose=0).tolist()))
 """
 
 
+@pytest.mark.slow
 def test_the_student_of_a_mixed_training_is_a_plain_float32_keras_file(
     net, teacher, images, labels, tmp_path
 ):

@@ -177,6 +177,7 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
         recipe_files.resolve("quickstart", teacher_from=str(folder / "run"))
 
 
+@pytest.mark.slow
 def test_each_method_trains_a_student_of_its_own_from_the_same_weights(tiny_run, capsys):
     results, _ = tiny_run(student="seed_student:width=0.25", method=["kd", "nkd"], each_method=True)
     assert [results[f"student-{n}"]["methods"] for n in (1, 2)] == [["kd"], ["nkd"]]

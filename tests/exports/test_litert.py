@@ -90,8 +90,14 @@ def test_int8_without_calibration_images_is_refused(net, graph_of, tmp_path):
         written(graph_of(net("student")), tmp_path / "model.tflite", None, quantize="int8")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet8", "mobilenetv2", "shufflenetv2"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnet8",
+        pytest.param("mobilenetv2", marks=pytest.mark.sweep),
+        pytest.param("shufflenetv2", marks=pytest.mark.sweep),
+    ],
+)
 def test_zoo_students_in_whole_numbers(name, tmp_path):
     keras.utils.set_random_seed(0)
     student = models.get(name, num_classes=5, input_shape=(16, 16, 3))

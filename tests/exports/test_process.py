@@ -28,6 +28,7 @@ def folders(tmp_path_factory):
     return folder, images, student(images.astype("float32"), training=False).numpy()
 
 
+@pytest.mark.slow
 def test_one_process_serves_several_models_and_another_follows_one_that_ended(folders, monkeypatch):
     folder, images, expected = folders
     started = []

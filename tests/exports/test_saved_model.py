@@ -125,6 +125,7 @@ def test_a_student_of_open_size_needs_the_input_shape(tmp_path):
         saved_model.saved_model(student(shape=(None, None, 1)), tmp_path / "new", class_names=NAMES)
 
 
+@pytest.mark.slow
 def test_a_student_that_a_fresh_process_cannot_run_is_refused_and_the_earlier_stays(tmp_path):
     inputs = keras.Input((2, 2, 1))
     call_python = keras.layers.Lambda(
@@ -163,6 +164,7 @@ for write, place, most in (
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_told_and_leaves_the_earlier_exports_alone(tmp_path):
     earlier = [tmp_path / "model" / "saved_model.pb", tmp_path / "model.keras"]
     earlier[0].parent.mkdir()
@@ -191,6 +193,7 @@ np.save(sys.argv[2], model(np.load(sys.argv[2]), training=False))
 """
 
 
+@pytest.mark.slow
 def test_a_keras_file_loads_where_the_package_is_not_installed(tmp_path):
     model, path, exchange = student(), tmp_path / "student.keras", tmp_path / "exchange.npy"
     path.write_text("an earlier one")

@@ -16,6 +16,7 @@ def pixels():
     return np.random.default_rng(0).integers(0, 256, (BATCH, 8, 8, 3), dtype=np.uint8)
 
 
+@pytest.mark.slow
 def test_every_program_gives_the_numbers_of_keras(make, net, pixels, server, consumers, tmp_path):
     student = make(net)
     shape = (8, 8, 3)

@@ -70,6 +70,7 @@ def folder(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["model.keras", "model.h5", "exported", "named"])
 def test_a_foreign_model_gives_the_logits_it_gave(folder, name):
     io = np.load(folder / "io.npz")

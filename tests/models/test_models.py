@@ -182,6 +182,7 @@ def test_vgg_pools_once_more_at_64_pixels():
     assert [built.get_layer(f"stage{stage}").output.shape[1] for stage in (4, 5)] == [8, 4]
 
 
+@pytest.mark.slow
 def test_saved_models_open_without_this_package(tmp_path):
     names = ("resnet8", "mobilenetv2", "shufflenetv1", "shufflenetv2")
     images = pixels(3, (2, 16, 16, 3))

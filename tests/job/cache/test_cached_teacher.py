@@ -62,6 +62,7 @@ def history(where):
     return json.loads((where / "student.json").read_text())["history"]
 
 
+@pytest.mark.slow
 def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
     cache, teacher_file, tmp_path, capsys
 ):

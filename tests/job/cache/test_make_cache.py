@@ -42,6 +42,7 @@ def cached(teacher_file, screen=None, **changes):
     return make_cache.run(recipe_of(teacher_file, **changes), screen=screen or Screen(), **own)
 
 
+@pytest.mark.slow
 def test_a_run_makes_its_cache_and_another_finds_it(recorder, teacher_file, tmp_path):
     screen = recorder()
     first = train.run(
