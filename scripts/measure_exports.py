@@ -2,13 +2,14 @@
 
 Shows   for each run a table in Markdown, formats down: agreement with the Keras model, accuracy,
         the interval of its change, the largest difference of a probability, milliseconds per
-        image, size.
+        image, size. OUT keeps the entries of other runs.
 On      the validation images of each run's dataset, at most 1,000.
 Takes   a minute or two for each run, on two CPU cores.
 
     python scripts/measure_exports.py RUN...
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,15 @@ def main(runs: tuple[str, ...], calibration_images: int, work: str, out: str) ->
             screen=Screen(),
         )
         rows = {"student.keras": results["keras"], **results["files"]}
-        measured[Path(run).name] = {name: without_paths(row) for name, row in rows.items()}
+        entries = {name: without_paths(row) for name, row in rows.items()}
+        measured[Path(run).name] = {"machine": bench_jobs.machine(), "files": entries}
         print(f"\n{run}\n\n{table(rows)}\n")
-    files.write_json(out, {"machine": bench_jobs.machine(), "runs": measured})
+    files.write_json(out, {"runs": earlier(Path(out)) | measured})
+
+
+def earlier(path: Path) -> dict[str, Any]:
+    """The entries of runs that were measured before, by name."""
+    return json.loads(path.read_text())["runs"] if path.is_file() else {}
 
 
 def without_paths(row: dict[str, Any]) -> dict[str, Any]:

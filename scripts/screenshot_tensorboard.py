@@ -25,7 +25,7 @@ from typing import Any
 import chromium
 from PIL import Image
 
-SECONDS = 120  # to wait for the server or a page, also on a busy machine
+SECONDS = 300  # to wait for the server or a page, also on a busy machine
 COLORS = 64  # of the PNG
 WIDTH, HEIGHT = 1280, 800
 TAGS = ("accuracy/top1", "accuracy/top5", "loss/total", "learning_rate")
@@ -71,7 +71,7 @@ def pages(run: str) -> list[tuple[str, str, tuple[str, ...]]]:
     return [
         ("timeseries", "smoothing=0", ("accuracy", "top1", "top5", "student")),
         ("hparams", "page=hparams", ("model", "methods", "epochs", "top1", "resnet8")),
-        ("graphs", f"run={run}&tag=keras", ("resnet8", "Conceptual graph")),
+        ("graphs", "page=graphs", ("Graph", "stage1_block1_1_conv")),
     ]
 
 
