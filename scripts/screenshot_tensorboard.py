@@ -71,7 +71,7 @@ def pages(run: str) -> list[tuple[str, str, tuple[str, ...]]]:
     return [
         ("timeseries", "smoothing=0", ("accuracy", "top1", "top5", "student")),
         ("hparams", "page=hparams", ("model", "methods", "epochs", "top1", "resnet8")),
-        ("graphs", "page=graphs", ("Graph", "stage1_block1_1_conv")),
+        ("graphs", "page=graphs", ("Graph", "stem", "stage1")),
     ]
 
 

@@ -115,8 +115,11 @@ def write_graph(model: keras.Model) -> None:
     if len(layers.node) < 2:  # a model with a `call` of its own is one node
         return
     graph = tf.compat.v1.GraphDef.FromString(layers.SerializeToString())
+    scope = f"{model.name}/"  # the page would show it as one closed box
     for node in graph.node:
         node.op = node.attr["keras_class"].s.decode()
+        node.name = node.name.removeprefix(scope)
+        node.input[:] = [name.removeprefix(scope) for name in node.input]
     tf.summary.graph(graph)
 
 

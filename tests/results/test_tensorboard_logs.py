@@ -54,6 +54,7 @@ def test_the_graph_is_of_the_students_layers(logged):
     nodes = events(folder / "train").Graph().node
     assert [node.op for node in nodes] == ["InputLayer", "Dense"]
     assert list(nodes[1].input) == [nodes[0].name]
+    assert "/" not in nodes[0].name
 
 
 def test_a_model_that_tensorboard_cannot_draw_has_no_graph(tmp_path):
