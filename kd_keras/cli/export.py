@@ -57,7 +57,11 @@ def command(model: str, **options: Any) -> None:
     program on up to 1,000 validation images and is compared with the Keras model.
     """
     screen = output.screen()
-    offers.wanted(options["formats"], options["quantize"])  # before TensorFlow is imported
+    from kd_keras.job.prediction import model_argument
+
+    # Before TensorFlow, whose import takes seconds.
+    offers.wanted(options["formats"], options["quantize"])
+    model_argument.resolve(model)
     quiet.import_tensorflow()
     from kd_keras.job import export
 
