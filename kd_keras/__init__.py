@@ -21,13 +21,13 @@ _HOME = {
     "report": "kd_keras.results.report.report",
     "run": "kd_keras.job.train",
 }
-_ROOMS = ("data", "methods", "models", "optimizers")  # modules of this package
+_PACKAGES = ("data", "methods", "models", "optimizers")  # modules of this package
 _ON_TENSORFLOW = ("Distiller", "evaluate", "export", "run")  # their modules import it
 __all__ = sorted([*_HOME, "methods", "models"])
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _PACKAGES:
         return importlib.import_module(f"kd_keras.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'kd_keras' has no attribute {name!r}; it has {__all__}.")

@@ -1,4 +1,4 @@
-"""Draws the rooms of kd_keras and what they import, as the drawing in docs/architecture.md.
+"""Draws the packages of kd_keras and what they import, as the drawing in docs/architecture.md.
 
 The arrows come from the imports in the code. An arrow is left out where a longer way along other
 arrows says the same. A test checks that the drawing is that of the code.
@@ -31,22 +31,24 @@ def with_drawing(page: str) -> str:
 def drawing() -> str:
     arrows = shortest(edges())
     lines = ["```mermaid", "flowchart TD"]
-    lines += [f"    {room}" for room in sorted(arrows)]
+    lines += [f"    {package}" for package in sorted(arrows)]
     lines += [
-        f"    {room} --> {other}" for room in sorted(arrows) for other in sorted(arrows[room])
+        f"    {package} --> {other}"
+        for package in sorted(arrows)
+        for other in sorted(arrows[package])
     ]
     return "\n".join([*lines, "```", ""])
 
 
 def edges() -> Edges:
-    """The rooms that each room imports from; files directly in the package are rooms too."""
-    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
-    rooms -= {"__init__", "__main__", "__pycache__"}
-    found: Edges = {room: set() for room in rooms}
+    """The packages that each package imports from; a file directly in kd_keras/ is one too."""
+    packages = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
+    packages -= {"__init__", "__main__", "__pycache__"}
+    found: Edges = {package: set() for package in packages}
     for path in PACKAGE.rglob("*.py"):
-        room = path.relative_to(PACKAGE).with_suffix("").parts[0]
-        if room in rooms:
-            found[room] |= (_imported(path) & rooms) - {room}
+        package = path.relative_to(PACKAGE).with_suffix("").parts[0]
+        if package in packages:
+            found[package] |= (_imported(path) & packages) - {package}
     return found
 
 
@@ -64,12 +66,12 @@ def _imported(path: Path) -> set[str]:
 def shortest(edges: Edges) -> Edges:
     """The edges without those that a path of other edges makes up for."""
 
-    def reached(room: str) -> set[str]:
-        return edges[room] | {end for other in edges[room] for end in reached(other)}
+    def reached(package: str) -> set[str]:
+        return edges[package] | {end for other in edges[package] for end in reached(other)}
 
     return {
-        room: others - {end for other in others for end in reached(other)}
-        for room, others in edges.items()
+        package: others - {end for other in others for end in reached(other)}
+        for package, others in edges.items()
     }
 
 

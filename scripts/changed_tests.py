@@ -2,8 +2,9 @@
 
     python scripts/changed_tests.py
 
-A module's tests are tests/<room>/test_<name>.py and test_<name>_*.py. Without these they are the
-tests that import it; without these, all tests of its room. A module without any test is an error.
+A module's tests are tests/<package>/test_<name>.py and test_<name>_*.py. Without these they are
+the tests that import it; without these, all tests of its package. A module without any test is an
+error.
 Other files have the tests that read them.
 """
 
@@ -60,8 +61,8 @@ def tests_of(file: str) -> list[str]:
         shared = path.name == "conftest.py"  # by all tests of the folder
         return ([] if shared else reading(file)) or everything_in(path.parent)
     if is_module(file):
-        return mirrored(file) or importing(file) or of_room(path)
-    return (of_room(path) if path.parts[0] == "kd_keras" else []) or reading(file)
+        return mirrored(file) or importing(file) or of_package(path)
+    return (of_package(path) if path.parts[0] == "kd_keras" else []) or reading(file)
 
 
 def is_module(file: str) -> bool:
@@ -69,7 +70,7 @@ def is_module(file: str) -> bool:
 
 
 def mirrored(file: str) -> list[str]:
-    """Tests whose names hold the module's, alone or after that of its room (test_cli_list.py)."""
+    """Tests whose names hold the module's, alone or after its package's (test_cli_list.py)."""
     name, folder = name_of(file), folder_of(file)
     if is_package(file):
         patterns = [f"test_{name}.py"]
@@ -118,8 +119,8 @@ def reading(file: str) -> list[str]:
     return relative(path for path, text in texts().items() if name.search(text))
 
 
-def of_room(path: Path) -> list[str]:
-    """All tests of the room, or of the folder in the room, that a file of kd_keras/ lies in."""
+def of_package(path: Path) -> list[str]:
+    """All tests of the package, or of the folder in it, that a file of kd_keras/ lies in."""
     folders = [Path("tests", *path.parts[1:end]) for end in range(len(path.parts) - 1, 1, -1)]
     return next((tests for folder in folders if (tests := everything_in(folder))), [])
 

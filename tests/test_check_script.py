@@ -64,7 +64,10 @@ def repository(tmp_path):
     [
         ("kd_keras/job/fit.py", ["tests/job/test_fit.py", "tests/job/test_fit_long.py"]),
         ("kd_keras/job/loop.py", ["tests/job/test_fitness.py"]),  # which imports it
-        ("kd_keras/cli/show.py", ["tests/cli/test_two.py", "tests/cli/test_words.py"]),  # its room
+        (
+            "kd_keras/cli/show.py",
+            ["tests/cli/test_two.py", "tests/cli/test_words.py"],
+        ),  # its package
         ("tests/cli/test_words.py", ["tests/cli/test_words.py"]),
         ("tests/cli/on_two.py", ["tests/cli/test_two.py"]),
         ("tests/cli/conftest.py", ["tests/cli/test_two.py", "tests/cli/test_words.py"]),

@@ -175,14 +175,14 @@ def run_page(page, given, patch):
     return names
 
 
-def module(room, name, code, patch):
+def module(package, name, code, patch):
     """The code as the module of that name, in a folder of its own."""
-    folder = Path("rooms", room)
+    folder = Path("packages", package)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.py").write_text(code)
-    package = importlib.import_module(f"kd_keras.{room}")
-    patch.setattr(package, "__path__", [*package.__path__, str(folder.resolve())])
-    return importlib.import_module(f"kd_keras.{room}.{name}")
+    parent = importlib.import_module(f"kd_keras.{package}")
+    patch.setattr(parent, "__path__", [*parent.__path__, str(folder.resolve())])
+    return importlib.import_module(f"kd_keras.{package}.{name}")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The rooms: imports point to lower ranks, files stay short, TensorFlow stays where it may be."""
+"""Imports point to lower ranks, files stay short, TensorFlow stays where it may be."""
 
 import ast
 import importlib.util
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "kd_keras"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# docs/architecture.md says what lives in each room. Rooms of one rank do not import each other.
+# docs/architecture.md says what each package holds. Those of one rank do not import each other.
 RANKS = {
     **dict.fromkeys(["check", "files", "losses", "replicas"], 0),
     **dict.fromkeys(["graph", "data", "optimizers"], 1),
@@ -74,7 +74,7 @@ def name(path):
     return str(path.relative_to(PACKAGE))
 
 
-def room(path):
+def package_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
@@ -90,7 +90,7 @@ def imported_modules(path):
             yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
-def imported_rooms(path):
+def imported_packages(path):
     for module in imported_modules(path):
         package, *parts = module.split(".")
         if package == "kd_keras":
@@ -99,14 +99,15 @@ def imported_rooms(path):
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_a_file_lies_in_a_known_room(path):
-    assert room(path) in RANKS, f"give {room(path)} a rank here and a line in docs/architecture.md"
+def test_a_file_lies_in_a_known_package(path):
+    package = package_of(path)
+    assert package in RANKS, f"give {package} a rank here and a line in docs/architecture.md"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_imports_point_to_lower_ranks(path):
-    own = room(path)
-    for other in set(imported_rooms(path)) - {own}:
+    own = package_of(path)
+    for other in set(imported_packages(path)) - {own}:
         assert RANKS[other] < RANKS[own], f"{own} (rank {RANKS[own]}) imports {other}"
 
 
@@ -142,7 +143,7 @@ def test_only_the_listed_files_import_tensorflow(path):
     assert imports == (name(path) in MAY_IMPORT_TENSORFLOW), "change the list, with a reason"
 
 
-def test_the_drawing_of_the_rooms_is_that_of_the_imports():
+def test_the_drawing_of_the_packages_is_that_of_the_imports():
     spec = importlib.util.spec_from_file_location("architecture", ROOT / "scripts/architecture.py")
     architecture = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(architecture)
@@ -150,7 +151,7 @@ def test_the_drawing_of_the_rooms_is_that_of_the_imports():
     assert architecture.with_drawing(page) == page, "run python scripts/architecture.py"
 
 
-def test_there_are_few_rooms():
+def test_there_are_few_packages():
     entries = [path for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "py.typed")]
     folders = [path for path in entries if path.is_dir()]
     modules = [path for path in entries if path.is_file() and path.name != "__main__.py"]

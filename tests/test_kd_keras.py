@@ -24,8 +24,8 @@ def test_every_public_name_is_there_and_in_dir():
     assert kd_keras.Distiller is Distiller
     assert kd_keras.Recipe is recipe_files.Recipe
     assert kd_keras.run is train.run
-    for room in ("data", "methods", "models", "optimizers"):
-        assert getattr(kd_keras, room).__name__ == f"kd_keras.{room}"
+    for package in ("data", "methods", "models", "optimizers"):
+        assert getattr(kd_keras, package).__name__ == f"kd_keras.{package}"
 
 
 def test_another_name_is_refused_with_those_that_exist():
