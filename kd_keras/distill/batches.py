@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from kd_keras import losses
 from kd_keras.distill import labels as rules
 from kd_keras.losses import Labels, Tensor
 
@@ -64,7 +65,7 @@ def unpacked(data: Any) -> Examples:
     if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
         rules.check_form(y.shape, y.dtype)
     ours = isinstance(x, dict) and set(x) in _OURS
-    is_index = len(y.shape) == 1 or y.shape[-1] == 1
+    is_index = losses.is_class_index(y)
     return Examples(
         inputs=x["inputs"] if ours else x,
         labels=keras.ops.cast(keras.ops.reshape(y, (-1,)), "int32")

@@ -23,7 +23,7 @@ from kd_keras.distill.objective import Loss, Objective
 from kd_keras.distill.teacher import CachedTeacher, Teacher
 from kd_keras.graph import heads, taps, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
-from kd_keras.losses import Logs, Tensor
+from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
 
 
@@ -85,7 +85,8 @@ class Distiller(DeployingModel):
         )
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = validate_teacher
-        self.total_steps: int | None = None  # of all fits together; None: each fit is a run
+        self._total_steps: int | None = None
+        self._two_gradients = False  # whether the optimizer takes them, see `gradients.takes_two`
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_progress.Run()
         self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
@@ -115,8 +116,6 @@ class Distiller(DeployingModel):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
-        if name == "total_steps":  # a traced step holds the number before
-            self.train_function = None
 
     def __dir__(self) -> list[str]:
         # Keras saves each model that it finds under these names; they are not the Distiller's own.
@@ -149,6 +148,16 @@ class Distiller(DeployingModel):
         self.train_function = self.test_function = None  # traced with the teacher before
 
     @property
+    def total_steps(self) -> int | None:
+        """Steps of all fits together; None: each fit is a run of its own."""
+        return self._total_steps
+
+    @total_steps.setter
+    def total_steps(self, total_steps: int | None) -> None:
+        self._total_steps = total_steps
+        self.train_function = None  # traced with the number before
+
+    @property
     def stages(self) -> tuple[float, ...]:
         """Shares of the run at which what is minimised changes, rising, the first one 0."""
         return self._objective.stages
@@ -171,6 +180,7 @@ class Distiller(DeployingModel):
         """As `keras.Model.compile`, without a loss; Adam at 0.001 by default."""
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
+        self._two_gradients = gradients.takes_two(optimizer)
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -207,41 +217,33 @@ class Distiller(DeployingModel):
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
         examples = batches.unpacked(data)
-        inputs = examples.inputs
-        if self._objective.views > 1:
-            inputs = batches.flattened(inputs, self._objective.views)
-        teacher: dict[str, Tensor] = {}
-        if self._needs_teacher:
-            teacher = examples.teacher or self._untracked.teacher(inputs)
-        progress = run_progress.share_done(self) if self._needs_progress else 1.0
-        two_gradients = getattr(self.optimizer, "two_gradients", False)
-        with tf.GradientTape(persistent=two_gradients) as tape:
-            student, regularisers = self._twin(inputs, training=True)
-            loss = self._objective(
-                student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
-            )
-        count = examples.labels.shape[0] or tf.shape(examples.labels)[0]
-        both = loss.task, loss.distillation
-        gradients.step(self.optimizer, tape, both, self.trainable_variables, count=count)
+        with tf.GradientTape(persistent=self._two_gradients) as tape:
+            loss, student, teacher = self.loss_of(examples)
+        gradients.step(
+            self.optimizer,
+            tape,
+            (loss.task, loss.distillation),
+            self.trainable_variables,
+            count=examples.labels.shape[0] or tf.shape(examples.labels)[0],
+            two_gradients=self._two_gradients,
+        )
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()
 
-    def loss_of(self, examples: batches.Examples) -> Loss:
-        """The loss of a batch in training mode, as in `train_step`, for those who measure it.
-
-        The step has these lines itself, since each function on its way counts.
-        """
+    def loss_of(self, examples: batches.Examples) -> tuple[Loss, Outputs, Outputs]:
+        """The loss of a batch in training mode, and the student's and the teacher's outputs."""
         inputs = examples.inputs
         if self._objective.views > 1:
             inputs = batches.flattened(inputs, self._objective.views)
-        teacher = (
-            (examples.teacher or self._untracked.teacher(inputs)) if self._needs_teacher else {}
-        )
+        teacher: Outputs = {}
+        if self._needs_teacher:
+            teacher = examples.teacher or self._untracked.teacher(inputs)
         progress = run_progress.share_done(self) if self._needs_progress else 1.0
         student, regularisers = self._twin(inputs, training=True)
-        return self._objective(
+        loss = self._objective(
             student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
         )
+        return loss, student, teacher
 
     def _update_metrics(
         self, examples: batches.Examples, student: Any, teacher: Any, loss: Loss

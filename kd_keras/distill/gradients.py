@@ -52,6 +52,7 @@ def step(
     variables: list[Any],
     *,
     count: Any = 1,
+    two_gradients: bool = False,
 ) -> None:
     """Takes one step of the optimizer by the gradient of the mean loss over all examples.
 
@@ -63,11 +64,12 @@ def step(
         losses: the task's, the methods'; scalars, each the mean over this replica's examples.
         variables: what is trained.
         count: see `split_batch.share`, by which the replicas' gradients are summed.
+        two_gradients: `takes_two` of the optimizer.
     """
     several = replicas.count() > 1
     share = split_batch.share(count) if several else 1.0
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
-    if getattr(optimizer, "two_gradients", False):
+    if two_gradients:
         task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
         triples = list(zip(task, distillation, variables, strict=True))
         reached = [t for t in triples if t[0] is not None or t[1] is not None] or triples

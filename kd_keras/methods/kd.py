@@ -7,10 +7,10 @@ arXiv:1503.02531, section 2. Defaults: T 4, weight 0.9 and cross-entropy 0.1, as
 comparisons of the method. Reads logits only. No trained parts. Each example has its own cost.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
 
 
 class KD(Method):
@@ -29,10 +29,6 @@ class KD(Method):
         self.temperature = check.number("temperature", temperature, above=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = kd(student["logits"], teacher["logits"], temperature=self.temperature)
-        return parts["loss"]
-
-
-def kd(student_logits: Tensor, teacher_logits: Tensor, *, temperature: float) -> dict[str, Any]:
-    """Named parts of the method: `loss` (B,) in nats, see `losses.softened_kl`."""
-    return {"loss": losses.softened_kl(student_logits, teacher_logits, temperature=temperature)}
+        return losses.softened_kl(
+            student["logits"], teacher["logits"], temperature=self.temperature
+        )

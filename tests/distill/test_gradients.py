@@ -36,7 +36,8 @@ def test_a_step_follows_the_sum_of_the_losses(scaled):
     optimizer.build([variable, idle])
     with tf.GradientTape(persistent=gradients.takes_two(optimizer)) as tape:
         losses = tf.reduce_sum(variable**2), tf.reduce_sum(3 * variable)
-    gradients.step(optimizer, tape, losses, [variable, idle])
+    two = gradients.takes_two(optimizer)
+    gradients.step(optimizer, tape, losses, [variable, idle], two_gradients=two)
     np.testing.assert_allclose(variable, [1 - 0.5 * (2 + 3), 2 - 0.5 * (4 + 3)])
     assert float(idle) == 3
 
