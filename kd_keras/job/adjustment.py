@@ -24,10 +24,10 @@ FIELDS = {"method", "teacher", "student", "batch_size", "epochs", "teacher_epoch
 _RATES = ("learning_rate", "teacher_learning_rate", "baseline_learning_rate")
 
 
-def loaded(
+def load_and_adjust(
     recipe: Recipe, screen: Screen, *, verify: bool = False
 ) -> tuple[Recipe, Dataset | None]:
-    """The recipe adjusted to its data, and the data; shows what changed.
+    """Loads the data, adjusts the recipe to them and shows what changed.
 
     Returns the recipe unchanged and None if there is nothing to adjust: the dataset is the
     recipe's own, or all of `FIELDS` are chosen.
@@ -38,31 +38,15 @@ def loaded(
     if "dataset" not in recipe.model_fields_set or recipe.model_fields_set >= FIELDS:
         return recipe, None
     data = dataset.load(recipe, screen, verify=verify)
-    adjusted = to_data(
-        recipe,
-        images=len(data.train),
-        side=max(data.image_shape[:2]),
-        classes=len(data.class_names),
-    )
-    if adjusted.method != recipe.method:
-        screen.say(
-            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs more "
-            f"classes than these {len(data.class_names)}"
-        )
-    changes = [
-        line.replace("->", "to")
-        for line in recipe_files.difference(recipe, adjusted)
-        if not line.startswith("method:")
-    ]
-    if changes:
-        screen.say(
-            f"adjusted to {len(data.train):,} training images: {'; '.join(changes)}. An option "
-            "that you give is not adjusted."
-        )
+    images, classes = len(data.train), len(data.class_names)
+    side = max(data.image_shape[:2])
+    adjusted = adjust_recipe(recipe, images=images, side=side, classes=classes)
+    for line in describe_changes(recipe, adjusted, images=images, classes=classes):
+        screen.say(line)
     return adjusted, data
 
 
-def to_data(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
+def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
     """The recipe with every field adjusted that nobody chose; adjusting again changes nothing.
 
     - `method`: `FALLBACK` in place of a method that needs more classes.
@@ -92,6 +76,27 @@ def to_data(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
         fields["views"] = round(recipe.views * fields["epochs"] / recipe.epochs)
     free = {name: new for name, new in fields.items() if name not in recipe.model_fields_set}
     return recipe.model_copy(update=free)  # they count as chosen now, so nothing is adjusted twice
+
+
+def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: int) -> list[str]:
+    """Lines on what `adjust_recipe` changed for so many training images and classes."""
+    lines = []
+    if adjusted.method != recipe.method:
+        lines.append(
+            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs more "
+            f"classes than these {classes}"
+        )
+    changes = [
+        line.replace("->", "to")
+        for line in recipe_files.difference(recipe, adjusted)
+        if not line.startswith("method:")
+    ]
+    if changes:
+        lines.append(
+            f"adjusted to {images:,} training images: {'; '.join(changes)}. An option that you "
+            "give is not adjusted."
+        )
+    return lines
 
 
 def batch_size(default: int, images: int) -> int:

@@ -195,15 +195,19 @@ def check_optimizer(recipe: Recipe) -> None:
         )
 
 
-def precision(recipe: Recipe, screen: Screen | None = None) -> str:
-    """The recipe's precision, chosen for this machine if "auto"; warns if it is slow here."""
+def precision(recipe: Recipe) -> str:
+    """The recipe's precision, chosen for this machine if "auto"."""
     if recipe.precision != "auto":
-        if screen and recipe.precision not in native_precisions():
-            screen.warn(
-                f"precision {recipe.precision} has no hardware support on this machine: results "
-                f"are correct, training is slow; --precision auto takes {best_precision()}"
-            )
         return recipe.precision
     best = best_precision()
     scaled = best == "mixed_float16"  # needs loss scaling, which dot does not support
     return "float32" if scaled and recipe.optimizer == "dot" else best
+
+
+def warn_of_slow_precision(precision: str, screen: Screen) -> None:
+    """Warns if this machine has no hardware support for a precision."""
+    if precision not in native_precisions():
+        screen.warn(
+            f"precision {precision} has no hardware support on this machine: results are correct, "
+            f"training is slow; --precision auto takes {best_precision()}"
+        )

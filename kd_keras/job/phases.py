@@ -16,19 +16,20 @@ from kd_keras.teacher_cache.reader import Cache
 
 
 def unfinished(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Distiller]:
-    """The Distillers, by phase, that are not trained yet; the others get their saved weights."""
-    due = {}
-    for phase, distiller in distillers.items():
-        if job.folder.history(phase) is None:
-            due[phase] = distiller
-        else:
-            file = job.folder.model_file(phase)
-            saved = keras.models.load_model(file, compile=False)
-            distiller.deployed.set_weights(saved.get_weights())
-            job.screen.say(f"{display_name(phase)}: finished before, in {file}")
+    """The Distillers, by phase, that are not trained yet."""
+    return {p: d for p, d in distillers.items() if job.folder.history(p) is None}
+
+
+def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
+    """Gives the Distillers that an earlier call trained, by phase, their saved weights."""
+    due = unfinished(job, distillers)
+    for phase in [phase for phase in distillers if phase not in due]:
+        file = job.folder.model_file(phase)
+        saved = keras.models.load_model(file, compile=False)
+        distillers[phase].deployed.set_weights(saved.get_weights())
+        job.screen.say(f"{display_name(phase)}: finished before, in {file}")
     if not due:
         job.job_time.trained(list(distillers))
-    return due
 
 
 def train(

@@ -86,7 +86,8 @@ def prepare(
         screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
     for export in exports.values():
         folder.check_export(export)
-    precision = fitting.precision(recipe, screen)
+    precision = fitting.precision(recipe)
+    fitting.warn_of_slow_precision(precision, screen)
     data = data or dataset.load(recipe, screen, verify=verify)
     pipeline.steps_per_epoch(data.train, recipe.batch_size)
     replicas = strategy.num_replicas_in_sync

@@ -61,7 +61,7 @@ def run(
     screen = screen or Screen()
     devices.get(recipe.devices)  # first: methods start TensorFlow, and CPUs are split before that
     precheck.check_recipe(recipe)
-    recipe, data = adjustment.loaded(recipe, screen, verify=verify)
+    recipe, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
     folder = RunFolder(recipe, run)
     screen.detail(f"run folder: {folder.path}\nrecipe: {recipe_files.to_json(recipe).rstrip()}")
     results = folder.results()
@@ -121,7 +121,9 @@ def teach(job: Job, serve: Serve) -> dict[str, Any]:
             with job.strategy.scope():
                 distiller = Distiller(model, precision=job.precision)
             rate = recipe.teacher_learning_rate or recipe.learning_rate
-            due = phases.unfinished(job, {planned.phase: distiller})
+            distillers = {planned.phase: distiller}
+            phases.restore_finished(job, distillers)
+            due = phases.unfinished(job, distillers)
             # Fewer views save work of a teacher, and this training has none.
             phases.train(job, due, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
             check_teacher(planned, job.models, job.measurements)
@@ -146,6 +148,7 @@ def train_baselines(job: Job, serve: Serve) -> dict[str, Any]:
     with job.strategy.scope():
         alone = build.make_baselines(recipe, job.data, precision=job.precision)
     rate = recipe.baseline_learning_rate or recipe.learning_rate
+    phases.restore_finished(job, alone)
     due = phases.unfinished(job, alone)
     phases.train(job, due, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
     return {
@@ -171,6 +174,7 @@ def learn(job: Job, serve: Serve) -> dict[str, Any]:
             for planned in models:
                 name = display_name(planned.phase)
                 job.screen.say(f"{name}: {planned.spec}, taught by {display_name(teaching)}")
+        phases.restore_finished(job, distillers)
         due = phases.unfinished(job, distillers)
         phases.train(
             job,

@@ -10,7 +10,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 
 def adjusted(*given, images=180, side=224, classes=2, **fields):
     base = recipe_files.resolve(None, {"dataset": "folder:pets", **fields}, given)
-    return base, adjustment.to_data(base, images=images, side=side, classes=classes)
+    return base, adjustment.adjust_recipe(base, images=images, side=side, classes=classes)
 
 
 @pytest.mark.parametrize(
@@ -64,14 +64,14 @@ def test_what_a_person_chose_stays(tmp_path):
     assert (got.batch_size, got.method, got.epochs) == (64, ("dkd",), 1)
     file = tmp_path / "mine.toml"
     file.write_text('dataset = "folder:pets"\nbatch_size = 512\nmethod = ["lskd"]\n')
-    got = adjustment.to_data(recipe_files.load(file), images=180, side=64, classes=2)
+    got = adjustment.adjust_recipe(recipe_files.load(file), images=180, side=64, classes=2)
     assert (got.batch_size, got.method) == (512, ("lskd",))
 
 
 def test_an_adjusted_recipe_is_not_adjusted_again_nor_after_it_was_written():
     _, got = adjusted()
     for other in (got, recipe_files.from_json(recipe_files.to_json(got))):
-        assert adjustment.to_data(other, images=40, side=32, classes=2) == got
+        assert adjustment.adjust_recipe(other, images=40, side=32, classes=2) == got
 
 
 def test_methods_say_how_many_classes_they_need():
@@ -89,7 +89,7 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{i}.png")
     screen = recorder()
     recipe = recipe_files.resolve(None, {"dataset": f"folder:{tmp_path / 'pets'}"})
-    got, data = adjustment.loaded(recipe, screen)
+    got, data = adjustment.load_and_adjust(recipe, screen)
     assert len(data.train) == 36
     assert (got.method, got.batch_size) == (("kd",), 8)
     text = "\n".join(screen.lines)
@@ -100,5 +100,5 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
 
 def test_a_recipe_of_its_own_data_reads_none_of_them(recorder):
     recipe = recipe_files.load("tiny_imagenet")
-    assert adjustment.loaded(recipe, recorder()) == (recipe, None)
+    assert adjustment.load_and_adjust(recipe, recorder()) == (recipe, None)
     assert Recipe(dataset="digits").model_fields_set == {"dataset"}

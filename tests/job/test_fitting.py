@@ -53,7 +53,8 @@ def test_a_precision_without_units_on_the_machine_is_told_to_be_slow(monkeypatch
 
     screen = Screen()
     monkeypatch.setattr(fitting, "native_precisions", lambda: {"float32"})
-    assert fitting.precision(Recipe(precision="mixed_float16"), screen) == "mixed_float16"
-    assert fitting.precision(Recipe(precision="float32"), screen) == "float32"
+    for precision in ("mixed_float16", "float32"):
+        assert fitting.precision(Recipe(precision=precision)) == precision
+        fitting.warn_of_slow_precision(precision, screen)
     (warning,) = screen.warned
     assert warning.startswith("precision mixed_float16 has no hardware support on this machine")
