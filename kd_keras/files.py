@@ -55,8 +55,9 @@ def write_json(path: str | Path, data: Any) -> None:
         ValueError: a number is NaN or infinite, which JSON does not have.
         OSError: writing failed; an earlier file stays as it was.
     """
+    data = plain(data)
     try:
-        text = json.dumps(data, indent=2, allow_nan=False, default=_plain)
+        text = json.dumps(data, indent=2, allow_nan=False)
     except ValueError as error:
         bad = next(_not_finite(data, ""), None)
         if bad is None:
@@ -67,6 +68,17 @@ def write_json(path: str | Path, data: Any) -> None:
         ) from error
     with in_place_of(Path(path)) as fresh:
         fresh.write_text(text + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """The value in JSON's types: NumPy's become numbers and lists, other objects their text."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(part) for part in value]
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
 def save_array(path: Path, array: np.ndarray) -> None:
@@ -95,6 +107,13 @@ def sha256(path: Path) -> str:
         return total.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size(path: str | os.PathLike[str]) -> int:
+    """Bytes of a file, or of all files in a folder and the folders in it."""
+    path = Path(path)
+    parts = path.rglob("*") if path.is_dir() else [path]
+    return sum(part.stat().st_size for part in parts if part.is_file())
 
 
 @contextlib.contextmanager
@@ -152,18 +171,12 @@ def is_locked(folder: Path) -> bool:
         return not got_it
 
 
-def _plain(value: Any) -> Any:
-    return value.tolist() if isinstance(value, (np.generic, np.ndarray)) else str(value)
-
-
 def _not_finite(data: Any, where: str) -> Iterator[tuple[str, float]]:
     """Where NaN or infinite numbers are in the data, such as "history.loss[3]", and each number."""
-    if isinstance(data, (np.generic, np.ndarray)):
-        data = data.tolist()
     if isinstance(data, dict):
         for name, value in data.items():
-            yield from _not_finite(value, f"{where}.{name}" if where else str(name))
-    elif isinstance(data, (list, tuple)):
+            yield from _not_finite(value, f"{where}.{name}" if where else name)
+    elif isinstance(data, list):
         for place, value in enumerate(data):
             yield from _not_finite(value, f"{where}[{place}]")
     elif isinstance(data, float) and not math.isfinite(data):

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import sys
 from typing import Any, TextIO
 
@@ -64,7 +63,12 @@ def document(value: Any) -> bool:
     stdout: TextIO | None = click.get_current_context().meta.get(_JSON)
     if stdout is None:
         return False
-    click.echo(json.dumps(_plain(value), indent=_INDENT, allow_nan=False), file=stdout)
+    from kd_keras import files  # imports NumPy, which `--help` does without
+
+    text = json.dumps(files.plain(value))
+    # Python writes and reads NaN and Infinity, which JSON does not have.
+    finite = json.loads(text, parse_constant=lambda name: None)
+    click.echo(json.dumps(finite, indent=_INDENT, allow_nan=False), file=stdout)
     return True
 
 
@@ -84,15 +88,3 @@ def _set_json(ctx: click.Context, option: click.Parameter, wanted: bool) -> None
     if wanted and not ctx.resilient_parsing:
         ctx.meta[_JSON] = sys.stdout
         ctx.with_resource(contextlib.redirect_stdout(sys.stderr))
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # NumPy's
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _plain(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

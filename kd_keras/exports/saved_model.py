@@ -150,9 +150,7 @@ def keras_file(model: keras.Model, path: str | Path) -> None:
 
 def megabytes(path: str | Path) -> float:
     """Size of a file, or of all files in a folder, in 10^6 bytes."""
-    path = Path(path)
-    parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
-    return sum(part.stat().st_size for part in parts) / 1e6
+    return files.size(path) / 1e6
 
 
 def _image_shape(student: keras.Model, shape: tuple[int, int, int] | None) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kd_keras import files
 from kd_keras.job import run_state
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.run_state import RunState
@@ -74,10 +75,10 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
 
 
 def _facts(path: Path) -> dict[str, Any]:
-    files = [file for file in path.rglob("*") if file.is_file()]
-    last = max((file.stat().st_mtime for file in files), default=path.stat().st_mtime)
+    times = [file.stat().st_mtime for file in path.rglob("*") if file.is_file()]
+    last = max(times, default=path.stat().st_mtime)
     changed = datetime.datetime.fromtimestamp(last).isoformat(timespec="seconds")
-    entry = {"run": str(path), "changed": changed, "bytes": sum(f.stat().st_size for f in files)}
+    entry = {"run": str(path), "changed": changed, "bytes": files.size(path)}
     try:
         state = run_state.read(path)
         return {**entry, **_of_state(state)}

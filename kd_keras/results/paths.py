@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from kd_keras import files
+
 
 def short_path(path: str | os.PathLike[str]) -> str:
     """The path with the home folder as ~."""
@@ -13,8 +15,7 @@ def short_path(path: str | os.PathLike[str]) -> str:
 
 def short_path_with_size(folder: str | os.PathLike[str]) -> str:
     """The folder's path and the size of its files: "~/a/b (12 MB)"."""
-    count = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    return f"{short_path(folder)} ({megabytes(count)})"
+    return f"{short_path(folder)} ({megabytes(files.size(folder))})"
 
 
 def megabytes(count: int) -> str:

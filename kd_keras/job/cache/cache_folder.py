@@ -174,12 +174,11 @@ def _entry(
     parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
     stats = [part.stat() for part in parts] or [path.stat()]
     days = (time.time() - max(stat.st_mtime for stat in stats)) / _DAY
-    size = sum(stat.st_size for stat in stats) if parts else 0
     # Who makes a teacher cache holds its lock only while a part is written.
     in_use = locked or (state == UNFINISHED and days < _SOON)
     in_use = in_use or any(name == str(path) or name.startswith(f"{path}/") for name in opened)
     in_use = in_use or (path.is_dir() and files.is_locked(path))
-    return Entry(path, kind, about, state, reason, size, max(0.0, days), in_use)
+    return Entry(path, kind, about, state, reason, files.size(path), max(0.0, days), in_use)
 
 
 def _inside(folder: Path, *, left_over: bool = False) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kd_keras import files
 from kd_keras.data.store import Dataset
 from kd_keras.graph.precision import best_precision
 from kd_keras.job import adjustment, build, dataset, identity
@@ -51,7 +52,7 @@ def run(
         )
     custom_objects.register(recipe.imports)
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
-    recipe, data = adjustment.loaded(recipe, screen, verify=verify)
+    recipe, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
     data = data or dataset.load(recipe, screen, verify=verify)
     name, ask, outputs = _teacher(recipe, data, taps, precision)
     if isinstance(ask, onnx_teacher.OnnxTeacher):
@@ -92,7 +93,7 @@ def facts(folder: Path) -> dict[str, Any]:
         "views": header.views,
         "examples": header.examples,
         "outputs": header.outputs,
-        "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+        "bytes": files.size(folder),
     }
 
 
