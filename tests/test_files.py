@@ -104,3 +104,17 @@ def test_a_number_that_json_does_not_have_is_named_with_its_place(tmp_path):
     assert not (tmp_path / "run.json").exists()
     with pytest.raises(ValueError, match=r"scores\[1\] is nan"):
         files.write_json(tmp_path / "run.json", {"scores": np.array([0.0, np.nan])})
+
+
+def test_the_size_of_a_folder_is_that_of_all_files_in_it(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "one").write_bytes(b"123")
+    (tmp_path / "a" / "b" / "two").write_bytes(b"4567")
+    assert files.size(tmp_path / "a") == 7
+    assert files.size(str(tmp_path / "a" / "one")) == 3
+    assert files.size(tmp_path / "nothing") == 0
+
+
+def test_plain_values_are_those_of_json(tmp_path):
+    value = {1: (np.float32(0.5), np.arange(2)), "path": tmp_path, "none": None}
+    assert files.plain(value) == {"1": [0.5, [0, 1]], "path": str(tmp_path), "none": None}

@@ -13,13 +13,13 @@ from kd_keras.results import paths
 def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
     """Lists the cache folder, or shows what may go, asks, and removes it."""
     screen = output.screen()
-    found = cache_folder.entries()
-    place = f"{paths.short_path(data.cache_folder())} ({_size(found)})"
+    entries = cache_folder.entries()
+    place = f"{paths.short_path(data.cache_folder())} ({_size(entries)})"
     if not prune:
-        cache_folder.show(found, screen, title=f"Cache folder {place}")
-        output.document({"folder": data.cache_folder(), "entries": cache_folder.as_json(found)})
+        cache_folder.show(entries, screen, title=f"Cache folder {place}")
+        output.document({"folder": data.cache_folder(), "entries": cache_folder.as_json(entries)})
         return
-    chosen = cache_folder.removable(found, older_than=older_than)
+    chosen = cache_folder.removable(entries, older_than=older_than)
     if not chosen:
         screen.result(f"nothing to remove in {place}: `kdk cache --list` shows what is there")
     else:

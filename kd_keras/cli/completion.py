@@ -42,8 +42,8 @@ def of_runs() -> _Complete:
 
 def of_assignments() -> _Complete:
     """FIELD= of every field of a recipe."""
-    known = fields.Recipe.model_fields.items()
-    return _of(lambda: [(f"{name}=", field.description or "") for name, field in known])
+    by_name = fields.Recipe.model_fields.items()
+    return _of(lambda: [(f"{name}=", field.description or "") for name, field in by_name])
 
 
 def _of(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = False) -> _Complete:

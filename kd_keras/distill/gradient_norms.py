@@ -52,8 +52,8 @@ def _norms(distiller: Any, batch: Any) -> dict[str, float]:
         tape.watch(values)
         loss, _, _ = distiller.loss_of(examples)
     scale = tf.convert_to_tensor(distiller.optimizer.scale_loss(1.0))
-    found = {name: _norm(tape, term, values, scale) for name, term in loss.weighted.items()}
-    return {name: found.get(name, 0.0) for name in loss.terms}
+    by_term = {name: _norm(tape, term, values, scale) for name, term in loss.weighted.items()}
+    return {name: by_term.get(name, 0.0) for name in loss.terms}
 
 
 def _norm(tape: tf.GradientTape, term: Tensor, values: list[Tensor], scale: Tensor) -> float:

@@ -32,9 +32,9 @@ def statistics(model: keras.Model) -> list[Any]:
 
 def require(model: keras.Model) -> None:
     """Raises ValueError if a trained weight or a moving statistic of the model is not finite."""
-    found = describe_non_finite(model.trainable_variables + statistics(model))
-    if found:
+    non_finite = describe_non_finite(model.trainable_variables + statistics(model))
+    if non_finite:
         raise ValueError(
-            f"model {model.name!r} has weights that are NaN or infinite: {found}; expected finite "
-            "ones, and nothing is saved. Train it again with a lower learning rate."
+            f"model {model.name!r} has weights that are NaN or infinite: {non_finite}; expected "
+            "finite ones, and nothing is saved. Train it again with a lower learning rate."
         )

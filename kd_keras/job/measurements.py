@@ -62,41 +62,55 @@ class Measurements:
             export: folder for the model's SavedModel; None exports nothing.
             serve: checks the export, see `exports.process.fresh_process`.
         """
-        phase = planned.phase
-        saved = self.folder.read(phase)
-        result: Any = saved.get("result")
-        exported = result and result.get("export", {}).get("path") == str(export)
-        missing = not result or (export and not (exported and export.is_dir()))
-        if missing:
-            start = time.perf_counter()
+        result = self._saved(planned.phase, export)
+        if result is None:
             result = self._measured(planned, model, export, serve)
-            result["seconds"] = {
-                "training": saved.get("training_seconds"),
-                "measuring": time.perf_counter() - start,
-            }
-            self.folder.update(phase, result=result)
-        elif self.recipe.timing and not result.get("milliseconds_per_image"):
-            result |= self._timed(model)
-            self.folder.update(phase, result=result)
+            self._save(planned.phase, result, self._all_scores(planned, model), export)
+            self.job_time.measured(result["seconds"]["measuring"])
+        else:
+            if self.recipe.timing and not result.get("milliseconds_per_image"):
+                result |= self._timed(model)
+                self.folder.update(planned.phase, result=result)
+            self.job_time.measured(None)
         if result.get("architecture") and result["milliseconds_per_image"]:
             self._times[result["architecture"]] = result["milliseconds_per_image"]
-        self.job_time.measured(result["seconds"]["measuring"] if missing else None)
-        self._scores.pop(phase, None)
+        self._scores.pop(planned.phase, None)
         return {"role": planned.role, **result}
+
+    def _saved(self, phase: str, export: Path | None) -> dict[str, Any] | None:
+        """The result of an earlier call; None without one, or if its export is not there."""
+        result: dict[str, Any] | None = self.folder.read(phase).get("result")
+        if not result or export is None:
+            return result or None
+        exported = result.get("export", {}).get("path") == str(export)
+        return result if exported and export.is_dir() else None
 
     def _measured(
         self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
     ) -> dict[str, Any]:
+        """The result of evaluating, exporting and timing the model."""
+        start = time.perf_counter()
         doing = "evaluating and exporting" if export else "evaluating"
         self.screen.say(f"{display_name(planned.phase)}: {doing} it")
         scores = self._all_scores(planned, model)
         result = evaluate.measure(model, self.data, export, scores, serve)
+        result["calibration"] = calibration.measure_calibration(scores, self.data.validation.labels)
+        result |= self._timed(model)  # timed last, when no other process is at work
+        result["seconds"] = {
+            "training": self.folder.read(planned.phase).get("training_seconds"),
+            "measuring": time.perf_counter() - start,
+        }
+        return result
+
+    def _save(
+        self, phase: str, result: dict[str, Any], scores: np.ndarray, export: Path | None
+    ) -> None:
+        """Writes into the run folder; the result comes last, since it ends the phase."""
         if export:
             self.folder.sign_export(export)
-        self.folder.save_predictions(planned.phase, np.argmax(scores, axis=1))
-        self.folder.save_scores(planned.phase, scores)
-        result["calibration"] = calibration.measure_calibration(scores, self.data.validation.labels)
-        return result | self._timed(model)  # timed last, when no other process is at work
+        self.folder.save_predictions(phase, np.argmax(scores, axis=1))
+        self.folder.save_scores(phase, scores)
+        self.folder.update(phase, result=result)
 
     def _timed(self, model: keras.Model) -> dict[str, Any]:
         """The model's architecture and its times; each architecture is timed once."""

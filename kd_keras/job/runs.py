@@ -34,7 +34,7 @@ def runs(folders: Sequence[str | Path] = (recipe_files.RUNS,)) -> list[dict[str,
     Raises:
         FileNotFoundError: a folder does not exist.
     """
-    found: dict[Path, Path] = {}
+    by_resolved_path: dict[Path, Path] = {}
     for folder in map(Path, folders):
         folder = folder.expanduser()
         if not folder.is_dir():
@@ -43,8 +43,8 @@ def runs(folders: Sequence[str | Path] = (recipe_files.RUNS,)) -> list[dict[str,
                 "Check the path; `kdk train` makes runs in ./runs."
             )
         inside = [folder] if run_state.is_run(folder) else sorted(folder.iterdir())
-        found |= {path.resolve(): path for path in inside if run_state.is_run(path)}
-    return [_facts(path) for path in found.values()]
+        by_resolved_path |= {path.resolve(): path for path in inside if run_state.is_run(path)}
+    return [_facts(path) for path in by_resolved_path.values()]
 
 
 def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) -> None:

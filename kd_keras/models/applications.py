@@ -81,7 +81,7 @@ def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
 
 
 def _spelled_as_keras_does(name: str) -> str:
-    spelled = {known.lower(): known for known in _constructors()}
+    spelled = {name.lower(): name for name in _constructors()}
     if name.lower() in spelled:
         return spelled[name.lower()]
     return str(check.one_of("model of keras.applications", name, _constructors()))

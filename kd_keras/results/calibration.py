@@ -128,13 +128,13 @@ def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     from scipy import optimize
 
-    found = optimize.minimize_scalar(
+    result = optimize.minimize_scalar(
         lambda log: nll(logits, labels, temperature=math.exp(log)),
         bounds=(math.log(LOWEST_TEMPERATURE), math.log(HIGHEST_TEMPERATURE)),
         method="bounded",
         options={"xatol": 1e-4},
     )
-    return float(math.exp(found.x))
+    return float(math.exp(result.x))
 
 
 def _confidence(

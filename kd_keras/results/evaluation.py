@@ -9,7 +9,8 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data.store import Split
-from kd_keras.results import class_report, confusion, wrong_images
+from kd_keras.results import calibration, class_report, confusion, statistics, wrong_images
+from kd_keras.results import evaluate as accuracy_of
 from kd_keras.results.class_report import ClassRow
 from kd_keras.results.wrong_images import WrongImage
 
@@ -64,6 +65,40 @@ class Evaluation:
     multiply_adds: int | None = None
     notes: tuple[str, ...] = ()
     folder: Path | None = None
+
+    @classmethod
+    def from_scores(
+        cls,
+        logits: np.ndarray,
+        confidence: np.ndarray,
+        examples: Split,
+        *,
+        class_names: tuple[str, ...],
+        **others: Any,
+    ) -> "Evaluation":
+        """The evaluation of a model's scores on labelled images.
+
+        Args:
+            logits: (N, C) float32, in the order of `class_names`.
+            confidence: (N,) float, probability of each answer, 0 to 1.
+            examples: the N labelled images.
+            class_names: C names.
+            others: the attributes that do not follow from the scores, such as `model`.
+        """
+        labels, predicted = examples.labels, logits.argmax(axis=1)
+        return cls(
+            images=len(examples),
+            class_names=class_names,
+            top1=accuracy_of.accuracy(logits, labels),
+            top1_interval=statistics.share_interval(int((predicted == labels).sum()), len(labels)),
+            top5=accuracy_of.accuracy(logits, labels, k=5),
+            ece=calibration.ece(logits, labels),
+            per_class=class_report.rows(labels, predicted, class_names),
+            matrix=class_report.confusion_matrix(labels, predicted, len(class_names)),
+            predicted=predicted,
+            wrong=wrong_images.list_wrong_images(examples, predicted, confidence, class_names),
+            **others,
+        )
 
     @property
     def macro_f1(self) -> float:

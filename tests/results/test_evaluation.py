@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kd_keras.data.store import Split
-from kd_keras.results import class_report, evaluation, wrong_images
+from kd_keras.results import evaluation
 
 NAMES = ("cat", "dog")
 
@@ -16,22 +16,16 @@ def evaluated():
     """An evaluation of four images, one of them wrong, and their split."""
     images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
     split = Split(images, np.array([0, 0, 1, 1], np.int32), np.arange(4))
-    predicted = np.array([0, 1, 1, 1])
-    result = evaluation.Evaluation(
+    logits = np.log(np.array([[3, 1], [1, 3], [1, 3], [1, 3]], np.float32))
+    result = evaluation.Evaluation.from_scores(
+        logits,
+        np.full(4, 0.75),
+        split,
+        class_names=NAMES,
         model=Path("runs/a/student.keras"),
         format="keras",
         dataset="folder:/pets",
         split="validation",
-        images=4,
-        class_names=NAMES,
-        top1=0.75,
-        top1_interval=(0.3, 0.95),
-        top5=1.0,
-        ece=0.1,
-        per_class=class_report.rows(split.labels, predicted, NAMES),
-        matrix=class_report.confusion_matrix(split.labels, predicted, 2),
-        predicted=predicted,
-        wrong=wrong_images.list_wrong_images(split, predicted, np.full(4, 0.75), NAMES),
         megabytes=0.5,
         notes=("a note",),
     )

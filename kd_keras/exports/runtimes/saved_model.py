@@ -66,9 +66,9 @@ def _signature(path: Path, session: Any) -> Any:
         signature = loaded.signature_def.get(name)
         if signature is not None and _takes_images(signature):
             return signature
-    found = ", ".join(sorted(loaded.signature_def)) or "none"
+    names = ", ".join(sorted(loaded.signature_def)) or "none"
     raise ValueError(
-        f"{path} has the signatures {found}; expected {' or '.join(_SIGNATURES)} with one batch of "
+        f"{path} has the signatures {names}; expected {' or '.join(_SIGNATURES)} with one batch of "
         "images, (None, height, width, channels). Export it with such a signature."
     )
 

@@ -66,16 +66,16 @@ def entries(folder: Path | None = None) -> list[Entry]:
     ]
 
 
-def removable(found: Sequence[Entry], *, older_than: float | None = None) -> list[Entry]:
+def removable(entries: Sequence[Entry], *, older_than: float | None = None) -> list[Entry]:
     """The entries that `prune` may remove: stale and unfinished ones, and those that are old.
 
     Args:
-        found: from `entries`.
+        entries: from `entries`.
         older_than: days since the last change from which usable entries go too; None: never.
     """
     return [
         entry
-        for entry in found
+        for entry in entries
         if not entry.in_use
         and (entry.state != USABLE or (older_than is not None and entry.days > older_than))
     ]
@@ -105,7 +105,7 @@ def prune(chosen: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
         return [entry for entry in chosen if _remove(entry.path)]
 
 
-def show(found: Sequence[Entry], screen: Screen, *, title: str) -> None:
+def show(entries: Sequence[Entry], screen: Screen, *, title: str) -> None:
     """Shows entries as a table, within 80 columns."""
     rows = [
         [
@@ -114,31 +114,33 @@ def show(found: Sequence[Entry], screen: Screen, *, title: str) -> None:
             f"{entry.days:,.0f}",
             paths.megabytes(entry.bytes),
         ]
-        for entry in found
+        for entry in entries
     ]
     screen.table(title, ["what", "state", "days", "size"], rows)
-    for entry in found:
+    for entry in entries:
         screen.detail(f"{entry.path}: {entry.state}{entry.reason and f', {entry.reason}'}")
-    reasons = dict.fromkeys(f"{e.state}: {e.reason}" for e in found if e.reason)
+    reasons = dict.fromkeys(f"{e.state}: {e.reason}" for e in entries if e.reason)
     for reason in reasons:
         screen.result(reason)
 
 
-def as_json(found: Sequence[Entry]) -> list[dict[str, Any]]:
+def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     """The entries as mappings."""
-    return [dataclasses.asdict(entry) for entry in found]
+    return [dataclasses.asdict(entry) for entry in entries]
 
 
 def _found(folder: Path) -> Iterator[tuple[Path, str, str, str, str]]:
     """Path, kind, what it belongs to, state and reason of each entry."""
     stores = {path: _header(path) for path in _inside(folder) if (path / store.HEADER).is_file()}
-    known = {str(header["fingerprint"]) for header in stores.values() if "fingerprint" in header}
+    fingerprints = {
+        str(header["fingerprint"]) for header in stores.values() if "fingerprint" in header
+    }
     for path, header in stores.items():
         yield path, "store", *_of_store(header)
     for path in _inside(folder / TEACHERS):
-        yield path, "teacher cache", *_of_teacher(path, known)
+        yield path, "teacher cache", *_of_teacher(path, fingerprints)
     for path in _inside(folder / SCORES):
-        yield path, "scores", *_of_scores(path, known)
+        yield path, "scores", *_of_scores(path, fingerprints)
     for path in _inside(folder / DOWNLOADS):
         yield path, "download", path.name, USABLE, ""
     for place in (folder, folder / TEACHERS, folder / SCORES, folder / DOWNLOADS):
@@ -211,7 +213,7 @@ def _of_store(header: dict[str, Any]) -> tuple[str, str, str]:
     return about, USABLE, ""
 
 
-def _of_teacher(folder: Path, known: set[str]) -> tuple[str, str, str]:
+def _of_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     try:
         header = file_format.read_header(folder)
         done = sum(file_format.is_finished(folder, *task) for task in file_format.tasks(header))
@@ -220,17 +222,17 @@ def _of_teacher(folder: Path, known: set[str]) -> tuple[str, str, str]:
     teacher = header.about.get("teacher") or header.teacher[:12]
     total = sum(1 for _ in file_format.tasks(header))
     about = f"{teacher}, {header.views} views of {header.examples:,} images"
-    if header.data.partition("-")[0] not in known:
+    if header.data.partition("-")[0] not in fingerprints:
         return about, STALE, "the store of its images is gone"
     if done < total:
         return about, UNFINISHED, f"{done} of {total} parts; `kdk cache` or the run continues it"
     return about, USABLE, ""
 
 
-def _of_scores(path: Path, known: set[str]) -> tuple[str, str, str]:
+def _of_scores(path: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     teacher, _, rest = path.stem.partition("-")
     about = f"of teacher {teacher[:12]}"
-    if rest.partition("-")[0] not in known:
+    if rest.partition("-")[0] not in fingerprints:
         return about, STALE, "the store of its images is gone"
     return about, USABLE, ""
 

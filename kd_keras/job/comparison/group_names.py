@@ -26,10 +26,10 @@ def fields(recipes: Mapping[str, Recipe]) -> dict[str, dict[str, Any]]:
         recipes: a recipe of each group, by the group's name.
     """
     dumped = {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()}
-    known = [name for name in Recipe.model_fields if name not in (*SEEDS, *recipe_files.NO_RESULT)]
+    fields = [name for name in Recipe.model_fields if name not in (*SEEDS, *recipe_files.NO_RESULT)]
     return {
         field: {name: values[field] for name, values in dumped.items()}
-        for field in known
+        for field in fields
         if len({str(values[field]) for values in dumped.values()}) > 1
     }
 

@@ -43,10 +43,10 @@ def _tiny_imagenet(data_dir: Path | None) -> Finding:
     places = [data_dir] if data_dir else [downloads, *map(Path, _USUAL_PLACES)]
     for place in places:
         with contextlib.suppress(OSError, ValueError):
-            found = archive.find(place.expanduser())
-            if found.name.startswith(archive.ROOT) or data_dir:
+            path = archive.find(place.expanduser())
+            if path.name.startswith(archive.ROOT) or data_dir:
                 option = "" if place == downloads else f"; give --data-dir {place}"
-                return Finding("tiny_imagenet", FINE, f"{paths.short_path(found)}{option}")
+                return Finding("tiny_imagenet", FINE, f"{paths.short_path(path)}{option}")
     where = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_PLACES))
     return Finding(
         "tiny_imagenet",
@@ -57,10 +57,12 @@ def _tiny_imagenet(data_dir: Path | None) -> Finding:
 
 
 def _caches() -> Finding:
-    found = cache_folder.entries()
-    kinds = {kind: [e.bytes for e in found if e.kind == kind] for kind in {e.kind for e in found}}
-    each = [f"{kind} {paths.megabytes(sum(sizes))}" for kind, sizes in sorted(kinds.items())]
-    old = cache_folder.removable(found)
+    entries = cache_folder.entries()
+    sizes = dict.fromkeys(sorted({entry.kind for entry in entries}), 0)
+    for entry in entries:
+        sizes[entry.kind] += entry.bytes
+    each = [f"{kind} {paths.megabytes(size)}" for kind, size in sizes.items()]
+    old = cache_folder.removable(entries)
     text = ", ".join(each) or "empty"
     if old:
         text += f"; {paths.megabytes(sum(e.bytes for e in old))} can go (kdk cache --prune)"

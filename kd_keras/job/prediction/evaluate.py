@@ -7,22 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras import check
+from kd_keras import check, files
 from kd_keras.data.store import Dataset, Split
 from kd_keras.job.prediction import class_order, evaluation_data, opened_model
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.models import cost
-from kd_keras.results import (
-    agreement,
-    calibration,
-    class_report,
-    evaluation,
-    evaluation_table,
-    paths,
-    statistics,
-    wrong_images,
-)
+from kd_keras.results import agreement, evaluation, evaluation_table, paths
 from kd_keras.results import evaluate as accuracy_of
 from kd_keras.results import timing as clock
 from kd_keras.results.evaluation import Evaluation
@@ -100,24 +91,17 @@ def evaluate(
         )
     times = _milliseconds(opened, data, part) if timing else None
     parameters, multiply_adds = job.cost(opened)
-    predicted = logits.argmax(axis=1)
     folder = _folder(out, opened, data.name, split) if write else None
-    result = Evaluation(
+    result = Evaluation.from_scores(
+        logits,
+        confidence,
+        part,
+        class_names=data.class_names,
         model=opened.path,
         format=opened.classifier.format,
         dataset=data.name,
         split=split,
-        images=len(part),
-        class_names=data.class_names,
-        top1=accuracy_of.accuracy(logits, part.labels),
-        top1_interval=statistics.share_interval(int((predicted == part.labels).sum()), len(part)),
-        top5=accuracy_of.accuracy(logits, part.labels, k=5),
-        ece=calibration.ece(logits, part.labels),
-        per_class=class_report.rows(part.labels, predicted, data.class_names),
-        matrix=class_report.confusion_matrix(part.labels, predicted, len(data.class_names)),
-        predicted=predicted,
-        wrong=wrong_images.list_wrong_images(part, predicted, confidence, data.class_names),
-        megabytes=_bytes(opened.path) / 1e6,
+        megabytes=files.size(opened.path) / 1e6,
         teacher=compared,
         milliseconds_per_image=times,
         parameters=parameters,
@@ -232,8 +216,3 @@ def _folder(out: str | Path | None, model: OpenedModel, dataset: str, split: str
     words = [model.path.stem, model.classifier.format, kind, Path(place).name, split]
     name = re.sub(r"[^\w.-]+", "_", "-".join(filter(None, words)))
     return (model.run or Path()) / FOLDER / name
-
-
-def _bytes(path: Path) -> int:
-    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)

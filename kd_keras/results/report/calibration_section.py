@@ -15,15 +15,15 @@ _WELL = 0.02  # expected calibration error below which nothing needs mending
 
 def section(run: FinishedRun, folder: Path | None) -> Section:
     """The reliability diagram and the table of errors and temperatures."""
-    known = {phase: entry for phase in run.phases if (entry := _calibration(run, phase))}
+    entries = {phase: entry for phase in run.phases if (entry := _calibration(run, phase))}
     title = "Calibration"
-    if not known:
+    if not entries:
         missing = "This run has no saved scores: a version before calibration was measured made it."
         return Section("calibration", title, [Text(missing)])
-    parts: list[Part] = [_diagram(run, known, folder), _confidences(run, known, folder)]
-    parts.append(_table(run, known))
-    if run.student in known:
-        parts.append(Text(_summary(run, known[run.student])))
+    parts: list[Part] = [_diagram(run, entries, folder), _confidences(run, entries, folder)]
+    parts.append(_table(run, entries))
+    if run.student in entries:
+        parts.append(Text(_summary(run, entries[run.student])))
     return Section("calibration", title, parts)
 
 
@@ -35,11 +35,11 @@ def _calibration(run: FinishedRun, phase: str) -> Calibration | None:
     return entry
 
 
-def _diagram(run: FinishedRun, known: Mapping[str, Calibration], folder: Path | None) -> Plot:
+def _diagram(run: FinishedRun, entries: Mapping[str, Calibration], folder: Path | None) -> Plot:
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         axes.plot([0, 100], [0, 100], color=plots.SOFT, linewidth=1, linestyle=":")
-        for phase, entry in known.items():
+        for phase, entry in entries.items():
             look = run.look(phase)
             full = [part for part in entry["bins"] if part["images"]]
             most = max(part["images"] for part in full)
@@ -66,17 +66,17 @@ def _diagram(run: FinishedRun, known: Mapping[str, Calibration], folder: Path | 
         columns=columns,
         rows=[
             [run.name(phase), *(part[key] for key in columns[1:])]
-            for phase, entry in known.items()
+            for phase, entry in entries.items()
             for part in entry["bins"]
         ],
         folder=folder,
     )
 
 
-def _confidences(run: FinishedRun, known: Mapping[str, Calibration], folder: Path | None) -> Plot:
+def _confidences(run: FinishedRun, entries: Mapping[str, Calibration], folder: Path | None) -> Plot:
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for phase, entry in known.items():
+        for phase, entry in entries.items():
             look = run.look(phase)
             x = [50 * (part["low"] + part["high"]) for part in entry["bins"]]
             y = [100 * part["images"] / entry["images"] for part in entry["bins"]]
@@ -96,14 +96,14 @@ def _confidences(run: FinishedRun, known: Mapping[str, Calibration], folder: Pat
         columns=["model", "low", "high", "share"],
         rows=[
             [run.name(phase), part["low"], part["high"], part["images"] / entry["images"]]
-            for phase, entry in known.items()
+            for phase, entry in entries.items()
             for part in entry["bins"]
         ],
         folder=folder,
     )
 
 
-def _table(run: FinishedRun, known: Mapping[str, Calibration]) -> Table:
+def _table(run: FinishedRun, entries: Mapping[str, Calibration]) -> Table:
     rows = [
         [
             run.name(phase),
@@ -113,7 +113,7 @@ def _table(run: FinishedRun, known: Mapping[str, Calibration]) -> Table:
             _number(entry, "ece_before", 100),
             _number(entry, "ece_after", 100),
         ]
-        for phase, entry in known.items()
+        for phase, entry in entries.items()
     ]
     columns = ["model", "ECE, points", "NLL, nats", "temperature"]
     return Table(
@@ -121,7 +121,7 @@ def _table(run: FinishedRun, known: Mapping[str, Calibration]) -> Table:
         rows,
         "The temperature is fitted on one half of the images; the last two columns are the ECE of "
         "the other half.",
-        strong=[i for i, phase in enumerate(known) if phase == run.student],
+        strong=[i for i, phase in enumerate(entries) if phase == run.student],
     )
 
 

@@ -78,8 +78,8 @@ def advice(run: FinishedRun) -> list[str]:
 
 def _comparison(run: FinishedRun, phase: str, other: str | None) -> Mapping[str, Any] | None:
     entries = run.results.get("comparisons", ())
-    found = [e for e in entries if (e["phase"], e["other"]) == (phase, other)]
-    return found[0] if found else None
+    matching = [e for e in entries if (e["phase"], e["other"]) == (phase, other)]
+    return matching[0] if matching else None
 
 
 def _verdict(run: FinishedRun) -> list[Text]:

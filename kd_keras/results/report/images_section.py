@@ -91,5 +91,5 @@ def _note(run: FinishedRun, row: int) -> str:
 def _temperature(run: FinishedRun) -> float:
     """The temperature that the student's method was given; 1 if the recipe names none."""
     methods = run.results[run.student].get("methods") or run.recipe.get("method") or ()
-    found = re.search(r"temperature=([\d.]+)", ",".join(methods))
-    return float(found[1]) if found else 1.0
+    match = re.search(r"temperature=([\d.]+)", ",".join(methods))
+    return float(match[1]) if match else 1.0
