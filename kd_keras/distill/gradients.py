@@ -93,8 +93,8 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
     clips = inner.clipnorm or inner.global_clipnorm or inner.clipvalue
     if not (clips or inner is not optimizer):
         return gradients
-    present = [gradient for gradient in gradients if gradient is not None]
-    total = tf.distribute.get_replica_context().all_reduce("SUM", present)
+    known = [gradient for gradient in gradients if gradient is not None]
+    total = tf.distribute.get_replica_context().all_reduce("SUM", known)
     parts = iter(_clipped(total, inner, optimizer.scale_loss(1.0)))
     return [None if g is None else next(parts) / replicas.count() for g in gradients]
 
