@@ -1,5 +1,6 @@
 """The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -217,6 +218,8 @@ class Distiller(DeployingModel):
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
         examples = batches.unpacked(data)
+        if not examples.teacher:  # no cached rows; outside the tape
+            examples = self.taught(examples)
         with tf.GradientTape(persistent=self._two_gradients) as tape:
             loss, student, teacher = self.loss_of(examples)
         gradients.step(
@@ -230,14 +233,19 @@ class Distiller(DeployingModel):
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()
 
+    def taught(self, examples: batches.Examples) -> batches.Examples:
+        """The examples with the outputs of the teacher, which runs if they have none."""
+        if examples.teacher or not self._needs_teacher:
+            return examples
+        inputs = batches.flattened(examples.inputs, self._objective.views)
+        return dataclasses.replace(examples, teacher=self._untracked.teacher(inputs))
+
     def loss_of(self, examples: batches.Examples) -> tuple[Loss, Outputs, Outputs]:
-        """The loss of a batch in training mode, and the student's and the teacher's outputs."""
+        """The loss of `taught` examples, and the student's and the teacher's outputs."""
         inputs = examples.inputs
         if self._objective.views > 1:
             inputs = batches.flattened(inputs, self._objective.views)
-        teacher: Outputs = {}
-        if self._needs_teacher:
-            teacher = examples.teacher or self._untracked.teacher(inputs)
+        teacher = (examples.teacher or {}) if self._needs_teacher else {}
         progress = run_progress.share_done(self) if self._needs_progress else 1.0
         student, regularisers = self._twin(inputs, training=True)
         loss = self._objective(
