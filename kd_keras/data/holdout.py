@@ -26,9 +26,10 @@ def stratified(
     if fraction >= 1:
         raise ValueError(f"val_fraction is {fraction:g}; expected less than 1, such as 0.1.")
     shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # one class after the other
+    starts = np.flatnonzero(np.diff(labels[by_class], prepend=np.nan))
     held_out = np.zeros(len(labels), bool)
-    for label in np.unique(labels):
-        members = shuffled[labels[shuffled] == label]
-        count = round(len(members) * fraction)
-        held_out[members[: min(max(count, 1), len(members) - 1)]] = True
+    for start, size in zip(starts, np.diff(starts, append=len(labels)), strict=True):
+        count = min(max(round(int(size) * fraction), 1), int(size) - 1)
+        held_out[by_class[start : start + count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)

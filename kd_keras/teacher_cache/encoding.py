@@ -45,7 +45,7 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
                 "the teacher and its pixels (--teacher-preprocess), or give --cache-dtype float32."
             )
     if header.top_k is not None:
-        arrays |= _top(arrays.pop(file_format.LOGITS).astype(np.float64), header.top_k)
+        arrays |= _top(arrays.pop(file_format.LOGITS), header.top_k)
     return {name: arrays[name].astype(dtype) for name, (_, dtype) in header.stored.items()}
 
 
@@ -57,21 +57,32 @@ def decoded(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.nd
     if header.top_k is None:
         return {name: stored[name].astype(np.float32) for name in header.outputs}
     (classes,) = header.outputs[file_format.LOGITS]
-    rest = stored[file_format.REST].astype(np.float32) - np.log(classes - header.top_k)
-    logits = np.repeat(rest[:, None], classes, axis=1).astype(np.float32)
-    index = stored[file_format.CLASSES].astype(np.int64)
-    np.put_along_axis(logits, index, stored[file_format.TOP].astype(np.float32), axis=1)
+    rest = stored[file_format.REST].astype(np.float64) - np.log(classes - header.top_k)
+    logits = np.empty((len(rest), classes), np.float32)
+    logits[:] = rest[:, None]
+    rows = np.arange(len(rest))[:, None]
+    logits[rows, stored[file_format.CLASSES].astype(np.intp)] = stored[file_format.TOP]
     others = {name: stored[name].astype(np.float32) for name in header.outputs if name in stored}
     return {file_format.LOGITS: logits, **others}
 
 
 def _top(logits: np.ndarray, k: int) -> dict[str, np.ndarray]:
-    order = np.argsort(-logits, axis=1, kind="stable")
-    ordered = np.take_along_axis(logits, order, axis=1)
-    rest = ordered[:, k:]
-    highest = rest[:, :1]
+    """The k largest logits, falling; of equal ones, the lower class comes first."""
+    classes = logits.shape[1]
+    lowest = np.partition(logits, classes - k, axis=1)[:, classes - k, None]  # the k-th largest
+    among = logits >= lowest
+    tied = np.flatnonzero(np.count_nonzero(among, axis=1) > k)
+    if len(tied):  # several equal the k-th largest
+        above, equal = logits[tied] > lowest[tied], logits[tied] == lowest[tied]
+        room = k - np.count_nonzero(above, axis=1, keepdims=True)
+        among[tied] = above | (equal & (np.cumsum(equal, axis=1) <= room))
+    index = np.nonzero(among)[1].reshape(len(logits), k)  # rising, so that equal ones stay so
+    top = np.take_along_axis(logits, index, axis=1)
+    order = np.argsort(-top, axis=1, kind="stable")
+    rest = np.where(among, -np.inf, logits).astype(np.float64)
+    highest = np.max(rest, axis=1, keepdims=True)
     return {
-        file_format.TOP: ordered[:, :k],
-        file_format.CLASSES: order[:, :k],
+        file_format.TOP: np.take_along_axis(top, order, axis=1),
+        file_format.CLASSES: np.take_along_axis(index, order, axis=1),
         file_format.REST: highest[:, 0] + np.log(np.exp(rest - highest).sum(axis=1)),
     }

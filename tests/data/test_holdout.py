@@ -23,6 +23,12 @@ def test_the_same_seed_holds_out_the_same_and_another_others():
     assert not np.array_equal(first, holdout.stratified(labels, 0.2, seed=1)[1])
 
 
+def test_the_held_out_examples_of_a_release_stay_the_same():
+    labels = np.random.default_rng(0).integers(0, 7, 60)
+    expected = [2, 5, 14, 23, 28, 29, 38, 39, 47, 48, 58, 59]
+    assert holdout.stratified(labels, 0.2)[1].tolist() == expected
+
+
 @pytest.mark.parametrize("fraction", [0, -0.1, 1, 2])
 def test_a_fraction_outside_0_to_1_is_refused(fraction):
     with pytest.raises(ValueError, match=r"raction.* is .*; expected"):

@@ -36,6 +36,13 @@ def test_top_k_keeps_the_largest_and_the_mass_of_the_others(header_of, outputs):
     assert np.ptp(np.take_along_axis(logits, order[:, 2:], 1), axis=1).max() == 0
 
 
+def test_of_equal_logits_the_lower_classes_are_kept(header_of):
+    logits = np.array([[1, 2, 2, 2, 0], [3, 3, 3, 3, 3], [0, 1, 0, 1, 2.0]], "float32")
+    stored = encoding.encoded({"logits": logits, "pooled": np.zeros((3, 6))}, header_of(top_k=2))
+    assert stored["logits_classes"].tolist() == [[1, 2], [0, 1], [4, 1]]
+    assert stored["logits_top"].tolist() == [[2, 2], [3, 3], [2, 1]]
+
+
 def test_outputs_that_cannot_be_stored_are_refused(header_of, outputs):
     huge = {**outputs, "logits": outputs["logits"] * 1e5}
     encoding.encoded(huge, header_of(dtype="float32"))
