@@ -22,7 +22,8 @@ def gathered(value: Tensor) -> Tensor:
     """The examples of all replicas in one tensor, in replica order; differentiable, any dtype."""
     if count() == 1:
         return value
-    part = tf.cast(value, _gathered_dtype(value.dtype))
+    # A part of the input has no device, and with one replica in a process gathering wants one.
+    part = tf.identity(tf.cast(value, _gathered_dtype(value.dtype)))
     whole = tf.distribute.get_replica_context().all_gather(part, axis=0)
     whole = tf.ensure_shape(whole, (None, *value.shape[1:]))  # gathering loses the shape
     return tf.cast(whole, value.dtype)

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import replicas
-from kd_keras.distill import split_batch
+from kd_keras.distill import accumulation, split_batch
 from kd_keras.losses import Tensor
 
 ADAM_LEARNING_RATE = 0.001
@@ -20,7 +20,7 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
         precision: the lowest that the step's layers compute in, of `graph.precision.PRECISIONS`.
 
     Raises:
-        ValueError: an optimizer that cannot work in float16, or over several replicas.
+        ValueError: an optimizer that cannot work in float16.
     """
     optimizer = keras.optimizers.get(optimizer or keras.optimizers.Adam(ADAM_LEARNING_RATE))
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
@@ -33,10 +33,7 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
             "precision float32 or mixed_bfloat16 with it, got a LossScaleOptimizer around it."
         )
     if replicas.count() > 1 and inner.gradient_accumulation_steps:
-        raise ValueError(
-            f"gradient_accumulation_steps is {inner.gradient_accumulation_steps}; expected None: "
-            "Keras cannot accumulate over several replicas. Leave it out, or train on one device."
-        )
+        accumulation.over_replicas(inner)
     return optimizer
 
 
@@ -91,11 +88,14 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
     """
     inner = _inner(optimizer)
     clips = inner.clipnorm or inner.global_clipnorm or inner.clipvalue
+    clips = clips and not inner.gradient_accumulation_steps  # of the mean, see `accumulation`
     if not (clips or inner is not optimizer):
         return gradients
     known = [gradient for gradient in gradients if gradient is not None]
     total = tf.distribute.get_replica_context().all_reduce("SUM", known)
-    parts = iter(_clipped(total, inner, optimizer.scale_loss(1.0)))
+    if clips:
+        total = _clipped(total, inner, optimizer.scale_loss(1.0))
+    parts = iter(total)
     return [None if g is None else next(parts) / replicas.count() for g in gradients]
 
 

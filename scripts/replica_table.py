@@ -1,0 +1,277 @@
+"""Shows that several replicas and several processes train the weights that one device trains.
+
+Shows   for each method and setting, the largest difference of a weight after 20 steps between one
+        CPU device and 2 or 4 replicas (`MirroredStrategy`) or 2 processes
+        (`MultiWorkerMirroredStrategy` on loopback), divided by the largest weight.
+On      the tiny pair of tests/methods, 8x8 uint8 images of the pipeline, batches of 8, L2
+        regularisers on the student, SGD with momentum.
+Takes   about two hours on two CPU cores; it goes on where it was stopped.
+
+    python scripts/replica_table.py            # writes docs/replicas.json
+    python scripts/replica_table.py --method kd --setting plain
+"""
+
+import gc
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from kd_keras import files
+from kd_keras.results.screen import Screen
+
+PAIR = Path(__file__).resolve().parents[1] / "tests" / "methods"  # the folder of tiny_pair.py
+STEPS, EPOCHS, LIMIT = 20, 5, 1e-6
+SETTINGS = {
+    "plain": "the teacher runs beside the student",
+    "cached": "the teacher's outputs come from a cache, where the method allows it; synchronized "
+    "batch norms, global_clipnorm, 5 steps an execution",
+    "uneven": "epochs of batches of 8, 8, 8 and 7 examples; sample weights, where the method "
+    "allows them; gradient_accumulation_steps 2, global_clipnorm",
+    "bfloat16": "as plain, in mixed_bfloat16",
+}
+PLACES = {"1 device": 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
+
+
+@click.command(help=__doc__.splitlines()[0])
+@click.option("--method", multiple=True, metavar="METHOD", help="by default, every method")
+@click.option("--setting", multiple=True, type=click.Choice(list(SETTINGS)), help="default: all")
+@click.option("--out", default="docs/replicas.json", show_default=True)
+@click.option("--work", default="/tmp/replica_table", show_default=True, help="weights go there")
+@click.option("--place", hidden=True, help="train here")
+def main(
+    method: Sequence[str], setting: Sequence[str], out: str, work: str, place: str | None
+) -> None:
+    from kd_keras import methods
+
+    names, settings = method or methods.names(), setting or list(SETTINGS)
+    if place:
+        _train_all(names, settings, place, Path(work))
+        return
+    screen = Screen()
+    options = [f"--work={work}", *(f"--method={n}" for n in names)]
+    for one_setting in settings:
+        _in_processes([*options, f"--setting={one_setting}"], screen)
+        results = _compared(methods.names(), Path(work))
+        _show(results, screen)
+        files.write_json(Path(out), {"steps": STEPS, "settings": SETTINGS, "methods": results})
+    worst = [
+        f"{name}, {one_setting}, {where}: {value}"
+        for name, row in results.items()
+        for one_setting, cell in row.items()
+        if one_setting in settings and one_setting != "bfloat16"
+        for where, value in cell.items()
+        if not value <= LIMIT
+    ]
+    sys.exit("\n".join(["above 1e-6:", *worst]) if worst else 0)
+
+
+def _in_processes(options: list[str], screen: Screen) -> None:
+    """Trains in one process for each place, two for "2 processes"."""
+    for place, count in PLACES.items():
+        screen.say(f"{options[-1]}, {place}")
+        command = [sys.executable, __file__, *options, f"--place={place}"]
+        environments: list[dict[str, str]] = [{}]
+        if place == "2 processes":
+            workers = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+            environments = [
+                {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
+                for task in ({"type": "worker", "index": i} for i in range(count))
+            ]
+        running = [subprocess.Popen(command, env={**os.environ, **e}) for e in environments]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            raise SystemExit(f"{place} failed")
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: Path) -> None:
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    import keras
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    strategy = _strategy(place)
+    keras.utils.disable_interactive_logging()
+    chief = (
+        "TF_CONFIG" not in os.environ or json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 0
+    )
+    for setting in settings:
+        for name in names:
+            path = work / place / f"{setting}.{name}.npz"
+            if path.is_file():
+                continue
+            start = time.perf_counter()
+            weights = _weights(name, setting, strategy)
+            keras.backend.clear_session()
+            gc.collect()
+            if chief:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with files.in_place_of(path) as fresh, fresh.open("wb") as file:
+                    np.savez(file, *weights)
+                print(
+                    f"{place}, {setting}, {name}: {time.perf_counter() - start:.1f} s", flush=True
+                )
+
+
+def _strategy(place: str) -> Any:
+    import tensorflow as tf
+
+    from kd_keras.job import devices
+
+    if place == "2 processes":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    count = PLACES[place]
+    return devices.get(f"cpu:{count}") if count > 1 else tf.distribute.get_strategy()
+
+
+def _weights(name: str, setting: str, strategy: Any) -> list[np.ndarray]:
+    """The weights after `STEPS` steps, of student and method."""
+    sys.path.insert(0, str(PAIR))
+    import keras
+    import tensorflow as tf
+    import tiny_pair
+    from two_replicas_of_methods import POLICY, Rows
+
+    from kd_keras import Distiller
+    from kd_keras.data import pipeline
+    from kd_keras.data.store import Split
+    from kd_keras.methods import base
+
+    rng, rows = np.random.default_rng(3), None
+    count = 31 if setting == "uneven" else 32
+    images = rng.integers(0, 4, size=(count, 8, 8, 3)).astype("uint8")
+    labels = rng.integers(0, tiny_pair.CLASSES, size=count).astype("int32")
+    data = Split(images, labels, np.arange(count))
+    with strategy.scope():
+        method = tiny_pair.method(name)
+        cached = setting == "cached" and not (method.teacher_free or method.needs_teacher_model)
+        if method.first_stage:
+            method.first_stage = 0.5
+        student, teacher = _student(setting), None if method.teacher_free else tiny_pair.teacher()
+        distiller = Distiller(
+            student,
+            teacher=teacher,
+            methods=[method],
+            precision="mixed_bfloat16" if setting == "bfloat16" else "float32",
+        )
+        if cached:
+            names = base.taps_of("teacher", distiller.methods)
+            rows = Rows(distiller.teacher, names, data, distiller.views_per_image)
+            distiller.teacher = rows
+        optimizer = keras.optimizers.SGD(
+            0.01,
+            momentum=0.9,
+            global_clipnorm=0.5 if setting in ("cached", "uneven") else None,
+            gradient_accumulation_steps=2 if setting == "uneven" else None,
+        )
+        distiller.compile(
+            optimizer, metrics=["accuracy"], steps_per_execution=5 if setting == "cached" else 1
+        )
+    plan = pipeline.BatchPlan(
+        data,
+        batch_size=8 if setting != "uneven" else 31,
+        seed=0,
+        policy=POLICY,
+        views=1,
+        views_per_image=distiller.views_per_image,
+    )
+    if setting == "uneven":  # the pipeline has none, so its one batch is split
+        batches = plan.dataset(0, 1, teacher=rows).unbatch().batch(8)
+        batches = batches.apply(tf.data.experimental.assert_cardinality(4)).with_options(_options())
+        if not method.whole_batch:  # it would refuse weights
+            batches = batches.map(lambda x, y: (x, y, tf.cast(x["id"] % 3, "float32") / 2))
+        distiller.fit(batches, epochs=EPOCHS, verbose=0)
+    else:
+        distiller.fit(plan.dataset(0, STEPS, teacher=rows), epochs=1, verbose=0)
+    assert int(distiller.optimizer._iterations.numpy()) == STEPS
+    return [np.asarray(v.numpy(), "float32") for v in _floats(distiller)]
+
+
+def _options() -> Any:
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return options
+
+
+def _student(setting: str) -> Any:
+    """The tiny pair's student with L2 regularisers."""
+    import keras
+    import tiny_pair
+
+    student = tiny_pair.student(norm=setting == "cached")
+    for layer in student.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            layer.kernel_regularizer = keras.regularizers.L2(0.01)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.synchronized = True
+    return student
+
+
+def _floats(distiller: Any) -> list[Any]:
+    """Weights and statistics of student and methods, without random states."""
+    import keras
+
+    parts = [*distiller.student.variables, *(v for m in distiller.methods for v in m.variables)]
+    return [v for v in parts if keras.backend.is_float_dtype(v.dtype)]
+
+
+def _compared(names: Sequence[str], work: Path) -> dict[str, Any]:
+    """By method and setting: the largest relative difference for each place."""
+    return {
+        name: {
+            setting: cell
+            for setting in SETTINGS
+            if (cell := _cell(name, setting, work)) is not None
+        }
+        for name in names
+    }
+
+
+def _cell(name: str, setting: str, work: Path) -> dict[str, float] | None:
+    files_of = {place: work / place / f"{setting}.{name}.npz" for place in PLACES}
+    if not all(path.is_file() for path in files_of.values()):
+        return None
+    arrays = {place: list(np.load(path).values()) for place, path in files_of.items()}
+    one = arrays.pop("1 device")
+    largest = max(float(np.max(np.abs(array))) for array in one if array.size)
+    return {
+        place: max(float(np.max(np.abs(a - b))) for a, b in zip(one, others, strict=True) if a.size)
+        / largest
+        for place, others in arrays.items()
+    }
+
+
+def _show(results: dict[str, Any], screen: Screen) -> None:
+    settings = [s for s in SETTINGS if any(s in row for row in results.values())]
+    rows = [
+        [name, *(_shown(row.get(setting)) for setting in settings)] for name, row in results.items()
+    ]
+    screen.table("Largest relative difference of a weight", ["method", *settings], rows)
+
+
+def _shown(cell: dict[str, float] | None) -> str:
+    return "" if cell is None else f"{max(cell.values()):.0e}"
+
+
+if __name__ == "__main__":
+    main()
