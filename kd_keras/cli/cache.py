@@ -21,7 +21,7 @@ def _run(
     taps: tuple[str, ...],
     top_k: int | None,
     cache_dtype: str,
-    shard: str,
+    shard: str | None,
     verify: bool,
     list_: bool,
     prune: bool,
@@ -37,7 +37,7 @@ def _run(
         cache_list.run(prune=prune, older_than=older_than, yes=yes)
         return
     resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)
-    part = _shard(shard)
+    part = None if shard is None else _shard(shard)
     quiet.import_tensorflow()
     from kd_keras.job.cache import make_cache
 
@@ -97,8 +97,7 @@ command = output.command(
             Option(
                 ["--shard"],
                 metavar="I/N",
-                default="0/1",
-                help="make the I-th of N parts; all N may be made at once [0/1]",
+                help="make the I-th of N parts; all N may be made at once [0/1, or by TF_CONFIG]",
             ),
             Option(
                 ["--verify"],

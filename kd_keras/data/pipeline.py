@@ -81,8 +81,8 @@ class BatchPlan:
         """Full batches in one pass over the split."""
         return steps_per_epoch(self.split, self.batch_size)
 
-    def batch(self, t: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Batch `t`, an int >= 0 that counts steps across all epochs.
+    def batch(self, t: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, ...]:
+        """Batch `t`, an int >= 0 that counts steps across all epochs, or its p-th of n parts.
 
         Returns:
             images, (B, H, W, C) uint8, or (B, n, H, W, C) for n > 1 views of each image; ids, (B,)
@@ -91,6 +91,8 @@ class BatchPlan:
         epoch, place = divmod(int(t), self.steps_per_epoch)
         order = _order(self.seed, epoch, len(self.split))
         rows = order[place * self.batch_size : (place + 1) * self.batch_size]
+        most = -(-len(rows) // parts)  # as TensorFlow shares a batch: the last parts may be smaller
+        rows = rows[part * most : (part + 1) * most]
         ids = self.split.ids[rows]
         image_view = functools.partial(
             augment, self.split.images, ids, ids, view_seed=self.view_seed, policy=self.policy
@@ -100,7 +102,14 @@ class BatchPlan:
         return stacked, ids, self.split.labels[rows]
 
     def dataset(
-        self, start: int, stop: int, teacher: TeacherRows | None = None, *, dropped: int = 0
+        self,
+        start: int,
+        stop: int,
+        teacher: TeacherRows | None = None,
+        *,
+        dropped: int = 0,
+        places: range = range(1),
+        parts: int = 1,
     ) -> tf.data.Dataset:
         """Batches `start` to `stop` - 1 in order; their number is known, and every one is full.
 
@@ -110,6 +119,8 @@ class BatchPlan:
             teacher: outputs of a teacher for each view of each image, if it does not run itself.
             dropped: number of batches at the start that nobody looks at, since their steps are
                 done already; they are zeros, and no image is read for them.
+            places: which parts of each batch to give, one after the other, in place of it.
+            parts: into how many parts a batch is shared; the last ones may be smaller.
 
         Returns:
             A dataset of ({"inputs": images, "id": ids}, labels), with the shapes of `batch`. With
@@ -122,11 +133,17 @@ class BatchPlan:
         check.whole_number("start", start)
         check.whole_number("stop", stop, at_least=start)
         views = (self.views_per_image,) if self.views_per_image > 1 else ()
-        specs = _specs(self.batch_size, (*views, *self.split.images.shape[1:]))
+        size = None if self.batch_size % parts else self.batch_size // parts
+        specs = _specs(size, (*views, *self.split.images.shape[1:]))
+        steps = range(start * len(places), stop * len(places))
+        first = (start + dropped) * len(places)
+
+        def part(number: int) -> tuple[np.ndarray, ...]:
+            t, place = divmod(int(number), len(places))
+            return self.batch(t, places[place], parts)
+
         if teacher is None:
-            return _dataset(
-                _first_zeros(self.batch, start + dropped, specs), range(start, stop), specs
-            )
+            return _dataset(_first_zeros(part, first, specs), steps, specs)
         if isinstance(teacher, CheckedRows) and stop > start:
             teacher.require_batches(
                 self.split,
@@ -135,18 +152,17 @@ class BatchPlan:
                 most_views=self._views_before(stop),
             )
         names = sorted(teacher.shapes)
-        rows = self.batch_size * self.views_per_image
+        rows = None if size is None else size * self.views_per_image
         row_specs = [tf.TensorSpec((rows, *teacher.shapes[name][1:]), tf.float32) for name in names]
 
-        def batch_with_rows(t: int) -> tuple[np.ndarray, ...]:
-            batch = self.batch(t)
-            views = self._view_numbers(int(t) // self.steps_per_epoch)
+        def part_with_rows(number: int) -> tuple[np.ndarray, ...]:
+            batch = part(number)
+            views = self._view_numbers(int(number) // len(places) // self.steps_per_epoch)
             outputs = [teacher(batch[1], view) for view in views]
             return *batch, *(_interleaved([output[name] for output in outputs]) for name in names)
 
         specs = [*specs, *row_specs]
-        batch = _first_zeros(batch_with_rows, start + dropped, specs)
-        return _dataset(batch, range(start, stop), specs, names)
+        return _dataset(_first_zeros(part_with_rows, first, specs), steps, specs, names)
 
     def _view_numbers(self, epoch: int) -> range:
         """The views of each image that an epoch shows."""
@@ -201,7 +217,9 @@ def _first_zeros(
     def zeros_or_batch(t: int) -> tuple[np.ndarray, ...]:
         if t >= first:
             return batch(t)
-        return tuple(np.zeros(spec.shape, spec.dtype.as_numpy_dtype) for spec in specs)
+        shapes = [[1 if size is None else size for size in spec.shape] for spec in specs]
+        pairs = zip(shapes, specs, strict=True)
+        return tuple(np.zeros(shape, spec.dtype.as_numpy_dtype) for shape, spec in pairs)
 
     return zeros_or_batch
 

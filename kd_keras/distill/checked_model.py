@@ -35,7 +35,7 @@ class CheckedModel(ReplicaModel):
         steps = arguments.get("steps_per_epoch")
         data_checks.require_end("the training data", arguments.get("x"), steps, "steps_per_epoch")
         self._check_labels(arguments)
-        if isinstance(arguments.get("x"), tf.data.Dataset):
+        if isinstance(arguments.get("x"), (tf.data.Dataset, tf.distribute.DistributedDataset)):
             arguments.setdefault("shuffle", False)  # Keras warns that it would not shuffle
         if arguments.get("validation_data") is not None:
             arguments["validation_data"] = self._validation(arguments)

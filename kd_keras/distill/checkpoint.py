@@ -17,12 +17,14 @@ from kd_keras.distill import (
     batches,
     checkpoint_files,
     compiled_metrics,
+    machines,
     split_batch,
     training_state,
 )
 from kd_keras.distill.checkpoint_files import Position
 
 DEFAULT_MINUTES = 5.0
+_STEPS_BETWEEN_QUESTIONS = 10
 _ALONE = "model"  # name of the model that `fit` trains, where it has no other
 
 
@@ -134,8 +136,8 @@ class Checkpoint(keras.callbacks.Callback):
         if batch < self._done:
             return
         self._done, self._is_stepping = batch + 1, True
-        is_due = time.monotonic() - self._saved >= self._pause
-        if is_due or self._signal is not None or self._done == self.params["steps"]:
+        is_due = time.monotonic() - self._saved >= self._pause or self._signal is not None
+        if self._done == self.params["steps"] or self._all_agree(is_due):
             self._save()
         self._end_if_signalled()
 
@@ -146,6 +148,14 @@ class Checkpoint(keras.callbacks.Callback):
         if self._models is None:
             for name, value in (logs or {}).items():
                 self.histories[_ALONE].setdefault(name, []).append(float(value))
+
+    def _all_agree(self, is_due: bool) -> bool:
+        """Whether all processes save now: they save the same step, and ask each other seldom."""
+        strategy = self.model.distribute_strategy
+        if machines.count(strategy) == 1:
+            return is_due
+        asks = not self._pause or self._done % _STEPS_BETWEEN_QUESTIONS == 0
+        return asks and machines.any_of(strategy, is_due)
 
     def _save(self) -> None:
         now = time.monotonic()
@@ -158,7 +168,9 @@ class Checkpoint(keras.callbacks.Callback):
             saved=time.time(),
             models=list(self.models),
         )
-        checkpoint_files.write(self.folder, position, training_state.read(self.models))
+        state = training_state.read(self.models)
+        if machines.is_chief(self.model.distribute_strategy):
+            checkpoint_files.write(self.folder, position, state)
         self._saved = time.monotonic()
 
     def _restore(self, labels: Any) -> None:

@@ -49,6 +49,8 @@ def require_full_batches(adapter: Any, replicas: int) -> None:
         adapter: Keras's data adapter: `batch_size`, and `partial_batch_size` of the last batch.
         replicas: number of devices.
     """
+    if isinstance(getattr(adapter, "_dataset", None), tf.distribute.DistributedDataset):
+        return  # shared already, such as by `machines.distribute_batches`
     if adapter.batch_size is not None:
         require_full("batch_size", adapter.batch_size, replicas)
     if adapter.partial_batch_size:

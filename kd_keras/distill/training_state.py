@@ -1,25 +1,34 @@
 """The state of a training as arrays: weights, optimizer, metrics, random generators."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-# Arrays by variable; of several replicas one array each. Names are "<model>/<number>".
+from kd_keras.distill import machines
+
+# Arrays by variable: one for each replica, or one where all replicas of several processes have
+# the same. Names are "<model>/<number>".
 State = dict[str, list[np.ndarray]]
 
 
 def read(models: Mapping[str, Any]) -> State:
-    """The state of Distillers after a step.
+    """The state of Distillers after a step; of several processes, all read it at the same step.
 
     Args:
         models: Distillers by name, with an optimizer that is built.
     """
-    return {
-        name: [part.numpy() for part in _parts(variable)]
-        for name, variable in _variables(models).items()
-    }
+    variables, strategy = _variables(models), _strategy(models)
+    state = {name: [part.numpy() for part in _parts(v)] for name, v in variables.items()}
+    if machines.count(strategy) == 1:
+        return state
+    own = [name for name, variable in variables.items() if _differs(variable)]
+    rows = zip(*(state[name] for name in own), strict=True)
+    vectors = machines.gather_rows(strategy, np.array([_joined(row) for row in rows]))
+    whole = [_taken_apart(vector, [state[name][0] for name in own]) for vector in vectors]
+    everything = dict(zip(own, map(list, zip(*whole, strict=True)), strict=True))
+    return {name: everything.get(name, parts[:1]) for name, parts in state.items()}
 
 
 def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) -> None:
@@ -30,9 +39,9 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
     Raises:
         ValueError: the state lacks a variable of the Distillers, or has it in another shape.
     """
-    variables = _variables(models)
+    variables, strategy = _variables(models), _strategy(models)
     for name, variable in variables.items():
-        arrays, parts = state.get(name, []), _parts(variable)
+        arrays, parts = _own(state.get(name, []), variable, strategy), _parts(variable)
         if [array.shape for array in arrays] != [tuple(part.shape) for part in parts]:
             got = [array.shape for array in arrays] or "missing"
             raise ValueError(
@@ -41,7 +50,9 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
                 "the models, the methods and the number of devices that wrote it."
             )
     for name, variable in variables.items():
-        for part, array in zip(_parts(variable), state[name], strict=True):
+        for part, array in zip(
+            _parts(variable), _own(state[name], variable, strategy), strict=True
+        ):
             part.assign(array)
 
 
@@ -69,3 +80,36 @@ def _parts(variable: Any) -> tuple[Any, ...]:
     """The TensorFlow variables that hold a Keras variable: one, or one for each replica."""
     value = variable.value
     return value.values if isinstance(value, tf.distribute.DistributedValues) else (value,)
+
+
+def _strategy(models: Mapping[str, Any]) -> tf.distribute.Strategy:
+    return next(iter(models.values())).distribute_strategy
+
+
+def _differs(variable: Any) -> bool:
+    """Whether each replica has a value of its own, such as a metric's sum."""
+    synchronization = getattr(variable.value, "synchronization", None)
+    return bool(synchronization == tf.VariableSynchronization.ON_READ)
+
+
+def _own(
+    arrays: list[np.ndarray], variable: Any, strategy: tf.distribute.Strategy
+) -> list[np.ndarray]:
+    """The arrays of this process's replicas, of those that a checkpoint holds of a variable."""
+    places = machines.own_replicas(strategy)
+    if len(arrays) == 1 and not _differs(variable):
+        return arrays * len(places)
+    is_whole = len(arrays) == strategy.num_replicas_in_sync
+    return [arrays[place] for place in places] if is_whole else arrays
+
+
+def _joined(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """One float64 vector, which holds every number of a metric exactly."""
+    return np.concatenate([np.ravel(array).astype(np.float64) for array in arrays])
+
+
+def _taken_apart(vector: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What `_joined` joined, with the shapes and dtypes of `like`."""
+    ends = np.cumsum([array.size for array in like])[:-1]
+    parts = zip(np.split(vector, ends), like, strict=True)
+    return [part.reshape(array.shape).astype(array.dtype) for part, array in parts]

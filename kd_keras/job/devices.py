@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
+from kd_keras.job import tf_config
+
 Strategy: TypeAlias = tf.distribute.Strategy
 
 
@@ -13,17 +15,22 @@ Strategy: TypeAlias = tf.distribute.Strategy
 def get(devices: str | None = None) -> Strategy:
     """The strategy for the devices named; always the same object in a process.
 
+    Where TF_CONFIG names several processes, it is theirs together, and waits until all are there.
+
     Args:
         devices: "cpu:N" for N logical CPU devices, "gpu:N" for the first N GPUs, None for all
-            visible GPUs, or the CPU where there is none.
+            visible GPUs, or the CPU where there is none. Of several processes, each has these.
 
     Raises:
         ValueError: unknown form, more GPUs than there are, or TensorFlow already started with
-            other CPU devices.
+            other CPU devices; several CPU devices in each of several processes.
     """
+    together = tf_config.read() is not None
     visible = tf.config.list_physical_devices("GPU")
     gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
     if devices is None:
+        if together:
+            return tf.distribute.MultiWorkerMirroredStrategy()
         return (
             tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
         )
@@ -38,6 +45,16 @@ def get(devices: str | None = None) -> Strategy:
             f"devices is {devices!r}; this machine shows {len(gpus)} GPUs. Ask for at most that "
             "many, or leave --devices out."
         )
+    if together and kind == "cpu" and count > 1:
+        raise ValueError(
+            f"devices is {devices!r} and {tf_config.NAME} names several processes; expected cpu:1, "
+            "one replica in each process. Give --devices cpu:1, or start more processes."
+        )
+    if together:
+        tf.config.set_visible_devices(
+            tf.config.list_physical_devices("GPU")[: count if kind == "gpu" else 0], "GPU"
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy()
     if kind == "gpu":
         return tf.distribute.MirroredStrategy(gpus[:count])
     _split_cpu(count)

@@ -1,5 +1,6 @@
 """Trains models with the pipeline's batches, the recipe's optimizer and the callbacks."""
 
+import functools
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill import gradient_norms, gradients, metrics, side_by_side, stop_on_nan
+from kd_keras.distill import gradient_norms, gradients, machines, metrics, side_by_side, stop_on_nan
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph.precision import best_precision, native_precisions
@@ -78,13 +79,25 @@ def fit(
     def last_batch(steps: int) -> Any:
         return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
 
+    strategy = next(iter(distillers.values())).distribute_strategy
     own = {
-        phase: (distiller, _callbacks(phase, recipe, folder, screen, checkpoint, last_batch))
+        phase: (
+            distiller,
+            _callbacks(
+                phase,
+                recipe,
+                folder,
+                screen,
+                checkpoint,
+                last_batch,
+                writes=machines.is_chief(strategy),
+            ),
+        )
         for phase, distiller in distillers.items()
     }
     first, first_own = next(iter(own.values()))
     each = first_own if len(distillers) == 1 else [side_by_side.PerStudentCallbacks(own)]
-    with first.distribute_strategy.scope():
+    with strategy.scope():
         model = first if len(distillers) == 1 else side_by_side.SideBySideModel(distillers)
     what = (
         " and ".join(map(display_name, distillers))
@@ -93,10 +106,21 @@ def fit(
     )
     if where := checkpoint.describe(epochs):
         screen.say(f"{what}: {where}")
-    start = checkpoint.first_epoch * steps
+    batches = functools.partial(
+        plan.dataset,
+        checkpoint.first_epoch * steps,
+        epochs * steps,
+        teacher=rows,
+        dropped=checkpoint.skipped,
+    )
     with callbacks.Bar(screen, what, recipe.batch_size) as bar, checkpoint:
         model.fit(
-            plan.dataset(start, epochs * steps, teacher=rows, dropped=checkpoint.skipped),
+            batches()
+            if machines.count(strategy) == 1
+            else machines.distribute_batches(
+                strategy, lambda places, parts: batches(places=places, parts=parts)
+            ),
+            shuffle=False,
             initial_epoch=checkpoint.first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
@@ -137,10 +161,21 @@ def _callbacks(
     screen: Screen,
     checkpoint: Checkpoint,
     last_batch: Callable[[int], Any],
+    *,
+    writes: bool,
 ) -> list[Any]:
-    """A phase's callbacks; those that add to the logs come before those that read them."""
+    """A phase's callbacks; those that add to the logs come before those that read them.
+
+    One machine of several writes files.
+    """
     logs = folder / "logs" / phase
-    shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
+    if writes:
+        shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
+    files = [
+        tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
+        *_trackers(phase, recipe, folder),
+        HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
+    ]
     history = keras.callbacks.History()
     history.history = checkpoint.histories[phase]  # goes on with the epochs before
     return [
@@ -152,10 +187,8 @@ def _callbacks(
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         callbacks.Speed(recipe.batch_size, skipped=checkpoint.skipped),
         callbacks.Line(screen, display_name(phase)),
-        tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
-        *_trackers(phase, recipe, folder),
         history,
-        HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
+        *(files if writes else []),
     ]
 
 

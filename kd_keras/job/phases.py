@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import keras
 
+from kd_keras.distill import machines
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
 from kd_keras.job import fitting
@@ -72,9 +73,13 @@ def train(
     )
     seconds = checkpoint.seconds_before + time.perf_counter() - start
     seconds /= len(distillers)  # each one's share
-    for phase, distiller in distillers.items():
-        job.folder.save(phase, distiller.deployed, histories[phase], seconds)
-    checkpoint.remove()
+
+    def save() -> None:
+        for phase, distiller in distillers.items():
+            job.folder.save(phase, distiller.deployed, histories[phase], seconds)
+        checkpoint.remove()
+
+    machines.chief_only(job.strategy, save)
     job.job_time.trained(list(distillers))
 
 
@@ -91,5 +96,6 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
         sorted(base.taps_of("teacher", [method for d in taught for method in d.methods])),
         views_per_image=taught[0].views_per_image,
         precision=job.precision,
+        strategy=job.strategy,
         screen=job.screen,
     )

@@ -1,13 +1,17 @@
 """Loads the data of a run, builds its models and checks both, before the run folder exists."""
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
-from kd_keras.distill import split_batch, validation
+from kd_keras.distill import machines, split_batch, validation
+from kd_keras.exports.process import Serve
 from kd_keras.job import build, dataset, devices, fitting, identity, job_time, plan, teacher_check
 from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
@@ -54,6 +58,14 @@ class Job:
         """Where a model's SavedModel goes: a student's is the run's result, others stay inside."""
         return self.exports.get(model.phase, self.folder.path / "saved_models" / model.phase)
 
+    def measure(
+        self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
+    ) -> dict[str, Any]:
+        """`Measurements.measure` on one machine of several; the others read what it measured."""
+        return machines.chief_first(
+            self.strategy, lambda: self.measurements.measure(planned, model, export, serve)
+        )
+
 
 def prepare(
     recipe: Recipe,
@@ -88,7 +100,9 @@ def prepare(
         folder.check_export(export)
     precision = fitting.precision(recipe)
     fitting.warn_of_slow_precision(precision, screen)
-    data = data or dataset.load(recipe, screen, verify=verify)
+    data = data or machines.chief_first(
+        strategy, lambda: dataset.load(recipe, screen, verify=verify)
+    )
     pipeline.steps_per_epoch(data.train, recipe.batch_size)
     replicas = strategy.num_replicas_in_sync
     split_batch.require_full(
@@ -110,7 +124,9 @@ def prepare(
         screen.say(line)
     for model in plan.teachers(recipe):
         if model.phase in models.teachers and identity.is_file(model.spec):
-            check_teacher(model, models, measurements)
+            machines.chief_first(
+                strategy, functools.partial(check_teacher, model, models, measurements)
+            )
     _say_what_is_not_validated(recipe, models, screen)
     cache_top1 = None
     if isinstance(models.teacher, Cache):

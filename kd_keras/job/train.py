@@ -1,12 +1,14 @@
 """The whole job of `kdk train`, in reading order: prepare, teach, baselines, learn, report."""
 
+import contextlib
+import functools
 from pathlib import Path
 from typing import Any
 
 import keras
 
 from kd_keras.data import pipeline
-from kd_keras.distill import gradient_norms
+from kd_keras.distill import gradient_norms, machines
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.job import (
@@ -19,6 +21,7 @@ from kd_keras.job import (
     phases,
     plan,
     precheck,
+    team,
 )
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
@@ -58,13 +61,30 @@ def run(
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
-    screen = screen or Screen()
-    devices.get(recipe.devices)  # first: methods start TensorFlow, and CPUs are split before that
+    screen = team.screen(screen or Screen())
+    # First: methods start TensorFlow, and CPUs are split before that.
+    strategy = devices.get(recipe.devices)
+    with machines.explain_lost_machine(strategy):
+        return _run(recipe, run, export_dir, strategy, screen, verify=verify)
+
+
+def _run(
+    recipe: Recipe,
+    run: str | None,
+    export_dir: str,
+    strategy: devices.Strategy,
+    screen: Screen,
+    *,
+    verify: bool,
+) -> dict[str, Any]:
     precheck.check_recipe(recipe)
-    recipe, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
+    recipe, data = machines.chief_first(
+        strategy, lambda: adjustment.load_and_adjust(recipe, screen, verify=verify)
+    )
     folder = RunFolder(recipe, run)
     screen.detail(f"run folder: {folder.path}\nrecipe: {recipe_files.to_json(recipe).rstrip()}")
     results = folder.results()
+    machines.any_of(strategy, False)  # all have read the folder before one of them writes to it
     if results is None:
         exports = Path(export_dir).expanduser()
         job = prepare(recipe, folder, data, export_dir=exports, screen=screen, verify=verify)
@@ -72,18 +92,16 @@ def run(
     else:
         folder.check_same_facts(identity.identities(recipe))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
-    finish_run.show(results, recipe, folder, screen)
+    if machines.is_chief(strategy):
+        finish_run.show(results, recipe, folder, screen)
     return results
 
 
 def _results(job: Job) -> dict[str, Any]:
     """Trains and measures all models and writes what comes of it into the run folder."""
-    job.folder.start(dict(job.facts))
-    run_data.write(job.folder.path, job.data)
-    scores.save_labels(job.folder.path, job.data.validation.labels)
-    _write_first_images(job)
+    machines.chief_only(job.strategy, lambda: _start(job))
     results: dict[str, Any] = {}
-    with fresh_process() as serve:  # starts meanwhile; checks the exports
+    with _fresh_process(job) as serve:  # starts meanwhile; checks the exports
         results |= teach(job, serve)
         results |= train_baselines(job, serve)
         results |= learn(job, serve)
@@ -96,12 +114,30 @@ def _results(job: Job) -> dict[str, Any]:
     labels = job.data.validation.labels
     results |= verdict.make_verdict(results, job.folder.predictions, labels, seed=job.recipe.seed)
     results["warnings"] = distillation_check.warnings(job, results)
-    finish_run.write(results, job.recipe, job.folder)
-    finish_run.write_report(job.folder, job.data, job.screen)
+    machines.chief_only(job.strategy, lambda: _close(job, results))
     return results
 
 
-def teach(job: Job, serve: Serve) -> dict[str, Any]:
+def _start(job: Job) -> None:
+    """Writes what is known before any training into the run folder."""
+    job.folder.start(dict(job.facts))
+    run_data.write(job.folder.path, job.data)
+    scores.save_labels(job.folder.path, job.data.validation.labels)
+    _write_first_images(job)
+
+
+def _close(job: Job, results: dict[str, Any]) -> None:
+    """Writes the results and their report."""
+    finish_run.write(results, job.recipe, job.folder)
+    finish_run.write_report(job.folder, job.data, job.screen)
+
+
+def _fresh_process(job: Job) -> contextlib.AbstractContextManager[Serve | None]:
+    """The process that checks exports, where exports are written."""
+    return fresh_process() if machines.is_chief(job.strategy) else contextlib.nullcontext()
+
+
+def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
     """Trains the teachers that are not files; measures each and, if there are several, their mean.
 
     Returns:
@@ -126,17 +162,20 @@ def teach(job: Job, serve: Serve) -> dict[str, Any]:
             due = phases.unfinished(job, distillers)
             # Fewer views save work of a teacher, and this training has none.
             phases.train(job, due, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
-            check_teacher(planned, job.models, job.measurements)
+            machines.chief_first(
+                job.strategy,
+                functools.partial(check_teacher, planned, job.models, job.measurements),
+            )
         export = None if from_file else job.export_folder(planned)
-        results[planned.phase] = job.measurements.measure(planned, model, export, serve)
+        results[planned.phase] = job.measure(planned, model, export, serve)
     if len(results) > 1:
         mean = plan.mean_of_teachers(recipe)
         export = job.export_folder(mean)
-        results[mean.phase] = job.measurements.measure(mean, teacher, export, serve)
+        results[mean.phase] = job.measure(mean, teacher, export, serve)
     return results
 
 
-def train_baselines(job: Job, serve: Serve) -> dict[str, Any]:
+def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
     """Trains the students without a teacher if the recipe says so; measures them.
 
     Returns:
@@ -157,7 +196,7 @@ def train_baselines(job: Job, serve: Serve) -> dict[str, Any]:
     }
 
 
-def learn(job: Job, serve: Serve) -> dict[str, Any]:
+def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
     """Trains assistants, generations and students, round by round; measures them.
 
     Returns:
@@ -210,9 +249,11 @@ def _write_first_images(job: Job) -> None:
     tensorboard_logs.write_images(folder, images, classes, title="augmented images")
 
 
-def _measured(job: Job, planned: PlannedModel, model: keras.Model, serve: Serve) -> dict[str, Any]:
+def _measured(
+    job: Job, planned: PlannedModel, model: keras.Model, serve: Serve | None
+) -> dict[str, Any]:
     """The entry of results.json for a model that is no teacher; says what it is among several."""
-    result = job.measurements.measure(planned, model, job.export_folder(planned), serve)
+    result = job.measure(planned, model, job.export_folder(planned), serve)
     if len(job.exports) > 1:
         result |= {"spec": planned.spec, "methods": list(planned.methods)}
     return result

@@ -69,6 +69,15 @@ def header_for(
     )
 
 
+def start(folder: Path, header: Header, split: Split) -> None:
+    """Writes a cache's header, unless it has one; raises as `make`."""
+    ids = np.sort(split.ids)
+    with file_format.locked(folder):
+        require_same(folder, header, ids)
+        if not _exists(folder) or header.views > file_format.read_header(folder).views:
+            file_format.write_header(folder, header, ids)
+
+
 def make(
     folder: Path,
     header: Header,
@@ -94,19 +103,15 @@ def make(
         ValueError: the folder holds a cache with other settings, or an output cannot be stored.
         OSError: a file cannot be written, for example on a full disk; finished parts stay.
     """
+    start(folder, header, split)
     ids = np.sort(split.ids)
-    with file_format.locked(folder):
-        require_same(folder, header, ids)
-        if not _exists(folder) or header.views > file_format.read_header(folder).views:
-            file_format.write_header(folder, header, ids)
     for view, part in file_format.tasks(header, shard):
-        start = part * header.rows_per_part
-        part_ids = ids[start : start + header.rows_per_part]
+        first = part * header.rows_per_part
+        part_ids = ids[first : first + header.rows_per_part]
         if file_format.is_finished(folder, view, part):
             advance(len(part_ids))
             continue
-        outputs = _outputs(ask, split, part_ids, header, view, batch_size, advance)
-        arrays = encoding.encoded(outputs, header)
+        arrays = _part(ask, split, part_ids, header, view, batch_size, advance)
         with file_format.locked(folder):
             if not file_format.is_finished(folder, view, part):  # by another process
                 file_format.write_part(folder, view, part, arrays)
@@ -175,7 +180,7 @@ def _exists(folder: Path) -> bool:
     return (folder / "header.json").is_file()
 
 
-def _outputs(
+def _part(
     ask: Ask,
     split: Split,
     ids: np.ndarray,
@@ -184,11 +189,12 @@ def _outputs(
     batch_size: int,
     advance: Callable[[int], None],
 ) -> dict[str, np.ndarray]:
-    batches: dict[str, list[np.ndarray]] = {name: [] for name in header.outputs}
+    """The arrays to store, encoded batch by batch: with `top_k` they are small."""
+    batches: dict[str, list[np.ndarray]] = {name: [] for name in header.stored}
     for batch_ids in np.array_split(ids, -(-len(ids) // batch_size)):
-        outputs = ask(_images(split, batch_ids, header, view))
+        stored = encoding.encoded(ask(_images(split, batch_ids, header, view)), header)
         for name, arrays in batches.items():
-            arrays.append(np.asarray(outputs[name]))
+            arrays.append(stored[name])
         advance(len(batch_ids))
     return {name: np.concatenate(arrays) for name, arrays in batches.items()}
 

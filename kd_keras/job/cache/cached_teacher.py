@@ -11,8 +11,9 @@ from kd_keras import data as sources
 from kd_keras import losses
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset, Split
+from kd_keras.distill import machines
 from kd_keras.distill.teacher import Teacher
-from kd_keras.job import identity
+from kd_keras.job import devices, identity
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.losses import Shapes
 from kd_keras.results import paths
@@ -71,6 +72,7 @@ def from_model(
     *,
     views_per_image: int,
     precision: str,
+    strategy: devices.Strategy,
     screen: Screen,
 ) -> Cache | None:
     """The teacher's cached outputs for training by the recipe; None if the teacher must run.
@@ -84,6 +86,7 @@ def from_model(
         taps: names of the teacher's features that the methods read.
         views_per_image: number of views per image in a batch.
         precision: precision in which the teacher computes.
+        strategy: the devices; several machines each make their part of the cache.
         screen: where lines and bars are shown.
 
     Raises:
@@ -106,13 +109,14 @@ def from_model(
         about={"teacher": teacher.name},
     )
     folder = _existing(header, data.train.ids)
+    machines.any_of(strategy, False)  # all have looked before one of them writes
     if folder is None:
         if recipe.cache == "auto" and recipe.epochs < recipe.views:
             return None  # not even all views would be seen
         folder = folder_of(header, data.train.ids)
         try:
             ask = keras_teacher.ask_of(teacher, taps, precision=precision)
-            write(folder, header, data, ask, screen)
+            write_together(folder, header, data, ask, strategy, screen)
         except OSError as error:
             if recipe.cache == "always":
                 raise
@@ -125,6 +129,29 @@ def from_model(
         f"{header.views} views; the teacher does not run beside the student"
     )
     return rows
+
+
+def write_together(
+    folder: Path,
+    header: Header,
+    data: Dataset,
+    ask: Ask,
+    strategy: devices.Strategy,
+    screen: Screen,
+) -> None:
+    """Writes a cache, of which each of several machines makes its part.
+
+    Raises:
+        OSError: a file cannot be written, by this machine or another.
+    """
+    machines.chief_only(strategy, lambda: writer.start(folder, header, data.train))
+    shard, failure = (machines.place(strategy), machines.count(strategy)), None
+    try:
+        write(folder, header, data, ask, screen, shard=shard)
+    except OSError as error:
+        failure = error
+    if machines.any_of(strategy, failure is not None):
+        raise failure or OSError("another machine could not write its part of the cache")
 
 
 def write(

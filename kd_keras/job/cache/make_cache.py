@@ -6,8 +6,9 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.data.store import Dataset
+from kd_keras.distill import machines
 from kd_keras.graph.precision import best_precision
-from kd_keras.job import adjustment, build, dataset, identity
+from kd_keras.job import adjustment, build, dataset, devices, identity, team
 from kd_keras.job.cache import cache_command, cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import custom_objects
@@ -25,7 +26,7 @@ def run(
     taps: Sequence[str] = (),
     top_k: int | None = None,
     dtype: str = "float16",
-    shard: tuple[int, int] = (0, 1),
+    shard: tuple[int, int] | None = None,
     verify: bool = False,
     screen: Screen | None = None,
 ) -> Path:
@@ -37,23 +38,48 @@ def run(
         taps: names of the teacher's features to cache beside its logits.
         top_k: number of logits to keep for each view; None keeps all.
         dtype: dtype of the cached outputs, "float16" or "float32".
-        shard: (i, n), which of n parts to make.
+        shard: (i, n), which of n parts to make; None makes all, and of several processes that
+            TF_CONFIG names, each one its part.
         verify: check the data's contents, and compute a sample of a finished cache again.
         screen: where lines and bars are shown.
 
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
-    screen = screen or Screen()
     if not recipe.views:
         raise ValueError(
             "views is 0, a new view of each image every epoch; expected the number of views to "
             "cache. Give --views, such as --views 5, and train with the same number."
         )
+    screen = screen or Screen()
+    if shard is not None:
+        return _run(recipe, folder, taps, top_k, dtype, shard, None, screen, verify=verify)
+    screen = team.screen(screen)
+    strategy = devices.get()
+    with machines.explain_lost_machine(strategy):
+        return _run(recipe, folder, taps, top_k, dtype, shard, strategy, screen, verify=verify)
+
+
+def _run(
+    recipe: Recipe,
+    folder: Path | None,
+    taps: Sequence[str],
+    top_k: int | None,
+    dtype: str,
+    shard: tuple[int, int] | None,
+    strategy: devices.Strategy | None,
+    screen: Screen,
+    *,
+    verify: bool,
+) -> Path:
     custom_objects.register(recipe.imports)
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
-    recipe, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
-    data = data or dataset.load(recipe, screen, verify=verify)
+
+    def load() -> tuple[Recipe, Dataset]:
+        adjusted, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
+        return adjusted, data or dataset.load(adjusted, screen, verify=verify)
+
+    recipe, data = machines.chief_first(strategy, load) if strategy else load()
     name, ask, outputs = _teacher(recipe, data, taps, precision)
     if isinstance(ask, onnx_teacher.OnnxTeacher):
         precision = ""  # the file decides
@@ -71,7 +97,10 @@ def run(
     folder = folder or cached_teacher.folder_of(header, data.train.ids)
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
-        cached_teacher.write(folder, header, data, ask, screen, shard=shard)
+        if strategy:
+            cached_teacher.write_together(folder, header, data, ask, strategy, screen)
+        else:
+            cached_teacher.write(folder, header, data, ask, screen, shard=shard or (0, 1))
     path_and_size = paths.short_path_with_size(folder)
     if writer.is_complete(folder, header):
         cache = Cache(folder, views=header.views)

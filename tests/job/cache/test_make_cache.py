@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kd_keras import data, models
-from kd_keras.job import train
+from kd_keras.job import devices, train
 from kd_keras.job.cache import cached_teacher, make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
@@ -129,6 +129,7 @@ def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(recorder, teach
         [],
         views_per_image=1,
         precision="float32",
+        strategy=devices.get(),
         screen=Screen(),
     )
     assert rows.folder == folder
@@ -151,6 +152,7 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file
             [],
             views_per_image=1,
             precision=precision,
+            strategy=devices.get(),
             screen=Screen(),
         ).folder
     assert found["of all"] == folder == found["of fewer"]
@@ -181,6 +183,7 @@ def test_a_cache_that_cannot_be_read_is_passed_over(teacher_file, tmp_path):
         [],
         views_per_image=1,
         precision="float32",
+        strategy=devices.get(),
         screen=Screen(),
     )
     assert rows.folder == folder
