@@ -1,4 +1,4 @@
-"""Writes files completely or not at all, hashes them, locks folders. No other module does so."""
+"""Writes files completely or not at all, hashes files, locks folders."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""`kdk cache --list` and `--prune`: what lies in the cache folder, and removing what may go."""
+"""`kdk cache --list` and `--prune`: lists the cache folder and removes stale entries."""
 
 import sys
 
@@ -11,7 +11,7 @@ from kd_keras.results import paths
 
 
 def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
-    """Lists the cache folder, or shows what may go, asks, and removes it."""
+    """Lists the cache folder; with prune, shows the removable entries, asks, and removes them."""
     screen = output.screen()
     entries = cache_folder.entries()
     place = f"{paths.short_path(data.cache_folder())} ({_size(entries)})"
@@ -34,7 +34,9 @@ def _agreed(yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():
-        raise ValueError("nobody can be asked here; expected a terminal. Give --yes to remove it.")
+        raise ValueError(
+            "removing needs a confirmation, and there is no terminal to ask in. Give --yes."
+        )
     return click.confirm("Remove this?", err=True)
 
 

@@ -46,7 +46,7 @@ def command(kind: str | None, name: str | None) -> None:
 
 
 def _facts(kind: str | None, name: str | None) -> dict[str, Any]:
-    """Names with their lines by kind; with a name, its explanation."""
+    """The names of each kind with a line on each; with a name, its explanation."""
     if kind is not None and name is not None:
         return {"kind": kind, "name": name, "text": _explain(kind)(name)}
     modules = {each: _module(each) for each in ([kind] if kind else _KINDS)}

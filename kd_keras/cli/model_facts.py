@@ -10,7 +10,7 @@ from kd_keras.job.recipe import spec
 if TYPE_CHECKING:
     import keras
 
-CLASSES = 200  # of Tiny ImageNet, the default data set
+CLASSES = 200  # of Tiny ImageNet, the default dataset
 SIDES = (64, 224)  # its images'; the larger for models of keras.applications that refuse them
 _KNOBS = {
     "width": "factor of every layer's channels [1]",

@@ -37,11 +37,11 @@ def json_option(command: Any) -> Any:
 
 
 def screen() -> Screen:
-    """The screen of the running command, as loud as its options say."""
+    """The screen of the running command, with the verbosity that its options set."""
     meta = click.get_current_context().meta
     quiet, verbose = meta.get(_QUIET, False), meta.get(_VERBOSE, False)
     if quiet and verbose:
-        raise ValueError("there are --quiet and --verbose; expected one of the two.")
+        raise ValueError("--quiet and --verbose are both given; expected one of them.")
     return Screen(quiet=quiet, verbose=verbose)
 
 

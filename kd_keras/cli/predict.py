@@ -104,7 +104,7 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     dataset, data_dir = options.pop("dataset"), options.pop("data_dir")
     names = options.pop("class_names")
     if names is not None and dataset is not None:
-        raise ValueError("there are --class-names and --dataset; expected one of the two.")
+        raise ValueError("--class-names and --dataset are both given; expected one of them.")
     quiet.import_tensorflow()
     from PIL import Image
 
@@ -142,7 +142,7 @@ def _predict(predictor: "Predictor", items: list["Item"], rows: "Rows", tally: "
 
 @dataclasses.dataclass
 class _Tally:
-    """What became of the images."""
+    """Counts the images that were predicted and those that could not be read."""
 
     read: int = 0
     skipped: int = 0
@@ -182,7 +182,7 @@ def _close(path: Path, tally: _Tally) -> None:
 
 @contextlib.contextmanager
 def _rows_to(target: str | None) -> Iterator[TextIO | None]:
-    """The file that rows go to: the target, which appears when it is complete, or stdout."""
+    """The file or stdout that rows are written to; a file appears when it is complete."""
     if target is None:
         yield None if output.wants_document() else sys.stdout
         return

@@ -1,4 +1,4 @@
-"""How `kdk` imports TensorFlow: without its start-up lines, and without what no command uses."""
+"""Imports TensorFlow for `kdk`, without its start-up lines and modules that no command uses."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""`kdk runs`: the run folders here, a line each."""
+"""`kdk runs`: lists the run folders, one line each."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""SIGTERM as an exception, so that a command ends as after Ctrl-C: cleaned up, with a message."""
+"""Turns SIGTERM into an exception: a command cleans up and prints a message, as after Ctrl-C."""
 
 import contextlib
 import signal
@@ -13,7 +13,7 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """Raises `Terminated` in the block, between two Python instructions, after a SIGTERM.
+    """Raises `Terminated` in the block when SIGTERM arrives.
 
     A second SIGTERM ends the process at once. Nothing changes outside the main thread, where Python
     cannot set a handler, and where the signal is ignored or has another handler already.

@@ -34,7 +34,8 @@ command = output.command(
         help=f"""Distil a student from a teacher, measure the gain, export the student.
 
         Values that you do not give come from the recipe; brackets show those of the default recipe,
-        {recipe_files.DEFAULT}. {options_of.LISTS} `kdk list` names datasets, models, methods and
+        {recipe_files.DEFAULT}. With another dataset, unset values are adjusted to it and printed.
+        {options_of.LISTS} `kdk list` names datasets, models, methods and
         recipes.""",
         params=[
             *options_of.of_recipe(),

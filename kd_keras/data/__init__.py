@@ -1,4 +1,4 @@
-"""Image classification data sets, each decoded once into a memory-mapped store.
+"""Image classification datasets, each decoded once into a memory-mapped store.
 
 `load(name)` gives a `Dataset`; `pipeline.BatchPlan` and `pipeline.evaluation` make its batches.
 """
@@ -25,18 +25,18 @@ _ABOUT = {
     "tiny_imagenet": "Tiny ImageNet: 200 classes, 64x64; downloads 237 MiB without --data-dir",
     "digits": "scikit-learn's digits: 10 classes, 8x8, grey; embedded, needs no network",
     "folder:PATH": "your own images: one folder a class, or train/, val/ and test/ folders of them",
-    "tfds:NAME": "any image classification data set of TensorFlow Datasets, such as tfds:cifar100",
+    "tfds:NAME": "any image classification dataset of TensorFlow Datasets, such as tfds:cifar100",
 }
 
 
 def names() -> tuple[str, ...]:
-    """Names of the data sets; PATH and NAME are placeholders."""
+    """Names of the datasets; PATH and NAME are placeholders."""
     return tuple(_ABOUT)
 
 
 def describe(name: str) -> str:
-    """One line about a data set of `names()`."""
-    return _ABOUT[check.one_of("data set", name, _ABOUT)]
+    """One line about a dataset of `names()`."""
+    return _ABOUT[check.one_of("dataset", name, _ABOUT)]
 
 
 def cache_folder() -> Path:
@@ -59,22 +59,22 @@ def load(
     verify: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> "Dataset":
-    """Opens a data set by name; its store is made first if there is none.
+    """Opens a dataset by name; its store is made first if there is none.
 
     Args:
         name: one of `names()`.
-        data_dir: folder of the data set's own files, for tiny_imagenet (the archive or extracted
+        data_dir: folder of the dataset's own files, for tiny_imagenet (the archive or extracted
             folder; no network is needed then) and tfds:NAME (TensorFlow Datasets' data_dir).
         image_size: pixels a side; None keeps the size of the images. Images of a folder or of
             tfds:NAME that have several sizes, or one above 512, get the median of their shorter
             sides, at most 224.
         resize: how an image that is not square is made square: "crop" cuts its centre out, "pad"
-            adds black borders, "squash" changes its aspect ratio. None is the data set's default
+            adds black borders, "squash" changes its aspect ratio. None is the dataset's default
             (tfds:NAME "squash", others "crop").
-        flip: whether training mirrors images at random. None is the data set's default: no for
+        flip: whether training mirrors images at random. None is the dataset's default: no for
             digits, characters and folders whose classes are single letters or digits; else yes.
-        val_fraction: share of train to validate on, for a data set without a validation split;
-            None is the data set's default (digits 0.2, others 0.1).
+        val_fraction: share of train to validate on, for a dataset without a validation split;
+            None is the dataset's default (digits 0.2, others 0.1).
         select: share of train, stratified, that replaces the validation split while you choose
             settings; None replaces nothing.
         seed: seed of both hold-outs. With the same seed, all runs validate on the same examples.
@@ -125,7 +125,7 @@ def _source(
     if name != "digits" and not (kind == "folder" and rest):
         is_folder = Path(name).expanduser().is_dir()
         hint = f"{name} is a folder: did you mean --dataset folder:{name}?" if is_folder else ""
-        check.one_of("data set", name, _ABOUT, remedy=hint)
+        check.one_of("dataset", name, _ABOUT, remedy=hint)
     if path is not None:
         raise ValueError(f"data_dir is {path}, but {name} does not use one; leave it out.")
     if name == "digits":

@@ -1,4 +1,4 @@
-"""Several faults of a data set in one error message, so that a user can fix them at once."""
+"""Several faults of a dataset in one error message, so that a user can fix them at once."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""From a step's number to its batch: batch t is a pure function of a `BatchPlan` and t.
+"""Makes batches: batch t is a pure function of a `BatchPlan` and the step t.
 
 t gives the epoch and the place in it; the epoch's permutation gives the ids; `augment` writes the
 images of these ids, cropped and mirrored, from the memory-mapped store into the batch. Nothing is
@@ -37,7 +37,7 @@ def steps_per_epoch(split: Split, batch_size: int) -> int:
 
 
 def total_views(views: int, views_per_image: int) -> int:
-    """Different views of each image, and rows of a teacher for it, if a batch shows several."""
+    """The number of views of each image, and so of teacher rows, if a batch shows several."""
     return views * views_per_image
 
 

@@ -1,6 +1,6 @@
-"""Makes the store of a data set once: under a temporary name, whole or not at all.
+"""Makes the store of a dataset once, completely or not at all.
 
-A `Source` describes a data set, so that this file needs to know nothing else about it.
+A `Source` describes a dataset, so that this file needs to know nothing else about it.
 """
 
 import errno
@@ -24,7 +24,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 @dataclass(frozen=True)
 class Source:
-    """A data set before any of it is read.
+    """Describes a dataset that is not read yet.
 
     Attributes:
         name: what users type, for messages and for the name of the store.

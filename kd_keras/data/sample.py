@@ -8,7 +8,7 @@ _PURPOSE = 0x73616D70  # "samp": keeps these bits apart from those of the hold-o
 
 
 def stratified(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
-    """Positions of `count` examples in which no class has more than one example too few.
+    """Positions of `count` examples, spread over the classes as evenly as possible.
 
     Classes that have fewer examples than the others give all of theirs.
 

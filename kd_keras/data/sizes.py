@@ -13,7 +13,7 @@ _EFFECTS = {
 
 
 def default(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
-    """Pixels a side if the user gives none, and a note that says why.
+    """The default height and width in pixels, and a note that says why.
 
     Args:
         shapes: (height, width) of all images.

@@ -1,4 +1,4 @@
-"""A data set on disk: decoded uint8 images in memory-mapped files, with their labels.
+"""A dataset on disk: decoded uint8 images in memory-mapped files, with their labels.
 
 A store is a folder of `<split>.images.npy`, `<split>.labels.npy` and `header.json`, which holds
 their sizes and hashes; if the images come from files, `<split>.names.json` names them.
@@ -18,7 +18,7 @@ from kd_keras.data.augment import Augment
 
 FORMAT = 1
 HEADER = "header.json"
-NAMES = "{}.names.json"  # of a split; stores of data without files, and of before, have none
+NAMES = "{}.names.json"  # of a split; absent for datasets without files and in older stores
 
 
 class Damaged(ValueError):
@@ -52,7 +52,7 @@ class Split:
             )
         if len(self.labels) != len(self.ids):
             raise ValueError(
-                f"Got {len(self.labels)} labels and {len(self.ids)} ids; expected as many of each."
+                f"Got {len(self.labels)} labels and {len(self.ids)} ids; expected equal numbers."
             )
         if len(self.ids) and not 0 <= self.ids.min() <= self.ids.max() < len(self.images):
             raise ValueError(
@@ -86,7 +86,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A data set, ready for training.
+    """A dataset, ready for training.
 
     Attributes:
         name: what the user typed, with an absolute path.

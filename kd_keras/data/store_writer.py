@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a data set holds: "train" and, if it has them, "validation" and "test".
+    """What a dataset holds: "train" and, if it has them, "validation" and "test".
 
     `notes` say what was left out or changed, one sentence each.
     """

@@ -1,4 +1,4 @@
-"""What a teacher that does not run gives the pipeline: its outputs for each view of each image."""
+"""Stored outputs of a teacher for each view of each image, which the pipeline adds to batches."""
 
 from typing import Any, Protocol, runtime_checkable
 

@@ -1,4 +1,4 @@
-"""Data sets of TensorFlow Datasets, prepared quietly and read as the contents of a store."""
+"""Datasets of TensorFlow Datasets, prepared quietly and read as the contents of a store."""
 
 import os
 from collections.abc import Mapping

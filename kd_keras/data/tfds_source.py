@@ -1,4 +1,4 @@
-"""Any image classification data set of TensorFlow Datasets, by its name there."""
+"""Any image classification dataset of TensorFlow Datasets, by its name there."""
 
 import dataclasses
 import difflib
@@ -22,7 +22,7 @@ _SAMPLE = 1000  # number of images that the default size is computed from
 def source(
     name: str, *, data_dir: Path | None, image_size: int | None, resize: str | None
 ) -> Source:
-    """The data set `name`; config and version are optional: cifar100, or cifar10_1/v6:1.1.0.
+    """The dataset `name`; config and version are optional: cifar100, or cifar10_1/v6:1.1.0.
 
     Its own files stay in TensorFlow Datasets' folder, `data_dir` or ~/tensorflow_datasets, where
     other programs find them too.
@@ -52,7 +52,8 @@ def _builder(name: str, data_dir: Path | None) -> Any:
         near = difflib.get_close_matches(name, tfds.list_builders(), n=1)
         hint = f" Did you mean tfds:{near[0]}?" if near else ""
         raise ValueError(
-            f"TensorFlow Datasets knows no {name!r}; expected a name from its catalogue.{hint}"
+            f"TensorFlow Datasets has no dataset {name!r}; expected a name from its "
+            f"catalogue.{hint}"
         ) from error
     except tfds_workarounds.UnknownVersion as error:
         raise ValueError(f"tfds:{name} does not exist in this version: {error}") from error
@@ -87,7 +88,7 @@ def _keys(builder: Any) -> tuple[str, str]:
     if not valid or features[keys[0]].np_dtype != np.uint8:
         raise ValueError(
             f"tfds:{builder.info.name} has the features {dict(features.items())}; expected an "
-            "8-bit image and a class label. It is not an image classification data set."
+            "8-bit image and a class label. It is not an image classification dataset."
         )
     return keys
 

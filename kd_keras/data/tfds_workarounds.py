@@ -14,7 +14,7 @@ from tensorflow_datasets.core.download import downloader
 # Ten tries, each after twice the wait of the one before, take 204 s without a network.
 _TRIES = 4
 
-#: 4.9 raises a bare AssertionError for a version that a builder does not have, and for a data set
+#: 4.9 raises a bare AssertionError for a version that a builder does not have, and for a dataset
 #: whose files must be downloaded by hand.
 UnknownVersion = AssertionError
 FilesMissing = AssertionError

@@ -130,7 +130,7 @@ def readable(path: Path, expected: str) -> Path:
             path.open("rb").close()
     except PermissionError as error:
         raise PermissionError(
-            f"{path} may not be read; expected {expected}. Allow it, or copy it to another place."
+            f"{path} is not readable; expected {expected}. Change its permissions, or copy it."
         ) from error
     return path.resolve()
 
@@ -140,7 +140,8 @@ def _entries(folder: Path) -> "os._ScandirIterator[str]":
         return os.scandir(folder)
     except PermissionError as error:
         raise PermissionError(
-            f"{folder} may not be read; expected only folders that may. Allow it, or take it out."
+            f"{folder} is not readable; expected readable folders. Change its permissions, or "
+            "remove it."
         ) from error
 
 

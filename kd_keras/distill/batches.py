@@ -1,4 +1,4 @@
-"""What `fit` hands to a step: the models' inputs, and what our pipeline adds to them."""
+"""Takes a batch apart: the models' inputs, labels, and what the data pipeline adds."""
 
 import dataclasses
 from typing import Any
@@ -24,7 +24,7 @@ class Examples:
 
 
 def model_inputs(x: Any) -> Any:
-    """The part of `x` that the models are given: all of it, unless it came from our pipeline."""
+    """The part of `x` that the models get: its "inputs" if the data pipeline made it, else all."""
     return x["inputs"] if isinstance(x, dict) and set(x) in _OURS else x
 
 
@@ -60,7 +60,7 @@ def unpacked(data: Any) -> Examples:
     if not hasattr(y, "shape"):
         raise ValueError(
             f"labels are a {type(y).__name__}; expected one tensor, (B,) or (B, 1) class indices "
-            "or (B, C) probabilities. Give the labels of one task."
+            "or (B, C) probabilities. Pass one label tensor."
         )
     if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
         rules.check_form(y.shape, y.dtype)

@@ -1,4 +1,4 @@
-"""A model that refuses data it cannot be trained on before its first step."""
+"""A model that checks its data before the first step."""
 
 import inspect
 from typing import Any

@@ -1,4 +1,4 @@
-"""A callback with which a killed training goes on at its last saved step, equal to the bit."""
+"""Saves training state, so that an interrupted run resumes bit-exactly."""
 
 import contextlib
 import shutil
@@ -29,7 +29,7 @@ _ALONE = "model"  # name of the model that `fit` trains, where it has no other
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves a training every few minutes and after each epoch's last step, and restores it.
+    """Saves the training state every few minutes and after each epoch, and restores it.
 
     Give `fit` this callback as the last one, `initial_epoch=checkpoint.first_epoch`, and data that
     begin with the first batch of that epoch, such as
@@ -88,7 +88,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._handlers = contextlib.ExitStack()
 
     def describe(self, epochs: int) -> str:
-        """Says where the training goes on; empty if it begins."""
+        """Where training resumes, in words; empty if it starts from the beginning."""
         if not self.skipped:
             return ""
         ago = self._minutes_ago
@@ -203,7 +203,7 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class _Dropping:
-    """In place of a model's `train_function`: drops batches of steps that are done already.
+    """Replaces a model's `train_function`: drops the batches of steps that are finished.
 
     Args:
         model: the model that `fit` trains.

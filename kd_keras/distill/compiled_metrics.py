@@ -1,4 +1,4 @@
-"""Compiled metrics: their variables made before a step is traced, and updated in it."""
+"""Makes the variables of compiled metrics before a step is traced, and updates them in it."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from keras import ops
 
 
 def build(metrics: Any, labels: Any, classes: int) -> None:
-    """Makes what the metrics keep, from the form of the data alone; no model is called.
+    """Makes the metrics' variables from the shapes of the data, without calling a model.
 
     Keras builds metrics in the first step, where replicas can make no variables, or by a call of
     the model on the first batch, which fails for a batch of several views.

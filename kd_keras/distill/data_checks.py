@@ -1,4 +1,4 @@
-"""Data checked before and while a model is fit: they end, and their labels can be trained on."""
+"""Checks that data end and that their labels are valid, before and during `fit`."""
 
 import contextlib
 import re
@@ -25,7 +25,7 @@ _MESSAGES = {
 
 
 def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
-    """Raises ValueError for data that never end, where `steps` does not say how many to take.
+    """Raises ValueError for data that never end, unless `steps` limits them.
 
     Args:
         what: the data in words, such as "the training data".
@@ -41,7 +41,7 @@ def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
 
 
 def checked(x: Any, y: Any, sample_weight: Any, num_classes: int) -> Any:
-    """`x`, whose labels are checked: arrays now, datasets and generators batch by batch.
+    """`x` with checked labels: arrays are checked now, datasets and generators batch by batch.
 
     Of a `keras.utils.PyDataset` the first batch is checked.
 

@@ -1,4 +1,4 @@
-"""A model in training beside what is deployed of it: calling, exporting and validating that."""
+"""A model in training whose calls, exports and validation use the deployed model."""
 
 import functools
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from kd_keras.methods.base import Method
 
 
 class DeployingModel(CheckedModel):
-    """Calls, exports and validates what is deployed: the student, or what a method makes of it.
+    """Calls, exports and validates the deployed model: the student, or what a method makes of it.
 
     A subclass sets the attributes below in its constructor.
     """
@@ -34,7 +34,7 @@ class DeployingModel(CheckedModel):
 
     @property
     def deployed(self) -> keras.Model:
-        """What is evaluated and exported: the student, or what a method makes of it."""
+        """The model that is evaluated and exported: the student, or what a method makes of it."""
         if self._untracked.deployed is None:
             models = [method.deployed(self.student) for method in self.methods]
             others = [model for model in models if model is not self.student]
@@ -45,7 +45,7 @@ class DeployingModel(CheckedModel):
         return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
 
     def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:
-        """As `keras.Model.export`, of what is deployed: the student alone."""
+        """As `keras.Model.export`, for the deployed model."""
         self.deployed.export(filepath, format=format, **options)
 
     def make_test_function(self, force: bool = False) -> None:
@@ -54,7 +54,7 @@ class DeployingModel(CheckedModel):
 
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
-        """Cross-entropy and compiled metrics of what is deployed; with `validate_teacher` more."""
+        """Cross-entropy and metrics of the deployed model; more with `validate_teacher`."""
         examples = batches.unpacked(data)
         logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
         cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
@@ -76,7 +76,7 @@ class DeployingModel(CheckedModel):
         return [*self._diagnostics.everything(), *others]
 
     def get_metrics_result(self) -> Logs:
-        """What the phase updates, and nothing else: Keras logs what this names."""
+        """The results of the metrics that this phase updates; Keras logs them."""
         own = self._diagnostics.in_training()
         if self.evaluating:
             reported = validation.reported(self.methods) if self._validates_methods else []
@@ -94,7 +94,7 @@ class DeployingModel(CheckedModel):
         return self.validate_teacher and not lacks_teacher
 
     def _evaluated_twin(self) -> twins.Twin:
-        """What is deployed, its batch norms folded."""
+        """The deployed model with folded batch norms."""
         if self._untracked.evaluated is None:
             with tf.init_scope():
                 self._untracked.evaluated = twins.Twin(self.deployed, folded=True)

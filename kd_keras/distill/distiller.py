@@ -37,13 +37,13 @@ class Distiller(DeployingModel):
     compiled metrics and, as `val_loss`, the cross-entropy of what is deployed. So `loss` and
     `val_loss` differ in kind: `ce` is what compares with `val_loss`. Where a method deploys another
     model than the student (simkd), training reports no accuracy and no agreement. While a method is
-    in its first stage nothing else is minimised, and all that it does not train rests. The teacher
-    runs in inference mode, outside the gradient; it is neither tracked nor saved.
+    in its first stage, nothing else is minimised, and variables that it does not train are not
+    updated. The teacher runs in inference mode, outside the gradient; it is not tracked or saved.
 
-    Warm-ups and first stages go by the share of the run that is done. Each `fit` is a run of its
-    own, of epochs * steps; with `initial_epoch` the epochs before it count as done. Set
-    `total_steps` to make one run of several fits, of `train_on_batch` or of a training that a
-    loaded Distiller continues: then all steps that the optimizer ever took count, of `total_steps`.
+    Warm-ups and first stages depend on the progress, 0 to 1. By default each `fit` is a run of its
+    own, and progress is the finished steps / (epochs * steps); epochs before `initial_epoch` count
+    as finished. Set `total_steps` if several fits, calls of `train_on_batch`, or the training that
+    a loaded Distiller continues, are one run. Progress is then optimizer steps / `total_steps`.
 
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
@@ -160,7 +160,7 @@ class Distiller(DeployingModel):
 
     @property
     def stages(self) -> tuple[float, ...]:
-        """Shares of the run at which what is minimised changes, rising, the first one 0."""
+        """Progress values, rising from 0, at which the minimised loss changes."""
         return self._objective.stages
 
     @property
@@ -201,7 +201,7 @@ class Distiller(DeployingModel):
         super().make_train_function(force)
 
     def prepare_step(self) -> None:
-        """Makes and updates what a traced step cannot: variables, and which layers are frozen."""
+        """Makes variables and freezes layers, which a traced step cannot do."""
         self._twin.follow_trainable()
         if not self.optimizer.built:
             with self.distribute_strategy.scope():

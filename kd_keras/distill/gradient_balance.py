@@ -1,4 +1,4 @@
-"""Says in words where a term of the loss does not pull at the student, or drowns the others."""
+"""Reports loss terms whose gradient is zero, or much smaller than another term's."""
 
 import itertools
 from collections.abc import Collection, Mapping, Sequence
@@ -9,7 +9,7 @@ FAR = 100  # times another term's gradient is too much
 
 
 def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] = ()) -> list[str]:
-    """A sentence for each term without a gradient, and one where one is `FAR` times another.
+    """A sentence for each term without a gradient, and one if a norm is `FAR` times another.
 
     A term counts as without a gradient if it was 0 in every measurement. Others are compared by the
     medians of their measurements in which both were minimised, so that neither a warm-up nor the
@@ -30,7 +30,7 @@ def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] =
             ratios[of_one / of_other] = (one, other, of_one, of_other)
             ratios[of_other / of_one] = (other, one, of_other, of_one)
     if ratios and max(ratios) >= FAR:
-        lines.append(_drowned(*ratios[max(ratios)]))
+        lines.append(_too_small(*ratios[max(ratios)]))
     return lines
 
 
@@ -54,11 +54,12 @@ def _without(name: str) -> str:
     )
 
 
-def _drowned(strong: str, weak: str, of_strong: float, of_weak: float) -> str:
+def _too_small(strong: str, weak: str, of_strong: float, of_weak: float) -> str:
     option = "--ce-weight" if weak == "ce" else f"--method {weak}:weight=…"
     lower = "--ce-weight" if strong == "ce" else f"--method {strong}:weight=…"
     return (
         f"the gradient of {strong} is {of_strong / of_weak:,.0f} times that of {weak} (medians "
-        f"{of_strong:.2g} and {of_weak:.2g}), so that {weak} hardly counts. Raise the weight of "
+        f"{of_strong:.2g} and {of_weak:.2g}), so that {weak} has almost no effect. Raise the "
+        "weight of "
         f"{weak} ({option}) or lower that of {strong} ({lower}); a weight of 0 leaves {weak} out."
     )

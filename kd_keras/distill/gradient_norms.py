@@ -1,4 +1,4 @@
-"""How strongly each term of the loss pulls at the student: the norm of its gradient.
+"""The norm of each loss term's gradient with respect to the student's weights.
 
 Measured on one batch at the end of some epochs, in a pass of its own that changes nothing: no
 weight, no moving statistic, no random state, and no compiled step.
@@ -23,7 +23,7 @@ SUFFIX = "_gradient_norm"
 
 
 def norms(distiller: Any, batch: Any) -> dict[str, float]:
-    """Norm of each term's gradient by the student's weights, weighted as it is in training now.
+    """Norm of each weighted term's gradient with respect to the student's weights.
 
     The pass is that of a training step, in its precision and stage. Where several replicas train,
     one of them is given the whole batch.
@@ -147,7 +147,7 @@ class GradientNorms(keras.callbacks.Callback):
         if wrong:
             raise NotFinite(
                 f"the gradient of {' and '.join(wrong)} is NaN or infinite after epoch "
-                f"{epoch + 1}, so that the next step would spoil the student's weights. Lower "
+                f"{epoch + 1}, so that the next step makes the weights so too. Lower "
                 f"--learning-rate or the weight of {wrong[0]}, set --precision float32, or leave "
                 f"{wrong[0]} out."
             )

@@ -1,4 +1,4 @@
-"""From a step's losses to the optimizer's step: scaled, summed over replicas, clipped."""
+"""Turns losses into an optimizer step: scales, sums over replicas and clips gradients."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
 
 
 def takes_two(optimizer: Any) -> bool:
-    """True for an optimizer that wants the task's and the methods' gradients apart."""
+    """True for an optimizer that takes the task's and the methods' gradients separately."""
     return getattr(optimizer, "two_gradients", False)
 
 
@@ -100,7 +100,7 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
 
 
 def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:
-    """Clipped as the optimizer asks; the gradients come multiplied by `scale`."""
+    """Clips gradients as the optimizer is set to; they come multiplied by `scale`."""
     if optimizer.clipnorm:
         return [tf.clip_by_norm(g, optimizer.clipnorm * scale) for g in gradients]
     if optimizer.global_clipnorm:

@@ -1,4 +1,4 @@
-"""Which labels a classifier of C classes can be trained on, and what is said of any others."""
+"""Checks that labels fit a classifier of C classes, with a message for those that do not."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from kd_keras import losses
 
 SUM_TOLERANCE = 1e-3  # how far a row of soft labels may be from 1
 _EXPECTED = "(B,) or (B, 1) class indices or (B, C) probabilities"
-_WORDS = ("str", "bytes", "object")  # how the names of NumPy's and TensorFlow's dtypes begin
+_STRINGS = ("str", "bytes", "object")  # how the names of NumPy's and TensorFlow's dtypes begin
 
 
 def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
@@ -19,9 +19,9 @@ def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
         dtype: NumPy's or TensorFlow's, or its name.
         num_classes: C; None where it is not known.
     """
-    if getattr(dtype, "name", str(dtype)).startswith(_WORDS):
+    if getattr(dtype, "name", str(dtype)).startswith(_STRINGS):
         raise ValueError(
-            f"labels are words (dtype {getattr(dtype, 'name', dtype)}); expected {_EXPECTED}. "
+            f"labels are strings (dtype {getattr(dtype, 'name', dtype)}); expected {_EXPECTED}. "
             "Number the classes, as keras.layers.StringLookup(num_oov_indices=0) does."
         )
     if getattr(shape, "rank", 0) is None:
@@ -33,8 +33,8 @@ def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
     if len(sizes) not in (1, 2):
         batched = " Batch the dataset: dataset.batch(32)." if not sizes else ""
         raise ValueError(
-            f"labels have shape {sizes}; expected one tensor, {_EXPECTED}.{batched} Give the "
-            "labels of one task."
+            f"labels have shape {sizes}; expected one tensor, {_EXPECTED}.{batched} Pass one "
+            "label tensor."
         )
     if num_classes and len(sizes) == 2 and sizes[1] not in (None, 1, num_classes):
         raise ValueError(
@@ -45,7 +45,7 @@ def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
 
 
 def check_values(labels: np.ndarray, num_classes: int, sample_weight: Any = None) -> None:
-    """Raises ValueError for labels that are no classes of `num_classes` or no probabilities.
+    """Raises ValueError for labels that are neither class indices below C nor probabilities.
 
     Args:
         labels: of the form that `check_form` accepts.
@@ -70,7 +70,7 @@ def check_values(labels: np.ndarray, num_classes: int, sample_weight: Any = None
 
 
 def no_class(value: Any, num_classes: int) -> str:
-    """The message for class indices of which `value` is no class."""
+    """The message for class indices; `value` is one that is not a class."""
     return (
         f"labels hold {float(value):g}; expected whole numbers from 0 to {num_classes - 1}, the "
         f"student's {num_classes} classes. Number the classes from 0, or give the student as many "

@@ -12,7 +12,7 @@ from kd_keras.losses import Tensor
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Share(keras.metrics.Metric):
-    """Ratio of two sums: what part of the loss a term has been, 0 to 1 where all are positive."""
+    """Ratio of two sums: a term's share of the loss, 0 to 1 if all terms are positive."""
 
     def __init__(self, name: str = "share"):
         super().__init__(name=name)
@@ -71,7 +71,7 @@ class Diagnostics:
         self.trains_deployed = trains_deployed
 
     def everything(self) -> list[keras.metrics.Metric]:
-        """What Keras resets at each beginning, whichever phase updates it."""
+        """All metrics that Keras resets at the start of an epoch, whichever phase updates them."""
         agreement = [self.agreement] if self.agreement else []
         return [self.loss, *self.terms.values(), *self.shares.values(), *agreement]
 

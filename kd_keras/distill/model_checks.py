@@ -1,4 +1,4 @@
-"""What a Distiller takes as student and as teacher, and how to make one of anything else."""
+"""Checks a Distiller's student and teacher; messages say how to convert other objects."""
 
 import os
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _OPEN = "kd_keras.models.model_files.open_model"
 
 
 def check_student(student: Any, positional: tuple[Any, ...]) -> None:
-    """Raises unless the student is a keras.Model and alone by position.
+    """Raises unless the student is a keras.Model and the only positional argument.
 
     Keras's own Distiller takes the teacher first: its order would train the teacher here.
 
@@ -86,7 +86,7 @@ def _described(value: Any) -> str:
 
 
 def _remedy(value: Any) -> str:
-    """How a keras.Model is made of `value`."""
+    """How to make a keras.Model from `value`."""
     modules = {cls.__module__.partition(".")[0] for cls in type(value).__mro__}
     if isinstance(value, (str, os.PathLike)):
         return f"Open the file or SavedModel folder: {_OPEN}({os.fspath(value)!r})."

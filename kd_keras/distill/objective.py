@@ -1,4 +1,4 @@
-"""The loss of a step: cross-entropy and every method's cost, with the weights of the moment."""
+"""The loss of a step: the cross-entropy and every method's cost, each with its weight."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -24,7 +24,7 @@ class Loss(NamedTuple):
 
 
 class Objective:
-    """What is minimised: the weighted sum of the cross-entropy and every method's cost.
+    """The minimised loss: the weighted sum of the cross-entropy and every method's cost.
 
     Args:
         methods: the costs beside the cross-entropy.
@@ -120,7 +120,7 @@ def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
 
 
 def _check(method: Method, examples: Examples) -> None:
-    """Raises ValueError where a method cannot work on such batches."""
+    """Raises ValueError if a method cannot use such batches."""
     if method.needs_ids and examples.ids is None:
         raise ValueError(
             f"{method.name} needs each example's id; expected batches ({{'inputs': …, 'id': …}}, "
@@ -134,7 +134,7 @@ def _check(method: Method, examples: Examples) -> None:
 
 
 class _WholeBatch:
-    """A `Batch` of all replicas' examples; what a method reads of it is gathered, nothing else."""
+    """A `Batch` of all replicas' examples; only the fields that a method reads are gathered."""
 
     def __init__(self, own: Batch):
         self._own = own

@@ -1,6 +1,7 @@
-"""Warns of students and teachers that can be trained, but probably not as they are meant."""
+"""Warns of students and teachers that can be trained, but probably not as intended."""
 
 import math
+import sys
 import warnings
 from typing import Any
 
@@ -12,10 +13,11 @@ from kd_keras.graph import taps
 _AUGMENTING = {"BaseImagePreprocessingLayer", "BaseImageAugmentationLayer"}
 _RANDOM = {"SeedGenerator", "RandomGenerator"}
 _MOST_NAMED = 3
+_INTERNAL = ("kd_keras", "keras", "click")  # not the lines that a warning is about
 
 
 def of_student(student: keras.Model, *, precision: str) -> None:
-    """Warns where the logits of the training step are in half precision.
+    """Warns if the training step gets its logits in half precision.
 
     Args:
         student: what is trained.
@@ -33,7 +35,7 @@ def of_student(student: keras.Model, *, precision: str) -> None:
 
 
 def of_pair(student: keras.Model, teacher: Any) -> None:
-    """Warns where a student is larger than its teacher, or changes the images itself.
+    """Warns if a student is larger than its teacher, or augments images inside itself.
 
     Args:
         student: what is trained.
@@ -52,7 +54,7 @@ def of_pair(student: keras.Model, teacher: Any) -> None:
         named = ", ".join(layers[:_MOST_NAMED]) + (", …" if len(layers) > _MOST_NAMED else "")
         _warn(
             f"the student {student.name!r} changes its images at random inside itself ({named}), "
-            "so that its teacher sees other images than it does. Augment in the dataset instead: "
+            "so that its teacher sees different images. Augment in the dataset instead: "
             "dataset.map(lambda x, y: (augment(x, training=True), y))."
         )
 
@@ -69,4 +71,8 @@ def _parameters(model: keras.Model) -> int:
 
 
 def _warn(text: str) -> None:
-    warnings.warn(text, UserWarning, stacklevel=3)
+    """Warns at the line outside this package that made the Distiller or set its teacher."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _INTERNAL:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=level)

@@ -1,4 +1,4 @@
-"""How far a run is: what warm-ups and first stages go by.
+"""The progress of a run, on which warm-ups and first stages depend.
 
 Every `fit` is a run of its own: the share that is done counts the steps since it began, of
 epochs * steps an epoch. With `initial_epoch` the epochs before it count as done. Where
@@ -16,7 +16,7 @@ from kd_keras.losses import Tensor
 
 
 class Run:
-    """The run that a model's steps belong to, in variables, so that no step is traced anew for it.
+    """The state of a model's run, in variables, so that changes do not retrace the step.
 
     Attributes:
         start: steps that the optimizer had taken when the run began, below 0 where epochs before
@@ -30,7 +30,7 @@ class Run:
 
 
 class RunProgress(keras.callbacks.Callback):
-    """Tells models which run the steps of a `fit` belong to, and which stage of it they are in.
+    """Sets, during `fit`, the run that each model's steps belong to, and its stage.
 
     Args:
         models: the models that train in this `fit`; None is the model that fits.
@@ -71,7 +71,7 @@ class RunProgress(keras.callbacks.Callback):
 
 
 def enter_stage(fitted: Any, models: Sequence[Any]) -> None:
-    """Sets the stage that each model's run is in now; a new one is traced with the next step.
+    """Sets the current stage of each model's run; a new stage is traced with the next step.
 
     With `steps_per_execution` above 1 a stage begins with the first call of the compiled step that
     starts in it.
@@ -92,7 +92,7 @@ def enter_stage(fitted: Any, models: Sequence[Any]) -> None:
 
 
 def share_done(model: Any) -> Tensor:
-    """Share of the run that is done before the step, scalar, 0 to 1.
+    """Progress of the run before the step, scalar, 0 to 1.
 
     A step is a batch, also where the optimizer gathers gradients over several.
 
@@ -118,7 +118,7 @@ def share_done(model: Any) -> Tensor:
 
 
 def steps_taken(model: Any) -> int:
-    """Batches that the model's optimizer has ever taken; read outside any traced step."""
+    """Number of batches that the optimizer has processed; call it outside traced steps."""
     return int(_counter(model).numpy()) if model.optimizer.built else 0
 
 

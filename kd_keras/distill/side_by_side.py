@@ -1,4 +1,4 @@
-"""Several students trained at once on the same batches, their teacher asked once a batch."""
+"""Trains several students on the same batches, with one teacher pass per batch."""
 
 import functools
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_"
 
 
 class SideBySideModel(ReplicaModel):
-    """Trains Distillers side by side by `fit`; each steps by its own optimizer, as if alone.
+    """Trains Distillers side by side by `fit`; each has its own optimizer, as if trained alone.
 
     Logs are "<name>/<metric>" ("val_<name>/<metric>" of validation); `PerStudentCallbacks` hands
     every Distiller's callbacks its own. Batches are those of `kd_keras.data.pipeline`.
@@ -72,7 +72,7 @@ class SideBySideModel(ReplicaModel):
 
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
-        """What every Distiller says of one batch."""
+        """The validation step of every Distiller on one batch."""
         if any(distiller.validate_teacher for distiller in self._untracked.distillers.values()):
             data = self._taught(data, views=1)
         return self._named({n: d.test_step(data) for n, d in self._untracked.distillers.items()})
@@ -95,7 +95,7 @@ class SideBySideModel(ReplicaModel):
                 distiller.evaluating = False
 
     def _taught(self, data: Any, *, views: int) -> Any:
-        """The batch with the teacher's outputs, unless they came with it or nobody reads them."""
+        """The batch with the teacher's outputs, unless it has them or no Distiller reads them."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._untracked.teacher is None or "teacher" in x:
             return data
@@ -118,7 +118,7 @@ def check(distillers: Mapping[str, Distiller]) -> None:
 
 
 class PerStudentCallbacks(keras.callbacks.Callback):
-    """Tells each Distiller's callbacks of its own part of what happens to a `SideBySideModel`.
+    """Calls each Distiller's callbacks with its own logs during the `fit` of a `SideBySideModel`.
 
     Args:
         of: each Distiller with its callbacks, by its name.
@@ -134,7 +134,7 @@ class PerStudentCallbacks(keras.callbacks.Callback):
             setattr(self, hook, functools.partial(self._tell, hook))
 
     def set_model(self, model: keras.Model) -> None:
-        """Nothing: each callback has a model already."""
+        """Does nothing: each callback has a model already."""
 
     def set_params(self, params: dict[str, Any]) -> None:
         for callbacks in self._lists.values():
@@ -148,7 +148,7 @@ class PerStudentCallbacks(keras.callbacks.Callback):
 
 
 def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a `SideBySideModel`'s logs that is of one Distiller, as it logs alone."""
+    """One Distiller's part of a `SideBySideModel`'s logs, under the names that it logs alone."""
     own: dict[str, Any] = {}
     for prefix in ("", "val_"):
         start = f"{prefix}{name}/"
@@ -157,7 +157,7 @@ def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _prepare(distiller: Distiller) -> None:
-    """Makes what a Distiller keeps of its training, which no traced step of replicas could."""
+    """Makes a Distiller's variables, which a traced step over replicas cannot do."""
     distiller.prepare_step()
     logits = taps.output_shapes(distiller.student)[taps.LOGITS]
     labels = keras.KerasTensor((None,), "int32")
@@ -165,7 +165,7 @@ def _prepare(distiller: Distiller) -> None:
 
 
 def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
-    """The Distillers' teacher, giving all that any of them reads; None if it does not run."""
+    """The Distillers' teacher with all outputs that any of them reads; None if it does not run."""
     taught = [d for d in distillers if not all(m.teacher_free for m in d.methods)]
     model = taught[0].teacher if taught else None
     if any(d.teacher is not model for d in taught):

@@ -43,7 +43,7 @@ def require_full(what: str, count: int, replicas: int, *, remedy: str = _REMEDY)
 
 
 def require_full_batches(adapter: Any, replicas: int) -> None:
-    """As `require_full`, for the batches that Keras makes of arrays; of datasets none are known.
+    """`require_full` for the batches that Keras makes of arrays; those of datasets are unknown.
 
     Args:
         adapter: Keras's data adapter: `batch_size`, and `partial_batch_size` of the last batch.
@@ -99,7 +99,7 @@ def share(count: Tensor) -> Any:
 
 
 def run_on_any(run: Callable[[Any], Any], inputs: Any) -> Any:
-    """`run(inputs)`, of tensors (B, …), also where this replica has no example of the batch.
+    """`run(inputs)` for tensors (B, …), even if this replica has no example of the batch.
 
     Layers such as Flatten fail on an empty batch, so that one is run on an example of zeros, which
     is not in the result.

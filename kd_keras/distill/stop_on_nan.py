@@ -1,4 +1,4 @@
-"""Stops a training whose numbers are no numbers any more, and says where and what to try."""
+"""Stops training when a loss or weight becomes NaN or infinite; says where, and what to try."""
 
 import math
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ class NotFinite(ValueError):
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Raises NotFinite once a number of the training is NaN or infinite; give it to any `fit`.
+    """Raises NotFinite when a loss or weight becomes NaN or infinite; a callback for any `fit`.
 
     Keras logs the epoch's running means, which are finite until the first bad step and never again,
     so the first bad log is the step, and the terms that are bad in it are the cause. The check
     costs some comparisons: Keras on TensorFlow converts the logs to numbers at every step anyway
-    (`CallbackList._on_train_batch_end`). A step may also spoil weights behind a finite loss. So at
-    the end of each epoch the trained weights are checked, and what validation says. Put it first:
-    callbacks after it then save nothing of such an epoch.
+    (`CallbackList._on_train_batch_end`). A step may also make weights NaN while the loss is finite.
+    So the trained weights, and the validation logs, are checked at the end of each epoch. Put it
+    first: callbacks after it then save nothing of such an epoch.
 
     Args:
         what: what trains, in a word or two, for the message.
@@ -50,8 +50,8 @@ class StopOnNaN(keras.callbacks.Callback):
         )
         if non_finite:
             raise NotFinite(
-                f"{self._subject} weights became NaN or infinite in epoch {epoch + 1}, behind a "
-                f"loss that stayed finite: {non_finite}. {_LOWER}, or clip the gradients "
+                f"{self._subject} weights became NaN or infinite in epoch {epoch + 1}, while "
+                f"the loss stayed finite: {non_finite}. {_LOWER}, or clip the gradients "
                 "(global_clipnorm of the optimizer). Check that no image holds a NaN."
             )
         names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]
@@ -78,7 +78,7 @@ class StopOnNaN(keras.callbacks.Callback):
         if "agreement" in wrong:
             return (
                 f"{self._subject} teacher's outputs became NaN or infinite {where}; expected "
-                "finite numbers. Check the teacher's file and how it wants its pixels "
+                "finite numbers. Check the teacher's file and the pixel values that it expects "
                 "(--teacher-preprocess), set --precision float32, or give another teacher."
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]

@@ -1,4 +1,4 @@
-"""A teacher: a model as a frozen function outside every gradient, or outputs known before."""
+"""Teachers: a model as a frozen function outside the gradient, or cached outputs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +11,7 @@ from kd_keras.losses import Outputs, Shapes
 
 
 class Teacher:
-    """What a classifier says of a batch. No Keras layer, so a model that holds it does not own it.
+    """Runs a classifier on a batch. It is not a Keras layer, so no model tracks or saves it.
 
     Args:
         model: the classifier; its weights are read at each call and never changed.
@@ -31,7 +31,7 @@ class Teacher:
         self._twin = twins.Twin(model, names, precision=precision, folded=True)
 
     def __call__(self, inputs: Any) -> Outputs:
-        """ "logits" (B, C) and each tap, float32; of a softmax head, the log-probabilities."""
+        """ "logits" (B, C) and each tap, float32; for a softmax head, the log-probabilities."""
         outputs, _ = self._twin(inputs, training=False)
         outputs[taps.LOGITS] = heads.logits_of_teacher(outputs[taps.LOGITS], self._head)
         return {name: keras.ops.stop_gradient(value) for name, value in outputs.items()}
@@ -63,7 +63,7 @@ class CachedTeacher:
             )
 
     def __call__(self, inputs: Any) -> Outputs:
-        """Raises ValueError: there is no model to ask."""
+        """Raises ValueError: there is no model to run."""
         raise ValueError(
             "the teacher is a cache of outputs, and a batch came without them; expected batches of "
             "kd_keras.data.pipeline.BatchPlan(...).dataset(..., teacher=cache), or a teacher model."

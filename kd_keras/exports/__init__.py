@@ -1,1 +1,1 @@
-"""What leaves for other programs: SavedModels and `.keras` files, each checked after writing."""
+"""Exports for other programs: SavedModels and `.keras` files, each checked after writing."""

@@ -46,7 +46,7 @@ class ClassifierGraph:
         return tf.function(run, input_signature=[spec])
 
     def for_few_bits(self) -> "ClassifierGraph":
-        """The graph to compute in few bits: logits first, or else probabilities alone.
+        """The graph for quantised files: it gives logits first, or else probabilities alone.
 
         In few bits, logits cannot be computed from probabilities: in 8 bits a probability is a
         multiple of 1/256, and in 16 bits a small one is 0, whose logarithm is infinite. So a

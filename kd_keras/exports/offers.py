@@ -1,4 +1,4 @@
-"""Which files an export can write: formats, numbers that they compute with, file names."""
+"""The files that an export can write: formats, quantizations, file names."""
 
 import importlib.util
 from collections.abc import Sequence

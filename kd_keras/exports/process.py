@@ -1,4 +1,4 @@
-"""A process that serves SavedModels as a server would: TensorFlow only, from a session."""
+"""Runs SavedModels in a fresh process, from a TensorFlow session, as a server does."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ def fresh_process() -> Iterator[Serve]:
 
 
 class _Process:
-    """The program `session.py`; if a SavedModel makes it end, it starts again for the next one."""
+    """Runs `session.py`; if a SavedModel crashes it, starts it again for the next one."""
 
     def __init__(self, messages: IO[bytes]) -> None:
         self._messages = messages  # a file, since a pipe that is not read fills up and blocks

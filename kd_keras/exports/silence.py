@@ -13,7 +13,7 @@ _DESCRIPTORS = (1, 2)  # stdout and stderr, which C++ code writes to
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Nothing that the block prints is shown; its errors are raised as they are."""
+    """Hides everything that the block prints; its errors are raised unchanged."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")

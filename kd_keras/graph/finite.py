@@ -1,4 +1,4 @@
-"""Whether the weights of a model are finite numbers; which are not, in words."""
+"""Checks that a model's weights are finite, and names those that are not."""
 
 from collections.abc import Sequence
 from typing import Any

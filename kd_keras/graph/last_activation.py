@@ -1,4 +1,4 @@
-"""A classifier's logits, where its last layer turns them into probabilities."""
+"""Removes a classifier's last softmax or sigmoid, so that it gives logits."""
 
 from typing import Any
 

@@ -172,7 +172,7 @@ class _RecordingScope(keras.StatelessScope):
 
 
 def _identity(inputs: Tensor, **kwargs: Any) -> Tensor:
-    """Runs in the place of a batch norm that is folded into the layer before it."""
+    """Replaces a batch norm that is folded into the layer before it."""
     return inputs
 
 
@@ -181,7 +181,7 @@ def _is_seed(variable: Any) -> bool:
 
 
 def _seed_offset() -> Any:
-    """Number to add to this replica's seeds, which are equal on all replicas: masks then differ."""
+    """The offset of this replica's seeds, so that dropout masks differ between replicas."""
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:
         return 0

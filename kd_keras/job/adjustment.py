@@ -1,4 +1,4 @@
-"""Adjusts settings that nobody chose to the data: a built-in recipe fits its own dataset.
+"""Adjusts unset fields of a recipe to the data; built-in recipes fit their own dataset.
 
 A field counts as chosen if the command line, a `.toml` file, a `recipe.json` or the caller in
 Python sets it (`Recipe.model_fields_set`). Chosen fields do not change.
@@ -47,7 +47,7 @@ def load_and_adjust(
 
 
 def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
-    """The recipe with every field adjusted that nobody chose; adjusting again changes nothing.
+    """The recipe with its unset fields adjusted to the data; adjusting again changes nothing.
 
     - `method`: `FALLBACK` in place of a method that needs more classes.
     - `teacher`, `student`: the knob `stem_stride` of their spec, if any, fits the image size.

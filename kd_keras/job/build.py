@@ -136,7 +136,7 @@ def make_teacher(recipe: Recipe, data: Dataset) -> keras.Model:
 
 
 def make_one_teacher(spec: str, recipe: Recipe, data: Dataset) -> keras.Model:
-    """One teacher, wrapped if need be to take our pixels and image size and give our classes."""
+    """One teacher, wrapped if its pixels, image size or classes differ from the data's."""
     if not is_file(spec):
         return make(spec, data, recipe.weights)
     foreign = recipe.teacher_classes is not None

@@ -1,4 +1,4 @@
-"""The images that an export needs: some of train to calibrate with, some of validation to check."""
+"""The images of an export: training images for calibration, validation images for the check."""
 
 import dataclasses
 

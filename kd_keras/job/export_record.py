@@ -1,4 +1,4 @@
-"""Which model the files in an export folder are of, and what their check found: exports.json."""
+"""exports.json: the model and the check results of each file in an export folder."""
 
 import json
 from pathlib import Path

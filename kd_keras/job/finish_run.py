@@ -49,7 +49,7 @@ def write_report(folder: RunFolder, data: Dataset, screen: Screen) -> None:
 
 
 def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Screen) -> None:
-    """Shows the results table, the verdict, the time spent and where everything lies."""
+    """Shows the results table, the verdict, the time spent and the paths of the files."""
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
     table.table(results, screen, f"Results on {held_out}")
     phases = [model.phase for model in plan.students(recipe)]

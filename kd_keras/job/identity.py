@@ -1,4 +1,4 @@
-"""What a spec of a model refers to, and hashes that tell two models of one spec apart."""
+"""Tells model files from model names, and hashes model files."""
 
 import dataclasses
 import hashlib

@@ -27,7 +27,7 @@ class RunFolder:
         run: name or path of the run; None takes the name that follows from the recipe.
 
     Raises:
-        ValueError: the folder holds a run of another recipe.
+        ValueError: the folder holds a run of a different recipe.
     """
 
     def __init__(self, recipe: Recipe, run: str | None = None):
@@ -148,7 +148,8 @@ class RunFolder:
         differences = [line for line in lines if line.partition(":")[0] not in ignored]
         if differences:
             raise ValueError(
-                f"run folder {self.path} holds a run of another recipe ({'; '.join(differences)}). "
+                f"run folder {self.path} holds a run of a different recipe "
+                f"({'; '.join(differences)}). "
                 "Choose another name with --run, or remove the folder."
             )
 

@@ -1,4 +1,4 @@
-"""How far a run is, read from its folder alone: without Keras, so that many are read at once."""
+"""Reads the state of a run from its folder, without importing Keras."""
 
 import dataclasses
 import json
@@ -17,7 +17,7 @@ from kd_keras.results import phase_names, table
 
 @dataclasses.dataclass(frozen=True)
 class RunState:
-    """A run folder, read.
+    """The state of a run folder.
 
     Attributes:
         path: the run folder.

@@ -98,7 +98,7 @@ def _run(
 
 
 def _results(job: Job) -> dict[str, Any]:
-    """Trains and measures all models and writes what comes of it into the run folder."""
+    """Trains and measures all models and writes the results into the run folder."""
     machines.chief_only(job.strategy, lambda: _start(job))
     results: dict[str, Any] = {}
     with _fresh_process(job) as serve:  # starts meanwhile; checks the exports
@@ -260,7 +260,7 @@ def _measured(
 
 
 def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[str, Any]:
-    """How alike a model and the one that taught it, if any, answer on the validation images."""
+    """Agreement of a model with its teacher, if any, on the validation images."""
     if teaching == "teacher" and isinstance(job.models.teacher, Cache):
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
     if teaching is None:

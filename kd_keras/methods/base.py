@@ -145,7 +145,7 @@ class Method(keras.Layer):
         return self.call(student, teacher, batch)
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
-        """Reads what it needs from the models, such as a classifier; called after `build`."""
+        """Reads parts of the models, such as a classifier; called after `build`."""
 
     def deployed(self, student: keras.Model) -> keras.Model:
         """The model that is evaluated, counted and exported in the student's place."""

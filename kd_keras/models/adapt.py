@@ -94,7 +94,7 @@ def class_order(theirs: list[str], ours: list[str], outputs: int) -> list[int]:
         hint = f" (nearest: {near[0]!r})" if near else ""
         raise ValueError(
             f"the teacher's classes lack {len(missing)} of our {len(ours)}, such as "
-            f"{missing[0]!r}{hint}; expected all of ours. Use the data set's names in "
+            f"{missing[0]!r}{hint}; expected all of ours. Use the dataset's names in "
             "--teacher-classes, or a teacher that knows them."
         )
     return [place[name] for name in ours]

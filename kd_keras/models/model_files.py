@@ -56,7 +56,7 @@ def _open_file(path: Path) -> keras.Model:
     if not zipfile.is_zipfile(path):
         size = path.stat().st_size
         raise ValueError(
-            f"{path} ({size:,} bytes) is no .keras file, or a truncated one; expected one written "
+            f"{path} ({size:,} bytes) is not a .keras file, or is truncated; expected one written "
             "by `model.save('NAME.keras')`. Copy it again, or save the model in that format."
         )
     return _loaded(path, "a .keras file")
@@ -67,7 +67,8 @@ def _open_hdf5_file(path: Path) -> keras.Model:
         start = file.read(len(_HDF5_START))
     if start != _HDF5_START:
         raise ValueError(
-            f"{path} ({path.stat().st_size:,} bytes) is no HDF5 file, or a truncated one; expected "
+            f"{path} ({path.stat().st_size:,} bytes) is not an HDF5 file, or is truncated; "
+            "expected "
             "one written by `model.save('NAME.h5')`. Copy it again."
         )
     if path.name.endswith(".weights.h5"):

@@ -1,4 +1,4 @@
-"""How alike two classifiers answer: agreement, divergence, and what is to be expected of them."""
+"""Agreement and divergence of two classifiers, and the agreement of independent ones."""
 
 import math
 from typing import Any
@@ -11,7 +11,7 @@ _ROWS = 4096  # of float64 at a time, so that memory does not grow with the imag
 def measure_agreement(
     student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
 ) -> dict[str, Any]:
-    """What results.json holds of a student and its teacher, on the validation images.
+    """The agreement of a student with its teacher on the validation images, for results.json.
 
     Args:
         student, teacher: (N, C) logits of the same images in the same order, finite.
@@ -57,7 +57,7 @@ def predictive_kl(student: np.ndarray, teacher: np.ndarray) -> float:
 def of_independent(
     student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
 ) -> tuple[float, float]:
-    """The agreement to be expected of two models whose errors have nothing to do with each other.
+    """The expected agreement of two models with independent errors.
 
     Given an image's class c, let each model answer j with the frequency with which it answers j on
     images of c, independently of the other. Both then answer alike with probability
@@ -84,7 +84,7 @@ def of_independent(
 
 
 def best_order(teacher: np.ndarray, labels: np.ndarray, *, classes: int) -> np.ndarray:
-    """The order of the teacher's classes in which it would be right most often.
+    """The order of the teacher's classes with which its accuracy would be highest.
 
     Args:
         teacher: (N,) int predicted classes.

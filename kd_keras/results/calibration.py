@@ -1,4 +1,4 @@
-"""Calibration of a classifier: is it right as often as its confidence says, and what mends it."""
+"""Calibration of a classifier: does its confidence equal its accuracy, and what corrects it."""
 
 import math
 from typing import Any

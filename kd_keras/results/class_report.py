@@ -1,4 +1,4 @@
-"""Precision, recall and F1 of each class, and which classes are taken for which others."""
+"""Precision, recall and F1 of each class, and how often each is confused with another."""
 
 import dataclasses
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ class Group:
 
 
 def facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """What is known of each group.
+    """The accuracy, costs and front of each group.
 
     Returns:
         For each group `name`, `role`, `runs`, `seeds`, `each_top1`; `top1`, its mean, with the

@@ -53,7 +53,8 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
         shown_columns = len(heads) if len(rows) > 1 else len(heads) - 1  # one test adjusts nothing
         screen.table(title, heads[:shown_columns], [row[:shown_columns] for row in rows])
         screen.result(
-            "right alone: images that only this model, and only the other, has right. p: McNemar's "
+            "right alone: images that only this model / only the other predicts right. p: "
+            "McNemar's "
             "exact test over images; Holm's is adjusted for the number of tests."
         )
     screen.result("")

@@ -120,7 +120,7 @@ def _differences(document: Mapping[str, Any], folder: Path) -> list[Section]:
         [row for entry in entries for row in comparison_lines.difference_rows(entry)],
     )
     about = Text(
-        "Right alone: images that only this model, and only the other, has right. p: McNemar's "
+        "Right alone: images that only this model / only the other predicts right. p: McNemar's "
         "exact test over images; Holm's is adjusted for the number of tests."
     )
     return [Section("differences", f"Differences to {other}", [plot, table, about])]

@@ -1,4 +1,4 @@
-"""What an evaluation of one model on one split found, as numbers, files and lines."""
+"""The results of evaluating one model on one split, as numbers and files."""
 
 import dataclasses
 from collections.abc import Mapping

@@ -29,7 +29,7 @@ LEGEND = (
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """What the Keras model answers.
+    """The outputs of the Keras model.
 
     Attributes:
         images: uint8 (N, H, W, C).

@@ -1,4 +1,4 @@
-"""Doubts that a run's predictions raise about its distillation, in words."""
+"""Warnings about a run's distillation that follow from the predictions of its models."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,8 @@ import numpy as np
 
 from kd_keras.results import agreement, statistics
 
-FEWEST_IMAGES = 5  # of a class that a teacher calls otherwise, before its order is doubted
-MOST_CLASSES = 2_000  # the best order of more takes too long
+FEWEST_IMAGES = 5  # of a class that a teacher predicts as one other class, to report it
+MOST_CLASSES = 2_000  # with more, finding the best order takes too long
 DEVIATIONS = 3
 POINTS = 0.05
 
@@ -15,11 +15,11 @@ POINTS = 0.05
 def order_of_classes(
     name: str, teacher: np.ndarray, labels: np.ndarray, class_names: Sequence[str]
 ) -> list[str]:
-    """A sentence if a teacher seems to have its classes in another order than the data.
+    """A sentence if a teacher seems to have its classes in a different order than the data.
 
-    Two classes or more must be out of place, each clearly: most images of the class get one other
-    class's name, and most images with that name are of the class. Confusions of a weak teacher are
-    never that clear, since a confused class also keeps images of its own.
+    At least two classes must be exchanged clearly: most images of the class are predicted as one
+    other class, and most images predicted as that class are of this one. A weak teacher's
+    confusions are never that clear, since a confused class also keeps images of its own.
 
     Args:
         name: the teacher's name in the sentence.
@@ -40,17 +40,17 @@ def order_of_classes(
         f"{class_names[said]!r} on images of {class_names[meant[said]]!r}" for said in moved[:3]
     )
     return [
-        f"the {name}'s classes seem to be in another order than the data's: it is right on "
-        f"{np.mean(teacher == labels):.1%} of the images, and would be on "
-        f"{np.mean(order[teacher] == labels):.1%} with {len(moved)} of {classes} classes renamed. "
-        f"It says {examples}. Give the file of its class names (--teacher-classes)."
+        f"the {name}'s classes seem to be in a different order than the data's: its accuracy is "
+        f"{np.mean(teacher == labels):.1%}; with {len(moved)} of {classes} classes reordered it "
+        f"would be {np.mean(order[teacher] == labels):.1%}. It predicts {examples}. Give the file "
+        "of its class names (--teacher-classes)."
     ]
 
 
 def low_agreement(
     name: str, of: str, student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
 ) -> list[str]:
-    """A sentence if two models agree far less often than models with unrelated errors would.
+    """A sentence if two models agree far less often than two independent models would.
 
     Far: by more than three standard deviations and five points, see `agreement.of_independent`.
 
@@ -64,9 +64,9 @@ def low_agreement(
     if got >= expected - max(DEVIATIONS * deviation, POINTS):
         return []
     return [
-        f"the {name} agrees with the {of} on {got:.1%} of the images; models that learnt "
-        f"nothing from each other but are as often right would on about {expected:.1%}. Check that "
-        "both see the same images and have the same order of classes (--teacher-classes)."
+        f"the {name} and the {of} predict the same class on {got:.1%} of the images; two models "
+        f"of the same accuracies that learnt independently would on about {expected:.1%}. Check "
+        "that both get the same images and have the same order of classes (--teacher-classes)."
     ]
 
 

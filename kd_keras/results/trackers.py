@@ -1,4 +1,4 @@
-"""Logs of a training for Weights & Biases and for MLflow, each a callback of its own extra."""
+"""Callbacks that log a training run to Weights & Biases and MLflow, each with its own extra."""
 
 import hashlib
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The images that a model gets wrong: as CSV and as a contact sheet, the most confident first."""
+"""A model's wrong predictions as CSV and as a contact sheet, the most confident first."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _SMALLEST_SIDE = 120  # pixels of an image on the sheet
 
 @dataclasses.dataclass(frozen=True)
 class WrongImage:
-    """An image and what the model says.
+    """A wrongly classified image with its prediction.
 
     Attributes:
         file: its name; its id where the dataset keeps no names.

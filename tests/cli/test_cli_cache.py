@@ -62,7 +62,7 @@ def test_the_cache_folder_is_listed_and_pruned_after_asking(invoke, tmp_path):
     assert [(e["kind"], e["state"]) for e in listed["entries"]] == [("left over", "unfinished")]
     refused = invoke("--prune")
     assert refused.exit_code == 2
-    assert "nobody can be asked here; expected a terminal. Give --yes" in refused.stderr
+    assert "there is no terminal to ask in. Give --yes" in refused.stderr
     assert left.is_dir()
     assert "removed 1 of 1" in invoke("--prune", "--yes").stdout
     assert not left.exists()

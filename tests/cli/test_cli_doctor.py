@@ -30,4 +30,4 @@ def test_where_nothing_trains_the_exit_code_is_2(doctor, monkeypatch):
     monkeypatch.setattr(software, "findings", lambda: [wrong])
     done = doctor("-q")
     assert done.exit_code == 2
-    assert "kdk train cannot run here: mend keras." in done.stdout
+    assert "kdk train cannot run here: fix keras." in done.stdout

@@ -69,4 +69,4 @@ def test_an_unfinished_run_and_a_file_that_is_not_what_its_name_says(tmp_path, m
     (tmp_path / "weights.keras").write_bytes(b"PK\x03\x04 half")
     done = kdk_export(tmp_path / "weights.keras")
     assert done.exit_code == 2
-    assert "is no .keras file, or a truncated one" in done.stderr
+    assert "is not a .keras file, or is truncated" in done.stderr

@@ -45,7 +45,7 @@ def test_with_json_stdout_is_one_document_and_lines_go_to_stderr():
 
 def test_quiet_and_verbose_together_are_refused():
     error = invoke("-q", "-v").exception
-    assert str(error) == "there are --quiet and --verbose; expected one of the two."
+    assert str(error) == "--quiet and --verbose are both given; expected one of them."
 
 
 def test_an_error_leaves_stdout_empty_with_json():

@@ -110,7 +110,7 @@ def test_a_model_without_class_names_shows_numbers(student, mixed_folder):
         (["none.keras", "a.png"], "there is no model file and no run 'none.keras'"),
         (["MODEL", "a.png", "--format", "xml"], "format is 'xml'; expected one of: csv, jsonl"),
         (["MODEL", "a.png", "--top", "0"], "top is 0; expected a whole number >= 1"),
-        (["MODEL", "a.png", "--dataset", "digits"], "there are --class-names and --dataset"),
+        (["MODEL", "a.png", "--dataset", "digits"], "--class-names and --dataset are both given"),
     ],
 )
 def test_wrong_words_are_refused(student, words, message):

@@ -121,7 +121,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
     for name in recipe_files.Recipe.model_fields:
         flag = "import" if name == "imports" else name.replace("_", "-")
         assert f"--{flag} " in text
-    assert "passes over train for every model but teachers [5]" in text
+    assert "epochs for students, baselines and assistants [5]" in text
     assert "seed of the augmentation [0]" in text
     assert "--traceback" not in text
 
@@ -139,7 +139,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
         (["--temperature", "-1.5"], ["temperature is -1.5; expected a finite number > 0"]),
         (["--epochs", "-1"], ["epochs is -1; expected a whole number >= 1"]),
         (["--optimizer", "adm"], ["optimizer is 'adm'; expected one of:", "Did you mean 'adam'?"]),
-        (["--method", "kd:temperature"], ["'kd:temperature' is no spec; expected NAME"]),
+        (["--method", "kd:temperature"], ["'kd:temperature' is not a valid spec; expected NAME"]),
         (["--generations", "0"], ["generations is 0; expected a whole number >= 1"]),
         (
             ["--teacher-weights", "1", "--teacher-weights", "2"],

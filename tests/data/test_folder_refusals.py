@@ -111,7 +111,7 @@ def test_a_folder_that_may_not_be_read_is_refused(pets, load):
     if user == 0:
         os.seteuid(65534)  # root may read everything
     try:
-        with pytest.raises(PermissionError, match="may not be read; expected one folder"):
+        with pytest.raises(PermissionError, match="is not readable; expected one folder"):
             load(pets)
     finally:
         os.seteuid(user)

@@ -21,7 +21,7 @@ def test_every_source_is_described_in_a_line_without_importing_anything_heavy():
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("tiny_imagnet", r"data set is 'tiny_imagnet'; .* Did you mean 'tiny_imagenet'\?"),
+        ("tiny_imagnet", r"dataset is 'tiny_imagnet'; .* Did you mean 'tiny_imagenet'\?"),
         ("cifar100", r"expected one of: digits, folder:PATH, tfds:NAME, tiny_imagenet\."),
         ("folder:", r"Did you mean 'folder:PATH'\?"),
     ],

@@ -114,7 +114,7 @@ def test_images_of_several_sizes_get_their_median_side(load):
         ("no_label_shapes", r"expected an 8-bit image and a class label"),
         ("by_hand_shapes", r"is not prepared: .*Fetch shapes\.zip yourself"),
         ("mnist_shapes:9.9.9", r"mnist_shapes:9\.9\.9 does not exist in this version: .*version"),
-        ("mnist_shape", r"knows no 'mnist_shape'; .* Did you mean tfds:mnist_shapes\?"),
+        ("mnist_shape", r"has no dataset 'mnist_shape'; .* Did you mean tfds:mnist_shapes\?"),
     ],
 )
 def test_a_set_that_will_not_do_is_refused(load, name, said):

@@ -26,7 +26,7 @@ WRONG = {
     "labels hold 5": lambda y: y + 1,
     "labels have rows of 4 values": lambda y: np.eye(4)[y % 4],
     "labels have a row that sums to 2": lambda y: ROWS[y] + ROWS[(y + 1) % 5],
-    "labels are words": lambda y: y.astype("str"),
+    "labels are strings": lambda y: y.astype("str"),
 }
 
 

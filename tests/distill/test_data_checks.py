@@ -24,7 +24,7 @@ def checked(data):
         ([0.0, 1.0, 2.0, 3.0, 4.0, 2.5], "labels hold 2.5;"),
         (np.eye(5)[[0, 1, 2, 3, 4, 0]] + np.eye(5)[[0]], "labels have a row that sums to 2;"),
         (np.eye(4)[[0, 1, 2, 3, 0, 1]], "labels have rows of 4 values; expected 5"),
-        (["cat"] * 6, "labels are words"),
+        (["cat"] * 6, "labels are strings"),
     ],
 )
 def test_every_batch_of_a_dataset_is_checked(y, message):

@@ -197,10 +197,14 @@ def test_float16_scales_the_loss_and_stays_finite(net, teacher, images, labels, 
     distiller = Distiller(
         net("student"), teacher=teacher, methods=kd_and_fitnet(), precision="mixed_float16"
     )
+    before = weights(distiller)
     logs = one_step(distiller, images, labels)
     assert isinstance(distiller.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert int(distiller.optimizer.iterations) == 1
+    assert int(distiller.optimizer.inner_optimizer.iterations) == 1  # the step was not skipped
     assert np.isfinite(logs["loss"])
     assert all(np.isfinite(w).all() for w in weights(distiller))
+    assert any(np.any(w != old) for w, old in zip(weights(distiller), before, strict=True))
     assert {v.dtype for v in distiller.student.variables} == {"float32"}
     with pytest.raises(ValueError, match="takes two gradients, whose loss cannot be scaled"):
         distiller.compile(TwoGradients(0.1))
@@ -216,7 +220,7 @@ def test_compile_s_default_is_adam(student):
 
 
 def test_the_optimizer_waits_for_the_data(student, images, labels):
-    """A step whose data never come leaves no trace (the end of a data set of unknown size)."""
+    """A step whose data never come leaves no trace (the end of a dataset of unknown size)."""
     distiller = Distiller(student)
     distiller.compile(keras.optimizers.AdamW(weight_decay=0.1))
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(16)
@@ -235,7 +239,10 @@ def test_layers_frozen_before_compile_stay(net, teacher, images, labels, one_ste
     )
     student.get_layer("conv").trainable = student.get_layer("norm").trainable = False
     frozen = [*student.get_layer("conv").variables, *student.get_layer("norm").variables]
-    before = [v.numpy() for v in frozen]
+    before, trained = [v.numpy() for v in frozen], student.trainable_variables
+    others = [v.numpy() for v in trained]
     one_step(distiller, images, labels)
     assert_equal([v.numpy() for v in frozen], before)
+    assert trained
+    assert all(np.any(v.numpy() != old) for v, old in zip(trained, others, strict=True))
     assert isinstance(student.get_layer("conv"), layers.Conv2D)

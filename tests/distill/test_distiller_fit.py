@@ -138,7 +138,7 @@ def test_a_warmup_needs_the_run_s_length(student, teacher, images, labels):
     with pytest.raises(ValueError, match=r"\['kd'\] depend on the progress of the run, whose"):
         fit(distiller, unknown, batch_size=None)
     with warnings.catch_warnings():
-        warnings.simplefilter("error", UserWarning)  # Keras's, that it cannot shuffle a data set
+        warnings.simplefilter("error", UserWarning)  # Keras's, that it cannot shuffle a dataset
         distiller.fit(batches, epochs=2, verbose=0)
     assert distiller.run_steps == 6
     assert distiller.total_steps is None

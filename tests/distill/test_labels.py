@@ -24,9 +24,9 @@ def test_classes_and_probabilities_of_any_dtype_are_taken(good):
 @pytest.mark.parametrize(
     ("shape", "dtype", "message"),
     [
-        ((3,), np.dtype("<U3"), r"labels are words .*; expected \(B,\) or .*StringLookup"),
-        ((3,), tf.string, "labels are words \\(dtype string\\)"),
-        ((3,), np.dtype(object), "labels are words \\(dtype object\\)"),
+        ((3,), np.dtype("<U3"), r"labels are strings .*; expected \(B,\) or .*StringLookup"),
+        ((3,), tf.string, "labels are strings \\(dtype string\\)"),
+        ((3,), np.dtype(object), "labels are strings \\(dtype object\\)"),
         (tf.TensorShape(None), tf.int32, "labels have a shape of unknown rank; .*ensure_shape"),
         ((), tf.int32, r"labels have shape \(\); .*dataset\.batch\(32\)"),
         ((3, 2, 2), "float32", r"labels have shape \(3, 2, 2\); expected one tensor"),

@@ -149,7 +149,7 @@ def test_weights_that_a_last_step_spoils_are_noticed_before_anything_is_saved(
     distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
     distiller.compile(keras.optimizers.SGD(1e38, momentum=0.9), run_eagerly=True)
     message = (
-        r"^The weights became NaN or infinite in epoch 1, behind a loss that stayed finite: \d+ of "
+        r"^The weights became NaN or infinite in epoch 1, while the loss stayed finite: \d+ of "
         r"[\d,]+ values of \w+/\w+.*\. Lower --learning-rate.* clip the gradients"
     )
     with pytest.raises(stop_on_nan.NotFinite, match=message):

@@ -96,8 +96,22 @@ def test_columns_by_name_reach_both_models(labels, one_step):
         hidden = layers.Concatenate()([age, layers.Flatten()(layers.Embedding(4, width)(colour))])
         return keras.Model({"age": age, "colour": colour}, layers.Dense(CLASSES)(hidden))
 
-    distiller = Distiller(of_columns(2), teacher=of_columns(4), methods=methods.get("kd"))
-    assert np.isfinite(float(one_step(distiller, table, labels)["loss"]))
+    def loss(term, table):
+        """Of a step; for "kd" the student is constant, so that it depends on the teacher alone."""
+        keras.utils.set_random_seed(0)
+        student, teacher = of_columns(2), of_columns(4)
+        if term == "kd":
+            student.layers[-1].kernel.assign(keras.ops.zeros_like(student.layers[-1].kernel))
+        distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
+        return float(one_step(distiller, table, labels)[term])
+
+    changes = {"age": table["age"] + 1, "colour": (table["colour"] + 1) % 4}
+    for term in ("ce", "kd"):
+        before = loss(term, table)
+        assert np.isfinite(before)
+        assert loss(term, table) == before
+        for name, column in changes.items():
+            assert loss(term, table | {name: column}) != pytest.approx(before)
 
 
 def test_texts_of_two_lengths_are_refused_in_words_of_no_image():

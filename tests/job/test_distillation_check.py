@@ -54,9 +54,14 @@ def test_a_sound_run_has_no_warnings(digits):
 def test_a_teacher_whose_outputs_are_permuted_is_found_with_its_classes(digits):
     labels, good, weaker = digits
     order, worse = warnings_of(labels, teacher=np.roll(good, 1, axis=1), student=weaker)
-    assert order.startswith("The teacher's classes seem to be in another order than the data's: ")
-    assert f"would be on {np.mean(good.argmax(1) == labels):.1%} with 10 of 10 classes" in order
-    assert "It says '0' on images of '9'" in order
+    assert order.startswith(
+        "The teacher's classes seem to be in a different order than the data's: "
+    )
+    assert (
+        f"with 10 of 10 classes reordered it would be {np.mean(good.argmax(1) == labels):.1%}."
+        in order
+    )
+    assert "It predicts '0' on images of '9'" in order
     assert worse.startswith("The teacher is worse than the student that it taught")
 
 

@@ -177,7 +177,7 @@ def test_a_finished_phase_is_not_redone(run, finished, monkeypatch, tmp_path):
 
 def test_a_folder_of_another_recipe_is_refused(run, finished):
     folder, _ = finished
-    with pytest.raises(ValueError, match=r"another recipe \(.*epochs: 1 -> 2.*--run"):
+    with pytest.raises(ValueError, match=r"a different recipe \(.*epochs: 1 -> 2.*--run"):
         run(folder, baseline=True, epochs=2)
 
 
@@ -193,7 +193,7 @@ def test_plain_training_needs_no_teacher(run, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"dataset": "digit"}, r"data set is 'digit'.*Did you mean 'digits'"),
+        ({"dataset": "digit"}, r"dataset is 'digit'.*Did you mean 'digits'"),
         ({"student": "resnet9"}, r"model is 'resnet9'.*Did you mean 'resnet"),
         ({"teacher": "resnet9"}, r"model is 'resnet9'"),
         ({"method": ["dk"]}, r"method is 'dk'.*Did you mean '.?kd'"),

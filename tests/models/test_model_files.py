@@ -126,7 +126,7 @@ def test_a_truncated_file_is_refused(folder, tmp_path):
     whole = (folder / "model.keras").read_bytes()
     (tmp_path / "half.keras").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(
-        ValueError, match=r"half\.keras \([\d,]+ bytes\) is no \.keras file, or a tr"
+        ValueError, match=r"half\.keras \([\d,]+ bytes\) is not a \.keras file, or is tr"
     ):
         model_files.open_model(tmp_path / "half.keras")
 
@@ -159,5 +159,5 @@ def test_one_sigmoid_output_is_two_logits_for_a_teacher(folder):
 
 def test_a_file_that_is_no_hdf5_is_refused(tmp_path):
     (tmp_path / "half.h5").write_bytes(b"half")
-    with pytest.raises(ValueError, match=r"half\.h5 \(4 bytes\) is no HDF5 file, or a truncated"):
+    with pytest.raises(ValueError, match=r"half\.h5 \(4 bytes\) is not an HDF5 file, or is trunc"):
         model_files.open_model(tmp_path / "half.h5")

@@ -19,8 +19,10 @@ def test_a_teacher_with_all_classes_in_another_order_is_told_with_its_accuracy()
     permuted = (model(0.9) + 3) % 10
     (line,) = order_of_classes("teacher", permuted, LABELS, NAMES)
     right, would = np.mean(permuted == LABELS), np.mean(model(0.9) == LABELS)
-    assert f"right on {right:.1%} of the images, and would be on {would:.1%} with 10 of 10" in line
-    assert "It says 'class 0' on images of 'class 7'; 'class 1' on images of 'class 8';" in line
+    assert (
+        f"accuracy is {right:.1%}; with 10 of 10 classes reordered it would be {would:.1%}." in line
+    )
+    assert "It predicts 'class 0' on images of 'class 7'; 'class 1' on images of 'class 8';" in line
     assert line.endswith("(--teacher-classes).")
 
 
@@ -28,7 +30,8 @@ def test_two_classes_that_are_exchanged_are_found_too():
     exchanged = np.arange(10)
     exchanged[[2, 5]] = 5, 2
     (line,) = order_of_classes("teacher", exchanged[model(0.8)], LABELS, NAMES)
-    assert "with 2 of 10 classes renamed. It says 'class 2' on images of 'class 5'" in line
+    assert "; with 2 of 10 classes reordered it would be" in line
+    assert "It predicts 'class 2' on images of 'class 5'" in line
 
 
 @pytest.mark.parametrize("accuracy", [0.0, 0.2, 0.5, 0.99])
@@ -52,7 +55,9 @@ def test_models_that_agree_less_than_unrelated_ones_are_told():
     student[~half] += 1
     (line,) = low_agreement("student", "teacher", student, teacher, LABELS)
     # Unrelated, both were right on a quarter of the images, and said label + 1 on another.
-    assert line.startswith("the student agrees with the teacher on 0.0% of the images; models that")
+    assert line.startswith(
+        "the student and the teacher predict the same class on 0.0% of the images;"
+    )
     assert "would on about 50.0%" in line
 
 

@@ -40,7 +40,9 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
     for name in _images(archive, "train/"):
         wnid = name.split("/")[1]
         if wnid not in labels:
-            raise ValueError(f"{name} in {archive.where} is of {wnid}, a class not in wnids.txt.")
+            raise ValueError(
+                f"{name} in {archive.where} has the class {wnid}, which is not in wnids.txt."
+            )
         files.append((name, labels[wnid]))
     empty = sorted(set(labels.values()) - {label for _, label in files})
     if empty:
@@ -77,7 +79,7 @@ def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[st
             files.append((name, labels[folder]))
         elif folder != "images":
             raise ValueError(
-                f"{name} in {archive.where} is of {folder}, a class not in wnids.txt. {_AGAIN}"
+                f"{name} in {archive.where} has the class {folder}, not in wnids.txt. {_AGAIN}"
             )
     return files
 

@@ -83,7 +83,8 @@ def _interpreter(path: Path, threads: int | None) -> Any:
         start = file.read(8)
     if start[4:] != _IDENTIFIER:
         raise ValueError(
-            f"{path} ({path.stat().st_size:,} bytes) is no LiteRT model; expected one written by "
+            f"{path} ({path.stat().st_size:,} bytes) is not a LiteRT model; expected one written "
+            "by "
             "LiteRT's converter. Check the file, or export it again."
         )
     try:

@@ -1,4 +1,4 @@
-"""What a classifier answers: logits and probabilities, whichever of them its file gives."""
+"""A classifier's logits and probabilities, computed from whichever its file gives."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -76,7 +76,8 @@ def _of_two_classes(output: np.ndarray) -> np.ndarray:
         return output
     if not np.all((output >= 0) & (output <= 1)):
         raise ValueError(
-            "the model gives one output that is no probability; expected an output for each class."
+            "the model gives one output that is not a probability; expected an output for each "
+            "class."
         )
     return np.concatenate([1 - output, output], axis=1)
 

@@ -1,4 +1,4 @@
-"""`kdk cache` as text: its options, and the command that caches an ONNX teacher."""
+"""The options of `kdk cache` as text, and the command that caches an ONNX teacher."""
 
 import shlex
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What lies in the cache folder: stores, teacher caches, scores, downloads; and what may go."""
+"""Lists the cache folder and removes stale entries."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ class Entry:
     """A file or folder in the cache folder.
 
     Attributes:
-        path: where it lies.
+        path: its path.
         kind: "store" (decoded images), "teacher cache", "scores", "download" or "left over".
         about: what it belongs to, in words.
         state: "usable", "stale" (nothing will read it) or "unfinished".
@@ -50,7 +50,7 @@ class Entry:
 
 
 def entries(folder: Path | None = None) -> list[Entry]:
-    """What kd_keras keeps in a cache folder; other files and links are left out.
+    """The entries of a cache folder; links and files of other programs are left out.
 
     Args:
         folder: the cache folder; None is $KD_KERAS_CACHE or ~/.cache/kd_keras.
@@ -184,7 +184,7 @@ def _entry(
 
 
 def _inside(folder: Path, *, left_over: bool = False) -> Iterator[Path]:
-    """What is in a folder, without links; either what a killed process left, or all else."""
+    """The paths in a folder, without links: either leftovers of killed processes, or all others."""
     if folder.is_dir() and not folder.is_symlink():
         for path in sorted(folder.iterdir()):
             if not path.is_symlink() and bool(_LEFT_OVER.fullmatch(path.name)) == left_over:

@@ -1,4 +1,4 @@
-"""Finds, or makes where it saves work, the cached outputs of a run's teacher."""
+"""Finds the cached outputs of a run's teacher, or makes them if that saves work."""
 
 import hashlib
 from collections.abc import Sequence

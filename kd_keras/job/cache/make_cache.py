@@ -115,7 +115,7 @@ def _run(
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """What a script wants to know of a cache: its views, rows, outputs, bytes, and completeness."""
+    """A cache's views, examples, outputs and bytes, and whether it is complete."""
     header = file_format.read_header(folder)
     return {
         "complete": writer.is_complete(folder, header),

@@ -1,1 +1,1 @@
-"""Finished runs beside each other."""
+"""Compares finished runs."""

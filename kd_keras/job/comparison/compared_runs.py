@@ -1,4 +1,4 @@
-"""Reads runs that are to be compared, and refuses those that cannot be, in words."""
+"""Reads the runs to compare; raises ValueError for runs that cannot be compared."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +55,7 @@ def phases(state: RunState, role: str) -> list[str]:
 
 
 def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
-    """A model of a run, with what it has right.
+    """A model of a run, with the images that it predicts correctly.
 
     Args:
         state: a finished run.
@@ -109,8 +109,9 @@ def _labels_of_data(state: RunState) -> np.ndarray:
     loaded = dataset.load(state.recipe, Screen(quiet=True))
     if loaded.fingerprint != state.provenance.get("data"):
         raise ValueError(
-            f"the run {state.path} has no labels, as runs of an earlier version, and the dataset "
-            f"{state.recipe.dataset} changed since; expected the data that the run saw. Train it "
+            f"the run {state.path} has no labels, since an earlier version made it, and the "
+            "dataset "
+            f"{state.recipe.dataset} has changed since; expected the data of the run. Train it "
             "again."
         )
     return loaded.validation.labels

@@ -37,7 +37,7 @@ def _summary(findings: list[Finding]) -> str:
     wrong = dict.fromkeys(finding.name for finding in findings if finding.state == WRONG)
     missing = dict.fromkeys(finding.name for finding in findings if finding.state == MISSING)
     if wrong:
-        return f"kdk train cannot run here: mend {', '.join(wrong)}."
+        return f"kdk train cannot run here: fix {', '.join(wrong)}."
     if missing:
         return f"kdk train can run here. Missing, for some commands: {', '.join(missing)}."
     return "kdk train can run here, and nothing is missing."

@@ -1,1 +1,1 @@
-"""Models at work after training: read from a file or run folder, evaluated, shown on a page."""
+"""Uses trained models from a file or run folder: evaluates, predicts, serves a local page."""

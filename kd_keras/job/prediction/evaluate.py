@@ -117,7 +117,7 @@ def evaluate(
 
 
 class _Job:
-    """What the model and the teacher are evaluated on, and what was noticed meanwhile."""
+    """One evaluation: the data for the model and the teacher, and the notes so far."""
 
     def __init__(self, options: DataOptions, split: str, batch_size: int, screen: Screen):
         self.options, self.split, self.batch_size = options, split, batch_size
@@ -152,7 +152,7 @@ class _Job:
         columns = class_order.columns(names, data.class_names, count=count, where=str(model.path))
         if columns is not None:
             self.notes.append(
-                f"the classes of {model.path.name} are in another order than those of the dataset; "
+                f"the classes of {model.path.name} have a different order than the dataset's; "
                 "they are matched by name"
             )
         logits, confidences = [], []
@@ -172,7 +172,7 @@ class _Job:
         return together, np.concatenate(confidences)
 
     def compared(self, teacher: OpenedModel, logits: np.ndarray) -> dict[str, Any]:
-        """How alike the teacher and the model answer, on the same images in the teacher's size."""
+        """Agreement of the model with its teacher, on the same images in the teacher's size."""
         data, part = self.data_of(teacher)
         taught, _ = self.scores(teacher, data, part)
         return {

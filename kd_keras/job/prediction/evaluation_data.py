@@ -160,7 +160,7 @@ def _by(shape: tuple[int, int, int]) -> str:
 
 
 def _doubts(model: KnownModel, options: DataOptions, loaded: Dataset) -> Iterator[str]:
-    """What may make the accuracy mean something else than people think."""
+    """Notes on data for which the accuracy may be misleading."""
     known = None if model.run is None else _data_of_run(model.run)
     if model.metadata.image_shape and model.metadata.image_shape[2] < loaded.image_shape[2]:
         yield "the model takes grey images: colours are turned into grey"

@@ -1,4 +1,4 @@
-"""Which model a user means: a model file, or a run whose student it is."""
+"""Finds the model that a user names: a model file, or a run, whose student is used."""
 
 import dataclasses
 import json

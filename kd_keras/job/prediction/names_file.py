@@ -29,7 +29,7 @@ def read(class_names: str | Path | Sequence[str]) -> tuple[str, ...]:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise ValueError(
-                f"{path} is no text in UTF-8 ({error.reason}); expected one class name a line."
+                f"{path} is not UTF-8 text ({error.reason}); expected one class name a line."
             ) from error
         names = tuple(line.strip() for line in lines if line.strip())
     twice = [name for name, count in Counter(names).items() if count > 1]

@@ -26,7 +26,7 @@ _RESIZE = "crop"  # of models that do not say
 
 @dataclasses.dataclass(frozen=True)
 class Prediction:
-    """What a model says of one image.
+    """A model's prediction for one image.
 
     Attributes:
         file: path of the image; "-" for stdin; None for an array.

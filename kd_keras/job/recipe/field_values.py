@@ -1,4 +1,4 @@
-"""Reads a recipe's values from text; says what is wrong with a value that does not fit."""
+"""Parses a recipe's values from text, with a message for invalid values."""
 
 import re
 from typing import Any, Literal, get_args, get_origin
@@ -33,7 +33,7 @@ def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
 
 
 def parsed(name: str, field: FieldInfo, value: Any) -> Any:
-    """The value that a text spells, unless the field is a text; other values unchanged.
+    """Parses a text to the field's type; text fields and other values stay unchanged.
 
     Raises:
         ValueError: none for a field that needs a value, an unknown choice, or a bool for a number.

@@ -33,7 +33,7 @@ _KNOBS_IN_SPECS = "A method's knobs are part of its spec, as in kd:temperature=4
 
 
 class Recipe(BaseModel):
-    """What a run trains, on what and how: frozen, and every field has a default.
+    """The settings of a run; frozen, and every field has a default.
 
     Numbers and truth values may be text ("5", "0.1", "true", and "none" where a field may be
     empty), so that `--set` reaches every field. A text in place of a list is its only item.
@@ -134,8 +134,8 @@ class Recipe(BaseModel):
         False, description="also train the student alone, with the same epochs and seed"
     )
 
-    epochs: int = _training(5, ge=1, description="passes over train for every model but teachers")
-    teacher_epochs: int = _training(5, ge=1, description="passes over train for each teacher")
+    epochs: int = _training(5, ge=1, description="epochs for students, baselines and assistants")
+    teacher_epochs: int = _training(5, ge=1, description="epochs for each teacher")
     batch_size: int = _training(1024, ge=1, description="images per step, over all devices")
     optimizer: Literal["adam", "adamw", "sgd", "dot"] = _training(
         "adam", description="optimizer of every model that is trained"
@@ -160,7 +160,8 @@ class Recipe(BaseModel):
         0.075,
         ge=0,
         lt=1,
-        description="dot adds it to the methods' momentum and subtracts it from the labels'",
+        description="momentum difference of dot: methods use momentum + delta, labels "
+        "momentum - delta",
     )
     label_smoothing: float = _training(
         0.0, ge=0, lt=1, description="share of each label spread over all classes"

@@ -146,7 +146,7 @@ def _taught_by(run: str, recipe: Any, options: dict[str, Any]) -> tuple[Any, dic
         )
     if "teacher" in options:
         raise ValueError(
-            f"there are --teacher-from {run} and a --teacher; expected one of the two. To learn "
+            f"--teacher-from {run} and --teacher are both given; expected one of them. To learn "
             f"from both, leave --teacher-from out and give --teacher {student} as well."
         )
     changes: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_OF_TEACHER)}

@@ -27,7 +27,8 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
     complete = all(knob and setting for knob, _, setting in pairs)
     if not name or name.endswith(":") or not complete or len(settings) < len(pairs):
         raise ValueError(
-            f"{text!r} is no spec; expected NAME or NAME:knob=value,knob=value with each knob "
+            f"{text!r} is not a valid spec; expected NAME or NAME:knob=value,knob=value with "
+            "each knob "
             "once, as in kd:weight=0.9,temperature=4. Correct the spec."
         )
     return name, settings

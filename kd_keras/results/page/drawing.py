@@ -1,4 +1,4 @@
-"""What figures of a page share: legends, axes of epochs, names and numbers that fit."""
+"""Shared parts of a page's figures: legends, axes of epochs, names and numbers that fit."""
 
 import math
 import textwrap

@@ -1,4 +1,4 @@
-"""Is a model right as often as it says? Reliability diagram, error, and what mends it."""
+"""Calibration in the report: reliability diagram, error, and the temperature that corrects it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 Calibration = Mapping[str, Any]
-_WELL = 0.02  # expected calibration error below which nothing needs mending
+_WELL = 0.02  # expected calibration error below which no correction is needed
 
 
 def section(run: FinishedRun, folder: Path | None) -> Section:
@@ -134,7 +134,7 @@ def _summary(run: FinishedRun, entry: Calibration) -> str:
     text = f"On average the confidence of the {name} is {100 * ece:.1f} points off its accuracy."
     temperature = entry.get("temperature")
     if temperature is None or ece < _WELL:
-        return f"{text} It needs no mending." if ece < _WELL else text
+        return f"{text} It needs no correction." if ece < _WELL else text
     state = "overconfident" if temperature > 1 else "not confident enough"
     return (
         f"{text} It is {state}: divide its logits by {temperature:.2f} before the softmax. That "

@@ -76,8 +76,8 @@ def _answers(run: FinishedRun) -> Answers | None:
 def _why_not(run: FinishedRun) -> str:
     if run.compared is None:
         return (
-            "The student is compared with nothing: there is no baseline, and no teacher that was "
-            "measured. Run the command again with --baseline."
+            "There is nothing to compare the student with: the run has no baseline and no measured "
+            "teacher. Run the command again with --baseline."
         )
     return "This run has no saved labels or predictions: an earlier version made it."
 

@@ -63,8 +63,8 @@ def advice(run: FinishedRun) -> list[str]:
     followed = agreement[-1]
     if followed < 0.7:
         lines.append(
-            f"On only {100 * followed:.0f} % of the training images the student agrees with its "
-            "teacher. If longer training does not raise that, its capacity is the limit: try a "
+            f"The student agrees with its teacher on only {100 * followed:.0f} % of the training "
+            "images. If longer training does not raise that, its capacity is the limit: try a "
             "larger --student, or an assistant in between (--assistants)."
         )
     images = student.get("calibration", {}).get("images")

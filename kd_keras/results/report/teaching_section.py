@@ -1,4 +1,4 @@
-"""Is distillation happening? Agreement with the teacher, divergence, pull of each term."""
+"""Is distillation happening? Agreement with the teacher, divergence, gradient of each term."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ _WEAK, _STRONG = 0.02, 0.98  # shares of the gradient, beyond which one term har
 
 
 def section(run: FinishedRun, folder: Path | None) -> Section:
-    """How alike student and teacher answer, and how strongly each term pulls at the student."""
+    """Agreement of student and teacher, and the gradient norm of each loss term."""
     title = "Is distillation happening?"
     if run.teacher is None and not run.results.get("teacher_cache"):
         return Section("teaching", title, [Text("This run has no teacher.")])

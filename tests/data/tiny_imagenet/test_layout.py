@@ -94,7 +94,7 @@ def test_a_val_that_a_script_sorted_in_part_is_whole(dummy_folder):
 def test_a_val_folder_of_an_unknown_class_is_named(dummy_folder):
     (dummy_folder / "val/n0000").mkdir()
     (dummy_folder / "val/images/val_0.JPEG").rename(dummy_folder / "val/n0000/val_0.JPEG")
-    with pytest.raises(ValueError, match=r"val/n0000/val_0\.JPEG in .* class not in wnids\.txt"):
+    with pytest.raises(ValueError, match=r"val/n0000/val_0\.JPEG in .* not in wnids\.txt"):
         read(dummy_folder)
 
 
@@ -121,7 +121,7 @@ def test_an_empty_class_folder_is_named(dummy_folder):
 
 def test_a_class_folder_that_is_not_listed_is_named(dummy_folder):
     (dummy_folder / "wnids.txt").write_text("n01443537\n")
-    with pytest.raises(ValueError, match=r"n02123045_0\.JPEG in .* a class not in wnids\.txt"):
+    with pytest.raises(ValueError, match=r"n02123045_0\.JPEG in .* not in wnids\.txt"):
         read(dummy_folder)
 
 

@@ -101,8 +101,8 @@ def test_a_litert_model_of_a_fixed_batch_runs_in_parts_of_it(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("model.keras", b"PK\x03\x04 half", "is no .keras file, or a truncated one"),
-        ("model.tflite", b"PK\x03\x04 another format", "is no LiteRT model"),
+        ("model.keras", b"PK\x03\x04 half", "is not a .keras file, or is truncated"),
+        ("model.tflite", b"PK\x03\x04 another format", "is not a LiteRT model"),
         ("model.tflite", b"\x1c\x00\x00\x00TFL3 half", "cannot be opened as a LiteRT model"),
         ("model.onnx", b"PK\x03\x04 another format", "cannot be opened as an ONNX model"),
         ("model.pt", b"", r"ends in '.pt'; expected .keras, .h5"),

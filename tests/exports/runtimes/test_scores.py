@@ -41,7 +41,7 @@ def test_a_probability_of_zero_has_a_finite_logit():
     [
         ({"a": LOGITS, "b": LOGITS}, "gives a, b; expected an output named logits"),
         ({"a": np.zeros((2, 3, 3))}, r"shape \(2, 3, 3\); expected \(images, classes\)"),
-        ({"a": np.array([[7.0]])}, "one output that is no probability"),
+        ({"a": np.array([[7.0]])}, "one output that is not a probability"),
     ],
 )
 def test_what_is_no_classifier(outputs, message):

@@ -140,5 +140,5 @@ def test_labels_of_a_run_of_an_earlier_version_come_from_its_dataset(copy, tiny_
     assert compare.compare(runs)["groups"] == expected
     for run in runs:
         edit(run / "provenance.json", data="changed since")
-    with pytest.raises(ValueError, match=r"has no labels, as runs of an earlier version"):
+    with pytest.raises(ValueError, match=r"has no labels, since an earlier version made it"):
         compare.compare(runs)

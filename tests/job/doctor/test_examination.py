@@ -14,7 +14,7 @@ WRONG = Finding("keras", "wrong", "2.0; expected >=3", "pip install 'keras>=3'")
     [
         ([FINE], "kdk train can run here, and nothing is missing."),
         ([FINE, MISSING], "kdk train can run here. Missing, for some commands: extra onnx."),
-        ([FINE, MISSING, WRONG], "kdk train cannot run here: mend keras."),
+        ([FINE, MISSING, WRONG], "kdk train cannot run here: fix keras."),
     ],
 )
 def test_the_last_line_says_whether_training_can_run(capsys, findings, summary):

@@ -8,7 +8,7 @@ from kd_keras.job.prediction import names_file
     [
         (b"cat\ndog\ncat\n", "has the name 'cat' more than once"),
         (b"\n\n", "has 0 names"),
-        (b"\xff\xfe\x00c", "is no text in UTF-8"),
+        (b"\xff\xfe\x00c", "is not UTF-8 text"),
     ],
 )
 def test_a_file_that_holds_no_class_names(tmp_path, content, message):

@@ -239,7 +239,7 @@ def test_a_run_that_cannot_teach_is_refused_in_words(finished_run):
     with pytest.raises(FileNotFoundError, match=r"run folder runs/fist does not exist; .*: first"):
         recipe_files.resolve(teacher_from="fist")
     with pytest.raises(
-        ValueError, match=r"expected one of the two.*give --teacher runs/first/student"
+        ValueError, match=r"expected one of them.*give --teacher runs/first/student"
     ):
         recipe_files.resolve("seed", {"teacher": "vgg8"}, teacher_from="first")
     with pytest.raises(ValueError, match=r"'first' and the method none.*such as --method kd"):

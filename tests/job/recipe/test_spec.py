@@ -35,7 +35,9 @@ def test_an_existing_file_is_taken_whole(tmp_path, monkeypatch):
     "text", ["", "kd:", "kd:weight", "kd:weight=", "kd:=1", ":a=1", "kd:a=1,a=2", "kd:a=1,", "app:"]
 )
 def test_parse_refuses_what_is_no_spec(text):
-    with pytest.raises(ValueError, match=r"is no spec; expected NAME or NAME:knob=value.*Correct"):
+    with pytest.raises(
+        ValueError, match=r"is not a valid spec; expected NAME or NAME:knob=value.*Correct"
+    ):
         spec.parse(text)
 
 
@@ -46,5 +48,5 @@ def test_edited_sets_and_removes_knobs_and_keeps_the_text_of_others():
     )
     assert spec.edited("kd:temperature=4", {"temperature": 2}, replace=False) == "kd:temperature=4"
     assert spec.edited("kd:temperature=4", {"temperature": None}) == "kd"
-    with pytest.raises(ValueError, match="'kd:weight' is no spec; expected NAME"):
+    with pytest.raises(ValueError, match="'kd:weight' is not a valid spec; expected NAME"):
         spec.edited("kd:weight", {"temperature": 4})
