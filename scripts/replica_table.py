@@ -5,7 +5,7 @@ Shows   for each method and setting, the largest difference of a weight after 20
         (`MultiWorkerMirroredStrategy` on loopback), divided by the largest weight.
 On      the tiny pair of tests/methods, 8x8 uint8 images of the pipeline, batches of 8, L2
         regularisers on the student, SGD with momentum.
-Takes   about two hours on two CPU cores; it goes on where it was stopped.
+Takes   hours on two CPU cores; it goes on where it was stopped.
 
     python scripts/replica_table.py            # writes docs/replicas.json
     python scripts/replica_table.py --method kd --setting plain

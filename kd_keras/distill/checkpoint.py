@@ -139,7 +139,7 @@ class Checkpoint(keras.callbacks.Callback):
         is_due = time.monotonic() - self._saved >= self._pause or self._signal is not None
         if self._done == self.params["steps"] or self._all_agree(is_due):
             self._save()
-        self._end_if_signalled()
+            self._end_if_signalled()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         self._end_if_signalled()  # the epoch's last step is saved
