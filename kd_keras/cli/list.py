@@ -76,6 +76,16 @@ def _completions(kind: str | None, start: str) -> list[str]:
 
 
 def _lines(module: ModuleType) -> str:
-    names = module.names()
+    """A line for each name; those of methods under the names of their families."""
+    names, families = module.names(), getattr(module, "FAMILIES", ())
     width = max(map(len, names))
-    return "\n".join(f"  {name:<{width}}  {module.describe(name)}" for name in names)
+
+    def line(name: str) -> str:
+        return f"  {name:<{width}}  {module.describe(name)}"
+
+    if not families:
+        return "\n".join(map(line, names))
+    members = {each: [n for n in names if module.family(n) == each] for each in families}
+    return "\n".join(
+        "\n".join([f" {each}:", *map(line, members[each])]) for each in families if members[each]
+    )

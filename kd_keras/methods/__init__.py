@@ -13,6 +13,10 @@ from typing import Any
 from kd_keras import check
 from kd_keras.graph import quiet_import
 
+#: What the student matches: the teacher's logits; its features; relations between examples,
+#: channels or layers; answers of peers or its own, without a trained teacher; decisions in place
+#: of labels.
+FAMILIES = ("logits", "features", "relations", "online", "label-free")
 _NOT_METHODS = {"__init__", "base"}  # the folder parts/ holds what methods share
 
 
@@ -26,6 +30,13 @@ def describe(name: str) -> str:
     return explain(name).splitlines()[0]
 
 
+def family(name: str) -> str:
+    """The method's family, one of `FAMILIES`; imports no method."""
+    check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
+    module = ast.parse(_files()[name].read_text(encoding="utf-8"))
+    return _literal(module, "family") or FAMILIES[0]
+
+
 def explain(name: str) -> str:
     """The method's idea, formula, source, defaults and needs, and how it departs from its paper.
 
@@ -34,7 +45,7 @@ def explain(name: str) -> str:
     check.one_of("method", name, names(), remedy="Run `kdk list methods`.")
     module = ast.parse(_files()[name].read_text(encoding="utf-8"))
     account = ast.get_docstring(module) or ""
-    departures = _departures(module)
+    departures = _literal(module, "departures")
     return (
         f"{account}\n\n{textwrap.fill(f'Departures: {departures}', 100)}" if departures else account
     )
@@ -71,14 +82,14 @@ def min_classes(name: str) -> int:
     return smallest
 
 
-def _departures(module: ast.Module) -> str:
-    """The literal `departures` in the bodies of the module's classes."""
+def _literal(module: ast.Module, attribute: str) -> str:
+    """The text of an attribute in the bodies of the module's classes; empty if there is none."""
     bodies = [node.body for node in module.body if isinstance(node, ast.ClassDef)]
     return "".join(
         ast.literal_eval(line.value)
         for body in bodies
         for line in body
-        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "departures"
+        if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute
     )
 
 

@@ -41,6 +41,7 @@ class AB(two_stage.TwoStage):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
 
     def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageOptions]):

@@ -29,6 +29,7 @@ class AT(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_weight = 1000.0
 
     def __init__(self, *, power: int = 2, **common: Unpack[TapPairsOptions]):

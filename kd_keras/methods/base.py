@@ -50,6 +50,8 @@ class Method(keras.Layer):
         name: name of the cost in logs; None: the name of the method's file.
     """
 
+    #: What the student matches, one of `kd_keras.methods.FAMILIES`; by it `kdk list` sorts.
+    family = "logits"
     #: Values of the shared knobs in the authors' own training.
     default_weight = 1.0
     default_ce_weight = 1.0

@@ -31,6 +31,7 @@ class CC(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     departures = (
         "The paper's correlation is a Gaussian kernel. This is the form of later comparisons "
         "of the method."

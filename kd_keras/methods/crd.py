@@ -44,6 +44,7 @@ class CRD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     departures = (
         "The other examples are drawn from all examples but the same one, not only from other "
         "classes."

@@ -30,6 +30,7 @@ class CTKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     departures = "lambda changes at every step, not at every epoch."
     default_weight = 0.9
     default_ce_weight = 0.1

@@ -33,6 +33,7 @@ class DIST(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     default_weight = 2.0
 
     whole_batch = True

@@ -27,6 +27,7 @@ class DKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     needs_labels = True
     default_warmup = 1 / 12
     min_classes = 3

@@ -40,6 +40,7 @@ class DML(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "online"
     departures = "All models are updated in the same step, not one after the other."
     needs_labels = True
     teacher_free = True

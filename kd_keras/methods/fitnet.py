@@ -25,6 +25,7 @@ class FitNet(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     departures = (
         "Hints and labels are learned together. The paper learns the hints in a stage before."
     )

@@ -31,6 +31,7 @@ class FSP(two_stage.TwoStage):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     departures = (
         "Later comparisons also read the stem, which is not a standard tap here. "
         "`project=True` adds trained 1x1 convolutions that make channels equal."

@@ -93,6 +93,7 @@ class FT(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_tap = "stage3"
     default_weight = 200.0
 

@@ -31,6 +31,7 @@ class ICKD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     default_taps = ("stage3",)
     default_weight = 500.0
 

@@ -21,6 +21,7 @@ class KD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     default_weight = 0.9
     default_ce_weight = 0.1
 

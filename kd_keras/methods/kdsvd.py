@@ -39,6 +39,7 @@ class KDSVD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     departures = "`project=True` adds trained 1x1 convolutions that make channels equal."
 
     def __init__(self, *, project: bool = False, **common: Unpack[TapPairsOptions]):

@@ -11,14 +11,10 @@ its own cost. Needs three classes or more: two standardised logits are always th
 
 from typing import Any, Unpack
 
-from keras import ops
-
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
-from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.decoupled import dkd
-
-STANDARDISATION_EPSILON = 1e-7  # added to the deviation, as in the authors' code
+from kd_keras.methods.parts.standard import STANDARDISATION_EPSILON, standardised
 
 
 class LSKD(Method):
@@ -31,6 +27,7 @@ class LSKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     default_weight = 9.0
     default_ce_weight = 0.1
     min_classes = 3
@@ -113,15 +110,3 @@ def lskd_over_dkd(
         target_weight=target_weight,
         nontarget_weight=nontarget_weight,
     )
-
-
-def standardised(logits: losses.Logits, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:
-    """(B, C) float32 with mean 0 and deviation 1 in each row; 0 if all logits of a row are equal.
-
-    Equal logits get no gradient: they have no direction to learn, and the formula's slope is 1e7.
-    """
-    logits = ops.cast(logits, "float32")
-    centred = logits - ops.mean(logits, axis=-1, keepdims=True)
-    deviation = vectors.norm(centred) / (logits.shape[-1] - 1) ** 0.5
-    centred = ops.where(deviation > epsilon, centred, ops.stop_gradient(centred))
-    return centred / (epsilon + deviation)

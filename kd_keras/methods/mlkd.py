@@ -35,6 +35,7 @@ class MLKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     departures = (
         "The second view is as strong as the pipeline makes it. The authors use RandAugment there."
     )

@@ -29,6 +29,7 @@ class NKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "logits"
     needs_labels = True
     min_classes = 3
 

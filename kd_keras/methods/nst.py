@@ -29,6 +29,7 @@ class NST(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_weight = 50.0
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -37,6 +37,7 @@ class OFD(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
     default_weight = 0.001
 

@@ -28,6 +28,7 @@ class PKT(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     default_weight = 30000.0
 
     whole_batch = True

@@ -37,6 +37,7 @@ class ReviewKD(tap_pairs.TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_taps = (*tap_pairs.STAGES, "pooled")
     default_teacher_taps = ("stage1_preact", "stage2_preact", "stage3_preact", "pooled")
     default_warmup = 1 / 12

@@ -34,6 +34,7 @@ class RKD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     whole_batch = True
 
     def __init__(

@@ -33,6 +33,7 @@ class SimKD(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     default_tap = "stage3"
     default_ce_weight = 0.0
 

@@ -27,6 +27,7 @@ class SP(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "relations"
     default_taps = ("stage3",)
     default_weight = 3000.0
 

@@ -31,6 +31,7 @@ class SRRL(OneTap):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
     departures = (
         "z(t) is computed here from t. This gives the teacher's logits also if the teacher "
         "ends in a softmax."

@@ -45,6 +45,7 @@ class USKD(Method):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "online"
     departures = (
         "The default feature of the weak head is the pooled one, which every model of the zoo "
         "has. The authors use the last stage but one."

@@ -34,6 +34,8 @@ class VID(TapPairs):
         weight, ce_weight, warmup, name: see `Method`.
     """
 
+    family = "features"
+
     def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         self.initial_variance = check.number(

@@ -12,7 +12,7 @@ def listed(*arguments):
 
 @pytest.mark.parametrize(
     ("kind", "module"),
-    [("datasets", data), ("models", models), ("methods", methods), ("recipes", recipe_files)],
+    [("datasets", data), ("models", models), ("recipes", recipe_files)],
 )
 def test_each_kind_has_a_line_a_name(kind, module):
     lines = listed(kind).output.splitlines()
@@ -20,8 +20,26 @@ def test_each_kind_has_a_line_a_name(kind, module):
     assert all(len(line.split()) > 2 for line in lines)
 
 
+def test_methods_stand_under_their_families():
+    lines = listed("methods").output.splitlines()
+    headings = [line for line in lines if not line.startswith("  ")]
+    assert headings == [f" {family}:" for family in methods.FAMILIES]
+    families, family = {}, None
+    for line in lines:
+        if line in headings:
+            family = line.strip(" :")
+        else:
+            families[line.split()[0]] = family
+            assert len(line.split()) > 2
+    assert families == {name: methods.family(name) for name in methods.names()}
+    assert families["hard"] == "label-free"
+    assert families["rkd"] == "relations"
+
+
 def test_without_a_kind_all_are_listed():
-    headings = [line for line in listed().output.splitlines() if line.endswith(":")]
+    headings = [
+        line for line in listed().output.splitlines() if line.endswith(":") and line[0] != " "
+    ]
     assert headings == ["datasets:", "models:", "methods:", "recipes:"]
 
 

@@ -77,7 +77,7 @@ def test_an_adjusted_recipe_is_not_adjusted_again_nor_after_it_was_written():
 def test_methods_say_how_many_classes_they_need():
     needing = {name for name in methods.names() if methods.min_classes(name) == 3}
     assert needing == {n for n in methods.names() if "three classes" in methods.explain(n)}
-    assert needing == {"dist", "dkd", "lskd", "nkd", "uskd"}
+    assert needing == {"dist", "dkd", "lskd", "nkd", "uskd", "wkd"}
 
 
 def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):

@@ -36,14 +36,7 @@ def dkd(
     teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32")) / temperature
     mask = nontarget.target_mask(labels, student.shape[-1])
 
-    odds_s, odds_t = nontarget.log_odds(student, mask), nontarget.log_odds(teacher, mask)
-    target = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
-    rest = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
-    tckd = temperature**2 * (target + rest)
-
-    log_q = nontarget.log_softmax_of_others(student, mask)
-    log_p = nontarget.log_softmax_of_others(teacher, mask)
-    p = ops.where(mask, 0.0, ops.exp(log_p))
-    nckd = temperature**2 * ops.sum(p * (log_p - log_q), axis=-1)
+    tckd = temperature**2 * nontarget.two_way_kl(student, mask, teacher, mask)
+    nckd = temperature**2 * nontarget.kl_of_others(student, teacher, mask)
     loss = target_weight * tckd + nontarget_weight * nckd
     return {"loss": loss, "loss_tckd": tckd, "loss_nckd": nckd}

@@ -23,3 +23,29 @@ def log_softmax_of_others(logits: Logits, mask: Tensor) -> Tensor:
     """(B, C) float32: log-softmax over the classes that are not masked, 0 at those that are."""
     log_q = ops.log_softmax(ops.where(mask, HIDDEN, logits), axis=-1)
     return ops.where(mask, 0.0, log_q)
+
+
+def two_way_kl(student: Logits, of_student: Tensor, teacher: Logits, of_teacher: Tensor) -> Tensor:
+    """(B,) float32 in nats: KL(teacher || student) of (p, 1 - p), p that of one class in each.
+
+    Args:
+        student, teacher: (B, C) float, raw scores over their temperature.
+        of_student, of_teacher: (B, C) bool, True at the class whose probability is p.
+    """
+    odds_s, odds_t = log_odds(student, of_student), log_odds(teacher, of_teacher)
+    one = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
+    rest = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
+    return one + rest
+
+
+def kl_of_others(student: Logits, teacher: Logits, mask: Tensor) -> Tensor:
+    """(B,) float32 in nats: KL(teacher || student) of the softmaxes over the unmasked classes.
+
+    Args:
+        student, teacher: (B, C) float, raw scores over their temperature.
+        mask: (B, C) bool, True at the classes that are left out; 0 if one or none remains.
+    """
+    log_q = log_softmax_of_others(student, mask)
+    log_p = log_softmax_of_others(teacher, mask)
+    p = ops.where(mask, 0.0, ops.exp(log_p))
+    return ops.sum(p * (log_p - log_q), axis=-1)

@@ -44,9 +44,9 @@ class TapPairs(Method):
         super().__init__(**common)
         if taps is None:
             taps, teacher_taps = self.default_taps, teacher_taps or self.default_teacher_taps
-        self.taps = _names(taps)
-        self._student_taps = _names(student_taps or taps)
-        self._teacher_taps = _names(teacher_taps or taps)
+        self.taps = names(taps)
+        self._student_taps = names(student_taps or taps)
+        self._teacher_taps = names(teacher_taps or taps)
         for tap in {*self.taps, *self._student_taps, *self._teacher_taps}:
             check.text(f"{self.name}: one of the taps", tap, remedy="Name layers: stage1+stage2.")
         if not self._student_taps or len(self._student_taps) != len(self._teacher_taps):
@@ -133,7 +133,8 @@ def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     return alignment.adaptive_average_pool(one, size), alignment.adaptive_average_pool(other, size)
 
 
-def _names(taps: Taps) -> tuple[str, ...]:
+def names(taps: Taps) -> tuple[str, ...]:
+    """Names of taps that are given as a sequence, or as text joined by "+"."""
     return tuple(taps.split("+")) if isinstance(taps, str) else tuple(_listed(taps))
 
 

@@ -34,14 +34,14 @@ def fill(method: str, classifier: layers.Dense, teacher: keras.Model, tap: str) 
     Raises:
         ValueError: the teacher ends in a different layer, or the layer reads other features.
     """
-    last = _classifier(method, teacher)
+    last = last_dense(method, teacher)
     if tuple(last.kernel.shape) != tuple(classifier.kernel.shape):
         raise ValueError(
             f"{method}: the classifier of teacher {teacher.name!r} reads {last.kernel.shape[0]} "
             f"features, its tap has {classifier.kernel.shape[0]}; expected the tap that the "
             "classifier reads: the last feature map or the vector pooled from it. Set teacher_tap."
         )
-    _require_reads(method, teacher, tap)
+    require_reads(method, teacher, tap)
     classifier.kernel.assign(last.kernel)
     if last.use_bias:
         classifier.bias.assign(last.bias)
@@ -52,42 +52,46 @@ def pooled(features: Tensor) -> Tensor:
     return ops.mean(ops.cast(tap_pairs.as_map(features), "float32"), axis=(1, 2))
 
 
-def _classifier(method: str, teacher: keras.Model) -> layers.Dense:
-    """The dense layer that computes the logits, before any softmax."""
-    if not taps.is_graph(teacher):
-        raise _no_dense(method, teacher, f"is a {type(teacher).__name__} of unknown layers")
-    operations = [operation for operation in taps.tail(teacher) if not _is_softmax(operation)]
+def last_dense(method: str, model: keras.Model, *, whose: str = "teacher") -> layers.Dense:
+    """The dense layer that computes the model's logits, before any softmax.
+
+    Raises:
+        ValueError: the model ends in a different layer. The message names `method` and `whose`.
+    """
+    if not taps.is_graph(model):
+        raise _no_dense(method, model, whose, f"is a {type(model).__name__} of unknown layers")
+    operations = [operation for operation in taps.tail(model) if not _is_softmax(operation)]
     last = operations[0]
     if not isinstance(last, layers.Dense):
-        raise _no_dense(method, teacher, f"ends in a {type(last).__name__} layer")
+        raise _no_dense(method, model, whose, f"ends in a {type(last).__name__} layer")
     if last.activation not in (keras.activations.linear, keras.activations.softmax):
         name = getattr(last.activation, "__name__", last.activation)
-        raise _no_dense(method, teacher, f"ends in a Dense layer with the activation {name}")
+        raise _no_dense(method, model, whose, f"ends in a Dense layer with the activation {name}")
     return last
 
 
-def _no_dense(method: str, teacher: keras.Model, what: str) -> ValueError:
+def _no_dense(method: str, model: keras.Model, whose: str, what: str) -> ValueError:
     return ValueError(
-        f"{method}: the teacher {teacher.name!r} {what}; expected a Dense layer without "
-        "activation or with a softmax, which then reads the student's features. Choose a "
-        "Functional or Sequential teacher with such a layer, or another method."
+        f"{method}: the {whose} {model.name!r} {what}; expected a Dense layer without "
+        f"activation or with a softmax. Choose a Functional or Sequential {whose} with such a "
+        "layer, or another method."
     )
 
 
-def _require_reads(method: str, teacher: keras.Model, tap: str) -> None:
+def require_reads(method: str, model: keras.Model, tap: str, *, whose: str = "teacher") -> None:
     """Raises ValueError unless the classifier reads the tap's mean over places; tested on noise."""
-    end = [id(operation) for operation in taps.tail(teacher)]
+    end = [id(operation) for operation in taps.tail(model)]
     headless = taps.rebuilt(
-        teacher, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer
+        model, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer
     )
     rng = np.random.default_rng(0)
     outputs = taps.run(headless, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
     read, mean = (ops.convert_to_numpy(pooled(outputs[name])) for name in (taps.LOGITS, tap))
     if np.max(np.abs(mean - read)) > TOLERANCE * np.max(np.abs(read)):
         raise ValueError(
-            f"{method}: the classifier of teacher {teacher.name!r} does not read the mean over "
+            f"{method}: the classifier of {whose} {model.name!r} does not read the mean over "
             f"places of its tap {tap!r}; expected no norm, other layer or other pooling between "
-            "the two. Set teacher_tap to what it reads, or choose another teacher or method."
+            f"the two. Set {whose}_tap to what it reads, or choose another {whose} or method."
         )
 
 

@@ -1,0 +1,52 @@
+"""Hard decisions: the student learns the class that the teacher scores highest.
+
+Cost: -log p_s(k) with k = argmax of the teacher's logits and p = softmax(logits).
+
+Source: Touvron et al. 2021, "Training data-efficient image transformers & distillation through
+attention", arXiv:2012.12877, equation 3. Defaults: weight 0.5 and cross-entropy 0.5, as there.
+Reads logits only, and no labels: with ce_weight 0, images without labels are enough. No trained
+parts. Each example has its own cost. Not zero at equality.
+"""
+
+from typing import Any
+
+from keras import ops
+
+from kd_keras import losses
+from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
+
+
+class Hard(Method):
+    """Cross-entropy with the teacher's decision.
+
+    Args:
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    family = "label-free"
+    departures = (
+        "One classifier learns from both. In the paper, the labels and the teacher's decisions "
+        "have a token and a classifier each."
+    )
+    default_weight = 0.5
+    default_ce_weight = 0.5
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+        return hard(student["logits"], teacher["logits"])["loss"]
+
+
+def hard(student_logits: Tensor, teacher_logits: Tensor) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; among equal scores, the lower class is the
+            decision; no gradient flows back.
+
+    Returns:
+        `loss`: (B,) float32 in nats; NaN where a score of the teacher is NaN, which is no decision.
+    """
+    decision = ops.stop_gradient(ops.argmax(teacher_logits, axis=-1))
+    cost = losses.cross_entropy(decision, student_logits)
+    undecided = ops.any(ops.isnan(teacher_logits), axis=-1)
+    return {"loss": ops.where(undecided, float("nan"), cost)}

@@ -1,0 +1,136 @@
+"""Swapped logits: where a network is wrong, its largest logit and the label's change places.
+
+Cost: sum over both views and T of kd(s, swap(t)); from `student_swap_start` of the run on, also of
+kd(s, swap(s)), in which the swapped student is differentiated too. kd is T^2 times the KL of the
+softmaxes at T, swap(z) exchanges the label's logit with the largest one.
+
+Source: Limantoro et al. 2025, "Swapped Logit Distillation via Bi-level Teacher Alignment",
+arXiv:2504.20108, as in the authors' code, which weighs each term as kd. Defaults: T 1, 2, 3, 4, 5,
+6, the student's own swap from epoch 150 of 240 on, weight 0.9, cross-entropy 0.1 on each view. For
+ImageNet the authors use weights 0.5, 0.5 and train 100 epochs, so their student's own swap never
+begins: student_swap_start=1. Reads logits of two views of each image, and labels; of labels that
+are probabilities, the largest counts. No trained parts. Each example has its own cost.
+"""
+
+from typing import Any, Unpack
+
+from keras import ops
+
+from kd_keras import check, losses
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.methods.parts import nontarget
+
+
+class SLD(Method):
+    """Soft targets of a teacher, and later of the student, that are right by a swap.
+
+    Args:
+        temperatures: softmax temperatures, > 0, no unit; the costs at each are added.
+        student_swap_start: share of the run, 0 to 1, after which the student's own swap counts.
+        weight, ce_weight, warmup, name: see `Method`.
+    """
+
+    family = "logits"
+    departures = (
+        "The second view is as strong as the pipeline makes it. The authors use RandAugment there."
+    )
+    default_weight = 0.9
+    default_ce_weight = 0.1
+
+    needs_labels = True
+    views_per_image = 2
+
+    def __init__(
+        self,
+        *,
+        temperatures: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
+        student_swap_start: float = 0.625,
+        **common: Unpack[CommonOptions],
+    ):
+        super().__init__(**common)
+        if not isinstance(temperatures, (tuple, list)) or not temperatures:
+            raise ValueError(
+                f"temperatures is {temperatures!r}; expected one or more numbers > 0, such as "
+                "(1, 2, 3, 4, 5, 6). Leave it out to use these."
+            )
+        self.temperatures = tuple(
+            check.number("each of temperatures", t, above=0) for t in temperatures
+        )
+        self.student_swap_start = check.number(
+            "student_swap_start", student_swap_start, at_least=0, at_most=1
+        )
+
+    @property
+    def needs_progress(self) -> bool:
+        return super().needs_progress or 0 < self.student_swap_start < 1
+
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+        parts = sld(
+            student["logits"],
+            student["logits_view2"],
+            teacher["logits"],
+            teacher["logits_view2"],
+            batch.labels,
+            temperatures=self.temperatures,
+        )
+        if self.student_swap_start in (0, 1):  # a constant, so that no run needs a length
+            return parts["loss_teacher"] + (1 - self.student_swap_start) * parts["loss_student"]
+        started = ops.cast(batch.progress >= self.student_swap_start, "float32")
+        return parts["loss_teacher"] + started * parts["loss_student"]
+
+
+def sld(
+    student_weak: Tensor,
+    student_strong: Tensor,
+    teacher_weak: Tensor,
+    teacher_strong: Tensor,
+    labels: Labels,
+    *,
+    temperatures: tuple[float, ...],
+) -> dict[str, Any]:
+    """Named parts of the method.
+
+    Args:
+        student_weak, student_strong: (B, C) float, raw scores of the two views.
+        teacher_weak, teacher_strong: (B, C) float, raw scores; no gradient flows back.
+        labels: (B,) int classes or (B, C) probabilities, whose largest counts.
+        temperatures: see `SLD`.
+
+    Returns:
+        `loss_teacher`, `loss_student`: (B,) float32 in nats, each term times its temperature
+        squared, over both views. They are 0 where teacher and student are equal and right.
+    """
+    of_teacher, of_student = 0.0, 0.0
+    for student, teacher in ((student_weak, teacher_weak), (student_strong, teacher_strong)):
+        student = ops.cast(student, "float32")
+        swapped = swap(ops.cast(teacher, "float32"), labels)
+        for t in temperatures:
+            of_teacher += losses.softened_kl(student, swapped, temperature=t)
+            of_student += own_swap(student, labels, temperature=t)
+    return {"loss_teacher": of_teacher, "loss_student": of_student}
+
+
+def swap(logits: losses.Logits, labels: Labels) -> Tensor:
+    """(B, C): the logits, in which the label's and the largest one have changed places."""
+    target, top, of_target, of_top = _target_and_top(logits, labels)
+    return ops.where(target, of_top, ops.where(top, of_target, logits))
+
+
+def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Costs:
+    """(B,) float32: T^2 KL(softmax of swap(z) / T || softmax of z / T), differentiated in both.
+
+    All but two terms of the sum are 0; what remains is T (p_top - p_y) (z_top - z_y).
+    """
+    target, top, of_target, of_top = _target_and_top(logits, labels)
+    p = ops.softmax(logits / temperature, axis=-1)
+    more = ops.sum(ops.where(top, p, 0.0) - ops.where(target, p, 0.0), axis=-1)
+    return temperature * more * (of_top - of_target)[:, 0]
+
+
+def _target_and_top(logits: losses.Logits, labels: Labels) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Masks (B, C) of the label's and the largest logit, and the two logits (B, 1)."""
+    classes = logits.shape[-1]
+    target = nontarget.target_mask(labels, classes)
+    top = nontarget.target_mask(ops.argmax(logits, axis=-1), classes)
+    pair = [ops.sum(ops.where(m, logits, 0.0), axis=-1, keepdims=True) for m in (target, top)]
+    return target, top, *pair
