@@ -87,7 +87,6 @@ class Distiller(DeployingModel):
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = validate_teacher
         self._total_steps: int | None = None
-        self._two_gradients = False  # whether the optimizer takes them, see `gradients.takes_two`
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_progress.Run()
         self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
@@ -182,6 +181,7 @@ class Distiller(DeployingModel):
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
         self._two_gradients = gradients.takes_two(optimizer)
+        self._objective.separate_parts(gradients.takes_three(optimizer))
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -225,7 +225,7 @@ class Distiller(DeployingModel):
         gradients.step(
             self.optimizer,
             tape,
-            (loss.task, loss.distillation),
+            loss.gradients_of,
             self.trainable_variables,
             count=examples.labels.shape[0] or tf.shape(examples.labels)[0],
             two_gradients=self._two_gradients,

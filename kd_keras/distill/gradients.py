@@ -39,13 +39,18 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
 
 def takes_two(optimizer: Any) -> bool:
     """True for an optimizer that takes the task's and the methods' gradients separately."""
-    return getattr(optimizer, "two_gradients", False)
+    return getattr(optimizer, "two_gradients", False) or takes_three(optimizer)
+
+
+def takes_three(optimizer: Any) -> bool:
+    """True for one that also takes target and nontarget parts of the methods' costs separately."""
+    return getattr(optimizer, "three_gradients", False)
 
 
 def step(
     optimizer: Any,
     tape: tf.GradientTape,
-    losses: tuple[Tensor, Tensor],
+    losses: tuple[Tensor, ...],
     variables: list[Any],
     *,
     count: Any = 1,
@@ -58,7 +63,8 @@ def step(
     Args:
         optimizer: from `optimizer_for`.
         tape: the losses recorded; persistent for an optimizer that takes two gradients.
-        losses: the task's, the methods'; scalars, each the mean over this replica's examples.
+        losses: the task's, the methods'; for an optimizer that takes three gradients the methods'
+            target and nontarget parts; scalars, each the mean over this replica's examples.
         variables: what is trained.
         count: see `split_batch.share`, by which the replicas' gradients are summed.
         two_gradients: `takes_two` of the optimizer.
@@ -67,12 +73,13 @@ def step(
     share = split_batch.share(count) if several else 1.0
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
     if two_gradients:
-        task, distillation = (tape.gradient(loss, variables, share) for loss in losses)
-        triples = list(zip(task, distillation, variables, strict=True))
-        reached = [t for t in triples if t[0] is not None or t[1] is not None] or triples
-        optimizer.apply_two(*map(list, zip(*reached, strict=True)))
+        separate = [tape.gradient(loss, variables, share) for loss in losses]
+        rows = list(zip(*separate, variables, strict=True))
+        reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
+        apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
+        apply(*map(list, zip(*reached, strict=True)))
         return
-    gradients = tape.gradient(list(losses), variables, [share, share])
+    gradients = tape.gradient(list(losses), variables, [share] * len(losses))
     if several:
         gradients = _summed(gradients, optimizer)
     pairs = list(zip(gradients, variables, strict=True))

@@ -21,6 +21,7 @@ class Loss(NamedTuple):
     weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
     task: Tensor  # scalar: weighted cross-entropy and regularisers
     distillation: Tensor  # scalar: weighted costs of the methods
+    gradients_of: tuple[Tensor, ...]  # scalars of which the optimizer takes separate gradients
 
 
 class Objective:
@@ -40,12 +41,27 @@ class Objective:
         first_stages = {method.first_stage for method in methods if method.first_stage}
         #: Shares of the run at which what is minimised changes.
         self.stages = (0.0, *sorted(first_stages))
+        self._in_parts = False
         names = [method.name for method in methods]
         if len({*names, "ce", "loss"}) < len(names) + 2:
             raise ValueError(
                 f"methods are called {names}; expected names that differ from each other and from "
                 "'ce' and 'loss'. Give each a name=."
             )
+
+    def separate_parts(self, in_parts: bool) -> None:
+        """Sets whether target and nontarget parts of the methods' costs get separate gradients.
+
+        Raises:
+            ValueError: a method's cost has no such parts.
+        """
+        whole = [m.name for m in self.methods if type(m).parts_call is Method.parts_call]
+        if in_parts and whole:
+            raise ValueError(
+                "the optimizer takes separate gradients of target and nontarget parts, and methods "
+                f"{whole} have none; expected dkd alone. Use it, or a different optimizer."
+            )
+        self._in_parts = in_parts
 
     def __call__(
         self,
@@ -81,7 +97,7 @@ class Objective:
         # While a method is in its first stage, nothing but the methods with a first stage counts.
         preparing = stage < self.stages[-1]
         weighted: dict[str, Costs] = {}
-        task = distillation = ops.zeros(())
+        task = distillation = target = nontarget = ops.zeros(())
         if not preparing:
             weighted["ce"] = self.ce_weight * terms["ce"]
             task = sum(regularisers, weighted["ce"])
@@ -94,13 +110,21 @@ class Objective:
             arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
             if method.whole_batch and replicas.count() > 1:
                 arguments = _gathered(method, student, teacher, batch)
-            cost = method.first_stage_call if stage < method.first_stage else method
-            terms[method.name] = mean(cost(**arguments), examples.sample_weight)
+            if self._in_parts:
+                parts = [mean(c, examples.sample_weight) for c in method.parts_call(**arguments)]
+                terms[method.name] = parts[0] + parts[1]
+            else:
+                cost = method.first_stage_call if stage < method.first_stage else method
+                terms[method.name] = mean(cost(**arguments), examples.sample_weight)
             if method.first_stage or not preparing:
                 warm = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
-                weighted[method.name] = method.weight * warm * terms[method.name]
+                weight = method.weight * warm
+                weighted[method.name] = weight * terms[method.name]
                 distillation += weighted[method.name]
-        return Loss(terms, weighted, task, distillation)
+                if self._in_parts:
+                    target, nontarget = target + weight * parts[0], nontarget + weight * parts[1]
+        separate = (target, nontarget) if self._in_parts else (distillation,)
+        return Loss(terms, weighted, task, distillation, (task, *separate))
 
     def _by_view(self, outputs: Outputs) -> Outputs:
         first = {name: value[:: self.views] for name, value in outputs.items()}

@@ -139,6 +139,20 @@ class Method(keras.Layer):
             "example. Define call(self, student, teacher, batch)."
         )
 
+    def parts_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Costs, Costs]:
+        """The cost in two parts, of the target class and of the others; `call` is their sum.
+
+        Only for optimizers that take these apart, such as `kd_keras.optimizers.deepkd`. A method
+        without such parts leaves it out.
+
+        Returns:
+            Two (B,) float32.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no parts_call(); expected a cost in a target and a "
+            "nontarget part. Use the method dkd, or an optimizer that takes one gradient."
+        )
+
     def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """(B,) float32: the cost that alone is minimised in the first `first_stage` of the run.
 

@@ -46,6 +46,10 @@ class DKD(Method):
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+        target, others = self.parts_call(student, teacher, batch)
+        return target + others
+
+    def parts_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Costs, Costs]:
         parts = dkd(
             student["logits"],
             teacher["logits"],
@@ -54,4 +58,5 @@ class DKD(Method):
             target_weight=self.target_weight,
             nontarget_weight=self.nontarget_weight,
         )
-        return parts["loss"]
+        target_cost = self.target_weight * parts["loss_tckd"]
+        return target_cost, self.nontarget_weight * parts["loss_nckd"]

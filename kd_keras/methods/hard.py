@@ -4,8 +4,8 @@ Cost: -log p_s(k) with k = argmax of the teacher's logits and p = softmax(logits
 
 Source: Touvron et al. 2021, "Training data-efficient image transformers & distillation through
 attention", arXiv:2012.12877, equation 3. Defaults: weight 0.5 and cross-entropy 0.5, as there.
-Reads logits only, and no labels: with ce_weight 0, images without labels are enough. No trained
-parts. Each example has its own cost. Not zero at equality.
+Reads logits only, and no labels: with ce_weight 0, these have no effect. No trained parts. Each
+example has its own cost. Not zero at equality.
 """
 
 from typing import Any

@@ -11,13 +11,11 @@ three classes or more: with two there is one other class, which teaches nothing.
 cross-entropies, so the cost is not zero at equality.
 """
 
-from typing import Any, Unpack
-
-from keras import ops
+from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
-from kd_keras.methods.parts import nontarget
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
+from kd_keras.methods.parts.normalised import nkd
 
 
 class NKD(Method):
@@ -53,35 +51,3 @@ class NKD(Method):
             nontarget_weight=self.nontarget_weight,
         )
         return parts["loss"]
-
-
-def nkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    labels: Labels,
-    *,
-    temperature: float,
-    nontarget_weight: float,
-) -> dict[str, Any]:
-    """Named parts of the method.
-
-    Args:
-        student_logits: (B, C) float, raw scores.
-        teacher_logits: (B, C) float, raw scores; no gradient flows back.
-        labels: (B,) int classes or (B, C) probabilities, whose largest is the target.
-        temperature, nontarget_weight: see `NKD`.
-
-    Returns:
-        `loss`: (B,) float32 in nats.
-    """
-    student = ops.cast(student_logits, "float32")
-    teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32"))
-    mask = nontarget.target_mask(labels, student.shape[-1])
-    trust = ops.sigmoid(nontarget.log_odds(teacher, mask))
-    target = -trust * ops.log_sigmoid(nontarget.log_odds(student, mask))
-
-    log_q = nontarget.log_softmax_of_others(student / temperature, mask)
-    log_p = nontarget.log_softmax_of_others(teacher / temperature, mask)
-    p = ops.where(mask, 0.0, ops.exp(log_p))
-    others = -(temperature**2) * ops.sum(p * log_q, axis=-1)
-    return {"loss": target + nontarget_weight * others}

@@ -22,9 +22,9 @@ from keras import ops
 
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, Costs, Labels, Outputs, Shapes, Tensor
-from kd_keras.methods.nkd import nkd
 from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
+from kd_keras.methods.parts.normalised import nkd
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 
 FINEST = 4  # cells in each direction at the finest scale; each coarser scale is made of these

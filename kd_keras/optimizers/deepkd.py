@@ -17,8 +17,8 @@ three gradients takes these momenta:
     target: its own with a task gradient, else that of nontarget with one, else the mean.
 Weight decay is part of the target's gradient (not decoupled); twice from the second step on where
 that is the only one. A variable with only a nontarget gradient decays from the second step on, one
-without either does not decay. Dampening starts at the second step. The authors' mask of unlikely
-classes (top-k) is not part of it.
+without either does not decay. Dampening starts at the second step. In a Distiller, its method is
+`dkd`. The authors' mask of unlikely classes (top-k) is not part of it.
 """
 
 from typing import Any
@@ -51,6 +51,9 @@ class DeepKD(keras.optimizers.Optimizer):
         as_coded: whether the task takes the target part's momentum, as in the authors' code.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
     """
+
+    #: Tells the Distiller to pass the three gradients separately.
+    three_gradients = True
 
     def __init__(
         self,

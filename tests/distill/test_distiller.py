@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 from kd_keras import Distiller, methods
+from kd_keras.optimizers.deepkd import DeepKD
 
 
 def sgd(learning_rate=0.1):
@@ -191,6 +192,30 @@ def test_an_optimizer_of_two_gradients_gets_them_apart(
     assert all(g is None for g in task[inside:])  # the projector's: the labels do not reach it
     assert all((g is not None) == with_methods for g in distillation[inside - 2 :])
     assert_equal(weights(pair[0]), weights(pair[1]), atol=1e-6)
+
+
+def test_an_optimizer_of_three_gradients_gets_target_and_nontarget_parts(
+    net, teacher, images, labels, one_step
+):
+    def distiller(name, **knobs):
+        return Distiller(
+            net("student", norm=False), teacher=teacher, methods=methods.get(name, **knobs)
+        )
+
+    pair = [distiller("dkd", warmup=0.0, weight=0.5) for _ in range(2)]
+    for start, of in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
+        of.assign(start)
+    none = {"task_delta": 0, "target_delta": 0, "nontarget_delta": 0}
+    deepkd = DeepKD(0.1, momentum=0, **none)
+    for of, optimizer in zip(pair, (deepkd, sgd(0.1)), strict=True):
+        one_step(of, images, labels, optimizer=optimizer)
+    assert_equal(weights(pair[0]), weights(pair[1]), atol=1e-6)
+    momenta = [np.asarray(of[0]) for of in deepkd.momenta.values()]
+    assert all(np.any(momentum) for momentum in momenta)
+    with pytest.raises(
+        ValueError, match=r"methods \['kd'\] have none; expected dkd alone\. Use it"
+    ):
+        distiller("kd").compile(DeepKD(0.1))
 
 
 def test_float16_scales_the_loss_and_stays_finite(net, teacher, images, labels, one_step):
