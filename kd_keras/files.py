@@ -1,16 +1,21 @@
 """Writes files completely or not at all, hashes files, locks folders."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+#: Error numbers of a disk, a quota or a file that is full.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
@@ -36,13 +41,8 @@ def in_place_of(target: Path) -> Iterator[Path]:
                 os.fsync(file.fileno())  # or a power cut leaves an empty file under the name
         _rename_over(fresh, aside, target)
     except OSError as error:
-        stays = f"The earlier {target.name} stays as it was. " if target.exists() else ""
-        failure = OSError(
-            f"Could not write {target}: {(error.strerror or str(error)).rstrip('.')}. {stays}"
-            "Free space on that disk, or choose a folder elsewhere, and run it again."
-        )
-        failure.errno = error.errno
-        raise failure from error
+        stays = f"The earlier {target.name} stays as it was. " if os.path.exists(target) else ""
+        raise _in_words(target, error, stays) from error
     finally:
         with contextlib.suppress(OSError):
             _remove(fresh)
@@ -81,6 +81,44 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
+def read_json(path: Path, *, remedy: str = "Restore it, or remove it.") -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises ValueError, which names the file, if it holds none: a power loss leaves empty files.
+    """
+    require_regular(path)
+    try:
+        entries = json.loads(path.read_bytes())
+        fault = "" if isinstance(entries, dict) else f"it holds {type(entries).__name__}"
+    except ValueError as error:
+        fault = str(error) if path.stat().st_size else "it is empty"
+    except RecursionError:
+        fault = "it is nested too deeply"
+    if fault:
+        raise ValueError(f"{path} is damaged: {fault}; expected an object in JSON. {remedy}")
+    return dict(entries)
+
+
+def require_regular(path: Path) -> None:
+    """Raises OSError for a pipe, a socket or a device, which may give bytes for ever or none."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(f"{path} is a pipe, a socket or a device; expected a file. Check the path.")
+
+
+def require_writable(folder: Path) -> None:
+    """Raises OSError unless files can be written in the folder, or in one made there."""
+    existing = folder.absolute()
+    try:
+        while not os.path.lexists(existing):
+            existing = existing.parent
+        if not existing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{existing} is a file")
+        with tempfile.TemporaryDirectory(prefix=".kd_keras-", dir=existing):
+            pass
+    except OSError as error:
+        raise _in_words(folder, error, "") from error
+
+
 def save_array(path: Path, array: np.ndarray) -> None:
     """Like np.save, but an error says why writing failed, such as a full disk."""
     with path.open("wb") as file:
@@ -100,10 +138,13 @@ def sha256(path: Path) -> str:
 
     About 1.2 GB/s on processors with instructions for it.
     """
+    require_regular(path)
     if path.is_dir():
         total = hashlib.sha256()
         for part in sorted(part for part in path.rglob("*") if part.is_file()):
-            total.update(part.read_bytes())
+            with part.open("rb") as file:
+                while block := file.read(1 << 20):
+                    total.update(block)
         return total.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -169,6 +210,23 @@ def is_locked(folder: Path) -> bool:
     """Whether another process, or another block of this one, has the lock of a folder."""
     with lock_at_once(folder) as got_it:
         return not got_it
+
+
+def _in_words(target: Path, error: OSError, stays: str) -> OSError:
+    """The error with the path and what to do about its cause; it keeps its number."""
+    elsewhere = "choose a folder elsewhere, and run it again."
+    if error.errno in NO_SPACE:
+        remedy = f"Free space on that disk, or {elsewhere}"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = f"Allow writing there, or {elsewhere}"
+    elif error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        remedy = f"Move what is in the way, or {elsewhere}"
+    else:
+        remedy = elsewhere.capitalize()
+    reason = (error.strerror or str(error)).rstrip(".")
+    failure = OSError(f"Could not write {target}: {reason}. {stays}{remedy}")
+    failure.errno = error.errno
+    return failure
 
 
 def _not_finite(data: Any, where: str) -> Iterator[tuple[str, float]]:

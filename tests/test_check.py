@@ -42,3 +42,17 @@ def test_number_and_whole_number_return_what_fits():
     assert check.whole_number("epochs", 5, at_least=1) == 5
     with pytest.raises(ValueError, match=r"epochs is 2\.5; expected a whole number >= 1\."):
         check.whole_number("epochs", 2.5, at_least=1)
+
+
+@pytest.mark.parametrize("got", [1e308, -1e10, 10**400, 1e-300])
+def test_numbers_that_float32_cannot_square_are_refused(got):
+    with pytest.raises(ValueError, match=r"^t is .*; expected a finite number"):
+        check.number("t", got, **({"above": 0} if 0 < got < 1 else {}))
+
+
+def test_a_whole_number_has_64_bits_or_the_bound():
+    assert check.whole_number("n", 3, at_most=3) == 3
+    with pytest.raises(ValueError, match="n is 4; expected a whole number >= 0 and <= 3"):
+        check.whole_number("n", 4, at_most=3)
+    with pytest.raises(ValueError, match="expected a whole number >= 0"):
+        check.whole_number("n", 10**20)

@@ -1,4 +1,6 @@
+import errno
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -77,7 +79,7 @@ def test_a_failed_rename_puts_the_earlier_folder_back(tmp_path):
 def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path):
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "a.json"
-    message = rf"Could not write {re.escape(str(target))}: .*Free space on that disk, or choose"
+    message = rf"Could not write {re.escape(str(target))}: .*Move what is in the way, or"
     with pytest.raises(OSError, match=message), files.in_place_of(target) as fresh:
         os.stat(fresh)
 
@@ -118,3 +120,54 @@ def test_the_size_of_a_folder_is_that_of_all_files_in_it(tmp_path):
 def test_plain_values_are_those_of_json(tmp_path):
     value = {1: (np.float32(0.5), np.arange(2)), "path": tmp_path, "none": None}
     assert files.plain(value) == {"1": [0.5, [0, 1]], "path": str(tmp_path), "none": None}
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "Free space on that disk"),
+        (errno.EROFS, "Allow writing there"),
+        (errno.EIO, "Choose a folder elsewhere"),
+    ],
+)
+def test_the_remedy_follows_from_the_cause(tmp_path, number, remedy):
+    with (
+        pytest.raises(OSError, match=rf"a\.json: {os.strerror(number)}\. {remedy}"),
+        files.in_place_of(tmp_path / "a.json"),
+    ):
+        raise OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("", "it is empty"),
+        ("[]", "it holds list"),
+        ('{"a": 1', "Expecting"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("\xff", "codec can't decode"),
+    ],
+)
+def test_json_that_holds_no_object_is_named(tmp_path, content, fault):
+    path = tmp_path / "a.json"
+    path.write_text(content, encoding="latin1")
+    with pytest.raises(ValueError, match=rf"a\.json is damaged: .*{fault}.*Remove it\."):
+        files.read_json(path, remedy="Remove it.")
+
+
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for read in (files.read_json, files.sha256):
+        with pytest.raises(OSError, match="pipe is a pipe, a socket or a device"):
+            read(tmp_path / "pipe")
+
+
+def test_a_folder_that_cannot_be_written_is_known_before(tmp_path):
+    files.require_writable(tmp_path / "a" / "b")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "a").write_text("")
+    for place in (tmp_path / "a", tmp_path / "a" / "b"):
+        with pytest.raises(OSError, match=r"a is a file\. Move what is in the way"):
+            files.require_writable(place)
+    with pytest.raises(OSError, match="Could not write /proc/a"):
+        files.require_writable(pathlib.Path("/proc/a"))

@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import shutil
 import sys
+import tempfile
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
+from kd_keras import data, files
 from kd_keras.cli import termination
 from kd_keras.results import wrapping
 
@@ -39,7 +43,16 @@ def translate_errors(ctx: click.Context) -> Iterator[None]:
         _report(ctx, "stopped by Ctrl-C. Run the same command again to continue.")
         ctx.exit(INTERRUPTED)
     except (ValueError, OSError) as error:
-        _report(ctx, str(error) or type(error).__name__)
+        _report(ctx, _about(error))
+        ctx.exit(WRONG_INPUT)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        _report(
+            ctx,
+            f"the memory of this machine is full ({str(error).partition(chr(10))[0]}). Lower "
+            "--batch-size or --image-size, take smaller models, or end other programs.",
+        )
         ctx.exit(WRONG_INPUT)
 
 
@@ -48,6 +61,34 @@ def traceback_option(command: Any) -> Any:
     return click.option(
         "--traceback", is_flag=True, hidden=True, expose_value=False, callback=_set_traceback
     )(command)
+
+
+def _about(error: ValueError | OSError) -> str:
+    """The error in words; one of the system's gets its file, or the disks that are full."""
+    text = str(error) or type(error).__name__
+    if not text.startswith("[Errno") or not isinstance(error, OSError):
+        return text
+    reason = error.strerror or text
+    if error.filename is not None:
+        return f"{error.filename}: {reason}. Check the path and whether it may be read and written."
+    if error.errno in files.NO_SPACE:
+        places = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
+        free = ", ".join(f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free(places))
+        return f"{reason}. Free space on the disk that is full ({free} free), and run it again."
+    return f"{reason}. Run it with --traceback to see where."
+
+
+def _free(places: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """Free bytes on the disk of each place, or of the nearest folder above it that exists."""
+    for place in sorted(places):
+        existing = next(folder for folder in (place, *place.parents) if folder.exists())
+        yield place, shutil.disk_usage(existing).free
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether Python, NumPy or TensorFlow, which need not be imported, got no memory."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return isinstance(error, MemoryError) or "ResourceExhaustedError" in names
 
 
 def _set_traceback(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:

@@ -1,5 +1,6 @@
 """`kdk train`: runs a recipe with the changes that the command line makes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from kd_keras.cli import completion, output, quiet
@@ -15,9 +16,14 @@ def _run(
     export_dir: str,
     teacher_from: str | None,
     verify: bool,
+    repeat: str | None,
     **options: Any,
 ) -> None:
     changes = options_of.set_options(options)
+    if repeat is not None:
+        _require_alone(repeat, [recipe_name, *sets, teacher_from, *changes])
+        _repeat(repeat, folder=run, export_dir=export_dir, verify=verify)
+        return
     resolved = recipe_files.resolve(recipe_name, changes, sets, teacher_from=teacher_from)
     quiet.import_tensorflow()
     from kd_keras.job import train
@@ -25,6 +31,21 @@ def _run(
     screen = output.screen()
     results = train.run(resolved, run=run, export_dir=export_dir, screen=screen, verify=verify)
     output.document(results)
+
+
+def _require_alone(run: str, others: Sequence[str | None]) -> None:
+    if any(others):
+        raise ValueError(
+            f"--repeat is {run!r}, and there are other settings; expected its recipe as it "
+            "is. Give only --run, --export-dir and --verify beside it, or --recipe to change it."
+        )
+
+
+def _repeat(run: str, **options: Any) -> None:
+    quiet.import_tensorflow()
+    from kd_keras.job import repeat
+
+    output.document(repeat.repeat(run, screen=output.screen(), **options))
 
 
 command = output.command(
@@ -50,6 +71,13 @@ command = output.command(
                 metavar="FOLDER",
                 default="saved_models",
                 help="parent folder of the SavedModel [saved_models]",
+            ),
+            Option(
+                ["--repeat"],
+                metavar="RUN",
+                shell_complete=completion.of_runs(),
+                help="run the recipe of a finished run again in a new folder, and say whether it "
+                "comes out the same",
             ),
             Option(
                 ["--verify"],

@@ -53,6 +53,7 @@ def load(
     flip: bool | None = None,
     val_fraction: float | None = None,
     select: float | None = None,
+    max_pixels: int | None = None,
     seed: int = 0,
     cache_dir: str | os.PathLike[str] | None = None,
     progress: "Progress | None" = None,
@@ -77,6 +78,8 @@ def load(
             None is the dataset's default (digits 0.2, others 0.1).
         select: share of train, stratified, that replaces the validation split while you choose
             settings; None replaces nothing.
+        max_pixels: pixels of the largest image to decode, against files made to fill the memory;
+            None: 178,956,970. A larger one is a fault.
         seed: seed of both hold-outs. With the same seed, all runs validate on the same examples.
         cache_dir: folder of the stores; None is $KD_KERAS_CACHE or ~/.cache/kd_keras.
         progress: `progress(task, total)` is a context manager that gives `advance(count)`; None
@@ -89,11 +92,14 @@ def load(
     Raises:
         ValueError, FileNotFoundError: the name, the data or an option is wrong.
     """
-    from kd_keras.data import prepare
+    from kd_keras.data import image_files, prepare
 
     source = _source(name, data_dir, image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
-    store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
+    most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
+    with image_files.allowing(check.whole_number("max_pixels", most, at_least=1)):
+        store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
+    prepare.check_names(source.name, store.class_names)  # of a store of before too
     dataset = _dataset(source, store, val_fraction, select, seed)
     if flip is not None:
         dataset = replace(dataset, augment=replace(dataset.augment, flip=flip))

@@ -1,6 +1,7 @@
 """Decodes image files to arrays of one size; errors name the files that do not decode."""
 
 import functools
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ import tensorflow as tf
 from kd_keras.data import fault_report, image_files, orientation, resizing
 
 BATCH = 256
+_PIXELS_AT_A_TIME = 50_000_000  # of images that are decoded at a time, unless one alone has more
+_BATCH_PIXELS = 20_000_000  # of a batch of decoded images: 60 MB
 _REMEDY = "Replace it or take it out."
 _EXIF = b"Exif\0\0"  # the name of the segment that holds an orientation
 # What TensorFlow puts around the message of its decoder, with the name of a Python error.
@@ -49,6 +52,7 @@ def batches(
     channels: int,
     resize: str,
     other_records: tf.data.Dataset | None = None,
+    most_pixels: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Decodes records in order.
 
@@ -57,6 +61,8 @@ def batches(
             same order at every pass.
         size, channels, resize: as for `decode`; without a size, all images must have the same.
         other_records: records of other splits, whose faults are named in the same error.
+        most_pixels: pixels of the largest image, which decides how many are decoded at a time; 0:
+            not known, images are small.
 
     Yields:
         (b, H, W, channels) uint8 and (b,) int.
@@ -69,10 +75,12 @@ def batches(
         image = decode(record["image"], size=size, channels=channels, resize=resize)
         return image, record["label"]
 
-    decoded = records.map(pixels, num_parallel_calls=os.cpu_count(), deterministic=True)
+    decoded = records.map(pixels, num_parallel_calls=_at_a_time(most_pixels), deterministic=True)
+    stored = size * size if size else most_pixels
+    batched = decoded.batch(min(BATCH, max(1, _BATCH_PIXELS // max(1, stored))))
     count, shape = 0, None
     try:
-        for images, labels in decoded.batch(BATCH).prefetch(2).as_numpy_iterator():
+        for images, labels in batched.prefetch(2).as_numpy_iterator():
             shape = shape or images.shape[1:]
             if images.shape[1:] != shape:
                 raise _different_size(records.skip(count), shape, channels)
@@ -80,7 +88,7 @@ def batches(
             count += len(labels)
     except tf.errors.InvalidArgumentError as error:
         everything = records if other_records is None else records.concatenate(other_records)
-        faults = undecodable(everything, channels=channels)
+        faults = undecodable(everything, channels=channels, most_pixels=most_pixels)
         raise (
             fault_report.error("Images do not decode", faults, _REMEDY)
             if faults
@@ -88,7 +96,7 @@ def batches(
         ) from error
 
 
-def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
+def undecodable(records: tf.data.Dataset, *, channels: int, most_pixels: int = 0) -> list[str]:
     """One sentence for each record whose image does not decode, in order."""
 
     def place(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -97,7 +105,7 @@ def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
             return tf.identity(index)
 
     numbered = records.enumerate()
-    decoded = numbered.map(place, num_parallel_calls=os.cpu_count()).ignore_errors()
+    decoded = numbered.map(place, num_parallel_calls=_at_a_time(most_pixels)).ignore_errors()
     valid = set(decoded.as_numpy_iterator())
     # A file that cannot be read at all raises here.
     names = records.map(lambda record: (record["image"], record["name"])).enumerate()
@@ -108,18 +116,31 @@ def undecodable(records: tf.data.Dataset, *, channels: int) -> list[str]:
     ]
 
 
+def _at_a_time(most_pixels: int) -> int:
+    """How many images of so many pixels are decoded at a time."""
+    return min(os.cpu_count() or 1, max(1, _PIXELS_AT_A_TIME // max(1, most_pixels)))
+
+
 def _native(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
-    image = tf.ensure_shape(image, (None, None, channels))
     # In the graph, `read_orientation` takes ten times as long as a small JPEG takes to decode.
     turn = tf.ensure_shape(tf.numpy_function(_orientation, [encoded], tf.int32), ())
+    with tf.control_dependencies([turn]):  # which refuses images that would fill the memory
+        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    image = tf.ensure_shape(image, (None, None, channels))
     upright = tf.cond(turn > 1, lambda: orientation.upright(image, turn), lambda: image)
     return tf.ensure_shape(upright, (None, None, channels))
 
 
 def _orientation(encoded: Any) -> np.int32:
-    """`orientation.read_orientation`, called only if the file may have an EXIF segment."""
+    """`orientation.read_orientation`, called only if the file may have an EXIF segment.
+
+    Raises ValueError for an image of more pixels than are read.
+    """
     data = np.asarray(encoded, object).item()  # bytes in a graph, an array of them in eager mode
+    if image_files.may_be_too_large(data):
+        header = image_files.read_header(io.BytesIO(data), "")
+        if header.too_large:
+            raise ValueError(header.reason)
     return _traced()(tf.constant(data)).numpy() if _EXIF in data else np.int32(1)
 
 

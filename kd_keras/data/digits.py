@@ -1,5 +1,6 @@
 """scikit-learn's handwritten digits: 1,797 grey images of 8x8 in 10 classes; no download."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from kd_keras.data.progress import Progress
 from kd_keras.data.store_writer import Contents, Part
 
 _SIDE = 8
+_BATCH_PIXELS = 20_000_000
 
 
 def source(*, image_size: int | None, resize: str | None) -> Source:
@@ -37,8 +39,17 @@ def _contents(folder: Path, progress: Progress, *, times: int) -> Contents:
 
     grey, labels = datasets.load_digits(return_X_y=True)  # (1797, 64) of 0..16
     images = np.rint(grey.reshape(-1, _SIDE, _SIDE, 1) * (255 / 16)).astype(np.uint8)
-    images = images.repeat(times, axis=1).repeat(times, axis=2)
     return Contents(
         class_names=[str(digit) for digit in range(10)],
-        parts={"train": Part(len(labels), iter([(images, labels)]))},
+        parts={"train": Part(len(labels), _enlarged(images, labels, times))},
     )
+
+
+def _enlarged(
+    images: np.ndarray, labels: np.ndarray, times: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches of the images, each pixel repeated `times` in both directions."""
+    count = max(1, _BATCH_PIXELS // (_SIDE * times) ** 2)
+    for start in range(0, len(labels), count):
+        rows = slice(start, start + count)
+        yield images[rows].repeat(times, axis=1).repeat(times, axis=2), labels[rows]

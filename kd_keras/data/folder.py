@@ -60,13 +60,14 @@ def _contents(
     }
     records = {split: _records(path, examples[split]) for split in examples}
     faults = _faults(path, layout, members, headers)
+    shapes = [shape for file in members if (shape := headers[file].size)]
+    most_pixels = max((height * width for height, width in shapes), default=0)
     if faults:
         for dataset in records.values():
-            faults += decode.undecodable(dataset, channels=3)
+            faults += decode.undecodable(dataset, channels=3, most_pixels=most_pixels)
         raise fault_report.error(f"{path} has faults", faults)
-    shapes = [shape for file in members if (shape := headers[file].size)]
     size, size_notes = (size, []) if size else sizes.default(shapes)
-    batches = partial(decode.batches, size=size, channels=3, resize=resize)
+    batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
     return Contents(
         class_names=list(layout.class_names),
         parts={
@@ -103,7 +104,11 @@ def _faults(
     return [
         *layout.faults,
         *folder_layout.empty_classes(layout, images | set(reasons), str(path)),
-        *(f"{path}/{file} does not decode as an image ({why})." for file, why in reasons.items()),
+        *(
+            f"{path}/{file} does not decode as an image ({why})."
+            + (" Allow it with --max-pixels N." if headers[file].too_large else "")
+            for file, why in reasons.items()
+        ),
     ]
 
 

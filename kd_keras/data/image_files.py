@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,7 @@ _FORMATS = (
 _BY_ENDING = {".tga": "TGA"}  # a format that its first bytes do not identify
 #: Pixels of the largest image that Pillow opens, as protection against files made to fill memory.
 MOST_PIXELS = 2 * 89_478_485
+_most_pixels = MOST_PIXELS  # `allowing` changes it
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 # Pillow gives the size of a TIFF file already turned. PNG files are decoded by TensorFlow, which
 # ignores their orientation, in training as in a served model.
@@ -55,6 +57,9 @@ def read_header(file: str | IO[bytes], ending: str) -> ImageHeader:
         ending: the ending of its name, such as ".jpg"; "" if it has none.
     """
     ending = ending.lower()
+    if isinstance(file, str) and os.path.exists(file) and not os.path.isfile(file):
+        # Opening a named pipe would wait for ever.
+        return NO_IMAGE if ending not in _image_endings() else ImageHeader(None, NOT_REGULAR)
     header = _read_header(file, _formats(ending))
     return NO_IMAGE if header == _UNKNOWN and ending not in _image_endings() else header
 
@@ -74,6 +79,8 @@ def pixels(encoded: bytes, channels: int) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(encoded), formats=_formats(".tga")) as image:
+            if image.width * image.height > _most_pixels:
+                raise ValueError(_too_large(image.width * image.height).reason)
             image.load()
             # Pillow opens PPM files of 16 bits in mode I.
             sixteen = image.mode.startswith("I;16") or (image.mode, image.format) == ("I", "PPM")
@@ -88,14 +95,25 @@ def pixels(encoded: bytes, channels: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def allowing(most_pixels: int) -> Iterator[None]:
-    """In the block, Pillow opens images of up to `most_pixels`, in every thread."""
-    before = Image.MAX_IMAGE_PIXELS
-    if most_pixels > MOST_PIXELS:
+    """In the block, images of up to `most_pixels` are read, in every thread."""
+    global _most_pixels
+    before = _most_pixels, Image.MAX_IMAGE_PIXELS
+    _most_pixels = most_pixels
+    if most_pixels > MOST_PIXELS:  # Pillow has a limit of its own
         Image.MAX_IMAGE_PIXELS = most_pixels
     try:
         yield
     finally:
-        Image.MAX_IMAGE_PIXELS = before
+        _most_pixels, Image.MAX_IMAGE_PIXELS = before
+
+
+def may_be_too_large(encoded: bytes) -> bool:
+    """Whether a file of so many bytes can hold more pixels than are read.
+
+    Deflate, the densest compression of these formats, writes at most 1,032 bytes for one, and a
+    byte holds at most 8 pixels. So the headers of small files need not be read.
+    """
+    return len(encoded) * 1032 * 8 > _most_pixels
 
 
 def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
@@ -107,6 +125,7 @@ def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
 
 
 NO_IMAGE = ImageHeader(None)
+NOT_REGULAR = "it is no regular file, but a pipe, a socket, a device or a folder"
 _UNKNOWN = ImageHeader(None, "its content is no image that Pillow reads")
 
 
@@ -114,6 +133,8 @@ def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader
     try:
         with Image.open(file, formats=formats) as image:
             width, height = image.size
+            if width * height > _most_pixels:
+                return _too_large(width * height)
             is_turned = image.format not in _SIZE_AS_STORED and _orientation(image) in _TURNED
             return ImageHeader((width, height) if is_turned else (height, width))
     except Image.UnidentifiedImageError:
@@ -124,10 +145,14 @@ def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader
         return ImageHeader(None, "it links to a file that does not exist")
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))
-        size = f"{int(count[0]):,} pixels" if count else "too many pixels"
-        return ImageHeader(None, f"it has {size}; at most {MOST_PIXELS:,} are read", True)
+        return _too_large(int(count[0]) if count else None)
     except (OSError, SyntaxError, ValueError) as error:
         return ImageHeader(None, str(error))
+
+
+def _too_large(count: int | None) -> ImageHeader:
+    size = "too many" if count is None else f"{count:,}"
+    return ImageHeader(None, f"it has {size} pixels; at most {_most_pixels:,} are read", True)
 
 
 @functools.cache

@@ -20,8 +20,8 @@ class ImageReader:
     Args:
         shape: (height, width, channels) of the result; channels 1 or 3.
         resize: how an image of another aspect is made to fit, see `resizing.resized`.
-        most_pixels: pixels of the largest image to read, against files made to fill memory. Above
-            `MOST_PIXELS` it counts within `image_files.allowing` only.
+        most_pixels: pixels of the largest image to read, against files made to fill memory. It
+            counts within `image_files.allowing` only, if it is more than `MOST_PIXELS`.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class ImageReader:
             ValueError: it is no image that can be read, or too large.
             OSError: there is no such file, or it may not be read.
         """
+        if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+            raise NotAnImage(image_files.NOT_REGULAR)
         with path.open("rb") as file:
             self._check(image_files.read_header(file, path.suffix))
             file.seek(0)

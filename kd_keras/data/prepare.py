@@ -3,13 +3,12 @@
 A `Source` describes a dataset, so that this file needs to know nothing else about it.
 """
 
-import errno
 import hashlib
 import json
 import logging
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,8 @@ from kd_keras import files
 from kd_keras.data import store, store_writer
 from kd_keras.data.progress import Progress, silent
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LOG = logging.getLogger(__name__)
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
         with files.in_place_of(folder) as fresh:  # who has mapped an older store can read on
             target.rename(fresh)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in files.NO_SPACE:
             raise
         raise OSError(
             error.errno,
@@ -131,6 +130,20 @@ def _check(source: Source, contents: store_writer.Contents) -> None:
         raise ValueError(
             f"{source.name} has the classes {names[:5]}; expected two or more different ones."
         )
+    check_names(source.name, names)
     for name, part in contents.parts.items():
         if part.count == 0:
             raise ValueError(f"{source.name} has no {name} images; expected at least one.")
+
+
+def check_names(source: str, names: Sequence[str]) -> None:
+    """Raises ValueError for a class name that one line of a text cannot hold.
+
+    Files of class names, as exports have them, have one name in each line.
+    """
+    bad = [name for name in names if name.splitlines() != [name] or _CONTROL.search(name)]
+    if bad:
+        raise ValueError(
+            f"{source} has the class {bad[0]!r}; expected a name without line breaks and control "
+            "characters. Rename it."
+        )

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
+LARGEST = 2048  # pixels a side that may be chosen: 12.6 MB for each image in the store
 LARGEST_DEFAULT = 224  # pixels a side: what most published image classifiers take
 LARGEST_KEPT = 512  # images of one size stay as they are up to here: 0.8 MB each in the store
 _EFFECTS = {

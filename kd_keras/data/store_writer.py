@@ -1,7 +1,10 @@
 """Writes the files of a store; each is hashed while it is written."""
 
+import errno
 import hashlib
 import io
+import math
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +97,7 @@ def _write_images(
             pieces = [np.ascontiguousarray(images).data]
             if not label_batches:
                 shape = images.shape[1:]
+                _require_space(path, part.count * math.prod(shape))
                 pieces.insert(0, memoryview(_npy_header((part.count, *shape))))
             for piece in pieces:
                 hasher.update(piece)
@@ -107,9 +111,18 @@ def _write_images(
     return shape, all_labels, _facts(path, hasher.hexdigest())
 
 
+def _require_space(path: Path, size: int) -> None:
+    """Raises OSError at the first image if the disk has no room for all of them."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise OSError(
+            errno.ENOSPC, f"the decoded images take {size / 1e9:,.2f} GB, {free / 1e9:,.2f} GB free"
+        )
+
+
 def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
     with path.open("wb") as file:
-        np.save(file, array)
+        np.save(file, array, allow_pickle=False)
         files.sync(file)
     return _facts(path, files.sha256(path))
 
@@ -123,5 +136,4 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def _facts(path: Path, sha256: str) -> dict[str, Any]:
-    stat = path.stat()
-    return {"bytes": stat.st_size, "sha256": sha256, "mtime_ns": stat.st_mtime_ns}
+    return {"bytes": path.stat().st_size, "sha256": sha256, **store.times(path)}

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class Listing:
     """All files and folders in a folder; names are relative to it and sorted.
 
     Attributes:
-        files: the files, also behind symbolic links; a broken link has size -1.
+        files: the files, also behind symbolic links; a broken link, and what is no regular file
+            (a named pipe, a socket, a device), has size -1.
         folders: the folders, without hidden ones and their contents.
         hidden: the hidden folders: those of systems, and names that start with a dot.
     """
@@ -96,8 +98,8 @@ def state(path: Path) -> str:
     """Text that changes with the size or time of the file, or of any file in the folder."""
     if path.is_dir():
         return list_files(path).state
-    stat = path.stat()
-    return f"{stat.st_size}-{stat.st_mtime_ns}"
+    status = path.stat()
+    return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def digest(path: Path) -> str:
@@ -147,7 +149,9 @@ def _entries(folder: Path) -> "os._ScandirIterator[str]":
 
 def _file(name: str, entry: os.DirEntry[str]) -> File:
     try:
-        stat = entry.stat()
+        status = entry.stat()
     except OSError:  # a broken link, or a link to itself
         return File(name, -1, 0)
-    return File(name, stat.st_size, stat.st_mtime_ns)
+    if not stat.S_ISREG(status.st_mode):  # reading a pipe waits for ever
+        return File(name, -1, 0)
+    return File(name, status.st_size, status.st_mtime_ns)

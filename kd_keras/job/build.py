@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from kd_keras import methods, models
+from kd_keras import files, methods, models
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
 from kd_keras.job import plan
@@ -124,10 +124,13 @@ def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
     name, knobs = recipe_files.parse_spec(spec)
     if is_file(spec):
         return model_files.open_model(name, num_classes=len(data.class_names))
+    models.check_knobs(name, knobs)  # or a spec could name the data's classes and shape
+    options: dict[str, Any] = dict(knobs)
     if name.startswith("app:"):
-        knobs = {"weights": weights or "none", **knobs}  # the spec's own win
-    sizes: Any = {"num_classes": len(data.class_names), "input_shape": data.image_shape}
-    return models.get(name, **{**sizes, **knobs})
+        options = {"weights": weights or "none", **options}  # the spec's own win
+    return models.get(
+        name, num_classes=len(data.class_names), input_shape=data.image_shape, **options
+    )
 
 
 def make_teacher(recipe: Recipe, data: Dataset) -> keras.Model:
@@ -162,7 +165,9 @@ def order_of_classes(recipe: Recipe, data: Dataset) -> tuple[list[str], list[str
     """Class names in the teacher's order and in ours; None if the recipe names no file of them."""
     if recipe.teacher_classes is None:
         return None
-    text = Path(recipe.teacher_classes).expanduser().read_text(encoding="utf-8")
+    path = Path(recipe.teacher_classes).expanduser()
+    files.require_regular(path)
+    text = path.read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()], list(data.class_names)
 
 

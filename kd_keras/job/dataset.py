@@ -26,6 +26,7 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         resize=recipe.resize,
         flip=recipe.flip,
         val_fraction=recipe.val_fraction,
+        max_pixels=recipe.max_pixels,
         select=SELECT_FRACTION if recipe.select else None,
         progress=screen.progress,
         verify=verify,

@@ -11,6 +11,9 @@ from kd_keras.job import tf_config
 Strategy: TypeAlias = tf.distribute.Strategy
 
 
+MOST_CPUS = 64  # logical devices; starting thousands takes minutes
+
+
 @functools.cache
 def get(devices: str | None = None) -> Strategy:
     """The strategy for the devices named; always the same object in a process.
@@ -57,8 +60,21 @@ def get(devices: str | None = None) -> Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if kind == "gpu":
         return tf.distribute.MirroredStrategy(gpus[:count])
+    if count > MOST_CPUS:
+        raise ValueError(
+            f"devices is {devices!r}; expected at most cpu:{MOST_CPUS}. Leave --devices out: "
+            "TensorFlow uses all cores as one device."
+        )
     _split_cpu(count)
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def be_deterministic() -> None:
+    """Makes TensorFlow's operations give the same bits in each run, before the first of them runs.
+
+    On CPUs they do so by default; there it changes the numbers, since it takes other kernels.
+    """
+    tf.config.experimental.enable_op_determinism()
 
 
 def gpu_names() -> list[str]:

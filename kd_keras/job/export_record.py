@@ -1,6 +1,5 @@
 """exports.json: the model and the check results of each file in an export folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ def read(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["files"]
+        entries: dict[str, Any] = files.read_json(path)["files"]
         return {str(name): dict(entry) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
@@ -53,7 +52,7 @@ def add_to_results(run: Path, folder: Path, entries: dict[str, Any]) -> None:
     path = run / "results.json"
     if not path.is_file():
         return
-    results = json.loads(path.read_text(encoding="utf-8"))
+    results = files.read_json(path)
     inside = folder.resolve().is_relative_to(run.resolve())
     parent = folder.resolve().relative_to(run.resolve()) if inside else folder.resolve()
     exports = results.get("exports", {})

@@ -27,6 +27,15 @@ def is_file(spec: str) -> bool:
     return name.endswith((*model_files.SUFFIXES, ".onnx")) or "/" in name or Path(name).exists()
 
 
+def program_warning(spec: str) -> str:
+    """A line about a teacher whose file is a program; "" for any other."""
+    is_onnx = spec.lower().endswith(".onnx")
+    if not is_onnx and not (is_file(spec) and Path(spec).expanduser().is_dir()):
+        return ""
+    kind = "an ONNX file" if is_onnx else "a SavedModel"
+    return f"the teacher {spec} is {kind}: a program that runs here. Use it only if you trust it"
+
+
 def identity(spec: str) -> str:
     """The hash of a model file's content; the spec itself for models that are made by name."""
     if not is_file(spec):

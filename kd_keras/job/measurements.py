@@ -78,10 +78,12 @@ class Measurements:
         return {"role": planned.role, **result}
 
     def _saved(self, phase: str, export: Path | None) -> dict[str, Any] | None:
-        """The result of an earlier call; None without one, or if its export is not there."""
-        result: dict[str, Any] | None = self.folder.read(phase).get("result")
-        if not result or export is None:
-            return result or None
+        """The result of an earlier call; None without one, or if a file of it is not there."""
+        if not self.folder.is_measured(phase):
+            return None
+        result: dict[str, Any] = self.folder.read(phase)["result"]
+        if export is None:
+            return result
         exported = result.get("export", {}).get("path") == str(export)
         return result if exported and export.is_dir() else None
 

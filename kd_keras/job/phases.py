@@ -1,14 +1,15 @@
 """Trains the models of a phase side by side, unless an earlier call of the command did."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
 from kd_keras.distill import machines
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import fitting
+from kd_keras.job import fitting, provenance
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.prepare import Job
 from kd_keras.methods import base
@@ -85,7 +86,8 @@ def train(
 
 def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
     """The cached outputs of the Distillers' teacher; None if the teacher runs or there is none."""
-    taught = [d for d in distillers.values() if d.teacher is not None]
+    taught_phases = [phase for phase, d in distillers.items() if d.teacher is not None]
+    taught = [distillers[phase] for phase in taught_phases]
     teacher = taught[0].teacher if taught else None
     if not isinstance(teacher, keras.Model):
         return teacher if isinstance(teacher, Cache) else None
@@ -98,4 +100,10 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
         precision=job.precision,
         strategy=job.strategy,
         screen=job.screen,
+        note=lambda **facts: _note(job, taught_phases, facts),
     )
+
+
+def _note(job: Job, phases: Sequence[str], facts: Mapping[str, Any]) -> None:
+    for phase in phases:
+        provenance.add_teacher_outputs(job.folder.path, phase, **facts)

@@ -1,12 +1,14 @@
 """Checks of a recipe that need no data: names of models and methods, knobs, weights, ONNX files."""
 
-from kd_keras import check, models
+from pathlib import Path
+
+from kd_keras import check, files, models
 from kd_keras.job import build, identity
 from kd_keras.job.cache import cache_command
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base
-from kd_keras.models import custom_objects
+from kd_keras.models import custom_objects, model_files
 from kd_keras.teacher_cache import file_format
 
 
@@ -23,10 +25,17 @@ def check_recipe(recipe: Recipe) -> None:
     if cache is not None:
         file_format.read_header(cache)
     for spec in (*(() if cache else recipe.teacher), *recipe.assistants, *recipe.student):
-        name, _ = recipe_files.parse_spec(spec)
-        if not (identity.is_file(spec) or name.startswith("app:")):
+        name, knobs = recipe_files.parse_spec(spec)
+        if identity.is_file(spec):
+            if not spec.endswith(".onnx"):  # `require_no_onnx` says what to do with one
+                model_files.check_file(Path(name).expanduser())
+            continue
+        if not name.startswith("app:"):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
+        models.check_knobs(name, knobs)
     models.check_weights(recipe.weights)
+    if recipe.teacher_classes is not None:
+        files.require_regular(Path(recipe.teacher_classes).expanduser())
     methods = build.make_methods(recipe.method)
     cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
     chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []

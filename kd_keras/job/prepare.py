@@ -2,17 +2,20 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from kd_keras import files
 from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill import machines, split_batch, validation
 from kd_keras.exports.process import Serve
 from kd_keras.job import build, dataset, devices, fitting, identity, job_time, plan, teacher_check
+from kd_keras.job.doctor import machine
 from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
@@ -20,6 +23,8 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
+
+_FLOAT32 = 4  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,12 +103,14 @@ def prepare(
         screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
     for export in exports.values():
         folder.check_export(export)
+    _check_places(folder, exports)
     precision = fitting.precision(recipe)
     fitting.warn_of_slow_precision(precision, screen)
     data = data or machines.chief_first(
         strategy, lambda: dataset.load(recipe, screen, verify=verify)
     )
     pipeline.steps_per_epoch(data.train, recipe.batch_size)
+    _check_memory(recipe.batch_size, data)
     replicas = strategy.num_replicas_in_sync
     split_batch.require_full(
         "batch_size",
@@ -161,10 +168,30 @@ def _exports(recipe: Recipe, folder: Path) -> dict[str, Path]:
     return {phase: folder if len(phases) == 1 else folder / phase for phase in phases}
 
 
+def _check_places(folder: RunFolder, exports: Mapping[str, Path]) -> None:
+    """Raises OSError unless all that the run will write can be written."""
+    parts = [folder.path / name for name in ("logs", "checkpoints", "saved_models")]
+    for place in (folder.path, *parts, *exports.values()):
+        files.require_writable(place)
+
+
+def _check_memory(batch_size: int, data: Dataset) -> None:
+    """Raises ValueError if the images of one batch take a quarter of this machine's memory."""
+    batch = batch_size * math.prod(data.image_shape) * _FLOAT32
+    _, memory = machine.memory()
+    if memory and batch > memory / 4:
+        shape = "x".join(map(str, data.image_shape))
+        raise ValueError(
+            f"a batch of {batch_size:,} images of {shape} takes {batch / 1e9:,.1f} GB; expected at "
+            f"most a quarter of the {memory / 1e9:,.1f} GB of memory. Lower --batch-size or "
+            "--image-size."
+        )
+
+
 def _origins(recipe: Recipe) -> list[str]:
-    """A line on each app: model of the recipe: which weights it starts from."""
+    """A line on each teacher that is a program, and on what app: models start from."""
     specs = dict.fromkeys((*recipe.teacher, *recipe.assistants, *recipe.student))
-    lines = []
+    lines = [line for spec in recipe.teacher if (line := identity.program_warning(spec))]
     for name, knobs in map(recipe_files.parse_spec, specs):
         if name.startswith("app:"):
             weights = knobs.get("weights", recipe.weights) or "none"

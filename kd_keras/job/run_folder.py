@@ -1,7 +1,6 @@
 """The run folder: its recipe, its finished phases and their results."""
 
-import json
-import platform
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +8,15 @@ import keras
 import numpy as np
 
 from kd_keras import files
+from kd_keras.data import sealed
 from kd_keras.exports import saved_model
-from kd_keras.job import run_state, versions
+from kd_keras.job import provenance, run_state
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import scores
 
 # TensorFlow keeps extra files of a SavedModel in this folder.
+_REMEDY = "Remove it, and run the command again: what it held is made again."
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
 
 
@@ -45,7 +46,10 @@ class RunFolder:
         self.check_same_facts(facts)
         self.path.mkdir(parents=True, exist_ok=True)
         files.write_json(self.path / "recipe.json", self.recipe.model_dump())
-        files.write_json(self.path / "provenance.json", facts | _versions())
+        before = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
+        outputs = {provenance.TEACHER_OUTPUTS: before} if before else {}
+        facts = facts | outputs | provenance.of_machine()
+        files.write_json(self.path / provenance.NAME, facts)
 
     def results(self) -> dict[str, Any] | None:
         """The results of a finished run; None if anything that the recipe wants is missing."""
@@ -54,7 +58,7 @@ class RunFolder:
     def check_same_facts(self, facts: dict[str, Any]) -> None:
         """Raises ValueError if the folder's provenance differs from these facts."""
         path = self.path / "provenance.json"
-        before = json.loads(path.read_text()) if path.is_file() else {}
+        before = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
         differing = [name for name in facts if before.get(name, facts[name]) != facts[name]]
         if differing:
             raise ValueError(
@@ -68,7 +72,7 @@ class RunFolder:
     def read(self, phase: str) -> dict[str, Any]:
         """What is saved about a phase beside its model, by name; empty before it is finished."""
         path = self.path / f"{phase}.json"
-        return json.loads(path.read_text()) if path.is_file() else {}
+        return files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
 
     def update(self, phase: str, **entries: Any) -> None:
         """Adds entries to what is saved about a phase."""
@@ -120,15 +124,21 @@ class RunFolder:
         """The logits that `save_scores` saved, (N, C) float32; None if there are none."""
         return scores.load(self.path, phase)
 
+    def is_measured(self, phase: str) -> bool:
+        """Whether the phase has a result, and its scores and predictions are what was saved."""
+        if not self.read(phase).get("result") or self.scores(phase) is None:
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return len(self.predictions(phase)) > 0
+        return False
+
     def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
         """Saves the class predicted for each validation image, (N,) int, in order."""
-        with files.in_place_of(self.path / f"{phase}-predictions.npy") as fresh:
-            files.save_array(fresh, predicted)
+        sealed.save(self.path / f"{phase}-predictions.npy", predicted)
 
     def predictions(self, phase: str) -> np.ndarray:
         """The classes that `save_predictions` saved, (N,) int."""
-        predicted: np.ndarray = np.load(self.path / f"{phase}-predictions.npy", allow_pickle=False)
-        return predicted
+        return sealed.load(self.path / f"{phase}-predictions.npy")
 
     def agreement(self, phase: str, teaching: str) -> float | None:
         """Share, 0 to 1, of the validation images for which two deployed models predict one class.
@@ -152,13 +162,3 @@ class RunFolder:
                 f"({'; '.join(differences)}). "
                 "Choose another name with --run, or remove the folder."
             )
-
-
-def _versions() -> dict[str, Any]:
-    import tensorflow as tf
-
-    return {
-        "versions": versions.installed(),
-        "machine": platform.machine(),
-        "devices": [device.name for device in tf.config.list_logical_devices()],
-    }

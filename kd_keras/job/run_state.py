@@ -1,13 +1,12 @@
 """Reads the state of a run from its folder, without importing Keras."""
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kd_keras import models
+from kd_keras import files, models
 from kd_keras.job import plan
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files, spec
@@ -115,10 +114,7 @@ def _json(path: Path) -> dict[str, Any]:
     """The object in a file; empty if there is no file."""
     if not path.is_file():
         return {}
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(entries, dict):
-        raise ValueError(f"{path.name} holds {type(entries).__name__}; expected an object")
-    return entries
+    return files.read_json(path)
 
 
 def _as_run(path: Path) -> str:

@@ -62,6 +62,8 @@ def run(
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
     screen = team.screen(screen or Screen())
+    if recipe.deterministic:
+        devices.be_deterministic()
     # First: methods start TensorFlow, and CPUs are split before that.
     strategy = devices.get(recipe.devices)
     with machines.explain_lost_machine(strategy):

@@ -110,9 +110,9 @@ class FT(OneTap):
     ):
         super().__init__(**common)
         self.rate = check.number("ft: rate", rate, above=0)
-        self.map_power = check.whole_number("ft: map_power", map_power, at_least=1)
+        self.map_power = check.whole_number("ft: map_power", map_power, at_least=1, at_most=16)
         self.difference_power = check.whole_number(
-            "ft: difference_power", difference_power, at_least=1
+            "ft: difference_power", difference_power, at_least=1, at_most=16
         )
         self.translator_batch_norm = translator_batch_norm
         self.paraphraser_batch_norm = paraphraser_batch_norm

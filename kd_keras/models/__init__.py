@@ -9,6 +9,7 @@ A family of models is a file with a literal `NAMES` (name: description in one li
 import ast
 import functools
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,10 @@ from kd_keras.graph import quiet_import
 
 if TYPE_CHECKING:
     import keras
+
+
+MOST_PARAMETERS = 250_000_000  # of a model of the zoo: 1 GB of weights, 4 GB while Adam trains it
+_SAFE_WIDTH = 3  # no model of the zoo has as many parameters at this width
 
 
 def names() -> tuple[str, ...]:
@@ -33,6 +38,7 @@ def describe(name: str) -> str:
 
 def get(
     name: str,
+    /,
     *,
     num_classes: int,
     input_shape: tuple[int, ...],
@@ -57,23 +63,35 @@ def get(
         architecture's.
 
     Raises:
-        ValueError: unknown name or knob, or images too small for the model.
+        ValueError: unknown name or knob, images too small for the model, or a model of more than
+            `MOST_PARAMETERS`.
     """
+    check_knobs(name, knobs | {"width": width, "stem_stride": stem_stride})
     check.whole_number("num_classes", num_classes, at_least=1)
     shape: dict[str, Any] = {"num_classes": num_classes, "input_shape": tuple(input_shape)}
-    sizes = {
-        "width": check.number("width", width, above=0),
-        "stem_stride": check.whole_number("stem_stride", stem_stride, at_least=1),
-    }
     quiet_import.import_keras()
     if name.startswith("app:"):
-        _refuse(name, [knob for knob, value in sizes.items() if value != 1], allowed=["weights"])
-        _refuse(name, list(knobs), allowed=["weights"])
         applications = importlib.import_module("kd_keras.models.applications")
         return _in_float32(applications.build, name.removeprefix("app:"), **shape, **knobs)
-    _refuse(name, list(knobs), allowed=list(sizes))
-    family = importlib.import_module(f"kd_keras.models.{_family(name)[0]}")
-    return _in_float32(family.build, name, **shape, **sizes)
+    build = importlib.import_module(f"kd_keras.models.{_family(name)[0]}").build
+    sizes = {"width": float(width), "stem_stride": stem_stride}
+    if width > _SAFE_WIDTH:  # counted before it is built: the memory may not be there
+        narrow = _in_float32(build, name, **shape, **{**sizes, "width": 1.0})
+        _require_room(name, width, round(narrow.count_params() * width**2))
+    return _in_float32(build, name, **shape, **sizes)
+
+
+def check_knobs(name: str, knobs: Mapping[str, Any]) -> None:
+    """Raises ValueError for a knob that the model `name` does not have, or one out of range.
+
+    A `width` or `stem_stride` of 1 is none.
+    """
+    allowed = ["weights"] if name.startswith("app:") else ["width", "stem_stride"]
+    for knob, value in knobs.items():
+        if not (knob in ("width", "stem_stride") and value == 1):
+            check.one_of(f"a knob of {name}", knob, allowed)
+    check.number("width", knobs.get("width", 1), above=0, at_most=100)
+    check.whole_number("stem_stride", knobs.get("stem_stride", 1), at_least=1)
 
 
 def check_weights(weights: str | None) -> None:
@@ -85,9 +103,12 @@ def check_weights(weights: str | None) -> None:
         )
 
 
-def _refuse(name: str, knobs: list[str], *, allowed: list[str]) -> None:
-    for knob in knobs:
-        check.one_of(f"a knob of {name}", knob, allowed)
+def _require_room(name: str, width: float, parameters: int) -> None:
+    if parameters > MOST_PARAMETERS:
+        raise ValueError(
+            f"{name} with width {width:g} has about {parameters:,} parameters; expected at most "
+            f"{MOST_PARAMETERS:,}. Give a smaller width."
+        )
 
 
 def _in_float32(build: Any, name: str, **knobs: Any) -> "keras.Model":

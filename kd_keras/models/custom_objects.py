@@ -20,7 +20,7 @@ def register(modules: Iterable[str]) -> None:
             sys.path.insert(0, folder)
         try:
             importlib.import_module(name)
-        except ImportError as error:
+        except (ImportError, TypeError, ValueError) as error:  # the last two: no name of a module
             raise ValueError(
                 f"--import is {name!r}, which cannot be imported ({error}); expected a Python "
                 f"module that is installed or lies in {folder}. Give its name without .py, such "

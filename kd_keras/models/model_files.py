@@ -6,11 +6,13 @@ from typing import Any
 
 import keras
 
+from kd_keras import files
 from kd_keras.graph import heads
 from kd_keras.models import adapt
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 _HDF5_START = b"\x89HDF\r\n\x1a\n"
+_UNPACKED_BYTES, _UNPACKED_TIMES = 100_000_000, 10
 _ENDPOINTS = ("serving_default", "serve")
 
 
@@ -38,11 +40,7 @@ def open_model(
         ValueError: not such a model, a truncated file, or a different number of classes.
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no model at {path}; expected a .keras or .h5 file or a SavedModel folder. Check the "
-            "path."
-        )
+    check_file(path)
     model = _open_saved_model(path) if path.is_dir() else _open_file(path)
     if two_logits:
         model = adapt.two_logits(model)
@@ -50,19 +48,64 @@ def open_model(
     return model
 
 
-def _open_file(path: Path) -> keras.Model:
-    if path.suffix in SUFFIXES[1:]:
-        return _open_hdf5_file(path)
-    if not zipfile.is_zipfile(path):
+def check_file(path: Path) -> None:
+    """Checks by its first bytes that a model may be at `path`; opens none.
+
+    Raises FileNotFoundError or ValueError as `open_model` does.
+    """
+    if not path.exists():
+        raise FileNotFoundError(
+            f"no model at {path}; expected a .keras or .h5 file or a SavedModel folder. Check the "
+            "path."
+        )
+    files.require_regular(path)
+    if path.is_dir():
+        if not (path / "saved_model.pb").is_file():
+            raise ValueError(
+                f"{path} is a folder without saved_model.pb; expected a SavedModel. "
+                "Give the folder that `model.export('FOLDER')` wrote, or a .keras file."
+            )
+    elif path.suffix in SUFFIXES[1:]:
+        _check_hdf5_file(path)
+    elif not _is_zip(path):
         size = path.stat().st_size
         raise ValueError(
             f"{path} ({size:,} bytes) is not a .keras file, or is truncated; expected one written "
             "by `model.save('NAME.keras')`. Copy it again, or save the model in that format."
         )
-    return _loaded(path, "a .keras file")
+    else:
+        _check_unpacked(path)
 
 
-def _open_hdf5_file(path: Path) -> keras.Model:
+def _is_zip(path: Path) -> bool:
+    """Whether zipfile can list the file's members; its first bytes alone may mislead."""
+    try:
+        zipfile.ZipFile(path).close()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+    return True
+
+
+def _check_unpacked(path: Path) -> None:
+    """Raises ValueError for a .keras file that unpacks to far more than it holds.
+
+    Keras stores weights as they are, so that an honest file unpacks to its own size.
+    """
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    most = max(_UNPACKED_BYTES, _UNPACKED_TIMES * path.stat().st_size)
+    if unpacked > most:
+        raise ValueError(
+            f"{path} unpacks to {unpacked:,} bytes; expected at most {most:,} for a file of its "
+            "size. It was made to fill the memory: do not use it."
+        )
+
+
+def _open_file(path: Path) -> keras.Model:
+    return _loaded(path, "an .h5 file" if path.suffix in SUFFIXES[1:] else "a .keras file")
+
+
+def _check_hdf5_file(path: Path) -> None:
     with path.open("rb") as file:
         start = file.read(len(_HDF5_START))
     if start != _HDF5_START:
@@ -76,7 +119,6 @@ def _open_hdf5_file(path: Path) -> keras.Model:
             f"{path} holds weights alone; expected a whole model. Make the model in Python, call "
             "`model.load_weights(FILE)` and `model.save('NAME.keras')`, and give that file."
         )
-    return _loaded(path, "an .h5 file")
 
 
 def _loaded(path: Path, kind: str) -> keras.Model:
@@ -92,11 +134,6 @@ def _loaded(path: Path, kind: str) -> keras.Model:
 
 
 def _open_saved_model(path: Path) -> keras.Model:
-    if not (path / "saved_model.pb").is_file():
-        raise ValueError(
-            f"{path} is a folder without saved_model.pb; expected a SavedModel. "
-            "Give the folder that `model.export('FOLDER')` wrote, or a .keras file."
-        )
     layer = _load_endpoint(path)
     spec = _image_spec(layer, path)
     images = keras.Input(tuple(spec.shape[1:]), name="images")

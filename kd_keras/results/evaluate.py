@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import data as sources
-from kd_keras import files, losses
+from kd_keras import losses
+from kd_keras.data import sealed
 from kd_keras.data.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
@@ -61,13 +62,13 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = sources.cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them
-        stored: np.ndarray = np.load(file, allow_pickle=False)
+        stored = sealed.load(file)
         if stored.shape == (len(data.validation), len(data.class_names)):
             return stored
     ask = keras_teacher.ask_of(model, (), precision=precision)
     computed = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
-    with contextlib.suppress(OSError), files.in_place_of(file) as fresh:  # a full disk stores none
-        np.save(fresh, computed)
+    with contextlib.suppress(OSError):  # a full disk stores none
+        sealed.save(file, computed)
     return computed
 
 

@@ -4,7 +4,6 @@ Whoever uses a model of a run later, without its dataset, reads it from `data.js
 """
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +52,7 @@ def read(folder: Path) -> RunData:
             "names and image size. Check the path, or run its command again in a new folder."
         )
     try:
-        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        facts: dict[str, Any] = files.read_json(path)
         height, width, channels = map(int, facts["image_shape"])
         return RunData(
             class_names=tuple(map(str, facts["class_names"])),

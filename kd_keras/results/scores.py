@@ -5,6 +5,7 @@ where that would be a large file. With many classes, `<phase>-scores.npz` holds 
 `TOP_K` of each image, as a teacher cache does.
 """
 
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
+from kd_keras.data import sealed
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import LOGITS, Header
 
@@ -30,14 +32,14 @@ def save(folder: Path, phase: str, scores: np.ndarray) -> None:
     _, classes = scores.shape
     plain, packed = _paths(folder, phase)
     if classes <= MOST_CLASSES:
-        with files.in_place_of(plain) as fresh:
-            files.save_array(fresh, _small(scores))
+        sealed.save(plain, _small(scores))
         packed.unlink(missing_ok=True)
         return
     header = _header(scores.shape)
     arrays: dict[str, Any] = encoding.encoded({LOGITS: _shifted(scores)}, header)
     with files.in_place_of(packed) as fresh:
         np.savez(fresh, classes=np.array(classes), **arrays)
+        sealed.seal(fresh)
     plain.unlink(missing_ok=True)
 
 
@@ -49,8 +51,8 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
     plain, packed = _paths(folder, phase)
     try:
         if plain.is_file():
-            return np.asarray(np.load(plain, allow_pickle=False), np.float32)
-        with np.load(packed, allow_pickle=False) as stored:
+            return np.asarray(sealed.load(plain), np.float32)
+        with np.load(io.BytesIO(sealed.unsealed(packed)), allow_pickle=False) as stored:
             shape = (len(stored[file_format.TOP]), int(stored["classes"]))
             return encoding.decoded(dict(stored), _header(shape))[LOGITS]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -59,17 +61,15 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
 
 def save_labels(folder: Path, labels: np.ndarray) -> None:
     """Saves the labels of the validation images, (N,) int, in order."""
-    with files.in_place_of(folder / LABELS) as fresh:
-        files.save_array(fresh, np.asarray(labels, np.int32))
+    sealed.save(folder / LABELS, np.asarray(labels, np.int32))
 
 
 def load_labels(folder: Path) -> np.ndarray | None:
     """The labels that `save_labels` saved, (N,) int32; None if there are none."""
     try:
-        labels: np.ndarray = np.load(folder / LABELS, allow_pickle=False)
+        return sealed.load(folder / LABELS)
     except (OSError, ValueError, EOFError):
         return None
-    return labels
 
 
 def _paths(folder: Path, phase: str) -> tuple[Path, Path]:

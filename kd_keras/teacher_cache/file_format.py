@@ -13,6 +13,7 @@ Part p starts at row p * rows_per_part of its view. It is finished once its .jso
 import contextlib
 import dataclasses
 import json
+import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ FORMAT = 1
 ROWS_PER_PART = 8192
 DTYPES = ("float16", "float32")
 LOGITS = "logits"
+# What np.load raises for a file that is no array; it parses the text of a header as Python does.
+_NO_ARRAY = (OSError, EOFError, ValueError, MemoryError, SyntaxError, tokenize.TokenError)
 #: With `top_k`, logits are stored as the k largest, their classes, and log sum exp of the others.
 TOP, CLASSES, REST = "logits_top", "logits_classes", "logits_rest"
 
@@ -48,6 +51,7 @@ class Header:
         about: notes for people; nothing depends on them.
         format: version of the file format.
         image_shape: (H, W, C) of the images; empty if unknown.
+        ids_sha256: SHA-256 of ids.npy, 64 hex digits; empty if its writer left it out.
     """
 
     teacher: str
@@ -64,6 +68,7 @@ class Header:
     about: dict[str, Any] = dataclasses.field(default_factory=dict)
     format: int = FORMAT
     image_shape: tuple[int, ...] = ()
+    ids_sha256: str = ""
 
     def __post_init__(self) -> None:
         check.one_of("cache dtype", self.dtype, DTYPES)
@@ -118,7 +123,8 @@ def write_header(folder: Path, header: Header, ids: np.ndarray) -> None:
     with files.in_place_of(folder / "ids.npy") as fresh:
         files.save_array(fresh, ids.astype(np.int64))
     with files.in_place_of(folder / "header.json") as fresh:
-        fresh.write_text(json.dumps(dataclasses.asdict(header), indent=2) + "\n")
+        hashed = dataclasses.replace(header, ids_sha256=files.sha256(folder / "ids.npy"))
+        fresh.write_text(json.dumps(dataclasses.asdict(hashed), indent=2) + "\n")
 
 
 def read_header(folder: Path) -> Header:
@@ -132,7 +138,7 @@ def read_header(folder: Path) -> Header:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no teacher cache. Make one with `kdk cache`.")
     try:
-        fields = json.loads(path.read_text())
+        fields = files.read_json(path)
         newer = fields["format"] > FORMAT
         outputs = {} if newer else {n: tuple(shape) for n, shape in fields["outputs"].items()}
         shape = tuple(fields.get("image_shape", ()))
@@ -158,11 +164,13 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
     """
     path = folder / "ids.npy"
     try:
+        if header.ids_sha256 not in ("", files.sha256(path)):
+            raise ValueError("its SHA-256 differs from the one in header.json")
         ids: np.ndarray = np.load(path, allow_pickle=False)
         contents = f"{ids.dtype} {ids.shape}"
         valid = ids.shape == (header.examples,) and ids.dtype.kind == "i"
         valid = valid and bool(np.all(np.diff(ids) > 0))
-    except (OSError, EOFError, ValueError) as error:
+    except _NO_ARRAY as error:
         contents, valid = f"nothing that can be read ({error})", False
     if not valid:
         raise ValueError(
@@ -203,6 +211,12 @@ def is_finished(folder: Path, view: int, part: int) -> bool:
     return _file(folder, view, part, "json").is_file()
 
 
+def part_hashes(folder: Path, view: int, part: int) -> dict[str, str]:
+    """SHA-256 of each file of a finished part, by name."""
+    entries = files.read_json(_file(folder, view, part, "json"))["files"]
+    return {name: str(facts["sha256"]) for name, facts in entries.items()}
+
+
 def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, np.ndarray]:
     """A part's arrays by name, memory-mapped, after a check of their contents.
 
@@ -217,7 +231,7 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
             "its arrays. Run the same `kdk cache` again to continue."
         )
     try:
-        contents = json.loads(path.read_text())["files"]
+        contents = files.read_json(path)["files"]
         checksums = {name: (file["bytes"], file["sha256"]) for name, file in contents.items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(

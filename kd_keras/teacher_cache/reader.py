@@ -1,6 +1,10 @@
 """Reads a cache: for each example and view in a batch, the teacher's outputs for that view."""
 
 import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +42,15 @@ class Cache:
             [file_format.read_part(folder, self.header, v, p) for p in range(self.header.parts)]
             for v in range(self.views)
         ]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits, a hash of the rows of the opened views."""
+        parts = [file_format.part_hashes(self.folder, v, p) for v, p in self._places()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+    def _places(self) -> Iterator[tuple[int, int]]:
+        return itertools.product(range(self.views), range(self.header.parts))
 
     @property
     def shapes(self) -> dict[str, tuple[Any, ...]]:

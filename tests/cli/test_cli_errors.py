@@ -1,4 +1,9 @@
+import errno
 import io
+
+import click
+import pytest
+from click.testing import CliRunner
 
 from kd_keras.cli import errors
 
@@ -19,3 +24,35 @@ def test_a_message_is_wrapped_in_a_terminal_with_paths_whole(monkeypatch):
     assert f"  {PATH};" in lines
     assert all(len(line) <= 30 for line in lines if PATH not in line)
     assert lines[0].startswith("kdk: the data")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            MemoryError("107 GiB"),
+            "the memory of this machine is full (107 GiB). Lower --batch-size",
+        ),
+        (OSError(errno.ENOSPC, "No space left on device"), "on the disk that is full ("),
+        (OSError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied. Check the"),
+    ],
+)
+def test_errors_of_the_system_get_a_place_and_a_remedy(error, said):
+    @click.command()
+    @click.pass_context
+    def command(ctx):
+        with errors.translate_errors(ctx):
+            raise error
+
+    answer = CliRunner().invoke(command)
+    assert (answer.exit_code, said in answer.output) == (2, True), answer.output
+
+
+def test_an_error_of_the_program_stays_one():
+    @click.command()
+    @click.pass_context
+    def command(ctx):
+        with errors.translate_errors(ctx):
+            raise KeyError("a fault")
+
+    assert isinstance(CliRunner().invoke(command).exception, KeyError)

@@ -1,10 +1,12 @@
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.data import image_files
+from kd_keras.data import decode, image_files
 
 FORMATS = ["BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "TIFF"]
 
@@ -86,3 +88,26 @@ def test_what_cannot_be_pixels_says_why(image):
         image_files.pixels(encoded(image, "BMP")[:-40], 3)
     with pytest.raises(ValueError, match=r"32 bits \(mode F\); expected 8 or 16 bits"):
         image_files.pixels(encoded(image.convert("F"), "TIFF"), 3)
+
+
+def huge_png():
+    """A PNG file of 60 kB whose header says 400 million pixels."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    content = file.getvalue()
+    sides = struct.pack(">II", 20_000, 20_000)
+    crc = struct.pack(">I", zlib.crc32(b"IHDR" + sides + content[24:29]))
+    return content[:16] + sides + content[24:29] + crc + content[33:] + bytes(60_000)
+
+
+def test_the_number_of_pixels_is_limited_before_they_are_decoded(tmp_path):
+    path = tmp_path / "small.png"
+    Image.new("RGB", (8, 8)).save(path)
+    with image_files.allowing(63):
+        header = image_files.read_headers([str(path)])[0]
+        assert header == (None, "it has 64 pixels; at most 63 are read", True)
+        with pytest.raises(ValueError, match="it has 64 pixels; at most 63 are read"):
+            image_files.pixels(path.read_bytes(), 3)
+    assert image_files.read_headers([str(path)])[0].size == (8, 8)
+    said = "it has 400,000,000 pixels; at most 178,956,970 are read"
+    assert decode.reason(huge_png(), 3).startswith(said)

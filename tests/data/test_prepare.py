@@ -216,3 +216,10 @@ def test_a_store_of_another_format_is_made_again(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
     prepare.ensure(source(), cache_dir=tmp_path)
     assert len(held(tmp_path)) == 2  # the format is part of the key: older versions keep theirs
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\u2028b", ""])
+def test_a_class_name_that_is_no_line_of_text_is_refused(name):
+    with pytest.raises(ValueError, match="expected a name without line breaks"):
+        prepare.check_names("folder:pets", ["cat", name])
+    prepare.check_names("folder:pets", ["cat", "größe 2\xa0m", "猫"])

@@ -1,6 +1,6 @@
 import os
 
-from kd_keras.data import user_files
+from kd_keras.data import image_files, user_files
 
 
 def names(path):
@@ -55,3 +55,13 @@ def test_the_state_follows_names_sizes_and_times_and_the_digest_content(tmp_path
     assert user_files.state(tmp_path) == state
     (tmp_path / "empty").mkdir()
     assert user_files.state(tmp_path) != state
+
+
+def test_a_pipe_among_images_is_listed_and_never_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "a.png").write_bytes(b"a")
+    listed = user_files.list_files(tmp_path)
+    assert [(file.name, file.size) for file in listed.files] == [("a.png", 1), ("pipe.png", -1)]
+    user_files.digest(tmp_path)
+    header = image_files.read_headers([f"{tmp_path}/pipe.png"])[0]
+    assert header.reason == image_files.NOT_REGULAR

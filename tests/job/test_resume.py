@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kd_keras.distill.checkpoint import Checkpoint
-from kd_keras.job import train
+from kd_keras.job import provenance, repeat, run_state, train
 from kd_keras.job.recipe.recipe_files import Recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
@@ -124,3 +125,23 @@ def points(folder):
     events = EventAccumulator(str(folder), {"tensors": 0})
     events.Reload()
     return [(e.step, e.tensor_proto.SerializeToString()) for e in events.Tensors("loss/total")]
+
+
+def test_two_runs_of_one_recipe_come_out_the_same(runs, tmp_path):
+    whole, interrupted, _ = runs
+    comparison = repeat.compared(run_state.read(whole), run_state.read(interrupted))
+    assert comparison["same"], comparison
+    assert comparison["models"]["student-1"]["weights"] == 0.0
+    assert comparison["differences"] == []
+    other = shutil.copytree(interrupted, tmp_path / "other")
+    shutil.copy(whole / "student-1-scores.npy", other / "student-2-scores.npy")
+    comparison = repeat.compared(run_state.read(whole), run_state.read(other))
+    assert not comparison["same"]
+    assert comparison["models"]["student-2"]["scores"] > 0
+
+
+def test_the_provenance_says_with_what_and_how_a_run_was_made(runs):
+    facts = provenance.read(runs[0])
+    assert {"command", "code", "versions", "cpu_flags", "gpus", "data", "precision"} <= set(facts)
+    assert facts["teacher_outputs"]["student-1"]["source"] == "teacher"
+    assert "views is 0" in facts["teacher_outputs"]["student-1"]["why"]

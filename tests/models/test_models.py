@@ -243,3 +243,17 @@ def test_names_import_no_keras():
 def test_bad_arguments_are_answered_in_words(name, knobs, message):
     with pytest.raises(ValueError, match=message):
         models.get(name, **{"num_classes": 10, "input_shape": (32, 32, 3), **knobs})
+
+
+@pytest.mark.parametrize("knob", ["name", "input_shape", "num_classes"])
+def test_what_the_data_decide_is_no_knob(knob):
+    with pytest.raises(ValueError, match=f"a knob of resnet8 is '{knob}'; expected one of"):
+        models.check_knobs("resnet8", {knob: 3})
+
+
+@pytest.mark.parametrize("width", [1e9, 90])
+def test_a_model_that_fills_the_memory_is_not_built(width):
+    with pytest.raises(
+        ValueError, match=r"width (is|90 has about 635,\S+ parameters; expected at)"
+    ):
+        models.get("resnet8", num_classes=10, input_shape=(8, 8, 3), width=width)

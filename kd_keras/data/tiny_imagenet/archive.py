@@ -10,6 +10,9 @@ from pathlib import Path, PurePosixPath
 from kd_keras.data import user_files
 
 ROOT = "tiny-imagenet-200"
+#: Bytes of the largest file to read, and of all files of a zip, unpacked: the official ones have
+#: 26 kB (images), 2.6 MB (words.txt) and 0.5 GB.
+MOST_BYTES, MOST_BYTES_OF_ALL = 16_000_000, 4_000_000_000
 _EXPECTED = f"{ROOT}.zip, the folder that holds it, or the extracted {ROOT}/"
 
 
@@ -43,7 +46,7 @@ def opened(path: Path) -> Iterator[Archive]:
     """
     if path.is_dir():
         names = frozenset(file.name for file in user_files.list_files(path).files)
-        yield Archive(path, names, lambda name: (path / name).read_bytes())
+        yield Archive(path, names, lambda name: _read_file(path / name))
         return
     try:
         archive = zipfile.ZipFile(path)
@@ -53,6 +56,7 @@ def opened(path: Path) -> Iterator[Archive]:
             "and may be cut short. Download it again; the official archive has 248,100,043 bytes."
         ) from error
     with archive:
+        _check_sizes(path, archive.infolist())
         members = [_safe(path, name) for name in archive.namelist() if not name.endswith("/")]
         inside = (name.removeprefix(f"{ROOT}/") for name in members if name.startswith(f"{ROOT}/"))
         yield Archive(path, frozenset(inside), lambda name: _read(archive, path, f"{ROOT}/{name}"))
@@ -65,6 +69,30 @@ def _safe(path: Path, name: str) -> str:
             f"members in {ROOT}/. It is not the official archive: do not use it."
         )
     return name
+
+
+def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Raises ValueError for a zip that unpacks to too much; zipfile reads no more than it says."""
+    largest = max(members, key=lambda member: member.file_size, default=None)
+    if largest is not None and largest.file_size > MOST_BYTES:
+        raise _too_large(f"{largest.filename} in {path}", largest.file_size, MOST_BYTES)
+    total = sum(member.file_size for member in members)
+    if total > MOST_BYTES_OF_ALL:
+        raise _too_large(f"{path}, unpacked,", total, MOST_BYTES_OF_ALL)
+
+
+def _read_file(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise _too_large(str(path), size, MOST_BYTES)
+    return path.read_bytes()
+
+
+def _too_large(what: str, size: int, most: int) -> ValueError:
+    return ValueError(
+        f"{what} has {size:,} bytes; expected at most {most:,}. It is not of the official archive: "
+        "do not use it."
+    )
 
 
 def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:

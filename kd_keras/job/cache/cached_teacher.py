@@ -1,7 +1,7 @@
 """Finds the cached outputs of a run's teacher, or makes them if that saves work."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -74,10 +74,13 @@ def from_model(
     precision: str,
     strategy: devices.Strategy,
     screen: Screen,
+    note: Callable[..., None] = lambda **facts: None,
 ) -> Cache | None:
     """The teacher's cached outputs for training by the recipe; None if the teacher must run.
 
-    An existing cache is used. A new one is made if the teacher would see the same views again.
+    A cache is used, and made if there is none, if the teacher would see the same views again. So
+    it does not depend on what lies in the cache folder already: rows of float16 and outputs that
+    are computed beside the student give results that differ.
 
     Args:
         recipe: the recipe; its `views`, `epochs` and `cache` decide.
@@ -88,6 +91,7 @@ def from_model(
         precision: precision in which the teacher computes.
         strategy: the devices; several machines each make their part of the cache.
         screen: where lines and bars are shown.
+        note: called with what provenance.json says, see `provenance.add_teacher_outputs`.
 
     Raises:
         ValueError: `cache` is "always" and the outputs cannot be cached, or a damaged cache.
@@ -98,6 +102,7 @@ def from_model(
     if reason:
         if recipe.cache == "always":
             raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
+        note(source="teacher", why=reason)
         return None
     header = writer.header_for(
         data,
@@ -111,8 +116,6 @@ def from_model(
     folder = _existing(header, data.train.ids)
     machines.any_of(strategy, False)  # all have looked before one of them writes
     if folder is None:
-        if recipe.cache == "auto" and recipe.epochs < recipe.views:
-            return None  # not even all views would be seen
         folder = folder_of(header, data.train.ids)
         try:
             ask = keras_teacher.ask_of(teacher, taps, precision=precision)
@@ -120,10 +123,14 @@ def from_model(
         except OSError as error:
             if recipe.cache == "always":
                 raise
-            screen.warn(f"no cache: {error.strerror or error}; the teacher runs beside the student")
+            why = f"no cache: {error.strerror or error}"
+            screen.warn(f"{why}; the teacher runs beside the student")
+            note(source="teacher", why=why)
             return None
     rows = Cache(folder, views=header.views)
     rows.require(header, data.train.ids)
+    dtype = rows.header.dtype
+    note(source="cache", why="", folder=str(folder), dtype=dtype, fingerprint=rows.fingerprint)
     screen.say(
         f"teacher's outputs come from the cache {paths.short_path_with_size(folder)}, "
         f"{header.views} views; the teacher does not run beside the student"
@@ -204,7 +211,9 @@ def _existing(header: Header, ids: np.ndarray) -> Path | None:
         except ValueError:  # damaged, or written by a newer version
             continue
         has_rows = set(header.outputs) <= set(other.outputs) and other.views >= header.views
-        fits = not file_format.differences(other, header) and other.top_k is None
+        # Not rows of another dtype or precision: they would give other results.
+        same = (other.dtype, other.precision, other.top_k) == (header.dtype, header.precision, None)
+        fits = not file_format.differences(other, header) and same
         if fits and has_rows and has_images and writer.is_complete(path.parent, other):
             return path.parent
     return None
@@ -217,6 +226,8 @@ def _why_not(recipe: Recipe, outputs: Shapes) -> str:
         return "it is 'never'"
     if not recipe.views:
         return "views is 0, a new view of each image every epoch; expected a number of views"
+    if recipe.cache == "auto" and recipe.epochs < recipe.views:
+        return f"not even all {recipe.views} views are seen in {recipe.epochs} epochs"
     if maps:
         return f"the methods read feature maps of the teacher ({', '.join(maps)}), not vectors"
     return ""

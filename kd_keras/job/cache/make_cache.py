@@ -80,6 +80,8 @@ def _run(
         return adjusted, data or dataset.load(adjusted, screen, verify=verify)
 
     recipe, data = machines.chief_first(strategy, load) if strategy else load()
+    for line in filter(None, map(identity.program_warning, recipe.teacher)):
+        screen.say(line)
     name, ask, outputs = _teacher(recipe, data, taps, precision)
     if isinstance(ask, onnx_teacher.OnnxTeacher):
         precision = ""  # the file decides
@@ -97,6 +99,7 @@ def _run(
     folder = folder or cached_teacher.folder_of(header, data.train.ids)
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
+        files.require_writable(folder)
         if strategy:
             cached_teacher.write_together(folder, header, data, ask, strategy, screen)
         else:

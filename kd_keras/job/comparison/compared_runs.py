@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kd_keras.data import sealed
 from kd_keras.job import run_state
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_state import RunState
@@ -120,7 +121,7 @@ def _labels_of_data(state: RunState) -> np.ndarray:
 def _predictions(state: RunState, phase: str, images: int) -> np.ndarray:
     path = state.path / f"{phase}-predictions.npy"
     try:
-        predicted = np.load(path, allow_pickle=False)
+        predicted = sealed.load(path)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"{path} cannot be read ({error}); expected the classes that the model predicted. "

@@ -64,7 +64,7 @@ def _why(precision: str, gpu: bool) -> str:
 
 
 def _memory() -> Iterator[Finding]:
-    free, total = _bytes_of_memory()
+    free, total = memory()
     if total is None or free is None:
         yield Finding("memory", FINE, "its size is not known here")
         return
@@ -74,7 +74,7 @@ def _memory() -> Iterator[Finding]:
     yield Finding("memory", MISSING if little else FINE, text, remedy)
 
 
-def _bytes_of_memory() -> tuple[float | None, float | None]:
+def memory() -> tuple[float | None, float | None]:
     """Free and total memory, at most what a container may use; None if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

@@ -1,9 +1,9 @@
 """Finds the model that a user names: a model file, or a run, whose student is used."""
 
 import dataclasses
-import json
 from pathlib import Path
 
+from kd_keras import files
 from kd_keras.exports import metadata
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job.recipe import recipe_files
@@ -63,7 +63,7 @@ def of_run(run: Path) -> Metadata:
         data = run_data.read(run)
         return Metadata(data.class_names, data.image_shape, data.resize)
     results = run / "results.json"
-    entries = json.loads(results.read_text()) if results.is_file() else {}
+    entries = files.read_json(results) if results.is_file() else {}
     for entry in entries.values():
         export = entry.get("export") if isinstance(entry, dict) else None
         if export and Path(export["path"]).is_dir():

@@ -14,7 +14,7 @@ _LISTS = {
     "teacher": "one spec or more",
     "student": "one spec or more",
     "assistants": "specs",
-    "teacher_weights": "numbers >= 0",
+    "teacher_weights": f"numbers from 0 to {check.LARGEST:g}",
 }
 _ONE_MAY_HAVE_SPACES = ("teacher", "student")  # paths
 _MAY_BE_EMPTY = ("assistants", "imports")

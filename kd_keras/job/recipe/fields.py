@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from kd_keras import check
+from kd_keras.data import sizes
 from kd_keras.job.recipe import consistency, field_values, spec
 
 # The group is the section of `kdk train --help` that lists the field.
@@ -29,6 +30,7 @@ _training = partial(Field, json_schema_extra={"group": "Training"})
 _machine = partial(Field, json_schema_extra={"group": "Machine"})
 
 
+_MOST_PASSES = 1_000_000  # over the data; a larger number is a slip of the finger
 _KNOBS_IN_SPECS = "A method's knobs are part of its spec, as in kd:temperature=4,weight=0.9."
 
 
@@ -49,7 +51,10 @@ class Recipe(BaseModel):
     )
     data_dir: str | None = _data(None, description="folder with the dataset's own files")
     image_size: int | None = _data(
-        None, ge=8, description="height and width of images in pixels; none: the dataset's own"
+        None,
+        ge=8,
+        le=sizes.LARGEST,
+        description="height and width of images in pixels; none: the dataset's own",
     )
     resize: Literal["crop", "pad", "squash"] | None = _data(
         None, description="how images become square; none: crop (tfds: squash)"
@@ -69,8 +74,12 @@ class Recipe(BaseModel):
     views: int = _data(
         0,
         ge=0,
+        le=_MOST_PASSES,
         description="number of augmented views of each image, shown in turn; 0: a new view every "
         "epoch",
+    )
+    max_pixels: int | None = _data(
+        None, ge=1, description="pixels of the largest image to read; none: 178,956,970"
     )
     view_seed: int = _data(0, ge=0, lt=2**31, description="seed of the augmentation")
 
@@ -79,7 +88,7 @@ class Recipe(BaseModel):
         description="NAME, NAME:knob=value,..., a .keras or .h5 file, a SavedModel folder or "
         "cache:FOLDER; given again: the mean of the teachers' logits",
     )
-    teacher_weights: tuple[Annotated[float, Field(ge=0)], ...] | None = _models(
+    teacher_weights: tuple[Annotated[float, Field(ge=0, le=check.LARGEST)], ...] | None = _models(
         None, description="weight of each teacher, in their order; none: equal weights"
     )
     student: tuple[str, ...] = _models(
@@ -93,7 +102,10 @@ class Recipe(BaseModel):
         "previous one",
     )
     generations: int = _models(
-        1, ge=1, description="number of students trained in turn, each taught by the previous one"
+        1,
+        ge=1,
+        le=100,
+        description="number of students trained in turn, each taught by the previous one",
     )
     imports: tuple[str, ...] = _models(
         (), description="Python module that registers layers of model files, such as my_layers"
@@ -109,6 +121,7 @@ class Recipe(BaseModel):
     teacher_image_size: int | None = _models(
         None,
         ge=8,
+        le=sizes.LARGEST,
         description="image size in pixels that the teacher expects; none: that of the data",
     )
     teacher_classes: str | None = _models(
@@ -128,32 +141,46 @@ class Recipe(BaseModel):
         False, description="train one student per method instead of one with all methods"
     )
     ce_weight: float | None = _method(
-        None, ge=0, description="factor of the cross-entropy; none: the first method's"
+        None,
+        ge=0,
+        le=check.LARGEST,
+        description="factor of the cross-entropy; none: the first method's",
     )
     baseline: bool = _method(
         False, description="also train the student alone, with the same epochs and seed"
     )
 
-    epochs: int = _training(5, ge=1, description="epochs for students, baselines and assistants")
-    teacher_epochs: int = _training(5, ge=1, description="epochs for each teacher")
+    epochs: int = _training(
+        5, ge=1, le=_MOST_PASSES, description="epochs for students, baselines and assistants"
+    )
+    teacher_epochs: int = _training(5, ge=1, le=_MOST_PASSES, description="epochs for each teacher")
     batch_size: int = _training(1024, ge=1, description="images per step, over all devices")
     optimizer: Literal["adam", "adamw", "sgd", "dot"] = _training(
         "adam", description="optimizer of every model that is trained"
     )
     learning_rate: float = _training(
-        0.001, gt=0, description="highest learning rate of the schedule"
+        0.001, gt=0, le=check.LARGEST, description="highest learning rate of the schedule"
     )
     teacher_learning_rate: float | None = _training(
-        None, gt=0, description="learning rate of teachers; none: learning_rate"
+        None,
+        gt=0,
+        le=check.LARGEST,
+        description="learning rate of teachers; none: learning_rate",
     )
     baseline_learning_rate: float | None = _training(
-        None, gt=0, description="learning rate of baselines; none: learning_rate"
+        None,
+        gt=0,
+        le=check.LARGEST,
+        description="learning rate of baselines; none: learning_rate",
     )
     schedule: Literal["constant", "cosine", "one-cycle", "steps"] = _training(
         "constant", description="how the learning rate changes over the training"
     )
     weight_decay: float = _training(
-        0.0, ge=0, description="decoupled weight decay per step; with dot, L2 added to the gradient"
+        0.0,
+        ge=0,
+        le=check.LARGEST,
+        description="decoupled weight decay per step; with dot, L2 added to the gradient",
     )
     momentum: float = _training(0.9, ge=0, lt=1, description="momentum of sgd and dot")
     delta: float = _training(
@@ -182,13 +209,19 @@ class Recipe(BaseModel):
         "methods read no feature maps",
     )
     checkpoint_minutes: float = _machine(
-        5.0, ge=0, description="minutes between checkpoints within an epoch; 0: after every step"
+        5.0,
+        ge=0,
+        le=check.LARGEST,
+        description="minutes between checkpoints within an epoch; 0: after every step",
     )
     wandb: str | None = _machine(
         None, min_length=1, description="Weights & Biases project to log to (extra wandb)"
     )
     mlflow: str | None = _machine(
         None, min_length=1, description="MLflow experiment to log to (extra mlflow)"
+    )
+    deterministic: bool = _machine(
+        False, description="make GPUs give the same bits in each run; slower (CPUs do so anyway)"
     )
     timing: bool = _machine(True, description="measure the time that each network takes per image")
     devices: str | None = _machine(
@@ -197,13 +230,13 @@ class Recipe(BaseModel):
         description="kind and number, cpu:2 or gpu:4; none: all visible GPUs, or one CPU",
     )
 
-    def __init__(self, **fields: Any):
+    def __init__(self, /, **fields: Any):  # a field that someone calls self is an unknown one
         for name in fields:
             check.one_of("recipe field", name, type(self).model_fields, remedy=_KNOBS_IN_SPECS)
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise ValueError(" ".join(map(_message, error.errors()))) from None
+            raise ValueError(" ".join(dict.fromkeys(map(_message, error.errors())))) from None
 
     @field_validator("*", mode="before")
     @classmethod

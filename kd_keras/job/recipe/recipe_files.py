@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kd_keras import check
+from kd_keras import check, files
 from kd_keras.job.recipe import method_options, spec
 from kd_keras.job.recipe.fields import Recipe, form
 
@@ -22,8 +22,8 @@ DEFAULT = "tiny_imagenet"
 RUNS = Path("runs")
 # Fields that change no phase's result. Two runs that differ only in these are one run.
 NO_RESULT = (
-    *("allow_weak_teacher", "baseline", "cache", "checkpoint_minutes", "data_dir", "mlflow"),
-    *("timing", "validate_teacher", "wandb"),
+    *("allow_weak_teacher", "baseline", "cache", "checkpoint_minutes", "data_dir", "max_pixels"),
+    *("mlflow", "timing", "validate_teacher", "wandb"),
 )
 parse_spec = spec.parse
 
@@ -75,8 +75,12 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
 
 
 def _parsed(path: Path) -> dict[str, Any]:
+    files.require_regular(path)
     text = path.read_text(encoding="utf-8")
-    fields = (tomllib.loads if path.suffix == ".toml" else json.loads)(text)
+    try:
+        fields = (tomllib.loads if path.suffix == ".toml" else json.loads)(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply; expected fields and their values.") from None
     if not isinstance(fields, dict):
         raise ValueError(f"it holds {fields!r}; expected fields and their values.")
     return fields

@@ -2,13 +2,14 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from kd_keras import files
+from kd_keras.data import sealed
 from kd_keras.results import phase_names, run_data, scores, table
 from kd_keras.results.page import plots
 from kd_keras.results.page.plots import Look
@@ -117,10 +118,9 @@ class FinishedRun:
         """(N,) predicted classes of the validation images."""
         try:
             path = self.folder / f"{phase}-predictions.npy"
-            predicted: np.ndarray = np.load(path, allow_pickle=False)
+            return sealed.load(path)
         except (OSError, ValueError, EOFError):
             return None
-        return predicted
 
     def class_name(self, label: int) -> str:
         """The name of a class, or its number where names are not known."""
@@ -174,7 +174,4 @@ def _json(path: Path) -> dict[str, Any]:
     """The object in a file; empty if there is no file."""
     if not path.is_file():
         return {}
-    entries = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(entries, dict):
-        raise ValueError(f"{path.name} holds {type(entries).__name__}; expected an object")
-    return entries
+    return files.read_json(path)

@@ -1,5 +1,6 @@
 """A few validation images kept in the run folder, for its report: chosen where models differ."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -67,5 +68,5 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         with np.load(folder / NAME, allow_pickle=False) as stored:
             return stored["rows"], stored["images"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile):
         return None

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from kd_keras import Distiller, methods, models
+from kd_keras import data as sources
 from kd_keras.job import train
-from kd_keras.job.cache import make_cache
+from kd_keras.job.cache import cached_teacher, make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen
@@ -130,3 +131,42 @@ def test_a_distiller_takes_a_cache_and_says_what_it_lacks(cache):
     images, labels = np.zeros((4, 8, 8, 1), "float32"), np.zeros(4, "int32")
     with pytest.raises(ValueError, match="a batch came without them; expected batches of"):
         distiller.fit(images, labels, verbose=0)
+
+
+def from_model(teacher, data, notes, **changes):
+    return cached_teacher.from_model(
+        resolved(views=2, **changes),
+        data,
+        teacher,
+        [],
+        views_per_image=1,
+        precision="float32",
+        screen=Screen(quiet=True),
+        note=lambda **facts: notes.append(facts),
+    )
+
+
+def test_what_lies_in_the_cache_folder_does_not_decide_the_numbers(folder, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "numbers"))
+    data = sources.load("digits", tell=lambda note: None)
+    teacher = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
+    notes = []
+    assert from_model(teacher, data, notes, epochs=1) is None  # not all views would be seen
+    made = from_model(teacher, data, notes, epochs=2)
+    again = from_model(teacher, data, notes, epochs=2)
+    assert made.folder == again.folder
+    assert from_model(teacher, data, notes, epochs=1) is None  # though there is a cache now
+    assert [facts["source"] for facts in notes] == ["teacher", "cache", "cache", "teacher"]
+    assert notes[0] == notes[3]
+    assert notes[1] == notes[2]
+    assert notes[1]["fingerprint"] == made.fingerprint
+
+
+def test_rows_of_another_dtype_are_not_taken_by_themselves(folder, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "dtypes"))
+    data = sources.load("digits", tell=lambda note: None)
+    teacher = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
+    made = from_model(teacher, data, [], epochs=2)
+    header = made.folder / "header.json"
+    header.write_text(header.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
+    assert cached_teacher._existing(made.header, data.train.ids) is None

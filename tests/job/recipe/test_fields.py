@@ -55,10 +55,18 @@ def test_several_values_in_one_text_are_read_with_a_warning(field, text, values)
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("epochs", -1, r"^epochs is -1; expected a whole number >= 1 \(epochs for stu"),
+        (
+            "epochs",
+            -1,
+            r"^epochs is -1; expected a whole number >= 1 and <= 1000000 \(epochs for stu",
+        ),
         ("epochs", 2.5, r"epochs is 2\.5; expected a whole number >= 1 "),
         ("epochs", True, r"epochs is True; expected a whole number"),
-        ("ce_weight", -1, r"ce_weight is -1; expected a number >= 0 or none .*--set ce_weight="),
+        (
+            "ce_weight",
+            -1,
+            r"ce_weight is -1; expected a number >= 0 and <= .* or none .*--set ce_weight=",
+        ),
         ("temperature", 3, r"'temperature'; expected one of:.* part of its spec, as in kd:temp"),
         ("learning_rate", math.nan, r"learning_rate is nan; expected a number > 0 "),
         ("learning_rate", "fast", r"learning_rate is 'fast'; expected a number > 0 "),
@@ -76,8 +84,16 @@ def test_several_values_in_one_text_are_read_with_a_warning(field, text, values)
         ("teacher", {"name": "vgg8"}, r"teacher is \{.*expected one spec or more "),
         ("teacher_weights", [1, 2], r"is \[1\.0, 2\.0\] for 1 teachers; expected a number"),
         ("teacher_weights", [0], r"expected a number for each, not all 0"),
-        ("teacher_weights", "-1", r"teacher_weights is -1; expected numbers >= 0 or none "),
-        ("teacher_weights", [math.nan], r"teacher_weights is nan; expected numbers >= 0 or none "),
+        (
+            "teacher_weights",
+            "-1",
+            r"teacher_weights is -1; expected numbers from 0 to 1e\+09 or none ",
+        ),
+        (
+            "teacher_weights",
+            [math.nan],
+            r"teacher_weights is nan; expected numbers from 0 to 1e\+09 or none ",
+        ),
         ("assistants", "resnet14:", r"'resnet14:' is not a valid spec"),
         ("generations", 0, r"generations is 0; expected a whole number >= 1 "),
         ("delta", 1, r"delta is 1; expected a number >= 0 and < 1 "),
@@ -105,3 +121,20 @@ def test_form_tells_type_choices_and_whether_none_is_allowed():
     assert fields.form("weights") == (str, (), True)
     assert fields.form("method") == fields.form("teacher") == (tuple, (), False)
     assert fields.form("teacher_weights") == (tuple, (), True)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"self": 1},
+        {"image_size": 8000},
+        {"epochs": 10**20},
+        {"generations": 10**6},
+        {"views": 10**20},
+        {"learning_rate": 1e308},
+        {"teacher": ("a", "b"), "teacher_weights": (1e308, 1e308)},
+    ],
+)
+def test_what_would_overflow_is_refused(fields):
+    with pytest.raises(ValueError, match=f"{list(fields)[-1]}"):
+        Recipe(**fields)

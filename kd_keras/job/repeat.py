@@ -1,0 +1,143 @@
+"""`kdk train --repeat RUN`: runs a recipe again in a new folder and compares the two runs."""
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from kd_keras import files
+from kd_keras.job import provenance, run_state, train
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.run_state import RunState
+from kd_keras.results import scores, table
+from kd_keras.results.phase_names import display_name
+from kd_keras.results.screen import Screen
+
+NAME = "repeat.json"
+_SHOWN = 10  # differences of the two provenances
+
+
+def repeat(
+    run: str,
+    *,
+    folder: str | None = None,
+    export_dir: str = "saved_models",
+    verify: bool = False,
+    screen: Screen | None = None,
+) -> dict[str, Any]:
+    """Runs the recipe of a finished run again; says whether it came out the same.
+
+    Args:
+        run: name or path of the finished run.
+        folder: name or path of the new run folder; None: that of the run with "-repeat" behind it.
+        export_dir, verify, screen: as for `train.run`.
+
+    Returns:
+        "run" and "repeat" (paths), "same" (whether all weights and scores are equal to the bit),
+        "models" (by phase: "same", "weights" and "scores", their largest absolute differences, and
+        "top1" of both) and "differences" (of the two provenances, one line each). The same is in
+        `repeat.json` in the new folder.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: no finished run, the new folder is the old one, or
+            what `train.run` raises.
+    """
+    screen = screen or Screen()
+    before = run_state.read(recipe_files.run_folder(run))
+    if before.results is None:
+        raise ValueError(
+            f"the run {before.path} is not finished ({before.progress}); expected a finished one. "
+            f"Continue it first: {before.command}"
+        )
+    new = recipe_files.run_folder(folder) if folder else _beside(before.path)
+    if new.resolve() == before.path.resolve():
+        raise ValueError(
+            f"--repeat and --run are both {before.path}; expected a new folder. Leave "
+            "--run out, or give another."
+        )
+    place = str(new) if "/" in str(new) else f"./{new}"
+    train.run(before.recipe, run=place, export_dir=export_dir, screen=screen, verify=verify)
+    comparison = compared(before, run_state.read(new))
+    files.write_json(new / NAME, comparison)
+    _show(comparison, screen)
+    return comparison
+
+
+def compared(one: RunState, other: RunState) -> dict[str, Any]:
+    """What `repeat` returns, of two finished runs of one recipe."""
+    results = [state.results or {} for state in (one, other)]
+    models: dict[str, dict[str, Any]] = {}
+    for phase in table.models(results[0]):
+        paths = [state.path / f"{phase}.keras" for state in (one, other)]
+        weights = None
+        if all(path.is_file() for path in paths):
+            weights = _difference(*(_weights(path) for path in paths))
+        before, after = (scores.load(state.path, phase) for state in (one, other))
+        apart = None if before is None or after is None else _difference(before, after)
+        models[phase] = {
+            "same": weights in (None, 0.0) and apart == 0.0,
+            "weights": weights,
+            "scores": apart,
+            "top1": [result[phase]["top1"] for result in results],
+        }
+    return {
+        "run": str(one.path),
+        "repeat": str(other.path),
+        "same": all(model["same"] for model in models.values()),
+        "models": models,
+        "differences": provenance.differences(one.provenance, other.provenance),
+    }
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}-repeat")
+
+
+def _weights(path: Path) -> np.ndarray:
+    """All weights of a .keras file, one after the other, as float64."""
+    arrays: dict[str, np.ndarray] = {}
+
+    def add(name: str, part: Any) -> None:
+        if isinstance(part, h5py.Dataset):
+            arrays[name] = np.asarray(part, np.float64).ravel()
+
+    with zipfile.ZipFile(path) as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    with h5py.File(content) as file:
+        file.visititems(add)
+    return np.concatenate([arrays[name] for name in sorted(arrays)] or [np.zeros(0)])
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float | None:
+    """The largest absolute difference; None if the shapes differ."""
+    if one.shape != other.shape:
+        return None
+    return float(np.max(np.abs(one - other), initial=0.0))
+
+
+def _show(comparison: dict[str, Any], screen: Screen) -> None:
+    run, new = comparison["run"], comparison["repeat"]
+    if comparison["same"]:
+        screen.result(f"{new} came out the same as {run}: all weights and scores, to the bit")
+    else:
+        screen.warn(f"{new} did not come out the same as {run}")
+    for phase, model in comparison["models"].items():
+        if not model["same"]:
+            before, after = model["top1"]
+            apart = f"weights {_text(model['weights'])}, scores {_text(model['scores'])}"
+            screen.result(
+                f"{display_name(phase)}: top-1 {before:.2%} before, {after:.2%} now; largest "
+                f"difference: {apart}"
+            )
+    lines = comparison["differences"]
+    for line in lines[:_SHOWN]:
+        screen.result(f"differs: {line}")
+    if not comparison["same"] and not lines:
+        screen.result("the provenance of both is the same: something else decides the numbers")
+
+
+def _text(difference: float | None) -> str:
+    return "unknown" if difference is None else f"{difference:.2g}"
