@@ -164,6 +164,8 @@ def reason(encoded: bytes, channels: int) -> str:
     """Why a file's bytes do not decode, in a few words of the program that decodes them."""
     try:
         decode(tf.constant(encoded), size=None, channels=channels, resize="squash")
+    except ValueError as error:  # of the check before TensorFlow decodes
+        return str(error)
     except tf.errors.InvalidArgumentError as error:
         return _FRAME.sub("", str(error.message).splitlines()[0]).rstrip(". ")
     return "it decodes now; it may be changing"
