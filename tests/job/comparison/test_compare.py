@@ -8,6 +8,7 @@ from html import escape
 import numpy as np
 import pytest
 
+from kd_keras.data import sealed
 from kd_keras.job.comparison import compare
 from kd_keras.results import scores, statistics
 from kd_keras.results.screen import Screen
@@ -23,7 +24,7 @@ def copy(tiny_run, tmp_path):
         (run / "recipe.json").write_text(json.dumps(recipe | fields))
         predicted = np.load(run / "student-predictions.npy")
         predicted[:flip] = scores.load_labels(run)[:flip]
-        np.save(run / "student-predictions.npy", predicted)
+        sealed.save(run / "student-predictions.npy", predicted)
         return run
 
     return make
@@ -123,7 +124,7 @@ def test_damaged_predictions_and_other_devices_are_told(copy, tiny_run):
     assert compare.compare([tiny_run, other])["notes"] == [
         "The runs had different devices, so their times cannot be compared."
     ]
-    np.save(other / "student-predictions.npy", np.zeros(3, int))
+    sealed.save(other / "student-predictions.npy", np.zeros(3, int))
     with pytest.raises(ValueError, match=r"has shape \(3,\); expected \(359,\)"):
         compare.compare([tiny_run, other])
     (other / "student-predictions.npy").write_bytes(b"no array")

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kd_keras import files
+from kd_keras.data import sealed
 from kd_keras.data.store import Split
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import agreement, calibration, run_data, scores, verdict
@@ -70,7 +71,7 @@ def make_run():
                 }
             if name.startswith("baseline") and "student-1" in phases:
                 results[name] |= {"spec": "resnet8", "methods": []}
-            np.save(folder / f"{name}-predictions.npy", predicted)
+            sealed.save(folder / f"{name}-predictions.npy", predicted)
             scores.save(folder, name, given[name])
             terms = ("ce", "kd") if role == "student" else ("ce",)
             saved = {"history": history(epochs, terms)}
