@@ -59,7 +59,8 @@ class SideBySideModel(ReplicaModel):
         """As `keras.Model.fit`."""
         distillers = list(self._untracked.distillers.values())
         callbacks = [run_progress.RunProgress(distillers), *(kwargs.pop("callbacks", None) or [])]
-        history = super().fit(*args, shuffle=False, callbacks=callbacks, **kwargs)
+        options = {"shuffle": False, **kwargs}
+        history = super().fit(*args, callbacks=callbacks, **options)
         for distiller in distillers:
             distiller.optimizer.finalize_variable_values(distiller.trainable_variables)
         return history

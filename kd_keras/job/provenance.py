@@ -36,7 +36,7 @@ def of_machine() -> dict[str, Any]:
     }
 
 
-def add_teacher_outputs(folder: Path, phase: str, **facts: Any) -> None:
+def add_teacher_outputs(folder: Path, phase: str, /, **facts: Any) -> None:
     """Adds where the outputs that a student learned from came from.
 
     Args:
