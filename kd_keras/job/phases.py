@@ -105,5 +105,7 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
 
 
 def _note(job: Job, phases: Sequence[str], facts: Mapping[str, Any]) -> None:
+    if not machines.is_chief(job.strategy):
+        return  # one process writes the run folder
     for phase in phases:
         provenance.add_teacher_outputs(job.folder.path, phase, **facts)
