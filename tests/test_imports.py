@@ -63,7 +63,7 @@ MAY_IMPORT_TENSORFLOW = {
     "graph/twins.py",
     "job/devices.py",
     "job/hparams.py",
-    "job/run_folder.py",
+    "job/provenance.py",
     "replicas.py",
     "results/evaluate.py",
     "results/tensorboard_logs.py",

@@ -12,7 +12,6 @@ from typing import Any
 
 import click
 
-from kd_keras import data, files
 from kd_keras.cli import termination
 from kd_keras.results import wrapping
 
@@ -71,6 +70,8 @@ def _about(error: ValueError | OSError) -> str:
     reason = error.strerror or text
     if error.filename is not None:
         return f"{error.filename}: {reason}. Check the path and whether it may be read and written."
+    from kd_keras import data, files  # NumPy, which no start of kdk waits for
+
     if error.errno in files.NO_SPACE:
         places = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
         free = ", ".join(f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free(places))

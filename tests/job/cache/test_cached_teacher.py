@@ -9,7 +9,7 @@ import pytest
 
 from kd_keras import Distiller, methods, models
 from kd_keras import data as sources
-from kd_keras.job import train
+from kd_keras.job import devices, train
 from kd_keras.job.cache import cached_teacher, make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
@@ -141,6 +141,7 @@ def from_model(teacher, data, notes, **changes):
         [],
         views_per_image=1,
         precision="float32",
+        strategy=devices.get(),
         screen=Screen(quiet=True),
         note=lambda **facts: notes.append(facts),
     )
