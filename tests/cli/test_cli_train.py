@@ -178,7 +178,11 @@ def fail_with(error):
     [
         (ValueError("bad [path]/x"), 2, "kdk: bad [path]/x\n"),
         (FileNotFoundError("no data"), 2, "kdk: no data\n"),
-        (OSError(28, "No space left on device"), 2, "kdk: [Errno 28] No space left on device\n"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            "kdk: No space left on device. Free space on the disk that is full (",
+        ),
         (KeyboardInterrupt(), 130, "kdk: stopped by Ctrl-C. Run the same command again to cont"),
     ],
 )
