@@ -83,7 +83,7 @@ def made_up(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("made_up")
 def test_it_is_listed_made_and_resolved_in_a_recipe():
     assert "made_up" in methods.names()
-    line = "made_up   Made up: a first stage for the pooled features, then one for the logits."
+    line = "made_up      Made up: a first stage for the pooled features, then one for the logits."
     assert line in CliRunner().invoke(kdk, ["list", "methods"]).output
     recipe = recipe_files.resolve("quickstart", {"method": "made_up:power=3,weight=0.5"})
     precheck.check_recipe(recipe)
