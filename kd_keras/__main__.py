@@ -1,5 +1,30 @@
-"""`python -m kd_keras` is `kdk`."""
+"""The program `kdk`, also as `python -m kd_keras`."""
 
-from kd_keras.cli import kdk
+import os
+import signal
+from types import FrameType
 
-kdk(prog_name="kdk")
+_NAMES = {signal.SIGINT: b"Ctrl-C", signal.SIGTERM: b"SIGTERM"}
+
+
+def main() -> None:
+    """Runs `kdk`. A signal while its modules are imported ends it with a message."""
+    for number in _NAMES:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _end)
+    from kd_keras.cli import kdk
+
+    kdk(prog_name="kdk")
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Ends the process as `cli.termination` does, which is not imported yet."""
+    name = _NAMES[signal.Signals(number)]
+    os.write(2, b"kdk: stopped by " + name + b". Run the same command again to continue.\n")
+    os._exit(128 + number)  # as shells report it
+
+
+_end.is_of_start = True  # type: ignore[attr-defined]
+
+if __name__ == "__main__":
+    main()

@@ -1,55 +1,60 @@
-"""Writes files completely or not at all, hashes files, locks folders."""
+"""Writes files completely or not at all, and hashes files."""
 
 import contextlib
 import errno
+import glob
 import hashlib
 import json
 import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from kd_keras import locks
+
 #: Error numbers of a disk, a quota or a file that is full.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PARTIAL = ".partial."  # begins the name of a folder for what is not whole yet
+_ASIDE = ".replaced"  # in it, the earlier folder, until the new one has its name
 
 
 @contextlib.contextmanager
 def in_place_of(target: Path) -> Iterator[Path]:
-    """Yields a path beside `target`. If the block succeeds, what is there replaces `target`.
+    """Yields a path near `target`. If the block succeeds, what is there replaces `target`.
+
+    Several processes may write the same target at once: each has a path of its own, and the last
+    one to succeed stays.
 
     Yields:
-        A path with the suffix of `target`, at which nothing exists. The block writes a file or a
+        A path with the name of `target`, at which nothing exists. The block writes a file or a
         folder there. If the block fails, it is removed.
 
     Raises:
         OSError: writing failed; `target` stays as it was. So it does after any other error of the
             block, which is raised unchanged.
     """
-    fresh = target.with_name(f".partial.{target.name}")
-    aside = target.with_name(f".old.{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _tidy_after_a_kill(fresh, aside, target)
-        yield fresh
-        if fresh.is_file():
-            with fresh.open("rb") as file:
-                os.fsync(file.fileno())  # or a power cut leaves an empty file under the name
-        _rename_over(fresh, aside, target)
+        _tidy_after_a_kill(target)
+        with _scratch_beside(target) as scratch:
+            fresh = scratch / target.name
+            yield fresh
+            if fresh.is_file():
+                with fresh.open("rb") as file:
+                    os.fsync(file.fileno())  # or a power cut leaves an empty file under the name
+            _rename_over(fresh, scratch, target)
     except OSError as error:
         stays = f"The earlier {target.name} stays as it was. " if os.path.exists(target) else ""
         raise _in_words(target, error, stays) from error
-    finally:
-        with contextlib.suppress(OSError):
-            _remove(fresh)
 
 
 def write_json(path: str | Path, data: Any) -> None:
-    """Writes `data` as JSON, completely or not at all; NumPy values become numbers and lists.
+    """Writes `data` as JSON, completely or not at all, see `as_json`.
 
     Raises:
         ValueError: a number is NaN or infinite, which JSON does not have.
@@ -57,7 +62,7 @@ def write_json(path: str | Path, data: Any) -> None:
     """
     data = plain(data)
     try:
-        text = json.dumps(data, indent=2, allow_nan=False)
+        text = as_json(data)
     except ValueError as error:
         bad = next(_not_finite(data, ""), None)
         if bad is None:
@@ -67,7 +72,12 @@ def write_json(path: str | Path, data: Any) -> None:
             "has no others. In a training, lower the learning rate."
         ) from error
     with in_place_of(Path(path)) as fresh:
-        fresh.write_text(text + "\n", encoding="utf-8")
+        fresh.write_text(text, encoding="utf-8")
+
+
+def as_json(data: Any) -> str:
+    """What `write_json` writes: NumPy values become numbers and lists."""
+    return json.dumps(plain(data), indent=2, allow_nan=False) + "\n"
 
 
 def plain(value: Any) -> Any:
@@ -157,61 +167,6 @@ def size(path: str | os.PathLike[str]) -> int:
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
-@contextlib.contextmanager
-def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Lets only one process on this machine at a time run the block for the same folder.
-
-    The lock is on the folder itself: it leaves no file, and it ends with its process. Systems and
-    disks that cannot lock run the block without a lock.
-
-    Args:
-        folder: folder to lock; created if it does not exist.
-        waiting: called once if another process has the lock.
-
-    Raises:
-        OSError: the folder cannot be created.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(ImportError, OSError):
-            import fcntl  # Windows has none
-
-            handle = os.open(folder, os.O_RDONLY)
-            held.callback(os.close, handle)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waiting()
-                fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def lock_at_once(folder: Path) -> Iterator[bool]:
-    """Yields whether the block has the lock of `locked`; does not wait for another process.
-
-    True where folders cannot be locked, and for a folder that does not exist.
-    """
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(ImportError, OSError):
-            import fcntl  # Windows has none
-
-            handle = os.open(folder, os.O_RDONLY)
-            held.callback(os.close, handle)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-        yield True
-
-
-def is_locked(folder: Path) -> bool:
-    """Whether another process, or another block of this one, has the lock of a folder."""
-    with lock_at_once(folder) as got_it:
-        return not got_it
-
-
 def _in_words(target: Path, error: OSError, stays: str) -> OSError:
     """The error with the path and what to do about its cause; it keeps its number."""
     elsewhere = "choose a folder elsewhere, and run it again."
@@ -241,27 +196,61 @@ def _not_finite(data: Any, where: str) -> Iterator[tuple[str, float]]:
         yield where, data
 
 
-def _tidy_after_a_kill(fresh: Path, aside: Path, target: Path) -> None:
-    _remove(fresh)
+@contextlib.contextmanager
+def _scratch_beside(target: Path) -> Iterator[Path]:
+    """Yields a new folder beside `target`, locked, so that other processes know it is in use."""
+    with contextlib.ExitStack() as held:
+        scratch = Path()
+        while not scratch.name or not scratch.is_dir():  # tidied away before it was locked
+            scratch = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{target.name}.", dir=target.parent))
+            held.enter_context(locks.lock_at_once(scratch))
+        try:
+            yield scratch
+        finally:
+            with contextlib.suppress(OSError):
+                _remove(scratch)
+
+
+def _tidy_after_a_kill(target: Path) -> None:
+    """Removes what killed processes left; brings back what they had moved aside."""
+    start = f"{_PARTIAL}{target.name}."
+    for left in target.parent.glob(f"{glob.escape(start)}*"):
+        if "." in left.name.removeprefix(start):
+            continue  # of a longer name
+        with locks.lock_at_once(left) as is_left_over:
+            if is_left_over:
+                _bring_back(left / _ASIDE, target)
+                _remove(left)
+
+
+def _bring_back(aside: Path, target: Path) -> None:
     if aside.exists() and not target.exists():
         os.rename(aside, target)
 
 
-def _rename_over(fresh: Path, aside: Path, target: Path) -> None:
-    if not target.is_dir():
+def _rename_over(fresh: Path, scratch: Path, target: Path) -> None:
+    if fresh.is_dir():
+        _replace_folder(fresh, scratch / _ASIDE, target)
+    else:
         os.replace(fresh, target)
-        _sync_folder(target.parent)
-        return
-    # No rename replaces a folder that has files, so the old one steps aside, and back on failure.
-    _remove(aside)
-    os.rename(target, aside)
-    try:
-        os.rename(fresh, target)
-    except OSError:
-        os.rename(aside, target)
-        raise
     _sync_folder(target.parent)
-    _remove(aside)
+
+
+def _replace_folder(fresh: Path, aside: Path, target: Path) -> None:
+    """Puts a folder in the place of another one, which other processes may replace meanwhile."""
+    for is_last in (False, False, True):
+        # No rename replaces a folder that has files: the old one steps aside, and back on failure.
+        _remove(aside)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(target, aside)
+        try:
+            os.rename(fresh, target)
+        except OSError:
+            if is_last or not target.exists():
+                _bring_back(aside, target)
+                raise
+        else:
+            return
 
 
 def _sync_folder(folder: Path) -> None:

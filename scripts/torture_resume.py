@@ -2,15 +2,18 @@
 
 The same command runs twice: once undisturbed, once killed N times (SIGKILL, SIGTERM and SIGINT in
 turn) at moments drawn over the whole run. Weights, results, predictions, histories and
-TensorBoard's curves of both must be equal to the bit, apart from times.
+TensorBoard's curves of both must be equal to the bit, apart from times and from the size of the
+SavedModel, in which TensorFlow numbers the functions of a process.
 
-    python scripts/torture_resume.py --kills 50
-    python scripts/torture_resume.py --kills 6 --recipe replicas --seed 1
+    python scripts/torture_resume.py --kills 6
+    python scripts/torture_resume.py --kills 8 --recipe plain --recipe replicas --seed 1
+    python scripts/torture_resume.py --kills 8 --recipe all --output docs/torture_resume.json
 """
 
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,60 +21,99 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import click
 
-COMMON = "--dataset digits --batch-size 64 --no-timing --checkpoint-minutes 0.02"
+COMMON = (
+    "--dataset digits --batch-size 256 --no-timing --checkpoint-minutes 0.001 --allow-weak-teacher "
+    "--teacher seed_student:width=0.5 --set precision=float32"
+)
+STUDENT = "--student resnet8:width=0.25"
 RECIPES = {
-    "plain": "--teacher resnet8 --student resnet8 --method kd --baseline --epochs 3 "
-    "--teacher-epochs 3 --schedule cosine --ema 0.9",
-    "several": "--teacher resnet8 --student resnet8 --student shufflenetv2 --method kd "
-    "--epochs 3 --teacher-epochs 1 --optimizer adamw --schedule one-cycle",
-    "replicas": "--teacher resnet8 --student resnet8 --method crd --epochs 3 --teacher-epochs 2 "
-    "--devices cpu:2",
-    "cached": "--teacher resnet8 --student resnet8 --method dkd --views 2 --epochs 4 "
-    "--teacher-epochs 1 --optimizer dot --learning-rate 0.05",
+    "alone": f"{STUDENT} --method none --epochs 6",  # the cheapest
+    "plain": f"{STUDENT} --method kd --baseline --epochs 6 --teacher-epochs 6 --schedule cosine "
+    "--ema 0.9",
+    "several": f"{STUDENT} --student seed_student:width=0.5 --method vid --epochs 6 "
+    "--teacher-epochs 1 --optimizer adamw --schedule one-cycle",
+    "replicas": f"{STUDENT} --method crd --epochs 6 --teacher-epochs 2 --devices cpu:2",
+    "cached": f"{STUDENT} --method dkd --views 2 --epochs 6 --teacher-epochs 1 --optimizer dot "
+    "--learning-rate 0.05",
+    "chain": f"{STUDENT} --method kd --assistants seed_student:width=0.5 --epochs 4 "
+    "--teacher-epochs 1 --generations 2",
+    "bfloat16": f"{STUDENT} --method ctkd --epochs 6 --teacher-epochs 4 "
+    "--set precision=mixed_bfloat16",
+    "two-stages": f"{STUDENT} --method ft:first_stage=0.4 --epochs 6 --teacher-epochs 1",
 }
-TIMES = {"seconds", "milliseconds_per_image", "training_seconds", "images_per_second", "path"}
-LOG_TIMES = "speed/images_per_second"
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+TIMES = {
+    *("seconds", "milliseconds_per_image", "training_seconds", "images_per_second", "path"),
+    *("speed/images_per_second", "megabytes"),
+}
 
 
 @click.command()
-@click.option("--kills", default=6, show_default=True, help="number of kills")
-@click.option("--recipe", type=click.Choice([*RECIPES]), default="plain", show_default=True)
+@click.option("--kills", default=6, show_default=True, help="number of kills of each recipe")
+@click.option(
+    "--recipe",
+    "recipes",
+    type=click.Choice([*RECIPES, "all"]),
+    multiple=True,
+    default=["plain"],
+    show_default=True,
+)
 @click.option("--seed", default=0, show_default=True, help="seed of the moments")
 @click.option("--output", type=Path, help="JSON file to write the counts to")
-def main(kills: int, recipe: str, seed: int, output: Path | None) -> None:
+def main(kills: int, recipes: tuple[str, ...], seed: int, output: Path | None) -> None:
+    # A shell ignores Ctrl-C for what runs in its background, and so would the runs below.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    outcomes = {}
+    for recipe in RECIPES if "all" in recipes else recipes:
+        outcomes[recipe] = torture(recipe, kills, seed)
+        if output:
+            about = {"processor": processor(), "cores": os.cpu_count(), "seed": seed}
+            output.write_text(json.dumps({**about, "recipes": outcomes}, indent=2) + "\n")
+    sys.exit(any(outcome["differences"] for outcome in outcomes.values()))
+
+
+def torture(recipe: str, kills: int, seed: int) -> dict[str, Any]:
+    """Runs a recipe undisturbed and killed; gives the kills and what differs at the end."""
     draw = random.Random(seed)
+    deaths: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["KD_KERAS_CACHE"] = str(folder / "cache")
         whole, killed = folder / "whole", folder / "killed"
         start = time.monotonic()
         if code := run(recipe, whole, None, None):
-            sys.exit(f"the undisturbed run ended with code {code}")
+            return {"kills": 0, "differences": [f"the undisturbed run ended with code {code}"]}
         length = time.monotonic() - start
-        print(f"undisturbed: {length:.0f} s", flush=True)
-        deaths = []
-        while len(deaths) < kills:
-            number = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT][len(deaths) % 3]
-            after = draw.uniform(0.5, 1.2 * length)
+        print(f"{recipe}, undisturbed: {length:.0f} s", flush=True)
+        shutil.rmtree(folder / "cache")  # the killed run makes its store and cache itself
+        differences: list[str] = []
+        while len(deaths) < kills and not differences:
+            number = SIGNALS[len(deaths) % len(SIGNALS)]
+            after = draw.uniform(0.2, length)
             code = run(recipe, killed, number, after)
             if code == 0:  # it had finished
-                if differences := compare(whole, killed):
-                    break
+                differences = compare(whole, killed)
                 remove_end(killed, draw)
                 continue
             deaths.append({"signal": number.name, "code": code, "where": where(killed)})
             print(f"{len(deaths)}: {deaths[-1]}", flush=True)
-        code = run(recipe, killed, None, None)
-        differences = compare(whole, killed) if code == 0 else [f"it ended with code {code}"]
-    print(f"{len(deaths)} kills, differences: {differences or 'none'}")
-    if output:
-        output.write_text(
-            json.dumps({"recipe": recipe, "seed": seed, "kills": deaths, "differ": differences})
-        )
-    sys.exit(bool(differences))
+        if not differences:
+            code = run(recipe, killed, None, None)
+            differences = compare(whole, killed) if code == 0 else [f"it ended with code {code}"]
+        if differences:
+            print((folder / "log.txt").read_text()[-3000:])
+    print(f"{recipe}: {len(deaths)} kills, differences: {differences or 'none'}", flush=True)
+    return {"kills": len(deaths), "differences": differences, "moments": deaths}
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
 
 
 def run(recipe: str, folder: Path, number: signal.Signals | None, after: float | None) -> int:
@@ -95,7 +137,7 @@ def where(folder: Path) -> str:
     at = "no checkpoint"
     if headers:
         try:
-            header = json.loads(headers[-1].read_text())
+            header = json.loads(headers[-1].read_text())["position"]
             at = f"{'+'.join(header['models'])} epoch {header['epoch']} step {header['batch']}"
         except ValueError:
             at = f"{headers[-1].name} is half written"
@@ -106,6 +148,7 @@ def remove_end(folder: Path, draw: random.Random) -> None:
     """Takes a phase's model away, so that a finished run has something to do again."""
     models = sorted((folder / "run").glob("*.keras"))
     draw.choice(models).unlink()
+    shutil.rmtree(folder / "run" / "ends", ignore_errors=True)
     (folder / "run" / "results.json").unlink()
 
 
@@ -119,12 +162,24 @@ def compare(one: Path, other: Path) -> list[str]:
             differences.append(f"{name}: weights")
     for name in ("results.json", *(f"{Path(name).stem}.json" for name in sorted(names))):
         values = [json.loads((folder / "run" / name).read_text()) for folder in (one, other)]
-        if without_times(values[0]) != without_times(values[1]):
-            differences.append(name)
+        differences += differing(*values, name)
+    for scores in sorted((one / "run").glob("*.npy")):
+        if scores.read_bytes() != (other / "run" / scores.name).read_bytes():
+            differences.append(scores.name)
     curves = [scalars(folder / "run" / "logs") for folder in (one, other)]
-    if curves[0] != curves[1]:
-        differences.append("TensorBoard's curves")
-    return differences
+    return differences + differing(*curves, "TensorBoard")
+
+
+def differing(one: object, other: object, where: str) -> list[str]:
+    """Paths of values that differ in nested dicts, without those that are times."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return [
+            line
+            for key in sorted(one.keys() | other.keys())
+            if key not in TIMES
+            for line in differing(one.get(key), other.get(key), f"{where}/{key}")
+        ]
+    return [] if one == other else [where]
 
 
 def weights_of(path: Path) -> bytes:
@@ -145,26 +200,20 @@ def weights_of(path: Path) -> bytes:
     return b"".join(found)
 
 
-def without_times(value: object) -> object:
-    if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if k not in TIMES}
-    return [without_times(v) for v in value] if isinstance(value, list) else value
-
-
-def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+def scalars(folder: Path) -> dict[str, dict[str, list[tuple[int, bytes]]]]:
     """Steps and values of each curve; a step that was written twice appears twice."""
     from tensorboard.backend.event_processing import event_accumulator
-    from tensorboard.util import tensor_util
 
     curves = {}
     for logs in sorted({path.parent for path in folder.rglob("events.*")}):
         events = event_accumulator.EventAccumulator(str(logs), {"tensors": 0})
         events.Reload()
         for tag in events.Tags()["tensors"]:
-            if tag != LOG_TIMES and not tag.startswith("_hparams"):
-                points = [(e.step, e.tensor_proto) for e in events.Tensors(tag)]
-                values = [(s, tensor_util.make_ndarray(p).tobytes()) for s, p in points]
-                curves[f"{logs.relative_to(folder)} {tag}"] = values
+            # Neither hyperparameters, with the run's path, nor the graph, with numbered layers.
+            if not tag.startswith(("_hparams", "keras")):
+                points = events.Tensors(tag)
+                values = [(e.step, e.tensor_proto.SerializeToString()) for e in points]
+                curves.setdefault(str(logs.relative_to(folder)), {})[tag] = values
     return curves
 
 

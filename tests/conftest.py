@@ -3,17 +3,26 @@
 import contextlib
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kd_keras import files
+from kd_keras import locks
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # tests also run in subprocesses
 
 CLASSES = 5
+
+
+@pytest.fixture
+def interruptible():
+    """SIGINT interrupts, here and in programs that are started, also where a shell ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +171,7 @@ def tiny_run(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny_run"
     run = shared / "runs" / "tiny"
-    with files.locked(shared):  # the first worker trains
+    with locks.locked(shared):  # the first worker trains
         if not (run / "results.json").is_file():
             _train_tiny(run)
     return run

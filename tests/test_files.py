@@ -4,6 +4,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -54,13 +55,34 @@ def test_an_error_passes_through_and_leaves_what_was_there(tmp_path, error):
 
 
 def test_what_a_killed_run_left_is_cleared_and_what_it_had_moved_aside_comes_back(tmp_path):
-    for folder, content in ((".partial.model", "half"), (".old.model", "earlier")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / content).write_text("")
+    left = tmp_path / ".partial.model.a1_b2_c3"
+    (left / "model").mkdir(parents=True)
+    (left / ".replaced").mkdir()
+    (left / ".replaced" / "earlier").write_text("")
+    other = tmp_path / ".partial.model.json.a1_b2_c3"  # of another target
+    other.mkdir()
     with pytest.raises(RuntimeError):
         write_half(tmp_path / "model", RuntimeError("stop"))
-    assert names(tmp_path) == ["model"]
+    assert names(tmp_path) == [other.name, "model"]
     assert names(tmp_path / "model") == ["earlier"]
+
+
+def make_folder(path, text):
+    path.mkdir()
+    (path / text).write_text("")
+
+
+@pytest.mark.parametrize("make", [Path.write_text, make_folder], ids=["file", "folder"])
+def test_two_writers_of_one_target_do_not_disturb_each_other(tmp_path, make):
+    target, expected = tmp_path / "target", tmp_path / "expected"
+    make(expected, "one")
+    with files.in_place_of(target) as one:
+        make(one, "one")
+        with files.in_place_of(target) as two:
+            make(two, "two")
+    assert files.sha256(target) == files.sha256(expected)
+    assert names(tmp_path) == ["expected", "target"]
+    assert target.is_file() or names(target) == ["one"]
 
 
 def test_a_failed_rename_puts_the_earlier_folder_back(tmp_path):
@@ -89,8 +111,8 @@ def test_a_system_without_fcntl_prepares_data_without_a_lock(tmp_path):
         "import sys\n"
         "sys.modules['fcntl'] = None\n"  # as on Windows: importing it raises ImportError
         "from pathlib import Path\n"
-        "from kd_keras.data import prepare\n"
-        "with prepare.files.locked(Path(sys.argv[1]) / 'stores'):\n"
+        "from kd_keras import locks\n"
+        "with locks.locked(Path(sys.argv[1]) / 'stores'):\n"
         "    print('inside')"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

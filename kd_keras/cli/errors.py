@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import traceback
@@ -17,8 +18,6 @@ from kd_keras.results import wrapping
 
 PARTLY_DONE = 1  # some files failed, the others are done
 WRONG_INPUT = 2
-INTERRUPTED = 130  # what a shell reports after Ctrl-C
-TERMINATED = 143  # what a shell reports after SIGTERM
 #: For the help of `kdk`.
 EXIT_CODES = (
     "Exit codes: 0 done, 1 partly done (some files failed), 2 wrong input, 130 stopped by Ctrl-C, "
@@ -36,11 +35,11 @@ def translate_errors(ctx: click.Context) -> Iterator[None]:
     except BrokenPipeError:
         raise  # the reader of our output ended (`kdk list | head`): click exits silently
     except termination.Terminated:
-        _report(ctx, "stopped by SIGTERM. Run the same command again to continue.")
-        ctx.exit(TERMINATED)
+        _report(ctx, termination.message(signal.SIGTERM))
+        ctx.exit(termination.TERMINATED)
     except KeyboardInterrupt:
-        _report(ctx, "stopped by Ctrl-C. Run the same command again to continue.")
-        ctx.exit(INTERRUPTED)
+        _report(ctx, termination.message(signal.SIGINT))
+        ctx.exit(termination.INTERRUPTED)
     except (ValueError, OSError) as error:
         _report(ctx, _about(error))
         ctx.exit(WRONG_INPUT)

@@ -1,10 +1,25 @@
-"""Turns SIGTERM into an exception: a command cleans up and prints a message, as after Ctrl-C."""
+"""SIGINT and SIGTERM end a command with a message and an exit code, never with a traceback."""
 
 import contextlib
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
+
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+TERMINATED = 143  # what a shell reports after SIGTERM
+#: Seconds after which the process ends if something swallowed the exception.
+PATIENCE = 4.0
+_NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+# Code that C++ calls, which loses an exception or crashes by one: imports and traced functions.
+_FILES = ("<frozen importlib._bootstrap>", "tensorflow/python/framework/func_graph.py")
+# Functions that Python calls where nothing can catch an exception.
+_FUNCTIONS = ("__del__", "_xla_gc_callback")
 
 
 class Terminated(KeyboardInterrupt):
@@ -13,22 +28,89 @@ class Terminated(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def raised() -> Iterator[None]:
-    """Raises `Terminated` in the block when SIGTERM arrives.
+    """Raises KeyboardInterrupt in the block after a SIGINT, `Terminated` after a SIGTERM.
 
-    A second SIGTERM ends the process at once. Nothing changes outside the main thread, where Python
-    cannot set a handler, and where the signal is ignored or has another handler already.
+    Where an exception would be lost or crash TensorFlow, as in an import or while a function is
+    traced, the process ends at once, with the message and the exit code that it would have had.
+    A second signal ends the process at once. Nothing changes outside the main thread, where Python
+    cannot set a handler, and for signals that are ignored or have another handler already.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
-    if not in_main_thread or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, _raise)
+    replaced = {n: signal.getsignal(n) for n in _NUMBERS if in_main_thread and _is_free(n)}
+    stop = _Stop(list(replaced))
+    hook = sys.unraisablehook
+    for number in replaced:
+        signal.signal(number, stop)
     try:
         yield
+    except Exception as error:
+        if stop.number is None:
+            raise
+        raise stop.exception() from error  # what TensorFlow made of the exception of a signal
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        stop.cancel()
+        sys.unraisablehook = hook
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    raise Terminated
+def message(number: int) -> str:
+    """What a command says that a signal ended."""
+    name = _NAMES[signal.Signals(number)]
+    return f"stopped by {name}. Run the same command again to continue."
+
+
+def end_at_once(number: int) -> None:
+    """Ends the process with the message and exit code of a signal; nothing is cleaned up."""
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
+    with contextlib.suppress(OSError):
+        os.write(2, f"{show_cursor}kdk: {message(number)}\n".encode())
+    os._exit(_CODES[signal.Signals(number)])
+
+
+class _Stop:
+    """Handles signals of these numbers."""
+
+    def __init__(self, numbers: list[signal.Signals]) -> None:
+        self.number: int | None = None
+        self._numbers = numbers
+        self._timer: threading.Timer | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
+        for each in self._numbers:
+            signal.signal(each, signal.SIG_DFL)
+        if _loses_exceptions(frame):
+            end_at_once(number)
+        self._timer = threading.Timer(PATIENCE, end_at_once, [number])
+        self._timer.daemon = True
+        self._timer.start()
+        sys.unraisablehook = _ignore
+        raise self.exception()
+
+    def exception(self) -> KeyboardInterrupt:
+        return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()
+
+    def cancel(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _is_free(number: signal.Signals) -> bool:
+    """Whether a signal does what it does by default, or what `__main__` made it do."""
+    handler = signal.getsignal(number)
+    by_default = (signal.SIG_DFL, signal.default_int_handler)
+    return handler in by_default or getattr(handler, "is_of_start", False)
+
+
+def _loses_exceptions(frame: FrameType | None) -> bool:
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name in _FUNCTIONS or code.co_filename.endswith(_FILES):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _ignore(unraisable: Any) -> None:
+    """In place of `sys.unraisablehook`, which would print the exception of the signal."""

@@ -17,8 +17,16 @@ def _run(
     teacher_from: str | None,
     verify: bool,
     repeat: str | None,
+    more_epochs: bool,
     **options: Any,
 ) -> None:
+    if more_epochs and run is None:
+        raise ValueError(
+            "there is --continue without --run; expected the run that gets more --epochs. Give its "
+            "name or path with --run."
+        )
+    if more_epochs and recipe_name is None:
+        recipe_name = str(recipe_files.run_folder(run or "") / "recipe.json")
     changes = options_of.set_options(options)
     if repeat is not None:
         _require_alone(repeat, [recipe_name, *sets, teacher_from, *changes])
@@ -29,7 +37,14 @@ def _run(
     from kd_keras.job import train
 
     screen = output.screen()
-    results = train.run(resolved, run=run, export_dir=export_dir, screen=screen, verify=verify)
+    results = train.run(
+        resolved,
+        run=run,
+        export_dir=export_dir,
+        screen=screen,
+        verify=verify,
+        more_epochs=more_epochs,
+    )
     output.document(results)
 
 
@@ -78,6 +93,12 @@ command = output.command(
                 shell_complete=completion.of_runs(),
                 help="run the recipe of a finished run again in a new folder, and say whether it "
                 "comes out the same",
+            ),
+            Option(
+                ["--continue", "more_epochs"],
+                is_flag=True,
+                help="train the students of the --run for more --epochs; without --recipe, that "
+                "run's recipe is used",
             ),
             Option(
                 ["--verify"],

@@ -1,29 +1,23 @@
 """Saves training state, so that an interrupted run resumes bit-exactly."""
 
-import contextlib
+import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import FrameType
 from typing import Any, Self
 
 import keras
 
 from kd_keras import check
-from kd_keras.distill import (
-    batches,
-    checkpoint_files,
-    compiled_metrics,
-    machines,
-    split_batch,
-    training_state,
-)
-from kd_keras.distill.checkpoint_files import Position
+from kd_keras.distill import checkpoint_files, compiled_metrics, machines, training_state
+from kd_keras.distill.checkpoint_files import Position, State
+from kd_keras.distill.dropped_steps import DroppedSteps
+from kd_keras.distill.stop_signals import StopSignals
 
 DEFAULT_MINUTES = 5.0
+#: Share of the training time that checkpoints at the ends of short epochs may take.
+MOST_TIME = 0.01
 _STEPS_BETWEEN_QUESTIONS = 10
 _ALONE = "model"  # name of the model that `fit` trains, where it has no other
 
@@ -38,7 +32,10 @@ class Checkpoint(keras.callbacks.Callback):
     result is equal to the bit to that of a training without interruption.
 
     In a `with` block, SIGINT and SIGTERM let the current step end, save the training and then
-    do what they did before; a second signal does that at once.
+    do what they did before; a second signal ends the process at once.
+
+    Where an epoch takes less than a hundred times as long as writing a checkpoint, not every
+    epoch's end is written, so that checkpoints take at most 1 % of the time. A signal writes it.
 
     Args:
         folder: folder of the checkpoints; the last two are kept.
@@ -46,6 +43,8 @@ class Checkpoint(keras.callbacks.Callback):
             `fit` trains.
         minutes: time between checkpoints; 0 saves after every step.
         tell: called with a sentence about each damaged checkpoint, and where a signal stops.
+        end: folder in which `remove` keeps the checkpoint of the last step, so that a later
+            training of more epochs goes on from there; None keeps none.
 
     Attributes:
         first_epoch: the epoch to begin with, counted from 0.
@@ -65,15 +64,15 @@ class Checkpoint(keras.callbacks.Callback):
         models: Mapping[str, Any] | None = None,
         minutes: float = DEFAULT_MINUTES,
         tell: Callable[[str], None] = lambda line: None,
+        end: str | Path | None = None,
     ) -> None:
         super().__init__()
         self.folder = Path(folder).expanduser()
         self._models, self._tell = models, tell
+        self._end = None if end is None else Path(end).expanduser()
         self._pause = 60.0 * check.number("minutes", minutes, at_least=0.0)
         names = set(models or [_ALONE])
-        self._restored = checkpoint_files.newest(
-            self.folder, tell=tell, wanted=lambda position: names <= set(position.models)
-        )
+        self._restored = self._newest(names)
         position = self._restored[0] if self._restored else None
         self.first_epoch = position.epoch if position else 0
         self.skipped = position.batch if position else 0
@@ -81,22 +80,30 @@ class Checkpoint(keras.callbacks.Callback):
         before = position.histories if position else {}
         self.histories = {name: dict(before.get(name, {})) for name in names}
         self._minutes_ago = position.minutes_ago if position else 0
+        self._written = position
+        self._is_tidy = False
         self._epoch = self._done = 0
         self._begun = self._saved = time.monotonic()
-        self._signal: int | None = None
+        self._cost = 0.0  # seconds that the last checkpoint took
+        self._unwritten: tuple[Position, State] | None = None  # of an epoch's end
         self._is_stepping = False
-        self._handlers = contextlib.ExitStack()
+        # Before the first step there is nothing new to save.
+        self._signals = StopSignals(at_once=lambda: not self._is_stepping)
 
     def describe(self, epochs: int) -> str:
         """Where training resumes, in words; empty if it starts from the beginning."""
         if not self.skipped:
             return ""
-        ago = self._minutes_ago
-        when = f"{ago} minute{'s' if ago > 1 else ''} ago" if ago else "less than a minute ago"
+        when = _ago(self._minutes_ago)
         return f"continuing at epoch {self.first_epoch + 1} of {epochs} (checkpoint of {when})"
 
     def remove(self) -> None:
-        """Removes the checkpoints, once the training is finished."""
+        """Removes the checkpoints once the training is finished; keeps the last one in `end`."""
+        checkpoint_files.keep_only(self.folder, self._written)
+        if self._end is not None and checkpoint_files.newest_position(self.folder) is not None:
+            shutil.rmtree(self._end, ignore_errors=True)
+            self._end.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self.folder, self._end)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -105,11 +112,11 @@ class Checkpoint(keras.callbacks.Callback):
         return {_ALONE: self.model} if self._models is None else self._models
 
     def __enter__(self) -> Self:
-        self._handlers.enter_context(_handled(self._on_signal))
+        self._signals.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._handlers.close()
+        self._signals.__exit__(*error)
 
     def on_train_begin(self, logs: Any = None) -> None:
         if self.params["steps"] is None:
@@ -121,33 +128,54 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self._step_again()
+        self._end_if_signalled()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._end_if_signalled()
         self._epoch, self._done = epoch, self.skipped if self._restored else 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if batch >= self._done:
             self._step_again()
-        elif not isinstance(self.model.train_function, _Dropping):  # a new stage makes it anew
+        elif not isinstance(self.model.train_function, DroppedSteps):  # a new stage makes it anew
             left = self._done - batch
-            self.model.train_function = _Dropping(self.model, left, self._restore)
+            self.model.train_function = DroppedSteps(self.model, left, self._restore)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch < self._done:
             return
-        self._done, self._is_stepping = batch + 1, True
-        is_due = time.monotonic() - self._saved >= self._pause or self._signal is not None
-        if self._done == self.params["steps"] or self._all_agree(is_due):
-            self._save()
+        self._done, self._is_stepping, self._unwritten = batch + 1, True, None
+        waited = time.monotonic() - self._saved
+        is_due = waited >= self._pause or self._signals.received or self._must_keep()
+        is_end = self._done == self.params["steps"]
+        if is_end or self._all_agree(is_due):
+            self._unwritten = self._position(), training_state.read(self.models)
+            if is_due or not is_end or waited >= self._cost / MOST_TIME:
+                self._write()
             self._end_if_signalled()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        self._end_if_signalled()  # the epoch's last step is saved
+        self._end_if_signalled()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         if self._models is None:
             for name, value in (logs or {}).items():
                 self.histories[_ALONE].setdefault(name, []).append(float(value))
+
+    def _newest(self, names: set[str]) -> tuple[Position, State] | None:
+        folders = [self.folder] if self._end is None else [self.folder, self._end]
+        each = (
+            checkpoint_files.newest(
+                folder, tell=self._tell, wanted=lambda position: names <= set(position.models)
+            )
+            for folder in folders
+        )
+        return next(filter(None, each), None)
+
+    def _must_keep(self) -> bool:
+        """Whether this is the last step, and its checkpoint stays."""
+        is_last = self._done == self.params["steps"] and self._epoch + 1 == self.params["epochs"]
+        return is_last and self._end is not None
 
     def _all_agree(self, is_due: bool) -> bool:
         """Whether all processes save now: they save the same step, and ask each other seldom."""
@@ -157,21 +185,33 @@ class Checkpoint(keras.callbacks.Callback):
         asks = not self._pause or self._done % _STEPS_BETWEEN_QUESTIONS == 0
         return asks and machines.any_of(strategy, is_due)
 
-    def _save(self) -> None:
-        now = time.monotonic()
-        position = Position(
+    def _position(self) -> Position:
+        return Position(
             epoch=self._epoch,
             batch=self._done,
             steps_per_epoch=self.params["steps"],
-            histories=self.histories,
-            seconds=self.seconds_before + now - self._begun,
+            histories={  # copies: it may be written after the logs of this epoch were added
+                model: {name: list(values) for name, values in history.items()}
+                for model, history in self.histories.items()
+            },
+            seconds=self.seconds_before + time.monotonic() - self._begun,
             saved=time.time(),
             models=list(self.models),
         )
-        state = training_state.read(self.models)
+
+    def _write(self) -> None:
+        """Writes what is unwritten, if anything is; of several processes, one writes."""
+        if self._unwritten is None:
+            return
+        start = time.monotonic()
+        (position, state), self._unwritten = self._unwritten, None
         if machines.is_chief(self.model.distribute_strategy):
+            if not self._is_tidy:  # what other trainings and a killed process left
+                checkpoint_files.keep_only(self.folder, self._written)
+                self._is_tidy = True
             checkpoint_files.write(self.folder, position, state)
-        self._saved = time.monotonic()
+        self._written, self._saved = position, time.monotonic()
+        self._cost = self._saved - start
 
     def _restore(self, labels: Any) -> None:
         """Restores the models, after making what Keras makes in their first step."""
@@ -183,69 +223,23 @@ class Checkpoint(keras.callbacks.Callback):
         self._restored = None
 
     def _step_again(self) -> None:
-        if isinstance(self.model.train_function, _Dropping):
+        if isinstance(self.model.train_function, DroppedSteps):
             self.model.train_function = self.model.train_function.step
 
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self._handlers.close()  # a second signal acts at once
-        self._signal = number
-        if not self._is_stepping:  # there is nothing new to save
-            signal.raise_signal(number)
-
     def _end_if_signalled(self) -> None:
-        if self._signal is not None:
-            number, self._signal = self._signal, None
+        if self._signals.received:
+            self._write()
             self._tell(
                 f"saved after step {self._done} of {self.params['steps']} of epoch "
                 f"{self._epoch + 1}"
             )
-            signal.raise_signal(number)
+            self._signals.act()
 
 
-class _Dropping:
-    """Replaces a model's `train_function`: drops the batches of steps that are finished.
-
-    Args:
-        model: the model that `fit` trains.
-        count: number of batches to drop.
-        restore: called before the first batch is dropped, with its labels.
-    """
-
-    def __init__(self, model: Any, count: int, restore: Callable[[Any], None]) -> None:
-        self.step = model.train_function
-        self._model, self._left, self._restore = model, count, restore
-        self._logs: Mapping[str, Any] | None = None
-
-    def __call__(self, iterator: Any) -> dict[str, Any]:
-        for _ in range(min(self._left, self._model.steps_per_execution)):
-            batch = next(iterator)
-            self._left -= 1
-            if self._logs is None:
-                part = split_batch.first_part(self._model.distribute_strategy, batch)
-                self._restore(batches.unpacked(part).labels)
-                self._logs = _logs(self._model)
-        return dict(self._logs or {})
-
-
-def _logs(model: Any) -> Mapping[str, Any]:
-    """What a step logs, from the metrics as they are."""
-    strategy = model.distribute_strategy
-    if strategy.num_replicas_in_sync == 1:
-        logs: Mapping[str, Any] = model.get_metrics_result()
-        return logs
-    logs = strategy.run(model.get_metrics_result)
-    return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
-
-
-@contextlib.contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handles SIGINT and SIGTERM in the block, if it runs in the main thread."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, previous in before.items():
-            signal.signal(number, previous)
+def _ago(minutes: int) -> str:
+    """A time before now, such as "3 minutes ago"."""
+    if minutes < 1:
+        return "less than a minute ago"
+    units = ("minute", minutes), ("hour", minutes // 60), ("day", minutes // (24 * 60))
+    unit, count = [(unit, count) for unit, count in units if count >= 1][-1]
+    return f"{count} {unit}{'s' if count > 1 else ''} ago"

@@ -1,19 +1,23 @@
 """The checkpoints of a training in a folder: the last two, each with a checksum."""
 
-import contextlib
 import dataclasses
+import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from kd_keras import files
-from kd_keras.distill.training_state import State
+
+# Arrays by variable: one for each replica, or one where all replicas of several processes have
+# the same. Names are "<model>/<number>".
+State = dict[str, list[np.ndarray]]
 
 KEPT = 2
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +53,7 @@ class Position:
 
 
 def write(folder: Path, position: Position, state: State) -> None:
-    """Writes a checkpoint, whole or not at all, and removes those before the last two.
+    """Writes a checkpoint, whole or not at all, then removes those before the last two.
 
     Raises:
         OSError: writing failed; earlier checkpoints stay.
@@ -63,11 +67,21 @@ def write(folder: Path, position: Position, state: State) -> None:
         "format": _FORMAT,
         "sha256": files.sha256(arrays),
         "names": names,
-        **dataclasses.asdict(position),
+        "position": dataclasses.asdict(position),
     }
-    files.write_json(arrays.with_suffix(".json"), header)
+    with files.in_place_of(arrays.with_suffix(".json")) as fresh:
+        # A metric may be NaN, which `files.write_json` refuses.
+        fresh.write_text(json.dumps({**header, "header_sha256": _checksum(header)}, indent=2))
     for old in _headers(folder)[:-KEPT]:
         _remove(old)
+
+
+def keep_only(folder: Path, position: Position | None) -> None:
+    """Removes every checkpoint but that of a position, and what is half written."""
+    kept = "" if position is None else f"step-{position.step:09d}"
+    for path in [*folder.glob("step-*.json"), *folder.glob("step-*.npz")]:
+        if path.stem != kept:
+            path.unlink(missing_ok=True)
 
 
 def newest(
@@ -85,12 +99,21 @@ def newest(
     """
     for header in reversed(_headers(folder)):
         try:
-            position, state = _read(header)
-        except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+            entries, position = _read_header(header)
+            if wanted(position):
+                return position, _read_arrays(header, entries)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
             tell(f"checkpoint {header.with_suffix('.npz')} is damaged ({error}); it is not used")
+    return None
+
+
+def newest_position(folder: Path) -> Position | None:
+    """The position of the newest checkpoint whose header is whole; reads no arrays."""
+    for header in reversed(_headers(folder)):
+        try:
+            return _read_header(header)[1]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-        if wanted(position):
-            return position, state
     return None
 
 
@@ -98,21 +121,30 @@ def _headers(folder: Path) -> list[Path]:
     return sorted(folder.glob("step-*.json"))
 
 
-def _read(header: Path) -> tuple[Position, State]:
+def _read_header(header: Path) -> tuple[dict[str, Any], Position]:
     entries = json.loads(header.read_text(encoding="utf-8"))
-    if entries.pop("format") != _FORMAT:
+    if entries["format"] != _FORMAT:
         raise ValueError("another version wrote it")
-    names, arrays = entries.pop("names"), header.with_suffix(".npz")
-    if files.sha256(arrays) != entries.pop("sha256"):
+    if entries.pop("header_sha256") != _checksum(entries):
+        raise ValueError(f"the checksum of {header.name} differs")
+    return entries, Position(**entries["position"])
+
+
+def _read_arrays(header: Path, entries: Mapping[str, Any]) -> State:
+    names, arrays = entries["names"], header.with_suffix(".npz")
+    if files.sha256(arrays) != entries["sha256"]:
         raise ValueError("its checksum differs")
     state: State = {name: [] for name in names}
     with np.load(arrays, allow_pickle=False) as stored:
         for key in stored.files:
             state[names[int(key.partition(".")[0])]].append(stored[key])
-    return Position(**entries), state
+    return state
+
+
+def _checksum(header: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
 
 
 def _remove(header: Path) -> None:
-    with contextlib.suppress(OSError):
-        header.unlink()
-        header.with_suffix(".npz").unlink()
+    header.unlink(missing_ok=True)
+    header.with_suffix(".npz").unlink(missing_ok=True)

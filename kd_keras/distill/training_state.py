@@ -7,10 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras.distill import machines
-
-# Arrays by variable: one for each replica, or one where all replicas of several processes have
-# the same. Names are "<model>/<number>".
-State = dict[str, list[np.ndarray]]
+from kd_keras.distill.checkpoint_files import State
 
 
 def read(models: Mapping[str, Any]) -> State:
@@ -65,8 +62,7 @@ def _variables(models: Mapping[str, Any]) -> dict[str, Any]:
             *model.variables,  # with the states of random generators
             *model.optimizer.variables,
             *(variable for metric in metrics for variable in metric.variables),
-            model.run.start,
-            model.run.length,
+            model.run.start,  # its length is that of the fit, which may have more epochs now
         ]
         own = {id(variable): variable for variable in everything if id(variable) not in known}
         known |= set(own)

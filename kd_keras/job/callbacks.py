@@ -17,14 +17,20 @@ class Speed(keras.callbacks.Callback):
     It must come before callbacks that write logs. Time is measured from the begin of the first
     training step to the end of the last, without validation. The first step of a fit, which
     compiles, does not count if there are others. The learning rate is the one after the epoch.
+    Where all steps of the first epoch were done before, the speed is that of the whole training
+    before.
 
     Args:
         images_per_step: the global batch size.
         skipped: steps of the first epoch that were done before and take no time.
+        seconds_before: time that all steps took that were done before.
     """
 
-    def __init__(self, images_per_step: int, *, skipped: int = 0) -> None:
+    def __init__(
+        self, images_per_step: int, *, skipped: int = 0, seconds_before: float = 0.0
+    ) -> None:
         super().__init__()
+        self._seconds_before = seconds_before
         self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
         self._skipped = skipped
         self._compiles = True
@@ -47,11 +53,17 @@ class Speed(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         marks = self._marks[1:] if self._compiles and len(self._marks) > 2 else self._marks
+        steps_before = epoch * ((self.params or {}).get("steps") or 0) + self._skipped
         self._compiles, self._skipped = False, 0
-        if logs is None or len(marks) < 2:
+        if logs is None:
             return
-        (first, start), (last, end) = marks[0], marks[-1]
-        logs["images_per_second"] = (last - first) * self.images_per_step / (end - start)
+        if len(marks) > 1:
+            (first, start), (last, end) = marks[0], marks[-1]
+            logs["images_per_second"] = (last - first) * self.images_per_step / (end - start)
+        elif self._seconds_before:
+            logs["images_per_second"] = steps_before * self.images_per_step / self._seconds_before
+        else:
+            return
         rate = getattr(self.model.optimizer, "learning_rate", None)
         if rate is not None:
             logs["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
@@ -117,6 +129,24 @@ class Line(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.screen.say(f"{_title(self.what, epoch, self.params)}: {_format_logs(logs or {})}")
+
+
+class Presence(keras.callbacks.Callback):
+    """Checks before anything is written that the run folder is still there.
+
+    Args:
+        require: raises an error if it is not; called after every step and every epoch.
+    """
+
+    def __init__(self, require: Callable[[], None]) -> None:
+        super().__init__()
+        self._require = require
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._require()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._require()
 
 
 def _title(what: str, epoch: int, params: Mapping[str, Any]) -> str:

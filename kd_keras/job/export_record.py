@@ -5,6 +5,7 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.exports.offers import Offer
+from kd_keras.results import checksums
 
 NAME = "exports.json"
 
@@ -58,3 +59,4 @@ def add_to_results(run: Path, folder: Path, entries: dict[str, Any]) -> None:
     exports = results.get("exports", {})
     exports |= {str(parent / name): entry for name, entry in entries.items()}
     files.write_json(path, {**results, "exports": exports})
+    checksums.update(run, path.name)

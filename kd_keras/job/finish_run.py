@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from kd_keras import files
 from kd_keras.data.store import Dataset
 from kd_keras.job import hparams, plan
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -30,7 +29,7 @@ def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
             accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
             trained_with = hparams.values(recipe, model)
             hparams.write(folder.path / "logs" / model.phase, trained_with, accuracies)
-    files.write_json(folder.path / "results.json", results)
+    folder.write_results(results)
 
 
 def write_report(folder: RunFolder, data: Dataset, screen: Screen) -> None:

@@ -185,7 +185,11 @@ def _callbacks(
             last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
         ),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
-        callbacks.Speed(recipe.batch_size, skipped=checkpoint.skipped),
+        callbacks.Speed(
+            recipe.batch_size,
+            skipped=checkpoint.skipped,
+            seconds_before=checkpoint.seconds_before,
+        ),
         callbacks.Line(screen, display_name(phase)),
         history,
         *(files if writes else []),

@@ -1,15 +1,18 @@
 """Trains the models of a phase side by side, unless an earlier call of the command did."""
 
 import time
+import zipfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from kd_keras.distill import machines
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import fitting, provenance
+from kd_keras.job import added_epochs, callbacks, fitting, provenance, run_state
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.prepare import Job
 from kd_keras.methods import base
@@ -19,16 +22,19 @@ from kd_keras.teacher_cache.reader import Cache
 
 def unfinished(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Distiller]:
     """The Distillers, by phase, that are not trained yet."""
-    return {p: d for p, d in distillers.items() if job.folder.history(p) is None}
+    return {p: d for p, d in distillers.items() if not job.folder.is_trained(p)}
 
 
 def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
-    """Gives the Distillers that an earlier call trained, by phase, their saved weights."""
+    """Gives the Distillers that an earlier call trained, by phase, their saved weights.
+
+    Raises:
+        ValueError: a file of saved weights is damaged.
+    """
     due = unfinished(job, distillers)
     for phase in [phase for phase in distillers if phase not in due]:
         file = job.folder.model_file(phase)
-        saved = keras.models.load_model(file, compile=False)
-        distillers[phase].deployed.set_weights(saved.get_weights())
+        distillers[phase].deployed.set_weights(_weights(file))
         job.screen.say(f"{display_name(phase)}: finished before, in {file}")
     if not due:
         job.job_time.trained(list(distillers))
@@ -54,10 +60,11 @@ def train(
         return
     start = time.perf_counter()
     checkpoint = Checkpoint(
-        job.folder.path / "checkpoints",
+        job.folder.path / run_state.CHECKPOINTS,
         models=distillers,
         minutes=job.recipe.checkpoint_minutes,
         tell=job.screen.say,
+        end=added_epochs.end_of(job.recipe, job.folder.path, distillers),
     )
     histories = fitting.fit(
         distillers,
@@ -70,7 +77,10 @@ def train(
         screen=job.screen,
         checkpoint=checkpoint,
         rows=rows,
-        callbacks_of_all=[job.job_time.watch(list(distillers), skipped=checkpoint.skipped)],
+        callbacks_of_all=[
+            job.job_time.watch(list(distillers), skipped=checkpoint.skipped),
+            callbacks.Presence(job.folder.require_present),
+        ],
     )
     seconds = checkpoint.seconds_before + time.perf_counter() - start
     seconds /= len(distillers)  # each one's share
@@ -82,6 +92,17 @@ def train(
 
     machines.chief_only(job.strategy, save)
     job.job_time.trained(list(distillers))
+
+
+def _weights(file: Path) -> list[np.ndarray]:
+    try:
+        weights: list[np.ndarray] = keras.models.load_model(file, compile=False).get_weights()
+        return weights
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{file} is damaged ({error}); expected a model that `kdk train` wrote. Restore it; or "
+            "remove it and run the same command again to train it anew."
+        ) from error
 
 
 def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:

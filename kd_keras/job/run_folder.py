@@ -13,11 +13,15 @@ from kd_keras.exports import saved_model
 from kd_keras.job import provenance, run_state
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import scores
+from kd_keras.job.run_lock import RunLock
+from kd_keras.results import checksums, phase_names, scores
 
 # TensorFlow keeps extra files of a SavedModel in this folder.
 _REMEDY = "Remove it, and run the command again: what it held is made again."
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
+# Files of a finished run that must not change.
+_OF_RUN = ("recipe.json", "data.json", scores.LABELS)
+_OF_PHASE = (".json", ".keras", "-predictions.npy", "-scores.npy")
 
 
 class RunFolder:
@@ -26,25 +30,33 @@ class RunFolder:
     Args:
         recipe: the recipe of the run.
         run: name or path of the run; None takes the name that follows from the recipe.
+        more_epochs: accept a run that differs by its epochs only.
 
     Raises:
         ValueError: the folder holds a run of a different recipe.
     """
 
-    def __init__(self, recipe: Recipe, run: str | None = None):
+    def __init__(self, recipe: Recipe, run: str | None = None, *, more_epochs: bool = False):
         self.path = recipe_files.run_folder(run or recipe_files.run_name(recipe))
         self.name = self.path.name
         self.recipe = recipe
+        self.lock = RunLock(self.path)
+        self._more_epochs = more_epochs
         self._check_same_recipe()
 
     def start(self, facts: dict[str, Any]) -> None:
         """Makes the folder with its recipe and its provenance.
 
         Raises:
-            ValueError: the folder's phases have other data, models, precision or devices.
+            ValueError: the folder's phases have other data, models, precision or devices, or
+                another process works in it.
         """
         self.check_same_facts(facts)
         self.path.mkdir(parents=True, exist_ok=True)
+        self.lock.take()
+        (self.path / checksums.NAME).unlink(missing_ok=True)  # what follows may change files
+        if self._more_epochs:
+            (self.path / "results.json").unlink(missing_ok=True)
         files.write_json(self.path / "recipe.json", self.recipe.model_dump())
         before = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
         outputs = {provenance.TEACHER_OUTPUTS: before} if before else {}
@@ -52,8 +64,45 @@ class RunFolder:
         files.write_json(self.path / provenance.NAME, facts)
 
     def results(self) -> dict[str, Any] | None:
-        """The results of a finished run; None if anything that the recipe wants is missing."""
-        return run_state.results(self.path, self.recipe)
+        """The results of a finished run; None if anything that the recipe wants is missing.
+
+        Raises:
+            ValueError: a file of the finished run has changed since, or is missing.
+        """
+        if not (self.path / "results.json").is_file():
+            return None
+        checksums.require_unchanged(self.path)
+        try:
+            return run_state.results(self.path, self.recipe)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.path / 'results.json'} is damaged ({error!r}); expected what `kdk train` "
+                "wrote. Restore it; or remove it and run the same command again: what is trained "
+                "stays."
+            ) from error
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Writes `results.json`, which marks the run as finished, after checksums of its files."""
+        self.require_present()
+        path, text = self.path / "results.json", files.as_json(results)
+        path.unlink(missing_ok=True)  # the checksums of an earlier one go
+        phases = [phase for phase in results if self.read(phase)]
+        checksums.write(
+            self.path,
+            [*_OF_RUN, *(f"{phase}{ending}" for phase in phases for ending in _OF_PHASE)],
+            {path.name: text},
+        )
+        with files.in_place_of(path) as fresh:
+            fresh.write_text(text, encoding="utf-8")
+
+    def require_present(self) -> None:
+        """Raises FileNotFoundError if the folder, or its recipe, was removed under the run."""
+        self.lock.require_folder()
+        if self.lock.is_held and not (self.path / "recipe.json").is_file():
+            raise FileNotFoundError(
+                f"recipe.json of the run folder {self.path} was removed while the run was writing "
+                "into it. Leave the folder as it is, and run the same command again."
+            )
 
     def check_same_facts(self, facts: dict[str, Any]) -> None:
         """Raises ValueError if the folder's provenance differs from these facts."""
@@ -76,16 +125,24 @@ class RunFolder:
 
     def update(self, phase: str, **entries: Any) -> None:
         """Adds entries to what is saved about a phase."""
+        self.require_present()
         files.write_json(self.path / f"{phase}.json", self.read(phase) | entries)
 
     def history(self, phase: str) -> dict[str, list[float]] | None:
         """History of a finished phase, whose model is in `model_file`; None before that."""
         return self.read(phase).get("history") if self.model_file(phase).is_file() else None
 
+    def is_trained(self, phase: str) -> bool:
+        """Whether a phase is finished, with as many epochs as the recipe says."""
+        is_teacher = phase.partition("-")[0] == phase_names.TEACHER
+        epochs = self.recipe.teacher_epochs if is_teacher else self.recipe.epochs
+        return self.model_file(phase).is_file() and run_state.is_trained(self.read(phase), epochs)
+
     def save(
         self, phase: str, model: keras.Model, history: dict[str, list[float]], seconds: float
     ) -> None:
         """Saves a phase's model, then its history and time, which mark the phase as finished."""
+        self.require_present()
         (self.path / f"{phase}.json").unlink(missing_ok=True)  # it describes an earlier model
         saved_model.keras_file(model, self.model_file(phase))
         self.update(phase, history=history, training_seconds=seconds)
@@ -134,6 +191,7 @@ class RunFolder:
 
     def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
         """Saves the class predicted for each validation image, (N,) int, in order."""
+        self.require_present()
         sealed.save(self.path / f"{phase}-predictions.npy", predicted)
 
     def predictions(self, phase: str) -> np.ndarray:
@@ -152,13 +210,27 @@ class RunFolder:
 
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():
+            self._check_empty()
             return
         lines = recipe_files.difference(recipe_files.load(self.path), self.recipe)
         ignored = recipe_files.without_result(self.recipe)
-        differences = [line for line in lines if line.partition(":")[0] not in ignored]
-        if differences:
+        differences = {line.partition(":")[0]: line for line in lines}
+        differences = {name: line for name, line in differences.items() if name not in ignored}
+        only_epochs = [*differences] == ["epochs"]
+        if differences and not (only_epochs and self._more_epochs):
+            more = "give --continue to train for more epochs, " if only_epochs else ""
             raise ValueError(
                 f"run folder {self.path} holds a run of a different recipe "
-                f"({'; '.join(differences)}). "
-                "Choose another name with --run, or remove the folder."
+                f"({'; '.join(differences.values())}). Choose another name with --run, {more}or "
+                "remove the folder."
+            )
+
+    def _check_empty(self) -> None:
+        """Raises ValueError if a folder without a recipe holds results of one."""
+        results = [*self.path.glob("*.keras"), *self.path.glob("results.json")]
+        if results:
+            raise ValueError(
+                f"run folder {self.path} holds {min(results).name} but no recipe.json, which says "
+                "what it was trained by. Restore recipe.json, choose another name with --run, or "
+                "remove the folder."
             )

@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files, models
+from kd_keras.distill import checkpoint_files
+from kd_keras.distill.checkpoint_files import Position
 from kd_keras.job import plan
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import phase_names, table
+from kd_keras.job.run_lock import Holder, holder
+from kd_keras.results import checksums, phase_names, table
+
+CHECKPOINTS = "checkpoints"
+ENDS = "ends"  # a folder for the last checkpoint of each training that more epochs can follow
+_MOST_BYTES = 50_000_000  # of a file whose content is checked when many runs are read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +31,7 @@ class RunState:
         results: contents of results.json, by phase; None before the run is finished.
         provenance: contents of provenance.json: data, identities of the models, versions, devices.
         progress: where an unfinished run is, in words; "" for a finished one.
+        holder: the process that works on an unfinished run now; None if none does.
     """
 
     path: Path
@@ -31,6 +39,7 @@ class RunState:
     results: Mapping[str, Any] | None
     provenance: Mapping[str, Any]
     progress: str
+    holder: Holder | None
 
     @property
     def command(self) -> str:
@@ -63,13 +72,17 @@ def read(folder: Path) -> RunState:
     recipe = recipe_files.load(folder)
     try:
         finished = results(folder, recipe)
-        progress = "" if finished else _progress(folder, recipe)
-        return RunState(folder, recipe, finished, _json(folder / "provenance.json"), progress)
+        provenance = _json(folder / "provenance.json")
+        if not finished:
+            progress = _progress(folder, recipe)
+            return RunState(folder, recipe, None, provenance, progress, holder(folder))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"the run in {folder} is damaged ({error!r}); expected the files that `kdk train` "
             "wrote. Restore them, or remove the folder and train again."
         ) from error
+    checksums.require_unchanged(folder, most_bytes=_MOST_BYTES)
+    return RunState(folder, recipe, finished, provenance, "", None)
 
 
 def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
@@ -81,14 +94,29 @@ def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     return None if recipe.timing and untimed else entries
 
 
+def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
+    """Whether what is saved about a phase is of a training of so many epochs, from its history.
+
+    A finished phase has fewer of them once its run was told to train for more.
+    """
+    history = entry.get("history")
+    return history is not None and max(map(len, history.values()), default=0) >= epochs
+
+
+def end_position(folder: Path, phase: str) -> Position | None:
+    """The position of the checkpoint that was kept of a phase's end; None if there is none."""
+    positions = map(checkpoint_files.newest_position, (folder / ENDS).glob("*"))
+    return next((p for p in positions if p is not None and phase in p.models), None)
+
+
 def _progress(folder: Path, recipe: Recipe) -> str:
     for model in plan.models(recipe):
         name = phase_names.display_name(model.phase)
         entry = _json(folder / f"{model.phase}.json")
-        trained = "history" in entry and (folder / f"{model.phase}.keras").is_file()
+        epochs = recipe.teacher_epochs if model.role == "teacher" else recipe.epochs
+        trained = is_trained(entry, epochs) and (folder / f"{model.phase}.keras").is_file()
         if _is_trained_here(model) and not trained:
-            epochs = recipe.teacher_epochs if model.role == "teacher" else recipe.epochs
-            return f"{name}, {_epochs(folder, model.phase)} of {epochs} epochs"
+            return f"{name}, {_within(folder, model.phase, epochs)}"
         if not entry.get("result") and _has_result(model):
             return f"{name}, to be measured"
     return "all models trained, results to be written"
@@ -104,10 +132,17 @@ def _has_result(model: PlannedModel) -> bool:
     return not model.spec.startswith("cache:")
 
 
-def _epochs(folder: Path, phase: str) -> int:
-    """Finished epochs of a training that did not end, from its history."""
-    history = folder / f"{phase}-history.csv"
-    return max(0, len(history.read_text().splitlines()) - 1) if history.is_file() else 0
+def _within(folder: Path, phase: str, epochs: int) -> str:
+    """How far a training that did not end is: where its checkpoint would go on."""
+    position = checkpoint_files.newest_position(folder / CHECKPOINTS)
+    if position is None or phase not in position.models:
+        position = end_position(folder, phase)
+    if position is None:
+        return f"0 of {epochs} epochs"
+    if position.batch == position.steps_per_epoch:
+        return f"{position.epoch + 1} of {epochs} epochs"
+    steps = f"step {position.batch} of {position.steps_per_epoch}"
+    return f"{steps} of epoch {position.epoch + 1} of {epochs}"
 
 
 def _json(path: Path) -> dict[str, Any]:

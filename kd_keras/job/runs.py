@@ -27,7 +27,8 @@ def runs(folders: Sequence[str | Path] = (recipe_files.RUNS,)) -> list[dict[str,
     Returns:
         For each run, in the order of names, `run` (path), `state` ("finished", "unfinished",
         "broken"), `changed` (date and time, ISO 8601), `bytes`, `problem` (of a broken one). Those
-        that can be read have `dataset`, `teacher`, `seed`, `progress`, `command` (continues it) and
+        that can be read have `dataset`, `teacher`, `seed`, `progress`, `running` (the process that
+        works on it now, in words; None if none does), `command` (continues it) and
         `students`: for each `model`, `methods`, `top1` and `gain` over the student alone with
         `low` and `high`, its 95 % interval over images; fractions, None if unknown.
 
@@ -68,8 +69,11 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
     for entry in entries:
         if entry["state"] == UNFINISHED:
             changed = entry["changed"].replace("T", " ")[:16]
-            screen.result(f"unfinished: {entry['run']} ({entry['progress']}; {changed})")
-            screen.result(f"  continue: {entry['command']}")
+            running = entry["running"]
+            state = f"running: {entry['run']}" if running else f"unfinished: {entry['run']}"
+            screen.result(f"{state} ({entry['progress']}; {running or changed})")
+            if not running:
+                screen.result(f"  continue: {entry['command']}")
         if entry["state"] == BROKEN:
             screen.warn(f"{entry['run']} cannot be read: {entry['problem']}")
 
@@ -94,6 +98,7 @@ def _of_state(state: RunState) -> dict[str, Any]:
         "teacher": " + ".join(recipe.teacher),
         "seed": recipe.seed,
         "progress": state.progress,
+        "running": None if state.holder is None else str(state.holder),
         "command": state.command,
         "students": [] if state.results is None else _students(state),
     }

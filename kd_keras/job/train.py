@@ -12,6 +12,7 @@ from kd_keras.distill import gradient_norms, machines
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.job import (
+    added_epochs,
     adjustment,
     build,
     devices,
@@ -44,6 +45,7 @@ def run(
     export_dir: str = "saved_models",
     screen: Screen | None = None,
     verify: bool = False,
+    more_epochs: bool = False,
 ) -> dict[str, Any]:
     """Runs a recipe and returns the contents of `results.json` in its run folder.
 
@@ -57,6 +59,8 @@ def run(
             goes; with several students, each has a folder within.
         screen: where lines, bars and tables are shown.
         verify: check the data's contents against their hashes, not only sizes and times.
+        more_epochs: accept a run that had fewer epochs, and train its students for the others, as
+            if they had had them at once; its schedule must be constant.
 
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
@@ -67,7 +71,9 @@ def run(
     # First: methods start TensorFlow, and CPUs are split before that.
     strategy = devices.get(recipe.devices)
     with machines.explain_lost_machine(strategy):
-        return _run(recipe, run, export_dir, strategy, screen, verify=verify)
+        return _run(
+            recipe, run, export_dir, strategy, screen, verify=verify, more_epochs=more_epochs
+        )
 
 
 def _run(
@@ -78,19 +84,25 @@ def _run(
     screen: Screen,
     *,
     verify: bool,
+    more_epochs: bool,
 ) -> dict[str, Any]:
     precheck.check_recipe(recipe)
     recipe, data = machines.chief_first(
         strategy, lambda: adjustment.load_and_adjust(recipe, screen, verify=verify)
     )
-    folder = RunFolder(recipe, run)
+    folder = RunFolder(recipe, run, more_epochs=more_epochs)
     screen.detail(f"run folder: {folder.path}\nrecipe: {recipe_files.to_json(recipe).rstrip()}")
     results = folder.results()
+    if more_epochs and added_epochs.check(folder):
+        results = None
     machines.any_of(strategy, False)  # all have read the folder before one of them writes to it
     if results is None:
         exports = Path(export_dir).expanduser()
-        job = prepare(recipe, folder, data, export_dir=exports, screen=screen, verify=verify)
-        results = _results(job)
+        with folder.lock as lock:
+            if folder.path.is_dir() and machines.is_chief(strategy):
+                lock.take()
+            job = prepare(recipe, folder, data, export_dir=exports, screen=screen, verify=verify)
+            results = _results(job)
     else:
         folder.check_same_facts(identity.identities(recipe))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")

@@ -135,7 +135,7 @@ def _remedy(entry: dict[str, Any]) -> str:
 
 
 def _check(scores: Scores, reference: Reference, classifier: Classifier, *, exact: bool) -> None:
-    expected, name = reference.scores, classifier.path.name.removeprefix(".partial.")
+    expected, name = reference.scores, classifier.path.name
     if scores.probabilities.shape != expected.probabilities.shape:
         raise ValueError(
             f"{name} gives scores of shape {scores.probabilities.shape}; expected "

@@ -141,7 +141,9 @@ def write_images(
 
 @contextlib.contextmanager
 def writing(folder: str | Path) -> Iterator[None]:
-    """Writes the summaries of the block to event files in `folder`."""
+    """Writes the summaries of the block to an event file in `folder`, in place of earlier ones."""
+    for earlier in Path(folder).glob("events.*"):  # of a run that was interrupted after them
+        earlier.unlink()
     writer = tf.summary.create_file_writer(str(folder))
     try:
         with writer.as_default():

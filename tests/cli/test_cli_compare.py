@@ -8,7 +8,9 @@ from kd_keras.cli import kdk
 
 def test_json_and_quiet_lines_of_a_comparison(tiny_run, tmp_path):
     # A copy with another seed, edited by hand.
-    other = shutil.copytree(tiny_run, tmp_path / "other", ignore=shutil.ignore_patterns("logs"))
+    other = shutil.copytree(
+        tiny_run, tmp_path / "other", ignore=shutil.ignore_patterns("logs", "checksums.json")
+    )
     recipe = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps(recipe | {"method": ["dist"]}))
     command = ["compare", str(tiny_run), str(other), "--html", str(tmp_path / "page.html")]

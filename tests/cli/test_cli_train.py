@@ -216,3 +216,14 @@ def test_data_options_reach_the_recipe_and_the_run(calls):
     assert [call.recipe.resize for call in calls] == ["pad", None, None]
     assert [call.recipe.flip for call in calls] == [False, None, True]
     assert [call.verify for call in calls] == [True, False, False]
+
+
+def test_continue_takes_the_recipe_of_the_run(calls, tmp_path):
+    result = train("--continue", "--epochs", "9")
+    assert (result.exit_code, "--continue without --run" in result.stderr) == (2, True)
+    recipe = recipe_files.Recipe(dataset="digits", batch_size=64)
+    (tmp_path / "recipe.json").write_text(recipe_files.to_json(recipe))
+    train("--run", str(tmp_path), "--continue", "--epochs", "9")
+    (call,) = calls
+    assert call.more_epochs
+    assert call.recipe == recipe.model_copy(update={"epochs": 9})

@@ -10,11 +10,25 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import Distiller, methods
-from kd_keras.distill import checkpoint_files
+from kd_keras.distill import checkpoint_files, stop_signals
 from kd_keras.distill.checkpoint import Checkpoint
+from kd_keras.distill.checkpoint_files import Position
 from kd_keras.distill.metrics import TopAccuracy
+from kd_keras.optimizers import dot
 
 EPOCHS, STEPS, BATCH = 3, 4, 8
+
+
+KD = {"kd": {}}
+# A memory and random negatives, variances, a learned temperature, another model that learns.
+WITH_STATE = {
+    "crd": {"num_examples": 40, "negatives": 8},
+    "vid": {"taps": ["stage2"]},
+    "ctkd": {},
+    "dml": {},
+}
+# Batches are gathered, two for each update, and step 5 is within two of them.
+AVERAGED = {"use_ema": True, "ema_momentum": 0.5, "gradient_accumulation_steps": 2}
 
 
 class Stop(Exception):
@@ -56,14 +70,26 @@ def batches(images, labels, first):
 def train(net, teacher, images, labels, tmp_path):
     """train(step, act) does `act` after that step; gives the Distiller and its history."""
 
-    def run(step=None, act=crash, *, method="kd", ema=False, folder=tmp_path / "saved", **knobs):
+    def run(
+        step=None,
+        act=crash,
+        *,
+        specs=KD,
+        make=keras.optimizers.AdamW,
+        precision="float32",
+        folder=tmp_path / "saved",
+        **settings,
+    ):
         keras.utils.set_random_seed(3)
         distiller = Distiller(
-            net("student", dropout=0.3), teacher=teacher, methods=methods.get(method, **knobs)
+            net("student", dropout=0.3),
+            teacher=teacher,
+            methods=[methods.get(name, **knobs) for name, knobs in specs.items()],
+            precision=precision,
         )
         rate = keras.optimizers.schedules.CosineDecay(0.01, EPOCHS * STEPS)
-        optimizer = keras.optimizers.AdamW(rate, use_ema=ema, ema_momentum=0.5)
-        distiller.compile(optimizer, metrics=[TopAccuracy()])
+        distiller.compile(make(rate, **settings), metrics=[TopAccuracy()])
+        ema = settings.get("use_ema", False)
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if ema else []
         stop = [StopAt(step, act)] if step else []
         with Checkpoint(folder, minutes=0) as checkpoint:
@@ -91,21 +117,21 @@ def assert_equal(one, other):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("steps", "method", "options"),
+    ("steps", "specs", "options"),
     [
-        ((1, 6, 8), "kd", {}),  # after the first step, within an epoch, after an epoch's last step
-        ((6,), "kd", {"ema": True}),
-        ((6,), "crd", {"num_examples": 40, "negatives": 8}),  # a memory and random negatives
-        ((2, 6), "ft", {"tap": "stage2"}),
+        ((1, 6, 8), KD, {}),  # after the first step, within an epoch, after an epoch's last step
+        ((5,), KD, AVERAGED | {"precision": "mixed_bfloat16"}),
+        ((6,), WITH_STATE, {"make": dot.DOT}),
+        ((2, 6), {"ft": {"tap": "stage2"}}, {"precision": "mixed_float16"}),
     ],
-    ids=["dropout and schedule", "averaged weights", "crd", "two stages"],
+    ids=["kd", "averaged weights", "methods with state and dot", "two stages and loss scaling"],
 )
-def test_an_interrupted_training_ends_equal_to_the_bit(train, tmp_path, steps, method, options):
-    whole = train(method=method, folder=tmp_path / "whole", **options)
+def test_an_interrupted_training_ends_equal_to_the_bit(train, tmp_path, steps, specs, options):
+    whole = train(specs=specs, folder=tmp_path / "whole", **options)
     for step in steps:
         with pytest.raises(Stop):
-            train(step, method=method, **options)
-    assert_equal(train(method=method, **options), whole)
+            train(step, specs=specs, **options)
+    assert_equal(train(specs=specs, **options), whole)
 
 
 def test_it_says_where_it_goes_on(train, tmp_path):
@@ -119,6 +145,23 @@ def test_it_says_where_it_goes_on(train, tmp_path):
     assert checkpoint.describe(EPOCHS) == expected
     checkpoint.remove()
     assert not (tmp_path / "saved").exists()
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_signal_between_epochs_saves_the_end_of_the_one_before(net, images, labels, tmp_path):
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    distiller = Distiller(net("student"))
+    distiller.compile()
+    with Checkpoint(tmp_path, minutes=9) as checkpoint:
+        checkpoint._cost = 9.0  # so that the end of an epoch of milliseconds is not written
+        with pytest.raises(KeyboardInterrupt):
+            distiller.fit(images, labels, epochs=2, callbacks=[Kill(), checkpoint], verbose=0)
+    position, _ = checkpoint_files.newest(tmp_path)
+    assert (position.epoch, position.batch) == (0, position.steps_per_epoch)
+    assert position.histories == {"model": {}}  # the epoch's validation comes again
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -135,6 +178,47 @@ def test_a_signal_saves_the_step_and_then_does_what_it_did(train, tmp_path, numb
     assert position.step == 7  # the step after the signal is the one that is saved
 
 
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_signal_ends_the_process_at_once_and_ignored_ones_stay_ignored():
+    before = [signal.getsignal(number) for number in stop_signals.NUMBERS]
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with stop_signals.StopSignals(at_once=lambda: False) as signals:
+            signal.raise_signal(signal.SIGTERM)
+            assert not signals.received
+            signal.raise_signal(signal.SIGINT)
+            assert signals.received
+            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
+            with pytest.raises(KeyboardInterrupt):
+                signals.act()
+    finally:
+        for number, handler in zip(stop_signals.NUMBERS, before, strict=True):
+            assert number == signal.SIGTERM or signal.getsignal(number) is handler
+            signal.signal(number, handler)
+
+
+def test_checkpoints_at_the_ends_of_short_epochs_take_a_hundredth_of_the_time(
+    tmp_path, monkeypatch
+):
+    now, written = [0.0], []
+    monkeypatch.setattr("kd_keras.distill.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("kd_keras.distill.checkpoint.training_state.read", lambda models: {})
+
+    def write(folder, position, state):
+        written.append(position.epoch)
+        now[0] += 0.5
+
+    monkeypatch.setattr(checkpoint_files, "write", write)
+    checkpoint = Checkpoint(tmp_path, minutes=2.5, models={"student": None})
+    checkpoint.set_params({"steps": 1, "epochs": 100})
+    checkpoint.on_train_begin()
+    for epoch in range(50):
+        now[0] += 10.0
+        checkpoint.on_epoch_begin(epoch)
+        checkpoint.on_train_batch_end(0)
+    assert written == list(range(0, 50, 5))  # the first, then every 50 seconds
+
+
 def test_two_are_kept_and_a_damaged_one_is_passed_over(train, tmp_path):
     folder = tmp_path / "saved"
     with pytest.raises(Stop):
@@ -149,15 +233,34 @@ def test_two_are_kept_and_a_damaged_one_is_passed_over(train, tmp_path):
         assert position.step == 5
         assert len(lines) == 1
         assert "step-000000006.npz is damaged (its checksum differs)" in lines[0]
-    (folder / "step-000000006.json").write_text("")  # what a power cut can leave
-    assert checkpoint_files.newest(folder)[0].step == 5
+    header = folder / "step-000000006.json"
+    for text in (header.read_text().replace('"epoch": 1', '"epoch": 2'), ""):  # of a power cut
+        header.write_text(text)
+        assert checkpoint_files.newest(folder)[0].step == 5
+    (folder / "step-000000007.npz").write_bytes(b"half")  # of a kill
+    with pytest.raises(Stop):
+        train(7)
+    assert sorted(file.stem for file in folder.glob("*.npz")) == [
+        "step-000000006",
+        "step-000000007",
+    ]
+
+
+def test_a_training_is_not_disturbed_by_checkpoints_of_one_before(tmp_path):
+    for step in (90, 91):
+        position = Position(9, step, 10, {"teacher": {}}, 0.0, 0.0, ["teacher"])
+        checkpoint_files.write(tmp_path, position, {})
+    checkpoint = Checkpoint(tmp_path, models={"student": None})
+    assert checkpoint.skipped == 0
+    checkpoint_files.keep_only(tmp_path, None)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_of_other_models(train, tmp_path):
     with pytest.raises(Stop):
         train(6)
     with pytest.raises(ValueError, match=r"in the checkpoint; expected.*Remove the checkpoint"):
-        train(method="fitnet", tap="stage2")
+        train(specs={"fitnet": {"tap": "stage2"}})
     assert Checkpoint(tmp_path / "saved", models={"student": None}).first_epoch == 0
 
 

@@ -97,6 +97,21 @@ def test_speed_counts_from_first_begin_to_last_end_but_not_the_step_that_compile
     assert list(speeds(monkeypatch, [compiling, warm])) == [10.0, 6.0]
 
 
+def test_an_epoch_whose_steps_were_all_done_before_has_the_speed_of_the_time_before():
+    speed = callbacks.Speed(10, skipped=3, seconds_before=4.5)
+    speed.set_model(two_classes())
+    speed.set_params({"steps": 3})
+    speed.on_train_begin()
+    speed.on_epoch_begin(2)
+    for batch in range(3):
+        speed.on_train_batch_begin(batch)
+        speed.on_train_batch_end(batch)
+    logs = {}
+    speed.on_epoch_end(2, logs)
+    assert logs["images_per_second"] == 20.0  # 90 images in 4.5 s
+    assert set(logs) == {"images_per_second", "learning_rate"}
+
+
 def test_speed_of_a_single_step_counts_it_although_it_compiles(monkeypatch):
     assert list(speeds(monkeypatch, [[(0.0, 4.0)], [(9.0, 10.0)]])) == [2.5, 10.0]
 

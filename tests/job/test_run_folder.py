@@ -96,6 +96,25 @@ def test_a_started_folder_takes_no_other_recipe(tmp_path):
         run_folder.RunFolder(RECIPE.model_copy(update={"seed": 1}), str(tmp_path / "run"))
 
 
+def test_results_without_a_recipe_are_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    run_folder.RunFolder(RECIPE, str(tmp_path / "run"))  # an empty folder
+    (tmp_path / "run" / "results.json").write_text("{}")
+    message = r"holds results\.json but no recipe\.json, .* choose another name with --run"
+    with pytest.raises(ValueError, match=message):
+        run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("removed", [".", "recipe.json"])
+def test_a_folder_that_is_removed_under_the_run_is_told(tmp_path, removed):
+    folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
+    folder.start({})
+    (folder.path / removed).rename(tmp_path / "gone")
+    (tmp_path / "run").mkdir(exist_ok=True)
+    with pytest.raises(FileNotFoundError, match=r"removed while the run was writing into it"):
+        folder.update("student", result={})
+
+
 def test_a_finished_run_without_times_is_finished_only_where_none_are_wanted(tmp_path):
     path = str(tmp_path / "run")
     untimed = run_folder.RunFolder(RECIPE.model_copy(update={"timing": False}), path)

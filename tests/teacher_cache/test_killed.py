@@ -119,7 +119,9 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, who
     assert len(before) == 2 * len(finished)  # rows and their .json
     # As if it had been killed in the middle of the next part: rows truncated, before their .json.
     rows = out / f"view{len(finished):04d}.part0000.logits.npy"
-    for half in (rows, rows.with_name(f".partial.{rows.name}")):
+    left = out / f".partial.{rows.name}.a1b2c3d4"
+    left.mkdir()
+    for half in (rows, left / rows.name):
         half.write_bytes((whole / rows.name).read_bytes()[:999])
     shown = called(out)
     assert shown.exit_code == 0, shown.output

@@ -10,7 +10,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data import sealed
-from kd_keras.results import phase_names, run_data, scores, table
+from kd_keras.results import checksums, phase_names, run_data, scores, table
 from kd_keras.results.page import plots
 from kd_keras.results.page.plots import Look
 from kd_keras.results.run_data import RunData
@@ -145,6 +145,7 @@ def read(folder: Path) -> FinishedRun:
             f"run {folder} is not finished: it has no results.json. Continue it with `kdk train "
             f"--recipe {folder} --run {folder}`, then ask for its report."
         )
+    checksums.require_unchanged(folder)
     try:
         data = run_data.read(folder) if (folder / run_data.NAME).is_file() else None
         results, recipe, provenance = (

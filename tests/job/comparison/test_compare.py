@@ -19,7 +19,8 @@ def copy(tiny_run, tmp_path):
     """copy(name, flip, **fields) copies the run; the first `flip` images get the right answer."""
 
     def make(name, flip=0, **fields):
-        run = shutil.copytree(tiny_run, tmp_path / name, ignore=shutil.ignore_patterns("logs"))
+        left_out = shutil.ignore_patterns("logs", "checksums.json")
+        run = shutil.copytree(tiny_run, tmp_path / name, ignore=left_out)
         recipe = json.loads((run / "recipe.json").read_text())
         (run / "recipe.json").write_text(json.dumps(recipe | fields))
         predicted = np.load(run / "student-predictions.npy")
