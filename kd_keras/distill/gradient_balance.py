@@ -34,10 +34,15 @@ def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] =
     return lines
 
 
-def switched_off(distiller: Any) -> set[str]:
-    """Terms that need no gradient: their weight is 0, or they train in a first stage alone."""
+def switched_off(distiller: Any, *, measurements: int) -> set[str]:
+    """Terms that need no gradient: their weight is 0, or they train in a first stage alone.
+
+    A single measurement is that of the run's end, at which the costs of some methods are 0.
+    """
     off = {method.name for method in distiller.methods if not float(method.weight)}
     off |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
+    if measurements == 1:
+        off |= {m.name for m in distiller.methods if getattr(m, "ends_at_zero", False)}
     return off | (set() if distiller.ce_weight else {"ce"})
 
 

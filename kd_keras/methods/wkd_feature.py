@@ -67,6 +67,11 @@ class WKDFeature(OneTap):
     def needs_progress(self) -> bool:
         return super().needs_progress or self.decay_start < 1
 
+    @property
+    def ends_at_zero(self) -> bool:
+        """Whether the cost is 0 at the run's end, so that a gradient of 0 there is meant."""
+        return self.decay_start < 1
+
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         student = student_shape[self.student_taps[0]]
         teacher = teacher_shape[self.teacher_taps[0]]

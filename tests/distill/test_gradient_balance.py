@@ -2,6 +2,7 @@
 
 import types
 
+from kd_keras import methods as kd_methods
 from kd_keras.distill import gradient_balance
 
 
@@ -28,8 +29,8 @@ def test_a_term_a_hundred_times_another_is_named_by_medians():
     usual, end = {"ce": 0.02, "kd": 1.0, "at": 30.0}, {"ce": 1e-6, "kd": 1.0, "at": 1.0}
     (line,) = gradient_balance.sentences([usual, usual, end])  # the last step decides nothing
     assert line.startswith(
-        "the gradient of at is 1,500 times that of ce (medians 30 and 0.02), so that ce hardly "
-        "counts. Raise the weight of ce (--ce-weight) or lower that of at (--method at:weight=…)"
+        "the gradient of at is 1,500 times that of ce (medians 30 and 0.02), so that ce has almost "
+        "no effect. Raise the weight of ce (--ce-weight) or lower that of at (--method at:weight=…)"
     )
     almost = {"ce": 0.0101, "kd": 1.0}
     assert gradient_balance.sentences([almost, almost, end]) == []
@@ -43,6 +44,14 @@ def test_weights_of_0_and_first_stages_switch_a_term_off():
         method(name="ab", weight=1.0, main_stage_weight=0.0),
     ]
     distiller = types.SimpleNamespace(methods=methods, ce_weight=0.0)
-    assert gradient_balance.switched_off(distiller) == {"ce", "at", "ab"}
+    assert gradient_balance.switched_off(distiller, measurements=2) == {"ce", "at", "ab"}
     distiller = types.SimpleNamespace(methods=methods[:1], ce_weight=0.1)
-    assert gradient_balance.switched_off(distiller) == set()
+    assert gradient_balance.switched_off(distiller, measurements=2) == set()
+
+
+def test_a_cost_that_ends_at_zero_is_not_missed_in_one_measurement():
+    fading, constant = (kd_methods.get("wkd_feature", decay_start=start) for start in (0.5, 1))
+    for method, off in ((fading, {"wkd_feature"}), (constant, set())):
+        distiller = types.SimpleNamespace(methods=[method], ce_weight=1.0)
+        assert gradient_balance.switched_off(distiller, measurements=1) == off
+        assert gradient_balance.switched_off(distiller, measurements=2) == set()
