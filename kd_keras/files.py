@@ -11,11 +11,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any
 
 from kd_keras import locks
+
+if TYPE_CHECKING:  # NumPy is imported where it is needed: `kdk --help` does without
+    import numpy as np
 
 #: Error numbers of a disk, a quota or a file that is full.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -82,7 +83,7 @@ def as_json(data: Any) -> str:
 
 def plain(value: Any) -> Any:
     """The value in JSON's types: NumPy's become numbers and lists, other objects their text."""
-    if isinstance(value, (np.generic, np.ndarray)):
+    if type(value).__module__ == "numpy":
         value = value.tolist()
     if isinstance(value, dict):
         return {str(key): plain(part) for key, part in value.items()}
@@ -129,8 +130,10 @@ def require_writable(folder: Path) -> None:
         raise _in_words(folder, error, "") from error
 
 
-def save_array(path: Path, array: np.ndarray) -> None:
+def save_array(path: Path, array: "np.ndarray") -> None:
     """Like np.save, but an error says why writing failed, such as a full disk."""
+    import numpy as np
+
     with path.open("wb") as file:
         facts = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(file, {**facts, "fortran_order": False})

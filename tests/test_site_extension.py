@@ -40,7 +40,7 @@ def test_options_are_in_the_sections_of_help_and_help_is_in_the_first(reference)
     train = reference.partition('id="kdk-train-run"')[2].partition('id="kdk-train-data"')[0]
     assert "--recipe NAME|FILE" in train
     assert "--help" in train
-    assert "--epochs" not in train
+    assert "<code>--epochs" not in train
 
 
 def test_brackets_and_angle_brackets_of_help_are_text(reference):

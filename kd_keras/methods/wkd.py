@@ -199,7 +199,7 @@ def _read(path: str, classes: int) -> Any:
             f"wkd: class_distances is {path!r}, which is no file; expected an .npy file with a "
             f"({classes}, {classes}) array. Leave it out to use the teacher's classifier."
         )
-    distances = np.load(path)
+    distances = np.load(path, allow_pickle=False)
     wrong = distances.shape != (classes, classes) or not np.all(distances >= 0)
     if wrong or not math.isfinite(float(np.sum(distances))):
         raise ValueError(

@@ -211,6 +211,7 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_hundredth_of_the_time(
     monkeypatch.setattr(checkpoint_files, "write", write)
     checkpoint = Checkpoint(tmp_path, minutes=2.5, models={"student": None})
     checkpoint.set_params({"steps": 1, "epochs": 100})
+    checkpoint.set_model(keras.Sequential())
     checkpoint.on_train_begin()
     for epoch in range(50):
         now[0] += 10.0

@@ -50,7 +50,9 @@ def measured(tmp_path, monkeypatch):
             job_time = JobTime([], 0, screen)
             measurements[timing] = Measurements(recipe, data, folder, screen, job_time)
         planned = PlannedModel(phase.partition("-")[0], phase, spec="", seed=0)
-        return measurements[timing].measure(planned, model, None)
+        result = measurements[timing].measure(planned, model, None)
+        folder.lock.release()
+        return result
 
     measure.timed = timed
     return measure

@@ -16,8 +16,9 @@ from kd_keras.methods.dkd import dkd
 READ_TAPS = [name for name in methods.names() if methods.get(name).student_taps]
 ONE_RANK = {  # refuse a map against a vector
     *("ab", "at", "crd", "fitnet", "fsp", "ft", "ickd", "kdsvd", "nst", "ofd", "simkd", "vid"),
+    *("sdd", "wkd_feature"),
 }
-KNOWN_SIZE = ONE_RANK - {"crd"} | {"reviewkd", "sp"}  # refuse maps of open size
+KNOWN_SIZE = ONE_RANK - {"crd"} | {"ofa", "reviewkd", "sp"}  # refuse maps of open size
 LOGITS_ONLY = [name for name in methods.names() if name not in READ_TAPS]
 IMAGES = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
 IDS = np.arange(8)
@@ -132,7 +133,8 @@ def test_a_map_against_a_vector_trains_or_is_refused(name, taps, pair):
     method = pair.method(name, **naming(name, *taps))
     refusal = rf"{name}: the (student|teacher)'s tap '\w+' has shape .*; expected .*\. Choose"
     distiller = made(net(), net(width=6), method, refusal)
-    assert (distiller is None) == (name in ONE_RANK)
+    needs_map = name == "ofa" and taps[0] == "pooled"  # of the student alone
+    assert (distiller is None) == (name in ONE_RANK or needs_map)
     if distiller is not None:
         assert math.isfinite(step(distiller))
 

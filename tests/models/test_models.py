@@ -254,6 +254,6 @@ def test_what_the_data_decide_is_no_knob(knob):
 @pytest.mark.parametrize("width", [1e9, 90])
 def test_a_model_that_fills_the_memory_is_not_built(width):
     with pytest.raises(
-        ValueError, match=r"width (is|90 has about 635,\S+ parameters; expected at)"
+        ValueError, match=r"width (is|90 has about 637,\S+ parameters; expected at)"
     ):
         models.get("resnet8", num_classes=10, input_shape=(8, 8, 3), width=width)

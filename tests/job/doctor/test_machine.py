@@ -38,7 +38,7 @@ def test_gpus_are_named(named, monkeypatch):
 
 
 def test_little_memory_and_full_disks_are_missing_and_read_only_ones_wrong(named, monkeypatch):
-    monkeypatch.setattr(machine, "_bytes_of_memory", lambda: (1e9, 8e9))
+    monkeypatch.setattr(machine, "memory", lambda: (1e9, 8e9))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2e9))
     found = named()
     assert (found["memory"].state, found["memory"].text) == ("missing", "1.0 GB free of 8.0 GB")
@@ -49,5 +49,5 @@ def test_little_memory_and_full_disks_are_missing_and_read_only_ones_wrong(named
 
 
 def test_memory_of_this_machine_is_known_on_linux():
-    free, total = machine._bytes_of_memory()
+    free, total = machine.memory()
     assert free is None or 0 < free <= total
