@@ -14,7 +14,6 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # docs/architecture.md says what each package holds. Those of one rank do not import each other.
 RANKS = {
-    "locks": -1,
     **dict.fromkeys(["check", "files", "losses", "replicas"], 0),
     **dict.fromkeys(["graph", "data", "optimizers"], 1),
     **dict.fromkeys(["models", "methods"], 2),
