@@ -1,4 +1,4 @@
-"""Writes files completely or not at all, and hashes files."""
+"""Writes files completely or not at all, hashes files, locks folders."""
 
 import contextlib
 import errno
@@ -9,35 +9,24 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-
-from kd_keras import locks
-
-if TYPE_CHECKING:  # NumPy is imported where it is needed: `kdk --help` does without
-    import numpy as np
+from typing import IO, Any
 
 #: Error numbers of a disk, a quota or a file that is full.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_PARTIAL = ".partial."  # begins the name of a folder for what is not whole yet
-_ASIDE = ".replaced"  # in it, the earlier folder, until the new one has its name
+_ASIDE = ".replaced"  # the earlier folder, until the new one has its name
 
 
 @contextlib.contextmanager
 def in_place_of(target: Path) -> Iterator[Path]:
-    """Yields a path near `target`. If the block succeeds, what is there replaces `target`.
+    """Yields a path for the block to write a file or folder to, which then replaces `target`.
 
-    Several processes may write the same target at once: each has a path of its own, and the last
-    one to succeed stays.
-
-    Yields:
-        A path with the name of `target`, at which nothing exists. The block writes a file or a
-        folder there. If the block fails, it is removed.
+    The path has the name of `target`, and nothing exists there. Each process that writes the same
+    target has one of its own; the last to succeed stays. After an error, `target` is as it was.
 
     Raises:
-        OSError: writing failed; `target` stays as it was. So it does after any other error of the
-            block, which is raised unchanged.
+        OSError: writing failed. Other errors of the block are raised unchanged.
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +37,7 @@ def in_place_of(target: Path) -> Iterator[Path]:
             if fresh.is_file():
                 with fresh.open("rb") as file:
                     os.fsync(file.fileno())  # or a power cut leaves an empty file under the name
-            _rename_over(fresh, scratch, target)
+            _rename_over(fresh, scratch / _ASIDE, target)
     except OSError as error:
         stays = f"The earlier {target.name} stays as it was. " if os.path.exists(target) else ""
         raise _in_words(target, error, stays) from error
@@ -61,11 +50,10 @@ def write_json(path: str | Path, data: Any) -> None:
         ValueError: a number is NaN or infinite, which JSON does not have.
         OSError: writing failed; an earlier file stays as it was.
     """
-    data = plain(data)
     try:
         text = as_json(data)
     except ValueError as error:
-        bad = next(_not_finite(data, ""), None)
+        bad = next(_not_finite(plain(data), ""), None)
         if bad is None:
             raise
         raise ValueError(
@@ -130,9 +118,9 @@ def require_writable(folder: Path) -> None:
         raise _in_words(folder, error, "") from error
 
 
-def save_array(path: Path, array: "np.ndarray") -> None:
+def save_array(path: Path, array: Any) -> None:
     """Like np.save, but an error says why writing failed, such as a full disk."""
-    import numpy as np
+    import numpy as np  # here, since `kdk --help` does without
 
     with path.open("wb") as file:
         facts = np.lib.format.header_data_from_array_1_0(array)
@@ -170,6 +158,59 @@ def size(path: str | os.PathLike[str]) -> int:
     return sum(part.stat().st_size for part in parts if part.is_file())
 
 
+@contextlib.contextmanager
+def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Lets only one process on this machine at a time run the block for the same folder.
+
+    The lock is on the folder itself: it leaves no file, and it ends with its process. Systems and
+    disks that cannot lock run the block without a lock.
+
+    Args:
+        folder: folder to lock; created if it does not exist.
+        waiting: called once if another process has the lock.
+
+    Raises:
+        OSError: the folder cannot be created.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder, waiting):
+        yield
+
+
+def lock_at_once(folder: Path) -> contextlib.AbstractContextManager[bool]:
+    """Yields whether the block has the lock of `locked`, without waiting for another process.
+
+    True where folders cannot be locked, and for one that does not exist.
+    """
+    return _lock(folder, None)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether another process, or another block of this one, has the lock of a folder."""
+    with lock_at_once(folder) as got_it:
+        return not got_it
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, waiting: Callable[[], None] | None) -> Iterator[bool]:
+    """Yields whether the block has the lock; without `waiting` it does not wait for it."""
+    is_free = True
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl  # Windows has none
+
+            handle = os.open(folder, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                is_free = waiting is not None
+                if waiting is not None:
+                    waiting()
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+        yield is_free
+
+
 def _in_words(target: Path, error: OSError, stays: str) -> OSError:
     """The error with the path and what to do about its cause; it keeps its number."""
     elsewhere = "choose a folder elsewhere, and run it again."
@@ -205,8 +246,8 @@ def _scratch_beside(target: Path) -> Iterator[Path]:
     with contextlib.ExitStack() as held:
         scratch = Path()
         while not scratch.name or not scratch.is_dir():  # tidied away before it was locked
-            scratch = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{target.name}.", dir=target.parent))
-            held.enter_context(locks.lock_at_once(scratch))
+            scratch = Path(tempfile.mkdtemp(prefix=f".partial.{target.name}.", dir=target.parent))
+            held.enter_context(lock_at_once(scratch))
         try:
             yield scratch
         finally:
@@ -216,12 +257,10 @@ def _scratch_beside(target: Path) -> Iterator[Path]:
 
 def _tidy_after_a_kill(target: Path) -> None:
     """Removes what killed processes left; brings back what they had moved aside."""
-    start = f"{_PARTIAL}{target.name}."
+    start = f".partial.{target.name}."
     for left in target.parent.glob(f"{glob.escape(start)}*"):
-        if "." in left.name.removeprefix(start):
-            continue  # of a longer name
-        with locks.lock_at_once(left) as is_left_over:
-            if is_left_over:
+        with lock_at_once(left) as is_unused:
+            if is_unused and "." not in left.name.removeprefix(start):  # not of a longer name
                 _bring_back(left / _ASIDE, target)
                 _remove(left)
 
@@ -231,29 +270,17 @@ def _bring_back(aside: Path, target: Path) -> None:
         os.rename(aside, target)
 
 
-def _rename_over(fresh: Path, scratch: Path, target: Path) -> None:
-    if fresh.is_dir():
-        _replace_folder(fresh, scratch / _ASIDE, target)
-    else:
+def _rename_over(fresh: Path, aside: Path, target: Path) -> None:
+    if not target.is_dir():
         os.replace(fresh, target)
-    _sync_folder(target.parent)
-
-
-def _replace_folder(fresh: Path, aside: Path, target: Path) -> None:
-    """Puts a folder in the place of another one, which other processes may replace meanwhile."""
-    for is_last in (False, False, True):
-        # No rename replaces a folder that has files: the old one steps aside, and back on failure.
-        _remove(aside)
-        with contextlib.suppress(FileNotFoundError):
-            os.rename(target, aside)
+    else:  # no rename replaces a folder that has files: it steps aside, and back on failure
+        os.rename(target, aside)
         try:
             os.rename(fresh, target)
         except OSError:
-            if is_last or not target.exists():
-                _bring_back(aside, target)
-                raise
-        else:
-            return
+            _bring_back(aside, target)
+            raise
+    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:

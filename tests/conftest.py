@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kd_keras import locks
+from kd_keras import files
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # tests also run in subprocesses
@@ -171,7 +171,7 @@ def tiny_run(tmp_path_factory):
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny_run"
     run = shared / "runs" / "tiny"
-    with locks.locked(shared):  # the first worker trains
+    with files.locked(shared):  # the first worker trains
         if not (run / "results.json").is_file():
             _train_tiny(run)
     return run

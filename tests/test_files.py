@@ -111,8 +111,8 @@ def test_a_system_without_fcntl_prepares_data_without_a_lock(tmp_path):
         "import sys\n"
         "sys.modules['fcntl'] = None\n"  # as on Windows: importing it raises ImportError
         "from pathlib import Path\n"
-        "from kd_keras import locks\n"
-        "with locks.locked(Path(sys.argv[1]) / 'stores'):\n"
+        "from kd_keras import files\n"
+        "with files.locked(Path(sys.argv[1]) / 'stores'):\n"
         "    print('inside')"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]

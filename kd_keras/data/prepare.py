@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kd_keras import files, locks
+from kd_keras import files
 from kd_keras.data import store, store_writer
 from kd_keras.data.progress import Progress, silent
 
@@ -71,7 +71,7 @@ def ensure(
     if existing is not None:
         return existing
     waiting = "Another process is preparing data in %s; waiting for it."
-    with locks.locked(cache_dir, waiting=lambda: _LOG.warning(waiting, cache_dir)):
+    with files.locked(cache_dir, waiting=lambda: _LOG.warning(waiting, cache_dir)):
         existing, reason = _usable(source, cache_dir, verify)
         if reason:
             _LOG.warning("%s Preparing %s again.", reason, source.name)

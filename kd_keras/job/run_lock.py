@@ -9,7 +9,7 @@ import socket
 from pathlib import Path
 from typing import Self
 
-from kd_keras import files, locks
+from kd_keras import files
 
 NAME = "running.json"
 
@@ -35,7 +35,7 @@ class Holder:
 class RunLock:
     """The lock of a run folder, which ends with its process at the latest; use it in a `with`.
 
-    It is on the folder itself, and `running.json` in it says who holds it, see `locks.locked`.
+    It is on the folder itself, and `running.json` in it says who holds it, see `files.locked`.
 
     Args:
         folder: the run folder, which need not exist before `take`.
@@ -65,7 +65,7 @@ class RunLock:
         """
         if self.is_held:
             return
-        if not self._held.enter_context(locks.lock_at_once(self.folder)):
+        if not self._held.enter_context(files.lock_at_once(self.folder)):
             self._held.close()
             raise ValueError(
                 f"run folder {self.folder} is in use by {holder(self.folder) or 'a process'}; "
@@ -96,7 +96,7 @@ class RunLock:
 
 def holder(folder: Path) -> Holder | None:
     """The process that works in a run folder; None if there is none, or it is not known."""
-    if not locks.is_locked(folder):
+    if not files.is_locked(folder):
         return None
     try:
         return Holder(**json.loads((folder / NAME).read_text(encoding="utf-8")))

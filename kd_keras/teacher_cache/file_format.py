@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras import check, files, locks
+from kd_keras import check, files
 
 FORMAT = 1
 ROWS_PER_PART = 8192
@@ -275,7 +275,7 @@ def locked(folder: Path) -> Iterator[None]:
         raise OSError(
             f"the folder {folder} cannot be made: {error.strerror}. Choose another with --out."
         ) from error
-    with locks.locked(folder):
+    with files.locked(folder):
         yield
 
 

@@ -81,10 +81,12 @@ def interrupted_after(phase, step):
 
 def test_the_screen_says_where_it_goes_on(runs):
     lines = "\n".join(runs[2])
-    ago = "(checkpoint of less than a minute ago)"
-    assert f"teacher: continuing at epoch 1 of 2 {ago}" in lines
-    assert f"student 1 and student 2: continuing at epoch 2 of 2 {ago}" in lines
-    assert "student 1 and student 2: continuing at epoch 2 of 3 (checkpoint of " in lines
+    for where in (
+        "teacher: continuing at epoch 1 of 2 (checkpoint of ",
+        "student 1 and student 2: continuing at epoch 2 of 2 (checkpoint of ",
+        "student 1 and student 2: continuing at epoch 2 of 3 (checkpoint of ",
+    ):
+        assert where in lines
     assert not (runs[1] / "checkpoints").exists()
     assert [path.name for path in (runs[1] / "ends").iterdir()] == ["student-1"]
     assert len(list((runs[1] / "ends" / "student-1").glob("*.npz"))) == 1

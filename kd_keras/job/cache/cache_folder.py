@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from kd_keras import data, files, locks
+from kd_keras import data, files
 from kd_keras.data import store
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
@@ -59,7 +59,7 @@ def entries(folder: Path | None = None) -> list[Entry]:
     if not folder.is_dir():
         return []
     opened = _opened(folder)
-    locked = locks.is_locked(folder)  # a store is being made
+    locked = files.is_locked(folder)  # a store is being made
     return [
         _entry(*facts, opened=opened, locked=locked and facts[1] in ("left over", "download"))
         for facts in _found(folder)
@@ -97,7 +97,7 @@ def prune(chosen: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
             f"{outside[0]} is a link, or not in the cache folder {folder}; expected entries of the "
             "cache folder. Nothing was removed."
         )
-    with locks.lock_at_once(folder) as idle:
+    with files.lock_at_once(folder) as idle:
         if not idle:
             raise ValueError(
                 f"another process prepares data in {folder}. Wait until it is done, then try again."
@@ -157,7 +157,7 @@ def _remove(path: Path) -> bool:
     if not path.is_dir():
         path.unlink(missing_ok=True)
         return True
-    with locks.lock_at_once(path) as idle:
+    with files.lock_at_once(path) as idle:
         if idle:
             shutil.rmtree(path)
         return idle
@@ -179,7 +179,7 @@ def _entry(
     # Who makes a teacher cache holds its lock only while a part is written.
     in_use = locked or (state == UNFINISHED and days < _SOON)
     in_use = in_use or any(name == str(path) or name.startswith(f"{path}/") for name in opened)
-    in_use = in_use or (path.is_dir() and locks.is_locked(path))
+    in_use = in_use or (path.is_dir() and files.is_locked(path))
     return Entry(path, kind, about, state, reason, files.size(path), max(0.0, days), in_use)
 
 

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from kd_keras import data, locks
+from kd_keras import data, files
 from kd_keras.job.cache import cache_folder
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format
@@ -96,7 +96,7 @@ def test_prune_removes_what_is_stale_or_unfinished_and_old_things_only_if_told(f
 
 def test_what_is_in_use_stays(folder):
     begun = folder / "teachers" / "begun"
-    with locks.locked(begun):
+    with files.locked(begun):
         assert by_name(cache_folder.entries())["begun"].in_use
         chosen = [by_name(cache_folder.entries())["begun"]]
         assert cache_folder.removable(chosen) == []
@@ -106,7 +106,7 @@ def test_what_is_in_use_stays(folder):
     rows = np.load(folder / "teachers/stale/view0000.part0000.logits.npy", mmap_mode="r")
     assert by_name(cache_folder.entries())["stale"].in_use == os.path.exists("/proc/self/maps")
     del rows
-    with locks.locked(folder), pytest.raises(ValueError, match="another process prepares data"):
+    with files.locked(folder), pytest.raises(ValueError, match="another process prepares data"):
         cache_folder.prune(chosen)
 
 
