@@ -48,7 +48,7 @@ def raised() -> Iterator[None]:
             raise
         raise stop.exception() from error  # what TensorFlow made of the exception of a signal
     finally:
-        stop.cancel()
+        stop.close()
         sys.unraisablehook = hook
         for number, handler in replaced.items():
             signal.signal(number, handler)
@@ -60,11 +60,16 @@ def message(number: int) -> str:
     return f"stopped by {name}. Run the same command again to continue."
 
 
-def end_at_once(number: int) -> None:
-    """Ends the process with the message and exit code of a signal; nothing is cleaned up."""
-    show_cursor = "\x1b[?25h" if os.isatty(2) else ""  # a progress bar hides it
+def end_at_once(number: int, stderr: int) -> None:
+    """Ends the process with the message and exit code of a signal; nothing is cleaned up.
+
+    Args:
+        number: of the signal.
+        stderr: file descriptor for the message.
+    """
+    show_cursor = "\x1b[?25h" if os.isatty(stderr) else ""  # a progress bar hides it
     with contextlib.suppress(OSError):
-        os.write(2, f"{show_cursor}kdk: {message(number)}\n".encode())
+        os.write(stderr, f"{show_cursor}kdk: {message(number)}\n".encode())
     os._exit(_CODES[signal.Signals(number)])
 
 
@@ -75,14 +80,17 @@ class _Stop:
         self.number: int | None = None
         self._numbers = numbers
         self._timer: threading.Timer | None = None
+        self._stderr = -1
+        with contextlib.suppress(OSError):  # it is closed
+            self._stderr = os.dup(2)  # which is a file for a while, as in `graph.quiet_import`
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.number = number
         for each in self._numbers:
             signal.signal(each, signal.SIG_DFL)
         if _loses_exceptions(frame):
-            end_at_once(number)
-        self._timer = threading.Timer(PATIENCE, end_at_once, [number])
+            end_at_once(number, self._stderr)
+        self._timer = threading.Timer(PATIENCE, end_at_once, [number, self._stderr])
         self._timer.daemon = True
         self._timer.start()
         sys.unraisablehook = _ignore
@@ -91,9 +99,12 @@ class _Stop:
     def exception(self) -> KeyboardInterrupt:
         return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()
 
-    def cancel(self) -> None:
+    def close(self) -> None:
+        """Lets the process go on, where nothing raised the exception again."""
         if self._timer is not None:
             self._timer.cancel()
+        with contextlib.suppress(OSError):
+            os.close(self._stderr)
 
 
 def _is_free(number: signal.Signals) -> bool:
