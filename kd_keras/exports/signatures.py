@@ -1,5 +1,7 @@
 """The signatures of a SavedModel: from pixels, or image files, to probabilities and logits."""
 
+import errno
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -74,4 +76,7 @@ def save(root: tf.Module, folder: str, signatures: dict[str, Any]) -> None:
     try:
         tf.saved_model.save(root, folder, signatures=signatures)
     except tf.errors.OpError as error:  # TensorFlow reports a full disk so
-        raise OSError(error.message.split("; ")[-1].split(" [Op:")[0]) from error
+        reason = error.message.split("; ")[-1].split(" [Op:")[0]
+        numbers = {os.strerror(number): number for number in errno.errorcode}
+        known = (numbers[reason],) if reason in numbers else ()
+        raise OSError(*known, reason) from error

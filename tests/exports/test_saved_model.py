@@ -177,7 +177,7 @@ def test_a_full_disk_is_told_and_leaves_the_earlier_exports_alone(tmp_path):
     places = ["model", "model", "model.keras"]
     assert done.stdout.splitlines() == [
         f"Could not write {tmp_path / place}: File too large. The earlier {place} stays as it "
-        "was. Choose a folder elsewhere, and run it again."
+        "was. Free space on that disk, or choose a folder elsewhere, and run it again."
         for place in places
     ]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.keras"]
