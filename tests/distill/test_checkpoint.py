@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -211,6 +212,7 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_hundredth_of_the_time(
     monkeypatch.setattr(checkpoint_files, "write", write)
     checkpoint = Checkpoint(tmp_path, minutes=2.5, models={"student": None})
     checkpoint.set_params({"steps": 1, "epochs": 100})
+    checkpoint.set_model(SimpleNamespace(distribute_strategy=tf.distribute.get_strategy()))
     checkpoint.set_model(keras.Sequential())
     checkpoint.on_train_begin()
     for epoch in range(50):
