@@ -1,4 +1,4 @@
-"""Every model builds and predicts on the other backends of Keras; `.ci/run` runs it on JAX."""
+"""Every model builds and predicts on the other backends of Keras; `.ci/nightly` runs it on JAX."""
 
 import keras
 import numpy as np
