@@ -1,6 +1,6 @@
 """Every method builds and has a finite cost on the other backends of Keras.
 
-`.ci/nightly` runs it on JAX; on TensorFlow, test_contract.py and test_contract_costs.py ask for more.
+`.ci/nightly` runs it on JAX; on TensorFlow, test_contract.py and test_contract_costs.py ask more.
 """
 
 import keras
