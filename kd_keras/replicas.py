@@ -59,9 +59,11 @@ def one_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Iterator
     before = [tf.convert_to_tensor(state.value) for state in floats]
     for seed in seeds:
         seed.assign(seed.value + offset)
-    yield
-    for seed in seeds:
-        seed.assign(seed.value - offset)
+    try:
+        yield
+    finally:
+        for seed in seeds:
+            seed.assign(seed.value - offset)
     # Averaging the changes leaves a state without a change equal to the last bit.
     changes = [state.value - value for state, value in zip(floats, before, strict=True)]
     for state, value, change in zip(floats, before, changes, strict=True):
