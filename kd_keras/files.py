@@ -135,7 +135,7 @@ def sync(file: IO[Any]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 as 64 hex digits, of a file, or of all files in a folder in the order of their paths.
+    """SHA-256 as 64 hex digits, of a file, or of the names and contents of all files in a folder.
 
     About 1.2 GB/s on processors with instructions for it.
     """
@@ -143,9 +143,7 @@ def sha256(path: Path) -> str:
     if path.is_dir():
         total = hashlib.sha256()
         for part in sorted(part for part in path.rglob("*") if part.is_file()):
-            with part.open("rb") as file:
-                while block := file.read(1 << 20):
-                    total.update(block)
+            total.update(f"{part.relative_to(path).as_posix()}\0{sha256(part)}\n".encode())
         return total.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

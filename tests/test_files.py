@@ -193,3 +193,16 @@ def test_a_folder_that_cannot_be_written_is_known_before(tmp_path):
             files.require_writable(place)
     with pytest.raises(OSError, match="Could not write /proc/a"):
         files.require_writable(pathlib.Path("/proc/a"))
+
+
+def test_the_hash_of_a_folder_tells_names_and_where_a_file_ends(tmp_path):
+    hashes = set()
+    for number, parts in enumerate(
+        [{"a": "1", "b": "23"}, {"a": "12", "b": "3"}, {"a": "1", "c": "23"}]
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, text in parts.items():
+            (folder / name).write_text(text)
+        hashes.add(files.sha256(folder))
+    assert len(hashes) == 3
