@@ -30,7 +30,7 @@ def in_place_of(target: Path) -> Iterator[Path]:
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _tidy_after_a_kill(target)
+        tidy_after_a_kill(target)
         with _scratch_beside(target) as scratch:
             fresh = scratch / target.name
             yield fresh
@@ -253,7 +253,7 @@ def _scratch_beside(target: Path) -> Iterator[Path]:
                 _remove(scratch)
 
 
-def _tidy_after_a_kill(target: Path) -> None:
+def tidy_after_a_kill(target: Path) -> None:
     """Removes what killed processes left; brings back what they had moved aside."""
     start = f".partial.{target.name}."
     for left in target.parent.glob(f"{glob.escape(start)}*"):

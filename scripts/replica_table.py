@@ -17,6 +17,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +46,7 @@ PLACES = {"1 device": 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
 @click.option("--method", multiple=True, metavar="METHOD", help="by default, every method")
 @click.option("--setting", multiple=True, type=click.Choice(list(SETTINGS)), help="default: all")
 @click.option("--out", default="docs/replicas.json", show_default=True)
-@click.option("--work", default="/tmp/replica_table", show_default=True, help="weights go there")
+@click.option("--work", default=f"{tempfile.gettempdir()}/replica_table", help="weights go there")
 @click.option("--place", hidden=True, help="train here")
 def main(
     method: Sequence[str], setting: Sequence[str], out: str, work: str, place: str | None

@@ -6,9 +6,7 @@ or OSError with a message, as `kdk` shows to users; anything else is a fault. Ca
 """
 
 import contextlib
-import io
 import json
-import os
 import random
 import shutil
 import zipfile
@@ -16,65 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import broken_files as broken
 import numpy as np
 from PIL import Image
 
 Case = Callable[[random.Random, Path], Any]
-WORDS = (
-    *(
-        "",
-        " ",
-        "0",
-        "-1",
-        "1",
-        "3",
-        "1e308",
-        "-1e308",
-        "1e-308",
-        "nan",
-        "inf",
-        "-inf",
-        "1e9",
-        "0.5",
-    ),
-    *(
-        "9" * 20,
-        "9" * 5000,
-        "1_000",
-        "0x10",
-        "٣",
-        "true",
-        "none",
-        "x",
-        "é",
-        "a\nb",
-        "\x1b[31m",
-        "[]",
-    ),
-    *("{}", "/", "/dev/null", "/dev/zero", "..", "~nobody/x", "a" * 300, "kd", "dkd", "at", "crd"),
-    *(
-        "resnet8",
-        "resnet8:width=1e9",
-        "resnet8:name=x",
-        "resnet8:input_shape=1",
-        "wrn_16_1:width=nan",
-    ),
-    *("kd:temperature=1e308", "kd:weight=-1", "kd:weight=nan", "kd,dkd", "kd:", ":", "=", "app:x"),
-    *("app:VGG16:weights=none", "cache:", "cache:/", "cache:x", "folder:", "folder:x", "tfds:"),
-    *(
-        "cpu:0",
-        "cpu:2",
-        "cpu:65",
-        "gpu:1",
-        "x.keras",
-        "x.onnx",
-        "x.toml",
-        "digits",
-        "self",
-        "os",
-        ".",
-    ),
-)
 
 
 def recipe(rng: random.Random, folder: Path) -> None:
@@ -83,13 +27,16 @@ def recipe(rng: random.Random, folder: Path) -> None:
     from kd_keras.job.recipe import recipe_files
 
     names = [*recipe_files.Recipe.model_fields, "self", "temperature", "kd_weight", "x", ""]
-    fields = {rng.choice(names): _value(rng) for _ in range(rng.choice([0, 1, 1, 2, 4]))}
-    sets = [f"{rng.choice(names)}={rng.choice(WORDS)}" for _ in range(rng.choice([0, 0, 0, 1, 2]))]
+    fields = {rng.choice(names): broken.value(rng) for _ in range(rng.choice([0, 1, 1, 2, 4]))}
+    sets = [
+        f"{rng.choice(names)}={rng.choice(broken.WORDS)}"
+        for _ in range(rng.choice([0, 0, 0, 1, 2]))
+    ]
     built_in = ["quickstart", "seed", "tiny_imagenet", None]
     name = rng.choice([*built_in, *built_in, "x", "a.toml", "a.json"])
     if name in ("a.toml", "a.json"):
-        text = json.dumps(fields) if name == "a.json" else _toml(fields)
-        (folder / name).write_bytes(_spoilt(rng, text.encode(errors="replace"), at_least=0))
+        text = json.dumps(fields) if name == "a.json" else broken.toml(fields)
+        (folder / name).write_bytes(broken.spoilt(rng, text.encode(errors="replace"), at_least=0))
         name, fields = str(folder / name), {}
     precheck.check_recipe(recipe_files.resolve(name, fields, sets))
 
@@ -104,7 +51,7 @@ def command_line(rng: random.Random, folder: Path) -> None:
     options = [f"--{name}" for name in _OPTIONS]
     words = [rng.choice([*commands, "runs", "list", "export", "x"])]
     for _ in range(rng.randint(0, 5)):
-        words.append(rng.choice(options) if rng.random() < 0.6 else rng.choice(WORDS))
+        words.append(rng.choice(options) if rng.random() < 0.6 else rng.choice(broken.WORDS))
     if words[0] == "app":
         return
     answer = CliRunner().invoke(kdk, words)
@@ -146,8 +93,8 @@ def image_bytes(rng: random.Random, folder: Path) -> None:
     from kd_keras.data.image_reader import ImageReader
 
     path = folder / f"image.{rng.choice(['jpg', 'png', 'gif', 'bmp', 'webp', 'tif', 'txt'])}"
-    path.write_bytes(_image(rng))
-    pixels = _reader(ImageReader).file(path)
+    path.write_bytes(broken.image(rng))
+    pixels = broken.reader(ImageReader).file(path)
     assert pixels.shape == (8, 8, 3), pixels.shape
 
 
@@ -163,7 +110,7 @@ def data_folder(rng: random.Random, folder: Path) -> None:
             place.mkdir(parents=True, exist_ok=True)
         except OSError:
             continue
-        _put(rng, place / rng.choice(["1.png", "2.jpg", "3.txt", "4", ".5.png", "6.gif"]))
+        broken.put(rng, place / rng.choice(["1.png", "2.jpg", "3.txt", "4", ".5.png", "6.gif"]))
     if rng.random() < 0.5:  # else most have too few classes to be read at all
         for name in ("a", "b"):
             (root / name).mkdir(parents=True, exist_ok=True)
@@ -181,13 +128,13 @@ def zip_members(rng: random.Random, folder: Path) -> None:
 
     classes, members = ["n01", "n02"], {}
     for wnid in classes:
-        members[f"train/{wnid}/images/{wnid}_0.JPEG"] = _png()
-        members[f"val/images/{wnid}.JPEG"] = _png()
+        members[f"train/{wnid}/images/{wnid}_0.JPEG"] = broken.png()
+        members[f"val/images/{wnid}.JPEG"] = broken.png()
     lines = [f"{wnid}.JPEG\t{wnid}\t0\t0\t9\t9" for wnid in classes]
     members["val/val_annotations.txt"] = "\n".join(lines).encode()
     members["wnids.txt"], members["words.txt"] = b"n01\nn02", b"n01\tcat\nn02\tdog, hound"
     for name in rng.sample(sorted(members), rng.randint(0, 2)):
-        members[name] = _spoilt(rng, members[name], at_least=0)
+        members[name] = broken.spoilt(rng, members[name], at_least=0)
     if rng.random() < 0.3:
         members[rng.choice(["../x", "/x", "a\\b", "train/n03/images/x.JPEG", "words.txt/x"])] = b"x"
     path = folder / "tiny-imagenet-200.zip"
@@ -195,7 +142,7 @@ def zip_members(rng: random.Random, folder: Path) -> None:
         for name, content in members.items():
             file.writestr(f"tiny-imagenet-200/{name}", content)
     if rng.random() < 0.5:
-        path.write_bytes(_spoilt(rng, path.read_bytes()))
+        path.write_bytes(broken.spoilt(rng, path.read_bytes()))
     with archive.opened(archive.find(folder)) as opened:
         found = layout.read(opened)
         for examples in found.splits.values():
@@ -208,11 +155,11 @@ def keras_file(rng: random.Random, folder: Path) -> None:
     from kd_keras.models import model_files
 
     path = folder / f"model{rng.choice(['.keras', '.keras', '.h5'])}"
-    content = _model(path.suffix)
+    content = broken.model(path.suffix)
     if path.suffix == ".keras" and rng.random() < 0.6:
-        content = _with_member(rng, content)
+        content = broken.with_member(rng, content)
     else:
-        content = _spoilt(rng, content)
+        content = broken.spoilt(rng, content)
     path.write_bytes(content)
     model_files.open_model(path, num_classes=rng.choice([None, 3, 4]))
 
@@ -235,7 +182,7 @@ def teacher_cache(rng: random.Random, folder: Path) -> None:
     for part, rows in enumerate((logits[:5], logits[5:])):
         arrays = encoding.encoded({"logits": rows}, header)
         file_format.write_part(cache, 0, part, arrays)
-    _spoil_a_file(rng, cache, but=("header.json",))
+    broken.spoil_a_file(rng, cache, but=("header.json",))
     rows = Cache(cache)
     np.testing.assert_array_equal(rows(ids, 0)["logits"], logits)
 
@@ -253,7 +200,7 @@ def store(rng: random.Random, folder: Path) -> None:
     place.mkdir()
     contents = store_writer.Contents(["a", "b"], parts)
     store_writer.write(place, contents, about, flip=True, advance=lambda count: None)
-    _spoil_a_file(rng, place)
+    broken.spoil_a_file(rng, place)
     opened = stores.opened(place)
     np.testing.assert_array_equal(opened.splits["train"].images, images)
     np.testing.assert_array_equal(opened.splits["train"].labels, labels)
@@ -269,7 +216,7 @@ def run_scores(rng: random.Random, folder: Path) -> None:
     scores.save(folder, "student", logits)
     scores.save_labels(folder, np.arange(7))
     before = scores.load(folder, "student")
-    _spoil_a_file(rng, folder)
+    broken.spoil_a_file(rng, folder)
     after, labels = scores.load(folder, "student"), scores.load_labels(folder)
     assert after is None or np.array_equal(after, before)
     assert labels is None or np.array_equal(labels, np.arange(7))
@@ -285,7 +232,7 @@ def checkpoint(rng: random.Random, folder: Path) -> None:
         states[step] = {"m": [np.full((2, 2), step, np.float32)]}
         folder.mkdir(exist_ok=True)
         checkpoint_files.write(folder, position, states[step])
-    _spoil_a_file(rng, folder, but=(".json",))
+    broken.spoil_a_file(rng, folder, but=(".json",))
     found = checkpoint_files.newest(folder)
     if found is not None:
         position, state = found
@@ -309,7 +256,14 @@ def run_folder(rng: random.Random, folder: Path) -> None:
         content = json.dumps(value).encode()
         if rng.random() < 0.4:
             content = rng.choice(
-                [b"", b"[]", b"null", b"{}", b"[" * 50_000, _spoilt(rng, content, at_least=0)]
+                [
+                    b"",
+                    b"[]",
+                    b"null",
+                    b"{}",
+                    b"[" * 50_000,
+                    broken.spoilt(rng, content, at_least=0),
+                ]
             )
         (folder / name).write_bytes(content)
     for read in (run_state.read, finished_run.read, run_data.read):
@@ -338,124 +292,3 @@ def outcome(case: Case, rng: random.Random, folder: Path) -> str:
             raise AssertionError(f"an error without a message: {error!r}") from error
         return "message"
     return "success"
-
-
-def _value(rng: random.Random) -> Any:
-    word = rng.choice(WORDS)
-    numbers = [0, -1, 10**400, 1e308, float("nan"), float("inf"), True, None, 3]
-    return rng.choice([word, word, rng.choice(numbers), [word], [word, rng.choice(WORDS)], {}])
-
-
-def _toml(fields: dict[str, Any]) -> str:
-    return "\n".join(f"{name} = {json.dumps(value, default=str)}" for name, value in fields.items())
-
-
-def _spoilt(rng: random.Random, content: bytes, *, at_least: int = 1) -> bytes:
-    """The bytes cut short, with some changed, repeated or put in."""
-    data = bytearray(content)
-    for _ in range(rng.randint(at_least, 4)):
-        place = rng.randrange(len(data) + 1)
-        kind = rng.randrange(4)
-        if kind == 0:
-            del data[place:]
-        elif kind == 1 and place < len(data):
-            data[place] = rng.randrange(256)
-        elif kind == 2:
-            data[place:place] = rng.randbytes(rng.randint(1, 9))
-        else:
-            data[place:place] = data[: rng.randint(0, 40)]
-    return bytes(data)
-
-
-def _spoil_a_file(rng: random.Random, folder: Path, *, but: tuple[str, ...] = ()) -> None:
-    """Changes one file; half of the time its size and times stay, as a bad program leaves them."""
-    paths = [path for path in sorted(folder.iterdir()) if not path.name.endswith(but or ("\0",))]
-    path = rng.choice(paths)
-    content, times = path.read_bytes(), path.stat()
-    if rng.random() < 0.5 and content:
-        changed = bytearray(content)
-        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
-        path.write_bytes(changed)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    elif rng.random() < 0.2:
-        path.unlink()
-    else:
-        path.write_bytes(rng.choice([b"", _spoilt(rng, content)]))
-
-
-def _png() -> bytes:
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), (200, 100, 50)).save(file, "PNG")
-    return file.getvalue()
-
-
-def _image(rng: random.Random) -> bytes:
-    file = io.BytesIO()
-    mode = rng.choice(["RGB", "L", "RGBA", "P", "1", "I;16"])
-    kind = rng.choice(["JPEG", "PNG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
-    image = Image.new("RGB", (rng.randint(1, 40), rng.randint(1, 40)), (200, 100, 50))
-    if kind in ("PNG", "TIFF"):
-        image = image.convert("L").convert(mode) if mode != "I;16" else image.convert("L")
-    image.save(file, kind)
-    content = file.getvalue()
-    if rng.random() < 0.3:
-        return content
-    if kind == "PNG" and rng.random() < 0.3:  # the header says that it is huge
-        content = content[:16] + rng.choice([b"\xff" * 8, b"\x00\x01\x00\x00" * 2]) + content[24:]
-    return _spoilt(rng, content, at_least=0)
-
-
-def _put(rng: random.Random, path: Path) -> None:
-    kind = rng.randrange(8)
-    try:
-        if kind == 0:
-            os.mkfifo(path)
-        elif kind == 1:
-            path.symlink_to(rng.choice([path.name, "nowhere", "/dev/zero", "..", "/"]))
-        elif kind == 2:
-            path.mkdir()
-        else:
-            path.write_bytes(_image(rng) if kind == 3 else _png())
-    except OSError:  # something of that name is there
-        pass
-
-
-_KEPT: dict[Any, Any] = {}
-
-
-def _reader(kind: Any) -> Any:
-    if kind not in _KEPT:
-        _KEPT[kind] = kind((8, 8, 3), resize="crop")
-    return _KEPT[kind]
-
-
-def _model(suffix: str) -> bytes:
-    """The bytes of a small classifier's file."""
-    if suffix not in _KEPT:
-        import tempfile
-
-        import keras
-
-        inputs = keras.Input((8, 8, 3))
-        x = keras.layers.Conv2D(2, 3)(inputs)
-        model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
-        with tempfile.TemporaryDirectory() as scratch:
-            model.save(f"{scratch}/model{suffix}")
-            _KEPT[suffix] = Path(scratch, f"model{suffix}").read_bytes()
-    content: bytes = _KEPT[suffix]
-    return content
-
-
-def _with_member(rng: random.Random, content: bytes) -> bytes:
-    """A .keras file of which a member is broken, left out or replaced."""
-    result = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(result, "w") as new:
-        victim = rng.choice(old.namelist())
-        for name in old.namelist():
-            data = old.read(name)
-            if name == victim:
-                if rng.random() < 0.2:
-                    continue
-                data = rng.choice([b"", b"{}", b"null", b"[" * 50_000, _spoilt(rng, data)])
-            new.writestr(name, data)
-    return result.getvalue()

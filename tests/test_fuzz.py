@@ -3,6 +3,7 @@
 import importlib.util
 import random
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -10,11 +11,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-spec = importlib.util.spec_from_file_location(
-    "fuzz_cases", Path(__file__).with_name("fuzz_cases.py")
-)
-fuzz_cases = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(fuzz_cases)
+
+def load(name):
+    """A module beside this one, under its name, as scripts/fuzz.py imports it."""
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+load("broken_files")
+fuzz_cases = load("fuzz_cases")
 COUNTS = {
     **{"recipe": 120, "command_line": 120, "image_bytes": 60, "zip_members": 50, "run_folder": 40},
     **{"teacher_cache": 30, "store": 30, "run_scores": 20, "checkpoint": 15, "keras_file": 10},

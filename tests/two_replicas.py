@@ -210,25 +210,12 @@ def two_views(scope):
     return {name: values[-1] for name, values in history.items()}
 
 
-class ReadsInputs(methods.base.Method):
-    """Costs the mean pixel of the whole batch, once for each example."""
-
-    whole_batch = True
-
-    def __init__(self):
-        super().__init__(weight=1.0, ce_weight=1.0, name="reads_inputs")
-
-    def call(self, student, teacher, batch):
-        pixels = keras.ops.mean(keras.ops.cast(batch.inputs, "float32"))
-        return pixels + 0.0 * keras.ops.sum(student["logits"], axis=-1)
-
-
 def pixels(scope):
     """The cost of a method of the whole batch that reads its inputs, which are uint8."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
         distiller = Distiller(
-            net("student", width=4, seed=0), teacher=teacher, methods=ReadsInputs()
+            net("student", width=4, seed=0), teacher=teacher, methods=replica_cases.ReadsInputs()
         )
         distiller.compile(keras.optimizers.SGD(0.01))
     x = np.arange(16, dtype="uint8")[:, None, None, None] * np.ones((1, 8, 8, 3), "uint8")

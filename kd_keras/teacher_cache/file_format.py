@@ -279,5 +279,12 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def tidy(folder: Path) -> None:
+    """Removes what killed writers left; parts that another process writes now stay."""
+    for left in folder.glob(".partial.*"):
+        target = left.name.removeprefix(".partial.").rpartition(".")[0]
+        files.tidy_after_a_kill(folder / target)
+
+
 def _file(folder: Path, view: int, part: int, ending: str) -> Path:
     return folder / f"view{view:04d}.part{part:04d}.{ending}"

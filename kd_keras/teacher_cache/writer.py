@@ -74,6 +74,7 @@ def start(folder: Path, header: Header, split: Split) -> None:
     ids = np.sort(split.ids)
     with file_format.locked(folder):
         require_same(folder, header, ids)
+        file_format.tidy(folder)
         if not _exists(folder) or header.views > file_format.read_header(folder).views:
             file_format.write_header(folder, header, ids)
 
