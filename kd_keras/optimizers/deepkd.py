@@ -21,13 +21,14 @@ without either does not decay. Dampening starts at the second step. In a Distill
 `dkd`. The authors' mask of unlikely classes (top-k) is not part of it.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check
 from kd_keras.losses import Tensor
+from kd_keras.optimizers.separate_momenta import CommonOptions, Gradients, SeparateMomenta
 
 TASK, TARGET, NONTARGET = "task", "target", "nontarget"
 KINDS = (TASK, NONTARGET, TARGET)  # in the order of their updates
@@ -37,7 +38,7 @@ _PARTNERS = {TASK: (TARGET, NONTARGET), NONTARGET: (TASK, TARGET), TARGET: (TASK
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class DeepKD(keras.optimizers.Optimizer):
+class DeepKD(SeparateMomenta):
     """SGD with one momentum each for the gradients of task, target part and nontarget part.
 
     Use `apply_three`. `apply` and `apply_gradients` treat their gradients as the task's.
@@ -55,6 +56,8 @@ class DeepKD(keras.optimizers.Optimizer):
     #: Tells the Distiller to pass the three gradients separately.
     three_gradients = True
 
+    kinds = KINDS
+
     def __init__(
         self,
         learning_rate: Any = 0.05,
@@ -63,23 +66,11 @@ class DeepKD(keras.optimizers.Optimizer):
         task_delta: float = 0.075,
         target_delta: float = -0.075,
         nontarget_delta: float = 0.075,
-        dampening: float = 0.0,
-        weight_decay: float | None = None,
         as_coded: bool = False,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
         name: str = "deepkd",
+        **common: Unpack[CommonOptions],
     ):
-        # Keras's own weight decay is decoupled from the gradient; this one is not.
-        super().__init__(
-            learning_rate,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            name=name,
-        )
-        self.momentum = check.number("momentum", momentum, at_least=0, at_most=1)
+        super().__init__(learning_rate, momentum=momentum, name=name, **common)
         self.deltas = {
             TASK: check.number("task_delta", task_delta, at_least=-1, at_most=1),
             TARGET: check.number("target_delta", target_delta, at_least=-1, at_most=1),
@@ -91,24 +82,13 @@ class DeepKD(keras.optimizers.Optimizer):
                     f"momentum is {momentum!r} and {kind}_delta {delta!r}; expected a sum >= 0 and "
                     "< 1, since a momentum of 1 never fades. Change one of them."
                 )
-        self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
-        self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
         self.as_coded = check.one_of("as_coded", as_coded, (True, False))
-
-    def build(self, variables: list[Any]) -> None:
-        """Makes the three momenta of every variable, initially zero."""
-        if self.built:
-            return
-        super().build(variables)
-        self.momenta = {
-            kind: self.add_optimizer_variables(variables, f"{kind}_momentum") for kind in KINDS
-        }
 
     def apply_three(
         self,
-        task_gradients: list[Tensor | None],
-        target_gradients: list[Tensor | None],
-        nontarget_gradients: list[Tensor | None],
+        task_gradients: Gradients,
+        target_gradients: Gradients,
+        nontarget_gradients: Gradients,
         trainable_variables: list[Any] | None = None,
     ) -> None:
         """Updates the variables once.
@@ -118,13 +98,12 @@ class DeepKD(keras.optimizers.Optimizer):
                 Gradients of several replicas are summed.
             trainable_variables: variables to update; None: those the optimizer was built with.
         """
-        kinds = (TASK, TARGET, NONTARGET)
-        triples = [
-            {kind: g for kind, g in zip(kinds, of, strict=True) if g is not None} or None
-            for of in zip(task_gradients, target_gradients, nontarget_gradients, strict=True)
-        ]
-        # A triple passes through Keras as one gradient: its all-reduce takes nested structures.
-        super().apply(triples, trainable_variables)
+        gradients = {
+            TASK: task_gradients,
+            TARGET: target_gradients,
+            NONTARGET: nontarget_gradients,
+        }
+        self.apply_by_kind(gradients, trainable_variables)
 
     def apply(
         self, grads: list[Tensor | None], trainable_variables: list[Any] | None = None
@@ -141,18 +120,10 @@ class DeepKD(keras.optimizers.Optimizer):
             if kind in gradient:
                 value = ops.convert_to_tensor(variable)
                 decayed = ops.cast(gradient[kind], variable.dtype)
-                decayed = decayed + self._decay(kind, {*gradient}, variable) * value
-                momentum = self._accumulated(kind, decayed, variable, {*gradient})
+                decayed = decayed + self._decay_of(kind, {*gradient}, variable) * value
+                factor = self._factor(kind, {*gradient})
+                momentum = self.accumulated(kind, decayed, variable, factor)
                 self.assign_sub(variable, learning_rate * momentum)
-
-    def _accumulated(self, kind: str, gradient: Tensor, variable: Any, present: set[str]) -> Tensor:
-        """Updates the stored momentum with this step's gradient, and returns it."""
-        stored = self.momenta[kind][self._get_variable_index(variable)]
-        if self.dampening:
-            gradient = (1 - self.dampening * self._is_later(variable)) * gradient
-        momentum = self._factor(kind, present) * ops.convert_to_tensor(stored) + gradient
-        self.assign(stored, momentum)
-        return momentum
 
     def _factor(self, kind: str, present: set[str]) -> float:
         """The momentum that a kind of gradient has beside the others that are present."""
@@ -164,26 +135,18 @@ class DeepKD(keras.optimizers.Optimizer):
             return self.momentum + self.deltas[substitute]
         return self.momentum + sum(self.deltas.values()) / len(self.deltas)
 
-    def _decay(self, kind: str, present: set[str], variable: Any) -> Any:
+    def _decay_of(self, kind: str, present: set[str], variable: Any) -> Any:
         """Factor of the L2 penalty's gradient that is added to this kind of gradient."""
-        if not self.l2 or not self._use_weight_decay(variable):
+        l2 = self.decay(variable)
+        if not l2:
             return 0.0
         if kind == TARGET:
-            return self.l2 * (1 + self._is_later(variable)) if present == {TARGET} else self.l2
-        return self.l2 * self._is_later(variable) if present == {NONTARGET} else 0.0
-
-    def _is_later(self, variable: Any) -> Tensor:
-        """1 from the second step on, otherwise 0, in the variable's dtype."""
-        return ops.cast(self.iterations > 0, variable.dtype)
+            return l2 * (1 + self.is_later(variable)) if present == {TARGET} else l2
+        return l2 * self.is_later(variable) if present == {NONTARGET} else 0.0
 
     def get_config(self) -> dict[str, Any]:
-        of_keras = ("name", "learning_rate", "use_ema", "ema_momentum", "ema_overwrite_frequency")
-        config = super().get_config()
         return {
-            **{key: config[key] for key in of_keras},
-            "momentum": self.momentum,
+            **super().get_config(),
             **{f"{kind}_delta": delta for kind, delta in self.deltas.items()},
-            "dampening": self.dampening,
-            "weight_decay": self.l2,
             "as_coded": self.as_coded,
         }

@@ -12,19 +12,20 @@ Weight decay is part of the gradient (not decoupled): of the task's, or, for a v
 of the distillation's from the second step on. Dampening starts at the second step.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check
 from kd_keras.losses import Tensor
+from kd_keras.optimizers.separate_momenta import CommonOptions, Gradients, SeparateMomenta
 
 TASK, KD = "task", "kd"
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class DOT(keras.optimizers.Optimizer):
+class DOT(SeparateMomenta):
     """SGD with one momentum for the task's gradients and one for the distillation's.
 
     Use `apply_two`. `apply` and `apply_gradients` treat their gradients as the task's.
@@ -41,51 +42,29 @@ class DOT(keras.optimizers.Optimizer):
     #: Tells the Distiller to pass the two gradients separately.
     two_gradients = True
 
+    kinds = (TASK, KD)
+
     def __init__(
         self,
         learning_rate: Any = 0.05,
         *,
         momentum: float = 0.9,
         delta: float = 0.075,
-        dampening: float = 0.0,
-        weight_decay: float | None = None,
-        use_ema: bool = False,
-        ema_momentum: float = 0.99,
-        ema_overwrite_frequency: int | None = None,
         name: str = "dot",
+        **common: Unpack[CommonOptions],
     ):
-        # Keras's own weight decay is decoupled from the gradient; this one is not.
-        super().__init__(
-            learning_rate,
-            use_ema=use_ema,
-            ema_momentum=ema_momentum,
-            ema_overwrite_frequency=ema_overwrite_frequency,
-            name=name,
-        )
-        self.momentum = check.number("momentum", momentum, at_least=0, at_most=1)
+        super().__init__(learning_rate, momentum=momentum, name=name, **common)
         self.delta = check.number("delta", delta, at_least=0, at_most=self.momentum)
         if self.momentum + self.delta >= 1:
             raise ValueError(
                 f"momentum is {momentum!r} and delta {delta!r}; expected a sum below 1, since the "
                 "distillation's momentum never fades otherwise. Lower one of them."
             )
-        self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
-        self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
-
-    def build(self, variables: list[Any]) -> None:
-        """Makes both momenta of every variable, initially zero."""
-        if self.built:
-            return
-        super().build(variables)
-        self.momenta = {
-            TASK: self.add_optimizer_variables(variables, "task_momentum"),
-            KD: self.add_optimizer_variables(variables, "kd_momentum"),
-        }
 
     def apply_two(
         self,
-        task_gradients: list[Tensor | None],
-        kd_gradients: list[Tensor | None],
+        task_gradients: Gradients,
+        kd_gradients: Gradients,
         trainable_variables: list[Any] | None = None,
     ) -> None:
         """Updates the variables once.
@@ -95,12 +74,7 @@ class DOT(keras.optimizers.Optimizer):
                 replicas are summed.
             trainable_variables: variables to update; None: those the optimizer was built with.
         """
-        pairs = [
-            {kind: g for kind, g in ((TASK, task), (KD, kd)) if g is not None} or None
-            for task, kd in zip(task_gradients, kd_gradients, strict=True)
-        ]
-        # A pair passes through Keras as one gradient: its all-reduce takes nested structures.
-        super().apply(pairs, trainable_variables)
+        self.apply_by_kind({TASK: task_gradients, KD: kd_gradients}, trainable_variables)
 
     def apply(
         self, grads: list[Tensor | None], trainable_variables: list[Any] | None = None
@@ -115,40 +89,16 @@ class DOT(keras.optimizers.Optimizer):
         spread = self.delta if len(gradient) == 2 else 0.0
         value = ops.convert_to_tensor(variable)
         if TASK in gradient:
-            decayed = ops.cast(gradient[TASK], variable.dtype) + self._decay(variable) * value
-            momentum = self._accumulated(TASK, decayed, variable, self.momentum - spread)
+            decayed = ops.cast(gradient[TASK], variable.dtype) + self.decay(variable) * value
+            momentum = self.accumulated(TASK, decayed, variable, self.momentum - spread)
             self.assign_sub(variable, learning_rate * momentum)
         if KD in gradient:
             decayed = ops.cast(gradient[KD], variable.dtype)
             if TASK not in gradient:
-                decay = self._decay(variable) * ops.cast(self._is_later(), variable.dtype)
+                decay = self.decay(variable) * self.is_later(variable)
                 decayed = decayed + decay * value
-            momentum = self._accumulated(KD, decayed, variable, self.momentum + spread)
+            momentum = self.accumulated(KD, decayed, variable, self.momentum + spread)
             self.assign_sub(variable, learning_rate * momentum)
 
-    def _accumulated(self, kind: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
-        """Updates the stored momentum with this step's gradient, and returns it."""
-        stored = self.momenta[kind][self._get_variable_index(variable)]
-        if self.dampening:
-            later = ops.cast(self._is_later(), variable.dtype)
-            gradient = (1 - self.dampening * later) * gradient
-        momentum = factor * ops.convert_to_tensor(stored) + gradient
-        self.assign(stored, momentum)
-        return momentum
-
-    def _is_later(self) -> Tensor:
-        return self.iterations > 0
-
-    def _decay(self, variable: Any) -> float:
-        return self.l2 if self._use_weight_decay(variable) else 0.0
-
     def get_config(self) -> dict[str, Any]:
-        of_keras = ("name", "learning_rate", "use_ema", "ema_momentum", "ema_overwrite_frequency")
-        config = super().get_config()
-        return {
-            **{key: config[key] for key in of_keras},
-            "momentum": self.momentum,
-            "delta": self.delta,
-            "dampening": self.dampening,
-            "weight_decay": self.l2,
-        }
+        return {**super().get_config(), "delta": self.delta}

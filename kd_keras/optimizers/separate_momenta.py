@@ -1,0 +1,102 @@
+"""SGD that keeps a momentum of its own for each kind of gradient: what DOT and DeepKD share."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, TypedDict
+
+import keras
+from keras import ops
+
+from kd_keras import check
+from kd_keras.losses import Tensor
+
+Gradients = Sequence[Tensor | None]
+
+
+class CommonOptions(TypedDict, total=False):
+    """Arguments that every such optimizer takes; they are named in their docstrings."""
+
+    dampening: float
+    weight_decay: float | None
+    use_ema: bool
+    ema_momentum: float
+    ema_overwrite_frequency: int | None
+
+
+class SeparateMomenta(keras.optimizers.Optimizer):
+    """Base class: one momentum variable for each trained variable and kind of gradient.
+
+    A subclass names its kinds and updates a variable in `update_step`, whose `gradient` is a dict
+    by kind, without the kinds that the variable has no gradient of.
+
+    Args:
+        learning_rate: float, schedule, or function without arguments.
+        momentum: >= 0 and at most 1.
+        dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
+        weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
+        use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
+    """
+
+    kinds: ClassVar[tuple[str, ...]]
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        *,
+        momentum: float,
+        name: str,
+        dampening: float = 0.0,
+        weight_decay: float | None = None,
+        **of_keras: Any,
+    ):
+        # Keras's own weight decay is decoupled from the gradient; this one is not.
+        super().__init__(learning_rate, name=name, **of_keras)
+        self.momentum = check.number("momentum", momentum, at_least=0, at_most=1)
+        self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
+        self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
+
+    def build(self, variables: list[Any]) -> None:
+        """Makes the momenta of every variable, initially zero."""
+        if self.built:
+            return
+        super().build(variables)
+        self.momenta = {
+            kind: self.add_optimizer_variables(variables, f"{kind}_momentum") for kind in self.kinds
+        }
+
+    def apply_by_kind(
+        self, gradients: dict[str, Gradients], trainable_variables: list[Any] | None
+    ) -> None:
+        """Updates the variables once; a variable without any gradient is left alone."""
+        grouped = [
+            {kind: g for kind, g in zip(gradients, of_one, strict=True) if g is not None} or None
+            for of_one in zip(*gradients.values(), strict=True)
+        ]
+        # A group passes through Keras as one gradient: its all-reduce takes nested structures.
+        super().apply(grouped, trainable_variables)
+
+    def accumulated(self, kind: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
+        """Updates the stored momentum with this step's gradient, and returns it."""
+        stored = self.momenta[kind][self._get_variable_index(variable)]
+        if self.dampening:
+            gradient = (1 - self.dampening * self.is_later(variable)) * gradient
+        momentum = factor * ops.convert_to_tensor(stored) + gradient
+        self.assign(stored, momentum)
+        return momentum
+
+    def is_later(self, variable: Any) -> Tensor:
+        """1 from the second step on, otherwise 0, in the variable's dtype."""
+        return ops.cast(self.iterations > 0, variable.dtype)
+
+    def decay(self, variable: Any) -> float:
+        """Factor of the L2 penalty's gradient; 0 for variables that weight decay leaves out."""
+        return self.l2 if self._use_weight_decay(variable) else 0.0
+
+    def get_config(self) -> dict[str, Any]:
+        of_keras = ("name", "learning_rate", "use_ema", "ema_momentum", "ema_overwrite_frequency")
+        config = super().get_config()
+        return {
+            **{key: config[key] for key in of_keras},
+            "momentum": self.momentum,
+            "dampening": self.dampening,
+            "weight_decay": self.l2,
+        }
