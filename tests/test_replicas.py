@@ -34,8 +34,8 @@ def results(folder):
         ("one", "two, two steps an execution", 1e-6),
         ("one, whole batch", "two, whole batch", 1e-6),  # and a clipped gradient
         ("one, accumulated", "two, accumulated", 1e-6),  # and a clipped gradient
-        # Its batch norms divide by variances of few values: rounding grows.
-        ("one, two stages", "two, two stages", 1e-5),
+        # Its batch norms divide by variances of few values: rounding grows, to 1.3e-6 with AMX.
+        ("one, two stages", "two, two stages", 2e-6),
     ],
 )
 def test_two_replicas_give_what_one_gives(results, one, two, tolerance):
