@@ -138,3 +138,11 @@ def test_form_tells_type_choices_and_whether_none_is_allowed():
 def test_what_would_overflow_is_refused(fields):
     with pytest.raises(ValueError, match=f"{list(fields)[-1]}"):
         Recipe(**fields)
+
+
+def test_fields_stand_in_the_order_of_their_groups():
+    # The order of `kdk train --help`, of recipe files and of recipe.json.
+    groups = [field.json_schema_extra["group"] for field in Recipe.model_fields.values()]
+    assert list(dict.fromkeys(groups)) == ["Data", "Models", "Method", "Training", "Machine"]
+    assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
+    assert list(Recipe().model_dump()) == list(Recipe.model_fields)

@@ -1,0 +1,53 @@
+"""Fields of a recipe that describe the data."""
+
+from functools import partial
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from kd_keras.data import sizes
+from kd_keras.job.recipe import field_values
+
+#: The group is the section of `kdk train --help` that lists the field.
+_field = partial(Field, json_schema_extra={"group": "Data"})
+
+
+class DataFields(BaseModel):
+    """The part of a recipe under "Data"."""
+
+    dataset: str = _field(
+        "tiny_imagenet", min_length=1, description="tiny_imagenet, digits, folder:PATH or tfds:NAME"
+    )
+    data_dir: str | None = _field(None, description="folder with the dataset's own files")
+    image_size: int | None = _field(
+        None,
+        ge=8,
+        le=sizes.LARGEST,
+        description="height and width of images in pixels; none: the dataset's own",
+    )
+    resize: Literal["crop", "pad", "squash"] | None = _field(
+        None, description="how images become square; none: crop (tfds: squash)"
+    )
+    flip: bool | None = _field(
+        None, description="mirror images at random; none: the dataset's default"
+    )
+    val_fraction: float | None = _field(
+        None,
+        gt=0,
+        lt=1,
+        description="share of train to hold out if the dataset has no validation set",
+    )
+    select: bool = _field(
+        False, description="evaluate on a held-out part of train, to choose settings"
+    )
+    views: int = _field(
+        0,
+        ge=0,
+        le=field_values.MOST_PASSES,
+        description="number of augmented views of each image, shown in turn; 0: a new view every "
+        "epoch",
+    )
+    max_pixels: int | None = _field(
+        None, ge=1, description="pixels of the largest image to read; none: 178,956,970"
+    )
+    view_seed: int = _field(0, ge=0, lt=2**31, description="seed of the augmentation")
