@@ -21,7 +21,6 @@ _NEEDS = {
     "litert": ("ai_edge_litert",),
     "onnx": ("onnx", "tf2onnx", "onnxruntime"),
 }
-_AGAIN = "Give the option again for each further value."
 
 
 class Offer(NamedTuple):
@@ -41,15 +40,18 @@ class Offer(NamedTuple):
 def wanted(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[Offer], list[str]]:
     """Every offered combination of formats and quantizations, and a line for each left out.
 
+    An item may be a list itself, separated by commas: "litert,onnx".
+
     Raises:
         ValueError: an unknown format or quantization, one that no combination uses, or a format
             whose programs are not installed.
     """
+    formats, quantize = _items(formats), _items(quantize)
     for name in formats:
-        check.one_of("format", name, OFFERS, remedy=_AGAIN if "," in name else "")
+        check.one_of("format", name, OFFERS)
     for name in quantize:
-        check.one_of("quantize", name, QUANTIZATIONS, remedy=_AGAIN if "," in name else "")
-    pairs = [Offer(name, numbers) for name in _once(formats) for numbers in _once(quantize)]
+        check.one_of("quantize", name, QUANTIZATIONS)
+    pairs = [Offer(name, numbers) for name in formats for numbers in quantize]
     offered = [offer for offer in pairs if offer.quantize in OFFERS[offer.format]]
     for name in formats:
         if name not in {offer.format for offer in offered}:
@@ -66,7 +68,7 @@ def folder_of(out: str | Path) -> Path:
     """The folder that `out` names.
 
     Raises:
-        ValueError: it is a file, or named like one.
+        ValueError: it is a file, named like one, or a SavedModel, which is one model's own folder.
     """
     path = Path(out).expanduser()
     if path.suffix in (".tflite", ".onnx", ".keras", ".h5") or path.is_file():
@@ -74,15 +76,21 @@ def folder_of(out: str | Path) -> Path:
             f"out is {str(path)!r}; expected a folder, in which each file is named after the "
             f"model. Give its folder, such as {str(path.parent)!r}, and the format with --format."
         )
+    if (path / "saved_model.pb").exists():
+        raise ValueError(
+            f"out is {str(path)!r}, which is a SavedModel; expected a folder to write files into. "
+            f"Give another one, such as {str(path.with_name(f'{path.name}-exports'))!r}."
+        )
     return path
 
 
-def _once(names: Sequence[str]) -> list[str]:
-    return [*dict.fromkeys(names)]
+def _items(lists: Sequence[str]) -> list[str]:
+    """Every name in `lists` once, in order."""
+    return [*dict.fromkeys(name.strip() for names in lists for name in names.split(","))]
 
 
 def _check_installed(formats: Sequence[str]) -> None:
-    for name in _once(formats):
+    for name in dict.fromkeys(formats):
         missing = [module for module in _NEEDS[name] if importlib.util.find_spec(module) is None]
         if missing:
             raise ValueError(

@@ -40,7 +40,7 @@ def test_the_document_names_each_file(model):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--format", "savedmodel,litert"], "Give the option again for each further value"),
+        (["--format", "savedmodel,tflite"], "format is 'tflite'; expected one of: litert, onnx"),
         (["--format", "savedmodel", "--quantize", "int8"], "savedmodel offers none"),
         (["--quantize", "int8"], "int8 and there is no dataset"),
         (["--quantize", "int8", "--calibration-images", "20"], "expected a whole number >= 100"),

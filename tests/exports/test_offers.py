@@ -16,10 +16,17 @@ def test_every_offered_combination_once_and_a_line_for_the_others():
     assert Offer("onnx", "float16").name("pet") == "pet-float16.onnx"
 
 
+def test_commas_separate_as_repetition_does():
+    assert offers.wanted(["litert,onnx", "savedmodel"], ["none, int8"]) == offers.wanted(
+        ["litert", "onnx", "savedmodel"], ["none", "int8"]
+    )
+
+
 @pytest.mark.parametrize(
     ("formats", "quantize", "message"),
     [
-        (["litert,onnx"], ["none"], r"format is 'litert,onnx'.*Give the option again"),
+        (["litert,tflite"], ["none"], r"format is 'tflite'; expected one of: litert, onnx"),
+        (["litert,"], ["none"], r"format is ''; expected one of: litert, onnx"),
         (["tflite"], ["none"], r"format is 'tflite'; expected one of: litert, onnx, savedmodel"),
         (["onnx"], ["int4"], r"quantize is 'int4'; expected one of: float16, int8, none"),
         (["savedmodel", "litert"], ["int8"], r"savedmodel offers none. Choose litert or onnx"),
@@ -51,3 +58,9 @@ def test_out_is_a_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="expected a folder"):
         offers.folder_of(tmp_path / "file")
+
+
+def test_out_is_no_saved_model(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"which is a SavedModel.*such as '.*-exports'"):
+        offers.folder_of(tmp_path)
