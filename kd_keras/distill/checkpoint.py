@@ -17,7 +17,7 @@ from kd_keras.distill.stop_signals import StopSignals
 
 DEFAULT_MINUTES = 5.0
 #: Share of the training time that checkpoints at the ends of short epochs may take.
-MOST_TIME = 0.01
+MOST_TIME = 0.02
 _STEPS_BETWEEN_QUESTIONS = 10
 _ALONE = "model"  # name of the model that `fit` trains, where it has no other
 
@@ -34,8 +34,8 @@ class Checkpoint(keras.callbacks.Callback):
     In a `with` block, SIGINT and SIGTERM let the current step end, save the training and then
     do what they did before; a second signal ends the process at once.
 
-    Where an epoch takes less than a hundred times as long as writing a checkpoint, not every
-    epoch's end is written, so that checkpoints take at most 1 % of the time. A signal writes it.
+    Where epochs are short, an epoch's end is not written if checkpoints would then have taken more
+    than 2 % of the training time. A signal writes it.
 
     Args:
         folder: folder of the checkpoints; the last two are kept.
@@ -84,7 +84,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._is_tidy = False
         self._epoch = self._done = 0
         self._begun = self._saved = time.monotonic()
-        self._cost = 0.0  # seconds that the last checkpoint took
+        self._cost = self._spent = 0.0  # seconds of writing the last one, and of all
         self._unwritten: tuple[Position, State] | None = None  # of an epoch's end
         self._is_stepping = False
         # Before the first step there is nothing new to save.
@@ -149,9 +149,11 @@ class Checkpoint(keras.callbacks.Callback):
         is_due = waited >= self._pause or self._signals.received or self._must_keep()
         is_end = self._done == self.params["steps"]
         if is_end or self._all_agree(is_due):
+            start = time.monotonic()
             self._unwritten = self._position(), training_state.read(self.models)
-            if is_due or not is_end or waited >= self._cost / MOST_TIME:
+            if is_due or not is_end or self._is_affordable():
                 self._write()
+            self._spent += time.monotonic() - start
             self._end_if_signalled()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -176,6 +178,11 @@ class Checkpoint(keras.callbacks.Callback):
         """Whether this is the last step, and its checkpoint stays."""
         is_last = self._done == self.params["steps"] and self._epoch + 1 == self.params["epochs"]
         return is_last and self._end is not None
+
+    def _is_affordable(self) -> bool:
+        """Whether checkpoints, with one more, take no more than their share of the time."""
+        now, is_first = time.monotonic(), not self._cost
+        return is_first or self._spent + self._cost <= MOST_TIME * (now - self._begun)
 
     def _all_agree(self, is_due: bool) -> bool:
         """Whether all processes save now: they save the same step, and ask each other seldom."""

@@ -198,9 +198,7 @@ def test_a_second_signal_ends_the_process_at_once_and_ignored_ones_stay_ignored(
             signal.signal(number, handler)
 
 
-def test_checkpoints_at_the_ends_of_short_epochs_take_a_hundredth_of_the_time(
-    tmp_path, monkeypatch
-):
+def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp_path, monkeypatch):
     now, written = [0.0], []
     monkeypatch.setattr("kd_keras.distill.checkpoint.time.monotonic", lambda: now[0])
     monkeypatch.setattr("kd_keras.distill.checkpoint.training_state.read", lambda models: {})
@@ -219,7 +217,9 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_hundredth_of_the_time(
         now[0] += 10.0
         checkpoint.on_epoch_begin(epoch)
         checkpoint.on_train_batch_end(0)
-    assert written == list(range(0, 50, 5))  # the first, then every 50 seconds
+    # The first; the second once 50 seconds allow two; then one in 25 seconds.
+    assert written[:5] == [0, 4, 7, 9, 12]
+    assert 0.95 < 0.5 * len(written) / (0.02 * now[0]) <= 1
 
 
 def test_two_are_kept_and_a_damaged_one_is_passed_over(train, tmp_path):
