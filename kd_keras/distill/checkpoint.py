@@ -124,6 +124,8 @@ class Checkpoint(keras.callbacks.Callback):
                 "the number of steps in an epoch is unknown; expected data of known length. Give "
                 "fit steps_per_epoch, or a dataset of known cardinality."
             )
+        if self._restored is not None:
+            self._check_steps(self._restored[0].steps_per_epoch)
         self._begun = self._saved = time.monotonic()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -173,6 +175,15 @@ class Checkpoint(keras.callbacks.Callback):
             for folder in folders
         )
         return next(filter(None, each), None)
+
+    def _check_steps(self, saved: int) -> None:
+        """Raises ValueError if an epoch now has a different number of steps."""
+        if saved != self.params["steps"]:
+            raise ValueError(
+                f"the checkpoint in {self.folder} is of a training with {saved} steps in an "
+                f"epoch, and this one has {self.params['steps']}; expected the same data and batch "
+                "size. Use those, or remove the folder to start again."
+            )
 
     def _must_keep(self) -> bool:
         """Whether this is the last step, and its checkpoint stays."""

@@ -45,7 +45,10 @@ def identity(spec: str) -> str:
 
 
 def identities(recipe: Recipe) -> dict[str, Any]:
-    """The `identity` of every model in the recipe; a text where there is one, else a list."""
+    """The `identity` of every model in the recipe, and hashes of the files that settings name.
+
+    A text where a field names one model, else a list.
+    """
     cache = cache_of(recipe)
     if cache is not None:
         teachers = [_identity_of_cache(file_format.read_header(cache))]
@@ -60,7 +63,18 @@ def identities(recipe: Recipe) -> dict[str, Any]:
         hashes["assistants"] = list(map(identity, recipe.assistants))
     if recipe.weights not in (None, "imagenet") and recipe_files.has_applications(recipe):
         hashes["weights"] = files.sha256(Path(recipe.weights).expanduser())
+    if recipe.teacher_classes is not None:
+        hashes["teacher_classes"] = _hash_if_file(recipe.teacher_classes)
+    knobs = [value for text in recipe.method for value in recipe_files.parse_spec(text)[1].values()]
+    if of_methods := [content for value in knobs if (content := _hash_if_file(value))]:
+        hashes["method_files"] = of_methods
     return hashes
+
+
+def _hash_if_file(value: Any) -> str | None:
+    """The hash of the file that a setting names; None for any other value."""
+    path = Path(value).expanduser() if isinstance(value, str) else None
+    return files.sha256(path) if path is not None and path.is_file() else None
 
 
 def _identity_of_cache(header: file_format.Header) -> str:

@@ -82,6 +82,7 @@ class WKD(Method):
         self.transport_weight = check.number("transport_weight", transport_weight, at_least=0)
         self.class_distances = None if class_distances is None else str(class_distances)
         self.needs_teacher_model = class_distances is None
+        self._is_restored = False
         self.sharpness = check.number("sharpness", sharpness, at_least=0)
         self.regularization = check.number("regularization", regularization, above=0)
         self.iterations = check.whole_number("iterations", iterations, at_least=1)
@@ -96,8 +97,12 @@ class WKD(Method):
         self.distances = self.add_weight(
             shape=(classes, classes), initializer="zeros", trainable=False, name="distances"
         )
-        if self.class_distances is not None:
+        if self.class_distances is not None and not self._is_restored:
             self.distances.assign(_read(self.class_distances, classes))
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        self._is_restored = bool(config)  # the saved weights hold the distances
+        super().build_from_config(config)
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         if self.class_distances is None and teacher is not None:

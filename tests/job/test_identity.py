@@ -4,6 +4,7 @@ import shutil
 import keras
 
 from kd_keras.job import identity
+from kd_keras.job.recipe import recipe_files
 
 
 def saved(path):
@@ -27,3 +28,18 @@ def test_a_folder_with_the_name_of_a_model_is_not_taken_for_it(tmp_path, monkeyp
     (tmp_path / "resnet20").mkdir()
     assert not identity.is_file("resnet20")
     assert identity.is_file("resnet20.keras")
+
+
+def test_files_that_settings_name_are_hashed(tmp_path):
+    names, distances = tmp_path / "names.txt", tmp_path / "distances.npy"
+    names.write_text("a\nb")
+    distances.write_bytes(b"1")
+    recipe = recipe_files.resolve(
+        None,
+        {"teacher_classes": str(names), "method": ["kd", f"wkd:class_distances={distances}"]},
+    )
+    before = identity.identities(recipe)
+    names.write_text("b\na")
+    assert identity.identities(recipe)["teacher_classes"] != before["teacher_classes"]
+    distances.write_bytes(b"2")
+    assert identity.identities(recipe)["method_files"] != before["method_files"]

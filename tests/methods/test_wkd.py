@@ -92,6 +92,18 @@ def test_classes_are_compared_by_a_file(tmp_path):
         built(class_distances="none_such.npy")
 
 
+def test_a_saved_method_needs_no_file(tmp_path):
+    path = tmp_path / "distances.npy"
+    np.save(path, np.ones((4, 4), "float32"))
+    method = built(class_distances=str(path))
+    weights, shapes = method.get_weights(), method.get_build_config()
+    path.unlink()
+    restored = type(method).from_config(method.get_config())
+    restored.build_from_config(shapes)
+    restored.set_weights(weights)
+    np.testing.assert_array_equal(restored.distances, np.ones((4, 4)))
+
+
 def test_the_transport_s_weight_falls_at_the_end():
     method, constant = built(decay_start=0.5), built(decay_start=1.0)
     assert (method.needs_progress, constant.needs_progress) == (True, False)
