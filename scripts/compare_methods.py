@@ -22,6 +22,7 @@ from typing import Any
 
 import click
 import numpy as np
+from method_pages import KNOBS  # beside this file
 
 from kd_keras import files
 from kd_keras.cli import quiet
@@ -43,12 +44,6 @@ from kd_keras.results.screen import Screen  # noqa: E402
 
 ALONE = "none"
 SEEDS = {"logits": 3, "features": 2}
-#: Knobs for this pair of models, whose teacher has one stage more than its student.
-KNOBS = {
-    "simkd": "teacher_tap=stage4",
-    "fsp": "project=true",
-    "kdsvd": "project=true",
-}
 
 
 @click.command(help=__doc__.splitlines()[0])

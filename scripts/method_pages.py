@@ -28,6 +28,13 @@ COLUMNS = (
     *("memory, MB more than `kd`", "parameters of the deployed model", "top-1 %, mean of seeds"),
     "gain over the student alone, points (95 % interval over images)",
 )
+#: What a method needs with the default recipe, whose teacher has one stage more than its student.
+KNOBS = {
+    "fsp": "project=true",
+    "kdsvd": "project=true",
+    "sdd": "teacher_tap=stage4",
+    "simkd": "teacher_tap=stage4",
+}
 SHARED_KNOBS = {
     "weight": "factor of the method's cost in the loss",
     "ce_weight": "factor of the cross-entropy in the loss, if this is the run's first method",
@@ -74,7 +81,7 @@ def _page(name: str, cost: dict[str, Any] | None, gain: dict[str, Any] | None) -
     lines += ["## Needs", "", *(f"- {need}" for need in _needs(name)), ""]
     lines += ["## Cost", "", _cost(cost), "", "## Gain", "", _gain(gain), ""]
     lines += ["## Departures from the paper", "", _escaped(cls.departures or "None known."), ""]
-    example = f"kdk train --method {name}"
+    example = f"kdk train --method {name}{f':{KNOBS[name]}' if name in KNOBS else ''}"
     lines += ["## Use", "", "```bash", example, "```", "", "[All methods](README.md)", ""]
     return "\n".join(lines)
 

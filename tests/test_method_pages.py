@@ -1,9 +1,13 @@
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
 
-from kd_keras import methods
+from kd_keras import methods, models
+from kd_keras.graph import twins
+from kd_keras.job.recipe import recipe_files
+from kd_keras.methods import base
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,3 +38,30 @@ def test_every_method_has_a_page_and_a_line(pages):
 def test_every_knob_has_a_meaning(pages):
     for name, page in pages.items():
         assert "` |  |" not in page, name
+
+
+@pytest.fixture(scope="module")
+def default_pair():
+    """Student and teacher of the default recipe, for 10 classes."""
+    recipe = recipe_files.load("tiny_imagenet")
+
+    def make(text):
+        name, knobs = recipe_files.parse_spec(text)
+        return models.get(name, **knobs, num_classes=10, input_shape=(32, 32, 3))
+
+    return make(recipe.student[0]), make(recipe.teacher[0])
+
+
+@pytest.mark.parametrize("name", methods.names())
+def test_the_command_of_a_page_works_with_the_default_models(name, pages, default_pair):
+    student, teacher = default_pair
+    (text,) = re.findall(r"^kdk train .*--method (\S+)", pages[f"{name}.md"], re.MULTILINE)
+    method_name, knobs = recipe_files.parse_spec(text)
+    needed = {"num_examples": 100} if "num_examples" in type(methods.get(name)).knobs() else {}
+    method = methods.get(method_name, **knobs, **needed)
+    shapes = [
+        twins.Twin(model, base.taps_of(role, [method]), precision="float32").shapes
+        for role, model in (("student", student), ("teacher", teacher))
+    ]
+    method.build_for(*shapes)
+    method.attach(student, teacher)
