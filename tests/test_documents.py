@@ -144,6 +144,7 @@ def workshop(tmp_path_factory):
         shutil.copytree("served_student", folder / "saved_models" / "NAME")
         png = io.BytesIO()
         Image.fromarray(np.zeros((9, 12), np.uint8)).save(png, "PNG")
+        Image.fromarray(np.zeros((9, 12), np.uint8)).save("photo.jpg")
         given = {
             **{key: names[key] for key in ("student", "teacher")},
             **{key: batches(names[key]) for key in ("train_data", "validation_data")},

@@ -155,10 +155,14 @@ class _Tally:
             return
         given = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
         if self.failed:
-            problem = f"no image of {given} can be read"
-        else:
-            problem = f"{given} holds no images, but {self.skipped:,} file(s) of other kinds"
-        raise ValueError(f"{problem}; expected images. Check the path.")
+            raise ValueError(
+                f"no image of {given} can be read; expected images. The lines above say what is "
+                "wrong with each file."
+            )
+        raise ValueError(
+            f"{given} holds no images, but {self.skipped:,} file(s) of other kinds; expected "
+            "images. Check the path."
+        )
 
 
 def _close(path: Path, tally: _Tally) -> None:

@@ -258,7 +258,7 @@ def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     title = f"Files in {paths.short_path(job.folder)}, compared on {on}"
     export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)
     if argument is not None and argument.run is not None:
-        job.screen.detail(f"`kdk report {argument.run}` shows the table in the run's report")
+        job.screen.say(f"To show this table in the run's report: kdk report {argument.run}")
     for line in export_check.losses(entries):
         job.screen.warn(line)
     if not real:

@@ -39,7 +39,7 @@ class Stage:
 
 
 class JobTime:
-    """Shows how long the whole job takes: as soon as it is known, and whenever it changes.
+    """Shows the time left of the whole job: once it is known, and when its length changes.
 
     Args:
         stages: what is trained, in order.
@@ -82,7 +82,7 @@ class JobTime:
         total = elapsed + steps_left * seconds_per_step + later + self._models_left * each
         if abs(total - self._shown) > CHANGE * self._shown:
             self._shown = total
-            self._screen.say(f"time: about {format_duration(total)} in all")
+            self._screen.say(f"time left: about {format_duration(total - elapsed)}")
 
 
 class Pace(keras.callbacks.Callback):

@@ -76,7 +76,7 @@ def test_nothing_that_can_be_read_is_wrong_input(student, tmp_path):
         (tmp_path / "text", "holds no images, but 1 file(s) of other kinds; expected images"),
         (tmp_path / "text" / "a.txt", "it is no image that Pillow reads"),
         (tmp_path / "none.png", "No such file or directory"),
-        (tmp_path / "none.png", "none.png can be read; expected images. Check the path."),
+        (tmp_path / "none.png", "none.png can be read; expected images. The lines above say"),
     ):
         result = predict(*student, path)
         assert (result.exit_code, result.stdout) == (2, ""), path

@@ -23,18 +23,18 @@ def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(recorder
     screen = recorder()
     job = JobTime(STAGES, 3, screen)
     clock.now += 30  # loading data
-    # 80 steps of 2 s are left; then 50 steps of twice the work: 30 + 160 + 200 s.
+    # 80 steps of 2 s are left; then 50 steps of twice the work: 160 + 200 s.
     job.update(STAGES[0], seconds_per_step=2.0, steps_left=80)
-    assert screen.lines == [f"time: about {job_time.format_duration(390)} in all"]
-    assert screen.lines[-1] == "time: about 6 minutes in all"
+    assert screen.lines == [f"time left: about {job_time.format_duration(360)}"]
+    assert screen.lines[-1] == "time left: about 6 minutes"
     job.update(STAGES[0], seconds_per_step=2.1, steps_left=80)
     assert len(screen.lines) == 1  # about the same
     job.trained(["teacher"])
     job.measured(10.0)
     clock.now += 190
-    # 50 steps of 1 s are left, and two models of 10 s: 220 + 50 + 20 s.
+    # 50 steps of 1 s are left, and two models of 10 s: 50 + 20 s.
     job.update(STAGES[1], seconds_per_step=1.0, steps_left=50)
-    assert screen.lines[1:] == [f"time: about {job_time.format_duration(290)} in all"]
+    assert screen.lines[1:] == [f"time left: about {job_time.format_duration(70)}"]
 
 
 def test_what_an_earlier_call_did_takes_no_time(recorder, clock):
@@ -44,7 +44,7 @@ def test_what_an_earlier_call_did_takes_no_time(recorder, clock):
     job.measured(None)
     job.measured(None)
     job.update(STAGES[0], seconds_per_step=1.0, steps_left=100)
-    assert screen.lines == ["time: about 2 minutes in all"]
+    assert screen.lines == ["time left: about 2 minutes"]
 
 
 def test_a_stage_of_which_a_part_is_left_has_less_work(recorder, clock):
@@ -57,7 +57,7 @@ def test_a_stage_of_which_a_part_is_left_has_less_work(recorder, clock):
         clock.now += seconds
     # The first of 50 steps compiles in 5 s, others take 1 s; 100 of the teacher as long each.
     pace.on_train_batch_begin(4)
-    assert screen.lines == ["time: about 3 minutes in all"]  # 8 + 46 + 100 s
+    assert screen.lines == ["time left: about 2 minutes"]  # 46 + 100 s
 
 
 def test_a_training_says_it_once_whatever_its_epochs(recorder, clock):
@@ -71,7 +71,7 @@ def test_a_training_says_it_once_whatever_its_epochs(recorder, clock):
     )
     x = keras.ops.zeros((6, 1))
     model.fit(x, x, batch_size=3, epochs=3, verbose=0, callbacks=[tick, pace])
-    assert screen.lines == ["time: about 1 minute in all"]
+    assert screen.lines == ["time left: about 40 seconds"]
 
 
 @pytest.mark.parametrize(

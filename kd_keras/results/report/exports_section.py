@@ -48,14 +48,14 @@ def _saved_models(run: FinishedRun, phases: list[str]) -> Table:
 
 def _files(files: Mapping[str, Entry]) -> Table:
     columns: dict[str, Callable[[Entry], str | None]] = {
-        "format": lambda entry: entry.get("format"),
-        "quantize": lambda entry: entry.get("quantize"),
-        "same class %": lambda entry: _percent(entry, "agreement"),
         "top-1 %": lambda entry: _percent(entry, "top1"),
         "change (95 % interval)": _change,
-        "largest difference": lambda entry: _number(entry, "max_abs_difference", ".1g"),
-        "ms/image, batch 1": _time,
         "MB": lambda entry: _number(entry, "megabytes", ".2f"),
+        "same class %": lambda entry: _percent(entry, "agreement"),
+        "ms/image, batch 1": _time,
+        "largest difference": lambda entry: _number(entry, "max_abs_difference", ".1g"),
+        "format": lambda entry: entry.get("format"),
+        "quantize": lambda entry: entry.get("quantize"),
     }
     rows = [[name, *(of(entry) for of in columns.values())] for name, entry in files.items()]
     images = max((int(entry.get("images") or 0) for entry in files.values()), default=0)
