@@ -30,7 +30,7 @@ import tensorflow as tf  # noqa: E402
 
 from kd_keras import Distiller, methods, models  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
-from kd_keras.data.augment import Augment  # noqa: E402
+from kd_keras.data.augmentation import light  # noqa: E402
 from kd_keras.data.store import Split  # noqa: E402
 from kd_keras.distill import stop_on_nan  # noqa: E402
 from kd_keras.graph.precision import best_precision  # noqa: E402
@@ -42,7 +42,7 @@ from kd_keras.teacher_cache.reader import Cache  # noqa: E402
 
 IMAGES, SIZE, NUM_CLASSES, BATCH = 20_000, 64, 200, 128
 ROUNDS, STEPS = 7, 80
-POLICY = Augment(crop_padding=8, flip=True)
+POLICY = light(crop_padding=8, flip=True)
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -73,7 +73,7 @@ def cache(folder: Path, split: Split) -> Cache:
     header = Header(
         teacher="noise",
         data="noise",
-        augment={"crop_padding": POLICY.crop_padding, "flip": POLICY.flip},
+        augment=POLICY.to_json(),
         view_seed=0,
         views=1,
         examples=len(split),

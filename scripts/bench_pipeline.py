@@ -1,11 +1,12 @@
 """How fast the data pipeline makes batches: images a second, nothing else running.
 
-Shows: every image cropped and mirrored at random, from the store to tensors ready for `fit`.
-On: 20,000 random 64x64x3 images in a memory-mapped file, or the real Tiny ImageNet with --data-dir.
-Takes: half a minute.
+Shows: augmented images, from the store to tensors ready for `fit`, by policy, size and threads.
+On: random images in a memory-mapped file, or the real Tiny ImageNet with --data-dir.
+Takes: three minutes.
 
     python scripts/bench_pipeline.py
     python scripts/bench_pipeline.py --data-dir ~/tiny-imagenet-200.zip
+    python scripts/bench_pipeline.py --sizes 64 --policies strong --threads 1 2 4
 """
 
 import argparse
@@ -21,49 +22,85 @@ import numpy as np
 
 from kd_keras import data
 from kd_keras.data import pipeline
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import Policy, policy_of
 from kd_keras.data.store import Split
 
 REPEATS = 5
-IMAGES_A_REPEAT = 20_000
+SECONDS_A_REPEAT = 1.5
+BATCH_SIZES = {64: 128, 224: 64}
+#: Name of each policy, to its text and mixing.
+POLICIES = {
+    "light": ("light", {}),
+    "standard": ("standard", {}),
+    "strong": ("strong", {}),
+    "strong, mixup 0.2": ("strong", {"mixup": 0.2}),
+}
+#: Images a second that are wanted on two cores, by size and policy.
+TARGETS = {
+    (64, "light"): 20_000,
+    (64, "standard"): 8_000,
+    (64, "strong"): 3_000,
+    (224, "standard"): 600,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data-dir", help="Tiny ImageNet's zip or folder; random images without")
-    arguments = parser.parse_args()
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 224])
+    parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 0], help="0: the default")
+    options = parser.parse_args()
+    cores = os.cpu_count()
+    print(f"{cores} cores; images/s, median of {REPEATS} (lowest-highest)")
+    print("| size | policy | threads | batch | images/s | wanted |")
+    print("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
-        if arguments.data_dir:
-            dataset = data.load("tiny_imagenet", data_dir=arguments.data_dir)
-            split, policy = dataset.train, dataset.augment
-        else:
-            split, policy = synthetic(Path(folder)), Augment(crop_padding=8, flip=True)
-        print(f"{len(split):,} images of {split.images.shape[1:]}, {os.cpu_count()} cores")
-        print("| pipeline | batch | images/s, median of 5 (lowest-highest) |\n| --- | --- | --- |")
-        for batch_size in (128, 1024):
-            report("training", batch_size, training_speeds(split, policy, batch_size))
-            report("evaluation", batch_size, evaluation_speeds(split, batch_size))
+        for size in options.sizes:
+            split = images_of(size, options.data_dir, Path(folder))
+            batch_size = BATCH_SIZES.get(size, 64)
+            for name in options.policies:
+                text, mixing = POLICIES[name]
+                policy = policy_of(text, crop_padding=size // 8, flip=True, **mixing)
+                for threads in dict.fromkeys(options.threads):
+                    speeds = training_speeds(split, policy, batch_size, threads)
+                    used = threads or pipeline.threads_of(policy)
+                    wanted = TARGETS.get((size, name))
+                    row = (
+                        size,
+                        name,
+                        used,
+                        batch_size,
+                        spread(speeds),
+                        f"{wanted:,}" if wanted else "",
+                    )
+                    print("|", " | ".join(map(str, row)), "|", flush=True)
+            speeds = evaluation_speeds(split, batch_size)
+            print(f"| {size} | evaluation | 1 | {batch_size} | {spread(speeds)} | |", flush=True)
 
 
-def synthetic(folder: Path) -> Split:
-    path = folder / "images.npy"
-    shape = (20_000, 64, 64, 3)
+def images_of(size: int, data_dir: str | None, folder: Path) -> Split:
+    """Training images of a size: Tiny ImageNet's, or random ones in a memory-mapped file."""
+    if data_dir:
+        return data.load("tiny_imagenet", data_dir=data_dir, image_size=size).train
+    path = folder / f"{size}.npy"
+    shape = (20_000 if size <= 64 else 1_000, size, size, 3)
     np.save(path, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
-    labels = np.zeros(len(np.load(path, mmap_mode="r")), np.int32)
-    return Split(np.load(path, mmap_mode="r"), labels, np.arange(len(labels)))
+    ids = np.arange(shape[0])
+    return Split(np.load(path, mmap_mode="r"), (ids % 200).astype(np.int32), ids)
 
 
-def training_speeds(split: Split, policy: Augment, batch_size: int) -> list[float]:
-    steps = IMAGES_A_REPEAT // batch_size
-    plan = pipeline.BatchPlan(split, batch_size=batch_size, seed=0, policy=policy)
-    return [
-        speed(plan.dataset(repeat * steps, (repeat + 1) * steps)) for repeat in range(REPEATS + 1)
-    ][1:]
+def training_speeds(split: Split, policy: Policy, batch_size: int, threads: int) -> list[float]:
+    plan = pipeline.BatchPlan(
+        split, batch_size=batch_size, seed=0, policy=policy, num_classes=200, threads=threads
+    )
+    steps = max(4, int(speed(plan.dataset(0, 8)) * SECONDS_A_REPEAT / batch_size))
+    starts = [repeat * steps for repeat in range(REPEATS)]
+    return [speed(plan.dataset(start, start + steps)) for start in starts]
 
 
 def evaluation_speeds(split: Split, batch_size: int) -> list[float]:
-    part = split.take(np.arange(min(len(split), IMAGES_A_REPEAT)))
-    batches = pipeline.evaluation(part, batch_size=batch_size)
+    batches = pipeline.evaluation(split, batch_size=batch_size)
     return [speed(batches) for _ in range(REPEATS + 1)][1:]
 
 
@@ -74,10 +111,8 @@ def speed(batches) -> float:
     return count / (time.perf_counter() - start)
 
 
-def report(what: str, batch_size: int, speeds: list[float]) -> None:
-    lowest, highest = min(speeds), max(speeds)
-    middle = statistics.median(speeds)
-    print(f"| {what} | {batch_size} | {middle:,.0f} ({lowest:,.0f}-{highest:,.0f}) |")
+def spread(speeds: list[float]) -> str:
+    return f"{statistics.median(speeds):,.0f} ({min(speeds):,.0f}-{max(speeds):,.0f})"
 
 
 if __name__ == "__main__":

@@ -130,7 +130,8 @@ def _needs(name: str) -> Iterator[str]:
     if method.min_classes > 2:
         yield f"{method.min_classes} classes or more"
     if method.needs_labels:
-        yield "labels"
+        one_class = ", one class for each image: mixed images are refused"
+        yield f"labels{one_class if method.needs_one_class else ''}"
     if method.needs_ids:
         yield "each example's id"
     if method.views_per_image > 1:

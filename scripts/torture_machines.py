@@ -76,7 +76,7 @@ def train(folder: Path, killed_at: int) -> None:
 
     from kd_keras import Distiller, methods
     from kd_keras.data import pipeline
-    from kd_keras.data.augment import Augment
+    from kd_keras.data.augmentation import light
     from kd_keras.data.store import Split
     from kd_keras.distill import machines
     from kd_keras.distill.checkpoint import Checkpoint
@@ -99,7 +99,7 @@ def train(folder: Path, killed_at: int) -> None:
     rng, count = np.random.default_rng(0), BATCH * STEPS
     images = rng.integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
     split = Split(images, rng.integers(0, 5, count).astype("int32"), np.arange(count))
-    policy = Augment(crop_padding=1, flip=True)
+    policy = light(crop_padding=1, flip=True)
     plan = pipeline.BatchPlan(split, batch_size=BATCH, seed=0, policy=policy)
 
     class Kill(keras.callbacks.Callback):

@@ -26,6 +26,7 @@ RANKS = {
 }
 MAY_IMPORT_TENSORFLOW = {
     "data/decode.py",
+    "data/elements.py",
     "data/folder.py",
     "data/image_reader.py",
     "data/orientation.py",

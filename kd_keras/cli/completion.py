@@ -7,6 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from kd_keras import data, methods, models
+from kd_keras.data import presets
 from kd_keras.job.recipe import fields, recipe_files
 
 _Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
@@ -21,6 +22,8 @@ def of_field(name: str) -> _Complete | None:
         return _of(lambda: [*_described(models), ("app:", "a model of keras.applications")], True)
     if name == "dataset":
         return _of(lambda: [(_until_prefix(n), text) for n, text in _described(data)])
+    if name == "augment":
+        return _of(lambda: [(preset, steps) for preset, steps in presets.PRESETS.items()])
     if name == "weights":
         return _of(lambda: [("imagenet", ""), ("none", "random weights")], True)
     if name in ("data_dir", "teacher_classes"):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kd_keras import check
+from kd_keras.data.presets import PRESETS
 
 if TYPE_CHECKING:
     from kd_keras.data.prepare import Source
@@ -51,6 +52,9 @@ def load(
     image_size: int | None = None,
     resize: str | None = None,
     flip: bool | None = None,
+    augment: str = "light",
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
     val_fraction: float | None = None,
     select: float | None = None,
     max_pixels: int | None = None,
@@ -74,6 +78,11 @@ def load(
             (tfds:NAME "squash", others "crop").
         flip: whether training mirrors images at random. None is the dataset's default: no for
             digits, characters and folders whose classes are single letters or digits; else yes.
+        augment: what training does to images: "none", "light" (crops and mirroring), "standard"
+            (crops of random size, mirroring), "strong" (standard, RandAugment, erasing), or steps,
+            see `augmentation.grammar`. The names mirror images where `flip` says so.
+        mixup, cutmix: alpha of the Beta distribution from which the shares come in which images are
+            mixed; 0 is none.
         val_fraction: share of train to validate on, for a dataset without a validation split;
             None is the dataset's default (digits 0.2, others 0.1).
         select: share of train, stratified, that replaces the validation split while you choose
@@ -93,7 +102,9 @@ def load(
         ValueError, FileNotFoundError: the name, the data or an option is wrong.
     """
     from kd_keras.data import image_files, prepare
+    from kd_keras.data.augmentation import policy_of
 
+    policy_of(augment, crop_padding=0, flip=False, mixup=mixup, cutmix=cutmix)  # or raises now
     source = _source(name, data_dir, image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
@@ -101,9 +112,11 @@ def load(
         store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     prepare.check_names(source.name, store.class_names)  # of a store of before too
     dataset = _dataset(source, store, val_fraction, select, seed)
-    if flip is not None:
-        dataset = replace(dataset, augment=replace(dataset.augment, flip=flip))
-    elif source.flip_note:
+    flips = store.augment.flip if flip is None else flip
+    padding = store.augment.crop_padding
+    policy = policy_of(augment, crop_padding=padding, flip=flips, mixup=mixup, cutmix=cutmix)
+    dataset = replace(dataset, augment=policy)
+    if flip is None and source.flip_note and augment in PRESETS and augment != "none":
         note = f"mirroring is off: {source.flip_note} (--flip turns it on)"
         dataset = replace(dataset, notes=(*dataset.notes, note))
     for note in dataset.notes:

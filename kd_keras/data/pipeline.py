@@ -1,25 +1,26 @@
 """Makes batches: batch t is a pure function of a `BatchPlan` and the step t.
 
-t gives the epoch and the place in it; the epoch's permutation gives the ids; `augment` writes the
-images of these ids, cropped and mirrored, from the memory-mapped store into the batch. Nothing is
-remembered from one batch to the next, so batches can start at any step.
+t gives the epoch and the place in it; the epoch's permutation gives the ids; `Views` gives a view
+of the image of each id, made from the memory-mapped store. Nothing is remembered from one batch to
+the next, so batches can start at any step, and several threads can make them.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import os
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from kd_keras import check
-from kd_keras.data import hashing
-from kd_keras.data.augment import Augment, augment
+from kd_keras.data import elements, hashing
+from kd_keras.data.augmentation import Policy
 from kd_keras.data.store import Split
 from kd_keras.data.teacher_rows import CheckedRows, TeacherRows
+from kd_keras.data.views import Views
 
 _PURPOSE = 0x6F72646572  # "order": keeps these bits apart from those of the views
+_MOST_THREADS = 4  # of one dataset, unless the plan says more
 
 
 def steps_per_epoch(split: Split, batch_size: int) -> int:
@@ -49,32 +50,49 @@ class BatchPlan:
         split: the examples.
         batch_size: examples in a batch, at most as many as the split has.
         seed: seed of the order, int >= 0.
-        policy: what the augmentation may do to an image; its padding is smaller than the image.
-        view_seed: seed of the crops and flips, int >= 0.
+        policy: the augmentation; its padding is smaller than the image.
+        view_seed: seed of the augmentation, int >= 0.
         views: number of epochs after which the views of an image repeat; 0 never repeats them.
         views_per_image: n >= 1, views of each image in one batch. Epoch e shows the views
             n * v to n * v + n - 1, where v is e modulo `views`, or e if `views` is 0.
+        num_classes: C, which a policy that mixes labels needs.
+        threads: how many batches of a dataset are made at once; 0 takes one for crops and flips,
+            which are fast, and else one for each core, at most 4. Changes no batch.
 
     Raises:
-        ValueError: a value out of range.
+        ValueError: a value out of range, or a policy that mixes several views of an image.
     """
 
     split: Split
     _: KW_ONLY
     batch_size: int
     seed: int
-    policy: Augment
+    policy: Policy
     view_seed: int = 0
     views: int = 0
     views_per_image: int = 1
+    num_classes: int | None = None
+    threads: int = 0
 
     def __post_init__(self) -> None:
         steps_per_epoch(self.split, self.batch_size)
-        for name in ("seed", "view_seed", "views"):
+        for name in ("seed", "view_seed", "views", "threads"):
             check.whole_number(name, getattr(self, name))
         check.whole_number("views_per_image", self.views_per_image, at_least=1)
-        largest_padding = min(self.split.images.shape[1:3]) - 1
-        check.number("crop_padding", self.policy.crop_padding, at_most=largest_padding)
+        _ = self._views  # checks that images and policy fit together
+        if not self.policy.mixes:
+            return
+        check.whole_number("num_classes", self.num_classes, at_least=1)
+        if self.views_per_image > 1:
+            raise ValueError(
+                f"views_per_image is {self.views_per_image}, and the policy mixes each view with "
+                "another image, so that an image has no one label; expected 1. Set mixup and "
+                "cutmix to 0."
+            )
+
+    @functools.cached_property
+    def _views(self) -> Views:
+        return Views(self.split, policy=self.policy, view_seed=self.view_seed)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -86,7 +104,8 @@ class BatchPlan:
 
         Returns:
             images, (B, H, W, C) uint8, or (B, n, H, W, C) for n > 1 views of each image; ids, (B,)
-            int64; labels, (B,) int32.
+            int64; labels, (B,) int32. Of mixed images, labels are (B, C) float32, and there is a
+            fourth array, (B,) float32: the share of the image's own label.
         """
         epoch, place = divmod(int(t), self.steps_per_epoch)
         order = _order(self.seed, epoch, len(self.split))
@@ -94,10 +113,11 @@ class BatchPlan:
         most = -(-len(rows) // parts)  # as TensorFlow shares a batch: the last parts may be smaller
         rows = rows[part * most : (part + 1) * most]
         ids = self.split.ids[rows]
-        image_view = functools.partial(
-            augment, self.split.images, ids, ids, view_seed=self.view_seed, policy=self.policy
-        )
-        images = [image_view(view=view) for view in self._view_numbers(epoch)]
+        views, numbers = self._views, self._view_numbers(epoch)
+        images = [views.images(ids, view) for view in numbers]
+        if self.policy.mixes:
+            (view,), num_classes = numbers, int(self.num_classes or 0)
+            return images[0], ids, views.labels(ids, view, num_classes), views.shares(ids, view)
         stacked = images[0] if self.views_per_image == 1 else np.stack(images, axis=1)
         return stacked, ids, self.split.labels[rows]
 
@@ -126,6 +146,7 @@ class BatchPlan:
             A dataset of ({"inputs": images, "id": ids}, labels), with the shapes of `batch`. With
             `teacher`, the dict has "teacher" too: the rows of the same views by output name, (B, …)
             or, for n views of each image, (B * n, …), where the views of an image are neighbours.
+            Of mixed images it has "share", the fourth array of `batch`.
 
         Raises:
             ValueError: `start` or `stop` out of range, or a teacher of other images or views.
@@ -134,7 +155,10 @@ class BatchPlan:
         check.whole_number("stop", stop, at_least=start)
         views = (self.views_per_image,) if self.views_per_image > 1 else ()
         size = None if self.batch_size % parts else self.batch_size // parts
-        specs = _specs(size, (*views, *self.split.images.shape[1:]))
+        classes = self.num_classes if self.policy.mixes else None
+        specs = elements.specs(size, (*views, *self.split.images.shape[1:]), classes)
+        threads = self.threads or threads_of(self.policy)
+        extras = [elements.SHARE] if self.policy.mixes else []
         steps = range(start * len(places), stop * len(places))
         first = (start + dropped) * len(places)
 
@@ -143,7 +167,9 @@ class BatchPlan:
             return self.batch(t, places[place], parts)
 
         if teacher is None:
-            return _dataset(_first_zeros(part, first, specs), steps, specs)
+            return elements.dataset(
+                elements.first_zeros(part, first, specs), steps, specs, extras, threads
+            )
         if isinstance(teacher, CheckedRows) and stop > start:
             teacher.require_batches(
                 self.split,
@@ -162,7 +188,8 @@ class BatchPlan:
             return *batch, *(_interleaved([output[name] for output in outputs]) for name in names)
 
         specs = [*specs, *row_specs]
-        return _dataset(_first_zeros(part_with_rows, first, specs), steps, specs, names)
+        batches = elements.first_zeros(part_with_rows, first, specs)
+        return elements.dataset(batches, steps, specs, [*extras, *names], threads)
 
     def _view_numbers(self, epoch: int) -> range:
         """The views of each image that an epoch shows."""
@@ -196,65 +223,16 @@ def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
         rows = batches[int(number)]
         return split.images_at(rows), split.ids[rows], split.labels[rows]
 
-    specs = _specs(None, split.images.shape[1:])
-    return _dataset(batch, range(len(batches)), specs)
+    specs = elements.specs(None, split.images.shape[1:])
+    return elements.dataset(batch, range(len(batches)), specs)
 
 
-def _specs(batch_size: int | None, image_shape: tuple[int, ...]) -> list[tf.TensorSpec]:
-    """Images, ids and labels of a batch."""
-    return [
-        tf.TensorSpec((batch_size, *image_shape), tf.uint8),
-        tf.TensorSpec((batch_size,), tf.int64),
-        tf.TensorSpec((batch_size,), tf.int32),
-    ]
-
-
-def _first_zeros(
-    batch: Callable[[int], tuple[np.ndarray, ...]], first: int, specs: Sequence[tf.TensorSpec]
-) -> Callable[[int], tuple[np.ndarray, ...]]:
-    """`batch` from step `first` on, zeros before."""
-
-    def zeros_or_batch(t: int) -> tuple[np.ndarray, ...]:
-        if t >= first:
-            return batch(t)
-        shapes = [[1 if size is None else size for size in spec.shape] for spec in specs]
-        pairs = zip(shapes, specs, strict=True)
-        return tuple(np.zeros(shape, spec.dtype.as_numpy_dtype) for shape, spec in pairs)
-
-    return zeros_or_batch
+def threads_of(policy: Policy) -> int:
+    """How many threads make batches where the plan does not say it."""
+    return 1 if policy.is_light else min(os.cpu_count() or 1, _MOST_THREADS)
 
 
 @functools.lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     """The epoch's permutation; cached, since every batch of the epoch needs it."""
     return np.argsort(hashing.hashed(np.arange(count), _PURPOSE, seed, epoch), kind="stable")
-
-
-def _dataset(
-    batch: Callable[[int], tuple[np.ndarray, ...]],
-    steps: range,
-    specs: Sequence[tf.TensorSpec],
-    output_names: Sequence[str] = (),
-) -> tf.data.Dataset:
-    """`batch` of each step: images, ids, labels and the teacher's outputs named `output_names`."""
-
-    def element(step: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
-        tensors = tf.numpy_function(batch, [step], [spec.dtype for spec in specs])
-        for tensor, spec in zip(tensors, specs, strict=True):
-            tensor.set_shape(spec.shape)
-        images, ids, labels, *outputs = tensors
-        x = {"inputs": images, "id": ids}
-        if outputs:
-            x["teacher"] = dict(zip(output_names, outputs, strict=True))
-        return x, labels
-
-    options = tf.data.Options()
-    options.autotune.enabled = False  # it uses memory and threads, and there is nothing to tune
-    options.deterministic = True
-    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
-    return (
-        tf.data.Dataset.range(steps.start, steps.stop)
-        .map(element)
-        .prefetch(2)
-        .with_options(options)
-    )

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data.augment import Augment
+from kd_keras.data import augmentation
+from kd_keras.data.augmentation import Policy
 
 FORMAT = 1
 HEADER = "header.json"
@@ -95,7 +96,7 @@ class Dataset:
         test: examples for a final test, or None; their labels are -1 if unknown.
         class_names: one for each label, unique.
         image_shape: (H, W, C).
-        augment: what training may do to an image.
+        augment: what training does to an image.
         fingerprint: hash of the content, whatever its path; equal data have equal fingerprints.
         resize: how an image that is not square is made square, see `resizing.resized`.
         notes: what was left out, held out or changed, one sentence each.
@@ -107,7 +108,7 @@ class Dataset:
     test: Split | None
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    augment: Augment
+    augment: Policy
     fingerprint: str
     resize: str = "crop"
     notes: tuple[str, ...] = ()
@@ -136,7 +137,7 @@ class Store:
     splits: dict[str, Split]
     class_names: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    augment: Augment
+    augment: Policy
     fingerprint: str
     state: str
     source_sha256: str
@@ -168,7 +169,7 @@ def opened(folder: Path, *, verify: bool = False) -> Store:
         },
         class_names=tuple(header["class_names"]),
         image_shape=tuple(shape),
-        augment=Augment(**header["augment"]),
+        augment=augmentation.from_json(header["augment"]),
         fingerprint=header["fingerprint"],
         state=header["state"],
         source_sha256=header.get("source_sha256", ""),

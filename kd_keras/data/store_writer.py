@@ -14,7 +14,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data import store
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import light
 from kd_keras.data.progress import Advance
 
 Shape = tuple[int, int, int]
@@ -78,7 +78,7 @@ def write(
         "class_names": contents.class_names,
         "notes": list(contents.notes),
         # Published recipes pad by an eighth of the side: 4 pixels of 32, 8 of 64.
-        "augment": vars(Augment(crop_padding=min(shape[:2]) // 8, flip=flip)),
+        "augment": light(min(shape[:2]) // 8, flip).to_json(),
         "files": file_facts,
     }
     store.write_header(folder, {**header, "fingerprint": store.fingerprint(header)})

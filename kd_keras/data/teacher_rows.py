@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import Policy
 from kd_keras.data.store import Split
 
 
@@ -24,7 +24,7 @@ class CheckedRows(TeacherRows, Protocol):
     """Rows that know which images and views they belong to, such as a cache on disk."""
 
     def require_batches(
-        self, split: Split, *, policy: Augment, view_seed: int, most_views: int
+        self, split: Split, *, policy: Policy, view_seed: int, most_views: int
     ) -> None:
         """Raises ValueError unless there is a row for each view that such batches show.
 

@@ -9,7 +9,8 @@ from kd_keras import losses
 from kd_keras.distill import labels as rules
 from kd_keras.losses import Labels, Tensor
 
-_OURS = ({"inputs", "id"}, {"inputs", "id", "teacher"})
+_OURS = {"inputs", "id"}  # what our pipeline always gives; "teacher" and "share" may come with it
+_MAY_COME = {*_OURS, "teacher", "share"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,11 +22,12 @@ class Examples:
     sample_weight: Tensor | None  # (B,) float32
     ids: Tensor | None  # (B,) int, from our pipeline only
     teacher: dict[str, Tensor] | None  # a cached teacher's outputs, from our pipeline only
+    mixed: bool = False  # whether images are mixed with others, from our pipeline only
 
 
 def model_inputs(x: Any) -> Any:
     """The part of `x` that the models get: its "inputs" if the data pipeline made it, else all."""
-    return x["inputs"] if isinstance(x, dict) and set(x) in _OURS else x
+    return x["inputs"] if isinstance(x, dict) and _OURS <= set(x) <= _MAY_COME else x
 
 
 def flattened(inputs: Any, views: int) -> Any:
@@ -64,7 +66,14 @@ def unpacked(data: Any) -> Examples:
         )
     if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
         rules.check_form(y.shape, y.dtype)
-    ours = isinstance(x, dict) and set(x) in _OURS
+    ours = isinstance(x, dict) and _OURS <= set(x) <= _MAY_COME
+    mixed = ours and "share" in x
+    if mixed and sample_weight is not None:
+        raise ValueError(
+            "the images are mixed (mixup or cutmix) and have sample or class weights; expected no "
+            "weights, since each image is made of two. Leave the weights out, or set mixup and "
+            "cutmix to 0."
+        )
     is_index = losses.is_class_index(y)
     return Examples(
         inputs=x["inputs"] if ours else x,
@@ -74,4 +83,5 @@ def unpacked(data: Any) -> Examples:
         sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
         ids=x["id"] if ours else None,
         teacher=x.get("teacher") if ours else None,
+        mixed=mixed,
     )

@@ -86,6 +86,8 @@ class Objective:
         Raises:
             ValueError: a method cannot work on such batches.
         """
+        if examples.mixed:
+            base.require_mixable(self.methods)
         if self.views > 1:
             student, teacher = self._by_view(student), self._by_view(teacher)
         views = [student[name] for name in _LOGITS_OF_VIEWS if name in student]

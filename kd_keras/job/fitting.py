@@ -74,6 +74,7 @@ def fit(
         view_seed=recipe.view_seed,
         views=views,
         views_per_image=max(d.views_per_image for d in distillers.values()),
+        num_classes=len(data.class_names),
     )
 
     def last_batch(steps: int) -> Any:

@@ -37,6 +37,8 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.teacher_classes is not None:
         files.require_regular(Path(recipe.teacher_classes).expanduser())
     methods = build.make_methods(recipe.method)
+    if recipe.mixup or recipe.cutmix:
+        base.require_mixable(methods)
     cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
     chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []
     chain += [f"{recipe.generations} generations"] if recipe.generations > 1 else []

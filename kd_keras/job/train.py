@@ -7,7 +7,6 @@ from typing import Any
 
 import keras
 
-from kd_keras.data import pipeline
 from kd_keras.distill import gradient_norms, machines
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports.process import Serve, fresh_process
@@ -29,7 +28,14 @@ from kd_keras.job.prepare import Job, check_teacher, prepare
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import agreement, run_data, scores, tensorboard_logs, verdict
+from kd_keras.results import (
+    agreement,
+    augmented_images,
+    run_data,
+    scores,
+    tensorboard_logs,
+    verdict,
+)
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
@@ -137,7 +143,7 @@ def _start(job: Job) -> None:
     job.folder.start(dict(job.facts))
     run_data.write(job.folder.path, job.data)
     scores.save_labels(job.folder.path, job.data.validation.labels)
-    _write_first_images(job)
+    _write_augmented_images(job)
 
 
 def _close(job: Job, results: dict[str, Any]) -> None:
@@ -248,19 +254,12 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
     return results
 
 
-def _write_first_images(job: Job) -> None:
-    """Writes images of the first batch, augmented, for TensorBoard."""
-    first = pipeline.BatchPlan(
-        job.data.train,
-        batch_size=min(64, job.recipe.batch_size),
-        seed=job.recipe.seed,
-        policy=job.data.augment,
-        view_seed=job.recipe.view_seed,
-    )
-    images, _, labels = first.batch(0)
-    classes = [job.data.class_names[label] for label in labels]
-    folder = job.folder.path / "logs" / "images"
-    tensorboard_logs.write_images(folder, images, classes, title="augmented images")
+def _write_augmented_images(job: Job) -> None:
+    """Writes a picture of augmented images, to the run folder and for TensorBoard."""
+    drawn = augmented_images.picture(job.data, view_seed=job.recipe.view_seed)
+    augmented_images.write(job.folder.path, drawn)
+    logs = job.folder.path / "logs" / "images"
+    tensorboard_logs.write_picture(logs, drawn, title="augmented images")
 
 
 def _measured(

@@ -70,6 +70,9 @@ class Method(keras.Layer):
     min_classes = 2
     #: Whether the cost depends on the labels.
     needs_labels = False
+    #: Whether the cost has one target class for each example: of labels that are probabilities, the
+    #: largest. Mixed images (mixup, CutMix), which have two classes, are then refused.
+    needs_one_class = False
     #: Whether the cost needs each example's id in the dataset.
     needs_ids = False
     #: Number of augmented views of each image in a batch, 1 or 2. With 2, the outputs of an
@@ -227,6 +230,24 @@ def require_no_model(methods: Sequence[Method]) -> None:
         raise ValueError(
             f"methods {names} read the teacher's weights, and the teacher is a cache of outputs; "
             "expected a model. Give one (--teacher FILE.keras), or choose other methods."
+        )
+
+
+def require_mixable(methods: Sequence[Method]) -> None:
+    """Raises ValueError if a method cannot be given mixed images (mixup, CutMix)."""
+    names = [method.name for method in methods if method.needs_one_class]
+    if names:
+        raise ValueError(
+            f"the images are mixed (mixup or cutmix), and methods {names} need integer labels, one "
+            "class for each image; expected methods that take labels of two classes, such as kd. "
+            "Choose other methods, or set mixup and cutmix to 0."
+        )
+    names = [method.name for method in methods if method.views_per_image > 1]
+    if names:
+        raise ValueError(
+            f"the images are mixed (mixup or cutmix), and methods {names} compare two views of "
+            "each image, which would have different labels; expected methods of one view, such as "
+            "kd. Choose other methods, or set mixup and cutmix to 0."
         )
 
 

@@ -29,6 +29,7 @@ class DKD(Method):
 
     family = "logits"
     needs_labels = True
+    needs_one_class = True
     default_warmup = 1 / 12
     min_classes = 3
 

@@ -73,7 +73,7 @@ class GKL(Method):
         )
         self.difference_weight = check.number("difference_weight", difference_weight, at_least=0)
         self.class_prior = check.one_of("class_prior", class_prior, (True, False))
-        self.needs_labels = self.class_prior
+        self.needs_labels = self.needs_one_class = self.class_prior
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         if self.class_prior:

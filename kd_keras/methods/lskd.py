@@ -43,7 +43,7 @@ class LSKD(Method):
     ):
         super().__init__(**common)
         self.over = check.one_of("over", over, ("kd", "dkd"))
-        self.needs_labels = over == "dkd"
+        self.needs_labels = self.needs_one_class = over == "dkd"
         self.temperature = check.number("temperature", temperature, above=0)
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)

@@ -29,6 +29,7 @@ class NKD(Method):
 
     family = "logits"
     needs_labels = True
+    needs_one_class = True
     min_classes = 3
 
     def __init__(

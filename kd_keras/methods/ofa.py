@@ -55,6 +55,7 @@ class OFA(Method):
         "of student and teacher."
     )
     needs_labels = True
+    needs_one_class = True
 
     def __init__(
         self,

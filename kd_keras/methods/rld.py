@@ -38,6 +38,7 @@ class RLD(Method):
 
     family = "logits"
     needs_labels = True
+    needs_one_class = True
     default_warmup = 1 / 12
 
     def __init__(

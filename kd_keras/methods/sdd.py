@@ -56,6 +56,7 @@ class SDD(OneTap):
     default_ce_weight = 0.1
 
     needs_labels = True
+    needs_one_class = True
     needs_teacher_model = True
 
     def __init__(

@@ -38,6 +38,7 @@ class SLD(Method):
     default_ce_weight = 0.1
 
     needs_labels = True
+    needs_one_class = True
     views_per_image = 2
 
     def __init__(

@@ -63,6 +63,7 @@ class WKD(Method):
         "before the training; `kd_keras.methods.wkd.class_distances` computes their distances."
     )
     needs_labels = True
+    needs_one_class = True
     min_classes = 3
 
     def __init__(

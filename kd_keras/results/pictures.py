@@ -15,15 +15,20 @@ _WHITE, _BLACK = 255, 0
 
 
 def grid(
-    images: np.ndarray, names: Sequence[str], *, smallest_side: int = SMALLEST_SIDE
+    images: np.ndarray,
+    names: Sequence[str],
+    *,
+    smallest_side: int = SMALLEST_SIDE,
+    columns: int | None = None,
 ) -> np.ndarray:
-    """Puts images and their names into a grid, row by row, nearly square.
+    """Puts images and their names into a grid, row by row.
 
     Args:
         images: uint8 (N, H, W, C), N at least 1, C 1 or 3. Small images are enlarged by a whole
             number, so that no pixel value changes.
         names: (N,) names of the images, of one line or more; a line that is too long ends in "…".
         smallest_side: pixels; smaller images are enlarged to this or more.
+        columns: images in a row; None makes the grid nearly square.
 
     Returns:
         uint8 (height, width, 3) with a white background.
@@ -32,7 +37,7 @@ def grid(
 
     count, height, width, _ = images.shape
     scale = max(1, math.ceil(smallest_side / min(height, width)))
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     lines = 1 + max(name.count("\n") for name in names)
     step_x, step_y = width * scale + _GAP, height * scale + lines * _LINE + _GAP
     size = (columns * step_x - _GAP, math.ceil(count / columns) * step_y - _GAP)

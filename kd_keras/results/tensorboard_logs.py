@@ -11,9 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.results import pictures
-
-MOST_IMAGES = 64
 _TAGS = {
     "loss": "loss/total",
     "agreement": "distillation/agreement",
@@ -123,18 +120,14 @@ def write_graph(model: keras.Model) -> None:
     tf.summary.graph(graph)
 
 
-def write_images(
-    folder: str | Path, images: np.ndarray, names: Sequence[str], *, title: str
-) -> None:
-    """Writes one picture of the first 64 images and their classes to TensorBoard's logs.
+def write_picture(folder: str | Path, picture: np.ndarray, *, title: str) -> None:
+    """Writes one picture to TensorBoard's logs.
 
     Args:
         folder: folder of the event files.
-        images: uint8 (B, H, W, C), C 1 or 3.
-        names: (B,) class names of the images.
+        picture: uint8 (height, width, 3).
         title: title of the picture in TensorBoard.
     """
-    picture = pictures.grid(images[:MOST_IMAGES], names[:MOST_IMAGES])
     with writing(folder):
         tf.summary.image(title, picture[None], step=0)
 

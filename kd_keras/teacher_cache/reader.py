@@ -1,6 +1,6 @@
 """Reads a cache: for each example and view in a batch, the teacher's outputs for that view."""
 
-import dataclasses
+import contextlib
 import hashlib
 import itertools
 import json
@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.data.augment import Augment
+from kd_keras.data import augmentation
+from kd_keras.data.augmentation import Policy
 from kd_keras.data.store import Split
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import Header
@@ -64,7 +65,7 @@ class Cache:
             raise ValueError(
                 f"the cache {self.folder} was made with a different "
                 f"{' and a different '.join(differing)} than this run. Use the settings of the "
-                "cache, or make another cache."
+                f"cache{self._options(expected)}, or make another cache."
             )
         lacking = sorted(set(expected.outputs) - set(self.header.outputs))
         if lacking:
@@ -72,6 +73,7 @@ class Cache:
                 f"the cache {self.folder} holds {sorted(self.header.outputs)} of the teacher; "
                 f"expected {lacking} too. Make it again with --taps {'+'.join(lacking)}."
             )
+        self._require_same_ids(ids)
         missing = np.setdiff1d(ids, self.ids)
         if len(missing):
             raise ValueError(
@@ -80,18 +82,18 @@ class Cache:
             )
 
     def require_batches(
-        self, split: Split, *, policy: Augment, view_seed: int, most_views: int
+        self, split: Split, *, policy: Policy, view_seed: int, most_views: int
     ) -> None:
         """Raises ValueError unless the cache has a row for every view in the batches.
 
         Args:
             split: examples that the batches are drawn from.
             policy: augmentation of the batches.
-            view_seed: seed of the crops and flips.
+            view_seed: seed of the augmentation.
             most_views: number of views of an image in the batches, numbered 0 to most_views - 1.
         """
         batches = {
-            "augmentation": dataclasses.asdict(policy),
+            "augmentation": policy.to_json(),
             "view seed": view_seed,
             "dataset": split.fingerprint or self.header.data,
             "image shape": tuple(split.images.shape[1:]),
@@ -120,6 +122,7 @@ class Cache:
                 f"`kdk cache --views {most_views}`."
             )
         self._rows_of(split.ids)
+        self._require_same_ids(split.ids)
 
     def __call__(self, ids: np.ndarray, view: int) -> dict[str, np.ndarray]:
         """The teacher's outputs for one view of each example.
@@ -150,6 +153,23 @@ class Cache:
             for name, array in self._parts[view][part].items():
                 stored[name][here] = array[place[here]]
         return encoding.decoded(stored, self.header)
+
+    def _options(self, expected: Header) -> str:
+        """The options that give the augmentation of the cache, if it is another one."""
+        with contextlib.suppress(ValueError):  # of another version, or by another program
+            if self.header.augment != expected.augment:
+                return f" ({augmentation.from_json(self.header.augment).options()})"
+        return ""
+
+    def _require_same_ids(self, ids: np.ndarray) -> None:
+        """Raises ValueError if images are mixed with images that the cache does not know."""
+        mixes = self.header.augment.get("mixup") or self.header.augment.get("cutmix")
+        if mixes and not np.array_equal(np.sort(ids), self.ids):
+            raise ValueError(
+                f"the cache {self.folder} mixes its {len(self.ids):,} images with each other, and "
+                f"these {len(ids):,} training images are not the same; expected the same, which "
+                "make the same pairs. Make another cache from them."
+            )
 
     def _rows_of(self, ids: np.ndarray) -> np.ndarray:
         """(B,) int: the row of each id in a view. Raises ValueError for ids without a row."""

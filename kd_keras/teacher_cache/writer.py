@@ -1,14 +1,14 @@
 """Runs a teacher on the views of a dataset and writes the cache part by part."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kd_keras.data.augment import Augment, augment
+from kd_keras.data import augmentation
 from kd_keras.data.store import Dataset, Split
+from kd_keras.data.views import Views
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
@@ -44,7 +44,7 @@ def header_for(
         teacher: text that identifies this teacher, its weights and its preprocessing.
         outputs: shape of a row by name; "logits" is required.
         views: number of augmented views of each image.
-        view_seed: seed of the crops and flips; use the same in the run.
+        view_seed: seed of the augmentation; use the same in the run.
         **form: `precision`, `dtype`, `top_k`, `rows_per_part`, `about` of `Header`.
 
     Raises:
@@ -59,7 +59,7 @@ def header_for(
     return Header(
         teacher=teacher,
         data=data.store_fingerprint,
-        augment=dataclasses.asdict(data.augment),
+        augment=data.augment.to_json(),
         view_seed=view_seed,
         views=views,
         examples=len(data.train),
@@ -105,14 +105,14 @@ def make(
         OSError: a file cannot be written, for example on a full disk; finished parts stay.
     """
     start(folder, header, split)
-    ids = np.sort(split.ids)
+    ids, views = np.sort(split.ids), _views(split, header)
     for view, part in file_format.tasks(header, shard):
         first = part * header.rows_per_part
         part_ids = ids[first : first + header.rows_per_part]
         if file_format.is_finished(folder, view, part):
             advance(len(part_ids))
             continue
-        arrays = _part(ask, split, part_ids, header, view, batch_size, advance)
+        arrays = _part(ask, views, part_ids, header, view, batch_size, advance)
         with file_format.locked(folder):
             if not file_format.is_finished(folder, view, part):  # by another process
                 file_format.write_part(folder, view, part, arrays)
@@ -160,10 +160,10 @@ def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: in
         ValueError: the error is larger than rounding explains.
     """
     rng = np.random.default_rng(seed)
-    total = np.zeros(2)
+    total, views = np.zeros(2), _views(split, cache.header)
     for view in range(cache.views):
         ids = rng.choice(cache.ids, min(len(cache.ids), -(-samples // cache.views)), replace=False)
-        images = _images(split, ids, cache.header, view)
+        images = views.images(ids, view)
         computed = encoding.decoded(encoding.encoded(ask(images), cache.header), cache.header)
         logits = computed[file_format.LOGITS].astype(np.float64)
         total += np.sum((cache(ids, view)[file_format.LOGITS] - logits) ** 2), np.sum(logits**2)
@@ -183,7 +183,7 @@ def _exists(folder: Path) -> bool:
 
 def _part(
     ask: Ask,
-    split: Split,
+    views: Views,
     ids: np.ndarray,
     header: Header,
     view: int,
@@ -193,13 +193,13 @@ def _part(
     """The arrays to store, encoded batch by batch: with `top_k` they are small."""
     batches: dict[str, list[np.ndarray]] = {name: [] for name in header.stored}
     for batch_ids in np.array_split(ids, -(-len(ids) // batch_size)):
-        stored = encoding.encoded(ask(_images(split, batch_ids, header, view)), header)
+        stored = encoding.encoded(ask(views.images(batch_ids, view)), header)
         for name, arrays in batches.items():
             arrays.append(stored[name])
         advance(len(batch_ids))
     return {name: np.concatenate(arrays) for name, arrays in batches.items()}
 
 
-def _images(split: Split, ids: np.ndarray, header: Header, view: int) -> Any:
-    policy = Augment(**header.augment)
-    return augment(split.images, ids, ids, view_seed=header.view_seed, view=view, policy=policy)
+def _views(split: Split, header: Header) -> Views:
+    policy = augmentation.from_json(header.augment)
+    return Views(split, policy=policy, view_seed=header.view_seed)

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 
@@ -5,6 +6,7 @@ import pytest
 
 from kd_keras import data
 from kd_keras.data import resizing
+from kd_keras.data.augmentation import light
 
 
 def test_every_source_is_described_in_a_line_without_importing_anything_heavy():
@@ -79,3 +81,39 @@ def test_a_folder_given_without_its_prefix_is_recognised(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=r"'pets'.*did you mean --dataset folder:pets\?"):
         data.load("pets")
+
+
+def test_an_augmentation_is_named_or_spelled_out(tmp_path):
+    def policy(**settings):
+        return data.load("digits", cache_dir=tmp_path, **settings).augment
+
+    assert policy() == policy(augment="light") == light(1, False)
+    assert policy(augment="crop:padding=2,flip") == light(2, True)
+    assert policy(augment="standard", flip=True).flip
+    assert not policy(augment="standard").flip
+    mixed = policy(augment="none", mixup=0.2, cutmix=1)
+    assert (mixed.steps, mixed.mixup, mixed.cutmix) == ((), 0.2, 1)
+
+
+def test_that_mirroring_is_off_is_said_where_a_name_would_mirror(pets, tmp_path):
+    letters = tmp_path / "letters"
+    for old, new in (("cat", "a"), ("dog", "b")):
+        shutil.copytree(pets / old, letters / new)
+    name = f"folder:{letters}"
+
+    def said(**settings):
+        notes = data.load(name, cache_dir=tmp_path, **settings).notes
+        return any("mirroring is off" in note for note in notes)
+
+    assert said(augment="strong")
+    assert said()
+    assert not (said(augment="none"))
+    assert not (said(augment="flip"))
+    assert not (said(flip=True))
+
+
+@pytest.mark.parametrize("augment", ["stronk", "resized_crop:scale=0.35-1.2"])
+def test_a_wrong_augmentation_is_refused_before_images_are_read(tmp_path, augment):
+    with pytest.raises(ValueError, match=r"augmentation step is|scale is 1\.2"):
+        data.load("digits", cache_dir=tmp_path, augment=augment)
+    assert not list(tmp_path.iterdir())

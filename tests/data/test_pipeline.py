@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from kd_keras.data import pipeline
-from kd_keras.data.augment import Augment, augment
+from kd_keras.data.augmentation import augment, light
 from kd_keras.data.pipeline import BatchPlan
 from kd_keras.data.store import Split
 
-POLICY = Augment(crop_padding=1, flip=True)
+POLICY = light(crop_padding=1, flip=True)
 
 
 @pytest.fixture
@@ -181,7 +181,7 @@ def test_a_batch_larger_than_the_data_is_refused(split):
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
-        ("policy", Augment(crop_padding=8, flip=True), r"crop_padding is 8; expected .* <= 7"),
+        ("policy", light(crop_padding=8, flip=True), r"crop_padding is 8; expected .* <= 7"),
         ("batch_size", 0, r"batch_size is 0; expected a whole number >= 1"),
         ("seed", -1, r"seed is -1; expected a whole number >= 0"),
         ("view_seed", 0.5, r"view_seed is 0\.5; expected a whole number >= 0"),

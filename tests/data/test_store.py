@@ -40,7 +40,7 @@ def test_what_was_written_is_what_is_opened(folder, images_of):
     assert train.labels.dtype == np.int32
     assert train.ids.tolist() == [0, 1, 2, 3, 4, 5]
     assert (opened.class_names, opened.image_shape) == (("cat", "dog"), (8, 8, 3))
-    assert vars(opened.augment) == {"crop_padding": 1, "flip": True}
+    assert opened.augment.to_json() == {"crop_padding": 1, "flip": True}
 
 
 def spoil(path):

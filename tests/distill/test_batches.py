@@ -55,3 +55,20 @@ def test_labels_that_cannot_be_used_are_refused():
         batches.unpacked((X, np.zeros((3, 2, 2))))
     with pytest.raises(ValueError, match="labels are a dict; expected one tensor"):
         batches.unpacked((X, {"a": Y, "b": Y}))
+
+
+def test_mixed_images_are_told_by_their_shares():
+    x = {"inputs": X, "id": np.array([7, 8, 9]), "share": np.ones(3, "float32")}
+    soft = np.eye(3, dtype="float32")[Y]
+    assert batches.model_inputs(x) is X
+    assert batches.unpacked((x, soft)).mixed
+    x.pop("share")
+    assert not batches.unpacked((x, soft)).mixed
+
+
+def test_mixed_images_have_no_sample_weights():
+    x = {"inputs": X, "id": np.array([7, 8, 9]), "share": np.ones(3, "float32")}
+    with pytest.raises(
+        ValueError, match=r"images are mixed .*sample or class weights; expected no"
+    ):
+        batches.unpacked((x, np.eye(3)[Y], np.ones(3)))

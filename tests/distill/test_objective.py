@@ -155,3 +155,14 @@ def test_what_a_method_cannot_work_with_is_refused():
 def test_names_must_differ(names):
     with pytest.raises(ValueError, match=r"methods are called \[.*Give each a name="):
         objective(*(Constant(name=name) for name in names))
+
+
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [("dkd", r"\['dkd'\] need integer labels"), ("mlkd", r"\['mlkd'\] compare two views")],
+)
+def test_methods_of_one_class_or_two_views_are_refused_for_mixed_images(method, why):
+    mixed = Examples(None, np.eye(5)[LABELS], None, None, None, mixed=True)
+    with pytest.raises(ValueError, match=rf"images are mixed .*{why}"):
+        loss(objective(methods.get("kd"), methods.get(method)), mixed)
+    assert terms(objective(methods.get("kd")), mixed)["ce"] > 0

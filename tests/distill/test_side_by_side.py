@@ -8,7 +8,7 @@ import pytest
 
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import light
 from kd_keras.data.store import Split
 from kd_keras.distill import side_by_side
 from kd_keras.job import train
@@ -27,7 +27,7 @@ def split():
 
 
 def batches(split, **more):
-    policy = Augment(crop_padding=1, flip=True)
+    policy = light(crop_padding=1, flip=True)
     plan = pipeline.BatchPlan(split, batch_size=32, seed=0, policy=policy, **more)
     return plan.dataset(0, STEPS)
 

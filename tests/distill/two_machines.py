@@ -12,7 +12,7 @@ from keras import layers
 
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import light
 from kd_keras.data.store import Split
 from kd_keras.distill import machines
 from kd_keras.job import devices
@@ -54,7 +54,7 @@ def main(folder):
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (25, 8, 8, 3), dtype=np.uint8)
     split = Split(images, rng.integers(0, 5, 25).astype("int32"), np.arange(25))
-    policy = Augment(crop_padding=1, flip=True)
+    policy = light(crop_padding=1, flip=True)
     plan = pipeline.BatchPlan(split, batch_size=BATCH, seed=0, policy=policy)
     with together.scope():
         model = distiller()

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import light
 from kd_keras.data.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job import export_images
@@ -19,7 +19,7 @@ def split(count):
 @pytest.fixture(scope="module")
 def dataset():
     return Dataset(
-        "pets", split(400), split(40), None, tuple("abcd"), SHAPE, Augment(0, False), "f", "pad"
+        "pets", split(400), split(40), None, tuple("abcd"), SHAPE, light(0, False), "f", "pad"
     )
 
 

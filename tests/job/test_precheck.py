@@ -30,3 +30,19 @@ def test_every_method_can_be_chosen_by_its_name_alone(name):
     recipe = recipe_files.Recipe(method=name)
     assert precheck.check_recipe(recipe) is None  # it raises nothing
     assert recipe.method == (name,)
+
+
+@pytest.mark.parametrize("mixing", [{"mixup": 0.2}, {"cutmix": 1.0}])
+@pytest.mark.parametrize(
+    ("method", "why"),
+    [
+        (["kd", "dkd"], r"\['dkd'\] need integer labels"),
+        (["lskd:over=dkd"], r"\['lskd'\] need integer labels"),
+        (["crld"], r"\['crld'\] compare two views"),
+    ],
+)
+def test_mixing_is_refused_for_methods_that_need_one_class_or_two_views(mixing, method, why):
+    recipe = recipe_files.Recipe(method=method, **mixing)
+    with pytest.raises(ValueError, match=rf"images are mixed .*{why}.*such as kd"):
+        precheck.check_recipe(recipe)
+    precheck.check_recipe(recipe_files.Recipe(method=["kd", "uskd", "lskd"], **mixing))

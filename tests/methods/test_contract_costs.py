@@ -102,6 +102,20 @@ def test_a_cost_depends_on_the_labels_only_if_it_says_so(method, cost_and_gradie
     assert all(same_cost) == (not method.needs_labels)
 
 
+def test_a_cost_with_one_target_class_for_each_example_says_so(method, cost_and_gradients, pair):
+    student, teacher = outputs(method, 8)
+    x, labels = pair.batch(method, 8)
+    others = (labels + 1) % pair.CLASSES
+    soft = 0.6 * np.eye(pair.CLASSES)[labels] + 0.4 * np.eye(pair.CLASSES)[others]
+
+    def costs(labels):
+        batch = Batch(labels, x["id"], x["inputs"])
+        return cost_and_gradients(method, student, teacher, batch, first_stage=False)[0]
+
+    takes_the_largest = np.array_equal(costs(labels), costs(soft.astype("float32")))
+    assert method.needs_one_class == (method.needs_labels and takes_the_largest)
+
+
 def same(values):
     return values
 

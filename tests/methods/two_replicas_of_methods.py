@@ -16,13 +16,13 @@ import tiny_pair
 
 from kd_keras import methods
 from kd_keras.data import pipeline
-from kd_keras.data.augment import Augment, augment
+from kd_keras.data.augmentation import augment, light
 from kd_keras.data.store import Split
 from kd_keras.distill.teacher import Teacher
 from kd_keras.job import devices
 from kd_keras.methods import base
 
-POLICY = Augment(crop_padding=1, flip=True)
+POLICY = light(crop_padding=1, flip=True)
 
 
 def split():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import light
 from kd_keras.data.store import Split
 from kd_keras.teacher_cache import file_format, keras_teacher
 
@@ -24,7 +24,7 @@ def made():
     teacher = model("teacher", 6, seed=1)
     return types.SimpleNamespace(
         split=split,
-        policy=Augment(crop_padding=1, flip=True),
+        policy=light(crop_padding=1, flip=True),
         teacher=teacher,
         ask=keras_teacher.ask_of(teacher, ["pooled"], precision="float32"),
     )

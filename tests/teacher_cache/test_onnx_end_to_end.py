@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from kd_keras import data
 from kd_keras.cli import kdk
-from kd_keras.data.augment import augment
+from kd_keras.data.augmentation import augment
 from kd_keras.results import paths, timing
 from kd_keras.teacher_cache.reader import Cache
 

@@ -7,7 +7,7 @@ import pytest
 
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
-from kd_keras.data.augment import Augment
+from kd_keras.data.augmentation import light, policy_of
 from kd_keras.data.store import Split
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache
@@ -52,10 +52,10 @@ def test_a_view_without_rows_is_refused(made, cache, view):
     [
         ({"view_seed": 1}, "view seed 0 in the cache, 1 in the batches"),
         (
-            {"policy": Augment(crop_padding=2, flip=True)},
+            {"policy": light(crop_padding=2, flip=True)},
             "augmentation .*'crop_padding': 1.* in the cache, .*'crop_padding': 2.* in the batches",
         ),
-        ({"policy": Augment(crop_padding=1, flip=False)}, "'flip': False} in the batches"),
+        ({"policy": light(crop_padding=1, flip=False)}, "'flip': False} in the batches"),
         ({"views": 3}, "show 3 views of each image, and 2 of the cache"),
         ({"views": 0, "stop": 12}, "show 3 views of each image, and 2 of the cache"),
         ({"views_per_image": 2}, "show 4 views of each image, and 2 of the cache"),
@@ -90,3 +90,37 @@ def test_a_batch_of_more_views_than_the_methods_read_is_refused(made, student):
     )
     with pytest.raises(ValueError, match=r"expected \(B, 2, H, W, C\), 2 views of each image"):
         distiller.fit(plan.dataset(0, 1), epochs=1, verbose=0)
+
+
+MIXED = policy_of("standard", crop_padding=1, flip=True, mixup=0.2)
+
+
+def mixed_cache(made, header_of, folder):
+    writer.make(folder, header_of(augment=MIXED.to_json()), made.split, made.ask)
+    return Cache(folder)
+
+
+def test_a_cache_of_another_policy_is_refused(made, header_of, cache, tmp_path):
+    other = policy_of("standard", crop_padding=1, flip=True)
+    with pytest.raises(ValueError, match=r"augmentation \{'crop_padding': 1.* 'resized_crop'"):
+        batches(made, cache, policy=other)
+    mixed = mixed_cache(made, header_of, tmp_path / "mixed")
+    with pytest.raises(ValueError, match=r"'mixup': 0\.2.* in the cache, .*'mixup': 0\.0.* in the"):
+        batches(made, mixed, policy=other)
+    expected = header_of(augment=other.to_json())
+    with pytest.raises(
+        ValueError,
+        match=r"different augmentation than this run.*--augment resized_crop:.*--mixup 0\.2\)",
+    ):
+        mixed.require(expected, made.split.ids)
+
+
+def test_a_cache_of_mixed_images_is_one_of_these_images_alone(made, header_of, tmp_path):
+    mixed = mixed_cache(made, header_of, tmp_path / "mixed")
+    plan = {"policy": MIXED, "num_classes": 5}
+    assert len(batches(made, mixed, **plan)) > 0
+    part = made.split.take(np.arange(20))
+    with pytest.raises(ValueError, match=r"mixes its 36 images .* these 20 .* not the same"):
+        batches(made, mixed, split=part, **plan)
+    with pytest.raises(ValueError, match=r"mixes its 36 images with each other"):
+        mixed.require(mixed.header, part.ids)

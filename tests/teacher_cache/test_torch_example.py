@@ -12,7 +12,7 @@ from PIL import Image
 
 from kd_keras import data
 from kd_keras.cli import kdk
-from kd_keras.data.augment import augment
+from kd_keras.data.augmentation import augment
 from kd_keras.results import timing
 from kd_keras.teacher_cache.reader import Cache
 

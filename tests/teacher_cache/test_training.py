@@ -6,6 +6,7 @@ import pytest
 
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
+from kd_keras.data.augmentation import policy_of
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache
 
@@ -14,7 +15,7 @@ VIEWS, STEPS = 2, 12  # three epochs of four steps
 
 @pytest.fixture
 def trained(made, student):
-    def train(rows, names):
+    def train(rows, names, policy=made.policy):
         distiller = Distiller(
             student(), teacher=made.teacher, methods=[methods.get(name) for name in names]
         )
@@ -23,9 +24,10 @@ def trained(made, student):
             made.split,
             batch_size=9,
             seed=3,
-            policy=made.policy,
+            policy=policy,
             views=VIEWS,
             views_per_image=distiller.views_per_image,
+            num_classes=5,
         )
         distiller.fit(plan.dataset(0, STEPS, teacher=rows), epochs=1, verbose=0)
         return np.concatenate([np.ravel(w) for w in distiller.student.get_weights()])
@@ -43,3 +45,16 @@ def test_cached_training_equals_online_training(
     writer.make(tmp_path, header, made.split, made.ask)
     online, cached = trained(None, names), trained(Cache(tmp_path), names)
     assert np.linalg.norm(online - cached) <= most * np.linalg.norm(online)
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-6), ("float16", 2e-3)])
+def test_cached_training_equals_online_training_under_strong_with_mixup(
+    tmp_path, made, header_of, trained, dtype, most
+):
+    policy = policy_of("strong", crop_padding=1, flip=True, mixup=0.2, cutmix=1.0)
+    header = header_of(views=VIEWS, dtype=dtype, augment=policy.to_json())
+    writer.make(tmp_path, header, made.split, made.ask)
+    cache = Cache(tmp_path)
+    online, cached = (trained(rows, ["kd", "srrl"], policy) for rows in (None, cache))
+    assert np.linalg.norm(online - cached) <= most * np.linalg.norm(online)
+    assert writer.verify(cache, made.split, made.ask) <= most

@@ -3,7 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kd_keras.data.augment import augment
+from kd_keras.data.augmentation import augment
 from kd_keras.teacher_cache import file_format, writer
 from kd_keras.teacher_cache.reader import Cache
 

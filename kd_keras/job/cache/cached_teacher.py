@@ -9,7 +9,7 @@ import numpy as np
 
 from kd_keras import data as sources
 from kd_keras import losses
-from kd_keras.data import pipeline
+from kd_keras.data import augmentation, pipeline
 from kd_keras.data.store import Dataset, Split
 from kd_keras.distill import machines
 from kd_keras.distill.teacher import Teacher
@@ -187,8 +187,8 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     """The default folder of a cache, whose name follows from its contents."""
     examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
     top = [] if header.top_k is None else [f"top{header.top_k}"]
-    crops = [f"pad{header.augment['crop_padding']}"] + ["flip"] * header.augment["flip"]
-    words = [header.teacher, header.data, examples, *crops, f"seed{header.view_seed}"]
+    views = augmentation.from_json(header.augment).short_name()
+    words = [header.teacher, header.data, examples, views, f"seed{header.view_seed}"]
     words += [name.replace("/", ".") for name in sorted(header.outputs)]
     words += [header.precision] if header.precision else []
     return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
@@ -202,12 +202,18 @@ def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> Shapes:
 
 def _existing(header: Header, ids: np.ndarray) -> Path | None:
     """A finished cache that holds all rows of `header`, and may hold more views or outputs."""
+    # Mixed images come from pairs of the images that a cache is made from, so these must be equal.
+    mixes = augmentation.from_json(header.augment).mixes
+
+    def has_images_of(others: np.ndarray) -> bool:
+        return np.array_equal(np.sort(ids), others) if mixes else bool(np.isin(ids, others).all())
+
     for path in sorted(
         (sources.cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
     ):
         try:
             other = file_format.read_header(path.parent)
-            has_images = np.isin(ids, file_format.read_ids(path.parent, other)).all()
+            has_images = has_images_of(file_format.read_ids(path.parent, other))
         except ValueError:  # damaged, or written by a newer version
             continue
         has_rows = set(header.outputs) <= set(other.outputs) and other.views >= header.views

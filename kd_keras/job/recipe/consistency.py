@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from kd_keras.data.presets import PRESETS
+
 # Fields that describe a teacher that runs, which a cache does not.
 _OF_A_MODEL = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
 
@@ -11,6 +13,7 @@ def check(recipe: Any) -> None:
     _check_weights_of_teachers(recipe)
     _check_cache(recipe)
     _check_several_students(recipe)
+    _check_mirroring(recipe)
 
 
 def _check_weights_of_teachers(recipe: Any) -> None:
@@ -39,4 +42,13 @@ def _check_several_students(recipe: Any) -> None:
         raise ValueError(
             f"there are several students and {recipe.generations} generations; expected one "
             "student or one generation. Leave --generations out, or give one --student."
+        )
+
+
+def _check_mirroring(recipe: Any) -> None:
+    if recipe.flip is not None and (recipe.augment == "none" or recipe.augment not in PRESETS):
+        raise ValueError(
+            f"flip is {str(recipe.flip).lower()}, and augment is {recipe.augment!r}, which says by "
+            "itself whether images are mirrored; expected one of them. Leave --flip and --no-flip "
+            "out; to mirror images, add the step flip."
         )

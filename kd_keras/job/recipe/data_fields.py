@@ -3,9 +3,10 @@
 from functools import partial
 from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
-from kd_keras.data import sizes
+from kd_keras import check
+from kd_keras.data import presets, sizes
 from kd_keras.job.recipe import field_values
 
 #: The group is the section of `kdk train --help` that lists the field.
@@ -31,6 +32,21 @@ class DataFields(BaseModel):
     flip: bool | None = _field(
         None, description="mirror images at random; none: the dataset's default"
     )
+    augment: str = _field(
+        "light",
+        min_length=1,
+        description="none, light (crops, mirroring), standard (resized crops, mirroring), strong "
+        "(standard, RandAugment, erasing), or steps: resized_crop:scale=0.35-1,flip",
+    )
+    mixup: float = _field(
+        0.0, ge=0, le=check.LARGEST, description="alpha of mixup, which blends two images; 0: off"
+    )
+    cutmix: float = _field(
+        0.0,
+        ge=0,
+        le=check.LARGEST,
+        description="alpha of CutMix, which pastes a box of another image; 0: off",
+    )
     val_fraction: float | None = _field(
         None,
         gt=0,
@@ -51,3 +67,12 @@ class DataFields(BaseModel):
         None, ge=1, description="pixels of the largest image to read; none: 178,956,970"
     )
     view_seed: int = _field(0, ge=0, lt=2**31, description="seed of the augmentation")
+
+    @field_validator("augment")
+    @classmethod
+    def _is_policy(cls, text: str) -> str:
+        if text not in presets.PRESETS:
+            from kd_keras.data.augmentation import grammar  # imports Pillow
+
+            grammar.parse(text)
+        return text

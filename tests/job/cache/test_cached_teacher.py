@@ -93,6 +93,10 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"view_seed": 1}, "made with a different view seed"),
         ({"validate_teacher": True}, "validate_teacher is set, and the teacher is a cache"),
         ({"flip": True}, "made with a different augmentation"),
+        (
+            {"augment": "strong"},
+            r"different augmentation than this run.*--augment crop:padding=1\)",
+        ),
         ({"method": ["fitnet"]}, r"holds \['logits'\], and the methods read \['stage2'\] too"),
         ({"method": ["simkd"]}, r"\['simkd'\] read the teacher's weights"),
         (

@@ -164,6 +164,25 @@ def test_the_cache_of_mirrored_views_does_not_stand_in_for_others(teacher_file):
     assert mirrored != cached(teacher_file, views=1) == cached(teacher_file, views=1, flip=False)
 
 
+def test_mixed_rows_of_more_images_are_not_taken(teacher_file):
+    mixed = {"augment": "standard", "mixup": 0.2}
+    whole = cached(teacher_file, views=1, **mixed)
+    found = [
+        cached_teacher.from_model(
+            recipe_of(teacher_file),
+            data.load("digits", **settings, **mixed),
+            _model(teacher_file),
+            [],
+            views_per_image=1,
+            precision="float32",
+            strategy=devices.get(),
+            screen=Screen(),
+        ).folder
+        for settings in ({}, {"select": 0.1})
+    ]
+    assert found[0] == whole != found[1]
+
+
 def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(teacher_file):
     part = cached(teacher_file, views=1, select=True)
     assert part != cached(teacher_file, views=1)

@@ -146,3 +146,31 @@ def test_fields_stand_in_the_order_of_their_groups():
     assert list(dict.fromkeys(groups)) == ["Data", "Models", "Method", "Training", "Machine"]
     assert groups == sorted(groups, key=list(dict.fromkeys(groups)).index)
     assert list(Recipe().model_dump()) == list(Recipe.model_fields)
+
+
+@pytest.mark.parametrize("text", ["none", "strong", "resized_crop:scale=0.35-1,flip"])
+def test_augment_is_a_name_or_steps(text):
+    assert Recipe(augment=text).augment == text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"augment": "stronk"}, r"augmentation step is 'stronk'; expected one of: "),
+        ({"augment": "flop"}, r"step is 'flop'.*Did you mean 'flip'"),
+        ({"augment": "resized_crop:scale=0-1"}, r"resized_crop: scale is 0\.0; .* > 0 and <= 1"),
+        ({"augment": "mixup"}, r"give --mixup 0\.2 beside it"),
+        ({"augment": ""}, r"augment is ''; expected text "),
+        ({"mixup": -1}, r"mixup is -1; expected a number >= 0 "),
+        ({"cutmix": "much"}, r"cutmix is 'much'; expected a number >= 0 "),
+        ({"augment": "crop", "flip": True}, r"flip is true, and augment is 'crop', which says"),
+        ({"augment": "none", "flip": False}, r"flip is false, and augment is 'none'"),
+    ],
+)
+def test_an_augmentation_that_cannot_be_is_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        Recipe(**settings)
+
+
+def test_named_policies_go_with_flip():
+    assert Recipe(augment="strong", flip=False).flip is False

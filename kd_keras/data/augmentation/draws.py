@@ -1,0 +1,54 @@
+"""Random numbers for the steps of an augmentation: a pure function of (view seed, view, id)."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kd_keras.data import hashing
+
+_WHOLE = 2.0**-53  # the spacing of uniform numbers, which float64 holds exactly
+
+
+def purpose(word: str) -> int:
+    """A number that keeps the draws of one step apart from those of others; up to 8 letters."""
+    return int.from_bytes(word.encode(), "big")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers of one view of each image.
+
+    What a step draws does not depend on the steps around it: `flip` mirrors the same images under
+    every policy.
+
+    Attributes:
+        ids: (B,) int, one for each image.
+        view_seed: int >= 0.
+        view: int >= 0.
+    """
+
+    ids: np.ndarray
+    view_seed: int
+    view: int
+
+    def bits(self, purpose: int, *place: int) -> np.ndarray:
+        """(B,) uint64, 64 random bits for each image.
+
+        Args:
+            purpose: number of the step, from `purpose`.
+            place: which of the step's draws; none for a step with one draw.
+        """
+        return hashing.hashed(self.ids, purpose, self.view_seed, self.view, *place)
+
+    def uniform(self, purpose: int, place: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+        """(B,) float64, uniform from `low` to `high`; `high` itself is left out."""
+        share = (self.bits(purpose, place) >> np.uint64(11)).astype(np.float64) * _WHOLE
+        return low + (high - low) * share
+
+    def happens(self, purpose: int, place: int, probability: float) -> np.ndarray:
+        """(B,) bool: whether an event of this probability happens to each image."""
+        return self.uniform(purpose, place) < probability
+
+    def take(self, which: np.ndarray) -> "Draws":
+        """The draws of some of the images; `which` is (n,) int or (B,) bool."""
+        return replace(self, ids=self.ids[which])

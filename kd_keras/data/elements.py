@@ -1,0 +1,75 @@
+"""Turns functions that make a batch into a `tf.data.Dataset` of known shapes and length."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+SHARE = "share"  # of the own label in that of a mixed image
+
+#: From a step to the arrays of its batch.
+Batch = Callable[[int], tuple[np.ndarray, ...]]
+
+
+def specs(
+    batch_size: int | None, image_shape: tuple[int, ...], mixed_classes: int | None = None
+) -> list[tf.TensorSpec]:
+    """Images, ids and labels of a batch; of mixed images, shares too."""
+    images = tf.TensorSpec((batch_size, *image_shape), tf.uint8)
+    ids = tf.TensorSpec((batch_size,), tf.int64)
+    if mixed_classes is None:
+        return [images, ids, tf.TensorSpec((batch_size,), tf.int32)]
+    labels = tf.TensorSpec((batch_size, mixed_classes), tf.float32)
+    return [images, ids, labels, tf.TensorSpec((batch_size,), tf.float32)]
+
+
+def first_zeros(batch: Batch, first: int, specs: Sequence[tf.TensorSpec]) -> Batch:
+    """`batch` from step `first` on, zeros before."""
+
+    def zeros_or_batch(t: int) -> tuple[np.ndarray, ...]:
+        if t >= first:
+            return batch(t)
+        shapes = [[1 if size is None else size for size in spec.shape] for spec in specs]
+        pairs = zip(shapes, specs, strict=True)
+        return tuple(np.zeros(shape, spec.dtype.as_numpy_dtype) for shape, spec in pairs)
+
+    return zeros_or_batch
+
+
+def dataset(
+    batch: Batch,
+    steps: range,
+    specs: Sequence[tf.TensorSpec],
+    names: Sequence[str] = (),
+    threads: int = 1,
+) -> tf.data.Dataset:
+    """`batch` of each step: images, ids, labels, and arrays called `names`.
+
+    These are the shares of mixed images, and a teacher's outputs.
+    """
+
+    def element(step: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:
+        tensors = tf.numpy_function(batch, [step], [spec.dtype for spec in specs])
+        for tensor, spec in zip(tensors, specs, strict=True):
+            tensor.set_shape(spec.shape)
+        images, ids, labels, *others = tensors
+        named = dict(zip(names, others, strict=True))
+        x = {"inputs": images, "id": ids}
+        if SHARE in named:
+            x[SHARE] = named.pop(SHARE)
+        if named:
+            x["teacher"] = named
+        return x, labels
+
+    options = tf.data.Options()
+    options.autotune.enabled = False  # it uses memory and threads, and there is nothing to tune
+    options.deterministic = True
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    at_once = {"num_parallel_calls": threads, "deterministic": True} if threads > 1 else {}
+    return (
+        tf.data.Dataset.range(steps.start, steps.stop)
+        .map(element, **at_once)
+        .prefetch(2)
+        .with_options(options)
+    )

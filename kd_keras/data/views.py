@@ -1,0 +1,103 @@
+"""The views of a split's images, as students and teachers see them: pixels and labels."""
+
+import functools
+
+import numpy as np
+
+from kd_keras.data.augmentation import mixing, pixels
+from kd_keras.data.augmentation.draws import Draws
+from kd_keras.data.augmentation.policy import Policy
+from kd_keras.data.store import Split
+
+_PERMUTATIONS = 4  # kept in memory: batches of neighbouring epochs, and two views of an image
+
+
+class Views:
+    """Views of the images of a split; each is a pure function of (view seed, view, id).
+
+    With a policy that mixes, also of the split's set of ids, from which partners come.
+
+    Args:
+        split: the images.
+        policy: the augmentation.
+        view_seed: int >= 0, seed of all its draws.
+
+    Raises:
+        ValueError: images that the policy cannot change, or mixing of images without a label.
+    """
+
+    def __init__(self, split: Split, *, policy: Policy, view_seed: int):
+        pixels.require_fitting(policy, split.images.shape[1:])
+        if policy.mixes and (split.labels < 0).any():
+            raise ValueError(
+                f"{int((split.labels < 0).sum()):,} of {len(split):,} images have no label, and "
+                "mixup and cutmix mix labels; expected a label for each. Set both to 0, or leave "
+                "these images out."
+            )
+        self.split, self.policy, self.view_seed = split, policy, view_seed
+        self._partners = functools.lru_cache(_PERMUTATIONS)(self._permutation)
+
+    @functools.cached_property
+    def _order(self) -> np.ndarray:
+        """(N,) int: positions in the split by rising id."""
+        return np.argsort(self.split.ids, kind="stable")
+
+    def images(self, ids: np.ndarray, view: int) -> np.ndarray:
+        """(B, H, W, C) uint8: a view of each image.
+
+        Args:
+            ids: (B,) int, of the split.
+            view: int >= 0.
+        """
+        images = self._unmixed(ids, view)
+        if self.policy.mixes:
+            partners = self._unmixed(self._partners_of(ids, view)[0], view)
+            mixing.mix(images, partners, self._mixture(ids, view))
+        return images
+
+    def labels(self, ids: np.ndarray, view: int, num_classes: int) -> np.ndarray:
+        """(B, C) float32: the labels of mixed views, probabilities.
+
+        Args:
+            ids: (B,) int, of the split.
+            view: int >= 0.
+            num_classes: C.
+        """
+        _, rows_of_partners = self._partners_of(ids, view)
+        labels = self.split.labels
+        return mixing.soft_labels(
+            labels[self._rows(ids)],
+            labels[rows_of_partners],
+            self.shares(ids, view),
+            num_classes,
+        )
+
+    def shares(self, ids: np.ndarray, view: int) -> np.ndarray:
+        """(B,) float32, 0 to 1: share of its own label in the label of each mixed view."""
+        return self._mixture(ids, view).label_shares(*self.split.images.shape[1:3])
+
+    def _unmixed(self, ids: np.ndarray, view: int) -> np.ndarray:
+        return pixels.augment(
+            self.split.images, ids, ids, view_seed=self.view_seed, view=view, policy=self.policy
+        )
+
+    def _mixture(self, ids: np.ndarray, view: int) -> mixing.Mixture:
+        draws = Draws(ids, self.view_seed, view)
+        return mixing.mixture(draws, self.policy, *self.split.images.shape[1:3])
+
+    def _rows(self, ids: np.ndarray) -> np.ndarray:
+        """(B,) int: positions of ids in the split."""
+        places = np.searchsorted(self.split.ids, ids, sorter=self._order)
+        rows: np.ndarray = self._order[places]
+        return rows
+
+    def _partners_of(self, ids: np.ndarray, view: int) -> tuple[np.ndarray, np.ndarray]:
+        """(B,) ids of the partners, and their positions in the split."""
+        places = np.searchsorted(self.split.ids, ids, sorter=self._order)
+        partners = self._partners(view)[places]
+        return partners, self._rows(partners)
+
+    def _permutation(self, view: int) -> np.ndarray:
+        """(N,) int64: the partner of each id, ids ascending."""
+        ids = self.split.ids[self._order]
+        return mixing.permutation(ids, view_seed=self.view_seed, view=view)

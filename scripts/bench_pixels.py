@@ -1,0 +1,86 @@
+"""Pillow against OpenCV: microseconds an image for the slowest operations of augmentation.
+
+Shows: whether a second library for pixels would pay. Both get a NumPy array and give one, on one
+thread, as `kd_keras.data.augmentation` calls them.
+On: random images. Needs OpenCV: pip install opencv-python-headless
+Takes: half a minute.
+
+    python scripts/bench_pixels.py
+"""
+
+import statistics
+import time
+
+import cv2
+import numpy as np
+from PIL import Image, ImageFilter, ImageOps
+
+SIZES = ((64, 64), (256, 224))  # of the stored image, and of the result
+REPEATS, IMAGES = 5, 200
+BILINEAR = Image.Resampling.BILINEAR
+
+
+def main() -> None:
+    cv2.setNumThreads(1)
+    print("| operation | image | Pillow, us | OpenCV, us | ratio |")
+    print("| --- | --- | --- | --- | --- |")
+    for stored, result in SIZES:
+        images = np.random.default_rng(0).integers(0, 256, (IMAGES, stored, stored, 3), np.uint8)
+        for name, (pillow, opencv) in operations(stored, result).items():
+            times = microseconds(pillow, images), microseconds(opencv, images)
+            ratio = times[0] / times[1]
+            print(f"| {name} | {stored} | {times[0]:.0f} | {times[1]:.0f} | {ratio:.1f} |")
+
+
+def operations(stored: int, result: int):
+    """The same change by each library, by its name."""
+    left, top, side = stored // 8, stored // 10, int(stored * 0.7)
+    middle = (stored / 2, stored / 2)
+    matrix = cv2.getRotationMatrix2D(middle, 9, 1.0)
+
+    def of_pillow(change):
+        return lambda image: np.asarray(change(Image.fromarray(image)))
+
+    def cut(image):
+        part = image[top : top + side, left : left + side]
+        how = cv2.INTER_AREA if side > result else cv2.INTER_LINEAR  # Pillow's is antialiased
+        return cv2.resize(part, (result, result), interpolation=how)
+
+    def equalized(image):
+        return np.stack([cv2.equalizeHist(image[..., c]) for c in range(3)], axis=-1)
+
+    return {
+        "resized crop": (
+            of_pillow(
+                lambda i: i.resize(
+                    (result, result), BILINEAR, box=(left, top, left + side, top + side)
+                )
+            ),
+            cut,
+        ),
+        "rotation": (
+            of_pillow(lambda i: i.rotate(9, resample=BILINEAR)),
+            lambda i: cv2.warpAffine(i, matrix, (stored, stored), flags=cv2.INTER_LINEAR),
+        ),
+        "equalize": (of_pillow(ImageOps.equalize), equalized),
+        "blur, sigma 1": (
+            of_pillow(lambda i: i.filter(ImageFilter.GaussianBlur(1.0))),
+            lambda i: cv2.GaussianBlur(i, (0, 0), 1.0),
+        ),
+        "none, only the conversion": (of_pillow(lambda i: i), lambda i: i),
+    }
+
+
+def microseconds(change, images: np.ndarray) -> float:
+    """Median over repeats of the time for one image."""
+    times = []
+    for _ in range(REPEATS + 1):
+        start = time.perf_counter()
+        for image in images:
+            change(image)
+        times.append((time.perf_counter() - start) / len(images) * 1e6)
+    return statistics.median(times[1:])
+
+
+if __name__ == "__main__":
+    main()
