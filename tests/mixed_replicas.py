@@ -47,7 +47,7 @@ def main():
         distiller = Distiller(
             net("student", width=4, seed=0),
             teacher=net("teacher", width=6, seed=1),
-            methods=[methods.get("kd"), methods.get("sp", taps=("logits",))],
+            methods=methods.get("kd"),
         )
         distiller.compile(
             keras.optimizers.SGD(0.05, momentum=0.9), metrics=[metrics.TopAccuracy(1)]

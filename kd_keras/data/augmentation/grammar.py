@@ -107,7 +107,8 @@ def _step_name(name: str, text: str) -> str:
     remedy = f"Steps are separated by commas, {_EXAMPLE}."
     if name in MIXING:
         remedy = f"{name} mixes the images that come out of the steps: give --{name} 0.2 beside it."
-    return str(check.one_of("augmentation step", name, STEPS, remedy=remedy))
+    allowed = [*PRESETS, *STEPS] if name == text.strip() else STEPS  # alone, it may be a policy
+    return str(check.one_of("augmentation step", name, allowed, remedy=remedy))
 
 
 def _value(what: str, value: Any, default: Any) -> Any:
