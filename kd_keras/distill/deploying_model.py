@@ -30,7 +30,7 @@ class DeployingModel(CheckedModel):
 
     def __init__(self, **options: Any):
         super().__init__(**options)
-        self._untracked = Untracked(teacher=None, deployed=None, evaluated=None)
+        self._untracked = Untracked(teacher=None, deployed=None, evaluated=None, kept_weights=[])
 
     @property
     def deployed(self) -> keras.Model:
@@ -40,6 +40,34 @@ class DeployingModel(CheckedModel):
             others = [model for model in models if model is not self.student]
             self._untracked.deployed = others[0] if others else self.student
         return self._untracked.deployed
+
+    @property
+    def kept_weights(self) -> Sequence[keras.Variable]:
+        """What `keep_weights` kept, which a checkpoint saves too; empty before."""
+        kept: list[keras.Variable] = self._untracked.kept_weights
+        return kept
+
+    def keep_weights(self) -> None:
+        """Keeps a copy of all weights as they are, of methods too, for `restore_weights`."""
+        if self.kept_weights:
+            for kept, weight in zip(self.kept_weights, self.weights, strict=True):
+                kept.assign(weight)
+            return
+        with self.distribute_strategy.scope():
+            self._untracked.kept_weights = [
+                keras.Variable(keras.ops.convert_to_numpy(weight), dtype=weight.dtype, name="kept")
+                for weight in self.weights
+            ]
+
+    def restore_weights(self) -> None:
+        """Gives all weights the values that `keep_weights` kept."""
+        for kept, weight in zip(self.kept_weights, self.weights, strict=True):
+            weight.assign(kept)
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if optimizer.use_ema:  # or the averages of the last step would take their place
+            averages = optimizer._model_variables_moving_average
+            for average, weight in zip(averages, optimizer._trainable_variables, strict=True):
+                average.assign(weight)
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
@@ -97,7 +125,9 @@ class DeployingModel(CheckedModel):
         """The deployed model with folded batch norms."""
         if self._untracked.evaluated is None:
             with tf.init_scope():
-                self._untracked.evaluated = twins.Twin(self.deployed, folded=True)
+                self._untracked.evaluated = twins.Twin(
+                    self.deployed, folded=True, before_softmax=True
+                )
         twin: twins.Twin = self._untracked.evaluated
         return twin
 

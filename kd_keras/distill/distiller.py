@@ -34,11 +34,10 @@ class Distiller(DeployingModel):
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
-    compiled metrics and, as `val_loss`, the cross-entropy of what is deployed. So `loss` and
-    `val_loss` differ in kind: `ce` is what compares with `val_loss`. Where a method deploys another
-    model than the student (simkd), training reports no accuracy and no agreement. While a method is
-    in its first stage, nothing else is minimised, and variables that it does not train are not
-    updated. The teacher runs in inference mode, outside the gradient; it is not tracked or saved.
+    compiled metrics and, as `val_loss`, the cross-entropy of what is deployed: compare it with
+    `ce`, not with `loss`. Where a method deploys another model than the student (simkd), training
+    reports no accuracy and no agreement. In a method's first stage nothing else is minimised, and
+    variables that it does not train stay. The teacher runs in inference mode, without a gradient.
 
     Warm-ups and first stages depend on the progress, 0 to 1. By default each `fit` is a run of its
     own, and progress is the finished steps / (epochs * steps); epochs before `initial_epoch` count
@@ -47,6 +46,7 @@ class Distiller(DeployingModel):
 
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
+            One that ends in a softmax is trained and validated by the sums before it.
         teacher: classifier of the same C classes giving logits or a softmax; or a
             `teacher_cache.reader.Cache` whose rows come with the batches; None trains without one.
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
@@ -93,10 +93,11 @@ class Distiller(DeployingModel):
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
         self._needs_progress = any(method.needs_progress for method in self.methods)
         replicas.require_made_here(student)
-        heads.check_student(student)
+        heads.check_student(student, before_softmax=True)
         pair_warnings.of_student(student, precision=precision)
         step_in = precision_of_training(student, precision)
-        self._twin = twins.Twin(student, base.taps_of("student", self.methods), precision=step_in)
+        read = base.taps_of("student", self.methods)
+        self._twin = twins.Twin(student, read, precision=step_in, before_softmax=True)
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
@@ -283,9 +284,8 @@ class Distiller(DeployingModel):
         deserialize = functools.partial(
             keras.saving.deserialize_keras_object, custom_objects=custom_objects
         )
-        student = deserialize(config["student"])
         methods = [deserialize(part) for part in config["methods"]]
-        return cls(**{**config, "student": student, "methods": methods})
+        return cls(**{**config, "student": deserialize(config["student"]), "methods": methods})
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)

@@ -7,7 +7,7 @@ import numpy as np
 from keras import ops
 
 from kd_keras import losses
-from kd_keras.graph import taps
+from kd_keras.graph import last_activation, taps
 from kd_keras.losses import Logits
 
 SUM_TOLERANCE = 1e-3  # how far the sum of a row of probabilities may be from 1, also in bfloat16
@@ -43,8 +43,16 @@ def kind(model: keras.Model) -> str:
     return "probabilities" if is_softmax else "logits"
 
 
-def check_student(student: keras.Model, *, what: str = "student") -> None:
-    """Raises ValueError unless the student, or another model that is trained, gives logits."""
+def check_student(
+    student: keras.Model, *, what: str = "student", before_softmax: bool = False
+) -> None:
+    """Raises ValueError unless the student, or another model that is trained, gives logits.
+
+    Args:
+        student: the model.
+        what: what the message calls it.
+        before_softmax: whether a softmax will do that can be left out (`last_activation.softmax`).
+    """
     if taps.output_shapes(student)[taps.LOGITS] == (None, 1):
         raise ValueError(
             f"{what} {student.name!r} gives one output; expected the logits of two classes or "
@@ -52,6 +60,8 @@ def check_student(student: keras.Model, *, what: str = "student") -> None:
             "sigmoid of their difference."
         )
     if kind(student) == "probabilities":
+        if before_softmax and last_activation.softmax(student) is not None:
+            return
         raise ValueError(
             f"{what} {student.name!r} ends in a softmax; expected logits, which distillation and "
             "its cross-entropy need. Remove the last activation (activation=None)."

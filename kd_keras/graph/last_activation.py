@@ -1,4 +1,4 @@
-"""Removes a classifier's last softmax or sigmoid, so that it gives logits."""
+"""Finds or removes a classifier's last softmax or sigmoid, so that it gives logits."""
 
 from typing import Any
 
@@ -6,6 +6,32 @@ import keras
 from keras import ops
 
 from kd_keras.graph import taps
+
+
+def softmax(model: keras.Model) -> Any:
+    """The operation that ends a classifier with a softmax and can be left out; None without one.
+
+    It is a layer of Keras's own with activation="softmax", a softmax layer, or `keras.ops.softmax`;
+    over the classes, run once, and with no loss of its own on the probabilities.
+    """
+    last: Any = next(iter(taps.tail(model)), None)
+    if not type(last).__module__.startswith("keras.") or taps.is_graph(last):
+        return None
+    is_whole = isinstance(last, keras.layers.Softmax) or _is_operation(last)
+    if is_whole and getattr(last, "axis", -1) not in (-1, 1):
+        return None
+    if not is_whole and _activation(last) != "softmax":
+        return None
+    if getattr(last, "activity_regularizer", None) is not None:
+        return None
+    runs = sum(operation is last for operation, _, _ in taps.calls(model))
+    return last if runs == 1 else None
+
+
+def without(layer: keras.Layer, policy: keras.DTypePolicy) -> keras.Layer:
+    """A copy of a layer with weights that computes its sums, without its activation."""
+    config = {**layer.get_config(), "activation": "linear", "dtype": policy}
+    return type(layer).from_config(config)
 
 
 def removed(model: keras.Model) -> keras.Model | None:
@@ -31,6 +57,11 @@ def removed(model: keras.Model) -> keras.Model | None:
     if _activation(last) == "sigmoid":
         logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
     return keras.Model(without.input, logits, name=model.name)
+
+
+def _is_operation(operation: Any) -> bool:
+    """Whether it is the operation behind `keras.ops.softmax`."""
+    return type(operation).__name__ == "Softmax" and not isinstance(operation, keras.Layer)
 
 
 def _activation(layer: Any) -> str:

@@ -14,7 +14,14 @@ import keras
 import tensorflow as tf
 
 from kd_keras import check, replicas
-from kd_keras.graph import bias_gradient, folding, layer_copies, likeness, taps
+from kd_keras.graph import (
+    bias_gradient,
+    folding,
+    last_activation,
+    layer_copies,
+    likeness,
+    taps,
+)
 from kd_keras.graph.precision import PRECISIONS
 from kd_keras.losses import Outputs, Tensor
 
@@ -33,6 +40,8 @@ class Twin:
             was built with.
         fused: whether batch norms run on TensorFlow's fused kernel where it computes the same.
         folded: whether batch norms are folded into the layers before them; for inference only.
+        before_softmax: whether the logits of a model that ends in a softmax are the sums before it,
+            where it can be left out (`last_activation.softmax`).
     """
 
     def __init__(
@@ -43,6 +52,7 @@ class Twin:
         precision: str = "float32",
         fused: bool = True,
         folded: bool = False,
+        before_softmax: bool = False,
     ):
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.tap_names = tuple(tap_names)
@@ -56,6 +66,7 @@ class Twin:
         self._model = model  # the model that runs: replaced by the copied graph below
         self._is_graph = taps.is_graph(model)
         self._tail = taps.tail(model)
+        self._softmax = last_activation.softmax(model) if before_softmax else None
         self.shapes = taps.output_shapes(model)  # by name of the output, batch axis as None
         if self._is_graph:
             if folded:
@@ -143,13 +154,19 @@ class Twin:
 
     def _copy(self, layer: Any) -> Any:
         """What runs in the place of a layer: its copy, or the layer itself if no copy is needed."""
+        if layer is self._softmax and not getattr(layer, "weights", None):
+            return _identity
         if not isinstance(layer, keras.Layer):
             return layer  # an operation without weights
         if id(layer) in self._folded:
             folded = self._folded[id(layer)]
             return folded.layer if layer is folded.linear else _identity
         if id(layer) not in self._copies:
-            copy = layer_copies.copied(layer, self._policy_of(layer), fused=self._fused)
+            policy = self._policy_of(layer)
+            if layer is self._softmax:
+                copy = last_activation.without(layer, policy)
+            else:
+                copy = layer_copies.copied(layer, policy, fused=self._fused)
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
 
@@ -172,7 +189,7 @@ class _RecordingScope(keras.StatelessScope):
 
 
 def _identity(inputs: Tensor, **kwargs: Any) -> Tensor:
-    """Replaces a batch norm that is folded into the layer before it."""
+    """Replaces a batch norm that is folded into the layer before it, or a softmax."""
     return inputs
 
 

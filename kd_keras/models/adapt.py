@@ -1,13 +1,10 @@
 """Adapts a teacher from elsewhere to our pixels, our image size and our order of classes."""
 
-import collections
-import difflib
-
 import keras
 
 from kd_keras import check
 from kd_keras.graph import heads, taps
-from kd_keras.models import pixels
+from kd_keras.models import class_matching, pixels
 
 
 def adapt_teacher(
@@ -28,11 +25,12 @@ def adapt_teacher(
             0..255.
         image_size: height and width of its images; ours are resized to it, bilinearly.
         classes: (its class names in its order, our class names in our order). It may know more
-            classes. Their scores are dropped, so scores should be logits, not probabilities.
+            classes, whose scores are dropped; see `class_matching.class_order` for names.
 
     Returns:
         keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, our classes); `model`
-        itself if no argument is given.
+        itself if no argument is given. With `classes`, probabilities come as their logarithms:
+        their softmax is the probabilities, renormalised over our classes.
 
     Raises:
         ValueError: unknown mode, sizes or channels that do not fit, or class names that are
@@ -52,7 +50,10 @@ def adapt_teacher(
     x = _with_channels(x, own[2])
     scores = model(pixels.encode(x, preprocess or "0..255"))
     if classes is not None:
-        scores = keras.ops.take(scores, class_order(*classes, scores.shape[-1]), axis=-1)
+        order = class_matching.class_order(*classes, scores.shape[-1])
+        if heads.kind(model) == "probabilities":
+            scores = heads.logits_of_teacher(scores, "probabilities")
+        scores = keras.ops.take(scores, order, axis=-1)
     return keras.Model(images, scores, name=f"{model.name}_adapted")
 
 
@@ -72,32 +73,6 @@ def two_logits(model: keras.Model) -> keras.Model:
         images = keras.Input(images.shape[1:], name="images")
         scores = model(images)
     return keras.Model(images, heads.logits_of_teacher(scores, kind), name=model.name)
-
-
-def class_order(theirs: list[str], ours: list[str], outputs: int) -> list[int]:
-    """For each of our classes, its place among the teacher's `outputs`.
-
-    Raises:
-        ValueError: the teacher's names are not one for each output, or lack one of ours.
-    """
-    doubled = [name for name, count in collections.Counter(theirs).items() if count > 1]
-    if len(theirs) != outputs or doubled:
-        also = f", {doubled[0]!r} more than once" if doubled else ""
-        raise ValueError(
-            f"the teacher's classes are {len(theirs)} names{also}; expected {outputs} different "
-            "names, one for each of its outputs, in their order. Correct --teacher-classes."
-        )
-    place = {name: index for index, name in enumerate(theirs)}
-    missing = [name for name in ours if name not in place]
-    if missing:
-        near = difflib.get_close_matches(missing[0], theirs, n=1)
-        hint = f" (nearest: {near[0]!r})" if near else ""
-        raise ValueError(
-            f"the teacher's classes lack {len(missing)} of our {len(ours)}, such as "
-            f"{missing[0]!r}{hint}; expected all of ours. Use the dataset's names in "
-            "--teacher-classes, or a teacher that knows them."
-        )
-    return [place[name] for name in ours]
 
 
 def _check_size(what: str, got: tuple[int | None, ...], own: tuple[int | None, ...]) -> None:

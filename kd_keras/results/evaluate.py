@@ -37,12 +37,14 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
 
 
 def scores(model: keras.Model, split: Split) -> np.ndarray:
-    """(N, C) float32 scores of all examples of the split, in order; batch norms are folded.
+    """(N, C) float32 logits of all examples of the split, in order; batch norms are folded.
+
+    Those of a model that ends in a softmax are the sums before it, as in its training.
 
     Raises:
         ValueError: some scores are not finite.
     """
-    twin = twins.Twin(model, folded=True)
+    twin = twins.Twin(model, folded=True, before_softmax=True)
 
     @tf.function(input_signature=[tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.uint8)])
     def score(images: tf.Tensor) -> tf.Tensor:

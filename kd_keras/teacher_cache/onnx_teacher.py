@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.models import adapt, pixels
+from kd_keras.models import class_matching, pixels
 
 
 class OnnxTeacher:
@@ -97,7 +97,7 @@ class OnnxTeacher:
                 f"expected ({len(images)}, classes). Export the logits as the first output."
             )
         if self._classes is not None:
-            scores = scores[:, adapt.class_order(*self._classes, scores.shape[-1])]
+            scores = scores[:, class_matching.class_order(*self._classes, scores.shape[-1])]
         return {"logits": scores}
 
     def _scores(self, x: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 
+from kd_keras.graph import heads
 from kd_keras.models import adapt, pixels
 
 
@@ -49,6 +50,30 @@ def test_classes_come_in_our_order_and_the_rest_is_dropped(tmp_path):
     model.save(tmp_path / "adapted.keras")
     again = keras.models.load_model(tmp_path / "adapted.keras")
     np.testing.assert_array_equal(again(x), x[:, 0, 0][:, [2, 0]])
+
+
+def test_a_softmax_over_more_classes_is_renormalised_over_ours():
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Flatten()(inputs)[:, :3] / 50.0
+    model = keras.Model(inputs, keras.layers.Softmax()(x), name="foreign")
+    classes = (["ant", "bee", "cat"], ["cat", "ant"])
+    x = images((2, 4, 4, 3))
+    adapted = adapt.adapt_teacher(model, classes=classes)
+    assert heads.kind(adapted) == "logits"
+    chosen = np.asarray(model(x))[:, [2, 0]]
+    expected = chosen / chosen.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(keras.ops.softmax(adapted(x)), expected, rtol=1e-5)
+
+
+def test_a_softmax_that_gives_our_classes_nothing_stays_finite():
+    inputs = keras.Input((4, 4, 3))
+    x = keras.layers.Flatten()(inputs)[:, :3] * np.array([[0.0, 0.0, 1e6]], "float32")
+    model = keras.Model(inputs, keras.layers.Softmax()(x), name="foreign")
+    classes = (["ant", "bee", "cat"], ["bee", "ant"])
+    adapted = adapt.adapt_teacher(model, classes=classes)
+    ones = np.ones((1, 4, 4, 3), "float32")
+    np.testing.assert_allclose(model(ones), [[0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(keras.ops.softmax(adapted(ones)), [[0.5, 0.5]])
 
 
 def test_nothing_asked_gives_the_model_itself():
