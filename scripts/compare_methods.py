@@ -36,7 +36,7 @@ from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.store import Dataset  # noqa: E402
 from kd_keras.distill import side_by_side  # noqa: E402
 from kd_keras.distill.distiller import Distiller  # noqa: E402
-from kd_keras.job import build, callbacks, fitting  # noqa: E402
+from kd_keras.job import build, callbacks, optimizer  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.job.recipe.recipe_files import Recipe  # noqa: E402
 from kd_keras.results import evaluate  # noqa: E402
@@ -125,10 +125,14 @@ def _distiller(
     student = build.make(recipe.student[0], loaded)
     teacher = model if chosen else None
     distiller = Distiller(
-        student, teacher=teacher, methods=chosen, precision=fitting.precision(recipe)
+        student, teacher=teacher, methods=chosen, precision=optimizer.precision(recipe)
     )
     distiller.total_steps = steps
-    distiller.compile(fitting.optimizer(recipe, recipe.learning_rate, steps))
+    distiller.compile(
+        optimizer.make(
+            recipe, recipe.learning_rate, epochs=1, steps=steps, model=student, methods=chosen
+        )
+    )
     return distiller
 
 

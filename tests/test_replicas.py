@@ -34,6 +34,8 @@ def results(folder):
         ("one", "two, two steps an execution", 1e-6),
         ("one, whole batch", "two, whole batch", 1e-6),  # and a clipped gradient
         ("one, accumulated", "two, accumulated", 1e-6),  # and a clipped gradient
+        ("one, dot", "two, dot", 1e-6),  # and both gradients clipped
+        ("one, muon", "two, muon", 1e-6),  # accumulated, clipped, averaged, with weight decay
         # Its batch norms divide by variances of few values: rounding grows, to 1.3e-6 with AMX.
         ("one, two stages", "two, two stages", 2e-6),
     ],
@@ -117,7 +119,7 @@ def test_fit_calls_a_subclass_s_train_step_in_each_step(results, replicas):
 
 
 def test_dot_on_two_replicas_equals_one(results):
-    for expected, got in zip(results["one, dot"], results["two, dot"], strict=True):
+    for expected, got in zip(results["one, dot's steps"], results["two, dot's steps"], strict=True):
         assert np.max(np.abs(np.subtract(expected, 1))) > 0.1
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
 

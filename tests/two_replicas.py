@@ -16,7 +16,9 @@ from keras import layers
 from kd_keras import Distiller, methods
 from kd_keras.distill import gradient_norms, side_by_side
 from kd_keras.graph import twins
-from kd_keras.job import devices
+from kd_keras.job import devices, optimizer
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.optimizers import dot
 
 BATCH, STEPS = 16, 20
 
@@ -49,17 +51,21 @@ def training(
     class_weight=None,
     clip=None,
     accumulate=None,
+    make=None,
 ):
-    """Weights and history of some steps of SGD."""
+    """Weights and history of some steps of SGD, or of the optimizer that `make` makes."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
         distiller = Distiller(
             net("student", width=4, seed=0, l2=0.01), teacher=teacher, methods=make_methods()
         )
-        optimizer = keras.optimizers.SGD(
+        sgd = keras.optimizers.SGD(
             0.05, momentum=0.9, global_clipnorm=clip, gradient_accumulation_steps=accumulate
         )
-        distiller.compile(optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution)
+        its_optimizer = make() if make else sgd
+        distiller.compile(
+            its_optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution
+        )
     batch = next(iter(batches(BATCH, seed=2)))
     history = distiller.fit(
         batches(BATCH * steps, seed=2),
@@ -73,7 +79,7 @@ def training(
     return {
         "norms": norms,
         "weights": [v.numpy().tolist() for v in distiller.trainable_variables],
-        "steps": int(optimizer._iterations.numpy()),
+        "steps": int(its_optimizer._iterations.numpy()),
         "history": {name: float(values[-1]) for name, values in history.items()},
     }
 
@@ -90,6 +96,17 @@ def ft():
     # The first stage takes 6 of the steps, and its batch norms are shared by the replicas.
     norms = {"translator_batch_norm": True, "paraphraser_batch_norm": True}
     return [methods.get("ft", tap="stage2", first_stage=0.3, weight=1.0, **norms)]
+
+
+def clipped_dot():
+    return dot.DOT(0.05, weight_decay=1e-3, global_clipnorm=0.05)
+
+
+def muon_with_averages():
+    """As --optimizer muon --accumulate 2 --ema 0.5 --weight-decay 0.01 --clip-norm 0.05 has it."""
+    fields = {"accumulate": 2, "ema": 0.5, "weight_decay": 0.01, "clip_norm": 0.05}
+    recipe = Recipe(optimizer="muon", **fields)
+    return optimizer.make(recipe, 0.01, epochs=1, steps=STEPS)
 
 
 def trained_side_by_side(scope):
@@ -264,6 +281,10 @@ def main():
         "two, whole batch": training(two.scope(), sp, clip=0.05),
         "one, accumulated": training(one.scope(), kd_and_fitnet, clip=0.05, accumulate=3),
         "two, accumulated": training(two.scope(), kd_and_fitnet, clip=0.05, accumulate=3),
+        "one, dot": training(one.scope(), kd_and_fitnet, make=clipped_dot),
+        "two, dot": training(two.scope(), kd_and_fitnet, make=clipped_dot),
+        "one, muon": training(one.scope(), sp, make=muon_with_averages),
+        "two, muon": training(two.scope(), sp, make=muon_with_averages),
         "one, two stages": training(one.scope(), ft),
         "two, two stages": training(two.scope(), ft),
         "one, side by side": trained_side_by_side(one.scope()),
@@ -279,7 +300,7 @@ def main():
     }
     for name, where in (("one", one), ("two", two)):
         results[f"{name}, subclass"] = replica_cases.counting(where)
-        results[f"{name}, dot"] = replica_cases.dot(where)
+        results[f"{name}, dot's steps"] = replica_cases.dot(where)
     results["learning rates"] = replica_cases.learning_rates(two)
     replica_cases.exported(two, Path(sys.argv[1]).parent)
     with open(sys.argv[1], "w") as file:

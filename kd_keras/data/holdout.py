@@ -1,11 +1,15 @@
 """Chooses the training examples that are held out for validation."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from kd_keras import check
 from kd_keras.data import hashing
+from kd_keras.data.store import Dataset
 
 _PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order and the views
+_STOPPING = 1  # seed of what is held out to stop by; the other hold-outs take 0
 
 
 def stratified(
@@ -33,3 +37,30 @@ def stratified(
         count = min(max(round(int(size) * fraction), 1), int(size) - 1)
         held_out[by_class[start : start + count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def for_stopping(data: Dataset, fraction: float) -> Dataset:
+    """The dataset with a stratified share of its labelled training examples held out.
+
+    They are its `stopping`, by which a training may end: never by the validation split, on which
+    accuracy is reported.
+
+    Raises:
+        ValueError: no class has two labelled examples.
+    """
+    labelled = np.flatnonzero(data.train.labels >= 0)
+    _, chosen = stratified(data.train.labels[labelled], fraction, seed=_STOPPING)
+    held_out = labelled[chosen]
+    if not len(held_out):
+        raise ValueError(
+            f"no class of the {len(data.train)} training images has two labelled ones; expected "
+            "some, to hold out one of them. Leave --stop-early out."
+        )
+    rest = np.setdiff1d(np.arange(len(data.train)), held_out)
+    note = f"holding out {100 * fraction:g} % of train ({len(held_out):,} images) to stop early by"
+    return replace(
+        data,
+        train=data.train.take(rest),
+        stopping=data.train.take(held_out),
+        notes=(*data.notes, note),
+    )

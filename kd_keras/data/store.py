@@ -100,6 +100,7 @@ class Dataset:
         fingerprint: hash of the content, whatever its path; equal data have equal fingerprints.
         resize: how an image that is not square is made square, see `resizing.resized`.
         notes: what was left out, held out or changed, one sentence each.
+        stopping: examples held out of train to end trainings by; None for none.
     """
 
     name: str
@@ -112,6 +113,7 @@ class Dataset:
     fingerprint: str
     resize: str = "crop"
     notes: tuple[str, ...] = ()
+    stopping: Split | None = None
 
     @property
     def store_fingerprint(self) -> str:

@@ -1,4 +1,4 @@
-"""Gradient accumulation on several replicas, which Keras's optimizers have for one device alone.
+"""Gradient accumulation, as Keras's optimizers lack it: on several replicas, and with averages.
 
 Keras decides within each replica whether a batch ends with an update, and a replica's branch cannot
 wait for the other replicas. Here gradients are summed over replicas first, and one branch outside
@@ -27,6 +27,22 @@ def over_replicas(optimizer: Any) -> None:
         context.merge_call(_apply_sums, args=(optimizer, sums, list(variables)))
 
     optimizer._backend_apply_gradients = apply  # in place of Keras's own
+
+
+def average_after_updates(optimizer: Any) -> None:
+    """Lets averaged weights (EMA) change with each update; Keras's change with each batch.
+
+    Args:
+        optimizer: Keras optimizer with `gradient_accumulation_steps`, on one device or several.
+    """
+    average = optimizer._update_model_variables_moving_average
+    steps = optimizer.gradient_accumulation_steps
+
+    def after_updates(variables: Sequence[Any]) -> None:
+        is_update = (optimizer._iterations.value + 1) % steps == 0
+        tf.cond(is_update, lambda: average(variables), lambda: None)
+
+    optimizer._update_model_variables_moving_average = after_updates
 
 
 def _apply_sums(

@@ -76,8 +76,11 @@ def step(
         separate = [tape.gradient(loss, variables, share) for loss in losses]
         rows = list(zip(*separate, variables, strict=True))
         reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
+        *parts, reached_variables = map(list, zip(*reached, strict=True))
+        if several and optimizer.global_clipnorm:
+            parts = _summed_parts(parts, optimizer)
         apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
-        apply(*map(list, zip(*reached, strict=True)))
+        apply(*parts, reached_variables)
         return
     gradients = tape.gradient(list(losses), variables, [share] * len(losses))
     if several:
@@ -104,6 +107,18 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
         total = _clipped(total, inner, optimizer.scale_loss(1.0))
     parts = iter(total)
     return [None if g is None else next(parts) / replicas.count() for g in gradients]
+
+
+def _summed_parts(parts: list[list[Any]], optimizer: Any) -> list[list[Any]]:
+    """As `_summed`, for the gradients of each loss, which are clipped by one factor."""
+    rows = zip(*parts, strict=True)
+    grouped = [{kind: g for kind, g in enumerate(row) if g is not None} for row in rows]
+    total = tf.distribute.get_replica_context().all_reduce("SUM", grouped)
+    shares = [
+        {kind: gradient / replicas.count() for kind, gradient in group.items()}
+        for group in optimizer.clipped(total)
+    ]
+    return [[group.get(kind) for group in shares] for kind in range(len(parts))]
 
 
 def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:

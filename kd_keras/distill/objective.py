@@ -55,12 +55,8 @@ class Objective:
         Raises:
             ValueError: a method's cost has no such parts.
         """
-        whole = [m.name for m in self.methods if type(m).parts_call is Method.parts_call]
-        if in_parts and whole:
-            raise ValueError(
-                "the optimizer takes separate gradients of target and nontarget parts, and methods "
-                f"{whole} have none; expected dkd alone. Use it, or a different optimizer."
-            )
+        if in_parts:
+            require_parts(self.methods)
         self._in_parts = in_parts
 
     def __call__(
@@ -131,6 +127,16 @@ class Objective:
     def _by_view(self, outputs: Outputs) -> Outputs:
         first = {name: value[:: self.views] for name, value in outputs.items()}
         return first | {f"{n}{SECOND_VIEW}": v[1 :: self.views] for n, v in outputs.items()}
+
+
+def require_parts(methods: Sequence[Method]) -> None:
+    """Raises ValueError if a method's cost has no target and nontarget parts."""
+    whole = [method.name for method in methods if type(method).parts_call is Method.parts_call]
+    if whole:
+        raise ValueError(
+            "the optimizer takes separate gradients of target and nontarget parts, and methods "
+            f"{whole} have none; expected dkd alone. Use it, or a different optimizer."
+        )
 
 
 _LOGITS_OF_VIEWS = ("logits", f"logits{SECOND_VIEW}")

@@ -52,7 +52,7 @@ class StopOnNaN(keras.callbacks.Callback):
             raise NotFinite(
                 f"{self._subject} weights became NaN or infinite in epoch {epoch + 1}, while "
                 f"the loss stayed finite: {non_finite}. {_LOWER}, or clip the gradients "
-                "(global_clipnorm of the optimizer). Check that no image holds a NaN."
+                "(--clip-norm; global_clipnorm of an optimizer). Check that no image holds a NaN."
             )
         names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]
         wrong = [name for name in names if not math.isfinite((logs or {}).get(name, 0.0))]

@@ -63,6 +63,7 @@ def _variables(models: Mapping[str, Any]) -> dict[str, Any]:
             *model.optimizer.variables,
             *(variable for metric in metrics for variable in metric.variables),
             model.run.start,  # its length is that of the fit, which may have more epochs now
+            *model.kept_weights,
         ]
         own = {id(variable): variable for variable in everything if id(variable) not in known}
         known |= set(own)

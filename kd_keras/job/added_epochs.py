@@ -20,6 +20,8 @@ def obstacle(recipe: Recipe) -> str:
     """What makes a run with more epochs differ from the start; "" if nothing does."""
     if recipe.schedule != "constant":
         return f"its schedule is {recipe.schedule}, whose learning rates depend on the last epoch"
+    if recipe.stop_early:
+        return "it stops early, by itself"
     if recipe.assistants or recipe.generations > 1:
         return "its students learn from models that would be trained for more epochs too"
     changing = [

@@ -21,6 +21,7 @@ MAX_EPOCHS = 50  # limit for added epochs: each is validated and logged
 FALLBACK = "kd"  # works with any number of classes
 # Learning rates follow the batch size, and views follow the epochs.
 FIELDS = {"method", "teacher", "student", "batch_size", "epochs", "teacher_epochs"}
+_LIKE_ADAM = ("adam", "adamw", "lamb", "muon")
 _RATES = ("learning_rate", "teacher_learning_rate", "baseline_learning_rate")
 
 
@@ -52,7 +53,8 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
     - `method`: `FALLBACK` in place of a method that needs more classes.
     - `teacher`, `student`: the knob `stem_stride` of their spec, if any, fits the image size.
     - `batch_size`: smaller, so that an epoch has `STEPS_PER_EPOCH`.
-    - learning rates, with Adam and AdamW: times the square root of the change of the batch size.
+    - learning rates, with an optimizer of `_LIKE_ADAM`: times the square root of the change of the
+      batch size.
     - `epochs`, `teacher_epochs`: more, up to `MAX_EPOCHS`, so that there are `MIN_STEPS`; `views`
       grow by the same factor as `epochs`.
 
@@ -68,7 +70,7 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
     batch = recipe.batch_size
     if "batch_size" not in recipe.model_fields_set:
         batch = fields["batch_size"] = batch_size(batch, images)
-    if recipe.optimizer in ("adam", "adamw"):
+    if recipe.optimizer in _LIKE_ADAM:
         fields |= _rates(recipe, math.sqrt(batch / recipe.batch_size))
     for name, steps in MIN_STEPS.items():
         fields[name] = epochs(getattr(recipe, name), steps, max(1, images // batch))

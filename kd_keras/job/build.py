@@ -10,6 +10,7 @@ import keras
 from kd_keras import files, methods, models
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
+from kd_keras.graph import freezing
 from kd_keras.job import plan
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.identity import cache_of, is_file
@@ -17,8 +18,10 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base
-from kd_keras.models import adapt, ensemble, model_files
+from kd_keras.models import adapt, class_matching, ensemble, model_files
 from kd_keras.teacher_cache.reader import Cache
+
+FREEZABLE = ("baseline", "generation", "student")  # roles of models whose layers --freeze freezes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,6 +102,8 @@ def _distiller(
 ) -> Distiller:
     student = _seeded(model.seed, make, model.spec, data, recipe.weights)
     try:
+        if recipe.freeze and model.role in FREEZABLE:
+            freezing.freeze(student, recipe.freeze)
         return Distiller(
             student,
             teacher=teacher if has_teacher(its_methods) else None,
@@ -169,6 +174,13 @@ def order_of_classes(recipe: Recipe, data: Dataset) -> tuple[list[str], list[str
     files.require_regular(path)
     text = path.read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()], list(data.class_names)
+
+
+def describe_classes(recipe: Recipe, data: Dataset) -> list[str]:
+    """Sentences on how the teacher's class names become ours; none where it has our classes."""
+    is_foreign = any(is_file(spec) for spec in recipe.teacher)
+    names = order_of_classes(recipe, data) if is_foreign else None
+    return [] if names is None else class_matching.describe(*names)
 
 
 def as_one(teachers: list[keras.Model], recipe: Recipe) -> keras.Model:

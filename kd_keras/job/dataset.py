@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import data
+from kd_keras.data import holdout
 from kd_keras.data.store import Dataset
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 
 SELECT_FRACTION = 0.1  # share of train that is held out to choose settings
+STOP_FRACTION = 0.1  # share of what is left, held out to end trainings by
 
 
 def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
@@ -35,6 +37,9 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         verify=verify,
         tell=notes.append,
     )
+    if recipe.stop_early:
+        loaded = holdout.for_stopping(loaded, STOP_FRACTION)
+        notes.append(loaded.notes[-1])
     screen.say(f"{recipe.dataset}: {loaded.summary()}")
     for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
         screen.say(f"  {note}")

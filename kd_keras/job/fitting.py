@@ -9,22 +9,26 @@ from typing import Any
 import keras
 import numpy as np
 
+from kd_keras import check
 from kd_keras.data import pipeline
-from kd_keras.data.store import Dataset
+from kd_keras.data.store import Dataset, Split
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill import gradient_norms, gradients, machines, metrics, side_by_side, stop_on_nan
+from kd_keras.distill import (
+    gradient_norms,
+    machines,
+    metrics,
+    side_by_side,
+    stop_early,
+    stop_on_nan,
+)
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
-from kd_keras.graph.precision import best_precision, native_precisions
-from kd_keras.job import callbacks
+from kd_keras.job import callbacks, optimizer, step_logs
 from kd_keras.job.history_file import HistoryFile
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.optimizers import dot, schedules
 from kd_keras.results import tensorboard_logs, trackers
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
-
-SGD_NESTEROV = True
 
 
 def fit(
@@ -63,12 +67,10 @@ def fit(
     Raises:
         stop_on_nan.NotFinite: the loss became NaN or infinite.
     """
-    steps = pipeline.steps_per_epoch(data.train, recipe.batch_size)
-    for distiller in distillers.values():
-        _compile(distiller, recipe, learning_rate, epochs * steps, len(data.class_names))
     plan = pipeline.BatchPlan(
         data.train,
-        batch_size=recipe.batch_size,
+        batch_size=recipe.images_per_step,
+        together=recipe.accumulate,
         seed=recipe.seed,
         policy=data.augment,
         view_seed=recipe.view_seed,
@@ -76,6 +78,9 @@ def fit(
         views_per_image=max(d.views_per_image for d in distillers.values()),
         num_classes=len(data.class_names),
     )
+    steps = plan.steps_per_epoch
+    for distiller in distillers.values():
+        _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names))
 
     def last_batch(steps: int) -> Any:
         return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
@@ -91,13 +96,22 @@ def fit(
                 screen,
                 checkpoint,
                 last_batch,
+                done=checkpoint.first_epoch * steps + checkpoint.skipped,
+                stopping=data.stopping,
                 writes=machines.is_chief(strategy),
             ),
         )
         for phase, distiller in distillers.items()
     }
     first, first_own = next(iter(own.values()))
-    each = first_own if len(distillers) == 1 else [side_by_side.PerStudentCallbacks(own)]
+    each = (
+        first_own
+        if len(distillers) == 1
+        else [
+            side_by_side.PerStudentCallbacks(own),
+            *([stop_early.StopTogether(list(distillers.values()))] if recipe.stop_early else []),
+        ]
+    )
     with strategy.scope():
         model = first if len(distillers) == 1 else side_by_side.SideBySideModel(distillers)
     what = (
@@ -114,7 +128,7 @@ def fit(
         teacher=rows,
         dropped=checkpoint.skipped,
     )
-    with callbacks.Bar(screen, what, recipe.batch_size) as bar, checkpoint:
+    with callbacks.Bar(screen, what, recipe.images_per_step) as bar, checkpoint:
         model.fit(
             batches()
             if machines.count(strategy) == 1
@@ -125,7 +139,7 @@ def fit(
             initial_epoch=checkpoint.first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=pipeline.evaluation(data.validation, batch_size=recipe.batch_size),
+            validation_data=pipeline.evaluation(data.validation, batch_size=recipe.images_per_step),
             verbose=0,
             callbacks=[bar, *callbacks_of_all, *each, checkpoint],
         )
@@ -142,12 +156,24 @@ def check_together(distillers: Mapping[str, Distiller]) -> None:
 
 
 def _compile(
-    distiller: Distiller, recipe: Recipe, learning_rate: float, total_steps: int, num_classes: int
+    distiller: Distiller,
+    recipe: Recipe,
+    learning_rate: float,
+    epochs: int,
+    steps: int,
+    num_classes: int,
 ) -> None:
-    distiller.total_steps = total_steps
+    distiller.total_steps = epochs * steps
     with distiller.distribute_strategy.scope():
         distiller.compile(
-            optimizer(recipe, learning_rate, total_steps),
+            optimizer.make(
+                recipe,
+                learning_rate,
+                epochs=epochs,
+                steps=steps,
+                model=distiller.student,
+                methods=distiller.methods,
+            ),
             metrics=[
                 metrics.TopAccuracy(1, name="top1"),
                 metrics.TopAccuracy(min(5, num_classes), name="top5"),
@@ -163,11 +189,14 @@ def _callbacks(
     checkpoint: Checkpoint,
     last_batch: Callable[[int], Any],
     *,
+    done: int,
+    stopping: Split | None,
     writes: bool,
 ) -> list[Any]:
     """A phase's callbacks; those that add to the logs come before those that read them.
 
-    One machine of several writes files.
+    One machine of several writes files. `done` counts the steps before, `stopping` holds the images
+    by which the training ends early.
     """
     logs = folder / "logs" / phase
     if writes:
@@ -177,6 +206,8 @@ def _callbacks(
         *_trackers(phase, recipe, folder),
         HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
     ]
+    if writes and recipe.log_every:
+        files.append(_step_logs(phase, recipe.log_every, folder, screen, done))
     history = keras.callbacks.History()
     history.history = checkpoint.histories[phase]  # goes on with the epochs before
     return [
@@ -186,8 +217,9 @@ def _callbacks(
             last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
         ),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
+        *(_ending(recipe, stopping, checkpoint.histories[phase]) if stopping is not None else []),
         callbacks.Speed(
-            recipe.batch_size,
+            recipe.images_per_step,
             skipped=checkpoint.skipped,
             seconds_before=checkpoint.seconds_before,
         ),
@@ -197,55 +229,32 @@ def _callbacks(
     ]
 
 
+def _ending(
+    recipe: Recipe, stopping: Split, earlier: Mapping[str, Sequence[float]]
+) -> list[keras.callbacks.Callback]:
+    """What ends a training early."""
+    held_out = pipeline.evaluation(stopping, batch_size=recipe.images_per_step)
+    patience = check.whole_number("stop_early", recipe.stop_early, at_least=1)
+    return [stop_early.StopEarly(held_out, patience=patience, earlier=earlier)]
+
+
+def _step_logs(
+    phase: str, every: int, folder: Path, screen: Screen, done: int
+) -> step_logs.StepLogs:
+    """What logs a phase within its epochs."""
+    return step_logs.StepLogs(
+        every,
+        file=folder / f"{phase}-steps.csv",
+        folder=folder / "logs" / phase / "steps",
+        screen=screen,
+        what=display_name(phase),
+        done=done,
+    )
+
+
 def _trackers(phase: str, recipe: Recipe, folder: Path) -> list[keras.callbacks.Callback]:
     """Callbacks that log to the services that the recipe names."""
     settings = recipe.model_dump()
     wandb = [trackers.WandbLogs(recipe.wandb, folder, phase, settings)] if recipe.wandb else []
     mlflow = [trackers.MlflowLogs(recipe.mlflow, folder, phase, settings)] if recipe.mlflow else []
     return [*wandb, *mlflow]
-
-
-def optimizer(recipe: Recipe, learning_rate: float, total_steps: int) -> keras.Optimizer:
-    """The recipe's optimizer with its schedule over `total_steps`."""
-    settings: dict[str, Any] = {
-        "learning_rate": schedules.get(recipe.schedule, learning_rate, total_steps),
-        "weight_decay": recipe.weight_decay or None,
-        "use_ema": bool(recipe.ema),
-        "ema_momentum": recipe.ema or 0.99,
-    }
-    if recipe.optimizer == "dot":
-        return dot.DOT(momentum=recipe.momentum, delta=recipe.delta, **settings)
-    if recipe.optimizer == "sgd":
-        return keras.optimizers.SGD(momentum=recipe.momentum, nesterov=SGD_NESTEROV, **settings)
-    if recipe.optimizer == "adamw":
-        return keras.optimizers.AdamW(**{**settings, "weight_decay": recipe.weight_decay})
-    return keras.optimizers.Adam(**settings)
-
-
-def check_optimizer(recipe: Recipe) -> None:
-    """Raises ValueError if the recipe's optimizer cannot be made, or not with its precision."""
-    example = optimizer(recipe, recipe.learning_rate, total_steps=1)
-    if gradients.takes_two(example) and precision(recipe) == "mixed_float16":
-        raise ValueError(
-            f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs "
-            f"loss scaling; {recipe.optimizer} does not support it. Give --precision "
-            "mixed_bfloat16 or float32."
-        )
-
-
-def precision(recipe: Recipe) -> str:
-    """The recipe's precision, chosen for this machine if "auto"."""
-    if recipe.precision != "auto":
-        return recipe.precision
-    best = best_precision()
-    scaled = best == "mixed_float16"  # needs loss scaling, which dot does not support
-    return "float32" if scaled and recipe.optimizer == "dot" else best
-
-
-def warn_of_slow_precision(precision: str, screen: Screen) -> None:
-    """Warns if this machine has no hardware support for a precision."""
-    if precision not in native_precisions():
-        screen.warn(
-            f"precision {precision} has no hardware support on this machine: results are correct, "
-            f"training is slow; --precision auto takes {best_precision()}"
-        )

@@ -133,9 +133,8 @@ def of_run(
         rounds: Distillers by phase for each of `plan.rounds`.
         screen: where lines are shown.
     """
-    stages = _stages(
-        recipe, pipeline.steps_per_epoch(data.train, recipe.batch_size), teachers, rounds
-    )
+    steps = pipeline.steps_per_epoch(data.train, recipe.images_per_step, recipe.accumulate)
+    stages = _stages(recipe, steps, teachers, rounds)
     learners = [phase for group in rounds for phase in group]
     alone = plan.baselines(recipe) if recipe.baseline else []
     mean = len(teachers) > 1
@@ -152,7 +151,7 @@ def _stages(
 
     def stage(phases: Iterable[str], epochs: int, students: Iterable[Any], beside: float) -> Stage:
         of_image = _PASSES * sum(map(_work, students)) + beside
-        work = _LEAST_WORK + recipe.batch_size * of_image
+        work = _LEAST_WORK + recipe.images_per_step * of_image
         return Stage(tuple(phases), epochs * steps_per_epoch, work)
 
     stages = [

@@ -9,12 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras.distill import machines
+from kd_keras.distill import machines, stop_early
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import added_epochs, callbacks, fitting, provenance, run_state
+from kd_keras.graph import freezing
+from kd_keras.job import added_epochs, build, callbacks, fitting, provenance, run_state
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.prepare import Job
+from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base
 from kd_keras.results.phase_names import display_name
 from kd_keras.teacher_cache.reader import Cache
@@ -84,14 +86,34 @@ def train(
     )
     seconds = checkpoint.seconds_before + time.perf_counter() - start
     seconds /= len(distillers)  # each one's share
+    facts = {phase: _facts(job.recipe, history) for phase, history in histories.items()}
+    _say_where_it_ended(job, facts)
 
     def save() -> None:
         for phase, distiller in distillers.items():
-            job.folder.save(phase, distiller.deployed, histories[phase], seconds)
+            if phase.partition("-")[0] in build.FREEZABLE:
+                freezing.thaw(distiller.student, job.recipe.freeze)
+            job.folder.save(phase, distiller.deployed, histories[phase], seconds, **facts[phase])
         checkpoint.remove()
 
     machines.chief_only(job.strategy, save)
     job.job_time.trained(list(distillers))
+
+
+def _facts(recipe: Recipe, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+    """What else is saved about a phase beside its history."""
+    if recipe.stop_early is None:
+        return {}
+    return {"stop_early": stop_early.facts(history, recipe.stop_early)}
+
+
+def _say_where_it_ended(job: Job, facts: Mapping[str, Mapping[str, Any]]) -> None:
+    for phase, entry in facts.items():
+        if end := entry.get("stop_early"):
+            job.screen.say(
+                f"{display_name(phase)}: ended after epoch {end['epochs']}; it has the weights of "
+                f"epoch {end['best_epoch']}, {end[stop_early.TOP1]:.1%} on the held-out images"
+            )
 
 
 def _weights(file: Path) -> list[np.ndarray]:

@@ -14,13 +14,24 @@ from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill import machines, split_batch, validation
 from kd_keras.exports.process import Serve
-from kd_keras.job import build, dataset, devices, fitting, identity, job_time, plan, teacher_check
+from kd_keras.job import (
+    build,
+    dataset,
+    devices,
+    fitting,
+    identity,
+    job_time,
+    optimizer,
+    plan,
+    teacher_check,
+)
 from kd_keras.job.doctor import machine
 from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
-from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe import consistency, recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
+from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -67,9 +78,11 @@ class Job:
         self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
     ) -> dict[str, Any]:
         """`Measurements.measure` on one machine of several; the others read what it measured."""
-        return machines.chief_first(
+        result = machines.chief_first(
             self.strategy, lambda: self.measurements.measure(planned, model, export, serve)
         )
+        saved = self.folder.read(planned.phase)
+        return result | {name: saved[name] for name in ("stop_early",) if name in saved}
 
 
 def prepare(
@@ -98,23 +111,22 @@ def prepare(
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
     strategy, exports = devices.get(recipe.devices), _exports(recipe, export_dir / folder.name)
-    fitting.check_optimizer(recipe)
-    if recipe.optimizer == "dot" and recipe.method == ("none",):
-        screen.warn("optimizer dot has one gradient without a method: it is SGD with momentum")
+    consistency.check(recipe)  # again: it may be adjusted to the data
+    optimizer.check(recipe)
     for export in exports.values():
         folder.check_export(export)
     _check_places(folder, exports)
-    precision = fitting.precision(recipe)
-    fitting.warn_of_slow_precision(precision, screen)
+    precision = optimizer.precision(recipe)
+    optimizer.warn_of_slow_precision(precision, screen)
     data = data or machines.chief_first(
         strategy, lambda: dataset.load(recipe, screen, verify=verify)
     )
-    pipeline.steps_per_epoch(data.train, recipe.batch_size)
-    _check_memory(recipe.batch_size, data)
+    pipeline.steps_per_epoch(data.train, recipe.images_per_step, recipe.accumulate)
+    _check_memory(recipe.images_per_step, data)
     replicas = strategy.num_replicas_in_sync
     split_batch.require_full(
         "batch_size",
-        recipe.batch_size,
+        recipe.images_per_step,
         replicas,
         remedy="Give a larger --batch-size, or fewer --devices.",
     )
@@ -125,15 +137,18 @@ def prepare(
         models = build.make_models(recipe, data, precision=precision)
         for distillers in models.rounds:
             fitting.check_together(distillers)
+    for line in optimizer.notes(recipe, [d.student for d in models.rounds[-1].values()]):
+        screen.warn(line)
     time = job_time.of_run(recipe, data, models.teachers, models.rounds, screen)
     measurements = Measurements(recipe, data, folder, screen, time)
-    for line in _origins(recipe):
+    for line in [*_origins(recipe), *build.describe_classes(recipe, data)]:
         screen.say(line)
     for model in plan.teachers(recipe):
         if model.phase in models.teachers and identity.is_file(model.spec):
             machines.chief_first(
                 strategy, functools.partial(check_teacher, model, models, measurements)
             )
+    _say_what_is_frozen(recipe, models, screen)
     _say_what_is_not_validated(recipe, models, screen)
     cache_top1 = None
     if isinstance(models.teacher, Cache):
@@ -198,6 +213,24 @@ def _origins(recipe: Recipe) -> list[str]:
             words = {"imagenet": "ImageNet's weights", "none": "random weights"}
             lines.append(f"{name} starts from {words.get(str(weights), f'the weights {weights}')}")
     return lines
+
+
+def _say_what_is_frozen(recipe: Recipe, models: build.Models, screen: Screen) -> None:
+    if not recipe.freeze:
+        return
+    for phase, distiller in models.rounds[-1].items():
+        student = distiller.student
+        trained = sum(math.prod(variable.shape) for variable in student.trainable_variables)
+        of = f"{trained:,} of its {student.count_params():,} weights are trained"
+        screen.say(f"{display_name(phase)}: {of}, the others are frozen")
+    for text in dict.fromkeys(recipe.student):
+        name, knobs = recipe_files.parse_spec(text)
+        weights = knobs.get("weights", recipe.weights) or "none"
+        if not identity.is_file(text) and not (name.startswith("app:") and weights != "none"):
+            screen.warn(
+                f"{text} starts from random weights, and --freeze keeps some of them random; a "
+                "student to fine-tune is a .keras file, or an app: model with weights"
+            )
 
 
 def _say_what_is_not_validated(recipe: Recipe, models: build.Models, screen: Screen) -> None:

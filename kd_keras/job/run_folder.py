@@ -139,13 +139,18 @@ class RunFolder:
         return self.model_file(phase).is_file() and run_state.is_trained(self.read(phase), epochs)
 
     def save(
-        self, phase: str, model: keras.Model, history: dict[str, list[float]], seconds: float
+        self,
+        phase: str,
+        model: keras.Model,
+        history: dict[str, list[float]],
+        seconds: float,
+        **facts: Any,
     ) -> None:
-        """Saves a phase's model, then its history and time, which mark the phase as finished."""
+        """Saves a phase's model, then its history, time and facts, which mark it as finished."""
         self.require_present()
         (self.path / f"{phase}.json").unlink(missing_ok=True)  # it describes an earlier model
         saved_model.keras_file(model, self.model_file(phase))
-        self.update(phase, history=history, training_seconds=seconds)
+        self.update(phase, history=history, training_seconds=seconds, **facts)
 
     def check_export(self, exported: Path) -> None:
         """Raises ValueError if an export to `exported` would replace something else.

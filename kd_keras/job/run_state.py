@@ -100,7 +100,10 @@ def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
     A finished phase has fewer of them once its run was told to train for more.
     """
     history = entry.get("history")
-    return history is not None and max(map(len, history.values()), default=0) >= epochs
+    if history is None:
+        return False
+    has_ended = "stop_early" in entry  # in which epoch, the run itself decided
+    return has_ended or max(map(len, history.values()), default=0) >= epochs
 
 
 def end_position(folder: Path, phase: str) -> Position | None:

@@ -50,6 +50,7 @@ class DeepKD(SeparateMomenta):
         dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
         as_coded: whether the task takes the target part's momentum, as in the authors' code.
+        global_clipnorm: largest norm of the sum of all gradients, which keep their shares.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
     """
 

@@ -36,6 +36,7 @@ class DOT(SeparateMomenta):
         delta: half the difference of the two momenta, 0 to mu; mu + delta < 1.
         dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
+        global_clipnorm: largest norm of the sum of all gradients, which keep their shares.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
     """
 

@@ -17,6 +17,7 @@ class CommonOptions(TypedDict, total=False):
 
     dampening: float
     weight_decay: float | None
+    global_clipnorm: float | None
     use_ema: bool
     ema_momentum: float
     ema_overwrite_frequency: int | None
@@ -33,6 +34,7 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         momentum: >= 0 and at most 1.
         dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
+        global_clipnorm: largest norm of the sum of all kinds, over all variables; None for any.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
     """
 
@@ -91,8 +93,26 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         """Factor of the L2 penalty's gradient; 0 for variables that weight decay leaves out."""
         return self.l2 if self._use_weight_decay(variable) else 0.0
 
+    def clipped(self, grouped: list[dict[Any, Tensor]]) -> list[dict[Any, Tensor]]:
+        """The gradients of each variable by kind, all times one factor.
+
+        So the norm of their sum, over all variables, is at most `global_clipnorm`.
+        """
+        if not self.global_clipnorm:
+            return grouped
+        sums = [sum(group.values()) for group in grouped]
+        norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in sums))
+        factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
+        return [{k: g * ops.cast(factor, g.dtype) for k, g in of.items()} for of in grouped]
+
+    def _clip_gradients(self, grads: Any) -> Any:  # Keras's takes one gradient of each variable
+        return self.clipped(grads)
+
     def get_config(self) -> dict[str, Any]:
-        of_keras = ("name", "learning_rate", "use_ema", "ema_momentum", "ema_overwrite_frequency")
+        of_keras = (
+            *("name", "learning_rate", "global_clipnorm"),
+            *("use_ema", "ema_momentum", "ema_overwrite_frequency"),
+        )
         config = super().get_config()
         return {
             **{key: config[key] for key in of_keras},

@@ -29,6 +29,8 @@ def tag(name: str) -> str:
         return _TAGS[name]
     if re.fullmatch(r"top\d+|.*accuracy", name):
         return f"accuracy/{name}"
+    if name.startswith("held_out_"):
+        return f"held_out/{name.removeprefix('held_out_')}"
     if name.endswith("_share"):
         return f"loss_share/{name.removesuffix('_share')}"
     if name.endswith("_gradient_norm"):
@@ -82,6 +84,27 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
             for name, value in logs.items():
                 tf.summary.scalar(tag(name), value)
         writer.flush()
+
+
+class StepWriter:
+    """Writes values by step, with tags from `tag` in the group "by_step", as they come.
+
+    Args:
+        folder: folder of the event files.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._writer = tf.summary.create_file_writer(str(folder))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Writes values by name."""
+        with self._writer.as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(f"by_step/{tag(name)}", value)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
 
 
 def callback(

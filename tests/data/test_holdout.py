@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from kd_keras.data import holdout
+from kd_keras.data.augmentation import light
+from kd_keras.data.store import Dataset, Split
 
 
 def test_every_class_gives_its_share_and_no_example_is_in_both():
@@ -33,3 +35,26 @@ def test_the_held_out_examples_of_a_release_stay_the_same():
 def test_a_fraction_outside_0_to_1_is_refused(fraction):
     with pytest.raises(ValueError, match=r"raction.* is .*; expected"):
         holdout.stratified(np.zeros(10, int), fraction)
+
+
+def dataset(labels):
+    images = np.zeros((len(labels) + 5, 8, 8, 3), np.uint8)
+    train = Split(images, np.asarray(labels, np.int32), np.arange(len(labels), dtype=np.int64))
+    return Dataset("d", train, train, None, ("a", "b"), (8, 8, 3), light(0, flip=False), "f")
+
+
+def test_what_trainings_stop_by_is_held_out_of_labelled_train_images():
+    labels = np.repeat([0, 1, -1], [40, 20, 30])
+    data = dataset(labels)
+    split = holdout.for_stopping(data, 0.1)
+    assert np.bincount(split.stopping.labels).tolist() == [4, 2]
+    assert len(split.train) == 84
+    assert not set(split.train.ids) & set(split.stopping.ids)
+    assert split.validation is data.validation
+    assert split.notes == ("holding out 10 % of train (6 images) to stop early by",)
+    np.testing.assert_array_equal(split.stopping.ids, holdout.for_stopping(data, 0.1).stopping.ids)
+
+
+def test_nothing_to_stop_by_is_refused():
+    with pytest.raises(ValueError, match="no class of the 3 training images has two labelled"):
+        holdout.for_stopping(dataset([0, 1, -1]), 0.1)

@@ -13,6 +13,7 @@ RECIPE = recipe_files.Recipe(dataset="digits", epochs=3)
     ("fields", "reason"),
     [
         ({"schedule": "cosine"}, "its schedule is cosine, whose learning rates depend on"),
+        ({"stop_early": 2}, "it stops early, by itself"),
         ({"generations": 2}, "its students learn from models that would be trained for more"),
         ({"assistants": ("resnet14",)}, "its students learn from models that would be trained"),
         ({"method": ("kd:warmup=0.5", "ctkd")}, "the method kd and ctkd changes over the run"),

@@ -94,3 +94,32 @@ def test_methods_are_made_once_for_each_model_that_learns(monkeypatch):
     made = build.make_models(recipe, data, precision="float32")
     assert [list(group) for group in made.rounds] == [["assistant-1"], ["student"]]
     assert names == ["kd", "kd"]
+
+
+def test_freezing_is_for_students_and_baselines(monkeypatch):
+    monkeypatch.setattr(DATA, "train", types.SimpleNamespace(images=range(9)), raising=False)
+    recipe = recipe_files.Recipe(
+        teacher="seed_student",
+        student="seed_student:width=0.5",
+        assistants="seed_student",
+        freeze="stage1*",
+    )
+    made = build.make_models(recipe, DATA, precision="float32")
+    alone = build.make_baselines(recipe, DATA, precision="float32")
+    frozen = {
+        phase: [layer.name for layer in model.layers if layer.weights and not layer.trainable]
+        for phase, model in {
+            "teacher": made.teacher,
+            **{phase: d.student for group in made.rounds for phase, d in group.items()},
+            **{phase: d.student for phase, d in alone.items()},
+        }.items()
+    }
+    assert not frozen["teacher"]
+    assert not frozen["assistant-1"]
+    assert frozen["student"] == frozen["baseline"] != []
+
+
+def test_a_pattern_that_names_no_layer_is_refused_with_the_students_name():
+    recipe = recipe_files.Recipe(student="seed_student", freeze="nothing*")
+    with pytest.raises(ValueError, match=r"baseline \(seed_student\): freeze is 'nothing\*'"):
+        build.make_baselines(recipe, DATA, precision="float32")

@@ -115,3 +115,14 @@ def test_comes_back_from_its_config():
 def test_refuses_bad_knobs(knobs, message):
     with pytest.raises(ValueError, match=message):
         DOT(**knobs)
+
+
+def test_clipping_scales_both_gradients_by_the_norm_of_their_sum():
+    # Sums 3 and 4 have norm 5: with a limit of 1 everything is divided by 5.
+    optimizer = DOT(1.0, momentum=0.0, delta=0.0, global_clipnorm=1.0)
+    variables = [keras.Variable(np.zeros(1, "float32")) for _ in range(2)]
+    optimizer.apply_two([tensor([5]), tensor([4])], [tensor([-2]), None], variables)
+    np.testing.assert_allclose([float(v.numpy()[0]) for v in variables], [-0.6, -0.8], rtol=1e-6)
+    parts = [float(m[0].numpy()[0]) for m in optimizer.momenta.values()]
+    np.testing.assert_allclose(parts, [1.0, -0.4], rtol=1e-6)
+    assert DOT.from_config(optimizer.get_config()).global_clipnorm == 1.0

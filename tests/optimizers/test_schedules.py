@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -34,3 +35,45 @@ def test_steps_fall_tenfold_at_five_six_and_seven_eighths():
 def test_an_unknown_schedule_is_named_with_the_nearest():
     with pytest.raises(ValueError, match=r"schedule is 'cosin'.*Did you mean 'cosine'"):
         schedules.get("cosin", 0.1, 10)
+
+
+def test_a_warm_up_rises_linearly_to_the_rate():
+    schedule = schedules.get("constant", 0.4, 80, warmup_steps=4)
+    got = [float(schedule(step)) for step in range(6)]
+    np.testing.assert_allclose(got, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)
+
+
+def test_cosine_falls_to_the_final_rate_over_the_steps_after_the_warm_up():
+    schedule = schedules.get("cosine", 0.4, 84, warmup_steps=4, final=0.1)
+    got = [float(schedule(step)) for step in (3, 4, 44, 84)]
+    np.testing.assert_allclose(got, [0.4, 0.4, 0.25, 0.1], rtol=1e-6)
+    one_cycle = schedules.get("one-cycle", 0.4, 80, final=0.1)
+    assert float(one_cycle(80)) == pytest.approx(0.1)
+
+
+def test_steps_fall_where_they_do_without_a_warm_up():
+    schedule = schedules.get("steps", 0.4, 80, warmup_steps=8)
+    got = [float(schedule(step)) for step in (3, 50, 51)]
+    np.testing.assert_allclose(got, [0.2, 0.4, 0.04], rtol=1e-6)
+
+
+def test_a_schedule_of_updates_is_saved_with_its_warm_up():
+    schedule = schedules.get("cosine", 0.4, 20, warmup_steps=2, every=3)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
+    assert [float(again(s)) for s in range(60)] == [float(schedule(s)) for s in range(60)]
+    assert len({float(schedule(step)) for step in (30, 31, 32)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("constant", 0.1, 10, {"warmup_steps": 10}), "the warm-up has 10 steps and the training"),
+        (("one-cycle", 0.1, 10, {"warmup_steps": 1}), "one-cycle, which has a warm-up of its own"),
+        (("steps", 0.1, 10, {"final": 0.01}), "expected cosine or one-cycle"),
+        (("cosine", 0.1, 10, {"final": 0.2}), "final learning rate is 0.2 and the highest 0.1"),
+    ],
+)
+def test_what_no_schedule_can_do_is_refused(settings, message):
+    *arguments, options = settings
+    with pytest.raises(ValueError, match=message):
+        schedules.get(*arguments, **options)

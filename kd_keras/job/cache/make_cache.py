@@ -83,6 +83,8 @@ def _run(
     for line in filter(None, map(identity.program_warning, recipe.teacher)):
         screen.say(line)
     name, ask, outputs = _teacher(recipe, data, taps, precision)
+    for line in build.describe_classes(recipe, data):
+        screen.say(line)
     if isinstance(ask, onnx_teacher.OnnxTeacher):
         precision = ""  # the file decides
     header = writer.header_for(

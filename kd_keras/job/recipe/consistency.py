@@ -14,6 +14,7 @@ def check(recipe: Any) -> None:
     _check_cache(recipe)
     _check_several_students(recipe)
     _check_mirroring(recipe)
+    _check_accumulation(recipe)
 
 
 def _check_weights_of_teachers(recipe: Any) -> None:
@@ -51,4 +52,18 @@ def _check_mirroring(recipe: Any) -> None:
             f"flip is {str(recipe.flip).lower()}, and augment is {recipe.augment!r}, which says by "
             "itself whether images are mirrored; expected one of them. Leave --flip and --no-flip "
             "out; to mirror images, add the step flip."
+        )
+
+
+def _check_accumulation(recipe: Any) -> None:
+    if recipe.batch_size % recipe.accumulate:
+        raise ValueError(
+            f"batch_size is {recipe.batch_size} and accumulate {recipe.accumulate}; expected a "
+            "number of equal parts of a batch. Change --accumulate or --batch-size."
+        )
+    if recipe.accumulate > 1 and recipe.optimizer in ("dot", "deepkd"):
+        raise ValueError(
+            f"accumulate is {recipe.accumulate} and the optimizer {recipe.optimizer}, which takes "
+            "the gradients of each loss separately and cannot gather them. Leave --accumulate out, "
+            "or choose another --optimizer."
         )

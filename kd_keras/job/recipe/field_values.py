@@ -15,10 +15,11 @@ _LISTS = {
     "teacher": "one spec or more",
     "student": "one spec or more",
     "assistants": "specs",
+    "freeze": "names of layers",
     "teacher_weights": f"numbers from 0 to {check.LARGEST:g}",
 }
 _ONE_MAY_HAVE_SPACES = ("teacher", "student")  # paths
-_MAY_BE_EMPTY = ("assistants", "imports")
+_MAY_BE_EMPTY = ("assistants", "freeze", "imports")
 _NUMBERS = ("teacher_weights",)
 
 

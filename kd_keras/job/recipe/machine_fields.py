@@ -28,6 +28,11 @@ class MachineFields(BaseModel):
         le=check.LARGEST,
         description="minutes between checkpoints within an epoch; 0: after every step",
     )
+    log_every: int | None = _field(
+        None,
+        ge=1,
+        description="steps between values that are logged within an epoch; none: only epochs",
+    )
     wandb: str | None = _field(
         None, min_length=1, description="Weights & Biases project to log to (extra wandb)"
     )

@@ -25,13 +25,18 @@ class ModelFields(BaseModel):
     )
     student: tuple[str, ...] = _field(
         ("resnet8",),
-        description="NAME, NAME:knob=value,... or a .keras file; given again: several students, "
-        "trained side by side",
+        description="NAME, NAME:knob=value,... or a .keras file, whose weights are trained on; "
+        "given again: several students, trained side by side",
     )
     assistants: tuple[str, ...] = _field(
         (),
         description="models between teacher and student, largest first; each learns from the "
         "previous one",
+    )
+    freeze: tuple[str, ...] = _field(
+        (),
+        description="layers of the student whose weights stay as they are: a name or path with * "
+        "for any text, such as stem* or backbone/*",
     )
     generations: int = _field(
         1,

@@ -22,8 +22,8 @@ DEFAULT = "tiny_imagenet"
 RUNS = Path("runs")
 # Fields that change no phase's result. Two runs that differ only in these are one run.
 NO_RESULT = (
-    *("allow_weak_teacher", "baseline", "cache", "checkpoint_minutes", "data_dir", "max_pixels"),
-    *("mlflow", "timing", "validate_teacher", "wandb"),
+    *("allow_weak_teacher", "baseline", "cache", "checkpoint_minutes", "data_dir", "log_every"),
+    *("max_pixels", "mlflow", "timing", "validate_teacher", "wandb"),
 )
 parse_spec = spec.parse
 

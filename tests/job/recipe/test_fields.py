@@ -174,3 +174,25 @@ def test_an_augmentation_that_cannot_be_is_refused(settings, message):
 
 def test_named_policies_go_with_flip():
     assert Recipe(augment="strong", flip=False).flip is False
+
+
+def test_a_batch_is_computed_in_equal_parts():
+    assert Recipe(batch_size=64, accumulate=4).images_per_step == 16
+    assert Recipe(batch_size=64).images_per_step == 64
+    with pytest.raises(ValueError, match=r"batch_size is 64 and accumulate 3; expected a number"):
+        Recipe(batch_size=64, accumulate=3)
+    for name in ("dot", "deepkd"):
+        with pytest.raises(ValueError, match=f"accumulate is 2 and the optimizer {name}, which"):
+            Recipe(optimizer=name, accumulate=2)
+
+
+def test_knobs_of_training_are_text_too_and_have_bounds():
+    recipe = Recipe(stop_early="3", clip_norm="0.5", freeze=["stem*", "head"], log_every="10")
+    assert (recipe.stop_early, recipe.clip_norm, recipe.log_every) == (3, 0.5, 10)
+    assert recipe.freeze == ("stem*", "head")
+    assert Recipe(stop_early="none", freeze="none").freeze == ()
+    for name in ("stop_early", "clip_norm", "log_every", "accumulate"):
+        with pytest.raises(ValueError, match=f"{name} is 0; expected"):
+            Recipe(**{name: 0})
+    with pytest.raises(ValueError, match="optimizer is 'lambda'; expected one of"):
+        Recipe(optimizer="lambda")

@@ -1,0 +1,123 @@
+"""Ends a training that no longer gets better on held-out images, and restores its best weights."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+from kd_keras import check
+
+TOP1, LOSS = "held_out_top1", "held_out_loss"
+
+
+class Decision(NamedTuple):
+    """What the epochs so far say; epochs are counted from 0."""
+
+    best: int  # the epoch with the best weights
+    end: int | None  # the epoch after which training ends; None: it goes on
+
+
+def decide(top1: Sequence[float], loss: Sequence[float], patience: int) -> Decision:
+    """The best epoch, and whether the training has ended.
+
+    An epoch is better if its accuracy is higher, or equal and its loss lower.
+
+    Args:
+        top1, loss: accuracy and cross-entropy on the held-out images after each epoch.
+        patience: epochs without a better one after which training ends, >= 1.
+    """
+    best = 0
+    for epoch in range(1, len(top1)):
+        if epoch - best > patience:
+            break
+        if (top1[epoch], -loss[epoch]) > (top1[best], -loss[best]):
+            best = epoch
+    end = best + patience
+    return Decision(best, end if end < len(top1) else None)
+
+
+def facts(history: Mapping[str, Sequence[float]], patience: int) -> dict[str, Any]:
+    """What results.json says of a training with `StopEarly`, from its history."""
+    best, end = decide(history[TOP1], history[LOSS], patience)
+    return {
+        "best_epoch": best + 1,
+        "epochs": len(history[TOP1]) if end is None else end + 1,
+        TOP1: history[TOP1][best],
+    }
+
+
+class StopEarly(keras.callbacks.Callback):
+    """Ends `fit` after `patience` epochs without a better one; restores the best epoch's weights.
+
+    It evaluates the model after each epoch, with averaged weights where there are such, and adds
+    `held_out_top1` and `held_out_loss` to the logs. Put it before callbacks that write logs and
+    after `keras.callbacks.SwapEMAWeights`. `checkpoint.Checkpoint` saves the best weights too, so
+    that a training that goes on ends in the same epoch with the same weights.
+
+    Args:
+        held_out: (images, labels) or a dataset, of images that are used for nothing else: neither
+            for training nor for the accuracy that is reported.
+        patience: epochs, >= 1.
+        metric: name of the compiled accuracy.
+        earlier: logs by name of the epochs before the first one, of a training that goes on.
+    """
+
+    def __init__(
+        self,
+        held_out: Any,
+        *,
+        patience: int,
+        metric: str = "top1",
+        earlier: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.held_out, self.metric = held_out, metric
+        self.patience = check.whole_number("patience", patience, at_least=1)
+        self._top1 = list((earlier or {}).get(TOP1, ()))
+        self._loss = list((earlier or {}).get(LOSS, ()))
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.model.keep_weights()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        x, y = self.held_out if isinstance(self.held_out, tuple) else (self.held_out, None)
+        scores = self.model.evaluate(x, y, verbose=0, return_dict=True)
+        if self.metric not in scores:
+            raise ValueError(
+                f"the metrics are {sorted(scores)}; expected one called {self.metric!r} to stop "
+                "by. Compile the model with it, or name another by metric=."
+            )
+        if logs is not None:
+            logs |= {TOP1: scores[self.metric], LOSS: scores["loss"]}
+        self._top1[epoch:] = [float(scores[self.metric])]
+        self._loss[epoch:] = [float(scores["loss"])]
+        best, end = decide(self._top1, self._loss, self.patience)
+        if best == epoch:
+            self.model.keep_weights()
+        if end is not None:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Any = None) -> None:
+        if not self._top1:
+            return
+        self.model.restore_weights()
+
+
+class StopTogether(keras.callbacks.Callback):
+    """Ends a `fit` of several models side by side once `StopEarly` has ended each of them.
+
+    Args:
+        models: the models.
+    """
+
+    def __init__(self, models: Sequence[Any]) -> None:
+        super().__init__()
+        self._models = models
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        for model in self._models:
+            model.stop_training = False
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if all(model.stop_training for model in self._models):
+            self.model.stop_training = True

@@ -1,0 +1,68 @@
+"""Freezes layers of a model by their names, for fine-tuning."""
+
+import difflib
+import fnmatch
+from collections.abc import Iterator, Sequence
+
+import keras
+
+
+def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
+    """Keeps the weights of the layers constant that a pattern names; batch norms their statistics.
+
+    Args:
+        model: the model, built.
+        patterns: names of layers, or paths in nested models ("backbone/conv1"), with the wildcards
+            * ? [..] of file names. A nested model stands for all its layers.
+
+    Returns:
+        Paths of the layers that are frozen, without those inside others.
+
+    Raises:
+        ValueError: a pattern names no layer with weights, or no weight is left to train.
+    """
+    named = dict(_layers(model))
+    for pattern in patterns:
+        if not any(_matches(path, pattern) for path in named):
+            core = pattern.strip("*?")
+            ends = {path.rpartition("/")[2]: None for path in named}
+            (near,) = difflib.get_close_matches(core, [*ends, *named], n=1, cutoff=0.0) or ["none"]
+            raise ValueError(
+                f"freeze is {pattern!r}, and model {model.name!r} has no layer with weights of "
+                f"such a name (nearest: {near!r}); expected a layer's name, with * for any text. "
+                "Correct --freeze."
+            )
+    frozen = _frozen(model, patterns)
+    for path in frozen:
+        named[path].trainable = False
+    if not model.trainable_variables:
+        raise ValueError(
+            f"freeze is {list(patterns)}, and no weight of model {model.name!r} is left to train; "
+            "expected some. Name fewer layers with --freeze."
+        )
+    return frozen
+
+
+def thaw(model: keras.Model, patterns: Sequence[str]) -> None:
+    """Makes layers trainable again that `freeze` froze, so that a file does not keep them so."""
+    named = dict(_layers(model))
+    for path in _frozen(model, patterns):
+        named[path].trainable = True
+
+
+def _frozen(model: keras.Model, patterns: Sequence[str]) -> list[str]:
+    paths = [path for path, _ in _layers(model) if any(_matches(path, p) for p in patterns)]
+    return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
+
+
+def _layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:
+    """Every layer with weights and its path, those of nested models too."""
+    for layer in model.layers:
+        if layer.weights:
+            yield f"{prefix}{layer.name}", layer
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer, f"{prefix}{layer.name}/")
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return any(fnmatch.fnmatchcase(text, pattern) for text in (path, path.rpartition("/")[2]))
