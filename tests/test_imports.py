@@ -169,3 +169,13 @@ def test_importing_the_package_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, f"imported at start: {done.stderr}"
+
+
+def test_writing_a_cache_needs_no_keras():
+    """A teacher of another framework writes its cache in a program without TensorFlow."""
+    code = (
+        "import sys, kd_keras.teacher_cache.writer\n"
+        "sys.exit(', '.join(sorted({'tensorflow', 'keras'} & set(sys.modules))) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, f"imported with the writer: {done.stderr}"

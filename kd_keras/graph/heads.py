@@ -8,9 +8,8 @@ from keras import ops
 
 from kd_keras import losses
 from kd_keras.graph import last_activation, taps
+from kd_keras.graph.probability_rows import are_probabilities, in_range
 from kd_keras.losses import Logits
-
-SUM_TOLERANCE = 1e-3  # how far the sum of a row of probabilities may be from 1, also in bfloat16
 
 
 def kind(model: keras.Model) -> str:
@@ -39,7 +38,7 @@ def kind(model: keras.Model) -> str:
         )
     if activation == "linear":
         return "logits"
-    is_softmax = activation == "softmax" or _rows_sum_to_one(model)
+    is_softmax = activation == "softmax" or are_probabilities(_rows_of_noise(model))
     return "probabilities" if is_softmax else "logits"
 
 
@@ -102,7 +101,7 @@ def shapes_of_teacher(shapes: dict[str, Any], kind_of_head: str) -> dict[str, An
 
 def _kind_of_one_output(model: keras.Model, activation: str) -> str:
     is_known = activation in ("linear", "sigmoid")
-    if activation == "sigmoid" or (not is_known and _inside(_rows_of_noise(model))):
+    if activation == "sigmoid" or (not is_known and in_range(_rows_of_noise(model))):
         return "sigmoid"
     raise ValueError(
         f"model {model.name!r} gives one output without a sigmoid; expected two classes or "
@@ -124,12 +123,6 @@ def _last_activation(model: keras.Model) -> str:
     return str(activation)
 
 
-def _rows_sum_to_one(model: keras.Model) -> bool:
-    """True if outputs for noise look like probabilities: between 0 and 1, with a sum of 1."""
-    rows = _rows_of_noise(model)
-    return _inside(rows) and bool(np.allclose(rows.sum(axis=-1), 1, atol=SUM_TOLERANCE))
-
-
 def _rows_of_noise(model: keras.Model) -> np.ndarray:
     try:
         outputs = _of_noise(model, below=255)
@@ -141,7 +134,3 @@ def _rows_of_noise(model: keras.Model) -> np.ndarray:
 def _of_noise(model: keras.Model, *, below: int) -> Any:
     rng = np.random.default_rng(0)
     return taps.run(model, lambda shape: rng.uniform(0, below, size=shape).astype("float32"))
-
-
-def _inside(rows: np.ndarray) -> bool:
-    return bool(np.all(rows >= 0) and np.all(rows <= 1))

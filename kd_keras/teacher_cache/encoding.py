@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from kd_keras.graph import probability_rows
 from kd_keras.teacher_cache import file_format
 from kd_keras.teacher_cache.file_format import Header
 
@@ -20,7 +21,7 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
 
     Raises:
         ValueError: an output is missing, has a different shape than in the header, is not finite,
-            or is too large for the dtype.
+            or is too large for the dtype, or the logits are probabilities.
     """
     missing = sorted(set(header.outputs) - set(outputs))
     if missing:
@@ -44,6 +45,12 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
                 f"the teacher's {name} are {fault} for some images; expected finite numbers. Check "
                 "the teacher and its pixels (--teacher-preprocess), or give --cache-dtype float32."
             )
+    logits = arrays.get(file_format.LOGITS)
+    if logits is not None and len(logits) > 1 and probability_rows.are_probabilities(logits):
+        raise ValueError(
+            "the teacher's logits are probabilities: each row is between 0 and 1 and has a sum of "
+            "1. Expected the scores before the softmax. Return those, or the logarithms."
+        )
     if header.top_k is not None:
         arrays |= _top(arrays.pop(file_format.LOGITS), header.top_k)
     return {name: arrays[name].astype(dtype) for name, (_, dtype) in header.stored.items()}

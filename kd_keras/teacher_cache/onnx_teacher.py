@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from kd_keras import losses
+from kd_keras.graph import probability_rows
 from kd_keras.models import class_matching, pixels
 
 
@@ -14,7 +16,7 @@ class OnnxTeacher:
 
     Args:
         path: the ONNX file. Its one input is float32 images, (B, H, W, C) or (B, C, H, W), B fixed
-            or open; its first output is logits (B, C), before any softmax.
+            or open; its first output is (B, C) logits or probabilities.
         preprocess: pixel range that the file expects, one of `pixels.MODES`; None means 0..255.
         image_size: height and width to resize images to; None takes the size in the file.
         classes: (class names in the file's order, class names in the dataset's order).
@@ -70,6 +72,7 @@ class OnnxTeacher:
         self._mode = preprocess or "0..255"
         self._classes = classes
         self._path = path
+        self._gives_probabilities: bool | None = None  # known with the first batch
 
     @property
     def fingerprint(self) -> str:
@@ -78,11 +81,14 @@ class OnnxTeacher:
         total = hashlib.sha256(graph)
         for file in _weight_files(self._path, graph):
             total.update(file.read_bytes())
-        total.update(repr((self._mode, self._size, self._classes)).encode())
+        total.update(repr((self._mode, self._size, self._classes, "logits")).encode())
         return total.hexdigest()[:16]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """{"logits": (B, C) float32} for images (B, H, W, C) uint8."""
+        """{"logits": (B, C) float32} for images (B, H, W, C) uint8.
+
+        Of a file that ends in a softmax, these are the logarithms of the probabilities.
+        """
         if self._size is not None and images.shape[1:3] != (self._size, self._size):
             images = tf.image.resize(images, (self._size, self._size)).numpy()
         if (images.shape[-1], self._channels) == (1, 3):
@@ -96,6 +102,10 @@ class OnnxTeacher:
                 f"{self._path} gives outputs of shape {scores.shape} for {len(images)} images; "
                 f"expected ({len(images)}, classes). Export the logits as the first output."
             )
+        if self._gives_probabilities is None:
+            self._gives_probabilities = probability_rows.are_probabilities(scores)
+        if self._gives_probabilities:
+            scores = np.log(np.maximum(scores, losses.FLOAT32_TINY))
         if self._classes is not None:
             scores = scores[:, class_matching.class_order(*self._classes, scores.shape[-1])]
         return {"logits": scores}

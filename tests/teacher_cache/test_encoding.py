@@ -51,3 +51,12 @@ def test_outputs_that_cannot_be_stored_are_refused(header_of, outputs):
     outputs["pooled"][2, 3] = np.nan
     with pytest.raises(ValueError, match="pooled are NaN or infinite for some images"):
         encoding.encoded(outputs, header_of())
+
+
+def test_probabilities_are_not_taken_for_logits(header_of, outputs):
+    scores = np.exp(outputs["logits"])
+    outputs["logits"] = scores / scores.sum(axis=1, keepdims=True)
+    with pytest.raises(ValueError, match=r"the teacher's logits are probabilities.*the logarithms"):
+        encoding.encoded(outputs, header_of())
+    outputs["logits"] = np.log(outputs["logits"])
+    encoding.encoded(outputs, header_of())

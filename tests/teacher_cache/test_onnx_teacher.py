@@ -7,6 +7,10 @@ from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher
 @pytest.fixture
 def onnx_file(tmp_path):
     """Channels first: the mean over places, times a matrix."""
+    return written(tmp_path / "teacher.onnx")
+
+
+def written(path, *, softmax=False):
     onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     helper, kinds = onnx.helper, onnx.TensorProto
@@ -15,7 +19,8 @@ def onnx_file(tmp_path):
         [
             helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
             helper.make_node("Flatten", ["pooled"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "matrix"], ["scores"]),
+            helper.make_node("MatMul", ["flat", "matrix"], ["sums" if softmax else "scores"]),
+            *([helper.make_node("Softmax", ["sums"], ["scores"])] if softmax else []),
         ],
         "teacher",
         [helper.make_tensor_value_info("x", kinds.FLOAT, ["batch", 3, 8, 8])],
@@ -23,7 +28,6 @@ def onnx_file(tmp_path):
         [onnx.numpy_helper.from_array(matrix, "matrix")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    path = tmp_path / "teacher.onnx"
     onnx.save(model, str(path))
     return path, matrix
 
@@ -44,6 +48,18 @@ def test_an_onnx_teacher_s_classes_are_put_in_our_order(onnx_file, made):
     plain = OnnxTeacher(path)(images)["logits"]
     ordered = OnnxTeacher(path, classes=(theirs, ours))(images)["logits"]
     np.testing.assert_array_equal(ordered, plain[:, [4, 2, 3, 0, 1]])
+
+
+def test_a_softmax_at_the_end_changes_no_soft_target(tmp_path, made):
+    """The same network, once with a softmax; targets at a temperature of 4."""
+    images = made.split.images[:6]
+    targets = []
+    for softmax in (False, True):
+        path, _ = written(tmp_path / f"{softmax}.onnx", softmax=softmax)
+        softened = np.exp(OnnxTeacher(path, preprocess="0..1")(images)["logits"] / 4)
+        targets.append(softened / softened.sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(targets[1], targets[0], rtol=1e-5)
+    assert np.ptp(targets[0]) > 0.02  # not the even targets that softened probabilities give
 
 
 def test_what_is_no_onnx_classifier_is_refused(tmp_path):
