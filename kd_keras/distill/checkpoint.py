@@ -10,7 +10,13 @@ from typing import Any, Self
 import keras
 
 from kd_keras import check
-from kd_keras.distill import checkpoint_files, compiled_metrics, machines, training_state
+from kd_keras.distill import (
+    checkpoint_files,
+    compiled_metrics,
+    machines,
+    stop_on_nan,
+    training_state,
+)
 from kd_keras.distill.checkpoint_files import Position, State
 from kd_keras.distill.dropped_steps import DroppedSteps
 from kd_keras.distill.stop_signals import StopSignals
@@ -54,6 +60,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Raises:
         ValueError: `minutes` is out of range; from `fit`: the checkpoint does not fit the models.
+        stop_on_nan.NotFinite: from `fit`: weights are NaN or infinite; the last checkpoint stays.
         OSError: from `fit`: a checkpoint cannot be written.
     """
 
@@ -152,6 +159,7 @@ class Checkpoint(keras.callbacks.Callback):
         is_end = self._done == self.params["steps"]
         if is_end or self._all_agree(is_due):
             start = time.monotonic()
+            self._require_finite()
             self._unwritten = self._position(), training_state.read(self.models)
             if is_due or not is_end or self._is_affordable():
                 self._write()
@@ -202,6 +210,13 @@ class Checkpoint(keras.callbacks.Callback):
             return is_due
         asks = not self._pause or self._done % _STEPS_BETWEEN_QUESTIONS == 0
         return asks and machines.any_of(strategy, is_due)
+
+    def _require_finite(self) -> None:
+        """Raises NotFinite instead of saving weights from which no training can go on."""
+        when = f"at step {self._done} of epoch {self._epoch + 1}"
+        for name, model in self.models.items():
+            what = "" if self._models is None else name.replace("-", " ")
+            stop_on_nan.require_finite_weights(model, what, when)
 
     def _position(self) -> Position:
         return Position(

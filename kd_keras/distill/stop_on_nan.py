@@ -16,6 +16,27 @@ class NotFinite(ValueError):
     """A loss, gradient or weight became NaN or infinite; the message says where and what to do."""
 
 
+def require_finite_weights(model: keras.Model, what: str, when: str) -> None:
+    """Raises NotFinite if a trained weight or a moving statistic is NaN or infinite.
+
+    Args:
+        model: what trains.
+        what: its name for the message; "" for none.
+        when: the step or the epoch, such as "in epoch 3".
+    """
+    non_finite = finite.describe_non_finite(model.trainable_variables + finite.statistics(model))
+    if non_finite:
+        raise NotFinite(
+            f"{_subject(what)} weights became NaN or infinite {when}, while the loss stayed "
+            f"finite: {non_finite}. {_LOWER}, or clip the gradients (--clip-norm; "
+            "global_clipnorm of an optimizer). Check that no image holds a NaN."
+        )
+
+
+def _subject(what: str) -> str:
+    return f"{what}: the" if what else "The"
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Raises NotFinite when a loss or weight becomes NaN or infinite; a callback for any `fit`.
 
@@ -45,15 +66,7 @@ class StopOnNaN(keras.callbacks.Callback):
             raise NotFinite(self._message(batch + 1, logs, wrong))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        non_finite = finite.describe_non_finite(
-            self.model.trainable_variables + finite.statistics(self.model)
-        )
-        if non_finite:
-            raise NotFinite(
-                f"{self._subject} weights became NaN or infinite in epoch {epoch + 1}, while "
-                f"the loss stayed finite: {non_finite}. {_LOWER}, or clip the gradients "
-                "(--clip-norm; global_clipnorm of an optimizer). Check that no image holds a NaN."
-            )
+        require_finite_weights(self.model, self.what, f"in epoch {epoch + 1}")
         names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]
         wrong = [name for name in names if not math.isfinite((logs or {}).get(name, 0.0))]
         if wrong:
@@ -64,7 +77,7 @@ class StopOnNaN(keras.callbacks.Callback):
 
     @property
     def _subject(self) -> str:
-        return f"{self.what}: the" if self.what else "The"
+        return _subject(self.what)
 
     @property
     def _terms(self) -> list[str]:
@@ -78,8 +91,8 @@ class StopOnNaN(keras.callbacks.Callback):
         if "agreement" in wrong:
             return (
                 f"{self._subject} teacher's outputs became NaN or infinite {where}; expected "
-                "finite numbers. Check the teacher's file and the pixel values that it expects "
-                "(--teacher-preprocess), set --precision float32, or give another teacher."
+                "finite numbers. Check the teacher's file or cache, and the pixel values that it "
+                "expects (--teacher-preprocess), set --precision float32, or give another teacher."
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
         became = f"{self._subject} loss became {logs['loss']} {where}; expected a finite number. "

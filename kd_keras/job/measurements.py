@@ -127,10 +127,13 @@ class Measurements:
         phase = planned.phase
         if phase not in self._scores:
             trained_here = self.folder.history(phase) is not None
-            self._scores[phase] = (
-                # As in the validation of its last epoch, so that both give one number.
-                evaluate.scores(model, self.data.validation)
-                if trained_here or planned.role != "teacher"
-                else evaluate.teachers_scores(model, self.data)
-            )
+            try:
+                self._scores[phase] = (
+                    # As in the validation of its last epoch, so that both give one number.
+                    evaluate.scores(model, self.data.validation)
+                    if trained_here or planned.role != "teacher"
+                    else evaluate.teachers_scores(model, self.data)
+                )
+            except ValueError as error:
+                raise ValueError(f"{display_name(phase)} ({planned.spec}): {error}") from error
         return self._scores[phase]

@@ -132,8 +132,11 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
     taught_phases = [phase for phase, d in distillers.items() if d.teacher is not None]
     taught = [distillers[phase] for phase in taught_phases]
     teacher = taught[0].teacher if taught else None
+    if isinstance(teacher, Cache):
+        _note(job, taught_phases, cached_teacher.origin(teacher))
+        return teacher
     if not isinstance(teacher, keras.Model):
-        return teacher if isinstance(teacher, Cache) else None
+        return None
     return cached_teacher.from_model(
         job.recipe,
         job.data,

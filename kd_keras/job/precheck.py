@@ -29,6 +29,7 @@ def check_recipe(recipe: Recipe) -> None:
         if identity.is_file(spec):
             if not spec.endswith(".onnx"):  # `require_no_onnx` says what to do with one
                 model_files.check_file(Path(name).expanduser())
+                _require_trainable(spec, recipe)
             continue
         if not name.startswith("app:"):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
@@ -47,4 +48,17 @@ def check_recipe(recipe: Recipe) -> None:
             f"the recipe has {' and '.join(chain)} and the method {' '.join(recipe.method)}; "
             "expected a method by which one model learns from another. Give one, such as "
             "--method kd, or leave them out."
+        )
+
+
+def _require_trainable(spec: str, recipe: Recipe) -> None:
+    """Raises ValueError for a SavedModel in a place of a model that is trained."""
+    roles = {"student": recipe.student, "assistant": recipe.assistants}
+    role = next((role for role, specs in roles.items() if spec in specs), None)
+    folder, _ = recipe_files.parse_spec(spec)
+    if role is not None and Path(folder).expanduser().is_dir():
+        raise ValueError(
+            f"the {role} {spec} is a SavedModel, which cannot be trained; expected a .keras or .h5 "
+            "file, or the name of a model. Save the model that it was exported from "
+            "(`model.save('NAME.keras')`) and give that file; a SavedModel may be the --teacher."
         )

@@ -221,7 +221,7 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp
 
     monkeypatch.setattr("kd_keras.distill.checkpoint.training_state.read", read)
     monkeypatch.setattr(checkpoint_files, "write", write)
-    checkpoint = Checkpoint(tmp_path, minutes=2.5, models={"student": None})
+    checkpoint = Checkpoint(tmp_path, minutes=2.5, models={"student": keras.Sequential()})
     checkpoint.set_params({"steps": 1, "epochs": 100})
     checkpoint.set_model(keras.Sequential())
     checkpoint.on_train_begin()

@@ -7,7 +7,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kd_keras import Distiller, methods
-from kd_keras.distill import stop_on_nan
+from kd_keras.distill import checkpoint_files, stop_on_nan
+from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.results import tensorboard_logs
 
 STEPS, BATCH = 5, 4
@@ -170,3 +171,27 @@ def test_validation_that_is_no_number_stops_at_the_end_of_its_epoch():
     callback.on_epoch_end(0, {"val_loss": 1.0, "my_metric": np.nan})  # what users measure is theirs
     with pytest.raises(stop_on_nan.NotFinite, match=r"student: the val_loss became nan in epoch 2"):
         callback.on_epoch_end(1, {"val_loss": np.nan})
+
+
+def test_a_checkpoint_of_weights_that_are_not_finite_is_not_written(
+    student, teacher, images, labels, tmp_path
+):
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
+    distiller.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+
+    def explode(batch, logs):
+        distiller.optimizer.learning_rate.assign(1e38 if batch == 1 else 0.1)
+
+    watching = [keras.callbacks.LambdaCallback(on_train_batch_begin=explode)]
+    message = r"^The weights became NaN or infinite at step 2 of epoch 1, while the loss stayed fin"
+    with pytest.raises(stop_on_nan.NotFinite, match=message):
+        distiller.fit(
+            1e3 * images,
+            labels,
+            batch_size=20,
+            verbose=0,
+            callbacks=[*watching, Checkpoint(tmp_path, minutes=0)],
+        )
+    position, state = checkpoint_files.newest(tmp_path)
+    assert position.step == 1
+    assert all(np.isfinite(array).all() for arrays in state.values() for array in arrays)

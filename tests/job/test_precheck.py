@@ -46,3 +46,15 @@ def test_mixing_is_refused_for_methods_that_need_one_class_or_two_views(mixing, 
     with pytest.raises(ValueError, match=rf"images are mixed .*{why}.*such as kd"):
         precheck.check_recipe(recipe)
     precheck.check_recipe(recipe_files.Recipe(method=["kd", "uskd", "lskd"], **mixing))
+
+
+@pytest.mark.parametrize("role", ["student", "assistants"])
+def test_a_saved_model_cannot_be_trained(tmp_path, role):
+    (tmp_path / "served").mkdir()
+    (tmp_path / "served" / "saved_model.pb").write_bytes(b"")
+    message = (
+        r"served is a SavedModel, which cannot be trained; .* give that file; a SavedModel may"
+    )
+    with pytest.raises(ValueError, match=message):
+        precheck.check_recipe(recipe_files.Recipe(**{role: [f"{tmp_path}/served"]}))
+    precheck.check_recipe(recipe_files.Recipe(teacher=f"{tmp_path}/served"))

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -56,12 +57,28 @@ def from_cache(recipe: Recipe, data: Dataset, *, views_per_image: int) -> Cache 
 
 
 def top1(rows: Cache, split: Split) -> float:
-    """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images."""
+    """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images.
+
+    Raises ValueError if logits of that view are not finite.
+    """
     correct = 0
     for places in np.array_split(np.arange(len(split)), -(-len(split) // 4096)):
         logits = rows(split.ids[places], 0)[file_format.LOGITS]
+        bad = split.ids[places][~np.isfinite(logits).all(axis=-1)]
+        if len(bad):
+            raise ValueError(
+                f"the teacher is the cache {rows.folder}, whose logits are NaN or infinite, for "
+                f"example those of image {bad[0]}; expected finite numbers. Make the cache again, "
+                "from a teacher whose outputs are finite."
+            )
         correct += int(np.sum(losses.in_top(split.labels[places], logits)))
     return correct / len(split)
+
+
+def origin(rows: Cache) -> dict[str, Any]:
+    """What provenance.json says of outputs that come from a cache."""
+    facts = {"folder": str(rows.folder), "dtype": rows.header.dtype}
+    return {"source": "cache", "why": "", **facts, "fingerprint": rows.fingerprint}
 
 
 def from_model(
@@ -129,8 +146,7 @@ def from_model(
             return None
     rows = Cache(folder, views=header.views)
     rows.require(header, data.train.ids)
-    dtype = rows.header.dtype
-    note(source="cache", why="", folder=str(folder), dtype=dtype, fingerprint=rows.fingerprint)
+    note(**origin(rows))
     screen.say(
         f"teacher's outputs come from the cache {paths.short_path_with_size(folder)}, "
         f"{header.views} views; the teacher does not run beside the student"
