@@ -40,7 +40,7 @@ def in_place_of(target: Path) -> Iterator[Path]:
             _rename_over(fresh, scratch / _ASIDE, target)
     except OSError as error:
         stays = f"The earlier {target.name} stays as it was. " if os.path.exists(target) else ""
-        raise _in_words(target, error, stays) from error
+        raise format_error(target, error, stays) from error
 
 
 def write_json(path: str | Path, data: Any) -> None:
@@ -115,7 +115,7 @@ def require_writable(folder: Path) -> None:
         with tempfile.TemporaryDirectory(prefix=".kd_keras-", dir=existing):
             pass
     except OSError as error:
-        raise _in_words(folder, error, "") from error
+        raise format_error(folder, error, "") from error
 
 
 def save_array(path: Path, array: Any) -> None:
@@ -209,8 +209,8 @@ def _lock(folder: Path, waiting: Callable[[], None] | None) -> Iterator[bool]:
         yield is_free
 
 
-def _in_words(target: Path, error: OSError, stays: str) -> OSError:
-    """The error with the path and what to do about its cause; it keeps its number."""
+def format_error(target: Path, error: OSError, stays: str) -> OSError:
+    """The error with its path, with what `stays` as it was, and what to do; it keeps its number."""
     elsewhere = "choose a folder elsewhere, and run it again."
     if error.errno in NO_SPACE:
         remedy = f"Free space on that disk, or {elsewhere}"

@@ -1,6 +1,7 @@
 """Turns a user's mistake into one message and an exit code instead of a traceback."""
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -17,11 +18,12 @@ from kd_keras.cli import termination
 from kd_keras.results import wrapping
 
 PARTLY_DONE = 1  # some files failed, the others are done
+DIFFERENT = 1  # a repeated run came out differently
 WRONG_INPUT = 2
 #: For the help of `kdk`.
 EXIT_CODES = (
-    "Exit codes: 0 done, 1 partly done (some files failed), 2 wrong input, 130 stopped by Ctrl-C, "
-    "143 stopped by SIGTERM."
+    "Exit codes: 0 done, 1 partly done (some files failed) or not the same (--repeat), 2 wrong "
+    "input, 130 stopped by Ctrl-C, 143 stopped by SIGTERM."
 )
 _TRACEBACK = "kd_keras.traceback"
 
@@ -66,11 +68,13 @@ def _about(error: ValueError | OSError) -> str:
     text = str(error) or type(error).__name__
     if not text.startswith("[Errno") or not isinstance(error, OSError):
         return text
-    reason = error.strerror or text
-    if error.filename is not None:
-        return f"{error.filename}: {reason}. Check the path and whether it may be read and written."
     from kd_keras import data, files  # NumPy, which no start of kdk waits for
 
+    reason = error.strerror or text
+    if error.filename is not None and error.errno in (*files.NO_SPACE, errno.EROFS):
+        return str(files.format_error(Path(error.filename), error, ""))
+    if error.filename is not None:
+        return f"{error.filename}: {reason}. Check the path and whether it may be read and written."
     if error.errno in files.NO_SPACE:
         places = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
         free = ", ".join(f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free(places))

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from kd_keras.cli import completion, output, quiet
+import click
+
+from kd_keras.cli import completion, errors, output, quiet
 from kd_keras.cli import options as options_of
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job.recipe import fields, recipe_files
@@ -60,7 +62,10 @@ def _repeat(run: str, **options: Any) -> None:
     quiet.import_tensorflow()
     from kd_keras.job import repeat
 
-    output.document(repeat.repeat(run, screen=output.screen(), **options))
+    comparison = repeat.repeat(run, screen=output.screen(), **options)
+    output.document(comparison)
+    if not comparison["same"]:
+        click.get_current_context().exit(errors.DIFFERENT)
 
 
 command = output.command(
@@ -92,7 +97,7 @@ command = output.command(
                 metavar="RUN",
                 shell_complete=completion.of_runs(),
                 help="run the recipe of a finished run again in a new folder, and say whether it "
-                "comes out the same",
+                "comes out the same; exit code 1 if it does not",
             ),
             Option(
                 ["--continue", "more_epochs"],

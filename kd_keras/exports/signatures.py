@@ -1,7 +1,5 @@
 """The signatures of a SavedModel: from pixels, or image files, to probabilities and logits."""
 
-import errno
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras.data import orientation, resizing
+from kd_keras.exports import system_errors
 from kd_keras.graph import heads, taps
 
 Outputs = dict[str, tf.Tensor]
@@ -76,7 +75,4 @@ def save(root: tf.Module, folder: str, signatures: dict[str, Any]) -> None:
     try:
         tf.saved_model.save(root, folder, signatures=signatures)
     except tf.errors.OpError as error:  # TensorFlow reports a full disk so
-        reason = error.message.split("; ")[-1].split(" [Op:")[0]
-        numbers = {os.strerror(number): number for number in errno.errorcode}
-        known = (numbers[reason],) if reason in numbers else ()
-        raise OSError(*known, reason) from error
+        raise system_errors.as_os_error(error) from error

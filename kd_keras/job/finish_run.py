@@ -20,6 +20,7 @@ def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
         recipe: the run's recipe.
         folder: the run folder, with the histories of the trained phases.
     """
+    folder.require_present()
     histories = {phase: folder.history(phase) for phase in results}
     trained = {phase: history for phase, history in histories.items() if history}
     names = {phase: table.model_name(phase, results) for phase in trained}

@@ -174,9 +174,8 @@ class RunFolder:
 
     def sign_export(self, exported: Path) -> None:
         """Writes the path of this run into an export."""
-        mark = exported / _EXPORTED_BY
-        mark.parent.mkdir(exist_ok=True)
-        mark.write_text(str(self.path.resolve()))
+        with files.in_place_of(exported / _EXPORTED_BY) as fresh:
+            fresh.write_text(str(self.path.resolve()))
 
     def save_scores(self, phase: str, logits: np.ndarray) -> None:
         """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`."""

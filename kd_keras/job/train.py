@@ -150,6 +150,7 @@ def _close(job: Job, results: dict[str, Any]) -> None:
     """Writes the results and their report."""
     finish_run.write(results, job.recipe, job.folder)
     finish_run.write_report(job.folder, job.data, job.screen)
+    job.folder.require_present()  # or the lines that follow would name files that are gone
 
 
 def _fresh_process(job: Job) -> contextlib.AbstractContextManager[Serve | None]:

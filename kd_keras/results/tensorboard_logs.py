@@ -11,6 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kd_keras import files
+from kd_keras.exports import system_errors
+
 _TAGS = {
     "loss": "loss/total",
     "agreement": "distillation/agreement",
@@ -55,9 +58,10 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
         self._earlier = {name: list(values) for name, values in earlier.items()}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        super().on_train_begin(logs)
-        with self._train_writer.as_default(0):
-            write_graph(getattr(self.model, "student", self.model))
+        with _translate_errors(self.log_dir):
+            super().on_train_begin(logs)
+            with self._train_writer.as_default(0):
+                write_graph(getattr(self.model, "student", self.model))
         for epoch in range(max(map(len, self._earlier.values()), default=0)):
             self.on_epoch_end(
                 epoch, {name: values[epoch] for name, values in self._earlier.items()}
@@ -80,10 +84,11 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
             self._write(self._val_writer, validation, epoch)
 
     def _write(self, writer: Any, logs: Mapping[str, Any], epoch: int) -> None:
-        with writer.as_default(epoch):
-            for name, value in logs.items():
-                tf.summary.scalar(tag(name), value)
-        writer.flush()
+        with _translate_errors(self.log_dir):
+            with writer.as_default(epoch):
+                for name, value in logs.items():
+                    tf.summary.scalar(tag(name), value)
+            writer.flush()
 
 
 class StepWriter:
@@ -94,14 +99,17 @@ class StepWriter:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._folder = folder
+        with _translate_errors(folder):
+            self._writer = tf.summary.create_file_writer(str(folder))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Writes values by name."""
-        with self._writer.as_default(step):
-            for name, value in values.items():
-                tf.summary.scalar(f"by_step/{tag(name)}", value)
-        self._writer.flush()
+        """Writes values by name; raises OSError if that fails."""
+        with _translate_errors(self._folder):
+            with self._writer.as_default(step):
+                for name, value in values.items():
+                    tf.summary.scalar(f"by_step/{tag(name)}", value)
+            self._writer.flush()
 
     def close(self) -> None:
         self._writer.close()
@@ -157,12 +165,25 @@ def write_picture(folder: str | Path, picture: np.ndarray, *, title: str) -> Non
 
 @contextlib.contextmanager
 def writing(folder: str | Path) -> Iterator[None]:
-    """Writes the summaries of the block to an event file in `folder`, in place of earlier ones."""
+    """Writes the summaries of the block to an event file in `folder`, in place of earlier ones.
+
+    Raises OSError if that fails.
+    """
     for earlier in Path(folder).glob("events.*"):  # of a run that was interrupted after them
         earlier.unlink()
-    writer = tf.summary.create_file_writer(str(folder))
+    with _translate_errors(folder):
+        writer = tf.summary.create_file_writer(str(folder))
+        try:
+            with writer.as_default():
+                yield
+        finally:
+            writer.close()
+
+
+@contextlib.contextmanager
+def _translate_errors(folder: str | Path) -> Iterator[None]:
+    """Raises OSError, which names the folder, for what TensorFlow raises where a disk is full."""
     try:
-        with writer.as_default():
-            yield
-    finally:
-        writer.close()
+        yield
+    except tf.errors.OpError as error:
+        raise files.format_error(Path(folder), system_errors.as_os_error(error), "") from error

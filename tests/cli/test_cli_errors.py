@@ -35,6 +35,8 @@ def test_a_message_is_wrapped_in_a_terminal_with_paths_whole(monkeypatch):
         ),
         (OSError(errno.ENOSPC, "No space left on device"), "on the disk that is full ("),
         (OSError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied. Check the"),
+        (OSError(errno.ENOSPC, "No space left", "a/b"), "Could not write a/b: No space left. Free"),
+        (OSError(errno.EROFS, "Read-only", "a/b"), "Could not write a/b: Read-only. Allow writing"),
     ],
 )
 def test_errors_of_the_system_get_a_place_and_a_remedy(error, said):

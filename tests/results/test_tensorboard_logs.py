@@ -1,3 +1,5 @@
+import resource
+
 import keras
 import numpy as np
 import pytest
@@ -102,3 +104,15 @@ def test_a_picture_is_written_as_it_is(tmp_path):
     (event,) = events(tmp_path).Tensors("augmented")
     png = tf.make_ndarray(event.tensor_proto)[2]
     np.testing.assert_array_equal(tf.io.decode_png(png), picture)
+
+
+def test_a_full_disk_is_an_error_that_names_the_folder(tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pytest.raises(
+            OSError, match=rf"^Could not write {tmp_path}: File too large\. Free sp"
+        ):
+            tensorboard_logs.write_picture(tmp_path, np.zeros((8, 8, 3), np.uint8), title="picture")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
