@@ -2,10 +2,10 @@
 
     python scripts/fuzz.py --cases 20000 [--seed 0] [--only recipe,store] [--runs 50]
 
-Cases are those of tests/fuzz_cases.py, in this process; `--runs` adds whole runs of `kdk train`,
-each in a process of its own. A fault is any error but a message, a case of more than 10 seconds of
-work, or a run of more than 4 GB or 2 minutes. Prints one JSON document with the seed of each fault;
-exit code 1 if there are any.
+Cases are those of tests/fuzz_cases.py, in this process; `--runs` adds whole runs of `kdk train` and
+`kdk cache`, each in a process of its own, some with a broken file as the teacher. A fault is any
+error but a message, a case of more than 10 seconds of work, or a run of more than 4 GB or 2
+minutes. Prints one JSON document with the seed of each fault; exit code 1 if there are any.
 """
 
 import argparse
@@ -27,9 +27,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SECONDS, RUN_SECONDS, GIGABYTES = 10, 120, 4.0
 # How many cases of 1,000 are of each kind; those that open models cost the most.
 SHARES = {
-    **{"recipe": 350, "command_line": 350, "image_bytes": 90, "zip_members": 60, "run_folder": 40},
+    **{"recipe": 340, "command_line": 340, "image_bytes": 90, "zip_members": 60, "run_folder": 40},
     **{"teacher_cache": 30, "store": 30, "run_scores": 20, "checkpoint": 15, "keras_file": 10},
-    **{"data_folder": 5},
+    **{"data_folder": 5, "saved_model": 10, "onnx_file": 10},
 }
 
 
@@ -112,10 +112,11 @@ def whole_runs(given, scratch, faults):
     from kd_keras.cli import kdk, quiet
 
     quiet.import_tensorflow()
+    teachers = whole_teachers(scratch)
     ends = collections.Counter()
     for number in range(given.runs):
         seed = f"{given.seed}-run-{number}"
-        words = run_words(random.Random(seed), scratch, number)
+        words = run_words(random.Random(seed), scratch, number, teachers)
         start = time.monotonic()
         child = os.fork()
         if child == 0:
@@ -160,17 +161,46 @@ def one_run(kdk, words, output):
         os._exit(code)
 
 
-def run_words(rng, scratch, number):
-    """A short training with one or two options that may be anything."""
-    import fuzz_cases
+def whole_teachers(scratch):
+    """The files of a teacher of digits in each format, by name; made by a process of its own."""
+    child = os.fork()
+    if child == 0:
+        import broken_files as broken
 
-    words = ["train", "--recipe", "seed", "--dataset", "digits", "--image-size", "8"]
-    words += ["--batch-size", "512", "--epochs", "1", "--teacher-epochs", "1", "--no-timing"]
-    words += ["--student", "seed_student:width=0.25", "--teacher", "seed_student:width=0.25"]
-    words += ["--method", "kd", "--allow-weak-teacher", "--run", f"{scratch}/runs/{number}"]
+        teachers = {
+            "teacher.keras": {"teacher.keras": broken.model(".keras", (8, 8, 1), 10)},
+            "": broken.saved_model((8, 8, 1), 10),
+            "teacher.onnx": broken.onnx((8, 8, 1), 10),
+        }
+        with (scratch / "teachers.json").open("w") as file:
+            json.dump({t: {n: b.hex() for n, b in c.items()} for t, c in teachers.items()}, file)
+        os._exit(0)
+    os.waitpid(child, 0)
+    teachers = json.loads((scratch / "teachers.json").read_text())
+    return {t: {n: bytes.fromhex(b) for n, b in c.items()} for t, c in teachers.items()}
+
+
+def run_words(rng, scratch, number, teachers):
+    """A short training with options that may be anything, or with a teacher of a broken file."""
+    import broken_files as broken
+    import fuzz_cases
+    import fuzz_models
+
+    data = ["--recipe", "seed", "--dataset", "digits", "--image-size", "8"]
+    words = ["train", *data, "--batch-size", "512", "--epochs", "1", "--teacher-epochs", "1"]
+    words += ["--no-timing", "--student", "seed_student:width=0.25", "--method", "kd"]
+    words += ["--allow-weak-teacher", "--run", f"{scratch}/runs/{number}"]
     words += ["--export-dir", f"{scratch}/exports"]
+    if rng.random() < 0.3:
+        file = rng.choice(sorted(teachers))
+        folder = fuzz_models.spoilt_folder(rng, scratch / f"teacher-{number}", teachers[file])
+        teacher = ["--teacher", str(folder / file)]
+        if file.endswith(".onnx"):
+            return ["cache", *data, *teacher, "--views", "1", "--out", f"{scratch}/rows-{number}"]
+        return [*words, *teacher]
+    words += ["--teacher", "seed_student:width=0.25"]
     for _ in range(rng.randint(0, 2)):
-        words += [f"--{rng.choice(fuzz_cases.RUN_OPTIONS)}", rng.choice(fuzz_cases.WORDS)]
+        words += [f"--{rng.choice(fuzz_cases.RUN_OPTIONS)}", rng.choice(broken.WORDS)]
     return words
 
 

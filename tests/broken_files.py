@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import random
 import zipfile
@@ -10,6 +11,8 @@ from typing import Any
 
 from PIL import Image
 
+Shape = tuple[int, int, int]
+IMAGE: Shape = (8, 8, 3)
 WORDS = (
     *(
         "",
@@ -171,18 +174,71 @@ def reader(kind: Any) -> Any:
     return _KEPT[kind]
 
 
-def model(suffix: str) -> bytes:
+def model(suffix: str, shape: Shape = IMAGE, classes: int = 3) -> bytes:
     """The bytes of a small classifier's file."""
-    if suffix not in _KEPT:
+    if (suffix, classes) not in _KEPT:
         import tempfile
 
-        import keras
-
-        inputs = keras.Input((8, 8, 3))
-        x = keras.layers.Conv2D(2, 3)(inputs)
-        model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
         with tempfile.TemporaryDirectory() as scratch:
-            model.save(f"{scratch}/model{suffix}")
-            _KEPT[suffix] = Path(scratch, f"model{suffix}").read_bytes()
-    content: bytes = _KEPT[suffix]
+            _classifier(shape, classes).save(f"{scratch}/model{suffix}")
+            _KEPT[suffix, classes] = Path(scratch, f"model{suffix}").read_bytes()
+    content: bytes = _KEPT[suffix, classes]
     return content
+
+
+def _classifier(shape: Shape, classes: int) -> Any:
+    import keras
+
+    inputs = keras.Input(shape)
+    x = keras.layers.Conv2D(2, 3)(inputs)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, keras.layers.Dense(classes)(x))
+
+
+def saved_model(shape: Shape = IMAGE, classes: int = 3) -> dict[str, bytes]:
+    """The files of a small classifier's SavedModel, by their paths."""
+    if ("saved_model", classes) not in _KEPT:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as scratch:
+            model = _classifier(shape, classes)
+            model.export(f"{scratch}/model", format="tf_saved_model", verbose=False)
+            root = Path(scratch, "model")
+            _KEPT["saved_model", classes] = {
+                path.relative_to(root).as_posix(): path.read_bytes()
+                for path in sorted(root.rglob("*"))
+                if path.is_file()
+            }
+    content: dict[str, bytes] = _KEPT["saved_model", classes]
+    return content
+
+
+def onnx(shape: Shape = IMAGE, classes: int = 3) -> dict[str, bytes]:
+    """A small classifier as an ONNX file, `teacher.onnx`, and the file of its weights."""
+    if ("onnx", classes) not in _KEPT:
+        import numpy as np
+        from onnx import TensorProto, helper, numpy_helper
+
+        kernel = np.random.default_rng(0).normal(size=(math.prod(shape), classes))
+        weights = numpy_helper.from_array(kernel.astype(np.float32), "kernel")
+        content = weights.raw_data
+        weights.ClearField("raw_data")
+        weights.data_location = TensorProto.EXTERNAL
+        for key, value in (("location", "weights.bin"), ("length", str(len(content)))):
+            entry = weights.external_data.add()
+            entry.key, entry.value = key, value
+        floats = TensorProto.FLOAT
+        graph = helper.make_graph(
+            [
+                helper.make_node("Flatten", ["images"], ["flat"]),
+                helper.make_node("MatMul", ["flat", "kernel"], ["logits"]),
+            ],
+            "teacher",
+            [helper.make_tensor_value_info("images", floats, ["batch", *shape])],
+            [helper.make_tensor_value_info("logits", floats, ["batch", classes])],
+            [weights],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        _KEPT["onnx", classes] = {"teacher.onnx": model.SerializeToString(), "weights.bin": content}
+    files: dict[str, bytes] = _KEPT["onnx", classes]
+    return files

@@ -16,6 +16,7 @@ from typing import Any
 
 import broken_files as broken
 import numpy as np
+from fuzz_models import keras_file, onnx_file, saved_model
 from PIL import Image
 
 Case = Callable[[random.Random, Path], Any]
@@ -150,20 +151,6 @@ def zip_members(rng: random.Random, folder: Path) -> None:
                 opened.read(name)
 
 
-def keras_file(rng: random.Random, folder: Path) -> None:
-    """A .keras or .h5 file with changed bytes or members."""
-    from kd_keras.models import model_files
-
-    path = folder / f"model{rng.choice(['.keras', '.keras', '.h5'])}"
-    content = broken.model(path.suffix)
-    if path.suffix == ".keras" and rng.random() < 0.6:
-        content = broken.with_member(rng, content)
-    else:
-        content = broken.spoilt(rng, content)
-    path.write_bytes(content)
-    model_files.open_model(path, num_classes=rng.choice([None, 3, 4]))
-
-
 def teacher_cache(rng: random.Random, folder: Path) -> None:
     """A teacher's cache of which one file was changed: a message, or the rows as written."""
     from kd_keras.teacher_cache import encoding, file_format
@@ -275,7 +262,8 @@ def run_folder(rng: random.Random, folder: Path) -> None:
 CASES: dict[str, Case] = {
     case.__name__: case
     for case in (
-        *(recipe, command_line, image_bytes, data_folder, zip_members, keras_file),
+        *(recipe, command_line, image_bytes, data_folder, zip_members),
+        *(keras_file, saved_model, onnx_file),
         *(teacher_cache, store, run_scores, checkpoint, run_folder),
     )
 }

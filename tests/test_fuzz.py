@@ -21,11 +21,12 @@ def load(name):
 
 
 load("broken_files")
+load("fuzz_models")
 fuzz_cases = load("fuzz_cases")
 COUNTS = {
-    **{"recipe": 120, "command_line": 120, "image_bytes": 60, "zip_members": 50, "run_folder": 40},
+    **{"recipe": 110, "command_line": 110, "image_bytes": 60, "zip_members": 50, "run_folder": 40},
     **{"teacher_cache": 30, "store": 30, "run_scores": 20, "checkpoint": 15, "keras_file": 10},
-    **{"data_folder": 5},
+    **{"data_folder": 5, "saved_model": 8, "onnx_file": 12},
 }
 SECONDS = 10  # no case may take longer, whatever it is given
 
