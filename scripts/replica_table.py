@@ -5,9 +5,11 @@ Shows   for each method and setting, the largest difference of a weight after 20
         (`MultiWorkerMirroredStrategy` on loopback), divided by the largest weight.
 On      the tiny pair of tests/methods, 8x8 uint8 images of the pipeline, batches of 8, L2
         regularisers on the student, SGD with momentum.
-Takes   hours on two CPU cores; it goes on where it was stopped.
+Takes   hours on two CPU cores, with `--quick` about 20 minutes; started again, it goes on where it
+        was stopped. Remove the folder of `--work` after a change of the code.
 
-    python scripts/replica_table.py            # writes docs/replicas.json
+    python scripts/replica_table.py            # writes docs/replicas.json and the table in its page
+    python scripts/replica_table.py --quick    # every method, cached if it can be, on 2 replicas
     python scripts/replica_table.py --method kd --setting plain
 """
 
@@ -19,17 +21,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import replica_page
 
 from kd_keras import files
 from kd_keras.results.screen import Screen
 
 PAIR = Path(__file__).resolve().parents[1] / "tests" / "methods"  # the folder of tiny_pair.py
+RESULTS = Path("docs/replicas.json")
 STEPS, EPOCHS, LIMIT = 20, 5, 1e-6
 SETTINGS = {
     "plain": "the teacher runs beside the student",
@@ -40,30 +45,47 @@ SETTINGS = {
     "bfloat16": "as plain, in mixed_bfloat16",
 }
 PLACES = {"1 device": 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
+QUICK = ("1 device", "2 replicas")
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--method", multiple=True, metavar="METHOD", help="by default, every method")
 @click.option("--setting", multiple=True, type=click.Choice(list(SETTINGS)), help="default: all")
-@click.option("--out", default="docs/replicas.json", show_default=True)
+@click.option("--quick", is_flag=True, help="the setting cached, on 2 replicas")
+@click.option("--out", default=str(RESULTS), show_default=True)
 @click.option("--work", default=f"{tempfile.gettempdir()}/replica_table", help="weights go there")
 @click.option("--place", hidden=True, help="train here")
 def main(
-    method: Sequence[str], setting: Sequence[str], out: str, work: str, place: str | None
+    method: Sequence[str],
+    setting: Sequence[str],
+    quick: bool,
+    out: str,
+    work: str,
+    place: str | None,
 ) -> None:
     from kd_keras import methods
 
-    names, settings = method or methods.names(), setting or list(SETTINGS)
+    names, settings = (
+        method or methods.names(),
+        setting or (["cached"] if quick else list(SETTINGS)),
+    )
     if place:
         _train_all(names, settings, place, Path(work))
         return
     screen = Screen()
     options = [f"--work={work}", *(f"--method={n}" for n in names)]
     for one_setting in settings:
-        _in_processes([*options, f"--setting={one_setting}"], screen)
+        _in_processes([*options, f"--setting={one_setting}"], QUICK if quick else [*PLACES], screen)
         results = _compared(methods.names(), Path(work))
-        _show(results, screen)
-        files.write_json(Path(out), {"steps": STEPS, "settings": SETTINGS, "methods": results})
+        sys.path.insert(0, str(PAIR))
+        import tiny_pair
+
+        teachers = {name: _teacher(tiny_pair.method(name)) for name in results}
+        facts = {"steps": STEPS, "settings": SETTINGS, "teachers": teachers}
+        files.write_json(Path(out), {**facts, "methods": results})
+        print(replica_page.table(results, teachers))
+        if out == str(RESULTS):
+            replica_page.write(results, teachers)
     worst = [
         f"{name}, {one_setting}, {where}: {value}"
         for name, row in results.items()
@@ -75,22 +97,22 @@ def main(
     sys.exit("\n".join(["above 1e-6:", *worst]) if worst else 0)
 
 
-def _in_processes(options: list[str], screen: Screen) -> None:
+def _in_processes(options: list[str], places: Sequence[str], screen: Screen) -> None:
     """Trains in one process for each place, two for "2 processes"."""
-    for place, count in PLACES.items():
+    for place in places:
         screen.say(f"{options[-1]}, {place}")
         command = [sys.executable, __file__, *options, f"--place={place}"]
         environments: list[dict[str, str]] = [{}]
         if place == "2 processes":
-            workers = [f"127.0.0.1:{port}" for port in _free_ports(count)]
+            workers = [f"127.0.0.1:{port}" for port in _free_ports(PLACES[place])]
             environments = [
                 {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
-                for task in ({"type": "worker", "index": i} for i in range(count))
+                for task in ({"type": "worker", "index": i} for i in range(PLACES[place]))
             ]
         running = [subprocess.Popen(command, env={**os.environ, **e}) for e in environments]
         codes = [process.wait() for process in running]
         if any(codes):
-            raise SystemExit(f"{place} failed")
+            screen.warn(f"{place} failed; what it trained is kept")
 
 
 def _free_ports(count: int) -> list[int]:
@@ -114,14 +136,21 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
     chief = (
         "TF_CONFIG" not in os.environ or json.loads(os.environ["TF_CONFIG"])["task"]["index"] == 0
     )
+    failed: list[str] = []
     for setting in settings:
         for name in names:
             path = work / place / f"{setting}.{name}.npz"
             if path.is_file():
                 continue
             start = time.perf_counter()
-            weights = _weights(name, setting, strategy)
-            keras.backend.clear_session()
+            try:
+                weights = _weights(name, setting, strategy)
+            except Exception:  # the others may still be trained
+                traceback.print_exc()
+                failed.append(name)
+                continue
+            finally:
+                keras.backend.clear_session()
             gc.collect()
             if chief:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +159,7 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
                 print(
                     f"{place}, {setting}, {name}: {time.perf_counter() - start:.1f} s", flush=True
                 )
+    sys.exit(f"{place}: failed: {failed}" if failed else 0)
 
 
 def _strategy(place: str) -> Any:
@@ -163,7 +193,7 @@ def _weights(name: str, setting: str, strategy: Any) -> list[np.ndarray]:
     data = Split(images, labels, np.arange(count))
     with strategy.scope():
         method = tiny_pair.method(name)
-        cached = setting == "cached" and not (method.teacher_free or method.needs_teacher_model)
+        cached = setting == "cached" and _teacher(method) == "cached"
         if method.first_stage:
             method.first_stage = 0.5
         student, teacher = _student(setting), None if method.teacher_free else tiny_pair.teacher()
@@ -238,7 +268,7 @@ def _floats(distiller: Any) -> list[Any]:
 
 def _compared(names: Sequence[str], work: Path) -> dict[str, Any]:
     """By method and setting: the largest relative difference for each place."""
-    return {
+    results = {
         name: {
             setting: cell
             for setting in SETTINGS
@@ -246,14 +276,19 @@ def _compared(names: Sequence[str], work: Path) -> dict[str, Any]:
         }
         for name in names
     }
+    return {name: row for name, row in results.items() if row}
 
 
 def _cell(name: str, setting: str, work: Path) -> dict[str, float] | None:
     files_of = {place: work / place / f"{setting}.{name}.npz" for place in PLACES}
-    if not all(path.is_file() for path in files_of.values()):
+    arrays = {
+        place: list(np.load(path, allow_pickle=False).values())
+        for place, path in files_of.items()
+        if path.is_file()
+    }
+    one = arrays.pop("1 device", None)
+    if one is None or not arrays:
         return None
-    arrays = {place: list(np.load(path).values()) for place, path in files_of.items()}
-    one = arrays.pop("1 device")
     largest = max(float(np.max(np.abs(array))) for array in one if array.size)
     return {
         place: max(float(np.max(np.abs(a - b))) for a, b in zip(one, others, strict=True) if a.size)
@@ -262,16 +297,11 @@ def _cell(name: str, setting: str, work: Path) -> dict[str, float] | None:
     }
 
 
-def _show(results: dict[str, Any], screen: Screen) -> None:
-    settings = [s for s in SETTINGS if any(s in row for row in results.values())]
-    rows = [
-        [name, *(_shown(row.get(setting)) for setting in settings)] for name, row in results.items()
-    ]
-    screen.table("Largest relative difference of a weight", ["method", *settings], rows)
-
-
-def _shown(cell: dict[str, float] | None) -> str:
-    return "" if cell is None else f"{max(cell.values()):.0e}"
+def _teacher(method: Any) -> str:
+    """Where the outputs of the teacher come from in the setting "cached"."""
+    if method.teacher_free:
+        return "none"
+    return "runs" if method.needs_teacher_model else "cached"
 
 
 if __name__ == "__main__":
