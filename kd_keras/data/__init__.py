@@ -50,6 +50,8 @@ def load(
     *,
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
+    store_size: int | None = None,
+    eval_crop: float = 1.0,
     resize: str | None = None,
     flip: bool | None = None,
     augment: str = "light",
@@ -73,6 +75,10 @@ def load(
         image_size: pixels a side; None keeps the size of the images. Images of a folder or of
             tfds:NAME that have several sizes, or one above 512, get the median of their shorter
             sides, at most 224.
+        store_size: pixels a side of stored images, from which the step `resized_crop` cuts. None
+            is `image_size`, and `image_size` / 0.875 if one is chosen for a folder or tfds:NAME and
+            `augment` has that step.
+        eval_crop: side of the middle that evaluation sees of a larger stored image, as a share.
         resize: how an image that is not square is made square: "crop" cuts its centre out, "pad"
             adds black borders, "squash" changes its aspect ratio. None is the dataset's default
             (tfds:NAME "squash", others "crop").
@@ -101,11 +107,18 @@ def load(
     Raises:
         ValueError, FileNotFoundError: the name, the data or an option is wrong.
     """
-    from kd_keras.data import image_files, prepare
+    from kd_keras.data import image_files, prepare, storing
     from kd_keras.data.augmentation import policy_of
 
-    policy_of(augment, crop_padding=0, flip=False, mixup=mixup, cutmix=cutmix)  # or raises now
-    source = _source(name, data_dir, image_size, resize)
+    checked = policy_of(augment, crop_padding=0, flip=False, mixup=mixup, cutmix=cutmix)
+    stored = storing.stored_size(
+        name,
+        image_size=image_size,
+        store_size=store_size,
+        crop=eval_crop,
+        resizes=checked.resizes,
+    )
+    source = _source(name, data_dir, stored or image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
     with image_files.allowing(check.whole_number("max_pixels", most, at_least=1)):
@@ -116,6 +129,8 @@ def load(
     padding = store.augment.crop_padding
     policy = policy_of(augment, crop_padding=padding, flip=flips, mixup=mixup, cutmix=cutmix)
     dataset = replace(dataset, augment=policy)
+    if stored and image_size:
+        dataset = storing.trained_at(dataset, image_size, eval_crop)
     if flip is None and source.flip_note and augment in PRESETS and augment != "none":
         note = f"mirroring is off: {source.flip_note} (--flip turns it on)"
         dataset = replace(dataset, notes=(*dataset.notes, note))

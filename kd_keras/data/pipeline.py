@@ -164,7 +164,7 @@ class BatchPlan:
         views = (self.views_per_image,) if self.views_per_image > 1 else ()
         size = None if self.batch_size % parts else self.batch_size // parts
         classes = self.num_classes if self.policy.mixes else None
-        specs = elements.specs(size, (*views, *self.split.images.shape[1:]), classes)
+        specs = elements.specs(size, (*views, *self.split.image_shape), classes)
         threads = self.threads or threads_of(self.policy)
         extras = [elements.SHARE] if self.policy.mixes else []
         steps = range(start * len(places), stop * len(places))
@@ -231,7 +231,7 @@ def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
         rows = batches[int(number)]
         return split.images_at(rows), split.ids[rows], split.labels[rows]
 
-    specs = elements.specs(None, split.images.shape[1:])
+    specs = elements.specs(None, split.image_shape)
     return elements.dataset(batch, range(len(batches)), specs)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data import augmentation
+from kd_keras.data import augmentation, centre_crop
 from kd_keras.data.augmentation import Policy
 
 FORMAT = 1
@@ -38,6 +38,8 @@ class Split:
         ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
         fingerprint: fingerprint of the store that holds the images; "" if no store does.
         names_file: the names of the files that the rows of `images` come from; None if unknown.
+        side: pixels a side of the images that models take; None: those of `images`.
+        crop: share of the side of a larger stored image that evaluation sees, see `centre_crop`.
     """
 
     images: np.ndarray
@@ -45,6 +47,8 @@ class Split:
     ids: np.ndarray
     fingerprint: str = ""
     names_file: Path | None = None
+    side: int | None = None
+    crop: float = 1.0
 
     def __post_init__(self) -> None:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
@@ -69,10 +73,18 @@ class Split:
         """The examples at positions `rows`, (n,) int, in that order; no image is read."""
         return replace(self, labels=self.labels[rows], ids=self.ids[rows])
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the images that models take."""
+        height, width, channels = self.images.shape[1:]
+        return (self.side or height, self.side or width, channels)
+
     def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
-        """(n, H, W, C) uint8: the images of the examples at positions `rows`."""
+        """(n, H, W, C) uint8: the images of the examples at positions `rows`, for evaluation."""
         images: np.ndarray = np.asarray(self.images)[self.ids[rows]]
-        return images
+        if self.side is None:
+            return images
+        return centre_crop.centre_crops(images, side=self.side, share=self.crop)
 
     def names(self) -> list[str] | None:
         """(N,) names of the examples' files, as their source knows them; None if unknown."""

@@ -27,7 +27,7 @@ class Views:
     """
 
     def __init__(self, split: Split, *, policy: Policy, view_seed: int):
-        pixels.require_fitting(policy, split.images.shape[1:])
+        pixels.require_fitting(policy, split.images.shape[1:], split.side)
         if policy.mixes and (split.labels < 0).any():
             raise ValueError(
                 f"{int((split.labels < 0).sum()):,} of {len(split):,} images have no label, and "
@@ -74,16 +74,22 @@ class Views:
 
     def shares(self, ids: np.ndarray, view: int) -> np.ndarray:
         """(B,) float32, 0 to 1: share of its own label in the label of each mixed view."""
-        return self._mixture(ids, view).label_shares(*self.split.images.shape[1:3])
+        return self._mixture(ids, view).label_shares(*self.split.image_shape[:2])
 
     def _unmixed(self, ids: np.ndarray, view: int) -> np.ndarray:
         return pixels.augment(
-            self.split.images, ids, ids, view_seed=self.view_seed, view=view, policy=self.policy
+            self.split.images,
+            ids,
+            ids,
+            view_seed=self.view_seed,
+            view=view,
+            policy=self.policy,
+            side=self.split.side,
         )
 
     def _mixture(self, ids: np.ndarray, view: int) -> mixing.Mixture:
         draws = Draws(ids, self.view_seed, view)
-        return mixing.mixture(draws, self.policy, *self.split.images.shape[1:3])
+        return mixing.mixture(draws, self.policy, *self.split.image_shape[:2])
 
     def _rows(self, ids: np.ndarray) -> np.ndarray:
         """(B,) int: positions of ids in the split."""

@@ -25,6 +25,8 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         recipe.dataset,
         data_dir=recipe.data_dir,
         image_size=recipe.image_size,
+        store_size=recipe.store_size,
+        eval_crop=recipe.eval_crop,
         resize=recipe.resize,
         flip=recipe.flip,
         augment=recipe.augment,

@@ -96,7 +96,7 @@ class Cache:
             "augmentation": policy.to_json(),
             "view seed": view_seed,
             "dataset": split.fingerprint or self.header.data,
-            "image shape": tuple(split.images.shape[1:]),
+            "image shape": split.image_shape,
         }
         rows = {
             "augmentation": self.header.augment,

@@ -133,8 +133,10 @@ class ResizedCrop(Step):
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
         return [tuple(box) for box in self.boxes(draws, height, width).tolist()]
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        return image.resize(image.size, _FILTERS[self.interpolation], box=drawn)
+    def apply(self, image: Image.Image, drawn: Any, side: int | None = None) -> Image.Image:
+        """The part `drawn`, resized to the image's size, or to `side` pixels a side."""
+        size = image.size if side is None else (side, side)
+        return image.resize(size, _FILTERS[self.interpolation], box=drawn)
 
     def describe(self) -> str:
         low, high = self.scale

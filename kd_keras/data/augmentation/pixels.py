@@ -1,12 +1,14 @@
 """The pixels of a view: copies rows of a store into a batch and applies a policy's steps."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from kd_keras.data.augmentation.draws import Draws
-from kd_keras.data.augmentation.geometry import Crop, Flip
+from kd_keras.data.augmentation.geometry import Crop, Flip, ResizedCrop
 from kd_keras.data.augmentation.policy import Policy
 from kd_keras.data.augmentation.step import Step
 
@@ -19,6 +21,7 @@ def augment(
     view_seed: int,
     view: int,
     policy: Policy,
+    side: int | None = None,
 ) -> np.ndarray:
     """One view of each image, not mixed with others: a function of (view_seed, view, id).
 
@@ -28,7 +31,9 @@ def augment(
         ids: (B,) int, one for each image; the key of its randomness.
         view_seed: int, seed of every draw.
         view: int >= 0; each view of an image is a different one.
-        policy: the augmentation; its mixing is left to `mixing.Views`.
+        policy: the augmentation; its mixing is left to `views.Views`.
+        side: pixels a side of the result, to which the step `resized_crop` of the policy resizes;
+            None keeps the size of the images.
 
     Returns:
         (B, H, W, C) uint8.
@@ -36,13 +41,20 @@ def augment(
     draws = Draws(ids, view_seed, view)
     crop, flip, rest = policy.moves
     batch = _moved(images_source, rows, draws, crop, flip)
-    if rest:
-        _change(batch, draws, rest)
-    return batch
+    return _changed(batch, draws, rest, side) if rest else batch
 
 
-def require_fitting(policy: Policy, image_shape: Sequence[int]) -> None:
-    """Raises ValueError if images of a shape (H, W, C) cannot pass the policy's steps."""
+def require_fitting(policy: Policy, image_shape: Sequence[int], side: int | None = None) -> None:
+    """Raises ValueError if images of a shape (H, W, C) cannot pass the policy's steps.
+
+    `side` is that of `augment`.
+    """
+    if side is not None and not policy.resizes:
+        raise ValueError(
+            f"images are stored at {image_shape[0]}x{image_shape[1]} pixels and trained at "
+            f"{side}x{side}, and the augmentation has no step resized_crop; expected it. Leave "
+            "--store-size out, or give --augment standard."
+        )
     height, width, channels = image_shape
     if policy.crop_padding >= min(height, width):
         raise ValueError(
@@ -86,14 +98,26 @@ def _whole_pixels(images: np.ndarray) -> np.ndarray:
     return images.view(f"V{images.shape[-1]}")[..., 0]
 
 
-def _change(batch: np.ndarray, draws: Draws, steps: Sequence[Step]) -> None:
-    """Applies the steps to each image of a batch, in place."""
-    height, width, channels = batch.shape[1:]
-    pixels = batch[..., 0] if channels == 1 else batch
-    drawn_of_steps = [step.draw(draws, height, width) for step in steps]
+def _changed(
+    batch: np.ndarray, draws: Draws, steps: Sequence[Step], side: int | None
+) -> np.ndarray:
+    """The batch after the steps; the same array if its images keep their size."""
+    count, height, width, channels = batch.shape
+    changed = batch if side is None else np.empty((count, side, side, channels), np.uint8)
+    changes: list[Callable[..., Image.Image]] = []
+    drawn_of_steps: list[Sequence[Any]] = []
+    for step in steps:
+        drawn_of_steps.append(step.draw(draws, height, width))
+        if side is not None and isinstance(step, ResizedCrop):
+            height = width = side
+            changes.append(functools.partial(step.apply, side=side))
+        else:
+            changes.append(step.apply)
+    before, after = (a[..., 0] if channels == 1 else a for a in (batch, changed))
     for place, drawn_of_image in enumerate(zip(*drawn_of_steps, strict=True)):
-        image = Image.fromarray(pixels[place])
-        for step, drawn in zip(steps, drawn_of_image, strict=True):
+        image = Image.fromarray(before[place])
+        for change, drawn in zip(changes, drawn_of_image, strict=True):
             if drawn is not None:
-                image = step.apply(image, drawn)
-        pixels[place] = np.asarray(image)
+                image = change(image, drawn)
+        after[place] = np.asarray(image)
+    return changed

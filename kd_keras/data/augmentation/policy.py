@@ -8,7 +8,7 @@ from typing import Any
 
 from kd_keras import check
 from kd_keras.data.augmentation import grammar
-from kd_keras.data.augmentation.geometry import Crop, Flip
+from kd_keras.data.augmentation.geometry import Crop, Flip, ResizedCrop
 from kd_keras.data.augmentation.step import Step
 from kd_keras.data.presets import PRESETS
 
@@ -49,6 +49,11 @@ class Policy:
     def flip(self) -> bool:
         """Whether images are mirrored."""
         return Flip() in self.steps
+
+    @property
+    def resizes(self) -> bool:
+        """Whether the step `resized_crop` gives images their size."""
+        return any(isinstance(step, ResizedCrop) for step in self.steps)
 
     @property
     def crop_padding(self) -> int:

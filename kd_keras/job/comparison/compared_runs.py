@@ -165,7 +165,7 @@ def _refuse_different_data(states: Sequence[RunState]) -> None:
 
 def _data(state: RunState) -> str:
     recipe, defaults = state.recipe, type(state.recipe)()
-    fields = ("image_size", "resize", "flip", "val_fraction", "select")
+    fields = ("image_size", "store_size", "eval_crop", "resize", "flip", "val_fraction", "select")
     changed = [
         f"{name} {getattr(recipe, name)}"
         for name in fields

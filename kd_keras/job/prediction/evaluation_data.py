@@ -123,7 +123,11 @@ def _of_run(model: KnownModel, options: DataOptions) -> dict[str, Any]:
         return {}
     shape = model.metadata.image_shape
     other_size = known and shape and shape[0] != known.image_shape[0]  # as of a larger teacher
-    return {
+    stored: dict[str, Any] = {}
+    if not other_size and options.image_size is None:
+        names = ("augment", "store_size", "eval_crop")  # the policy decides the default size
+        stored = {name: getattr(recipe, name) for name in names}
+    return stored | {
         "dataset": name,
         "data_dir": recipe.data_dir,
         "image_size": shape[0] if other_size and shape else recipe.image_size,

@@ -26,6 +26,19 @@ class DataFields(BaseModel):
         le=sizes.LARGEST,
         description="height and width of images in pixels; none: the dataset's own",
     )
+    store_size: int | None = _field(
+        None,
+        ge=8,
+        le=sizes.LARGEST,
+        description="height and width of stored images in pixels, from which resized_crop cuts; "
+        "none: image_size, or that / 0.875 for images in files and resized_crop",
+    )
+    eval_crop: float = _field(
+        1.0,
+        gt=0,
+        le=1,
+        description="side of the middle that evaluation sees of a larger stored image, as a share",
+    )
     resize: Literal["crop", "pad", "squash"] | None = _field(
         None, description="how images become square; none: crop (tfds: squash)"
     )

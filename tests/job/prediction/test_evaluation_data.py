@@ -12,6 +12,7 @@ from kd_keras.exports.metadata import Metadata
 from kd_keras.job.prediction import evaluation_data
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
+from kd_keras.job.recipe import recipe_files
 
 
 class NoClassifier:
@@ -102,3 +103,16 @@ def test_grey_images_become_three_channels_for_a_model_of_colours():
         evaluation_data.images(batch, (8, 8, 3)), np.concatenate([batch] * 3, axis=3)
     )
     assert evaluation_data.images(batch, (8, 8, 1)) is batch
+
+
+def test_a_run_of_larger_stored_images_is_evaluated_on_its_own(mixed_folder, tmp_path, load):
+    settings = {"image_size": 8, "store_size": 12, "eval_crop": 0.75, "augment": "standard"}
+    recipe = recipe_files.Recipe(dataset=f"folder:{mixed_folder}", **settings)
+    (tmp_path / "recipe.json").write_text(recipe_files.to_json(recipe))
+    trained = OpenedModel(NoClassifier(), Metadata(image_shape=(8, 8, 3), resize=None), tmp_path)
+    data, _ = load(trained, dataset=None)
+    assert data.validation.images.shape[1:] == (12, 12, 3)
+    assert (data.image_shape, data.validation.crop) == ((8, 8, 3), 0.75)
+    # Another size, or a model of another size, has no larger images.
+    other, _ = load(trained, dataset=None, image_size=8)
+    assert other.validation.images.shape[1:] == (8, 8, 3)

@@ -165,6 +165,8 @@ def test_augment_is_a_name_or_steps(text):
         ({"cutmix": "much"}, r"cutmix is 'much'; expected a number >= 0 "),
         ({"augment": "crop", "flip": True}, r"flip is true, and augment is 'crop', which says"),
         ({"augment": "none", "flip": False}, r"flip is false, and augment is 'none'"),
+        ({"store_size": 4}, r"store_size is 4; expected a whole number >= 8 "),
+        ({"eval_crop": 0}, r"eval_crop is 0; expected a number > 0 and <= 1 "),
     ],
 )
 def test_an_augmentation_that_cannot_be_is_refused(settings, message):

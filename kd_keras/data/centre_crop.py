@@ -1,0 +1,30 @@
+"""Evaluation images of a store whose images are larger than those that models take."""
+
+import numpy as np
+from PIL import Image
+
+
+def centre_crops(images: np.ndarray, *, side: int, share: float) -> np.ndarray:
+    """Cuts out the middle of each image and resizes it, bilinear and antialiased.
+
+    Args:
+        images: (N, H, W, C) uint8, C 1 or 3.
+        side: pixels a side of the result.
+        share: side of what is cut out, as a share of the image's side, above 0 and at most 1. It is
+            rounded to whole pixels; if these are `side`, nothing is resized.
+
+    Returns:
+        (N, side, side, C) uint8.
+    """
+    count, height, width, channels = images.shape
+    high, wide = (max(1, round(share * stored)) for stored in (height, width))
+    top, left = (height - high) // 2, (width - wide) // 2
+    middles = images[:, top : top + high, left : left + wide]
+    if (high, wide) == (side, side):
+        return middles
+    result = np.empty((count, side, side, channels), np.uint8)
+    for place, middle in enumerate(np.ascontiguousarray(middles)):
+        image = Image.fromarray(middle[..., 0] if channels == 1 else middle)
+        resized = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+        result[place] = resized.reshape(side, side, channels)
+    return result
