@@ -106,7 +106,7 @@ def _row(name: str, students: list[dict[str, Any]], alone: list[dict[str, Any]])
     if name != ALONE:
         row["gain"] = statistics.paired_interval(gains)
     for key in ("agreement", "predictive_kl"):
-        if key in students[0]:
+        if students[0].get(key) is not None:
             row[key] = float(np.mean([student[key] for student in students]))
     row["ece"] = float(np.mean([student["calibration"]["ece"] for student in students]))
     return row
