@@ -62,9 +62,9 @@ def main() -> None:
             for name in options.policies:
                 text, mixing = POLICIES[name]
                 policy = policy_of(text, crop_padding=size // 8, flip=True, **mixing)
-                for threads in dict.fromkeys(options.threads):
-                    speeds = training_speeds(split, policy, batch_size, threads)
-                    used = threads or pipeline.threads_of(policy)
+                default = pipeline.threads_of(policy)
+                for used in dict.fromkeys(threads or default for threads in options.threads):
+                    speeds = training_speeds(split, policy, batch_size, used)
                     wanted = TARGETS.get((size, name))
                     row = (
                         size,

@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from kd_keras.data.augmentation import grammar
@@ -82,3 +84,19 @@ def test_names_of_steps_and_parameters_are_all_words():
 def test_another_text_is_refused(text, message):
     with pytest.raises(ValueError, match=message):
         grammar.parse(text)
+
+
+def test_any_text_is_steps_or_refused_in_words():
+    rng = random.Random(0)
+    words = ["flip", "crop", "blur", "erase", "sigma", "padding", "fill", "nan", "inf"]
+    refusals = []
+    for _ in range(3000):
+        text = "".join(rng.choices([*"=:,-.+ e1", *words], k=rng.randint(1, 8)))
+        try:
+            steps = grammar.parse(text)
+        except ValueError as error:
+            refusals.append(str(error))
+        else:
+            assert grammar.parse(grammar.spelled(steps)) == steps
+    assert len(refusals) > 2000
+    assert all("expected" in refusal for refusal in refusals)

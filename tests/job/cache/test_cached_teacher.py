@@ -175,3 +175,15 @@ def test_rows_of_another_dtype_are_not_taken_by_themselves(folder, monkeypatch):
     header = made.folder / "header.json"
     header.write_text(header.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
     assert cached_teacher._existing(made.header, data.train.ids) is None
+
+
+@pytest.mark.slow
+def test_a_student_learns_from_mixed_strong_views_as_beside_its_teacher(teacher_file, tmp_path):
+    strong = {"augment": "strong", "mixup": 0.2, "cutmix": 1.0, "views": 2}
+    recipe = resolved(teacher=teacher_file, **strong)
+    rows = make_cache.run(recipe, folder=tmp_path / "rows", dtype="float32", screen=Screen())
+    run(tmp_path / "a", teacher=f"cache:{rows}", **strong)
+    run(tmp_path / "b", teacher=teacher_file, cache="never", **strong)
+    losses = [history(tmp_path / name)["loss"] for name in "ab"]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert (tmp_path / "a" / "augmentation.png").is_file()
