@@ -29,6 +29,13 @@ def gathered(value: Tensor) -> Tensor:
     return tf.cast(whole, value.dtype)
 
 
+def summed(value: Tensor) -> Tensor:
+    """The sum over the replicas of a number that each of them has."""
+    if count() == 1:
+        return value
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
 def averaged(value: Tensor) -> Tensor:
     """The mean over the replicas of a state that each of them has, such as a moving statistic.
 

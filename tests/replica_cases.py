@@ -111,3 +111,28 @@ def learning_rates(where):
     data = tf.data.Dataset.from_tensors((np.ones((8, 3)), np.ones((8, 2)))).repeat(4)
     history = model.fit(data, epochs=2, verbose=0, callbacks=[callbacks.Speed(8)]).history
     return [float(rate) for rate in history["learning_rate"]]
+
+
+def unknown_labels(where):
+    """Weights and logs of batches of 7, 7 and 5 images whose labels are mostly unknown.
+
+    Of two replicas, the first gets all known labels of the first batch, the second of the second,
+    and neither has one in the third.
+    """
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(19, 4)).astype("float32"), np.full(19, -1)
+    y[[0, 2, 12]] = 0, 1, 2
+    weight = rng.uniform(0.5, 2.0, size=19).astype("float32")
+    with where.scope():
+        student, teacher = (
+            keras.Sequential([keras.Input((4,)), layers.Dense(3, kernel_initializer=start)])
+            for start in ("ones", "identity")
+        )
+        distiller = Distiller(
+            student, teacher=teacher, methods=methods.get("kd", ce_weight=2.0), label_smoothing=0.1
+        )
+        distiller.compile(keras.optimizers.SGD(0.5), metrics=["accuracy"], ignore_class=-1)
+    data = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(7)
+    history = distiller.fit(data, validation_data=data, epochs=2, verbose=0).history
+    weights = [v.numpy().tolist() for v in distiller.trainable_variables]
+    return {"weights": weights, "history": {name: v[-1] for name, v in history.items()}}

@@ -80,8 +80,8 @@ def test_tabular_classifier(run):
 
 def test_unlabelled_images(run):
     names, printed = run("unlabelled_images")
-    _, alone, unlabelled, agreement = percents(printed)
-    assert unlabelled > alone + 5
+    _, alone, some_labels, agreement, no_label, _ = percents(printed)
+    assert min(some_labels, no_label) > alone + 5
     assert agreement > 85
     assert names["history"]["loss"] == pytest.approx(0.9 * np.array(names["history"]["kd"]))
     assert "kd" in printed.split(":")[-1].split()

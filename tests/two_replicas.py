@@ -301,6 +301,7 @@ def main():
     for name, where in (("one", one), ("two", two)):
         results[f"{name}, subclass"] = replica_cases.counting(where)
         results[f"{name}, dot's steps"] = replica_cases.dot(where)
+        results[f"{name}, unknown labels"] = replica_cases.unknown_labels(where)
     results["learning rates"] = replica_cases.learning_rates(two)
     replica_cases.exported(two, Path(sys.argv[1]).parent)
     with open(sys.argv[1], "w") as file:

@@ -13,7 +13,7 @@ from kd_keras.job.recipe import fields, method_options, recipe_files
 _METAVARS: dict[Any, str] = {
     **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
     **{"teacher_weights": "X", "imports": "MODULE", "freeze": "PATTERN"},
-    **{"augment": "NAME|STEPS"},
+    **{"augment": "NAME|STEPS", "unlabelled": "DATA"},
     **{"weights": "imagenet|none|FILE", "wandb": "PROJECT", "mlflow": "EXPERIMENT"},
 }
 #: One sentence for every command's help.

@@ -5,10 +5,10 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kd_keras import check
 from kd_keras.data.presets import PRESETS
@@ -61,6 +61,9 @@ def load(
     select: float | None = None,
     max_pixels: int | None = None,
     seed: int = 0,
+    labels_per_class: int | None = None,
+    labels_seed: int = 0,
+    unlabelled: Sequence[str] = (),
     cache_dir: str | os.PathLike[str] | None = None,
     progress: "Progress | None" = None,
     verify: bool = False,
@@ -96,6 +99,11 @@ def load(
         max_pixels: pixels of the largest image to decode, against files made to fill the memory;
             None: 178,956,970. A larger one is a fault.
         seed: seed of both hold-outs. With the same seed, all runs validate on the same examples.
+        labels_per_class: images of each class whose label `train` keeps; the labels of the others
+            are unknown (-1), and `train_with_all_labels` has them. None hides none.
+        labels_seed: seed of the choice of these images.
+        unlabelled: images without labels that join `train`: "folder:PATH", any folder of images, or
+            "tfds:NAME".
         cache_dir: folder of the stores; None is $KD_KERAS_CACHE or ~/.cache/kd_keras.
         progress: `progress(task, total)` is a context manager that gives `advance(count)`; None
             shows nothing.
@@ -121,7 +129,8 @@ def load(
     source = _source(name, data_dir, stored or image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
-    with image_files.allowing(check.whole_number("max_pixels", most, at_least=1)):
+    check.whole_number("max_pixels", most, at_least=1)
+    with image_files.allowing(most):
         store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     prepare.check_names(source.name, store.class_names)  # of a store of before too
     dataset = _dataset(source, store, val_fraction, select, seed)
@@ -131,6 +140,18 @@ def load(
     dataset = replace(dataset, augment=policy)
     if stored and image_size:
         dataset = storing.trained_at(dataset, image_size, eval_crop)
+    if labels_per_class is not None:
+        dataset = _with_hidden_labels(dataset, labels_per_class, labels_seed)
+    if unlabelled:
+        with image_files.allowing(most):
+            dataset = _with_unlabelled(
+                dataset,
+                unlabelled,
+                data_dir=data_dir if name.startswith("tfds:") else None,
+                cache_dir=cache,
+                progress=progress,
+                verify=verify,
+            )
     if flip is None and source.flip_note and augment in PRESETS and augment != "none":
         note = f"mirroring is off: {source.flip_note} (--flip turns it on)"
         dataset = replace(dataset, notes=(*dataset.notes, note))
@@ -205,6 +226,48 @@ def _dataset(
         augment=store.augment,
         fingerprint=fingerprint,
         resize=source.resize,
+        notes=tuple(notes),
+    )
+
+
+def _with_hidden_labels(dataset: "Dataset", per_class: int, seed: int) -> "Dataset":
+    from kd_keras.data import hidden_labels
+
+    train = dataset.train
+    hidden = hidden_labels.hide(
+        train, per_class=per_class, class_names=dataset.class_names, seed=seed
+    )
+    note = (
+        f"the student learns the labels of {per_class:,} images a class; those of the other "
+        f"{(~hidden.known).sum():,} are hidden from it"
+    )
+    return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
+
+
+def _with_unlabelled(
+    dataset: "Dataset",
+    names: Sequence[str],
+    *,
+    data_dir: str | os.PathLike[str] | None,
+    **options: Any,
+) -> "Dataset":
+    from kd_keras.data import prepare
+    from kd_keras.data import unlabelled as sources
+
+    shape = dataset.train.images.shape[1:]
+    path = None if data_dir is None else Path(data_dir).expanduser()
+    stores, notes = [], list(dataset.notes)
+    for name in names:
+        source = sources.source(name, shape=shape, resize=dataset.resize, data_dir=path)
+        store = prepare.ensure(source, **options)
+        stores.append(store)
+        images = f"{len(store.splits['train']):,} images without labels from {source.name}"
+        notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
+    train = sources.joined(dataset.train, stores)
+    return replace(
+        dataset,
+        train=train,
+        train_with_all_labels=dataset.train_with_all_labels or dataset.train,
         notes=tuple(notes),
     )
 

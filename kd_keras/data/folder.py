@@ -52,13 +52,13 @@ def _contents(
     from kd_keras.data import decode, sizes
 
     members = [file for files in layout.files.values() for file, _ in files]
-    headers = _headers(path, [*members, *layout.loose])
+    headers = headers_of(path, [*members, *layout.loose])
     images = {file for file in members if headers[file].size}
     examples = {
         split: [(file, label) for file, label in files if file in images]
         for split, files in layout.files.items()
     }
-    records = {split: _records(path, examples[split]) for split in examples}
+    records = {split: records_of(path, examples[split]) for split in examples}
     faults = _faults(path, layout, members, headers)
     shapes = [shape for file in members if (shape := headers[file].size)]
     most_pixels = max((height * width for height, width in shapes), default=0)
@@ -87,7 +87,7 @@ def _contents(
     )
 
 
-def _headers(path: Path, files: list[str]) -> dict[str, "ImageHeader"]:
+def headers_of(path: Path, files: list[str]) -> dict[str, "ImageHeader"]:
     """The header of each file; files whose name starts with a dot are not read."""
     from kd_keras.data import image_files
 
@@ -99,16 +99,21 @@ def _headers(path: Path, files: list[str]) -> dict[str, "ImageHeader"]:
 def _faults(
     path: Path, layout: Layout, members: Sequence[str], headers: dict[str, "ImageHeader"]
 ) -> list[str]:
-    reasons = {file: headers[file].reason for file in members if headers[file].reason}
-    images = {file for file in members if headers[file].size}
+    images = {file for file in members if headers[file].size or headers[file].reason}
     return [
         *layout.faults,
-        *folder_layout.empty_classes(layout, images | set(reasons), str(path)),
-        *(
-            f"{path}/{file} does not decode as an image ({why})."
-            + (" Allow it with --max-pixels N." if headers[file].too_large else "")
-            for file, why in reasons.items()
-        ),
+        *folder_layout.empty_classes(layout, images, str(path)),
+        *unreadable(path, members, headers),
+    ]
+
+
+def unreadable(path: Path, members: Sequence[str], headers: dict[str, "ImageHeader"]) -> list[str]:
+    """A sentence on each of the files that is an image by its name and cannot be read."""
+    reasons = {file: headers[file].reason for file in members if headers[file].reason}
+    return [
+        f"{path}/{file} does not decode as an image ({why})."
+        + (" Allow it with --max-pixels N." if headers[file].too_large else "")
+        for file, why in reasons.items()
     ]
 
 
@@ -121,7 +126,7 @@ def _skipped(layout: Layout, members: list[str], headers: dict[str, "ImageHeader
     return notes
 
 
-def _records(path: Path, files: Sequence[tuple[str, int]]) -> "tf.data.Dataset":
+def records_of(path: Path, files: Sequence[tuple[str, int]]) -> "tf.data.Dataset":
     import tensorflow as tf
 
     # Bytes, since a file name need not be valid text.

@@ -57,10 +57,14 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
             "some, to hold out one of them. Leave --stop-early out."
         )
     rest = np.setdiff1d(np.arange(len(data.train)), held_out)
+    every = data.train_with_all_labels
+    if every is not None:
+        every = every.take(np.flatnonzero(~np.isin(every.ids, data.train.ids[held_out])))
     note = f"holding out {100 * fraction:g} % of train ({len(held_out):,} images) to stop early by"
     return replace(
         data,
         train=data.train.take(rest),
+        train_with_all_labels=every,
         stopping=data.train.take(held_out),
         notes=(*data.notes, note),
     )

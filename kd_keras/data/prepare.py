@@ -36,6 +36,7 @@ class Source:
         resize: how images that are not square are made square, see `resizing.resized`.
         flip_note: why `flip` is False, if users should read it; else "".
         digest: function that hashes everything that is read; None if `state` shows every change.
+        labelled: whether its images have classes.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Source:
     resize: str = "crop"
     flip_note: str = ""
     digest: Callable[[], str] | None = None
+    labelled: bool = True
 
     @property
     def key(self) -> str:
@@ -126,7 +128,7 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
 
 def _check(source: Source, contents: store_writer.Contents) -> None:
     names = contents.class_names
-    if len(names) < 2 or len(set(names)) < len(names):
+    if source.labelled and (len(names) < 2 or len(set(names)) < len(names)):
         raise ValueError(
             f"{source.name} has the classes {names[:5]}; expected two or more different ones."
         )

@@ -16,8 +16,10 @@ import numpy as np
 from kd_keras import files
 from kd_keras.data import augmentation, centre_crop
 from kd_keras.data.augmentation import Policy
+from kd_keras.data.joined_images import JoinedImages
 
 FORMAT = 1
+UNKNOWN = -1  # the label of an example whose class is not known
 HEADER = "header.json"
 _HASH = "sha256"  # of the rest of the header
 NAMES = "{}.names.json"  # of a split; absent for datasets without files and in older stores
@@ -32,8 +34,9 @@ class Split:
     """Examples: rows `ids` of a stored file of images, and their labels.
 
     Attributes:
-        images: (M, H, W, C) uint8, the whole file, memory-mapped. A subset keeps the whole file
-            too: example i is row ids[i], and `images_at` gives the images of examples.
+        images: (M, H, W, C) uint8, the whole file, memory-mapped, or several files joined. A subset
+            keeps the whole file too: example i is row ids[i], and `images_at` gives the images of
+            examples.
         labels: (N,) int32, one for each example; -1 if unknown.
         ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
         fingerprint: fingerprint of the store that holds the images; "" if no store does.
@@ -42,7 +45,7 @@ class Split:
         crop: share of the side of a larger stored image that evaluation sees, see `centre_crop`.
     """
 
-    images: np.ndarray
+    images: np.ndarray | JoinedImages
     labels: np.ndarray
     ids: np.ndarray
     fingerprint: str = ""
@@ -81,10 +84,27 @@ class Split:
 
     def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """(n, H, W, C) uint8: the images of the examples at positions `rows`, for evaluation."""
-        images: np.ndarray = np.asarray(self.images)[self.ids[rows]]
+        source, places = self.rows_of(self.ids[rows])
+        images: np.ndarray = np.asarray(source)[places]
         if self.side is None:
             return images
         return centre_crop.centre_crops(images, side=self.side, share=self.crop)
+
+    def rows_of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the images with these ids are: an array of images, and (B,) int rows in it."""
+        if isinstance(self.images, JoinedImages):
+            return self.images[ids], np.arange(len(ids))
+        return self.images, ids
+
+    @property
+    def known(self) -> np.ndarray:
+        """(N,) bool: whose label is known."""
+        known: np.ndarray = self.labels != UNKNOWN
+        return known
+
+    def labelled(self) -> "Split":
+        """The examples whose label is known."""
+        return self if self.known.all() else self.take(np.flatnonzero(self.known))
 
     def names(self) -> list[str] | None:
         """(N,) names of the examples' files, as their source knows them; None if unknown."""
@@ -104,7 +124,8 @@ class Dataset:
 
     Attributes:
         name: what the user typed, with an absolute path.
-        train, validation: labelled examples.
+        train: examples to train on; a label is -1 if it is hidden or unknown.
+        validation: labelled examples.
         test: examples for a final test, or None; their labels are -1 if unknown.
         class_names: one for each label, unique.
         image_shape: (H, W, C).
@@ -113,6 +134,8 @@ class Dataset:
         resize: how an image that is not square is made square, see `resizing.resized`.
         notes: what was left out, held out or changed, one sentence each.
         stopping: examples held out of train to end trainings by; None for none.
+        train_with_all_labels: the labelled examples of the dataset where `train` hides labels of
+            some; None where it hides none.
     """
 
     name: str
@@ -126,6 +149,7 @@ class Dataset:
     resize: str = "crop"
     notes: tuple[str, ...] = ()
     stopping: Split | None = None
+    train_with_all_labels: Split | None = None
 
     @property
     def store_fingerprint(self) -> str:
@@ -134,8 +158,10 @@ class Dataset:
 
     def summary(self) -> str:
         """Number of images, number of classes and image size, in one line."""
+        known = int(self.train.known.sum())
+        labels = f" ({known:,} with a label)" if known < len(self.train) else ""
         parts = [
-            f"{len(self.train):,} train images in {len(self.class_names)} classes",
+            f"{len(self.train):,} train images in {len(self.class_names)} classes{labels}",
             f"{len(self.validation):,} validation images",
         ]
         if self.test is not None:

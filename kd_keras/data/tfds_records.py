@@ -8,6 +8,7 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from kd_keras.data import decode, tfds_workarounds
+from kd_keras.data.store import UNKNOWN
 from kd_keras.data.store_writer import Contents, Part
 
 
@@ -38,14 +39,25 @@ def contents(
     """
     features = builder.info.features
     channels = 1 if features[image].shape[-1] == 1 else 3
-
-    def part(split: str) -> Part:
-        records = _records(builder, split, image, label)
-        batches = decode.batches(records, size=size, channels=channels, resize=resize)
-        return Part(builder.info.splits[split].num_examples, batches)
-
-    parts = {name: part(split) for name, split in splits.items()}
+    form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize, "image": image}
+    parts = {name: part(builder, split, label=label, **form) for name, split in splits.items()}
     return Contents(list(features[label].names), parts)
+
+
+def part(
+    builder: Any,
+    split: str,
+    *,
+    size: int | None,
+    channels: int,
+    resize: str,
+    image: str,
+    label: str | None = None,
+) -> Part:
+    """Reads a split of a prepared builder; without `label`, labels are unknown."""
+    records = _records(builder, split, image, label)
+    batches = decode.batches(records, size=size, channels=channels, resize=resize)
+    return Part(builder.info.splits[split].num_examples, batches)
 
 
 def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
@@ -70,12 +82,13 @@ def _encoded_examples(builder: Any, split: str, image: str) -> tf.data.Dataset:
     )
 
 
-def _records(builder: Any, split: str, image: str, label: str) -> tf.data.Dataset:
+def _records(builder: Any, split: str, image: str, label: str | None) -> tf.data.Dataset:
     """Records for `decode.batches`; an image is named by its number in the split."""
 
     def record(number: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         place = f"Image {builder.info.name}/{split}/"
         name = tf.strings.join([place, tf.strings.as_string(number)])
-        return {"image": example[image], "label": example[label], "name": name}
+        of_example = tf.constant(UNKNOWN, tf.int64) if label is None else example[label]
+        return {"image": example[image], "label": of_example, "name": name}
 
     return _encoded_examples(builder, split, image).enumerate().map(record)

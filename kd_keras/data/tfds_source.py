@@ -27,7 +27,7 @@ def source(
     Its own files stay in TensorFlow Datasets' folder, `data_dir` or ~/tensorflow_datasets, where
     other programs find them too.
     """
-    builder = _builder(name, data_dir)
+    builder = builder_of(name, data_dir)
     resize = resize or _RESIZE
     return Source(
         name=f"tfds:{name}",
@@ -41,7 +41,8 @@ def source(
     )
 
 
-def _builder(name: str, data_dir: Path | None) -> Any:
+def builder_of(name: str, data_dir: Path | None) -> Any:
+    """The tfds.core.DatasetBuilder of this name; raises ValueError if there is none."""
     import tensorflow_datasets as tfds
 
     from kd_keras.data import tfds_workarounds
@@ -65,7 +66,7 @@ def _contents(
     from kd_keras.data import sizes, tfds_records
 
     image, label = _keys(builder)
-    _prepare(builder, show_bars=progress is not silent and sys.stderr.isatty())
+    prepared(builder, progress)
     splits = _splits(builder)
     shapes = tfds_records.shapes(builder, splits["train"], image, at_most=_SAMPLE)
     size, notes = (image_size, []) if image_size else sizes.default(shapes)
@@ -109,12 +110,37 @@ def _notes(builder: Any) -> tuple[str, ...]:
     return ("the test split is used as validation",) if validation == "test" else ()
 
 
-def _prepare(builder: Any, *, show_bars: bool) -> None:
+def image_key(builder: Any) -> str:
+    """Name of the feature that holds the image, of a dataset that needs no classes."""
+    import tensorflow_datasets as tfds
+
+    features = builder.info.features
+    images = [
+        key
+        for key, kind in features.items()
+        if isinstance(kind, tfds.features.Image) and kind.np_dtype == np.uint8
+    ]
+    if not images:
+        raise ValueError(
+            f"tfds:{builder.info.name} has the features {dict(features.items())}; expected an "
+            "8-bit image. Choose a dataset of images."
+        )
+    return str(images[0])
+
+
+def prepared(builder: Any, progress: Progress) -> None:
+    """Downloads and prepares a builder's files, unless they are there.
+
+    Raises:
+        ConnectionError: they cannot be downloaded.
+        ValueError: they must be downloaded by hand.
+    """
     import requests
     from tensorflow_datasets.core.download import util
 
     from kd_keras.data import tfds_records, tfds_workarounds
 
+    show_bars = progress is not silent and sys.stderr.isatty()
     try:
         tfds_records.prepare(builder, show_bars=show_bars)
     except (requests.RequestException, util.DownloadError) as error:

@@ -77,9 +77,10 @@ class Views:
         return self._mixture(ids, view).label_shares(*self.split.image_shape[:2])
 
     def _unmixed(self, ids: np.ndarray, view: int) -> np.ndarray:
+        source, rows = self.split.rows_of(ids)
         return pixels.augment(
-            self.split.images,
-            ids,
+            source,
+            rows,
             ids,
             view_seed=self.view_seed,
             view=view,

@@ -1,16 +1,20 @@
 """Takes a batch apart: the models' inputs, labels, and what the data pipeline adds."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from kd_keras import losses
+from kd_keras.data.store import UNKNOWN
 from kd_keras.distill import labels as rules
+from kd_keras.distill import unknown_labels
 from kd_keras.losses import Labels, Tensor
 
 _OURS = {"inputs", "id"}  # what our pipeline always gives; "teacher" and "share" may come with it
 _MAY_COME = {*_OURS, "teacher", "share"}
+_SUPERVISED = ("training without a method, or validation",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Examples:
     ids: Tensor | None  # (B,) int, from our pipeline only
     teacher: dict[str, Tensor] | None  # a cached teacher's outputs, from our pipeline only
     mixed: bool = False  # whether images are mixed with others, from our pipeline only
+    known: Tensor | None = None  # (B,) bool: whose label is known; None: every label is
 
 
 def model_inputs(x: Any) -> Any:
@@ -47,18 +52,23 @@ def flattened(inputs: Any, views: int) -> Any:
     return keras.ops.reshape(inputs, (-1, *shape[2:]))
 
 
-def unpacked(data: Any) -> Examples:
-    """The examples of a batch (x, y) or (x, y, sample_weight).
+def unpacked(
+    data: Any, *, ignore_class: int | None = None, needs_labels: Sequence[str] = _SUPERVISED
+) -> Examples:
+    """The examples of a batch x, (x, y) or (x, y, sample_weight).
+
+    Args:
+        data: the batch. If it has no labels, all of them are unknown.
+        ignore_class: class index of an unknown label; None: every label is known.
+        needs_labels: names of what cannot do without labels; if there are any, a batch has some.
 
     Raises:
-        ValueError: no labels, or labels of no known form.
+        ValueError: no labels where they are needed, or labels of no known form.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     if y is None:
-        raise ValueError(
-            "a batch came without labels; expected (x, y) or (x, y, sample_weight). For methods "
-            "that use no labels give zeros, and ce_weight=0."
-        )
+        y = unknown_labels.instead_of_none(model_inputs(x), needs_labels)
+        ignore_class = UNKNOWN
     if not hasattr(y, "shape"):
         raise ValueError(
             f"labels are a {type(y).__name__}; expected one tensor, (B,) or (B, 1) class indices "
@@ -74,14 +84,17 @@ def unpacked(data: Any) -> Examples:
             "weights, since each image is made of two. Leave the weights out, or set mixup and "
             "cutmix to 0."
         )
-    is_index = losses.is_class_index(y)
+    labels = (
+        keras.ops.cast(keras.ops.reshape(y, (-1,)), "int32")
+        if losses.is_class_index(y)
+        else keras.ops.cast(y, "float32")
+    )
     return Examples(
         inputs=x["inputs"] if ours else x,
-        labels=keras.ops.cast(keras.ops.reshape(y, (-1,)), "int32")
-        if is_index
-        else keras.ops.cast(y, "float32"),
+        labels=labels,
         sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
         ids=x["id"] if ours else None,
         teacher=x.get("teacher") if ours else None,
         mixed=mixed,
+        known=None if ignore_class is None else unknown_labels.known(labels, ignore_class),
     )

@@ -1,14 +1,16 @@
 """A model that checks its data before the first step."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kd_keras.distill import data_checks
+from kd_keras.distill import data_checks, unknown_labels
 from kd_keras.distill.replica_model import ReplicaModel
 from kd_keras.graph import backend, taps, twins
+from kd_keras.methods.base import Method
 
 backend.require_tensorflow()
 
@@ -21,7 +23,12 @@ class CheckedModel(ReplicaModel):
             number of steps.
     """
 
+    methods: Sequence[Method]
     _twin: twins.Twin  # of the student
+    #: Names of what needs the label of every example; if there are any, a batch has labels.
+    needs_labels: tuple[str, ...] = ()
+    #: Class index of an unknown label, of `compile`; None: every label is known.
+    ignore_class: int | None = None
 
     @property
     def num_classes(self) -> int:
@@ -29,9 +36,33 @@ class CheckedModel(ReplicaModel):
         classes: int = self._twin.shapes[taps.LOGITS][-1]
         return classes
 
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "ignore_class": self.ignore_class} if config else config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        taken = ("optimizer", "metrics", "weighted_metrics", "steps_per_execution", "jit_compile")
+        names = [name for name in (*taken, "ignore_class") if name in config]
+        self.compile(**{name: config[name] for name in names})
+        self.optimizer.build(self.trainable_variables)
+
+    def _take_unknown_labels(self, ignore_class: int | None) -> None:
+        """Sets the class index of unknown labels; raises ValueError where a method needs labels."""
+        self.ignore_class = unknown_labels.check_ignore_class(
+            ignore_class,
+            num_classes=self.num_classes,
+            needs_labels=[method.name for method in self.methods if method.needs_labels],
+        )
+
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
         arguments = _by_name(keras.Model.fit, args, kwargs)
+        if arguments.get("class_weight") and self.ignore_class is not None:
+            raise ValueError(
+                "class_weight is given, and labels may be unknown (ignore_class="
+                f"{self.ignore_class}); expected one of these. Give sample_weight in its place."
+            )
         steps = arguments.get("steps_per_epoch")
         data_checks.require_end("the training data", arguments.get("x"), steps, "steps_per_epoch")
         self._check_labels(arguments)
@@ -72,13 +103,15 @@ class CheckedModel(ReplicaModel):
 
     def _check_labels(self, arguments: dict[str, Any]) -> None:
         x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
-        arguments["x"] = data_checks.checked(x, y, sample_weight, self.num_classes)
+        arguments["x"] = data_checks.checked(
+            x, y, sample_weight, self.num_classes, self.ignore_class
+        )
 
     def _validation(self, arguments: dict[str, Any]) -> Any:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(arguments["validation_data"])
         steps = arguments.get("validation_steps")
         data_checks.require_end("the validation data", x, steps, "validation_steps")
-        x = data_checks.checked(x, y, weight, self.num_classes)
+        x = data_checks.checked(x, y, weight, self.num_classes, self.ignore_class)
         return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)
 
 

@@ -5,6 +5,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kd_keras.distill import unknown_labels
+from kd_keras.distill.batches import Examples
+from kd_keras.losses import Logits
+
 
 def build(metrics: Any, labels: Any, classes: int) -> None:
     """Makes the metrics' variables from the shapes of the data, without calling a model.
@@ -22,3 +26,29 @@ def build(metrics: Any, labels: Any, classes: int) -> None:
     with keras.StatelessScope():  # variables are made in it, and keep their first values
         example = ops.zeros((1, *labels.shape[1:]), labels.dtype)
         metrics.update_state(example, ops.zeros((1, classes)), sample_weight=ops.ones((1,)))
+
+
+def update(metrics: Any, examples: Examples, logits: Logits) -> None:
+    """Adds a batch; examples whose label is unknown do not count.
+
+    Args:
+        metrics: a model's `CompileMetrics`.
+        examples: the batch.
+        logits: (B, C).
+    """
+    labels, sample_weight, known = examples.labels, examples.sample_weight, examples.known
+    if known is None:
+        metrics.update_state(labels, logits, sample_weight=sample_weight)
+        return
+    if not metrics.built:
+        metrics.build(labels, logits)
+    labels = unknown_labels.with_any_class(labels, known)
+    counts = ops.cast(known, "float32")
+    weights = counts if sample_weight is None else counts * ops.cast(sample_weight, "float32")
+    # Keras gives `metrics` no weight, and could not be told to leave examples out.
+    for group, of_group in (
+        (metrics._flat_metrics, counts),
+        (metrics._flat_weighted_metrics, weights),
+    ):
+        for several in filter(None, group):
+            several.update_state(labels, logits, sample_weight=of_group)

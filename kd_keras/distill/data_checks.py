@@ -40,31 +40,36 @@ def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
         )
 
 
-def checked(x: Any, y: Any, sample_weight: Any, num_classes: int) -> Any:
+def checked(
+    x: Any, y: Any, sample_weight: Any, num_classes: int, ignore_class: int | None = None
+) -> Any:
     """`x` with checked labels: arrays are checked now, datasets and generators batch by batch.
 
     Of a `keras.utils.PyDataset` the first batch is checked.
 
     Raises:
-        ValueError: labels that a classifier of `num_classes` classes cannot be trained on.
+        ValueError: labels that a classifier of `num_classes` classes cannot be trained on, and that
+            are not unknown by `ignore_class`.
     """
     if isinstance(x, tf.data.Dataset):
-        return _checked_dataset(x, num_classes)
+        return _checked_dataset(x, num_classes, ignore_class)
     if isinstance(x, types.GeneratorType):
-        return _checked_generator(x, num_classes)
+        return _checked_generator(x, num_classes, ignore_class)
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches != 0:
-            _check_batch(x[0], num_classes)
+            _check_batch(x[0], num_classes, ignore_class)
         return x
-    check_arrays(y, sample_weight, num_classes)
+    check_arrays(y, sample_weight, num_classes, ignore_class)
     return x
 
 
-def check_arrays(y: Any, sample_weight: Any, num_classes: int) -> None:
+def check_arrays(
+    y: Any, sample_weight: Any, num_classes: int, ignore_class: int | None = None
+) -> None:
     """Raises ValueError for an array of labels that cannot be used; leaves other structures."""
     if hasattr(y, "shape") and hasattr(y, "dtype"):
         rules.check_form(y.shape, y.dtype, num_classes)
-        rules.check_values(np.asarray(y), num_classes, sample_weight)
+        rules.check_values(np.asarray(y), num_classes, sample_weight, ignore_class)
 
 
 @contextlib.contextmanager
@@ -86,18 +91,20 @@ def _is_endless(x: Any) -> bool:
     return isinstance(x, keras.utils.PyDataset) and x.num_batches is None
 
 
-def _check_batch(batch: Any, num_classes: int) -> None:
+def _check_batch(batch: Any, num_classes: int, ignore_class: int | None) -> None:
     _, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    check_arrays(y, sample_weight, num_classes)
+    check_arrays(y, sample_weight, num_classes, ignore_class)
 
 
-def _checked_generator(batches: Any, num_classes: int) -> Any:
+def _checked_generator(batches: Any, num_classes: int, ignore_class: int | None) -> Any:
     for batch in batches:
-        _check_batch(batch, num_classes)
+        _check_batch(batch, num_classes, ignore_class)
         yield batch
 
 
-def _checked_dataset(dataset: tf.data.Dataset, num_classes: int) -> tf.data.Dataset:
+def _checked_dataset(
+    dataset: tf.data.Dataset, num_classes: int, ignore_class: int | None
+) -> tf.data.Dataset:
     """The dataset with a check on each batch; XLA would leave it out of a compiled step."""
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
@@ -110,19 +117,25 @@ def _checked_dataset(dataset: tf.data.Dataset, num_classes: int) -> tf.data.Data
     rules.check_form(spec[1].shape, spec[1].dtype, num_classes)
 
     def check(x: Any, y: tf.Tensor, *weights: Any) -> tuple[Any, ...]:
-        with tf.control_dependencies(_assertions(y, weights, num_classes)):
+        with tf.control_dependencies(_assertions(y, weights, num_classes, ignore_class)):
             return (x, tf.identity(y), *weights)
 
     return dataset.map(check)
 
 
-def _assertions(y: tf.Tensor, weights: tuple[Any, ...], num_classes: int) -> list[Any]:
+def _assertions(
+    y: tf.Tensor, weights: tuple[Any, ...], num_classes: int, ignore_class: int | None
+) -> list[Any]:
     if y.shape.rank == 1 or y.shape[1] == 1:
         values = tf.cast(tf.reshape(y, (-1,)), "float64")
         fits = (values >= 0) & (values < num_classes) & (values == tf.floor(values))
+        if ignore_class is not None:
+            fits |= values == ignore_class
         return [_assertion(fits, values, _NO_CLASS)]
     values = tf.reduce_sum(tf.cast(y, "float32"), axis=-1)
     fits = tf.abs(values - 1) <= rules.SUM_TOLERANCE
+    if ignore_class is not None:
+        fits |= tf.reduce_any(y < 0, axis=-1)
     if weights and tf.is_tensor(weights[0]):
         fits |= tf.reshape(weights[0], (-1,)) == 0
     return [_assertion(fits, values, _NO_PROBABILITIES)]

@@ -8,12 +8,18 @@ import keras
 import tensorflow as tf
 
 from kd_keras import losses, replicas
-from kd_keras.distill import batches, metrics, objective, split_batch, validation
+from kd_keras.distill import (
+    batches,
+    metrics,
+    objective,
+    split_batch,
+    unknown_labels,
+    validation,
+)
 from kd_keras.distill.checked_model import CheckedModel
 from kd_keras.graph import taps, twins
 from kd_keras.graph.untracked import Untracked
-from kd_keras.losses import Logs, Tensor
-from kd_keras.methods.base import Method
+from kd_keras.losses import Logits, Logs, Outputs, Tensor
 
 
 class DeployingModel(CheckedModel):
@@ -23,8 +29,8 @@ class DeployingModel(CheckedModel):
     """
 
     student: keras.Model
-    methods: Sequence[Method]
     validate_teacher: bool
+    _objective: objective.Objective
     _needs_teacher: bool
     _diagnostics: metrics.Diagnostics
 
@@ -83,20 +89,36 @@ class DeployingModel(CheckedModel):
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
         """Cross-entropy and metrics of the deployed model; more with `validate_teacher`."""
-        examples = batches.unpacked(data)
+        examples = batches.unpacked(data, ignore_class=self.ignore_class)
         logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
-        cost = objective.mean(losses.cross_entropy(examples.labels, logits), examples.sample_weight)
+        cost, counts = _cross_entropy(examples, logits)
         terms = {"ce": cost}
         if self._validates_methods:
             taught = functools.partial(self._teacher_outputs, examples)
             teacher = split_batch.run_on_any(taught, examples.inputs)
             student = split_batch.run_on_any(self._student_outputs, examples.inputs)
             terms |= validation.costs(self.methods, student, teacher, examples)
-            if teacher:
+            if taps.LOGITS in teacher:
                 self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
-        self._diagnostics.update(cost, terms, {}, count=tf.shape(examples.labels)[0])
+        count = tf.shape(examples.labels)[0]
+        self._diagnostics.update(cost, terms, {}, count=count, counts=counts)
         self._update_compiled_metrics(examples, logits)
         return self.get_metrics_result()
+
+    def _update_metrics(
+        self, examples: batches.Examples, student: Outputs, teacher: Outputs, loss: objective.Loss
+    ) -> None:
+        """Adds a batch of the training."""
+        counts = {} if examples.known is None else {"ce": unknown_labels.count(examples.known)}
+        count, total = tf.shape(examples.labels)[0], loss.task + loss.distillation
+        self._diagnostics.update(total, loss.terms, loss.weighted, count=count, counts=counts)
+        if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
+            return
+        logits = student[taps.LOGITS][:: self._objective.views]
+        if taps.LOGITS in teacher:
+            teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
+            self._diagnostics.update_agreement(logits, teacher_logits)
+        self._update_compiled_metrics(examples, logits)
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -141,3 +163,17 @@ class DeployingModel(CheckedModel):
 
     def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
         return self._twin(inputs, training=False)[0]
+
+
+def _cross_entropy(
+    examples: batches.Examples, logits: Logits
+) -> tuple[Tensor, dict[str, Tensor] | None]:
+    """The mean over the examples with a known label; with unknown ones, also their numbers."""
+    known, sample_weight = examples.known, examples.sample_weight
+    if known is None:
+        costs = losses.cross_entropy(examples.labels, logits)
+        return objective.mean(costs, sample_weight), None
+    labels = unknown_labels.with_any_class(examples.labels, known)
+    costs = losses.cross_entropy(labels, logits)
+    count = unknown_labels.count(known)
+    return unknown_labels.mean(costs, known, sample_weight), {"ce": count, "loss": count}

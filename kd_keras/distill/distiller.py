@@ -22,7 +22,7 @@ from kd_keras.distill import (
 from kd_keras.distill.deploying_model import DeployingModel
 from kd_keras.distill.objective import Loss, Objective
 from kd_keras.distill.teacher import CachedTeacher, Teacher
-from kd_keras.graph import heads, taps, twins
+from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
@@ -47,8 +47,9 @@ class Distiller(DeployingModel):
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
             One that ends in a softmax is trained and validated by the sums before it.
-        teacher: classifier of the same C classes giving logits or a softmax; or a
-            `teacher_cache.reader.Cache` whose rows come with the batches; None trains without one.
+        teacher: classifier of the same C classes giving logits or a softmax, or any model if no
+            method reads logits (embed); or a `teacher_cache.reader.Cache` whose rows come with the
+            batches; None trains without one.
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
         label_smoothing: share of the target spread over all classes, 0 to 1.
@@ -90,7 +91,9 @@ class Distiller(DeployingModel):
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_progress.Run()
         self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
+        self.needs_labels = base.label_users(self.methods)
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
+        self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
         self._needs_progress = any(method.needs_progress for method in self.methods)
         replicas.require_made_here(student)
         heads.check_student(student, before_softmax=True)
@@ -103,7 +106,7 @@ class Distiller(DeployingModel):
         )
         self._diagnostics = metrics.Diagnostics(
             ["ce", *(method.name for method in self.methods)],
-            teacher=self._needs_teacher,
+            teacher=self._needs_teacher and self._reads_logits,
             trains_deployed=base.deploy_student(self.methods),
         )
         if teacher is not None:
@@ -133,15 +136,18 @@ class Distiller(DeployingModel):
         if teacher is not None:
             model_checks.check_teacher(self.student, teacher)
             names = base.taps_of("teacher", self.methods)
+            form = {"classifies": self._reads_logits}
             model = teacher if isinstance(teacher, keras.Model) else None
             if self.validate_teacher:
                 validation.require_model(teacher, is_model=model is not None)
             if model is not None:
-                wrapped = Teacher(model, names, precision=self.precision)
+                wrapped = Teacher(model, names, precision=self.precision, **form)
             else:
                 base.require_no_model(self.methods)
-                wrapped = CachedTeacher(teacher, names)
-            heads.check_same_classes(self._twin.shapes, wrapped.shapes)
+                wrapped = CachedTeacher(teacher, names, **form)
+            if self._reads_logits:
+                readers = base.logit_users(self.methods)
+                heads.check_same_classes(self._twin.shapes, wrapped.shapes, readers)
             self._build_methods(model, wrapped.shapes)
             pair_warnings.of_pair(self.student, teacher)
         self._untracked.teacher = wrapped
@@ -174,11 +180,18 @@ class Distiller(DeployingModel):
         *,
         metrics: Any = None,
         weighted_metrics: Any = None,
+        ignore_class: int | None = None,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
     ) -> None:
-        """As `keras.Model.compile`, without a loss; Adam at 0.001 by default."""
+        """As `keras.Model.compile`, without a loss; Adam at 0.001 by default.
+
+        With `ignore_class`, such as -1, labels of that class are unknown: the cross-entropy is the
+        mean over the batch's other examples, 0 if there is none, and metrics count these alone.
+        Methods learn from all examples. Raises ValueError if a method needs every label.
+        """
+        self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
         self._two_gradients = gradients.takes_two(optimizer)
@@ -209,7 +222,10 @@ class Distiller(DeployingModel):
                 self.optimizer.build(self.trainable_variables)
 
     def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`. Raises ValueError where a method needs a teacher and has none."""
+        """As `keras.Model.fit`; `fit(x)` too, where methods need no labels.
+
+        Raises ValueError where a method needs a teacher or labels and has none.
+        """
         model_checks.require_some_teacher(self.teacher, self.methods)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [run_progress.RunProgress(), *keras.tree.flatten(callbacks or [])]
@@ -218,7 +234,9 @@ class Distiller(DeployingModel):
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
-        examples = batches.unpacked(data)
+        examples = batches.unpacked(
+            data, ignore_class=self.ignore_class, needs_labels=self.needs_labels
+        )
         if not examples.teacher:  # no cached rows; outside the tape
             examples = self.taught(examples)
         with tf.GradientTape(persistent=self._two_gradients) as tape:
@@ -254,19 +272,6 @@ class Distiller(DeployingModel):
         )
         return loss, student, teacher
 
-    def _update_metrics(
-        self, examples: batches.Examples, student: Any, teacher: Any, loss: Loss
-    ) -> None:
-        count, total = tf.shape(examples.labels)[0], loss.task + loss.distillation
-        self._diagnostics.update(total, loss.terms, loss.weighted, count=count)
-        if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
-            return
-        logits = student[taps.LOGITS][:: self._objective.views]
-        if teacher:
-            teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
-            self._diagnostics.update_agreement(logits, teacher_logits)
-        self._update_compiled_metrics(examples, logits)
-
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
@@ -286,12 +291,6 @@ class Distiller(DeployingModel):
         )
         methods = [deserialize(part) for part in config["methods"]]
         return cls(**{**config, "student": deserialize(config["student"]), "methods": methods})
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        config = keras.saving.deserialize_keras_object(config)
-        taken = ("optimizer", "metrics", "weighted_metrics", "steps_per_execution", "jit_compile")
-        self.compile(**{name: config[name] for name in taken if name in config})
-        self.optimizer.build(self.trainable_variables)
 
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
         for method in self.methods:

@@ -37,13 +37,16 @@ def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] =
 def switched_off(distiller: Any, *, measurements: int) -> set[str]:
     """Terms that need no gradient: their weight is 0, or they train in a first stage alone.
 
-    A single measurement is that of the run's end, at which the costs of some methods are 0.
+    A single measurement is that of the run's end, at which the costs of some methods are 0. With
+    unknown labels, the batch that is measured may have no known one.
     """
     off = {method.name for method in distiller.methods if not float(method.weight)}
     off |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
     if measurements == 1:
         off |= {m.name for m in distiller.methods if getattr(m, "ends_at_zero", False)}
-    return off | (set() if distiller.ce_weight else {"ce"})
+    # Of a batch in which no label is known, the cross-entropy is 0.
+    by_chance = getattr(distiller, "ignore_class", None) is not None
+    return off | ({"ce"} if by_chance or not distiller.ce_weight else set())
 
 
 def _without(name: str) -> str:

@@ -43,7 +43,11 @@ def norms(distiller: Any, batch: Any) -> dict[str, float]:
 
 
 def _norms(distiller: Any, batch: Any) -> dict[str, float]:
-    examples = batches.unpacked(keras.tree.map_structure(tf.convert_to_tensor, batch))
+    examples = batches.unpacked(
+        keras.tree.map_structure(tf.convert_to_tensor, batch),
+        ignore_class=distiller.ignore_class,
+        needs_labels=distiller.needs_labels,
+    )
     variables = distiller.student.trainable_variables
     values = [tf.convert_to_tensor(variable.value) for variable in variables]
     # All variables read and change in the scope alone.

@@ -44,14 +44,27 @@ def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
         )
 
 
-def check_values(labels: np.ndarray, num_classes: int, sample_weight: Any = None) -> None:
+def check_values(
+    labels: np.ndarray,
+    num_classes: int,
+    sample_weight: Any = None,
+    ignore_class: int | None = None,
+) -> None:
     """Raises ValueError for labels that are neither class indices below C nor probabilities.
 
     Args:
         labels: of the form that `check_form` accepts.
         num_classes: C.
         sample_weight: (B,) or (B, 1); rows of weight 0 need no probabilities.
+        ignore_class: class index of an unknown label. With one, rows with a negative value are
+            unknown. None: every label is known.
     """
+    if ignore_class is not None:
+        is_index = losses.is_class_index(labels)
+        known = labels != ignore_class if is_index else (labels >= 0).all(axis=-1)
+        if not is_index and sample_weight is not None:
+            sample_weight = np.reshape(sample_weight, (-1,))[known]
+        labels = labels[known]
     if not labels.size:
         return
     if losses.is_class_index(labels):
@@ -71,10 +84,15 @@ def check_values(labels: np.ndarray, num_classes: int, sample_weight: Any = None
 
 def no_class(value: Any, num_classes: int) -> str:
     """The message for class indices; `value` is one that is not a class."""
+    remedy = (
+        "If -1 means that a label is unknown, compile with ignore_class=-1. Otherwise number the "
+        "classes from 0."
+        if float(value) == -1
+        else "Number the classes from 0, or give the student as many outputs as there are classes."
+    )
     return (
         f"labels hold {float(value):g}; expected whole numbers from 0 to {num_classes - 1}, the "
-        f"student's {num_classes} classes. Number the classes from 0, or give the student as many "
-        "outputs as there are classes."
+        f"student's {num_classes} classes. {remedy}"
     )
 
 

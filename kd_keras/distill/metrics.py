@@ -93,7 +93,12 @@ class Diagnostics:
             self.agreement.update_state(keras.ops.where(known, same, math.nan))
 
     def update(
-        self, loss: Tensor, terms: dict[str, Tensor], weighted: dict[str, Tensor], count: Tensor
+        self,
+        loss: Tensor,
+        terms: dict[str, Tensor],
+        weighted: dict[str, Tensor],
+        count: Tensor,
+        counts: dict[str, Tensor] | None = None,
     ) -> None:
         """Adds a batch.
 
@@ -102,11 +107,12 @@ class Diagnostics:
             terms: scalar mean of each term, without its weight.
             weighted: the same with its weight, as it stands in the loss.
             count: number of examples in the batch.
+            counts: number of examples of terms that are means over fewer, and of "loss".
         """
-        count = keras.ops.cast(count, "float32")
-        self.loss.update_state(loss, sample_weight=count)
+        count, counts = keras.ops.cast(count, "float32"), counts or {}
+        self.loss.update_state(loss, sample_weight=counts.get("loss", count))
         for name, value in terms.items():
-            self.terms[name].update_state(value, sample_weight=count)
+            self.terms[name].update_state(value, sample_weight=counts.get(name, count))
         for name, share in self.shares.items():
             if name in weighted:
                 share.update_state(weighted[name] * count, loss * count)

@@ -7,6 +7,7 @@ import keras
 from keras import ops
 
 from kd_keras import losses, replicas
+from kd_keras.distill import unknown_labels
 from kd_keras.distill.batches import Examples
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
@@ -15,7 +16,11 @@ SECOND_VIEW = "_view2"
 
 
 class Loss(NamedTuple):
-    """The terms of a batch by name, scalars; "ce" is the cross-entropy, the others are methods."""
+    """The terms of a batch by name, scalars; "ce" is the cross-entropy, the others are methods.
+
+    With unknown labels, `terms["ce"]` is the mean over this replica's known ones, and
+    `weighted["ce"]` this replica's part of the mean over all replicas' known ones.
+    """
 
     terms: dict[str, Costs]  # without their weights
     weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
@@ -87,17 +92,25 @@ class Objective:
         if self.views > 1:
             student, teacher = self._by_view(student), self._by_view(teacher)
         views = [student[name] for name in _LOGITS_OF_VIEWS if name in student]
+        labels, known, sample_weight = examples.labels, examples.known, examples.sample_weight
+        if known is not None:
+            labels = unknown_labels.with_any_class(labels, known)
         costs = [
-            losses.cross_entropy(examples.labels, v, label_smoothing=self.label_smoothing)
-            for v in views
+            losses.cross_entropy(labels, v, label_smoothing=self.label_smoothing) for v in views
         ]
-        terms = {"ce": mean(sum(costs[1:], costs[0]), examples.sample_weight)}
+        cross_entropy = sum(costs[1:], costs[0])
+        if known is None:
+            in_loss = mean(cross_entropy, sample_weight)
+            terms = {"ce": in_loss}
+        else:
+            in_loss = unknown_labels.part_of_mean(cross_entropy, known, sample_weight)
+            terms = {"ce": unknown_labels.mean(cross_entropy, known, sample_weight)}
         # While a method is in its first stage, nothing but the methods with a first stage counts.
         preparing = stage < self.stages[-1]
         weighted: dict[str, Costs] = {}
         task = distillation = target = nontarget = ops.zeros(())
         if not preparing:
-            weighted["ce"] = self.ce_weight * terms["ce"]
+            weighted["ce"] = self.ce_weight * in_loss
             task = sum(regularisers, weighted["ce"])
         for method in self.methods:
             if method.whole_batch or method.needs_ids:
@@ -109,11 +122,11 @@ class Objective:
             if method.whole_batch and replicas.count() > 1:
                 arguments = _gathered(method, student, teacher, batch)
             if self._in_parts:
-                parts = [mean(c, examples.sample_weight) for c in method.parts_call(**arguments)]
+                parts = [mean(c, sample_weight) for c in method.parts_call(**arguments)]
                 terms[method.name] = parts[0] + parts[1]
             else:
                 cost = method.first_stage_call if stage < method.first_stage else method
-                terms[method.name] = mean(cost(**arguments), examples.sample_weight)
+                terms[method.name] = mean(cost(**arguments), sample_weight)
             if method.first_stage or not preparing:
                 warm = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
                 weight = method.weight * warm

@@ -59,15 +59,14 @@ class ReplicaModel(keras.Model):
         if self._compile_metrics is None or self._compile_metrics.built:
             return
         batch = next(next(iter(iterator))[2]) if iterator is not None else data_batch
-        labels = batches.unpacked(split_batch.first_part(self.distribute_strategy, batch)).labels
+        part = split_batch.first_part(self.distribute_strategy, batch)
+        labels = batches.unpacked(part, needs_labels=()).labels
         with self.distribute_strategy.scope():
             compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
 
     def _update_compiled_metrics(self, examples: Examples, logits: Logits) -> None:
         if self._compile_metrics:
-            self._compile_metrics.update_state(
-                examples.labels, logits, sample_weight=examples.sample_weight
-            )
+            compiled_metrics.update(self._compile_metrics, examples, logits)
 
     def make_train_function(self, force: bool = False) -> None:
         if self.distribute_strategy.num_replicas_in_sync == 1:

@@ -173,5 +173,6 @@ def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
         raise ValueError("the students have different teachers; expected one for all of them.")
     if model is None or not isinstance(model, keras.Model):
         return None  # of a cache, rows come with the batches
-    names = base.taps_of("teacher", [method for d in taught for method in d.methods])
-    return Teacher(model, names, precision=taught[0].precision)
+    its_methods = [method for d in taught for method in d.methods]
+    names, classifies = base.taps_of("teacher", its_methods), bool(base.logit_users(its_methods))
+    return Teacher(model, names, precision=taught[0].precision, classifies=classifies)

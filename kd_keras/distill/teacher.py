@@ -17,6 +17,8 @@ class Teacher:
         model: the classifier; its weights are read at each call and never changed.
         names: taps to give beside the logits.
         precision: see `graph.precision.PRECISIONS`.
+        classifies: whether its logits are read. If not, the model may be of any kind, such as an
+            image tower that ends with an embedding; "logits" are then its outputs as they are.
 
     Raises:
         ValueError: the model's head is of no use to distillation (see `heads.kind`), or a tap is
@@ -24,10 +26,15 @@ class Teacher:
     """
 
     def __init__(
-        self, model: keras.Model, names: Iterable[str] = (), *, precision: str = "float32"
+        self,
+        model: keras.Model,
+        names: Iterable[str] = (),
+        *,
+        precision: str = "float32",
+        classifies: bool = True,
     ):
         self.model = model
-        self._head = heads.kind(model)
+        self._head = heads.kind(model) if classifies else "embedding"
         self._twin = twins.Twin(model, names, precision=precision, folded=True)
 
     def __call__(self, inputs: Any) -> Outputs:
@@ -48,14 +55,16 @@ class CachedTeacher:
     Args:
         rows: where they come from.
         names: taps that are read beside the logits.
+        classifies: whether its logits are read; if not, there may be none.
 
     Raises:
         ValueError: an output that is read is not among the rows.
     """
 
-    def __init__(self, rows: TeacherRows, names: Iterable[str] = ()):
+    def __init__(self, rows: TeacherRows, names: Iterable[str] = (), *, classifies: bool = True):
         self.model = rows
-        lacking = sorted({taps.LOGITS, *names} - set(rows.shapes))
+        read = {*names, taps.LOGITS} if classifies else {*names}
+        lacking = sorted(read - set(rows.shapes))
         if lacking:
             raise ValueError(
                 f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {lacking} "

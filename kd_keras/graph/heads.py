@@ -1,5 +1,6 @@
 """Whether a classifier returns logits or probabilities, and the logits of either."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -67,13 +68,27 @@ def check_student(
         )
 
 
-def check_same_classes(student: dict[str, Any], teacher: dict[str, Any]) -> None:
-    """Raises ValueError unless both shapes of "logits" have the same number of classes."""
+def check_same_classes(
+    student: dict[str, Any], teacher: dict[str, Any], readers: Sequence[str] = ()
+) -> None:
+    """Raises ValueError unless both shapes of "logits" have the same number of classes.
+
+    Args:
+        student, teacher: shapes of their outputs by name.
+        readers: names of the methods that read the teacher's logits, for the message.
+    """
     student_classes, teacher_classes = student["logits"][-1], teacher["logits"][-1]
     if student_classes != teacher_classes:
+        embedding = (
+            f" If the teacher gives an embedding, {', '.join(readers)} cannot learn from it: use "
+            "the method embed alone."
+            if readers
+            else ""
+        )
         raise ValueError(
             f"the student has {student_classes} classes and the teacher {teacher_classes}; "
             "expected the same classes in the same order. Use models with the same classes."
+            f"{embedding}"
         )
 
 

@@ -36,15 +36,25 @@ def load_and_adjust(
     Raises:
         ValueError, FileNotFoundError, OSError: see `dataset.load`.
     """
-    if "dataset" not in recipe.model_fields_set or recipe.model_fields_set >= FIELDS:
+    if "dataset" not in recipe.model_fields_set:
+        return recipe, None
+    own, recipe = recipe, with_all_labels(recipe)
+    if recipe.model_fields_set >= FIELDS:
         return recipe, None
     data = dataset.load(recipe, screen, verify=verify)
     images, classes = len(data.train), len(data.class_names)
     side = max(data.image_shape[:2])
     adjusted = adjust_recipe(recipe, images=images, side=side, classes=classes)
-    for line in describe_changes(recipe, adjusted, images=images, classes=classes):
+    for line in describe_changes(own, adjusted, images=images, classes=classes):
         screen.say(line)
     return adjusted, data
+
+
+def with_all_labels(recipe: Recipe) -> Recipe:
+    """The recipe, which hides no label of a chosen dataset unless `labels_per_class` is chosen."""
+    if recipe.labels_per_class is None or "labels_per_class" in recipe.model_fields_set:
+        return recipe
+    return recipe.model_copy(update={"labels_per_class": None, "hide_from_teacher": False})
 
 
 def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:

@@ -11,7 +11,7 @@ from kd_keras import files, methods, models
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph import freezing
-from kd_keras.job import plan
+from kd_keras.job import embedding_teacher, plan
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.identity import cache_of, is_file
 from kd_keras.job.plan import PlannedModel
@@ -33,11 +33,13 @@ class Models:
         teacher: what the first round learns from: a model (of several teachers, their mean) or a
             cache of a teacher's outputs; None if no model learns from a teacher.
         rounds: Distillers by phase for each of `plan.rounds`.
+        embedding: whether the teacher is a model that gives an embedding and no classes.
     """
 
     teachers: Mapping[str, keras.Model]
     teacher: keras.Model | Cache | None
     rounds: Sequence[Mapping[str, Distiller]]
+    embedding: bool = False
 
 
 def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
@@ -61,12 +63,16 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
     all_methods = [method for group in by_phase.values() for method in group]
     teachers: dict[str, keras.Model] = {}
     teacher: keras.Model | Cache | None = None
+    any_model = embedding_teacher.is_allowed(recipe, all_methods)
     if has_teacher(all_methods) and cache_of(recipe):
         views = base.views_per_image(all_methods)
-        teacher = cached_teacher.from_cache(recipe, data, views_per_image=views)
+        reads_logits = bool(base.logit_users(all_methods))
+        teacher = cached_teacher.from_cache(
+            recipe, data, views_per_image=views, reads_logits=reads_logits
+        )
     elif has_teacher(all_methods):
         teachers = {
-            model.phase: _seeded(model.seed, make_one_teacher, model.spec, recipe, data)
+            model.phase: _seeded(model.seed, make_one_teacher, model.spec, recipe, data, any_model)
             for model in plan.teachers(recipe)
         }
         teacher = as_one(list(teachers.values()), recipe)
@@ -80,7 +86,8 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
         }
         teaching = distillers[planned[0].phase].deployed
         rounds.append(distillers)
-    return Models(teachers, teacher, rounds)
+    embedding = any_model and embedding_teacher.gives_embedding(teacher, data)
+    return Models(teachers, teacher, rounds, embedding)
 
 
 def make_baselines(recipe: Recipe, data: Dataset, *, precision: str) -> dict[str, Distiller]:
@@ -143,15 +150,20 @@ def make_teacher(recipe: Recipe, data: Dataset) -> keras.Model:
     return as_one([make_one_teacher(spec, recipe, data) for spec in recipe.teacher], recipe)
 
 
-def make_one_teacher(spec: str, recipe: Recipe, data: Dataset) -> keras.Model:
-    """One teacher, wrapped if its pixels, image size or classes differ from the data's."""
+def make_one_teacher(
+    spec: str, recipe: Recipe, data: Dataset, any_model: bool = False
+) -> keras.Model:
+    """One teacher, wrapped if its pixels, image size or classes differ from the data's.
+
+    With `any_model`, one that is no classifier is taken too.
+    """
     if not is_file(spec):
         return make(spec, data, recipe.weights)
     foreign = recipe.teacher_classes is not None
     model = model_files.open_model(
         recipe_files.parse_spec(spec)[0],
-        num_classes=None if foreign else len(data.class_names),
-        two_logits=True,
+        num_classes=None if foreign or any_model else len(data.class_names),
+        two_logits=not any_model,
     )
     order = order_of_classes(recipe, data)
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape

@@ -35,6 +35,9 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         val_fraction=recipe.val_fraction,
         max_pixels=recipe.max_pixels,
         select=SELECT_FRACTION if recipe.select else None,
+        labels_per_class=recipe.labels_per_class,
+        labels_seed=recipe.seed,
+        unlabelled=recipe.unlabelled,
         progress=screen.progress,
         verify=verify,
         tell=notes.append,
@@ -51,5 +54,5 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
 
 def _store(loaded: Dataset) -> Path:
     """The folder with the memory-mapped images."""
-    images: Any = loaded.train.images
+    images: Any = loaded.validation.images  # those of train may be several files
     return Path(images.filename).parent

@@ -52,6 +52,8 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
     """Shows the results table, the verdict, the time spent and the paths of the files."""
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
     table.table(results, screen, f"Results on {held_out}")
+    if labels := table.labels(results):
+        screen.say(f"Training had {labels}")
     phases = [model.phase for model in plan.students(recipe)]
     for line in results.get("verdict", ()):  # runs that an earlier version finished have none
         screen.result(line)

@@ -11,7 +11,7 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data import pipeline
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.store import UNKNOWN, Dataset, Split
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import (
     gradient_norms,
@@ -23,7 +23,7 @@ from kd_keras.distill import (
 )
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import callbacks, optimizer, step_logs
+from kd_keras.job import callbacks, optimizer, step_logs, training_images
 from kd_keras.job.history_file import HistoryFile
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import tensorboard_logs, trackers
@@ -67,9 +67,10 @@ def fit(
     Raises:
         stop_on_nan.NotFinite: the loss became NaN or infinite.
     """
+    images, steps = training_images.of_phases(recipe, data, distillers)
     plan = pipeline.BatchPlan(
-        data.train,
-        batch_size=recipe.images_per_step,
+        images,
+        batch_size=min(recipe.images_per_step, len(images)),
         together=recipe.accumulate,
         seed=recipe.seed,
         policy=data.augment,
@@ -78,9 +79,9 @@ def fit(
         views_per_image=max(d.views_per_image for d in distillers.values()),
         num_classes=len(data.class_names),
     )
-    steps = plan.steps_per_epoch
+    unknown = None if images.known.all() else UNKNOWN
     for distiller in distillers.values():
-        _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names))
+        _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names), unknown)
 
     def last_batch(steps: int) -> Any:
         return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
@@ -98,6 +99,7 @@ def fit(
                 last_batch,
                 done=checkpoint.first_epoch * steps + checkpoint.skipped,
                 stopping=data.stopping,
+                batch_size=plan.batch_size,
                 writes=machines.is_chief(strategy),
             ),
         )
@@ -128,7 +130,7 @@ def fit(
         teacher=rows,
         dropped=checkpoint.skipped,
     )
-    with callbacks.Bar(screen, what, recipe.images_per_step) as bar, checkpoint:
+    with callbacks.Bar(screen, what, plan.batch_size) as bar, checkpoint:
         model.fit(
             batches()
             if machines.count(strategy) == 1
@@ -162,6 +164,7 @@ def _compile(
     epochs: int,
     steps: int,
     num_classes: int,
+    ignore_class: int | None,
 ) -> None:
     distiller.total_steps = epochs * steps
     with distiller.distribute_strategy.scope():
@@ -178,6 +181,7 @@ def _compile(
                 metrics.TopAccuracy(1, name="top1"),
                 metrics.TopAccuracy(min(5, num_classes), name="top5"),
             ],
+            ignore_class=ignore_class,
         )
 
 
@@ -191,6 +195,7 @@ def _callbacks(
     *,
     done: int,
     stopping: Split | None,
+    batch_size: int,
     writes: bool,
 ) -> list[Any]:
     """A phase's callbacks; those that add to the logs come before those that read them.
@@ -219,7 +224,7 @@ def _callbacks(
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         *(_ending(recipe, stopping, checkpoint.histories[phase]) if stopping is not None else []),
         callbacks.Speed(
-            recipe.images_per_step,
+            batch_size,
             skipped=checkpoint.skipped,
             seconds_before=checkpoint.seconds_before,
         ),

@@ -7,10 +7,9 @@ from typing import Any
 
 import keras
 
-from kd_keras.data import pipeline
 from kd_keras.data.store import Dataset
 from kd_keras.distill.distiller import Distiller
-from kd_keras.job import identity, plan
+from kd_keras.job import identity, plan, training_images
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import cost
 from kd_keras.results.screen import Screen
@@ -133,8 +132,7 @@ def of_run(
         rounds: Distillers by phase for each of `plan.rounds`.
         screen: where lines are shown.
     """
-    steps = pipeline.steps_per_epoch(data.train, recipe.images_per_step, recipe.accumulate)
-    stages = _stages(recipe, steps, teachers, rounds)
+    stages = _stages(recipe, data, teachers, rounds)
     learners = [phase for group in rounds for phase in group]
     alone = plan.baselines(recipe) if recipe.baseline else []
     mean = len(teachers) > 1
@@ -143,34 +141,38 @@ def of_run(
 
 def _stages(
     recipe: Recipe,
-    steps_per_epoch: int,
+    data: Dataset,
     teachers: Mapping[str, keras.Model],
     rounds: Sequence[Mapping[str, Distiller]],
 ) -> list[Stage]:
     """What a run trains, in order."""
+    steps = training_images.steps_per_epoch(recipe, data, teacher=False)
+    teacher_steps = training_images.steps_per_epoch(recipe, data, teacher=True)
 
-    def stage(phases: Iterable[str], epochs: int, students: Iterable[Any], beside: float) -> Stage:
+    def stage(phases: Iterable[str], steps: int, students: Iterable[Any], beside: float) -> Stage:
         of_image = _PASSES * sum(map(_work, students)) + beside
         work = _LEAST_WORK + recipe.images_per_step * of_image
-        return Stage(tuple(phases), epochs * steps_per_epoch, work)
+        return Stage(tuple(phases), steps, work)
 
     stages = [
-        stage([model.phase], recipe.teacher_epochs, [teachers[model.phase]], beside=0.0)
-        for model in plan.teachers(recipe)
-        if model.phase in teachers and not identity.is_file(model.spec)
+        stage([m.phase], recipe.teacher_epochs * teacher_steps, [teachers[m.phase]], beside=0.0)
+        for m in plan.teachers(recipe)
+        if m.phase in teachers and not identity.is_file(m.spec)
     ]
     if recipe.baseline:
         of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(recipe)}
         alone = plan.baselines(recipe)
         students = [of_spec[model.spec] for model in alone]
-        stages.append(stage([model.phase for model in alone], recipe.epochs, students, beside=0.0))
+        phases = [model.phase for model in alone]
+        stages.append(stage(phases, recipe.epochs * steps, students, beside=0.0))
     # To make a cache, the teacher runs once over each view.
     passes = min(recipe.views, recipe.epochs) if recipe.views and recipe.cache != "never" else None
     share = 1.0 if passes is None else passes / recipe.epochs
     for group in rounds:
         students = [distiller.student for distiller in group.values()]
         teacher = next(iter(group.values())).teacher
-        stages.append(stage(group, recipe.epochs, students, beside=share * _work(teacher)))
+        beside = share * _work(teacher)
+        stages.append(stage(group, recipe.epochs * steps, students, beside=beside))
     return stages
 
 

@@ -137,16 +137,18 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
         return teacher
     if not isinstance(teacher, keras.Model):
         return None
+    methods = [method for d in taught for method in d.methods]
     return cached_teacher.from_model(
         job.recipe,
         job.data,
         teacher,
-        sorted(base.taps_of("teacher", [method for d in taught for method in d.methods])),
+        sorted(base.taps_of("teacher", methods)),
         views_per_image=taught[0].views_per_image,
         precision=job.precision,
         strategy=job.strategy,
         screen=job.screen,
         note=lambda **facts: _note(job, taught_phases, facts),
+        reads_logits=bool(base.logit_users(methods)),
     )
 
 

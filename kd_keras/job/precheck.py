@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kd_keras import check, files, models
-from kd_keras.job import build, identity
+from kd_keras.job import build, identity, training_images
 from kd_keras.job.cache import cache_command
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -41,6 +41,7 @@ def check_recipe(recipe: Recipe) -> None:
     if recipe.mixup or recipe.cutmix:
         base.require_mixable(methods)
     cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
+    training_images.require_no_labels_needed(recipe, methods)
     chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []
     chain += [f"{recipe.generations} generations"] if recipe.generations > 1 else []
     if chain and not build.has_teacher(methods):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +19,14 @@ from kd_keras.job import (
     build,
     dataset,
     devices,
+    embedding_teacher,
     fitting,
     identity,
     job_time,
     optimizer,
     plan,
     teacher_check,
+    training_images,
 )
 from kd_keras.job.doctor import machine
 from kd_keras.job.measurements import Measurements
@@ -132,6 +135,8 @@ def prepare(
     )
     facts = {"data": data.fingerprint, **identity.identities(recipe)}
     facts |= {"precision": precision, "replicas": replicas}
+    if labels := training_images.facts(data):
+        facts["training_images"] = labels
     folder.check_same_facts(facts)
     with strategy.scope():
         models = build.make_models(recipe, data, precision=precision)
@@ -139,12 +144,16 @@ def prepare(
             fitting.check_together(distillers)
     for line in optimizer.notes(recipe, [d.student for d in models.rounds[-1].values()]):
         screen.warn(line)
-    time = job_time.of_run(recipe, data, models.teachers, models.rounds, screen)
+    measured = {} if models.embedding else models.teachers
+    time = job_time.of_run(recipe, data, measured, models.rounds, screen)
     measurements = Measurements(recipe, data, folder, screen, time)
-    for line in [*_origins(recipe), *build.describe_classes(recipe, data)]:
+    said = (_origins(recipe), build.describe_classes(recipe, data))
+    for line in itertools.chain(*said, training_images.sentences(recipe, data)):
         screen.say(line)
+    if models.embedding:
+        screen.say(embedding_teacher.sentence(recipe, models.teachers["teacher"]))
     for model in plan.teachers(recipe):
-        if model.phase in models.teachers and identity.is_file(model.spec):
+        if model.phase in measured and identity.is_file(model.spec):
             machines.chief_first(
                 strategy, functools.partial(check_teacher, model, models, measurements)
             )

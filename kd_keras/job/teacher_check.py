@@ -3,6 +3,7 @@
 import keras
 
 from kd_keras.data.store import Dataset
+from kd_keras.job import training_images
 from kd_keras.job.cache import cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import chance, paths
@@ -35,19 +36,25 @@ def of_model(
         chance.require_better(display_name(phase), top1, data.validation.labels)
 
 
-def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float:
-    """Shows a cached teacher's top-1 accuracy and returns it, 0 to 1.
+def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float | None:
+    """Shows a cached teacher's top-1 accuracy and returns it, 0 to 1; None if it has no logits.
 
     It is measured on the first view of the training images: a cache has no validation images.
 
     Raises:
         ValueError: as `of_model`.
     """
-    top1 = cached_teacher.top1(cache, data.train)
+    labelled = training_images.with_all_labels(data)
+    top1 = cached_teacher.top1(cache, labelled)
+    known = (
+        f"{' and '.join(cache.header.outputs)}, no logits and so no accuracy"
+        if top1 is None
+        else f"{top1:.1%} top-1 on the first view of the training images"
+    )
     screen.say(
         f"teacher: the cache {paths.short_path_with_size(cache.folder)}, {cache.header.views} "
-        f"views; {top1:.1%} top-1 on the first view of the training images"
+        f"views; {known}"
     )
-    if not recipe.allow_weak_teacher:
-        chance.require_better("teacher", top1, data.train.labels)
+    if top1 is not None and not recipe.allow_weak_teacher:
+        chance.require_better("teacher", top1, labelled.labels)
     return top1

@@ -16,12 +16,14 @@ from kd_keras.job import (
     build,
     devices,
     distillation_check,
+    embedding_teacher,
     finish_run,
     identity,
     phases,
     plan,
     precheck,
     team,
+    training_images,
 )
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
@@ -130,6 +132,7 @@ def _results(job: Job) -> dict[str, Any]:
         "selected": job.recipe.select,
         "classes": len(job.data.class_names),
         "train_images": len(job.data.train),
+        **training_images.counts(job.recipe, job.data),
     }
     labels = job.data.validation.labels
     results |= verdict.make_verdict(results, job.folder.predictions, labels, seed=job.recipe.seed)
@@ -170,6 +173,8 @@ def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
         return {"teacher": None, "teacher_cache": cache}
     if teacher is None:
         return {"teacher": None}
+    if job.models.embedding:
+        return embedding_teacher.result(recipe, teacher)
     results = {}
     for planned in plan.teachers(recipe):
         model = job.models.teachers[planned.phase]
@@ -277,6 +282,8 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
     """Agreement of a model with its teacher, if any, on the validation images."""
     if teaching == "teacher" and isinstance(job.models.teacher, Cache):
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
+    if teaching == "teacher" and job.models.embedding:
+        return {"agreement": None, "agreement_note": embedding_teacher.NO_AGREEMENT}
     if teaching is None:
         return {"agreement": None}
     taught = {"taught_by": teaching}

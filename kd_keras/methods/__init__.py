@@ -14,8 +14,8 @@ from kd_keras import check
 from kd_keras.graph import quiet_import
 
 #: What the student matches: the teacher's logits; its features; relations between examples,
-#: channels or layers; answers of peers or its own, without a trained teacher; decisions in place
-#: of labels.
+#: channels or layers; answers of peers or its own, without a trained teacher; what a teacher says
+#: in place of labels, a decision or an embedding.
 FAMILIES = ("logits", "features", "relations", "online", "label-free")
 _NOT_METHODS = {"__init__", "base"}  # the folder parts/ holds what methods share
 

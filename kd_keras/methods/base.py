@@ -63,12 +63,14 @@ class Method(keras.Layer):
     teacher_free = False
     #: Whether `attach` reads the teacher's weights. Cached outputs of the teacher are not enough.
     needs_teacher_model = False
+    #: Whether the cost depends on the teacher's logits; if not, any model with its taps can teach.
+    reads_teacher_logits = True
     #: Whether the cost relates examples of a batch to each other. Batches are then gathered over
     #: replicas, and sample weights are refused.
     whole_batch = False
     #: Smallest number of classes for which the cost is defined.
     min_classes = 2
-    #: Whether the cost depends on the labels.
+    #: Whether the cost depends on the labels. Such a method is refused where labels are unknown.
     needs_labels = False
     #: Whether the cost has one target class for each example: of labels that are probabilities, the
     #: largest. Mixed images (mixup, CutMix), which have two classes, are then refused.
@@ -249,6 +251,17 @@ def require_mixable(methods: Sequence[Method]) -> None:
             "each image, which would have different labels; expected methods of one view, such as "
             "kd. Choose other methods, or set mixup and cutmix to 0."
         )
+
+
+def logit_users(methods: Sequence[Method]) -> list[str]:
+    """Names of the methods that read a teacher's logits."""
+    return [m.name for m in methods if m.reads_teacher_logits and not m.teacher_free]
+
+
+def label_users(methods: Sequence[Method]) -> tuple[str, ...]:
+    """Names of the methods that need the label of every example; without methods, the training."""
+    names = tuple(method.name for method in methods if method.needs_labels)
+    return names if methods else ("training without a method",)
 
 
 def views_per_image(methods: Sequence[Method]) -> int:

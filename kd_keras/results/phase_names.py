@@ -10,6 +10,11 @@ ASSISTANT, BASELINE, GENERATION = "assistant", "baseline", "generation"
 STUDENT, TEACHER = "student", "teacher"
 
 
+def has_unmeasured_teacher(results: Mapping[str, Any]) -> bool:
+    """Whether the students' teacher has no accuracy: a cache of outputs, or an embedding."""
+    return bool(results.get("teacher_cache") or results.get("teacher_embedding"))
+
+
 def display_name(phase: str) -> str:
     """A phase's name on screen: "student alone" for "baseline", "student 2" for "student-2"."""
     name, _, number = phase.partition("-")

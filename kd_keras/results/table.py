@@ -63,6 +63,27 @@ def time_spent(results: Mapping[str, Any]) -> str:
     )
 
 
+def labels(results: Mapping[str, Any]) -> str | None:
+    """How many training images had a label, of a run where not all had one; else None.
+
+    Args:
+        results: as for `rows`, with "data": `labelled_images`, `unlabelled_images` and
+            `teacher_labels`.
+    """
+    data = results.get("data", {})
+    if "unlabelled_images" not in data:
+        return None
+    known = f"{data['labelled_images']:,} labelled"
+    parts = [f"{known} and {data['unlabelled_images']:,} unlabelled images for the student"]
+    roles = {phase_names.role(phase, results): phase for phase in models(results)}
+    if phase_names.BASELINE in roles:
+        parts.append(f"the {known} ones for the student alone")
+    teacher = results.get(roles.get(phase_names.TEACHER, ""), {})
+    if teacher.get("seconds", {}).get("training"):  # a teacher from a file was trained elsewhere
+        parts.append(f"{data['teacher_labels']:,} labelled ones for the teacher")
+    return ", ".join(parts)
+
+
 def model_name(phase: str, results: Mapping[str, Any]) -> str:
     """What a person calls the model; without a teacher the student is not called distilled."""
     if phase == "teacher" and "teacher-1" in results:
@@ -72,7 +93,7 @@ def model_name(phase: str, results: Mapping[str, Any]) -> str:
     if phase_names.role(phase, results) == phase_names.STUDENT:
         roles = [phase_names.role(other, results) for other in models(results)]
         before = roles.count(phase_names.GENERATION)
-        taught = results.get("teacher") or results.get("teacher_cache")
+        taught = results.get("teacher") or phase_names.has_unmeasured_teacher(results)
         named = "student distilled" if taught else "student"
         return f"{named}, generation {before + 1}" if before else named
     return phase_names.display_name(phase)

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 
 from kd_keras.results import statistics, table
-from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER, role
+from kd_keras.results.phase_names import (
+    BASELINE,
+    STUDENT,
+    TEACHER,
+    has_unmeasured_teacher,
+    role,
+)
 
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."
 _LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teacher), or deploy"
@@ -69,9 +75,10 @@ def lines(results: Mapping[str, Any]) -> list[str]:
     """
     entries = results["comparisons"]
     compared = {entry["phase"] for entry in entries}
+    teacher = "a cached teacher" if results.get("teacher_cache") else "a teacher without classes"
     alone = [
         f"The {table.model_name(phase, results)} ({results[phase]['top1']:.1%}) cannot be "
-        f"compared: a cached teacher has no accuracy on the validation images. {_WITH_BASELINE}"
+        f"compared: {teacher} has no accuracy on the validation images. {_WITH_BASELINE}"
         for phase in _taught(results)
         if phase not in compared
     ]
@@ -91,7 +98,7 @@ def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _taught(results: Mapping[str, Any]) -> list[str]:
     """The students that learnt from a teacher."""
-    if not (results.get("teacher") or results.get("teacher_cache")):
+    if not (results.get("teacher") or has_unmeasured_teacher(results)):
         return []
     return [phase for phase in table.models(results) if role(phase, results) == STUDENT]
 

@@ -43,7 +43,7 @@ class Header:
         view_seed: seed of the crops and flips.
         views: number of views of each image, numbered 0 to views - 1.
         examples: rows per view.
-        outputs: shape of a row by output name; "logits" is (C,).
+        outputs: shape of a row by output name; "logits", if there are any, is (C,).
         precision: precision that the teacher computed in; "" if unknown.
         dtype: "float16" or "float32", of all outputs.
         top_k: number of logits stored per row; None stores all.
@@ -73,6 +73,11 @@ class Header:
     def __post_init__(self) -> None:
         check.one_of("cache dtype", self.dtype, DTYPES)
         check.whole_number("views", self.views, at_least=1)
+        if self.top_k is not None and LOGITS not in self.outputs:
+            raise ValueError(
+                f"top_k is {self.top_k}, and the outputs are {sorted(self.outputs)}; expected "
+                "logits among them. Leave --top-k out."
+            )
         if self.top_k is not None:
             classes = self.outputs[LOGITS][0]
             check.whole_number("top_k", self.top_k, at_least=1)

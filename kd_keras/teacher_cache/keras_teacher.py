@@ -9,18 +9,21 @@ from kd_keras.distill.teacher import Teacher
 from kd_keras.teacher_cache.writer import Ask
 
 
-def ask_of(model: keras.Model, taps: Sequence[str], *, precision: str) -> Ask:
+def ask_of(
+    model: keras.Model, taps: Sequence[str], *, precision: str, classifies: bool = True
+) -> Ask:
     """A compiled function that runs the model in inference mode.
 
     Args:
         model: classifier that takes pixels 0..255 (B, H, W, C).
         taps: names of the features to return beside "logits".
         precision: one of `graph.precision.PRECISIONS`.
+        classifies: see `Teacher`.
 
     Returns:
         A function from images to outputs, see `writer.Ask`.
     """
-    teacher = Teacher(model, taps, precision=precision)
+    teacher = Teacher(model, taps, precision=precision, classifies=classifies)
 
     @tf.function(reduce_retracing=True)
     def run(images: tf.Tensor) -> dict[str, tf.Tensor]:

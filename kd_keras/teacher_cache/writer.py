@@ -42,23 +42,23 @@ def header_for(
     Args:
         data: dataset from `kd_keras.data.load`.
         teacher: text that identifies this teacher, its weights and its preprocessing.
-        outputs: shape of a row by name; "logits" is required.
+        outputs: shape of a row by name; of a teacher without classes, no "logits".
         views: number of augmented views of each image.
         view_seed: seed of the augmentation; use the same in the run.
         **form: `precision`, `dtype`, `top_k`, `rows_per_part`, `about` of `Header`.
 
     Raises:
-        ValueError: the outputs lack logits, or a number is out of range.
+        ValueError: logits that are not one for each class, or a number out of range.
     """
     classes = len(data.class_names)
-    if tuple(outputs.get(file_format.LOGITS, ())) != (classes,):
+    if tuple(outputs.get(file_format.LOGITS, (classes,))) != (classes,):
         raise ValueError(
             f"outputs are {outputs}; expected 'logits' of shape ({classes},), one number per class "
-            "of the dataset."
+            "of the dataset. An embedding needs another name, such as 'pooled'."
         )
     return Header(
         teacher=teacher,
-        data=data.store_fingerprint,
+        data=data.train.fingerprint or data.store_fingerprint,
         augment=data.augment.to_json(),
         view_seed=view_seed,
         views=views,
@@ -154,19 +154,22 @@ def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: in
         seed: seed of the random choice.
 
     Returns:
-        |cached - computed| / |computed| of the logits, L2 norms over all compared rows.
+        |cached - computed| / |computed| of the logits, or without them of the first output; L2
+        norms over all compared rows.
 
     Raises:
         ValueError: the error is larger than rounding explains.
     """
     rng = np.random.default_rng(seed)
     total, views = np.zeros(2), _views(split, cache.header)
+    names = list(cache.header.outputs)
+    name = file_format.LOGITS if file_format.LOGITS in names else names[0]
     for view in range(cache.views):
         ids = rng.choice(cache.ids, min(len(cache.ids), -(-samples // cache.views)), replace=False)
         images = views.images(ids, view)
         computed = encoding.decoded(encoding.encoded(ask(images), cache.header), cache.header)
-        logits = computed[file_format.LOGITS].astype(np.float64)
-        total += np.sum((cache(ids, view)[file_format.LOGITS] - logits) ** 2), np.sum(logits**2)
+        rows = computed[name].astype(np.float64)
+        total += np.sum((cache(ids, view)[name] - rows) ** 2), np.sum(rows**2)
     error = float(np.sqrt(total[0] / max(total[1], 1e-30)))
     if not error <= TOLERANCE[cache.header.dtype]:
         raise ValueError(

@@ -55,3 +55,8 @@ def test_a_cost_that_ends_at_zero_is_not_missed_in_one_measurement():
         distiller = types.SimpleNamespace(methods=[method], ce_weight=1.0)
         assert gradient_balance.switched_off(distiller, measurements=1) == off
         assert gradient_balance.switched_off(distiller, measurements=2) == set()
+
+
+def test_labels_of_which_some_are_unknown_may_be_missing_in_a_batch():
+    distiller = types.SimpleNamespace(methods=[], ce_weight=1.0, ignore_class=-1)
+    assert gradient_balance.switched_off(distiller, measurements=2) == {"ce"}

@@ -14,11 +14,12 @@ from kd_keras.losses import softened_kl
 from kd_keras.methods.dkd import dkd
 
 READ_TAPS = [name for name in methods.names() if methods.get(name).student_taps]
-ONE_RANK = {  # refuse a map against a vector
+ONE_RANK = {
+    # refuse a map against a vector
     *("ab", "at", "crd", "fitnet", "fsp", "ft", "ickd", "kdsvd", "nst", "ofd", "simkd", "vid"),
-    *("sdd", "wkd_feature"),
+    *("embed", "sdd", "wkd_feature"),
 }
-KNOWN_SIZE = ONE_RANK - {"crd"} | {"ofa", "reviewkd", "sp"}  # refuse maps of open size
+KNOWN_SIZE = ONE_RANK - {"crd", "embed"} | {"ofa", "reviewkd", "sp"}  # refuse maps of open size
 LOGITS_ONLY = [name for name in methods.names() if name not in READ_TAPS]
 IMAGES = np.random.default_rng(0).normal(size=(8, 8, 8, 3)).astype("float32")
 IDS = np.arange(8)

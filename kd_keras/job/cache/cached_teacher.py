@@ -27,8 +27,12 @@ from kd_keras.teacher_cache.writer import Ask
 FOLDER = "teachers"  # beside the stores
 
 
-def from_cache(recipe: Recipe, data: Dataset, *, views_per_image: int) -> Cache | None:
+def from_cache(
+    recipe: Recipe, data: Dataset, *, views_per_image: int, reads_logits: bool = True
+) -> Cache | None:
     """The recipe's teacher if it is a cache, checked against the data; None for other teachers.
+
+    A cache needs no logits if no method reads them.
 
     Raises:
         ValueError: a damaged cache, one with other data, augmentation or views, or `views` 0.
@@ -48,7 +52,7 @@ def from_cache(recipe: Recipe, data: Dataset, *, views_per_image: int) -> Cache 
     expected = writer.header_for(
         data,
         teacher=header.teacher,
-        outputs={file_format.LOGITS: (len(data.class_names),)},
+        outputs={file_format.LOGITS: (len(data.class_names),)} if reads_logits else {},
         views=rows.views,
         view_seed=recipe.view_seed,
     )
@@ -56,11 +60,13 @@ def from_cache(recipe: Recipe, data: Dataset, *, views_per_image: int) -> Cache 
     return rows
 
 
-def top1(rows: Cache, split: Split) -> float:
+def top1(rows: Cache, split: Split) -> float | None:
     """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images.
 
-    Raises ValueError if logits of that view are not finite.
+    None for a cache without logits. Raises ValueError if logits of that view are not finite.
     """
+    if file_format.LOGITS not in rows.shapes:
+        return None
     correct = 0
     for places in np.array_split(np.arange(len(split)), -(-len(split) // 4096)):
         logits = rows(split.ids[places], 0)[file_format.LOGITS]
@@ -92,6 +98,7 @@ def from_model(
     strategy: devices.Strategy,
     screen: Screen,
     note: Callable[..., None] = lambda **facts: None,
+    reads_logits: bool = True,
 ) -> Cache | None:
     """The teacher's cached outputs for training by the recipe; None if the teacher must run.
 
@@ -109,13 +116,16 @@ def from_model(
         strategy: the devices; several machines each make their part of the cache.
         screen: where lines and bars are shown.
         note: called with what provenance.json says, see `provenance.add_teacher_outputs`.
+        reads_logits: whether a method reads the teacher's logits; if not, they are not cached.
 
     Raises:
         ValueError: `cache` is "always" and the outputs cannot be cached, or a damaged cache.
         OSError: `cache` is "always" and the cache cannot be written.
     """
-    outputs = outputs_of(teacher, taps)
+    outputs = outputs_of(teacher, taps, reads_logits=reads_logits)
     reason = _why_not(recipe, outputs)
+    if not reads_logits and file_format.LOGITS in outputs:
+        reason = reason or "the methods read what the teacher returns, which are not its logits"
     if reason:
         if recipe.cache == "always":
             raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
@@ -135,7 +145,7 @@ def from_model(
     if folder is None:
         folder = folder_of(header, data.train.ids)
         try:
-            ask = keras_teacher.ask_of(teacher, taps, precision=precision)
+            ask = keras_teacher.ask_of(teacher, taps, precision=precision, classifies=reads_logits)
             write_together(folder, header, data, ask, strategy, screen)
         except OSError as error:
             if recipe.cache == "always":
@@ -210,10 +220,11 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
 
 
-def outputs_of(teacher: keras.Model, taps: Sequence[str]) -> Shapes:
-    """Shape of one example's output, by name: the logits and the taps."""
-    shapes = Teacher(teacher, taps).shapes
-    return {name: tuple(shape[1:]) for name, shape in shapes.items()}
+def outputs_of(teacher: keras.Model, taps: Sequence[str], *, reads_logits: bool = True) -> Shapes:
+    """Shape of one example's output, by name: the taps, and the logits if any method reads them."""
+    shapes = Teacher(teacher, taps, classifies=reads_logits).shapes
+    names = [*taps, *([file_format.LOGITS] if reads_logits else [])]
+    return {name: tuple(shape[1:]) for name, shape in shapes.items() if name in names}
 
 
 def _existing(header: Header, ids: np.ndarray) -> Path | None:

@@ -15,6 +15,7 @@ def check(recipe: Any) -> None:
     _check_several_students(recipe)
     _check_mirroring(recipe)
     _check_accumulation(recipe)
+    _check_unlabelled(recipe)
 
 
 def _check_weights_of_teachers(recipe: Any) -> None:
@@ -66,4 +67,23 @@ def _check_accumulation(recipe: Any) -> None:
             f"accumulate is {recipe.accumulate} and the optimizer {recipe.optimizer}, which takes "
             "the gradients of each loss separately and cannot gather them. Leave --accumulate out, "
             "or choose another --optimizer."
+        )
+
+
+def _check_unlabelled(recipe: Any) -> None:
+    if recipe.hide_from_teacher and recipe.labels_per_class is None:
+        raise ValueError(
+            "hide_from_teacher is set, and labels_per_class is none, so no label is hidden. Give "
+            "--labels-per-class N, or leave --hide-from-teacher out."
+        )
+    if recipe.accumulate > 1 and (recipe.unlabelled or recipe.labels_per_class is not None):
+        raise ValueError(
+            f"accumulate is {recipe.accumulate}, and there are images without a label: means over "
+            "the labelled images of parts are not that of the batch. Leave --accumulate out."
+        )
+    twice = [name for name in recipe.unlabelled if recipe.unlabelled.count(name) > 1]
+    if twice:
+        raise ValueError(
+            f"unlabelled names {twice[0]!r} more than once; expected each source of images once. "
+            "Remove one."
         )

@@ -69,6 +69,20 @@ class DataFields(BaseModel):
     select: bool = _field(
         False, description="evaluate on a held-out part of train, to choose settings"
     )
+    labels_per_class: int | None = _field(
+        None,
+        ge=1,
+        description="training images of each class whose label students see, chosen by the seed; "
+        "none: all",
+    )
+    hide_from_teacher: bool = _field(
+        False, description="hide the same labels from teachers that this run trains"
+    )
+    unlabelled: tuple[str, ...] = _field(
+        (),
+        description="folder:PATH or tfds:NAME, images without labels from which students learn "
+        "too; may be given again",
+    )
     views: int = _field(
         0,
         ge=0,

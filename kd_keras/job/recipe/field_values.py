@@ -17,9 +17,10 @@ _LISTS = {
     "assistants": "specs",
     "freeze": "names of layers",
     "teacher_weights": f"numbers from 0 to {check.LARGEST:g}",
+    "unlabelled": "folder:PATH or tfds:NAME",
 }
-_ONE_MAY_HAVE_SPACES = ("teacher", "student")  # paths
-_MAY_BE_EMPTY = ("assistants", "freeze", "imports")
+_ONE_MAY_HAVE_SPACES = ("teacher", "student", "unlabelled")  # paths
+_MAY_BE_EMPTY = ("assistants", "freeze", "imports", "unlabelled")
 _NUMBERS = ("teacher_weights",)
 
 
@@ -79,10 +80,10 @@ def refusal(name: str, field: FieldInfo, value: Any) -> str:
 
 def _items(name: str, items: list[Any]) -> tuple[Any, ...]:
     """The items of a list; an item of several words is an earlier version's spelling."""
-    if name in _ONE_MAY_HAVE_SPACES:
-        return tuple(items)
     if name in _MAY_BE_EMPTY and items == ["none"]:
         return ()
+    if name in _ONE_MAY_HAVE_SPACES:
+        return tuple(items)
     separators = r"[,\s]+" if name in _NUMBERS else r"\s+"
     groups = [re.split(separators, i.strip()) if isinstance(i, str) else [i] for i in items]
     values = [value for group in groups for value in group if value != ""]

@@ -8,6 +8,7 @@ import numpy as np
 
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
 
 NAMED = 24  # classes; with more, bars have no names
@@ -104,7 +105,7 @@ def _columns(run: FinishedRun) -> tuple[str, str]:
 
 
 def _taught(run: FinishedRun) -> bool:
-    return bool(run.teacher or run.results.get("teacher_cache"))
+    return bool(run.teacher or has_unmeasured_teacher(run.results))
 
 
 def _gain(answers: Answers) -> np.ndarray:

@@ -5,7 +5,7 @@ from typing import Any
 
 from kd_keras.results import timing, verdict
 from kd_keras.results.page.parts import Text
-from kd_keras.results.phase_names import BASELINE, STUDENT
+from kd_keras.results.phase_names import BASELINE, STUDENT, has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
 
 FEW_STEPS = 2000  # of training; with fewer, a longer one often helps
@@ -38,7 +38,7 @@ def sentence(run: FinishedRun) -> str:
 
 def advice(run: FinishedRun) -> list[str]:
     """What to try, from what the run shows; empty for plain training."""
-    if run.teacher is None and not run.results.get("teacher_cache"):
+    if run.teacher is None and not has_unmeasured_teacher(run.results):
         return []
     history, student = run.history(run.student), run.results[run.student]
     lines = []

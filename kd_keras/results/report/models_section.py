@@ -7,6 +7,7 @@ from typing import Any
 from kd_keras.results import statistics, timing
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
 from kd_keras.results.table import FEWEST_CLASSES_FOR_TOP5
 from kd_keras.results.timing import MOST_SPREAD
@@ -34,10 +35,10 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
                 "note",
             )
         )
-    if run.teacher is None and run.results.get("teacher_cache"):
-        parts.append(
-            Text("The teacher is a cache of its outputs on training images; it was not measured.")
-        )
+    if run.teacher is None and has_unmeasured_teacher(run.results):
+        is_cache = run.results.get("teacher_cache")
+        what = "is a cache of its outputs on training images" if is_cache else "gives an embedding"
+        parts.append(Text(f"The teacher {what}; it was not measured."))
     if _interval(run, run.student) is None:
         parts.append(Text("The number of validation images is unknown, so there are no intervals."))
     return Section("models", "Teacher, student alone, distilled", parts)

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from kd_keras.results import table
 from kd_keras.results.page.parts import Code, Part, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
@@ -32,6 +33,7 @@ def _data(run: FinishedRun) -> dict[str, Any]:
     facts = {
         "dataset": run.data.dataset if run.data else run.recipe.get("dataset"),
         "images": data.get("summary"),
+        "labels": table.labels(run.results),
         "measured on": "a held-out tenth of train" if data.get("selected") else "validation",
         "data fingerprint": run.data.fingerprint if run.data else run.provenance.get("data"),
         "teacher": _shown(run.recipe.get("teacher")),

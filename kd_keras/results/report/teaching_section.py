@@ -9,6 +9,7 @@ import numpy as np
 from kd_keras.results import agreement
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.curves_section import stacked
 from kd_keras.results.report.finished_run import FinishedRun
 
@@ -19,7 +20,7 @@ _WEAK, _STRONG = 0.02, 0.98  # shares of the gradient, beyond which one term har
 def section(run: FinishedRun, folder: Path | None) -> Section:
     """Agreement of student and teacher, and the gradient norm of each loss term."""
     title = "Is distillation happening?"
-    if run.teacher is None and not run.results.get("teacher_cache"):
+    if run.teacher is None and not has_unmeasured_teacher(run.results):
         return Section("teaching", title, [Text("This run has no teacher.")])
     plotted = _agreement_by_epoch(run, folder), _gradients(run, folder)
     rows = [row for phase in run.phases if phase != run.teacher and (row := _row(run, phase))]

@@ -8,7 +8,9 @@ from kd_keras.job.recipe.recipe_files import Recipe
 
 
 def test_built_in_recipes_load_and_say_what_they_are():
-    assert recipe_files.names() == ("quickstart", "seed", "teacher_assistant", "tiny_imagenet")
+    assert recipe_files.names() == (
+        *("embed_then_label", "quickstart", "seed", "teacher_assistant", "tiny_imagenet"),
+    )
     for name in recipe_files.names():
         assert recipe_files.load(name).epochs >= 1
         assert len(recipe_files.describe(name)) > 20
@@ -25,7 +27,7 @@ def test_the_seed_recipe_is_the_seeds():
     assert (seed.batch_size, seed.epochs, seed.optimizer) == (1024, 5, "adam")
 
 
-@pytest.mark.parametrize("name", ["quickstart", "teacher_assistant"])
+@pytest.mark.parametrize("name", ["embed_then_label", "quickstart", "teacher_assistant"])
 def test_a_first_recipe_needs_no_network(name):
     assert recipe_files.load(name).dataset == "digits"
 

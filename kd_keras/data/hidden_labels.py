@@ -1,0 +1,45 @@
+"""Hides labels of training images: which ones keep theirs is a pure function of (seed, id)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from kd_keras import check
+from kd_keras.data import hashing
+from kd_keras.data.store import UNKNOWN, Split
+
+_PURPOSE = 0x6C61626C  # "labl": keeps these bits apart from those of the order and the hold-outs
+
+
+def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int = 0) -> Split:
+    """The split with the labels of `per_class` images of each class; all others are unknown.
+
+    A larger number keeps the labels that a smaller one keeps.
+
+    Args:
+        split: examples; some labels may be unknown already.
+        per_class: images of each class that keep their label, >= 1.
+        class_names: one for each label.
+        seed: seed of the choice.
+
+    Raises:
+        ValueError: a class has fewer labelled images.
+    """
+    check.whole_number("labels_per_class", per_class, at_least=1)
+    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
+    fewest = int(counts.argmin())
+    if counts[fewest] < per_class:
+        raise ValueError(
+            f"labels_per_class is {per_class:,}, but the class {class_names[fewest]!r} has "
+            f"{counts[fewest]:,} labelled training images; expected at most that. Give "
+            f"--labels-per-class {counts[fewest]} or less, or leave it out to use all labels."
+        )
+    shuffled = np.argsort(hashing.hashed(split.ids, _PURPOSE, seed), kind="stable")
+    by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
+    _, starts, sizes = np.unique(split.labels[by_class], return_index=True, return_counts=True)
+    rank = np.arange(len(split)) - np.repeat(starts, sizes)  # of each example within its class
+    labels = np.full_like(split.labels, UNKNOWN)
+    kept = by_class[rank < per_class]
+    labels[kept] = split.labels[kept]
+    return replace(split, labels=labels)

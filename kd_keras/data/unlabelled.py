@@ -1,0 +1,175 @@
+"""Images without labels that join the training images: any folder of images, or a TFDS dataset."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.data import fault_report, folder, folder_layout, user_files
+from kd_keras.data.joined_images import JoinedImages
+from kd_keras.data.prepare import Source
+from kd_keras.data.progress import Progress
+from kd_keras.data.store import UNKNOWN, Split, Store
+from kd_keras.data.store_writer import Contents, Part
+
+Shape = tuple[int, ...]
+EXPECTED = "a folder of images, also in folders within it"
+FORMS = "folder:PATH or tfds:NAME"
+# Splits of a TFDS dataset that have no labels, as stl10 has one; without these, train is used.
+_SPLITS = ("unlabelled", "unlabeled", "unsupervised")
+
+
+def source(name: str, *, shape: Shape, resize: str, data_dir: Path | None = None) -> Source:
+    """Describes images without labels that are not read yet.
+
+    Their labels, if they have some, are not read. Grey images become three equal channels for a
+    dataset of colours, and colours become grey for a grey one.
+
+    Args:
+        name: "folder:PATH" or "tfds:NAME".
+        shape: (H, W, C) of the images that they join, as stored.
+        resize: how an image that is not square is made square, see `resizing.resized`.
+        data_dir: TensorFlow Datasets' folder, for tfds:NAME; None is its default.
+
+    Raises:
+        ValueError: another name, or a shape that is not square.
+        FileNotFoundError: no such folder.
+    """
+    height, width, channels = shape
+    if height != width:
+        raise ValueError(
+            f"the training images are {height}x{width}; expected square ones beside unlabelled "
+            f"images. Give --image-size, such as {min(height, width)}."
+        )
+    kind, _, place = name.partition(":")
+    settings: dict[str, Any] = {"image_size": height, "channels": channels, "resize": resize}
+    if kind == "folder" and place:
+        return _folder(Path(place).expanduser(), settings)
+    if kind == "tfds" and place:
+        return _tfds(place, data_dir, settings)
+    hint = f" Give folder:{name}." if Path(name).expanduser().is_dir() else ""
+    raise ValueError(f"unlabelled is {name!r}; expected {FORMS}.{hint or ' Give one of these.'}")
+
+
+def joined(split: Split, stores: Sequence[Store]) -> Split:
+    """The examples of the split, followed by all images of the stores with unknown labels.
+
+    Ids of the split stay; those of the stores' images follow on the last row of its file. The
+    fingerprint is that of the split's store, a dash, and a hash of the others' fingerprints.
+    """
+    added = [store.splits["train"] for store in stores]
+    firsts = np.cumsum([len(split.images), *(len(part.images) for part in added)])
+    ids = [first + part.ids for first, part in zip(firsts, added, strict=False)]
+    others = hashlib.sha256("+".join(part.fingerprint for part in added).encode()).hexdigest()[:16]
+    unknown = [np.full_like(part.labels, UNKNOWN) for part in added]
+    return replace(
+        split,
+        images=JoinedImages([split.images, *(part.images for part in added)]),
+        labels=np.concatenate([split.labels, *unknown]),
+        ids=np.concatenate([split.ids, *ids]),
+        fingerprint=f"{split.fingerprint}-{others}",
+        names_file=None,
+    )
+
+
+def _folder(path: Path, settings: dict[str, Any]) -> Source:
+    path = user_files.readable(path, EXPECTED)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is a file; expected {EXPECTED}.")
+    listing = user_files.list_files(path)
+    names = [file.name for file in listing.files]
+    return _source(
+        f"folder:{path}",
+        {**settings, "path": str(path)},
+        listing.state,
+        partial(_of_folder, path=path, names=names, hidden=listing.hidden, settings=settings),
+        digest=partial(user_files.digest, path),
+    )
+
+
+def _of_folder(
+    temporary: Path,
+    progress: Progress,
+    *,
+    path: Path,
+    names: list[str],
+    hidden: Sequence[str],
+    settings: dict[str, Any],
+) -> Contents:
+    from kd_keras.data import decode
+
+    headers = folder.headers_of(path, names)
+    images = [name for name in names if headers[name].size]
+    faults = folder.unreadable(path, names, headers)
+    if not images and not faults:
+        faults = [f"it holds {folder_layout.count('file', names)}, and none is an image."]
+    if faults:
+        raise fault_report.error(f"{path} has faults", faults)
+    sizes = [size for name in images if (size := headers[name].size)]
+    batches = decode.batches(
+        folder.records_of(path, [(name, UNKNOWN) for name in images]),
+        size=settings["image_size"],
+        channels=settings["channels"],
+        resize=settings["resize"],
+        most_pixels=max(height * width for height, width in sizes),
+    )
+    notes = folder_layout.skipped([name for name in names if not headers[name].size])
+    if hidden:
+        notes.append(f"skipped {folder_layout.count('hidden folder', hidden)}")
+    paths = [f"{path}/{name}" for name in images]
+    return Contents([], {"train": Part(len(images), batches, paths)}, tuple(notes))
+
+
+def _tfds(name: str, data_dir: Path | None, settings: dict[str, Any]) -> Source:
+    from kd_keras.data import tfds_source
+
+    builder = tfds_source.builder_of(name, data_dir)
+    return _source(
+        f"tfds:{name}",
+        {**settings, "name": builder.info.full_name},
+        builder.info.full_name,
+        partial(_of_tfds, builder=builder, settings=settings),
+    )
+
+
+def _of_tfds(
+    temporary: Path, progress: Progress, *, builder: Any, settings: dict[str, Any]
+) -> Contents:
+    from kd_keras.data import tfds_records, tfds_source
+
+    tfds_source.prepared(builder, progress)
+    have = list(builder.info.splits)
+    split = next((name for name in (*_SPLITS, "train") if name in have), None)
+    if split is None:
+        raise ValueError(
+            f"tfds:{builder.info.name} has the splits {have}; expected one of "
+            f"{', '.join((*_SPLITS, 'train'))}. Choose another dataset."
+        )
+    part = tfds_records.part(
+        builder,
+        split,
+        size=settings["image_size"],
+        channels=settings["channels"],
+        resize=settings["resize"],
+        image=tfds_source.image_key(builder),
+    )
+    return Contents([], {"train": part}, (f"its split {split}",))
+
+
+def _source(name: str, settings: dict[str, Any], state: str, contents: Any, **more: Any) -> Source:
+    return Source(
+        name=name,
+        kind=f"unlabelled {name.partition(':')[0]}",
+        settings=settings,
+        state=state,
+        flip=False,  # the dataset that they join decides
+        val_fraction=0.0,
+        contents=contents,
+        resize=settings["resize"],
+        labelled=False,
+        **more,
+    )
