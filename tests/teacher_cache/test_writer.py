@@ -3,7 +3,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kd_keras.data.augmentation import augment
+from kd_keras.data import pipeline
+from kd_keras.data.augmentation import augment, policy_of
 from kd_keras.teacher_cache import file_format, writer
 from kd_keras.teacher_cache.reader import Cache
 
@@ -102,3 +103,21 @@ def test_half_precision_verifies_too(tmp_path, made, header_of):
     writer.make(tmp_path, header, made.split, made.ask)
     assert writer.verify(Cache(tmp_path), made.split, made.ask) < 1e-3
     assert file_format.read_header(tmp_path).top_k == 3
+
+
+def test_a_teacher_is_shown_the_pixels_that_a_student_sees(made, header_of, tmp_path):
+    policy = policy_of("strong", crop_padding=1, flip=True, mixup=0.2, cutmix=1.0)
+    shown = []
+
+    def ask(images):
+        shown.append(images)
+        return {"logits": np.zeros((len(images), 5), "float32")}
+
+    header = header_of(augment=policy.to_json(), outputs={"logits": (5,)}, views=1)
+    writer.make(tmp_path, header, made.split, ask, batch_size=7)
+    by_id = dict(zip(np.sort(made.split.ids), np.concatenate(shown), strict=True))
+    plan = pipeline.BatchPlan(made.split, batch_size=9, seed=1, policy=policy, num_classes=5)
+    for t in range(plan.steps_per_epoch):
+        images, ids, _, _ = plan.batch(t)
+        for image, i in zip(images, ids, strict=True):
+            np.testing.assert_array_equal(image, by_id[i])
