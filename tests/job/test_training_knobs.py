@@ -9,7 +9,8 @@ import pytest
 from scipy import special
 
 from kd_keras import Recipe, data
-from kd_keras.distill import stop_early
+from kd_keras.distill import stop_early, training_state
+from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.job import fitting, optimizer, train
 from kd_keras.results import scores
 
@@ -126,6 +127,50 @@ def test_values_within_the_epochs_are_logged(run):
             steps = [float(row["step"]) for row in csv.DictReader(file)]
         epochs = len(history(run, phase)["loss"])
         assert steps == list(range(4, 10 * epochs + 1, 4))  # 1,295 images: 5 updates, 10 steps
+
+
+def test_a_run_that_is_interrupted_in_each_phase_ends_equal_to_the_bit(run, recorder, tmp_path):
+    folder, results, *_ = run
+    recipe = Recipe(**FIELDS, student=str(folder.parent / "start.keras"))
+    where = {"run": str(tmp_path / "run"), "export_dir": str(tmp_path / "out")}
+    for phase, step in (("teacher", 13), ("baseline", 7), ("student", 20)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("KD_KERAS_CACHE", str(folder.parent / "cache"))
+            patch.setattr(Checkpoint, "on_train_batch_end", interrupted_after(phase, step))
+            with pytest.raises(KeyboardInterrupt):
+                train.run(recipe, screen=recorder(), **where)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_KERAS_CACHE", str(folder.parent / "cache"))
+        again = train.run(recipe, screen=recorder(), **where)
+    for phase in PHASES:
+        assert again[phase]["stop_early"] == results[phase]["stop_early"]
+        files = [where / f"{phase}.keras" for where in (folder, tmp_path / "run")]
+        one, other = (keras.models.load_model(file).get_weights() for file in files)
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+        rows = [_rows(where / f"{phase}-steps.csv") for where in (folder, tmp_path / "run")]
+        for a, b in zip(*rows, strict=True):
+            assert a == pytest.approx(b, rel=1e-5, abs=1e-6)
+
+
+def interrupted_after(phase, step):
+    """Keras's hook, which is interrupted when so many steps of the phase are done."""
+    usual = Checkpoint.on_train_batch_end
+
+    def hook(self, batch, logs=None):
+        usual(self, batch, logs)
+        done = self._epoch * self.params["steps"] + batch + 1
+        if phase in self.models and done == step:
+            self._unwritten = self._position(), training_state.read(self.models)
+            self._write()
+            raise KeyboardInterrupt
+
+    return hook
+
+
+def _rows(file):
+    with file.open() as lines:
+        return [{name: float(v) for name, v in row.items()} for row in csv.DictReader(lines)]
 
 
 def test_a_finished_run_is_shown_and_not_trained_again(run, recorder, monkeypatch):
