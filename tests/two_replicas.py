@@ -75,7 +75,8 @@ def training(
         callbacks=[gradient_norms.GradientNorms(batch)],
     ).history
     with distiller.distribute_strategy.scope():
-        norms = gradient_norms.norms(distiller, batch)
+        # At the end of `fit`, averages take the place of the weights that were measured in it.
+        norms = {} if its_optimizer.use_ema else gradient_norms.norms(distiller, batch)
     return {
         "norms": norms,
         "weights": [v.numpy().tolist() for v in distiller.trainable_variables],
