@@ -22,7 +22,7 @@ class Loss(NamedTuple):
     `weighted["ce"]` this replica's part of the mean over all replicas' known ones.
     """
 
-    terms: dict[str, Costs]  # without their weights
+    terms: dict[str, Costs]  # without their weights; "ce" is a mean over the views of an image
     weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
     task: Tensor  # scalar: weighted cross-entropy and regularisers
     distillation: Tensor  # scalar: weighted costs of the methods
@@ -76,6 +76,8 @@ class Objective:
     ) -> Loss:
         """The terms of a batch; each is a mean over its examples.
 
+        The cross-entropies of several views are added in the loss; the term "ce" is their mean.
+
         Args:
             student: "logits" (B, C) and the taps that the methods read, float32; B counts views.
             teacher: the same of the teacher; empty where no method has one.
@@ -101,10 +103,10 @@ class Objective:
         cross_entropy = sum(costs[1:], costs[0])
         if known is None:
             in_loss = mean(cross_entropy, sample_weight)
-            terms = {"ce": in_loss}
+            terms = {"ce": in_loss / len(views)}
         else:
             in_loss = unknown_labels.part_of_mean(cross_entropy, known, sample_weight)
-            terms = {"ce": unknown_labels.mean(cross_entropy, known, sample_weight)}
+            terms = {"ce": unknown_labels.mean(cross_entropy / len(views), known, sample_weight)}
         # While a method is in its first stage, nothing but the methods with a first stage counts.
         preparing = stage < self.stages[-1]
         weighted: dict[str, Costs] = {}

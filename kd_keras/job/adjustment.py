@@ -16,7 +16,7 @@ from kd_keras.results.screen import Screen
 
 STEPS_PER_EPOCH = 30  # a network learns more from more, smaller steps in the same time
 MIN_BATCH = 8  # with fewer images, the statistics of batch norms are noise
-MIN_STEPS = {"epochs": 200, "teacher_epochs": 300}  # with fewer, a new network learns little
+MIN_STEPS = {"epochs": 900, "teacher_epochs": 900}  # with fewer, a new network learns little
 MAX_EPOCHS = 50  # limit for added epochs: each is validated and logged
 FALLBACK = "kd"  # works with any number of classes
 # Learning rates follow the batch size, and views follow the epochs.

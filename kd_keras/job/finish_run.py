@@ -8,7 +8,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import curves, table
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.report import finished_run, report, samples
+from kd_keras.results.report import finished_run, headline, report, samples
 from kd_keras.results.screen import Screen
 
 
@@ -57,6 +57,9 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
     phases = [model.phase for model in plan.students(recipe)]
     for line in results.get("verdict", ()):  # runs that an earlier version finished have none
         screen.result(line)
+    has_report = (folder.path / report.NAME).is_file()
+    for line in headline.what_to_try(finished_run.read(folder.path)) if has_report else ():
+        screen.say(line)
     for line in results.get("warnings", ()):
         screen.warn(line)
     if "seconds" in results[phases[0]]:  # unknown for runs that an earlier version finished
@@ -66,5 +69,5 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
         screen.result(f"SavedModel of the {name}: {results[phase]['export']['path']}")
         screen.result(f"Keras file of the {name}: {folder.model_file(phase)}")
     screen.say(f"Curves: tensorboard --logdir {folder.path / 'logs'}")
-    if (folder.path / report.NAME).is_file():
+    if has_report:
         screen.result(f"Report, for a browser: {folder.path / report.NAME}")

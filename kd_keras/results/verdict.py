@@ -130,8 +130,8 @@ def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:
     if entry["high"] < 0:
         return (
             "The distilled student is less accurate than the student alone in this run, one seed "
-            f"({numbers}). Deploy the student alone, or try a better teacher, a different --method "
-            "or more --epochs."
+            f"({numbers}). Deploy the student alone ({_file(entry)}), or try a better teacher, a "
+            "different --method or more --epochs."
         )
     return (
         "There is no measurable difference between the distilled student and the student alone "
@@ -146,12 +146,17 @@ def _of_teacher(entry: Mapping[str, Any], numbers: str) -> str:
     if entry["high"] < 0:
         return (
             f"The teacher is worse than the student alone ({numbers}), so it has little to teach. "
-            f"{_LONGER} the student alone."
+            f"{_LONGER} the student alone ({_file(entry)})."
         )
     return (
         f"The teacher is not measurably better than the student alone ({numbers}), so it may have "
         f"little to teach. {_LONGER} the student alone."
     )
+
+
+def _file(entry: Mapping[str, Any]) -> str:
+    """The file of the other model of a comparison, by its name in the run folder."""
+    return f"{entry['other']}.keras in the run folder"
 
 
 def _over_teacher(entry: Mapping[str, Any], numbers: str) -> str:

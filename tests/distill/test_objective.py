@@ -117,7 +117,8 @@ def test_two_views_of_an_image_are_told_apart(by_hand):
     got = terms(goal, given)
     first, second = LOGITS[::2], LOGITS[1::2]
     both = by_hand.cross_entropy(LABELS[:2], first) + by_hand.cross_entropy(LABELS[:2], second)
-    assert got["ce"] == pytest.approx(both.mean(), rel=1e-5)
+    assert got["ce"] == pytest.approx(both.mean() / 2, rel=1e-5)  # comparable with val_loss
+    assert float(loss(goal, given).weighted["ce"]) == pytest.approx(both.mean(), rel=1e-5)
     expected = first[:, 0] + 10 * second[:, 0] + OTHER[::2, 1]
     assert got["c"] == pytest.approx(expected.mean(), rel=1e-5)
     with pytest.raises(ValueError, match=r"inputs have shape \(2, 8, 8, 3\); expected \(B, 2, H"):

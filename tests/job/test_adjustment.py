@@ -23,8 +23,8 @@ def test_the_batch_is_the_largest_power_of_two_with_enough_steps(images, batch):
 
 def test_a_small_folder_gets_smaller_steps_and_more_epochs():
     _, got = adjusted()
-    assert (got.batch_size, got.epochs, got.teacher_epochs) == (8, 10, 14)  # 22 steps an epoch
-    assert got.views == 4  # twice the recipe's, as its epochs
+    assert (got.batch_size, got.epochs, got.teacher_epochs) == (8, 41, 41)  # 22 steps an epoch
+    assert got.views == 16  # as many times the recipe's as its epochs
     assert got.learning_rate == pytest.approx(0.006 * (8 / 256) ** 0.5, rel=0.05)
     assert got.teacher_learning_rate == pytest.approx(0.002 * (8 / 256) ** 0.5, rel=0.05)
 

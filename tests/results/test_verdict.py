@@ -41,7 +41,7 @@ def test_a_teacher_worse_than_the_student_alone_is_said_with_what_to_do():
     assert line.startswith("The teacher is worse than the student alone (teacher 50.0%, student a")
     assert "-10.0 points" in line
     assert "--teacher-epochs" in line
-    assert line.endswith("or deploy the student alone.")
+    assert line.endswith("or deploy the student alone (baseline.keras in the run folder).")
 
 
 def test_a_teacher_that_is_no_better_is_said_too():

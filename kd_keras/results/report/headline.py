@@ -1,5 +1,6 @@
 """The result of a run in one sentence, its verdict, and what to try where nothing was gained."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,16 +11,22 @@ from kd_keras.results.report.finished_run import FinishedRun
 
 FEW_STEPS = 2000  # of training; with fewer, a longer one often helps
 STILL_RISING = 0.005  # top-1 gained in the last quarter of the epochs
+RISING_IMAGES = 5  # by which it must be gained at least; fewer are chance
 FEW_IMAGES = 1000  # of validation; the interval is wider than about 2 points
 
 
 def parts(run: FinishedRun) -> list[Text]:
     """The headline, the verdict, and advice if the student gained nothing measurable."""
     lines = [Text(sentence(run), "lead"), *_verdict(run)]
-    gain = _comparison(run, run.student, run.alone)
-    if gain is None or gain["low"] <= 0:
-        lines += [Text(f"What to try. {' '.join(tips)}", "note")] if (tips := advice(run)) else []
+    if tips := what_to_try(run):
+        lines.append(Text(f"What to try. {' '.join(tips)}", "note"))
     return lines
+
+
+def what_to_try(run: FinishedRun) -> list[str]:
+    """The `advice`, if the student gained nothing measurable over the student alone."""
+    gain = _comparison(run, run.student, run.alone)
+    return advice(run) if gain is None or gain["low"] <= 0 else []
 
 
 def sentence(run: FinishedRun) -> str:
@@ -40,6 +47,12 @@ def advice(run: FinishedRun) -> list[str]:
     """What to try, from what the run shows; empty for plain training."""
     if run.teacher is None and not has_unmeasured_teacher(run.results):
         return []
+    to_teacher = _comparison(run, run.teacher, run.alone)
+    if to_teacher is not None and to_teacher["high"] < 0:
+        return [
+            "Improve the teacher first: it is worse than the student alone, so nothing else that is "
+            "changed about the student will show a gain."
+        ]
     history, student = run.history(run.student), run.results[run.student]
     lines = []
     if run.teacher and student["parameters"] >= run.results[run.teacher]["parameters"]:
@@ -47,18 +60,7 @@ def advice(run: FinishedRun) -> list[str]:
             "The student has at least as many parameters as its teacher. Choose a smaller student "
             "(--student) or a larger teacher (--teacher)."
         )
-    rise = _late_rise(history.get("val_top1", ()))
-    if rise is not None and rise > STILL_RISING:
-        lines.append(
-            f"The student was still learning when training ended: {rise * 100:+.1f} points in the "
-            "last quarter of the epochs. Try more --epochs."
-        )
-    steps = _steps(run, len(history.get("loss", ())))
-    if steps is not None and steps < FEW_STEPS:
-        lines.append(
-            f"Training took {steps:,} steps, which is few: the teacher's effect grows with longer "
-            "training. Try more --epochs, or a smaller --batch-size."
-        )
+    lines += _longer(run, history)
     agreement = history.get("agreement") or [1.0]
     followed = agreement[-1]
     if followed < 0.7:
@@ -76,7 +78,29 @@ def advice(run: FinishedRun) -> list[str]:
     return lines
 
 
-def _comparison(run: FinishedRun, phase: str, other: str | None) -> Mapping[str, Any] | None:
+def _longer(run: FinishedRun, history: Mapping[str, Sequence[float]]) -> list[str]:
+    """Advice to train longer, with a number of epochs, if the training was short."""
+    epochs = len(history.get("loss", ()))
+    steps, rise = _steps(run, epochs), _late_rise(history.get("val_top1", ())) or 0.0
+    images = run.results[run.student].get("calibration", {}).get("images", math.inf)
+    rises = rise > max(STILL_RISING, RISING_IMAGES / images)
+    is_short = steps is not None and steps < FEW_STEPS
+    if not (rises or is_short):
+        return []
+    reasons = []
+    if steps is not None and is_short:
+        reasons.append(f"Training took {steps:,} steps, which is few")
+    if rises:
+        reasons.append(
+            f"the student was still learning when training ended ({100 * rise:+.1f} points in the "
+            "last quarter of the epochs)"
+        )
+    times = 2 if steps is None else min(10, max(2, math.ceil(FEW_STEPS / steps)))
+    text = ", and ".join(reasons)
+    return [f"{text[0].upper()}{text[1:]}. Try --epochs {times * epochs}."]
+
+
+def _comparison(run: FinishedRun, phase: str | None, other: str | None) -> Mapping[str, Any] | None:
     entries = run.results.get("comparisons", ())
     matching = [e for e in entries if (e["phase"], e["other"]) == (phase, other)]
     return matching[0] if matching else None

@@ -62,7 +62,8 @@ def test_the_verdict_is_marked(finished, low, high, look):
 def test_advice_names_what_the_run_shows(finished):
     # 1,000 images at batch 100 for 4 epochs; agreement and accuracy rise to 0.8 by 0.13 an epoch.
     lines = " ".join(headline.advice(finished))
-    assert "40 steps" in lines
+    assert "Training took 40 steps, which is few, and the student was still learning" in lines
+    assert "Try --epochs 40." in lines  # ten times as many at most
     assert "+13.3 points in the last quarter" in lines
     assert "300 validation images cannot show small gains" in lines
     assert "capacity" not in lines
@@ -74,3 +75,16 @@ def test_times_of_a_busy_machine_are_no_headline(finished):
     busy = {"batch1": 1.0, "spread": {"batch1": 0.5}}
     run = with_entries(finished, student={"milliseconds_per_image": busy})
     assert headline.sentence(run).endswith("accuracy and is 10 times smaller.")
+
+
+def test_a_teacher_worse_than_the_student_alone_is_the_only_advice(finished):
+    worse = {"phase": "teacher", "other": "baseline", "images": 300, "difference": -0.1}
+    entries = [gain(-0.01, 0.03), {**worse, "low": -0.2, "high": -0.05}]
+    (line,) = headline.what_to_try(with_entries(finished, comparisons=entries))
+    assert line.startswith("Improve the teacher first")
+
+
+def test_a_rise_of_a_few_images_is_no_reason_to_train_longer(finished):
+    few = {**finished.results["student"]["calibration"], "images": 30}
+    run = with_entries(finished, student={"calibration": few})
+    assert "still learning" not in " ".join(headline.advice(run))
