@@ -68,17 +68,7 @@ def fit(
         stop_on_nan.NotFinite: the loss became NaN or infinite.
     """
     images, steps = training_images.of_phases(recipe, data, distillers)
-    plan = pipeline.BatchPlan(
-        images,
-        batch_size=min(recipe.images_per_step, len(images)),
-        together=recipe.accumulate,
-        seed=recipe.seed,
-        policy=data.augment,
-        view_seed=recipe.view_seed,
-        views=views,
-        views_per_image=max(d.views_per_image for d in distillers.values()),
-        num_classes=len(data.class_names),
-    )
+    plan = _batch_plan(images, data, recipe, distillers, views)
     unknown = None if images.known.all() else UNKNOWN
     for distiller in distillers.values():
         _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names), unknown)
@@ -87,42 +77,25 @@ def fit(
         return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
 
     strategy = next(iter(distillers.values())).distribute_strategy
-    own = {
-        phase: (
-            distiller,
-            _callbacks(
-                phase,
-                recipe,
-                folder,
-                screen,
-                checkpoint,
-                last_batch,
-                done=checkpoint.first_epoch * steps + checkpoint.skipped,
-                stopping=data.stopping,
-                batch_size=plan.batch_size,
-                writes=machines.is_chief(strategy),
-            ),
+    callbacks_by_phase = {
+        phase: _callbacks(
+            phase,
+            recipe,
+            folder,
+            screen,
+            checkpoint,
+            last_batch,
+            done=checkpoint.first_epoch * steps + checkpoint.skipped,
+            stopping=data.stopping,
+            batch_size=plan.batch_size,
+            writes=machines.is_chief(strategy),
         )
-        for phase, distiller in distillers.items()
+        for phase in distillers
     }
-    first, first_own = next(iter(own.values()))
-    each = (
-        first_own
-        if len(distillers) == 1
-        else [
-            side_by_side.PerStudentCallbacks(own),
-            *([stop_early.StopTogether(list(distillers.values()))] if recipe.stop_early else []),
-        ]
-    )
-    with strategy.scope():
-        model = first if len(distillers) == 1 else side_by_side.SideBySideModel(distillers)
-    what = (
-        " and ".join(map(display_name, distillers))
-        if len(distillers) < 3
-        else f"{len(distillers)} students"
-    )
+    model, each = _together(distillers, callbacks_by_phase, recipe)
+    title = _title(list(distillers))
     if where := checkpoint.describe(epochs):
-        screen.say(f"{what}: {where}")
+        screen.say(f"{title}: {where}")
     batches = functools.partial(
         plan.dataset,
         checkpoint.first_epoch * steps,
@@ -130,7 +103,7 @@ def fit(
         teacher=rows,
         dropped=checkpoint.skipped,
     )
-    with callbacks.Bar(screen, what, plan.batch_size) as bar, checkpoint:
+    with callbacks.Bar(screen, title, plan.batch_size) as bar, checkpoint:
         model.fit(
             batches()
             if machines.count(strategy) == 1
@@ -155,6 +128,46 @@ def check_together(distillers: Mapping[str, Distiller]) -> None:
     """Raises ValueError if these cannot be trained side by side."""
     if len(distillers) > 1:
         side_by_side.check(distillers)
+
+
+def _batch_plan(
+    images: Split, data: Dataset, recipe: Recipe, distillers: Mapping[str, Distiller], views: int
+) -> pipeline.BatchPlan:
+    """The batches of the training images."""
+    return pipeline.BatchPlan(
+        images,
+        batch_size=min(recipe.images_per_step, len(images)),
+        together=recipe.accumulate,
+        seed=recipe.seed,
+        policy=data.augment,
+        view_seed=recipe.view_seed,
+        views=views,
+        views_per_image=max(d.views_per_image for d in distillers.values()),
+        num_classes=len(data.class_names),
+    )
+
+
+def _together(
+    distillers: Mapping[str, Distiller],
+    callbacks_by_phase: Mapping[str, list[Any]],
+    recipe: Recipe,
+) -> tuple[keras.Model, list[Any]]:
+    """What `fit` trains, one model or several side by side, and its callbacks."""
+    first, *others = distillers.values()
+    if not others:
+        return first, next(iter(callbacks_by_phase.values()))
+    with first.distribute_strategy.scope():
+        model = side_by_side.SideBySideModel(distillers)
+    own = {phase: (distiller, callbacks_by_phase[phase]) for phase, distiller in distillers.items()}
+    stop = [stop_early.StopTogether(list(distillers.values()))] if recipe.stop_early else []
+    return model, [side_by_side.PerStudentCallbacks(own), *stop]
+
+
+def _title(phases: Sequence[str]) -> str:
+    """What is trained, in words."""
+    if len(phases) < 3:
+        return " and ".join(map(display_name, phases))
+    return f"{len(phases)} students"
 
 
 def _compile(

@@ -234,12 +234,13 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
     before, after = (answers.confusion(p) for p in (answers.others, answers.ours))
     np.fill_diagonal(before, 0)
     np.fill_diagonal(after, 0)
-    change = after - before
+    # A pair of classes is in one table: it left or came if half of its images did, or more.
+    left, came = 2 * after <= before, 2 * before <= after
     tables: list[Part] = []
     for title, value in (
-        ("Confusions that left", np.where(change < 0, -change, 0)),
-        ("Confusions that stayed", np.minimum(before, after)),
-        ("Confusions that came", np.where(change > 0, change, 0)),
+        ("Confusions that left", np.where(left, before - after, 0)),
+        ("Confusions that stayed", np.where(left | came, 0, np.minimum(before, after))),
+        ("Confusions that came", np.where(came, after - before, 0)),
     ):
         order = np.argsort(-value, axis=None, kind="stable")[:_PAIRS]
         pairs = [divmod(int(place), answers.classes) for place in order if value.flat[place]]

@@ -50,8 +50,8 @@ def advice(run: FinishedRun) -> list[str]:
     to_teacher = _comparison(run, run.teacher, run.alone)
     if to_teacher is not None and to_teacher["high"] < 0:
         return [
-            "Improve the teacher first: it is worse than the student alone, so nothing else that is "
-            "changed about the student will show a gain."
+            "Improve the teacher first: it is worse than the student alone, so no change of the "
+            "student will show a gain."
         ]
     history, student = run.history(run.student), run.results[run.student]
     lines = []
