@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 _NAMES = {signal.SIGINT: b"Ctrl-C", signal.SIGTERM: b"SIGTERM"}
@@ -14,7 +15,11 @@ def main() -> None:
             signal.signal(number, _end)
     from kd_keras.cli import kdk
 
-    kdk(prog_name="kdk")
+    try:
+        kdk(prog_name="kdk")
+    except OSError as error:  # of --help; commands translate their errors
+        print(f"kdk: {error.strerror}, so no output. Send it elsewhere.", file=sys.stderr)
+        sys.exit(2)
 
 
 def _end(number: int, frame: FrameType | None) -> None:

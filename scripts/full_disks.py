@@ -10,13 +10,15 @@ without the file. What was there before stays as it was, and nothing half writte
     python scripts/full_disks.py --fault full --only results.json --only student.keras
 
 `--without-root` takes a folder as the disk, and a limit of the size of files (RLIMIT_FSIZE) instead
-of a full one. Exit code 1 if a case is not right.
+of a full one. Started again with the same --output, it goes on where it was stopped. Exit code 1 if
+a case is not right.
 """
 
 import contextlib
 import fnmatch
 import functools
 import importlib
+import itertools
 import json
 import os
 import re
@@ -32,14 +34,16 @@ from pathlib import Path
 from typing import Any
 
 import click
+import disk_report
+from disk_report import FAULTS
 from disk_writers import WRITERS, Writer, preparation
 
 from kd_keras import files
-from kd_keras.results.screen import Screen
 
-FAULTS = ("full", "read-only", "removed")
 SECONDS = 180
-_REMEDY = re.compile(r"(Free|Allow|Move|Choose|Check|Leave|Restore|Run|run it again|elsewhere)\b")
+_REMEDY = re.compile(
+    r"(Free|Allow|Make|Move|Choose|Check|Leave|Restore|Run|run it again|elsewhere)\b"
+)
 _IGNORED = ("running.json", "events.out.*", ".filler")  # written all the time
 _WITHOUT_OVERRIDE = "FULL_DISKS_WITHOUT_OVERRIDE"
 
@@ -57,21 +61,22 @@ def main(
         raise click.BadParameter(f"no writer {sorted(unknown)}; there are {sorted(_names())}")
     _let_modes_count()
     writers = [writer for writer in WRITERS if not only or writer.name in only]
-    results = []
+    output = output and output.resolve()  # the working directory changes
+    results = disk_report.earlier(output)
+    done = {(case["writer"], case["fault"]) for case in results}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         disk = scratch / "disk"
         _environment(scratch, disk)
         with _prepared(scratch, disk, writers) as run:
-            for writer in writers:
-                for fault in faults:
-                    with _disk(disk, scratch / "base", without_root):
-                        results.append(_case(writer, fault, disk, scratch, run, without_root))
-                    print(json.dumps(results[-1]), file=sys.stderr, flush=True)
-    _show(results)
-    if output:
-        document = {"counts": _counts(results), "cases": results}
-        output.write_text(json.dumps(document, indent=2) + "\n")
+            for fault, writer in itertools.product(faults, writers):
+                if (writer.name, fault) in done:
+                    continue
+                with _disk(disk, scratch / "base", without_root):
+                    results.append(_case(writer, fault, disk, scratch, run, without_root))
+                print(json.dumps(results[-1]), file=sys.stderr, flush=True)
+                disk_report.write(output, results)
+    disk_report.show(results)
     sys.exit(any(case["wrong"] for case in results))
 
 
@@ -164,6 +169,8 @@ def _case(
         return {**case, "wrong": f"the moment never came: {text[-500:]}"}
     before, after = json.loads(snapshot.read_text()), _hashes(disk)
     lost = [name for name in before if before[name] != after.get(name)] if code else []
+    if fault == "removed":  # the run goes on until it looks, and may finish an export
+        lost = [name for name in lost if not name.startswith("exports/")]
     half = [str(path.name) for path in disk.rglob(".partial.*")] if fault == "full" else []
     return {**case, "wrong": _wrong(case, text, writer, disk, lost, half)}
 
@@ -270,31 +277,6 @@ def _set_modes(disk: Path, *, writable: bool) -> None:
         for name in names:
             with contextlib.suppress(OSError):
                 os.chmod(Path(folder, name), 0o644 if writable else 0o444)
-
-
-def _counts(results: Sequence[dict[str, Any]]) -> dict[str, dict[str, int]]:
-    counts = {fault: {"message": 0, "without the file": 0, "wrong": 0} for fault in FAULTS}
-    for case in results:
-        end = "message" if case["exit_code"] == 2 else "without the file"
-        counts[case["fault"]]["wrong" if case["wrong"] else end] += 1
-    return counts
-
-
-def _show(results: Sequence[dict[str, Any]]) -> None:
-    ends = {(c["writer"], c["fault"]): c for c in results}
-    rows = []
-    for name in dict.fromkeys(case["writer"] for case in results):
-        cells = [ends.get((name, fault)) for fault in FAULTS]
-        rows.append([name, *map(_cell, cells)])
-    Screen().table("What happened", ["writer", *FAULTS], rows)
-
-
-def _cell(case: dict[str, Any] | None) -> str:
-    if case is None:
-        return ""
-    if case["wrong"]:
-        return "WRONG"
-    return "message" if case["exit_code"] == 2 else "goes on"
 
 
 if __name__ == "__main__":

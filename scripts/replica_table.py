@@ -9,7 +9,7 @@ Takes   hours on two CPU cores, with `--quick` about 20 minutes; started again, 
         was stopped. Remove the folder of `--work` after a change of the code.
 
     python scripts/replica_table.py            # writes docs/replicas.json and the table in its page
-    python scripts/replica_table.py --quick    # every method, cached if it can be, on 2 replicas
+    python scripts/replica_table.py --quick    # every method, 4 steps, 2 replicas
     python scripts/replica_table.py --method kd --setting plain
 """
 
@@ -35,7 +35,7 @@ from kd_keras.results.screen import Screen
 
 PAIR = Path(__file__).resolve().parents[1] / "tests" / "methods"  # the folder of tiny_pair.py
 RESULTS = Path("docs/replicas.json")
-STEPS, EPOCHS, LIMIT = 20, 5, 1e-6
+STEPS, EAGER_STEPS, EPOCHS, LIMIT = 20, 4, 5, 1e-6
 SETTINGS = {
     "plain": "the teacher runs beside the student",
     "cached": "the teacher's outputs come from a cache, where the method allows it; synchronized "
@@ -43,15 +43,20 @@ SETTINGS = {
     "uneven": "epochs of batches of 8, 8, 8 and 7 examples; sample weights, where the method "
     "allows them; gradient_accumulation_steps 2, global_clipnorm",
     "bfloat16": "as plain, in mixed_bfloat16",
+    "eager": "4 steps, not compiled; the teacher's outputs come from a cache, where the method "
+    "allows it; global_clipnorm",
 }
+IN_FULL = [setting for setting in SETTINGS if setting != "eager"]
 PLACES = {"1 device": 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
 QUICK = ("1 device", "2 replicas")
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--method", multiple=True, metavar="METHOD", help="by default, every method")
-@click.option("--setting", multiple=True, type=click.Choice(list(SETTINGS)), help="default: all")
-@click.option("--quick", is_flag=True, help="the setting cached, on 2 replicas")
+@click.option(
+    "--setting", multiple=True, type=click.Choice(list(SETTINGS)), help="default: all but eager"
+)
+@click.option("--quick", is_flag=True, help="the setting eager, on 2 replicas")
 @click.option("--out", default=str(RESULTS), show_default=True)
 @click.option("--work", default=f"{tempfile.gettempdir()}/replica_table", help="weights go there")
 @click.option("--place", hidden=True, help="train here")
@@ -67,7 +72,7 @@ def main(
 
     names, settings = (
         method or methods.names(),
-        setting or (["cached"] if quick else list(SETTINGS)),
+        setting or (["eager"] if quick else IN_FULL),
     )
     if place:
         _train_all(names, settings, place, Path(work))
@@ -188,12 +193,13 @@ def _weights(name: str, setting: str, strategy: Any) -> list[np.ndarray]:
 
     rng, rows = np.random.default_rng(3), None
     count = 31 if setting == "uneven" else 32
+    steps = EAGER_STEPS if setting == "eager" else STEPS
     images = rng.integers(0, 4, size=(count, 8, 8, 3)).astype("uint8")
     labels = rng.integers(0, tiny_pair.CLASSES, size=count).astype("int32")
     data = Split(images, labels, np.arange(count))
     with strategy.scope():
         method = tiny_pair.method(name)
-        cached = setting == "cached" and _teacher(method) == "cached"
+        cached = setting in ("cached", "eager") and _teacher(method) == "cached"
         if method.first_stage:
             method.first_stage = 0.5
         student, teacher = _student(setting), None if method.teacher_free else tiny_pair.teacher()
@@ -210,11 +216,14 @@ def _weights(name: str, setting: str, strategy: Any) -> list[np.ndarray]:
         optimizer = keras.optimizers.SGD(
             0.01,
             momentum=0.9,
-            global_clipnorm=0.5 if setting in ("cached", "uneven") else None,
+            global_clipnorm=0.5 if setting in ("cached", "uneven", "eager") else None,
             gradient_accumulation_steps=2 if setting == "uneven" else None,
         )
         distiller.compile(
-            optimizer, metrics=["accuracy"], steps_per_execution=5 if setting == "cached" else 1
+            optimizer,
+            metrics=["accuracy"],
+            steps_per_execution=5 if setting == "cached" else 1,
+            run_eagerly=setting == "eager",
         )
     plan = pipeline.BatchPlan(
         data,
@@ -231,8 +240,8 @@ def _weights(name: str, setting: str, strategy: Any) -> list[np.ndarray]:
             batches = batches.map(lambda x, y: (x, y, tf.cast(x["id"] % 3, "float32") / 2))
         distiller.fit(batches, epochs=EPOCHS, verbose=0)
     else:
-        distiller.fit(plan.dataset(0, STEPS, teacher=rows), epochs=1, verbose=0)
-    assert int(distiller.optimizer._iterations.numpy()) == STEPS
+        distiller.fit(plan.dataset(0, steps, teacher=rows), epochs=1, verbose=0)
+    assert int(distiller.optimizer._iterations.numpy()) == steps
     return [np.asarray(v.numpy(), "float32") for v in _floats(distiller)]
 
 

@@ -78,7 +78,10 @@ def _about(error: ValueError | OSError) -> str:
     if error.errno in files.NO_SPACE:
         places = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
         free = ", ".join(f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free(places))
-        return f"{reason}. Free space on the disk that is full ({free} free), and run it again."
+        return (
+            f"{reason}. Free space on the disk that is full ({free} free), or send the output "
+            "elsewhere, and run it again."
+        )
     return f"{reason}. Run it with --traceback to see where."
 
 

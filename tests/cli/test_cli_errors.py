@@ -1,5 +1,8 @@
 import errno
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -58,3 +61,21 @@ def test_an_error_of_the_program_stays_one():
             raise KeyError("a fault")
 
     assert isinstance(CliRunner().invoke(command).exception, KeyError)
+
+
+@pytest.mark.parametrize("words", [["list", "recipes"], ["--help"]])
+def test_output_that_cannot_be_written_is_a_message(words):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kd_keras", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert done.returncode == errors.WRONG_INPUT
+    assert done.stderr.startswith("kdk: ")
+    assert "No space left on device" in done.stderr
+    assert "lsewhere" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ import pytest
 
 from kd_keras import Distiller, methods, models
 from kd_keras import data as sources
-from kd_keras.job import devices, train
+from kd_keras.job import devices, provenance, train
 from kd_keras.job.cache import cached_teacher, make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
@@ -77,6 +77,9 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
     results = json.loads((tmp_path / "a" / "results.json").read_text())
     assert results["teacher"] is None
     assert results["teacher_cache"]["folder"] == str(cache)
+    outputs = provenance.read(tmp_path / "a")["teacher_outputs"]["student"]
+    assert (outputs["source"], outputs["folder"]) == ("cache", str(cache))
+    assert outputs["fingerprint"] == Cache(cache, views=2).fingerprint
     assert "student distilled" in said
     assert results["student"]["agreement"] is None
     assert "not on validation images" in results["student"]["agreement_note"]
