@@ -47,7 +47,8 @@ def removed(model: keras.Model) -> keras.Model | None:
         probabilities in another way.
     """
     last: Any = next(iter(taps.tail(model)), None)
-    if not (isinstance(last, keras.layers.Softmax) or _activation(last) in ("softmax", "sigmoid")):
+    is_softmax = isinstance(last, keras.layers.Softmax) or _is_operation(last)
+    if not (is_softmax or _activation(last) in ("softmax", "sigmoid")):
         return None
     linear = _linear(last)
     without = taps.rebuilt(model, replace=lambda layer: linear if layer is last else layer)
@@ -70,7 +71,7 @@ def _activation(layer: Any) -> str:
 
 def _linear(layer: keras.Layer) -> Any:
     """The layer without its activation."""
-    if not layer.weights:
+    if not getattr(layer, "weights", None):
         return _unchanged
     return type(layer).from_config({**layer.get_config(), "activation": "linear"})
 

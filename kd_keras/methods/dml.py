@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from kd_keras import check, losses
-from kd_keras.graph import heads
+from kd_keras.graph import heads, last_activation
 from kd_keras.graph import taps as tapping
 from kd_keras.methods.base import (
     Batch,
@@ -55,7 +55,7 @@ class DML(Method):
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         if isinstance(self.peers, int):
-            self.peers = [another(student) for _ in range(self.peers)]
+            self.peers = [_with_logits(another(student)) for _ in range(self.peers)]
         for peer in self.peers:
             _require_fits(peer, student)
         self.built = True
@@ -137,6 +137,13 @@ def another(student: keras.Model) -> keras.Model:
             "argument, or give peers=[another model]."
         )
     return peer
+
+
+def _with_logits(peer: keras.Model) -> keras.Model:
+    """The peer without the softmax at its end, if it has one that can be left out."""
+    if last_activation.softmax(peer) is None:
+        return peer
+    return last_activation.removed(peer) or peer
 
 
 def _models(peers: Any) -> Any:

@@ -11,13 +11,19 @@ def with_layer(net):
     return keras.Model(model.input, layers.Softmax()(model.output))
 
 
+def with_operation(net):
+    model = net("student")
+    return keras.Model(model.input, ops.softmax(model.output))
+
+
 def nested(net):
     inputs = keras.Input((8, 8, 3))
     return keras.Model(inputs, net("inner", activation="softmax")(inputs))
 
 
 @pytest.mark.parametrize(
-    "make", [lambda net: net("student", activation="softmax"), with_layer, nested]
+    "make",
+    [lambda net: net("student", activation="softmax"), with_layer, with_operation, nested],
 )
 def test_the_logits_before_a_softmax(make, net, images):
     model = make(net)

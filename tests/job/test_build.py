@@ -119,6 +119,16 @@ def test_freezing_is_for_students_and_baselines(monkeypatch):
     assert frozen["student"] == frozen["baseline"] != []
 
 
+def test_a_file_of_other_classes_gets_a_new_last_layer(tmp_path):
+    saved(tmp_path / "pretrained.keras", classes=7)  # as in docs/how-to/recipes-and-runs.md
+    with pytest.raises(ValueError, match="has 7 classes; expected 3"):
+        build.make(str(tmp_path / "pretrained.keras"), DATA)
+    body = keras.models.load_model(tmp_path / "pretrained.keras")
+    logits = keras.layers.Dense(3, name="logits")(body.layers[-2].output)
+    keras.Model(body.inputs, logits).save(tmp_path / "student.keras")
+    assert build.make(str(tmp_path / "student.keras"), DATA).output_shape == (None, 3)
+
+
 def test_a_pattern_that_names_no_layer_is_refused_with_the_students_name():
     recipe = recipe_files.Recipe(student="seed_student", freeze="nothing*")
     with pytest.raises(ValueError, match=r"baseline \(seed_student\): freeze is 'nothing\*'"):

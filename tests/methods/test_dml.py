@@ -87,6 +87,13 @@ def test_the_peer_starts_with_weights_of_its_own_and_counts_its_regularisers():
     np.testing.assert_allclose(cost, [squares + np.log(3)] * 2, rtol=1e-5)
 
 
+def test_peers_of_a_student_with_a_softmax_give_logits():
+    student, inputs = model(activation="softmax"), np.ones((2, 5), "float32")
+    (peer,) = attached(student).peers
+    assert np.any(np.abs(np.sum(peer(inputs), axis=1) - 1) > 1e-3)
+    assert [w.shape for w in peer.get_weights()] == [w.shape for w in student.get_weights()]
+
+
 def test_a_copy_by_its_config_has_peers_of_the_same_architecture():
     method = attached(model(), 2)
     copy = methods.get("dml").from_config(method.get_config())
