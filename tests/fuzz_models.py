@@ -30,7 +30,7 @@ def saved_model(rng: random.Random, folder: Path) -> None:
 
     path = spoilt_folder(rng, folder / "teacher", broken.saved_model())
     model = model_files.open_model(path, num_classes=3)
-    scores = keras_teacher.ask_of(model, (), precision="float32")(IMAGES)
+    scores = keras_teacher.teacher_function(model, (), precision="float32")(IMAGES)
     assert np.shape(scores["logits"]) == (2, 3)
 
 

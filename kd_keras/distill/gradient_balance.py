@@ -8,7 +8,9 @@ from typing import Any
 FAR = 100  # times another term's gradient is too much
 
 
-def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] = ()) -> list[str]:
+def sentences(
+    measured: Sequence[Mapping[str, float]], *, exempt: Collection[str] = ()
+) -> list[str]:
     """A sentence for each term without a gradient, and one if a norm is `FAR` times another.
 
     A term counts as without a gradient if it was 0 in every measurement. Others are compared by the
@@ -17,9 +19,9 @@ def sentences(measured: Sequence[Mapping[str, float]], *, off: Collection[str] =
 
     Args:
         measured: norms by term, from `gradient_norms.norms`, one mapping a measurement.
-        off: terms that are meant to have none, from `switched_off`.
+        exempt: terms that are meant to have none, from `switched_off`.
     """
-    terms = [name for name in (measured[0] if measured else {}) if name not in off]
+    terms = [name for name in (measured[0] if measured else {}) if name not in exempt]
     still = [name for name in terms if not any(norms[name] for norms in measured)]
     lines = [_without(name) for name in still]
     ratios = {}
@@ -40,13 +42,13 @@ def switched_off(distiller: Any, *, measurements: int) -> set[str]:
     A single measurement is that of the run's end, at which the costs of some methods are 0. With
     unknown labels, the batch that is measured may have no known one.
     """
-    off = {method.name for method in distiller.methods if not float(method.weight)}
-    off |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
+    exempt = {method.name for method in distiller.methods if not float(method.weight)}
+    exempt |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
     if measurements == 1:
-        off |= {m.name for m in distiller.methods if getattr(m, "ends_at_zero", False)}
+        exempt |= {m.name for m in distiller.methods if getattr(m, "ends_at_zero", False)}
     # Of a batch in which no label is known, the cross-entropy is 0.
     by_chance = getattr(distiller, "ignore_class", None) is not None
-    return off | ({"ce"} if by_chance or not distiller.ce_weight else set())
+    return exempt | ({"ce"} if by_chance or not distiller.ce_weight else set())
 
 
 def _without(name: str) -> str:

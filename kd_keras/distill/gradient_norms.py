@@ -142,8 +142,8 @@ class GradientNorms(keras.callbacks.Callback):
         logs |= {f"{name}{SUFFIX}": norm for name, norm in self._norms.items()}
 
     def on_train_end(self, logs: Any = None) -> None:
-        off = gradient_balance.switched_off(self.model, measurements=len(self._all))
-        for line in gradient_balance.sentences(self._all, off=off):
+        exempt = gradient_balance.switched_off(self.model, measurements=len(self._all))
+        for line in gradient_balance.sentences(self._all, exempt=exempt):
             self.warn(line)
 
     def _require_finite(self, epoch: int) -> None:

@@ -11,7 +11,7 @@ from kd_keras.losses import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
-class Share(keras.metrics.Metric):
+class ShareOfLoss(keras.metrics.Metric):
     """Ratio of two sums: a term's share of the loss, 0 to 1 if all terms are positive."""
 
     def __init__(self, name: str = "share"):
@@ -66,7 +66,7 @@ class Diagnostics:
     def __init__(self, terms: list[str], *, teacher: bool, trains_deployed: bool = True):
         self.loss = keras.metrics.Mean("loss")
         self.terms = {name: keras.metrics.Mean(name) for name in terms}
-        self.shares = {name: Share(f"{name}_share") for name in terms if len(terms) > 1}
+        self.shares = {name: ShareOfLoss(f"{name}_share") for name in terms if len(terms) > 1}
         self.agreement = keras.metrics.Mean("agreement") if teacher else None
         self.trains_deployed = trains_deployed
 

@@ -180,7 +180,7 @@ def _check(method: Method, examples: Examples) -> None:
         )
 
 
-class _WholeBatch:
+class _GatheredBatch:
     """A `Batch` of all replicas' examples; only the fields that a method reads are gathered."""
 
     def __init__(self, own: Batch):
@@ -208,5 +208,5 @@ def _gathered(method: Method, student: Outputs, teacher: Outputs, batch: Batch) 
     return {
         "student": whole(student, method.student_taps),
         "teacher": whole(teacher, method.teacher_taps),
-        "batch": _WholeBatch(batch),
+        "batch": _GatheredBatch(batch),
     }

@@ -34,9 +34,9 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
     distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
     for phase, distiller in distillers.items():
         measured = gradient_norms.measured(job.folder.history(phase) or {})
-        off = gradient_balance.switched_off(distiller, measurements=len(measured))
+        exempt = gradient_balance.switched_off(distiller, measurements=len(measured))
         lines += [
             f"{display_name(phase)}: {line}"
-            for line in gradient_balance.sentences(measured, off=off)
+            for line in gradient_balance.sentences(measured, exempt=exempt)
         ]
     return [line[0].upper() + line[1:] for line in lines]

@@ -33,12 +33,12 @@ def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
     Raises:
         ValueError: a file of saved weights is damaged.
     """
-    due = unfinished(job, distillers)
-    for phase in [phase for phase in distillers if phase not in due]:
+    remaining = unfinished(job, distillers)
+    for phase in [phase for phase in distillers if phase not in remaining]:
         file = job.folder.model_file(phase)
         distillers[phase].deployed.set_weights(_weights(file))
         job.screen.say(f"{display_name(phase)}: finished before, in {file}")
-    if not due:
+    if not remaining:
         job.job_time.trained(list(distillers))
 
 

@@ -185,9 +185,9 @@ def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
             rate = recipe.teacher_learning_rate or recipe.learning_rate
             distillers = {planned.phase: distiller}
             phases.restore_finished(job, distillers)
-            due = phases.unfinished(job, distillers)
+            remaining = phases.unfinished(job, distillers)
             # Fewer views save work of a teacher, and this training has none.
-            phases.train(job, due, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
+            phases.train(job, remaining, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
             machines.chief_first(
                 job.strategy,
                 functools.partial(check_teacher, planned, job.models, job.measurements),
@@ -214,8 +214,8 @@ def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
         alone = build.make_baselines(recipe, job.data, precision=job.precision)
     rate = recipe.baseline_learning_rate or recipe.learning_rate
     phases.restore_finished(job, alone)
-    due = phases.unfinished(job, alone)
-    phases.train(job, due, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
+    remaining = phases.unfinished(job, alone)
+    phases.train(job, remaining, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
     return {
         planned.phase: _measured(job, planned, alone[planned.phase].deployed, serve)
         for planned in plan.baselines(recipe)
@@ -240,14 +240,14 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
                 name = display_name(planned.phase)
                 job.screen.say(f"{name}: {planned.spec}, taught by {display_name(teaching)}")
         phases.restore_finished(job, distillers)
-        due = phases.unfinished(job, distillers)
+        remaining = phases.unfinished(job, distillers)
         phases.train(
             job,
-            due,
+            remaining,
             epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
             views=recipe.views,
-            rows=phases.cached_rows(job, due),
+            rows=phases.cached_rows(job, remaining),
         )
         for planned in models:
             distiller = distillers[planned.phase]

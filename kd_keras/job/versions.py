@@ -26,11 +26,11 @@ def installed() -> dict[str, str]:
 def code() -> str:
     """The git revision that the package lies in, with "-changed" if files differ; "" if in none."""
     folder = Path(__file__).parent
-    ask = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=-changed"]
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=-changed"]
     is_tracked = ["git", "-C", str(folder), "ls-files", "--error-unmatch", __file__]
     try:
         subprocess.run(is_tracked, capture_output=True, check=True, timeout=10)
-        answer = subprocess.run(ask, capture_output=True, text=True, check=True, timeout=10)
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return ""
     return answer.stdout.strip()

@@ -67,8 +67,10 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
         stored = sealed.load(file)
         if stored.shape == (len(data.validation), len(data.class_names)):
             return stored
-    ask = keras_teacher.ask_of(model, (), precision=precision)
-    computed = _all_scores(lambda images: ask(images)[taps.LOGITS], model.name, data.validation)
+    run_teacher = keras_teacher.teacher_function(model, (), precision=precision)
+    computed = _all_scores(
+        lambda images: run_teacher(images)[taps.LOGITS], model.name, data.validation
+    )
     with contextlib.suppress(OSError):  # a full disk stores none
         sealed.save(file, computed)
     return computed

@@ -6,12 +6,12 @@ import keras
 import tensorflow as tf
 
 from kd_keras.distill.teacher import Teacher
-from kd_keras.teacher_cache.writer import Ask
+from kd_keras.teacher_cache.writer import TeacherFunction
 
 
-def ask_of(
+def teacher_function(
     model: keras.Model, taps: Sequence[str], *, precision: str, classifies: bool = True
-) -> Ask:
+) -> TeacherFunction:
     """A compiled function that runs the model in inference mode.
 
     Args:
@@ -21,7 +21,7 @@ def ask_of(
         classifies: see `Teacher`.
 
     Returns:
-        A function from images to outputs, see `writer.Ask`.
+        A function from images to outputs, see `writer.TeacherFunction`.
     """
     teacher = Teacher(model, taps, precision=precision, classifies=classifies)
 

@@ -14,7 +14,7 @@ from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
 
 #: Runs a teacher: from images (B, H, W, C) uint8 to outputs (B, …) float by name.
-Ask = Callable[[np.ndarray], dict[str, np.ndarray]]
+TeacherFunction = Callable[[np.ndarray], dict[str, np.ndarray]]
 #: Largest relative L2 error of rows that are computed again, by dtype. They differ by rounding and
 #: by the order of sums.
 TOLERANCE = {"float16": 1e-2, "float32": 1e-2}
@@ -83,7 +83,7 @@ def make(
     folder: Path,
     header: Header,
     split: Split,
-    ask: Ask,
+    run_teacher: TeacherFunction,
     *,
     batch_size: int = 256,
     shard: tuple[int, int] = (0, 1),
@@ -95,8 +95,8 @@ def make(
         folder: its folder; a cache with the same settings is continued, also with more views.
         header: settings of the cache.
         split: the training examples.
-        ask: runs the teacher on a batch.
-        batch_size: images per call of `ask`.
+        run_teacher: runs the teacher on a batch.
+        batch_size: images per call of `run_teacher`.
         shard: (i, n) writes shard i of n; shards may run at once or on different machines.
         advance: called with the number of images since its last call.
 
@@ -112,7 +112,7 @@ def make(
         if file_format.is_finished(folder, view, part):
             advance(len(part_ids))
             continue
-        arrays = _part(ask, views, part_ids, header, view, batch_size, advance)
+        arrays = _part(run_teacher, views, part_ids, header, view, batch_size, advance)
         with file_format.locked(folder):
             if not file_format.is_finished(folder, view, part):  # by another process
                 file_format.write_part(folder, view, part, arrays)
@@ -143,13 +143,15 @@ def is_complete(folder: Path, header: Header) -> bool:
     )
 
 
-def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: int = 0) -> float:
+def verify(
+    cache: Cache, split: Split, run_teacher: TeacherFunction, *, samples: int = 512, seed: int = 0
+) -> float:
     """Computes some rows again, of random examples in each view, and compares them.
 
     Args:
         cache: cache to verify.
         split: examples that the cache was made from.
-        ask: runs the teacher on a batch.
+        run_teacher: runs the teacher on a batch.
         samples: number of rows to compare.
         seed: seed of the random choice.
 
@@ -167,7 +169,9 @@ def verify(cache: Cache, split: Split, ask: Ask, *, samples: int = 512, seed: in
     for view in range(cache.views):
         ids = rng.choice(cache.ids, min(len(cache.ids), -(-samples // cache.views)), replace=False)
         images = views.images(ids, view)
-        computed = encoding.decoded(encoding.encoded(ask(images), cache.header), cache.header)
+        computed = encoding.decoded(
+            encoding.encoded(run_teacher(images), cache.header), cache.header
+        )
         rows = computed[name].astype(np.float64)
         total += np.sum((cache(ids, view)[name] - rows) ** 2), np.sum(rows**2)
     error = float(np.sqrt(total[0] / max(total[1], 1e-30)))
@@ -185,7 +189,7 @@ def _exists(folder: Path) -> bool:
 
 
 def _part(
-    ask: Ask,
+    run_teacher: TeacherFunction,
     views: Views,
     ids: np.ndarray,
     header: Header,
@@ -196,7 +200,7 @@ def _part(
     """The arrays to store, encoded batch by batch: with `top_k` they are small."""
     batches: dict[str, list[np.ndarray]] = {name: [] for name in header.stored}
     for batch_ids in np.array_split(ids, -(-len(ids) // batch_size)):
-        stored = encoding.encoded(ask(views.images(batch_ids, view)), header)
+        stored = encoding.encoded(run_teacher(views.images(batch_ids, view)), header)
         for name, arrays in batches.items():
             arrays.append(stored[name])
         advance(len(batch_ids))

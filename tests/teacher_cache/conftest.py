@@ -26,7 +26,7 @@ def made():
         split=split,
         policy=light(crop_padding=1, flip=True),
         teacher=teacher,
-        ask=keras_teacher.ask_of(teacher, ["pooled"], precision="float32"),
+        ask=keras_teacher.teacher_function(teacher, ["pooled"], precision="float32"),
     )
 
 

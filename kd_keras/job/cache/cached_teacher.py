@@ -22,7 +22,7 @@ from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
-from kd_keras.teacher_cache.writer import Ask
+from kd_keras.teacher_cache.writer import TeacherFunction
 
 FOLDER = "teachers"  # beside the stores
 
@@ -145,8 +145,10 @@ def from_model(
     if folder is None:
         folder = folder_of(header, data.train.ids)
         try:
-            ask = keras_teacher.ask_of(teacher, taps, precision=precision, classifies=reads_logits)
-            write_together(folder, header, data, ask, strategy, screen)
+            run_teacher = keras_teacher.teacher_function(
+                teacher, taps, precision=precision, classifies=reads_logits
+            )
+            write_together(folder, header, data, run_teacher, strategy, screen)
         except OSError as error:
             if recipe.cache == "always":
                 raise
@@ -168,7 +170,7 @@ def write_together(
     folder: Path,
     header: Header,
     data: Dataset,
-    ask: Ask,
+    run_teacher: TeacherFunction,
     strategy: devices.Strategy,
     screen: Screen,
 ) -> None:
@@ -180,7 +182,7 @@ def write_together(
     machines.chief_only(strategy, lambda: writer.start(folder, header, data.train))
     shard, failure = (machines.place(strategy), machines.count(strategy)), None
     try:
-        write(folder, header, data, ask, screen, shard=shard)
+        write(folder, header, data, run_teacher, screen, shard=shard)
     except OSError as error:
         failure = error
     if machines.any_of(strategy, failure is not None):
@@ -191,7 +193,7 @@ def write(
     folder: Path,
     header: Header,
     data: Dataset,
-    ask: Ask,
+    run_teacher: TeacherFunction,
     screen: Screen,
     *,
     shard: tuple[int, int] = (0, 1),
@@ -206,7 +208,7 @@ def write(
     )
     total = sum(1 for _ in file_format.tasks(header, shard)) * header.rows_per_part
     with screen.progress("caching", min(total, views * header.examples)) as advance:
-        writer.make(folder, header, data.train, ask, shard=shard, advance=advance)
+        writer.make(folder, header, data.train, run_teacher, shard=shard, advance=advance)
 
 
 def folder_of(header: Header, ids: np.ndarray) -> Path:

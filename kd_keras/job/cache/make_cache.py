@@ -16,7 +16,7 @@ from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, onnx_teacher, writer
 from kd_keras.teacher_cache.reader import Cache
-from kd_keras.teacher_cache.writer import Ask
+from kd_keras.teacher_cache.writer import TeacherFunction
 
 
 def run(
@@ -82,10 +82,10 @@ def _run(
     recipe, data = machines.chief_first(strategy, load) if strategy else load()
     for line in filter(None, map(identity.program_warning, recipe.teacher)):
         screen.say(line)
-    name, ask, outputs = _teacher(recipe, data, taps, precision)
+    name, run_teacher, outputs = _teacher(recipe, data, taps, precision)
     for line in build.describe_classes(recipe, data):
         screen.say(line)
-    if isinstance(ask, onnx_teacher.OnnxTeacher):
+    if isinstance(run_teacher, onnx_teacher.OnnxTeacher):
         precision = ""  # the file decides
     header = writer.header_for(
         data,
@@ -103,16 +103,16 @@ def _run(
     if not writer.is_complete(folder, header):
         files.require_writable(folder)
         if strategy:
-            cached_teacher.write_together(folder, header, data, ask, strategy, screen)
+            cached_teacher.write_together(folder, header, data, run_teacher, strategy, screen)
         else:
-            cached_teacher.write(folder, header, data, ask, screen, shard=shard or (0, 1))
+            cached_teacher.write(folder, header, data, run_teacher, screen, shard=shard or (0, 1))
     path_and_size = paths.short_path_with_size(folder)
     if writer.is_complete(folder, header):
         cache = Cache(folder, views=header.views)
         cache.require(header, data.train.ids)
         screen.result(f"cache: {path_and_size}, complete, every part's hash checked")
         if verify:
-            error = writer.verify(cache, data.train, ask)
+            error = writer.verify(cache, data.train, run_teacher)
             screen.result(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
     else:
         screen.result(f"cache: {path_and_size}, this part complete, others not yet")
@@ -133,7 +133,7 @@ def facts(folder: Path) -> dict[str, Any]:
 
 def _teacher(
     recipe: Recipe, data: Dataset, taps: Sequence[str], precision: str
-) -> tuple[str, Ask, dict[str, tuple[int, ...]]]:
+) -> tuple[str, TeacherFunction, dict[str, tuple[int, ...]]]:
     """The teacher's fingerprint, the function that computes its outputs, and their shapes."""
     if identity.cache_of(recipe):
         raise ValueError(
@@ -160,5 +160,5 @@ def _teacher(
             "Train it with kdk train and give --teacher runs/NAME/teacher.keras."
         )
     model = build.make_teacher(recipe, data)
-    ask = keras_teacher.ask_of(model, taps, precision=precision)
-    return fingerprint.fingerprint(model), ask, cached_teacher.outputs_of(model, taps)
+    run_teacher = keras_teacher.teacher_function(model, taps, precision=precision)
+    return fingerprint.fingerprint(model), run_teacher, cached_teacher.outputs_of(model, taps)

@@ -72,11 +72,11 @@ def _caches() -> Finding:
 def _network() -> list[Finding]:
     answers: dict[str, str] = {}
 
-    def ask(host: str) -> None:
+    def look_up(host: str) -> None:
         answers[host] = _reach(host)
 
     # In threads, since looking up a name has no time limit of its own.
-    threads = [threading.Thread(target=ask, args=(host,), daemon=True) for host in HOSTS]
+    threads = [threading.Thread(target=look_up, args=(host,), daemon=True) for host in HOSTS]
     for thread in threads:
         thread.start()
     for thread in threads:
