@@ -1,13 +1,15 @@
 """The views of a split's images, as students and teachers see them: pixels and labels."""
 
 import functools
+import hashlib
+from typing import Any
 
 import numpy as np
 
 from kd_keras.data.augmentation import mixing, pixels
 from kd_keras.data.augmentation.draws import Draws
 from kd_keras.data.augmentation.policy import Policy
-from kd_keras.data.store import Split
+from kd_keras.data.store import UNKNOWN, Split
 
 _PERMUTATIONS = 4  # kept in memory: batches of neighbouring epochs, and two views of an image
 
@@ -15,7 +17,9 @@ _PERMUTATIONS = 4  # kept in memory: batches of neighbouring epochs, and two vie
 class Views:
     """Views of the images of a split; each is a pure function of (view seed, view, id).
 
-    With a policy that mixes, also of the split's set of ids, from which partners come.
+    With a policy that mixes, also of the split's set of ids, from which partners come. Images with
+    a label are mixed with others that have one, and images without a label with others without, so
+    that no label is lost.
 
     Args:
         split: the images.
@@ -23,17 +27,11 @@ class Views:
         view_seed: int >= 0, seed of all its draws.
 
     Raises:
-        ValueError: images that the policy cannot change, or mixing of images without a label.
+        ValueError: images that the policy cannot change.
     """
 
     def __init__(self, split: Split, *, policy: Policy, view_seed: int):
         pixels.require_fitting(policy, split.images.shape[1:], split.side)
-        if policy.mixes and (split.labels < 0).any():
-            raise ValueError(
-                f"{int((split.labels < 0).sum()):,} of {len(split):,} images have no label, and "
-                "mixup and cutmix mix labels; expected a label for each. Set both to 0, or leave "
-                "these images out."
-            )
         self.split, self.policy, self.view_seed = split, policy, view_seed
         self._partners = functools.lru_cache(_PERMUTATIONS)(self._permutation)
 
@@ -56,7 +54,7 @@ class Views:
         return images
 
     def labels(self, ids: np.ndarray, view: int, num_classes: int) -> np.ndarray:
-        """(B, C) float32: the labels of mixed views, probabilities.
+        """(B, C) float32: the labels of mixed views, probabilities; unknown ones are rows of -1.
 
         Args:
             ids: (B,) int, of the split.
@@ -64,13 +62,10 @@ class Views:
             num_classes: C.
         """
         _, rows_of_partners = self._partners_of(ids, view)
-        labels = self.split.labels
-        return mixing.soft_labels(
-            labels[self._rows(ids)],
-            labels[rows_of_partners],
-            self.shares(ids, view),
-            num_classes,
-        )
+        own, partners = (self.split.labels[rows] for rows in (self._rows(ids), rows_of_partners))
+        soft = mixing.soft_labels(own, partners, self.shares(ids, view), num_classes)
+        soft[own == UNKNOWN] = UNKNOWN
+        return soft
 
     def shares(self, ids: np.ndarray, view: int) -> np.ndarray:
         """(B,) float32, 0 to 1: share of its own label in the label of each mixed view."""
@@ -106,5 +101,23 @@ class Views:
 
     def _permutation(self, view: int) -> np.ndarray:
         """(N,) int64: the partner of each id, ids ascending."""
-        ids = self.split.ids[self._order]
-        return mixing.permutation(ids, view_seed=self.view_seed, view=view)
+        ids, known = self.split.ids[self._order], self.split.known[self._order]
+        partners: np.ndarray = ids.copy()
+        for group in (known, ~known):
+            if group.any():
+                key = {"view_seed": self.view_seed, "view": view}
+                partners[group] = mixing.permutation(ids[group], **key)
+        return partners
+
+
+def facts(split: Split, policy: Policy) -> dict[str, Any]:
+    """What decides the pixels of a view beside the images, seed and ids, as JSON.
+
+    That of the policy; where it mixes and labels are unknown, also "labelled": a hash of the ids of
+    the labelled images, since they are mixed with each other.
+    """
+    values = policy.to_json()
+    if not policy.mixes or split.known.all():
+        return values
+    labelled = np.sort(split.ids[split.known]).astype("<i8")
+    return values | {"labelled": hashlib.sha256(labelled.tobytes()).hexdigest()[:16]}

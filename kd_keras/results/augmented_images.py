@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from kd_keras import files
-from kd_keras.data.store import Dataset
+from kd_keras.data.store import UNKNOWN, Dataset
 from kd_keras.data.views import Views
 from kd_keras.results import pictures
 
@@ -32,7 +32,7 @@ def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
     rows = np.linspace(0, len(data.train) - 1, columns).astype(int)
     ids, labels = data.train.ids[rows], data.train.labels[rows]
     images = [data.train.images_at(rows)]
-    names = [data.class_names[label] if label >= 0 else "?" for label in labels]
+    names = [data.class_names[label] if label != UNKNOWN else "?" for label in labels]
     for view in range(_VIEWS):
         images.append(views.images(ids, view))
         names += _names(data, views, ids, labels, view)
@@ -54,6 +54,9 @@ def _names(
     soft = views.labels(ids, view, len(data.class_names))
     names = []
     for probabilities, own in zip(soft, labels, strict=True):
+        if own == UNKNOWN:
+            names.append("?")
+            continue
         others = [c for c in np.flatnonzero(probabilities) if c != own]
         shown = [(probabilities[c], data.class_names[c]) for c in [*others, own]]
         words = [f"{100 * share:.0f} % {name}" for share, name in sorted(shown)[::-1]]

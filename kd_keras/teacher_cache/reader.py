@@ -13,6 +13,7 @@ import numpy as np
 from kd_keras.data import augmentation
 from kd_keras.data.augmentation import Policy
 from kd_keras.data.store import Split
+from kd_keras.data.views import facts
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import Header
 
@@ -93,7 +94,7 @@ class Cache:
             most_views: number of views of an image in the batches, numbered 0 to most_views - 1.
         """
         batches = {
-            "augmentation": policy.to_json(),
+            "augmentation": facts(split, policy),
             "view seed": view_seed,
             "dataset": split.fingerprint or self.header.data,
             "image shape": split.image_shape,

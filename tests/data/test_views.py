@@ -3,9 +3,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from kd_keras.data.augmentation import Policy, augment, light, policy_of
+from kd_keras.data.augmentation import Policy, augment, from_json, light, policy_of, short_name
 from kd_keras.data.store import Split
-from kd_keras.data.views import Views
+from kd_keras.data.views import Views, facts
 
 MIXED = Policy(light(1, True).steps, mixup=0.4, cutmix=1.0)
 
@@ -120,11 +120,32 @@ def test_small_images_are_mixed_too(images_of, size):
     np.testing.assert_allclose(views.labels(split.ids, 0, 3).sum(axis=1), 1, atol=1e-6)
 
 
-def test_images_without_labels_are_not_mixed(images_of):
-    split = Split(images_of(4), np.array([0, 1, -1, -1], np.int32), np.arange(4))
-    with pytest.raises(ValueError, match=r"2 of 4 images have no label, and mixup and cutmix"):
-        views_of(split)
-    views_of(split, light(1, True))
+def test_images_without_labels_are_mixed_with_each_other(images_of):
+    known = np.arange(60) % 3 == 0
+    labels = np.where(known, np.arange(60) % 5, -1).astype(np.int32)
+    split = Split(images_of(60), labels, np.arange(60))
+    views = views_of(split)
+    for view in range(3):
+        partners = views._partners(view)
+        np.testing.assert_array_equal(known[partners], known)
+        assert sorted(partners) == list(range(60))
+        soft = views.labels(split.ids, view, 5)
+        assert (soft[~known] == -1).all()
+        np.testing.assert_allclose(soft[known].sum(axis=1), 1, atol=1e-6)
+        assert soft[known].min() >= 0
+
+
+def test_which_labels_are_known_decides_how_images_are_mixed(images_of):
+    ids, labels = np.arange(12), np.arange(12, dtype=np.int32) % 3
+    whole = Split(images_of(12), labels, ids)
+    hidden = Split(whole.images, np.where(ids < 6, labels, -1).astype(np.int32), ids)
+    other = Split(whole.images, np.where(ids > 5, labels, -1).astype(np.int32), ids)
+    mixed = [facts(split, MIXED) for split in (whole, hidden, other)]
+    assert mixed[0] == MIXED.to_json()
+    assert len({values.get("labelled") for values in mixed}) == 3
+    assert len({short_name(values) for values in mixed}) == 3
+    assert [from_json(values) for values in mixed] == [MIXED] * 3
+    assert facts(hidden, light(1, True)) == light(1, True).to_json()  # does not mix
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """Images that are mixed with others, from the data pipeline to the end of `fit`."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -58,3 +60,18 @@ def test_a_method_of_one_class_is_refused(net, teacher, plan):
     distiller = distiller_of(net, teacher, "nkd")
     with pytest.raises(ValueError, match=r"images are mixed .*\['nkd'\] need integer labels"):
         distiller.fit(plan.dataset(0, 3), verbose=0)
+
+
+def test_mixtures_of_images_without_labels_do_not_count(net, teacher, plan, by_hand):
+    known = np.arange(24) % 2 == 0
+    labels = np.where(known, plan.split.labels, -1).astype(np.int32)
+    plan = dataclasses.replace(plan, split=dataclasses.replace(plan.split, labels=labels))
+    distiller = distiller_of(net, teacher, "kd")
+    distiller.compile(keras.optimizers.SGD(0.0), ignore_class=-1)
+    history = distiller.fit(plan.dataset(0, 3), verbose=0).history
+    costs = []
+    for images, ids, soft, _ in map(plan.batch, range(3)):
+        logits = distiller.student(images.astype("float32")).numpy()
+        cost = -(soft * by_hand.log_softmax(logits)).sum(axis=1)
+        costs.append(cost[known[ids]])
+    assert history["ce"][0] == pytest.approx(np.concatenate(costs).mean(), rel=1e-5)

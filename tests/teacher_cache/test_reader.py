@@ -9,6 +9,7 @@ from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import light, policy_of
 from kd_keras.data.store import Split
+from kd_keras.data.views import facts
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache
 
@@ -124,3 +125,14 @@ def test_a_cache_of_mixed_images_is_one_of_these_images_alone(made, header_of, t
         batches(made, mixed, split=part, **plan)
     with pytest.raises(ValueError, match=r"mixes its 36 images with each other"):
         mixed.require(mixed.header, part.ids)
+
+
+def test_mixed_images_of_other_known_labels_are_other_images(made, header_of, tmp_path):
+    split = dataclasses.replace(made.split, fingerprint=FINGERPRINT)
+    half = np.where(np.arange(36) < 18, split.labels, -1).astype(np.int32)
+    hidden = dataclasses.replace(split, labels=half)
+    writer.make(tmp_path, header_of(augment=facts(hidden, MIXED)), hidden, made.ask)
+    cache, plan = Cache(tmp_path), {"policy": MIXED, "num_classes": 5}
+    assert len(batches(made, cache, split=hidden, **plan)) > 0
+    with pytest.raises(ValueError, match=r"'labelled': '[0-9a-f]{16}'\} in the cache, "):
+        batches(made, cache, split=split, **plan)

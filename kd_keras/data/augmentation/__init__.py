@@ -5,6 +5,6 @@ views of images, and `views.Views` those of a split, mixed where the policy mixe
 """
 
 from kd_keras.data.augmentation.pixels import augment
-from kd_keras.data.augmentation.policy import Policy, from_json, light, policy_of
+from kd_keras.data.augmentation.policy import Policy, from_json, light, policy_of, short_name
 
-__all__ = ["Policy", "augment", "from_json", "light", "policy_of"]
+__all__ = ["Policy", "augment", "from_json", "light", "policy_of", "short_name"]

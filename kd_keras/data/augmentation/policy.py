@@ -107,13 +107,6 @@ class Policy:
         mixing = {"mixup": float(self.mixup), "cutmix": float(self.cutmix)}
         return {"version": VERSION, "steps": steps, **mixing}
 
-    def short_name(self) -> str:
-        """A few letters for names of folders: "pad8-flip", or a hash of another policy."""
-        if self.is_light:
-            return "-".join([f"pad{self.crop_padding}", *(["flip"] if self.flip else [])])
-        text = json.dumps(self.to_json(), sort_keys=True)
-        return f"augment{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
 
 def light(crop_padding: int, flip: bool) -> Policy:
     """Images move by up to `crop_padding` pixels and may be mirrored."""
@@ -143,7 +136,7 @@ def policy_of(
 
 
 def from_json(values: Mapping[str, Any]) -> Policy:
-    """The policy that `to_json` wrote.
+    """The policy that `to_json` or `views.facts` wrote.
 
     Raises:
         ValueError: values of another form, or of a later version.
@@ -151,7 +144,7 @@ def from_json(values: Mapping[str, Any]) -> Policy:
     try:
         if set(values) == {"crop_padding", "flip"}:
             return light(values["crop_padding"], bool(values["flip"]))
-        if values["version"] == VERSION and set(values) <= {*_FIELDS}:
+        if values["version"] == VERSION and set(values) <= {*_FIELDS, _OF_IMAGES}:
             steps = tuple(
                 grammar.make(step["step"], {k: v for k, v in step.items() if k != "step"})
                 for step in values["steps"]
@@ -162,7 +155,17 @@ def from_json(values: Mapping[str, Any]) -> Policy:
     raise ValueError(_unknown(values))
 
 
+def short_name(values: Mapping[str, Any]) -> str:
+    """A few letters for names of folders, of what `from_json` takes: "pad8-flip", or a hash."""
+    policy = from_json(values)
+    if policy.is_light:
+        return "-".join([f"pad{policy.crop_padding}", *(["flip"] if policy.flip else [])])
+    text = json.dumps(values, sort_keys=True)
+    return f"augment{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
 _FIELDS = ("version", "steps", "mixup", "cutmix")
+_OF_IMAGES = "labelled"  # which images are mixed with which, see `views.facts`
 
 
 def _unknown(values: Any) -> str:

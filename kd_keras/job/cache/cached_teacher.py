@@ -215,7 +215,7 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     """The default folder of a cache, whose name follows from its contents."""
     examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
     top = [] if header.top_k is None else [f"top{header.top_k}"]
-    views = augmentation.from_json(header.augment).short_name()
+    views = augmentation.short_name(header.augment)
     words = [header.teacher, header.data, examples, views, f"seed{header.view_seed}"]
     words += [name.replace("/", ".") for name in sorted(header.outputs)]
     words += [header.precision] if header.precision else []

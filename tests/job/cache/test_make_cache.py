@@ -164,6 +164,19 @@ def test_the_cache_of_mirrored_views_does_not_stand_in_for_others(teacher_file):
     assert mirrored != cached(teacher_file, views=1) == cached(teacher_file, views=1, flip=False)
 
 
+def test_mixed_rows_of_other_known_labels_have_a_folder_of_their_own(teacher_file):
+    mixed = {"augment": "light", "mixup": 0.2, "views": 1}
+    folders = [
+        cached(teacher_file, **mixed, **labels)
+        for labels in (
+            {"labels_per_class": None},
+            {"labels_per_class": 5},
+            {"labels_per_class": 6},
+        )
+    ]
+    assert len(set(folders)) == 3
+
+
 def test_mixed_rows_of_more_images_are_not_taken(teacher_file):
     mixed = {"augment": "standard", "mixup": 0.2}
     whole = cached(teacher_file, views=1, **mixed)
