@@ -50,7 +50,7 @@ def main(
     rows: list[dict[str, Any]] = []
     for seed in SEEDS:
         for share in sorted(SHARES, reverse=True):
-            per_class = None if share == 1 else round(share * images)
+            per_class = None if share == 1 else max(1, round(share * images))
             run = folder / f"{share:g}-{seed}"
             given = {
                 **{"data_dir": data_dir, "epochs": epochs, "method": [method], "seed": seed},

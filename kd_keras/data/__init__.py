@@ -238,8 +238,8 @@ def _with_hidden_labels(dataset: "Dataset", per_class: int, seed: int) -> "Datas
         train, per_class=per_class, class_names=dataset.class_names, seed=seed
     )
     note = (
-        f"the student learns the labels of {per_class:,} images a class; those of the other "
-        f"{(~hidden.known).sum():,} are hidden from it"
+        f"the student learns the labels of {per_class:,} of each class's images; those of the "
+        f"other {(~hidden.known).sum():,} are hidden from it"
     )
     return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
 

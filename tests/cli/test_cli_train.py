@@ -64,7 +64,7 @@ def test_a_finished_runs_student_is_the_teacher_on_that_runs_recipe(calls, tmp_p
     assert recipe_files.difference(recipe_files.load("quickstart"), calls[0].recipe) == [
         "teacher: 'resnet20' -> 'runs/first/student.keras'",
         "generations: 1 -> 2",
-        "epochs: 8 -> 3",
+        "epochs: 16 -> 3",
     ]
 
 

@@ -61,7 +61,7 @@ def test_a_dataset_hides_labels_of_train_alone(tmp_path):
     np.testing.assert_array_equal(hidden.train.ids, whole.train.ids)
     assert whole.train_with_all_labels is None
     assert hidden.fingerprint == whole.fingerprint  # the images that are measured on
-    assert "labels of 10 images a class; those of the other 1,338 are hidden" in notes[-1]
+    assert "labels of 10 of each class's images; those of the other 1,338 are hidden" in notes[-1]
     other = data.load("digits", labels_per_class=10, labels_seed=1, **options)
     assert not np.array_equal(other.train.labels, hidden.train.labels)
 

@@ -179,7 +179,7 @@ def test_mixed_rows_of_other_known_labels_have_a_folder_of_their_own(teacher_fil
 
 def test_mixed_rows_of_more_images_are_not_taken(teacher_file):
     mixed = {"augment": "standard", "mixup": 0.2}
-    whole = cached(teacher_file, views=1, **mixed)
+    whole = cached(teacher_file, views=1, labels_per_class=None, **mixed)
     found = [
         cached_teacher.from_model(
             recipe_of(teacher_file),
