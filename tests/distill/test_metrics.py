@@ -1,11 +1,11 @@
 import keras
 import numpy as np
 
-from kd_keras.distill.metrics import Diagnostics, Share, TopAccuracy, results
+from kd_keras.distill.metrics import Diagnostics, ShareOfLoss, TopAccuracy, results
 
 
 def test_share_is_a_ratio_of_sums_and_zero_before_any():
-    share = Share("ce_share")
+    share = ShareOfLoss("ce_share")
     assert float(share.result()) == 0
     share.update_state(1.0, 2.0)
     share.update_state(0.0, 2.0)
