@@ -50,6 +50,7 @@ class Writer:
         moment: pattern of its path, or FUNCTION>PATH, see `full_disks.at`.
         lacks: patterns of what is removed from the disk before.
         other_codes: exit codes that are right beside 2, by fault.
+        removes: patterns of what the command rightly removes at that moment.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Writer:
     moment: str
     lacks: tuple[str, ...] = ()
     other_codes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    removes: tuple[str, ...] = ()
 
 
 _LOGS = "kd_keras.results.tensorboard_logs"
@@ -138,6 +140,7 @@ WRITERS = (
         "kd_keras.distill.checkpoint:Checkpoint.remove>runs/base/ends/student",
         _STUDENT,
         {"full": (0,), **_GOES_ON},
+        ("runs/base/checkpoints/*",),
     ),
     Writer(
         "repeat.json",

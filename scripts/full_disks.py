@@ -169,8 +169,9 @@ def _case(
         return {**case, "wrong": f"the moment never came: {text[-500:]}"}
     before, after = json.loads(snapshot.read_text()), _hashes(disk)
     lost = [name for name in before if before[name] != after.get(name)] if code else []
-    if fault == "removed":  # the run goes on until it looks, and may finish an export
-        lost = [name for name in lost if not name.startswith("exports/")]
+    # After its folder is removed, a run goes on until it looks, and may finish an export.
+    right = (*writer.removes, *(("exports/*",) if fault == "removed" else ()))
+    lost = [name for name in lost if not any(fnmatch.fnmatch(name, part) for part in right)]
     half = [str(path.name) for path in disk.rglob(".partial.*")] if fault == "full" else []
     return {**case, "wrong": _wrong(case, text, writer, disk, lost, half)}
 
