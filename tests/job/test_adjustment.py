@@ -102,3 +102,12 @@ def test_a_recipe_of_its_own_data_reads_none_of_them(recorder):
     recipe = recipe_files.load("tiny_imagenet")
     assert adjustment.load_and_adjust(recipe, recorder()) == (recipe, None)
     assert Recipe(dataset="digits").model_fields_set == {"dataset"}
+
+
+def test_a_built_in_recipe_hides_labels_of_its_own_dataset_only():
+    quickstart = recipe_files.load("quickstart")
+    assert quickstart.labels_per_class == 10
+    other = recipe_files.resolve("quickstart", {"dataset": "tfds:cifar10"})
+    assert adjustment.with_all_labels(other).labels_per_class is None
+    chosen = recipe_files.resolve("quickstart", {"dataset": "tfds:cifar10", "labels_per_class": 5})
+    assert adjustment.with_all_labels(chosen).labels_per_class == 5
