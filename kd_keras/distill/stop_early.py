@@ -51,8 +51,8 @@ class StopEarly(keras.callbacks.Callback):
 
     It evaluates the model after each epoch, with averaged weights where there are such, and adds
     `held_out_top1` and `held_out_loss` to the logs. Put it before callbacks that write logs and
-    after `keras.callbacks.SwapEMAWeights`. `checkpoint.Checkpoint` saves the best weights too, so
-    that a training that goes on ends in the same epoch with the same weights.
+    after `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)`. `checkpoint.Checkpoint` saves the
+    best weights too, so that a training that goes on ends in the same epoch with the same weights.
 
     Args:
         held_out: (images, labels) or a dataset, of images that are used for nothing else: neither

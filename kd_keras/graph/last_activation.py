@@ -51,13 +51,13 @@ def removed(model: keras.Model) -> keras.Model | None:
     if not (is_softmax or _activation(last) in ("softmax", "sigmoid")):
         return None
     linear = _linear(last)
-    without = taps.rebuilt(model, replace=lambda layer: linear if layer is last else layer)
+    rebuilt = taps.rebuilt(model, replace=lambda layer: linear if layer is last else layer)
     if linear is not _unchanged:
         linear.set_weights(last.get_weights())
-    logits = without.output[taps.LOGITS]
+    logits = rebuilt.output[taps.LOGITS]
     if _activation(last) == "sigmoid":
         logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
-    return keras.Model(without.input, logits, name=model.name)
+    return keras.Model(rebuilt.input, logits, name=model.name)
 
 
 def _is_operation(operation: Any) -> bool:

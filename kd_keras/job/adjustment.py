@@ -79,7 +79,9 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
         fields[name] = tuple(_with_stem(text, stem_stride(side)) for text in getattr(recipe, name))
     batch = recipe.batch_size
     if "batch_size" not in recipe.model_fields_set:
-        batch = fields["batch_size"] = batch_size(batch, images)
+        batch = fields["batch_size"] = batch_size(
+            batch, images, least=MIN_BATCH * recipe.accumulate
+        )
     if recipe.optimizer in _LIKE_ADAM:
         fields |= _rates(recipe, math.sqrt(batch / recipe.batch_size))
     for name, steps in MIN_STEPS.items():
@@ -111,12 +113,12 @@ def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: 
     return lines
 
 
-def batch_size(default: int, images: int) -> int:
+def batch_size(default: int, images: int, *, least: int = MIN_BATCH) -> int:
     """`default`, or the largest power of two with which an epoch has `STEPS_PER_EPOCH`.
 
-    It is at least `MIN_BATCH`, unless there are fewer images.
+    It is at least `least`, unless there are fewer images.
     """
-    most = min(images, max(MIN_BATCH, images // STEPS_PER_EPOCH))
+    most = min(images, max(least, images // STEPS_PER_EPOCH))
     return default if default <= most else 2 ** int(math.log2(most))
 
 

@@ -117,6 +117,7 @@ class Header:
 BOUND = {
     "teacher": "teacher",
     "data": "dataset",
+    "image_shape": "image shape",
     "augment": "augmentation",
     "view_seed": "view seed",
     "precision": "precision",
@@ -187,7 +188,11 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
 
 def differences(one: Header, other: Header) -> list[str]:
     """Names, for messages, of what differs between two caches; empty if their rows are equal."""
-    unknown = ("precision",) if "" in (one.precision, other.precision) else ()
+    unknown = [
+        name
+        for name in ("precision", "image_shape")
+        if not (getattr(one, name) and getattr(other, name))
+    ]
     return [
         words
         for name, words in BOUND.items()

@@ -18,7 +18,7 @@ from kd_keras.graph import architecture
 
 #: Hashed first. Change it whenever the rules below change, so that a file named by the old rules is
 #: never mistaken for the file of a different model.
-FINGERPRINT = b"kd_keras fingerprint 2"
+FINGERPRINT = b"kd_keras fingerprint 3"
 
 
 def fingerprint(model: keras.Model) -> str:
@@ -33,7 +33,8 @@ def fingerprint(model: keras.Model) -> str:
     for part in dict.fromkeys([model, *model._flatten_layers()]):
         if isinstance(part, keras.layers.TFSMLayer):  # its file holds more than its variables
             total.update(files.sha256(Path(part.filepath)).encode())
-        total.update(_source(type(part)).encode())
+        for base in type(part).__mro__:
+            total.update(_source(base).encode())
     for weight in model.weights:
         value = np.ascontiguousarray(weight)
         total.update(f"{value.dtype}{value.shape}".encode())
@@ -50,11 +51,11 @@ def _as_text(value: Any) -> str:
 
 
 def _source(layer: type) -> str:
-    """The source code of a user's layer, whose configuration does not say what it computes.
+    """The source code of a user's class, whose configuration does not say what it computes.
 
-    Empty for layers of Keras and of this package, and where no source code can be read.
+    Empty for classes of Keras, of Python and of this package, and where no source code can be read.
     """
-    if layer.__module__.partition(".")[0] in ("keras", "kd_keras"):
+    if layer.__module__.partition(".")[0] in ("keras", "kd_keras", "builtins"):
         return ""
     with contextlib.suppress(OSError, TypeError):
         return inspect.getsource(layer)

@@ -132,8 +132,18 @@ def _weight_files(path: Path, graph: bytes) -> list[Path]:
     # In the protobuf of a tensor's external_data, field 1 is the key "location" and field 2 the
     # name of the file.
     entries = graph.split(b"\x0a\x08location\x12")[1:]
-    names = {entry[1 : 1 + entry[0]].decode(errors="replace") for entry in entries}
+    names = {_text(entry).decode(errors="replace") for entry in entries}
     return [path.parent / name for name in sorted(names) if (path.parent / name).is_file()]
+
+
+def _text(entry: bytes) -> bytes:
+    """A protobuf's text, which begins with its length: 7 bits a byte, the lowest first."""
+    length = 0
+    for index, byte in enumerate(entry[:5]):
+        length |= (byte & 0x7F) << (7 * index)
+        if byte < 0x80:
+            return entry[index + 1 : index + 1 + length]
+    return b""
 
 
 def _in_a_line(error: Exception) -> str:

@@ -90,3 +90,9 @@ def test_bad_settings_are_refused(header_of):
         header_of(views=0)
     with pytest.raises(ValueError, match="cache dtype is 'float8'"):
         header_of(dtype="float8")
+
+
+def test_rows_of_images_of_another_size_differ(header_of):
+    small, large, unknown = (header_of(image_shape=shape) for shape in ((8, 8, 3), (9, 9, 3), ()))
+    assert file_format.differences(small, large) == ["image shape"]
+    assert file_format.differences(small, unknown) == file_format.differences(small, small) == []

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher
+from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher, _weight_files
 
 
 @pytest.fixture
@@ -68,3 +68,13 @@ def test_what_is_no_onnx_classifier_is_refused(tmp_path):
     path.write_bytes(b"not a model")
     with pytest.raises(ValueError, match=r"broken\.onnx cannot be opened as an ONNX model"):
         OnnxTeacher(path)
+
+
+def test_weights_beside_the_file_belong_to_it_whatever_the_length_of_their_name(tmp_path):
+    for name in ("w.bin", "w" * 200 + ".bin"):
+        (tmp_path / name).write_bytes(b"weights")
+        length = bytes(
+            [len(name)] if len(name) < 128 else [len(name) % 128 + 128, len(name) // 128]
+        )
+        graph = b"...\x0a\x08location\x12" + length + name.encode() + b"\x12..."
+        assert _weight_files(tmp_path / "model.onnx", graph) == [tmp_path / name]

@@ -1,7 +1,7 @@
 """Mixup and CutMix: an image and its label are mixed with those of a partner.
 
-Partner and share of an image are a pure function of (view seed, view, id), so a mixed image is a
-view like any other.
+The share of an image is a pure function of (view seed, view, id), and its partner of these and the
+set of training images, so a mixed image is a view like any other.
 """
 
 from dataclasses import dataclass
@@ -65,12 +65,12 @@ def mixture(draws: Draws, policy: Policy, height: int, width: int) -> Mixture:
     alphas = np.where(cuts, policy.cutmix or 1.0, policy.mixup or 1.0)
     shares = beta(draws.uniform(_MIX, 1), alphas)
     sides = np.array((height, width))
-    half = np.rint(np.sqrt(1 - shares / ONE)[:, None] * sides).astype(np.int64)  # (B, 2)
+    box_sides = np.rint(np.sqrt(1 - shares / ONE)[:, None] * sides).astype(np.int64)  # (B, 2)
     middle = np.stack(
         [np.floor(draws.uniform(_MIX, 2 + axis) * side) for axis, side in enumerate(sides)], axis=1
     ).astype(np.int64)
-    start = np.clip(middle - half // 2, 0, sides)
-    stop = np.clip(middle - half // 2 + half, 0, sides)
+    start = np.clip(middle - box_sides // 2, 0, sides)
+    stop = np.clip(middle - box_sides // 2 + box_sides, 0, sides)
     boxes = np.stack([start[:, 1], start[:, 0], stop[:, 1], stop[:, 0]], axis=1)
     boxes[~cuts] = (0, 0, -1, 0)
     return Mixture(shares, boxes)

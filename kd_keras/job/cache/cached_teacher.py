@@ -63,9 +63,12 @@ def from_cache(
 def top1(rows: Cache, split: Split) -> float | None:
     """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images.
 
-    None for a cache without logits. Raises ValueError if logits of that view are not finite.
+    None for a cache without logits, and of mixed images, which have no one class.
+
+    Raises ValueError if logits of that view are not finite.
     """
-    if file_format.LOGITS not in rows.shapes:
+    is_mixed = augmentation.from_json(rows.header.augment).mixes
+    if is_mixed or file_format.LOGITS not in rows.shapes:
         return None
     correct = 0
     for places in np.array_split(np.arange(len(split)), -(-len(split) // 4096)):
@@ -216,7 +219,8 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
     top = [] if header.top_k is None else [f"top{header.top_k}"]
     views = augmentation.short_name(header.augment)
-    words = [header.teacher, header.data, examples, views, f"seed{header.view_seed}"]
+    size = "x".join(map(str, header.image_shape))
+    words = [header.teacher, header.data, examples, size, views, f"seed{header.view_seed}"]
     words += [name.replace("/", ".") for name in sorted(header.outputs)]
     words += [header.precision] if header.precision else []
     return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
