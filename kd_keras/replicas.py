@@ -79,8 +79,8 @@ def one_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Iterator
 
 def require_made_here(model: keras.Model) -> None:
     """Raises ValueError unless the model's variables live on the current strategy's devices."""
-    here = tf.distribute.get_strategy().extended
-    if not all(here.variable_created_in_scope(variable.value) for variable in model.variables):
+    strategy = tf.distribute.get_strategy().extended
+    if not all(strategy.variable_created_in_scope(variable.value) for variable in model.variables):
         raise ValueError(
             f"student {model.name!r} and the Distiller are made under different strategies; "
             "expected one. Make student, teacher and Distiller in one `with strategy.scope():`."

@@ -153,14 +153,14 @@ class _Tally:
         """Raises ValueError if no image could be read."""
         if self.read:
             return
-        given = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
+        names = ", ".join(images[:3]) + (", ..." if len(images) > 3 else "")
         if self.failed:
             raise ValueError(
-                f"no image of {given} can be read; expected images. The lines above say what is "
+                f"no image of {names} can be read; expected images. The lines above say what is "
                 "wrong with each file."
             )
         raise ValueError(
-            f"{given} holds no images, but {self.skipped:,} file(s) of other kinds; expected "
+            f"{names} holds no images, but {self.skipped:,} file(s) of other kinds; expected "
             "images. Check the path."
         )
 

@@ -40,6 +40,6 @@ def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int 
     _, starts, sizes = np.unique(split.labels[by_class], return_index=True, return_counts=True)
     rank = np.arange(len(split)) - np.repeat(starts, sizes)  # of each example within its class
     labels = np.full_like(split.labels, UNKNOWN)
-    kept = by_class[rank < per_class]
-    labels[kept] = split.labels[kept]
+    labelled = by_class[rank < per_class]
+    labels[labelled] = split.labels[labelled]
     return replace(split, labels=labels)

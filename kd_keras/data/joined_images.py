@@ -35,6 +35,6 @@ class JoinedImages:
         images = np.empty((len(rows), *self.shape[1:]), np.uint8)
         part_of = np.searchsorted(self._starts, rows, side="right") - 1
         for number in np.unique(part_of).tolist():
-            here = np.flatnonzero(part_of == number)
-            images[here] = np.asarray(self.parts[number])[rows[here] - self._starts[number]]
+            places = np.flatnonzero(part_of == number)
+            images[places] = np.asarray(self.parts[number])[rows[places] - self._starts[number]]
         return images

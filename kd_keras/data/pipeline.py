@@ -23,24 +23,24 @@ _PURPOSE = 0x6F72646572  # "order": keeps these bits apart from those of the vie
 _MOST_THREADS = 4  # of one dataset, unless the plan says more
 
 
-def steps_per_epoch(split: Split, batch_size: int, together: int = 1) -> int:
+def steps_per_epoch(split: Split, batch_size: int, accumulate: int = 1) -> int:
     """Full batches in one pass over the split; the remainder, new in each epoch, is left out.
 
     Args:
         split: the examples.
         batch_size: examples in a batch.
-        together: batches that make one update; their number in an epoch is a multiple of it.
+        accumulate: batches that make one update; their number in an epoch is a multiple of it.
 
     Raises ValueError if the batches of one update are larger than the split.
     """
     check.whole_number("batch_size", batch_size, at_least=1)
-    update = batch_size * check.whole_number("together", together, at_least=1)
+    update = batch_size * check.whole_number("accumulate", accumulate, at_least=1)
     if update > len(split):
         raise ValueError(
             f"batch_size is {update}, but there are only {len(split)} training images; "
             f"expected a batch no larger than the data. Give --batch-size {len(split)} or less."
         )
-    return together * (len(split) // update)
+    return accumulate * (len(split) // update)
 
 
 def total_views(views: int, views_per_image: int) -> int:
@@ -64,7 +64,7 @@ class BatchPlan:
         num_classes: C, which a policy that mixes labels needs.
         threads: how many batches of a dataset are made at once; 0 takes one for crops and flips,
             which are fast, and else one for each core, at most 4. Changes no batch.
-        together: batches that make one update; together they are the batch of that size.
+        accumulate: batches that make one update; together they are the batch of that size.
 
     Raises:
         ValueError: a value out of range, or a policy that mixes several views of an image.
@@ -80,10 +80,10 @@ class BatchPlan:
     views_per_image: int = 1
     num_classes: int | None = None
     threads: int = 0
-    together: int = 1
+    accumulate: int = 1
 
     def __post_init__(self) -> None:
-        steps_per_epoch(self.split, self.batch_size, self.together)
+        steps_per_epoch(self.split, self.batch_size, self.accumulate)
         for name in ("seed", "view_seed", "views", "threads"):
             check.whole_number(name, getattr(self, name))
         check.whole_number("views_per_image", self.views_per_image, at_least=1)
@@ -105,7 +105,7 @@ class BatchPlan:
     @property
     def steps_per_epoch(self) -> int:
         """Full batches in one pass over the split."""
-        return steps_per_epoch(self.split, self.batch_size, self.together)
+        return steps_per_epoch(self.split, self.batch_size, self.accumulate)
 
     def batch(self, t: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, ...]:
         """Batch `t`, an int >= 0 that counts steps across all epochs, or its p-th of n parts.

@@ -78,9 +78,9 @@ def write(folder: Path, position: Position, state: State) -> None:
 
 def keep_only(folder: Path, position: Position | None) -> None:
     """Removes every checkpoint but that of a position, and what is half written."""
-    kept = "" if position is None else f"step-{position.step:09d}"
+    newest = "" if position is None else f"step-{position.step:09d}"
     for path in [*folder.glob("step-*.json"), *folder.glob("step-*.npz")]:
-        if path.stem != kept:
+        if path.stem != newest:
             path.unlink(missing_ok=True)
 
 

@@ -94,8 +94,8 @@ class DeployingModel(CheckedModel):
         cost, counts = _cross_entropy(examples, logits)
         terms = {"ce": cost}
         if self._validates_methods:
-            taught = functools.partial(self._teacher_outputs, examples)
-            teacher = split_batch.run_on_any(taught, examples.inputs)
+            run_teacher = functools.partial(self._teacher_outputs, examples)
+            teacher = split_batch.run_on_any(run_teacher, examples.inputs)
             student = split_batch.run_on_any(self._student_outputs, examples.inputs)
             terms |= validation.costs(self.methods, student, teacher, examples)
             if taps.LOGITS in teacher:

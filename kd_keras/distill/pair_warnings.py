@@ -24,8 +24,8 @@ def of_student(student: keras.Model, *, precision: str) -> None:
         precision: of `graph.precision.PRECISIONS`; any but float32 keeps the logits in float32.
     """
     dtype = taps.logits_dtype(student)
-    kept = taps.is_graph(student) and precision != "float32"
-    if dtype in ("float16", "bfloat16") and not kept:
+    is_converted = taps.is_graph(student) and precision != "float32"
+    if dtype in ("float16", "bfloat16") and not is_converted:
         _warn(
             f"the student {student.name!r} gives its logits in {dtype}, probably since "
             "keras.config.set_dtype_policy was set when it was made: they are rounded to 3 digits, "

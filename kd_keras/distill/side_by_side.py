@@ -68,8 +68,8 @@ class SideBySideModel(ReplicaModel):
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
         """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
-        taught = self._taught(data, views=self._views)
-        return self._named({n: d.train_step(taught) for n, d in self._untracked.distillers.items()})
+        batch = self._taught(data, views=self._views)
+        return self._named({n: d.train_step(batch) for n, d in self._untracked.distillers.items()})
 
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
@@ -167,12 +167,12 @@ def _prepare(distiller: Distiller) -> None:
 
 def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
     """The Distillers' teacher with all outputs that any of them reads; None if it does not run."""
-    taught = [d for d in distillers if not all(m.teacher_free for m in d.methods)]
-    model = taught[0].teacher if taught else None
-    if any(d.teacher is not model for d in taught):
+    learners = [d for d in distillers if not all(m.teacher_free for m in d.methods)]
+    model = learners[0].teacher if learners else None
+    if any(d.teacher is not model for d in learners):
         raise ValueError("the students have different teachers; expected one for all of them.")
     if model is None or not isinstance(model, keras.Model):
         return None  # of a cache, rows come with the batches
-    its_methods = [method for d in taught for method in d.methods]
+    its_methods = [method for d in learners for method in d.methods]
     names, classifies = base.taps_of("teacher", its_methods), bool(base.logit_users(its_methods))
-    return Teacher(model, names, precision=taught[0].precision, classifies=classifies)
+    return Teacher(model, names, precision=learners[0].precision, classifies=classifies)

@@ -26,8 +26,8 @@ def silent() -> Iterator[None]:
         stack.enter_context(contextlib.redirect_stderr(hidden))
         for descriptor in _DESCRIPTORS:
             with contextlib.suppress(OSError):  # a stream that is closed shows nothing anyway
-                kept = os.dup(descriptor)
-                stack.callback(os.close, kept)
-                stack.callback(os.dup2, kept, descriptor)
+                original = os.dup(descriptor)
+                stack.callback(os.close, original)
+                stack.callback(os.dup2, original, descriptor)
                 os.dup2(hidden.fileno(), descriptor)
         yield

@@ -28,11 +28,11 @@ def get(devices: str | None = None) -> Strategy:
         ValueError: unknown form, more GPUs than there are, or TensorFlow already started with
             other CPU devices; several CPU devices in each of several processes.
     """
-    together = tf_config.read() is not None
+    in_team = tf_config.read() is not None
     visible = tf.config.list_physical_devices("GPU")
     gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
     if devices is None:
-        if together:
+        if in_team:
             return tf.distribute.MultiWorkerMirroredStrategy()
         return (
             tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
@@ -48,12 +48,12 @@ def get(devices: str | None = None) -> Strategy:
             f"devices is {devices!r}; this machine shows {len(gpus)} GPUs. Ask for at most that "
             "many, or leave --devices out."
         )
-    if together and kind == "cpu" and count > 1:
+    if in_team and kind == "cpu" and count > 1:
         raise ValueError(
             f"devices is {devices!r} and {tf_config.NAME} names several processes; expected cpu:1, "
             "one replica in each process. Give --devices cpu:1, or start more processes."
         )
-    if together:
+    if in_team:
         tf.config.set_visible_devices(
             tf.config.list_physical_devices("GPU")[: count if kind == "gpu" else 0], "GPU"
         )

@@ -137,7 +137,7 @@ def _batch_plan(
     return pipeline.BatchPlan(
         images,
         batch_size=min(recipe.images_per_step, len(images)),
-        together=recipe.accumulate,
+        accumulate=recipe.accumulate,
         seed=recipe.seed,
         policy=data.augment,
         view_seed=recipe.view_seed,

@@ -48,7 +48,7 @@ def make(
             updates,
             warmup_steps=min(warmup, updates - 1),
             final=recipe.final_learning_rate or 0.0,
-            every=recipe.accumulate,
+            accumulate=recipe.accumulate,
         ),
         "weight_decay": recipe.weight_decay or None,
         "global_clipnorm": recipe.clip_norm,
@@ -66,10 +66,10 @@ def make(
     if recipe.optimizer in SEPARATE:
         delta = recipe.delta if recipe.optimizer == "dot" else 0.0
         return dot.DOT(momentum=recipe.momentum, delta=delta, **settings)
-    made = _of_keras(recipe, settings, model)
+    optimizer = _of_keras(recipe, settings, model)
     if recipe.ema and recipe.accumulate > 1:
-        accumulation.average_after_updates(made)
-    return made
+        accumulation.average_after_updates(optimizer)
+    return optimizer
 
 
 def _of_keras(
@@ -121,8 +121,8 @@ def notes(recipe: Recipe, students: Iterable[keras.Model]) -> list[str]:
         return []
     lines = []
     for student in students:
-        made = make(recipe, recipe.learning_rate, epochs=2, steps=2, model=student)
-        if not any(muon.uses_muon(made, variable) for variable in student.trainable_variables):
+        optimizer = make(recipe, recipe.learning_rate, epochs=2, steps=2, model=student)
+        if not any(muon.uses_muon(optimizer, variable) for variable in student.trainable_variables):
             lines.append(
                 f"optimizer muon is AdamW for {student.name}: Keras's Muon updates kernels of "
                 "dense layers only, without the last layer's, and it has none"

@@ -130,20 +130,20 @@ def _weights(file: Path) -> list[np.ndarray]:
 def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
     """The cached outputs of the Distillers' teacher; None if the teacher runs or there is none."""
     taught_phases = [phase for phase, d in distillers.items() if d.teacher is not None]
-    taught = [distillers[phase] for phase in taught_phases]
-    teacher = taught[0].teacher if taught else None
+    learners = [distillers[phase] for phase in taught_phases]
+    teacher = learners[0].teacher if learners else None
     if isinstance(teacher, Cache):
         _note(job, taught_phases, cached_teacher.origin(teacher))
         return teacher
     if not isinstance(teacher, keras.Model):
         return None
-    methods = [method for d in taught for method in d.methods]
+    methods = [method for d in learners for method in d.methods]
     return cached_teacher.from_model(
         job.recipe,
         job.data,
         teacher,
         sorted(base.taps_of("teacher", methods)),
-        views_per_image=taught[0].views_per_image,
+        views_per_image=learners[0].views_per_image,
         precision=job.precision,
         strategy=job.strategy,
         screen=job.screen,

@@ -286,8 +286,8 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
         return {"agreement": None, "agreement_note": embedding_teacher.NO_AGREEMENT}
     if teaching is None:
         return {"agreement": None}
-    taught = {"taught_by": teaching}
+    facts = {"taught_by": teaching}
     own, others = job.folder.scores(planned.phase), job.folder.scores(teaching)
     if own is None or others is None:  # measured by an earlier version
-        return taught | {"agreement": job.folder.agreement(planned.phase, teaching)}
-    return taught | agreement.measure_agreement(own, others, job.data.validation.labels)
+        return facts | {"agreement": job.folder.agreement(planned.phase, teaching)}
+    return facts | agreement.measure_agreement(own, others, job.data.validation.labels)

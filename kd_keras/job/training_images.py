@@ -111,6 +111,6 @@ def sentences(recipe: Recipe, data: Dataset) -> list[str]:
         lines.append(f"the student alone learns from these {known:,} only, in as many steps")
     trained = [spec for spec in recipe.teacher if not identity.is_file(spec)]
     if trained and identity.cache_of(recipe) is None and recipe.method != ("none",):
-        kept = "as its students do" if recipe.hide_from_teacher else "none is hidden from it"
-        lines.append(f"the teacher learns from {labels:,} labels: {kept}")
+        hidden = "as its students do" if recipe.hide_from_teacher else "none is hidden from it"
+        lines.append(f"the teacher learns from {labels:,} labels: {hidden}")
     return lines

@@ -23,7 +23,7 @@ def get(
     *,
     warmup_steps: int = 0,
     final: float = 0.0,
-    every: int = 1,
+    accumulate: int = 1,
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The schedule called `name`.
 
@@ -36,7 +36,7 @@ def get(
         warmup_steps: first steps, >= 0 and below `total_steps`, in which the rate rises linearly to
             what the schedule says; cosine falls over the others. Not for one-cycle.
         final: rate at the end of cosine and one-cycle, 0 to `learning_rate`.
-        every: number of batches, >= 1, whose gradients are gathered for an update.
+        accumulate: number of batches, >= 1, whose gradients are gathered for an update.
 
     Raises:
         ValueError: unknown name, or numbers that do not fit the schedule.
@@ -63,7 +63,7 @@ def get(
         schedule = schedules.PiecewiseConstantDecay(boundaries, rates)
     if warmup_steps:
         schedule = Warmup(schedule, warmup_steps, delay=warmup_steps if name == "cosine" else 0)
-    return PerUpdate(schedule, every) if every > 1 and callable(schedule) else schedule
+    return PerUpdate(schedule, accumulate) if accumulate > 1 and callable(schedule) else schedule
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -101,19 +101,19 @@ class PerUpdate(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         schedule: a schedule of rates by update.
-        every: number of batches, >= 1, whose gradients are gathered for an update.
+        accumulate: number of batches, >= 1, whose gradients are gathered for an update.
     """
 
-    def __init__(self, schedule: Any, every: int):
+    def __init__(self, schedule: Any, accumulate: int):
         super().__init__()
-        self.schedule, self.every = schedule, every
+        self.schedule, self.accumulate = schedule, accumulate
 
     def __call__(self, step: Any) -> Tensor:
-        rate: Tensor = self.schedule(ops.floor_divide(step, self.every))
+        rate: Tensor = self.schedule(ops.floor_divide(step, self.accumulate))
         return rate
 
     def get_config(self) -> dict[str, Any]:
-        return {"schedule": _serialized(self.schedule), "every": self.every}
+        return {"schedule": _serialized(self.schedule), "accumulate": self.accumulate}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "PerUpdate":

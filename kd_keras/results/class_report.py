@@ -61,7 +61,7 @@ def rows(
     )
     precision, recall, f1, support = (np.asarray(score).tolist() for score in scores)
     others = confusion_matrix(labels, predicted, len(classes))
-    given = others.sum(axis=0).tolist()
+    predicted_counts = others.sum(axis=0).tolist()
     np.fill_diagonal(others, 0)
     return tuple(
         ClassRow(
@@ -70,7 +70,7 @@ def rows(
             _number(recall[index]),
             _number(f1[index]),
             int(support[index]),
-            int(given[index]),
+            int(predicted_counts[index]),
             class_names[others[index].argmax()] if others[index].any() else "",
         )
         for index, name in enumerate(class_names)

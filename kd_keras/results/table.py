@@ -93,8 +93,8 @@ def model_name(phase: str, results: Mapping[str, Any]) -> str:
     if phase_names.role(phase, results) == phase_names.STUDENT:
         roles = [phase_names.role(other, results) for other in models(results)]
         before = roles.count(phase_names.GENERATION)
-        taught = results.get("teacher") or phase_names.has_unmeasured_teacher(results)
-        named = "student distilled" if taught else "student"
+        has_teacher = results.get("teacher") or phase_names.has_unmeasured_teacher(results)
+        named = "student distilled" if has_teacher else "student"
         return f"{named}, generation {before + 1}" if before else named
     return phase_names.display_name(phase)
 

@@ -150,9 +150,9 @@ class Cache:
             for name, (shape, dtype) in self.header.stored.items()
         }
         for part in np.unique(part_of):
-            here = np.flatnonzero(part_of == part)
+            places = np.flatnonzero(part_of == part)
             for name, array in self._parts[view][part].items():
-                stored[name][here] = array[place[here]]
+                stored[name][places] = array[place[places]]
         return encoding.decoded(stored, self.header)
 
     def _options(self, expected: Header) -> str:
@@ -177,9 +177,9 @@ class Cache:
         rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
         missing = np.unique(np.asarray(ids)[self.ids[rows] != ids])
         if len(missing):
-            some = ", ".join(str(i) for i in missing[:3]) + (", …" if len(missing) > 3 else "")
+            examples = ", ".join(str(i) for i in missing[:3]) + (", …" if len(missing) > 3 else "")
             raise ValueError(
-                f"the cache {self.folder} has no row for {len(missing):,} ids ({some}); it has "
+                f"the cache {self.folder} has no row for {len(missing):,} ids ({examples}); it has "
                 f"rows for {len(self.ids):,} ids, {self.ids[0]} to {self.ids[-1]}. Train on the "
                 "images that the cache was made from, or make another cache."
             )

@@ -25,7 +25,7 @@ def plan(split, together):
     return pipeline.BatchPlan(
         split,
         batch_size=BATCH // together,
-        together=together,
+        accumulate=together,
         seed=1,
         policy=light(0, flip=False),
     )

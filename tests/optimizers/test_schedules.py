@@ -58,7 +58,7 @@ def test_steps_fall_where_they_do_without_a_warm_up():
 
 
 def test_a_schedule_of_updates_is_saved_with_its_warm_up():
-    schedule = schedules.get("cosine", 0.4, 20, warmup_steps=2, every=3)
+    schedule = schedules.get("cosine", 0.4, 20, warmup_steps=2, accumulate=3)
     again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(schedule))
     assert [float(again(s)) for s in range(60)] == [float(schedule(s)) for s in range(60)]
     assert len({float(schedule(step)) for step in (30, 31, 32)}) == 1

@@ -49,9 +49,9 @@ class Erase(Step):
         pending = np.flatnonzero(draws.happens(_ERASE, 0, self.probability))
         low, high = self.ratio
         for attempt in range(_TRIES):
-            some = draws.take(pending)
-            area = some.uniform(_ERASE, 3 + 2 * attempt, *self.area) * (height * width)
-            ratio = low * (high / low) ** some.uniform(_ERASE, 4 + 2 * attempt)
+            subset = draws.take(pending)
+            area = subset.uniform(_ERASE, 3 + 2 * attempt, *self.area) * (height * width)
+            ratio = low * (high / low) ** subset.uniform(_ERASE, 4 + 2 * attempt)
             sides = np.rint(np.sqrt(np.stack([area * ratio, area / ratio], axis=1))).astype(int)
             fits = ((sides >= 1) & (sides <= (height, width))).all(axis=1)
             size[pending[fits]] = sides[fits]

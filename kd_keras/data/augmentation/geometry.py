@@ -108,9 +108,9 @@ class ResizedCrop(Step):
         pending = np.arange(len(draws.ids))
         low, high = self.ratio
         for attempt in range(_TRIES):
-            some = draws.take(pending)
-            area = some.uniform(_RESIZED, 2 * attempt, *self.scale) * (height * width)
-            ratio = low * (high / low) ** some.uniform(_RESIZED, 2 * attempt + 1)
+            subset = draws.take(pending)
+            area = subset.uniform(_RESIZED, 2 * attempt, *self.scale) * (height * width)
+            ratio = low * (high / low) ** subset.uniform(_RESIZED, 2 * attempt + 1)
             sides = np.rint(np.sqrt(np.stack([area / ratio, area * ratio], axis=1))).astype(int)
             fits = ((sides >= 1) & (sides <= (height, width))).all(axis=1)
             size[pending[fits]] = sides[fits]

@@ -37,8 +37,8 @@ def read(runs: Sequence[str | Path]) -> list[RunState]:
         )
     students = [phase for state in states for phase in phases(state, STUDENT)]
     if len(students) < 2:
-        given = f"the run {states[0].path} with one student" if states else "none"
-        raise ValueError(f"there is {given} to compare; expected two runs or more. Give another.")
+        what = f"the run {states[0].path} with one student" if states else "none"
+        raise ValueError(f"there is {what} to compare; expected two runs or more. Give another.")
     _refuse_different_data(states)
     return states
 

@@ -163,13 +163,13 @@ class _Job:
                 logits.append(scores.logits if columns is None else scores.logits[:, columns])
                 confidences.append(scores.probabilities.max(axis=1))
                 advance(len(images))
-        together = np.concatenate(logits)
-        if not np.isfinite(together).all():
+        all_logits = np.concatenate(logits)
+        if not np.isfinite(all_logits).all():
             raise ValueError(
                 f"{model.path} gives scores that are NaN or infinite; expected finite ones. Check "
                 "its --preprocess, or give another file."
             )
-        return together, np.concatenate(confidences)
+        return all_logits, np.concatenate(confidences)
 
     def compared(self, teacher: OpenedModel, logits: np.ndarray) -> dict[str, Any]:
         """Agreement of the model with its teacher, on the same images in the teacher's size."""

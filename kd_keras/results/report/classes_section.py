@@ -215,7 +215,7 @@ def _matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
 def _extremes(run: FinishedRun, answers: Answers) -> Table:
     gain, both = _gain(answers), [answers.recall(p) for p in _both(answers)]
     order = [label for label in np.argsort(-gain, kind="stable") if np.isfinite(gain[label])]
-    kept = [*order[:_EXTREMES], None, *order[-_EXTREMES:]]
+    extremes = [*order[:_EXTREMES], None, *order[-_EXTREMES:]]
     rows = [
         ["…", None, None, None]
         if label is None
@@ -224,7 +224,7 @@ def _extremes(run: FinishedRun, answers: Answers) -> Table:
             *(f"{100 * recall[label]:.0f}" for recall in both[::-1]),
             f"{100 * gain[label]:+.0f}",
         ]
-        for label in kept
+        for label in extremes
     ]
     columns = ["class", *(f"{name} %" for name in _columns(run)), "gain, points"]
     return Table(columns, rows, "Classes that gained and that lost most")

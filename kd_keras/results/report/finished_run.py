@@ -92,9 +92,9 @@ class FinishedRun:
     @functools.cached_property
     def _places(self) -> dict[str, int]:
         first = [phase for phase in (self.teacher, self.alone, self.student) if phase]
-        given = {self.teacher: 0, self.alone: 1, self.student: 2}
+        places = {self.teacher: 0, self.alone: 1, self.student: 2}
         others = [phase for phase in self.phases if phase not in first]
-        return {**{p: given[p] for p in first}, **{p: 3 + i for i, p in enumerate(others)}}
+        return {**{p: places[p] for p in first}, **{p: 3 + i for i, p in enumerate(others)}}
 
     def history(self, phase: str) -> History:
         """Values by metric, one per epoch; empty for a model that was not trained in this run."""
