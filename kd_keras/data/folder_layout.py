@@ -94,6 +94,8 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
     empty = [f"{root}/{folder}" for folder in layout.classes if folder not in filled]
     if not empty:
         return []
+    if len(empty) == len(layout.classes):
+        return [f"{root} holds no images; expected {EXPECTED}. Check the path."]
     return [
         f"{count('class folder', empty)} without an image: {', '.join(shortened(empty))}; expected "
         "one or more in each. Put images in, or take the folders out."

@@ -116,3 +116,11 @@ def test_a_folder_that_may_not_be_read_is_refused(pets, load):
     finally:
         os.seteuid(user)
         pets.chmod(0o700)
+
+
+def test_a_folder_without_any_image_is_told_as_such(load, tmp_path):
+    for name in ("api", "how-to"):
+        (tmp_path / "docs" / name).mkdir(parents=True)
+        (tmp_path / "docs" / name / "page.md").write_text("text")
+    with pytest.raises(ValueError, match=r"docs holds no images; expected .*Check the path"):
+        load(tmp_path / "docs")
