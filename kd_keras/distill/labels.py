@@ -61,7 +61,7 @@ def check_values(
     """
     if ignore_class is not None:
         is_index = losses.is_class_index(labels)
-        known = labels != ignore_class if is_index else (labels >= 0).all(axis=-1)
+        known = labels != ignore_class if is_index else ~(labels < 0).any(axis=-1)
         if not is_index and sample_weight is not None:
             sample_weight = np.reshape(sample_weight, (-1,))[known]
         labels = labels[known]

@@ -55,7 +55,7 @@ def known(labels: Labels, ignore_class: int) -> Tensor:
     """
     if losses.is_class_index(labels):
         return ops.not_equal(labels, ignore_class)
-    return ops.all(labels >= 0, axis=-1)
+    return ops.logical_not(ops.any(labels < 0, axis=-1))  # a row with NaN is wrong, not unknown
 
 
 def instead_of_none(inputs: Any, needs_labels: Sequence[str]) -> Tensor:

@@ -116,13 +116,15 @@ def verify(folder: str | Path, images: np.ndarray, expected_logits: Any) -> floa
 
 def _difference(served: tuple[np.ndarray, np.ndarray], expected: np.ndarray) -> float:
     by_pixels, by_files = served
-    if by_pixels.shape != expected.shape:
-        raise ValueError(
-            f"The SavedModel gives logits of shape {by_pixels.shape}; expected {expected.shape}. "
-            "Pass the logits of the same images and student."
-        )
     pairs = ((by_pixels, expected), (by_files, expected[: len(by_files)]))
-    return max(float(np.abs(one - other).max()) for one, other in pairs)
+    for logits, wanted in pairs:
+        if logits.shape != wanted.shape:
+            raise ValueError(
+                f"The SavedModel gives logits of shape {logits.shape}; expected {wanted.shape}. "
+                "Pass the logits of the same images and student."
+            )
+    # NumPy's maximum is NaN if one is; Python's is not.
+    return float(np.max([np.abs(logits - wanted).max() for logits, wanted in pairs]))
 
 
 def keras_file(model: keras.Model, path: str | Path) -> None:

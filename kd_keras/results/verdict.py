@@ -14,6 +14,7 @@ from kd_keras.results.phase_names import (
     role,
 )
 
+MOST_P = 0.05  # with a larger p-value, a difference may be chance
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."
 _LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teacher), or deploy"
 
@@ -56,13 +57,14 @@ def comparisons(
 
     Returns:
         For each comparison, a mapping of `phase`, `other` (phases), `images`, `difference`, `low`,
-        `high` (fractions: top-1 of `phase` minus top-1 of `other`).
+        `high` (fractions: top-1 of `phase` minus top-1 of `other`), `p` (McNemar's exact test).
     """
     right = {phase: predicted == labels for phase, predicted in predictions.items()}
     entries = []
     for phase, other in _pairs(results):
         difference, low, high = statistics.bootstrap_interval(right[phase], right[other], seed)
-        interval = {"difference": difference, "low": low, "high": high}
+        *_, p = statistics.mcnemar(right[phase], right[other])
+        interval = {"difference": difference, "low": low, "high": high, "p": p}
         entries.append({"phase": phase, "other": other, "images": len(labels), **interval})
     return entries
 
@@ -83,6 +85,16 @@ def lines(results: Mapping[str, Any]) -> list[str]:
         if phase not in compared
     ]
     return [_line(entry, results) for entry in entries] + alone
+
+
+def is_gain(entry: Mapping[str, Any]) -> bool:
+    """Whether the first model of a comparison is measurably better."""
+    return bool(entry["low"] > 0) and not _is_chance(entry)
+
+
+def _is_chance(entry: Mapping[str, Any]) -> bool:
+    """Whether McNemar's test sees no difference: an interval over few images is too narrow."""
+    return bool(entry.get("p", 0.0) > MOST_P)  # an earlier version wrote no p
 
 
 def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -122,12 +134,12 @@ def _line(entry: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 
 def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:
-    if entry["low"] > 0:
+    if is_gain(entry):
         return (
             "The distilled student is more accurate than the student alone in this run, one seed "
             f"({numbers}). Repeat with more seeds (--seed) to judge the method."
         )
-    if entry["high"] < 0:
+    if entry["high"] < 0 and not _is_chance(entry):
         return (
             "The distilled student is less accurate than the student alone in this run, one seed "
             f"({numbers}). Deploy the student alone ({_file(entry)}), or try a better teacher, a "

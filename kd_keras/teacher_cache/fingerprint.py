@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import json
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ from kd_keras.graph import architecture
 
 #: Hashed first. Change it whenever the rules below change, so that a file named by the old rules is
 #: never mistaken for the file of a different model.
-FINGERPRINT = b"kd_keras fingerprint 3"
+FINGERPRINT = b"kd_keras fingerprint 4"
 
 
 def fingerprint(model: keras.Model) -> str:
@@ -33,8 +34,9 @@ def fingerprint(model: keras.Model) -> str:
     for part in dict.fromkeys([model, *model._flatten_layers()]):
         if isinstance(part, keras.layers.TFSMLayer):  # its file holds more than its variables
             total.update(files.sha256(Path(part.filepath)).encode())
-        for base in type(part).__mro__:
-            total.update(_source(base).encode())
+        codes: list[Any] = [*type(part).__mro__, *filter(inspect.isfunction, vars(part).values())]
+        for code in codes:
+            total.update(_source(code).encode())
     for weight in model.weights:
         value = np.ascontiguousarray(weight)
         total.update(f"{value.dtype}{value.shape}".encode())
@@ -50,13 +52,14 @@ def _as_text(value: Any) -> str:
     return str(value)
 
 
-def _source(layer: type) -> str:
-    """The source code of a user's class, whose configuration does not say what it computes.
+def _source(code: type | FunctionType) -> str:
+    """The source code of a user's class or function, whose name does not say what it computes.
 
-    Empty for classes of Keras, of Python and of this package, and where no source code can be read.
+    Functions that these call do not count. Empty for code of Keras, of Python and of this package,
+    and where no source code can be read.
     """
-    if layer.__module__.partition(".")[0] in ("keras", "kd_keras", "builtins"):
+    if code.__module__.partition(".")[0] in ("keras", "kd_keras", "builtins"):
         return ""
     with contextlib.suppress(OSError, TypeError):
-        return inspect.getsource(layer)
+        return inspect.getsource(code)
     return ""

@@ -61,3 +61,10 @@ def test_rows_of_weight_0_need_no_probabilities():
     labels.check_values(padded, 5, sample_weight=np.array([1, 1, 1, 0]))
     with pytest.raises(ValueError, match="sums to 0"):
         labels.check_values(padded, 5, sample_weight=np.array([0, 1, 1, 1]))
+
+
+def test_a_row_of_nan_is_no_unknown_label():
+    rows = np.array([[np.nan, np.nan], [-1, -1]], "float32")
+    labels.check_values(rows[1:], num_classes=2, ignore_class=-1)
+    with pytest.raises(ValueError, match="nan"):
+        labels.check_values(rows, num_classes=2, ignore_class=-1)

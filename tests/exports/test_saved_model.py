@@ -240,3 +240,11 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     with pytest.raises(ValueError, match=message):
         saved_model.saved_model(model, tmp_path / "student", class_names=NAMES)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_give_nan_or_another_shape_are_no_match():
+    expected = np.zeros((4, 10), "float32")
+    broken = np.full((2, 10), np.nan, "float32")
+    assert np.isnan(saved_model._difference((expected + 0.1, broken), expected))
+    with pytest.raises(ValueError, match=r"logits of shape \(2, 1\); expected \(2, 10\)"):
+        saved_model._difference((expected, broken[:, :1]), expected)

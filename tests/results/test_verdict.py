@@ -93,3 +93,13 @@ def test_each_of_several_students_is_compared_with_its_own_network_alone():
         ("teacher", "baseline-1"),
         ("teacher", "baseline-2"),
     ]
+
+
+def test_five_images_of_a_few_are_no_gain():
+    """The bootstrap's interval of 5 wins and no loss is above 0; McNemar's p is 1/16."""
+    got = verdict_of(teacher=900, baseline=500, student=505)
+    entry = got["comparisons"][0]
+    assert entry["low"] > 0
+    assert entry["p"] == pytest.approx(0.0625)
+    assert got["verdict"][0].startswith("There is no measurable difference")
+    assert not verdict.is_gain(entry)

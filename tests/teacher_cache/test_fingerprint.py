@@ -1,3 +1,7 @@
+import importlib
+import linecache
+import sys
+
 import keras
 
 from kd_keras.teacher_cache import fingerprint
@@ -34,3 +38,26 @@ def test_a_teacher_of_operations_has_one_fingerprint_however_often_it_is_made(ma
     assert fingerprint.fingerprint(twice[0]) == fingerprint.fingerprint(twice[1])
     other = ensemble.mean_of_logits([made.teacher, made.teacher], (1.0, 1.0))
     assert fingerprint.fingerprint(other) != fingerprint.fingerprint(twice[0])
+
+
+def test_the_code_of_a_function_and_of_a_base_class_counts(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+
+    def fingerprint_with(of_class, of_function):
+        """Of a model with layers of the user's own module, which has these factors in its code."""
+        (tmp_path / "own_layers.py").write_text(
+            "import keras\n\n\nclass Base(keras.layers.Layer):\n    def call(self, x):\n"
+            f"        return {of_class} * x\n\n\nclass Own(Base):\n    pass\n\n\n"
+            f"def scaled(x):\n    return {of_function} * x\n"
+        )
+        sys.modules.pop("own_layers", None)
+        linecache.clearcache()
+        module = importlib.import_module("own_layers")
+        own = [module.Own(name="own"), keras.layers.Activation(module.scaled, name="scaled")]
+        return fingerprint.fingerprint(keras.Sequential([keras.Input((3,)), *own], name="model"))
+
+    first = fingerprint_with(2, 2)
+    assert fingerprint_with(2, 2) == first
+    assert fingerprint_with(3, 2) != first
+    assert fingerprint_with(2, 3) != first

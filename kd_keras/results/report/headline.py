@@ -26,7 +26,7 @@ def parts(run: FinishedRun) -> list[Text]:
 def what_to_try(run: FinishedRun) -> list[str]:
     """The `advice`, if the student gained nothing measurable over the student alone."""
     gain = _comparison(run, run.student, run.alone)
-    return advice(run) if gain is None or gain["low"] <= 0 else []
+    return advice(run) if gain is None or not verdict.is_gain(gain) else []
 
 
 def sentence(run: FinishedRun) -> str:
@@ -121,7 +121,7 @@ def _verdict(run: FinishedRun) -> list[Text]:
 def _look(run: FinishedRun, entry: Mapping[str, Any]) -> str:
     if entry["high"] < 0 and run.role(entry["other"]) == BASELINE:
         return "bad"  # distillation cost accuracy, or the teacher has little to teach
-    gained = entry["low"] > 0 and run.role(entry["phase"]) == STUDENT
+    gained = verdict.is_gain(entry) and run.role(entry["phase"]) == STUDENT
     return "good" if gained else "note"
 
 
