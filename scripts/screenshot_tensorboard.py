@@ -2,11 +2,11 @@
 
     python scripts/screenshot_tensorboard.py runs/quickstart/logs --out docs/images/tensorboard
 
-Writes OUT-PAGE.png of the pages "timeseries" (its curves of accuracy), "hparams" and "graphs" (the
-student's layers). Fails if the server does not list the run's models and curves, if accuracy is not
-the first group of curves, or if a page does not show what it should. Needs Debian's `chromium`
-(apt-get install chromium), which is no dependency of the package. Takes a minute or two. Everything
-stays on the loopback; what was started is stopped.
+Writes OUT-PAGE.png of the pages "timeseries" (its curves of accuracy), "images" (augmented ones),
+"hparams" and "graphs" (the student's layers). Fails if the server does not list the run's models
+and curves, if accuracy is not the first group of curves, or if a page does not show what it should.
+Needs Debian's `chromium` (apt-get install chromium), which is no dependency of the package. Takes a
+minute or two. Everything stays on the loopback; what was started is stopped.
 """
 
 import argparse
@@ -70,6 +70,7 @@ def pages(run: str) -> list[tuple[str, str, tuple[str, ...]]]:
     """(page, what follows in its address, words that it must show)."""
     return [
         ("timeseries", "smoothing=0", ("accuracy", "top1", "top5", "student")),
+        ("images", "page=images", ("augmented images",)),
         ("hparams", "page=hparams", ("model", "methods", "epochs", "top1", "resnet8")),
         ("graphs", "page=graphs", ("Graph", "stem", "stage1")),
     ]
