@@ -1,9 +1,10 @@
 """Kills a real `kdk train` at random moments, starts it again, and compares the end.
 
 The same command runs twice: once undisturbed, once killed N times (SIGKILL, SIGTERM and SIGINT in
-turn) at moments drawn over the whole run. Weights, results, predictions, histories and
-TensorBoard's curves of both must be equal to the bit, apart from times and from the size of the
-SavedModel, in which TensorFlow numbers the functions of a process.
+turn). Every second kill comes at a moment drawn over the whole run, the others a moment after a
+checkpoint, while a model is trained. Weights, results, predictions, histories and TensorBoard's
+curves of both must be equal to the bit, apart from times and from the size of the SavedModel, in
+which TensorFlow numbers the functions of a process.
 
     python scripts/torture_resume.py --kills 6
     python scripts/torture_resume.py --kills 8 --recipe plain --recipe replicas --seed 1
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,15 @@ TIMES = {
     *("seconds", "milliseconds_per_image", "training_seconds", "images_per_second", "path"),
     *("speed/images_per_second", "megabytes"),
 }
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A signal, sent some seconds after a number of new checkpoints (0: after the start)."""
+
+    signal: signal.Signals
+    seconds: float
+    checkpoints: int
 
 
 @click.command()
@@ -85,7 +96,7 @@ def torture(recipe: str, kills: int, seed: int) -> dict[str, Any]:
         os.environ["KD_KERAS_CACHE"] = str(folder / "cache")
         whole, killed = folder / "whole", folder / "killed"
         start = time.monotonic()
-        if code := run(recipe, whole, None, None):
+        if code := run(recipe, whole):
             return {"kills": 0, "differences": [f"the undisturbed run ended with code {code}"]}
         length = time.monotonic() - start
         print(f"{recipe}, undisturbed: {length:.0f} s", flush=True)
@@ -93,16 +104,18 @@ def torture(recipe: str, kills: int, seed: int) -> dict[str, Any]:
         differences: list[str] = []
         while len(deaths) < kills and not differences:
             number = SIGNALS[len(deaths) % len(SIGNALS)]
-            after = draw.uniform(0.2, length)
-            code = run(recipe, killed, number, after)
+            in_training = len(deaths) % 2 == 1
+            seconds = draw.uniform(0, 0.3) if in_training else draw.uniform(0.2, length)
+            code = run(recipe, killed, Kill(number, seconds, draw.randint(1, 9) * in_training))
             if code == 0:  # it had finished
                 differences = compare(whole, killed)
                 remove_end(killed, draw)
                 continue
-            deaths.append({"signal": number.name, "code": code, "where": where(killed)})
+            death = {"signal": number.name, "code": code, "in_training": in_training}
+            deaths.append({**death, "where": where(killed)})
             print(f"{len(deaths)}: {deaths[-1]}", flush=True)
         if not differences:
-            code = run(recipe, killed, None, None)
+            code = run(recipe, killed)
             differences = compare(whole, killed) if code == 0 else [f"it ended with code {code}"]
         if differences:
             print((folder / "log.txt").read_text()[-3000:])
@@ -116,18 +129,32 @@ def processor() -> str:
     return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
 
 
-def run(recipe: str, folder: Path, number: signal.Signals | None, after: float | None) -> int:
-    """Runs the command, and sends it a signal after some seconds; gives its exit code."""
+def run(recipe: str, folder: Path, kill: Kill | None = None) -> int:
+    """Runs the command, kills it if told to, and gives its exit code."""
     words = f"train {COMMON} {RECIPES[recipe]} --run {folder}/run --export-dir {folder}/exports"
     with (folder.parent / "log.txt").open("a") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "kd_keras", *words.split()], stdout=log, stderr=log
         )
-        try:
-            return process.wait(after)
-        except subprocess.TimeoutExpired:
-            process.send_signal(number)
-            return process.wait()
+        if kill and has_come(kill, process, folder / "run" / "checkpoints"):
+            process.send_signal(kill.signal)
+        return process.wait()
+
+
+def has_come(kill: Kill, process: subprocess.Popen, checkpoints: Path) -> bool:
+    """Waits for a kill's moment; False if the process ends before it."""
+    seen = {path.name for path in checkpoints.glob("*.json")}
+    target = len(seen) + kill.checkpoints
+    while len(seen) < target:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.005)
+        seen |= {path.name for path in checkpoints.glob("*.json")}
+    try:
+        process.wait(kill.seconds)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def where(folder: Path) -> str:
