@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kd_keras.data.store import Dataset, Split, Store
 
 DEFAULT_CACHE = "~/.cache/kd_keras"
+LABELS = ("single", "multi")  # how many classes an image has
 RESIZES = ("crop", "pad", "squash")  # a copy of those in `resizing`, which imports TensorFlow
 _LOG = logging.getLogger("kd_keras")
 
@@ -48,6 +49,7 @@ def cache_folder() -> Path:
 def load(
     name: str,
     *,
+    labels: str = "single",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     store_size: int | None = None,
@@ -73,6 +75,8 @@ def load(
 
     Args:
         name: one of `names()`.
+        labels: "single", each image has one class; or "multi", it may have several or none: a
+            folder with a CSV file of labels, see `multi_label_layout`.
         data_dir: folder of the dataset's own files, for tiny_imagenet (the archive or extracted
             folder; no network is needed then) and tfds:NAME (TensorFlow Datasets' data_dir).
         image_size: pixels a side; None keeps the size of the images. Images of a folder or of
@@ -126,7 +130,8 @@ def load(
         crop=eval_crop,
         resizes=checked.resizes,
     )
-    source = _source(name, data_dir, stored or image_size, resize)
+    check.one_of("labels", labels, LABELS)
+    source = _source(name, labels, data_dir, stored or image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
     check.whole_number("max_pixels", most, at_least=1)
@@ -161,7 +166,11 @@ def load(
 
 
 def _source(
-    name: str, data_dir: str | os.PathLike[str] | None, image_size: int | None, resize: str | None
+    name: str,
+    labels: str,
+    data_dir: str | os.PathLike[str] | None,
+    image_size: int | None,
+    resize: str | None,
 ) -> "Source":
     if image_size is not None:
         check.whole_number("image_size", image_size, at_least=1)
@@ -169,6 +178,11 @@ def _source(
         check.one_of("resize", resize, RESIZES)
     path = None if data_dir is None else Path(data_dir).expanduser()
     kind, _, rest = name.partition(":")
+    if labels == "multi" and not (kind == "folder" and rest):
+        raise ValueError(
+            f"labels is 'multi', and {name} has one class for each image; expected folder:PATH, "
+            "images with a CSV file of labels. Leave --labels out, or give such a folder."
+        )
     if name == "tiny_imagenet":
         from kd_keras.data.tiny_imagenet import source as tiny_imagenet
 
@@ -187,9 +201,10 @@ def _source(
         from kd_keras.data import digits
 
         return digits.source(image_size=image_size, resize=resize)
-    from kd_keras.data import folder
+    from kd_keras.data import folder, multi_label_folder
 
-    return folder.source(Path(rest).expanduser(), image_size=image_size, resize=resize)
+    describe_files = multi_label_folder.source if labels == "multi" else folder.source
+    return describe_files(Path(rest).expanduser(), image_size=image_size, resize=resize)
 
 
 def _dataset(
@@ -207,12 +222,12 @@ def _dataset(
         )
     if validation is None:
         fraction = source.val_fraction if val_fraction is None else val_fraction
-        rows, held_out = holdout.stratified(train.labels, fraction, seed=seed)
+        rows, held_out = holdout.of_split(train, fraction, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
         notes.append(_hold_out_note(fraction, len(held_out), store.splits.get("test")))
         fingerprint += f"-val{fraction:g}.{seed}"
     if select is not None:
-        rows, held_out = holdout.stratified(train.labels, select, seed=seed)
+        rows, held_out = holdout.of_split(train, select, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
         notes.append(f"{_hold_out_note(select, len(held_out))}, to choose settings by")
         fingerprint += f"-select{select:g}.{seed}"

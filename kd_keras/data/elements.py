@@ -13,13 +13,20 @@ Batch = Callable[[int], tuple[np.ndarray, ...]]
 
 
 def specs(
-    batch_size: int | None, image_shape: tuple[int, ...], mixed_classes: int | None = None
+    batch_size: int | None,
+    image_shape: tuple[int, ...],
+    mixed_classes: int | None = None,
+    *,
+    label_shape: tuple[int, ...] = (),
 ) -> list[tf.TensorSpec]:
-    """Images, ids and labels of a batch; of mixed images, shares too."""
+    """Images, ids and labels of a batch; of mixed images, shares too.
+
+    `label_shape` is that of one example's label as stored: (C,) of multi-label data.
+    """
     images = tf.TensorSpec((batch_size, *image_shape), tf.uint8)
     ids = tf.TensorSpec((batch_size,), tf.int64)
     if mixed_classes is None:
-        return [images, ids, tf.TensorSpec((batch_size,), tf.int32)]
+        return [images, ids, tf.TensorSpec((batch_size, *label_shape), tf.int32)]
     labels = tf.TensorSpec((batch_size, mixed_classes), tf.float32)
     return [images, ids, labels, tf.TensorSpec((batch_size,), tf.float32)]
 

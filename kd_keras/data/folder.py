@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kd_keras.data import fault_report, folder_layout, user_files
 from kd_keras.data.folder_layout import Layout, count
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kd_keras.data.image_files import ImageHeader
 
 RESIZE = "crop"
-_LETTERS = "the classes are single letters or digits, which mirroring would change"
+LETTERS = "the classes are single letters or digits, which mirroring would change"
 
 
 def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
@@ -31,14 +31,14 @@ def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
     listing = user_files.list_files(path)
     layout = folder_layout.read(listing, str(path))
     resize = resize or RESIZE
-    letters = all(len(name) == 1 and name.isalnum() for name in layout.class_names)
+    letters = are_letters(layout.class_names)
     return Source(
         name=f"folder:{path}",
         kind="folder",
         settings={"path": str(path), "image_size": image_size, "resize": resize},
         state=listing.state,
         flip=not letters,
-        flip_note=_LETTERS if letters else "",
+        flip_note=LETTERS if letters else "",
         resize=resize,
         digest=partial(user_files.digest, path),
         val_fraction=0.1,
@@ -73,7 +73,7 @@ def _contents(
         parts={
             split: Part(
                 len(dataset),
-                batches(dataset, other_records=_others(records, split)),
+                batches(dataset, other_records=others(records, split)),
                 [f"{path}/{file}" for file, _ in examples[split]],
             )
             for split, dataset in records.items()
@@ -85,6 +85,11 @@ def _contents(
             *(sizes.aspect(shapes, resize) if size else []),
         ),
     )
+
+
+def are_letters(class_names: Sequence[str]) -> bool:
+    """Whether all classes are single letters or digits, which a mirrored image may not be."""
+    return all(len(name) == 1 and name.isalnum() for name in class_names)
 
 
 def headers_of(path: Path, files: list[str]) -> dict[str, "ImageHeader"]:
@@ -126,7 +131,8 @@ def _skipped(layout: Layout, members: list[str], headers: dict[str, "ImageHeader
     return notes
 
 
-def records_of(path: Path, files: Sequence[tuple[str, int]]) -> "tf.data.Dataset":
+def records_of(path: Path, files: Sequence[tuple[str, Any]]) -> "tf.data.Dataset":
+    """Records for `decode.batches` of files with their labels, each an int or a row of them."""
     import tensorflow as tf
 
     # Bytes, since a file name need not be valid text.
@@ -137,10 +143,10 @@ def records_of(path: Path, files: Sequence[tuple[str, int]]) -> "tf.data.Dataset
     )
 
 
-def _others(records: dict[str, "tf.data.Dataset"], split: str) -> "tf.data.Dataset | None":
+def others(records: dict[str, "tf.data.Dataset"], split: str) -> "tf.data.Dataset | None":
     """The records of all other splits."""
-    others = None
+    joined = None
     for name, dataset in records.items():
         if name != split:
-            others = dataset if others is None else others.concatenate(dataset)
-    return others
+            joined = dataset if joined is None else joined.concatenate(dataset)
+    return joined

@@ -122,11 +122,15 @@ def count(noun: str, items: Sequence[object]) -> str:
 
 def _places(listing: Listing) -> dict[str, str]:
     tops = listing.folders_in("")
-    parents = [folder for folder in tops if listing.folders_in(folder)]
-    train = _first(parents, _TRAIN)
+    return split_folders([folder for folder in tops if listing.folders_in(folder)])
+
+
+def split_folders(folders: list[str]) -> dict[str, str]:
+    """The folder of each split among these; "" as train, the whole folder, if none is train's."""
+    train = _first(folders, _TRAIN)
     if train is None:
         return {"train": ""}
-    others = {"validation": _first(parents, _VALIDATION), "test": _first(parents, _TEST)}
+    others = {"validation": _first(folders, _VALIDATION), "test": _first(folders, _TEST)}
     return {"train": train} | {split: place for split, place in others.items() if place is not None}
 
 

@@ -24,9 +24,15 @@ def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int 
         seed: seed of the choice.
 
     Raises:
-        ValueError: a class has fewer labelled images.
+        ValueError: a class has fewer labelled images, or images have several classes.
     """
     check.whole_number("labels_per_class", per_class, at_least=1)
+    if split.multi_label:
+        raise ValueError(
+            f"labels_per_class is {per_class:,}, and an image may have several classes, so that no "
+            "number of images of each class can be chosen; expected labels of one class. Leave "
+            "--labels-per-class out; --unlabelled adds images without labels."
+        )
     counts = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
     fewest = int(counts.argmin())
     if counts[fewest] < per_class:

@@ -6,7 +6,7 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data import hashing
-from kd_keras.data.store import Dataset
+from kd_keras.data.store import Dataset, Split
 
 _PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order and the views
 _STOPPING = 1  # seed of what is held out to stop by; the other hold-outs take 0
@@ -26,9 +26,7 @@ def stratified(
     Returns:
         Positions that stay and positions held out, (n,) and (m,) int64, each ascending.
     """
-    check.number("fraction", fraction, above=0)
-    if fraction >= 1:
-        raise ValueError(f"val_fraction is {fraction:g}; expected less than 1, such as 0.1.")
+    _check_fraction(fraction)
     shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # one class after the other
     starts = np.flatnonzero(np.diff(labels[by_class], prepend=np.nan))
@@ -37,6 +35,43 @@ def stratified(
         count = min(max(round(int(size) * fraction), 1), int(size) - 1)
         held_out[by_class[start : start + count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def multi_label(
+    labels: np.ndarray, fraction: float, *, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `stratified`, for examples that may have several classes.
+
+    The classes are held out one after the other, the rarest first, each from its examples that no
+    class before had; examples of no class come last. So the shares are only nearly equal.
+
+    Args:
+        labels: (N, C) int, 1 for each class that an example has, else 0.
+        fraction, seed: see `stratified`.
+
+    Source: the order of the classes is that of Sechidis, Tsoumakas, Vlahavas 2011, "On the
+    Stratification of Multi-label Data", section 3.
+    """
+    _check_fraction(fraction)
+    shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    held_out, free = np.zeros(len(labels), bool), np.ones(len(labels), bool)
+    for label in np.argsort((labels == 1).sum(axis=0), kind="stable"):
+        of_class = shuffled[labels[shuffled, label] == 1]
+        count = min(max(round(len(of_class) * fraction), 1), len(of_class) - 1)
+        candidates = of_class[free[of_class]]
+        held_out[candidates[: max(count - int(held_out[of_class].sum()), 0)]] = True
+        free[of_class] = False
+    rest = shuffled[free[shuffled]]
+    held_out[rest[: round(len(rest) * fraction)]] = True
+    if not held_out.any():  # classes of one example each
+        held_out[shuffled[0]] = True
+    return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def of_split(split: Split, fraction: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """`stratified` or `multi_label`, whichever suits the split's labels."""
+    divide = multi_label if split.multi_label else stratified
+    return divide(split.labels, fraction, seed=seed)
 
 
 def for_stopping(data: Dataset, fraction: float) -> Dataset:
@@ -48,8 +83,8 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
     Raises:
         ValueError: no class has two labelled examples.
     """
-    labelled = np.flatnonzero(data.train.labels >= 0)
-    _, chosen = stratified(data.train.labels[labelled], fraction, seed=_STOPPING)
+    labelled = np.flatnonzero(data.train.known)
+    _, chosen = of_split(data.train.take(labelled), fraction, seed=_STOPPING)
     held_out = labelled[chosen]
     if not len(held_out):
         raise ValueError(
@@ -68,3 +103,9 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
         stopping=data.train.take(held_out),
         notes=(*data.notes, note),
     )
+
+
+def _check_fraction(fraction: float) -> None:
+    check.number("fraction", fraction, above=0)
+    if fraction >= 1:
+        raise ValueError(f"val_fraction is {fraction:g}; expected less than 1, such as 0.1.")

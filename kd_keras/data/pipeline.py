@@ -112,8 +112,9 @@ class BatchPlan:
 
         Returns:
             images, (B, H, W, C) uint8, or (B, n, H, W, C) for n > 1 views of each image; ids, (B,)
-            int64; labels, (B,) int32. Of mixed images, labels are (B, C) float32, and there is a
-            fourth array, (B,) float32: the share of the image's own label.
+            int64; labels, (B,) int32, or (B, C) of multi-label data. Of mixed images, labels are
+            (B, C) float32, and there is a fourth array, (B,) float32: the share of the image's own
+            label.
         """
         epoch, place = divmod(int(t), self.steps_per_epoch)
         order = _order(self.seed, epoch, len(self.split))
@@ -164,7 +165,9 @@ class BatchPlan:
         views = (self.views_per_image,) if self.views_per_image > 1 else ()
         size = None if self.batch_size % parts else self.batch_size // parts
         classes = self.num_classes if self.policy.mixes else None
-        specs = elements.specs(size, (*views, *self.split.image_shape), classes)
+        label_shape = self.split.labels.shape[1:]
+        shape = (*views, *self.split.image_shape)
+        specs = elements.specs(size, shape, classes, label_shape=label_shape)
         threads = self.threads or threads_of(self.policy)
         extras = [elements.SHARE] if self.policy.mixes else []
         steps = range(start * len(places), stop * len(places))
@@ -221,6 +224,7 @@ def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
     Returns:
         A dataset of ({"inputs": (B, H, W, C) uint8, "id": (B,) int64}, labels (B,) int32): as few
         batches of at most `batch_size` examples as possible, whose sizes differ by at most one.
+        Labels of multi-label data are (B, C) int32.
     """
     check.whole_number("batch_size", batch_size, at_least=1)
     if len(split) == 0:
@@ -231,7 +235,7 @@ def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
         rows = batches[int(number)]
         return split.images_at(rows), split.ids[rows], split.labels[rows]
 
-    specs = elements.specs(None, split.image_shape)
+    specs = elements.specs(None, split.image_shape, label_shape=split.labels.shape[1:])
     return elements.dataset(batch, range(len(batches)), specs)
 
 

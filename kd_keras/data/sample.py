@@ -13,13 +13,15 @@ def stratified(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
     Classes that have fewer examples than the others give all of theirs.
 
     Args:
-        labels: (N,) int.
+        labels: (N,) int; or (N, C) of 0 and 1, of which each combination counts as a class.
         count: how many; all N if there are fewer.
         seed: seed of the choice.
 
     Returns:
         (min(N, count),) int64, ascending.
     """
+    if labels.ndim == 2:
+        labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)

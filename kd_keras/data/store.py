@@ -37,7 +37,8 @@ class Split:
         images: (M, H, W, C) uint8, the whole file, memory-mapped, or several files joined. A subset
             keeps the whole file too: example i is row ids[i], and `images_at` gives the images of
             examples.
-        labels: (N,) int32, one for each example; -1 if unknown.
+        labels: (N,) int32, one for each example; -1 if unknown. Of multi-label data, (N, C) int32:
+            1 for each class that the example has, else 0; rows of -1 if unknown.
         ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
         fingerprint: fingerprint of the store that holds the images; "" if no store does.
         names_file: the names of the files that the rows of `images` come from; None if unknown.
@@ -99,8 +100,13 @@ class Split:
     @property
     def known(self) -> np.ndarray:
         """(N,) bool: whose label is known."""
-        known: np.ndarray = self.labels != UNKNOWN
-        return known
+        known: np.ndarray = np.not_equal(self.labels, UNKNOWN)
+        return np.asarray(known.all(axis=1)) if self.multi_label else known
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an example may have several classes, or none."""
+        return self.labels.ndim == 2
 
     def labelled(self) -> "Split":
         """The examples whose label is known."""
@@ -152,6 +158,11 @@ class Dataset:
     train_with_all_labels: Split | None = None
 
     @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several of the classes, or none."""
+        return self.train.multi_label
+
+    @property
     def store_fingerprint(self) -> str:
         """Fingerprint of the stored images, whatever part of them is held out."""
         return self.fingerprint.partition("-")[0]
@@ -160,6 +171,7 @@ class Dataset:
         """Number of images, number of classes and image size, in one line."""
         known = int(self.train.known.sum())
         labels = f" ({known:,} with a label)" if known < len(self.train) else ""
+        labels = f", several an image{labels}" if self.multi_label else labels
         parts = [
             f"{len(self.train):,} train images in {len(self.class_names)} classes{labels}",
             f"{len(self.validation):,} validation images",
@@ -279,7 +291,7 @@ def _split(folder: Path, name: str, shape: tuple[int, ...], fingerprint: str) ->
         labels = np.load(folder / f"{name}.labels.npy", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
-    if images.shape != shape or labels.shape != shape[:1]:
+    if images.shape != shape or labels.shape[:1] != shape[:1] or labels.ndim > 2:
         raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")
     names = folder / NAMES.format(name)
     ids = np.arange(len(labels), dtype=np.int64)

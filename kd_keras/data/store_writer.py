@@ -24,6 +24,8 @@ Shape = tuple[int, int, int]
 class Part:
     """One split to be written: how many examples, and batches of (images, labels) in order.
 
+    Labels are (b,) int, or (b, C) of 0 and 1 where an image may have several classes.
+
     `names` are those of the examples' files, in the same order; None if they have none.
     """
 

@@ -65,7 +65,8 @@ def joined(split: Split, stores: Sequence[Store]) -> Split:
     firsts = np.cumsum([len(split.images), *(len(part.images) for part in added)])
     ids = [first + part.ids for first, part in zip(firsts, added, strict=False)]
     others = hashlib.sha256("+".join(part.fingerprint for part in added).encode()).hexdigest()[:16]
-    unknown = [np.full_like(part.labels, UNKNOWN) for part in added]
+    of_one = split.labels.shape[1:]  # (C,) of multi-label data
+    unknown = [np.full((len(part), *of_one), UNKNOWN, split.labels.dtype) for part in added]
     return replace(
         split,
         images=JoinedImages([split.images, *(part.images for part in added)]),

@@ -54,7 +54,9 @@ class Views:
         return images
 
     def labels(self, ids: np.ndarray, view: int, num_classes: int) -> np.ndarray:
-        """(B, C) float32: the labels of mixed views, probabilities; unknown ones are rows of -1.
+        """(B, C) float32: the labels of mixed views, unknown ones rows of -1.
+
+        They are probabilities; of multi-label data, shares of each class, 0 to 1.
 
         Args:
             ids: (B,) int, of the split.
@@ -63,7 +65,11 @@ class Views:
         """
         _, rows_of_partners = self._partners_of(ids, view)
         own, partners = (self.split.labels[rows] for rows in (self._rows(ids), rows_of_partners))
-        soft = mixing.soft_labels(own, partners, self.shares(ids, view), num_classes)
+        shares = self.shares(ids, view)
+        if self.split.multi_label:
+            soft = mixing.mixed_rows(own, partners, shares)
+        else:
+            soft = mixing.soft_labels(own, partners, shares, num_classes)
         soft[own == UNKNOWN] = UNKNOWN
         return soft
 

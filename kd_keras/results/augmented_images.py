@@ -32,7 +32,7 @@ def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
     rows = np.linspace(0, len(data.train) - 1, columns).astype(int)
     ids, labels = data.train.ids[rows], data.train.labels[rows]
     images = [data.train.images_at(rows)]
-    names = [data.class_names[label] if label != UNKNOWN else "?" for label in labels]
+    names = [_name(data, label) for label in labels]
     for view in range(_VIEWS):
         images.append(views.images(ids, view))
         names += _names(data, views, ids, labels, view)
@@ -54,11 +54,20 @@ def _names(
     soft = views.labels(ids, view, len(data.class_names))
     names = []
     for probabilities, own in zip(soft, labels, strict=True):
-        if own == UNKNOWN:
+        if (own == UNKNOWN).any():
             names.append("?")
             continue
-        others = [c for c in np.flatnonzero(probabilities) if c != own]
-        shown = [(probabilities[c], data.class_names[c]) for c in [*others, own]]
+        first = [] if data.multi_label else [own]
+        others = [c for c in np.flatnonzero(probabilities) if c not in first]
+        shown = [(probabilities[c], data.class_names[c]) for c in [*others, *first]]
         words = [f"{100 * share:.0f} % {name}" for share, name in sorted(shown)[::-1]]
         names.append("\n".join(words))
     return names
+
+
+def _name(data: Dataset, label: np.ndarray) -> str:
+    """What stands below an image: its class, or its classes a line each."""
+    if (label == UNKNOWN).any():
+        return "?"
+    classes = np.flatnonzero(label) if data.multi_label else [label]
+    return "\n".join(data.class_names[c] for c in classes) or "no class"

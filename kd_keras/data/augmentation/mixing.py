@@ -122,3 +122,14 @@ def soft_labels(
     soft[rows, labels] = shares
     soft[rows, of_partners] += 1 - shares
     return soft
+
+
+def mixed_rows(labels: np.ndarray, of_partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(B, C) float32, 0 to 1: `soft_labels` of images that may have several classes.
+
+    Args:
+        labels, of_partners: (B, C) int, 1 for each class that an image has, else 0.
+        shares: (B,) float32, of the own labels.
+    """
+    own = shares[:, None]
+    return np.asarray(own * labels + (1 - own) * of_partners, np.float32)
