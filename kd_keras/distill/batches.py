@@ -35,23 +35,6 @@ def model_inputs(x: Any) -> Any:
     return x["inputs"] if isinstance(x, dict) and _OURS <= set(x) <= _MAY_COME else x
 
 
-def flattened(inputs: Any, views: int) -> Any:
-    """(B, views, …) inputs as (B * views, …), what a model takes; inputs of one view as they are.
-
-    Raises:
-        ValueError: the inputs have another number of views.
-    """
-    if views == 1:
-        return inputs
-    shape = tuple(inputs.shape)
-    if len(shape) != 5 or shape[1] != views:
-        raise ValueError(
-            f"inputs have shape {shape}; expected (B, {views}, H, W, C), {views} views of each "
-            "image. Set views_per_image in the pipeline."
-        )
-    return keras.ops.reshape(inputs, (-1, *shape[2:]))
-
-
 def unpacked(
     data: Any, *, ignore_class: int | None = None, needs_labels: Sequence[str] = _SUPERVISED
 ) -> Examples:

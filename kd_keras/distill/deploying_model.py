@@ -172,7 +172,8 @@ def _cross_entropy(
     known, sample_weight = examples.known, examples.sample_weight
     if known is None:
         costs = losses.cross_entropy(examples.labels, logits)
-        return objective.mean(costs, sample_weight), None
+        may_be_empty = replicas.count() > 1
+        return objective.mean(costs, sample_weight, may_be_empty=may_be_empty), None
     labels = unknown_labels.with_any_class(examples.labels, known)
     costs = losses.cross_entropy(labels, logits)
     count = unknown_labels.count(known)

@@ -13,6 +13,7 @@ from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import (
     batches,
     gradients,
+    image_views,
     metrics,
     model_checks,
     pair_warnings,
@@ -104,6 +105,10 @@ class Distiller(DeployingModel):
         self._objective = Objective(
             list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
         )
+        #: Progress values, rising from 0, at which the minimised loss changes.
+        self.stages = self._objective.stages
+        #: Augmented views of each image that a batch must hold.
+        self.views_per_image = self._objective.views
         self._diagnostics = metrics.Diagnostics(
             ["ce", *(method.name for method in self.methods)],
             teacher=self._needs_teacher and self._reads_logits,
@@ -163,16 +168,6 @@ class Distiller(DeployingModel):
     def total_steps(self, total_steps: int | None) -> None:
         self._total_steps = total_steps
         self.train_function = None  # traced with the number before
-
-    @property
-    def stages(self) -> tuple[float, ...]:
-        """Progress values, rising from 0, at which the minimised loss changes."""
-        return self._objective.stages
-
-    @property
-    def views_per_image(self) -> int:
-        """Augmented views of each image that a batch must hold."""
-        return self._objective.views
 
     def compile(  # Keras's takes a loss and defaults to RMSprop
         self,
@@ -237,8 +232,8 @@ class Distiller(DeployingModel):
         examples = batches.unpacked(
             data, ignore_class=self.ignore_class, needs_labels=self.needs_labels
         )
-        if not examples.teacher:  # no cached rows; outside the tape
-            examples = self.taught(examples)
+        if not examples.teacher:  # no cached rows
+            examples = self.with_teacher_outputs(examples)  # outside the tape: no gradient
         with tf.GradientTape(persistent=self._two_gradients) as tape:
             loss, student, teacher = self.loss_of(examples)
         gradients.step(
@@ -246,24 +241,27 @@ class Distiller(DeployingModel):
             tape,
             loss.gradients_of,
             self.trainable_variables,
-            count=examples.labels.shape[0] or tf.shape(examples.labels)[0],
+            num_examples=examples.labels.shape[0] or tf.shape(examples.labels)[0],
+            num_replicas=self.distribute_strategy.num_replicas_in_sync,
             two_gradients=self._two_gradients,
         )
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()
 
-    def taught(self, examples: batches.Examples) -> batches.Examples:
+    def with_teacher_outputs(self, examples: batches.Examples) -> batches.Examples:
         """The examples with the outputs of the teacher, which runs if they have none."""
         if examples.teacher or not self._needs_teacher:
             return examples
-        inputs = batches.flattened(examples.inputs, self._objective.views)
+        inputs = examples.inputs
+        if self.views_per_image > 1:
+            inputs = image_views.flatten(inputs, self.views_per_image)
         return dataclasses.replace(examples, teacher=self._untracked.teacher(inputs))
 
     def loss_of(self, examples: batches.Examples) -> tuple[Loss, Outputs, Outputs]:
-        """The loss of `taught` examples, and the student's and the teacher's outputs."""
+        """The loss of examples with teacher outputs, and the outputs of student and teacher."""
         inputs = examples.inputs
-        if self._objective.views > 1:
-            inputs = batches.flattened(inputs, self._objective.views)
+        if self.views_per_image > 1:
+            inputs = image_views.flatten(inputs, self.views_per_image)
         teacher = (examples.teacher or {}) if self._needs_teacher else {}
         progress = run_progress.share_done(self) if self._needs_progress else 1.0
         student, regularisers = self._twin(inputs, training=True)

@@ -53,7 +53,8 @@ def step(
     losses: tuple[Tensor, ...],
     variables: list[Any],
     *,
-    count: Any = 1,
+    num_examples: Any = 1,
+    num_replicas: int = 1,
     two_gradients: bool = False,
 ) -> None:
     """Takes one step of the optimizer by the gradient of the mean loss over all examples.
@@ -66,11 +67,12 @@ def step(
         losses: the task's, the methods'; for an optimizer that takes three gradients the methods'
             target and nontarget parts; scalars, each the mean over this replica's examples.
         variables: what is trained.
-        count: see `split_batch.share`, by which the replicas' gradients are summed.
+        num_examples: of this replica, see `split_batch.share`; the shares weight the gradients.
+        num_replicas: replicas that take the step together.
         two_gradients: `takes_two` of the optimizer.
     """
-    several = replicas.count() > 1
-    share = split_batch.share(count) if several else 1.0
+    several = num_replicas > 1
+    share = split_batch.share(num_examples) if several else 1.0
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
     if two_gradients:
         separate = [tape.gradient(loss, variables, share) for loss in losses]

@@ -1,18 +1,16 @@
 """The loss of a step: the cross-entropy and every method's cost, each with its weight."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import keras
 from keras import ops
 
 from kd_keras import losses, replicas
-from kd_keras.distill import unknown_labels
+from kd_keras.distill import gathered_batch, image_views, unknown_labels
 from kd_keras.distill.batches import Examples
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
-
-SECOND_VIEW = "_view2"
 
 
 class Loss(NamedTuple):
@@ -92,56 +90,77 @@ class Objective:
         if examples.mixed:
             base.require_mixable(self.methods)
         if self.views > 1:
-            student, teacher = self._by_view(student), self._by_view(teacher)
-        views = [student[name] for name in _LOGITS_OF_VIEWS if name in student]
+            student = image_views.separate(student, self.views)
+            teacher = image_views.separate(teacher, self.views)
+        # The mean of each term over the batch; with parts, of the target and the nontarget part.
+        ce, ce_in_loss = self._cross_entropy(student, examples)
+        means: dict[str, list[Tensor]] = {"ce": [ce]}
+        batch = Batch(examples.labels, examples.ids, examples.inputs, progress)
+        for method in self.methods:
+            arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
+            if self.views > 1 or method.needs_ids or method.whole_batch:
+                arguments = self._special_arguments(method, examples, arguments)
+            call = method.first_stage_call if stage < method.first_stage else method
+            costs = method.parts_call(**arguments) if self._in_parts else (call(**arguments),)
+            means[method.name] = [mean(cost, examples.sample_weight) for cost in costs]
+        terms = {name: sum(parts) for name, parts in means.items()}
+        # Their weighted sum. Before the last stage, methods with a first stage alone are minimised.
+        is_last_stage = stage == self.stages[-1]
+        weights = {
+            m.name: m.weight * (ops.minimum(progress / m.warmup, 1.0) if m.warmup else 1.0)
+            for m in self.methods
+            if is_last_stage or m.first_stage
+        }
+        weighted = {name: weight * terms[name] for name, weight in weights.items()}
+        task, distillation = ops.zeros(()), sum(weighted.values(), ops.zeros(()))
+        if is_last_stage:
+            weighted["ce"] = self.ce_weight * ce_in_loss
+            task = sum(regularisers, weighted["ce"])
+        separate = _sums_of_parts(means, weights) if self._in_parts else (distillation,)
+        return Loss(terms, weighted, task, distillation, (task, *separate))
+
+    def _cross_entropy(self, student: Outputs, examples: Examples) -> tuple[Tensor, Tensor]:
+        """The cross-entropy with the known labels: the term "ce", and what is minimised; scalars.
+
+        The term is a mean over the views of an image and over this replica's examples. What is
+        minimised is a sum over the views, and this replica's part of the mean over all examples.
+        """
         labels, known, sample_weight = examples.labels, examples.known, examples.sample_weight
         if known is not None:
             labels = unknown_labels.with_any_class(labels, known)
-        costs = [
-            losses.cross_entropy(labels, v, label_smoothing=self.label_smoothing) for v in views
+        of_views = [
+            losses.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
+            for name in image_views.LOGITS[: self.views]
         ]
-        cross_entropy = sum(costs[1:], costs[0])
+        costs = sum(of_views)  # (B,)
         if known is None:
-            in_loss = mean(cross_entropy, sample_weight)
-            terms = {"ce": in_loss / len(views)}
-        else:
-            in_loss = unknown_labels.part_of_mean(cross_entropy, known, sample_weight)
-            terms = {"ce": unknown_labels.mean(cross_entropy / len(views), known, sample_weight)}
-        # While a method is in its first stage, nothing but the methods with a first stage counts.
-        preparing = stage < self.stages[-1]
-        weighted: dict[str, Costs] = {}
-        task = distillation = target = nontarget = ops.zeros(())
-        if not preparing:
-            weighted["ce"] = self.ce_weight * in_loss
-            task = sum(regularisers, weighted["ce"])
-        for method in self.methods:
-            if method.whole_batch or method.needs_ids:
-                _check(method, examples)
-            one_view = self.views > 1 and method.views_per_image == 1
-            inputs = examples.inputs[:, 0] if one_view else examples.inputs
-            batch = Batch(examples.labels, examples.ids, inputs, progress)
-            arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
-            if method.whole_batch and replicas.count() > 1:
-                arguments = _gathered(method, student, teacher, batch)
-            if self._in_parts:
-                parts = [mean(c, sample_weight) for c in method.parts_call(**arguments)]
-                terms[method.name] = parts[0] + parts[1]
-            else:
-                cost = method.first_stage_call if stage < method.first_stage else method
-                terms[method.name] = mean(cost(**arguments), sample_weight)
-            if method.first_stage or not preparing:
-                warm = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
-                weight = method.weight * warm
-                weighted[method.name] = weight * terms[method.name]
-                distillation += weighted[method.name]
-                if self._in_parts:
-                    target, nontarget = target + weight * parts[0], nontarget + weight * parts[1]
-        separate = (target, nontarget) if self._in_parts else (distillation,)
-        return Loss(terms, weighted, task, distillation, (task, *separate))
+            in_loss = mean(costs, sample_weight)
+            return in_loss / self.views, in_loss
+        in_loss = unknown_labels.part_of_mean(costs, known, sample_weight)
+        return unknown_labels.mean(costs / self.views, known, sample_weight), in_loss
 
-    def _by_view(self, outputs: Outputs) -> Outputs:
-        first = {name: value[:: self.views] for name, value in outputs.items()}
-        return first | {f"{n}{SECOND_VIEW}": v[1 :: self.views] for n, v in outputs.items()}
+    def _special_arguments(
+        self, method: Method, examples: Examples, arguments: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The arguments of a method that needs ids, the whole batch, or one view of several.
+
+        Raises ValueError if the batch lacks what it needs.
+        """
+        _require_usable(examples, method)
+        if self.views > 1 and method.views_per_image == 1:
+            first_view = dataclasses.replace(arguments["batch"], inputs=examples.inputs[:, 0])
+            arguments = arguments | {"batch": first_view}
+        if method.whole_batch and replicas.count() > 1:
+            arguments = gathered_batch.gathered_arguments(method, **arguments)
+        return arguments
+
+
+def _sums_of_parts(parts: dict[str, list[Tensor]], weights: dict[str, Any]) -> list[Tensor]:
+    """The weighted sum of the methods' target parts, and that of their nontarget parts."""
+    return [
+        sum((weight * parts[name][place] for name, weight in weights.items()), ops.zeros(()))
+        for place in (0, 1)
+    ]
 
 
 def require_parts(methods: Sequence[Method]) -> None:
@@ -154,20 +173,23 @@ def require_parts(methods: Sequence[Method]) -> None:
         )
 
 
-_LOGITS_OF_VIEWS = ("logits", f"logits{SECOND_VIEW}")
+def mean(values: Tensor, sample_weight: Tensor | None, *, may_be_empty: bool = False) -> Tensor:
+    """Mean over the examples of the weighted values: Keras's "sum over batch size".
 
-
-def mean(values: Tensor, sample_weight: Tensor | None) -> Tensor:
-    """Mean over the examples of the weighted values: Keras's "sum over batch size"."""
+    Args:
+        values: (B,) float32.
+        sample_weight: (B,), or None for 1 each.
+        may_be_empty: whether B may be 0, as of a replica's part of a validation batch; then 0.
+    """
     if sample_weight is not None:
         values = values * ops.cast(sample_weight, "float32")
-    if replicas.count() > 1:  # a replica's part of a validation batch may be empty
+    if may_be_empty:
         return ops.sum(values) / ops.maximum(ops.cast(ops.size(values), "float32"), 1.0)
     return ops.mean(values)
 
 
-def _check(method: Method, examples: Examples) -> None:
-    """Raises ValueError if a method cannot use such batches."""
+def _require_usable(examples: Examples, method: Method) -> None:
+    """Raises ValueError if the method cannot learn from such a batch."""
     if method.needs_ids and examples.ids is None:
         raise ValueError(
             f"{method.name} needs each example's id; expected batches ({{'inputs': …, 'id': …}}, "
@@ -178,35 +200,3 @@ def _check(method: Method, examples: Examples) -> None:
             f"{method.name} relates the examples of a batch to each other, so sample and class "
             "weights have no meaning for it. Leave them out or choose another method."
         )
-
-
-class _GatheredBatch:
-    """A `Batch` of all replicas' examples; only the fields that a method reads are gathered."""
-
-    def __init__(self, own: Batch):
-        self._own = own
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._own, name)
-        if name in _OF_EXAMPLES and value is not None:
-            value = keras.tree.map_structure(replicas.gathered, value)
-        setattr(self, name, value)  # gathered once, however often it is read
-        return value
-
-
-_OF_EXAMPLES = ("labels", "ids", "inputs")  # parts of a `Batch` with an entry for each example
-
-
-def _gathered(method: Method, student: Outputs, teacher: Outputs, batch: Batch) -> dict[str, Any]:
-    """The arguments of the method, for all replicas' examples in replica order."""
-
-    def whole(outputs: Outputs, names: tuple[str, ...]) -> Outputs:
-        read = {"logits", *names}
-        read |= {f"{name}{SECOND_VIEW}" for name in read}
-        return {n: replicas.gathered(value) for n, value in outputs.items() if n in read}
-
-    return {
-        "student": whole(student, method.student_taps),
-        "teacher": whole(teacher, method.teacher_taps),
-        "batch": _GatheredBatch(batch),
-    }

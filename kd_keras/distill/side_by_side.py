@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kd_keras import replicas
-from kd_keras.distill import batches, compiled_metrics, run_progress
+from kd_keras.distill import compiled_metrics, image_views, run_progress
 from kd_keras.distill.distiller import Distiller
 from kd_keras.distill.replica_model import ReplicaModel
 from kd_keras.distill.teacher import Teacher
@@ -68,14 +68,14 @@ class SideBySideModel(ReplicaModel):
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
         """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
-        batch = self._taught(data, views=self._views)
+        batch = self._with_teacher_outputs(data, views=self._views)
         return self._named({n: d.train_step(batch) for n, d in self._untracked.distillers.items()})
 
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
         """The validation step of every Distiller on one batch."""
         if any(distiller.validate_teacher for distiller in self._untracked.distillers.values()):
-            data = self._taught(data, views=1)
+            data = self._with_teacher_outputs(data, views=1)
         return self._named({n: d.test_step(data) for n, d in self._untracked.distillers.items()})
 
     @property
@@ -95,12 +95,12 @@ class SideBySideModel(ReplicaModel):
             for distiller in self._untracked.distillers.values():
                 distiller.evaluating = False
 
-    def _taught(self, data: Any, *, views: int) -> Any:
+    def _with_teacher_outputs(self, data: Any, *, views: int) -> Any:
         """The batch with the teacher's outputs, unless it has them or no Distiller reads them."""
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if self._untracked.teacher is None or "teacher" in x:
             return data
-        outputs = self._untracked.teacher(batches.flattened(x["inputs"], views))
+        outputs = self._untracked.teacher(image_views.flatten(x["inputs"], views))
         return keras.utils.pack_x_y_sample_weight({**x, "teacher": outputs}, y, weight)
 
     @staticmethod

@@ -7,6 +7,7 @@ teacher are both in inference mode.
 from collections.abc import Sequence
 from typing import Any
 
+from kd_keras import replicas
 from kd_keras.distill import objective
 from kd_keras.distill.batches import Examples
 from kd_keras.methods.base import Batch, Method, Outputs, Tensor
@@ -25,7 +26,11 @@ def costs(
     """
     batch = Batch(examples.labels, None, examples.inputs, training=False)
     values = {m.name: m(student=student, teacher=teacher, batch=batch) for m in reported(methods)}
-    return {name: objective.mean(value, examples.sample_weight) for name, value in values.items()}
+    may_be_empty = replicas.count() > 1
+    return {
+        name: objective.mean(value, examples.sample_weight, may_be_empty=may_be_empty)
+        for name, value in values.items()
+    }
 
 
 def reported(methods: Sequence[Method]) -> list[Method]:

@@ -82,7 +82,7 @@ class Twin:
         """Logits and taps, float32, and the model's own losses (regularisers), float32 scalars."""
         if not self._is_graph:
             return self._run_uncopied(inputs, training)
-        several = replicas.count() > 1
+        several = tf.distribute.get_strategy().num_replicas_in_sync > 1
         offset = _seed_offset() if several else 0
         values = [pair for folded in self._pairs for pair in folded.values()]
         for variable, source, is_seed in self._state:

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.distill import batches
 from kd_keras.distill.batches import Examples
 from kd_keras.distill.objective import Objective, mean
 from kd_keras.methods.base import Method
@@ -111,8 +110,6 @@ class Views(Constant):
 def test_two_views_of_an_image_are_told_apart(by_hand):
     goal = objective(Views())
     images = np.arange(2 * 2 * 3).reshape(2, 2, 1, 1, 3)
-    flattened = np.asarray(batches.flattened(images, goal.views))
-    np.testing.assert_array_equal(flattened[:, 0, 0, 0], [0, 3, 6, 9])  # image by image
     given = examples(labels=LABELS[:2], inputs=images)
     got = terms(goal, given)
     first, second = LOGITS[::2], LOGITS[1::2]
@@ -121,8 +118,6 @@ def test_two_views_of_an_image_are_told_apart(by_hand):
     assert float(loss(goal, given).weighted["ce"]) == pytest.approx(both.mean(), rel=1e-5)
     expected = first[:, 0] + 10 * second[:, 0] + OTHER[::2, 1]
     assert got["c"] == pytest.approx(expected.mean(), rel=1e-5)
-    with pytest.raises(ValueError, match=r"inputs have shape \(2, 8, 8, 3\); expected \(B, 2, H"):
-        batches.flattened(np.zeros((2, 8, 8, 3)), goal.views)
 
 
 def test_a_method_of_one_view_beside_one_of_two_is_given_the_first():

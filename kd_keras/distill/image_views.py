@@ -1,0 +1,34 @@
+"""Several views of each image: together for the models, apart for the methods."""
+
+from typing import Any
+
+import keras
+
+from kd_keras.losses import Outputs
+
+SECOND_VIEW = "_view2"  # ends the name of an output of an image's second view
+LOGITS = ("logits", f"logits{SECOND_VIEW}")
+
+
+def flatten(inputs: Any, views: int) -> Any:
+    """(B, views, …) inputs as (B * views, …), what a model takes; inputs of one view as they are.
+
+    Raises:
+        ValueError: the inputs have another number of views.
+    """
+    if views == 1:
+        return inputs
+    shape = tuple(inputs.shape)
+    if len(shape) != 5 or shape[1] != views:
+        raise ValueError(
+            f"inputs have shape {shape}; expected (B, {views}, H, W, C), {views} views of each "
+            "image. Set views_per_image in the pipeline."
+        )
+    return keras.ops.reshape(inputs, (-1, *shape[2:]))
+
+
+def separate(outputs: Outputs, views: int) -> Outputs:
+    """(B * views, …) outputs of a model as two (B, …) each, of the first and of the second view."""
+    first = {name: value[::views] for name, value in outputs.items()}
+    second = {f"{name}{SECOND_VIEW}": value[1::views] for name, value in outputs.items()}
+    return first | second
