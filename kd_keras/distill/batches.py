@@ -12,8 +12,12 @@ from kd_keras.distill import labels as rules
 from kd_keras.distill import unknown_labels
 from kd_keras.losses import Labels, Tensor
 
-_OURS = {"inputs", "id"}  # what our pipeline always gives; "teacher" and "share" may come with it
-_MAY_COME = {*_OURS, "teacher", "share"}
+# Keys of an x from `kd_keras.data.pipeline`: with a cached teacher's outputs, or shares of mixed
+# images, or both. A model with inputs of these names is refused (`model_checks`).
+_PIPELINE_KEYS = {
+    frozenset({"inputs", "id", *optional})
+    for optional in ((), ("teacher",), ("share",), ("teacher", "share"))
+}
 _SUPERVISED = ("training without a method, or validation",)
 
 
@@ -21,21 +25,21 @@ _SUPERVISED = ("training without a method, or validation",)
 class Examples:
     """One batch, taken apart."""
 
-    inputs: Any  # what the models are given, untouched
+    inputs: Any  # of the models, as the user or the pipeline gave them
     labels: Labels  # (B,) int32 classes or (B, C) float probabilities
     sample_weight: Tensor | None  # (B,) float32
-    ids: Tensor | None  # (B,) int, from our pipeline only
-    teacher: dict[str, Tensor] | None  # a cached teacher's outputs, from our pipeline only
-    mixed: bool = False  # whether images are mixed with others, from our pipeline only
+    ids: Tensor | None  # (B,) int, from the data pipeline only
+    teacher: dict[str, Tensor] | None  # a cached teacher's outputs, from the pipeline only
+    mixed: bool = False  # whether images are mixed with others, from the pipeline only
     known: Tensor | None = None  # (B,) bool: whose label is known; None: every label is
 
 
 def model_inputs(x: Any) -> Any:
-    """The part of `x` that the models get: its "inputs" if the data pipeline made it, else all."""
-    return x["inputs"] if isinstance(x, dict) and _OURS <= set(x) <= _MAY_COME else x
+    """The part of `x` that the models get: "inputs" of an x from the data pipeline, else all."""
+    return x["inputs"] if isinstance(x, dict) and frozenset(x) in _PIPELINE_KEYS else x
 
 
-def unpacked(
+def unpack(
     data: Any, *, ignore_class: int | None = None, needs_labels: Sequence[str] = _SUPERVISED
 ) -> Examples:
     """The examples of a batch x, (x, y) or (x, y, sample_weight).
@@ -59,8 +63,8 @@ def unpacked(
         )
     if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
         rules.check_form(y.shape, y.dtype)
-    ours = isinstance(x, dict) and _OURS <= set(x) <= _MAY_COME
-    mixed = ours and "share" in x
+    parts = x if isinstance(x, dict) and frozenset(x) in _PIPELINE_KEYS else {"inputs": x}
+    mixed = "share" in parts
     if mixed and sample_weight is not None:
         raise ValueError(
             "the images are mixed (mixup or cutmix) and have sample or class weights; expected no "
@@ -73,11 +77,11 @@ def unpacked(
         else keras.ops.cast(y, "float32")
     )
     return Examples(
-        inputs=x["inputs"] if ours else x,
+        inputs=parts["inputs"],
         labels=labels,
         sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
-        ids=x["id"] if ours else None,
-        teacher=x.get("teacher") if ours else None,
+        ids=parts.get("id"),
+        teacher=parts.get("teacher"),
         mixed=mixed,
         known=None if ignore_class is None else unknown_labels.known(labels, ignore_class),
     )

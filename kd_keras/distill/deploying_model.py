@@ -89,7 +89,7 @@ class DeployingModel(CheckedModel):
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
         """Cross-entropy and metrics of the deployed model; more with `validate_teacher`."""
-        examples = batches.unpacked(data, ignore_class=self.ignore_class)
+        examples = batches.unpack(data, ignore_class=self.ignore_class)
         logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
         cost, counts = _cross_entropy(examples, logits)
         terms = {"ce": cost}

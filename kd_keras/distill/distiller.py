@@ -229,7 +229,7 @@ class Distiller(DeployingModel):
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
-        examples = batches.unpacked(
+        examples = batches.unpack(
             data, ignore_class=self.ignore_class, needs_labels=self.needs_labels
         )
         if not examples.teacher:  # no cached rows

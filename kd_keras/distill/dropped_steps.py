@@ -26,7 +26,7 @@ class DroppedSteps:
             self._left -= 1
             if self._logs is None:
                 part = split_batch.first_part(self._model.distribute_strategy, batch)
-                self._restore(batches.unpacked(part, needs_labels=()).labels)
+                self._restore(batches.unpack(part, needs_labels=()).labels)
                 self._logs = _logs(self._model)
         return dict(self._logs or {})
 

@@ -43,7 +43,7 @@ def norms(distiller: Any, batch: Any) -> dict[str, float]:
 
 
 def _norms(distiller: Any, batch: Any) -> dict[str, float]:
-    examples = batches.unpacked(
+    examples = batches.unpack(
         keras.tree.map_structure(tf.convert_to_tensor, batch),
         ignore_class=distiller.ignore_class,
         needs_labels=distiller.needs_labels,

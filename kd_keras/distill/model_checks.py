@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.distill import batches
 from kd_keras.graph import taps
 
 _OPEN = "kd_keras.models.model_files.open_model"
@@ -56,22 +57,31 @@ def _require_model(model: Any, role: str) -> None:
         raise ValueError(
             f"the {role} is {_described(model)}; expected a keras.Model. {_remedy(model)}"
         )
+    shapes = taps.input_shapes(model)
+    tensors = getattr(model, "inputs", None) or ()
+    x = dict.fromkeys(shapes if isinstance(shapes, dict) else [t.name for t in tensors])
+    if batches.model_inputs(x) is not x:
+        raise ValueError(
+            f"the {role} {model.name!r} has inputs called {sorted(x)}; expected other names: a "
+            "batch of such a dict is taken for one of kd_keras.data.pipeline, of which a model "
+            "gets 'inputs' alone. Rename one of the inputs."
+        )
 
 
 def _require_same_images(student: keras.Model, teacher: keras.Model) -> None:
-    ours, theirs = _image_shape(student), _image_shape(teacher)
-    if ours is None or theirs is None or _agree(ours, theirs):
+    student_shape, teacher_shape = _image_shape(student), _image_shape(teacher)
+    if student_shape is None or teacher_shape is None or _agree(student_shape, teacher_shape):
         return
-    if _takes(teacher, ours) or _takes(student, theirs):
+    if _takes(teacher, student_shape) or _takes(student, teacher_shape):
         return
     what, remedy = "inputs", "Make both models for the same inputs, such as texts of one length."
-    if len(ours) == len(theirs) == 3:
-        size = "" if theirs[0] is None else f", image_size={theirs[0]}"
-        adapted = f"adapt_teacher(teacher, input_shape={_text(ours)}{size})"
+    if len(student_shape) == len(teacher_shape) == 3:
+        size = "" if teacher_shape[0] is None else f", image_size={teacher_shape[0]}"
+        adapted = f"adapt_teacher(teacher, input_shape={_text(student_shape)}{size})"
         what, remedy = "images", f"Give teacher=kd_keras.models.adapt.{adapted}."
     raise ValueError(
-        f"the student {student.name!r} takes {what} of {_text(ours)} and the teacher "
-        f"{teacher.name!r} of {_text(theirs)}; expected the same {what} for both. {remedy}"
+        f"the student {student.name!r} takes {what} of {_text(student_shape)} and the teacher "
+        f"{teacher.name!r} of {_text(teacher_shape)}; expected the same {what} for both. {remedy}"
     )
 
 
@@ -127,9 +137,9 @@ def _image_shape(model: keras.Model) -> tuple[Any, ...] | None:
     return tuple(shape[1:]) if is_single else None
 
 
-def _agree(ours: tuple[Any, ...], theirs: tuple[Any, ...]) -> bool:
-    pairs = zip(ours, theirs, strict=False)
-    return len(ours) == len(theirs) and all(a == b or None in (a, b) for a, b in pairs)
+def _agree(one_shape: tuple[Any, ...], other_shape: tuple[Any, ...]) -> bool:
+    pairs = zip(one_shape, other_shape, strict=False)
+    return len(one_shape) == len(other_shape) and all(a == b or None in (a, b) for a, b in pairs)
 
 
 def _takes(model: keras.Model, shape: tuple[Any, ...]) -> bool:

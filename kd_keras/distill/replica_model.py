@@ -60,7 +60,7 @@ class ReplicaModel(keras.Model):
             return
         batch = next(next(iter(iterator))[2]) if iterator is not None else data_batch
         part = split_batch.first_part(self.distribute_strategy, batch)
-        labels = batches.unpacked(part, needs_labels=()).labels
+        labels = batches.unpack(part, needs_labels=()).labels
         with self.distribute_strategy.scope():
             compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
 

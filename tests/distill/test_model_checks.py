@@ -109,3 +109,30 @@ def test_one_sigmoid_output_teaches_as_two_logits(net, images, labels, one_step)
     assert costs[0] == pytest.approx(costs[1], rel=1e-6)
     with pytest.raises(ValueError, match="the student has 5 classes and the teacher 2"):
         Distiller(net("student", norm=False), teacher=teacher, methods=kd())
+
+
+@pytest.mark.parametrize("as_dict", [True, False])
+def test_inputs_called_as_the_pipelines_are_refused(student, as_dict):
+    inputs = {"inputs": keras.Input((8, 8, 3), name="inputs"), "id": keras.Input((1,), name="id")}
+    features = keras.layers.GlobalAveragePooling2D()(inputs["inputs"])
+    logits = keras.layers.Dense(5)(keras.layers.Concatenate()([features, inputs["id"]]))
+    model = keras.Model(inputs if as_dict else list(inputs.values()), logits, name="two")
+    with pytest.raises(ValueError, match=r"the student 'two' has inputs called \['id', 'inputs'\]"):
+        Distiller(model)
+    with pytest.raises(ValueError, match=r"the teacher 'two' has .* Rename one of the inputs"):
+        Distiller(student, teacher=model, methods=kd())
+
+
+def test_a_subclassed_model_of_such_a_dict_is_refused():
+    class OfDict(keras.Model):
+        def __init__(self):
+            super().__init__(name="of_dict")
+            self.dense = keras.layers.Dense(5)
+
+        def call(self, inputs):
+            return self.dense(keras.ops.concatenate([inputs["inputs"], inputs["id"]], axis=-1))
+
+    model = OfDict()
+    model({"inputs": np.zeros((2, 3), "float32"), "id": np.zeros((2, 1), "float32")})
+    with pytest.raises(ValueError, match=r"'of_dict' has inputs called .*; expected other"):
+        Distiller(model)

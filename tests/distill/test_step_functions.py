@@ -13,7 +13,7 @@ PACKAGE = str(Path(kd_keras.__file__).parent)
 FROM_THE_STEP_TO_THE_GRADIENT = [
     "replicas.after_data.<locals>.waiting",
     "distill.distiller.Distiller.train_step",
-    "distill.batches.unpacked",
+    "distill.batches.unpack",
     "losses.is_class_index",
     "distill.distiller.Distiller.loss_of",
     "graph.twins.Twin.__call__",

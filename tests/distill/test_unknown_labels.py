@@ -180,7 +180,7 @@ def test_a_saved_distiller_keeps_what_means_unknown(net, images, partly, tmp_pat
 
 
 def test_a_batch_without_labels_has_unknown_ones(images):
-    examples = batches.unpacked((images[:3],), needs_labels=())
+    examples = batches.unpack((images[:3],), needs_labels=())
     np.testing.assert_array_equal(examples.labels, [-1, -1, -1])
     np.testing.assert_array_equal(examples.known, [False] * 3)
-    assert batches.unpacked((images, np.zeros(40))).known is None
+    assert batches.unpack((images, np.zeros(40))).known is None
