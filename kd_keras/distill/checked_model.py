@@ -29,6 +29,8 @@ class CheckedModel(ReplicaModel):
     needs_labels: tuple[str, ...] = ()
     #: Class index of an unknown label, of `compile`; None: every label is known.
     ignore_class: int | None = None
+    #: Whether the last training batches came with labels; if not, no accuracy is logged.
+    trained_with_labels = True
 
     @property
     def num_classes(self) -> int:
@@ -66,6 +68,7 @@ class CheckedModel(ReplicaModel):
         steps = arguments.get("steps_per_epoch")
         data_checks.require_end("the training data", arguments.get("x"), steps, "steps_per_epoch")
         self._check_labels(arguments)
+        self.trained_with_labels = data_checks.have_labels(arguments["x"], arguments.get("y"))
         if isinstance(arguments.get("x"), (tf.data.Dataset, tf.distribute.DistributedDataset)):
             arguments.setdefault("shuffle", False)  # Keras warns that it would not shuffle
         if arguments.get("validation_data") is not None:
@@ -93,6 +96,7 @@ class CheckedModel(ReplicaModel):
         """As `keras.Model.train_on_batch`."""
         arguments = _by_name(keras.Model.train_on_batch, args, kwargs)
         self._check_labels(arguments)
+        self.trained_with_labels = arguments.get("y") is not None
         return super().train_on_batch(**arguments)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:

@@ -40,6 +40,21 @@ def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
         )
 
 
+def have_labels(x: Any, y: Any) -> bool:
+    """Whether data come with labels; of a Python generator nothing is known, so it says True.
+
+    Args:
+        x: a dataset, or arrays.
+        y: labels of arrays, or None.
+    """
+    if isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
+        spec = x.element_spec
+        return isinstance(spec, tuple) and len(spec) > 1
+    if isinstance(x, keras.utils.PyDataset):
+        return x.num_batches == 0 or (isinstance(x[0], tuple) and len(x[0]) > 1)
+    return y is not None or isinstance(x, types.GeneratorType)
+
+
 def checked(
     x: Any, y: Any, sample_weight: Any, num_classes: int, ignore_class: int | None = None
 ) -> Any:

@@ -127,14 +127,15 @@ class DeployingModel(CheckedModel):
 
     def get_metrics_result(self) -> Logs:
         """The results of the metrics that this phase updates; Keras logs them."""
-        own = self._diagnostics.in_training()
+        own = self._diagnostics.in_training(labels=self.trained_with_labels)
         if self.evaluating:
             reported = validation.reported(self.methods) if self._validates_methods else []
             own = self._diagnostics.in_evaluation(
                 teacher=self._validates_methods, methods=[method.name for method in reported]
             )
         others = self.metrics[len(self._diagnostics.everything()) :]
-        if not (self.evaluating or self._diagnostics.trains_deployed):
+        measured = self._diagnostics.trains_deployed and self.trained_with_labels
+        if not (self.evaluating or measured):
             others = [metric for metric in others if metric is not self._compile_metrics]
         return metrics.results([*own, *others])
 

@@ -75,8 +75,11 @@ class Diagnostics:
         agreement = [self.agreement] if self.agreement else []
         return [self.loss, *self.terms.values(), *self.shares.values(), *agreement]
 
-    def in_training(self) -> list[keras.metrics.Metric]:
-        return [m for m in self.everything() if self.trains_deployed or m is not self.agreement]
+    def in_training(self, *, labels: bool = True) -> list[keras.metrics.Metric]:
+        """Without `labels`, those of the cross-entropy are left out."""
+        left_out = [] if self.trains_deployed else [self.agreement]
+        left_out += [] if labels else [self.terms["ce"], self.shares.get("ce")]
+        return [m for m in self.everything() if not any(m is other for other in left_out)]
 
     def in_evaluation(
         self, *, teacher: bool, methods: Sequence[str] = ()

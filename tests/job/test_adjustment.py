@@ -111,3 +111,12 @@ def test_a_built_in_recipe_hides_labels_of_its_own_dataset_only():
     assert adjustment.with_all_labels(other).labels_per_class is None
     chosen = recipe_files.resolve("quickstart", {"dataset": "tfds:cifar10", "labels_per_class": 5})
     assert adjustment.with_all_labels(chosen).labels_per_class == 5
+
+
+@pytest.mark.parametrize("name", ["quickstart", "tiny_imagenet"])
+def test_naming_the_dataset_of_a_recipe_changes_nothing(name, recorder):
+    recipe = recipe_files.load(name)
+    same = recipe_files.resolve(name, {"dataset": recipe.dataset})
+    assert adjustment.load_and_adjust(same, recorder()) == (recipe, None)
+    other = recipe_files.resolve(name, {"dataset": recipe.dataset, "epochs": 3})
+    assert other.model_fields_set == {"epochs"}

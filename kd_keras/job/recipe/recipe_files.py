@@ -96,7 +96,8 @@ def resolve(
     """The recipe (`DEFAULT` if None) with fields replaced by `overrides`, then by `sets`.
 
     `temperature` and `kd_weight` are no fields: they set knobs of the first method, see
-    `method_options`. Fields that are set here count as chosen, with those of `recipe` (see `load`).
+    `method_options`. Fields that are set here count as chosen, with those of `recipe` (see `load`),
+    except for a dataset that is the recipe's own: it asks for no adjustment.
 
     Args:
         recipe: a Recipe, or what `load` takes.
@@ -117,7 +118,8 @@ def resolve(
     resolved = Recipe(**{**base.model_dump(), **fields})
     # A spec that is given beside these options is the more particular, so its own knobs stay.
     resolved = method_options.applied(resolved, knobs, replace="method" not in fields)
-    resolved = _chosen(resolved, base.model_fields_set | set(options))
+    given = {name for name in options if name != "dataset" or options[name] != base.dataset}
+    resolved = _chosen(resolved, base.model_fields_set | given)
     if teacher_from is not None and resolved.method == ("none",):
         raise ValueError(
             f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
