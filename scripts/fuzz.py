@@ -1,16 +1,21 @@
 """Runs random broken input through kd_keras and counts how each case ends.
 
     python scripts/fuzz.py --cases 20000 [--seed 0] [--only recipe,store] [--runs 50]
+    python scripts/fuzz.py --minutes 20 --output docs/fuzz.json
 
-Cases are those of tests/fuzz_cases.py, in this process; `--runs` adds whole runs of `kdk train` and
+Cases are those of tests/fuzz_cases.py, in this process, 1,000 of all kinds at a time; `--minutes`
+ends after the 1,000 in which so much time has passed. `--runs` adds whole runs of `kdk train` and
 `kdk cache`, each in a process of its own, some with a broken file as the teacher. A fault is any
 error but a message, a case of more than 10 seconds of work, or a run of more than 4 GB or 2
-minutes of work. Prints one JSON document with the seed of each fault; exit code 1 if there are any.
+minutes of work. One JSON document has, for each kind, the number of cases, how they ended and
+their seconds of work, and the seed of each fault; it is printed, or written to `--output`. Exit
+code 1 if there are faults.
 """
 
 import argparse
 import collections
 import json
+import math
 import os
 import random
 import resource
@@ -27,6 +32,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SECONDS, RUN_SECONDS, GIGABYTES = 10, 120, 4.0  # seconds of work, whatever else the machine does
 WAITING = 1200  # seconds after which a run that does not work either has hung
+ENDS = ("success", "message", "fault")
 # How many cases of 1,000 are of each kind; those that open models cost the most.
 SHARES = {
     **{"recipe": 340, "command_line": 340, "image_bytes": 90, "zip_members": 60, "run_folder": 40},
@@ -41,7 +47,10 @@ def main():
     parser.add_argument("--runs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--output", type=Path)
     given = parser.parse_args()
+    output = given.output and given.output.resolve()
     warnings.simplefilter("ignore")
     only = set(filter(None, given.only.split(",")))
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,42 +59,79 @@ def main():
         faults = []
         runs = whole_runs(given, Path(scratch), faults)  # first: they fork before TensorFlow runs
         counts = cases(given, only, Path(scratch), faults)
-    slowest = {name: round(times[-1], 2) for name, times in SLOWEST.items()}
-    report = {"seed": given.seed, "cases": counts, "runs": runs, "slowest_seconds": slowest}
-    print(json.dumps({**report, "faults": faults}, indent=2))
+    write(report(given, counts, runs, faults), output)
     sys.exit(bool(faults))
 
 
-SLOWEST = {}
+def report(given, counts, runs, faults):
+    """What is written: how many cases of each kind there were, how they ended, on what."""
+    from kd_keras.job import versions
+
+    total = sum((collections.Counter(entry) for entry in counts.values()), collections.Counter())
+    return {
+        "versions": versions.installed(),
+        "code": versions.code(),
+        "seed": given.seed,
+        "total": {name: total[name] for name in ("cases", *ENDS)},
+        "kinds": {name: rounded(entry) for name, entry in counts.items()},
+        "runs": runs,
+        "faults": faults,
+    }
+
+
+def rounded(entry):
+    return {name: round(value, 2) for name, value in entry.items()}
+
+
+def write(document, output):
+    text = json.dumps(document, indent=2) + "\n"
+    if output is None:
+        print(text, end="")
+    else:
+        output.write_text(text)
 
 
 def cases(given, only, scratch, faults):
+    """Counts by kind: `cases`, how many ended in each of `ENDS`, `seconds` of all, `slowest`."""
     import fuzz_cases
 
     stub_what_trains()
-    counts = {}
-    for name, share in SHARES.items():
-        if only and name not in only:
-            continue
-        ends = collections.Counter()
-        for number in range(given.cases * share // sum(SHARES.values())):
-            seed, start = f"{given.seed}-{name}-{number}", time.process_time()
-            try:
-                end = fuzz_cases.outcome(
-                    fuzz_cases.CASES[name], random.Random(seed), scratch / "case"
-                )
-            except Exception as error:
-                end = "fault"
-                faults.append({"seed": seed, "error": repr(error)[:300], "at": places(error)})
-            seconds = time.process_time() - start
-            SLOWEST[name] = sorted([*SLOWEST.get(name, []), seconds])[-1:]
-            if seconds > SECONDS:
-                end = "fault"
-                faults.append({"seed": seed, "error": f"it took {seconds:.0f} s"})
-            ends[end] += 1
-        counts[name] = dict(ends)
-        print(name, counts[name], file=sys.stderr, flush=True)
+    kinds = [name for name in SHARES if not only or name in only]
+    counts = {name: dict.fromkeys(("cases", *ENDS, "seconds", "slowest"), 0) for name in kinds}
+    start, thousand = time.monotonic(), sum(SHARES.values())
+    for first in range(0, given.cases, thousand):
+        for name in kinds:
+            ends = min(first + thousand, given.cases)
+            numbers = (n * SHARES[name] // thousand for n in (first, ends))
+            for number in range(*numbers):
+                case = fuzz_cases.CASES[name], f"{given.seed}-{name}-{number}"
+                end, seconds = one_case(fuzz_cases.outcome, *case, scratch, faults)
+                entry = counts[name]
+                entry["cases"] += 1
+                entry[end] += 1
+                entry["seconds"] += seconds
+                entry["slowest"] = max(entry["slowest"], seconds)
+        minutes = (time.monotonic() - start) / 60
+        total = sum(entry["cases"] for entry in counts.values())
+        print(f"{total:,} cases, {minutes:.1f} minutes", file=sys.stderr, flush=True)
+        if minutes > given.minutes:
+            break
     return counts
+
+
+def one_case(outcome, case, seed, scratch, faults):
+    """How a case ends and its seconds of work; a fault is added to `faults`."""
+    start = time.process_time()
+    try:
+        end = outcome(case, random.Random(seed), scratch / "case")
+    except Exception as error:
+        end = "fault"
+        faults.append({"seed": seed, "error": repr(error)[:300], "at": places(error)})
+    seconds = time.process_time() - start
+    if seconds > SECONDS and end != "fault":
+        end = "fault"
+        faults.append({"seed": seed, "error": f"it took {seconds:.0f} s"})
+    return end, seconds
 
 
 def stub_what_trains():

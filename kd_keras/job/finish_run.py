@@ -54,6 +54,8 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
     table.table(results, screen, f"Results on {held_out}")
     if labels := table.labels(results):
         screen.say(f"Training had {labels}")
+    if epochs := table.best_epochs(results):
+        screen.say(epochs)
     phases = [model.phase for model in plan.students(recipe)]
     for line in results.get("verdict", ()):  # runs that an earlier version finished have none
         screen.result(line)

@@ -111,8 +111,8 @@ def _say_where_it_ended(job: Job, facts: Mapping[str, Mapping[str, Any]]) -> Non
     for phase, entry in facts.items():
         if end := entry.get("stop_early"):
             job.screen.say(
-                f"{display_name(phase)}: ended after epoch {end['epochs']}; it has the weights of "
-                f"epoch {end['best_epoch']}, {end[stop_early.TOP1]:.1%} on the held-out images"
+                f"{display_name(phase)}: best epoch: {end['best_epoch']} of {end['epochs']}, "
+                f"weights restored ({end[stop_early.TOP1]:.1%} on the held-out images)"
             )
 
 

@@ -63,6 +63,23 @@ def time_spent(results: Mapping[str, Any]) -> str:
     )
 
 
+def best_epoch(result: Mapping[str, Any]) -> str | None:
+    """Which of the trained epochs a model's weights are from; None if training took all epochs.
+
+    Args:
+        result: a model's entry of `results`, with `stop_early`: `best_epoch` and `epochs`.
+    """
+    end = result.get("stop_early")
+    return None if end is None else f"{end['best_epoch']} of {end['epochs']}"
+
+
+def best_epochs(results: Mapping[str, Any]) -> str | None:
+    """A line on the epoch whose weights each model has, of a run that stops early; else None."""
+    ends = {model_name(p, results): best_epoch(results[p]) for p in models(results)}
+    parts = [f"{name} {end}" for name, end in ends.items() if end]
+    return f"Best epoch, whose weights are kept: {', '.join(parts)}" if parts else None
+
+
 def labels(results: Mapping[str, Any]) -> str | None:
     """How many training images had a label, of a run where not all had one; else None.
 

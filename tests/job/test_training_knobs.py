@@ -91,6 +91,7 @@ def test_every_phase_has_the_weights_of_its_best_epoch_on_images_held_out_of_tra
         entries = history(run, phase)
         best, _ = stop_early.decide(entries[stop_early.TOP1], entries[stop_early.LOSS], 1)
         assert results[phase]["stop_early"]["best_epoch"] == best + 1
+        assert f"best epoch: {best + 1} of {len(entries['loss'])}, weights" in "\n".join(lines)
         assert results[phase]["top1"] == pytest.approx(entries["val_top1"][best], abs=1.5 / 359)
 
 

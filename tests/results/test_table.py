@@ -74,6 +74,13 @@ def test_the_time_spent_is_told_of_every_model_that_was_trained():
     )
 
 
+def test_the_best_epochs_are_told_of_models_that_stopped_early():
+    assert table.best_epochs(RESULTS) is None
+    student = {**RESULTS["student"], "stop_early": {"best_epoch": 7, "epochs": 12}}
+    line = table.best_epochs({**RESULTS, "student": student})
+    assert line == "Best epoch, whose weights are kept: student distilled 7 of 12"
+
+
 def test_the_table_has_a_line_for_each_model_and_a_dash_for_what_is_unknown(capsys):
     table.table(RESULTS, Screen())
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()]

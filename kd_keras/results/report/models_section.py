@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kd_keras.results import statistics, timing
+from kd_keras.results import statistics, table, timing
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
@@ -26,6 +26,13 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     if any(_time(run.results[phase], "batch1") for phase in run.phases):
         parts.append(_against_time(run, folder))
     parts.append(_table(run))
+    if any("stop_early" in run.results[phase] for phase in run.phases):
+        parts.append(
+            Text(
+                "Training stopped early: each model has the weights of its best epoch, measured on "
+                "a tenth of the training images that trains nothing."
+            )
+        )
     unsteady = [run.name(phase) for phase in run.phases if _is_unsteady(run.results[phase])]
     if unsteady:
         parts.append(
@@ -162,6 +169,7 @@ def _table(run: FinishedRun) -> Table:
         "ms/image, batch 1": lambda p: _shown_time(run.results[p], "batch1"),
         "ms/image, batch 128": lambda p: _shown_time(run.results[p], "batch128"),
         "training s": lambda p: _shown(run.results[p].get("seconds", {}).get("training"), ",.0f"),
+        "best epoch": lambda p: table.best_epoch(run.results[p]),
     }
     if few:
         del columns["top-5 %"]

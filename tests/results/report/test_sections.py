@@ -37,6 +37,17 @@ def test_models_have_their_intervals_and_costs(finished, sketched):
     assert [shown.rows[index][0] for index in shown.strong] == ["student distilled"]
 
 
+def test_models_that_stopped_early_show_their_best_epoch(finished, sketched):
+    assert "best epoch" not in table(models_section.section(finished, None)).columns
+    ends = {"stop_early": {"best_epoch": 7, "epochs": 12, "held_out_top1": 0.9}}
+    results = {**finished.results, "student": {**finished.results["student"], **ends}}
+    section = models_section.section(dataclasses.replace(finished, results=results), None)
+    shown = table(section)
+    place = list(shown.columns).index("best epoch")
+    assert {row[0]: row[place] for row in shown.rows}["student distilled"] == "7 of 12"
+    assert "each model has the weights of its best epoch" in words(section)
+
+
 def test_times_of_a_busy_machine_are_said(finished, sketched):
     busy = {"milliseconds_per_image": {"batch1": 1.0, "spread": {"batch1": 0.5}}}
     results = {**finished.results, "teacher": {**finished.results["teacher"], **busy}}
