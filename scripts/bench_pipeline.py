@@ -28,6 +28,8 @@ from kd_keras.data.store import Split
 REPEATS = 5
 SECONDS_A_REPEAT = 1.5
 BATCH_SIZES = {64: 128, 224: 64}
+#: Pixels a side of the stored images, where they are larger than those of training.
+STORED_SIZES = {224: 256}
 #: Name of each policy, to its text and mixing.
 POLICIES = {
     "light": ("light", {}),
@@ -81,13 +83,16 @@ def main() -> None:
 
 def images_of(size: int, data_dir: str | None, folder: Path) -> Split:
     """Training images of a size: Tiny ImageNet's, or random ones in a memory-mapped file."""
+    stored = STORED_SIZES.get(size, size)
     if data_dir:
-        return data.load("tiny_imagenet", data_dir=data_dir, image_size=size).train
+        sizes = {"image_size": size, "store_size": stored}
+        return data.load("tiny_imagenet", data_dir=data_dir, **sizes).train
     path = folder / f"{size}.npy"
-    shape = (20_000 if size <= 64 else 1_000, size, size, 3)
+    shape = (20_000 if size <= 64 else 1_000, stored, stored, 3)
     np.save(path, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     ids = np.arange(shape[0])
-    return Split(np.load(path, mmap_mode="r"), (ids % 200).astype(np.int32), ids)
+    labels = (ids % 200).astype(np.int32)
+    return Split(np.load(path, mmap_mode="r"), labels, ids, side=None if stored == size else size)
 
 
 def training_speeds(split: Split, policy: Policy, batch_size: int, threads: int) -> list[float]:
