@@ -48,10 +48,7 @@ def main() -> None:
 def run(folder: Path, killed_at: int) -> tuple[float, list[int], str]:
     """Seconds between the ends of the processes, their exit codes, the first one's last line."""
     folder.mkdir(exist_ok=True)
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-    workers = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    for one in sockets:
-        one.close()
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     running = []
     for index in range(2):
         task = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
@@ -67,6 +64,14 @@ def run(folder: Path, killed_at: int) -> tuple[float, list[int], str]:
     if killed_at == 0 and any(codes):
         print("\n".join(lines[-30:]), file=sys.stderr)
     return time.monotonic() - start, codes, lines[-1] if lines else ""
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(one.getsockname()[1]) for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
 
 
 def train(folder: Path, killed_at: int) -> None:

@@ -143,18 +143,26 @@ def run(recipe: str, folder: Path, kill: Kill | None = None) -> int:
 
 def has_come(kill: Kill, process: subprocess.Popen, checkpoints: Path) -> bool:
     """Waits for a kill's moment; False if the process ends before it."""
-    seen = {path.name for path in checkpoints.glob("*.json")}
+    seen = set(headers(checkpoints))
     target = len(seen) + kill.checkpoints
     while len(seen) < target:
         if process.poll() is not None:
             return False
         time.sleep(0.005)
-        seen |= {path.name for path in checkpoints.glob("*.json")}
+        seen.update(headers(checkpoints))
     try:
         process.wait(kill.seconds)
     except subprocess.TimeoutExpired:
         return True
     return False
+
+
+def headers(checkpoints: Path) -> list[str]:
+    """Names of the checkpoints' headers; the folder goes while it is read, when a phase ends."""
+    try:
+        return [name for name in os.listdir(checkpoints) if name.endswith(".json")]
+    except FileNotFoundError:
+        return []
 
 
 def where(folder: Path) -> str:
