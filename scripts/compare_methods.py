@@ -77,19 +77,28 @@ def main(
     loaded = dataset.load(recipe, screen)
     names = [ALONE, *(only or methods.names())]
     for seed in range(seeds or max(SEEDS.values())):
-        recipe = recipe.model_copy(update={"seed": seed})
-        model = build.make_teacher(recipe, loaded)
-        due = [
-            n
-            for n in names
-            if seed < (seeds or _seeds_of(n)) and not _file(folder, n, seed).exists()
-        ]
-        for views, group in _groups(due, together):
-            screen.say(f"seed {seed}: {', '.join(group)}")
-            train_together(recipe, group, model, loaded, views, folder)
-    rows = [_row(folder, name, loaded) for name in names]
+        of_seed = [name for name in names if seed < (seeds or _seeds_of(name))]
+        seeded = recipe.model_copy(update={"seed": seed})
+        train_missing(seeded, of_seed, loaded, folder, screen, together)
+    rows = [row_of(folder, name, loaded) for name in names]
     about = {"setting": _setting(recipe, loaded), "knobs": KNOBS}
     files.write_json(Path(table), {"about": about, "rows": _show(rows, screen)})
+
+
+def train_missing(
+    recipe: Recipe,
+    names: Sequence[str],
+    loaded: Dataset,
+    folder: Path,
+    screen: Screen,
+    together: int = 7,
+) -> None:
+    """Trains, with the recipe's seed, what has no finished training in the folder yet."""
+    model = build.make_teacher(recipe, loaded)
+    missing = [name for name in names if not _file(folder, name, recipe.seed).exists()]
+    for views, group in _groups(missing, together):
+        screen.say(f"seed {recipe.seed}: {', '.join(group)}")
+        train_together(recipe, group, model, loaded, views, folder)
 
 
 def train_together(
@@ -187,7 +196,8 @@ def _show(rows: list[dict[str, Any]], screen: Screen) -> list[dict[str, Any]]:
     return rows
 
 
-def _row(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
+def row_of(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
+    """A method's top-1 of each seed, and its gain over the student alone of the same seeds."""
     paths = sorted(folder.glob(f"{_file(folder, name, 0).stem.removesuffix('0')}[0-9].json"))
     results = [json.loads(path.read_text()) for path in paths]
     top1 = [result.get("top1", 0.0) for result in results]
