@@ -143,13 +143,13 @@ def run(recipe: str, folder: Path, kill: Kill | None = None) -> int:
 
 def has_come(kill: Kill, process: subprocess.Popen, checkpoints: Path) -> bool:
     """Waits for a kill's moment; False if the process ends before it."""
-    seen = set(headers(checkpoints))
+    seen = written(checkpoints)
     target = len(seen) + kill.checkpoints
     while len(seen) < target:
         if process.poll() is not None:
             return False
         time.sleep(0.005)
-        seen.update(headers(checkpoints))
+        seen |= written(checkpoints)
     try:
         process.wait(kill.seconds)
     except subprocess.TimeoutExpired:
@@ -157,12 +157,13 @@ def has_come(kill: Kill, process: subprocess.Popen, checkpoints: Path) -> bool:
     return False
 
 
-def headers(checkpoints: Path) -> list[str]:
-    """Names of the checkpoints' headers; the folder goes while it is read, when a phase ends."""
+def written(checkpoints: Path) -> set[tuple[str, int]]:
+    """Names and times of the checkpoints' headers; two phases give theirs the same names."""
     try:
-        return [name for name in os.listdir(checkpoints) if name.endswith(".json")]
-    except FileNotFoundError:
-        return []
+        headers = [entry for entry in os.scandir(checkpoints) if entry.name.endswith(".json")]
+        return {(header.name, header.stat().st_mtime_ns) for header in headers}
+    except FileNotFoundError:  # the folder goes when a phase ends, a header when a newer one comes
+        return set()
 
 
 def where(folder: Path) -> str:
