@@ -11,12 +11,14 @@ Takes   7 trainings of the student's size and one of the teacher's a seed; what 
         done again, so it may be stopped and started.
 
     python scripts/label_study.py --data-dir DIR [--teacher FILE]       # writes docs/labels.json
+    python scripts/label_study.py --data-dir DIR --teacher FILE --set image_size=32
 """
 
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import bench_jobs  # beside this file
 import click
 
 from kd_keras import data, files
@@ -62,7 +64,9 @@ def main(
             results = train.run(recipe, run=str(run), export_dir=exports, screen=screen)
             teacher = teacher or str(run / "teacher.keras")
             rows.append(_row(share, per_class, seed, results))
-            files.write_json(Path(out), {"means": _means(rows), "runs": rows, "epochs": epochs})
+            about = {"machine": bench_jobs.machine(), "method": method, "epochs": epochs}
+            about |= {"sets": sets, "teacher_top1": round(100 * results["teacher"]["top1"], 2)}
+            files.write_json(Path(out), {"about": about, "means": _means(rows), "runs": rows})
     cells = [
         [f"{share:.0%}", *(f"{mean[name]:.1f}" for name in ("alone", "distilled", "gain"))]
         for share, mean in ((row["share"], row) for row in _means(rows))
