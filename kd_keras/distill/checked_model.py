@@ -44,9 +44,10 @@ class CheckedModel(ReplicaModel):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
-        taken = ("optimizer", "metrics", "weighted_metrics", "steps_per_execution", "jit_compile")
-        names = [name for name in (*taken, "ignore_class") if name in config]
-        self.compile(**{name: config[name] for name in names})
+        names = ["optimizer", "metrics", "weighted_metrics", "steps_per_execution", "ignore_class"]
+        if self.distribute_strategy.num_replicas_in_sync == 1:  # several cannot be compiled by XLA
+            names.append("jit_compile")
+        self.compile(**{name: config[name] for name in names if name in config})
         self.optimizer.build(self.trainable_variables)
 
     def _take_unknown_labels(self, ignore_class: int | None) -> None:

@@ -184,8 +184,10 @@ class Distiller(DeployingModel):
 
         With `ignore_class`, such as -1, labels of that class are unknown: the cross-entropy is the
         mean over the batch's other examples, 0 if there is none, and metrics count these alone.
-        Methods learn from all examples. Raises ValueError if a method needs every label.
+        Methods learn from all examples. Raises ValueError if a method needs every label, and for
+        `jit_compile=True` over several replicas, which XLA cannot compile.
         """
+        self._check_jit_compile(jit_compile)
         self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)

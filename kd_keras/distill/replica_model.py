@@ -38,6 +38,18 @@ class ReplicaModel(keras.Model):
         """As `keras.Model.test_on_batch`."""
         return self._while_evaluating(super().test_on_batch, *args, **kwargs)
 
+    def _check_jit_compile(self, jit_compile: Any) -> None:
+        """Raises ValueError where XLA cannot compile the step: its variables lie on many devices.
+
+        "auto" leaves the step of several replicas uncompiled.
+        """
+        count = self.distribute_strategy.num_replicas_in_sync
+        if jit_compile is True and count > 1:
+            raise ValueError(
+                f"jit_compile is True and {count} replicas train together, whose step XLA cannot "
+                "compile; expected 'auto' or False. Leave jit_compile out, or train on one device."
+            )
+
     def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
         self.evaluating = True
         try:
