@@ -193,12 +193,12 @@ def is_locked(folder: Path) -> bool:
 def _lock(folder: Path, waiting: Callable[[], None] | None) -> Iterator[bool]:
     """Yields whether the block has the lock; without `waiting` it does not wait for it."""
     is_free = True
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         with contextlib.suppress(ImportError, OSError):
             import fcntl  # Windows has none
 
             handle = os.open(folder, os.O_RDONLY)
-            held.callback(os.close, handle)
+            locks.callback(os.close, handle)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -241,11 +241,11 @@ def _not_finite(data: Any, where: str) -> Iterator[tuple[str, float]]:
 @contextlib.contextmanager
 def _scratch_beside(target: Path) -> Iterator[Path]:
     """Yields a new folder beside `target`, locked, so that other processes know it is in use."""
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as locks:
         scratch = Path()
         while not scratch.name or not scratch.is_dir():  # tidied away before it was locked
             scratch = Path(tempfile.mkdtemp(prefix=f".partial.{target.name}.", dir=target.parent))
-            held.enter_context(lock_at_once(scratch))
+            locks.enter_context(lock_at_once(scratch))
         try:
             yield scratch
         finally:

@@ -118,9 +118,9 @@ def in_top(labels: Labels, scores: Tensor, *, k: int = 1) -> Tensor:
     label = class_index(ops.convert_to_tensor(labels))
     in_range = ops.logical_and(label >= 0, label < classes)
     label = ops.expand_dims(ops.clip(label, 0, classes - 1), -1)  # (B, 1)
-    of_label = ops.take_along_axis(scores, label, axis=-1)
+    label_scores = ops.take_along_axis(scores, label, axis=-1)
     lower = ops.expand_dims(ops.arange(classes, dtype="int32"), 0) < label
-    ahead = ops.logical_or(scores > of_label, ops.logical_and(scores == of_label, lower))
+    ahead = ops.logical_or(scores > label_scores, ops.logical_and(scores == label_scores, lower))
     right = ops.sum(ops.cast(ahead, "int32"), axis=-1) < k
     return ops.cast(right & in_range & _are_numbers(scores), "float32")
 

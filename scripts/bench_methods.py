@@ -94,10 +94,10 @@ def _measure(name: str, batch_size: int) -> dict[str, Any]:
     for _ in range(WARM):
         yardstick()
     pairs = [(_seconds(step), _seconds(yardstick)) for _ in range(STEPS)]
-    ours, kd_s = (statistics.median(values) for values in zip(*pairs, strict=True))
+    method_time, kd_time = (statistics.median(values) for values in zip(*pairs, strict=True))
     return {
-        "seconds": ours,
-        "ratio": ours / kd_s,
+        "seconds": method_time,
+        "ratio": method_time / kd_time,
         "peak_megabytes": peak,
         "trained": sum(int(np.prod(v.shape)) for v in method.trainable_variables),
         "weights": sum(int(np.prod(v.shape)) for v in method.variables),

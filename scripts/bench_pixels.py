@@ -61,7 +61,7 @@ def operations(stored: int, result: int):
     middle = (stored / 2, stored / 2)
     matrix = cv2.getRotationMatrix2D(middle, 9, 1.0)
 
-    def of_pillow(change):
+    def pillow_change(change):
         return lambda image: np.asarray(change(Image.fromarray(image)))
 
     def cut(image):
@@ -74,7 +74,7 @@ def operations(stored: int, result: int):
 
     return {
         "resized crop": (
-            of_pillow(
+            pillow_change(
                 lambda i: i.resize(
                     (result, result), BILINEAR, box=(left, top, left + side, top + side)
                 )
@@ -82,15 +82,15 @@ def operations(stored: int, result: int):
             cut,
         ),
         "rotation": (
-            of_pillow(lambda i: i.rotate(9, resample=BILINEAR)),
+            pillow_change(lambda i: i.rotate(9, resample=BILINEAR)),
             lambda i: cv2.warpAffine(i, matrix, (stored, stored), flags=cv2.INTER_LINEAR),
         ),
-        "equalize": (of_pillow(ImageOps.equalize), equalized),
+        "equalize": (pillow_change(ImageOps.equalize), equalized),
         "blur, sigma 1": (
-            of_pillow(lambda i: i.filter(ImageFilter.GaussianBlur(1.0))),
+            pillow_change(lambda i: i.filter(ImageFilter.GaussianBlur(1.0))),
             lambda i: cv2.GaussianBlur(i, (0, 0), 1.0),
         ),
-        "none, only the conversion": (of_pillow(lambda i: i), lambda i: i),
+        "none, only the conversion": (pillow_change(lambda i: i), lambda i: i),
     }
 
 

@@ -122,7 +122,7 @@ def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict
     os.close(terminal)
     assert process.stdout is not None
     found: dict[str, Any] = {"lines": []}
-    drawn = b""
+    terminal_output = b""
     with selectors.DefaultSelector() as ready, process.stdout:
         ready.register(process.stdout, selectors.EVENT_READ)
         ready.register(screen, selectors.EVENT_READ)
@@ -131,14 +131,16 @@ def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict
                 text = _read(key.fd)
                 seconds = round(time.perf_counter() - started, 2)
                 if not text:
-                    raise click.ClickException(f"{command} ended: {drawn[-2000:]!r}")
+                    raise click.ClickException(f"{command} ended: {terminal_output[-2000:]!r}")
                 if key.fd == screen:
-                    drawn = drawn[-4000:] + text
-                    if STEP not in found and FIRST_STEP.search(drawn):
+                    terminal_output = terminal_output[-4000:] + text
+                    if STEP not in found and FIRST_STEP.search(terminal_output):
                         found[STEP] = seconds
                     continue
-                shown = text.decode().replace(str(run.parent), "WORK")
-                found["lines"] += [(seconds, line) for line in shown.splitlines() if line]
+                text_without_paths = text.decode().replace(str(run.parent), "WORK")
+                found["lines"] += [
+                    (seconds, line) for line in text_without_paths.splitlines() if line
+                ]
                 if FIRST_EPOCH.search(text.decode()):
                     found[EPOCH] = seconds
         process.kill()

@@ -103,7 +103,9 @@ def keras_steps(student: str, teacher: str, size: int) -> dict[str, Step]:
     precision = best_precision()
     big = model(teacher, size)
 
-    def ours(precision: str, teacher: Any = None, made: Any = (), *, cached: bool = False) -> Step:
+    def distiller_step(
+        precision: str, teacher: Any = None, made: Any = (), *, cached: bool = False
+    ) -> Step:
         distiller = Distiller(
             model(student, size), teacher=teacher, methods=made, precision=precision
         )
@@ -120,11 +122,11 @@ def keras_steps(student: str, teacher: str, size: int) -> dict[str, Step]:
 
     plain_forward = tf.function(lambda: big(tf.cast(x["inputs"], "float32"), training=False))
     return {
-        "student alone": ours(precision),
-        "student alone, float32": ours("float32"),
-        "cached": ours(precision, big, methods.get("kd"), cached=True),
-        "online": ours(precision, big, methods.get("kd")),
-        "online, float32": ours("float32", big, methods.get("kd")),
+        "student alone": distiller_step(precision),
+        "student alone, float32": distiller_step("float32"),
+        "cached": distiller_step(precision, big, methods.get("kd"), cached=True),
+        "online": distiller_step(precision, big, methods.get("kd")),
+        "online, float32": distiller_step("float32", big, methods.get("kd")),
         "keras.distillation": keras_s_own(model(student, size), big, images, labels),
         "teacher forward": forward(precision),
         "teacher forward, float32": forward("float32"),

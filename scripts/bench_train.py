@@ -153,7 +153,7 @@ class Bench:
         measured = self._watched([*bench_jobs.KDK, "train", *given], place)
         if ready and "caching the teacher" in (place / "log.txt").read_text():
             raise click.ClickException(f"{row}: the cache was not ready; give --again.")
-        return {**store, **measured, **told(run, row)}
+        return {**store, **measured, **reported_times(run, row)}
 
     def _store(self, place: Path, data: Path) -> dict[str, float]:
         """Seconds that making the store took, which is done once."""
@@ -170,15 +170,15 @@ class Bench:
         return bench_jobs.watched(command, log=place / "log.txt", env=self._env(place))
 
 
-def told(run: Path, row: Row) -> dict[str, float]:
+def reported_times(run: Path, row: Row) -> dict[str, float]:
     """What a finished run says of its own time: the training, measuring, and its steps alone."""
     with (run / "student-history.csv").open() as file:
         speeds = [float(line["images_per_second"]) for line in csv.DictReader(file)]
     results = json.loads((run / "results.json").read_text())
     spent = [found["seconds"] for found in results.values() if found and "seconds" in found]
-    shown = row.epochs * (row.images // row.batch) * row.batch
+    num_images = row.epochs * (row.images // row.batch) * row.batch
     return {
-        "steps_seconds": shown / statistics.median(speeds),
+        "steps_seconds": num_images / statistics.median(speeds),
         "training_seconds": sum(seconds["training"] or 0.0 for seconds in spent),
         "measuring_seconds": sum(seconds["measuring"] for seconds in spent),
     }

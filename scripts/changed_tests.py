@@ -61,8 +61,8 @@ def tests_of(file: str) -> list[str]:
         shared = path.name == "conftest.py"  # by all tests of the folder
         return ([] if shared else reading(file)) or everything_in(path.parent)
     if is_module(file):
-        return mirrored(file) or importing(file) or of_package(path)
-    return (of_package(path) if path.parts[0] == "kd_keras" else []) or reading(file)
+        return mirrored(file) or importing(file) or package_tests(path)
+    return (package_tests(path) if path.parts[0] == "kd_keras" else []) or reading(file)
 
 
 def is_module(file: str) -> bool:
@@ -119,7 +119,7 @@ def reading(file: str) -> list[str]:
     return relative(path for path, text in texts().items() if name.search(text))
 
 
-def of_package(path: Path) -> list[str]:
+def package_tests(path: Path) -> list[str]:
     """All tests of the package, or of the folder in it, that a file of kd_keras/ lies in."""
     folders = [Path("tests", *path.parts[1:end]) for end in range(len(path.parts) - 1, 1, -1)]
     return next((tests for folder in folders if (tests := everything_in(folder))), [])

@@ -36,10 +36,10 @@ def main(dist: Path, files: list[str]) -> list[str]:
         return [
             f"{dist} has {len(wheels)} wheels and {len(sources)} .tar.gz; expected one of each."
         ]
-    return [*_of_wheel(wheels[0], files), *_of_source(sources[0], files)]
+    return [*_wheel_faults(wheels[0], files), *_source_faults(sources[0], files)]
 
 
-def _of_wheel(path: Path, files: list[str]) -> Iterator[str]:
+def _wheel_faults(path: Path, files: list[str]) -> Iterator[str]:
     size = path.stat().st_size
     if size >= MOST_BYTES:
         yield f"{path.name} has {size:,} bytes; expected less than {MOST_BYTES:,}."
@@ -47,16 +47,16 @@ def _of_wheel(path: Path, files: list[str]) -> Iterator[str]:
         names = set(wheel.namelist())
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))
         text = wheel.read(metadata).decode()
-    of_package = {
+    package_files = {
         name
         for name in files
         if name.startswith("kd_keras/")
         and Path(name).suffix in IN_PACKAGE
         and TEST_DATA not in name
     }
-    for name in sorted(of_package - names):
+    for name in sorted(package_files - names):
         yield f"{path.name} lacks {name}. Add its ending to package_data in setup.cfg."
-    for name in sorted(names - of_package):
+    for name in sorted(names - package_files):
         if ".dist-info/" not in name:
             yield f"{path.name} holds {name}; expected only files of kd_keras/."
     head = text.partition("\n\n")[0]
@@ -65,7 +65,7 @@ def _of_wheel(path: Path, files: list[str]) -> Iterator[str]:
             yield f"{path.name} has no line {line!r} in its metadata. Correct setup.cfg."
 
 
-def _of_source(path: Path, files: list[str]) -> Iterator[str]:
+def _source_faults(path: Path, files: list[str]) -> Iterator[str]:
     with tarfile.open(path) as source:
         names = {name.partition("/")[2] for name in source.getnames()}
     for name in sorted(set(files) - names):

@@ -182,7 +182,7 @@ def _setting(recipe: Recipe, loaded: Dataset) -> str:
 def _show(rows: list[dict[str, Any]], screen: Screen) -> list[dict[str, Any]]:
     """The rows, best first, as shown."""
     rows = sorted(rows, key=lambda row: -row["mean"])
-    shown = [
+    rows_to_print = [
         [
             row["spec"],
             "  ".join(f"{100 * value:.2f}" for value in row["top1"]),
@@ -192,7 +192,7 @@ def _show(rows: list[dict[str, Any]], screen: Screen) -> list[dict[str, Any]]:
         for row in rows
     ]
     columns = ["method", "top-1 % by seed", "mean", "gain", "95 % over images"]
-    screen.table("One student by every method", columns, shown)
+    screen.table("One student by every method", columns, rows_to_print)
     return rows
 
 
@@ -203,11 +203,11 @@ def row_of(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
     top1 = [result.get("top1", 0.0) for result in results]
     gain = None
     if name != ALONE and all(result["finite"] for result in results):
-        ours, alone = (
+        distilled, alone = (
             np.mean([_right(folder, of, r["seed"], loaded) for r in results], axis=0)
             for of in (name, ALONE)
         )
-        gain = _mean_and_interval(ours - alone)
+        gain = _mean_and_interval(distilled - alone)
     return {
         "method": name,
         "spec": _spec(name),

@@ -57,7 +57,7 @@ def main(data_dir: str, teacher: str, runs: str, out: str) -> None:
     for name, arm in ARMS.items():
         seconds = teacher_pass({**given, **arm}, folder, screen)
         results = [trained({**given, **arm, "seed": seed}, name, folder, screen) for seed in SEEDS]
-        rows.append({"arm": name, "teacher_pass_seconds": seconds, **told(results)})
+        rows.append({"arm": name, "teacher_pass_seconds": seconds, **summary(results)})
     by_name = {row["arm"]: row for row in rows}
     for row in rows:
         plain = by_name[ALONE if row["arm"].startswith("alone") else ONLINE]
@@ -83,11 +83,11 @@ def teacher_pass(given: dict[str, Any], folder: Path, screen: Screen) -> float:
     """Seconds for the arm's views of a pass that made the cache of all, timed when it was made."""
     if "cache" not in given or not given["views"]:
         return 0.0
-    asked = recipe_files.resolve("tiny_imagenet", {**given, "views": MOST_VIEWS})
-    mark = folder / f"seconds-of-{MOST_VIEWS}-views-{asked.precision}.txt"
+    recipe = recipe_files.resolve("tiny_imagenet", {**given, "views": MOST_VIEWS})
+    mark = folder / f"seconds-of-{MOST_VIEWS}-views-{recipe.precision}.txt"
     if not mark.is_file():
         started = time.perf_counter()
-        make_cache.run(asked, screen=screen)
+        make_cache.run(recipe, screen=screen)
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(f"{time.perf_counter() - started:.1f}")
     return float(mark.read_text()) * given["views"] / MOST_VIEWS
@@ -96,11 +96,11 @@ def teacher_pass(given: dict[str, Any], folder: Path, screen: Screen) -> float:
 def trained(given: dict[str, Any], name: str, folder: Path, screen: Screen) -> dict[str, Any]:
     """results.json of one run."""
     run = folder / f"{name.replace(' ', '-').replace(',', '')}-{given['seed']}"
-    asked = recipe_files.resolve("tiny_imagenet", given)
-    return train.run(asked, run=str(run), export_dir=str(run / "saved_models"), screen=screen)
+    recipe = recipe_files.resolve("tiny_imagenet", given)
+    return train.run(recipe, run=str(run), export_dir=str(run / "saved_models"), screen=screen)
 
 
-def told(results: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(results: list[dict[str, Any]]) -> dict[str, Any]:
     students = [result["student"] for result in results]
     return {
         "top1": [student["top1"] for student in students],

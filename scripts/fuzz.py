@@ -179,8 +179,8 @@ def whole_runs(given, scratch, faults):
             facts = {"words": words, "code": status, "gigabytes": round(gigabytes, 2)}
             faults.append({"seed": seed, **facts, "output": text[-400:]})
         ends[end] += 1
-        shown = " ".join(word[:60] for word in words if str(scratch) not in word)
-        print(seed, end, shown, file=sys.stderr, flush=True)
+        command_text = " ".join(word[:60] for word in words if str(scratch) not in word)
+        print(seed, end, command_text, file=sys.stderr, flush=True)
     return dict(ends)
 
 

@@ -98,11 +98,11 @@ def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Means over the seeds that are done, by share of the labels."""
     means = []
     for share in SHARES:
-        of_share = [row for row in rows if row["share"] == share]
-        if of_share:
+        share_rows = [row for row in rows if row["share"] == share]
+        if share_rows:
             names = ("alone", "distilled", "gain")
-            values = {n: round(sum(r[n] for r in of_share) / len(of_share), 2) for n in names}
-            means.append({"share": share, "seeds": len(of_share), **values})
+            values = {n: round(sum(r[n] for r in share_rows) / len(share_rows), 2) for n in names}
+            means.append({"share": share, "seeds": len(share_rows), **values})
     return means
 
 

@@ -37,6 +37,6 @@ def table(results: Results, teachers: Mapping[str, str]) -> str:
     ]
     for name, row in results.items():
         values = [row.get(setting, {}).get(place) for setting, place in columns]
-        shown = ["" if value is None else f"{value:.0e}" for value in values]
-        lines.append(f"| `{name}` | {teachers[name]} | {' | '.join(shown)} |")
+        cells = ["" if value is None else f"{value:.0e}" for value in values]
+        lines.append(f"| `{name}` | {teachers[name]} | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])

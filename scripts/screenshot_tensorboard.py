@@ -49,7 +49,7 @@ def main() -> None:
             page.look(width=WIDTH, height=HEIGHT)
             for name, query, words in pages(arguments.run):
                 page.open(f"{address}/?{query}#{name}")
-                wait_for(f"{words} on the page {name}", functools.partial(shown, page, words))
+                wait_for(f"{words} on the page {name}", functools.partial(shows, page, words))
                 time.sleep(arguments.settle)
                 save(page, out.with_name(f"{out.name}-{name}.png"))
 
@@ -121,7 +121,7 @@ def answer(url: str) -> Any:
         return json.load(page)
 
 
-def shown(page: chromium.Page, words: tuple[str, ...]) -> bool:
+def shows(page: chromium.Page, words: tuple[str, ...]) -> bool:
     text = page.evaluate(TEXT) or ""
     return all(word in text for word in words)
 

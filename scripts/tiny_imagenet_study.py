@@ -100,8 +100,10 @@ def _alone(folder: Path, data_dir: str, factor: float, screen: Screen) -> str:
 
 
 def _run(given: dict[str, Any], folder: Path, screen: Screen) -> dict[str, Any]:
-    asked = recipe_files.resolve("tiny_imagenet", given)
-    return train.run(asked, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen)
+    recipe = recipe_files.resolve("tiny_imagenet", given)
+    return train.run(
+        recipe, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen
+    )
 
 
 def _accuracy(result: dict[str, Any], model: str = "student") -> str:

@@ -52,7 +52,7 @@ def steps(*, batch: int, num_classes: int, size: int) -> dict[str, Callable[[], 
     given = torch.randn(batch, num_classes)
     teacher = resnet(64, [(64, 2), (128, 2), (256, 2), (512, 2)], num_classes).eval()
 
-    def trained(bfloat16: bool, taught: str) -> Callable[[], Any]:
+    def trained(bfloat16: bool, supervision: str) -> Callable[[], Any]:
         student = resnet(16, [(16, 1), (32, 1), (64, 1)], num_classes).train()
         optimizer = torch.optim.Adam(student.parameters(), 0.001)
 
@@ -60,10 +60,10 @@ def steps(*, batch: int, num_classes: int, size: int) -> dict[str, Callable[[], 
             x = images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 with torch.no_grad():
-                    soft = teacher(x).float() if taught == "online" else given
+                    soft = teacher(x).float() if supervision == "online" else given
                 logits = student(x).float()
             loss = F.cross_entropy(logits, labels)
-            if taught != "alone":
+            if supervision != "alone":
                 loss = CE_WEIGHT * loss + KD_WEIGHT * TEMPERATURE**2 * F.kl_div(
                     F.log_softmax(logits / TEMPERATURE, 1),
                     F.softmax(soft / TEMPERATURE, 1),
@@ -77,7 +77,7 @@ def steps(*, batch: int, num_classes: int, size: int) -> dict[str, Callable[[], 
         return step
 
     return {
-        f"PyTorch {taught}, {'bfloat16' if half else 'float32'}": trained(half, taught)
-        for taught in ("alone", "cached", "online")
+        f"PyTorch {supervision}, {'bfloat16' if half else 'float32'}": trained(half, supervision)
+        for supervision in ("alone", "cached", "online")
         for half in (False, True)
     }

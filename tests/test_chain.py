@@ -85,10 +85,10 @@ def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, file
         for phase in phases
         for what, name in (("trained", phase), ("measured", phase.replace("student", "chain")))
     ]
-    shown = capsys.readouterr().out
-    assert f"assistant 1: {assistant}, taught by teacher\n" in shown
-    assert f"student: {student}, taught by generation 1\n" in shown
-    assert "student distilled, generation 2" in shown
+    output = capsys.readouterr().out
+    assert f"assistant 1: {assistant}, taught by teacher\n" in output
+    assert f"student: {student}, taught by generation 1\n" in output
+    assert "student distilled, generation 2" in output
     assert all(0 <= results[phase]["agreement"] <= 1 for phase in phases)
     assert all(results[phase]["seconds"]["training"] > 0 for phase in phases)
     assert results["teacher"]["seconds"]["training"] is None

@@ -40,7 +40,7 @@ def test_complete_archives_have_no_faults(faults):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"wheel": PACKAGE[:2]}, "lacks kd_keras/job/recipe/built_in/a.toml"),
         ({"wheel": [*PACKAGE, "tests/test_a.py"]}, "holds tests/test_a.py"),
@@ -49,9 +49,9 @@ def test_complete_archives_have_no_faults(faults):
         ({"filler": 400_000}, "expected less than 1,000,000"),
     ],
 )
-def test_a_fault_is_named(faults, change, said):
+def test_a_fault_is_named(faults, change, message):
     (fault,) = faults(**change)
-    assert said in fault
+    assert message in fault
 
 
 def test_a_folder_without_archives_is_refused(tmp_path):

@@ -42,7 +42,7 @@ def test_a_whole_site_has_no_faults(faults, body):
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ('<script src="https://unpkg.com/a.js"></script>', "loads https://unpkg.com/a.js"),
         ('<link rel="stylesheet" href="//fonts.example/a.css">', "loads //fonts.example/a.css"),
@@ -50,9 +50,9 @@ def test_a_whole_site_has_no_faults(faults, body):
         ('<a href="methods/#dkd">x</a>', "links to methods/#dkd; that page has no such place"),
     ],
 )
-def test_faults_are_named(faults, body, said):
+def test_faults_are_named(faults, body, message):
     (fault,) = faults(body)
-    assert said in fault
+    assert message in fault
 
 
 def test_a_missing_page_and_a_missing_site_are_named(faults, tmp_path):

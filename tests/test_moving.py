@@ -21,11 +21,11 @@ def test_the_table_of_repdistiller_has_all_its_methods():
     assert len(REPDISTILLER) == 14
 
 
-@pytest.mark.parametrize(("theirs", "ours", "script", "default"), REPDISTILLER, ids=lambda v: v)
-def test_a_weight_of_repdistiller_is_the_default_here(theirs, ours, script, default):
-    weight = methods.get(ours).weight
+@pytest.mark.parametrize(("their_name", "name", "script", "default"), REPDISTILLER, ids=lambda v: v)
+def test_a_weight_of_repdistiller_is_the_default_here(their_name, name, script, default):
+    weight = methods.get(name).weight
     assert weight == float(default)
-    if theirs not in ("kd", "kdsvd"):  # the one goes by -a, the other is not in the script
+    if their_name not in ("kd", "kdsvd"):  # the one goes by -a, the other is not in the script
         assert weight == float(script)
 
 
@@ -80,11 +80,12 @@ def test_sample_weights_change_nothing_in_keras_and_the_loss_here(pair):
         distiller.compile(keras.optimizers.SGD(0.1), run_eagerly=True, **compiled)
         return float(distiller.train_on_batch(x, y, weights, return_dict=True)["loss"])
 
-    theirs = keras.distillation.Distiller(
+    keras_distiller = keras.distillation.Distiller(
         teacher, student, keras.distillation.LogitsDistillation(loss=keras.losses.KLDivergence())
     )
-    ours = Distiller(student, teacher=teacher, methods=methods.get("kd"))
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
     zeros, entropy = np.zeros(8), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    assert loss(theirs, zeros, loss=entropy) == pytest.approx(loss(theirs, None, loss=entropy))
-    assert loss(ours, None) > 0.1
-    assert loss(ours, zeros) == 0
+    unweighted = loss(keras_distiller, None, loss=entropy)
+    assert loss(keras_distiller, zeros, loss=entropy) == pytest.approx(unweighted)
+    assert loss(distiller, None) > 0.1
+    assert loss(distiller, zeros) == 0

@@ -84,8 +84,8 @@ def test_a_box_lies_below_all_that_point_to_it():
 
 
 @pytest.mark.parametrize(
-    ("edges", "said"), [("", "no line such as"), ("a --> b\nb --> a\n", "circle")]
+    ("edges", "message"), [("", "no line such as"), ("a --> b\nb --> a\n", "circle")]
 )
-def test_a_flowchart_without_rows_is_refused(edges, said):
-    with pytest.raises(ValueError, match=said):
+def test_a_flowchart_without_rows_is_refused(edges, message):
+    with pytest.raises(ValueError, match=message):
         site_extension.site_drawing.svg(f"flowchart TD\n{edges}")

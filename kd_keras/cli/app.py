@@ -8,7 +8,7 @@ _PORT = 7860
 
 
 @click.command("app")
-@click.argument("run", metavar="RUN", shell_complete=completion.of_runs())
+@click.argument("run", metavar="RUN", shell_complete=completion.run_completion())
 @click.option("--port", type=int, default=_PORT, metavar="N", help=f"port of the page [{_PORT}]")
 @click.option("--browser/--no-browser", default=True, help="open the page in a browser [browser]")
 @output.command

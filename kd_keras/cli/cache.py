@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from kd_keras.cli import options as options_of
+from kd_keras.cli import options as shared_options
 from kd_keras.cli import output, quiet
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job.cache import cache_command
@@ -36,7 +36,7 @@ def _run(
 
         cache_list.run(prune=prune, older_than=older_than, yes=yes)
         return
-    resolved = recipe_files.resolve(recipe_name, options_of.set_options(options), sets)
+    resolved = recipe_files.resolve(recipe_name, shared_options.set_options(options), sets)
     part = None if shard is None else _shard(shard)
     quiet.import_tensorflow()
     from kd_keras.job.cache import make_cache
@@ -68,7 +68,7 @@ def _shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
-_of_folder = functools.partial(Option, section="Cache folder")
+_FolderOption = functools.partial(Option, section="Cache folder")
 
 command = output.command(
     Sectioned(
@@ -79,12 +79,12 @@ command = output.command(
         The teacher is a trained model's file, a SavedModel folder or an .onnx file. `kdk train`
         with the same teacher, data and views finds the cache of a Keras model by itself, unless
         --out, --top-k or another precision is given; --teacher cache:FOLDER reads any cache.
-        {options_of.LISTS}
+        {shared_options.LISTS}
 
         With --list or --prune, no teacher runs: they are about all that lies in the cache folder,
         $KD_KERAS_CACHE or ~/.cache/kd_keras.""",
         params=[
-            *options_of.of_recipe(),
+            *shared_options.recipe_options(),
             Option(["--out"], metavar="FOLDER", help="cache folder [named by content]"),
             Option(["--taps"], metavar="NAME", multiple=True, help="feature to save, as pooled"),
             Option(["--top-k"], type=int, metavar="N", help="save the N largest logits [all]"),
@@ -104,23 +104,23 @@ command = output.command(
                 is_flag=True,
                 help="check the data's contents and a sample of the cache",
             ),
-            _of_folder(
+            _FolderOption(
                 ["--list", "list_"], is_flag=True, help="list stores, teacher caches and scores"
             ),
-            _of_folder(
+            _FolderOption(
                 ["--prune"],
                 is_flag=True,
                 help="remove what is stale or unfinished, after showing it and asking; never what "
                 "is in use",
             ),
-            _of_folder(
+            _FolderOption(
                 ["--older-than"],
                 type=click.FloatRange(min=0),
                 metavar="DAYS",
                 help="with --prune: also what did not change for that long [never]",
             ),
-            _of_folder(["--yes"], is_flag=True, help="with --prune: do not ask"),
-            *options_of.of_fields(cache_command.FIELDS),
+            _FolderOption(["--yes"], is_flag=True, help="with --prune: do not ask"),
+            *shared_options.field_options(cache_command.FIELDS),
         ],
     )
 )

@@ -8,7 +8,7 @@ from kd_keras.cli import completion, output
 
 
 @click.command("compare")
-@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=completion.of_runs())
+@click.argument("runs", metavar="RUN...", nargs=-1, shell_complete=completion.run_completion())
 @click.option(
     "--html",
     metavar="FILE",

@@ -14,42 +14,46 @@ _Complete: TypeAlias = Callable[[click.Context, click.Parameter, str], list[Comp
 _PREFIX = ":"  # a name that ends in it is followed by the user's text
 
 
-def of_field(name: str) -> _Complete | None:
+def field_completion(name: str) -> _Complete | None:
     """The completion of a recipe's field; None for a field that takes any number or text."""
     if name == "method":
-        return _of(lambda: _described(methods))
+        return _completion(lambda: _described(methods))
     if name in ("teacher", "student", "assistants"):
-        return _of(lambda: [*_described(models), ("app:", "a model of keras.applications")], True)
+        return _completion(
+            lambda: [*_described(models), ("app:", "a model of keras.applications")], True
+        )
     if name == "dataset":
-        return _of(lambda: [(_until_prefix(n), text) for n, text in _described(data)])
+        return _completion(lambda: [(_until_prefix(n), text) for n, text in _described(data)])
     if name == "augment":
-        return _of(lambda: [(preset, steps) for preset, steps in presets.PRESETS.items()])
+        return _completion(lambda: [(preset, steps) for preset, steps in presets.PRESETS.items()])
     if name == "weights":
-        return _of(lambda: [("imagenet", ""), ("none", "random weights")], True)
+        return _completion(lambda: [("imagenet", ""), ("none", "random weights")], True)
     if name in ("data_dir", "teacher_classes"):
-        return _of(lambda: [], True)
+        return _completion(lambda: [], True)
     _, choices, optional = fields.form(name)
     values = [*choices, *(["none"] if optional else [])]
-    return _of(lambda: [(value, "") for value in values]) if choices else None
+    return _completion(lambda: [(value, "") for value in values]) if choices else None
 
 
-def of_recipes() -> _Complete:
+def recipe_completion() -> _Complete:
     """Built-in names, else files."""
-    return _of(lambda: _described(recipe_files), True)
+    return _completion(lambda: _described(recipe_files), True)
 
 
-def of_runs() -> _Complete:
+def run_completion() -> _Complete:
     """Folders of runs by name, else paths."""
-    return _of(lambda: [(p.parent.name, "") for p in recipe_files.RUNS.glob("*/recipe.json")], True)
+    return _completion(
+        lambda: [(p.parent.name, "") for p in recipe_files.RUNS.glob("*/recipe.json")], True
+    )
 
 
-def of_assignments() -> _Complete:
+def assignment_completion() -> _Complete:
     """FIELD= of every field of a recipe."""
     by_name = fields.Recipe.model_fields.items()
-    return _of(lambda: [(f"{name}=", field.description or "") for name, field in by_name])
+    return _completion(lambda: [(f"{name}=", field.description or "") for name, field in by_name])
 
 
-def _of(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = False) -> _Complete:
+def _completion(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = False) -> _Complete:
     """Completes from (value, help) pairs; with `paths`, from files if no pair fits."""
 
     def complete(

@@ -5,15 +5,15 @@ from typing import Any
 import click
 
 from kd_keras.cli import completion, output, quiet
-from kd_keras.cli import options as options_of
+from kd_keras.cli import options as shared_options
 
 
 @click.command("evaluate")
-@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.of_runs())
+@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.run_completion())
 @click.option(
     "--dataset",
     metavar="NAME",
-    shell_complete=completion.of_field("dataset"),
+    shell_complete=completion.field_completion("dataset"),
     help="tiny_imagenet, digits, folder:PATH or tfds:NAME [that of the run]",
 )
 @click.option(
@@ -57,5 +57,5 @@ def command(model: str, **options: Any) -> None:
     quiet.import_tensorflow()
     from kd_keras.job.prediction import evaluate
 
-    result = evaluate.evaluate(model, **options_of.set_options(options), screen=output.screen())
+    result = evaluate.evaluate(model, **shared_options.set_options(options), screen=output.screen())
     output.document(result.to_json())

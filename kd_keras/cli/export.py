@@ -5,12 +5,12 @@ from typing import Any
 import click
 
 from kd_keras.cli import completion, output, quiet
-from kd_keras.cli import options as options_of
+from kd_keras.cli import options as shared_options
 from kd_keras.exports import offers
 
 
-@click.command("export", epilog=options_of.LISTS)
-@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.of_runs())
+@click.command("export", epilog=shared_options.LISTS)
+@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.run_completion())
 @click.option(
     "--format",
     "formats",
@@ -31,7 +31,7 @@ from kd_keras.exports import offers
 @click.option(
     "--dataset",
     metavar="NAME",
-    shell_complete=completion.of_field("dataset"),
+    shell_complete=completion.field_completion("dataset"),
     help="dataset to calibrate and compare with; none: compare on noise [the run's]",
 )
 @click.option("--class-names", metavar="FILE", help="class names, one a line, in the model's order")
@@ -60,7 +60,7 @@ def command(model: str, **options: Any) -> None:
     from kd_keras.job.prediction import model_argument
 
     # Before TensorFlow, whose import takes seconds.
-    offers.wanted(options["formats"], options["quantize"])
+    offers.combinations(options["formats"], options["quantize"])
     model_argument.resolve(model)
     quiet.import_tensorflow()
     from kd_keras.job import export

@@ -21,33 +21,33 @@ LISTS = "Give an option again for each further value, as in --teacher A --teache
 _FLAGS = {"imports": "import"}  # other options are named like their fields
 
 
-def of_fields(names: Iterable[str]) -> list[click.Option]:
+def field_options(names: Iterable[str]) -> list[click.Option]:
     """One option for each of these fields; values stay text, which the recipe checks."""
     default = recipe_files.load(recipe_files.DEFAULT)
     return [_field_option(name, getattr(default, name)) for name in names]
 
 
-def of_recipe() -> list[click.Option]:
+def recipe_options() -> list[click.Option]:
     """Options that choose a recipe and set any of its fields."""
     return [
         Option(
             ["--recipe", "recipe_name"],
             metavar="NAME|FILE",
-            shell_complete=completion.of_recipes(),
+            shell_complete=completion.recipe_completion(),
             help="built-in name, .toml file, run folder or its recipe.json "
             f"[{recipe_files.DEFAULT}]",
         ),
         Option(
             ["--set", "sets"],
             metavar="FIELD=VALUE",
-            shell_complete=completion.of_assignments(),
+            shell_complete=completion.assignment_completion(),
             multiple=True,
             help="a field of the recipe, or temperature or kd_weight; wins over the options below",
         ),
     ]
 
 
-def of_methods() -> list[click.Option]:
+def method_knob_options() -> list[click.Option]:
     """Options that set a knob in the recipe's method specs."""
     return [
         Option([f"--{name.replace('_', '-')}"], metavar="X", section="Method", help=about)
@@ -71,5 +71,5 @@ def _field_option(name: str, default: Any) -> click.Option:
     if kind is bool:
         return Option([f"--{flag}/--no-{flag}"], **about)
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])
-    about["shell_complete"] = completion.of_field(name)
+    about["shell_complete"] = completion.field_completion(name)
     return Option([f"--{flag}", name], type=str, metavar=metavar, multiple=kind is tuple, **about)

@@ -12,7 +12,7 @@ import click
 
 from kd_keras import check
 from kd_keras.cli import completion, errors, output, quiet
-from kd_keras.cli import options as options_of
+from kd_keras.cli import options as shared_options
 
 if TYPE_CHECKING:
     from kd_keras.cli.prediction_rows import Rows
@@ -23,7 +23,7 @@ _STDIN = "-"
 
 
 @click.command("predict")
-@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.of_runs())
+@click.argument("model", metavar="MODEL|RUN", shell_complete=completion.run_completion())
 @click.argument("images", metavar="IMAGE|FOLDER|-...", nargs=-1, required=True, type=str)
 @click.option("--top", type=int, default=5, metavar="K", help="classes for each image [5]")
 @click.option(
@@ -119,7 +119,7 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     opened = opened_model.open_model(
         model, preprocess=preprocess, class_names=names, imports=imports
     )
-    return Predictor(opened, **options_of.set_options(options))
+    return Predictor(opened, **shared_options.set_options(options))
 
 
 def _predict(predictor: "Predictor", items: list["Item"], rows: "Rows", tally: "_Tally") -> None:

@@ -84,15 +84,15 @@ class Rows:
         """Columns file, class, its probability in percent, and the next classes."""
         terminal = self._file is not None and self._file.isatty()
         width = shutil.get_terminal_size().columns if terminal else None
-        of_class = min(max(map(len, ["class", *classes])), _LONGEST_CLASS)
-        of_file = max(map(len, ["file", *(item.name or "" for item in items)]))
+        class_width = min(max(map(len, ["class", *classes])), _LONGEST_CLASS)
+        file_width = max(map(len, ["file", *(item.name or "" for item in items)]))
         if width is not None:
-            of_file = max(_SHORTEST_FILE, min(of_file, width - of_class - _OTHERS))
+            file_width = max(_SHORTEST_FILE, min(file_width, width - class_width - _OTHERS))
 
         def line(name: str, best: str, percent: str, others: str) -> str:
-            if len(name) > of_file:
-                name = f"…{name[len(name) - of_file + 1 :]}"
-            text = f"{name:<{of_file}}  {best:<{of_class}}  {percent:>5}  {others}".rstrip()
+            if len(name) > file_width:
+                name = f"…{name[len(name) - file_width + 1 :]}"
+            text = f"{name:<{file_width}}  {best:<{class_width}}  {percent:>5}  {others}".rstrip()
             return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
 
         def row(one: Prediction) -> str:

@@ -7,7 +7,7 @@ from kd_keras.job.recipe import recipe_files
 
 
 @click.command("report")
-@click.argument("run", metavar="RUN", shell_complete=completion.of_runs())
+@click.argument("run", metavar="RUN", shell_complete=completion.run_completion())
 @click.option(
     "--images/--no-images",
     default=True,

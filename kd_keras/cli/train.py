@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kd_keras.cli import completion, errors, output, quiet
-from kd_keras.cli import options as options_of
+from kd_keras.cli import options as shared_options
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job.recipe import fields, recipe_files
 
@@ -29,7 +29,7 @@ def _run(
         )
     if more_epochs and recipe_name is None:
         recipe_name = str(recipe_files.run_folder(run or "") / "recipe.json")
-    changes = options_of.set_options(options)
+    changes = shared_options.set_options(options)
     if repeat is not None:
         _require_alone(repeat, [recipe_name, *sets, teacher_from, *changes])
         _repeat(repeat, folder=run, export_dir=export_dir, verify=verify)
@@ -76,14 +76,14 @@ command = output.command(
 
         Values that you do not give come from the recipe; brackets show those of the default recipe,
         {recipe_files.DEFAULT}. With another dataset, unset values are adjusted to it and printed.
-        {options_of.LISTS} `kdk list` names datasets, models, methods and
+        {shared_options.LISTS} `kdk list` names datasets, models, methods and
         recipes.""",
         params=[
-            *options_of.of_recipe(),
+            *shared_options.recipe_options(),
             Option(
                 ["--run"],
                 metavar="NAME|PATH",
-                shell_complete=completion.of_runs(),
+                shell_complete=completion.run_completion(),
                 help="run folder; a name means a folder in runs/ [follows from the recipe]",
             ),
             Option(
@@ -95,7 +95,7 @@ command = output.command(
             Option(
                 ["--repeat"],
                 metavar="RUN",
-                shell_complete=completion.of_runs(),
+                shell_complete=completion.run_completion(),
                 help="run the recipe of a finished run again in a new folder, and say whether it "
                 "comes out the same; exit code 1 if it does not",
             ),
@@ -110,12 +110,12 @@ command = output.command(
                 is_flag=True,
                 help="check the data's contents, not only sizes and times",
             ),
-            *options_of.of_fields(fields.Recipe.model_fields),
-            *options_of.of_methods(),
+            *shared_options.field_options(fields.Recipe.model_fields),
+            *shared_options.method_knob_options(),
             Option(
                 ["--teacher-from"],
                 metavar="RUN",
-                shell_complete=completion.of_runs(),
+                shell_complete=completion.run_completion(),
                 section="Models",
                 help="name or path of a finished run, whose student is the teacher; without "
                 "--recipe, that run's recipe is used",

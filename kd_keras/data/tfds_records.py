@@ -88,7 +88,7 @@ def _records(builder: Any, split: str, image: str, label: str | None) -> tf.data
     def record(number: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         place = f"Image {builder.info.name}/{split}/"
         name = tf.strings.join([place, tf.strings.as_string(number)])
-        of_example = tf.constant(UNKNOWN, tf.int64) if label is None else example[label]
-        return {"image": example[image], "label": of_example, "name": name}
+        example_label = tf.constant(UNKNOWN, tf.int64) if label is None else example[label]
+        return {"image": example[image], "label": example_label, "name": name}
 
     return _encoded_examples(builder, split, image).enumerate().map(record)

@@ -89,7 +89,7 @@ class Checkpoint(keras.callbacks.Callback):
         self._minutes_ago = position.minutes_ago if position else 0
         self._written = position
         self._is_tidy = False
-        self._epoch = self._done = 0
+        self._epoch = self._batches_done = 0
         self._begun = self._saved = time.monotonic()
         self._cost = self._spent = 0.0  # seconds of writing the last one, and of all
         self._unwritten: tuple[Position, State] | None = None  # of an epoch's end
@@ -141,22 +141,22 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._end_if_signalled()
-        self._epoch, self._done = epoch, self.skipped if self._restored else 0
+        self._epoch, self._batches_done = epoch, self.skipped if self._restored else 0
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        if batch >= self._done:
+        if batch >= self._batches_done:
             self._step_again()
         elif not isinstance(self.model.train_function, DroppedSteps):  # a new stage makes it anew
-            left = self._done - batch
+            left = self._batches_done - batch
             self.model.train_function = DroppedSteps(self.model, left, self._restore)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        if batch < self._done:
+        if batch < self._batches_done:
             return
-        self._done, self._is_stepping, self._unwritten = batch + 1, True, None
+        self._batches_done, self._is_stepping, self._unwritten = batch + 1, True, None
         waited = time.monotonic() - self._saved
         is_due = waited >= self._pause or self._signals.received or self._must_keep()
-        is_end = self._done == self.params["steps"]
+        is_end = self._batches_done == self.params["steps"]
         if is_end or self._all_agree(is_due):
             start = time.monotonic()
             self._require_finite()
@@ -178,7 +178,7 @@ class Checkpoint(keras.callbacks.Callback):
         folders = [self.folder] if self._end is None else [self.folder, self._end]
         each = (
             checkpoint_files.newest(
-                folder, tell=self._tell, wanted=lambda position: names <= set(position.models)
+                folder, tell=self._tell, is_usable=lambda position: names <= set(position.models)
             )
             for folder in folders
         )
@@ -195,7 +195,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _must_keep(self) -> bool:
         """Whether this is the last step, and its checkpoint stays."""
-        is_last = self._done == self.params["steps"] and self._epoch + 1 == self.params["epochs"]
+        is_last = (
+            self._batches_done == self.params["steps"] and self._epoch + 1 == self.params["epochs"]
+        )
         return is_last and self._end is not None
 
     def _is_affordable(self) -> bool:
@@ -208,12 +210,12 @@ class Checkpoint(keras.callbacks.Callback):
         strategy = self.model.distribute_strategy
         if machines.count(strategy) == 1:
             return is_due
-        asks = not self._pause or self._done % _STEPS_BETWEEN_QUESTIONS == 0
+        asks = not self._pause or self._batches_done % _STEPS_BETWEEN_QUESTIONS == 0
         return asks and machines.any_of(strategy, is_due)
 
     def _require_finite(self) -> None:
         """Raises NotFinite instead of saving weights from which no training can go on."""
-        when = f"at step {self._done} of epoch {self._epoch + 1}"
+        when = f"at step {self._batches_done} of epoch {self._epoch + 1}"
         for name, model in self.models.items():
             what = "" if self._models is None else name.replace("-", " ")
             stop_on_nan.require_finite_weights(model, what, when)
@@ -221,7 +223,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _position(self) -> Position:
         return Position(
             epoch=self._epoch,
-            batch=self._done,
+            batch=self._batches_done,
             steps_per_epoch=self.params["steps"],
             histories={  # copies: it may be written after the logs of this epoch were added
                 model: {name: list(values) for name, values in history.items()}
@@ -263,7 +265,7 @@ class Checkpoint(keras.callbacks.Callback):
         if self._signals.received:
             self._write()
             self._tell(
-                f"saved after step {self._done} of {self.params['steps']} of epoch "
+                f"saved after step {self._batches_done} of {self.params['steps']} of epoch "
                 f"{self._epoch + 1}"
             )
             self._signals.act()

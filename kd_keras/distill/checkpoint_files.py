@@ -16,7 +16,7 @@ from kd_keras import files
 # the same. Names are "<model>/<number>".
 State = dict[str, list[np.ndarray]]
 
-KEPT = 2
+NUM_CHECKPOINTS = 2
 _FORMAT = 2
 
 
@@ -72,7 +72,7 @@ def write(folder: Path, position: Position, state: State) -> None:
     with files.in_place_of(arrays.with_suffix(".json")) as fresh:
         # A metric may be NaN, which `files.write_json` refuses.
         fresh.write_text(json.dumps({**header, "header_sha256": _checksum(header)}, indent=2))
-    for old in _headers(folder)[:-KEPT]:
+    for old in _headers(folder)[:-NUM_CHECKPOINTS]:
         _remove(old)
 
 
@@ -88,7 +88,7 @@ def newest(
     folder: Path,
     *,
     tell: Callable[[str], None] = lambda line: None,
-    wanted: Callable[[Position], bool] = lambda position: True,
+    is_usable: Callable[[Position], bool] = lambda position: True,
 ) -> tuple[Position, State] | None:
     """The newest checkpoint that is whole; None if there is none.
 
@@ -100,7 +100,7 @@ def newest(
     for header in reversed(_headers(folder)):
         try:
             entries, position = _read_header(header)
-            if wanted(position):
+            if is_usable(position):
                 return position, _read_arrays(header, entries)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError) as error:
             tell(f"checkpoint {header.with_suffix('.npz')} is damaged ({error}); it is not used")

@@ -46,9 +46,9 @@ def update(metrics: Any, examples: Examples, logits: Logits) -> None:
     counts = ops.cast(known, "float32")
     weights = counts if sample_weight is None else counts * ops.cast(sample_weight, "float32")
     # Keras gives `metrics` no weight, and could not be told to leave examples out.
-    for group, of_group in (
+    for group, group_weights in (
         (metrics._flat_metrics, counts),
         (metrics._flat_weighted_metrics, weights),
     ):
         for several in filter(None, group):
-            several.update_state(labels, logits, sample_weight=of_group)
+            several.update_state(labels, logits, sample_weight=group_weights)

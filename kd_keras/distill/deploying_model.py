@@ -50,14 +50,14 @@ class DeployingModel(CheckedModel):
     @property
     def kept_weights(self) -> Sequence[keras.Variable]:
         """What `keep_weights` kept, which a checkpoint saves too; empty before."""
-        kept: list[keras.Variable] = self._untracked.kept_weights
-        return kept
+        copy: list[keras.Variable] = self._untracked.kept_weights
+        return copy
 
     def keep_weights(self) -> None:
         """Keeps a copy of all weights as they are, of methods too, for `restore_weights`."""
         if self.kept_weights:
-            for kept, weight in zip(self.kept_weights, self.weights, strict=True):
-                kept.assign(weight)
+            for copy, weight in zip(self.kept_weights, self.weights, strict=True):
+                copy.assign(weight)
             return
         with self.distribute_strategy.scope():
             self._untracked.kept_weights = [
@@ -67,8 +67,8 @@ class DeployingModel(CheckedModel):
 
     def restore_weights(self) -> None:
         """Gives all weights the values that `keep_weights` kept."""
-        for kept, weight in zip(self.kept_weights, self.weights, strict=True):
-            weight.assign(kept)
+        for copy, weight in zip(self.kept_weights, self.weights, strict=True):
+            weight.assign(copy)
         optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
         if optimizer.use_ema:  # or the averages of the last step would take their place
             averages = optimizer._model_variables_moving_average

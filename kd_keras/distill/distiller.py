@@ -98,7 +98,7 @@ class Distiller(DeployingModel):
         self._needs_progress = any(method.needs_progress for method in self.methods)
         replicas.require_made_here(student)
         heads.check_student(student, before_softmax=True)
-        pair_warnings.of_student(student, precision=precision)
+        pair_warnings.warn_of_student(student, precision=precision)
         step_in = precision_of_training(student, precision)
         read = base.taps_of("student", self.methods)
         self._twin = twins.Twin(student, read, precision=step_in, before_softmax=True)
@@ -154,7 +154,7 @@ class Distiller(DeployingModel):
                 readers = base.logit_users(self.methods)
                 heads.check_same_classes(self._twin.shapes, wrapped.shapes, readers)
             self._build_methods(model, wrapped.shapes)
-            pair_warnings.of_pair(self.student, teacher)
+            pair_warnings.warn_of_pair(self.student, teacher)
         self._untracked.teacher = wrapped
         self._untracked.deployed = self._untracked.evaluated = None
         self.train_function = self.test_function = None  # traced with the teacher before

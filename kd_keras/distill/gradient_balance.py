@@ -28,9 +28,9 @@ def sentences(
     for one, other in itertools.combinations([name for name in terms if name not in still], 2):
         both = [(norms[one], norms[other]) for norms in measured if norms[one] and norms[other]]
         if both:
-            of_one, of_other = (median(values) for values in zip(*both, strict=True))
-            ratios[of_one / of_other] = (one, other, of_one, of_other)
-            ratios[of_other / of_one] = (other, one, of_other, of_one)
+            one_norm, other_norm = (median(values) for values in zip(*both, strict=True))
+            ratios[one_norm / other_norm] = (one, other, one_norm, other_norm)
+            ratios[other_norm / one_norm] = (other, one, other_norm, one_norm)
     if ratios and max(ratios) >= FAR:
         lines.append(_too_small(*ratios[max(ratios)]))
     return lines
@@ -64,12 +64,12 @@ def _without(name: str) -> str:
     )
 
 
-def _too_small(strong: str, weak: str, of_strong: float, of_weak: float) -> str:
+def _too_small(strong: str, weak: str, strong_norm: float, weak_norm: float) -> str:
     option = "--ce-weight" if weak == "ce" else f"--method {weak}:weight=…"
     lower = "--ce-weight" if strong == "ce" else f"--method {strong}:weight=…"
     return (
-        f"the gradient of {strong} is {of_strong / of_weak:,.0f} times that of {weak} (medians "
-        f"{of_strong:.2g} and {of_weak:.2g}), so that {weak} has almost no effect. Raise the "
+        f"the gradient of {strong} is {strong_norm / weak_norm:,.0f} times that of {weak} (medians "
+        f"{strong_norm:.2g} and {weak_norm:.2g}), so that {weak} has almost no effect. Raise the "
         "weight of "
         f"{weak} ({option}) or lower that of {strong} ({lower}); a weight of 0 leaves {weak} out."
     )

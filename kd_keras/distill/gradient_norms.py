@@ -80,8 +80,11 @@ def measured(history: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
 
 def _by_epoch(history: Mapping[str, Sequence[float]]) -> dict[int, dict[str, float]]:
     """The measurements in a history by the epoch at whose end they were made, counted from 0."""
-    of_terms = {n.removesuffix(SUFFIX): v for n, v in history.items() if n.endswith(SUFFIX)}
-    rows = [dict(zip(of_terms, row, strict=True)) for row in zip(*of_terms.values(), strict=True)]
+    norms_by_term = {n.removesuffix(SUFFIX): v for n, v in history.items() if n.endswith(SUFFIX)}
+    rows = [
+        dict(zip(norms_by_term, row, strict=True))
+        for row in zip(*norms_by_term.values(), strict=True)
+    ]
     return {e: row for e, row in enumerate(rows) if e == 0 or row != rows[e - 1]}
 
 

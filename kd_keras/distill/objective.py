@@ -128,11 +128,11 @@ class Objective:
         labels, known, sample_weight = examples.labels, examples.known, examples.sample_weight
         if known is not None:
             labels = unknown_labels.with_any_class(labels, known)
-        of_views = [
+        costs_by_view = [
             losses.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
             for name in image_views.LOGITS[: self.views]
         ]
-        costs = sum(of_views)  # (B,)
+        costs = sum(costs_by_view)  # (B,)
         if known is None:
             in_loss = mean(costs, sample_weight)
             return in_loss / self.views, in_loss

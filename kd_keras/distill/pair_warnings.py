@@ -16,7 +16,7 @@ _MOST_NAMED = 3
 _INTERNAL = ("kd_keras", "keras", "click")  # not the lines that a warning is about
 
 
-def of_student(student: keras.Model, *, precision: str) -> None:
+def warn_of_student(student: keras.Model, *, precision: str) -> None:
     """Warns if the training step gets its logits in half precision.
 
     Args:
@@ -34,19 +34,21 @@ def of_student(student: keras.Model, *, precision: str) -> None:
         )
 
 
-def of_pair(student: keras.Model, teacher: Any) -> None:
+def warn_of_pair(student: keras.Model, teacher: Any) -> None:
     """Warns if a student is larger than its teacher, or augments images inside itself.
 
     Args:
         student: what is trained.
         teacher: a model, or a cache of a model's outputs.
     """
-    ours = _parameters(student)
-    theirs = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
-    if ours > theirs > 0:  # 0: a cache, or a SavedModel, whose variables Keras does not count
+    student_size = _parameters(student)
+    teacher_size = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
+    if (
+        student_size > teacher_size > 0
+    ):  # 0: a cache, or a SavedModel, whose variables Keras does not count
         _warn(
-            f"the student {student.name!r} has {ours:,} parameters, more than the teacher "
-            f"{teacher.name!r} with {theirs:,}. Check that the two are not exchanged: "
+            f"the student {student.name!r} has {student_size:,} parameters, more than the teacher "
+            f"{teacher.name!r} with {teacher_size:,}. Check that the two are not exchanged: "
             "Distiller(student, teacher=teacher)."
         )
     layers = [layer.name for layer in student._flatten_layers() if _augments(layer)]

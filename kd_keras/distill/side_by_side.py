@@ -69,14 +69,18 @@ class SideBySideModel(ReplicaModel):
     def train_step(self, data: Any) -> Logs:
         """A step of every Distiller on one batch (x, y), after one pass of the teacher."""
         batch = self._with_teacher_outputs(data, views=self._views)
-        return self._named({n: d.train_step(batch) for n, d in self._untracked.distillers.items()})
+        return self._with_prefixes(
+            {n: d.train_step(batch) for n, d in self._untracked.distillers.items()}
+        )
 
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
         """The validation step of every Distiller on one batch."""
         if any(distiller.validate_teacher for distiller in self._untracked.distillers.values()):
             data = self._with_teacher_outputs(data, views=1)
-        return self._named({n: d.test_step(data) for n, d in self._untracked.distillers.items()})
+        return self._with_prefixes(
+            {n: d.test_step(data) for n, d in self._untracked.distillers.items()}
+        )
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
@@ -84,7 +88,7 @@ class SideBySideModel(ReplicaModel):
 
     def get_metrics_result(self) -> Logs:
         distillers = self._untracked.distillers.items()
-        return self._named({name: d.get_metrics_result() for name, d in distillers})
+        return self._with_prefixes({name: d.get_metrics_result() for name, d in distillers})
 
     def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
         for distiller in self._untracked.distillers.values():
@@ -104,7 +108,7 @@ class SideBySideModel(ReplicaModel):
         return keras.utils.pack_x_y_sample_weight({**x, "teacher": outputs}, y, weight)
 
     @staticmethod
-    def _named(logs: dict[str, dict[str, Tensor]]) -> Logs:
+    def _with_prefixes(logs: dict[str, dict[str, Tensor]]) -> Logs:
         return {f"{name}/{key}": value for name, own in logs.items() for key, value in own.items()}
 
 
@@ -141,9 +145,9 @@ class PerStudentCallbacks(keras.callbacks.Callback):
         for callbacks in self._lists.values():
             callbacks.set_params(params)
 
-    def _tell(self, hook: str, *given: Any, **named: Any) -> None:
+    def _tell(self, hook: str, *arguments: Any, **keywords: Any) -> None:
         # Keras passes the logs last, by position or by name, after the number of the step or epoch.
-        *number, logs = *given, *named.values()
+        *number, logs = *arguments, *keywords.values()
         for name, callbacks in self._lists.items():
             getattr(callbacks, hook)(*number, own_logs(name, logs or {}))
 

@@ -107,10 +107,10 @@ def run_on_any(run: Callable[[Any], Any], inputs: Any) -> Any:
     if tf.distribute.get_strategy().num_replicas_in_sync == 1:
         return run(inputs)
     count = tf.shape(keras.tree.flatten(inputs)[0])[0]
-    lacking = tf.maximum(1 - count, 0)
+    num_padding = tf.maximum(1 - count, 0)
 
     def padded(value: Tensor) -> Tensor:
-        shape = tf.concat([[lacking], tf.shape(value)[1:]], axis=0)
+        shape = tf.concat([[num_padding], tf.shape(value)[1:]], axis=0)
         whole = tf.concat([value, tf.zeros(shape, value.dtype)], axis=0)
         return tf.ensure_shape(whole, (None, *value.shape[1:]))
 

@@ -64,11 +64,11 @@ class CachedTeacher:
     def __init__(self, rows: TeacherRows, names: Iterable[str] = (), *, classifies: bool = True):
         self.model = rows
         read = {*names, taps.LOGITS} if classifies else {*names}
-        lacking = sorted(read - set(rows.shapes))
-        if lacking:
+        missing = sorted(read - set(rows.shapes))
+        if missing:
             raise ValueError(
-                f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {lacking} "
-                f"too. Make it again with --taps {'+'.join(lacking)}, or choose other methods."
+                f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {missing} "
+                f"too. Make it again with --taps {'+'.join(missing)}, or choose other methods."
             )
 
     def __call__(self, inputs: Any) -> Outputs:

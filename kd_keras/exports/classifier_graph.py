@@ -68,7 +68,7 @@ class ClassifierGraph:
         signatures.save(root, str(folder), {"serving_default": root.serve})
 
 
-def of_model(model: keras.Model, shape: tuple[int, int, int]) -> ClassifierGraph:
+def from_model(model: keras.Model, shape: tuple[int, int, int]) -> ClassifierGraph:
     """The graph of a classifier; layers of lower precision are copied to float32.
 
     Raises:

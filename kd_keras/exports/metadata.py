@@ -58,7 +58,7 @@ class Metadata:
         )
 
 
-def of_saved_model(folder: Path) -> Metadata:
+def read_saved_model(folder: Path) -> Metadata:
     """The metadata in a SavedModel's assets; class names alone in exports of earlier versions."""
     assets = folder / "assets"
     if (assets / ASSET).is_file():
@@ -69,7 +69,7 @@ def of_saved_model(folder: Path) -> Metadata:
     return Metadata()
 
 
-def of_onnx(properties: Mapping[str, str]) -> Metadata:
+def read_onnx(properties: Mapping[str, str]) -> Metadata:
     """The metadata in an ONNX file's properties; {} if the file is of another origin."""
     return Metadata.from_json(properties[ASSET]) if ASSET in properties else Metadata()
 
@@ -82,7 +82,7 @@ def for_onnx(metadata: Metadata) -> dict[str, str]:
     return properties
 
 
-def of_litert(path: Path) -> Metadata:
+def read_litert(path: Path) -> Metadata:
     """The metadata packed behind a LiteRT model; labels alone in files of another origin."""
     try:
         with zipfile.ZipFile(path) as packed:

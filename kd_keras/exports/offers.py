@@ -37,7 +37,7 @@ class Offer(NamedTuple):
         return f"{stem}{numbers}{_SUFFIXES[self.format]}"
 
 
-def wanted(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[Offer], list[str]]:
+def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[Offer], list[str]]:
     """Every offered combination of formats and quantizations, and a line for each left out.
 
     An item may be a list itself, separated by commas: "litert,onnx".

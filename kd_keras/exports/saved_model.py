@@ -117,14 +117,14 @@ def verify(folder: str | Path, images: np.ndarray, expected_logits: Any) -> floa
 def _difference(served: tuple[np.ndarray, np.ndarray], expected: np.ndarray) -> float:
     by_pixels, by_files = served
     pairs = ((by_pixels, expected), (by_files, expected[: len(by_files)]))
-    for logits, wanted in pairs:
-        if logits.shape != wanted.shape:
+    for logits, reference in pairs:
+        if logits.shape != reference.shape:
             raise ValueError(
-                f"The SavedModel gives logits of shape {logits.shape}; expected {wanted.shape}. "
+                f"The SavedModel gives logits of shape {logits.shape}; expected {reference.shape}. "
                 "Pass the logits of the same images and student."
             )
     # NumPy's maximum is NaN if one is; Python's is not.
-    return float(np.max([np.abs(logits - wanted).max() for logits, wanted in pairs]))
+    return float(np.max([np.abs(logits - reference).max() for logits, reference in pairs]))
 
 
 def keras_file(model: keras.Model, path: str | Path) -> None:

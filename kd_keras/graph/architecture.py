@@ -26,12 +26,12 @@ def fingerprint(model: keras.Model) -> str | None:
     """
     if not taps.is_graph(model):
         return None
-    text = json.dumps(of_config(model.get_config()), default=str, sort_keys=True)
+    text = json.dumps(canonical_config(model.get_config()), default=str, sort_keys=True)
     shapes = [tuple(weight.shape) for weight in model.weights]
     return hashlib.sha256(f"{type(model)}{shapes}{text}".encode()).hexdigest()[:16]
 
 
-def of_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def canonical_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """A model's configuration with automatic names replaced by indices.
 
     Args:
@@ -40,7 +40,7 @@ def of_config(config: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         A copy without the model's own name.
     """
-    return _of_model(config) if _is_graph(config) else _without_name(config)
+    return _canonical_model(config) if _is_graph(config) else _without_name(config)
 
 
 def _is_graph(config: Any) -> bool:
@@ -51,7 +51,7 @@ def _is_graph(config: Any) -> bool:
     )
 
 
-def _of_model(config: Mapping[str, Any]) -> dict[str, Any]:
+def _canonical_model(config: Mapping[str, Any]) -> dict[str, Any]:
     layers = config["layers"]
     # Indices are numbers, so they never equal a name that a person chose.
     indices = {
@@ -64,14 +64,14 @@ def _of_model(config: Mapping[str, Any]) -> dict[str, Any]:
     for key in ("input_layers", "output_layers"):
         if key in config:
             result[key] = _references(config[key], indices)
-    result["layers"] = [_of_layer(layer, indices) for layer in layers]
+    result["layers"] = [_canonical_layer(layer, indices) for layer in layers]
     return result
 
 
-def _of_layer(layer: Mapping[str, Any], indices: Mapping[str, int]) -> dict[str, Any]:
+def _canonical_layer(layer: Mapping[str, Any], indices: Mapping[str, int]) -> dict[str, Any]:
     name = indices.get(_name(layer), _name(layer))
     inner = layer["config"]
-    config = _of_model(inner) if _is_graph(inner) else _without_name(inner)
+    config = _canonical_model(inner) if _is_graph(inner) else _without_name(inner)
     left_out = ("config", "compile_config")  # how a nested model was trained does not count
     result = {key: _renamed(value, indices) for key, value in layer.items() if key not in left_out}
     return {**result, "name": name, "config": config}
@@ -89,7 +89,7 @@ def _renamed(value: Any, indices: Mapping[str, int]) -> Any:
             history = _references(inner.get("keras_history"), indices)
             return {**value, "config": {**inner, "keras_history": history}}
         if _is_graph(inner):  # a model inside a wrapper layer
-            return {**_others(value), "config": _of_model(inner)}
+            return {**_others(value), "config": _canonical_model(inner)}
         if _is_layer(inner):
             # A layer inside a wrapper needs no name: nothing reads features there.
             return {**_others(value), "config": _without_name(inner)}

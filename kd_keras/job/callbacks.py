@@ -84,7 +84,7 @@ class Bar(keras.callbacks.Callback):
         self.images_per_step = check.whole_number("images_per_step", images_per_step, at_least=1)
         self._bar = contextlib.ExitStack()
         self._advance: Callable[..., None] = lambda n: None
-        self._done = 0
+        self._steps_done = 0
 
     def __enter__(self) -> Self:
         return self
@@ -94,7 +94,7 @@ class Bar(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         images = (self.params["steps"] or 0) * self.images_per_step
-        self._done = 0
+        self._steps_done = 0
         title = _title(self.what, epoch, self.params)
         self._advance = self._bar.enter_context(self.screen.progress(title, images))
 
@@ -111,8 +111,8 @@ class Bar(keras.callbacks.Callback):
     def _show(self, done: int | None) -> None:
         """Moves the bar to `done` steps, unless their number is unknown."""
         if done is not None:
-            self._advance((done - self._done) * self.images_per_step)
-            self._done = done
+            self._advance((done - self._steps_done) * self.images_per_step)
+            self._steps_done = done
 
 
 class Line(keras.callbacks.Callback):

@@ -31,7 +31,7 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
             lines += low_agreement(name, display_name(of), *both, labels)
             if role(of, results) in (TEACHER, ASSISTANT):  # a generation is to beat the one before
                 lines += worse_teacher(name, display_name(of), *both, labels, seed=seed)
-    distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
+    distillers = {phase: d for by_phase in job.models.rounds for phase, d in by_phase.items()}
     for phase, distiller in distillers.items():
         measured = gradient_norms.measured(job.folder.history(phase) or {})
         exempt = gradient_balance.switched_off(distiller, measurements=len(measured))

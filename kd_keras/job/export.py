@@ -83,7 +83,7 @@ def export(
             that could not be written or checked leaves the earlier one as it was.
     """
     screen = screen or Screen()
-    wanted, left_out = offers.wanted(formats, quantize)
+    wanted, left_out = offers.combinations(formats, quantize)
     if any(offer.quantize == "int8" for offer in wanted):
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
@@ -151,8 +151,8 @@ def _source(model: str | Path | keras.Model, imports: Sequence[str]) -> _Source:
             f"the model is {path}; expected a .keras or .h5 file, or a run. Export from the Keras "
             "model that this file was made from."
         )
-    of_run = () if run is None else recipe_files.load(run).imports
-    custom_objects.register([*of_run, *imports])
+    run_imports = () if run is None else recipe_files.load(run).imports
+    custom_objects.register([*run_imports, *imports])
     opened = model_files.open_model(path, sigmoid=True)
     folder = (
         run / model_argument.EXPORTS if run is not None else path.with_name(f"{path.stem}-exports")
@@ -186,7 +186,7 @@ def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) ->
     lowest = precision.lowest_precision([source.model])
     if lowest != "float32":
         screen.say(f"{source.stem} computes in {lowest}; its files compute in float32.")
-    graph = classifier_graph.of_model(source.model, images.shape)
+    graph = classifier_graph.from_model(source.model, images.shape)
     function = graph.function()
 
     def classify(batch: np.ndarray) -> Scores:
@@ -196,7 +196,7 @@ def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) ->
     scores = export_check.in_batches(classify, images.check)
     export_images.check_classes(source.model, scores.logits.shape[1], images.metadata.class_names)
     reference = Reference(images.check, images.labels, scores, graph.head == "logits")
-    entry = export_check.of_reference(classify, reference, _path(source))
+    entry = export_check.reference_entry(classify, reference, _path(source))
     return _Job(source, graph, images, reference, folder, entry, screen)
 
 

@@ -83,7 +83,7 @@ def choose(
         shape = shape if None not in shape else known.image_shape or shape
         return _noise(_closed(shape), known, seed)
     _check_fit(dataset, shape, known)
-    ours = Metadata(dataset.class_names, dataset.image_shape, dataset.resize)
+    expected = Metadata(dataset.class_names, dataset.image_shape, dataset.resize)
     rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
     labels = _labels(dataset, known)
     checked = sample.stratified(labels, CHECKED, seed=seed)
@@ -95,7 +95,7 @@ def choose(
         check=evaluation_data.images(dataset.validation.images_at(checked), size),
         labels=labels[checked],
         calibration=evaluation_data.images(dataset.train.images_at(rows), size),
-        metadata=dataclasses.replace(known.filled_from(ours), image_shape=size),
+        metadata=dataclasses.replace(known.filled_from(expected), image_shape=size),
     )
 
 

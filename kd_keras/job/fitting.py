@@ -67,7 +67,7 @@ def fit(
     Raises:
         stop_on_nan.NotFinite: the loss became NaN or infinite.
     """
-    images, steps = training_images.of_phases(recipe, data, distillers)
+    images, steps = training_images.phase_images(recipe, data, distillers)
     plan = _batch_plan(images, data, recipe, distillers, views)
     unknown = None if images.known.all() else UNKNOWN
     for distiller in distillers.values():

@@ -66,8 +66,8 @@ def identities(recipe: Recipe) -> dict[str, Any]:
     if recipe.teacher_classes is not None:
         hashes["teacher_classes"] = _hash_if_file(recipe.teacher_classes)
     knobs = [value for text in recipe.method for value in recipe_files.parse_spec(text)[1].values()]
-    if of_methods := [content for value in knobs if (content := _hash_if_file(value))]:
-        hashes["method_files"] = of_methods
+    if method_files := [content for value in knobs if (content := _hash_if_file(value))]:
+        hashes["method_files"] = method_files
     return hashes
 
 

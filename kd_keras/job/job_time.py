@@ -50,7 +50,7 @@ class JobTime:
         self._stages, self._models_left, self._screen = list(stages), models, screen
         self._begin = time.perf_counter()
         self._measuring: list[float] = []  # seconds for each measured model
-        self._shown = 0.0  # seconds
+        self._seconds_on_screen = 0.0  # seconds
 
     def watch(self, phases: Sequence[str], *, skipped: int = 0) -> "Pace":
         """A callback for the training of these phases, which are a stage or the rest of one.
@@ -79,8 +79,8 @@ class JobTime:
         each = sum(self._measuring) / max(1, len(self._measuring))
         elapsed = time.perf_counter() - self._begin
         total = elapsed + steps_left * seconds_per_step + later + self._models_left * each
-        if abs(total - self._shown) > CHANGE * self._shown:
-            self._shown = total
+        if abs(total - self._seconds_on_screen) > CHANGE * self._seconds_on_screen:
+            self._seconds_on_screen = total
             self._screen.say(f"time left: about {format_duration(total - elapsed)}")
 
 
@@ -116,7 +116,7 @@ class Pace(keras.callbacks.Callback):
             self._job.update(self._stage, seconds / steps, self._stage.steps - done)
 
 
-def of_run(
+def run_time(
     recipe: Recipe,
     data: Dataset,
     teachers: Mapping[str, keras.Model],
@@ -150,8 +150,8 @@ def _stages(
     teacher_steps = training_images.steps_per_epoch(recipe, data, teacher=True)
 
     def stage(phases: Iterable[str], steps: int, students: Iterable[Any], beside: float) -> Stage:
-        of_image = _PASSES * sum(map(_work, students)) + beside
-        work = _LEAST_WORK + recipe.images_per_step * of_image
+        work_per_image = _PASSES * sum(map(_work, students)) + beside
+        work = _LEAST_WORK + recipe.images_per_step * work_per_image
         return Stage(tuple(phases), steps, work)
 
     stages = [
@@ -160,9 +160,9 @@ def _stages(
         if m.phase in teachers and not identity.is_file(m.spec)
     ]
     if recipe.baseline:
-        of_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(recipe)}
+        student_by_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(recipe)}
         alone = plan.baselines(recipe)
-        students = [of_spec[model.spec] for model in alone]
+        students = [student_by_spec[model.spec] for model in alone]
         phases = [model.phase for model in alone]
         stages.append(stage(phases, recipe.epochs * steps, students, beside=0.0))
     # To make a cache, the teacher runs once over each view.

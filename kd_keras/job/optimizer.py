@@ -66,13 +66,13 @@ def make(
     if recipe.optimizer in SEPARATE:
         delta = recipe.delta if recipe.optimizer == "dot" else 0.0
         return dot.DOT(momentum=recipe.momentum, delta=delta, **settings)
-    optimizer = _of_keras(recipe, settings, model)
+    optimizer = _keras_optimizer(recipe, settings, model)
     if recipe.ema and recipe.accumulate > 1:
         accumulation.average_after_updates(optimizer)
     return optimizer
 
 
-def _of_keras(
+def _keras_optimizer(
     recipe: Recipe, settings: dict[str, Any], model: keras.Model | None
 ) -> keras.Optimizer:
     settings["gradient_accumulation_steps"] = recipe.accumulate if recipe.accumulate > 1 else None
@@ -133,12 +133,12 @@ def notes(recipe: Recipe, students: Iterable[keras.Model]) -> list[str]:
 def _trainings(recipe: Recipe, methods: Sequence[Any]) -> dict[str, tuple[int, list[float]]]:
     """By the field of their epochs, the epochs and learning rates of what is trained."""
     rate = recipe.learning_rate
-    of_baseline = [recipe.baseline_learning_rate or rate] if recipe.baseline else []
-    trainings = {"epochs": (recipe.epochs, [rate, *of_baseline])}
+    baseline_rates = [recipe.baseline_learning_rate or rate] if recipe.baseline else []
+    trainings = {"epochs": (recipe.epochs, [rate, *baseline_rates])}
     named = [] if identity.cache_of(recipe) else recipe.teacher
     if build.has_teacher(methods) and not all(map(identity.is_file, named)):
-        of_teacher = recipe.teacher_learning_rate or rate
-        trainings["teacher_epochs"] = (recipe.teacher_epochs, [of_teacher])
+        teacher_rate = recipe.teacher_learning_rate or rate
+        trainings["teacher_epochs"] = (recipe.teacher_epochs, [teacher_rate])
     return trainings
 
 

@@ -145,10 +145,10 @@ def prepare(
     for line in optimizer.notes(recipe, [d.student for d in models.rounds[-1].values()]):
         screen.warn(line)
     measured = {} if models.embedding else models.teachers
-    time = job_time.of_run(recipe, data, measured, models.rounds, screen)
+    time = job_time.run_time(recipe, data, measured, models.rounds, screen)
     measurements = Measurements(recipe, data, folder, screen, time)
-    said = (_origins(recipe), build.describe_classes(recipe, data))
-    for line in itertools.chain(*said, training_images.sentences(recipe, data)):
+    lines = (_origins(recipe), build.describe_classes(recipe, data))
+    for line in itertools.chain(*lines, training_images.sentences(recipe, data)):
         screen.say(line)
     if models.embedding:
         screen.say(embedding_teacher.sentence(recipe, models.teachers["teacher"]))
@@ -161,7 +161,7 @@ def prepare(
     _say_what_is_not_validated(recipe, models, screen)
     cache_top1 = None
     if isinstance(models.teacher, Cache):
-        cache_top1 = teacher_check.of_cache(models.teacher, recipe, data, screen)
+        cache_top1 = teacher_check.show_cache(models.teacher, recipe, data, screen)
     return Job(
         recipe=recipe,
         data=data,
@@ -183,7 +183,7 @@ def check_teacher(model: PlannedModel, models: build.Models, measurements: Measu
     teacher = models.teachers[model.phase]
     top1 = measurements.top1(model, teacher)
     recipe, data, screen = measurements.recipe, measurements.data, measurements.screen
-    teacher_check.of_model(model.phase, teacher, top1, recipe, data, screen)
+    teacher_check.show_model(model.phase, teacher, top1, recipe, data, screen)
 
 
 def _exports(recipe: Recipe, folder: Path) -> dict[str, Path]:

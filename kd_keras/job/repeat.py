@@ -17,7 +17,7 @@ from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 
 NAME = "repeat.json"
-_SHOWN = 10  # differences of the two provenances
+_MAX_DIFFERENCES = 10  # differences of the two provenances
 
 
 def repeat(
@@ -133,7 +133,7 @@ def _show(comparison: dict[str, Any], screen: Screen) -> None:
                 f"difference: {apart}"
             )
     lines = comparison["differences"]
-    for line in lines[:_SHOWN]:
+    for line in lines[:_MAX_DIFFERENCES]:
         screen.result(f"differs: {line}")
     if not comparison["same"] and not lines:
         screen.result("the provenance of both is the same: something else decides the numbers")

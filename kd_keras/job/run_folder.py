@@ -20,8 +20,8 @@ from kd_keras.results import checksums, phase_names, scores
 _REMEDY = "Remove it, and run the command again: what it held is made again."
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
 # Files of a finished run that must not change.
-_OF_RUN = ("recipe.json", "data.json", scores.LABELS)
-_OF_PHASE = (".json", ".keras", "-predictions.npy", "-scores.npy")
+_RUN_FILES = ("recipe.json", "data.json", scores.LABELS)
+_PHASE_SUFFIXES = (".json", ".keras", "-predictions.npy", "-scores.npy")
 
 
 class RunFolder:
@@ -60,7 +60,7 @@ class RunFolder:
         files.write_json(self.path / "recipe.json", self.recipe.model_dump())
         before = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
         outputs = {provenance.TEACHER_OUTPUTS: before} if before else {}
-        facts = facts | outputs | provenance.of_machine()
+        facts = facts | outputs | provenance.machine_facts()
         files.write_json(self.path / provenance.NAME, facts)
 
     def results(self) -> dict[str, Any] | None:
@@ -89,7 +89,7 @@ class RunFolder:
         phases = [phase for phase in results if self.read(phase)]
         checksums.write(
             self.path,
-            [*_OF_RUN, *(f"{phase}{ending}" for phase in phases for ending in _OF_PHASE)],
+            [*_RUN_FILES, *(f"{phase}{ending}" for phase in phases for ending in _PHASE_SUFFIXES)],
             {path.name: text},
         )
         with files.in_place_of(path) as fresh:

@@ -43,7 +43,7 @@ class RunLock:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._held = contextlib.ExitStack()
+        self._locks = contextlib.ExitStack()
         self._identity: tuple[int, int] | None = None  # of the folder, while it is locked
 
     def __enter__(self) -> Self:
@@ -65,8 +65,8 @@ class RunLock:
         """
         if self.is_held:
             return
-        if not self._held.enter_context(files.lock_at_once(self.folder)):
-            self._held.close()
+        if not self._locks.enter_context(files.lock_at_once(self.folder)):
+            self._locks.close()
             raise ValueError(
                 f"run folder {self.folder} is in use by {holder(self.folder) or 'a process'}; "
                 "expected one process at a time. Wait until it ends, stop it, or choose another "
@@ -83,7 +83,7 @@ class RunLock:
             with contextlib.suppress(OSError):
                 (self.folder / NAME).unlink()
         self._identity = None
-        self._held.close()
+        self._locks.close()
 
     def require_folder(self) -> None:
         """Raises FileNotFoundError if the folder that is locked was removed or replaced."""

@@ -85,12 +85,12 @@ def _facts(path: Path) -> dict[str, Any]:
     entry = {"run": str(path), "changed": changed, "bytes": files.size(path)}
     try:
         state = run_state.read(path)
-        return {**entry, **_of_state(state)}
+        return {**entry, **_state_text(state)}
     except (ValueError, OSError) as error:
         return {**entry, "state": BROKEN, "problem": str(error)}
 
 
-def _of_state(state: RunState) -> dict[str, Any]:
+def _state_text(state: RunState) -> dict[str, Any]:
     recipe = state.recipe
     return {
         "state": UNFINISHED if state.results is None else FINISHED,

@@ -68,15 +68,15 @@ class StepLogs(keras.callbacks.Callback):
 
     def _since_last(self, batches: int, logs: Mapping[str, Any]) -> dict[str, float]:
         """Means over the steps since the last row, from the means since the epoch began."""
-        of_epoch = [row for row in self.rows if row[STEP] > self._begin]
-        starts = [float(self._begin), *(row[STEP] for row in of_epoch)]
+        epoch_rows = [row for row in self.rows if row[STEP] > self._begin]
+        starts = [float(self._begin), *(row[STEP] for row in epoch_rows)]
         lengths = [end - start for start, end in itertools.pairwise(starts)]
         length = self._begin + batches - starts[-1]
         means = {name: float(v) for name, v in logs.items() if not name.endswith(_RATIO)}
         return {
             name: (
                 mean * batches
-                - sum(n * row.get(name, 0.0) for n, row in zip(lengths, of_epoch, strict=True))
+                - sum(n * row.get(name, 0.0) for n, row in zip(lengths, epoch_rows, strict=True))
             )
             / length
             for name, mean in means.items()

@@ -12,7 +12,7 @@ from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 
-def of_model(
+def show_model(
     phase: str, teacher: keras.Model, top1: float, recipe: Recipe, data: Dataset, screen: Screen
 ) -> None:
     """Shows the accuracy of a teacher that is a model.
@@ -36,13 +36,13 @@ def of_model(
         chance.require_better(display_name(phase), top1, data.validation.labels)
 
 
-def of_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float | None:
+def show_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> float | None:
     """Shows a cached teacher's top-1 accuracy and returns it, 0 to 1; None if it has no logits.
 
     It is measured on the first view of the training images: a cache has no validation images.
 
     Raises:
-        ValueError: as `of_model`.
+        ValueError: as `show_model`.
     """
     labelled = training_images.with_all_labels(data)
     top1 = cached_teacher.top1(cache, labelled)

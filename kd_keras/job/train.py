@@ -262,10 +262,10 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
 
 def _write_augmented_images(job: Job) -> None:
     """Writes a picture of augmented images, to the run folder and for TensorBoard."""
-    drawn = augmented_images.picture(job.data, view_seed=job.recipe.view_seed)
-    augmented_images.write(job.folder.path, drawn)
+    picture = augmented_images.picture(job.data, view_seed=job.recipe.view_seed)
+    augmented_images.write(job.folder.path, picture)
     logs = job.folder.path / "logs" / "images"
-    tensorboard_logs.write_picture(logs, drawn, title="augmented images")
+    tensorboard_logs.write_picture(logs, picture, title="augmented images")
 
 
 def _measured(

@@ -18,7 +18,7 @@ from kd_keras.results.phase_names import TEACHER
 _REASONS = {"labels_per_class": "--labels-per-class", "unlabelled": "--unlabelled"}
 
 
-def of_teacher(recipe: Recipe, data: Dataset) -> Split:
+def teacher_images(recipe: Recipe, data: Dataset) -> Split:
     """The labelled images of a teacher that the run trains.
 
     It learns from all labels of the dataset, as a teacher that somebody made before would have;
@@ -35,7 +35,7 @@ def with_all_labels(data: Dataset) -> Split:
     return data.train if every is None else every
 
 
-def of_phases(
+def phase_images(
     recipe: Recipe, data: Dataset, distillers: Mapping[str, Distiller]
 ) -> tuple[Split, int]:
     """The images that models, by phase, learn from side by side, and the steps of their epoch.
@@ -44,7 +44,7 @@ def of_phases(
     many steps as the distilled student: where it has fewer images, it sees each more often.
     """
     if all(phase.partition("-")[0] == TEACHER for phase in distillers):
-        return of_teacher(recipe, data), steps_per_epoch(recipe, data, teacher=True)
+        return teacher_images(recipe, data), steps_per_epoch(recipe, data, teacher=True)
     learns = any(distiller.methods for distiller in distillers.values())
     images = data.train if learns else data.train.labelled()
     return images, steps_per_epoch(recipe, data, teacher=False)
@@ -82,7 +82,7 @@ def counts(recipe: Recipe, data: Dataset) -> dict[str, int]:
     return {
         "labelled_images": known,
         "unlabelled_images": len(data.train) - known,
-        "teacher_labels": len(of_teacher(recipe, data)),
+        "teacher_labels": len(teacher_images(recipe, data)),
     }
 
 

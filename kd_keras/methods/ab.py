@@ -55,12 +55,12 @@ class AB(two_stage.TwoStage):
         ]
 
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        ours, theirs = maps.tapped(self, student, teacher)
-        ours = [
+        student_features, teacher_features = maps.tapped(self, student, teacher)
+        student_features = [
             features if connector is None else connector(features, training=batch.training)
-            for connector, features in zip(self.connectors, ours, strict=True)
+            for connector, features in zip(self.connectors, student_features, strict=True)
         ]
-        return ab(ours, theirs, margin=self.margin)["loss"]
+        return ab(student_features, teacher_features, margin=self.margin)["loss"]
 
 
 def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector | None:

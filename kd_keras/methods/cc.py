@@ -63,11 +63,13 @@ class CC(OneTap):
             )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        ours = vectors.flat(student[self.student_taps[0]])
-        theirs = ops.stop_gradient(vectors.flat(teacher[self.teacher_taps[0]]))
+        student_values = vectors.flat(student[self.student_taps[0]])
+        teacher_values = ops.stop_gradient(vectors.flat(teacher[self.teacher_taps[0]]))
         if self.dimensions is not None:
-            ours, theirs = self.student_embedding(ours), self.teacher_embedding(theirs)
-        return ops.broadcast_to(cc(ours, theirs)["loss"], ops.shape(ours)[:1])
+            student_values = self.student_embedding(student_values)
+            teacher_values = self.teacher_embedding(teacher_values)
+        cost = cc(student_values, teacher_values)["loss"]
+        return ops.broadcast_to(cost, ops.shape(student_values)[:1])
 
 
 def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Any]:
@@ -80,8 +82,9 @@ def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Any]:
     Returns:
         `loss`: scalar float32; 0 for a batch of one, which has no neighbours.
     """
-    ours, theirs = (ops.cast(e, "float32") for e in (student_embedding, teacher_embedding))
-    distance = vectors.magnitude(ours - theirs)
+    student_embedding = ops.cast(student_embedding, "float32")
+    teacher_embedding = ops.cast(teacher_embedding, "float32")
+    distance = vectors.magnitude(student_embedding - teacher_embedding)
     products = ops.sum(distance[:-1] * distance[1:], axis=-1)
     pairs = ops.cast(ops.shape(distance)[0] - 1, "float32")
     return {"loss": ops.sum(products) / ops.maximum(pairs, 1.0)}

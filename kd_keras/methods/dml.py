@@ -67,7 +67,7 @@ class DML(Method):
                 "read too. Set Batch(inputs=...)."
             )
         outputs = [peer(batch.inputs, training=batch.training) for peer in self.peers]
-        logits = [tapping.logits_of(of_one) for of_one in outputs]
+        logits = [tapping.logits_of(peer_outputs) for peer_outputs in outputs]
         costs = [loss for peer in self.peers for loss in peer.losses]
         regularisers = [keras.ops.sum(keras.ops.cast(cost, "float32")) for cost in costs]
         return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)

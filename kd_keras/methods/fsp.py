@@ -49,8 +49,8 @@ class FSP(two_stage.TwoStage):
         )
 
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        ours, theirs = maps.tapped(self, student, teacher)
-        return fsp(channels.projected(self.projections, ours), theirs)["loss"]
+        student_maps, teacher_maps = maps.tapped(self, student, teacher)
+        return fsp(channels.projected(self.projections, student_maps), teacher_maps)["loss"]
 
 
 def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:

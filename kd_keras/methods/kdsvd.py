@@ -53,8 +53,8 @@ class KDSVD(TapPairs):
         )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        ours, theirs = maps.tapped(self, student, teacher)
-        return kdsvd(channels.projected(self.projections, ours), theirs)["loss"]
+        student_maps, teacher_maps = maps.tapped(self, student, teacher)
+        return kdsvd(channels.projected(self.projections, student_maps), teacher_maps)["loss"]
 
 
 def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
@@ -74,18 +74,19 @@ def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]
 
 def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """The two (B, C) vectors of one tap."""
-    theirs = singular.leading(singular.decompose(maps.by_position(ops.stop_gradient(teacher))))
-    ours = singular.decompose(maps.by_position(student))
-    return singular.nearest(ours, theirs, among=CANDIDATES), theirs
+    decomposed = singular.decompose(maps.by_position(ops.stop_gradient(teacher)))
+    teacher_vectors = singular.leading(decomposed)
+    student_parts = singular.decompose(maps.by_position(student))
+    return singular.nearest(student_parts, teacher_vectors, among=CANDIDATES), teacher_vectors
 
 
 def _relation_cost(
     student: Tensor, teacher: Tensor, student_next: Tensor, teacher_next: Tensor
 ) -> Tensor:
     """(B,): sum over entries of the squared difference of the two networks' relations."""
-    ours = student_next[:, :, None] - student[:, None]  # (B, C', C)
-    theirs = teacher_next[:, :, None] - teacher[:, None]
+    x = student_next[:, :, None] - student[:, None]  # (B, C', C)
+    y = teacher_next[:, :, None] - teacher[:, None]
     # exp(-x^2/8) - exp(-y^2/8) = exp(-y^2/8) * expm1((y - x)(y + x) / 8), without cancellation.
-    exponent = (theirs - ours) * (theirs + ours) / WIDTH
-    difference = ops.exp(-ops.square(theirs) / WIDTH) * ops.expm1(exponent)
+    exponent = (y - x) * (y + x) / WIDTH
+    difference = ops.exp(-ops.square(y) / WIDTH) * ops.expm1(exponent)
     return ops.sum(ops.square(difference), axis=(1, 2))

@@ -197,6 +197,6 @@ def ofa(
         scaled = ops.cast(logits, "float32") / temperature
         return -ops.sum(targets * ops.log_softmax(scaled, axis=-1), axis=-1)
 
-    *of_exits, of_final = exponents
-    exits = [cost(z, e) for z, e in zip(exit_logits, of_exits, strict=True)]
-    return {"loss_final": cost(student_logits, of_final), "loss_exits": sum(exits)}
+    *exit_exponents, final_exponent = exponents
+    exits = [cost(z, e) for z, e in zip(exit_logits, exit_exponents, strict=True)]
+    return {"loss_final": cost(student_logits, final_exponent), "loss_exits": sum(exits)}

@@ -107,8 +107,8 @@ def rld(
     scd = nontarget.two_way_kl(
         student / confidence_temperature, target, teacher / confidence_temperature, top
     )
-    of_target = ops.sum(ops.where(target, teacher, 0.0), axis=-1, keepdims=True)
-    hidden = teacher >= of_target
+    target_score = ops.sum(ops.where(target, teacher, 0.0), axis=-1, keepdims=True)
+    hidden = teacher >= target_score
     mcd = nontarget.kl_of_others(student / temperature, teacher / temperature, hidden)
     scd, mcd = confidence_temperature**2 * scd, temperature**2 * mcd
     loss = confidence_weight * scd + ranking_weight * mcd

@@ -157,14 +157,14 @@ def sdd(
     cells, classes = student_cells.shape[1:]
     label = losses.class_index(labels)
     student, teacher = (ops.reshape(x, (-1, classes)) for x in (student_cells, teacher_cells))
-    of_cells = ops.repeat(label, cells)
+    cell_labels = ops.repeat(label, cells)
     if over == "kd":
         costs = losses.softened_kl(student, teacher, temperature=temperature)
     elif over == "dkd":
         costs = dkd(
             student,
             teacher,
-            of_cells,
+            cell_labels,
             temperature=temperature,
             target_weight=target_weight,
             nontarget_weight=nontarget_weight,
@@ -173,7 +173,7 @@ def sdd(
         costs = nkd(
             student,
             teacher,
-            of_cells,
+            cell_labels,
             temperature=temperature,
             nontarget_weight=nontarget_weight,
         )["loss"]

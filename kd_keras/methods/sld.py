@@ -101,20 +101,20 @@ def sld(
         `loss_teacher`, `loss_student`: (B,) float32 in nats, each term times its temperature
         squared, over both views. They are 0 where teacher and student are equal and right.
     """
-    of_teacher, of_student = 0.0, 0.0
+    teacher_loss, student_loss = 0.0, 0.0
     for student, teacher in ((student_weak, teacher_weak), (student_strong, teacher_strong)):
         student = ops.cast(student, "float32")
         swapped = swap(ops.cast(teacher, "float32"), labels)
         for t in temperatures:
-            of_teacher += losses.softened_kl(student, swapped, temperature=t)
-            of_student += own_swap(student, labels, temperature=t)
-    return {"loss_teacher": of_teacher, "loss_student": of_student}
+            teacher_loss += losses.softened_kl(student, swapped, temperature=t)
+            student_loss += own_swap(student, labels, temperature=t)
+    return {"loss_teacher": teacher_loss, "loss_student": student_loss}
 
 
 def swap(logits: losses.Logits, labels: Labels) -> Tensor:
     """(B, C): the logits, in which the label's and the largest one have changed places."""
-    target, top, of_target, of_top = _target_and_top(logits, labels)
-    return ops.where(target, of_top, ops.where(top, of_target, logits))
+    target, top, target_score, top_score = _target_and_top(logits, labels)
+    return ops.where(target, top_score, ops.where(top, target_score, logits))
 
 
 def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Costs:
@@ -122,10 +122,10 @@ def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Co
 
     All but two terms of the sum are 0; what remains is T (p_top - p_y) (z_top - z_y).
     """
-    target, top, of_target, of_top = _target_and_top(logits, labels)
+    target, top, target_score, top_score = _target_and_top(logits, labels)
     p = ops.softmax(logits / temperature, axis=-1)
     more = ops.sum(ops.where(top, p, 0.0) - ops.where(target, p, 0.0), axis=-1)
-    return temperature * more * (of_top - of_target)[:, 0]
+    return temperature * more * (top_score - target_score)[:, 0]
 
 
 def _target_and_top(logits: losses.Logits, labels: Labels) -> tuple[Tensor, Tensor, Tensor, Tensor]:

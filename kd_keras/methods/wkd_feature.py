@@ -154,11 +154,11 @@ def wkd_feature(
         )
         means.append(ops.sum(ops.square(mean_s - mean_t), axis=-1))
         deviations.append(ops.sum(ops.square(std_s - std_t), axis=-1))
-    of_means, of_deviations = sum(means) / len(means), sum(deviations) / len(deviations)
+    mean_cost, deviation_cost = sum(means) / len(means), sum(deviations) / len(deviations)
     return {
-        "loss": mean_weight * of_means + of_deviations,
-        "loss_mean": of_means,
-        "loss_std": of_deviations,
+        "loss": mean_weight * mean_cost + deviation_cost,
+        "loss_mean": mean_cost,
+        "loss_std": deviation_cost,
     }
 
 

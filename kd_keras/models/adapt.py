@@ -43,8 +43,8 @@ def adapt_teacher(
     if image_size is not None:
         size = (check.whole_number("image_size of the teacher", image_size, at_least=1),) * 2
         _check_size("its image_size", size, own)
-    ours = input_shape or (*((None, None) if image_size else size), own[2])
-    images = keras.Input(ours, name="images")
+    shape = input_shape or (*((None, None) if image_size else size), own[2])
+    images = keras.Input(shape, name="images")
     x = _resized(images, size) if image_size else images
     _check_size("its images", x.shape[1:3], own)
     x = _with_channels(x, own[2])

@@ -5,7 +5,7 @@ import difflib
 import re
 from collections.abc import Sequence
 
-_SHOWN = 8
+_MAX_NAMES = 8
 
 
 def normalised(name: str) -> str:
@@ -13,7 +13,9 @@ def normalised(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
-def class_order(theirs: Sequence[str], ours: Sequence[str], outputs: int) -> list[int]:
+def class_order(
+    teacher_names: Sequence[str], class_names: Sequence[str], outputs: int
+) -> list[int]:
     """For each of our classes, its place among the teacher's `outputs`.
 
     Names are compared as they are, and where that finds none, `normalised`.
@@ -22,74 +24,77 @@ def class_order(theirs: Sequence[str], ours: Sequence[str], outputs: int) -> lis
         ValueError: the teacher's names are not one for each output, or lack one of ours, or two of
             them are the same class for us.
     """
-    doubled = [name for name, count in collections.Counter(theirs).items() if count > 1]
-    if len(theirs) != outputs or doubled:
+    doubled = [name for name, count in collections.Counter(teacher_names).items() if count > 1]
+    if len(teacher_names) != outputs or doubled:
         also = f", {doubled[0]!r} more than once" if doubled else ""
         raise ValueError(
-            f"the teacher's classes are {len(theirs)} names{also}; expected {outputs} different "
-            "names, one for each of its outputs, in their order. Correct --teacher-classes."
+            f"the teacher's classes are {len(teacher_names)} names{also}; expected {outputs} "
+            "different names, one for each of its outputs, in their order. Correct "
+            "--teacher-classes."
         )
-    exact = {name: [place] for place, name in enumerate(theirs)}
+    exact = {name: [place] for place, name in enumerate(teacher_names)}
     alike: dict[str, list[int]] = collections.defaultdict(list)
-    for place, name in enumerate(theirs):
+    for place, name in enumerate(teacher_names):
         alike[normalised(name)].append(place)
-    places = [exact.get(name) or alike.get(normalised(name), []) for name in ours]
-    _require_all(theirs, ours, places)
+    places = [exact.get(name) or alike.get(normalised(name), []) for name in class_names]
+    _require_all(teacher_names, class_names, places)
     order = [place for (place,) in places]
-    _require_different(theirs, ours, order)
+    _require_different(teacher_names, class_names, order)
     return order
 
 
-def describe(theirs: Sequence[str], ours: Sequence[str]) -> list[str]:
+def describe(teacher_names: Sequence[str], class_names: Sequence[str]) -> list[str]:
     """Sentences on which of the teacher's classes are ours, under which names, and on the rest."""
-    order = class_order(theirs, ours, len(theirs))
-    pairs = zip((theirs[place] for place in order), ours, strict=True)
+    order = class_order(teacher_names, class_names, len(teacher_names))
+    pairs = zip((teacher_names[place] for place in order), class_names, strict=True)
     renamed = [f"{their} = {our}" for their, our in pairs if their != our]
-    dropped = [name for place, name in enumerate(theirs) if place not in set(order)]
+    dropped = [name for place, name in enumerate(teacher_names) if place not in set(order)]
     lines = []
     if renamed:
         lines.append(f"teacher's classes under other names: {_list(renamed)}")
     if dropped:
         lines.append(
-            f"{len(ours):,} of the teacher's {len(theirs):,} classes are ours; its scores of the "
-            f"other {len(dropped):,} are dropped ({_list(dropped)}), and the probabilities of a "
-            "softmax are renormalised over ours"
+            f"{len(class_names):,} of the teacher's {len(teacher_names):,} classes are ours; its "
+            f"scores of the other {len(dropped):,} are dropped ({_list(dropped)}), and the "
+            "probabilities of a softmax are renormalised over ours"
         )
     return lines
 
 
 def _require_all(
-    theirs: Sequence[str], ours: Sequence[str], places: Sequence[Sequence[int]]
+    teacher_names: Sequence[str], class_names: Sequence[str], places: Sequence[Sequence[int]]
 ) -> None:
-    missing = [name for name, found in zip(ours, places, strict=True) if not found]
+    missing = [name for name, candidates in zip(class_names, places, strict=True) if not candidates]
     if missing:
-        near = difflib.get_close_matches(missing[0], theirs, n=1)
+        near = difflib.get_close_matches(missing[0], teacher_names, n=1)
         hint = f" (nearest: {near[0]!r})" if near else ""
         raise ValueError(
-            f"the teacher's classes lack {len(missing)} of our {len(ours)}, such as "
+            f"the teacher's classes lack {len(missing)} of our {len(class_names)}, such as "
             f"{missing[0]!r}{hint}; expected all of ours. Use the dataset's names in "
             "--teacher-classes, or a teacher that knows them."
         )
-    for name, found in zip(ours, places, strict=True):
-        if len(found) > 1:
-            several = " and ".join(repr(theirs[place]) for place in found)
+    for name, candidates in zip(class_names, places, strict=True):
+        if len(candidates) > 1:
+            several = " and ".join(repr(teacher_names[place]) for place in candidates)
             raise ValueError(
                 f"the teacher's classes {several} are both our {name!r}, without case, blanks and "
                 "underscores; expected one. Spell one of them as ours in --teacher-classes."
             )
 
 
-def _require_different(theirs: Sequence[str], ours: Sequence[str], order: Sequence[int]) -> None:
+def _require_different(
+    teacher_names: Sequence[str], class_names: Sequence[str], order: Sequence[int]
+) -> None:
     for place, count in collections.Counter(order).items():
         if count > 1:
-            names = [name for name, of in zip(ours, order, strict=True) if of == place]
+            names = [name for name, of in zip(class_names, order, strict=True) if of == place]
             raise ValueError(
                 f"our classes {' and '.join(map(repr, names))} are both the teacher's "
-                f"{theirs[place]!r}, without case, blanks and underscores; expected one each. Give "
-                "each its own name in --teacher-classes."
+                f"{teacher_names[place]!r}, without case, blanks and underscores; expected one "
+                "each. Give each its own name in --teacher-classes."
             )
 
 
 def _list(names: Sequence[str]) -> str:
-    more = f", and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    return f"{', '.join(names[:_SHOWN])}{more}"
+    more = f", and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    return f"{', '.join(names[:_MAX_NAMES])}{more}"

@@ -32,10 +32,10 @@ def macs(model: keras.Model) -> int:
             f"model {model.name!r} is a {type(model).__name__}; expected a functional or "
             "Sequential model. Count its multiply-adds by hand."
         )
-    return sum(_of_call(*call) for call in taps.calls(model))
+    return sum(_call_cost(*call) for call in taps.calls(model))
 
 
-def _of_call(operation: Any, inputs: Any, output: Any) -> int:
+def _call_cost(operation: Any, inputs: Any, output: Any) -> int:
     count = _count_of(operation)
     if count is None and _is_free(operation):
         return 0
@@ -119,7 +119,7 @@ def _each_step(layer: Any, inputs: list[Shape], output: Shape) -> int:
     step, inner = keras.KerasTensor((batch, *rest)), layer.layer
     if taps.is_graph(inner):
         return steps * macs(inner)
-    return steps * _of_call(inner, step, inner.compute_output_spec(step))
+    return steps * _call_cost(inner, step, inner.compute_output_spec(step))
 
 
 def _matrix_product(operation: Any, inputs: list[Shape], output: Shape) -> int:

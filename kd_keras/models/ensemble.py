@@ -42,7 +42,7 @@ def mean_of_logits(
     inputs = keras.tree.map_structure(_fresh, _ends(members[0])[0])
     total = None
     for number, (model, kind, share) in enumerate(zip(members, kinds, shares, strict=True), 1):
-        logits = taps.logits_of(_named(model, f"teacher_{number}")(inputs))
+        logits = taps.logits_of(_with_name(model, f"teacher_{number}")(inputs))
         part = heads.logits_of_teacher(logits, kind) * share
         total = part if total is None else total + part
     return keras.Model(inputs, total, name="mean_of_teachers")
@@ -91,7 +91,7 @@ def _fresh(tensor: Tensor) -> Tensor:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
 
-def _named(model: keras.Model, name: str) -> keras.Model:
+def _with_name(model: keras.Model, name: str) -> keras.Model:
     """The same layers and weights as a model with a different name."""
     return keras.Model(*_ends(model), name=name)
 

@@ -32,12 +32,12 @@ def body(
         Exception: the download failed; raised by Keras.
     """
     if weights not in (None, "imagenet"):
-        return _of_file(constructor, images, str(Path(weights).expanduser()), own_head)
+        return _from_file(constructor, images, str(Path(weights).expanduser()), own_head)
     with _patient():
         return _constructed(constructor, weights, own_head, input_tensor=images)
 
 
-def _of_file(
+def _from_file(
     constructor: Constructor, images: keras.KerasTensor, path: str, own_head: bool
 ) -> keras.Model:
     try:

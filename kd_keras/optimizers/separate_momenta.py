@@ -48,10 +48,10 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         name: str,
         dampening: float = 0.0,
         weight_decay: float | None = None,
-        **of_keras: Any,
+        **keras_options: Any,
     ):
         # Keras's own weight decay is decoupled from the gradient; this one is not.
-        super().__init__(learning_rate, name=name, **of_keras)
+        super().__init__(learning_rate, name=name, **keras_options)
         self.momentum = check.number("momentum", momentum, at_least=0, at_most=1)
         self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
         self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
@@ -70,8 +70,8 @@ class SeparateMomenta(keras.optimizers.Optimizer):
     ) -> None:
         """Updates the variables once; a variable without any gradient is left alone."""
         grouped = [
-            {kind: g for kind, g in zip(gradients, of_one, strict=True) if g is not None} or None
-            for of_one in zip(*gradients.values(), strict=True)
+            {kind: g for kind, g in zip(gradients, parts, strict=True) if g is not None} or None
+            for parts in zip(*gradients.values(), strict=True)
         ]
         # A group passes through Keras as one gradient: its all-reduce takes nested structures.
         super().apply(grouped, trainable_variables)
@@ -109,13 +109,13 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         return self.clipped(grads)
 
     def get_config(self) -> dict[str, Any]:
-        of_keras = (
+        keras_options = (
             *("name", "learning_rate", "global_clipnorm"),
             *("use_ema", "ema_momentum", "ema_overwrite_frequency"),
         )
         config = super().get_config()
         return {
-            **{key: config[key] for key in of_keras},
+            **{key: config[key] for key in keras_options},
             "momentum": self.momentum,
             "dampening": self.dampening,
             "weight_decay": self.l2,

@@ -18,9 +18,9 @@ def measure_agreement(
         labels: (N,) int.
 
     Returns:
-        `agreement`; `agreement_if_independent`, see `of_independent`; `predictive_kl`.
+        `agreement`; `agreement_if_independent`, see `expected_if_independent`; `predictive_kl`.
     """
-    expected, _ = of_independent(student.argmax(axis=1), teacher.argmax(axis=1), labels)
+    expected, _ = expected_if_independent(student.argmax(axis=1), teacher.argmax(axis=1), labels)
     return {
         "agreement": agreement(student, teacher),
         "agreement_if_independent": expected,
@@ -54,7 +54,7 @@ def predictive_kl(student: np.ndarray, teacher: np.ndarray) -> float:
     return total / len(student)
 
 
-def of_independent(
+def expected_if_independent(
     student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
 ) -> tuple[float, float]:
     """The expected agreement of two models with independent errors.
@@ -74,9 +74,9 @@ def of_independent(
     classes = int(max(student.max(), teacher.max(), labels.max())) + 1
     expected = variance = 0.0
     for label in np.unique(labels):  # one class at a time: C x C for all would not fit for many
-        of_class = labels == label
-        count = int(of_class.sum())
-        shares = [np.bincount(p[of_class], minlength=classes) / count for p in (student, teacher)]
+        in_class = labels == label
+        count = int(in_class.sum())
+        shares = [np.bincount(p[in_class], minlength=classes) / count for p in (student, teacher)]
         same = float(shares[0] @ shares[1])
         expected += count * same
         variance += count * same * (1 - same)

@@ -39,10 +39,10 @@ def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
     return pictures.grid(np.concatenate(images), names, columns=columns)
 
 
-def write(folder: Path, drawn: np.ndarray) -> None:
+def write(folder: Path, image: np.ndarray) -> None:
     """Writes a picture to `folder`/augmentation.png, whole or not at all."""
     with files.in_place_of(folder / FILE) as fresh:
-        Image.fromarray(drawn).save(fresh, format="png")
+        Image.fromarray(image).save(fresh, format="png")
 
 
 def _names(
@@ -59,8 +59,8 @@ def _names(
             continue
         first = [] if data.multi_label else [own]
         others = [c for c in np.flatnonzero(probabilities) if c not in first]
-        shown = [(probabilities[c], data.class_names[c]) for c in [*others, *first]]
-        words = [f"{100 * share:.0f} % {name}" for share, name in sorted(shown)[::-1]]
+        shares = [(probabilities[c], data.class_names[c]) for c in [*others, *first]]
+        words = [f"{100 * share:.0f} % {name}" for share, name in sorted(shares)[::-1]]
         names.append("\n".join(words))
     return names
 

@@ -10,7 +10,7 @@ STANDARD_ERRORS = 3
 MOST_FOR_ERRORS = 1 / 2  # of the way from chance to 1: a good teacher passes with few images too
 
 
-def of_labels(labels: np.ndarray) -> float:
+def majority_accuracy(labels: np.ndarray) -> float:
     """The accuracy, 0 to 1, of a model that always predicts the most frequent class.
 
     Args:
@@ -29,7 +29,7 @@ def weak_below(chance: float, images: int) -> float:
     so that a good teacher passes with few images too.
 
     Args:
-        chance: accuracy of guessing, 0 to 1, from `of_labels`.
+        chance: accuracy of guessing, 0 to 1, from `majority_accuracy`.
         images: number of images that the accuracy was measured on, at least 1.
     """
     way = 1 - chance
@@ -46,7 +46,7 @@ def require_better(what: str, top1: float, labels: np.ndarray) -> None:
         top1: accuracy of the teacher, 0 to 1.
         labels: (N,) int labels of the images that the accuracy was measured on.
     """
-    chance = of_labels(labels)
+    chance = majority_accuracy(labels)
     bound = weak_below(chance, len(labels))
     if top1 < bound:
         raise ValueError(

@@ -18,7 +18,7 @@ def write(folder: Path, names: Iterable[str], texts: Mapping[str, str]) -> None:
         names: files in it, with paths relative to it; those that do not exist are left out.
         texts: contents, by name, of files that are about to be written.
     """
-    entries = {name: _of_file(folder / name) for name in names if (folder / name).is_file()}
+    entries = {name: _file_checksum(folder / name) for name in names if (folder / name).is_file()}
     for name, text in texts.items():
         content = text.encode()
         entries[name] = {
@@ -32,7 +32,7 @@ def update(folder: Path, name: str) -> None:
     """Writes the checksum of one file anew, if the run folder has checksums."""
     entries = _read(folder)
     if entries:
-        files.write_json(folder / NAME, {"files": {**entries, name: _of_file(folder / name)}})
+        files.write_json(folder / NAME, {"files": {**entries, name: _file_checksum(folder / name)}})
 
 
 def require_unchanged(folder: Path, *, most_bytes: int | None = None) -> None:
@@ -62,7 +62,7 @@ def _is_same(path: Path, entry: Mapping[str, int | str], most_bytes: int | None)
     return not is_read or files.sha256(path) == entry.get("sha256")
 
 
-def _of_file(path: Path) -> dict[str, int | str]:
+def _file_checksum(path: Path) -> dict[str, int | str]:
     return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
 
 

@@ -63,7 +63,9 @@ def facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
         `gain` over the student alone, as `difference`, or None; `parameters`, the costs, and
         `front`: by cost, whether it is on the front. Accuracies are fractions, intervals 95 %.
     """
-    entries = [_of_group(group, costs) for group, costs in zip(groups, _costs(groups), strict=True)]
+    entries = [
+        _group_rows(group, costs) for group, costs in zip(groups, _costs(groups), strict=True)
+    ]
     accuracies = [entry["top1"] for entry in entries]
     fronts = {
         cost: pareto.front(accuracies, [entry[cost] for entry in entries])
@@ -149,7 +151,7 @@ def _pairs(group: Group, other: Group) -> list[tuple[Model, Model]]:
     return [pairs[seed] for seed in sorted(pairs)]
 
 
-def _of_group(group: Group, costs: Mapping[str, float | None]) -> dict[str, Any]:
+def _group_rows(group: Group, costs: Mapping[str, float | None]) -> dict[str, Any]:
     each = [float(model.correct.mean()) for model in group.models]
     if len(each) > 1:
         mean, low, high = statistics.paired_interval(each)

@@ -82,7 +82,7 @@ def compared(classifier: Classifier, reference: Reference, *, exact: bool) -> di
     return {**entry, "top1": float(right.mean()), "change": change, "low": low, "high": high}
 
 
-def of_reference(
+def reference_entry(
     classify: Callable[[np.ndarray], Scores], reference: Reference, path: Path | None
 ) -> dict[str, Any]:
     """The Keras model's own entry: `top1`, with labels, and its `cost`."""
@@ -150,17 +150,17 @@ def _check(scores: Scores, reference: Reference, classifier: Classifier, *, exac
         return
     pairs = [(scores.probabilities, expected.probabilities)]
     pairs += [(scores.logits, expected.logits)] if reference.is_logits else []
-    for ours, theirs in pairs:
-        allowed = saved_model.TOLERANCE * max(1.0, float(np.abs(theirs).max()))
-        if not (difference := _difference(ours, theirs)) <= allowed:
+    for output, keras_output in pairs:
+        allowed = saved_model.TOLERANCE * max(1.0, float(np.abs(keras_output).max()))
+        if not (difference := _difference(output, keras_output)) <= allowed:
             raise ValueError(
                 f"{name} differs by {difference:g} from the Keras model; expected "
                 f"at most {allowed:g}. Look for layers whose output changes between calls."
             )
 
 
-def _difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float(np.abs(ours - theirs).max())
+def _difference(output: np.ndarray, keras_output: np.ndarray) -> float:
+    return float(np.abs(output - keras_output).max())
 
 
 def _cells(entry: dict[str, Any]) -> Sequence[str | None]:

@@ -31,13 +31,18 @@ def order_of_classes(
     if classes > MOST_CLASSES:
         return []
     meant = agreement.best_order(teacher, labels, classes=classes)
-    moved = [said for said in range(classes) if _is_clear(said, int(meant[said]), teacher, labels)]
+    moved = [
+        predicted
+        for predicted in range(classes)
+        if _is_clear(predicted, int(meant[predicted]), teacher, labels)
+    ]
     if len(moved) < 2:
         return []
     order = np.arange(classes)
     order[moved] = meant[moved]
     examples = "; ".join(
-        f"{class_names[said]!r} on images of {class_names[meant[said]]!r}" for said in moved[:3]
+        f"{class_names[predicted]!r} on images of {class_names[meant[predicted]]!r}"
+        for predicted in moved[:3]
     )
     return [
         f"the {name}'s classes seem to be in a different order than the data's: its accuracy is "
@@ -52,7 +57,8 @@ def low_agreement(
 ) -> list[str]:
     """A sentence if two models agree far less often than two independent models would.
 
-    Far: by more than three standard deviations and five points, see `agreement.of_independent`.
+    Far: by more than three standard deviations and five points. What independent models would do
+    is `agreement.expected_if_independent`.
 
     Args:
         name, of: names of the student and of its teacher in the sentence.
@@ -60,7 +66,7 @@ def low_agreement(
         labels: (N,) int.
     """
     got = float(np.mean(student == teacher))
-    expected, deviation = agreement.of_independent(student, teacher, labels)
+    expected, deviation = agreement.expected_if_independent(student, teacher, labels)
     if got >= expected - max(DEVIATIONS * deviation, POINTS):
         return []
     return [
@@ -91,12 +97,12 @@ def worse_teacher(
     ]
 
 
-def _is_clear(said: int, meant: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
-    is_said, is_meant = teacher == said, labels == meant
-    both = np.sum(is_said & is_meant)
+def _is_clear(predicted: int, meant: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
+    is_predicted, is_meant = teacher == predicted, labels == meant
+    both = np.sum(is_predicted & is_meant)
     return bool(
-        said != meant
+        predicted != meant
         and both >= FEWEST_IMAGES
-        and both > 0.5 * is_said.sum()
+        and both > 0.5 * is_predicted.sum()
         and both > 0.5 * is_meant.sum()
     )

@@ -81,7 +81,7 @@ def lines(results: Mapping[str, Any]) -> list[str]:
     alone = [
         f"The {table.model_name(phase, results)} ({results[phase]['top1']:.1%}) cannot be "
         f"compared: {teacher} has no accuracy on the validation images. {_WITH_BASELINE}"
-        for phase in _taught(results)
+        for phase in _distilled_students(results)
         if phase not in compared
     ]
     return [_line(entry, results) for entry in entries] + alone
@@ -102,13 +102,13 @@ def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     alone = [phase for phase in phases if role(phase, results) == BASELINE]
     teacher = ["teacher"] if "teacher" in phases else []
     pairs = []
-    for learner in _taught(results):
+    for learner in _distilled_students(results):
         others = [b for b in alone if _spec(b, results) == _spec(learner, results)] or teacher
         pairs += [(learner, other) for other in others]
     return pairs + [(phase, other) for phase in teacher for other in alone]
 
 
-def _taught(results: Mapping[str, Any]) -> list[str]:
+def _distilled_students(results: Mapping[str, Any]) -> list[str]:
     """The students that learnt from a teacher."""
     if not (results.get("teacher") or has_unmeasured_teacher(results)):
         return []
@@ -128,7 +128,7 @@ def _line(entry: Mapping[str, Any], results: Mapping[str, Any]) -> str:
         f"{entry['low'] * 100:+.1f} to {entry['high'] * 100:+.1f} over {entry['images']:,} images"
     )
     if role(phase, results) == TEACHER:
-        return _of_teacher(entry, numbers)
+        return _teacher_over_alone(entry, numbers)
     over = _over_teacher if role(other, results) == TEACHER else _over_alone
     return over(entry, numbers)
 
@@ -152,7 +152,7 @@ def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:
     )
 
 
-def _of_teacher(entry: Mapping[str, Any], numbers: str) -> str:
+def _teacher_over_alone(entry: Mapping[str, Any], numbers: str) -> str:
     if entry["low"] > 0:
         return f"The teacher is better than the student alone ({numbers})."
     if entry["high"] < 0:

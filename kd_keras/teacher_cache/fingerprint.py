@@ -29,7 +29,7 @@ def fingerprint(model: keras.Model) -> str:
     fingerprint.
     """
     total = hashlib.sha256(FINGERPRINT)
-    config = architecture.of_config(model.get_config())
+    config = architecture.canonical_config(model.get_config())
     total.update(json.dumps(config, default=_as_text, sort_keys=True).encode())
     for part in dict.fromkeys([model, *model._flatten_layers()]):
         if isinstance(part, keras.layers.TFSMLayer):  # its file holds more than its variables

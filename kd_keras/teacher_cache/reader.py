@@ -68,11 +68,12 @@ class Cache:
                 f"{' and a different '.join(differing)} than this run. Use the settings of the "
                 f"cache{self._options(expected)}, or make another cache."
             )
-        lacking = sorted(set(expected.outputs) - set(self.header.outputs))
-        if lacking:
+        missing_outputs = sorted(set(expected.outputs) - set(self.header.outputs))
+        if missing_outputs:
             raise ValueError(
                 f"the cache {self.folder} holds {sorted(self.header.outputs)} of the teacher; "
-                f"expected {lacking} too. Make it again with --taps {'+'.join(lacking)}."
+                f"expected {missing_outputs} too. Make it again with --taps "
+                f"{'+'.join(missing_outputs)}."
             )
         self._require_same_ids(ids)
         missing = np.setdiff1d(ids, self.ids)

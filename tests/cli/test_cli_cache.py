@@ -16,20 +16,20 @@ def invoke(tmp_path, monkeypatch):
 
 
 def test_help_tells_of_views_and_shards(invoke):
-    shown = invoke("--help")
-    assert shown.exit_code == 0
+    help_text = invoke("--help")
+    assert help_text.exit_code == 0
     for word in ("--views", "--shard", "--verify", "--top-k", "--teacher", "onnx"):
-        assert word in shown.output
+        assert word in help_text.output
 
 
 def test_a_cache_is_made_and_verified(invoke, tmp_path):
     path = tmp_path / "teacher.keras"
     models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25).save(path)
     given = ("--recipe", "quickstart", "--teacher", str(path), "--views", "1")
-    shown = invoke(*given, "--out", str(tmp_path / "mine"), "--verify")
-    assert shown.exit_code == 0, shown.output
-    assert "1 view of 1,438 images, 0.029 MB" in shown.output
-    assert "verified: a sample computed again" in shown.output
+    help_text = invoke(*given, "--out", str(tmp_path / "mine"), "--verify")
+    assert help_text.exit_code == 0, help_text.output
+    assert "1 view of 1,438 images, 0.029 MB" in help_text.output
+    assert "verified: a sample computed again" in help_text.output
     assert (tmp_path / "mine" / "view0000.part0000.logits.npy").is_file()
     again = invoke(*given, "--out", str(tmp_path / "mine"))
     assert "complete, every part's hash checked" in again.output
@@ -48,9 +48,9 @@ def test_taps_are_given_again_for_each_name():
 
 def test_a_shard_that_is_none_is_refused(invoke):
     for shard in ("2/2", "one/2", "1"):
-        shown = invoke("--recipe", "quickstart", "--shard", shard)
-        assert shown.exit_code == 2
-        assert f"shard is '{shard}'; expected i/n" in shown.output
+        help_text = invoke("--recipe", "quickstart", "--shard", shard)
+        assert help_text.exit_code == 2
+        assert f"shard is '{shard}'; expected i/n" in help_text.output
 
 
 def test_the_cache_folder_is_listed_and_pruned_after_asking(invoke, tmp_path):

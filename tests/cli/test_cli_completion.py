@@ -40,7 +40,7 @@ def test_every_field_with_choices_offers_them():
     for name in fields.Recipe.model_fields:
         choices = fields.form(name)[1]
         if choices:
-            offer = completion.of_field(name)(None, None, "")
+            offer = completion.field_completion(name)(None, None, "")
             assert {item.value for item in offer} >= set(choices)
 
 

@@ -30,7 +30,7 @@ def test_a_message_is_wrapped_in_a_terminal_with_paths_whole(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (
             MemoryError("107 GiB"),
@@ -42,7 +42,7 @@ def test_a_message_is_wrapped_in_a_terminal_with_paths_whole(monkeypatch):
         (OSError(errno.EROFS, "Read-only", "a/b"), "Could not write a/b: Read-only. Allow writing"),
     ],
 )
-def test_errors_of_the_system_get_a_place_and_a_remedy(error, said):
+def test_errors_of_the_system_get_a_place_and_a_remedy(error, message):
     @click.command()
     @click.pass_context
     def command(ctx):
@@ -50,7 +50,7 @@ def test_errors_of_the_system_get_a_place_and_a_remedy(error, said):
             raise error
 
     answer = CliRunner().invoke(command)
-    assert (answer.exit_code, said in answer.output) == (2, True), answer.output
+    assert (answer.exit_code, message in answer.output) == (2, True), answer.output
 
 
 def test_an_error_of_the_program_stays_one():

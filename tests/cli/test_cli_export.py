@@ -33,7 +33,7 @@ def test_the_document_names_each_file(model):
     assert document["files"]["pets.tflite"]["agreement"] == 1
     assert document["files"]["pets.tflite"]["model"] == str(model)
     assert "writing and checking pets.tflite" in done.stderr
-    assert metadata.of_litert(folder / "pets.tflite").class_names == tuple("vwxyz")
+    assert metadata.read_litert(folder / "pets.tflite").class_names == tuple("vwxyz")
     assert sorted(path.name for path in folder.iterdir()) == ["exports.json", "pets.tflite"]
 
 

@@ -59,10 +59,12 @@ def teacher(scratch):
 def test_a_learning_rate_that_explodes_names_the_step_and_keeps_the_last_good_checkpoint(
     refused, tmp_path
 ):
-    said = refused(*ALONE, "--optimizer", "sgd", "--learning-rate", "1e6")
-    assert said.startswith(("kdk: student: the loss became ", "kdk: student: the weights became "))
-    assert " of epoch 1" in said
-    assert "Lower --learning-rate" in said
+    message = refused(*ALONE, "--optimizer", "sgd", "--learning-rate", "1e6")
+    assert message.startswith(
+        ("kdk: student: the loss became ", "kdk: student: the weights became ")
+    )
+    assert " of epoch 1" in message
+    assert "Lower --learning-rate" in message
     position, state = checkpoint_files.newest(tmp_path / "run" / "checkpoints")
     assert position.step >= 1
     weights = next(iter(state.values()))[0]
@@ -77,9 +79,11 @@ def test_a_method_that_explodes_is_named(refused, teacher, tmp_path):
     first.set_weights([np.full(w.shape, 1e25) for w in first.get_weights()])
     huge.layers[-1].set_weights([np.zeros(w.shape) for w in huge.layers[-1].get_weights()])
     huge.save(tmp_path / "teacher.keras")
-    said = refused(*given, "--method", "fitnet", "--run", str(tmp_path / "fitnet"))
-    assert said.startswith("kdk: student: the loss became inf at step 1 of epoch 1; expected")
-    assert "The cost of fitnet is not finite, the cross-entropy with the labels is. Lower" in said
+    message = refused(*given, "--method", "fitnet", "--run", str(tmp_path / "fitnet"))
+    assert message.startswith("kdk: student: the loss became inf at step 1 of epoch 1; expected")
+    assert (
+        "The cost of fitnet is not finite, the cross-entropy with the labels is. Lower" in message
+    )
 
 
 def broken(model, value):
@@ -94,10 +98,10 @@ def test_a_teacher_of_nan_is_refused_before_training(refused, teacher, tmp_path,
     monkeypatch.setattr(fitting, "fit", None)
     file = tmp_path / "teacher.keras"
     broken(teacher, np.nan).save(file)
-    said = refused("--teacher", str(file))
-    assert said.startswith(f"kdk: teacher ({file}): model ")
-    assert "gives scores that are NaN or infinite; expected finite ones. " in said
-    assert "or give another file" in said
+    message = refused("--teacher", str(file))
+    assert message.startswith(f"kdk: teacher ({file}): model ")
+    assert "gives scores that are NaN or infinite; expected finite ones. " in message
+    assert "or give another file" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -111,14 +115,14 @@ def test_a_cache_with_nan_is_refused_or_stops_the_run_at_its_step(refused, teach
     assert answer.exit_code == 0, answer.output
     given = ("--teacher", f"cache:{rows}", "--views", "2")
     spoil(rows, 1)
-    said = refused(*given)
-    assert "the teacher's outputs became NaN or infinite at step 1 of epoch 2; expected" in said
-    assert "Check the teacher's file or cache" in said
+    message = refused(*given)
+    assert "the teacher's outputs became NaN or infinite at step 1 of epoch 2; expected" in message
+    assert "Check the teacher's file or cache" in message
     assert checkpoint_files.newest_position(tmp_path / "run" / "checkpoints").epoch == 0
     spoil(rows, 0)
-    said = refused(*given, "--run", str(tmp_path / "other"))
-    assert "logits are NaN or infinite, for example those of image " in said
-    assert "Make the cache again" in said
+    message = refused(*given, "--run", str(tmp_path / "other"))
+    assert "logits are NaN or infinite, for example those of image " in message
+    assert "Make the cache again" in message
     assert not (tmp_path / "other").exists()
 
 
@@ -131,9 +135,11 @@ def spoil(folder, view):
 def test_a_saved_model_is_no_student(refused, tmp_path):
     (tmp_path / "served").mkdir()
     (tmp_path / "served" / "saved_model.pb").write_bytes(b"")
-    said = refused("--student", str(tmp_path / "served"))
-    assert said.startswith(f"kdk: the student {tmp_path / 'served'} is a SavedModel, which cannot ")
-    assert "expected a .keras or .h5 file, or the name of a model" in said
+    message = refused("--student", str(tmp_path / "served"))
+    assert message.startswith(
+        f"kdk: the student {tmp_path / 'served'} is a SavedModel, which cannot "
+    )
+    assert "expected a .keras or .h5 file, or the name of a model" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -144,9 +150,9 @@ def test_a_class_name_with_a_line_break_is_found_before_training(refused, tmp_pa
             Image.new("RGB", (9, 8), (number, 0, 0)).save(
                 tmp_path / "pets" / name / f"{number}.png"
             )
-    said = refused("--dataset", f"folder:{tmp_path / 'pets'}", *ALONE)
-    assert "has the class 'dog\\nhound'; expected a name without line breaks" in said
-    assert "Rename it" in said
+    message = refused("--dataset", f"folder:{tmp_path / 'pets'}", *ALONE)
+    assert "has the class 'dog\\nhound'; expected a name without line breaks" in message
+    assert "Rename it" in message
     assert not (tmp_path / "run").exists()
 
 
@@ -155,10 +161,10 @@ def test_an_export_folder_that_cannot_be_written_is_found_before_training(
 ):
     monkeypatch.setattr(fitting, "fit", None)
     (tmp_path / "file").write_text("")
-    said = refused(*ALONE, "--export-dir", str(tmp_path / "file"))
-    assert said.startswith(f"kdk: Could not write {tmp_path / 'file' / 'run'}: ")
-    assert "Move what is in the way, or choose a folder elsewhere" in said
-    said = refused(*ALONE, "--export-dir", "/proc/exports")
-    assert said.startswith("kdk: Could not write /proc/exports/run: ")
-    assert "hoose a folder elsewhere" in said
+    message = refused(*ALONE, "--export-dir", str(tmp_path / "file"))
+    assert message.startswith(f"kdk: Could not write {tmp_path / 'file' / 'run'}: ")
+    assert "Move what is in the way, or choose a folder elsewhere" in message
+    message = refused(*ALONE, "--export-dir", "/proc/exports")
+    assert message.startswith("kdk: Could not write /proc/exports/run: ")
+    assert "hoose a folder elsewhere" in message
     assert not (tmp_path / "run").exists()

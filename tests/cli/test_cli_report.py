@@ -8,7 +8,7 @@ from kd_keras.results.report import report
 
 
 @pytest.fixture
-def asked(monkeypatch, tmp_path):
+def questions(monkeypatch, tmp_path):
     """asked(arguments) runs the command in a new folder; asked.calls are those of `report`."""
     calls = []
 
@@ -26,16 +26,16 @@ def asked(monkeypatch, tmp_path):
     return ask
 
 
-def test_a_name_means_a_folder_in_runs(asked):
-    result = asked("pets")
+def test_a_name_means_a_folder_in_runs(questions):
+    result = questions("pets")
     assert result.exit_code == 0
     assert result.output == "Report, for a browser: runs/pets/report.html\n"
-    asked("here/pets", "--no-images")
-    assert asked.calls == [("runs/pets", True), ("here/pets", False)]
+    questions("here/pets", "--no-images")
+    assert questions.calls == [("runs/pets", True), ("here/pets", False)]
 
 
-def test_json_names_the_files(asked):
-    document = json.loads(asked("pets", "--json").stdout)
+def test_json_names_the_files(questions):
+    document = json.loads(questions("pets", "--json").stdout)
     assert document == {"report": "runs/pets/report.html", "plots": "runs/pets/report"}
 
 

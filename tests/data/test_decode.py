@@ -62,8 +62,8 @@ def test_an_image_of_another_size_is_named_unless_a_size_is_given(images_of, odd
     files = [png(images_of(1)[0])] * 300
     files[odd] = png(images_of(1, side=9)[0])
     named = records(**{f"{n}.png": file for n, file in enumerate(files)})
-    said = rf"^{odd}\.png is 9x9, but the images before it are 8x8; .*--image-size"
-    with pytest.raises(ValueError, match=said):
+    message = rf"^{odd}\.png is 9x9, but the images before it are 8x8; .*--image-size"
+    with pytest.raises(ValueError, match=message):
         list(batches(named, size=None))
     assert sum(len(labels) for _, labels in batches(named, size=8)) == 300
 

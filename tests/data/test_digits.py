@@ -33,8 +33,8 @@ def test_a_larger_size_repeats_every_pixel(tmp_path):
     assert large.fingerprint != small.fingerprint
 
 
-@pytest.mark.parametrize(("size", "said"), [(30, "multiple of 8 .* such as 24"), (4, ">= 8")])
-def test_a_size_that_is_no_multiple_of_8_is_refused(tmp_path, size, said):
-    with pytest.raises(ValueError, match=rf"image_size is {size}; expected a .*{said}"):
+@pytest.mark.parametrize(("size", "message"), [(30, "multiple of 8 .* such as 24"), (4, ">= 8")])
+def test_a_size_that_is_no_multiple_of_8_is_refused(tmp_path, size, message):
+    with pytest.raises(ValueError, match=rf"image_size is {size}; expected a .*{message}"):
         data.load("digits", cache_dir=tmp_path, image_size=size)
     assert not list(tmp_path.iterdir())

@@ -16,8 +16,10 @@ def test_all_empty_class_folders_are_named_at_once(pets, load):
     for name in ("eel", "fox", "gnu"):
         (pets / name).mkdir()
     (pets / "eel" / "notes.txt").touch()
-    said = rf"^3 class folders without an image: {pets}/eel, {pets}/fox, {pets}/gnu; expected one"
-    with pytest.raises(ValueError, match=said):
+    message = (
+        rf"^3 class folders without an image: {pets}/eel, {pets}/fox, {pets}/gnu; expected one"
+    )
+    with pytest.raises(ValueError, match=message):
         load(pets)
 
 
@@ -74,8 +76,10 @@ def test_a_named_file_exists_whatever_its_letters(put, tmp_path, load, images_of
 
 def test_one_class_and_splits_without_train_are_refused(put, tmp_path, load, images_of):
     put(tmp_path / "one" / "pets" / "cat" / "0.png", images_of(1)[0])
-    said = r"one holds one class folder, pets; expected two or more\. If .*one/pets holds the class"
-    with pytest.raises(ValueError, match=said):
+    message = (
+        r"one holds one class folder, pets; expected two or more\. If .*one/pets holds the class"
+    )
+    with pytest.raises(ValueError, match=message):
         load(tmp_path / "one")
     for place in ("val/cat", "test/cat"):
         put(tmp_path / "held" / place / "0.png", images_of(1)[0])
@@ -89,8 +93,10 @@ def test_one_class_and_splits_without_train_are_refused(put, tmp_path, load, ima
 def test_all_classes_only_in_val_are_refused(put, tmp_path, load, images_of):
     for place in ("train/cat", "train/dog", "val/cat", "val/eel", "val/fox"):
         put(tmp_path / "own" / place / "1.png", images_of(1)[0])
-    said = r"2 folders of classes that train does not have: .*/val/eel, .*/val/fox; .*: cat, dog\."
-    with pytest.raises(ValueError, match=said):
+    message = (
+        r"2 folders of classes that train does not have: .*/val/eel, .*/val/fox; .*: cat, dog\."
+    )
+    with pytest.raises(ValueError, match=message):
         load(tmp_path / "own")
 
 

@@ -109,5 +109,5 @@ def test_the_number_of_pixels_is_limited_before_they_are_decoded(tmp_path):
         with pytest.raises(ValueError, match="it has 64 pixels; at most 63 are read"):
             image_files.pixels(path.read_bytes(), 3)
     assert image_files.read_headers([str(path)])[0].size == (8, 8)
-    said = "it has 400,000,000 pixels; at most 178,956,970 are read"
-    assert decode.reason(huge_png(), 3).startswith(said)
+    message = "it has 400,000,000 pixels; at most 178,956,970 are read"
+    assert decode.reason(huge_png(), 3).startswith(message)

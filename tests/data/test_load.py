@@ -21,15 +21,15 @@ def test_every_source_is_described_in_a_line_without_importing_anything_heavy():
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("tiny_imagnet", r"dataset is 'tiny_imagnet'; .* Did you mean 'tiny_imagenet'\?"),
         ("cifar100", r"expected one of: digits, folder:PATH, tfds:NAME, tiny_imagenet\."),
         ("folder:", r"Did you mean 'folder:PATH'\?"),
     ],
 )
-def test_an_unknown_name_is_answered_with_the_nearest(name, said):
-    with pytest.raises(ValueError, match=said):
+def test_an_unknown_name_is_answered_with_the_nearest(name, message):
+    with pytest.raises(ValueError, match=message):
         data.load(name)
 
 
@@ -101,15 +101,15 @@ def test_that_mirroring_is_off_is_said_where_a_name_would_mirror(pets, tmp_path)
         shutil.copytree(pets / old, letters / new)
     name = f"folder:{letters}"
 
-    def said(**settings):
+    def messages(**settings):
         notes = data.load(name, cache_dir=tmp_path, **settings).notes
         return any("mirroring is off" in note for note in notes)
 
-    assert said(augment="strong")
-    assert said()
-    assert not (said(augment="none"))
-    assert not (said(augment="flip"))
-    assert not (said(flip=True))
+    assert messages(augment="strong")
+    assert messages()
+    assert not (messages(augment="none"))
+    assert not (messages(augment="flip"))
+    assert not (messages(flip=True))
 
 
 @pytest.mark.parametrize("augment", ["stronk", "resized_crop:scale=0.35-1.2"])

@@ -177,12 +177,12 @@ def test_of_two_processes_one_makes_the_store_and_the_other_waits(tmp_path):
     assert len(held(tmp_path)) == 1
 
 
-def _without_room(cache_dir, said):
+def _without_room(cache_dir, message):
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
     try:
         prepare.ensure(source(100), cache_dir=cache_dir)
     except OSError as error:
-        said.send(str(error))
+        message.send(str(error))
 
 
 def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path):
@@ -192,9 +192,9 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path):
     process.start()
     process.join()
     assert receive.poll(1)
-    said = receive.recv()
-    assert "No room to prepare made:up" in said
-    assert "KD_KERAS_CACHE" in said
+    message = receive.recv()
+    assert "No room to prepare made:up" in message
+    assert "KD_KERAS_CACHE" in message
     assert held(tmp_path) == []
 
 

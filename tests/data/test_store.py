@@ -119,11 +119,11 @@ def test_a_subset_keeps_the_file_and_the_ids(images_of):
 
 
 @pytest.mark.parametrize(
-    ("labels", "ids", "said"),
+    ("labels", "ids", "message"),
     [([0, 1], [0], "2 labels and 1 ids"), ([0], [6], "from 6 to 6; expected rows of 6 images")],
 )
-def test_labels_and_ids_must_fit(images_of, labels, ids, said):
-    with pytest.raises(ValueError, match=said):
+def test_labels_and_ids_must_fit(images_of, labels, ids, message):
+    with pytest.raises(ValueError, match=message):
         Split(images_of(6), np.array(labels), np.array(ids))
 
 

@@ -108,7 +108,7 @@ def test_images_of_several_sizes_get_their_median_side(load):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("no_train_shapes", r"has the splits \['test'\]; expected one named train"),
         ("no_label_shapes", r"expected an 8-bit image and a class label"),
@@ -117,8 +117,8 @@ def test_images_of_several_sizes_get_their_median_side(load):
         ("mnist_shape", r"has no dataset 'mnist_shape'; .* Did you mean tfds:mnist_shapes\?"),
     ],
 )
-def test_a_set_that_will_not_do_is_refused(load, name, said):
-    with pytest.raises(ValueError, match=f"(?s){said}"):
+def test_a_set_that_will_not_do_is_refused(load, name, message):
+    with pytest.raises(ValueError, match=f"(?s){message}"):
         load(name)
 
 

@@ -31,11 +31,11 @@ def kd_and_fitnet(**kd):
 def test_the_loss_is_the_weighted_sum(net, teacher, images, labels, by_hand, one_step):
     student = net("student", norm=False, l2=0.5)
     kernel = student.get_layer("conv").kernel.numpy()
-    logits, taught = student(images).numpy(), teacher(images).numpy()
+    logits, teacher_logits = student(images).numpy(), teacher(images).numpy()
     kd = methods.get("kd", temperature=2.0, weight=7.0)
     logs = one_step(Distiller(student, teacher=teacher, methods=kd, ce_weight=0.3), images, labels)
     cross_entropy = by_hand.cross_entropy(labels, logits).mean()
-    divergence = by_hand.kl(taught, logits, 2.0).mean()
+    divergence = by_hand.kl(teacher_logits, logits, 2.0).mean()
     loss = 0.3 * cross_entropy + 7.0 * divergence + 0.5 * (kernel**2).sum()
     assert logs == {
         "loss": pytest.approx(loss, rel=1e-5),
@@ -43,7 +43,7 @@ def test_the_loss_is_the_weighted_sum(net, teacher, images, labels, by_hand, one
         "kd": pytest.approx(divergence, rel=1e-5),
         "ce_share": pytest.approx(0.3 * cross_entropy / loss, rel=1e-5),
         "kd_share": pytest.approx(7.0 * divergence / loss, rel=1e-5),
-        "agreement": pytest.approx(np.mean(logits.argmax(1) == taught.argmax(1))),
+        "agreement": pytest.approx(np.mean(logits.argmax(1) == teacher_logits.argmax(1))),
     }
 
 
@@ -130,8 +130,8 @@ def test_the_teacher_stays_as_it_is_and_is_not_the_distiller_s(
     teacher.trainable = True
     one_step(distiller, images, labels)
     assert len(distiller.trainable_variables) == count
-    ours = {id(v) for v in distiller.variables}
-    assert not any(id(v) in ours for v in teacher.variables)
+    own_variables = {id(v) for v in distiller.variables}
+    assert not any(id(v) in own_variables for v in teacher.variables)
     assert teacher not in distiller._flatten_layers()
     for variable, value in zip(teacher.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)

@@ -23,8 +23,8 @@ def fit(distiller, *data, learning_rate=STILL, **kwargs):
 
 def test_metrics_are_exact_over_uneven_batches(net, teacher, images, labels, by_hand, monkeypatch):
     student = net("student", norm=False)
-    logits, taught = student(images).numpy(), teacher(images).numpy()
-    ce, kd = by_hand.cross_entropy(labels, logits), by_hand.kl(taught, logits, 4.0)
+    logits, teacher_logits = student(images).numpy(), teacher(images).numpy()
+    ce, kd = by_hand.cross_entropy(labels, logits), by_hand.kl(teacher_logits, logits, 4.0)
     right = (logits.argmax(1) == labels) * 1.0
     distiller = Distiller(
         student, teacher=teacher, methods=methods.get("kd", weight=2.0), ce_weight=0.5
@@ -38,7 +38,7 @@ def test_metrics_are_exact_over_uneven_batches(net, teacher, images, labels, by_
         "kd": kd.mean(),
         "ce_share": 0.5 * ce.mean() / loss,
         "kd_share": 2 * kd.mean() / loss,
-        "agreement": np.mean(logits.argmax(1) == taught.argmax(1)),
+        "agreement": np.mean(logits.argmax(1) == teacher_logits.argmax(1)),
         "accuracy": right.mean(),
         "val_loss": ce[:37].mean(),  # no teacher in validation
         "val_ce": ce[:37].mean(),

@@ -26,13 +26,15 @@ def test_the_norms_are_those_of_the_weighted_terms(net, teacher, images, labels,
     student = net("student", norm=False)
     whole = distiller(student, teacher, methods.get("kd", weight=3.0), ce_weight=0.5)
     got = gradient_norms.norms(whole, (images, labels))
-    taught = teacher(images)
+    teacher_logits = teacher(images)
     with tf.GradientTape(persistent=True) as tape:
         logits = student(images)
         ce = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-        soft = tf.nn.softmax(taught / 4)
+        soft = tf.nn.softmax(teacher_logits / 4)
         kl = 16 * tf.reduce_mean(
-            tf.reduce_sum(soft * (tf.nn.log_softmax(taught / 4) - tf.nn.log_softmax(logits / 4)), 1)
+            tf.reduce_sum(
+                soft * (tf.nn.log_softmax(teacher_logits / 4) - tf.nn.log_softmax(logits / 4)), 1
+            )
         )
     variables = [v.value for v in student.trainable_variables]
     assert list(got) == ["ce", "kd"]
@@ -70,38 +72,38 @@ def test_measuring_changes_no_bit_of_the_training(net, teacher, images, labels):
 
 def test_other_epochs_repeat_the_last_measurement(student, teacher, images, labels):
     whole = distiller(student, teacher, "kd")
-    asked = []
+    steps_asked_for = []
 
     def batch(steps):
-        asked.append(steps)
+        steps_asked_for.append(steps)
         return images[:8], labels[:8]
 
     norms = GradientNorms(batch, every=5)
     history = whole.fit(images, labels, batch_size=20, epochs=7, verbose=0, callbacks=[norms])
-    assert asked == [2, 8, 14]  # the first epoch, 6 steps later, the last
+    assert steps_asked_for == [2, 8, 14]  # the first epoch, 6 steps later, the last
     values = history.history["kd_gradient_norm"]
     assert [values[0]] * 3 == values[:3]
     assert [values[3]] * 3 == values[3:6]
     assert len({values[0], values[3], values[6]}) == 3
     whole.fit(images, labels, batch_size=20, epochs=1, verbose=0, callbacks=[norms])
-    assert asked == [2, 8, 14, 16]
+    assert steps_asked_for == [2, 8, 14, 16]
 
 
 def test_a_training_that_goes_on_measures_when_it_would_have(student, teacher, images, labels):
     whole = distiller(student, teacher, "kd")
     whole.prepare_step()
     whole.optimizer.iterations.assign(4)  # two epochs of two steps are done
-    asked = []
+    steps_asked_for = []
 
     def batch(steps):
-        asked.append(steps)
+        steps_asked_for.append(steps)
         return images[:8], labels[:8]
 
     earlier = {"ce_gradient_norm": [1.0, 1.0], "kd_gradient_norm": [2.0, 2.0]}
     norms = GradientNorms(batch, every=5, earlier=earlier)
     data = {"batch_size": 20, "initial_epoch": 2, "epochs": 7, "verbose": 0}
     history = whole.fit(images, labels, callbacks=[norms], **data).history
-    assert asked == [8, 14]
+    assert steps_asked_for == [8, 14]
     assert history["kd_gradient_norm"][0] == 2.0
 
 

@@ -28,9 +28,11 @@ def distil(student, teacher=None, **how):
 
 def test_a_student_larger_than_its_teacher_is_warned_of():
     large = classifier("large", width=4)
-    with pytest.warns(UserWarning, match=r"'large' has 137 parameters, more than .* 104\.") as said:
+    with pytest.warns(
+        UserWarning, match=r"'large' has 137 parameters, more than .* 104\."
+    ) as warned:
         distil(large, methods=methods.get("kd"))
-    assert said[0].filename == __file__  # the line that made the Distiller, not one of ours
+    assert warned[0].filename == __file__  # the line that made the Distiller, not one of ours
     distil(classifier(), methods=methods.get("kd"))
     distil(classifier("equal", width=3), methods=methods.get("kd"))
 

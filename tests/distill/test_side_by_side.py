@@ -54,9 +54,9 @@ def weights(distiller):
 @pytest.mark.slow
 def test_students_side_by_side_are_trained_as_each_alone(split, learner):
     average = {"use_ema": True, "ema_momentum": 0.5}
-    asked = {"hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
+    method_names = {"hints": ("kd", "fitnet"), "plain": (), "staged": ("ft",)}
     alone, together, histories = {}, {}, {}
-    for name, names in asked.items():
+    for name, names in method_names.items():
         alone[name] = learner(*names, **average)
         swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)]
         alone[name].fit(batches(split), callbacks=swap, validation_data=batches(split), verbose=0)
@@ -66,13 +66,15 @@ def test_students_side_by_side_are_trained_as_each_alone(split, learner):
     model = side_by_side.SideBySideModel(together)
     each = side_by_side.PerStudentCallbacks({n: (d, histories[n]) for n, d in together.items()})
     model.fit(batches(split), callbacks=[each], validation_data=batches(split), verbose=0)
-    for name in asked:
-        for ours, theirs in zip(weights(together[name]), weights(alone[name]), strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
-        told, expected = histories[name][-1].history, alone[name].history.history
-        assert set(told) == set(expected)
+    for name in method_names:
+        for together_weights, alone_weights in zip(
+            weights(together[name]), weights(alone[name]), strict=True
+        ):
+            np.testing.assert_allclose(together_weights, alone_weights, rtol=1e-4, atol=1e-6)
+        logged, expected = histories[name][-1].history, alone[name].history.history
+        assert set(logged) == set(expected)
         for key, values in expected.items():
-            np.testing.assert_allclose(told[key], values, rtol=1e-4, err_msg=key)
+            np.testing.assert_allclose(logged[key], values, rtol=1e-4, err_msg=key)
 
 
 def test_the_teacher_runs_once_a_batch(split, learner, monkeypatch):
@@ -142,9 +144,9 @@ def tiny_run(tmp_path, monkeypatch):
     }
 
     def run(**changes):
-        asked = recipe_files.Recipe(**{**given, **changes})
+        method_names = recipe_files.Recipe(**{**given, **changes})
         where = {"run": str(tmp_path / "run"), "export_dir": str(tmp_path / "out")}
-        return train.run(asked, **where), tmp_path
+        return train.run(method_names, **where), tmp_path
 
     return run
 
@@ -156,13 +158,13 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
     phases = ["student-1", "student-2"]
     assert [results[p]["spec"] for p in phases] == students
     assert results["student-1"]["parameters"] < results["student-2"]["parameters"]
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for line in (
         "seed_student:width=0.25, kd",
         "seed_student:width=0.5, alone",
         "student 2, epoch 1/1: loss",
     ):
-        assert line in said
+        assert line in printed
     for phase in phases:
         assert (folder / "run" / f"{phase}.keras").is_file()
         assert (folder / "run" / f"{phase}-history.csv").is_file()

@@ -86,8 +86,8 @@ def test_its_file_and_its_exports_give_probabilities_once(net, tmp_path):
     np.testing.assert_array_equal(loaded(pixels.astype("float32")), expected)
     assert heads.kind(loaded) == "probabilities"
     for graph in (
-        classifier_graph.of_model(loaded, (8, 8, 3)),
-        classifier_graph.of_model(loaded, (8, 8, 3)).for_few_bits(),
+        classifier_graph.from_model(loaded, (8, 8, 3)),
+        classifier_graph.from_model(loaded, (8, 8, 3)).for_few_bits(),
     ):
         answer = signatures.answer(graph.model, head=graph.head)(pixels)
         np.testing.assert_allclose(answer["probabilities"], expected, rtol=1e-4, atol=1e-6)

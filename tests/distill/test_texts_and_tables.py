@@ -36,9 +36,9 @@ class Subclassed(keras.Model):
 @pytest.fixture(scope="module")
 def ids():
     """(16, LENGTH) int32 with 0 where a text has ended."""
-    drawn = np.random.default_rng(0).integers(1, WORDS, (16, LENGTH)).astype("int32")
-    drawn[np.arange(LENGTH) >= np.arange(16)[:, None] % LENGTH + 1] = 0
-    return drawn
+    texts_as_numbers = np.random.default_rng(0).integers(1, WORDS, (16, LENGTH)).astype("int32")
+    texts_as_numbers[np.arange(LENGTH) >= np.arange(16)[:, None] % LENGTH + 1] = 0
+    return texts_as_numbers
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,8 @@ def test_texts_are_looked_up_inside_the_model(labels, one_step):
 
     student, teacher = of_texts(4), of_texts(8)
     distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
-    ours = twins.Twin(student)(texts, training=False)[0]["logits"]
-    np.testing.assert_allclose(ours, student(texts), rtol=1e-5, atol=1e-6)
+    twin_logits = twins.Twin(student)(texts, training=False)[0]["logits"]
+    np.testing.assert_allclose(twin_logits, student(texts), rtol=1e-5, atol=1e-6)
     assert np.isfinite(float(one_step(distiller, texts, labels)["loss"]))
 
 

@@ -22,11 +22,19 @@ def test_costs_and_agreement_are_those_of_both_models_in_inference(
     hints = methods.get("fitnet", tap="stage2")
     distiller = Distiller(student, teacher=teacher, methods=[kd, hints], validate_teacher=True)
     logs = evaluated(distiller, images, labels)
-    ours, theirs = (model(images, training=False).numpy() for model in (student, teacher))
+    student_output, teacher_output = (
+        model(images, training=False).numpy() for model in (student, teacher)
+    )
     assert set(logs) == {"loss", "ce", "kd", "fitnet", "agreement", "accuracy"}
-    assert logs["kd"] == pytest.approx(by_hand.kl(theirs, ours, 2.0).mean(), rel=1e-4)
-    assert logs["loss"] == pytest.approx(by_hand.cross_entropy(labels, ours).mean(), rel=1e-4)
-    assert logs["agreement"] == pytest.approx(np.mean(ours.argmax(1) == theirs.argmax(1)))
+    assert logs["kd"] == pytest.approx(
+        by_hand.kl(teacher_output, student_output, 2.0).mean(), rel=1e-4
+    )
+    assert logs["loss"] == pytest.approx(
+        by_hand.cross_entropy(labels, student_output).mean(), rel=1e-4
+    )
+    assert logs["agreement"] == pytest.approx(
+        np.mean(student_output.argmax(1) == teacher_output.argmax(1))
+    )
     before = [v.numpy() for v in distiller.variables]
     evaluated(distiller, images, labels)
     for value, variable in zip(before, distiller.variables, strict=True):
@@ -84,8 +92,8 @@ def test_training_reports_no_accuracy_of_what_is_not_deployed(net, teacher, imag
     trained = {name for name in history if not name.startswith("val_")}
     assert trained == {"loss", "ce", "ce_share", "simkd", "simkd_share"}
     deployed = distiller.deployed(images, training=False).numpy().argmax(1)
-    theirs = teacher(images, training=False).numpy().argmax(1)
-    assert history["val_agreement"][-1] == pytest.approx(np.mean(deployed == theirs))
+    teacher_output = teacher(images, training=False).numpy().argmax(1)
+    assert history["val_agreement"][-1] == pytest.approx(np.mean(deployed == teacher_output))
     assert history["val_accuracy"][-1] == pytest.approx(np.mean(deployed == labels))
     assert history["val_simkd"][-1] > 0
 
@@ -113,10 +121,12 @@ def test_side_by_side_the_teacher_is_asked_once(net, teacher, images, labels, by
     x = {"inputs": images, "id": np.arange(40)}
     data = tf.data.Dataset.from_tensor_slices((x, labels)).batch(16)
     logs = side_by_side.SideBySideModel(pair).evaluate(data, verbose=0, return_dict=True)
-    theirs = teacher(images, training=False).numpy()
+    teacher_output = teacher(images, training=False).numpy()
     for name, distiller in pair.items():
-        ours = distiller.student(images, training=False).numpy()
+        student_output = distiller.student(images, training=False).numpy()
         assert logs[f"{name}/agreement"] == pytest.approx(
-            np.mean(ours.argmax(1) == theirs.argmax(1))
+            np.mean(student_output.argmax(1) == teacher_output.argmax(1))
         )
-        assert logs[f"{name}/kd"] == pytest.approx(by_hand.kl(theirs, ours, 4.0).mean(), rel=1e-4)
+        assert logs[f"{name}/kd"] == pytest.approx(
+            by_hand.kl(teacher_output, student_output, 4.0).mean(), rel=1e-4
+        )

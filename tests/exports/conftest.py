@@ -20,7 +20,7 @@ def graph_of(net):
     """graph_of(student) is its export graph, for images of 8x8x3."""
     from kd_keras.exports import classifier_graph
 
-    return lambda student: classifier_graph.of_model(student, (8, 8, 3))
+    return lambda student: classifier_graph.from_model(student, (8, 8, 3))
 
 
 @pytest.fixture(scope="session")

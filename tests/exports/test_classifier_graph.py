@@ -44,7 +44,7 @@ def test_a_student_of_low_precision_computes_in_float32(net, noise):
         low = net("student")
     finally:
         keras.config.set_dtype_policy("float32")
-    graph = classifier_graph.of_model(low, (8, 8, 3))
+    graph = classifier_graph.from_model(low, (8, 8, 3))
     np.testing.assert_allclose(
         graph.function()(noise)["logits"], plain(noise.astype("float32")), rtol=1e-4, atol=1e-5
     )

@@ -105,7 +105,7 @@ def test_zoo_students_in_whole_numbers(name, tmp_path):
     images = coarse.repeat(4, axis=1).repeat(4, axis=2)
     for _ in range(20):  # moving statistics of its batch norms
         student(images.astype("float32"), training=True)
-    graph = classifier_graph.of_model(student, (16, 16, 3))
+    graph = classifier_graph.from_model(student, (16, 16, 3))
     classifier = written(graph, tmp_path / "model.tflite", images, quantize="int8")
     check_whole_numbers(tmp_path / "model.tflite")
     expected = graph.function()(images)["logits"].numpy()

@@ -22,22 +22,22 @@ def test_what_a_file_does_not_say_comes_from_elsewhere():
 
 
 def test_a_saved_model_of_an_earlier_version_has_class_names_alone(tmp_path):
-    assert metadata.of_saved_model(tmp_path) == Metadata()
+    assert metadata.read_saved_model(tmp_path) == Metadata()
     (tmp_path / "assets").mkdir()
     (tmp_path / "assets" / "class_names.txt").write_text("cat\ndog\n")
-    assert metadata.of_saved_model(tmp_path) == Metadata(("cat", "dog"))
+    assert metadata.read_saved_model(tmp_path) == Metadata(("cat", "dog"))
     for name, text in metadata.assets(FACTS).items():
         (tmp_path / "assets" / name).write_text(text, encoding="utf-8")
-    assert metadata.of_saved_model(tmp_path) == FACTS
+    assert metadata.read_saved_model(tmp_path) == FACTS
 
 
 def test_metadata_lie_behind_a_litert_model(tmp_path):
     model = tmp_path / "model.tflite"
     model.write_bytes(b"\x1c\x00\x00\x00TFL3 and so on")
-    assert metadata.of_litert(model) == Metadata()
+    assert metadata.read_litert(model) == Metadata()
     metadata.pack_into_litert(model, FACTS)
     assert model.read_bytes().startswith(b"\x1c\x00\x00\x00TFL3 and so on")
-    assert metadata.of_litert(model) == FACTS
+    assert metadata.read_litert(model) == FACTS
     with zipfile.ZipFile(model) as packed:  # where Android's and MediaPipe's tools look
         assert packed.read("labels.txt").decode().splitlines() == list(FACTS.class_names)
 
@@ -47,11 +47,11 @@ def test_labels_of_other_tools_are_class_names(tmp_path):
     model.write_bytes(b"\x1c\x00\x00\x00TFL3")
     with zipfile.ZipFile(model, "a") as packed:
         packed.writestr("labelmap.txt", "cat\ndog\n")
-    assert metadata.of_litert(model) == Metadata(("cat", "dog"))
+    assert metadata.read_litert(model) == Metadata(("cat", "dog"))
 
 
 def test_onnx_properties():
-    assert metadata.of_onnx({}) == Metadata()
+    assert metadata.read_onnx({}) == Metadata()
     properties = metadata.for_onnx(FACTS)
-    assert metadata.of_onnx(properties) == FACTS
+    assert metadata.read_onnx(properties) == FACTS
     assert all(isinstance(value, str) for value in properties.values())

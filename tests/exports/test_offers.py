@@ -7,7 +7,7 @@ from kd_keras.exports.offers import Offer
 
 
 def test_every_offered_combination_once_and_a_line_for_the_others():
-    wanted, left_out = offers.wanted(["litert", "savedmodel", "litert"], ["none", "int8"])
+    wanted, left_out = offers.combinations(["litert", "savedmodel", "litert"], ["none", "int8"])
     assert wanted == [Offer("litert", "none"), Offer("litert", "int8"), Offer("savedmodel", "none")]
     assert left_out == ["savedmodel has no int8: not written"]
     assert [offer.name("pet") for offer in wanted] == [
@@ -17,9 +17,9 @@ def test_every_offered_combination_once_and_a_line_for_the_others():
 
 
 def test_commas_separate_as_repetition_does():
-    assert offers.wanted(["litert,onnx", "savedmodel"], ["none, int8"]) == offers.wanted(
-        ["litert", "onnx", "savedmodel"], ["none", "int8"]
-    )
+    assert offers.combinations(
+        ["litert,onnx", "savedmodel"], ["none, int8"]
+    ) == offers.combinations(["litert", "onnx", "savedmodel"], ["none", "int8"])
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_commas_separate_as_repetition_does():
 )
 def test_what_is_not_offered(formats, quantize, message):
     with pytest.raises(ValueError, match=message):
-        offers.wanted(formats, quantize)
+        offers.combinations(formats, quantize)
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -44,9 +44,9 @@ def test_a_missing_extra_is_named(monkeypatch):
         importlib.util, "find_spec", lambda name: None if name in absent else find(name)
     )
     with pytest.raises(ValueError, match=r"needs ai_edge_litert.*pip install 'kd-keras\[litert\]'"):
-        offers.wanted(["litert"], ["none"])
+        offers.combinations(["litert"], ["none"])
     with pytest.raises(ValueError, match=r"needs tf2onnx, .*pip install 'kd-keras\[onnx\]'"):
-        offers.wanted(["onnx"], ["none"])
+        offers.combinations(["onnx"], ["none"])
 
 
 def test_out_is_a_folder(tmp_path):

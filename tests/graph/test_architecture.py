@@ -146,7 +146,7 @@ def test_a_model_s_own_class_counts():
 
 
 def test_only_the_fields_of_names_change():
-    config = architecture.of_config(activated("relu", name="relu").get_config())
+    config = architecture.canonical_config(activated("relu", name="relu").get_config())
     layer = config["layers"][1]
     assert (layer["name"], layer["config"]["activation"]) == ("relu", "relu")
     assert keras.tree.flatten(config["input_layers"]) == [0, 0, 0]

@@ -33,8 +33,8 @@ class Forgets(layers.Layer):
         return shape
 
     def get_config(self):
-        told = {name: getattr(self, name) for name in self.tells}
-        return {**super().get_config(), **told, "tells": self.tells}
+        config = {name: getattr(self, name) for name in self.tells}
+        return {**super().get_config(), **config, "tells": self.tells}
 
 
 @register

@@ -71,10 +71,10 @@ def test_an_unknown_tap_is_answered_with_near_names_and_their_shapes(nested, stu
 
 
 def test_a_tap_like_none_is_answered_with_the_last_of_each_size(nested):
-    told = (
+    message = (
         r"backbone/conv1 \(None, 6, 6, 4\), add\w* \(None, 4, 4, 6\), pooled \(None, 6\)\. Name one"
     )
-    with pytest.raises(ValueError, match=rf"no tap 'xyz'; its last ones of each size, .*{told}"):
+    with pytest.raises(ValueError, match=rf"no tap 'xyz'; its last ones of each size, .*{message}"):
         taps.rebuilt(nested, ["xyz"])
 
 

@@ -36,7 +36,7 @@ def test_a_teacher_of_our_images_keeps_its_own_graph_and_taps(tmp_path):
 
 
 def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_path):
-    theirs = saved(tmp_path / "teacher.keras", size=16, classes=4)
+    teacher_file = saved(tmp_path / "teacher.keras", size=16, classes=4)
     (tmp_path / "classes.txt").write_text("owl\ncat\nfox\ndog\n")
     recipe = recipe_files.Recipe(
         teacher=str(tmp_path / "teacher.keras"),
@@ -46,21 +46,21 @@ def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_p
     )
     images = np.full((2, 8, 8, 3), 255.0, "float32")
     got = np.asarray(build.make_teacher(recipe, DATA)(images))
-    expected = np.asarray(theirs(np.ones((2, 16, 16, 3), "float32")))[:, [1, 3, 0]]
+    expected = np.asarray(teacher_file(np.ones((2, 16, 16, 3), "float32")))[:, [1, 3, 0]]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
 def test_a_teacher_of_one_sigmoid_output_gives_the_logits_of_two_classes(tmp_path):
     images = keras.Input((8, 8, 3))
     x = keras.layers.GlobalAveragePooling2D(name="pooled")(images)
-    theirs = keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(x))
-    theirs.save(tmp_path / "teacher.keras")
+    teacher_file = keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(x))
+    teacher_file.save(tmp_path / "teacher.keras")
     two = types.SimpleNamespace(class_names=("cat", "dog"), image_shape=(8, 8, 3))
     recipe = recipe_files.Recipe(teacher=str(tmp_path / "teacher.keras"))
     teacher = build.make_teacher(recipe, two)
     assert teacher.get_layer("pooled")
     pixels = np.random.default_rng(0).uniform(size=(3, 8, 8, 3)).astype("float32")
-    p = np.asarray(theirs(pixels))
+    p = np.asarray(teacher_file(pixels))
     got = keras.ops.softmax(teacher(pixels))
     np.testing.assert_allclose(got, np.concatenate([1 - p, p], axis=1), atol=1e-6)
     with pytest.raises(

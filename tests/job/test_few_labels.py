@@ -72,14 +72,14 @@ def test_every_model_learns_from_its_own_labels_and_the_run_says_so(run, more, t
     results, lines = run(where, unlabelled=[more], baseline=True, views=1, cache="always")
     counts = {"labelled_images": 30, "unlabelled_images": 1424, "teacher_labels": 1438}
     assert {name: results["data"][name] for name in counts} == counts
-    said = "\n".join(lines)
-    assert "16 images without labels from folder:" in said
-    assert "the student learns from its teacher on 1,454 images, and from the labels of 30" in said
-    assert "the teacher learns from 1,438 labels: none is hidden from it" in said
+    text = "\n".join(lines)
+    assert "16 images without labels from folder:" in text
+    assert "the student learns from its teacher on 1,454 images, and from the labels of 30" in text
+    assert "the teacher learns from 1,438 labels: none is hidden from it" in text
     assert (
         "Training had 30 labelled and 1,424 unlabelled images for the student, the 30 labelled "
         "ones for the student alone, 1,438 labelled ones for the teacher"
-    ) in said
+    ) in text
     # The student alone has no other images to be right on: few steps learn these by heart.
     assert history(where, "baseline")["top1"][-1] > history(where, "student")["top1"][-1]
     provenance = json.loads((where / "provenance.json").read_text())

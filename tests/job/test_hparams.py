@@ -31,9 +31,11 @@ def test_what_differs_between_models_comes_first_then_what_is_no_default():
 
 def test_each_model_has_its_own_values():
     first = ("model", "methods", "epochs", "learning_rate")
-    shown = {phase: [of(phase)[name] for name in first] for phase in ("teacher", "student-4")}
-    assert shown["teacher"] == ["resnet20", "none", 9, 0.001]
-    assert shown["student-4"] == ["vgg8", "fitnet", 5, 0.001]
+    values_by_phase = {
+        phase: [of(phase)[name] for name in first] for phase in ("teacher", "student-4")
+    }
+    assert values_by_phase["teacher"] == ["resnet20", "none", 9, 0.001]
+    assert values_by_phase["student-4"] == ["vgg8", "fitnet", 5, 0.001]
     assert [of("baseline-2")[name] for name in first] == ["vgg8", "none", 5, 0.003]
 
 
@@ -54,11 +56,11 @@ def test_the_page_has_columns_what_differs_first_and_the_metrics(tmp_path):
     assert [info.name for info in experiment.hparam_infos if info.differs] == ["model", "epochs"]
     (metric,) = experiment.metric_infos
     assert (metric.name.tag, metric.display_name) == ("final/top1", "top1")
-    told = read("_hparams_/session_start_info").session_start_info.hparams
-    assert told["model"].string_value == "resnet8"
-    assert told["epochs"].number_value == 5
-    assert told["more.rate"].number_value == 0.1
-    assert told["more.on"].bool_value is True
-    assert told["ema"].string_value == "null"
+    session = read("_hparams_/session_start_info").session_start_info.hparams
+    assert session["model"].string_value == "resnet8"
+    assert session["epochs"].number_value == 5
+    assert session["more.rate"].number_value == 0.1
+    assert session["more.on"].bool_value is True
+    assert session["ema"].string_value == "null"
     (event,) = found.Tensors("final/top1")
     assert tf.make_ndarray(event.tensor_proto).item() == 0.25

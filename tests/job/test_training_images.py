@@ -7,7 +7,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 
 
 class Learner:
-    """What `of_phases` reads of a Distiller."""
+    """What `phase_images` reads of a Distiller."""
 
     def __init__(self, methods=()):
         self.methods = methods
@@ -30,16 +30,16 @@ def digits(tmp_path_factory):
 
 
 def of(recipe, loaded, **phases):
-    images, steps = training_images.of_phases(recipe, loaded, phases)
+    images, steps = training_images.phase_images(recipe, loaded, phases)
     return len(images), int(images.known.sum()), steps
 
 
 def test_the_teacher_learns_all_labels_the_student_alone_the_few_and_the_student_from_all(digits):
     recipe, loaded = Recipe(batch_size=128, labels_per_class=10), digits(10)
-    taught = Learner([methods.get("kd")])
+    learner = Learner([methods.get("kd")])
     assert of(recipe, loaded, teacher=Learner()) == (1438, 1438, 11)
     assert of(recipe, loaded, baseline=Learner()) == (100, 100, 11)  # as many steps
-    assert of(recipe, loaded, student=taught) == (1438, 100, 11)
+    assert of(recipe, loaded, student=learner) == (1438, 100, 11)
     same = recipe.model_copy(update={"hide_from_teacher": True})
     assert of(same, loaded, teacher=Learner()) == (100, 100, 11)
 
@@ -110,5 +110,5 @@ def test_a_folder_with_a_blank_in_its_name_is_one_source():
 
 
 def test_baselines_of_few_images_take_smaller_batches(digits):
-    images, _ = training_images.of_phases(Recipe(batch_size=512), digits(10), {"b": Learner()})
+    images, _ = training_images.phase_images(Recipe(batch_size=512), digits(10), {"b": Learner()})
     np.testing.assert_array_equal(np.bincount(images.labels), [10] * 10)

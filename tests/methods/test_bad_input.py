@@ -95,8 +95,12 @@ def test_taps_that_a_model_lacks_are_answered_with_those_it_has(name, pair):
         ],
         name="foreign",
     )
-    told = r"one \(None, 6, 6, 4\), two \(None, 2, 2, 6\), average \(None, 6\)\. Name one of them"
-    with pytest.raises(ValueError, match=rf"model 'foreign' has no tap '\w+'; its last .*: {told}"):
+    message = (
+        r"one \(None, 6, 6, 4\), two \(None, 2, 2, 6\), average \(None, 6\)\. Name one of them"
+    )
+    with pytest.raises(
+        ValueError, match=rf"model 'foreign' has no tap '\w+'; its last .*: {message}"
+    ):
         Distiller(foreign, teacher=foreign, methods=pair.method(name))
 
 

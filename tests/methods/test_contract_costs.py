@@ -40,7 +40,7 @@ def outputs(method, size):
     """What student and teacher say of so many examples; of a teacher that is not there, nothing."""
     rng = np.random.default_rng(0)
 
-    def said(shapes):
+    def message(shapes):
         return {name: of_tap(name, rng.normal(size=(size, *s[1:]))) for name, s in shapes.items()}
 
     def of_tap(name, values):
@@ -50,7 +50,7 @@ def outputs(method, size):
     both = [method.get_build_config()[f"{who}_shape"] for who in ("student", "teacher")]
     if method.views_per_image == 2:
         both = [shapes | {f"{n}_view2": s for n, s in shapes.items()} for shapes in both]
-    return [said(shapes) for shapes in both]
+    return [message(shapes) for shapes in both]
 
 
 def test_gradients_reach_the_student_and_every_part_and_never_the_teacher(

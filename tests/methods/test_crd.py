@@ -111,10 +111,10 @@ def test_remembers_what_it_is_trained_on_and_fixes_z_once():
 
 def test_others_are_any_example_but_the_same():
     method = built(num_examples=5, negatives=400)
-    drawn = np.array(method._contrast(keras.ops.convert_to_tensor([4, 0])))
-    assert drawn[:, 0].tolist() == [4, 0]
-    assert [sorted(set(row[1:])) for row in drawn] == [[0, 1, 2, 3], [1, 2, 3, 4]]
-    assert np.any(drawn != np.array(method._contrast(keras.ops.convert_to_tensor([4, 0]))))
+    negatives = np.array(method._contrast(keras.ops.convert_to_tensor([4, 0])))
+    assert negatives[:, 0].tolist() == [4, 0]
+    assert [sorted(set(row[1:])) for row in negatives] == [[0, 1, 2, 3], [1, 2, 3, 4]]
+    assert np.any(negatives != np.array(method._contrast(keras.ops.convert_to_tensor([4, 0]))))
 
 
 def test_draws_are_among_the_weights():
@@ -122,8 +122,8 @@ def test_draws_are_among_the_weights():
     method(**outputs(2), batch=batch(1, 2))
     copy = type(method).from_config(method.get_config())
     copy.build_from_config(method.get_build_config())
-    for mine, others in zip(copy.weights, method.weights, strict=True):
-        mine.assign(others)
+    for copied, others in zip(copy.weights, method.weights, strict=True):
+        copied.assign(others)
     costs = [m(**outputs(2), batch=batch(3, 4)) for m in (method, copy)]
     np.testing.assert_array_equal(*costs)
 

@@ -34,14 +34,16 @@ def golden(arrays, config):
     if not config["uses_translator_and_paraphraser"]:
         return ft(student, teacher, **powers)
     paraphraser = {"batch_norm": config["paraphraser_bn"]}
-    ours = run("translator", student, arrays, config, batch_norm=config["translator_bn"])
-    theirs = run("paraphraser_encoder", teacher, arrays, config, **paraphraser)
-    rebuilt = run("paraphraser_decoder", theirs, arrays, config, transposed=True, **paraphraser)
+    student_output = run("translator", student, arrays, config, batch_norm=config["translator_bn"])
+    teacher_output = run("paraphraser_encoder", teacher, arrays, config, **paraphraser)
+    rebuilt = run(
+        "paraphraser_decoder", teacher_output, arrays, config, transposed=True, **paraphraser
+    )
     return {
-        **ft(ours, theirs, **powers),
+        **ft(student_output, teacher_output, **powers),
         "loss_paraphraser": reconstruction(rebuilt, teacher),
-        "out_student_factor": ours,
-        "out_teacher_factor": theirs,
+        "out_student_factor": student_output,
+        "out_teacher_factor": teacher_output,
     }
 
 

@@ -16,8 +16,8 @@ def test_a_name_that_is_spelled_the_same_comes_before_one_that_is_alike():
 
 
 def test_what_is_renamed_and_dropped_is_told():
-    theirs = ["tench", "Egyptian cat", "goldfish"]
-    renamed, dropped = class_matching.describe(theirs, ["egyptian_cat", "goldfish"])
+    teacher_names = ["tench", "Egyptian cat", "goldfish"]
+    renamed, dropped = class_matching.describe(teacher_names, ["egyptian_cat", "goldfish"])
     assert renamed == "teacher's classes under other names: Egyptian cat = egyptian_cat"
     assert dropped.startswith("2 of the teacher's 3 classes are ours; its scores of the other 1")
     assert "(tench)" in dropped
@@ -29,13 +29,13 @@ def test_what_is_renamed_and_dropped_is_told():
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "message"),
+    ("teacher_names", "class_names", "message"),
     [
         (["A b", "a_b"], ["a b"], "classes 'A b' and 'a_b' are both our 'a b', without case"),
         (["a b", "c"], ["A B", "a_b"], "our classes 'A B' and 'a_b' are both the teacher's 'a b'"),
         (["a", "b"], ["a", "bee"], "lack 1 of our 2, such as 'bee'"),
     ],
 )
-def test_names_that_do_not_decide_are_refused(theirs, ours, message):
+def test_names_that_do_not_decide_are_refused(teacher_names, class_names, message):
     with pytest.raises(ValueError, match=message):
-        class_matching.class_order(theirs, ours, len(theirs))
+        class_matching.class_order(teacher_names, class_names, len(teacher_names))

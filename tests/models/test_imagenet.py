@@ -36,8 +36,8 @@ def saved(tmp_path_factory):
 
 
 def assert_starts_from(model, weights):
-    for ours, expected in zip(model.get_weights()[: len(weights)], weights, strict=True):
-        np.testing.assert_array_equal(ours, expected)
+    for weight, expected in zip(model.get_weights()[: len(weights)], weights, strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_the_body_starts_from_the_file_and_the_head_is_new(saved):

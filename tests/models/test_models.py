@@ -211,8 +211,8 @@ def test_the_same_seed_gives_the_same_weights_and_names():
         built.append(models.get("shufflenetv1", num_classes=3, input_shape=(8, 8, 3), width=0.1))
     one, other = built
     assert [weight.path for weight in one.weights] == [weight.path for weight in other.weights]
-    for mine, yours in zip(one.get_weights(), other.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, yours)
+    for weight, other_weight in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other_weight)
 
 
 def test_names_import_no_keras():

@@ -17,7 +17,7 @@ def check_case(case, config, as_coded, end):
     base = config["base_momentum"]
     optimizer = DeepKD(
         momentum=base,
-        **{f"{ours}_delta": config[f"delta_{theirs}"] for ours, theirs in PARTS.items()},
+        **{f"{part}_delta": config[f"delta_{golden_part}"] for part, golden_part in PARTS.items()},
         dampening=config["dampening"],
         weight_decay=config["weight_decay"],
         as_coded=as_coded,
@@ -39,10 +39,10 @@ def check_case(case, config, as_coded, end):
             of.append(variable.numpy())
     for j in numbers:
         close(np.stack(values[j]), case[f"out_param_{j}{end}"], config)
-        for ours, theirs in PARTS.items():
-            name = f"out_{theirs}_momentum_{j}{end}"
+        for part, golden_part in PARTS.items():
+            name = f"out_{golden_part}_momentum_{j}{end}"
             if name in case:
-                close(optimizer.momenta[ours][j].numpy(), case[name], config)
+                close(optimizer.momenta[part][j].numpy(), case[name], config)
 
 
 def tensor(value):

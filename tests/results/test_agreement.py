@@ -37,7 +37,7 @@ def test_what_independent_models_agree_on_by_hand():
     student = np.array([0, 0, 0, 1, 1, 1])  # right on 3/4 of class 0, on all of class 1
     teacher = np.array([0, 0, 1, 1, 1, 0])  # right on 1/2 and 1/2
     # Class 0: 3/4 * 1/2 + 1/4 * 1/2 = 1/2; class 1: 1 * 1/2. Variance 1/4 of each image.
-    expected, deviation = agreement.of_independent(student, teacher, labels)
+    expected, deviation = agreement.expected_if_independent(student, teacher, labels)
     assert expected == pytest.approx(0.5)
     assert deviation == pytest.approx(np.sqrt(6 * 0.25) / 6)
 
@@ -46,7 +46,7 @@ def test_independent_models_agree_as_often_as_expected():
     rng = np.random.default_rng(1)
     labels = rng.integers(0, 5, size=20_000)
     draw = [np.where(rng.random(20_000) < 0.7, labels, rng.integers(0, 5, 20_000)) for _ in "ab"]
-    expected, deviation = agreement.of_independent(*draw, labels)
+    expected, deviation = agreement.expected_if_independent(*draw, labels)
     assert expected == pytest.approx(0.76**2 + 4 * 0.06**2, abs=0.01)
     got = np.mean(draw[0] == draw[1])
     assert abs(stats.norm.cdf((got - expected) / deviation) - 0.5) < 0.4987  # within 3 deviations
@@ -55,9 +55,9 @@ def test_independent_models_agree_as_often_as_expected():
 def test_the_order_in_which_a_teacher_is_right_is_found():
     labels = np.repeat(np.arange(4), 10)
     meant = np.array([2, 0, 1, 3])  # it says 0 for our class 2, and so on
-    said = np.argsort(meant)[labels]
-    said[::9] = 3
-    assert agreement.best_order(said, labels, classes=4).tolist() == meant.tolist()
+    predicted = np.argsort(meant)[labels]
+    predicted[::9] = 3
+    assert agreement.best_order(predicted, labels, classes=4).tolist() == meant.tolist()
 
 
 def test_a_teacher_in_the_right_order_keeps_it_where_classes_are_never_said():

@@ -14,30 +14,30 @@ def dataset(policy, *, count=20, side=80, channels=3):
     return Dataset("d", split, split, None, names, images.shape[1:], policy, "f")
 
 
-def cell(drawn, row, column, side=80, lines=1):
+def cell(picture, row, column, side=80, lines=1):
     top, left = row * (side + 16 * lines + 4), column * (side + 4)
-    return drawn[top : top + side, left : left + side]
+    return picture[top : top + side, left : left + side]
 
 
 def test_images_stand_above_their_views():
     data = dataset(light(4, True))
-    drawn = augmented_images.picture(data, view_seed=3)
+    picture = augmented_images.picture(data, view_seed=3)
     rows = np.linspace(0, 19, 8).astype(int)
     for column, row in enumerate(rows):
-        np.testing.assert_array_equal(cell(drawn, 0, column), data.train.images[row])
+        np.testing.assert_array_equal(cell(picture, 0, column), data.train.images[row])
         for view in range(4):
             ids = np.array([row])
             (seen,) = augment(
                 data.train.images, ids, ids, view_seed=3, view=view, policy=data.augment
             )
-            np.testing.assert_array_equal(cell(drawn, 1 + view, column), seen)
-    assert drawn.shape[:2] == (5 * 100 - 4, 8 * 84 - 4)
+            np.testing.assert_array_equal(cell(picture, 1 + view, column), seen)
+    assert picture.shape[:2] == (5 * 100 - 4, 8 * 84 - 4)
 
 
 def test_mixed_views_name_both_classes():
     data = dataset(policy_of("light", crop_padding=1, flip=True, mixup=1.0))
-    drawn = augmented_images.picture(data, view_seed=0)
-    assert drawn.shape[0] == 5 * (80 + 2 * 16 + 4) - 4
+    picture = augmented_images.picture(data, view_seed=0)
+    assert picture.shape[0] == 5 * (80 + 2 * 16 + 4) - 4
     views = augmented_images.Views(data.train, policy=data.augment, view_seed=0)
     ids, labels = np.array([0, 1]), np.array([0, 1])
     names = augmented_images._names(data, views, ids, labels, 0)
@@ -49,8 +49,8 @@ def test_mixed_views_name_both_classes():
 def test_large_images_get_fewer_columns(side, columns):
     data = dataset(light(1, True), side=side, channels=1, count=9)
     width = augmented_images.picture(data, view_seed=0).shape[1]
-    shown = side * max(1, -(-pictures.SMALLEST_SIDE // side))
-    assert width == columns * (shown + 4) - 4
+    pixels = side * max(1, -(-pictures.SMALLEST_SIDE // side))
+    assert width == columns * (pixels + 4) - 4
 
 
 def test_a_few_images_are_shown_once_each():
@@ -59,6 +59,6 @@ def test_a_few_images_are_shown_once_each():
 
 
 def test_the_picture_is_written_as_png(tmp_path):
-    drawn = augmented_images.picture(dataset(light(1, True)), view_seed=0)
-    augmented_images.write(tmp_path, drawn)
-    np.testing.assert_array_equal(Image.open(tmp_path / "augmentation.png"), drawn)
+    picture = augmented_images.picture(dataset(light(1, True)), view_seed=0)
+    augmented_images.write(tmp_path, picture)
+    np.testing.assert_array_equal(Image.open(tmp_path / "augmentation.png"), picture)

@@ -44,8 +44,8 @@ def test_a_teacher_is_judged_alike_for_any_number_of_classes(classes, images, to
 
 
 def test_chance_is_the_share_of_the_most_frequent_class():
-    assert chance.of_labels(np.array([0, 1, 1, 1])) == 0.75
-    assert chance.of_labels(np.arange(10)) == 0.1
+    assert chance.majority_accuracy(np.array([0, 1, 1, 1])) == 0.75
+    assert chance.majority_accuracy(np.arange(10)) == 0.1
 
 
 def test_a_teacher_that_always_names_the_most_frequent_class_is_refused_with_the_numbers():

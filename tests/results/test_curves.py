@@ -13,7 +13,7 @@ def history(epochs, start=0.2):
 
 
 @pytest.fixture
-def drawn(tmp_path, monkeypatch):
+def plot(tmp_path, monkeypatch):
     """drawn(histories) gives the figure that is saved."""
     figures = []
     save = Figure.savefig
@@ -33,8 +33,8 @@ def ticks(axes):
     return [tick for tick in axes.get_xticks() if low <= tick <= high]
 
 
-def test_one_epoch_is_a_marker_on_an_axis_of_whole_epochs_around_the_data(drawn):
-    figure = drawn({"teacher": history(1, 0.3), "student": history(1, 0.2)})
+def test_one_epoch_is_a_marker_on_an_axis_of_whole_epochs_around_the_data(plot):
+    figure = plot({"teacher": history(1, 0.3), "student": history(1, 0.2)})
     top1, ce = figure.axes
     for axes in (top1, ce):
         assert ticks(axes) == [1]
@@ -44,8 +44,8 @@ def test_one_epoch_is_a_marker_on_an_axis_of_whole_epochs_around_the_data(drawn)
 
 
 @pytest.mark.parametrize("epochs", [2, 5, 30])
-def test_epochs_are_whole_and_models_of_fewer_epochs_end_early(drawn, epochs):
-    figure = drawn({"teacher": history(epochs), "student": history(1)})
+def test_epochs_are_whole_and_models_of_fewer_epochs_end_early(plot, epochs):
+    figure = plot({"teacher": history(epochs), "student": history(1)})
     for axes in figure.axes:
         assert axes.get_xlim() == (0.5, epochs + 0.5)
         assert ticks(axes)
@@ -53,9 +53,9 @@ def test_epochs_are_whole_and_models_of_fewer_epochs_end_early(drawn, epochs):
         assert [len(line.get_xdata()) for line in axes.lines] == [epochs, 1]
 
 
-def test_a_model_keeps_its_colour_and_marker_and_its_name_stands_beside_the_data(drawn):
+def test_a_model_keeps_its_colour_and_marker_and_its_name_stands_beside_the_data(plot):
     histories = {"teacher": {"ce": [4.0, 3.0]}, "baseline": history(2)}
-    figure = drawn(histories, names={"baseline": "student alone"})
+    figure = plot(histories, names={"baseline": "student alone"})
     top1, ce = figure.axes
     (alone,) = top1.lines
     for look in ("get_color", "get_marker"):

@@ -21,7 +21,7 @@ def test_a_folder_is_shown_with_the_size_of_all_its_files(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("count", "shown"), [(1_234_000_000, "1,234 MB"), (250_000, "0.25 MB"), (0, "0 MB")]
+    ("count", "text"), [(1_234_000_000, "1,234 MB"), (250_000, "0.25 MB"), (0, "0 MB")]
 )
-def test_bytes_are_shown_in_megabytes(count, shown):
-    assert paths.megabytes(count) == shown
+def test_bytes_are_shown_in_megabytes(count, text):
+    assert paths.megabytes(count) == text

@@ -7,19 +7,19 @@ from kd_keras.results import scores
 FEW, MANY = (6, 4), (5, 600)
 
 
-def drawn(shape, scale=3.0):
+def random_scores(shape, scale=3.0):
     return np.random.default_rng(0).normal(size=shape, scale=scale).astype("float32")
 
 
 def test_few_scores_are_kept_as_they_are(tmp_path):
-    scores.save(tmp_path, "student", drawn(FEW))
-    np.testing.assert_array_equal(scores.load(tmp_path, "student"), drawn(FEW))
-    np.testing.assert_array_equal(np.load(tmp_path / "student-scores.npy"), drawn(FEW))
+    scores.save(tmp_path, "student", random_scores(FEW))
+    np.testing.assert_array_equal(scores.load(tmp_path, "student"), random_scores(FEW))
+    np.testing.assert_array_equal(np.load(tmp_path / "student-scores.npy"), random_scores(FEW))
 
 
 def test_float16_keeps_every_prediction_and_the_probabilities(tmp_path, monkeypatch):
     monkeypatch.setattr(scores, "FLOAT32_BYTES", 0)
-    given = drawn((400, 10)) + 1000.0  # no two logits near 1000 differ in float16
+    given = random_scores((400, 10)) + 1000.0  # no two logits near 1000 differ in float16
     scores.save(tmp_path, "student", given)
     assert np.load(tmp_path / "student-scores.npy").dtype == "float16"
     loaded = scores.load(tmp_path, "student")
@@ -35,7 +35,7 @@ def test_logits_beyond_float16_are_clipped_not_infinite(tmp_path, monkeypatch):
 
 
 def test_of_many_classes_the_largest_are_kept_and_the_probability_of_the_rest(tmp_path):
-    given = drawn(MANY)
+    given = random_scores(MANY)
     scores.save(tmp_path, "student", given)
     assert not (tmp_path / "student-scores.npy").exists()
     loaded = scores.load(tmp_path, "student")

@@ -118,9 +118,9 @@ def test_the_table_fits_80_columns_and_no_cell_is_cut(monkeypatch):
     assert max(map(len, lines)) <= 80
     cells = ["100.00", "100.00", "25,557,032", "102.41", "1.23 ±0.05", "0.0456 ±0.002"]
     assert sum(line.endswith("  ".join(cells)) for line in lines) == len(results)
-    shown = "".join("".join(line[:17].split()) for line in lines)
+    column = "".join("".join(line[:17].split()) for line in lines)
     for phase in results:
-        assert "".join(table.model_name(phase, results).split()) in shown
+        assert "".join(table.model_name(phase, results).split()) in column
 
 
 def test_top5_is_left_out_under_ten_classes():
@@ -138,16 +138,16 @@ def test_without_times_their_columns_are_left_out(capsys):
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "shown"),
+    ("milliseconds", "text"),
     [
         ({"batch1": 1234.56, "spread": {"batch1": 12.3}}, "1,235 ±12"),
         ({"batch1": 0.00123456, "spread": {"batch1": 0.0}}, "0.00123 ±0"),
         ({"batch1": 12.34}, "12.3"),  # of a run that an earlier version finished
     ],
 )
-def test_times_are_shown_without_exponents(milliseconds, shown):
+def test_times_are_shown_without_exponents(milliseconds, text):
     rows = table.rows({"student": result(0.5, milliseconds_per_image=milliseconds)})
-    assert rows[0][5:] == [shown, None]
+    assert rows[0][5:] == [text, None]
 
 
 def test_json_is_written_whole_with_numpys_numbers(tmp_path):

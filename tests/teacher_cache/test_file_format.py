@@ -66,8 +66,8 @@ def test_what_is_no_header_of_ours_is_said(tmp_path, header_of):
         file_format.read_header(tmp_path)
     file_format.write_header(tmp_path, header_of(), np.arange(36))
     path = tmp_path / "header.json"
-    told = json.loads(path.read_text())
-    path.write_text(json.dumps({**told, "format": 2}))
+    header = json.loads(path.read_text())
+    path.write_text(json.dumps({**header, "format": 2}))
     with pytest.raises(ValueError, match="has format 2; expected at most 1"):
         file_format.read_header(tmp_path)
     path.write_text(path.read_text()[:40])

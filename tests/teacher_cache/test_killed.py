@@ -76,8 +76,8 @@ def called(base):
 def whole(base):
     """A cache of all views that was made in one go, its parts by name."""
     out = base.folder / "whole"
-    shown = CliRunner().invoke(kdk, command(base, out), env=base.environment)
-    assert shown.exit_code == 0, shown.output
+    result = CliRunner().invoke(kdk, command(base, out), env=base.environment)
+    assert result.exit_code == 0, result.output
     return out
 
 
@@ -98,7 +98,7 @@ def parts(folder):
 def facts(folder, names):
     """What changes when a file is written again."""
     found = {path: path.stat() for name in names for path in folder.glob(f"{name[:-5]}.*")}
-    return {path.name: (told.st_ino, told.st_mtime_ns) for path, told in found.items()}
+    return {path.name: (status.st_ino, status.st_mtime_ns) for path, status in found.items()}
 
 
 def contents(folder):
@@ -125,8 +125,8 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, who
         half.write_bytes((whole / rows.name).read_bytes()[:999])
     # And once between the rename of a finished part's .json and the removal of its folder.
     (out / ".partial.view0000.part0000.json.e5f6a7b8").mkdir(exist_ok=True)
-    shown = called(out)
-    assert shown.exit_code == 0, shown.output
+    result = called(out)
+    assert result.exit_code == 0, result.output
     assert facts(out, finished) == before
     assert contents(out) == contents(whole)
 
@@ -140,9 +140,9 @@ def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
     before = facts(out, finished)
     # 57,648 bytes are a part; the header and the numbers of the images fit.
     process = started(out, views=3, file_size=20_000)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 2, said
-    (line,) = said.strip().splitlines()
+    _, outputs = process.communicate(timeout=120)
+    assert process.returncode == 2, outputs
+    (line,) = outputs.strip().splitlines()
     assert line.startswith(f"kdk: Could not write {out / 'view0001.part0000.logits.npy'}: ")
     assert "File too large. Free space on that disk, or choose a folder elsewhere" in line
     assert parts(out) == finished
@@ -150,9 +150,9 @@ def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
     assert {path.name for path in out.iterdir()} == files
     with pytest.raises(ValueError, match=r"part 0 of view 1 in .*full is not finished"):
         Cache(out)
-    shown = called(out, views=3)
-    assert shown.exit_code == 0, shown.output
-    assert "complete, every part's hash checked" in shown.output
+    result = called(out, views=3)
+    assert result.exit_code == 0, result.output
+    assert "complete, every part's hash checked" in result.output
     assert facts(out, finished) == before
     for name, content in contents(out).items():
         assert name == "header.json" or content == (whole / name).read_bytes()
@@ -161,9 +161,9 @@ def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
 def test_two_makers_at_once_give_what_one_gives(started, whole, tmp_path):
     out = tmp_path / "shared"
     makers = [started(out, "--shard", f"{i}/2") for i in (0, 1)]
-    said = [maker.communicate(timeout=120) for maker in makers]
-    assert [maker.returncode for maker in makers] == [0, 0], said
-    assert all(f", part {i} of 2" in said[i][0] for i in (0, 1))
+    outputs = [maker.communicate(timeout=120) for maker in makers]
+    assert [maker.returncode for maker in makers] == [0, 0], outputs
+    assert all(f", part {i} of 2" in outputs[i][0] for i in (0, 1))
     assert contents(out) == contents(whole)
 
 
@@ -207,7 +207,7 @@ ROWS, PART = "view0000.part0000.logits.npy", "view0000.part0000.json"
 
 
 @pytest.mark.parametrize(
-    ("name", "harm", "said", "remedy"),
+    ("name", "harm", "message", "remedy"),
     [
         (ROWS, flip, "its SHA-256 differs", f"Remove {PART} and run `kdk cache` again"),
         (ROWS, cut, "is missing or truncated", f"Remove {PART} and run `kdk cache` again"),
@@ -219,14 +219,14 @@ ROWS, PART = "view0000.part0000.logits.npy", "view0000.part0000.json"
     ],
 )
 def test_what_is_damaged_is_refused_and_the_remedy_helps(
-    called, copy, whole, name, harm, said, remedy
+    called, copy, whole, name, harm, message, remedy
 ):
     harm(copy / name)
-    shown = called(copy, views=1)
-    assert shown.exit_code == 2
-    (line,) = shown.stderr.strip().splitlines()
+    result = called(copy, views=1)
+    assert result.exit_code == 2
+    (line,) = result.stderr.strip().splitlines()
     assert line.startswith("kdk: ")
-    assert said in line
+    assert message in line
     assert remedy in line
     if "folder" in remedy:
         shutil.rmtree(copy)
@@ -246,6 +246,6 @@ def test_a_cache_of_another_form_is_not_taken_for_what_was_asked(called, copy):
         (("--taps", "pooled"), "a different set of outputs"),
         (("--view-seed", "1"), "a different view seed"),
     ):
-        shown = called(copy, *changes, views=1)
-        assert shown.exit_code == 2
-        assert f"holds a cache made with {words}. Choose another folder" in shown.stderr
+        result = called(copy, *changes, views=1)
+        assert result.exit_code == 2
+        assert f"holds a cache made with {words}. Choose another folder" in result.stderr

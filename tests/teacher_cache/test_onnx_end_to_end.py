@@ -79,10 +79,10 @@ def cached(invoke, path, *more):
 
 def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights, tmp_path):
     rows = tmp_path / "rows"
-    shown = cached(invoke, onnx_file(), "--out", rows, "--cache-dtype", "float32", "--verify")
-    assert shown.exit_code == 0, shown.output
-    assert "2 views of 1,438 images, 0.12 MB" in shown.output
-    assert "verified: a sample computed again differs by" in shown.output
+    output = cached(invoke, onnx_file(), "--out", rows, "--cache-dtype", "float32", "--verify")
+    assert output.exit_code == 0, output.output
+    assert "2 views of 1,438 images, 0.12 MB" in output.output
+    assert "verified: a sample computed again differs by" in output.output
 
     digits, cache = data.load("digits"), Cache(rows)
     split, ids = digits.train, digits.train.ids
@@ -96,11 +96,11 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
     given = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", f"cache:{rows}")
     small = ("--student", "seed_student:width=0.5", "--epochs", 2, "--batch-size", 256)
     places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
-    shown = invoke("train", *given, *small, *places, "--allow-weak-teacher")
-    assert shown.exit_code == 0, shown.output
+    output = invoke("train", *given, *small, *places, "--allow-weak-teacher")
+    assert output.exit_code == 0, output.output
     assert (
         f"teacher: the cache {paths.short_path_with_size(rows)}, 2 views; "
-        f"{right[0]:.1%} top-1 on the first view" in shown.output
+        f"{right[0]:.1%} top-1 on the first view" in output.output
     )
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert results["teacher"] is None
@@ -114,8 +114,8 @@ def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
 ):
     kept = []
     for name, form in (("a", {}), ("b", {"batch": 7}), ("c", {"outside": True})):
-        shown = cached(invoke, onnx_file(f"{name}.onnx", **form), "--out", tmp_path / name)
-        assert shown.exit_code == 0, shown.output
+        output = cached(invoke, onnx_file(f"{name}.onnx", **form), "--out", tmp_path / name)
+        assert output.exit_code == 0, output.output
         cache = Cache(tmp_path / name)
         kept.append(cache(cache.ids, 0)["logits"])
     for rows in kept[1:]:
@@ -128,9 +128,9 @@ def test_weights_outside_of_the_file_tell_teachers_apart(invoke, onnx_file, tmp_
     graph = path.read_bytes()
     assert cached(invoke, path, "--out", rows).exit_code == 0
     assert onnx_file(outside=True, change=0.5).read_bytes() == graph
-    shown = cached(invoke, path, "--out", rows)
-    assert shown.exit_code == 2
-    assert "holds a cache made with a different teacher" in shown.stderr
+    output = cached(invoke, path, "--out", rows)
+    assert output.exit_code == 2
+    assert "holds a cache made with a different teacher" in output.stderr
 
 
 def test_a_file_that_does_not_fit_is_refused_in_a_line(invoke, onnx_file, tmp_path):
@@ -144,15 +144,15 @@ def test_a_file_that_does_not_fit_is_refused_in_a_line(invoke, onnx_file, tmp_pa
         (tmp_path / "none.onnx", (), "none.onnx does not exist"),
         (broken, (), "cannot be opened as an ONNX model"),
     ):
-        shown = cached(invoke, teacher, "--out", tmp_path / "rows", *more)
-        assert shown.exit_code == 2, shown.output
-        (line,) = shown.stderr.strip().splitlines()
+        output = cached(invoke, teacher, "--out", tmp_path / "rows", *more)
+        assert output.exit_code == 2, output.output
+        (line,) = output.stderr.strip().splitlines()
         assert words in line
     assert not list(tmp_path.glob("rows/view*"))
 
 
 def test_a_file_of_other_classes_is_refused_in_a_line(invoke, onnx_file, tmp_path):
-    shown = cached(invoke, onnx_file(classes=7), "--out", tmp_path / "rows")
-    assert shown.exit_code == 2
-    (line,) = shown.stderr.strip().splitlines()
+    output = cached(invoke, onnx_file(classes=7), "--out", tmp_path / "rows")
+    assert output.exit_code == 2
+    (line,) = output.stderr.strip().splitlines()
     assert "the teacher's logits are (7,) for an image; expected (10,)" in line

@@ -43,10 +43,10 @@ def test_an_onnx_teacher_sees_the_pixels_it_expects(onnx_file, made):
 
 def test_an_onnx_teacher_s_classes_are_put_in_our_order(onnx_file, made):
     path, _ = onnx_file
-    theirs, ours = list("abcde"), list("ecdab")
+    teacher_names, class_names = list("abcde"), list("ecdab")
     images = made.split.images[:4]
     plain = OnnxTeacher(path)(images)["logits"]
-    ordered = OnnxTeacher(path, classes=(theirs, ours))(images)["logits"]
+    ordered = OnnxTeacher(path, classes=(teacher_names, class_names))(images)["logits"]
     np.testing.assert_array_equal(ordered, plain[:, [4, 2, 3, 0, 1]])
 
 

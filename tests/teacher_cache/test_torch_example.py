@@ -87,12 +87,12 @@ def test_the_example_writes_a_cache_and_a_student_learns_from_it(place, tmp_path
     program, *given = shlex.split(command.replace("~", os.environ["HOME"]))
     assert program == "kdk"
     small = ["--batch-size", "8", "--student", "seed_student:width=0.5", "--epochs", "1"]
-    shown = CliRunner().invoke(
+    result = CliRunner().invoke(
         kdk, [*given, *small, "--allow-weak-teacher", "--run", "run", "--export-dir", "out"]
     )
-    assert shown.exit_code == 0, shown.output
-    assert "teacher: the cache caches/my_net, 5 views" in shown.output
-    assert "student distilled" in shown.output
+    assert result.exit_code == 0, result.output
+    assert "teacher: the cache caches/my_net, 5 views" in result.output
+    assert "student distilled" in result.output
 
 
 def test_the_example_run_again_asks_nothing_twice(place):

@@ -30,11 +30,11 @@ def test_rows_are_the_teacher_s_outputs_on_the_very_crops(folder, made):
 
 
 def test_what_was_broken_off_goes_on_where_it_stopped(tmp_path, made, header_of):
-    asked = []
+    requests = []
 
     def failing(images):
-        asked.append(len(images))
-        if len(asked) == 3:
+        requests.append(len(images))
+        if len(requests) == 3:
             raise OSError("No space left on device")
         return made.ask(images)
 
@@ -45,7 +45,7 @@ def test_what_was_broken_off_goes_on_where_it_stopped(tmp_path, made, header_of)
         Cache(tmp_path)
     writer.make(tmp_path, header_of(), made.split, failing, batch_size=16)
     assert writer.is_complete(tmp_path, header_of())
-    assert sum(asked) == 2 * 36 + 4  # the third call's four images were asked for twice
+    assert sum(requests) == 2 * 36 + 4  # the third call's four images were asked for twice
     Cache(tmp_path)
 
 
@@ -107,15 +107,15 @@ def test_half_precision_verifies_too(tmp_path, made, header_of):
 
 def test_a_teacher_is_shown_the_pixels_that_a_student_sees(made, header_of, tmp_path):
     policy = policy_of("strong", crop_padding=1, flip=True, mixup=0.2, cutmix=1.0)
-    shown = []
+    lines = []
 
     def ask(images):
-        shown.append(images)
+        lines.append(images)
         return {"logits": np.zeros((len(images), 5), "float32")}
 
     header = header_of(augment=policy.to_json(), outputs={"logits": (5,)}, views=1)
     writer.make(tmp_path, header, made.split, ask, batch_size=7)
-    by_id = dict(zip(np.sort(made.split.ids), np.concatenate(shown), strict=True))
+    by_id = dict(zip(np.sort(made.split.ids), np.concatenate(lines), strict=True))
     plan = pipeline.BatchPlan(made.split, batch_size=9, seed=1, policy=policy, num_classes=5)
     for t in range(plan.steps_per_epoch):
         images, ids, _, _ = plan.batch(t)

@@ -58,8 +58,8 @@ class ColorJitter(Step):
             for changed, places, amount in rows
         ]
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        for place, amount in drawn:
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
+        for place, amount in change:
             if place < len(_ENHANCERS):
                 image = _ENHANCERS[place](image).enhance(amount)
             else:
@@ -84,7 +84,7 @@ class Grayscale(Step):
         happens = draws.happens(_GRAYSCALE, 0, self.probability)
         return [True if grey else None for grey in happens.tolist()]
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
         return image.convert("L").convert(image.mode)
 
     def describe(self) -> str:
@@ -116,8 +116,8 @@ class Blur(Step):
         sigmas = draws.uniform(_BLUR, 1, *self.sigma).tolist()
         return [s if blurred else None for blurred, s in zip(happens, sigmas, strict=True)]
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        return image.filter(ImageFilter.GaussianBlur(drawn))
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
+        return image.filter(ImageFilter.GaussianBlur(change))
 
     def describe(self) -> str:
         return f"blurred{_share(self.probability)}"

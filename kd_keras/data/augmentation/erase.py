@@ -67,8 +67,8 @@ class Erase(Step):
         keys = draws.bits(_NOISE).tolist()
         return [(*box, key) if box[2] else None for box, key in zip(boxes, keys, strict=True)]
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        left, top, width, height, key = drawn
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
+        left, top, width, height, key = change
         channels = len(image.getbands())
         shape = (height, width) if channels == 1 else (height, width, channels)
         if self.fill == "black":

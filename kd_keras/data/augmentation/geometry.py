@@ -49,8 +49,8 @@ class Crop(Step):
         down, right = self.offsets(draws)
         return list(zip(down.tolist(), right.tolist(), strict=True))
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        down, right = drawn
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
+        down, right = change
         return image.crop((right, down, right + image.width, down + image.height))
 
     def describe(self) -> str:
@@ -71,7 +71,7 @@ class Flip(Step):
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
         return [True if mirrored else None for mirrored in self.mirrored(draws).tolist()]
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
 
     def describe(self) -> str:
@@ -133,10 +133,10 @@ class ResizedCrop(Step):
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
         return [tuple(box) for box in self.boxes(draws, height, width).tolist()]
 
-    def apply(self, image: Image.Image, drawn: Any, side: int | None = None) -> Image.Image:
-        """The part `drawn`, resized to the image's size, or to `side` pixels a side."""
+    def apply(self, image: Image.Image, change: Any, side: int | None = None) -> Image.Image:
+        """The part `change`, resized to the image's size, or to `side` pixels a side."""
         size = image.size if side is None else (side, side)
-        return image.resize(size, _FILTERS[self.interpolation], box=drawn)
+        return image.resize(size, _FILTERS[self.interpolation], box=change)
 
     def describe(self) -> str:
         low, high = self.scale

@@ -108,7 +108,7 @@ def mix(images: np.ndarray, partners: np.ndarray, mixture: Mixture) -> None:
 
 
 def soft_labels(
-    labels: np.ndarray, of_partners: np.ndarray, shares: np.ndarray, num_classes: int
+    labels: np.ndarray, partner_labels: np.ndarray, shares: np.ndarray, num_classes: int
 ) -> np.ndarray:
     """(B, C) float32: the own class has its share, the partner's class the rest.
 
@@ -120,11 +120,11 @@ def soft_labels(
     soft = np.zeros((len(labels), num_classes), np.float32)
     rows = np.arange(len(labels))
     soft[rows, labels] = shares
-    soft[rows, of_partners] += 1 - shares
+    soft[rows, partner_labels] += 1 - shares
     return soft
 
 
-def mixed_rows(labels: np.ndarray, of_partners: np.ndarray, shares: np.ndarray) -> np.ndarray:
+def mixed_rows(labels: np.ndarray, partner_labels: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """(B, C) float32, 0 to 1: `soft_labels` of images that may have several classes.
 
     Args:
@@ -132,4 +132,4 @@ def mixed_rows(labels: np.ndarray, of_partners: np.ndarray, shares: np.ndarray) 
         shares: (B,) float32, of the own labels.
     """
     own = shares[:, None]
-    return np.asarray(own * labels + (1 - own) * of_partners, np.float32)
+    return np.asarray(own * labels + (1 - own) * partner_labels, np.float32)

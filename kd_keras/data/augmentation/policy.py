@@ -144,7 +144,7 @@ def from_json(values: Mapping[str, Any]) -> Policy:
     try:
         if set(values) == {"crop_padding", "flip"}:
             return light(values["crop_padding"], bool(values["flip"]))
-        if values["version"] == VERSION and set(values) <= {*_FIELDS, _OF_IMAGES}:
+        if values["version"] == VERSION and set(values) <= {*_FIELDS, _LABELLED}:
             steps = tuple(
                 grammar.make(step["step"], {k: v for k, v in step.items() if k != "step"})
                 for step in values["steps"]
@@ -165,7 +165,7 @@ def short_name(values: Mapping[str, Any]) -> str:
 
 
 _FIELDS = ("version", "steps", "mixup", "cutmix")
-_OF_IMAGES = "labelled"  # which images are mixed with which, see `views.facts`
+_LABELLED = "labelled"  # which images are mixed with which, see `views.facts`
 
 
 def _unknown(values: Any) -> str:

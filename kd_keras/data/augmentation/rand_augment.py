@@ -52,8 +52,8 @@ class RandAugment(Step):
             places.append(list(zip(operation.tolist(), sign.tolist(), strict=True)))
         return list(zip(*places, strict=True))
 
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        for operation, sign in drawn:
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
+        for operation, sign in change:
             image = _LIST[operation](image, sign * self.magnitude / HIGHEST)
         return image
 

@@ -31,8 +31,8 @@ class Step(ABC):
         """What happens to each image of a batch; one entry for each, None changes nothing."""
 
     @abstractmethod
-    def apply(self, image: Image.Image, drawn: Any) -> Image.Image:
-        """The changed image, of the same size and mode ("L" or "RGB"); `drawn` is from `draw`."""
+    def apply(self, image: Image.Image, change: Any) -> Image.Image:
+        """The changed image, of the same size and mode ("L" or "RGB"); `change` is from `draw`."""
 
     @abstractmethod
     def describe(self) -> str:

@@ -31,7 +31,7 @@ class KerasFile:
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
         outputs = self._predict(pixels.encode_array(images, self._mode).astype("float32"))
-        return scores.of_outputs({self._head: outputs.numpy()})
+        return scores.from_outputs({self._head: outputs.numpy()})
 
 
 def open_file(path: Path, preprocess: str | None) -> KerasFile:

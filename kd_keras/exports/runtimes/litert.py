@@ -31,7 +31,7 @@ class LiteRT:
             )
         (self._input,) = inputs
         self._own_batch, height, width, channels = map(int, self._input["shape"])
-        self.metadata = metadata.of_litert(path).filled_from(
+        self.metadata = metadata.read_litert(path).filled_from(
             metadata.Metadata(image_shape=(height, width, channels))
         )
         self._names = _output_names(self._interpreter)
@@ -70,7 +70,7 @@ class LiteRT:
                 values = (values.astype(np.float32) - zero) * scale
                 rounding = max(rounding, scale / 2)
             outputs[self._names[entry["index"]]] = values
-        return scores.of_outputs(outputs, rounding=rounding)
+        return scores.from_outputs(outputs, rounding=rounding)
 
 
 def open_file(path: Path, preprocess: str | None) -> LiteRT:

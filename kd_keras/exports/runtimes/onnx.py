@@ -39,7 +39,7 @@ class Onnx:
         self._names = [output.name for output in self._session.get_outputs()]
         sizes = [shape[axis] for axis in ((2, 3, 1) if self._channels_first else (1, 2, 3))]
         known = all(isinstance(size, int) for size in sizes)
-        self.metadata = metadata.of_onnx(
+        self.metadata = metadata.read_onnx(
             self._session.get_modelmeta().custom_metadata_map
         ).filled_from(metadata.Metadata(image_shape=tuple(sizes) if known else None))
 
@@ -60,7 +60,7 @@ class Onnx:
             name: np.concatenate([part[index] for part in parts])[: len(images)]
             for index, name in enumerate(self._names)
         }
-        return scores.of_outputs(outputs)
+        return scores.from_outputs(outputs)
 
 
 def open_file(path: Path, preprocess: str | None) -> Onnx:

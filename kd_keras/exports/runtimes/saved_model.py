@@ -29,7 +29,7 @@ class SavedModel:
         self._outputs = {name: tensor.name for name, tensor in signature.outputs.items()}
         _, *sizes = (dimension.size for dimension in entry.tensor_shape.dim)
         shape = (sizes[0], sizes[1], sizes[2]) if min(sizes) > 0 else None
-        self.metadata = metadata.of_saved_model(path).filled_from(
+        self.metadata = metadata.read_saved_model(path).filled_from(
             metadata.Metadata(image_shape=shape)
         )
 
@@ -38,7 +38,7 @@ class SavedModel:
         if np.issubdtype(self._dtype, np.integer):
             batch = np.round(batch)
         outputs = self._session.run(self._outputs, {self._input: batch.astype(self._dtype)})
-        return scores.of_outputs(outputs)
+        return scores.from_outputs(outputs)
 
 
 def open_file(path: Path, preprocess: str | None) -> SavedModel:

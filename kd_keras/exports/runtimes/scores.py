@@ -21,7 +21,7 @@ class Scores(NamedTuple):
     probabilities: np.ndarray
 
 
-def of_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) -> Scores:
+def from_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) -> Scores:
     """The scores in a model's outputs.
 
     Args:
@@ -41,7 +41,7 @@ def of_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) -> S
                 "or probabilities, or just one. Export it with its logits only."
             )
         (output,) = outputs.values()
-        output = _of_two_classes(_checked(output))
+        output = _two_columns(_checked(output))
         if _are_probabilities(output, rounding):
             probabilities = output
         else:
@@ -70,7 +70,7 @@ def _checked(output: np.ndarray) -> np.ndarray:
     return np.asarray(output, np.float32)
 
 
-def _of_two_classes(output: np.ndarray) -> np.ndarray:
+def _two_columns(output: np.ndarray) -> np.ndarray:
     """Two columns for the one column of a sigmoid."""
     if output.shape[1] > 1:
         return output

@@ -62,7 +62,7 @@ def entries(folder: Path | None = None) -> list[Entry]:
     locked = files.is_locked(folder)  # a store is being made
     return [
         _entry(*facts, opened=opened, locked=locked and facts[1] in ("left over", "download"))
-        for facts in _found(folder)
+        for facts in _described_paths(folder)
     ]
 
 
@@ -129,18 +129,18 @@ def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
     return [dataclasses.asdict(entry) for entry in entries]
 
 
-def _found(folder: Path) -> Iterator[tuple[Path, str, str, str, str]]:
+def _described_paths(folder: Path) -> Iterator[tuple[Path, str, str, str, str]]:
     """Path, kind, what it belongs to, state and reason of each entry."""
     stores = {path: _header(path) for path in _inside(folder) if (path / store.HEADER).is_file()}
     fingerprints = {
         str(header["fingerprint"]) for header in stores.values() if "fingerprint" in header
     }
     for path, header in stores.items():
-        yield path, "store", *_of_store(header)
+        yield path, "store", *_describe_store(header)
     for path in _inside(folder / TEACHERS):
-        yield path, "teacher cache", *_of_teacher(path, fingerprints)
+        yield path, "teacher cache", *_describe_teacher(path, fingerprints)
     for path in _inside(folder / SCORES):
-        yield path, "scores", *_of_scores(path, fingerprints)
+        yield path, "scores", *_describe_scores(path, fingerprints)
     for path in _inside(folder / DOWNLOADS):
         yield path, "download", path.name, USABLE, ""
     for place in (folder, folder / TEACHERS, folder / SCORES, folder / DOWNLOADS):
@@ -199,7 +199,7 @@ def _header(folder: Path) -> dict[str, Any]:
     return header if isinstance(header, dict) and "source" in header else {}
 
 
-def _of_store(header: dict[str, Any]) -> tuple[str, str, str]:
+def _describe_store(header: dict[str, Any]) -> tuple[str, str, str]:
     if not header:
         return "unknown", STALE, "its header cannot be read"
     kind, _, path = str(header["source"]).partition(":")
@@ -213,7 +213,7 @@ def _of_store(header: dict[str, Any]) -> tuple[str, str, str]:
     return about, USABLE, ""
 
 
-def _of_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, str]:
+def _describe_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     try:
         header = file_format.read_header(folder)
         done = sum(file_format.is_finished(folder, *task) for task in file_format.tasks(header))
@@ -229,7 +229,7 @@ def _of_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     return about, USABLE, ""
 
 
-def _of_scores(path: Path, fingerprints: set[str]) -> tuple[str, str, str]:
+def _describe_scores(path: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     teacher, _, rest = path.stem.partition("-")
     about = f"of teacher {teacher[:12]}"
     if rest.partition("-")[0] not in fingerprints:

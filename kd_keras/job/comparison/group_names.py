@@ -49,9 +49,9 @@ def names(students: Sequence[tuple[RunState, str]]) -> list[str]:
     for state, phase in students:
         run = str(state.path)
         student = table.model_name(phase, state.results or {}) if run in several else ""
-        of_run = values[run] if 0 < longest <= _LONGEST else state.path.name
-        of_run = "" if len(recipes) == 1 and student else of_run
-        result.append(": ".join(filter(None, [of_run, student])))
+        run_name = values[run] if 0 < longest <= _LONGEST else state.path.name
+        run_name = "" if len(recipes) == 1 and student else run_name
+        result.append(": ".join(filter(None, [run_name, student])))
     return result if len(set(result)) == len(result) else _with_paths(students, result)
 
 

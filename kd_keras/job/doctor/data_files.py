@@ -81,10 +81,12 @@ def _network() -> list[Finding]:
         thread.start()
     for thread in threads:
         thread.join(SECONDS)
-    return [_of_host(host, what, answers.get(host, "no answer")) for host, what in HOSTS.items()]
+    return [
+        _host_finding(host, what, answers.get(host, "no answer")) for host, what in HOSTS.items()
+    ]
 
 
-def _of_host(host: str, what: str, error: str) -> Finding:
+def _host_finding(host: str, what: str, error: str) -> Finding:
     if not error:
         return Finding("network", FINE, f"{host} answers ({what})")
     return Finding(

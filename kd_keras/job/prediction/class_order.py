@@ -6,7 +6,7 @@ import numpy as np
 
 from kd_keras.data import fault_report
 
-_SHOWN = 5
+_MAX_CLASSES = 5
 
 
 def columns(
@@ -52,4 +52,4 @@ def _some(names: Sequence[str] | None) -> str:
 
 
 def _list(names: Sequence[str]) -> str:
-    return ", ".join(fault_report.shortened(list(names), _SHOWN))
+    return ", ".join(fault_report.shortened(list(names), _MAX_CLASSES))

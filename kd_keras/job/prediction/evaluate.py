@@ -141,8 +141,8 @@ class _Job:
         Raises:
             ValueError: the model has other classes, or some scores are not finite.
         """
-        shape, wanted = data.image_shape, model.metadata.image_shape
-        count = opened_model.check_class_count(model, wanted or shape)
+        shape, model_shape = data.image_shape, model.metadata.image_shape
+        count = opened_model.check_class_count(model, model_shape or shape)
         names = model.metadata.class_names
         if names is None:
             self.notes.append(
@@ -159,7 +159,7 @@ class _Job:
         with self.screen.progress(f"evaluating {model.path.name}", len(part)) as advance:
             for start in range(0, len(part), self.batch_size):
                 images = part.images_at(slice(start, start + self.batch_size))
-                scores = model.classifier(evaluation_data.images(images, wanted))
+                scores = model.classifier(evaluation_data.images(images, model_shape))
                 logits.append(scores.logits if columns is None else scores.logits[:, columns])
                 confidences.append(scores.probabilities.max(axis=1))
                 advance(len(images))
@@ -174,12 +174,12 @@ class _Job:
     def compared(self, teacher: OpenedModel, logits: np.ndarray) -> dict[str, Any]:
         """Agreement of the model with its teacher, on the same images in the teacher's size."""
         data, part = self.data_of(teacher)
-        taught, _ = self.scores(teacher, data, part)
+        teacher_logits, _ = self.scores(teacher, data, part)
         return {
             "model": str(teacher.path),
-            "top1": accuracy_of.accuracy(taught, part.labels),
-            "agreement": agreement.agreement(logits, taught),
-            "predictive_kl": agreement.predictive_kl(logits, taught),
+            "top1": accuracy_of.accuracy(teacher_logits, part.labels),
+            "agreement": agreement.agreement(logits, teacher_logits),
+            "predictive_kl": agreement.predictive_kl(logits, teacher_logits),
         }
 
     def cost(self, model: OpenedModel) -> tuple[int | None, int | None]:

@@ -64,7 +64,7 @@ def load(
     Raises:
         ValueError, OSError: there is no dataset, or none of the model's size.
     """
-    settings = _of_run(model, options) or _of_model(model)
+    settings = _run_settings(model, options) or _model_settings(model)
     settings |= {k: v for k, v in dataclasses.asdict(options).items() if v is not None}
     name = settings.pop("dataset", None)
     if name is None:
@@ -112,7 +112,7 @@ def images(batch: np.ndarray, shape: tuple[int, int, int] | None) -> np.ndarray:
     return batch
 
 
-def _of_run(model: KnownModel, options: DataOptions) -> dict[str, Any]:
+def _run_settings(model: KnownModel, options: DataOptions) -> dict[str, Any]:
     """The settings that the model's run loaded its dataset with; {} for a different dataset."""
     if model.run is None:
         return {}
@@ -137,7 +137,7 @@ def _of_run(model: KnownModel, options: DataOptions) -> dict[str, Any]:
     }
 
 
-def _of_model(model: KnownModel) -> dict[str, Any]:
+def _model_settings(model: KnownModel) -> dict[str, Any]:
     shape = model.metadata.image_shape
     return {"image_size": shape and shape[0], "resize": model.metadata.resize}
 

@@ -38,7 +38,7 @@ def items(images: Any) -> list[Item]:
             (N, H, W, C), or a sequence of any of these.
     """
     if isinstance(images, (str, Path)):
-        return _of_path(Path(images).expanduser())
+        return _path_items(Path(images).expanduser())
     if isinstance(images, bytes):
         return [Item(None, images)]
     if isinstance(images, np.ndarray):
@@ -53,20 +53,20 @@ def _is_array(value: Any) -> bool:
     return hasattr(value, "__array__") or hasattr(value, "__array_interface__")
 
 
-def _of_path(path: Path) -> list[Item]:
+def _path_items(path: Path) -> list[Item]:
     if not path.is_dir():
-        return [Item(_shown(path), path)]
+        return [Item(_display_name(path), path)]
     try:
         listing = user_files.list_files(path)
     except OSError as error:
-        return [Item(_shown(path), path, error=error.strerror or str(error))]
+        return [Item(_display_name(path), path, error=error.strerror or str(error))]
     names = [file.name for file in listing.files if not _base(file.name).startswith(".")]
     if not names:
-        return [Item(_shown(path), path, error="the folder holds no files; expected images")]
-    return [Item(_shown(path / name), path / name, in_folder=True) for name in names]
+        return [Item(_display_name(path), path, error="the folder holds no files; expected images")]
+    return [Item(_display_name(path / name), path / name, in_folder=True) for name in names]
 
 
-def _shown(path: Path) -> str:
+def _display_name(path: Path) -> str:
     # File names need not be UTF-8; other bytes are shown as the escapes that shells use.
     return os.fsencode(path).decode(errors="backslashreplace")
 

@@ -43,7 +43,7 @@ def resolve(model_or_run: str | Path) -> ModelArgument:
     path = Path(name).expanduser()
     run = path if _is_run(path) else recipe_files.run_folder(name)
     if _is_run(run):
-        return ModelArgument(_student(run), of_run(run), run)
+        return ModelArgument(_student(run), run_metadata(run), run)
     if not path.exists():
         raise FileNotFoundError(
             f"there is no model file and no run {name!r}; expected a file (.keras, .tflite, "
@@ -51,10 +51,10 @@ def resolve(model_or_run: str | Path) -> ModelArgument:
             "the runs."
         )
     owner = _run_of(path)
-    return ModelArgument(path, Metadata() if owner is None else of_run(owner), owner)
+    return ModelArgument(path, Metadata() if owner is None else run_metadata(owner), owner)
 
 
-def of_run(run: Path) -> Metadata:
+def run_metadata(run: Path) -> Metadata:
     """What a run folder says about the data that its models take.
 
     Runs of earlier versions have no data.json; what their exported students say counts then.
@@ -67,7 +67,7 @@ def of_run(run: Path) -> Metadata:
     for entry in entries.values():
         export = entry.get("export") if isinstance(entry, dict) else None
         if export and Path(export["path"]).is_dir():
-            return metadata.of_saved_model(Path(export["path"]))
+            return metadata.read_saved_model(Path(export["path"]))
     return Metadata()
 
 

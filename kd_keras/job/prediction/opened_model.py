@@ -65,8 +65,8 @@ def open_model(
     if argument.path.suffix.lower() not in _LIGHT:
         backend.require_tensorflow()
         quiet_import.import_keras()
-        of_run = () if argument.run is None else recipe_files.load(argument.run).imports
-        custom_objects.register([*of_run, *imports])
+        run_imports = () if argument.run is None else recipe_files.load(argument.run).imports
+        custom_objects.register([*run_imports, *imports])
     classifier = runtimes.open_classifier(argument.path, preprocess=preprocess)
     metadata = classifier.metadata.filled_from(argument.metadata)
     if class_names is not None:

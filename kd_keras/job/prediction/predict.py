@@ -57,7 +57,7 @@ def predict(
         batch_size=batch_size,
         max_pixels=max_pixels,
     )
-    wanted = images_to_predict.items(images)
-    if not wanted:
+    items = images_to_predict.items(images)
+    if not items:
         raise ValueError(f"images is {images!r}; expected one image or more.")
-    return [one for one in predictor.stream(wanted, top=top) if not one.skipped]
+    return [one for one in predictor.stream(items, top=top) if not one.skipped]

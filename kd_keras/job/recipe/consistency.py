@@ -5,7 +5,7 @@ from typing import Any
 from kd_keras.data.presets import PRESETS
 
 # Fields that describe a teacher that runs, which a cache does not.
-_OF_A_MODEL = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
+_MODEL_FIELDS = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
 
 
 def check(recipe: Any) -> None:
@@ -29,7 +29,7 @@ def _check_weights_of_teachers(recipe: Any) -> None:
 
 def _check_cache(recipe: Any) -> None:
     caches = [spec for spec in recipe.teacher if spec.startswith("cache:")]
-    fields = [name for name in _OF_A_MODEL if getattr(recipe, name) is not None]
+    fields = [name for name in _MODEL_FIELDS if getattr(recipe, name) is not None]
     if caches and (len(recipe.teacher) > 1 or fields):
         others = " and ".join([*recipe.teacher[1:], *fields])
         raise ValueError(

@@ -29,7 +29,7 @@ parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "built_in"
 # Fields that describe the teacher, beside `teacher` itself.
-_OF_TEACHER = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
+_TEACHER_FIELDS = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
 
 
 def names() -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
     path = Path(name_or_path)
     is_name = isinstance(name_or_path, str) and name_or_path in names()  # a Path is none
     if is_name or not (path.suffix in (".toml", ".json") or path.is_dir()):
-        return _chosen(Recipe(**tomllib.loads(explain(str(name_or_path)))), set())
+        return _with_fields_set(Recipe(**tomllib.loads(explain(str(name_or_path)))), set())
     path = path / "recipe.json" if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(
@@ -112,14 +112,14 @@ def resolve(
     """
     options = {**(overrides or {}), **_assignments(sets)}
     if teacher_from is not None:
-        recipe, options = _taught_by(teacher_from, recipe, options)
+        recipe, options = _with_teacher_run(teacher_from, recipe, options)
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
     knobs, fields = method_options.split(options)
     resolved = Recipe(**{**base.model_dump(), **fields})
     # A spec that is given beside these options is the more particular, so its own knobs stay.
     resolved = method_options.applied(resolved, knobs, replace="method" not in fields)
     given = {name for name in options if name != "dataset" or options[name] != base.dataset}
-    resolved = _chosen(resolved, base.model_fields_set | given)
+    resolved = _with_fields_set(resolved, base.model_fields_set | given)
     if teacher_from is not None and resolved.method == ("none",):
         raise ValueError(
             f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
@@ -128,12 +128,12 @@ def resolve(
     return resolved
 
 
-def _chosen(recipe: Recipe, fields: set[str]) -> Recipe:
+def _with_fields_set(recipe: Recipe, fields: set[str]) -> Recipe:
     """The same recipe with `fields` as its `model_fields_set`."""
     return Recipe.model_construct(_fields_set=set(fields), **dict(recipe))
 
 
-def _taught_by(run: str, recipe: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _with_teacher_run(run: str, recipe: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The recipe and options of a run whose teacher is the student of another run."""
     folder = run_folder(run)
     student = folder / "student.keras"
@@ -155,7 +155,7 @@ def _taught_by(run: str, recipe: Any, options: dict[str, Any]) -> tuple[Any, dic
             f"--teacher-from {run} and --teacher are both given; expected one of them. To learn "
             f"from both, leave --teacher-from out and give --teacher {student} as well."
         )
-    changes: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_OF_TEACHER)}
+    changes: dict[str, Any] = {"teacher": str(student), **dict.fromkeys(_TEACHER_FIELDS)}
     if recipe is None:
         recipe, changes = folder, {**changes, "assistants": (), "generations": 1}
     return recipe, {**changes, **options}

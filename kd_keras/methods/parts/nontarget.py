@@ -25,14 +25,16 @@ def log_softmax_of_others(logits: Logits, mask: Tensor) -> Tensor:
     return ops.where(mask, 0.0, log_q)
 
 
-def two_way_kl(student: Logits, of_student: Tensor, teacher: Logits, of_teacher: Tensor) -> Tensor:
+def two_way_kl(
+    student: Logits, student_target: Tensor, teacher: Logits, teacher_target: Tensor
+) -> Tensor:
     """(B,) float32 in nats: KL(teacher || student) of (p, 1 - p), p that of one class in each.
 
     Args:
         student, teacher: (B, C) float, raw scores over their temperature.
         of_student, of_teacher: (B, C) bool, True at the class whose probability is p.
     """
-    odds_s, odds_t = log_odds(student, of_student), log_odds(teacher, of_teacher)
+    odds_s, odds_t = log_odds(student, student_target), log_odds(teacher, teacher_target)
     one = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
     rest = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
     return one + rest

@@ -135,8 +135,8 @@ def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
 
 def names(taps: Taps) -> tuple[str, ...]:
     """Names of taps that are given as a sequence, or as text joined by "+"."""
-    return tuple(taps.split("+")) if isinstance(taps, str) else tuple(_listed(taps))
+    return tuple(taps.split("+")) if isinstance(taps, str) else tuple(_name_list(taps))
 
 
-def _listed(taps: Any) -> list[Any]:
+def _name_list(taps: Any) -> list[Any]:
     return list(taps) if isinstance(taps, Sequence) else [taps]

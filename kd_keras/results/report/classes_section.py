@@ -23,13 +23,13 @@ class Answers:
     """Predictions of two models on the same images.
 
     Attributes:
-        labels, ours, others: (N,) int; the student, and what it is compared with.
+        labels, student_classes, other_classes: (N,) int; the student, and what it is compared with.
         classes: C.
     """
 
     labels: np.ndarray
-    ours: np.ndarray
-    others: np.ndarray
+    student_classes: np.ndarray
+    other_classes: np.ndarray
     classes: int
 
     def recall(self, predicted: np.ndarray) -> np.ndarray:
@@ -62,16 +62,16 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
 
 
 def _answers(run: FinishedRun) -> Answers | None:
-    ours = run.predictions(run.student)
-    others = None if run.compared is None else run.predictions(run.compared)
-    if ours is None or others is None or run.labels is None:
+    student_classes = run.predictions(run.student)
+    other_classes = None if run.compared is None else run.predictions(run.compared)
+    if student_classes is None or other_classes is None or run.labels is None:
         return None
-    if not len(ours) == len(others) == len(run.labels):
+    if not len(student_classes) == len(other_classes) == len(run.labels):
         return None
     classes = run.results.get("data", {}).get("classes")
     known = len(run.data.class_names) if run.data else classes
-    count = known or int(max(ours.max(), others.max(), run.labels.max())) + 1
-    return Answers(run.labels, ours, others, count)
+    count = known or int(max(student_classes.max(), other_classes.max(), run.labels.max())) + 1
+    return Answers(run.labels, student_classes, other_classes, count)
 
 
 def _why_not(run: FinishedRun) -> str:
@@ -86,8 +86,16 @@ def _why_not(run: FinishedRun) -> str:
 def _summary(run: FinishedRun, answers: Answers) -> str:
     gain = _gain(answers)
     better, worse = int(np.sum(gain > 0)), int(np.sum(gain < 0))
-    fixed = int(np.sum((answers.ours == answers.labels) & (answers.others != answers.labels)))
-    lost = int(np.sum((answers.ours != answers.labels) & (answers.others == answers.labels)))
+    fixed = int(
+        np.sum(
+            (answers.student_classes == answers.labels) & (answers.other_classes != answers.labels)
+        )
+    )
+    lost = int(
+        np.sum(
+            (answers.student_classes != answers.labels) & (answers.other_classes == answers.labels)
+        )
+    )
     return (
         f"Against the {_called(run)}, the {run.called(run.student)} is better on {better} classes "
         f"and worse on {worse} of {answers.classes}. It is right on {fixed:,} images that the "
@@ -101,15 +109,17 @@ def _called(run: FinishedRun) -> str:
 
 def _columns(run: FinishedRun) -> tuple[str, str]:
     """Headings of what the student is compared with, and of the student; short ones."""
-    return "alone" if run.alone else "teacher", "distilled" if _taught(run) else "student"
+    return "alone" if run.alone else "teacher", "distilled" if _is_distilled(run) else "student"
 
 
-def _taught(run: FinishedRun) -> bool:
+def _is_distilled(run: FinishedRun) -> bool:
     return bool(run.teacher or has_unmeasured_teacher(run.results))
 
 
 def _gain(answers: Answers) -> np.ndarray:
-    return np.asarray(answers.recall(answers.ours) - answers.recall(answers.others))
+    return np.asarray(
+        answers.recall(answers.student_classes) - answers.recall(answers.other_classes)
+    )
 
 
 def _gains(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
@@ -139,7 +149,10 @@ def _gains(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
         _at_least(axes, named)
 
     rows = [
-        [run.class_name(label), *(float(answers.recall(p)[label]) for p in _both(answers))]
+        [
+            run.class_name(label),
+            *(float(answers.recall(p)[label]) for p in _both_predictions(answers)),
+        ]
         for label in order
     ]
     return plots.plot(
@@ -160,13 +173,13 @@ def _at_least(axes: Any, named: bool) -> None:
         (axes.set_xlim if named else axes.set_ylim)(min(low, -1), max(high, 1))
 
 
-def _both(answers: Answers) -> tuple[np.ndarray, np.ndarray]:
-    return answers.ours, answers.others
+def _both_predictions(answers: Answers) -> tuple[np.ndarray, np.ndarray]:
+    return answers.student_classes, answers.other_classes
 
 
 def _matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
     """The student's confusions; squares of an area by their share of the class."""
-    counts = answers.confusion(answers.ours)
+    counts = answers.confusion(answers.student_classes)
     names = [drawing.shortened(run.class_name(label), 10) for label in range(answers.classes)]
 
     def paint(figure: Any) -> None:
@@ -213,7 +226,7 @@ def _matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
 
 
 def _extremes(run: FinishedRun, answers: Answers) -> Table:
-    gain, both = _gain(answers), [answers.recall(p) for p in _both(answers)]
+    gain, both = _gain(answers), [answers.recall(p) for p in _both_predictions(answers)]
     order = [label for label in np.argsort(-gain, kind="stable") if np.isfinite(gain[label])]
     extremes = [*order[:_EXTREMES], None, *order[-_EXTREMES:]]
     rows = [
@@ -231,7 +244,7 @@ def _extremes(run: FinishedRun, answers: Answers) -> Table:
 
 
 def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
-    before, after = (answers.confusion(p) for p in (answers.others, answers.ours))
+    before, after = (answers.confusion(p) for p in (answers.other_classes, answers.student_classes))
     np.fill_diagonal(before, 0)
     np.fill_diagonal(after, 0)
     # A pair of classes is in one table: it left or came if half of its images did, or more.
@@ -270,7 +283,7 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
 
 def _all(run: FinishedRun, answers: Answers) -> Table:
     images = np.bincount(answers.labels, minlength=answers.classes)
-    recalls = [answers.recall(p) for p in (answers.others, answers.ours)]
+    recalls = [answers.recall(p) for p in (answers.other_classes, answers.student_classes)]
     rows = [
         [run.class_name(label), int(images[label]), *(f"{100 * r[label]:.1f}" for r in recalls)]
         for label in range(answers.classes)

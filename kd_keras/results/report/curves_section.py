@@ -22,10 +22,10 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
         ("val_top1", "learning-curves", "top-1 on validation (%)", _ACCURACY),
         ("val_loss", "validation-loss", "cross-entropy on validation (nats)", _LOSS),
     ):
-        if of_all(run, key):
+        if values_by_phase(run, key):
             parts.append(lines(run, key, name, label, caption, folder))
     parts += [part for part in (_shares(run, folder), _terms(run, folder)) if part]
-    if max(map(len, of_all(run, "learning_rate").values()), default=0) > 1:
+    if max(map(len, values_by_phase(run, "learning_rate").values()), default=0) > 1:
         label = "learning rate"
         parts.append(lines(run, "learning_rate", "learning-rate", label, _RATE, folder))
     if not parts:
@@ -44,7 +44,7 @@ _LOSS = (
 _RATE = "Learning rate after each epoch."
 
 
-def of_all(run: FinishedRun, key: str) -> dict[str, Sequence[float]]:
+def values_by_phase(run: FinishedRun, key: str) -> dict[str, Sequence[float]]:
     """The values of `key` by phase, of the phases that have them."""
     histories = {phase: run.history(phase) for phase in run.phases}
     return {phase: history[key] for phase, history in histories.items() if history.get(key)}
@@ -54,7 +54,7 @@ def lines(
     run: FinishedRun, key: str, name: str, label: str, caption: str, folder: Path | None
 ) -> Plot:
     """A line for each model whose history has `key`, by epoch."""
-    curves = of_all(run, key)
+    curves = values_by_phase(run, key)
     scale = 100.0 if "(%)" in label else 1.0
     longest = max(map(len, curves.values()))
 

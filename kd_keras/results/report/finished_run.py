@@ -15,7 +15,7 @@ from kd_keras.results.page import plots
 from kd_keras.results.page.plots import Look
 from kd_keras.results.run_data import RunData
 
-_OF_EVERY_VERSION = ("top1", "top5", "parameters", "milliseconds_per_image")
+_REQUIRED_ENTRIES = ("top1", "top5", "parameters", "milliseconds_per_image")
 History = Mapping[str, Sequence[float]]
 
 
@@ -166,7 +166,7 @@ def _require_entries(run: FinishedRun) -> None:
     if not run.students:
         raise ValueError("results.json has no student")
     for phase in run.phases:
-        missing = [name for name in _OF_EVERY_VERSION if name not in run.results[phase]]
+        missing = [name for name in _REQUIRED_ENTRIES if name not in run.results[phase]]
         if missing:
             raise ValueError(f"the {phase} in results.json has no {' and no '.join(missing)}")
 

@@ -21,13 +21,15 @@ _NOTES = {
 }
 
 
-def section(run: FinishedRun, *, wanted: bool) -> Section:
+def section(run: FinishedRun, *, is_included: bool) -> Section:
     """Up to twenty images; says why there are none."""
     title = "Soft targets, image by image"
-    stored = samples.load(run.folder) if wanted else None
+    stored = samples.load(run.folder) if is_included else None
     logits = run.scores(run.student)
     if stored is None or logits is None or run.labels is None:
-        missing = "an earlier version made it" if wanted else "the report was made with --no-images"
+        missing = (
+            "an earlier version made it" if is_included else "the report was made with --no-images"
+        )
         return Section("images", title, [Text(f"There are no images in this report: {missing}.")])
     rows, images = stored
     temperature = _temperature(run)
@@ -79,12 +81,14 @@ def _bars(run: FinishedRun, phase: str, row: int, temperature: float) -> Bars | 
 
 
 def _note(run: FinishedRun, row: int) -> str:
-    ours = run.predictions(run.student)
+    student_classes = run.predictions(run.student)
     others = None if run.alone is None else run.predictions(run.alone)
-    if ours is None or run.labels is None:
+    if student_classes is None or run.labels is None:
         return ""
     one = slice(row, row + 1)
-    kind = samples.kind(ours[one], None if others is None else others[one], run.labels[one])
+    kind = samples.kind(
+        student_classes[one], None if others is None else others[one], run.labels[one]
+    )
     return _NOTES[str(kind[0])] if others is not None else "" if kind[0] == "right" else "wrong"
 
 

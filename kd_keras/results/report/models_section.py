@@ -159,16 +159,18 @@ def _table(run: FinishedRun) -> Table:
     columns: dict[str, Callable[[str], str | None]] = {
         "model": run.name,
         "top-1 %": lambda p: f"{100 * run.results[p]['top1']:.2f}",
-        "95 % interval": lambda p: _shown_interval(_interval(run, p)),
+        "95 % interval": lambda p: _formatted_interval(_interval(run, p)),
         "top-5 %": lambda p: f"{100 * run.results[p]['top5']:.2f}",
         "parameters": lambda p: f"{run.results[p]['parameters']:,}",
-        "multiply-adds": lambda p: _shown(run.results[p].get("multiply_adds"), ",d"),
-        "SavedModel MB": lambda p: _shown(
+        "multiply-adds": lambda p: _formatted(run.results[p].get("multiply_adds"), ",d"),
+        "SavedModel MB": lambda p: _formatted(
             (run.results[p].get("export") or {}).get("megabytes"), ".2f"
         ),
-        "ms/image, batch 1": lambda p: _shown_time(run.results[p], "batch1"),
-        "ms/image, batch 128": lambda p: _shown_time(run.results[p], "batch128"),
-        "training s": lambda p: _shown(run.results[p].get("seconds", {}).get("training"), ",.0f"),
+        "ms/image, batch 1": lambda p: _formatted_time(run.results[p], "batch1"),
+        "ms/image, batch 128": lambda p: _formatted_time(run.results[p], "batch128"),
+        "training s": lambda p: _formatted(
+            run.results[p].get("seconds", {}).get("training"), ",.0f"
+        ),
         "best epoch": lambda p: table.best_epoch(run.results[p]),
     }
     if few:
@@ -231,15 +233,15 @@ def _is_unsteady(entry: Any) -> bool:
     return _time(entry, "batch1") is not None and not timing.steady(entry)
 
 
-def _shown(value: Any, form: str) -> str | None:
+def _formatted(value: Any, form: str) -> str | None:
     return None if value is None else format(value, form)
 
 
-def _shown_interval(interval: tuple[float, float] | None) -> str | None:
+def _formatted_interval(interval: tuple[float, float] | None) -> str | None:
     return None if interval is None else f"{100 * interval[0]:.1f} to {100 * interval[1]:.1f}"
 
 
-def _shown_time(entry: Any, batch: str) -> str | None:
+def _formatted_time(entry: Any, batch: str) -> str | None:
     time = _time(entry, batch)
     if time is None:
         return None

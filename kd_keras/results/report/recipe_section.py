@@ -20,7 +20,7 @@ def section(run: FinishedRun) -> Section:
         Table(["fact", "value"], [*facts.items()], left=["value"]),
         Table(
             ["field", "value"],
-            [[name, _shown(value)] for name, value in run.recipe.items()],
+            [[name, _as_text(value)] for name, value in run.recipe.items()],
             left=["value"],
             summary=f"All {len(run.recipe)} fields of the recipe",
         ),
@@ -36,9 +36,9 @@ def _data(run: FinishedRun) -> dict[str, Any]:
         "labels": table.labels(run.results),
         "measured on": "a held-out tenth of train" if data.get("selected") else "validation",
         "data fingerprint": run.data.fingerprint if run.data else run.provenance.get("data"),
-        "teacher": _shown(run.recipe.get("teacher")),
-        "student": _shown(run.recipe.get("student")),
-        "method": _shown(run.recipe.get("method")),
+        "teacher": _as_text(run.recipe.get("teacher")),
+        "student": _as_text(run.recipe.get("student")),
+        "method": _as_text(run.recipe.get("method")),
         "seed": run.recipe.get("seed"),
     }
     return {name: value for name, value in facts.items() if value is not None}
@@ -49,14 +49,14 @@ def _machine(provenance: Mapping[str, Any]) -> dict[str, Any]:
     facts = {
         "precision": provenance.get("precision"),
         "replicas": provenance.get("replicas"),
-        "devices": _shown(provenance.get("devices")),
+        "devices": _as_text(provenance.get("devices")),
         "machine": provenance.get("machine"),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()) or None,
     }
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def _shown(value: Any) -> Any:
+def _as_text(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return ", ".join(map(str, value)) or "none"
     return "none" if value is None else value

@@ -52,7 +52,7 @@ def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
             classes_section.section(finished, plots),
             calibration_section.section(finished, plots),
             teaching_section.section(finished, plots),
-            images_section.section(finished, wanted=images),
+            images_section.section(finished, is_included=images),
             exports_section.section(finished),
             recipe_section.section(finished),
         ],

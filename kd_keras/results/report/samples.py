@@ -43,9 +43,11 @@ def kind(student: np.ndarray, other: np.ndarray | None, labels: np.ndarray) -> n
     """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
     "wrong" or "right".
     """
-    ours = student == labels
-    others = ours if other is None else other == labels
-    return np.select([ours & others, ours, others], ["right", "gained", "lost"], "wrong")
+    student_right = student == labels
+    others = student_right if other is None else other == labels
+    return np.select(
+        [student_right & others, student_right, others], ["right", "gained", "lost"], "wrong"
+    )
 
 
 def keep(run: FinishedRun, split: Split) -> None:

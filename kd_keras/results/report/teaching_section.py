@@ -75,16 +75,16 @@ def _summary(run: FinishedRun) -> list[str]:
     lines = []
     rows = {phase: row for phase in run.phases if (row := _row(run, phase))}
     if run.student in rows and run.alone in rows:
-        ours, others = rows[run.student], rows[run.alone]
+        student_row, others = rows[run.student], rows[run.alone]
         lines.append(
-            f"The student agrees with its teacher on {100 * ours[1]:.1f} % of the validation "
-            f"images; trained alone, it does on {100 * others[1]:.1f} %."
+            f"The student agrees with its teacher on {100 * student_row[1]:.1f} % of the "
+            f"validation images; trained alone, it does on {100 * others[1]:.1f} %."
         )
-        if None not in (ours[3], others[3]):
-            closer = "closer to" if ours[3] < others[3] else "no closer to"
+        if None not in (student_row[3], others[3]):
+            closer = "closer to" if student_row[3] < others[3] else "no closer to"
             lines[0] += (
-                f" Its probabilities are {closer} the teacher's: a divergence of {ours[3]:.3f} "
-                f"against {others[3]:.3f} nats."
+                f" Its probabilities are {closer} the teacher's: a divergence of "
+                f"{student_row[3]:.3f} against {others[3]:.3f} nats."
             )
     shares = _gradient_shares(run)
     weak = [name for name, values in shares.items() if values[-1] < _WEAK]

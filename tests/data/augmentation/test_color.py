@@ -11,21 +11,21 @@ DRAWS = Draws(np.arange(4800), 0, 0)
 
 
 def test_jitter_draws_uniform_factors_in_a_random_order():
-    drawn = ColorJitter(0.4, 0.4, 0.4, 0.1).draw(DRAWS, 8, 8)
-    orders = [tuple(place for place, _ in image) for image in drawn]
+    changes = ColorJitter(0.4, 0.4, 0.4, 0.1).draw(DRAWS, 8, 8)
+    orders = [tuple(place for place, _ in image) for image in changes]
     counts = [orders.count(order) for order in sorted(set(orders))]
     assert len(counts) == 24
     assert stats.chisquare(counts).pvalue > 0.001
     for place, low, high in [(0, 0.6, 1.4), (1, 0.6, 1.4), (2, 0.6, 1.4), (3, -0.1, 0.1)]:
-        amounts = [dict(image)[place] for image in drawn]
+        amounts = [dict(image)[place] for image in changes]
         counts, _ = np.histogram(amounts, bins=10, range=(low, high))
         assert counts.sum() == 4800
         assert stats.chisquare(counts).pvalue > 0.001
 
 
 def test_jitter_without_a_part_leaves_it_out():
-    drawn = ColorJitter(brightness=0, contrast=0.2, saturation=0, hue=0).draw(DRAWS, 8, 8)
-    assert {tuple(place for place, _ in image) for image in drawn} == {(1,)}
+    changes = ColorJitter(brightness=0, contrast=0.2, saturation=0, hue=0).draw(DRAWS, 8, 8)
+    assert {tuple(place for place, _ in image) for image in changes} == {(1,)}
 
 
 def test_nothing_is_jittered_with_probability_0(photos, seen_by):

@@ -63,8 +63,8 @@ def test_cutmix_shares_are_the_shares_of_pixels(height, width):
     assert mixed.boxes[:, 2].max() <= width
     assert mixed.boxes[:, 3].max() <= height
     # Only boxes that stick out of the image are smaller than drawn.
-    drawn = mixed.shares / mixing.ONE
-    assert (own >= drawn - 1 / min(height, width)).all()
+    shares = mixed.shares / mixing.ONE
+    assert (own >= shares - 1 / min(height, width)).all()
 
 
 def test_middles_of_boxes_are_uniform():

@@ -10,19 +10,19 @@ DRAWS = Draws(np.arange(4200), 0, 0)
 
 
 def test_every_operation_and_direction_is_as_likely():
-    drawn = RandAugment(number=2).draw(DRAWS, 8, 8)
+    changes = RandAugment(number=2).draw(DRAWS, 8, 8)
     for place in range(2):
-        operations = [image[place][0] for image in drawn]
+        operations = [image[place][0] for image in changes]
         assert stats.chisquare(np.bincount(operations, minlength=14)).pvalue > 0.001
-        signs = [image[place][1] for image in drawn]
+        signs = [image[place][1] for image in changes]
         assert set(signs) == {-1.0, 1.0}
         assert stats.binomtest(signs.count(1.0), len(signs)).pvalue > 0.001
 
 
 def test_the_second_operation_does_not_depend_on_the_first():
-    drawn = RandAugment(number=2).draw(DRAWS, 8, 8)
+    changes = RandAugment(number=2).draw(DRAWS, 8, 8)
     table = np.zeros((14, 14))
-    for (first, _), (second, _) in drawn:
+    for (first, _), (second, _) in changes:
         table[first, second] += 1
     assert stats.chi2_contingency(table).pvalue > 0.001
 

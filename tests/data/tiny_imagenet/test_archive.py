@@ -35,8 +35,8 @@ def test_a_missing_data_dir_and_one_of_something_else_are_refused(tmp_path):
 def test_a_zip_cut_short_is_refused(dummy_folder, zipped):
     path = zipped(dummy_folder)
     os.truncate(path, path.stat().st_size - 100)
-    said = r"is not a complete zip file .*cut short\. Download it again; .* 248,100,043 bytes"
-    with pytest.raises(ValueError, match=said), archive.opened(path):
+    message = r"is not a complete zip file .*cut short\. Download it again; .* 248,100,043 bytes"
+    with pytest.raises(ValueError, match=message), archive.opened(path):
         pass
 
 

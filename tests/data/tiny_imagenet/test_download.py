@@ -46,15 +46,15 @@ def test_a_file_is_fetched_once_and_kept(url, fetch, tmp_path):
 
 
 def test_a_wrong_checksum_is_refused_and_nothing_kept(url, fetch, tmp_path):
-    said = r"SHA-256 .*; expected 10,000 bytes with 0123\. Try again\. .*--data-dir"
-    with pytest.raises(ValueError, match=said):
+    message = r"SHA-256 .*; expected 10,000 bytes with 0123\. Try again\. .*--data-dir"
+    with pytest.raises(ValueError, match=message):
         fetch(url, sha256="0123")
     assert not list((tmp_path / "downloads").iterdir())
 
 
 def test_without_a_network_the_message_says_what_to_do(fetch, tmp_path):
-    said = r"127\.0\.0\.1:9/tiny\.zip cannot be downloaded .*--data-dir .*--recipe quickstart"
-    with pytest.raises(ConnectionError, match=said):
+    message = r"127\.0\.0\.1:9/tiny\.zip cannot be downloaded .*--data-dir .*--recipe quickstart"
+    with pytest.raises(ConnectionError, match=message):
         fetch("http://127.0.0.1:9/tiny.zip")
     assert not list((tmp_path / "downloads").iterdir())
 

@@ -19,7 +19,7 @@ PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
     ],
 )
 def test_logits_and_probabilities_of_either(outputs):
-    given = scores.of_outputs(outputs)
+    given = scores.from_outputs(outputs)
     np.testing.assert_allclose(given.probabilities, PROBABILITIES, rtol=1e-6)
     differences = given.logits[:, 1] - given.logits[:, 0]
     np.testing.assert_allclose(differences, [np.log(3), 0], atol=1e-6)
@@ -27,12 +27,12 @@ def test_logits_and_probabilities_of_either(outputs):
 
 def test_rounded_probabilities_need_not_sum_to_one():
     eighth = np.full((1, 8), 31 / 256, np.float32)  # 1/8, a step too small in each class
-    assert scores.of_outputs({"y": eighth}, rounding=1 / 256).probabilities[0, 0] == eighth[0, 0]
-    assert scores.of_outputs({"y": eighth}).probabilities[0, 0] == pytest.approx(1 / 8)  # logits
+    assert scores.from_outputs({"y": eighth}, rounding=1 / 256).probabilities[0, 0] == eighth[0, 0]
+    assert scores.from_outputs({"y": eighth}).probabilities[0, 0] == pytest.approx(1 / 8)  # logits
 
 
 def test_a_probability_of_zero_has_a_finite_logit():
-    given = scores.of_outputs({"probabilities": np.array([[0.0, 1.0]])})
+    given = scores.from_outputs({"probabilities": np.array([[0.0, 1.0]])})
     assert np.isfinite(given.logits).all()
 
 
@@ -46,4 +46,4 @@ def test_a_probability_of_zero_has_a_finite_logit():
 )
 def test_what_is_no_classifier(outputs, message):
     with pytest.raises(ValueError, match=message):
-        scores.of_outputs(outputs)
+        scores.from_outputs(outputs)

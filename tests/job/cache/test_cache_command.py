@@ -8,11 +8,11 @@ from kd_keras.job.recipe import recipe_files
 
 
 def refusal(*, views_per_image=1, **fields):
-    with pytest.raises(ValueError) as told:
+    with pytest.raises(ValueError) as error_info:
         cache_command.require_no_onnx(
             recipe_files.resolve(None, fields), views_per_image=views_per_image
         )
-    return str(told.value)
+    return str(error_info.value)
 
 
 def test_an_onnx_teacher_is_answered_with_the_commands_to_type():

@@ -51,14 +51,14 @@ def test_a_file_of_no_run(tmp_path):
 
 def test_a_run_of_an_earlier_version_knows_what_its_export_says(run, tmp_path):
     (run / "data.json").unlink()
-    assert model_argument.of_run(run) == Metadata()
+    assert model_argument.run_metadata(run) == Metadata()
     assets = tmp_path / "served" / "assets"
     assets.mkdir(parents=True)
     for name, text in metadata.assets(FACTS).items():
         (assets / name).write_text(text)
     results = {"baseline": None, "student": {"export": {"path": str(assets.parent)}}}
     (run / "results.json").write_text(json.dumps(results))
-    assert model_argument.of_run(run) == FACTS
+    assert model_argument.run_metadata(run) == FACTS
 
 
 def test_what_cannot_be_meant_is_said(run):

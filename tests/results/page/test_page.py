@@ -22,10 +22,10 @@ def text(tmp_path_factory):
     def paint(figure):
         figure.subplots().plot([0, 1], label="<&>")
 
-    drawn = [plots.plot(n, paint, caption="<c>", columns=["y"], rows=[[0], [1]]) for n in "ab"]
+    parts = [plots.plot(n, paint, caption="<c>", columns=["y"], rows=[[0], [1]]) for n in "ab"]
     picture = Picture("data:image/png;base64,AA", "cat", [Bars("teacher", {"dog & co": 0.25})])
     parts = [
-        *drawn,
+        *parts,
         Text("a <b> text, --an-option, `x < y` and a - - b", "bad"),
         Table(["model", "%"], [["x", 1], ["y", None]], "<caption>", strong=[0]),
         Table(["model"], [["x"]], summary="All <models>"),

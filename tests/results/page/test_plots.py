@@ -8,7 +8,7 @@ from kd_keras.results.page import plots
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
+def folder_and_plot(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plots")
 
     def paint(figure):
@@ -23,20 +23,20 @@ def drawn(tmp_path_factory):
     return folder, plot
 
 
-def test_numbers_are_a_csv(drawn):
-    folder, _ = drawn
+def test_numbers_are_a_csv(folder_and_plot):
+    folder, _ = folder_and_plot
     assert (folder / "bars.csv").read_text() == 'model,top1\n"a, b",0.5\nc,\n'
 
 
-def test_the_png_is_opaque_and_in_colour(drawn):
-    folder, _ = drawn
+def test_the_png_is_opaque_and_in_colour(folder_and_plot):
+    folder, _ = folder_and_plot
     pixels = np.asarray(Image.open(folder / "bars.png").convert("RGBA"))
     assert pixels[..., 3].min() == 255
     assert (pixels[..., :3] == [0, 114, 178]).all(axis=-1).any()
 
 
-def test_letters_stay_text_in_the_font_of_the_page(drawn):
-    _, plot = drawn
+def test_letters_stay_text_in_the_font_of_the_page(folder_and_plot):
+    _, plot = folder_and_plot
     assert ">Bars</text>" in plot.svg
     assert "DejaVu" not in plot.svg
     assert "<style" not in plot.svg

@@ -15,14 +15,14 @@ def test_an_image_is_a_png_of_a_size_for_the_page(shape, size):
     image = np.random.default_rng(0).integers(0, 256, shape, dtype="uint8")
     head, _, data = images_section.png(image).partition(",")
     assert head == "data:image/png;base64"
-    shown = Image.open(io.BytesIO(base64.b64decode(data)))
-    assert shown.size == size
+    picture = Image.open(io.BytesIO(base64.b64decode(data)))
+    assert picture.size == size
     if shape[0] == 8:
-        np.testing.assert_array_equal(np.asarray(shown)[::8, ::8], image[..., 0])
+        np.testing.assert_array_equal(np.asarray(picture)[::8, ::8], image[..., 0])
 
 
 def test_soft_targets_have_the_temperature_of_the_method_and_answers_have_none(finished):
-    (pictures,) = images_section.section(finished, wanted=True).parts
+    (pictures,) = images_section.section(finished, is_included=True).parts
     assert "temperature 3," in pictures.caption
     teacher, student = pictures.pictures[0].bars
     row = images_section.samples.load(finished.folder)[0][0]

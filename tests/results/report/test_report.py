@@ -52,9 +52,9 @@ def test_it_is_one_small_file_without_scripts(written):
 
 def test_every_plot_is_a_png_and_its_numbers_a_csv(written):
     folder, text = written
-    drawn = re.findall(r'<g id="([\w-]+)-figure_1"', text)
-    assert len(drawn) == len(set(drawn)) >= 12
-    for name in drawn:
+    plot_names = re.findall(r'<g id="([\w-]+)-figure_1"', text)
+    assert len(plot_names) == len(set(plot_names)) >= 12
+    for name in plot_names:
         assert min(Image.open(folder / "report" / f"{name}.png").size) > 300
         rows = list(csv.reader((folder / "report" / f"{name}.csv").open()))
         assert len(rows) > 1

@@ -5,22 +5,22 @@ from kd_keras.results.report import samples
 
 
 def test_kinds_of_images():
-    labels, ours, others = (
+    labels, student, others = (
         np.array([[0, 0, 0], [1, 0, 0]][:1]).repeat(4, 0)[:, 0],
         *np.array([[0, 0, 1, 1], [0, 1, 0, 1]]),
     )
-    assert samples.kind(ours, others, labels).tolist() == ["right", "gained", "lost", "wrong"]
-    assert samples.kind(ours, None, labels).tolist() == ["right", "right", "wrong", "wrong"]
+    assert samples.kind(student, others, labels).tolist() == ["right", "gained", "lost", "wrong"]
+    assert samples.kind(student, None, labels).tolist() == ["right", "right", "wrong", "wrong"]
 
 
 def test_images_where_models_differ_come_first():
     labels = np.zeros(400, int)
-    ours, others = np.tile([0, 0, 1, 1], 100), np.tile([0, 1, 0, 1], 100)
-    rows = samples.choose(ours, others, labels, seed=0)
-    kinds = samples.kind(ours, others, labels)[rows]
+    student, others = np.tile([0, 0, 1, 1], 100), np.tile([0, 1, 0, 1], 100)
+    rows = samples.choose(student, others, labels, seed=0)
+    kinds = samples.kind(student, others, labels)[rows]
     assert len(set(rows)) == samples.COUNT
     assert kinds.tolist() == ["gained"] * 7 + ["lost"] * 4 + ["wrong"] * 4 + ["right"] * 5
-    assert samples.choose(ours, others, labels, seed=0).tolist() == rows.tolist()
+    assert samples.choose(student, others, labels, seed=0).tolist() == rows.tolist()
 
 
 def test_all_of_few_images_are_chosen_and_a_kind_that_is_missing_is_replaced():

@@ -26,15 +26,15 @@ def words(section):
 
 
 def test_models_have_their_intervals_and_costs(finished, sketched):
-    shown = table(models_section.section(finished, None))
-    (row,) = [row for row in shown.rows if row[0] == "student distilled"]
-    cells = dict(zip(shown.columns, row, strict=True))
+    model_table = table(models_section.section(finished, None))
+    (row,) = [row for row in model_table.rows if row[0] == "student distilled"]
+    cells = dict(zip(model_table.columns, row, strict=True))
     top1 = finished.results["student"]["top1"]
     low, high = statistics.share_interval(round(300 * top1), 300)
     assert cells["95 % interval"] == f"{100 * low:.1f} to {100 * high:.1f}"
     assert (cells["parameters"], cells["multiply-adds"]) == ("100", "1,000")
     assert (cells["ms/image, batch 1"], cells["training s"]) == ("1.00 ± 0.1", "9")
-    assert [shown.rows[index][0] for index in shown.strong] == ["student distilled"]
+    assert [model_table.rows[index][0] for index in model_table.strong] == ["student distilled"]
 
 
 def test_models_that_stopped_early_show_their_best_epoch(finished, sketched):
@@ -95,9 +95,9 @@ def test_calibration_of_a_run_without_it_comes_from_its_scores(finished, sketche
 
 def test_teaching_compares_with_the_student_alone(finished, sketched):
     section = teaching_section.section(finished, None)
-    ours, alone = (finished.results[phase]["agreement"] for phase in ("student", "baseline"))
+    distilled, alone = (finished.results[phase]["agreement"] for phase in ("student", "baseline"))
     text = words(section)
-    assert f"agrees with its teacher on {100 * ours:.1f} %" in text
+    assert f"agrees with its teacher on {100 * distilled:.1f} %" in text
     assert f"trained alone, it does on {100 * alone:.1f} %" in text
     assert "closer to the teacher's" in text
     # Norms 1 and 2: a third and two thirds.
@@ -134,7 +134,7 @@ def test_files_of_kdk_export_are_shown_with_their_checks(finished):
     run = dataclasses.replace(
         finished, results={**finished.results, "exports": {"a.tflite": entry}}
     )
-    shown = exports_section.section(run).parts[-1]
-    assert "1,000 images" in shown.caption
+    model_table = exports_section.section(run).parts[-1]
+    assert "1,000 images" in model_table.caption
     cells = ["90.5", "-0.2 (-1.0 to +0.6)", "0.10", "98.3", None, None, "litert", "int8"]
-    assert shown.rows == [["a.tflite", *cells]]
+    assert model_table.rows == [["a.tflite", *cells]]
