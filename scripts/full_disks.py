@@ -28,13 +28,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import disk_report
+import forked_kdk
 from disk_report import FAULTS
 from disk_writers import WRITERS, Writer, preparation
 
@@ -226,7 +226,7 @@ def _forked(kdk: Any, words: Sequence[str], prepare: Callable[[], None]) -> tupl
     if child == 0:
         os.dup2(writing, 1)
         os.dup2(writing, 2)
-        _end_with(kdk, words, prepare)
+        forked_kdk.run_and_exit(kdk, words, prepare)
     os.close(writing)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
     signal.alarm(SECONDS)
@@ -235,20 +235,6 @@ def _forked(kdk: Any, words: Sequence[str], prepare: Callable[[], None]) -> tupl
     _, status = os.waitpid(child, 0)
     signal.alarm(0)
     return os.waitstatus_to_exitcode(status), text
-
-
-def _end_with(kdk: Any, words: Sequence[str], prepare: Callable[[], None]) -> None:
-    code = 98
-    try:
-        prepare()
-        kdk.main(list(words), prog_name="kdk")
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 0
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _hashes(disk: Path, *, but: Path | None = None) -> dict[str, str]:

@@ -27,6 +27,8 @@ import traceback
 import warnings
 from pathlib import Path
 
+import forked_kdk
+
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -195,20 +197,11 @@ def waited(child, start):
 
 
 def one_run(kdk, words, output):
-    code = 98
     resource.setrlimit(resource.RLIMIT_CPU, (RUN_SECONDS, RUN_SECONDS + 5))
     with output.open("w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-        try:
-            kdk.main(words, prog_name="kdk")
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 0
-        except BaseException:
-            traceback.print_exc()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        forked_kdk.run_and_exit(kdk, words)
 
 
 def whole_teachers(scratch):

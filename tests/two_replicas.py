@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
+import replica_batches
 import replica_cases
+import replica_subclassed
 import tensorflow as tf
 from keras import layers
+from replica_pair import BATCH, batches, net
 
 from kd_keras import Distiller, methods
 from kd_keras.distill import gradient_norms, side_by_side
@@ -20,26 +22,7 @@ from kd_keras.job import devices, optimizer
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers import dot
 
-BATCH, STEPS = 16, 20
-
-
-def net(name, *, width, seed, l2=0.0):
-    keras.utils.set_random_seed(seed)
-    penalty = keras.regularizers.L2(l2) if l2 else None
-    inputs = keras.Input((8, 8, 3))
-    x = layers.Conv2D(width, 3, kernel_regularizer=penalty, activation="relu", name="stage1")(
-        inputs
-    )
-    x = layers.Conv2D(2 * width, 3, strides=2, activation="relu", name="stage2")(x)
-    x = layers.GlobalAveragePooling2D(name="pooled")(x)
-    return keras.Model(inputs, layers.Dense(5, name="logits")(x), name=name)
-
-
-def batches(count, seed):
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=(count, 8, 8, 3)).astype("float32")
-    y = rng.integers(0, 5, size=count)
-    return tf.data.Dataset.from_tensor_slices((x, y)).batch(BATCH)
+STEPS = 20
 
 
 def training(
@@ -145,102 +128,6 @@ def states(scope):
     }
 
 
-class Subclassed(keras.Model):
-    """A student without a graph of layers."""
-
-    def __init__(self):
-        super().__init__(name="subclassed")
-        keras.utils.set_random_seed(0)
-        self.conv, self.norm = layers.Conv2D(4, 3), layers.BatchNormalization(momentum=0.5)
-        self.dropped, self.flat = layers.Dropout(0.5, seed=7), layers.Flatten()
-        self.head = layers.Dense(5)
-
-    def call(self, x, training=None):
-        x = keras.ops.relu(self.norm(self.conv(x), training=training))
-        return self.head(self.flat(self.dropped(x, training=training)))
-
-
-def odd_batches(scope):
-    """Weights and logs of batches of 7, 7 and 5 images, of which two replicas get 4 and 3."""
-    with scope:
-        teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(
-            net("student", width=4, seed=0, l2=0.01), teacher=teacher, methods=methods.get("kd")
-        )
-        distiller.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"])
-    data = batches(19, seed=2).unbatch().batch(7)
-    history = distiller.fit(data, epochs=2, verbose=0).history
-    weights = [v.numpy().tolist() for v in distiller.trainable_variables]
-    return {"weights": weights, "history": {name: v[-1] for name, v in history.items()}}
-
-
-def subclassed(two, folder):
-    """A subclassed student's statistics on each replica, its evaluation, and the saved weights'.
-
-    Validation is in batches of 4 and a last one of 1, which leaves a replica without examples.
-    """
-    x, y = next(iter(batches(9, seed=3)))
-    with two.scope():
-        student = Subclassed()
-        student(x[:1])
-        teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(
-            student, teacher=teacher, methods=methods.get("kd"), validate_teacher=True
-        )
-        distiller.compile(keras.optimizers.SGD(0.05), metrics=["accuracy"])
-    # The replicas' halves have different means.
-    shifted = batches(BATCH * 4, seed=2).map(
-        lambda x, y: (x + tf.range(16.0)[:, None, None, None], y)
-    )
-    distiller.fit(shifted, verbose=0)
-    student.save_weights(folder / "student.weights.h5")
-    saved = Subclassed()
-    saved(x[:1])
-    saved.load_weights(folder / "student.weights.h5")
-    logits = keras.ops.convert_to_numpy(saved(x, training=False))
-    agreed = logits.argmax(axis=-1) == keras.ops.convert_to_numpy(teacher(x)).argmax(axis=-1)
-    cost = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
-    per_replica = two.experimental_local_results
-    return {
-        "statistics": [v.numpy().tolist() for v in per_replica(student.norm.moving_mean.value)],
-        "seeds": [
-            v.numpy().tolist() for v in per_replica(student.dropped.seed_generator.state.value)
-        ],
-        "evaluated": distiller.evaluate(x, y, batch_size=4, verbose=0, return_dict=True),
-        "saved": {
-            "loss": float(np.mean(cost)),
-            "accuracy": float(np.mean(logits.argmax(axis=-1) == y.numpy())),
-            "agreement": float(np.mean(agreed)),
-        },
-    }
-
-
-def two_views(scope):
-    """What mlkd logs, with compiled metrics that nobody built before."""
-    with scope:
-        teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(
-            net("student", width=4, seed=0), teacher=teacher, methods=methods.get("mlkd")
-        )
-        distiller.compile(keras.optimizers.SGD(0.01), metrics=["accuracy"])
-    x, y = next(iter(batches(16, seed=2)))
-    history = distiller.fit(np.stack([x, x[::-1]], axis=1), y, batch_size=16, verbose=0).history
-    return {name: values[-1] for name, values in history.items()}
-
-
-def pixels(scope):
-    """The cost of a method of the whole batch that reads its inputs, which are uint8."""
-    with scope:
-        teacher = net("teacher", width=6, seed=1)
-        distiller = Distiller(
-            net("student", width=4, seed=0), teacher=teacher, methods=replica_cases.ReadsInputs()
-        )
-        distiller.compile(keras.optimizers.SGD(0.01))
-    x = np.arange(16, dtype="uint8")[:, None, None, None] * np.ones((1, 8, 8, 3), "uint8")
-    history = distiller.fit(x, np.zeros(16, "int32"), batch_size=16, verbose=0).history
-    return history["reads_inputs"][0]
-
-
 def messages(two):
     """What is said where a user makes things in the wrong place, or asks for what cannot be."""
     student = net("student", width=4, seed=0)
@@ -292,12 +179,12 @@ def main():
         "two, side by side": trained_side_by_side(two.scope()),
         "states": states(two.scope()),
         "messages": messages(two),
-        "one, odd batches": odd_batches(one.scope()),
-        "two, odd batches": odd_batches(two.scope()),
-        "subclassed": subclassed(two, Path(sys.argv[1]).parent),
-        "one, two views": two_views(one.scope()),
-        "two, two views": two_views(two.scope()),
-        "pixels": pixels(two.scope()),
+        "one, odd batches": replica_batches.odd_batches(one.scope()),
+        "two, odd batches": replica_batches.odd_batches(two.scope()),
+        "subclassed": replica_subclassed.subclassed(two, Path(sys.argv[1]).parent),
+        "one, two views": replica_batches.two_views(one.scope()),
+        "two, two views": replica_batches.two_views(two.scope()),
+        "pixels": replica_batches.pixels(two.scope()),
     }
     for name, where in (("one", one), ("two", two)):
         results[f"{name}, subclass"] = replica_cases.counting(where)

@@ -31,3 +31,28 @@ def images_of():
         return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def interrupted_after():
+    """interrupted_after(phase, step): a `Checkpoint.on_train_batch_end` that interrupts the run.
+
+    It does when so many steps of the phase are done, after it has written a checkpoint.
+    """
+    from kd_keras.distill import training_state
+    from kd_keras.distill.checkpoint import Checkpoint
+
+    def make(phase, step):
+        usual = Checkpoint.on_train_batch_end
+
+        def hook(self, batch, logs=None):
+            usual(self, batch, logs)
+            done = self._epoch * self.params["steps"] + batch + 1
+            if phase in self.models and done == step:
+                self._unwritten = self._position(), training_state.read(self.models)
+                self._write()
+                raise KeyboardInterrupt
+
+        return hook
+
+    return make

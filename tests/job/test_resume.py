@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kd_keras.distill import training_state
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.job import provenance, repeat, run_state, train
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -31,7 +30,7 @@ MODELS = ("teacher", "student-1", "student-2")
 
 
 @pytest.fixture(scope="module")
-def runs(recorder, tmp_path_factory):
+def runs(recorder, interrupted_after, tmp_path_factory):
     """Folders of a whole run and of one interrupted in each phase, and that one's lines."""
     scratch, screen, states = tmp_path_factory.mktemp("resume"), recorder(), []
     with pytest.MonkeyPatch.context() as patch:
@@ -62,21 +61,6 @@ def runs(recorder, tmp_path_factory):
             run("interrupted")
         run("interrupted", more_epochs=True)
     return scratch / "whole", scratch / "interrupted", screen.lines, states
-
-
-def interrupted_after(phase, step):
-    """Keras's hook, which is interrupted when so many steps of the phase are done."""
-    usual = Checkpoint.on_train_batch_end
-
-    def hook(self, batch, logs=None):
-        usual(self, batch, logs)
-        done = self._epoch * self.params["steps"] + batch + 1
-        if phase in self.models and done == step:
-            self._unwritten = self._position(), training_state.read(self.models)
-            self._write()
-            raise KeyboardInterrupt
-
-    return hook
 
 
 def test_the_screen_says_where_it_goes_on(runs):

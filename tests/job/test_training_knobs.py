@@ -9,7 +9,7 @@ import pytest
 from scipy import special
 
 from kd_keras import Recipe, data
-from kd_keras.distill import stop_early, training_state
+from kd_keras.distill import stop_early
 from kd_keras.distill.checkpoint import Checkpoint
 from kd_keras.job import fitting, optimizer, train
 from kd_keras.results import scores
@@ -130,7 +130,9 @@ def test_values_within_the_epochs_are_logged(run):
         assert steps == list(range(4, 10 * epochs + 1, 4))  # 1,295 images: 5 updates, 10 steps
 
 
-def test_a_run_that_is_interrupted_in_each_phase_ends_equal_to_the_bit(run, recorder, tmp_path):
+def test_a_run_that_is_interrupted_in_each_phase_ends_equal_to_the_bit(
+    run, recorder, interrupted_after, tmp_path
+):
     folder, results, *_ = run
     recipe = Recipe(**FIELDS, student=str(folder.parent / "start.keras"))
     where = {"run": str(tmp_path / "run"), "export_dir": str(tmp_path / "out")}
@@ -152,21 +154,6 @@ def test_a_run_that_is_interrupted_in_each_phase_ends_equal_to_the_bit(run, reco
         rows = [_rows(where / f"{phase}-steps.csv") for where in (folder, tmp_path / "run")]
         for a, b in zip(*rows, strict=True):
             assert a == pytest.approx(b, rel=1e-5, abs=1e-6)
-
-
-def interrupted_after(phase, step):
-    """Keras's hook, which is interrupted when so many steps of the phase are done."""
-    usual = Checkpoint.on_train_batch_end
-
-    def hook(self, batch, logs=None):
-        usual(self, batch, logs)
-        done = self._epoch * self.params["steps"] + batch + 1
-        if phase in self.models and done == step:
-            self._unwritten = self._position(), training_state.read(self.models)
-            self._write()
-            raise KeyboardInterrupt
-
-    return hook
 
 
 def _rows(file):
