@@ -271,14 +271,16 @@ def _with_unlabelled(
 
     shape = dataset.train.images.shape[1:]
     path = None if data_dir is None else Path(data_dir).expanduser()
-    stores, notes = [], list(dataset.notes)
-    for name in names:
+    stores: dict[str, Store] = {}
+    notes = list(dataset.notes)
+    for name in dict.fromkeys(names):
         source = sources.source(name, shape=shape, resize=dataset.resize, data_dir=path)
         store = prepare.ensure(source, **options)
-        stores.append(store)
+        stores[source.name] = store
         images = f"{len(store.splits['train']):,} images without labels from {source.name}"
         notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
-    train = sources.joined(dataset.train, stores)
+    sources.require_others(dataset, stores)
+    train = sources.joined(dataset.train, list(stores.values()))
     return replace(
         dataset,
         train=train,

@@ -1,7 +1,7 @@
 """Images without labels that join the training images: any folder of images, or a TFDS dataset."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from kd_keras.data import fault_report, folder, folder_layout, user_files
 from kd_keras.data.joined_images import JoinedImages
 from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress
-from kd_keras.data.store import UNKNOWN, Split, Store
+from kd_keras.data.store import UNKNOWN, Dataset, Split, Store
 from kd_keras.data.store_writer import Contents, Part
 
 Shape = tuple[int, ...]
@@ -53,6 +53,33 @@ def source(name: str, *, shape: Shape, resize: str, data_dir: Path | None = None
         return _tfds(place, data_dir, settings)
     hint = f" Give folder:{name}." if Path(name).expanduser().is_dir() else ""
     raise ValueError(f"unlabelled is {name!r}; expected {FORMS}.{hint or ' Give one of these.'}")
+
+
+def require_others(data: Dataset, stores: Mapping[str, Store]) -> None:
+    """Raises ValueError if a store holds training or validation images, or those of another store.
+
+    The student would learn from an image twice, or from one that it is validated on. Images are
+    known by their files, and those of TensorFlow Datasets by the dataset's name. Copies of an image
+    in other files are not noticed.
+
+    Args:
+        data: the dataset that the stores' images will join.
+        stores: images without labels by the name of their source.
+    """
+    files_of = [name for split in (data.train, data.validation) for name in split.names() or ()]
+    known = dict.fromkeys(files_of, data.name)
+    for name, store in stores.items():
+        files = store.splits["train"].names() or []
+        twice = [file for file in files if file in known]
+        if twice or (name == data.name and store.notes == (_said("train"),)):
+            images = f"{len(twice):,} of the images" if twice else "the training images"
+            example = f", such as {twice[0]}" if twice else ""
+            raise ValueError(
+                f"--unlabelled {name} holds {images} of {known[twice[0]] if twice else data.name}"
+                f"{example}; expected images that are not used yet. Give others; to hide labels of "
+                "a dataset's own images, give --labels-per-class N."
+            )
+        known |= dict.fromkeys(files, name)
 
 
 def joined(split: Split, stores: Sequence[Store]) -> Split:
@@ -158,7 +185,11 @@ def _of_tfds(
         resize=settings["resize"],
         image=tfds_source.image_key(builder),
     )
-    return Contents([], {"train": part}, (f"its split {split}",))
+    return Contents([], {"train": part}, (_said(split),))
+
+
+def _said(split: str) -> str:
+    return f"its split {split}"
 
 
 def _source(name: str, settings: dict[str, Any], state: str, contents: Any, **more: Any) -> Source:

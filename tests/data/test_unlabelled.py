@@ -1,8 +1,12 @@
+import dataclasses
+import types
+
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from kd_keras import data
+from kd_keras.data import unlabelled
 from kd_keras.data.pipeline import BatchPlan
 
 
@@ -19,11 +23,11 @@ def pets(tmp_path, images_of, put):
     return tmp_path
 
 
-def load(pets, *unlabelled, **options):
+def load(pets, *names, **options):
     notes = []
     loaded = data.load(
         f"folder:{pets / 'pets'}",
-        unlabelled=unlabelled,
+        unlabelled=names,
         val_fraction=0.3,
         cache_dir=pets / "cache",
         tell=notes.append,
@@ -125,6 +129,29 @@ def test_what_holds_no_images_is_refused(pets, name, message):
     (pets / "broken" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load(pets, name.format(pets))
+
+
+def test_images_that_are_used_already_are_refused(pets, put, images_of):
+    pictures = f"folder:{pets / 'pets'}"
+    message = r"--unlabelled folder:.*pets holds 12 of the images of folder:.*pets, such as .*png;"
+    with pytest.raises(ValueError, match=message):
+        load(pets, pictures)
+    with pytest.raises(ValueError, match=r"cat holds 6 of .*; to hide labels of a dataset's own"):
+        load(pets, f"folder:{pets / 'pets' / 'cat'}")
+    more = f"folder:{pets / 'more'}"
+    with pytest.raises(ValueError, match=r"more/x holds 3 of the images of folder:.*/more, such"):
+        load(pets, more, f"folder:{pets / 'more' / 'x'}")
+    assert len(load(pets, more, more)[0].train) == 8 + 4  # given twice, read once
+
+
+def test_the_training_split_of_the_same_dataset_of_tfds_is_refused(pets):
+    plain = dataclasses.replace(load(pets)[0], name="tfds:flowers")
+    split = dataclasses.replace(plain.train, names_file=None)
+    store = types.SimpleNamespace(splits={"train": split}, notes=("its split unlabelled",))
+    unlabelled.require_others(plain, {"tfds:flowers": store})
+    store.notes = ("its split train",)
+    with pytest.raises(ValueError, match="tfds:flowers holds the training images of tfds:flowers"):
+        unlabelled.require_others(plain, {"tfds:flowers": store})
 
 
 class ManyShapes(tfds.core.GeneratorBasedBuilder):
