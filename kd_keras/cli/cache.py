@@ -86,7 +86,12 @@ command = output.command(
         params=[
             *shared_options.recipe_options(),
             Option(["--out"], metavar="FOLDER", help="cache folder [named by content]"),
-            Option(["--taps"], metavar="NAME", multiple=True, help="feature to save, as pooled"),
+            Option(
+                ["--taps"],
+                metavar="NAME",
+                multiple=True,
+                help="feature to save, as pooled; output: what a teacher without classes gives",
+            ),
             Option(["--top-k"], type=int, metavar="N", help="save the N largest logits [all]"),
             Option(
                 ["--cache-dtype"],

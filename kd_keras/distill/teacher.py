@@ -65,10 +65,17 @@ class CachedTeacher:
         self.model = rows
         read = {*names, taps.LOGITS} if classifies else {*names}
         missing = sorted(read - set(rows.shapes))
+        if taps.LOGITS in missing:
+            have = sorted(rows.shapes)
+            raise ValueError(
+                f"the teacher's cache holds {have} and no logits; expected methods that read no "
+                f"more. Give such a method, as embed:teacher_tap={have[0]}, or a teacher's file."
+            )
         if missing:
+            options = " ".join(f"--taps {name}" for name in missing)
             raise ValueError(
                 f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {missing} "
-                f"too. Make it again with --taps {'+'.join(missing)}, or choose other methods."
+                f"too. Make it again with {options}, or choose other methods."
             )
 
     def __call__(self, inputs: Any) -> Outputs:

@@ -76,6 +76,9 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
             for model in plan.teachers(recipe)
         }
         teacher = as_one(list(teachers.values()), recipe)
+    embedding = any_model and embedding_teacher.gives_embedding(teacher, data)
+    if embedding:
+        embedding_teacher.require_taps(teacher, all_methods)
     rounds, teaching = [], teacher
     for planned in planned_rounds:
         distillers = {
@@ -86,7 +89,6 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
         }
         teaching = distillers[planned[0].phase].deployed
         rounds.append(distillers)
-    embedding = any_model and embedding_teacher.gives_embedding(teacher, data)
     return Models(teachers, teacher, rounds, embedding)
 
 

@@ -70,10 +70,15 @@ class Cache:
             )
         missing_outputs = sorted(set(expected.outputs) - set(self.header.outputs))
         if missing_outputs:
+            options = " ".join(f"--taps {name}" for name in missing_outputs)
+            remedy = f"Make it again with {options}."
+            if file_format.LOGITS in missing_outputs:
+                remedy = (
+                    "Choose methods that need no logits, such as embed, or give another teacher."
+                )
             raise ValueError(
                 f"the cache {self.folder} holds {sorted(self.header.outputs)} of the teacher; "
-                f"expected {missing_outputs} too. Make it again with --taps "
-                f"{'+'.join(missing_outputs)}."
+                f"expected {missing_outputs} too. {remedy}"
             )
         self._require_same_ids(ids)
         missing = np.setdiff1d(ids, self.ids)

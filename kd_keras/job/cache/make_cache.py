@@ -1,5 +1,6 @@
 """The whole job of `kdk cache`: runs a teacher over all views of the training images."""
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,10 @@ from kd_keras import files
 from kd_keras.data.store import Dataset
 from kd_keras.distill import machines
 from kd_keras.graph.precision import best_precision
-from kd_keras.job import adjustment, build, dataset, devices, identity, team
+from kd_keras.job import adjustment, build, dataset, devices, embedding_teacher, identity, team
 from kd_keras.job.cache import cache_command, cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.methods import embed
 from kd_keras.models import custom_objects
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
@@ -35,7 +37,8 @@ def run(
     Args:
         recipe: the recipe, which names the data, the views and the teacher.
         folder: the cache's folder; None takes the one where runs look for it.
-        taps: names of the teacher's features to cache beside its logits.
+        taps: names of the teacher's features to cache beside its logits; "output" alone caches
+            what a teacher without classes gives, under the name "pooled".
         top_k: number of logits to keep for each view; None keeps all.
         dtype: dtype of the cached outputs, "float16" or "float32".
         shard: (i, n), which of n parts to make; None makes all, and of several processes that
@@ -111,6 +114,12 @@ def _run(
         cache = Cache(folder, views=header.views)
         cache.require(header, data.train.ids)
         screen.result(f"cache: {path_and_size}, complete, every part's hash checked")
+        if embed.OUTPUT in taps:
+            words = ("--teacher", f"cache:{folder}", "--views", str(recipe.views))
+            screen.say(
+                f"the teacher's embedding is its only output; train with {shlex.join(words)}"
+                " --method embed"
+            )
         if verify:
             error = writer.verify(cache, data.train, run_teacher)
             screen.result(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
@@ -159,6 +168,14 @@ def _teacher(
             f"the teacher is {untrained[0]!r}, a model that is not trained yet; expected a file. "
             "Train it with kdk train and give --teacher runs/NAME/teacher.keras."
         )
+    if embed.OUTPUT in taps:
+        if len(taps) > 1 or len(recipe.teacher) > 1:
+            raise ValueError(
+                f"taps are {list(taps)} of the teachers {list(recipe.teacher)}; expected one "
+                f"teacher, and {embed.OUTPUT} alone or other taps. Make a cache for each."
+            )
+        tower = build.make_one_teacher(recipe.teacher[0], recipe, data, any_model=True)
+        return embedding_teacher.rows(recipe, data, tower, precision=precision)
     model = build.make_teacher(recipe, data)
     run_teacher = keras_teacher.teacher_function(model, taps, precision=precision)
     return fingerprint.fingerprint(model), run_teacher, cached_teacher.outputs_of(model, taps)
