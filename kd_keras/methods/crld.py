@@ -9,7 +9,7 @@ Source: Zhang et al. 2024, "Cross-View Consistency Regularisation for Knowledge 
 arXiv:2412.16493, as in the copies of the authors' code in later comparisons, where each mask gates
 both of its pairs. Defaults: T 4, weights 2 and 0.5, thresholds 0.9 and 0.2, weight 1, cross-entropy
 1 on each view. For ImageNet they use T 1 and cross-entropy 2. Reads logits of two views of each
-image; the first is the weak one. No trained parts. Each example has its own cost.
+image; the first stands for the weak one. No trained parts. Each example has its own cost.
 """
 
 from typing import Any, Unpack
@@ -34,7 +34,8 @@ class CRLD(Method):
 
     family = "logits"
     departures = (
-        "The second view is as strong as the pipeline makes it. The authors use RandAugment there."
+        "Both views have the augmentation of the pipeline (--augment), so neither is the weak one. "
+        "The authors use RandAugment for the second alone; --augment strong has it in both."
     )
     views_per_image = 2
 

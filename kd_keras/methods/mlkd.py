@@ -37,7 +37,8 @@ class MLKD(Method):
 
     family = "logits"
     departures = (
-        "The second view is as strong as the pipeline makes it. The authors use RandAugment there."
+        "Both views have the augmentation of the pipeline (--augment), so neither is the weak one. "
+        "The authors use RandAugment for the second alone; --augment strong has it in both."
     )
     default_weight = 0.9
     default_ce_weight = 0.1

@@ -133,3 +133,24 @@ def test_a_pattern_that_names_no_layer_is_refused_with_the_students_name():
     recipe = recipe_files.Recipe(student="seed_student", freeze="nothing*")
     with pytest.raises(ValueError, match=r"baseline \(seed_student\): freeze is 'nothing\*'"):
         build.make_baselines(recipe, DATA, precision="float32")
+
+
+def test_a_teacher_from_a_file_is_left_out_by_a_method_that_needs_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(DATA, "train", types.SimpleNamespace(images=range(9)), raising=False)
+    saved(tmp_path / "tower.keras", classes=7)
+    recipe = recipe_files.Recipe(
+        teacher=str(tmp_path / "tower.keras"), student="seed_student", method=["uskd"]
+    )
+    made = build.make_models(recipe, DATA, precision="float32")
+    assert (made.teacher, made.embedding) == (None, False)
+
+
+def test_a_teacher_without_classes_says_how_to_learn_its_output(tmp_path, monkeypatch):
+    monkeypatch.setattr(DATA, "train", types.SimpleNamespace(images=range(9)), raising=False)
+    saved(tmp_path / "tower.keras", classes=7)
+    recipe = recipe_files.Recipe(
+        teacher=str(tmp_path / "tower.keras"), student="seed_student", method=["embed:tap=none"]
+    )
+    message = r"gives an embedding, .* no tap 'none'; .* give --method embed:teacher_tap=output"
+    with pytest.raises(ValueError, match=message):
+        build.make_models(recipe, DATA, precision="float32")

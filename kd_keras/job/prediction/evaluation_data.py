@@ -170,8 +170,10 @@ def _doubts(model: KnownModel, options: DataOptions, loaded: Dataset) -> Iterato
         yield "the model takes grey images: colours are turned into grey"
     if model.run is None and loaded.fingerprint != loaded.store_fingerprint:
         yield (
-            "whether the model was trained on images of this held-out part is not known, since it "
-            "lies in no run folder"
+            f"{model.path.name} lies in no run folder, so the validation images are a share of "
+            f"{loaded.name} that is held out now; whether the model was trained on some of them is "
+            "not known. For every labelled image, give --split all; for another share, "
+            "--val-fraction X"
         )
     same_data = known is not None and known.dataset == loaded.name
     same_size = known is not None and known.image_shape == loaded.image_shape

@@ -65,8 +65,8 @@ def _check_accumulation(recipe: Any) -> None:
     if recipe.accumulate > 1 and recipe.optimizer in ("dot", "deepkd"):
         raise ValueError(
             f"accumulate is {recipe.accumulate} and the optimizer {recipe.optimizer}, which takes "
-            "the gradients of each loss separately and cannot gather them. Leave --accumulate out, "
-            "or choose another --optimizer."
+            "the gradients of each loss separately and cannot add them up over parts of a batch. "
+            "Leave --accumulate out, or choose another --optimizer, such as sgd."
         )
 
 

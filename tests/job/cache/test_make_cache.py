@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from kd_keras.job.cache import cached_teacher, make_cache
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen
+from kd_keras.teacher_cache.reader import Cache
 
 pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 GIVEN = {
@@ -242,6 +244,28 @@ def _model(path):
     from kd_keras.models import model_files
 
     return model_files.open_model(path, num_classes=10)
+
+
+def test_what_a_teacher_without_classes_gives_is_cached_as_pooled(teacher_file, recorder, tmp_path):
+    inputs = keras.Input((8, 8, 1))
+    maps = keras.layers.Conv2D(6, 3)(inputs)
+    tower = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(maps))
+    tower.save(tmp_path / "tower.keras")
+    screen = recorder()
+    file = str(tmp_path / "tower.keras")
+    folder = cached(file, screen, taps=("output",), verify=True, augment="none")
+    rows, digits = Cache(folder), data.load("digits", augment="none").train
+    assert rows.shapes == {"pooled": (None, 6)}
+    expected = tower(digits.images_at(slice(0, 9)).astype("float32"))
+    got = rows(digits.ids[:9], 0)["pooled"]
+    np.testing.assert_allclose(got, expected, rtol=2e-3, atol=0.05)
+    assert f"--teacher cache:{folder} --views 1 --method embed" in "\n".join(screen.lines)
+    with pytest.raises(ValueError, match=r"has 6 classes; .* kdk cache --taps output"):
+        cached(file)
+    with pytest.raises(ValueError, match=r"--taps is output, and .* gives 10 numbers, the logits"):
+        cached(teacher_file, taps=("output",))
+    with pytest.raises(ValueError, match=r"output alone or other taps"):
+        cached(file, taps=("output", "conv2d"))
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,8 @@ def test_images_have_the_models_size_and_way_of_resizing(load):
     data, notes = load(model(resize="pad"))
     assert (data.image_shape, data.resize) == ((8, 8, 3), "pad")
     assert "holding out 10 % of train" in " ".join(notes)
-    assert "is not known, since it lies in no run folder" in " ".join(notes)
+    assert "lies in no run folder, so the validation images are a share of " in " ".join(notes)
+    assert "For every labelled image, give --split all" in " ".join(notes)
     data, _ = load(model(shape=None), image_size=12, resize="squash", val_fraction=0.5)
     assert (data.image_shape, data.resize, len(data.validation)) == ((12, 12, 3), "squash", 12)
 
