@@ -136,3 +136,22 @@ def unknown_labels(where):
     history = distiller.fit(data, validation_data=data, epochs=2, verbose=0).history
     weights = [v.numpy().tolist() for v in distiller.trainable_variables]
     return {"weights": weights, "history": {name: v[-1] for name, v in history.items()}}
+
+
+def embedded(where, *, eagerly, **clipping):
+    """Weights after batches of 5 texts; embeddings have sparse gradients."""
+    rng = np.random.default_rng(6)
+    x, y = rng.integers(0, 7, size=(15, 3)), rng.integers(0, 4, size=15)
+
+    def net(seed):
+        keras.utils.set_random_seed(seed)
+        pooling = layers.GlobalAveragePooling1D()
+        return keras.Sequential(
+            [keras.Input((3,), dtype="int32"), layers.Embedding(7, 5), pooling, layers.Dense(4)]
+        )
+
+    with where.scope():
+        distiller = Distiller(net(0), teacher=net(1), methods=methods.get("kd"))
+        distiller.compile(keras.optimizers.SGD(0.5, **clipping), run_eagerly=eagerly)
+    distiller.fit(x, y, batch_size=5, epochs=2, shuffle=False, verbose=0)
+    return [v.numpy().tolist() for v in distiller.trainable_variables]

@@ -87,6 +87,12 @@ def test_replicas_of_unequal_parts_give_what_one_gives(results):
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
 
 
+@pytest.mark.parametrize("case", ["eager", "sparse gradients"])
+def test_replicas_give_what_one_gives_for_uneven_batches_of_texts(results, case):
+    for expected, got in zip(results[f"one, {case}"], results[f"two, {case}"], strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+
+
 def test_replicas_take_the_mean_over_the_known_labels_of_all_of_them(results):
     one, two = results["one, unknown labels"], results["two, unknown labels"]
     for expected, got in zip(one["weights"], two["weights"], strict=True):

@@ -190,6 +190,10 @@ def main():
         results[f"{name}, subclass"] = replica_cases.counting(where)
         results[f"{name}, dot's steps"] = replica_cases.dot(where)
         results[f"{name}, unknown labels"] = replica_cases.unknown_labels(where)
+        results[f"{name}, eager"] = replica_cases.embedded(where, eagerly=True)
+        results[f"{name}, sparse gradients"] = replica_cases.embedded(
+            where, eagerly=False, global_clipnorm=0.05
+        )
     results["learning rates"] = replica_cases.learning_rates(two)
     replica_cases.exported(two, Path(sys.argv[1]).parent)
     with open(sys.argv[1], "w") as file:

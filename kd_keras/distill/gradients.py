@@ -79,8 +79,9 @@ def step(
         rows = list(zip(*separate, variables, strict=True))
         reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
         *parts, reached_variables = map(list, zip(*reached, strict=True))
-        if several and optimizer.global_clipnorm:
-            parts = _summed_parts(parts, optimizer)
+        if optimizer.global_clipnorm:
+            parts = [[_dense(gradient) for gradient in part] for part in parts]
+            parts = _summed_parts(parts, optimizer) if several else parts
         apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
         apply(*parts, reached_variables)
         return
@@ -108,7 +109,20 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
     if clips:
         total = _clipped(total, inner, optimizer.scale_loss(1.0))
     parts = iter(total)
-    return [None if g is None else next(parts) / replicas.count() for g in gradients]
+    return [None if g is None else _part(next(parts)) for g in gradients]
+
+
+def _dense(gradient: Any) -> Tensor | None:
+    """A gradient without the sparse form that those of embeddings have."""
+    return None if gradient is None else tf.convert_to_tensor(gradient)
+
+
+def _part(gradient: Any) -> Any:
+    """One of as many equal parts of a gradient as there are replicas."""
+    if isinstance(gradient, tf.IndexedSlices):  # of an embedding
+        values = gradient.values / replicas.count()
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return gradient / replicas.count()
 
 
 def _summed_parts(parts: list[list[Any]], optimizer: Any) -> list[list[Any]]:
@@ -126,7 +140,8 @@ def _summed_parts(parts: list[list[Any]], optimizer: Any) -> list[list[Any]]:
 def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:
     """Clips gradients as the optimizer is set to; they come multiplied by `scale`."""
     if optimizer.clipnorm:
-        return [tf.clip_by_norm(g, optimizer.clipnorm * scale) for g in gradients]
+        most = optimizer.clipnorm * scale
+        return [tf.clip_by_norm(_dense(g), most) for g in gradients]
     if optimizer.global_clipnorm:
         return list(tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0])
     if optimizer.clipvalue:

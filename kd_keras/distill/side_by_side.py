@@ -120,6 +120,12 @@ def check(distillers: Mapping[str, Distiller]) -> None:
             f"the students need different numbers of views of an image ({views}); expected one. "
             "Train them in runs of their own."
         )
+    precisions = {name: distiller.precision for name, distiller in distillers.items()}
+    if len(set(precisions.values())) > 1:
+        raise ValueError(
+            f"the students have different precisions ({precisions}); expected one, which the "
+            "teacher that they share runs in too. Give each Distiller the same precision."
+        )
 
 
 class PerStudentCallbacks(keras.callbacks.Callback):

@@ -88,10 +88,11 @@ def share(count: Tensor) -> Any:
     Means of parts add up to the mean of the whole by these, also where parts are unequal.
 
     Args:
-        count: scalar, this replica's number of examples; a Python int is the same on each replica.
+        count: scalar, this replica's number of examples; a Python int, in a traced step, is the
+            same on each replica.
     """
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas == 1 or isinstance(count, int):
+    if replicas == 1 or (isinstance(count, int) and not tf.executing_eagerly()):
         return 1.0 / replicas
     own = tf.cast(count, "float32")
     # Not run on GPUs: one all-reduce of a scalar a step, where batches do not have a known size.

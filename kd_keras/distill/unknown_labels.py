@@ -4,6 +4,7 @@ An unknown label is a class index that is no class, usually -1, or a row of prob
 negative value, such as a row of -1. A mixture of rows is unknown if a part of it is.
 """
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,7 @@ def check_ignore_class(
     """
     if ignore_class is None:
         return None
-    is_whole = isinstance(ignore_class, int) and not isinstance(ignore_class, bool)
+    is_whole = isinstance(ignore_class, numbers.Integral) and not isinstance(ignore_class, bool)
     if not is_whole or 0 <= ignore_class < num_classes:
         raise ValueError(
             f"ignore_class is {ignore_class!r}; expected a whole number that is none of the "

@@ -16,8 +16,8 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_lock import RunLock
 from kd_keras.results import checksums, phase_names, scores
 
-# TensorFlow keeps extra files of a SavedModel in this folder.
 _REMEDY = "Remove it, and run the command again: what it held is made again."
+# TensorFlow keeps extra files of a SavedModel in this folder.
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
 # Files of a finished run that must not change.
 _RUN_FILES = ("recipe.json", "data.json", scores.LABELS)

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras.distill import gradients
+from kd_keras.optimizers import dot
 
 
 def test_adam_is_the_default_and_names_are_taken():
@@ -25,6 +26,19 @@ def test_two_gradients_cannot_be_scaled():
     assert gradients.takes_two(gradients.optimizer_for(optimizer, precision="mixed_bfloat16"))
     with pytest.raises(ValueError, match=r"takes two gradients, whose loss cannot be scaled"):
         gradients.optimizer_for(optimizer, precision="mixed_float16")
+
+
+def test_separate_gradients_of_an_embedding_are_clipped():
+    optimizer = dot.DOT(0.5, momentum=0.0, delta=0.0, global_clipnorm=1.0)
+    variable = keras.Variable(np.zeros((3, 2), "float32"))
+    optimizer.build([variable])
+    with tf.GradientTape(persistent=True) as tape:
+        rows = tf.gather(variable.value, [0, 0, 2])
+        losses = tf.reduce_sum(3 * rows), tf.reduce_sum(rows)
+    gradients.step(optimizer, tape, losses, [variable], two_gradients=True)
+    # Row 0 has the gradient 8 and row 2 the gradient 4, each twice; the norm is sqrt(160).
+    expected = -0.5 * np.array([[8, 8], [0, 0], [4, 4]]) / np.sqrt(160)
+    np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("scaled", [False, True])

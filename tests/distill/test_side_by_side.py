@@ -36,10 +36,15 @@ def batches(split, **more):
 def learner(net, teacher):
     """learner("kd", …) makes a compiled Distiller of a student, the same each time."""
 
-    def make(*names, teacher=teacher, **optimizer):
+    def make(*names, teacher=teacher, precision="float32", **optimizer):
         taps = {"ft": {"tap": "stage2"}}
         made = [methods.get(name, **taps.get(name, {})) for name in names]
-        distiller = Distiller(net("student"), teacher=teacher if made else None, methods=made)
+        distiller = Distiller(
+            net("student"),
+            teacher=teacher if made else None,
+            methods=made,
+            precision=precision,
+        )
         distiller.total_steps = STEPS
         distiller.compile(keras.optimizers.Adam(0.01, **optimizer), metrics=["accuracy"])
         return distiller
@@ -132,6 +137,9 @@ def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
     mixed = {"a": learner("kd"), "b": learner("mlkd")}
     with pytest.raises(ValueError, match="different numbers of views"):
         side_by_side.SideBySideModel(mixed)
+    precisions = {"a": learner("kd"), "b": learner("kd", precision="mixed_bfloat16")}
+    with pytest.raises(ValueError, match="different precisions .*'b': 'mixed_bfloat16'"):
+        side_by_side.SideBySideModel(precisions)
 
 
 @pytest.fixture

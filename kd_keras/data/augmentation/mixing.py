@@ -113,7 +113,7 @@ def soft_labels(
     """(B, C) float32: the own class has its share, the partner's class the rest.
 
     Args:
-        labels, of_partners: (B,) int, 0 to C - 1.
+        labels, partner_labels: (B,) int, 0 to C - 1.
         shares: (B,) float32, of the own label.
         num_classes: C.
     """
@@ -128,7 +128,7 @@ def mixed_rows(labels: np.ndarray, partner_labels: np.ndarray, shares: np.ndarra
     """(B, C) float32, 0 to 1: `soft_labels` of images that may have several classes.
 
     Args:
-        labels, of_partners: (B, C) int, 1 for each class that an image has, else 0.
+        labels, partner_labels: (B, C) int, 1 for each class that an image has, else 0.
         shares: (B,) float32, of the own labels.
     """
     own = shares[:, None]

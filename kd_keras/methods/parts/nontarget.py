@@ -32,7 +32,7 @@ def two_way_kl(
 
     Args:
         student, teacher: (B, C) float, raw scores over their temperature.
-        of_student, of_teacher: (B, C) bool, True at the class whose probability is p.
+        student_target, teacher_target: (B, C) bool, True at the class whose probability is p.
     """
     odds_s, odds_t = log_odds(student, student_target), log_odds(teacher, teacher_target)
     one = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
