@@ -138,7 +138,7 @@ def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
     with pytest.raises(ValueError, match="different numbers of views"):
         side_by_side.SideBySideModel(mixed)
     precisions = {"a": learner("kd"), "b": learner("kd", precision="mixed_bfloat16")}
-    with pytest.raises(ValueError, match="different precisions .*'b': 'mixed_bfloat16'"):
+    with pytest.raises(ValueError, match=r"different precisions .*'b': 'mixed_bfloat16'"):
         side_by_side.SideBySideModel(precisions)
 
 
