@@ -73,8 +73,9 @@ class StopEarly(keras.callbacks.Callback):
         super().__init__()
         self.held_out, self.metric = held_out, metric
         self.patience = check.whole_number("patience", patience, at_least=1)
-        self._top1 = list((earlier or {}).get(TOP1, ()))
-        self._loss = list((earlier or {}).get(LOSS, ()))
+        columns = ((earlier or {}).get(name, ()) for name in (TOP1, LOSS))
+        # Accuracy and loss by epoch; epochs before `initial_epoch` may be missing.
+        self._scores = dict(enumerate(zip(*columns, strict=True)))
 
     def on_train_begin(self, logs: Any = None) -> None:
         self.model.keep_weights()
@@ -89,18 +90,18 @@ class StopEarly(keras.callbacks.Callback):
             )
         if logs is not None:
             logs |= {TOP1: scores[self.metric], LOSS: scores["loss"]}
-        self._top1[epoch:] = [float(scores[self.metric])]
-        self._loss[epoch:] = [float(scores["loss"])]
-        best, end = decide(self._top1, self._loss, self.patience)
-        if best == epoch:
+        before = {number: pair for number, pair in self._scores.items() if number < epoch}
+        self._scores = before | {epoch: (float(scores[self.metric]), float(scores["loss"]))}
+        top1, loss = zip(*self._scores.values(), strict=True)
+        best, end = decide(top1, loss, self.patience)
+        if list(self._scores)[best] == epoch:
             self.model.keep_weights()
         if end is not None:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
-        if not self._top1:
-            return
-        self.model.restore_weights()
+        if self._scores:
+            self.model.restore_weights()
 
 
 class StopTogether(keras.callbacks.Callback):

@@ -148,3 +148,15 @@ def test_a_metric_that_is_not_compiled_is_refused(net, images, labels):
     stop = stop_early.StopEarly((images[:8], labels[:8]), patience=1)
     with pytest.raises(ValueError, match="expected one called 'top1' to stop by"):
         distiller.fit(images[:8], labels[:8], callbacks=[stop], verbose=0)
+
+
+def test_a_fit_that_begins_later_counts_from_its_own_first_epoch(net, images, labels):
+    distiller = Distiller(net("student"))
+    distiller.compile(keras.optimizers.SGD(0.1), metrics=[TopAccuracy()])
+    held_out = images[30:], labels[30:]
+    stop = stop_early.StopEarly(held_out, patience=9)
+    settings = {"initial_epoch": 5, "epochs": 8, "callbacks": [stop], "verbose": 0}
+    history = distiller.fit(images[:30], labels[:30], **settings).history
+    best, _ = stop_early.decide(history[stop_early.TOP1], history[stop_early.LOSS], 9)
+    scores = distiller.evaluate(*held_out, verbose=0, return_dict=True)
+    assert scores["loss"] == pytest.approx(history[stop_early.LOSS][best], rel=1e-6)
