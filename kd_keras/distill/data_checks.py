@@ -41,18 +41,27 @@ def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
 
 
 def have_labels(x: Any, y: Any) -> bool:
-    """Whether data come with labels; of a Python generator nothing is known, so it says True.
+    """Whether data come with labels; True where only their batches would show it.
+
+    Arrays without `y` have none, and so has a dataset whose form, or first batch, shows none. Of a
+    generator, a torch DataLoader or a grain dataset nothing is known before its first step.
 
     Args:
-        x: a dataset, or arrays.
+        x: anything that `fit` takes.
         y: labels of arrays, or None.
     """
+    if y is not None:
+        return True
     if isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
         spec = x.element_spec
         return isinstance(spec, tuple) and len(spec) > 1
     if isinstance(x, keras.utils.PyDataset):
-        return x.num_batches == 0 or (isinstance(x[0], tuple) and len(x[0]) > 1)
-    return y is not None or isinstance(x, types.GeneratorType)
+        if x.num_batches == 0:
+            return True
+        batch = x[0]
+        return isinstance(batch, (tuple, list)) and len(batch) > 1
+    is_array = [hasattr(part, "shape") for part in keras.tree.flatten(x)]
+    return not all(is_array)
 
 
 def checked(

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -70,3 +71,34 @@ def test_data_without_an_end_need_a_number_of_steps():
     data_checks.require_end("the data", endless, 3, "steps")
     data_checks.require_end("the data", batches([0] * 6), None, "steps")
     data_checks.require_end("the data", X, None, "steps")
+
+
+class Batches(keras.utils.PyDataset):
+    """A dataset of one batch."""
+
+    def __init__(self, batch):
+        super().__init__()
+        self.batch = batch
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, place):
+        return self.batch
+
+
+class Loader:
+    """Batches that show nothing before they are read, as those of a torch DataLoader."""
+
+    def __iter__(self):
+        yield X, np.zeros(6)
+
+
+def test_data_without_labels_are_those_that_show_it():
+    y = np.zeros(6)
+    for unlabelled in (X, [X, X], {"a": X}, tf.constant(X), Batches(X), Batches((X,))):
+        assert not data_checks.have_labels(unlabelled, None)
+    assert not data_checks.have_labels(tf.data.Dataset.from_tensor_slices(X), None)
+    assert data_checks.have_labels(X, y)
+    for labelled in (batches(y), Batches((X, y)), Batches([X, y]), Loader(), iter(Loader())):
+        assert data_checks.have_labels(labelled, None)
