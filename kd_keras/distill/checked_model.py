@@ -1,13 +1,12 @@
 """A model that checks its data before the first step."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kd_keras.distill import data_checks, unknown_labels
+from kd_keras.distill import call_arguments, data_checks, unknown_labels
 from kd_keras.distill.replica_model import ReplicaModel
 from kd_keras.graph import backend, taps, twins
 from kd_keras.methods.base import Method
@@ -44,7 +43,8 @@ class CheckedModel(ReplicaModel):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         config = keras.saving.deserialize_keras_object(config)
-        names = ["optimizer", "metrics", "weighted_metrics", "steps_per_execution", "ignore_class"]
+        names = ["optimizer", "metrics", "weighted_metrics", "ignore_class"]
+        names += ["run_eagerly", "steps_per_execution"]
         if self.distribute_strategy.num_replicas_in_sync == 1:  # several cannot be compiled by XLA
             names.append("jit_compile")
         self.compile(**{name: config[name] for name in names if name in config})
@@ -60,7 +60,7 @@ class CheckedModel(ReplicaModel):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
-        arguments = _by_name(keras.Model.fit, args, kwargs)
+        arguments = call_arguments.by_name(keras.Model.fit, args, kwargs)
         if arguments.get("class_weight") and self.ignore_class is not None:
             raise ValueError(
                 "class_weight is given, and labels may be unknown (ignore_class="
@@ -81,7 +81,7 @@ class CheckedModel(ReplicaModel):
         """As `keras.Model.evaluate`."""
         if kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked them
             return super().evaluate(*args, **kwargs)
-        arguments = _by_name(keras.Model.evaluate, args, kwargs)
+        arguments = call_arguments.by_name(keras.Model.evaluate, args, kwargs)
         data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
         self._check_labels(arguments)
         with data_checks.translate_errors(self.num_classes):
@@ -89,20 +89,20 @@ class CheckedModel(ReplicaModel):
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.predict`."""
-        arguments = _by_name(keras.Model.predict, args, kwargs)
+        arguments = call_arguments.by_name(keras.Model.predict, args, kwargs)
         data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
         return super().predict(**arguments)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.train_on_batch`."""
-        arguments = _by_name(keras.Model.train_on_batch, args, kwargs)
+        arguments = call_arguments.by_name(keras.Model.train_on_batch, args, kwargs)
         self._check_labels(arguments)
         self.trained_with_labels = arguments.get("y") is not None
         return super().train_on_batch(**arguments)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.test_on_batch`."""
-        arguments = _by_name(keras.Model.test_on_batch, args, kwargs)
+        arguments = call_arguments.by_name(keras.Model.test_on_batch, args, kwargs)
         self._check_labels(arguments)
         return super().test_on_batch(**arguments)
 
@@ -118,11 +118,3 @@ class CheckedModel(ReplicaModel):
         data_checks.require_end("the validation data", x, steps, "validation_steps")
         x = data_checks.checked(x, y, weight, self.num_classes, self.ignore_class)
         return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)
-
-
-def _by_name(method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a call of `method`, all by name."""
-    bound = inspect.signature(method).bind(None, *args, **kwargs).arguments
-    return {name: value for name, value in bound.items() if name not in ("self", "kwargs")} | (
-        bound.get("kwargs") or {}
-    )

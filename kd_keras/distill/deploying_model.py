@@ -16,13 +16,13 @@ from kd_keras.distill import (
     unknown_labels,
     validation,
 )
-from kd_keras.distill.checked_model import CheckedModel
+from kd_keras.distill.run_model import RunModel
 from kd_keras.graph import taps, twins
 from kd_keras.graph.untracked import Untracked
 from kd_keras.losses import Logits, Logs, Outputs, Tensor
 
 
-class DeployingModel(CheckedModel):
+class DeployingModel(RunModel):
     """Calls, exports and validates the deployed model: the student, or what a method makes of it.
 
     A subclass sets the attributes below in its constructor.

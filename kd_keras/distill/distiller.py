@@ -88,10 +88,6 @@ class Distiller(DeployingModel):
         )
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = validate_teacher
-        self._total_steps: int | None = None
-        self.run_steps: int | None = None  # of the last fit, None where unknown
-        self.run = run_progress.Run()
-        self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
         self.needs_labels = base.label_users(self.methods)
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
         self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
@@ -159,16 +155,6 @@ class Distiller(DeployingModel):
         self._untracked.deployed = self._untracked.evaluated = None
         self.train_function = self.test_function = None  # traced with the teacher before
 
-    @property
-    def total_steps(self) -> int | None:
-        """Steps of all fits together; None: each fit is a run of its own."""
-        return self._total_steps
-
-    @total_steps.setter
-    def total_steps(self, total_steps: int | None) -> None:
-        self._total_steps = total_steps
-        self.train_function = None  # traced with the number before
-
     def compile(  # Keras's takes a loss and defaults to RMSprop
         self,
         optimizer: Any = None,
@@ -203,8 +189,8 @@ class Distiller(DeployingModel):
         )
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.train_on_batch`."""
-        run_progress.enter_stage(self, [self])
+        """As `keras.Model.train_on_batch`; raises as `fit`."""
+        model_checks.require_some_teacher(self.teacher, self.methods)
         return super().train_on_batch(*args, **kwargs)
 
     def make_train_function(self, force: bool = False) -> None:
@@ -218,15 +204,13 @@ class Distiller(DeployingModel):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
-    def fit(self, *args: Any, callbacks: Any = None, **kwargs: Any) -> keras.callbacks.History:
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; `fit(x)` too, where methods need no labels.
 
         Raises ValueError where a method needs a teacher or labels and has none.
         """
         model_checks.require_some_teacher(self.teacher, self.methods)
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks = [run_progress.RunProgress(), *keras.tree.flatten(callbacks or [])]
-        return super().fit(*args, callbacks=callbacks, **kwargs)
+        return super().fit(*args, **kwargs)
 
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
@@ -254,6 +238,8 @@ class Distiller(DeployingModel):
         """The examples with the outputs of the teacher, which runs if they have none."""
         if examples.teacher or not self._needs_teacher:
             return examples
+        if self._untracked.teacher is None:
+            model_checks.require_some_teacher(None, self.methods)
         inputs = examples.inputs
         if self.views_per_image > 1:
             inputs = image_views.flatten(inputs, self.views_per_image)

@@ -48,7 +48,7 @@ def require_some_teacher(teacher: Any, methods: Sequence[Any]) -> None:
     if teacher is None and not all(method.teacher_free for method in methods):
         raise ValueError(
             f"methods {[method.name for method in methods]} need a teacher and there is none (a "
-            "loaded Distiller holds none). Set distiller.teacher = model before fit."
+            "loaded Distiller holds none). Set distiller.teacher = model before training."
         )
 
 

@@ -70,6 +70,19 @@ class RunProgress(keras.callbacks.Callback):
         return [self.model] if self._models is None else self._models
 
 
+def with_progress(callbacks: Any, models: Sequence[Any] | None = None) -> list[Any]:
+    """The callbacks of a `fit`, with a `RunProgress` before them.
+
+    Args:
+        callbacks: as `fit` takes them. Those of a `CallbackList` are taken out of it, since Keras
+            tells the number of steps only to a list that it makes.
+        models: as of `RunProgress`.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    return [RunProgress(models), *keras.tree.flatten(callbacks or [])]
+
+
 def enter_stage(fitted: Any, models: Sequence[Any]) -> None:
     """Sets the current stage of each model's run; a new stage is traced with the next step.
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kd_keras import replicas
-from kd_keras.distill import compiled_metrics, image_views, run_progress
+from kd_keras.distill import call_arguments, compiled_metrics, image_views, run_progress
 from kd_keras.distill.distiller import Distiller
 from kd_keras.distill.replica_model import ReplicaModel
 from kd_keras.distill.teacher import Teacher
@@ -58,9 +58,9 @@ class SideBySideModel(ReplicaModel):
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`."""
         distillers = list(self._untracked.distillers.values())
-        callbacks = [run_progress.RunProgress(distillers), *(kwargs.pop("callbacks", None) or [])]
-        options = {"shuffle": False, **kwargs}
-        history = super().fit(*args, callbacks=callbacks, **options)
+        arguments = {"shuffle": False} | call_arguments.by_name(keras.Model.fit, args, kwargs)
+        callbacks = run_progress.with_progress(arguments.pop("callbacks", None), distillers)
+        history = super().fit(**arguments, callbacks=callbacks)
         for distiller in distillers:
             distiller.optimizer.finalize_variable_values(distiller.trainable_variables)
         return history

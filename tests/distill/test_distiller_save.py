@@ -57,13 +57,28 @@ def test_a_loaded_distiller_is_the_saved_one_and_trains_on(trained, saved, teach
     expected = trained.evaluate(**given, return_dict=True)
     assert loaded.evaluate(**given, return_dict=True) == pytest.approx(expected, rel=1e-6)
 
-    with pytest.raises(ValueError, match=r"\(a loaded Distiller holds none\). Set distiller.tea"):
-        loaded.fit(**batches(images, labels))
+    for train in (
+        lambda: loaded.fit(**batches(images, labels)),
+        lambda: loaded.train_on_batch(images, labels),
+        lambda: loaded.train_step((images, labels)),
+    ):
+        with pytest.raises(ValueError, match=r"\(a loaded Distiller holds none\). Set distiller.t"):
+            train()
     loaded.teacher = teacher
     for distiller in (trained, loaded):
         distiller.fit(**batches(images, labels))
     for one, other in zip(loaded.variables, trained.variables, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6, err_msg=one.path)
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_a_loaded_distiller_is_compiled_as_the_saved_one(student, tmp_path, run_eagerly):
+    distiller = Distiller(student)
+    distiller.compile(run_eagerly=run_eagerly, steps_per_execution=2, ignore_class=-1)
+    distiller.save(tmp_path / "distiller.keras")
+    loaded = keras.saving.load_model(tmp_path / "distiller.keras")
+    for option in ("run_eagerly", "jit_compile", "steps_per_execution", "ignore_class"):
+        assert getattr(loaded, option) == getattr(distiller, option)
 
 
 def test_the_file_holds_student_methods_and_optimizer_but_no_teacher(saved, trained):

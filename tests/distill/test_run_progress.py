@@ -195,3 +195,28 @@ def test_an_unknown_length_matters_only_to_methods_that_change(student, teacher,
     changing.fit(batches, verbose=0)
     with pytest.raises(ValueError, match=r"\['ctkd'\] depend on the progress of the run, whose"):
         changing.fit(unknown, verbose=0)
+
+
+def test_fit_takes_its_arguments_by_position_as_keras_does(watched, images, labels):
+    distiller, seen = watched(), Shares()
+    distiller.fit(images[:32], labels[:32], 8, 2, 0, [seen])
+    np.testing.assert_allclose(seen.shares, FIRST + NEXT, atol=1e-5)
+
+
+def test_a_callback_list_has_a_run_too(watched, batches):
+    distiller, seen = watched(), Shares()
+    given = keras.callbacks.CallbackList([seen], add_history=True, model=distiller)
+    for _ in range(2):
+        history = distiller.fit(batches, callbacks=given, verbose=0)
+    assert history in given.callbacks
+    np.testing.assert_allclose(seen.shares, 2 * [0, 0.25, 0.5, 0.75], atol=1e-5)
+
+
+@pytest.mark.parametrize("as_list", [list, keras.callbacks.CallbackList])
+def test_side_by_side_takes_the_callbacks_that_keras_takes(net, teacher, batches, as_list):
+    distiller = Distiller(net("student"), teacher=teacher, methods=Watch())
+    distiller.compile(keras.optimizers.SGD(0.0))
+    data = batches.map(lambda x, y: ({"inputs": x, "id": tf.range(8, dtype=tf.int64)}, y))
+    seen = Shares("one/watch")
+    side_by_side.SideBySideModel({"one": distiller}).fit(data, None, None, 1, 0, as_list([seen]))
+    np.testing.assert_allclose(seen.shares, [0, 0.25, 0.5, 0.75], atol=1e-5)
