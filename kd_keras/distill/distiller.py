@@ -28,6 +28,10 @@ from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_
 from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
 
+_FIXED_OPTIONS = frozenset(
+    {"student", "methods", "ce_weight", "label_smoothing", "precision", "validate_teacher"}
+)
+
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Distiller(DeployingModel):
@@ -44,6 +48,8 @@ class Distiller(DeployingModel):
     own, and progress is the finished steps / (epochs * steps); epochs before `initial_epoch` count
     as finished. Set `total_steps` if several fits, calls of `train_on_batch`, or the training that
     a loaded Distiller continues, are one run. Progress is then optimizer steps / `total_steps`.
+
+    After construction, the teacher can be replaced, and nothing else of the arguments.
 
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.
@@ -119,8 +125,13 @@ class Distiller(DeployingModel):
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "teacher":  # Keras would track the model before the setter is called
             object.__setattr__(self, name, value)
-        else:
-            super().__setattr__(name, value)
+            return
+        if name in _FIXED_OPTIONS and self.built:
+            raise AttributeError(
+                f"{name} is set on a Distiller that exists; expected it in the constructor alone, "
+                f"since the loss is made from it there. Make a new Distiller with this {name}."
+            )
+        super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
         # Keras saves each model that it finds under these names; they are not the Distiller's own.

@@ -62,6 +62,18 @@ def test_ce_weight_is_the_first_method_s_unless_given(student, teacher):
     assert Distiller(student).ce_weight == 1
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["student", "methods", "ce_weight", "label_smoothing", "precision", "validate_teacher"],
+)
+def test_what_the_loss_is_made_from_cannot_change_later(student, teacher, option):
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
+    before = distiller.get_config()
+    with pytest.raises(AttributeError, match=f"^{option} is set on a Distiller that exists"):
+        setattr(distiller, option, 0.5)
+    assert distiller.get_config() == before
+
+
 def test_all_zero_sample_weights_change_nothing(student, teacher, images, labels, one_step):
     distiller = Distiller(student, teacher=teacher, methods=kd_and_fitnet())
     before = weights(distiller)
