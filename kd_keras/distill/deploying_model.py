@@ -78,9 +78,9 @@ class DeployingModel(RunModel):
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
 
-    def export(self, filepath: Any, format: str = "tf_saved_model", **options: Any) -> None:
+    def export(self, *args: Any, **kwargs: Any) -> None:
         """As `keras.Model.export`, for the deployed model."""
-        self.deployed.export(filepath, format=format, **options)
+        self.deployed.export(*args, **kwargs)
 
     def make_test_function(self, force: bool = False) -> None:
         self._evaluated_twin()  # replicas could not, within a step

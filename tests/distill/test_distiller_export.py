@@ -50,6 +50,13 @@ def test_the_deployed_student_is_exported(kind, student, teacher, images, labels
     assert not any("optimizer" in name or "teacher" in name for name in variables)
 
 
+def test_export_takes_its_arguments_by_position_as_keras_does(student, monkeypatch):
+    calls = []
+    monkeypatch.setattr(student, "export", lambda *args, **kwargs: calls.append((args, kwargs)))
+    Distiller(student).export("folder", "tf_saved_model", False, input_signature=None)
+    assert calls == [(("folder", "tf_saved_model", False), {"input_signature": None})]
+
+
 def test_other_formats_of_keras_are_passed_on(student, teacher, images, labels, tmp_path):
     runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     pytest.importorskip("tf2onnx", reason="the extra 'onnx' is not installed")
