@@ -9,7 +9,7 @@ from keras import ops
 # have no common class, so the names say shape and meaning where a checker cannot.
 Tensor: TypeAlias = Any
 Images: TypeAlias = Tensor  # (B, H, W, C), uint8 or float, 0 to 255
-Labels: TypeAlias = Tensor  # (B,) or (B, 1) int classes, or (B, C) float probabilities
+Labels: TypeAlias = Tensor  # (B,) or (B, 1) int classes, or (B, C) float 0 to 1
 Logits: TypeAlias = Tensor  # (B, C) float
 Costs: TypeAlias = Tensor  # (B,) float32, one of each example
 Outputs: TypeAlias = dict[str, Tensor]  # a model's features by tap, "logits" among them
@@ -56,6 +56,32 @@ def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.
     return (1 - label_smoothing) * cost + label_smoothing * uniform_cost
 
 
+def binary_cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.0) -> Costs:
+    """Cross-entropy of each class's sigmoid with its label, for examples of several classes.
+
+    Args:
+        labels: (B, C) float or int, 0 to 1: whether an example has each class.
+        logits: (B, C) float, raw scores.
+        label_smoothing: share of each label that is replaced by 1/2, 0 to 1.
+
+    Returns:
+        (B,) float32 in nats, the mean over the classes; not averaged over examples.
+
+    Raises:
+        ValueError: labels are not rows of as many values as there are logits.
+    """
+    if len(labels.shape) != 2 or labels.shape[-1] != logits.shape[-1]:
+        raise ValueError(
+            f"labels have shape {tuple(labels.shape)}, the logits {tuple(logits.shape)}; expected "
+            "a row of 0 and 1 for each example, with a value for each class. Give such rows."
+        )
+    logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
+    labels = (1 - label_smoothing) * labels + 0.5 * label_smoothing
+    # -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
+    costs = labels * ops.softplus(-logits) + (1 - labels) * ops.softplus(logits)
+    return ops.mean(costs, axis=-1)
+
+
 def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any) -> Tensor:
     """KL(teacher || student) of the two softmaxes at `temperature`.
 
@@ -75,6 +101,32 @@ def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: 
     log_p = ops.log_softmax(teacher_logits / temperature, axis=-1)
     log_q = ops.log_softmax(student_logits / temperature, axis=-1)
     return temperature**2 * ops.sum(ops.exp(log_p) * (log_p - log_q), axis=-1)
+
+
+def softened_binary_kl(
+    student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any
+) -> Tensor:
+    """KL(teacher || student) of each class's sigmoid at `temperature`, mean over the classes.
+
+    For one class it is `softened_kl` of the two logits 0 and z, whose softmax is that sigmoid.
+
+    Args:
+        student_logits: (B, C) float, raw scores.
+        teacher_logits: (B, C) float, raw scores; no gradient flows back.
+        temperature: float > 0 or a scalar tensor, no unit; 1 leaves the sigmoids as they are.
+
+    Returns:
+        (B,) float32 in nats, times temperature**2 as in `softened_kl`. Not averaged over examples.
+
+    Source: Yang et al. 2023, "Multi-Label Knowledge Distillation", arXiv:2308.06453, the part on
+    logits, there a sum over the classes, without a temperature.
+    """
+    teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32")) / temperature
+    student = ops.cast(student_logits, "float32") / temperature
+    p = ops.sigmoid(teacher)
+    present = p * (ops.softplus(-student) - ops.softplus(-teacher))
+    absent = (1 - p) * (ops.softplus(student) - ops.softplus(teacher))
+    return temperature**2 * ops.mean(present + absent, axis=-1)
 
 
 def is_class_index(labels: Labels) -> bool:

@@ -75,3 +75,57 @@ def test_labels_of_every_form_are_looked_for_among_the_highest_scores(labels):
 def test_a_label_that_is_no_class_is_never_right():
     scores = np.zeros((3, 2))
     np.testing.assert_array_equal(losses.in_top(np.array([-1, 2, 0]), scores, k=2), [0, 0, 1])
+
+
+MULTI_LABELS = np.array([[1.0, 0, 1], [0, 0, 0]])
+MULTI_LOGITS = np.array([[2.0, -1, 0], [0.5, -3, 1]])
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-np.asarray(z, float)))
+
+
+def test_binary_cross_entropy_is_the_mean_over_classes():
+    q = sigmoid(MULTI_LOGITS)
+    expected = -np.mean(np.where(MULTI_LABELS == 1, np.log(q), np.log(1 - q)), axis=1)
+    got = losses.binary_cross_entropy(MULTI_LABELS, MULTI_LOGITS)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    smooth = 0.9 * MULTI_LABELS + 0.05
+    expected = -np.mean(smooth * np.log(q) + (1 - smooth) * np.log(1 - q), axis=1)
+    got = losses.binary_cross_entropy(MULTI_LABELS, MULTI_LOGITS, label_smoothing=0.1)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_binary_cross_entropy_stays_exact_for_large_logits():
+    got = losses.binary_cross_entropy(np.array([[1, 0]]), np.array([[-100.0, -100.0]]))
+    np.testing.assert_allclose(got, [50.0], rtol=1e-6)
+
+
+@pytest.mark.parametrize("labels", [np.array([0, 1]), np.zeros((2, 2))])
+def test_binary_cross_entropy_needs_a_value_for_each_class(labels):
+    with pytest.raises(ValueError, match="expected a row of 0 and 1 for each example"):
+        losses.binary_cross_entropy(labels, MULTI_LOGITS)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_softened_binary_kl_by_the_formula(temperature):
+    teacher = np.array([[1.0, -2, 3], [0, 0.5, -0.5]])
+    p, q = sigmoid(teacher / temperature), sigmoid(MULTI_LOGITS / temperature)
+    terms = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
+    got = losses.softened_binary_kl(MULTI_LOGITS, teacher, temperature=temperature)
+    np.testing.assert_allclose(got, temperature**2 * terms.mean(axis=1), rtol=1e-4)
+    zero = losses.softened_binary_kl(teacher, teacher, temperature=temperature)
+    np.testing.assert_allclose(zero, [0, 0], atol=1e-6)
+
+
+def test_softened_binary_kl_of_one_class_is_softened_kl_of_0_and_its_logit():
+    student, teacher = np.array([[1.5], [-0.3]]), np.array([[-2.0], [0.7]])
+    pairs = [np.concatenate([np.zeros((2, 1)), z], axis=1) for z in (student, teacher)]
+    got = losses.softened_binary_kl(student, teacher, temperature=3.0)
+    np.testing.assert_allclose(got, losses.softened_kl(*pairs, temperature=3.0), rtol=1e-5)
+
+
+def test_softened_binary_kl_stays_exact_for_large_logits():
+    # KL of certain yes to e^-40 is 40 nats.
+    got = losses.softened_binary_kl(np.array([[-40.0]]), np.array([[40.0]]), temperature=1.0)
+    np.testing.assert_allclose(got, [40.0], rtol=1e-6)

@@ -17,6 +17,11 @@ from kd_keras.cli import options as shared_options
     help="tiny_imagenet, digits, folder:PATH or tfds:NAME [that of the run]",
 )
 @click.option(
+    "--labels",
+    metavar="[single|multi]",
+    help="classes of an image [what the model says, or single]",
+)
+@click.option(
     "--split",
     metavar="[validation|test|train|all]",
     default="validation",
@@ -48,7 +53,8 @@ def command(model: str, **options: Any) -> None:
 
     The model is a .keras, .h5, .tflite or .onnx file, a SavedModel folder, or a finished run, whose
     student it is. Shows accuracy with its interval, errors by class, calibration, size and speed;
-    writes the confusion matrix and the wrong images.
+    writes the confusion matrix and the wrong images. Where images may have several classes, it
+    shows and writes mAP, F1 and the scores of each class.
     """
     from kd_keras.job.prediction import model_argument
 

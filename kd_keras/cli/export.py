@@ -47,6 +47,12 @@ from kd_keras.exports import offers
 @click.option(
     "--preprocess", metavar="MODE", help="pixel values that MODEL expects; files take 0..255"
 )
+@click.option(
+    "--labels",
+    metavar="[single|multi]",
+    default="single",
+    help="multi: each image may have several classes [what the run says, or single]",
+)
 @click.option("--import", "imports", metavar="MODULE", multiple=True, help="registers own layers")
 @output.command
 def command(model: str, **options: Any) -> None:

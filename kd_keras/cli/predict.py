@@ -20,12 +20,26 @@ if TYPE_CHECKING:
     from kd_keras.job.prediction.predictor import Predictor
 
 _STDIN = "-"
+_TOP = 5  # classes for each image, unless told otherwise
 
 
 @click.command("predict")
 @click.argument("model", metavar="MODEL|RUN", shell_complete=completion.run_completion())
 @click.argument("images", metavar="IMAGE|FOLDER|-...", nargs=-1, required=True, type=str)
-@click.option("--top", type=int, default=5, metavar="K", help="classes for each image [5]")
+@click.option(
+    "--top", type=int, metavar="K", help="most classes for each image [5; of several: all]"
+)
+@click.option(
+    "--threshold",
+    type=float,
+    metavar="X",
+    help="least probability of a class, where an image may have several [0.5]",
+)
+@click.option(
+    "--labels",
+    metavar="[single|multi]",
+    help="classes of an image [what the model says, or single]",
+)
 @click.option(
     "--format",
     "row_format",
@@ -52,7 +66,7 @@ _STDIN = "-"
 def command(
     model: str,
     images: tuple[str, ...],
-    top: int,
+    top: int | None,
     row_format: str | None,
     target: str | None,
     **options: Any,
@@ -69,7 +83,8 @@ def command(
     ending = Path(target).suffix if target else ""
     row_format = row_format or prediction_rows.format_of(ending)
     check.one_of("format", row_format, prediction_rows.FORMATS)
-    check.whole_number("top", top, at_least=1)
+    if top is not None:
+        check.whole_number("top", top, at_least=1)
     path = model_argument.resolve(model).path  # before TensorFlow, whose import takes seconds
     items = _items(images)
     predictor = _predictor(model, options)
@@ -78,9 +93,11 @@ def command(
             f"{path} has no class names; their numbers are shown. Give --class-names FILE or "
             "--dataset NAME."
         )
+    several = predictor.threshold is not None
+    most = top or (len(predictor.names) if several else _TOP)
     tally = _Tally()
     with _rows_to(target) as file:
-        rows = prediction_rows.Rows(row_format, file, items, predictor.names, top)
+        rows = prediction_rows.Rows(row_format, file, items, predictor.names, most, several=several)
         _predict(predictor, items, rows, tally)
         tally.check(images)
     _close(path, tally)
@@ -108,6 +125,7 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     quiet.import_tensorflow()
     from PIL import Image
 
+    from kd_keras import data
     from kd_keras.data import class_names
     from kd_keras.job.prediction import opened_model
     from kd_keras.job.prediction.predictor import Predictor
@@ -116,8 +134,13 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     if dataset is not None:
         names = class_names.read_class_names(dataset, data_dir=data_dir)
     imports, preprocess = options.pop("imports"), options.pop("preprocess")
+    labels = check.one_of("labels", options.pop("labels") or "single", data.LABELS)
     opened = opened_model.open_model(
-        model, preprocess=preprocess, class_names=names, imports=imports
+        model,
+        preprocess=preprocess,
+        class_names=names,
+        imports=imports,
+        multi_label=labels == "multi",
     )
     return Predictor(opened, **shared_options.set_options(options))
 

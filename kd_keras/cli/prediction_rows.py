@@ -30,6 +30,7 @@ class Rows:
         items: all images to come, for the width of a table's columns.
         classes: names of all classes.
         top: classes in a row, or more than there are.
+        several: whether an image may have several classes, or none.
     """
 
     def __init__(
@@ -39,15 +40,18 @@ class Rows:
         items: Sequence[Item],
         classes: Sequence[str],
         top: int,
+        *,
+        several: bool = False,
     ):
         self.top = min(top, len(classes))
         self._file, self._is_stdout = file, file is sys.stdout
         self._heading: list[str] = []
         self._row: Callable[[Prediction], str] = _json
         if row_format == "csv":
-            self._heading, self._row = self._csv()
+            self._heading, self._row = self._csv_of_several() if several else self._csv()
         elif row_format == "table":
-            self._heading, self._row = self._table(items, classes)
+            of_table = self._table_of_several if several else self._table
+            self._heading, self._row = of_table(items, classes)
 
     def write(self, one: Prediction) -> None:
         """Writes a row."""
@@ -77,6 +81,27 @@ class Rows:
         return [_csv_line(["file", *names])], lambda one: _csv_line(
             [one.file, *(cell for name, p in _best(one) for cell in (name, f"{p:.6f}"))]
         )
+
+    def _csv_of_several(self) -> tuple[list[str], Callable[[Prediction], str]]:
+        """Columns file, classes and their probabilities, each list separated by semicolons."""
+
+        def row(one: Prediction) -> str:
+            probabilities = ";".join(f"{p:.6f}" for _, p in _best(one))
+            return _csv_line([one.file, ";".join(one.classes), probabilities])
+
+        return [_csv_line(["file", "classes", "probabilities"])], row
+
+    def _table_of_several(
+        self, items: Sequence[Item], classes: Sequence[str]
+    ) -> tuple[list[str], Callable[[Prediction], str]]:
+        """Columns file, and its classes with their probabilities in percent."""
+        of_file = max(map(len, ["file", *(item.name or "" for item in items)]))
+
+        def row(one: Prediction) -> str:
+            listed = ", ".join(f"{name} {100 * p:.1f}" for name, p in _best(one))
+            return f"{one.file or '':<{of_file}}  {listed or 'none'}"
+
+        return [f"{'file':<{of_file}}  classes, %"], row
 
     def _table(
         self, items: Sequence[Item], classes: Sequence[str]

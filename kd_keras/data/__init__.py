@@ -222,12 +222,12 @@ def _dataset(
         )
     if validation is None:
         fraction = source.val_fraction if val_fraction is None else val_fraction
-        rows, held_out = holdout.of_split(train, fraction, seed=seed)
+        rows, held_out = holdout.split_rows(train, fraction, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
         notes.append(_hold_out_note(fraction, len(held_out), store.splits.get("test")))
         fingerprint += f"-val{fraction:g}.{seed}"
     if select is not None:
-        rows, held_out = holdout.of_split(train, select, seed=seed)
+        rows, held_out = holdout.split_rows(train, select, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
         notes.append(f"{_hold_out_note(select, len(held_out))}, to choose settings by")
         fingerprint += f"-select{select:g}.{seed}"

@@ -163,7 +163,9 @@ def _too_few(listing: Listing, train: str, root: str) -> list[str]:
     if not folders:
         files = [file for file in listing.files if "/" not in file.name]
         contents = f"{count('file', files)} and no folders" if files else "no folders"
-        return [f"{place} holds {contents}; expected {EXPECTED}."]
+        tables = [file for file in files if file.name.lower().endswith(".csv")]
+        hint = " If the CSV file has the images' classes, give --labels multi." if tables else ""
+        return [f"{place} holds {contents}; expected {EXPECTED}.{hint}"]
     splits = [folder for folder in folders if folder.lower() in _VALIDATION + _TEST]
     if not train and splits == folders and any(map(listing.folders_in, folders)):
         return [f"{place} holds {', '.join(names)}, but no train/; expected {EXPECTED}."]

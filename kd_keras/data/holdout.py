@@ -68,7 +68,7 @@ def multi_label(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def of_split(split: Split, fraction: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(split: Split, fraction: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """`stratified` or `multi_label`, whichever suits the split's labels."""
     divide = multi_label if split.multi_label else stratified
     return divide(split.labels, fraction, seed=seed)
@@ -84,7 +84,7 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
         ValueError: no class has two labelled examples.
     """
     labelled = np.flatnonzero(data.train.known)
-    _, chosen = of_split(data.train.take(labelled), fraction, seed=_STOPPING)
+    _, chosen = split_rows(data.train.take(labelled), fraction, seed=_STOPPING)
     held_out = labelled[chosen]
     if not len(held_out):
         raise ValueError(

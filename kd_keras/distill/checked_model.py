@@ -26,6 +26,8 @@ class CheckedModel(ReplicaModel):
     _twin: twins.Twin  # of the student
     #: Names of what needs the label of every example; if there are any, a batch has labels.
     needs_labels: tuple[str, ...] = ()
+    #: How many classes an example has: "single" or "multi", see `Distiller`.
+    labels: str = "single"
     #: Class index of an unknown label, of `compile`; None: every label is known.
     ignore_class: int | None = None
     #: Whether the last training batches came with labels; if not, no accuracy is logged.
@@ -36,6 +38,11 @@ class CheckedModel(ReplicaModel):
         """How many classes the labels tell apart."""
         classes: int = self._twin.shapes[taps.LOGITS][-1]
         return classes
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an example may have several classes, or none."""
+        return self.labels == "multi"
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()
@@ -108,13 +115,17 @@ class CheckedModel(ReplicaModel):
 
     def _check_labels(self, arguments: dict[str, Any]) -> None:
         x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
-        arguments["x"] = data_checks.checked(
-            x, y, sample_weight, self.num_classes, self.ignore_class
+        arguments["x"] = self._checked(x, y, sample_weight)
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        return data_checks.checked(
+            *(x, y, sample_weight, self.num_classes, self.ignore_class),
+            multi_label=self.multi_label,
         )
 
     def _validation(self, arguments: dict[str, Any]) -> Any:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(arguments["validation_data"])
         steps = arguments.get("validation_steps")
         data_checks.require_end("the validation data", x, steps, "validation_steps")
-        x = data_checks.checked(x, y, weight, self.num_classes, self.ignore_class)
+        x = self._checked(x, y, weight)
         return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)

@@ -13,13 +13,15 @@ import tensorflow as tf
 from kd_keras.distill import labels as rules
 
 # How a check within a dataset is told from other errors of TensorFlow: [marker] [value].
-_NO_CLASS, _NO_PROBABILITIES = (
+_NO_CLASS, _NO_PROBABILITIES, _NO_SHARE = (
     "kd_keras.distill.labels.no_class",
     "kd_keras.distill.labels.no_probabilities",
+    "kd_keras.distill.labels.no_share",
 )
 _MESSAGES = {
     rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": rules.no_class,
     rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": rules.no_probabilities,
+    rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": rules.no_share,
     r"label value of (-?\d+) which is outside": rules.no_class,  # TensorFlow's own on a CPU
 }
 
@@ -65,35 +67,49 @@ def have_labels(x: Any, y: Any) -> bool:
 
 
 def checked(
-    x: Any, y: Any, sample_weight: Any, num_classes: int, ignore_class: int | None = None
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    num_classes: int,
+    ignore_class: int | None = None,
+    *,
+    multi_label: bool = False,
 ) -> Any:
     """`x` with checked labels: arrays are checked now, datasets and generators batch by batch.
 
-    Of a `keras.utils.PyDataset` the first batch is checked.
+    Of a `keras.utils.PyDataset` the first batch is checked. With `multi_label`, labels are rows of
+    values from 0 to 1.
 
     Raises:
         ValueError: labels that a classifier of `num_classes` classes cannot be trained on, and that
             are not unknown by `ignore_class`.
     """
+    form = (num_classes, ignore_class, multi_label)
     if isinstance(x, tf.data.Dataset):
-        return _checked_dataset(x, num_classes, ignore_class)
+        return _checked_dataset(x, *form)
     if isinstance(x, types.GeneratorType):
-        return _checked_generator(x, num_classes, ignore_class)
+        return _checked_generator(x, *form)
     if isinstance(x, keras.utils.PyDataset):
         if x.num_batches != 0:
-            _check_batch(x[0], num_classes, ignore_class)
+            _check_batch(x[0], *form)
         return x
-    check_arrays(y, sample_weight, num_classes, ignore_class)
+    check_arrays(y, sample_weight, *form)
     return x
 
 
 def check_arrays(
-    y: Any, sample_weight: Any, num_classes: int, ignore_class: int | None = None
+    y: Any,
+    sample_weight: Any,
+    num_classes: int,
+    ignore_class: int | None = None,
+    multi_label: bool = False,
 ) -> None:
     """Raises ValueError for an array of labels that cannot be used; leaves other structures."""
     if hasattr(y, "shape") and hasattr(y, "dtype"):
-        rules.check_form(y.shape, y.dtype, num_classes)
-        rules.check_values(np.asarray(y), num_classes, sample_weight, ignore_class)
+        rules.check_form(y.shape, y.dtype, num_classes, multi_label=multi_label)
+        rules.check_values(
+            *(np.asarray(y), num_classes, sample_weight, ignore_class), multi_label=multi_label
+        )
 
 
 @contextlib.contextmanager
@@ -115,19 +131,21 @@ def _is_endless(x: Any) -> bool:
     return isinstance(x, keras.utils.PyDataset) and x.num_batches is None
 
 
-def _check_batch(batch: Any, num_classes: int, ignore_class: int | None) -> None:
+def _check_batch(batch: Any, num_classes: int, ignore_class: int | None, multi_label: bool) -> None:
     _, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
-    check_arrays(y, sample_weight, num_classes, ignore_class)
+    check_arrays(y, sample_weight, num_classes, ignore_class, multi_label)
 
 
-def _checked_generator(batches: Any, num_classes: int, ignore_class: int | None) -> Any:
+def _checked_generator(
+    batches: Any, num_classes: int, ignore_class: int | None, multi_label: bool
+) -> Any:
     for batch in batches:
-        _check_batch(batch, num_classes, ignore_class)
+        _check_batch(batch, num_classes, ignore_class, multi_label)
         yield batch
 
 
 def _checked_dataset(
-    dataset: tf.data.Dataset, num_classes: int, ignore_class: int | None
+    dataset: tf.data.Dataset, num_classes: int, ignore_class: int | None, multi_label: bool
 ) -> tf.data.Dataset:
     """The dataset with a check on each batch; XLA would leave it out of a compiled step."""
     spec = dataset.element_spec
@@ -138,10 +156,15 @@ def _checked_dataset(
             kind = spec[1].value_type.__name__
             raise ValueError(f"labels are a {kind}; expected a tf.Tensor. Call .to_dense on them.")
         return dataset  # a structure: the step says so
-    rules.check_form(spec[1].shape, spec[1].dtype, num_classes)
+    rules.check_form(spec[1].shape, spec[1].dtype, num_classes, multi_label=multi_label)
 
     def check(x: Any, y: tf.Tensor, *weights: Any) -> tuple[Any, ...]:
-        with tf.control_dependencies(_assertions(y, weights, num_classes, ignore_class)):
+        assertions = (
+            _assertions_of_rows(y, ignore_class)
+            if multi_label
+            else _assertions(y, weights, num_classes, ignore_class)
+        )
+        with tf.control_dependencies(assertions):
             return (x, tf.identity(y), *weights)
 
     return dataset.map(check)
@@ -163,6 +186,15 @@ def _assertions(
     if weights and tf.is_tensor(weights[0]):
         fits |= tf.reshape(weights[0], (-1,)) == 0
     return [_assertion(fits, values, _NO_PROBABILITIES)]
+
+
+def _assertions_of_rows(y: tf.Tensor, ignore_class: int | None) -> list[Any]:
+    """Of multi-label rows; with `ignore_class`, rows with a negative value are unknown."""
+    values = tf.cast(y, "float32")
+    fits = (values >= 0) & (values <= 1)
+    if ignore_class is not None:
+        fits |= tf.reduce_any(values < 0, axis=-1, keepdims=True)
+    return [_assertion(fits, values, _NO_SHARE)]
 
 
 def _assertion(fits: tf.Tensor, values: tf.Tensor, marker: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import losses, replicas
+from kd_keras import replicas
 from kd_keras.distill import (
     batches,
     metrics,
@@ -46,6 +46,12 @@ class DeployingModel(RunModel):
             others = [model for model in models if model is not self.student]
             self._untracked.deployed = others[0] if others else self.student
         return self._untracked.deployed
+
+    def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
+        for method in self.methods:
+            method.build_for(self._twin.shapes, teacher_shapes)
+            method.attach(self.student, teacher)
+            replicas.synchronize(method)
 
     @property
     def kept_weights(self) -> Sequence[keras.Variable]:
@@ -91,13 +97,15 @@ class DeployingModel(RunModel):
         """Cross-entropy and metrics of the deployed model; more with `validate_teacher`."""
         examples = batches.unpack(data, ignore_class=self.ignore_class)
         logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
-        cost, counts = _cross_entropy(examples, logits)
+        cost, counts = self._cross_entropy(examples, logits)
         terms = {"ce": cost}
         if self._validates_methods:
             run_teacher = functools.partial(self._teacher_outputs, examples)
             teacher = split_batch.run_on_any(run_teacher, examples.inputs)
             student = split_batch.run_on_any(self._student_outputs, examples.inputs)
-            terms |= validation.costs(self.methods, student, teacher, examples)
+            terms |= validation.costs(
+                self.methods, student, teacher, examples, multi_label=self.multi_label
+            )
             if taps.LOGITS in teacher:
                 self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
         count = tf.shape(examples.labels)[0]
@@ -165,17 +173,16 @@ class DeployingModel(RunModel):
     def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
         return self._twin(inputs, training=False)[0]
 
-
-def _cross_entropy(
-    examples: batches.Examples, logits: Logits
-) -> tuple[Tensor, dict[str, Tensor] | None]:
-    """The mean over the examples with a known label; with unknown ones, also their numbers."""
-    known, sample_weight = examples.known, examples.sample_weight
-    if known is None:
-        costs = losses.cross_entropy(examples.labels, logits)
-        may_be_empty = replicas.count() > 1
-        return objective.mean(costs, sample_weight, may_be_empty=may_be_empty), None
-    labels = unknown_labels.with_any_class(examples.labels, known)
-    costs = losses.cross_entropy(labels, logits)
-    count = unknown_labels.count(known)
-    return unknown_labels.mean(costs, known, sample_weight), {"ce": count, "loss": count}
+    def _cross_entropy(
+        self, examples: batches.Examples, logits: Logits
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """The mean over the examples with a known label; with unknown ones, also their numbers."""
+        known, sample_weight = examples.known, examples.sample_weight
+        if known is None:
+            costs = self._objective.cross_entropy(examples.labels, logits)
+            may_be_empty = replicas.count() > 1
+            return objective.mean(costs, sample_weight, may_be_empty=may_be_empty), None
+        labels = unknown_labels.with_any_class(examples.labels, known)
+        costs = self._objective.cross_entropy(labels, logits)
+        count = unknown_labels.count(known)
+        return unknown_labels.mean(costs, known, sample_weight), {"ce": count, "loss": count}

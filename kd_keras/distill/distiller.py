@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import check, replicas
+from kd_keras.data import LABELS
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import (
     batches,
@@ -27,10 +28,12 @@ from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
+from kd_keras.methods.parts import refusals
 
-_FIXED_OPTIONS = frozenset(
-    {"student", "methods", "ce_weight", "label_smoothing", "precision", "validate_teacher"}
-)
+_FIXED_OPTIONS = {
+    *("student", "methods", "labels", "precision"),
+    *("ce_weight", "label_smoothing", "validate_teacher"),
+}
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -59,6 +62,8 @@ class Distiller(DeployingModel):
             batches; None trains without one.
         methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
+        labels: "single": an example has one class; "multi": several or none, in rows of 0 and 1.
+            The cross-entropy is then the mean of the classes' binary ones, of sigmoids.
         label_smoothing: share of the target spread over all classes, 0 to 1.
         precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
             `graph.precision.precision_of_training`). Weights, and all that is saved, stay float32.
@@ -77,6 +82,7 @@ class Distiller(DeployingModel):
         teacher: keras.Model | TeacherRows | None = None,
         methods: Sequence[base.Method] | base.Method = (),
         ce_weight: float | None = None,
+        labels: str = "single",
         label_smoothing: float = 0.0,
         precision: str = "float32",
         validate_teacher: bool = False,
@@ -89,31 +95,31 @@ class Distiller(DeployingModel):
         if ce_weight is None:
             ce_weight = self.methods[0].ce_weight if self.methods else 1.0
         self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
+        self.labels = check.one_of("labels", labels, LABELS)
         self.label_smoothing = check.number(
             "label_smoothing", label_smoothing, at_least=0, at_most=1
         )
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = validate_teacher
-        self.needs_labels = base.label_users(self.methods)
+        self.needs_labels = base.label_users(self.methods, multi_label=self.multi_label)
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
         self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
         self._needs_progress = any(method.needs_progress for method in self.methods)
         replicas.require_made_here(student)
-        heads.check_student(student, before_softmax=True)
+        heads.check_student(student, before_softmax=True, multi_label=self.multi_label)
         pair_warnings.warn_of_student(student, precision=precision)
         step_in = precision_of_training(student, precision)
         read = base.taps_of("student", self.methods)
         self._twin = twins.Twin(student, read, precision=step_in, before_softmax=True)
-        self._objective = Objective(
-            list(self.methods), ce_weight=self.ce_weight, label_smoothing=self.label_smoothing
-        )
+        form: Any = {"label_smoothing": self.label_smoothing, "multi_label": self.multi_label}
+        self._objective = Objective(list(self.methods), ce_weight=self.ce_weight, **form)
         #: Progress values, rising from 0, at which the minimised loss changes.
         self.stages = self._objective.stages
         #: Augmented views of each image that a batch must hold.
         self.views_per_image = self._objective.views
         self._diagnostics = metrics.Diagnostics(
             ["ce", *(method.name for method in self.methods)],
-            teacher=self._needs_teacher and self._reads_logits,
+            teacher=self._needs_teacher and self._reads_logits and not self.multi_label,
             trains_deployed=base.deploy_student(self.methods),
         )
         if teacher is not None:
@@ -148,15 +154,16 @@ class Distiller(DeployingModel):
         if teacher is not None:
             model_checks.check_teacher(self.student, teacher)
             names = base.taps_of("teacher", self.methods)
-            form = {"classifies": self._reads_logits}
+            classifies = self._reads_logits
             model = teacher if isinstance(teacher, keras.Model) else None
             if self.validate_teacher:
                 validation.require_model(teacher, is_model=model is not None)
             if model is not None:
+                form = {"classifies": classifies, "multi_label": self.multi_label}
                 wrapped = Teacher(model, names, precision=self.precision, **form)
             else:
-                base.require_no_model(self.methods)
-                wrapped = CachedTeacher(teacher, names, **form)
+                refusals.require_no_model(self.methods)
+                wrapped = CachedTeacher(teacher, names, classifies=classifies)
             if self._reads_logits:
                 readers = base.logit_users(self.methods)
                 heads.check_same_classes(self._twin.shapes, wrapped.shapes, readers)
@@ -276,6 +283,7 @@ class Distiller(DeployingModel):
             "student": serialize(self.student),
             "methods": [serialize(method) for method in self.methods],
             "ce_weight": self.ce_weight,
+            "labels": self.labels,
             "label_smoothing": self.label_smoothing,
             "precision": self.precision,
             "validate_teacher": self.validate_teacher,
@@ -288,9 +296,3 @@ class Distiller(DeployingModel):
         )
         methods = [deserialize(part) for part in config["methods"]]
         return cls(**{**config, "student": deserialize(config["student"]), "methods": methods})
-
-    def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
-        for method in self.methods:
-            method.build_for(self._twin.shapes, teacher_shapes)
-            method.attach(self.student, teacher)
-            replicas.synchronize(method)

@@ -11,13 +11,16 @@ _EXPECTED = "(B,) or (B, 1) class indices or (B, C) probabilities"
 _STRINGS = ("str", "bytes", "object")  # how the names of NumPy's and TensorFlow's dtypes begin
 
 
-def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
+def check_form(
+    shape: Any, dtype: Any, num_classes: int | None = None, *, multi_label: bool = False
+) -> None:
     """Raises ValueError for labels whose shape or dtype alone shows that they cannot be used.
 
     Args:
         shape: of a batch of labels, sizes may be None; or a TensorShape of unknown rank.
         dtype: NumPy's or TensorFlow's, or its name.
         num_classes: C; None where it is not known.
+        multi_label: whether an example may have several classes.
     """
     if getattr(dtype, "name", str(dtype)).startswith(_STRINGS):
         raise ValueError(
@@ -30,6 +33,12 @@ def check_form(shape: Any, dtype: Any, num_classes: int | None = None) -> None:
             "labels = tf.ensure_shape(labels, (None,))."
         )
     sizes = tuple(shape)
+    if multi_label and (len(sizes) != 2 or sizes[1] not in (None, num_classes)):
+        raise ValueError(
+            f"labels have shape {sizes}; expected (B, {num_classes}), a row of 0 and 1 for each "
+            "example, with a value for each of the student's classes, since labels is 'multi'. "
+            "Give such rows."
+        )
     if len(sizes) not in (1, 2):
         batched = " Batch the dataset: dataset.batch(32)." if not sizes else ""
         raise ValueError(
@@ -49,6 +58,8 @@ def check_values(
     num_classes: int,
     sample_weight: Any = None,
     ignore_class: int | None = None,
+    *,
+    multi_label: bool = False,
 ) -> None:
     """Raises ValueError for labels that are neither class indices below C nor probabilities.
 
@@ -58,7 +69,15 @@ def check_values(
         sample_weight: (B,) or (B, 1); rows of weight 0 need no probabilities.
         ignore_class: class index of an unknown label. With one, rows with a negative value are
             unknown. None: every label is known.
+        multi_label: whether an example may have several classes. Values are then 0 to 1.
     """
+    if multi_label:
+        unknown = (labels < 0).any(axis=-1) & (ignore_class is not None)
+        rows = labels[~unknown]
+        outside = rows[~((rows >= 0) & (rows <= 1))]
+        if outside.size:
+            raise ValueError(no_share(outside[0], num_classes))
+        return
     if ignore_class is not None:
         is_index = losses.is_class_index(labels)
         known = labels != ignore_class if is_index else ~(labels < 0).any(axis=-1)
@@ -100,6 +119,19 @@ def no_probabilities(total: Any, num_classes: int) -> str:
     """The message for (B, C) labels with a row that sums to `total`."""
     return (
         f"labels have a row that sums to {float(total):g}; expected rows of {num_classes} "
-        "probabilities that sum to 1. Multi-label targets are not supported: give each image one "
-        "class."
+        "probabilities that sum to 1. Give each example one class; for examples of several "
+        "classes, give Distiller labels='multi'."
+    )
+
+
+def no_share(value: Any, num_classes: int) -> str:
+    """The message for multi-label rows; `value` is one that is not from 0 to 1."""
+    remedy = (
+        " If rows of -1 mean that labels are unknown, compile with ignore_class=-1."
+        if float(value) == -1
+        else ""
+    )
+    return (
+        f"labels hold {float(value):g}; expected rows of {num_classes} values from 0 to 1, 1 for "
+        f"each class that the example has. Correct them.{remedy}"
     )

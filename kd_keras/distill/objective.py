@@ -11,6 +11,7 @@ from kd_keras.distill import gathered_batch, image_views, unknown_labels
 from kd_keras.distill.batches import Examples
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
+from kd_keras.methods.parts import refusals
 
 
 class Loss(NamedTuple):
@@ -34,10 +35,23 @@ class Objective:
         methods: the costs beside the cross-entropy.
         ce_weight: its factor.
         label_smoothing: share of its target that is spread over all classes.
+        multi_label: whether an example may have several classes: the cross-entropy is then that of
+            each class's sigmoid, and methods that need one class raise ValueError.
     """
 
-    def __init__(self, methods: Sequence[Method], *, ce_weight: float, label_smoothing: float):
+    def __init__(
+        self,
+        methods: Sequence[Method],
+        *,
+        ce_weight: float,
+        label_smoothing: float,
+        multi_label: bool = False,
+    ):
+        if multi_label:
+            refusals.require_multi_label(methods)
         self.methods = methods
+        self.multi_label = multi_label
+        self.cross_entropy = losses.binary_cross_entropy if multi_label else losses.cross_entropy
         self.ce_weight = ce_weight
         self.label_smoothing = label_smoothing
         self.views = base.views_per_image(methods)
@@ -88,14 +102,17 @@ class Objective:
             ValueError: a method cannot work on such batches.
         """
         if examples.mixed:
-            base.require_mixable(self.methods)
+            refusals.require_mixable(self.methods)
         if self.views > 1:
             student = image_views.separate(student, self.views)
             teacher = image_views.separate(teacher, self.views)
         # The mean of each term over the batch; with parts, of the target and the nontarget part.
         ce, ce_in_loss = self._cross_entropy(student, examples)
         means: dict[str, list[Tensor]] = {"ce": [ce]}
-        batch = Batch(examples.labels, examples.ids, examples.inputs, progress)
+        batch = Batch(
+            *(examples.labels, examples.ids, examples.inputs, progress),
+            multi_label=self.multi_label,
+        )
         for method in self.methods:
             arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
             if self.views > 1 or method.needs_ids or method.whole_batch:
@@ -129,7 +146,7 @@ class Objective:
         if known is not None:
             labels = unknown_labels.with_any_class(labels, known)
         costs_by_view = [
-            losses.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
+            self.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
             for name in image_views.LOGITS[: self.views]
         ]
         costs = sum(costs_by_view)  # (B,)

@@ -126,6 +126,11 @@ def check(distillers: Mapping[str, Distiller]) -> None:
             f"the students have different precisions ({precisions}); expected one, which the "
             "teacher that they share runs in too. Give each Distiller the same precision."
         )
+    if len({distiller.labels for distiller in distillers.values()}) > 1:
+        raise ValueError(
+            "some students have labels='multi' and some 'single'; expected one form for all, since "
+            "they see the same batches. Train them in runs of their own."
+        )
 
 
 class PerStudentCallbacks(keras.callbacks.Callback):
@@ -184,5 +189,10 @@ def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
     if model is None or not isinstance(model, keras.Model):
         return None  # of a cache, rows come with the batches
     its_methods = [method for d in learners for method in d.methods]
-    names, classifies = base.taps_of("teacher", its_methods), bool(base.logit_users(its_methods))
-    return Teacher(model, names, precision=learners[0].precision, classifies=classifies)
+    return Teacher(
+        model,
+        base.taps_of("teacher", its_methods),
+        precision=learners[0].precision,
+        classifies=bool(base.logit_users(its_methods)),
+        multi_label=learners[0].multi_label,
+    )

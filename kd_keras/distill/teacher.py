@@ -19,6 +19,7 @@ class Teacher:
         precision: see `graph.precision.PRECISIONS`.
         classifies: whether its logits are read. If not, the model may be of any kind, such as an
             image tower that ends with an embedding; "logits" are then its outputs as they are.
+        multi_label: whether each class has a sigmoid of its own.
 
     Raises:
         ValueError: the model's head is of no use to distillation (see `heads.kind`), or a tap is
@@ -32,9 +33,10 @@ class Teacher:
         *,
         precision: str = "float32",
         classifies: bool = True,
+        multi_label: bool = False,
     ):
         self.model = model
-        self._head = heads.kind(model) if classifies else "embedding"
+        self._head = heads.kind(model, multi_label=multi_label) if classifies else "embedding"
         self._twin = twins.Twin(model, names, precision=precision, folded=True)
 
     def __call__(self, inputs: Any) -> Outputs:

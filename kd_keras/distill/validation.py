@@ -14,7 +14,12 @@ from kd_keras.methods.base import Batch, Method, Outputs, Tensor
 
 
 def costs(
-    methods: Sequence[Method], student: Outputs, teacher: Outputs, examples: Examples
+    methods: Sequence[Method],
+    student: Outputs,
+    teacher: Outputs,
+    examples: Examples,
+    *,
+    multi_label: bool = False,
 ) -> dict[str, Tensor]:
     """Mean cost of each method that validation can report, without its weight, by name; scalars.
 
@@ -23,8 +28,9 @@ def costs(
         student: "logits" (B, C) and every tap that the methods read, float32.
         teacher: the same of the teacher.
         examples: the batch.
+        multi_label: whether an example may have several classes.
     """
-    batch = Batch(examples.labels, None, examples.inputs, training=False)
+    batch = Batch(examples.labels, None, examples.inputs, training=False, multi_label=multi_label)
     values = {m.name: m(student=student, teacher=teacher, batch=batch) for m in reported(methods)}
     may_be_empty = replicas.count() > 1
     return {

@@ -22,12 +22,14 @@ class ClassifierGraph:
         head: what it returns, see `heads.kind`.
         shape: (H, W, C) of the images.
         outputs: names of what the graph gives.
+        multi_label: whether an image may have several classes.
     """
 
     model: keras.Model
     head: str
     shape: tuple[int, int, int]
     outputs: tuple[str, ...] = ("logits", "probabilities")
+    multi_label: bool = False
 
     @property
     def name(self) -> str:
@@ -35,7 +37,7 @@ class ClassifierGraph:
 
     def function(self, *, floats: bool = False) -> Any:
         """A tf.function from images, uint8 or with `floats` float32, to a dict of `outputs`."""
-        answer = signatures.answer(self.model, head=self.head)
+        answer = signatures.answer(self.model, head=self.head, multi_label=self.multi_label)
 
         def run(images: tf.Tensor) -> dict[str, tf.Tensor]:
             answers = answer(images)
@@ -68,11 +70,14 @@ class ClassifierGraph:
         signatures.save(root, str(folder), {"serving_default": root.serve})
 
 
-def from_model(model: keras.Model, shape: tuple[int, int, int]) -> ClassifierGraph:
+def from_model(
+    model: keras.Model, shape: tuple[int, int, int], *, multi_label: bool = False
+) -> ClassifierGraph:
     """The graph of a classifier; layers of lower precision are copied to float32.
 
     Raises:
         ValueError: the model is no classifier, or cannot be copied to float32.
     """
     model = float32_form.in_float32(model)
-    return ClassifierGraph(model, heads.kind(model), shape)
+    head = heads.kind(model, multi_label=multi_label)
+    return ClassifierGraph(model, head, shape, multi_label=multi_label)

@@ -23,14 +23,19 @@ class Metadata:
         class_names: one name per class, in the order of the outputs.
         image_shape: (height, width, channels) of the images that it takes.
         resize: how images become square, "crop", "pad" or "squash" (see `data.resizing`).
+        multi_label: whether an image may have several classes, each with a sigmoid of its own.
     """
 
     class_names: tuple[str, ...] | None = None
     image_shape: tuple[int, int, int] | None = None
     resize: str | None = None
+    multi_label: bool = False
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False)
+        entries = dataclasses.asdict(self)
+        if not entries.pop("multi_label"):
+            return json.dumps(entries, ensure_ascii=False)
+        return json.dumps({**entries, "labels": "multi"}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Metadata":
@@ -47,6 +52,7 @@ class Metadata:
             None if names is None else tuple(map(str, names)),
             None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
             entries.get("resize"),
+            entries.get("labels") == "multi",
         )
 
     def filled_from(self, other: "Metadata") -> "Metadata":
@@ -55,6 +61,7 @@ class Metadata:
             self.class_names or other.class_names,
             self.image_shape or other.image_shape,
             self.resize or other.resize,
+            self.multi_label or other.multi_label,
         )
 
 

@@ -21,7 +21,7 @@ from kd_keras.exports import metadata, signatures
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.graph import finite, heads, taps
 
-HEADS = ("logits", "probabilities")
+HEADS = ("logits", "probabilities", "sigmoids")
 # Largest allowed difference of logits, relative to the largest logit; typical: 1e-6.
 TOLERANCE = 1e-3
 
@@ -35,6 +35,7 @@ def saved_model(
     head: str | None = None,
     resize: str = "squash",
     images: np.ndarray | None = None,
+    multi_label: bool = False,
     serve: Serve | None = None,
 ) -> float:
     """Writes the student, and nothing else, as a SavedModel, and checks it in a fresh process.
@@ -50,12 +51,14 @@ def saved_model(
         folder: folder of the export; an earlier export stays until the new one has passed.
         class_names: one name per class; None writes none.
         input_shape: (H, W, C), for a student whose own input shape is open.
-        head: what the student returns: "logits", or "probabilities" (`logits` is then their log);
-            by default what `heads.kind` returns.
+        head: what the student returns: "logits", "probabilities" (`logits` is then their log), or,
+            with `multi_label`, "sigmoids"; by default what `heads.kind` returns.
         resize: how `serve_bytes` resizes images to the student's size: "crop", "pad" or "squash"
             (see `data.resizing`). Use the same as in training. The default "squash" takes the whole
             image and ignores its aspect ratio; images of the student's size do not change.
         images: uint8 (N, H, W, C) images for the check; by default four images of noise.
+        multi_label: whether an image may have several classes: `probabilities` are then those of
+            the classes' sigmoids.
         serve: from a `fresh_process` that had time to start; by default, one is started now.
 
     Returns:
@@ -69,9 +72,12 @@ def saved_model(
     """
     finite.require(student)
     shape = _image_shape(student, input_shape)
-    head = heads.kind(student) if head is None else check.one_of("head", head, HEADS)
+    if head is None:
+        head = heads.kind(student, multi_label=multi_label)
+    else:
+        check.one_of("head", head, HEADS)
     check.one_of("resize", resize, resizing.RESIZES)
-    answer = signatures.answer(student, head=head)
+    answer = signatures.answer(student, head=head, multi_label=multi_label)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     with contextlib.ExitStack() as stack:
@@ -83,7 +89,8 @@ def saved_model(
         if class_names is not None:
             _check_class_names(class_names, expected.shape[-1])
         names = None if class_names is None else tuple(class_names)
-        facts = metadata.Metadata(names, (shape[0], shape[1], shape[2]), resize)
+        size = (shape[0], shape[1], shape[2])
+        facts = metadata.Metadata(names, size, resize, multi_label)
         _write(signatures.module(student, answer, shape, resize=resize), fresh, facts)
         difference = _difference(serve(fresh, images), expected)
         allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))

@@ -14,12 +14,14 @@ Outputs = dict[str, tf.Tensor]
 Answer = Callable[[tf.Tensor], Outputs]
 
 
-def answer(student: keras.Model, *, head: str) -> Answer:
+def answer(student: keras.Model, *, head: str, multi_label: bool = False) -> Answer:
     """A function from images, uint8 (B, H, W, C), to `probabilities` and `logits`.
 
     Args:
         student: returns outputs (B, classes), or a dict that holds them as "logits".
-        head: what these outputs are: "logits", "probabilities" or "sigmoid" (see `heads.kind`).
+        head: what these outputs are: "logits", "probabilities", "sigmoid" or "sigmoids" (see
+            `heads.kind`).
+        multi_label: whether an image may have several classes: each then has a sigmoid of its own.
     """
 
     def answers(images: tf.Tensor) -> Outputs:
@@ -27,7 +29,8 @@ def answer(student: keras.Model, *, head: str) -> Answer:
         output = tf.cast(taps.logits_of(outputs), tf.float32)
         logits = heads.logits_of_teacher(output, head)
         if head == "logits":
-            return {"probabilities": tf.nn.softmax(logits), "logits": logits}
+            probabilities = tf.nn.sigmoid(logits) if multi_label else tf.nn.softmax(logits)
+            return {"probabilities": probabilities, "logits": logits}
         both = tf.concat([1 - output, output], axis=-1) if head == "sigmoid" else output
         return {"probabilities": both, "logits": logits}
 

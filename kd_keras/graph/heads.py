@@ -13,10 +13,13 @@ from kd_keras.graph.probability_rows import are_probabilities, in_range
 from kd_keras.losses import Logits
 
 
-def kind(model: keras.Model) -> str:
+def kind(model: keras.Model, *, multi_label: bool = False) -> str:
     """Returns "logits", "probabilities" or "sigmoid" (one output: the second class's probability).
 
     The model's last layer decides, or else the model's outputs for a batch of noise.
+
+    With `multi_label`, an example may have several classes: "logits" or "sigmoids" (each class's
+    probability).
 
     Raises:
         ValueError: the output is not (B, C), has several sigmoids, or is one value without a
@@ -29,13 +32,15 @@ def kind(model: keras.Model) -> str:
             "two classes or more. Pass a model that gives one row of scores for each example."
         )
     activation = _last_activation(model)
+    if multi_label:
+        return _kind_of_multi_label(model, activation, shape[-1])
     if shape[-1] == 1:
         return _kind_of_one_output(model, activation)
     if "sigmoid" in activation:
         raise ValueError(
             f"model {model.name!r} ends in a sigmoid; expected logits, one class per image. "
-            "Multi-label models are not supported. If each image has one class, remove the sigmoid "
-            "(activation=None)."
+            "If an image may have several classes, use labels='multi' (--labels multi); if it has "
+            "one, remove the sigmoid (activation=None)."
         )
     if activation == "linear":
         return "logits"
@@ -44,7 +49,11 @@ def kind(model: keras.Model) -> str:
 
 
 def check_student(
-    student: keras.Model, *, what: str = "student", before_softmax: bool = False
+    student: keras.Model,
+    *,
+    what: str = "student",
+    before_softmax: bool = False,
+    multi_label: bool = False,
 ) -> None:
     """Raises ValueError unless the student, or another model that is trained, gives logits.
 
@@ -52,7 +61,15 @@ def check_student(
         student: the model.
         what: what the message calls it.
         before_softmax: whether a softmax will do that can be left out (`last_activation.softmax`).
+        multi_label: whether an example may have several classes, see `kind`.
     """
+    if multi_label:
+        if kind(student, multi_label=True) == "sigmoids":
+            raise ValueError(
+                f"{what} {student.name!r} ends in a sigmoid; expected logits, which distillation "
+                "and its cross-entropy need. Remove the last activation (activation=None)."
+            )
+        return
     if taps.output_shapes(student)[taps.LOGITS] == (None, 1):
         raise ValueError(
             f"{what} {student.name!r} gives one output; expected the logits of two classes or "
@@ -96,15 +113,18 @@ def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
     """The logits, (B, C) float32, of a classifier whose outputs are of this `kind`.
 
     The logits of probabilities are their logarithms, finite also for a probability of 0. The logits
-    of one sigmoid output p are (0, log(p / (1 - p))): their softmax is (1 - p, p).
+    of one sigmoid output p are (0, log(p / (1 - p))): their softmax is (1 - p, p). Those of several
+    sigmoids are log(p / (1 - p)) each.
     """
     outputs = ops.cast(outputs, "float32")
     if kind_of_head == "probabilities":
         return ops.log(ops.maximum(outputs, losses.FLOAT32_TINY))
-    if kind_of_head == "sigmoid":
+    if kind_of_head in ("sigmoid", "sigmoids"):
         # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
         logit = ops.log(p) - ops.log(1 - p)  # no log1p, which ONNX does not have
+        if kind_of_head == "sigmoids":
+            return logit
         return ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
     return outputs
 
@@ -112,6 +132,21 @@ def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
 def shapes_of_teacher(shapes: dict[str, Any], kind_of_head: str) -> dict[str, Any]:
     """Shapes of a teacher's outputs after `logits_of_teacher`."""
     return shapes | ({taps.LOGITS: (None, 2)} if kind_of_head == "sigmoid" else {})
+
+
+def _kind_of_multi_label(model: keras.Model, activation: str, classes: int) -> str:
+    if activation == "linear" and classes > 1:
+        return "logits"
+    rows = None if activation == "sigmoid" else _rows_of_noise(model)
+    is_softmax = rows is not None and classes > 1 and are_probabilities(rows)
+    if activation == "softmax" or classes == 1 or is_softmax:
+        what = "gives one output" if classes == 1 else "ends in a softmax"
+        raise ValueError(
+            f"model {model.name!r} {what}; expected logits or sigmoids of two classes or more, "
+            "since an image may have several. Give such a model, or leave labels='multi' "
+            "(--labels multi) out."
+        )
+    return "sigmoids" if rows is None or in_range(rows) else "logits"
 
 
 def _kind_of_one_output(model: keras.Model, activation: str) -> str:

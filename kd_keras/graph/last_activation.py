@@ -35,15 +35,16 @@ def without(layer: keras.Layer, policy: keras.DTypePolicy) -> keras.Layer:
 
 
 def removed(model: keras.Model) -> keras.Model | None:
-    """A model that gives the logits of a classifier that ends in a softmax or in one sigmoid.
+    """A model that gives the logits of a classifier that ends in a softmax or in sigmoids.
 
     Args:
-        model: a classifier whose head, see `heads.kind`, is "probabilities" or "sigmoid".
+        model: a classifier whose head, see `heads.kind`, is "probabilities", "sigmoid" or
+            "sigmoids".
 
     Returns:
         A functional model of the same layers without the last activation; its last layer is a copy,
-        whose weights do not follow `model`. The logits of a sigmoid are 0 and its input. None if
-        the activation cannot be taken out: the model is no graph of layers, or computes its
+        whose weights do not follow `model`. The logits of one sigmoid are 0 and its input. None
+        if the activation cannot be taken out: the model is no graph of layers, or computes its
         probabilities in another way.
     """
     last: Any = next(iter(taps.tail(model)), None)
@@ -55,7 +56,7 @@ def removed(model: keras.Model) -> keras.Model | None:
     if linear is not _unchanged:
         linear.set_weights(last.get_weights())
     logits = rebuilt.output[taps.LOGITS]
-    if _activation(last) == "sigmoid":
+    if _activation(last) == "sigmoid" and logits.shape[-1] == 1:
         logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
     return keras.Model(rebuilt.input, logits, name=model.name)
 

@@ -60,7 +60,7 @@ def with_all_labels(recipe: Recipe) -> Recipe:
 def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
     """The recipe with its unset fields adjusted to the data; adjusting again changes nothing.
 
-    - `method`: `FALLBACK` in place of a method that needs more classes.
+    - `method`: `FALLBACK` in place of a method that needs more classes, or one class an image.
     - `teacher`, `student`: the knob `stem_stride` of their spec, if any, fits the image size.
     - `batch_size`: smaller, so that an epoch has `STEPS_PER_EPOCH`.
     - learning rates, with an optimizer of `_LIKE_ADAM`: times the square root of the change of the
@@ -96,9 +96,11 @@ def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: 
     """Lines on what `adjust_recipe` changed for so many training images and classes."""
     lines = []
     if adjusted.method != recipe.method:
+        need = f"more classes than these {classes}"
+        if recipe.labels == "multi":
+            need = "one class for each image"
         lines.append(
-            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs more "
-            f"classes than these {classes}"
+            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs {need}"
         )
     changes = [
         line.replace("->", "to")
@@ -133,14 +135,18 @@ def stem_stride(side: int) -> int:
 
 
 def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
-    """The specs, with `FALLBACK` for methods that need more classes; chosen knobs are kept."""
+    """The specs, with `FALLBACK` for methods that cannot be used; chosen knobs are kept."""
     chosen = {
         knob for option, knob in method_options.KNOBS.items() if option in recipe.model_fields_set
     }
 
+    def fits(name: str) -> bool:
+        takes_labels = recipe.labels == "single" or methods.takes_multi_label(name)
+        return takes_labels and methods.min_classes(name) <= classes
+
     def fitting(text: str) -> str:
         name, knobs = spec.parse(text)
-        if name == "none" or methods.min_classes(name) <= classes:
+        if name == "none" or fits(name):
             return text
         return spec.edited(FALLBACK, {k: v for k, v in knobs.items() if k in chosen})
 

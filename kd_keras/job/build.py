@@ -118,6 +118,7 @@ def _distiller(
             teacher=teacher if has_teacher(its_methods) else None,
             methods=its_methods,
             ce_weight=recipe.ce_weight if its_methods else None,
+            labels=recipe.labels,
             label_smoothing=recipe.label_smoothing,
             precision=precision,
             validate_teacher=recipe.validate_teacher and bool(its_methods),
@@ -165,7 +166,7 @@ def make_one_teacher(
     model = model_files.open_model(
         recipe_files.parse_spec(spec)[0],
         num_classes=None if foreign or any_model else len(data.class_names),
-        two_logits=not any_model,
+        two_logits=not (any_model or data.multi_label),
     )
     order = order_of_classes(recipe, data)
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape
@@ -177,6 +178,7 @@ def make_one_teacher(
         preprocess=recipe.teacher_preprocess,
         image_size=recipe.teacher_image_size,
         classes=order,
+        multi_label=data.multi_label,
     )
 
 
@@ -201,7 +203,8 @@ def as_one(teachers: list[keras.Model], recipe: Recipe) -> keras.Model:
     """The teachers as one model, which shares their weights."""
     if len(teachers) == 1:
         return teachers[0]
-    return ensemble.mean_of_logits(teachers, recipe.teacher_weights)
+    multi_label = recipe.labels == "multi"
+    return ensemble.mean_of_logits(teachers, recipe.teacher_weights, multi_label=multi_label)
 
 
 def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> list[Any]:

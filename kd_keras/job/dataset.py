@@ -23,6 +23,7 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     notes: list[str] = []
     loaded = data.load(
         recipe.dataset,
+        labels=recipe.labels,
         data_dir=recipe.data_dir,
         image_size=recipe.image_size,
         store_size=recipe.store_size,

@@ -17,7 +17,23 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
         job: the run, all phases of which are measured.
         results: entries of results.json by phase, with `taught_by` of each model that was taught.
     """
-    lines = []
+    # Of multi-label data, the verdict says whether a teacher is worse than the student alone.
+    several = job.data.validation.labels.ndim == 2
+    lines = [] if several else _of_predictions(job, results)
+    distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
+    for phase, distiller in distillers.items():
+        measured = gradient_norms.measured(job.folder.history(phase) or {})
+        exempt = gradient_balance.switched_off(distiller, measurements=len(measured))
+        lines += [
+            f"{display_name(phase)}: {line}"
+            for line in gradient_balance.sentences(measured, exempt=exempt)
+        ]
+    return [line[0].upper() + line[1:] for line in lines]
+
+
+def _of_predictions(job: Job, results: Mapping[str, Any]) -> list[str]:
+    """Sentences about agreement and teachers, from the classes that the models predict."""
+    lines: list[str] = []
     labels, seed = job.data.validation.labels, job.recipe.seed
     phases = table.models(results)
     predicted = {phase: job.folder.predictions(phase) for phase in phases}
@@ -31,12 +47,4 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
             lines += low_agreement(name, display_name(of), *both, labels)
             if role(of, results) in (TEACHER, ASSISTANT):  # a generation is to beat the one before
                 lines += worse_teacher(name, display_name(of), *both, labels, seed=seed)
-    distillers = {phase: d for by_phase in job.models.rounds for phase, d in by_phase.items()}
-    for phase, distiller in distillers.items():
-        measured = gradient_norms.measured(job.folder.history(phase) or {})
-        exempt = gradient_balance.switched_off(distiller, measurements=len(measured))
-        lines += [
-            f"{display_name(phase)}: {line}"
-            for line in gradient_balance.sentences(measured, exempt=exempt)
-        ]
-    return [line[0].upper() + line[1:] for line in lines]
+    return lines

@@ -39,7 +39,7 @@ def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
     if taps.output_shapes(teacher)[taps.LOGITS] != (None, len(data.class_names)):
         return True
     try:
-        heads.kind(teacher)
+        heads.kind(teacher, multi_label=data.multi_label)
     except ValueError:
         return True
     return False

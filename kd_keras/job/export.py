@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from kd_keras import check, files
+from kd_keras.data import LABELS
 from kd_keras.data.store import Dataset
 from kd_keras.exports import classifier_graph, litert, offers, onnx_file, runtimes, saved_model
 from kd_keras.exports.classifier_graph import ClassifierGraph
@@ -43,6 +44,7 @@ def export(
     seed: int = 0,
     preprocess: str | None = None,
     imports: Sequence[str] = (),
+    labels: str = "single",
     overwrite: bool = False,
     screen: Screen | None = None,
 ) -> dict[str, Any]:
@@ -70,6 +72,8 @@ def export(
         seed: seed of the choice of images.
         preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
         imports: modules that register the model's own layers.
+        labels: "multi" for a model of no run that gives each image several classes, or none; a run
+            says it itself.
         overwrite: whether to replace files of another model.
         screen: where lines and the table are shown; None: on stdout.
 
@@ -88,7 +92,7 @@ def export(
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
         check.one_of("preprocess", preprocess, pixels.MODES)
-    source = _source(model, imports)
+    source = _source(model, imports, check.one_of("labels", labels, LABELS) == "multi")
     folder = offers.folder_of(out) if out is not None else source.folder
     if not overwrite:
         export_record.check(folder, wanted, source.stem, source.identity)
@@ -119,13 +123,14 @@ class _Source:
     identity: str
     folder: Path
     class_names: tuple[str, ...] | None = None
+    multi_label: bool = False
 
     def known(self) -> ModelArgument:
         """What is known about the model, its class names as the user gives them."""
         argument = self.argument or ModelArgument(Path(self.stem), Metadata(), None)
-        if self.class_names is None:
-            return argument
-        facts = dataclasses.replace(argument.metadata, class_names=self.class_names)
+        facts = dataclasses.replace(argument.metadata, multi_label=self.multi_label)
+        if self.class_names is not None:
+            facts = dataclasses.replace(facts, class_names=self.class_names)
         return dataclasses.replace(argument, metadata=facts)
 
 
@@ -140,10 +145,13 @@ class _Job:
     screen: Screen
 
 
-def _source(model: str | Path | keras.Model, imports: Sequence[str]) -> _Source:
+def _source(model: str | Path | keras.Model, imports: Sequence[str], multi_label: bool) -> _Source:
     if isinstance(model, keras.Model):
         stem = model.name
-        return _Source(model, None, stem, f"a Keras model named {stem}", Path(f"{stem}-exports"))
+        return _Source(
+            *(model, None, stem, f"a Keras model named {stem}", Path(f"{stem}-exports")),
+            multi_label=multi_label,
+        )
     argument = model_argument.resolve(model)
     path, run = argument.path, argument.run
     if path.suffix not in model_files.SUFFIXES:
@@ -153,11 +161,14 @@ def _source(model: str | Path | keras.Model, imports: Sequence[str]) -> _Source:
         )
     run_imports = () if run is None else recipe_files.load(run).imports
     custom_objects.register([*run_imports, *imports])
-    opened = model_files.open_model(path, sigmoid=True)
+    multi_label = multi_label or argument.metadata.multi_label
+    opened = model_files.open_model(path, sigmoid=not multi_label)
     folder = (
         run / model_argument.EXPORTS if run is not None else path.with_name(f"{path.stem}-exports")
     )
-    return _Source(opened, argument, path.stem, str(path.resolve()), folder)
+    return _Source(
+        *(opened, argument, path.stem, str(path.resolve()), folder), multi_label=multi_label
+    )
 
 
 def _images(
@@ -186,7 +197,7 @@ def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) ->
     lowest = precision.lowest_precision([source.model])
     if lowest != "float32":
         screen.say(f"{source.stem} computes in {lowest}; its files compute in float32.")
-    graph = classifier_graph.from_model(source.model, images.shape)
+    graph = classifier_graph.from_model(source.model, images.shape, multi_label=source.multi_label)
     function = graph.function()
 
     def classify(batch: np.ndarray) -> Scores:
@@ -195,7 +206,10 @@ def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) ->
 
     scores = export_check.in_batches(classify, images.check)
     export_images.check_classes(source.model, scores.logits.shape[1], images.metadata.class_names)
-    reference = Reference(images.check, images.labels, scores, graph.head == "logits")
+    reference = Reference(
+        *(images.check, images.labels, scores, graph.head == "logits"),
+        multi_label=source.multi_label,
+    )
     entry = export_check.reference_entry(classify, reference, _path(source))
     return _Job(source, graph, images, reference, folder, entry, screen)
 
@@ -244,6 +258,7 @@ def _write_saved_model(job: _Job, path: Path, facts: Metadata) -> None:
         input_shape=job.graph.shape,
         resize=facts.resize or "squash",
         images=job.images.check[:_SERVED],
+        multi_label=job.graph.multi_label,
     )
 
 

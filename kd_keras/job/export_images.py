@@ -25,7 +25,7 @@ class ExportImages:
     Attributes:
         shape: (H, W, C) of the images.
         check: uint8 (N, H, W, C), to compare the files on.
-        labels: (N,) int32; None if `check` is noise.
+        labels: (N,) int32, or (N, C) of multi-label data; None if `check` is noise.
         calibration: uint8 (M, H, W, C); None without a dataset.
         metadata: class names, image shape and resizing, as far as they are known.
     """
@@ -83,7 +83,8 @@ def choose(
         shape = shape if None not in shape else known.image_shape or shape
         return _noise(_closed(shape), known, seed)
     _check_fit(dataset, shape, known)
-    expected = Metadata(dataset.class_names, dataset.image_shape, dataset.resize)
+    several = dataset.multi_label
+    expected = Metadata(dataset.class_names, dataset.image_shape, dataset.resize, several)
     rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
     labels = _labels(dataset, known)
     checked = sample.stratified(labels, CHECKED, seed=seed)
@@ -123,6 +124,9 @@ def _labels(dataset: Dataset, known: Metadata) -> np.ndarray:
     labels = dataset.validation.labels
     if known.class_names is None:
         return labels
+    if dataset.multi_label:
+        columns = [dataset.class_names.index(name) for name in known.class_names]
+        return np.asarray(labels[:, columns])
     places = [known.class_names.index(name) for name in dataset.class_names]
     return np.take(np.array(places, labels.dtype), labels)
 

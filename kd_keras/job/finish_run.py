@@ -6,7 +6,7 @@ from kd_keras.data.store import Dataset
 from kd_keras.job import hparams, plan
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import curves, table
+from kd_keras.results import curves, main_score, table
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.report import finished_run, headline, report, samples
 from kd_keras.results.screen import Screen
@@ -27,7 +27,8 @@ def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
     curves.plot(trained, folder.path / "history.png", names=names)
     for model in plan.models(recipe):
         if model.phase in trained:
-            accuracies = {name: results[model.phase][name] for name in ("top1", "top5")}
+            score = main_score.score_of_results(results)
+            accuracies = {name: results[model.phase][name] for name in (score.key, score.second)}
             trained_with = hparams.values(recipe, model)
             hparams.write(folder.path / "logs" / model.phase, trained_with, accuracies)
     folder.write_results(results)

@@ -26,6 +26,7 @@ from kd_keras.distill.distiller import Distiller
 from kd_keras.job import callbacks, optimizer, step_logs, training_images
 from kd_keras.job.history_file import HistoryFile
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.validation_scores import ValidationScores
 from kd_keras.results import tensorboard_logs, trackers
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
@@ -86,7 +87,7 @@ def fit(
             checkpoint,
             last_batch,
             done=checkpoint.first_epoch * steps + checkpoint.skipped,
-            stopping=data.stopping,
+            data=data,
             batch_size=plan.batch_size,
             writes=machines.is_chief(strategy),
         )
@@ -190,7 +191,9 @@ def _compile(
                 model=distiller.student,
                 methods=distiller.methods,
             ),
-            metrics=[
+            metrics=[]
+            if distiller.multi_label  # `validation_scores` measures them
+            else [
                 metrics.TopAccuracy(1, name="top1"),
                 metrics.TopAccuracy(min(5, num_classes), name="top5"),
             ],
@@ -207,15 +210,15 @@ def _callbacks(
     last_batch: Callable[[int], Any],
     *,
     done: int,
-    stopping: Split | None,
+    data: Dataset,
     batch_size: int,
     writes: bool,
 ) -> list[Any]:
     """A phase's callbacks; those that add to the logs come before those that read them.
 
-    One machine of several writes files. `done` counts the steps before, `stopping` holds the images
-    by which the training ends early.
+    One machine of several writes files. `done` counts the steps before.
     """
+    stopping, earlier = data.stopping, checkpoint.histories[phase]
     logs = folder / "logs" / phase
     if writes:
         shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
@@ -235,7 +238,8 @@ def _callbacks(
             last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
         ),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
-        *(_ending(recipe, stopping, checkpoint.histories[phase]) if stopping is not None else []),
+        *([ValidationScores(data.validation)] if data.multi_label else []),
+        *(_ending(recipe, stopping, earlier) if stopping is not None else []),
         callbacks.Speed(
             batch_size,
             skipped=checkpoint.skipped,

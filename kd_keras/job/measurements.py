@@ -14,7 +14,7 @@ from kd_keras.job.job_time import JobTime
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folder import RunFolder
-from kd_keras.results import calibration, evaluate
+from kd_keras.results import calibration, evaluate, main_score, multi_label
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 
@@ -40,12 +40,14 @@ class Measurements:
         self._scores: dict[str, np.ndarray] = {}
         self._times: dict[str, dict[str, Any]] = {}  # milliseconds by architecture
 
-    def top1(self, planned: PlannedModel, model: keras.Model) -> float:
-        """The model's top-1 accuracy on the validation set, 0 to 1."""
+    def score(self, planned: PlannedModel, model: keras.Model) -> float:
+        """The model's top-1 accuracy, or mAP, on the validation set, 0 to 1."""
+        key = main_score.score_of_data(self.data).key
         result = self.folder.read(planned.phase).get("result")
         if result:
-            return float(result["top1"])
-        return evaluate.accuracy(self._all_scores(planned, model), self.data.validation.labels)
+            return float(result[key])
+        scores = self._all_scores(planned, model)
+        return evaluate.measure_scores(scores, self.data.validation.labels)[key]
 
     def measure(
         self,
@@ -96,7 +98,9 @@ class Measurements:
         self.screen.say(f"{display_name(planned.phase)}: {doing} it")
         scores = self._all_scores(planned, model)
         result = evaluate.measure(model, self.data, export, scores, serve)
-        result["calibration"] = calibration.measure_calibration(scores, self.data.validation.labels)
+        if not self.data.validation.multi_label:
+            labels = self.data.validation.labels
+            result["calibration"] = calibration.measure_calibration(scores, labels)
         result |= self._timed(model)  # timed last, when no other process is at work
         result["seconds"] = {
             "training": self.folder.read(planned.phase).get("training_seconds"),
@@ -110,8 +114,10 @@ class Measurements:
         """Writes into the run folder; the result comes last, since it ends the phase."""
         if export:
             self.folder.sign_export(export)
-        self.folder.save_predictions(phase, np.argmax(scores, axis=1))
-        self.folder.save_scores(phase, scores)
+        several = self.data.validation.multi_label
+        predicted = multi_label.decisions(scores) if several else np.argmax(scores, axis=1)
+        self.folder.save_predictions(phase, predicted)
+        self.folder.save_scores(phase, scores, multi_label=several)
         self.folder.update(phase, result=result)
 
     def _timed(self, model: keras.Model) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from kd_keras.job.cache import cache_command
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base
+from kd_keras.methods.parts import refusals
 from kd_keras.models import custom_objects, model_files
 from kd_keras.teacher_cache import file_format
 
@@ -39,7 +40,9 @@ def check_recipe(recipe: Recipe) -> None:
         files.require_regular(Path(recipe.teacher_classes).expanduser())
     methods = build.make_methods(recipe.method)
     if recipe.mixup or recipe.cutmix:
-        base.require_mixable(methods)
+        refusals.require_mixable(methods)
+    if recipe.labels == "multi" and "method" in recipe.model_fields_set:  # else it is adjusted
+        refusals.require_multi_label(methods)
     cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
     training_images.require_no_labels_needed(recipe, methods)
     chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []

@@ -57,7 +57,7 @@ class Job:
         models: the teachers and the Distillers.
         job_time: estimates the time of the whole run.
         measurements: measures the models.
-        cache_top1: top-1 accuracy, 0 to 1, of a teacher that is a cache; None for other teachers.
+        cache_score: top-1 accuracy or mAP, 0 to 1, of a teacher that is a cache; else None.
     """
 
     recipe: Recipe
@@ -71,7 +71,7 @@ class Job:
     models: build.Models
     job_time: job_time.JobTime
     measurements: Measurements
-    cache_top1: float | None
+    cache_score: float | None
 
     def export_folder(self, model: PlannedModel) -> Path:
         """Where a model's SavedModel goes: a student's is the run's result, others stay inside."""
@@ -159,9 +159,9 @@ def prepare(
             )
     _say_what_is_frozen(recipe, models, screen)
     _say_what_is_not_validated(recipe, models, screen)
-    cache_top1 = None
+    cache_score = None
     if isinstance(models.teacher, Cache):
-        cache_top1 = teacher_check.show_cache(models.teacher, recipe, data, screen)
+        cache_score = teacher_check.show_cache(models.teacher, recipe, data, screen)
     return Job(
         recipe=recipe,
         data=data,
@@ -174,16 +174,16 @@ def prepare(
         models=models,
         job_time=time,
         measurements=measurements,
-        cache_top1=cache_top1,
+        cache_score=cache_score,
     )
 
 
 def check_teacher(model: PlannedModel, models: build.Models, measurements: Measurements) -> None:
     """Shows a teacher's accuracy; raises ValueError if it is hardly better than guessing."""
     teacher = models.teachers[model.phase]
-    top1 = measurements.top1(model, teacher)
+    value = measurements.score(model, teacher)
     recipe, data, screen = measurements.recipe, measurements.data, measurements.screen
-    teacher_check.show_model(model.phase, teacher, top1, recipe, data, screen)
+    teacher_check.show_model(model.phase, teacher, value, recipe, data, screen)
 
 
 def _exports(recipe: Recipe, folder: Path) -> dict[str, Path]:

@@ -12,7 +12,7 @@ from kd_keras import files
 from kd_keras.job import provenance, run_state, train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_state import RunState
-from kd_keras.results import scores, table
+from kd_keras.results import main_score, scores, table
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 
@@ -70,6 +70,7 @@ def compared(one: RunState, other: RunState) -> dict[str, Any]:
     """What `repeat` returns, of two finished runs of one recipe."""
     results = [state.results or {} for state in (one, other)]
     models: dict[str, dict[str, Any]] = {}
+    score = main_score.score_of_results(results[0])
     for phase in table.models(results[0]):
         paths = [state.path / f"{phase}.keras" for state in (one, other)]
         weights = None
@@ -81,7 +82,7 @@ def compared(one: RunState, other: RunState) -> dict[str, Any]:
             "same": weights in (None, 0.0) and apart == 0.0,
             "weights": weights,
             "scores": apart,
-            "top1": [result[phase]["top1"] for result in results],
+            score.key: [result[phase][score.key] for result in results],
         }
     return {
         "run": str(one.path),
@@ -126,11 +127,12 @@ def _show(comparison: dict[str, Any], screen: Screen) -> None:
         screen.warn(f"{new} did not come out the same as {run}")
     for phase, model in comparison["models"].items():
         if not model["same"]:
-            before, after = model["top1"]
+            score = main_score.score_of_groups([model])
+            before, after = model[score.key]
             apart = f"weights {_text(model['weights'])}, scores {_text(model['scores'])}"
             screen.result(
-                f"{display_name(phase)}: top-1 {before:.2%} before, {after:.2%} now; largest "
-                f"difference: {apart}"
+                f"{display_name(phase)}: {score.name} {before:.2%} before, {after:.2%} now; "
+                f"largest difference: {apart}"
             )
     lines = comparison["differences"]
     for line in lines[:_MAX_DIFFERENCES]:

@@ -177,9 +177,9 @@ class RunFolder:
         with files.in_place_of(exported / _EXPORTED_BY) as fresh:
             fresh.write_text(str(self.path.resolve()))
 
-    def save_scores(self, phase: str, logits: np.ndarray) -> None:
+    def save_scores(self, phase: str, logits: np.ndarray, *, multi_label: bool = False) -> None:
         """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`."""
-        scores.save(self.path, phase, logits)
+        scores.save(self.path, phase, logits, multi_label=multi_label)
 
     def scores(self, phase: str) -> np.ndarray | None:
         """The logits that `save_scores` saved, (N, C) float32; None if there are none."""
@@ -194,7 +194,10 @@ class RunFolder:
         return False
 
     def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
-        """Saves the class predicted for each validation image, (N,) int, in order."""
+        """Saves the class predicted for each validation image, (N,) int, in order.
+
+        Of multi-label data, (N, C) of 0 and 1.
+        """
         self.require_present()
         sealed.save(self.path / f"{phase}-predictions.npy", predicted)
 

@@ -9,7 +9,7 @@ from kd_keras import files
 from kd_keras.job import run_state
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.run_state import RunState
-from kd_keras.results import paths, phase_names, table
+from kd_keras.results import main_score, paths, phase_names, table
 from kd_keras.results.phase_names import BASELINE, STUDENT
 from kd_keras.results.screen import Screen
 
@@ -29,8 +29,9 @@ def runs(folders: Sequence[str | Path] = (recipe_files.RUNS,)) -> list[dict[str,
         "broken"), `changed` (date and time, ISO 8601), `bytes`, `problem` (of a broken one). Those
         that can be read have `dataset`, `teacher`, `seed`, `progress`, `running` (the process that
         works on it now, in words; None if none does), `command` (continues it) and
-        `students`: for each `model`, `methods`, `top1` and `gain` over the student alone with
-        `low` and `high`, its 95 % interval over images; fractions, None if unknown.
+        `students`: for each `model`, `methods`, `top1` (of multi-label data `map`) and `gain` over
+        the student alone with `low` and `high`, its 95 % interval over images; fractions, None if
+        unknown.
 
     Raises:
         FileNotFoundError: a folder does not exist.
@@ -56,8 +57,11 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
         screen: where they are shown.
         width: columns of the terminal; a narrow one has fewer columns.
     """
+    finished = [entry for entry in entries if entry["state"] == FINISHED]
+    students = [student for entry in finished for student in entry["students"]]
+    names = sorted({_score(student).name for student in students}, reverse=True)
     rows = [
-        _row(entry, student, width)
+        _row(entry, student, width, names=len(names) > 1)
         for entry in entries
         if entry["state"] == FINISHED
         for student in entry["students"]
@@ -65,7 +69,8 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
     if rows:
         more = ["data", "teacher -> student"] if width >= WIDE else []
         gain = "gain, points\n(95 % interval)"
-        screen.table("Runs", ["run", *more, "top-1\n%", gain, "changed", "size"], rows)
+        heading = " / ".join(names)
+        screen.table("Runs", ["run", *more, f"{heading}\n%", gain, "changed", "size"], rows)
     for entry in entries:
         if entry["state"] == UNFINISHED:
             changed = entry["changed"].replace("T", " ")[:16]
@@ -116,7 +121,7 @@ def _students(state: RunState) -> list[dict[str, Any]]:
             "phase": phase,
             "model": results[phase].get("spec", state.recipe.student[0]),
             "methods": list(results[phase].get("methods", state.recipe.method)),
-            "top1": results[phase]["top1"],
+            (key := main_score.score_of_results(results).key): results[phase][key],
             **gains.get(phase, {"gain": None, "low": None, "high": None}),
         }
         for phase in table.models(results)
@@ -124,7 +129,10 @@ def _students(state: RunState) -> list[dict[str, Any]]:
     ]
 
 
-def _row(entry: Mapping[str, Any], student: Mapping[str, Any], width: int) -> list[str | None]:
+def _row(
+    entry: Mapping[str, Any], student: Mapping[str, Any], width: int, *, names: bool
+) -> list[str | None]:
+    """The cells of a student; with `names`, its score's name stands beside it."""
     models = f"{_short(entry['teacher'])} -> {_short(student['model'])}"
     data = _short(entry["dataset"])
     name = Path(entry["run"]).name
@@ -137,7 +145,15 @@ def _row(entry: Mapping[str, Any], student: Mapping[str, Any], width: int) -> li
         gain = f"{student['gain'] * 100:+.1f} ({low:+.1f} to {high:+.1f})"
     first = name if more else f"{name}: {data}, {models}"
     size = paths.megabytes(entry["bytes"])
-    return [first, *more, f"{student['top1']:.2%}".rstrip("%"), gain, entry["changed"][:10], size]
+    score = _score(student)
+    value = f"{100 * student[score.key]:.2f}"
+    if names:
+        value = f"{score.name} {value}"
+    return [first, *more, value, gain, entry["changed"][:10], size]
+
+
+def _score(student: Mapping[str, Any]) -> main_score.Score:
+    return main_score.score_of_groups([student])
 
 
 def _short(text: str) -> str:

@@ -33,6 +33,8 @@ from kd_keras.job.run_folder import RunFolder
 from kd_keras.results import (
     agreement,
     augmented_images,
+    main_score,
+    multi_label,
     run_data,
     scores,
     tensorboard_logs,
@@ -131,11 +133,13 @@ def _results(job: Job) -> dict[str, Any]:
         "summary": job.data.summary(),
         "selected": job.recipe.select,
         "classes": len(job.data.class_names),
+        **({"labels": "multi"} if job.data.multi_label else {}),
         "train_images": len(job.data.train),
         **training_images.counts(job.recipe, job.data),
     }
     labels = job.data.validation.labels
-    results |= verdict.make_verdict(results, job.folder.predictions, labels, seed=job.recipe.seed)
+    answers = job.folder.scores if job.data.multi_label else job.folder.predictions
+    results |= verdict.make_verdict(results, answers, labels, seed=job.recipe.seed)
     results["warnings"] = distillation_check.warnings(job, results)
     machines.chief_only(job.strategy, lambda: _close(job, results))
     return results
@@ -169,7 +173,8 @@ def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
     """
     teacher, recipe = job.models.teacher, job.recipe
     if isinstance(teacher, Cache):
-        cache = {"folder": str(teacher.folder), "train_top1": job.cache_top1}
+        name = f"train_{main_score.score_of_data(job.data).key}"
+        cache = {"folder": str(teacher.folder), name: job.cache_score}
         return {"teacher": None, "teacher_cache": cache}
     if teacher is None:
         return {"teacher": None}
@@ -181,7 +186,7 @@ def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
         from_file = identity.is_file(planned.spec)
         if not from_file:
             with job.strategy.scope():
-                distiller = Distiller(model, precision=job.precision)
+                distiller = Distiller(model, labels=recipe.labels, precision=job.precision)
             rate = recipe.teacher_learning_rate or recipe.learning_rate
             distillers = {planned.phase: distiller}
             phases.restore_finished(job, distillers)
@@ -290,4 +295,6 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
     own, others = job.folder.scores(planned.phase), job.folder.scores(teaching)
     if own is None or others is None:  # measured by an earlier version
         return facts | {"agreement": job.folder.agreement(planned.phase, teaching)}
+    if job.data.multi_label:
+        return facts | multi_label.measure_agreement(own, others)
     return facts | agreement.measure_agreement(own, others, job.data.validation.labels)

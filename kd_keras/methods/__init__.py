@@ -82,6 +82,12 @@ def min_classes(name: str) -> int:
     return smallest
 
 
+def takes_multi_label(name: str) -> bool:
+    """Whether the method called `name` takes examples of several classes."""
+    takes: bool = _method_class(name).takes_multi_label
+    return takes
+
+
 def _literal(module: ast.Module, attribute: str) -> str:
     """The text of an attribute in the bodies of the module's classes; empty if there is none."""
     bodies = [node.body for node in module.body if isinstance(node, ast.ClassDef)]

@@ -15,11 +15,12 @@ from kd_keras.losses import Costs, Images, Labels, Outputs, Shapes, Tensor
 class Batch:
     """What a method may read of a batch, beside the two models' outputs."""
 
-    labels: Labels  # (B,) int classes or (B, C) probabilities
+    labels: Labels  # (B,) int classes or (B, C) probabilities; multi-label: (B, C), 0 to 1
     ids: Tensor | None = None  # (B,) int, each example's number in its dataset
     inputs: Images | None = None  # the inputs of the student
     progress: Tensor | float = 1.0  # scalar, share of the run's steps that are done, 0 to 1
     training: bool = True  # whether batch norms of trainable parts update their statistics
+    multi_label: bool = False  # whether an example may have several classes, by sigmoids
 
 
 class CommonOptions(TypedDict, total=False):
@@ -75,6 +76,9 @@ class Method(keras.Layer):
     #: Whether the cost has one target class for each example: of labels that are probabilities, the
     #: largest. Mixed images (mixup, CutMix), which have two classes, are then refused.
     needs_one_class = False
+    #: Whether the cost is defined for examples of several classes, of whose logits each class has a
+    #: sigmoid: it reads features alone, or `Batch.multi_label`.
+    takes_multi_label = False
     #: Whether the cost needs each example's id in the dataset.
     needs_ids = False
     #: Number of augmented views of each image in a batch, 1 or 2. With 2, the outputs of an
@@ -225,42 +229,19 @@ class Method(keras.Layer):
             self.build_for(**as_tuples)
 
 
-def require_no_model(methods: Sequence[Method]) -> None:
-    """Raises ValueError if a method reads the teacher's weights, which cached outputs lack."""
-    names = [method.name for method in methods if method.needs_teacher_model]
-    if names:
-        raise ValueError(
-            f"methods {names} read the teacher's weights, and the teacher is a cache of outputs; "
-            "expected a model. Give one (--teacher FILE.keras), or choose other methods."
-        )
-
-
-def require_mixable(methods: Sequence[Method]) -> None:
-    """Raises ValueError if a method cannot be given mixed images (mixup, CutMix)."""
-    names = [method.name for method in methods if method.needs_one_class]
-    if names:
-        raise ValueError(
-            f"the images are mixed (mixup or cutmix), and methods {names} need integer labels, one "
-            "class for each image; expected methods that take labels of two classes, such as kd. "
-            "Choose other methods, or set mixup and cutmix to 0."
-        )
-    names = [method.name for method in methods if method.views_per_image > 1]
-    if names:
-        raise ValueError(
-            f"the images are mixed (mixup or cutmix), and methods {names} compare two views of "
-            "each image, which would have different labels; expected methods of one view, such as "
-            "kd. Choose other methods, or set mixup and cutmix to 0."
-        )
-
-
 def logit_users(methods: Sequence[Method]) -> list[str]:
     """Names of the methods that read a teacher's logits."""
     return [m.name for m in methods if m.reads_teacher_logits and not m.teacher_free]
 
 
-def label_users(methods: Sequence[Method]) -> tuple[str, ...]:
-    """Names of the methods that need the label of every example; without methods, the training."""
+def label_users(methods: Sequence[Method], *, multi_label: bool = False) -> tuple[str, ...]:
+    """Names of the methods that need the label of every example; without methods, the training.
+
+    With `multi_label`, the training too: the shape of labels that are not there is unknown.
+    """
     names = tuple(method.name for method in methods if method.needs_labels)
+    if multi_label:
+        return (*names, "multi-label training")
     return names if methods else ("training without a method",)
 
 

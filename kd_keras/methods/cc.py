@@ -32,6 +32,7 @@ class CC(OneTap):
     """
 
     family = "relations"
+    takes_multi_label = True
     departures = (
         "The paper's correlation is a Gaussian kernel. This is the form of later comparisons "
         "of the method."

@@ -45,6 +45,7 @@ class CRD(OneTap):
     """
 
     family = "relations"
+    takes_multi_label = True
     departures = (
         "The other examples are drawn from all examples but the same one, not only from other "
         "classes."

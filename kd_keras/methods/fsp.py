@@ -32,6 +32,7 @@ class FSP(two_stage.TwoStage):
     """
 
     family = "relations"
+    takes_multi_label = True
     departures = (
         "Later comparisons also read the stem, which is not a standard tap here. "
         "`project=True` adds trained 1x1 convolutions that make channels equal."

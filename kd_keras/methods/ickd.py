@@ -32,6 +32,7 @@ class ICKD(TapPairs):
     """
 
     family = "relations"
+    takes_multi_label = True
     default_taps = ("stage3",)
     default_weight = 500.0
 

@@ -1,6 +1,8 @@
 """Soft targets: the student matches the teacher's softmax at a raised temperature.
 
-Cost: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T).
+Cost: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T). For images of
+several classes (multi-label), T^2 * mean_c KL(Bernoulli(p_t(c)) || Bernoulli(p_s(c))) with
+p = sigmoid(logits / T), as in Yang et al. 2023, arXiv:2308.06453, which has the sum and no T.
 
 Source: Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network",
 arXiv:1503.02531, section 2. Defaults: T 4, weight 0.9 and cross-entropy 0.1, as in later
@@ -22,6 +24,7 @@ class KD(Method):
     """
 
     family = "logits"
+    takes_multi_label = True
     default_weight = 0.9
     default_ce_weight = 0.1
 
@@ -30,6 +33,5 @@ class KD(Method):
         self.temperature = check.number("temperature", temperature, above=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        return losses.softened_kl(
-            student["logits"], teacher["logits"], temperature=self.temperature
-        )
+        divergence = losses.softened_binary_kl if batch.multi_label else losses.softened_kl
+        return divergence(student["logits"], teacher["logits"], temperature=self.temperature)

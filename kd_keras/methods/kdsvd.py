@@ -40,6 +40,7 @@ class KDSVD(TapPairs):
     """
 
     family = "relations"
+    takes_multi_label = True
     departures = "`project=True` adds trained 1x1 convolutions that make channels equal."
 
     def __init__(self, *, project: bool = False, **common: Unpack[TapPairsOptions]):

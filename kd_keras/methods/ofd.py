@@ -38,6 +38,7 @@ class OFD(TapPairs):
     """
 
     family = "features"
+    takes_multi_label = True
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
     default_weight = 0.001
 

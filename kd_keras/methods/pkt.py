@@ -29,6 +29,7 @@ class PKT(OneTap):
     """
 
     family = "relations"
+    takes_multi_label = True
     default_weight = 30000.0
 
     whole_batch = True

@@ -35,6 +35,7 @@ class RKD(OneTap):
     """
 
     family = "relations"
+    takes_multi_label = True
     whole_batch = True
 
     def __init__(

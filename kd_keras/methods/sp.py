@@ -28,6 +28,7 @@ class SP(TapPairs):
     """
 
     family = "relations"
+    takes_multi_label = True
     default_taps = ("stage3",)
     default_weight = 3000.0
 

@@ -35,6 +35,7 @@ class VID(TapPairs):
     """
 
     family = "features"
+    takes_multi_label = True
 
     def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)

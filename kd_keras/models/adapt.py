@@ -14,6 +14,7 @@ def adapt_teacher(
     preprocess: str | None = None,
     image_size: int | None = None,
     classes: tuple[list[str], list[str]] | None = None,
+    multi_label: bool = False,
 ) -> keras.Model:
     """A model that takes our images, runs `model`, and returns scores in our order of classes.
 
@@ -26,6 +27,7 @@ def adapt_teacher(
         image_size: height and width of its images; ours are resized to it, bilinearly.
         classes: (its class names in its order, our class names in our order). It may know more
             classes, whose scores are dropped; see `class_matching.class_order` for names.
+        multi_label: whether an image may have several classes, see `heads.kind`.
 
     Returns:
         keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, our classes); `model`
@@ -51,8 +53,9 @@ def adapt_teacher(
     scores = model(pixels.encode(x, preprocess or "0..255"))
     if classes is not None:
         order = class_matching.class_order(*classes, scores.shape[-1])
-        if heads.kind(model) == "probabilities":
-            scores = heads.logits_of_teacher(scores, "probabilities")
+        head = heads.kind(model, multi_label=multi_label)
+        if head in ("probabilities", "sigmoids"):
+            scores = heads.logits_of_teacher(scores, head)
         scores = keras.ops.take(scores, order, axis=-1)
     return keras.Model(images, scores, name=f"{model.name}_adapted")
 

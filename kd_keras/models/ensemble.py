@@ -11,7 +11,10 @@ from kd_keras.losses import Tensor
 
 
 def mean_of_logits(
-    models: Sequence[keras.Model], weights: Sequence[float] | None = None
+    models: Sequence[keras.Model],
+    weights: Sequence[float] | None = None,
+    *,
+    multi_label: bool = False,
 ) -> keras.Model:
     """One teacher from several: a model of stock layers that returns the mean of their logits.
 
@@ -19,6 +22,7 @@ def mean_of_logits(
         models: at least two classifiers of the same inputs and classes, each with logits or a
             softmax as output. Log-probabilities of a softmax count as logits. Weights are shared.
         weights: one per model, finite, >= 0 and not all 0; divided by their sum. None: all equal.
+        multi_label: whether an image may have several classes, see `heads.kind`.
 
     Returns:
         keras.Model from the members' input to (B, classes) float32. Member k, from 1, is its layer
@@ -37,8 +41,8 @@ def mean_of_logits(
             f"got {len(members)} model; expected two or more. Use a single model as it is."
         )
     shares = _shares(weights, len(members))
-    _check_alike(members)
-    kinds = [heads.kind(model) for model in members]
+    kinds = [heads.kind(model, multi_label=multi_label) for model in members]
+    _check_alike(members, kinds)
     inputs = keras.tree.map_structure(_fresh, _ends(members[0])[0])
     total = None
     for number, (model, kind, share) in enumerate(zip(members, kinds, shares, strict=True), 1):
@@ -59,7 +63,7 @@ def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
     return [float(weight) / sum(numbers) for weight in numbers]
 
 
-def _check_alike(models: list[keras.Model]) -> None:
+def _check_alike(models: list[keras.Model], kinds: list[str]) -> None:
     """Raises ValueError unless all models have the same inputs and number of classes."""
     for model in models:
         if not taps.is_graph(model):
@@ -67,8 +71,8 @@ def _check_alike(models: list[keras.Model]) -> None:
                 f"model {model.name!r} is a {type(model).__name__}; expected a Functional or built "
                 "Sequential model. Wrap it: keras.Model(images, model(images))."
             )
-    for what, of in (("inputs", _inputs), ("classes", _classes)):
-        values = [of(model) for model in models]
+    classes = [_classes(model, kind) for model, kind in zip(models, kinds, strict=True)]
+    for what, values in (("inputs", [_inputs(model) for model in models]), ("classes", classes)):
         if any(value != values[0] for value in values):
             listed = ", ".join(f"{m.name!r} {v}" for m, v in zip(models, values, strict=True))
             raise ValueError(
@@ -81,8 +85,8 @@ def _inputs(model: keras.Model) -> Any:
     return keras.tree.map_structure(lambda tensor: tuple(tensor.shape[1:]), _ends(model)[0])
 
 
-def _classes(model: keras.Model) -> int:
-    shapes = heads.shapes_of_teacher(taps.output_shapes(model), heads.kind(model))
+def _classes(model: keras.Model, kind: str) -> int:
+    shapes = heads.shapes_of_teacher(taps.output_shapes(model), kind)
     classes: int = shapes[taps.LOGITS][-1]
     return classes
 

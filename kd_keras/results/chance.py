@@ -38,6 +38,37 @@ def weak_below(chance: float, images: int) -> float:
     return max(by_chance, chance + min(errors, MOST_FOR_ERRORS * way))
 
 
+def of_classes(labels: np.ndarray) -> float:
+    """The mean average precision, 0 to 1, of images in random order: the mean share of a class.
+
+    Args:
+        labels: (N, C) int, 1 for each class that an image has, else 0. Classes that no image has do
+            not count.
+    """
+    shares = (np.asarray(labels) == 1).mean(axis=0)
+    return float(shares[shares > 0].mean())
+
+
+def require_better_map(what: str, value: float, labels: np.ndarray) -> None:
+    """Raises ValueError if a teacher's mean average precision is below `weak_below`.
+
+    Args:
+        what: name of the teacher in the message.
+        value: mean average precision of the teacher, 0 to 1.
+        labels: (N, C) int labels of the images that it was measured on.
+    """
+    chance = of_classes(labels)
+    bound = weak_below(chance, len(labels))
+    if value < bound:
+        raise ValueError(
+            f"the {what}'s mAP is {value:.2%} on {len(labels):,} images; expected at least "
+            f"{bound:.2%}, since images in random order give {chance:.2%}. Check its pixels "
+            "(--teacher-preprocess) and class order (--teacher-classes), train it longer "
+            "(--teacher-epochs), or start from ImageNet weights (--teacher app:MobileNetV2). To "
+            "use it anyway, give --allow-weak-teacher."
+        )
+
+
 def require_better(what: str, top1: float, labels: np.ndarray) -> None:
     """Raises ValueError if a teacher's accuracy is below `weak_below`.
 

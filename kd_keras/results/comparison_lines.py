@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from kd_keras.results import main_score
 from kd_keras.results.comparison import MEGABYTES, MILLISECONDS
 from kd_keras.results.screen import Screen
 
@@ -34,7 +35,9 @@ def verdict(document: Mapping[str, Any]) -> list[str]:
 def show(document: Mapping[str, Any], screen: Screen) -> None:
     """Shows the comparison."""
     data, groups = document["data"], document["groups"]
-    columns = ("model", "seeds", "top-1 %\n(95 % interval)", "gain", "ms", "MB", "front")
+    score = main_score.score_of_groups(groups)
+    interval = f"{score.name} %\n(95 % interval)"
+    columns = ("model", "seeds", interval, "gain", "ms", "MB", "front")
     title = f"Accuracy on the {data['images']:,} validation images of {data['dataset']}"
     screen.table(title, columns, [_row(group) for group in groups])
     seeds = any(group["over"] == "seeds" for group in groups)
@@ -47,11 +50,14 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
     )
     if document["differences"]:
         screen.result("")
-        title = f"Difference in top-1 to {document['differences'][0]['other']}, points"
+        title = f"Difference in {score.name} to {document['differences'][0]['other']}, points"
         heads = ["model", "seeds", "difference\n(95 % interval)", "right\nalone", "p", "p, Holm"]
         rows = [row for entry in document["differences"] for row in difference_rows(entry)]
         shown_columns = len(heads) if len(rows) > 1 else len(heads) - 1  # one test adjusts nothing
+        if score is main_score.MAP:  # which has no test
+            shown_columns = 3
         screen.table(title, heads[:shown_columns], [row[:shown_columns] for row in rows])
+    if document["differences"] and score is not main_score.MAP:
         screen.result(
             "right alone: images that only this model / only the other predicts right. p: "
             "McNemar's "
@@ -77,8 +83,9 @@ def difference_rows(entry: Mapping[str, Any]) -> list[list[str | None]]:
         same = pair["seeds"][0] == pair["seeds"][1]
         seeds = str(pair["seeds"][0]) if same else " / ".join(map(str, pair["seeds"]))
         name = f"  seed {seeds}" if entry["over"] == "seeds" else entry["group"]
-        right = f"{pair['only']} / {pair['only_other']}"
-        tests = [probability(pair["p"]), probability(pair["p_holm"])]
+        known = pair["p"] is not None
+        right = f"{pair['only']} / {pair['only_other']}" if known else None
+        tests = [probability(pair[name]) if known else None for name in ("p", "p_holm")]
         rows.append([name, None if rows else seeds, points(pair), right, *tests])
     return rows
 
@@ -108,11 +115,12 @@ def front(group: Mapping[str, Any]) -> str:
 
 
 def _row(group: Mapping[str, Any]) -> list[str | None]:
-    top1 = f"{100 * group['top1']:.1f} ({100 * group['low']:.1f} to {100 * group['high']:.1f})"
+    value = 100 * group[main_score.score_of_groups([group]).key]
+    shown = f"{value:.1f} ({100 * group['low']:.1f} to {100 * group['high']:.1f})"
     gain = _points(group["gain"]["difference"]) if group["gain"] else None
     times, size = group[MILLISECONDS], group[MEGABYTES]
     return [
-        *(group["name"], str(len(group["seeds"])), top1, gain),
+        *(group["name"], str(len(group["seeds"])), shown, gain),
         *(None if times is None else f"{times:.3g}", None if size is None else f"{size:.2f}"),
         front(group) or None,
     ]
@@ -120,11 +128,14 @@ def _row(group: Mapping[str, Any]) -> list[str | None]:
 
 def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted: bool) -> str:
     group, other, pairs = entry["group"], entry["other"], entry["pairs"]
-    images = f"{document['data']['images']:,} images"
+    images, score = (
+        f"{document['data']['images']:,} images",
+        main_score.score_of_groups(document["groups"]),
+    )
     over = f"{_seeds(entry, ' and ')} seeds" if entry["over"] == "seeds" else images
     numbers = (
-        f"{_points(entry['difference'])} points of top-1, 95 % interval {_points(entry['low'])} to "
-        f"{_points(entry['high'])} over {over}"
+        f"{_points(entry['difference'])} points of {score.name}, 95 % interval "
+        f"{_points(entry['low'])} to {_points(entry['high'])} over {over}"
     )
     certain, scope, repeat = True, "", ""
     if entry["over"] == "images":
@@ -132,12 +143,13 @@ def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted:
         repeat = " Repeat with more seeds (--seed) to compare the methods."
         p_value = pairs[0]["p_holm" if adjusted else "p"]
         by = "McNemar, Holm" if adjusted else "McNemar"
-        numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({by})"
-        certain = p_value < LEVEL
+        if p_value is not None:
+            numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({by})"
+            certain = p_value < LEVEL
     if certain and entry["low"] > 0:
-        return f"{group} is more accurate than {other}{scope} ({numbers}).{repeat}"
+        return f"{group} is {score.better} than {other}{scope} ({numbers}).{repeat}"
     if certain and entry["high"] < 0:
-        return f"{group} is less accurate than {other}{scope} ({numbers}).{repeat}"
+        return f"{group} is {score.worse} than {other}{scope} ({numbers}).{repeat}"
     return (
         f"There is no measurable difference between {group} and {other}{scope} ({numbers}). Repeat "
         "with more seeds (--seed) to tell them apart."

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kd_keras.results import comparison_lines
+from kd_keras.results import comparison_lines, main_score
 from kd_keras.results.comparison import MEGABYTES, MILLISECONDS
+from kd_keras.results.main_score import Score
 from kd_keras.results.page import page, plots
 from kd_keras.results.page.parts import Code, Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER
@@ -50,11 +51,12 @@ def _verdict(document: Mapping[str, Any]) -> list[Part]:
 
 
 def _accuracy(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Part]:
+    score = main_score.score_of_groups(groups)
     rows = [
         [
             group["name"],
             len(group["seeds"]),
-            _percent(group["top1"]),
+            _percent(group[score.key]),
             f"{_percent(group['low'])} to {_percent(group['high'])}",
             group["over"],
             comparison_lines.points(group["gain"]) if group["gain"] else None,
@@ -65,18 +67,19 @@ def _accuracy(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Part]:
         ]
         for group in groups
     ]
-    columns = ["model", "seeds", "top-1 %", "95 % interval", "over", "gain, points", "parameters"]
+    columns = ["model", "seeds", f"{score.name} %", "95 % interval", "over", "gain, points"]
     table = Table(
-        [*columns, "ms/image", "MB", "front"],
+        [*columns, "parameters", "ms/image", "MB", "front"],
         rows,
         left=["over"],
         strong=[index for index, group in enumerate(groups) if group["role"] == STUDENT],
     )
-    keys = ("name", "top1", "low", "high", "each_top1", "role")
+    keys = ("name", score.key, "low", "high", f"each_{score.key}", "role")
     values: Any = [tuple(group[key] for key in keys) for group in groups]
-    caption = "Top-1 accuracy: the mean, its 95 % interval, and each seed (small)."
+    title = f"{score.title[0].upper()}{score.title[1:]}"
+    caption = f"{title}: the mean, its 95 % interval, and each seed (small)."
     return [
-        _intervals("accuracy", values, caption, folder, "top-1 accuracy (%)"),
+        _intervals("accuracy", values, caption, folder, f"{score.title} (%)"),
         *_gains(groups, folder),
         table,
         Text(
@@ -93,7 +96,7 @@ def _gains(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Plot]:
         "What distillation gained over the same student trained alone. An interval that includes "
         "0 shows no measurable gain."
     )
-    label = "points of top-1 over the student alone"
+    label = f"points of {main_score.score_of_groups(groups).name} over the student alone"
     return [_intervals("gain", values, caption, folder, label, zero=True)] if gains else []
 
 
@@ -101,24 +104,26 @@ def _differences(document: Mapping[str, Any], folder: Path) -> list[Section]:
     entries = document["differences"]
     if not entries:
         return []
-    other = entries[0]["other"]
+    other, score = entries[0]["other"], main_score.score_of_groups(document["groups"])
     values = [
         (e["group"], e["difference"], e["low"], e["high"], _each(e), STUDENT) for e in entries
     ]
     plot = _intervals(
         "difference",
         values,
-        f"Difference in top-1 to {other}, with its 95 % interval, and that of each pair (small). "
-        "An interval that includes 0 shows no measurable difference.",
+        f"Difference in {score.name} to {other}, with its 95 % interval, and that of each pair "
+        "(small). An interval that includes 0 shows no measurable difference.",
         folder,
-        f"points of top-1 over {other}",
+        f"points of {score.name} over {other}",
         zero=True,
         height=_LOW,
     )
-    table = Table(
-        ["model", "seed", "difference, points", "right alone", "p", "p, Holm"],
-        [row for entry in entries for row in comparison_lines.difference_rows(entry)],
-    )
+    columns = ["model", "seed", "difference, points", "right alone", "p", "p, Holm"]
+    rows = [row for entry in entries for row in comparison_lines.difference_rows(entry)]
+    if score is main_score.MAP:  # which has no test
+        table = Table(columns[:3], [row[:3] for row in rows])
+        return [Section("differences", f"Differences to {other}", [plot, table])]
+    table = Table(columns, rows)
     about = Text(
         "Right alone: images that only this model / only the other predicts right. p: McNemar's "
         "exact test over images; Holm's is adjusted for the number of tests."
@@ -170,31 +175,34 @@ def _intervals(
 
 def _cost(groups: Sequence[Mapping[str, Any]], cost: str, folder: Path) -> Plot:
     known = [group for group in groups if group[cost] is not None]
+    score = main_score.score_of_groups(groups)
     return plots.plot(
         f"front-{cost.replace('_', '-')}",
-        _front_painter(known, cost),
+        _front_painter(known, cost, score),
         caption=f"Accuracy against {_COSTS[cost]}. Up and left is better. Filled: "
         "on the front, no other model is better in both. Bars are 95 % intervals.",
-        columns=["model", cost, "top1", "low", "high", "on_front"],
+        columns=["model", cost, score.key, "low", "high", "on_front"],
         rows=[
-            (g["name"], g[cost], g["top1"], g["low"], g["high"], g["front"][cost]) for g in known
+            (g["name"], g[cost], g[score.key], g["low"], g["high"], g["front"][cost]) for g in known
         ],
         folder=folder,
     )
 
 
-def _front_painter(groups: Sequence[Mapping[str, Any]], cost: str) -> Callable[[Any], None]:
+def _front_painter(
+    groups: Sequence[Mapping[str, Any]], cost: str, score: Score
+) -> Callable[[Any], None]:
     from matplotlib import transforms
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        front = sorted((g[cost], 100 * g["top1"]) for g in groups if g["front"][cost])
+        front = sorted((g[cost], 100 * g[score.key]) for g in groups if g["front"][cost])
         axes.step(
             [x for x, _ in front], [y for _, y in front], where="post", color=plots.SOFT, ls=":"
         )
         for index, group in enumerate(groups):
             look = plots.look(_ROLES.index(group["role"]))
-            x, y = group[cost], 100 * group["top1"]
+            x, y = group[cost], 100 * group[score.key]
             beside = [other[cost] for other in groups[:index]].count(x)  # equal networks
             moved = transforms.offset_copy(axes.transData, figure, x=6 * beside, units="points")
             interval = [100 * group["low"], 100 * group["high"]]
@@ -205,18 +213,18 @@ def _front_painter(groups: Sequence[Mapping[str, Any]], cost: str) -> Callable[[
         axes.update_datalim([(g[cost], 100 * g[end]) for g in groups for end in ("low", "high")])
         axes.margins(x=0.3)
         axes.autoscale_view()
-        axes.set(xlabel=_COSTS[cost], ylabel="top-1 accuracy (%)")
-        _label(axes, groups, cost)
+        axes.set(xlabel=_COSTS[cost], ylabel=f"{score.title} (%)")
+        _label(axes, groups, cost, score)
 
     return paint
 
 
-def _label(axes: Any, groups: Sequence[Mapping[str, Any]], cost: str) -> None:
+def _label(axes: Any, groups: Sequence[Mapping[str, Any]], cost: str, score: Score) -> None:
     """Names right of the points, from the lowest up, moved up where they would overlap."""
     low, high = axes.get_ylim()
     below: dict[Any, float] = {}
-    for group in sorted(groups, key=lambda group: float(group["top1"])):
-        x, y = group[cost], 100 * group["top1"]
+    for group in sorted(groups, key=lambda group: float(group[score.key])):
+        x, y = group[cost], 100 * group[score.key]
         equal = sum(other[cost] == x for other in groups)
         place = max(y, below.get(x, low) + _LINE * (high - low))
         below[x] = place

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
+from kd_keras.results.main_score import MAP, TOP1
 
 # Okabe and Ito 2008, "Color Universal Design": distinguishable with any colour vision.
 _COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000")
@@ -22,11 +23,11 @@ History = Mapping[str, Sequence[float]]
 def plot(
     histories: Mapping[str, History], path: str | Path, *, names: Mapping[str, str] | None = None
 ) -> None:
-    """Draws validation top-1 and training cross-entropy by epoch, one line per model, as a PNG.
+    """Draws validation top-1, or mAP, and training cross-entropy by epoch, a line per model.
 
     Args:
-        histories: Keras's history for each phase: `val_top1` (fractions) and `ce` (nats), one
-            value per epoch; a missing key draws no line.
+        histories: Keras's history for each phase: `val_top1` or `val_map` (fractions) and `ce`
+            (nats), one value per epoch; a missing key draws no line.
         path: path of the PNG.
         names: names of the phases in the legend; by default the phases themselves.
     """
@@ -36,9 +37,10 @@ def plot(
     lines = sum(label.count("\n") + 2 for label in labels.values())
     figure = Figure(figsize=(10, max(3.8, _LINE_HEIGHT * lines)), layout="constrained")
     top1, ce = figure.subplots(1, 2)
-    _draw(top1, histories, labels, "val_top1", scale=100.0, least=1.0)
+    score = MAP if any(f"val_{MAP.key}" in history for history in histories.values()) else TOP1
+    _draw(top1, histories, labels, f"val_{score.key}", scale=100.0, least=1.0)
     _draw(ce, histories, labels, "ce", scale=1.0, least=0.05)
-    top1.set(xlabel="epoch", ylabel="top-1 accuracy on validation (%)")
+    top1.set(xlabel="epoch", ylabel=f"{score.title} on validation (%)")
     ce.set(xlabel="epoch", ylabel="cross-entropy on training (nats)")
     handles = {line.get_label(): line for axes in (top1, ce) for line in axes.lines}
     if handles:

@@ -16,7 +16,7 @@ from kd_keras.data.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
 from kd_keras.models import cost
-from kd_keras.results import timing
+from kd_keras.results import multi_label, timing
 from kd_keras.teacher_cache import fingerprint, keras_teacher
 
 BATCH = 256  # changes memory use, not accuracy
@@ -44,6 +44,14 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
     Raises:
         ValueError: some scores are not finite.
     """
+    return scorer(model)(split)
+
+
+def scorer(model: keras.Model) -> Callable[[Split], np.ndarray]:
+    """A function from a split to what `scores` gives, compiled once.
+
+    It reads the model's weights at each call, so one is enough for a whole training.
+    """
     twin = twins.Twin(model, folded=True, before_softmax=True)
 
     @tf.function(input_signature=[tf.TensorSpec((None, *model.inputs[0].shape[1:]), tf.uint8)])
@@ -51,7 +59,7 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
         outputs, _ = twin(tf.cast(images, "float32"), training=False)
         return outputs[taps.LOGITS]
 
-    return _all_scores(score, model.name, split)
+    return lambda split: _all_scores(score, model.name, split)
 
 
 def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
@@ -67,7 +75,9 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
         stored = sealed.load(file)
         if stored.shape == (len(data.validation), len(data.class_names)):
             return stored
-    run_teacher = keras_teacher.teacher_function(model, (), precision=precision)
+    run_teacher = keras_teacher.teacher_function(
+        model, (), precision=precision, multi_label=data.validation.multi_label
+    )
     computed = _all_scores(
         lambda images: run_teacher(images)[taps.LOGITS], model.name, data.validation
     )
@@ -93,6 +103,13 @@ def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float
     return float(np.mean(losses.in_top(labels, all_scores, k=k)))
 
 
+def measure_scores(all_scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """`top1` and `top5`, 0 to 1; of labels (N, C), see `multi_label.measure`."""
+    if labels.ndim == 2:
+        return multi_label.measure(labels, all_scores)
+    return {"top1": accuracy(all_scores, labels), "top5": accuracy(all_scores, labels, k=5)}
+
+
 def measure(
     model: keras.Model,
     data: Dataset,
@@ -113,8 +130,7 @@ def measure(
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
     exported = {} if folder is None else _exported(model, data, folder, images, serve)
     return {
-        "top1": accuracy(validation_scores, validation.labels),
-        "top5": accuracy(validation_scores, validation.labels, k=5),
+        **measure_scores(validation_scores, validation.labels),
         "parameters": model.count_params(),
         "multiply_adds": _multiply_adds(model),
         **exported,
@@ -152,9 +168,10 @@ def _exported(
         folder,
         class_names=data.class_names,
         input_shape=data.image_shape,
-        head=heads.kind(model),
+        head=heads.kind(model, multi_label=data.validation.multi_label),
         resize=data.resize,
         images=images,
+        multi_label=data.validation.multi_label,
         serve=serve,
     )
     size = saved_model.megabytes(folder)

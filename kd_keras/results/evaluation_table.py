@@ -47,10 +47,11 @@ def _rows(evaluation: Evaluation) -> list[list[str]]:
             ["top-1 accuracy of the teacher", f"{evaluation.teacher['top1']:.2%}"],
             ["agreement with the teacher", f"{evaluation.teacher['agreement']:.2%}"],
         ]
-    return [*rows, *_cost(evaluation)]
+    return [*rows, *cost_rows(evaluation)]
 
 
-def _cost(evaluation: Evaluation) -> list[list[str]]:
+def cost_rows(evaluation: Any) -> list[list[str]]:
+    """Time, size, parameters and multiply-adds of an evaluated model, for the table."""
     times = evaluation.milliseconds_per_image or {}
     rows = [
         [f"ms/image, batch {size}", f"{times[key]:.3g} ± {times['spread'][key]:.1g}"]
@@ -73,11 +74,12 @@ def _show_classes(evaluation: Evaluation, screen: Screen) -> None:
     columns = ["class", "precision\n%", "recall\n%", "F1\n%", "images", "taken for"]
     cells: list[list[Any]] = [class_report.format_row(row) for row in rows]
     for row in cells:
-        row[0], row[-1] = _shortened(row[0]), _shortened(row[-1])
+        row[0], row[-1] = shortened(row[0]), shortened(row[-1])
     screen.table(title, columns, cells)
 
 
-def _shortened(name: str) -> str:
+def shortened(name: str) -> str:
+    """A class name that fits into a column."""
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kd_keras.exports import saved_model
 from kd_keras.exports.runtimes import Classifier
 from kd_keras.exports.runtimes.scores import Scores
-from kd_keras.results import statistics, timing
+from kd_keras.results import main_score, multi_label, statistics, timing
 from kd_keras.results.screen import Screen
 
 BATCH = 50
@@ -25,6 +25,11 @@ LEGEND = (
     "same: images with the Keras model's top-1 class; its change: 95 % interval in",
     "points; diff.: of a probability; ms: per image, in batches of 1 and of 128",
 )
+#: The legend where an image may have several classes.
+LEGEND_OF_SEVERAL = (
+    "same: answers, class by class, as the Keras model's; its change: 95 % interval in",
+    LEGEND[1],
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +41,14 @@ class Reference:
         labels: (N,) int; None if the images are noise.
         scores: of the Keras model, (N, classes).
         is_logits: whether the model gives logits; else its logits are computed from probabilities.
+        multi_label: whether an image may have several classes; labels are then (N, C) of 0 and 1.
     """
 
     images: np.ndarray
     labels: np.ndarray | None
     scores: Scores
     is_logits: bool
+    multi_label: bool = False
 
 
 def in_batches(classify: Callable[[np.ndarray], Scores], images: np.ndarray) -> Scores:
@@ -62,14 +69,16 @@ def compared(classifier: Classifier, reference: Reference, *, exact: bool) -> di
     Returns:
         `images` (their number), `agreement` (share with the same top-1 class),
         `max_abs_difference` (of probabilities) and, with labels, `top1` and `change` with `low`
-        and `high`: top-1 minus the Keras model's with its 95 % interval; fractions.
+        and `high`: top-1 minus the Keras model's with its 95 % interval; fractions. Where an image
+        may have several classes, `agreement` is the share of equal answers, N times C, and `map`
+        is in place of `top1`.
 
     Raises:
         ValueError: the file gives NaN, another number of classes or, with `exact`, other numbers.
     """
     scores = in_batches(classifier, reference.images)
     _check(scores, reference, classifier, exact=exact)
-    answers, expected = scores.logits.argmax(axis=-1), reference.scores.logits.argmax(axis=-1)
+    answers, expected = (_answers(part, reference) for part in (scores, reference.scores))
     entry = {
         "images": len(answers),
         "agreement": float(np.mean(answers == expected)),
@@ -77,6 +86,11 @@ def compared(classifier: Classifier, reference: Reference, *, exact: bool) -> di
     }
     if reference.labels is None:
         return entry
+    if reference.multi_label:
+        pair = scores.logits, reference.scores.logits
+        change, low, high = multi_label.difference(reference.labels, *pair, seed=0)
+        value = multi_label.mean_average_precision(reference.labels, scores.logits)
+        return {**entry, "map": value, "change": change, "low": low, "high": high}
     right, right_before = answers == reference.labels, expected == reference.labels
     change, low, high = statistics.bootstrap_interval(right, right_before, seed=0)
     return {**entry, "top1": float(right.mean()), "change": change, "low": low, "high": high}
@@ -85,10 +99,13 @@ def compared(classifier: Classifier, reference: Reference, *, exact: bool) -> di
 def reference_entry(
     classify: Callable[[np.ndarray], Scores], reference: Reference, path: Path | None
 ) -> dict[str, Any]:
-    """The Keras model's own entry: `top1`, with labels, and its `cost`."""
+    """The Keras model's own entry: `top1` or `map`, with labels, and its `cost`."""
     entry = cost(classify, path, reference.images)
     if reference.labels is None:
         return entry
+    if reference.multi_label:
+        logits = reference.scores.logits
+        return {"map": multi_label.mean_average_precision(reference.labels, logits), **entry}
     right = reference.scores.logits.argmax(axis=-1) == reference.labels
     return {"top1": float(right.mean()), **entry}
 
@@ -109,19 +126,32 @@ def cost(
 
 def show(title: str, entries: dict[str, dict[str, Any]], screen: Screen) -> None:
     """Shows a table with a line for each file, by name; the first one is the Keras file."""
-    screen.table(title, COLUMNS, [[name, *_cells(entry)] for name, entry in entries.items()])
-    for line in LEGEND:
+    several = main_score.score_of_results(entries) is main_score.MAP
+    columns = [heading.replace("top-1", "mAP") if several else heading for heading in COLUMNS]
+    screen.table(title, columns, [[name, *_cells(entry)] for name, entry in entries.items()])
+    for line in LEGEND_OF_SEVERAL if several else LEGEND:
         screen.say(line)
 
 
 def losses(entries: dict[str, dict[str, Any]]) -> list[str]:
     """A line for each file that is less accurate by more than a point, saying what to do."""
     return [
-        f"{name} loses {-100 * entry['change']:.1f} points of top-1 (95 % interval: "
+        f"{name} loses {-100 * entry['change']:.1f} points of {_score(entry).name} (95 % interval: "
         f"{-100 * entry['high']:.1f} to {-100 * entry['low']:.1f}). {_remedy(entry)}"
         for name, entry in entries.items()
         if entry.get("change", 0) < -LARGE_LOSS and entry["high"] < 0
     ]
+
+
+def _score(entry: dict[str, Any]) -> main_score.Score:
+    return main_score.score_of_results({"": entry})
+
+
+def _answers(scores: Scores, reference: Reference) -> np.ndarray:
+    """The class of each image, (N,) int; or whether it has each class, (N, C)."""
+    if reference.multi_label:
+        return multi_label.decisions(scores.logits)
+    return np.asarray(scores.logits.argmax(axis=-1))
 
 
 def _remedy(entry: dict[str, Any]) -> str:
@@ -164,10 +194,10 @@ def _difference(output: np.ndarray, keras_output: np.ndarray) -> float:
 
 
 def _cells(entry: dict[str, Any]) -> Sequence[str | None]:
-    times = entry["milliseconds_per_image"]
+    times, score = entry["milliseconds_per_image"], _score(entry)
     return (
         f"{100 * entry['agreement']:.1f}" if "agreement" in entry else None,
-        f"{100 * entry['top1']:.1f}" if "top1" in entry else None,
+        f"{100 * entry[score.key]:.1f}" if score.key in entry else None,
         _change(entry) if "change" in entry else None,
         f"{entry['max_abs_difference']:.1g}" if "max_abs_difference" in entry else None,
         f"{times['batch1']:.2f}",

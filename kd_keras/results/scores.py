@@ -23,14 +23,21 @@ FLOAT32_BYTES = 16_000_000  # larger arrays are kept in float16
 LABELS = "validation-labels.npy"
 
 
-def save(folder: Path, phase: str, scores: np.ndarray) -> None:
+def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = False) -> None:
     """Saves the logits of each validation image, (N, C) float, in order.
 
     In float16, each image's largest logit is 0: that changes no probability, and it is exact, so
-    that the predicted class stays the same, unless another logit is within 3e-8 of it.
+    that the predicted class stays the same, unless another logit is within 3e-8 of it. With
+    `multi_label`, logits of sigmoids, all are kept as they are.
     """
     _, classes = scores.shape
     plain, packed = _paths(folder, phase)
+    if multi_label:
+        large = 4 * scores.size > FLOAT32_BYTES
+        most = float(np.finfo(np.float16).max)
+        kept = np.clip(scores, -most, most).astype(np.float16) if large else scores
+        sealed.save(plain, np.asarray(kept, np.float16 if large else np.float32))
+        return
     if classes <= MOST_CLASSES:
         sealed.save(plain, _small(scores))
         packed.unlink(missing_ok=True)
@@ -60,12 +67,12 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
 
 
 def save_labels(folder: Path, labels: np.ndarray) -> None:
-    """Saves the labels of the validation images, (N,) int, in order."""
+    """Saves the labels of the validation images, (N,) int or (N, C) of 0 and 1, in order."""
     sealed.save(folder / LABELS, np.asarray(labels, np.int32))
 
 
 def load_labels(folder: Path) -> np.ndarray | None:
-    """The labels that `save_labels` saved, (N,) int32; None if there are none."""
+    """The labels that `save_labels` saved, int32; None if there are none."""
     try:
         return sealed.load(folder / LABELS)
     except (OSError, ValueError, EOFError):

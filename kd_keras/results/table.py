@@ -4,12 +4,15 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from kd_keras.results import phase_names
+from kd_keras.results import main_score, phase_names
 from kd_keras.results.screen import Screen
 
 # Headings of the closing table; two-line headings keep it within 80 columns.
 _TOP1, _TOP5, _ALONE, _BATCH = "top-1\n%", "top-5\n%", "ms/image\nbatch 1", "ms/image\nbatch 128"
+_MAP, _F1 = "mAP\n%", "F1\n%"  # of multi-label data, in place of the accuracies
 COLUMNS = ("model", _TOP1, _TOP5, "params", "saved\nMB", _ALONE, _BATCH)
+_OF_SEVERAL = {_TOP1: _MAP, _TOP5: _F1}
+_SCORES = {_TOP1: "top1", _TOP5: "top5", _MAP: "map", _F1: "f1"}
 FEWEST_CLASSES_FOR_TOP5 = 10
 
 
@@ -17,9 +20,11 @@ def columns(results: Mapping[str, Any]) -> list[str]:
     """The headings of the closing table: no top-5 for few classes, no times if none is known."""
     few = results.get("data", {}).get("classes", math.inf) < FEWEST_CLASSES_FOR_TOP5
     timed = any(results[phase]["milliseconds_per_image"] for phase in models(results))
+    several = main_score.score_of_results(results) is main_score.MAP
+    every = [_OF_SEVERAL.get(column, column) if several else column for column in COLUMNS]
     without = {_TOP5} if few else set()
     without |= set() if timed else {_ALONE, _BATCH}
-    return [column for column in COLUMNS if column not in without]
+    return [column for column in every if column not in without]
 
 
 def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
@@ -27,10 +32,10 @@ def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
 
     Args:
         results: by phase ("teacher", "teacher-1", "baseline", "assistant-1", "generation-1",
-            "student"), in the order of the lines, None or a mapping of `top1`, `top5` (fractions),
-            `parameters`, `milliseconds_per_image` (see `timing.latency`; None if it was not timed)
-            and, if it was exported, `export` (`megabytes`). Of what is no model, "data" may tell
-            the number of `classes`.
+            "student"), in the order of the lines, None or a mapping of `top1`, `top5` (fractions;
+            of multi-label data `map`, `f1`), `parameters`, `milliseconds_per_image` (see
+            `timing.latency`; None if it was not timed) and, if it was exported, `export`
+            (`megabytes`). Of what is no model, "data" may tell the number of `classes`.
 
     Returns:
         A text for each of `columns`.
@@ -42,7 +47,12 @@ def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
 
 def models(results: Mapping[str, Any]) -> list[str]:
     """The phases of the models in `results`, in their order."""
-    return [phase for phase, result in results.items() if result and "top1" in result]
+    keys = (main_score.TOP1.key, main_score.MAP.key)
+    return [
+        phase
+        for phase, result in results.items()
+        if isinstance(result, Mapping) and any(key in result for key in keys)
+    ]
 
 
 def time_spent(results: Mapping[str, Any]) -> str:
@@ -121,13 +131,16 @@ def _cells(result: Mapping[str, Any]) -> dict[str, str | None]:
     times = result["milliseconds_per_image"] or {}
     export = result.get("export")
     return {
-        _TOP1: f"{result['top1']:.2%}".rstrip("%"),
-        _TOP5: f"{result['top5']:.2%}".rstrip("%"),
+        **{name: _percent(result.get(key)) for name, key in _SCORES.items()},
         "params": f"{result['parameters']:,}",
         "saved\nMB": f"{export['megabytes']:.2f}" if export else None,
         _ALONE: _time(times, "batch1"),
         _BATCH: _time(times, "batch128"),
     }
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.2%}".rstrip("%")
 
 
 def _time(times: Mapping[str, Any], batch: str) -> str | None:

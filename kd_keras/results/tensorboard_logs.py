@@ -30,7 +30,7 @@ def tag(name: str) -> str:
     """
     if name in _TAGS:
         return _TAGS[name]
-    if re.fullmatch(r"top\d+|.*accuracy", name):
+    if re.fullmatch(r"top\d+|map|f1|.*accuracy", name):
         return f"accuracy/{name}"
     if name.startswith("held_out_"):
         return f"held_out/{name.removeprefix('held_out_')}"

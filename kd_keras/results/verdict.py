@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.results import statistics, table
+from kd_keras.results import main_score, multi_label, statistics, table
+from kd_keras.results.main_score import Score
 from kd_keras.results.phase_names import (
     BASELINE,
     STUDENT,
@@ -21,7 +22,7 @@ _LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teac
 
 def make_verdict(
     results: Mapping[str, Any],
-    predictions: Callable[[str], np.ndarray],
+    predictions: Callable[[str], Any],
     labels: np.ndarray,
     *,
     seed: int,
@@ -30,7 +31,8 @@ def make_verdict(
 
     Args:
         results, labels, seed: see `comparisons`.
-        predictions: returns, for a phase, the predicted class of each validation image, (N,) int.
+        predictions: returns, for a phase, the predicted class of each validation image, (N,) int;
+            of labels (N, C), its scores, (N, C) float.
     """
     each = {phase: predictions(phase) for phase in table.models(results)}
     entries = comparisons(results, each, labels, seed=seed)
@@ -44,21 +46,24 @@ def comparisons(
     *,
     seed: int,
 ) -> list[dict[str, Any]]:
-    """The differences in top-1 that `lines` describes, with 95 % intervals over images.
+    """The differences in top-1, or mAP, that `lines` describes, with 95 % intervals over images.
 
     Each student, and the teacher, is compared with the same network trained alone. Without such a
     baseline, each student is compared with the teacher.
 
     Args:
         results: results by phase, as in `table.rows`.
-        predictions: by phase, the predicted class of each validation image, (N,) int.
-        labels: (N,) int labels of the same images.
+        predictions: by phase, the predicted class of each validation image, (N,) int; or scores.
+        labels: (N,) int labels of the same images; or (N, C) of 0 and 1.
         seed: seed of the bootstrap.
 
     Returns:
         For each comparison, a mapping of `phase`, `other` (phases), `images`, `difference`, `low`,
         `high` (fractions: top-1 of `phase` minus top-1 of `other`), `p` (McNemar's exact test).
+        Of labels (N, C), differences are those of mAP, and there is no test.
     """
+    if labels.ndim == 2:
+        return _of_multi_label(results, predictions, labels, seed)
     right = {phase: predicted == labels for phase, predicted in predictions.items()}
     entries = []
     for phase, other in _pairs(results):
@@ -66,6 +71,17 @@ def comparisons(
         *_, p = statistics.mcnemar(right[phase], right[other])
         interval = {"difference": difference, "low": low, "high": high, "p": p}
         entries.append({"phase": phase, "other": other, "images": len(labels), **interval})
+    return entries
+
+
+def _of_multi_label(
+    results: Mapping[str, Any], scores: Mapping[str, np.ndarray], labels: np.ndarray, seed: int
+) -> list[dict[str, Any]]:
+    entries = []
+    for phase, other in _pairs(results):
+        interval = multi_label.difference(labels, scores[phase], scores[other], seed=seed)
+        numbers = dict(zip(("difference", "low", "high"), interval, strict=True))
+        entries.append({"phase": phase, "other": other, "images": len(labels), **numbers})
     return entries
 
 
@@ -78,8 +94,9 @@ def lines(results: Mapping[str, Any]) -> list[str]:
     entries = results["comparisons"]
     compared = {entry["phase"] for entry in entries}
     teacher = "a cached teacher" if results.get("teacher_cache") else "a teacher without classes"
+    key = main_score.score_of_results(results).key
     alone = [
-        f"The {table.model_name(phase, results)} ({results[phase]['top1']:.1%}) cannot be "
+        f"The {table.model_name(phase, results)} ({results[phase][key]:.1%}) cannot be "
         f"compared: {teacher} has no accuracy on the validation images. {_WITH_BASELINE}"
         for phase in _distilled_students(results)
         if phase not in compared
@@ -120,28 +137,29 @@ def _spec(phase: str, results: Mapping[str, Any]) -> Any:
 
 
 def _line(entry: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-    phase, other = entry["phase"], entry["other"]
+    phase, other, score = entry["phase"], entry["other"], main_score.score_of_results(results)
     numbers = (
-        f"{table.model_name(phase, results)} {results[phase]['top1']:.1%}, "
-        f"{table.model_name(other, results)} {results[other]['top1']:.1%}: "
-        f"{entry['difference'] * 100:+.1f} points of top-1, 95 % interval "
+        f"{table.model_name(phase, results)} {results[phase][score.key]:.1%}, "
+        f"{table.model_name(other, results)} {results[other][score.key]:.1%}: "
+        f"{entry['difference'] * 100:+.1f} points of {score.name}, 95 % interval "
         f"{entry['low'] * 100:+.1f} to {entry['high'] * 100:+.1f} over {entry['images']:,} images"
     )
     if role(phase, results) == TEACHER:
         return _teacher_over_alone(entry, numbers)
-    over = _over_teacher if role(other, results) == TEACHER else _over_alone
-    return over(entry, numbers)
+    if role(other, results) == TEACHER:
+        return _over_teacher(entry, numbers)
+    return _over_alone(entry, numbers, score)
 
 
-def _over_alone(entry: Mapping[str, Any], numbers: str) -> str:
+def _over_alone(entry: Mapping[str, Any], numbers: str, score: Score) -> str:
     if is_gain(entry):
         return (
-            "The distilled student is more accurate than the student alone in this run, one seed "
+            f"The distilled student is {score.better} than the student alone in this run, one seed "
             f"({numbers}). Repeat with more seeds (--seed) to judge the method."
         )
     if entry["high"] < 0 and not _is_chance(entry):
         return (
-            "The distilled student is less accurate than the student alone in this run, one seed "
+            f"The distilled student is {score.worse} than the student alone in this run, one seed "
             f"({numbers}). Deploy the student alone ({_file(entry)}), or try a better teacher, a "
             "different --method or more --epochs."
         )

@@ -10,7 +10,12 @@ from kd_keras.teacher_cache.writer import TeacherFunction
 
 
 def teacher_function(
-    model: keras.Model, taps: Sequence[str], *, precision: str, classifies: bool = True
+    model: keras.Model,
+    taps: Sequence[str],
+    *,
+    precision: str,
+    classifies: bool = True,
+    multi_label: bool = False,
 ) -> TeacherFunction:
     """A compiled function that runs the model in inference mode.
 
@@ -18,12 +23,13 @@ def teacher_function(
         model: classifier that takes pixels 0..255 (B, H, W, C).
         taps: names of the features to return beside "logits".
         precision: one of `graph.precision.PRECISIONS`.
-        classifies: see `Teacher`.
+        classifies, multi_label: see `Teacher`.
 
     Returns:
         A function from images to outputs, see `writer.TeacherFunction`.
     """
-    teacher = Teacher(model, taps, precision=precision, classifies=classifies)
+    form = {"classifies": classifies, "multi_label": multi_label}
+    teacher = Teacher(model, taps, precision=precision, **form)
 
     @tf.function(reduce_retracing=True)
     def run(images: tf.Tensor) -> dict[str, tf.Tensor]:

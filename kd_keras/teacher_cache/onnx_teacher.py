@@ -33,6 +33,7 @@ class OnnxTeacher:
         preprocess: str | None = None,
         image_size: int | None = None,
         classes: tuple[list[str], list[str]] | None = None,
+        multi_label: bool = False,
     ):
         try:
             import onnxruntime
@@ -72,6 +73,7 @@ class OnnxTeacher:
         self._mode = preprocess or "0..255"
         self._classes = classes
         self._path = path
+        self._multi_label = multi_label
         self._gives_probabilities: bool | None = None  # known with the first batch
 
     @property
@@ -81,13 +83,15 @@ class OnnxTeacher:
         total = hashlib.sha256(graph)
         for file in _weight_files(self._path, graph):
             total.update(file.read_bytes())
-        total.update(repr((self._mode, self._size, self._classes, "logits")).encode())
+        of = "logits of sigmoids" if self._multi_label else "logits"
+        total.update(repr((self._mode, self._size, self._classes, of)).encode())
         return total.hexdigest()[:16]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """{"logits": (B, C) float32} for images (B, H, W, C) uint8.
 
-        Of a file that ends in a softmax, these are the logarithms of the probabilities.
+        Of a file that ends in a softmax, these are the logarithms of the probabilities; of one that
+        ends in sigmoids, their inputs.
         """
         if self._size is not None and images.shape[1:3] != (self._size, self._size):
             images = tf.image.resize(images, (self._size, self._size)).numpy()
@@ -103,8 +107,13 @@ class OnnxTeacher:
                 f"expected ({len(images)}, classes). Export the logits as the first output."
             )
         if self._gives_probabilities is None:
-            self._gives_probabilities = probability_rows.are_probabilities(scores)
-        if self._gives_probabilities:
+            rows = probability_rows
+            are_probabilities = rows.in_range if self._multi_label else rows.are_probabilities
+            self._gives_probabilities = are_probabilities(scores)
+        if self._gives_probabilities and self._multi_label:
+            p = np.clip(scores, losses.FLOAT32_TINY, np.float32(1 - 2**-24))
+            scores = np.log(p) - np.log(1 - p)
+        elif self._gives_probabilities:
             scores = np.log(np.maximum(scores, losses.FLOAT32_TINY))
         if self._classes is not None:
             scores = scores[:, class_matching.class_order(*self._classes, scores.shape[-1])]

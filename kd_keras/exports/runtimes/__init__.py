@@ -37,12 +37,15 @@ class Classifier(Protocol):
         """The scores of images, uint8 (B, H, W, C) in 0..255, B at least 1."""
 
 
-def open_classifier(path: str | Path, *, preprocess: str | None = None) -> Classifier:
+def open_classifier(
+    path: str | Path, *, preprocess: str | None = None, multi_label: bool = False
+) -> Classifier:
     """Opens a `.keras`, `.h5`, `.tflite` or `.onnx` file, or a SavedModel folder.
 
     Args:
         path: the file or folder.
         preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        multi_label: whether an image may have several classes, where the file does not say it.
 
     Raises:
         FileNotFoundError: there is nothing at `path`.
@@ -62,5 +65,5 @@ def open_classifier(path: str | Path, *, preprocess: str | None = None) -> Class
             "SavedModel folder."
         )
     module = importlib.import_module(f"kd_keras.exports.runtimes.{name}")
-    classifier: Classifier = module.open_file(path, preprocess)
+    classifier: Classifier = module.open_file(path, preprocess, multi_label)
     return classifier

@@ -16,14 +16,15 @@ class KerasFile:
 
     format = "keras"
 
-    def __init__(self, path: Path, preprocess: str | None) -> None:
+    def __init__(self, path: Path, preprocess: str | None, *, multi_label: bool = False) -> None:
         self.path = path
-        self.model = model_files.open_model(path, two_logits=True)
+        self.model = model_files.open_model(path, two_logits=not multi_label)
         _, *sizes = self.model.inputs[0].shape
         shape = None if None in sizes else (sizes[0], sizes[1], sizes[2])
-        self.metadata = Metadata(image_shape=shape)
+        self.metadata = Metadata(image_shape=shape, multi_label=multi_label)
         self._mode = preprocess or "0..255"
-        self._head = heads.kind(self.model)
+        head = heads.kind(self.model, multi_label=multi_label)
+        self._output = "logits" if head == "logits" else "probabilities"
         self._predict = tf.function(
             lambda images: taps.logits_of(self.model(images, training=False)),
             input_signature=[tf.TensorSpec((None, *sizes))],
@@ -31,9 +32,11 @@ class KerasFile:
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
         outputs = self._predict(pixels.encode_array(images, self._mode).astype("float32"))
-        return scores.from_outputs({self._head: outputs.numpy()})
+        return scores.from_outputs(
+            {self._output: outputs.numpy()}, multi_label=self.metadata.multi_label
+        )
 
 
-def open_file(path: Path, preprocess: str | None) -> KerasFile:
+def open_file(path: Path, preprocess: str | None, multi_label: bool) -> KerasFile:
     """See `runtimes.open_classifier`."""
-    return KerasFile(path, preprocess)
+    return KerasFile(path, preprocess, multi_label=multi_label)

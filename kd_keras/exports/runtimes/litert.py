@@ -17,7 +17,14 @@ class LiteRT:
 
     format = "litert"
 
-    def __init__(self, path: Path, preprocess: str | None, *, threads: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        preprocess: str | None,
+        *,
+        threads: int | None = None,
+        multi_label: bool = False,
+    ) -> None:
         self.path = path
         self._mode = preprocess or "0..255"
         self._threads = threads
@@ -32,7 +39,7 @@ class LiteRT:
         (self._input,) = inputs
         self._own_batch, height, width, channels = map(int, self._input["shape"])
         self.metadata = metadata.read_litert(path).filled_from(
-            metadata.Metadata(image_shape=(height, width, channels))
+            metadata.Metadata(image_shape=(height, width, channels), multi_label=multi_label)
         )
         self._names = _output_names(self._interpreter)
         self._batch = 0
@@ -70,12 +77,13 @@ class LiteRT:
                 values = (values.astype(np.float32) - zero) * scale
                 rounding = max(rounding, scale / 2)
             outputs[self._names[entry["index"]]] = values
-        return scores.from_outputs(outputs, rounding=rounding)
+        multi_label = self.metadata.multi_label
+        return scores.from_outputs(outputs, rounding=rounding, multi_label=multi_label)
 
 
-def open_file(path: Path, preprocess: str | None) -> LiteRT:
+def open_file(path: Path, preprocess: str | None, multi_label: bool) -> LiteRT:
     """See `runtimes.open_classifier`."""
-    return LiteRT(path, preprocess)
+    return LiteRT(path, preprocess, multi_label=multi_label)
 
 
 def _interpreter(path: Path, threads: int | None) -> Any:

@@ -22,7 +22,7 @@ class Onnx:
 
     format = "onnx"
 
-    def __init__(self, path: Path, preprocess: str | None) -> None:
+    def __init__(self, path: Path, preprocess: str | None, *, multi_label: bool = False) -> None:
         self.path = path
         self._mode = preprocess or "0..255"
         self._session = _session(path)
@@ -41,7 +41,9 @@ class Onnx:
         known = all(isinstance(size, int) for size in sizes)
         self.metadata = metadata.read_onnx(
             self._session.get_modelmeta().custom_metadata_map
-        ).filled_from(metadata.Metadata(image_shape=tuple(sizes) if known else None))
+        ).filled_from(
+            metadata.Metadata(image_shape=tuple(sizes) if known else None, multi_label=multi_label)
+        )
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
         batch = pixels.encode_array(images, self._mode)
@@ -60,12 +62,12 @@ class Onnx:
             name: np.concatenate([part[index] for part in parts])[: len(images)]
             for index, name in enumerate(self._names)
         }
-        return scores.from_outputs(outputs)
+        return scores.from_outputs(outputs, multi_label=self.metadata.multi_label)
 
 
-def open_file(path: Path, preprocess: str | None) -> Onnx:
+def open_file(path: Path, preprocess: str | None, multi_label: bool) -> Onnx:
     """See `runtimes.open_classifier`."""
-    return Onnx(path, preprocess)
+    return Onnx(path, preprocess, multi_label=multi_label)
 
 
 def _session(path: Path) -> Any:

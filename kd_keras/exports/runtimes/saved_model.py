@@ -18,7 +18,7 @@ class SavedModel:
 
     format = "savedmodel"
 
-    def __init__(self, path: Path, preprocess: str | None) -> None:
+    def __init__(self, path: Path, preprocess: str | None, *, multi_label: bool = False) -> None:
         self.path = path
         self._mode = preprocess or "0..255"
         self._session = tf.compat.v1.Session(graph=tf.Graph())
@@ -30,7 +30,7 @@ class SavedModel:
         _, *sizes = (dimension.size for dimension in entry.tensor_shape.dim)
         shape = (sizes[0], sizes[1], sizes[2]) if min(sizes) > 0 else None
         self.metadata = metadata.read_saved_model(path).filled_from(
-            metadata.Metadata(image_shape=shape)
+            metadata.Metadata(image_shape=shape, multi_label=multi_label)
         )
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
@@ -38,12 +38,12 @@ class SavedModel:
         if np.issubdtype(self._dtype, np.integer):
             batch = np.round(batch)
         outputs = self._session.run(self._outputs, {self._input: batch.astype(self._dtype)})
-        return scores.from_outputs(outputs)
+        return scores.from_outputs(outputs, multi_label=self.metadata.multi_label)
 
 
-def open_file(path: Path, preprocess: str | None) -> SavedModel:
+def open_file(path: Path, preprocess: str | None, multi_label: bool) -> SavedModel:
     """See `runtimes.open_classifier`."""
-    return SavedModel(path, preprocess)
+    return SavedModel(path, preprocess, multi_label=multi_label)
 
 
 def _signature(path: Path, session: Any) -> Any:

@@ -21,7 +21,9 @@ class Scores(NamedTuple):
     probabilities: np.ndarray
 
 
-def from_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) -> Scores:
+def from_outputs(
+    outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0, multi_label: bool = False
+) -> Scores:
     """The scores in a model's outputs.
 
     Args:
@@ -29,6 +31,8 @@ def from_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) ->
             output, which counts as probabilities if all values are in 0..1 and rows sum to 1. One
             column is the second class's probability, from a sigmoid.
         rounding: largest rounding error of a value, for outputs that were 8-bit numbers.
+        multi_label: whether an image may have several classes: probabilities are those of sigmoids,
+            and the only output counts as probabilities if all values are in 0..1.
 
     Raises:
         ValueError: the outputs are not those of a classifier.
@@ -41,12 +45,13 @@ def from_outputs(outputs: Mapping[str, np.ndarray], *, rounding: float = 0.0) ->
                 "or probabilities, or just one. Export it with its logits only."
             )
         (output,) = outputs.values()
-        output = _two_columns(_checked(output))
-        if _are_probabilities(output, rounding):
+        output = _checked(output) if multi_label else _two_columns(_checked(output))
+        in_range = bool(np.all((output >= 0) & (output <= 1)))
+        if in_range if multi_label else _are_probabilities(output, rounding):
             probabilities = output
         else:
             logits = output
-    return _filled(logits, probabilities)
+    return _of_sigmoids(logits, probabilities) if multi_label else _filled(logits, probabilities)
 
 
 def _filled(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scores:
@@ -58,6 +63,19 @@ def _filled(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scor
     if probabilities is None:
         shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
         probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
+    return Scores(logits, _checked(probabilities))
+
+
+def _of_sigmoids(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scores:
+    if logits is None:
+        assert probabilities is not None
+        probabilities = _checked(probabilities)
+        # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
+        p = np.clip(probabilities, _TINY, np.float32(1 - 2**-24))
+        return Scores(np.log(p) - np.log(1 - p), probabilities)
+    logits = _checked(logits)
+    if probabilities is None:
+        probabilities = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
     return Scores(logits, _checked(probabilities))
 
 

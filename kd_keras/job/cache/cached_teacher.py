@@ -17,7 +17,7 @@ from kd_keras.distill.teacher import Teacher
 from kd_keras.job import devices, identity
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.losses import Shapes
-from kd_keras.results import paths
+from kd_keras.results import multi_label, paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
 from kd_keras.teacher_cache.file_format import Header
@@ -60,28 +60,39 @@ def from_cache(
     return rows
 
 
-def top1(rows: Cache, split: Split) -> float | None:
+def score(rows: Cache, split: Split) -> float | None:
     """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images.
 
-    None for a cache without logits, and of mixed images, which have no one class.
+    Of multi-label data, its mean average precision. None for a cache without logits, and of mixed
+    images, which have no one class.
 
     Raises ValueError if logits of that view are not finite.
     """
     is_mixed = augmentation.from_json(rows.header.augment).mixes
     if is_mixed or file_format.LOGITS not in rows.shapes:
         return None
-    correct = 0
-    for places in np.array_split(np.arange(len(split)), -(-len(split) // 4096)):
-        logits = rows(split.ids[places], 0)[file_format.LOGITS]
-        bad = split.ids[places][~np.isfinite(logits).all(axis=-1)]
-        if len(bad):
-            raise ValueError(
-                f"the teacher is the cache {rows.folder}, whose logits are NaN or infinite, for "
-                f"example those of image {bad[0]}; expected finite numbers. Make the cache again, "
-                "from a teacher whose outputs are finite."
-            )
-        correct += int(np.sum(losses.in_top(split.labels[places], logits)))
+    parts = np.array_split(np.arange(len(split)), -(-len(split) // 4096))
+    if split.multi_label:
+        logits = np.concatenate([_logits(rows, split, places) for places in parts])
+        return multi_label.mean_average_precision(split.labels, logits)
+    correct = sum(
+        int(np.sum(losses.in_top(split.labels[places], _logits(rows, split, places))))
+        for places in parts
+    )
     return correct / len(split)
+
+
+def _logits(rows: Cache, split: Split, places: np.ndarray) -> np.ndarray:
+    """The logits of the first view of the images at these positions in the split."""
+    logits = rows(split.ids[places], 0)[file_format.LOGITS]
+    bad = split.ids[places][~np.isfinite(logits).all(axis=-1)]
+    if len(bad):
+        raise ValueError(
+            f"the teacher is the cache {rows.folder}, whose logits are NaN or infinite, for "
+            f"example those of image {bad[0]}; expected finite numbers. Make the cache again, "
+            "from a teacher whose outputs are finite."
+        )
+    return logits
 
 
 def origin(rows: Cache) -> dict[str, Any]:
@@ -125,7 +136,8 @@ def from_model(
         ValueError: `cache` is "always" and the outputs cannot be cached, or a damaged cache.
         OSError: `cache` is "always" and the cache cannot be written.
     """
-    outputs = outputs_of(teacher, taps, reads_logits=reads_logits)
+    form = {"multi_label": data.multi_label}
+    outputs = outputs_of(teacher, taps, reads_logits=reads_logits, **form)
     reason = _why_not(recipe, outputs)
     if not reads_logits and file_format.LOGITS in outputs:
         reason = reason or "the methods read what the teacher returns, which are not its logits"
@@ -149,7 +161,7 @@ def from_model(
         folder = folder_of(header, data.train.ids)
         try:
             run_teacher = keras_teacher.teacher_function(
-                teacher, taps, precision=precision, classifies=reads_logits
+                teacher, taps, precision=precision, classifies=reads_logits, **form
             )
             write_together(folder, header, data, run_teacher, strategy, screen)
         except OSError as error:
@@ -226,9 +238,15 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
 
 
-def outputs_of(teacher: keras.Model, taps: Sequence[str], *, reads_logits: bool = True) -> Shapes:
+def outputs_of(
+    teacher: keras.Model,
+    taps: Sequence[str],
+    *,
+    reads_logits: bool = True,
+    multi_label: bool = False,
+) -> Shapes:
     """Shape of one example's output, by name: the taps, and the logits if any method reads them."""
-    shapes = Teacher(teacher, taps, classifies=reads_logits).shapes
+    shapes = Teacher(teacher, taps, classifies=reads_logits, multi_label=multi_label).shapes
     names = [*taps, *([file_format.LOGITS] if reads_logits else [])]
     return {name: tuple(shape[1:]) for name, shape in shapes.items() if name in names}
 

@@ -54,6 +54,12 @@ def run(
             "views is 0, a new view of each image every epoch; expected the number of views to "
             "cache. Give --views, such as --views 5, and train with the same number."
         )
+    if top_k is not None and recipe.labels == "multi":
+        raise ValueError(
+            f"top_k is {top_k}, and images may have several classes (labels is 'multi'): the "
+            "logits that are left out would follow from a softmax; expected all of them. Leave "
+            "--top-k out."
+        )
     screen = screen or Screen()
     if shard is not None:
         return _run(recipe, folder, taps, top_k, dtype, shard, None, screen, verify=verify)
@@ -156,6 +162,7 @@ def _teacher(
             preprocess=recipe.teacher_preprocess,
             image_size=recipe.teacher_image_size,
             classes=build.order_of_classes(recipe, data),
+            multi_label=data.multi_label,
         )
         if taps:
             raise ValueError(
@@ -177,5 +184,7 @@ def _teacher(
         tower = build.make_one_teacher(recipe.teacher[0], recipe, data, any_model=True)
         return embedding_teacher.rows(recipe, data, tower, precision=precision)
     model = build.make_teacher(recipe, data)
-    run_teacher = keras_teacher.teacher_function(model, taps, precision=precision)
-    return fingerprint.fingerprint(model), run_teacher, cached_teacher.outputs_of(model, taps)
+    form = {"multi_label": data.multi_label}
+    run_teacher = keras_teacher.teacher_function(model, taps, precision=precision, **form)
+    outputs = cached_teacher.outputs_of(model, taps, **form)
+    return fingerprint.fingerprint(model), run_teacher, outputs

@@ -13,6 +13,7 @@ from kd_keras.job.run_state import RunState
 from kd_keras.results import phase_names, scores, table
 from kd_keras.results.comparison import MEGABYTES, MILLISECONDS, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT
+from kd_keras.results.report import samples
 
 
 def read(runs: Sequence[str | Path]) -> list[RunState]:
@@ -61,7 +62,7 @@ def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
     Args:
         state: a finished run.
         phase: the model's phase.
-        labels: (N,) int labels of the validation images.
+        labels: (N,) int labels of the validation images; (N, C) of multi-label data.
 
     Raises:
         ValueError: its predictions are missing or not of these images.
@@ -79,7 +80,7 @@ def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
         run=str(state.path),
         phase=phase,
         seed=state.recipe.seed,
-        correct=_predictions(state, phase, len(labels)) == labels,
+        correct=samples.right(_predictions(state, phase, labels.shape), labels),
         parameters=entry["parameters"],
         costs={
             MILLISECONDS: times.get("batch1"),
@@ -87,11 +88,12 @@ def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
         },
         architecture=entry.get("architecture"),
         alone=model(state, alone[0], labels) if alone else None,
+        answers=(labels, _scores(state, phase)) if labels.ndim == 2 else None,
     )
 
 
 def labels_of(states: Sequence[RunState]) -> np.ndarray:
-    """(N,) int: the labels of the validation images, which all runs share.
+    """(N,) int or (N, C): the labels of the validation images, which all runs share.
 
     Raises:
         ValueError: no run has them, since an earlier version made it, and the data changed.
@@ -118,7 +120,17 @@ def _labels_of_data(state: RunState) -> np.ndarray:
     return loaded.validation.labels
 
 
-def _predictions(state: RunState, phase: str, images: int) -> np.ndarray:
+def _scores(state: RunState, phase: str) -> np.ndarray:
+    logits = scores.load(state.path, phase)
+    if logits is None:
+        raise ValueError(
+            f"the scores of {phase} in {state.path} cannot be read; expected the file that `kdk "
+            "train` wrote. Restore it, or train the run again."
+        )
+    return logits
+
+
+def _predictions(state: RunState, phase: str, shape: tuple[int, ...]) -> np.ndarray:
     path = state.path / f"{phase}-predictions.npy"
     try:
         predicted = sealed.load(path)
@@ -127,9 +139,9 @@ def _predictions(state: RunState, phase: str, images: int) -> np.ndarray:
             f"{path} cannot be read ({error}); expected the classes that the model predicted. "
             "Restore the file, or train the run again."
         ) from error
-    if predicted.shape != (images,):
+    if predicted.shape != shape:
         raise ValueError(
-            f"{path} has shape {predicted.shape}; expected ({images},), a class for each "
+            f"{path} has shape {predicted.shape}; expected {shape}, the answers for each "
             "validation image. Restore the file, or train the run again."
         )
     return np.asarray(predicted)

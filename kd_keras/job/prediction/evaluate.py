@@ -8,15 +8,24 @@ from typing import Any
 import numpy as np
 
 from kd_keras import check, files
+from kd_keras.data import LABELS
 from kd_keras.data.store import Dataset, Split
 from kd_keras.job.prediction import class_order, evaluation_data, opened_model
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.models import cost
-from kd_keras.results import agreement, evaluation, evaluation_table, paths
+from kd_keras.results import (
+    agreement,
+    evaluation,
+    evaluation_table,
+    multi_label,
+    multi_label_evaluation,
+    paths,
+)
 from kd_keras.results import evaluate as accuracy_of
 from kd_keras.results import timing as clock
 from kd_keras.results.evaluation import Evaluation
+from kd_keras.results.multi_label_evaluation import MultiLabelEvaluation
 from kd_keras.results.screen import Screen
 
 BATCH = 128
@@ -41,9 +50,10 @@ def evaluate(
     resize: str | None = None,
     val_fraction: float | None = None,
     imports: Sequence[str] = (),
+    labels: str | None = None,
     write: bool = True,
     screen: Screen | None = None,
-) -> Evaluation:
+) -> Evaluation | MultiLabelEvaluation:
     """Measures a classifier on labelled images, in the program that runs its format.
 
     Args:
@@ -62,20 +72,29 @@ def evaluate(
         data_dir, image_size, resize, val_fraction: see `data.load`; None: those of the run, else
             those of the model.
         imports: modules that register the model's own layers.
+        labels: "single" or "multi", see `data.load`; None: as the model or its run says.
         write: whether to write the files.
         screen: where lines and tables are shown; None shows nothing.
 
     Returns:
-        All numbers, see `Evaluation`.
+        All numbers, see `Evaluation`; of images with several classes, `MultiLabelEvaluation`.
 
     Raises:
         ValueError, OSError: the model, the data or an option is wrong, or they do not fit together.
     """
     check.whole_number("batch_size", batch_size, at_least=1)
     check.one_of("split", split, evaluation_data.SPLITS)
-    options = DataOptions(dataset, data_dir, image_size, resize, val_fraction)
+    several = labels is not None and check.one_of("labels", labels, LABELS) == "multi"
     opened = opened_model.open_model(
-        model, preprocess=preprocess, class_names=class_names, imports=imports
+        model,
+        preprocess=preprocess,
+        class_names=class_names,
+        imports=imports,
+        multi_label=several,
+    )
+    options = DataOptions(
+        *(dataset, data_dir, image_size, resize, val_fraction),
+        labels="multi" if opened.metadata.multi_label else labels,
     )
     job = _Job(options, split, batch_size, screen or Screen(quiet=True))
     data, part = job.data_of(opened)
@@ -86,29 +105,39 @@ def evaluate(
     compared = None
     if teacher is not None:
         compared = job.compared(
-            opened_model.open_model(teacher, preprocess=teacher_preprocess, imports=imports),
+            opened_model.open_model(
+                teacher,
+                preprocess=teacher_preprocess,
+                imports=imports,
+                multi_label=data.multi_label,
+            ),
             logits,
         )
     times = _milliseconds(opened, data, part) if timing else None
     parameters, multiply_adds = job.cost(opened)
     folder = _folder(out, opened, data.name, split) if write else None
-    result = Evaluation.from_scores(
-        logits,
-        confidence,
-        part,
-        class_names=data.class_names,
-        model=opened.path,
-        format=opened.classifier.format,
-        dataset=data.name,
-        split=split,
-        megabytes=files.size(opened.path) / 1e6,
-        teacher=compared,
-        milliseconds_per_image=times,
-        parameters=parameters,
-        multiply_adds=multiply_adds,
-        notes=tuple(job.notes),
-        folder=folder,
-    )
+    facts: dict[str, Any] = {
+        "class_names": data.class_names,
+        "model": opened.path,
+        "format": opened.classifier.format,
+        "dataset": data.name,
+        "split": split,
+        "megabytes": files.size(opened.path) / 1e6,
+        "teacher": compared,
+        "milliseconds_per_image": times,
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+        "notes": tuple(job.notes),
+        "folder": folder,
+    }
+    if data.multi_label:
+        of_labels = MultiLabelEvaluation.from_scores(logits, part, **facts)
+        if folder is not None:
+            multi_label_evaluation.write(folder, of_labels)
+        if screen is not None:
+            multi_label_evaluation.show(of_labels, screen)
+        return of_labels
+    result = Evaluation.from_scores(logits, confidence, part, **facts)
     if folder is not None:
         evaluation.write(folder, result, part)
     if screen is not None:
@@ -175,6 +204,12 @@ class _Job:
         """Agreement of the model with its teacher, on the same images in the teacher's size."""
         data, part = self.data_of(teacher)
         teacher_logits, _ = self.scores(teacher, data, part)
+        if data.multi_label:
+            return {
+                "model": str(teacher.path),
+                "map": multi_label.mean_average_precision(part.labels, teacher_logits),
+                **multi_label.measure_agreement(logits, teacher_logits),
+            }
         return {
             "model": str(teacher.path),
             "top1": accuracy_of.accuracy(teacher_logits, part.labels),

@@ -44,6 +44,7 @@ class DataOptions:
     image_size: int | None = None
     resize: str | None = None
     val_fraction: float | None = None
+    labels: str | None = None
 
 
 def load(
@@ -72,6 +73,7 @@ def load(
             f"{model.path} lies in no run folder, and no dataset is given; expected one to "
             "evaluate it on. Give it with --dataset, such as folder:PATH."
         )
+    settings.setdefault("labels", "multi" if model.metadata.multi_label else "single")
     loaded = data.load(name, **settings, progress=progress, tell=tell)
     _check_shape(model, loaded)
     for note in _doubts(model, options, loaded):
@@ -129,6 +131,7 @@ def _run_settings(model: KnownModel, options: DataOptions) -> dict[str, Any]:
         stored = {name: getattr(recipe, name) for name in names}
     return stored | {
         "dataset": name,
+        "labels": recipe.labels,
         "data_dir": recipe.data_dir,
         "image_size": shape[0] if other_size and shape else recipe.image_size,
         "resize": recipe.resize,

@@ -61,7 +61,7 @@ def run_metadata(run: Path) -> Metadata:
     """
     if (run / run_data.NAME).is_file():
         data = run_data.read(run)
-        return Metadata(data.class_names, data.image_shape, data.resize)
+        return Metadata(data.class_names, data.image_shape, data.resize, data.multi_label)
     results = run / "results.json"
     entries = files.read_json(results) if results.is_file() else {}
     for entry in entries.values():

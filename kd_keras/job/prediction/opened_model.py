@@ -45,6 +45,7 @@ def open_model(
     preprocess: str | None = None,
     class_names: str | Path | Sequence[str] | None = None,
     imports: Sequence[str] = (),
+    multi_label: bool = False,
 ) -> OpenedModel:
     """Opens the model.
 
@@ -54,6 +55,8 @@ def open_model(
         class_names: names in the order of the model's outputs, or a file with one a line; None:
             what the file or the run says.
         imports: modules that register the model's own layers, beside those of its run.
+        multi_label: whether an image may have several classes, where neither the file nor its run
+            says it.
 
     Raises:
         FileNotFoundError: there is no such file and no such run.
@@ -67,7 +70,8 @@ def open_model(
         quiet_import.import_keras()
         run_imports = () if argument.run is None else recipe_files.load(argument.run).imports
         custom_objects.register([*run_imports, *imports])
-    classifier = runtimes.open_classifier(argument.path, preprocess=preprocess)
+    several = multi_label or argument.metadata.multi_label
+    classifier = runtimes.open_classifier(argument.path, preprocess=preprocess, multi_label=several)
     metadata = classifier.metadata.filled_from(argument.metadata)
     if class_names is not None:
         metadata = dataclasses.replace(metadata, class_names=names_file.read(class_names))

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kd_keras import check
+from kd_keras.data import LABELS
 from kd_keras.job.prediction import images_to_predict, opened_model
 from kd_keras.job.prediction.predictor import BATCH, Prediction, Predictor
 
@@ -18,6 +20,8 @@ def predict(
     image_size: int | None = None,
     preprocess: str | None = None,
     imports: Sequence[str] = (),
+    labels: str = "single",
+    threshold: float | None = None,
     batch_size: int = BATCH,
     max_pixels: int | None = None,
 ) -> list[Prediction]:
@@ -32,13 +36,16 @@ def predict(
         images: a path of a file or folder (also folders in it), the bytes of an image file, an
             array uint8 (H, W), (H, W, C) or (N, H, W, C) of any size, an image of Pillow, or a
             sequence of any of these.
-        top: classes for each image; None: all.
+        top: most classes for each image; None: all.
         class_names: names in the order of the model's outputs, or a text file with one a line;
             None: those that the file or the run has.
         resize: "crop", "pad" or "squash", see `data.load`; None: as in training, else "crop".
         image_size: height and width in pixels, for a model that takes any size.
         preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
         imports: modules that register the model's own layers.
+        labels: "multi" for a model that gives each image several classes, or none, where neither
+            its file nor its run says it.
+        threshold: least probability of an answer of such a model, 0 to 1; None: 0.5.
         batch_size: images that the model gets at a time.
         max_pixels: pixels of the largest image to read; None: 178,956,970, Pillow's limit.
 
@@ -50,12 +57,17 @@ def predict(
     """
     predictor = Predictor(
         opened_model.open_model(
-            model, preprocess=preprocess, class_names=class_names, imports=imports
+            model,
+            preprocess=preprocess,
+            class_names=class_names,
+            imports=imports,
+            multi_label=check.one_of("labels", labels, LABELS) == "multi",
         ),
         resize=resize,
         image_size=image_size,
         batch_size=batch_size,
         max_pixels=max_pixels,
+        threshold=threshold,
     )
     items = images_to_predict.items(images)
     if not items:

@@ -16,6 +16,7 @@ from kd_keras.graph import backend, quiet_import
 from kd_keras.job.prediction import opened_model
 from kd_keras.job.prediction.images_to_predict import Item
 from kd_keras.job.prediction.opened_model import OpenedModel
+from kd_keras.results import multi_label
 
 if TYPE_CHECKING:
     from kd_keras.data.image_reader import ImageReader
@@ -31,7 +32,8 @@ class Prediction:
     Attributes:
         file: path of the image; "-" for stdin; None for an array.
         classes: names of the most probable classes, best first; their numbers as text if the model
-            has no names. Empty if the image cannot be read.
+            has no names. Empty if the image cannot be read. Where an image may have several
+            classes, those with a probability of the threshold or more, perhaps none.
         indices: numbers of these classes, in the order of the model's outputs.
         probabilities: their probabilities, 0 to 1.
         error: why the image cannot be read; "" if it was.
@@ -55,7 +57,7 @@ class Predictor:
 
     Args:
         model: the model.
-        resize, image_size, batch_size, max_pixels: as for `predict.predict`.
+        resize, image_size, batch_size, max_pixels, threshold: as for `predict.predict`.
 
     Raises:
         ValueError: the size of the model's images is unknown, or an option is wrong.
@@ -69,8 +71,10 @@ class Predictor:
         image_size: int | None = None,
         batch_size: int = BATCH,
         max_pixels: int | None = None,
+        threshold: float | None = None,
     ):
         self.model = model
+        self.threshold = _threshold(model, threshold)
         self.batch_size = check.whole_number("batch_size", batch_size, at_least=1)
         most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
         self.max_pixels = check.whole_number("max_pixels", most, at_least=1)
@@ -149,12 +153,27 @@ class Predictor:
     ) -> Prediction:
         # Not by probabilities: those of 8 bits are often equal where logits are not.
         order = np.argsort(-logits, kind="stable")[:count]
+        if self.threshold is not None:
+            order = order[probabilities[order] >= self.threshold]
         return Prediction(
             item.name,
             tuple(self.names[index] for index in order),
             tuple(map(int, order)),
             tuple(float(probabilities[index]) for index in order),
         )
+
+
+def _threshold(model: OpenedModel, threshold: float | None) -> float | None:
+    """The least probability of an answer; None where an image has one class."""
+    if model.metadata.multi_label:
+        value = multi_label.THRESHOLD if threshold is None else threshold
+        return check.number("threshold", value, at_least=0, at_most=1)
+    if threshold is not None:
+        raise ValueError(
+            f"threshold is {threshold:g}, and {model.path} gives each image one class; expected a "
+            "model that gives several. Leave --threshold out, or say --labels multi if it does."
+        )
+    return None
 
 
 def _read(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:

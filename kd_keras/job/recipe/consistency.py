@@ -16,6 +16,7 @@ def check(recipe: Any) -> None:
     _check_mirroring(recipe)
     _check_accumulation(recipe)
     _check_unlabelled(recipe)
+    _check_multi_label(recipe)
 
 
 def _check_weights_of_teachers(recipe: Any) -> None:
@@ -87,3 +88,14 @@ def _check_unlabelled(recipe: Any) -> None:
             f"unlabelled names {twice[0]!r} more than once; expected each source of images once. "
             "Remove one."
         )
+
+
+def _check_multi_label(recipe: Any) -> None:
+    fields = {"stop_early": "the top-1 accuracy", "labels_per_class": "the one class of each image"}
+    for name, what in fields.items():
+        if recipe.labels == "multi" and getattr(recipe, name) is not None:
+            raise ValueError(
+                f"labels is 'multi', so an image may have several classes, and {name} is "
+                f"{getattr(recipe, name)}, which goes by {what}; expected one of the two. Leave "
+                f"--{name.replace('_', '-')} out."
+            )

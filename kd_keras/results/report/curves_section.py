@@ -20,6 +20,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     parts: list[Part] = []
     for key, name, label, caption in (
         ("val_top1", "learning-curves", "top-1 on validation (%)", _ACCURACY),
+        ("val_map", "learning-curves", "mAP on validation (%)", _MAP),
         ("val_loss", "validation-loss", "cross-entropy on validation (nats)", _LOSS),
     ):
         if values_by_phase(run, key):
@@ -36,6 +37,10 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
 _ACCURACY = (
     "Accuracy of the deployed model after each epoch. A curve that still rises at its end asks for "
     "more epochs."
+)
+_MAP = (
+    "Mean average precision of the deployed model after each epoch. A curve that still rises at "
+    "its end asks for more epochs."
 )
 _LOSS = (
     "Cross-entropy with the labels. One that rises while accuracy does too is a model that becomes "

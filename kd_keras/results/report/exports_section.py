@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from kd_keras.results import main_score
 from kd_keras.results.page import drawing
 from kd_keras.results.page.parts import Code, Part, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
@@ -47,11 +48,13 @@ def _saved_models(run: FinishedRun, phases: list[str]) -> Table:
 
 
 def _files(files: Mapping[str, Entry]) -> Table:
+    score = main_score.score_of_results(files)
+    same = "same answers %" if score is main_score.MAP else "same class %"
     columns: dict[str, Callable[[Entry], str | None]] = {
-        "top-1 %": lambda entry: _percent(entry, "top1"),
+        f"{score.name} %": lambda entry: _percent(entry, score.key),
         "change (95 % interval)": _change,
         "MB": lambda entry: _number(entry, "megabytes", ".2f"),
-        "same class %": lambda entry: _percent(entry, "agreement"),
+        same: lambda entry: _percent(entry, "agreement"),
         "ms/image, batch 1": _time,
         "largest difference": lambda entry: _number(entry, "max_abs_difference", ".1g"),
         "format": lambda entry: entry.get("format"),

@@ -10,12 +10,22 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data import sealed
-from kd_keras.results import checksums, phase_names, run_data, scores, table
+from kd_keras.results import (
+    checksums,
+    main_score,
+    multi_label,
+    phase_names,
+    run_data,
+    scores,
+    statistics,
+    table,
+)
+from kd_keras.results.main_score import Score
 from kd_keras.results.page import plots
 from kd_keras.results.page.plots import Look
 from kd_keras.results.run_data import RunData
 
-_REQUIRED_ENTRIES = ("top1", "top5", "parameters", "milliseconds_per_image")
+_REQUIRED_ENTRIES = ("parameters", "milliseconds_per_image")  # beside the scores
 History = Mapping[str, Sequence[float]]
 
 
@@ -42,6 +52,34 @@ class FinishedRun:
         """The phases of the measured models, in their order."""
         return table.models(self.results)
 
+    @functools.cached_property
+    def score(self) -> Score:
+        """What the models are compared by."""
+        return main_score.score_of_results(self.results)
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several classes."""
+        return self.score is main_score.MAP
+
+    @functools.cached_property
+    def intervals(self) -> dict[str, tuple[float, float] | None]:
+        """By phase, the 95 % interval of its score over images; None where that is unknown."""
+        return {phase: self._interval(phase) for phase in self.phases}
+
+    def _interval(self, phase: str) -> tuple[float, float] | None:
+        predicted, labels = self.predictions(phase), self.labels
+        if self.multi_label:
+            logits = self.scores(phase)
+            if logits is None or labels is None:
+                return None
+            return multi_label.interval(labels, logits, seed=0)
+        images = len(labels if labels is not None else predicted if predicted is not None else ())
+        if not images:
+            return None
+        right = round(self.results[phase][self.score.key] * images)
+        return statistics.share_interval(right, images)
+
     def name(self, phase: str) -> str:
         """What people call the model of a phase."""
         return table.model_name(phase, self.results)
@@ -66,7 +104,7 @@ class FinishedRun:
     @property
     def student(self) -> str:
         """The phase of the student that the report is about: of several, the most accurate one."""
-        return max(self.students, key=lambda phase: float(self.results[phase]["top1"]))
+        return max(self.students, key=lambda phase: float(self.results[phase][self.score.key]))
 
     @property
     def alone(self) -> str | None:
@@ -103,7 +141,7 @@ class FinishedRun:
 
     @functools.cached_property
     def labels(self) -> np.ndarray | None:
-        """(N,) labels of the validation images."""
+        """(N,) labels of the validation images; (N, C) of 0 and 1 of multi-label data."""
         return scores.load_labels(self.folder)
 
     @functools.cached_property
@@ -115,7 +153,7 @@ class FinishedRun:
         return self._scores[phase]
 
     def predictions(self, phase: str) -> np.ndarray | None:
-        """(N,) predicted classes of the validation images."""
+        """(N,) predicted classes of the validation images; (N, C) of multi-label data."""
         try:
             path = self.folder / f"{phase}-predictions.npy"
             return sealed.load(path)
@@ -165,8 +203,9 @@ def _require_entries(run: FinishedRun) -> None:
     """Raises ValueError if there is no student, or an entry lacks what every version wrote."""
     if not run.students:
         raise ValueError("results.json has no student")
+    needed = (run.score.key, run.score.second, *_REQUIRED_ENTRIES)
     for phase in run.phases:
-        missing = [name for name in _REQUIRED_ENTRIES if name not in run.results[phase]]
+        missing = [name for name in needed if name not in run.results[phase]]
         if missing:
             raise ValueError(f"the {phase} in results.json has no {' and no '.join(missing)}")
 

@@ -10,7 +10,7 @@ from kd_keras.results.phase_names import BASELINE, STUDENT, has_unmeasured_teach
 from kd_keras.results.report.finished_run import FinishedRun
 
 FEW_STEPS = 2000  # of training; with fewer, a longer one often helps
-STILL_RISING = 0.005  # top-1 gained in the last quarter of the epochs
+STILL_RISING = 0.005  # top-1, or mAP, gained in the last quarter of the epochs
 RISING_IMAGES = 5  # by which it must be gained at least; fewer are chance
 FEW_IMAGES = 1000  # of validation; the interval is wider than about 2 points
 
@@ -33,8 +33,12 @@ def sentence(run: FinishedRun) -> str:
     """The headline: gain with its interval, share of the teacher's accuracy, size and speed."""
     student = run.results[run.student]
     gain = _comparison(run, run.student, run.alone)
-    share = f"{100 * student['top1']:.1f} % of the validation images"
-    text = f"The {run.called(run.student)} is right on {share}"
+    share = f"{100 * student[run.score.key]:.1f} %"
+    text = (
+        f"The {run.called(run.student)} has a mean average precision of {share}"
+        if run.multi_label
+        else f"The {run.called(run.student)} is right on {share} of the validation images"
+    )
     if gain is not None:
         text += (
             f", {gain['difference'] * 100:+.1f} points against the same network trained alone "
@@ -69,7 +73,7 @@ def advice(run: FinishedRun) -> list[str]:
             "images. If longer training does not raise that, its capacity is the limit: try a "
             "larger --student, or an assistant in between (--assistants)."
         )
-    images = student.get("calibration", {}).get("images")
+    images = _images(run)
     if images is not None and images < FEW_IMAGES and run.alone:
         lines.append(
             f"{images:,} validation images cannot show small gains. Repeat with more seeds "
@@ -81,9 +85,8 @@ def advice(run: FinishedRun) -> list[str]:
 def _longer(run: FinishedRun, history: Mapping[str, Sequence[float]]) -> list[str]:
     """Advice to train longer, with a number of epochs, if the training was short."""
     epochs = len(history.get("loss", ()))
-    steps, rise = _steps(run, epochs), _late_rise(history.get("val_top1", ())) or 0.0
-    images = run.results[run.student].get("calibration", {}).get("images", math.inf)
-    rises = rise > max(STILL_RISING, RISING_IMAGES / images)
+    steps, rise = _steps(run, epochs), _late_rise(history.get(f"val_{run.score.key}", ())) or 0.0
+    rises = rise > max(STILL_RISING, RISING_IMAGES / (_images(run) or math.inf))
     is_short = steps is not None and steps < FEW_STEPS
     if not (rises or is_short):
         return []
@@ -98,6 +101,14 @@ def _longer(run: FinishedRun, history: Mapping[str, Sequence[float]]) -> list[st
     times = 2 if steps is None else min(10, max(2, math.ceil(FEW_STEPS / steps)))
     text = ", and ".join(reasons)
     return [f"{text[0].upper()}{text[1:]}. Try --epochs {times * epochs}."]
+
+
+def _images(run: FinishedRun) -> int | None:
+    """The number of validation images; None for a run of an earlier version."""
+    if run.multi_label:
+        return None if run.labels is None else len(run.labels)
+    images: int | None = run.results[run.student].get("calibration", {}).get("images")
+    return images
 
 
 def _comparison(run: FinishedRun, phase: str | None, other: str | None) -> Mapping[str, Any] | None:
@@ -135,9 +146,10 @@ def _against_teacher(run: FinishedRun) -> str:
     if timing.steady(teacher) and timing.steady(student):
         slow, fast = (entry["milliseconds_per_image"]["batch1"] for entry in (teacher, student))
         parts[0] += f" and {_times(slow, fast, 'faster', 'slower')}"
-    if teacher["top1"]:
-        share = student["top1"] / teacher["top1"]
-        parts.insert(0, f"keeps {100 * share:.0f} % of the teacher's accuracy")
+    if teacher[run.score.key]:
+        share = student[run.score.key] / teacher[run.score.key]
+        what = run.score.name if run.multi_label else "accuracy"
+        parts.insert(0, f"keeps {100 * share:.0f} % of the teacher's {what}")
     joined = ", " if " and " in parts[-1] else " and "
     return f" It {joined.join(parts)}."
 

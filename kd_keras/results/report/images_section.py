@@ -4,9 +4,11 @@ import base64
 import io
 import math
 import re
+from typing import Any
 
 import numpy as np
 
+from kd_keras.results import multi_label
 from kd_keras.results.page.parts import Bars, Picture, Pictures, Section, Text
 from kd_keras.results.report import samples
 from kd_keras.results.report.finished_run import FinishedRun
@@ -39,7 +41,7 @@ def section(run: FinishedRun, *, is_included: bool) -> Section:
     pictures = [
         Picture(
             png(image),
-            run.class_name(int(run.labels[row])),
+            _truth(run, int(row)),
             [b for phase, t in models.items() if (b := _bars(run, phase, int(row), t))],
             _note(run, int(row)),
         )
@@ -48,10 +50,24 @@ def section(run: FinishedRun, *, is_included: bool) -> Section:
     softened = f", softened by the method's temperature {temperature:g}" if temperature != 1 else ""
     first = "that distillation gained and lost" if run.alone else "where the models differ"
     caption = (
-        f"Images of the validation set; those {first} come first. Bars are the {_TOP} likeliest "
+        f"Images of the validation set; those {first} come first. {_ticks(run)}Bars are the {_TOP} "
+        "likeliest "
         f"classes: what the teacher taught{softened}, and what the student answers."
     )
     return Section("images", title, [Pictures(pictures, caption)])
+
+
+def _truth(run: FinishedRun, row: int) -> str:
+    """The class of an image, or its classes."""
+    label: Any = None if run.labels is None else run.labels[row]
+    if run.multi_label:
+        classes = [run.class_name(int(index)) for index in np.flatnonzero(label)]
+        return ", ".join(classes) or "no class"
+    return run.class_name(int(label))
+
+
+def _ticks(run: FinishedRun) -> str:
+    return "A tick: right for every class. " if run.multi_label else ""
 
 
 def png(image: np.ndarray) -> str:
@@ -72,10 +88,16 @@ def _bars(run: FinishedRun, phase: str, row: int, temperature: float) -> Bars | 
     logits = run.scores(phase)
     if logits is None:
         return None
-    shares = np.exp((logits[row] - logits[row].max()).astype(np.float64) / temperature)
-    shares /= shares.sum()
-    best = np.argsort(-shares, kind="stable")[:_TOP]
-    right = run.labels is not None and int(best[0]) == int(run.labels[row])
+    scores = logits[row].astype(np.float64) / temperature
+    best = np.argsort(-scores, kind="stable")[:_TOP]
+    if run.multi_label:
+        shares = np.exp(-np.logaddexp(0, -scores))
+        answers = multi_label.decisions(logits[row])
+        right = run.labels is not None and bool((answers == run.labels[row]).all())
+    else:
+        shares = np.exp(scores - scores.max())
+        shares /= shares.sum()
+        right = run.labels is not None and int(best[0]) == int(run.labels[row])
     named = {run.class_name(int(label)): float(shares[label]) for label in best}
     return Bars(run.name(phase), named, "✓" if right else "✗")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kd_keras.results import statistics, table, timing
+from kd_keras.results import table, timing
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
@@ -53,34 +53,38 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
 
 def _accuracy(run: FinishedRun, folder: Path | None) -> Plot:
     rows = [
-        [run.name(p), run.results[p]["top1"], *(_interval(run, p) or (None,) * 2)]
+        [run.name(p), run.results[p][run.score.key], *(_interval(run, p) or (None,) * 2)]
         for p in run.phases
     ]
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         for place, phase in enumerate(run.phases):
-            top1, look = 100 * run.results[phase]["top1"], run.look(phase)
+            value, look = 100 * run.results[phase][run.score.key], run.look(phase)
             interval = _interval(run, phase)
-            axes.barh(place, top1, 0.7, color=look.color, hatch=look.hatch, edgecolor=plots.INK)
-            high = top1
+            axes.barh(place, value, 0.7, color=look.color, hatch=look.hatch, edgecolor=plots.INK)
+            high = value
             if interval:
                 low, high = (100 * bound for bound in interval)
                 axes.plot([low, high], [place] * 2, color=plots.INK, marker="|", linewidth=1.2)
             axes.annotate(
-                f"{top1:.1f}", (high, place), (5, 0), textcoords="offset points", va="center"
+                f"{value:.1f}", (high, place), (5, 0), textcoords="offset points", va="center"
             )
         _name_rows(axes, run)
-        axes.set(xlabel="top-1 on validation (%)", xlim=(0, 1.14 * max(_highs(run))))
+        xlabel = f"{run.score.name} on validation (%)"
+        axes.set(xlabel=xlabel, xlim=(0, 1.14 * max(_highs(run))))
 
     caption = "Share of the validation images that each model names rightly"
+    if run.multi_label:
+        caption = "Mean average precision of each model on the validation images"
     if rows[0][2] is not None:
-        caption += ". Lines: 95 % interval over images (Wilson)"
+        how = "bootstrap" if run.multi_label else "Wilson"
+        caption += f". Lines: 95 % interval over images ({how})"
     return plots.plot(
         "accuracy",
         paint,
         caption=f"{caption}.",
-        columns=["model", "top1", "low", "high"],
+        columns=["model", run.score.key, "low", "high"],
         rows=rows,
         folder=folder,
         height=_height(run),
@@ -131,13 +135,14 @@ def _against_time(run: FinishedRun, folder: Path | None) -> Plot:
         axes = figure.subplots()
         for phase in timed:
             entry, look = run.results[phase], run.look(phase)
-            x, y = _time(entry, "batch1"), 100 * entry["top1"]
+            x, y = _time(entry, "batch1"), 100 * entry[run.score.key]
             axes.plot(
                 *(x, y),
                 **{"color": look.color, "marker": look.marker, "linestyle": "none"},
                 **{"markersize": 9, "markeredgecolor": plots.INK, "label": run.name(phase)},
             )
-        axes.set(xlabel="milliseconds per image, batch 1", ylabel="top-1 on validation (%)")
+        ylabel = f"{run.score.name} on validation (%)"
+        axes.set(xlabel="milliseconds per image, batch 1", ylabel=ylabel)
         axes.margins(0.2)
         axes.set_xlim(left=0)
         drawing.legend_above(axes)
@@ -146,9 +151,10 @@ def _against_time(run: FinishedRun, folder: Path | None) -> Plot:
         "accuracy-against-time",
         paint,
         caption="Accuracy against time on this machine: the upper left corner is best.",
-        columns=["model", "ms_batch1", "top1"],
+        columns=["model", "ms_batch1", run.score.key],
         rows=[
-            [run.name(p), _time(run.results[p], "batch1"), run.results[p]["top1"]] for p in timed
+            [run.name(p), _time(run.results[p], "batch1"), run.results[p][run.score.key]]
+            for p in timed
         ],
         folder=folder,
     )
@@ -156,11 +162,12 @@ def _against_time(run: FinishedRun, folder: Path | None) -> Plot:
 
 def _table(run: FinishedRun) -> Table:
     few = run.results.get("data", {}).get("classes", 0) < FEWEST_CLASSES_FOR_TOP5
+    score = run.score
     columns: dict[str, Callable[[str], str | None]] = {
         "model": run.name,
-        "top-1 %": lambda p: f"{100 * run.results[p]['top1']:.2f}",
+        f"{score.name} %": lambda p: f"{100 * run.results[p][score.key]:.2f}",
         "95 % interval": lambda p: _formatted_interval(_interval(run, p)),
-        "top-5 %": lambda p: f"{100 * run.results[p]['top5']:.2f}",
+        f"{score.second_name} %": lambda p: f"{100 * run.results[p][score.second]:.2f}",
         "parameters": lambda p: f"{run.results[p]['parameters']:,}",
         "multiply-adds": lambda p: _formatted(run.results[p].get("multiply_adds"), ",d"),
         "SavedModel MB": lambda p: _formatted(
@@ -174,7 +181,7 @@ def _table(run: FinishedRun) -> Table:
         "best epoch": lambda p: table.best_epoch(run.results[p]),
     }
     if few:
-        del columns["top-5 %"]
+        columns.pop("top-5 %", None)
     cells = {name: [of(phase) for phase in run.phases] for name, of in columns.items()}
     caption = "Times are medians ± half of the interquartile range; equal networks are timed once."
     timed = any(_time(run.results[phase], "batch1") for phase in run.phases)
@@ -188,16 +195,12 @@ def _table(run: FinishedRun) -> Table:
 
 
 def _interval(run: FinishedRun, phase: str) -> tuple[float, float] | None:
-    predicted, labels = run.predictions(phase), run.labels
-    images = len(labels) if labels is not None else len(predicted) if predicted is not None else 0
-    if not images:
-        return None
-    return statistics.share_interval(round(run.results[phase]["top1"] * images), images)
+    return run.intervals[phase]
 
 
 def _highs(run: FinishedRun) -> list[float]:
     return [
-        100 * (interval[1] if (interval := _interval(run, p)) else run.results[p]["top1"])
+        100 * (interval[1] if (interval := _interval(run, p)) else run.results[p][run.score.key])
         for p in run.phases
     ]
 

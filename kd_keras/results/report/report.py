@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from kd_keras.results.page import page
+from kd_keras.results.page.parts import Section
 from kd_keras.results.report import (
     calibration_section,
     classes_section,
@@ -12,6 +13,7 @@ from kd_keras.results.report import (
     finished_run,
     headline,
     images_section,
+    labels_section,
     models_section,
     recipe_section,
     teaching_section,
@@ -49,8 +51,7 @@ def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
         sections=[
             models_section.section(finished, plots),
             curves_section.section(finished, plots),
-            classes_section.section(finished, plots),
-            calibration_section.section(finished, plots),
+            *_of_classes(finished, plots),
             teaching_section.section(finished, plots),
             images_section.section(finished, is_included=images),
             exports_section.section(finished),
@@ -59,6 +60,13 @@ def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
         footer="The numbers are in results.json; those of each plot are a CSV file in report/.",
     )
     return path
+
+
+def _of_classes(run: FinishedRun, plots: Path) -> list[Section]:
+    """Class by class, and whether probabilities are right, which is about one class an image."""
+    if run.multi_label:
+        return [labels_section.section(run, plots)]
+    return [classes_section.section(run, plots), calibration_section.section(run, plots)]
 
 
 def _subtitle(run: FinishedRun) -> str:

@@ -22,9 +22,9 @@ def choose(
     """Up to `COUNT` rows, (n,) int: gained first, then lost, wrong for both, and right.
 
     Args:
-        student: (N,) predicted classes.
+        student: (N,) predicted classes, or (N, C) of 0 and 1.
         other: (N,) those of the model that it is compared with; None if there is none.
-        labels: (N,) int.
+        labels: (N,) int, or (N, C) of 0 and 1.
         seed: of the choice among many.
     """
     kinds = kind(student, other, labels)
@@ -43,11 +43,15 @@ def kind(student: np.ndarray, other: np.ndarray | None, labels: np.ndarray) -> n
     """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
     "wrong" or "right".
     """
-    student_right = student == labels
-    others = student_right if other is None else other == labels
-    return np.select(
-        [student_right & others, student_right, others], ["right", "gained", "lost"], "wrong"
-    )
+    ours = right(student, labels)
+    others = ours if other is None else right(other, labels)
+    return np.select([ours & others, ours, others], ["right", "gained", "lost"], "wrong")
+
+
+def right(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N,) bool: whether an image is predicted rightly; of (N, C) labels, all of its classes."""
+    equal = np.equal(predicted, labels)
+    return np.asarray(equal.all(axis=1) if equal.ndim == 2 else equal)
 
 
 def keep(run: FinishedRun, split: Split) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.results import agreement
+from kd_keras.results import agreement, multi_label
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
@@ -39,21 +39,34 @@ def _row(run: FinishedRun, phase: str) -> list[Any] | None:
     """Agreement, the agreement of independent models and the divergence of a model."""
     entry = run.results[phase]
     if "predictive_kl" in entry:  # with the model that taught it, which may be an assistant
-        return [phase, *(entry[key] for key in _KEYS)]
+        return [phase, *(entry.get(key) for key in _KEYS)]
     if run.teacher is None:
         return None
     pair = run.scores(phase), run.scores(run.teacher)
     if pair[0] is None or pair[1] is None or run.labels is None:
         known = entry.get("agreement")
         return None if known is None else [phase, known, None, None]
-    measured = agreement.measure_agreement(pair[0], pair[1], run.labels)
-    return [phase, *(measured[key] for key in _KEYS)]
+    measured = (
+        multi_label.measure_agreement(pair[0], pair[1])
+        if run.multi_label
+        else agreement.measure_agreement(pair[0], pair[1], run.labels)
+    )
+    return [phase, *(measured.get(key) for key in _KEYS)]
 
 
 _KEYS = ("agreement", "agreement_if_independent", "predictive_kl")
 
 
 def _table(run: FinishedRun, rows: Sequence[Sequence[Any]]) -> Table:
+    strong = [i for i, row in enumerate(rows) if row[0] == run.student]
+    if run.multi_label:
+        return Table(
+            ["model", "agreement %", "KL, nats"],
+            [[run.name(phase), f"{100 * same:.1f}", f"{kl:.3f}"] for phase, same, _, kl in rows],
+            "Agreement with the teacher on validation images: share of all classes of all images "
+            "for which both say the same; mean over classes of KL(teacher || model).",
+            strong=strong,
+        )
     return Table(
         ["model", "agreement %", "if independent %", "KL, nats"],
         [
@@ -67,7 +80,7 @@ def _table(run: FinishedRun, rows: Sequence[Sequence[Any]]) -> Table:
         ],
         "Agreement with the teacher on validation images; the agreement of two models with these "
         "accuracies whose errors have nothing to do with each other; KL(teacher || model).",
-        strong=[i for i, row in enumerate(rows) if row[0] == run.student],
+        strong=strong,
     )
 
 
@@ -76,9 +89,10 @@ def _summary(run: FinishedRun) -> list[str]:
     rows = {phase: row for phase in run.phases if (row := _row(run, phase))}
     if run.student in rows and run.alone in rows:
         student_row, others = rows[run.student], rows[run.alone]
+        on = "classes of validation images" if run.multi_label else "validation images"
         lines.append(
-            f"The student agrees with its teacher on {100 * student_row[1]:.1f} % of the "
-            f"validation images; trained alone, it does on {100 * others[1]:.1f} %."
+            f"The student agrees with its teacher on {100 * student_row[1]:.1f} % of the {on}; "
+            f"trained alone, it does on {100 * others[1]:.1f} %."
         )
         if None not in (student_row[3], others[3]):
             closer = "closer to" if student_row[3] < others[3] else "no closer to"

@@ -47,3 +47,21 @@ def test_a_probability_of_zero_has_a_finite_logit():
 def test_what_is_no_classifier(outputs, message):
     with pytest.raises(ValueError, match=message):
         scores.from_outputs(outputs)
+
+
+@pytest.mark.parametrize("name", ["logits", "probabilities", "output_0"])
+@pytest.mark.parametrize("given", ["logits", "probabilities"])
+def test_of_several_classes_each_has_a_sigmoid(name, given):
+    logits = np.array([[0.0, np.log(3), -np.log(3)]], np.float32)
+    probabilities = np.array([[0.5, 0.75, 0.25]], np.float32)
+    if name not in (given, "output_0"):
+        return
+    outputs = {name: logits if given == "logits" else probabilities}
+    got = scores.from_outputs(outputs, multi_label=True)
+    np.testing.assert_allclose(got.logits, logits, atol=1e-6)
+    np.testing.assert_allclose(got.probabilities, probabilities, rtol=1e-6)
+
+
+def test_sigmoids_of_0_and_1_have_finite_logits():
+    got = scores.from_outputs({"probabilities": np.array([[0.0, 1.0]])}, multi_label=True)
+    assert np.isfinite(got.logits).all()

@@ -1,0 +1,104 @@
+"""Average precision, F1 and number of images of each class, of multi-label data."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras.results import multi_label
+from kd_keras.results.multi_label import LabelRow
+from kd_keras.results.page import drawing, plots
+from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.report.finished_run import FinishedRun
+
+MOST_DRAWN = 40  # classes; with more, the table alone
+_ROW = 0.22  # inches
+
+
+def section(run: FinishedRun, folder: Path | None) -> Section:
+    """A plot of the classes' average precisions, and a table of each class's scores."""
+    title, ours = "Class by class", _rows(run, run.student)
+    if ours is None:
+        missing = "This run has no saved labels or scores. Train it again for its classes."
+        return Section("classes", title, [Text(missing)])
+    others = None if run.compared is None else _rows(run, run.compared)
+    parts: list[Part] = [_plot(run, ours, others, folder)] if len(ours) <= MOST_DRAWN else []
+    return Section("classes", title, [*parts, _table(run, ours, others)])
+
+
+def _rows(run: FinishedRun, phase: str) -> tuple[LabelRow, ...] | None:
+    logits, labels = run.scores(phase), run.labels
+    if logits is None or labels is None or labels.shape != logits.shape:
+        return None
+    names = [run.class_name(label) for label in range(labels.shape[1])]
+    return multi_label.rows(labels, logits, names)
+
+
+def _plot(
+    run: FinishedRun,
+    ours: tuple[LabelRow, ...],
+    others: tuple[LabelRow, ...] | None,
+    folder: Path | None,
+) -> Plot:
+    models = [(run.student, ours)]
+    if others is not None and run.compared is not None:
+        models.append((run.compared, others))
+    places = np.arange(len(ours))
+
+    def paint(figure: Any) -> None:
+        axes = figure.subplots()
+        for number, (phase, rows) in enumerate(models):
+            look = run.look(phase)
+            values = [100 * (row.average_precision or 0.0) for row in rows]
+            axes.barh(
+                *(places + 0.4 * number - 0.2 * (len(models) - 1), values, 0.38),
+                **{"color": look.color, "hatch": look.hatch, "edgecolor": plots.INK},
+                label=run.name(phase),
+            )
+        axes.set_yticks(places, [drawing.shortened(row.name, 18) for row in ours])
+        axes.invert_yaxis()
+        axes.set(xlabel="average precision (%)", xlim=(0, 100))
+        axes.grid(visible=False, axis="y")
+        drawing.legend_above(axes)
+
+    columns = [[row.average_precision for row in rows] for _, rows in models]
+    return plots.plot(
+        "class-average-precision",
+        paint,
+        caption="Average precision of each class on the validation images.",
+        columns=["class", *(run.name(phase) for phase, _ in models)],
+        rows=[list(line) for line in zip([row.name for row in ours], *columns, strict=True)],
+        folder=folder,
+        height=max(plots.HEIGHT, 0.9 + _ROW * len(ours) * len(models)),
+    )
+
+
+def _table(
+    run: FinishedRun, ours: tuple[LabelRow, ...], others: tuple[LabelRow, ...] | None
+) -> Table:
+    columns = ["class", "images", "AP %", "precision %", "recall %", "F1 %"]
+    rows = [
+        [
+            row.name,
+            f"{row.positives:,}",
+            *map(_percent, (row.average_precision, row.precision, row.recall, row.f1)),
+        ]
+        for row in ours
+    ]
+    if others is not None and run.compared is not None:
+        columns.append(f"AP % of the {run.called(run.compared)}")
+        rows = [
+            [*row, _percent(other.average_precision)]
+            for row, other in zip(rows, others, strict=True)
+        ]
+    threshold = f"{100 * multi_label.THRESHOLD:.0f} %"
+    caption = (
+        f"The {run.called(run.student)} on the validation images. AP: average precision of the "
+        f"images ranked by the class's probability; the others count answers of {threshold} or "
+        "more. Images: those that have the class."
+    )
+    return Table(columns, rows, caption)
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.1f}"

@@ -1,0 +1,205 @@
+"""`kdk train --labels multi` on real files, and what is done with its run afterwards."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+from PIL import Image
+
+from kd_keras.cli import kdk
+from kd_keras.job import adjustment, precheck, train
+from kd_keras.job.comparison.compare import compare
+from kd_keras.job.export import export
+from kd_keras.job.prediction.evaluate import evaluate
+from kd_keras.job.prediction.predict import predict
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.results import multi_label, scores
+
+CLASSES = ("blue", "green", "red")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """160 images of 8x8 with a bright blue, green or red channel, or several, and their CSV."""
+    folder = tmp_path_factory.mktemp("data") / "colours"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    rows = [["file", "labels"]]
+    for number in range(160):
+        has = rng.random(3) < 0.4
+        pixels = rng.integers(0, 90, (8, 8, 3)) + 140 * has[::-1]
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
+        rows.append([f"{number}.png", ";".join(np.array(CLASSES)[has])])
+    with (folder / "labels.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(folder, recorder, tmp_path_factory):
+    """The folder of a finished run, its results, and its lines on the screen."""
+    recipe = Recipe(
+        dataset=f"folder:{folder}",
+        labels="multi",
+        teacher="seed_student",
+        student="seed_student:width=0.5",
+        method=["kd"],
+        epochs=2,
+        teacher_epochs=4,
+        batch_size=16,
+        learning_rate=0.01,
+        val_fraction=0.3,
+        precision="float32",
+        baseline=True,
+        timing=False,
+        allow_weak_teacher=True,
+        mixup=0.2,
+    )
+    path = tmp_path_factory.mktemp("runs") / "run"
+    screen = recorder()
+    exports = str(path.parent / "exports")
+    return path, train.run(recipe, run=str(path), export_dir=exports, screen=screen), screen.lines
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]
+
+
+def test_results_are_the_scores_of_the_saved_logits(finished):
+    path, results, _ = finished
+    labels = scores.load_labels(path)
+    assert labels.shape == (len(labels), 3)
+    for phase in ("teacher", "baseline", "student"):
+        expected = multi_label.measure(labels, scores.load(path, phase))
+        assert {name: results[phase][name] for name in expected} == pytest.approx(expected)
+        assert not {"top1", "top5", "calibration"} & set(results[phase])
+    history = json.loads((path / "student.json").read_text())["history"]
+    assert history["val_map"][-1] == pytest.approx(results["student"]["map"])
+    assert history["val_f1"][-1] == pytest.approx(results["student"]["f1"])
+    assert "agreement" not in history
+    assert 0 <= results["student"]["agreement"] <= 1
+    assert results["data"]["labels"] == "multi"
+    ours, others = (scores.load(path, phase) for phase in ("student", "baseline"))
+    mean, low, high = multi_label.difference(labels, ours, others, seed=0)
+    (entry,) = [e for e in results["comparisons"] if e["phase"] == "student"]
+    assert (entry["difference"], entry["low"], entry["high"]) == pytest.approx((mean, low, high))
+
+
+def test_no_line_and_no_page_speaks_of_top_1(finished):
+    path, _, lines = finished
+    pages = [(path / name).read_text() for name in ("report.html", "results.json", "data.json")]
+    for text in [*lines, *pages]:
+        assert "top-1" not in text
+        assert "top1" not in text
+    page = pages[0]
+    assert "mean average precision of" in page
+    assert all(name in page for name in CLASSES)
+    assert "Calibration" not in page
+
+
+def test_it_is_predicted_with_a_threshold(finished, folder, tmp_path):
+    path, _, _ = finished
+    files = [folder / f"{number}.png" for number in range(20)]
+    every = predict(path, files, threshold=0.0, top=None)
+    assert all(sorted(one.classes) == list(CLASSES) for one in every)
+    some = predict(path, files, top=None)
+    for one, other in zip(every, some, strict=True):
+        pairs = dict(zip(one.classes, one.probabilities, strict=True))
+        assert other.classes == tuple(name for name in one.classes if pairs[name] >= 0.5)
+    result = CliRunner().invoke(kdk, ["predict", str(path), str(folder), "--format", "csv"])
+    rows = {row["file"]: row for row in csv.DictReader(io.StringIO(result.stdout))}
+    assert len(rows) == 160
+    for one in some:
+        assert rows[str(one.file)]["classes"] == ";".join(one.classes)
+    table = CliRunner().invoke(kdk, ["predict", str(path), str(files[0]), "--threshold", "1"])
+    assert table.stdout.splitlines()[-1].split() == [str(files[0]), "none"]
+
+
+def test_the_exports_give_sigmoids_in_their_own_programs(finished, tmp_path):
+    path, results, _ = finished
+    pytest.importorskip("onnxruntime")
+    written = export(path, formats=["litert", "onnx"], quantize=["none", "int8"], out=tmp_path)
+    assert len(written["files"]) == 4
+    for name, entry in written["files"].items():
+        least = 0.9 if "int8" in name else 1.0
+        assert entry["agreement"] >= least, name
+        assert entry["max_abs_difference"] < 0.05, name
+        assert "top1" not in entry
+    assert written["keras"]["map"] == pytest.approx(results["student"]["map"], abs=1e-6)
+    tflite = tmp_path / "student.tflite"
+    again = evaluate(tflite, dataset=results_dataset(path), timing=False, val_fraction=0.3)
+    assert again.map == pytest.approx(results["student"]["map"], abs=1e-6)
+    served = tf.saved_model.load(results["student"]["export"]["path"])
+    images = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    outputs = served.signatures["serving_default"](tf.constant(images))
+    expected = 1 / (1 + np.exp(-outputs["logits"].numpy()))
+    np.testing.assert_allclose(outputs["probabilities"], expected, rtol=1e-5)
+
+
+def results_dataset(path):
+    return json.loads((path / "data.json").read_text())["dataset"]
+
+
+def test_it_is_evaluated_with_the_scores_of_each_class(finished, recorder, tmp_path):
+    path, results, _ = finished
+    screen = recorder()
+    got = evaluate(
+        path, teacher=path / "teacher.keras", timing=False, out=tmp_path / "e", screen=screen
+    )
+    assert got.map == pytest.approx(results["student"]["map"], abs=1e-6)
+    assert got.teacher["map"] == pytest.approx(results["teacher"]["map"], abs=1e-6)
+    assert [row.name for row in got.per_class] == list(CLASSES)
+    assert (tmp_path / "e" / "per_class.csv").read_text().count("\n") == 4
+    assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["f1"] == got.f1
+
+
+def test_runs_are_listed_and_compared_by_map(finished, folder, recorder, tmp_path):
+    path, results, _ = finished
+    listed = CliRunner().invoke(kdk, ["runs", str(path), "--json"])
+    (run,) = json.loads(listed.stdout)
+    assert run["students"][0]["map"] == results["student"]["map"]
+    recipe = Recipe(**{**json.loads((path / "recipe.json").read_text()), "seed": 1})
+    other = tmp_path / "other"
+    options = {"run": str(other), "export_dir": str(tmp_path / "exports")}
+    train.run(recipe.model_copy(update={"baseline": False, "epochs": 1}), **options)
+    document = compare([path, other], html=tmp_path / "page.html")
+    assert document["groups"][0]["map"] == pytest.approx(results["student"]["map"])
+    (entry,) = document["differences"]
+    assert entry["low"] <= entry["difference"] <= entry["high"]
+    assert entry["pairs"][0]["p"] is None
+    assert not any("top-1" in line for line in document["verdict"])
+    assert "top-1" not in (tmp_path / "page.html").read_text()
+
+
+def test_a_method_that_nobody_chose_gives_way_to_kd():
+    recipe = Recipe(dataset="folder:x", labels="multi").model_copy(
+        update={"method": ("lskd:temperature=2",)}
+    )
+    recipe.model_fields_set.discard("method")
+    adjusted = adjustment.adjust_recipe(recipe, images=900, side=32, classes=9)
+    assert adjusted.method == ("kd",)
+    (line, *_) = adjustment.describe_changes(recipe, adjusted, images=900, classes=9)
+    assert "since lskd:temperature=2 needs one class for each image" in line
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"method": ["dkd"]}, r"methods \['dkd'\] compare softmaxes .* ab, at, cc, .* kd, "),
+        ({"stop_early": 2}, "stop_early is 2, which goes by the top-1 accuracy"),
+        ({"labels_per_class": 2}, "labels_per_class is 2, which goes by the one class"),
+    ],
+)
+def test_what_goes_by_one_class_is_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        precheck.check_recipe(Recipe(dataset="folder:x", labels="multi", **fields))
