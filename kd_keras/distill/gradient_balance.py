@@ -65,8 +65,10 @@ def _without(name: str) -> str:
 
 
 def _too_small(strong: str, weak: str, strong_norm: float, weak_norm: float) -> str:
-    option = "--ce-weight" if weak == "ce" else f"--method {weak}:weight=…"
-    lower = "--ce-weight" if strong == "ce" else f"--method {strong}:weight=…"
+    option, lower = (
+        "ce_weight, --ce-weight" if name == "ce" else f"weight=…, --method {name}:weight=…"
+        for name in (weak, strong)
+    )
     return (
         f"the gradient of {strong} is {strong_norm / weak_norm:,.0f} times that of {weak} (medians "
         f"{strong_norm:.2g} and {weak_norm:.2g}), so that {weak} has almost no effect. Raise the "

@@ -155,6 +155,6 @@ class GradientNorms(keras.callbacks.Callback):
             raise NotFinite(
                 f"the gradient of {' and '.join(wrong)} is NaN or infinite after epoch "
                 f"{epoch + 1}, so that the next step makes the weights so too. Lower "
-                f"--learning-rate or the weight of {wrong[0]}, set --precision float32, or leave "
-                f"{wrong[0]} out."
+                f"the learning rate (--learning-rate) or the weight of {wrong[0]}, train in "
+                f"float32 (--precision float32), or leave {wrong[0]} out."
             )

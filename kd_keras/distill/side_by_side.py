@@ -137,14 +137,14 @@ class PerStudentCallbacks(keras.callbacks.Callback):
     """Calls each Distiller's callbacks with its own logs during the `fit` of a `SideBySideModel`.
 
     Args:
-        of: each Distiller with its callbacks, by its name.
+        models: each Distiller with its callbacks, by its name.
     """
 
-    def __init__(self, of: Mapping[str, tuple[Distiller, list[keras.callbacks.Callback]]]):
+    def __init__(self, models: Mapping[str, tuple[Distiller, list[keras.callbacks.Callback]]]):
         super().__init__()
         self._lists = {
             name: keras.callbacks.CallbackList(callbacks, model=distiller)
-            for name, (distiller, callbacks) in of.items()
+            for name, (distiller, callbacks) in models.items()
         }
         for hook in HOOKS:
             setattr(self, hook, functools.partial(self._tell, hook))

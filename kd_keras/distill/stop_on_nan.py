@@ -9,7 +9,10 @@ import keras
 from kd_keras.graph import finite
 
 LABELS = "ce"
-_LOWER = "Lower --learning-rate or the weights of the methods, set --precision float32"
+_LOWER = (
+    "Lower the learning rate (--learning-rate) or the weights of the methods, train in float32 "
+    "(--precision float32)"
+)
 
 
 class NotFinite(ValueError):
@@ -28,8 +31,8 @@ def require_finite_weights(model: keras.Model, what: str, when: str) -> None:
     if non_finite:
         raise NotFinite(
             f"{_subject(what)} weights became NaN or infinite {when}, while the loss stayed "
-            f"finite: {non_finite}. {_LOWER}, or clip the gradients (--clip-norm; "
-            "global_clipnorm of an optimizer). Check that no image holds a NaN."
+            f"finite: {non_finite}. {_LOWER}, or clip the gradients (global_clipnorm of the "
+            "optimizer, --clip-norm). Check that no image holds a NaN."
         )
 
 
@@ -92,19 +95,19 @@ class StopOnNaN(keras.callbacks.Callback):
             return (
                 f"{self._subject} teacher's outputs became NaN or infinite {where}; expected "
                 "finite numbers. Check the teacher's file or cache, and the pixel values that it "
-                "expects (--teacher-preprocess), set --precision float32, or give another teacher."
+                "expects (--teacher-preprocess), train in float32, or give another teacher."
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
         became = f"{self._subject} loss became {logs['loss']} {where}; expected a finite number. "
         if terms and LABELS not in terms:
             return (
                 f"{became}The cost of {' and '.join(terms)} is not finite, the cross-entropy with "
-                f"the labels is. {_LOWER}, start {terms[0]} slowly (--method "
-                f"{terms[0]}:warmup=0.1){self._about_ids()}."
+                f"the labels is. {_LOWER}, start {terms[0]} slowly "
+                f"(warmup=0.1, --method {terms[0]}:warmup=0.1){self._about_ids()}."
             )
-        of = "The cross-entropy with the labels is not finite. " if terms else ""
+        which = "The cross-entropy with the labels is not finite. " if terms else ""
         return (
-            f"{became}{of}{_LOWER}, or fix labels outside 0 to C - 1 for C classes"
+            f"{became}{which}{_LOWER}, or fix labels outside 0 to C - 1 for C classes"
             f"{self._about_ids()}."
         )
 

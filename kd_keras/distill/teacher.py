@@ -77,7 +77,7 @@ class CachedTeacher:
             options = " ".join(f"--taps {name}" for name in missing)
             raise ValueError(
                 f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {missing} "
-                f"too. Make it again with {options}, or choose other methods."
+                f"too. Make it again with them (kdk cache {options}), or choose other methods."
             )
 
     def __call__(self, inputs: Any) -> Outputs:

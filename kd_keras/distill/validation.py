@@ -69,5 +69,6 @@ def require_model(teacher: Any, *, is_model: bool) -> None:
     if teacher is not None and not is_model:
         raise ValueError(
             "validate_teacher is set, and the teacher is a cache of its outputs on training "
-            "images; expected a model. Give one, or leave --validate-teacher out."
+            "images; expected a model. Give one, or leave validate_teacher (--validate-teacher) "
+            "out."
         )

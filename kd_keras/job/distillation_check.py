@@ -41,10 +41,13 @@ def _of_predictions(job: Job, results: Mapping[str, Any]) -> list[str]:
         name = display_name(phase)
         if role(phase, results) == TEACHER:
             lines += order_of_classes(name, predicted[phase], labels, job.data.class_names)
-        of = results[phase].get("taught_by")
-        if of in predicted:
-            both = predicted[phase], predicted[of]
-            lines += low_agreement(name, display_name(of), *both, labels)
-            if role(of, results) in (TEACHER, ASSISTANT):  # a generation is to beat the one before
-                lines += worse_teacher(name, display_name(of), *both, labels, seed=seed)
+        teacher = results[phase].get("taught_by")
+        if teacher in predicted:
+            both = predicted[phase], predicted[teacher]
+            lines += low_agreement(name, display_name(teacher), *both, labels)
+            if role(teacher, results) in (
+                TEACHER,
+                ASSISTANT,
+            ):  # a generation is to beat the one before
+                lines += worse_teacher(name, display_name(teacher), *both, labels, seed=seed)
     return lines

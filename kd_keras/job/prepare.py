@@ -230,8 +230,8 @@ def _say_what_is_frozen(recipe: Recipe, models: build.Models, screen: Screen) ->
     for phase, distiller in models.rounds[-1].items():
         student = distiller.student
         trained = sum(math.prod(variable.shape) for variable in student.trainable_variables)
-        of = f"{trained:,} of its {student.count_params():,} weights are trained"
-        screen.say(f"{display_name(phase)}: {of}, the others are frozen")
+        trained_part = f"{trained:,} of its {student.count_params():,} weights are trained"
+        screen.say(f"{display_name(phase)}: {trained_part}, the others are frozen")
     for text in dict.fromkeys(recipe.student):
         name, knobs = recipe_files.parse_spec(text)
         weights = knobs.get("weights", recipe.weights) or "none"

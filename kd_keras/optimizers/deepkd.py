@@ -130,8 +130,8 @@ class DeepKD(SeparateMomenta):
         """The momentum that a kind of gradient has beside the others that are present."""
         partner, substitute = _PARTNERS[kind]
         if partner in present:
-            of = TARGET if kind == TASK and self.as_coded else kind
-            return self.momentum + self.deltas[of]
+            own = TARGET if kind == TASK and self.as_coded else kind
+            return self.momentum + self.deltas[own]
         if substitute in present:
             return self.momentum + self.deltas[substitute]
         return self.momentum + sum(self.deltas.values()) / len(self.deltas)

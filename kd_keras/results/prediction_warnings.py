@@ -53,7 +53,7 @@ def order_of_classes(
 
 
 def low_agreement(
-    name: str, of: str, student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
+    name: str, teacher_name: str, student: np.ndarray, teacher: np.ndarray, labels: np.ndarray
 ) -> list[str]:
     """A sentence if two models agree far less often than two independent models would.
 
@@ -61,7 +61,7 @@ def low_agreement(
     is `agreement.expected_if_independent`.
 
     Args:
-        name, of: names of the student and of its teacher in the sentence.
+        name, teacher_name: names of the student and of its teacher in the sentence.
         student, teacher: (N,) int predicted classes of the same images.
         labels: (N,) int.
     """
@@ -70,19 +70,26 @@ def low_agreement(
     if got >= expected - max(DEVIATIONS * deviation, POINTS):
         return []
     return [
-        f"the {name} and the {of} predict the same class on {got:.1%} of the images; two models "
-        f"of the same accuracies that learnt independently would on about {expected:.1%}. Check "
-        "that both get the same images and have the same order of classes (--teacher-classes)."
+        f"the {name} and the {teacher_name} predict the same class on {got:.1%} of the images; two "
+        "models of the same accuracies that learnt independently would on about "
+        f"{expected:.1%}. Check that both get the same images and have the same order of classes "
+        "(--teacher-classes)."
     ]
 
 
 def worse_teacher(
-    name: str, of: str, student: np.ndarray, teacher: np.ndarray, labels: np.ndarray, *, seed: int
+    name: str,
+    teacher_name: str,
+    student: np.ndarray,
+    teacher: np.ndarray,
+    labels: np.ndarray,
+    *,
+    seed: int,
 ) -> list[str]:
     """A sentence if a teacher is measurably worse than its student: the 95 % interval excludes 0.
 
     Args:
-        name, of, student, teacher, labels: as for `low_agreement`.
+        name, teacher_name, student, teacher, labels: as for `low_agreement`.
         seed: of the bootstrap.
     """
     right = student == labels, teacher == labels
@@ -90,7 +97,7 @@ def worse_teacher(
     if low <= 0:
         return []
     return [
-        f"the {of} is worse than the {name} that it taught ({right[1].mean():.1%} and "
+        f"the {teacher_name} is worse than the {name} that it taught ({right[1].mean():.1%} and "
         f"{right[0].mean():.1%}: {difference * 100:.1f} points, 95 % interval {low * 100:.1f} to "
         f"{high * 100:.1f}), so it has little to teach. Train it longer (--teacher-epochs) or use "
         "a larger one (--teacher)."

@@ -64,7 +64,7 @@ def test_a_learning_rate_that_explodes_names_the_step_and_keeps_the_last_good_ch
         ("kdk: student: the loss became ", "kdk: student: the weights became ")
     )
     assert " of epoch 1" in message
-    assert "Lower --learning-rate" in message
+    assert "Lower the learning rate" in message
     position, state = checkpoint_files.newest(tmp_path / "run" / "checkpoints")
     assert position.step >= 1
     weights = next(iter(state.values()))[0]

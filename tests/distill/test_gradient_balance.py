@@ -30,7 +30,8 @@ def test_a_term_a_hundred_times_another_is_named_by_medians():
     (line,) = gradient_balance.sentences([usual, usual, end])  # the last step decides nothing
     assert line.startswith(
         "the gradient of at is 1,500 times that of ce (medians 30 and 0.02), so that ce has almost "
-        "no effect. Raise the weight of ce (--ce-weight) or lower that of at (--method at:weight=…)"
+        "no effect. Raise the weight of ce (ce_weight, --ce-weight) or lower "
+        "that of at (weight=…, --method at:weight=…)"
     )
     almost = {"ce": 0.0101, "kd": 1.0}
     assert gradient_balance.sentences([almost, almost, end]) == []

@@ -55,7 +55,7 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_names_the_step(batch):
     watchers = [spoil(model, 1, batch), stop_on_nan.StopOnNaN("student-2")]
     message = (
         rf"^student-2: the loss became nan at step {batch + 1} of epoch 2; expected a finite "
-        r"number\. Lower --learning-rate or the weights of the methods, "
+        r"number\. Lower the learning rate \(--learning-rate\) or the weights of the methods, "
     )
     with pytest.raises(stop_on_nan.NotFinite, match=message):
         fit(model, watchers)
@@ -151,7 +151,7 @@ def test_weights_that_a_last_step_spoils_are_noticed_before_anything_is_saved(
     distiller.compile(keras.optimizers.SGD(1e38, momentum=0.9), run_eagerly=True)
     message = (
         r"^The weights became NaN or infinite in epoch 1, while the loss stayed finite: \d+ of "
-        r"[\d,]+ values of \w+/\w+.*\. Lower --learning-rate.* clip the gradients"
+        r"[\d,]+ values of \w+/\w+.*\. Lower the learning rate.* clip the gradients"
     )
     with pytest.raises(stop_on_nan.NotFinite, match=message):
         distiller.fit(
