@@ -9,6 +9,7 @@ from kd_keras.job import build
 from kd_keras.job.recipe import recipe_files
 
 DATA = types.SimpleNamespace(
+    multi_label=False,
     class_names=("cat", "dog", "owl"),
     image_shape=(8, 8, 3),
 )
@@ -55,7 +56,9 @@ def test_a_teacher_of_one_sigmoid_output_gives_the_logits_of_two_classes(tmp_pat
     x = keras.layers.GlobalAveragePooling2D(name="pooled")(images)
     teacher_file = keras.Model(images, keras.layers.Dense(1, activation="sigmoid")(x))
     teacher_file.save(tmp_path / "teacher.keras")
-    two = types.SimpleNamespace(class_names=("cat", "dog"), image_shape=(8, 8, 3))
+    two = types.SimpleNamespace(
+        multi_label=False, class_names=("cat", "dog"), image_shape=(8, 8, 3)
+    )
     recipe = recipe_files.Recipe(teacher=str(tmp_path / "teacher.keras"))
     teacher = build.make_teacher(recipe, two)
     assert teacher.get_layer("pooled")
