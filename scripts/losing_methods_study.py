@@ -40,9 +40,12 @@ CHOOSING_EPOCHS, EPOCHS = 2, 4
 @click.option("--data-dir", required=True, help="folder of the dataset, as for kdk train")
 @click.option("--teacher", required=True, help="a trained teacher's .keras file")
 @click.option("--image-size", default=32, show_default=True)
+@click.option("--only-choose", is_flag=True, help="leave the trainings of twice the budget out")
 @click.option("--runs", default="runs/losing", show_default=True, help="folder of finished runs")
 @click.option("--out", default="docs/losing_methods.json", show_default=True, help="file to write")
-def main(data_dir: str, teacher: str, image_size: int, runs: str, out: str) -> None:
+def main(
+    data_dir: str, teacher: str, image_size: int, only_choose: bool, runs: str, out: str
+) -> None:
     screen, folder = Screen(), Path(runs)
     common = {"data_dir": data_dir, "teacher": teacher, "image_size": image_size}
     specs = {name: (_spec(name, 1), _spec(name, factor)) for name, factor in FACTORS.items()}
@@ -51,27 +54,44 @@ def main(data_dir: str, teacher: str, image_size: int, runs: str, out: str) -> N
     )
     both = [spec for pair in specs.values() for spec in pair]
     chosen = gains(recipe, both, folder / "choosing", screen)
-    better = {name: max(pair, key=lambda s: chosen[s]["top1"]) for name, pair in specs.items()}
-    recipe = recipe_files.resolve("tiny_imagenet", {**common, "epochs": EPOCHS})
-    judged = gains(recipe, list(better.values()), folder / "judged", screen)
-    rows = [
+    about = {
+        **{"machine": bench_jobs.machine(), "image_size": image_size, "seed": recipe.seed},
+        **{"choosing_epochs": CHOOSING_EPOCHS, "epochs": EPOCHS, "batch_size": recipe.batch_size},
+    }
+    rows: list[dict[str, Any]] = [
         {
             "method": name,
             "default": chosen[default],
             "other": {"factor": FACTORS[name], **chosen[other]},
-            "better": {"spec": better[name], **judged[better[name]]},
         }
         for name, (default, other) in specs.items()
     ]
-    about = {
-        **{"machine": bench_jobs.machine(), "image_size": image_size, "seed": recipe.seed},
-        **{"choosing_epochs": CHOOSING_EPOCHS, "epochs": EPOCHS, "batch_size": recipe.batch_size},
-        "alone": {"choosing": chosen[compare_methods.ALONE], "judged": judged["none"]},
-    }
-    files.write_json(Path(out), {"about": about, "rows": rows})
+    alone = {"choosing": chosen[compare_methods.ALONE]}
+    files.write_json(Path(out), {"about": about, "alone": alone, "rows": rows})
+    if only_choose:
+        _show(rows, screen)
+        return
+    better = {name: max(pair, key=lambda s: chosen[s]["top1"]) for name, pair in specs.items()}
+    recipe = recipe_files.resolve("tiny_imagenet", {**common, "epochs": EPOCHS})
+    judged = gains(recipe, list(better.values()), folder / "judged", screen)
+    for row in rows:
+        spec = better[row["method"]]
+        row["better"] = {"spec": spec, **judged[spec]}
+    alone["judged"] = judged[compare_methods.ALONE]
+    files.write_json(Path(out), {"about": about, "alone": alone, "rows": rows})
+    _show(rows, screen)
+
+
+def _show(rows: list[dict[str, Any]], screen: Screen) -> None:
     columns = ["method", "default", "other weight", f"better, {EPOCHS} epochs"]
     cells = [
-        [row["method"], *(_in_points(row[key]["gain"]) for key in ("default", "other", "better"))]
+        [
+            row["method"],
+            *(
+                _in_points(row[k]["gain"]) if k in row else ""
+                for k in ("default", "other", "better")
+            ),
+        ]
         for row in rows
     ]
     screen.table("Gain over the student alone, points", columns, cells)
