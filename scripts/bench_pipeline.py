@@ -28,7 +28,7 @@ from kd_keras.data.store import Split
 REPEATS = 5
 SECONDS_A_REPEAT = 1.5
 BATCH_SIZES = {64: 128, 224: 64}
-#: Pixels a side of the stored images, where they are larger than those of training.
+#: Pixels a side of the stored images, where policies with resized_crop want larger ones.
 STORED_SIZES = {224: 256}
 #: Name of each policy, to its text and mixing.
 POLICIES = {
@@ -59,13 +59,18 @@ def main() -> None:
     print("| --- | --- | --- | --- | --- | --- |")
     with tempfile.TemporaryDirectory() as folder:
         for size in options.sizes:
-            split = images_of(size, options.data_dir, Path(folder))
+            larger = STORED_SIZES.get(size, size)
+            splits = {
+                stored: images_of(size, stored, options.data_dir, Path(folder))
+                for stored in (size, larger)
+            }
             batch_size = BATCH_SIZES.get(size, 64)
             for name in options.policies:
                 text, mixing = POLICIES[name]
                 policy = policy_of(text, crop_padding=size // 8, flip=True, **mixing)
                 default = pipeline.threads_of(policy)
                 for used in dict.fromkeys(threads or default for threads in options.threads):
+                    split = splits[size if name == "light" else larger]
                     speeds = training_speeds(split, policy, batch_size, used)
                     wanted = TARGETS.get((size, name))
                     row = (
@@ -77,17 +82,16 @@ def main() -> None:
                         f"{wanted:,}" if wanted else "",
                     )
                     print("|", " | ".join(map(str, row)), "|", flush=True)
-            speeds = evaluation_speeds(split, batch_size)
+            speeds = evaluation_speeds(splits[size], batch_size)
             print(f"| {size} | evaluation | 1 | {batch_size} | {spread(speeds)} | |", flush=True)
 
 
-def images_of(size: int, data_dir: str | None, folder: Path) -> Split:
+def images_of(size: int, stored: int, data_dir: str | None, folder: Path) -> Split:
     """Training images of a size: Tiny ImageNet's, or random ones in a memory-mapped file."""
-    stored = STORED_SIZES.get(size, size)
     if data_dir:
-        sizes = {"image_size": size, "store_size": stored}
-        return data.load("tiny_imagenet", data_dir=data_dir, **sizes).train
-    path = folder / f"{size}.npy"
+        larger = {} if stored == size else {"store_size": stored, "augment": "standard"}
+        return data.load("tiny_imagenet", data_dir=data_dir, image_size=size, **larger).train
+    path = folder / f"{stored}.npy"
     shape = (20_000 if size <= 64 else 1_000, stored, stored, 3)
     np.save(path, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
     ids = np.arange(shape[0])
