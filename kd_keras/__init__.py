@@ -16,7 +16,7 @@ _HOME = {
     "Recipe": "kd_keras.job.recipe.recipe_files",
     "compare": "kd_keras.job.comparison.compare",
     "evaluate": "kd_keras.job.prediction.evaluate",
-    "export": "kd_keras.job.export",
+    "export": "kd_keras.job.exports.export",
     "predict": "kd_keras.job.prediction.predict",
     "report": "kd_keras.results.report.report",
     "run": "kd_keras.job.train",

@@ -21,8 +21,8 @@ import numpy as np
 from torture_resume import processor
 
 from kd_keras import Distiller, models
-from kd_keras.distill import checkpoint as checkpoint_module
-from kd_keras.distill.checkpoint import DEFAULT_MINUTES, Checkpoint
+from kd_keras.distill.callbacks import checkpoint as checkpoint_module
+from kd_keras.distill.callbacks.checkpoint import DEFAULT_MINUTES, Checkpoint
 
 STUDENTS = ("resnet8", "resnet20", "shufflenetv2", "wrn_16_2", "vgg8")
 SIDE, CLASSES, BATCH = 64, 200, 16

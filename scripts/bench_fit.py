@@ -31,10 +31,10 @@ import tensorflow as tf  # noqa: E402
 from kd_keras import Distiller, methods, models  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
 from kd_keras.data.augmentation import light  # noqa: E402
-from kd_keras.data.store import Split  # noqa: E402
-from kd_keras.distill import stop_on_nan  # noqa: E402
+from kd_keras.data.stores.store import Split  # noqa: E402
+from kd_keras.distill.callbacks import stop_on_nan  # noqa: E402
 from kd_keras.graph.precision import best_precision  # noqa: E402
-from kd_keras.job import callbacks  # noqa: E402
+from kd_keras.job.training import callbacks  # noqa: E402
 from kd_keras.results import tensorboard_logs  # noqa: E402
 from kd_keras.teacher_cache import writer  # noqa: E402
 from kd_keras.teacher_cache.file_format import Header  # noqa: E402

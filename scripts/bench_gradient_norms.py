@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from kd_keras import Distiller, methods, models
-from kd_keras.distill import gradient_norms
+from kd_keras.distill.callbacks import gradient_norms
 
 REPEATS, STEPS = 5, 3
 PAIRS = {  # teacher, student, image, classes, batch

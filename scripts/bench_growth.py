@@ -60,7 +60,7 @@ def header(classes: int, rows: int) -> object:
 
 
 def making(classes: int) -> dict[str, float]:
-    from kd_keras.data.store import Split
+    from kd_keras.data.stores.store import Split
     from kd_keras.teacher_cache import writer
 
     logits = np.random.default_rng(0).normal(size=(BATCH, classes)).astype("float32")

@@ -34,6 +34,7 @@ YARDSTICK = "kd"
 #: Knobs for this pair of models, whose teacher has one stage more than its student.
 KNOBS: dict[str, dict[str, Any]] = {
     "simkd": {"teacher_tap": "stage4"},
+    "sdd": {"teacher_tap": "stage4"},
     "fsp": {"project": True},
     "kdsvd": {"project": True},
     "crd": {"num_examples": NUM_EXAMPLES},

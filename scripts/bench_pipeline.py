@@ -23,7 +23,7 @@ import numpy as np
 from kd_keras import data
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import Policy, policy_of
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 
 REPEATS = 5
 SECONDS_A_REPEAT = 1.5

@@ -33,7 +33,7 @@ import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from kd_keras import Distiller, methods, models  # noqa: E402
-from kd_keras.distill.teacher import Teacher  # noqa: E402
+from kd_keras.distill.step.teacher import Teacher  # noqa: E402
 from kd_keras.graph.precision import best_precision  # noqa: E402
 from kd_keras.models import cost  # noqa: E402
 

@@ -37,12 +37,14 @@ import keras  # noqa: E402
 
 from kd_keras import methods  # noqa: E402
 from kd_keras.data import pipeline  # noqa: E402
-from kd_keras.data.store import Dataset  # noqa: E402
+from kd_keras.data.stores.store import Dataset  # noqa: E402
 from kd_keras.distill import side_by_side  # noqa: E402
 from kd_keras.distill.distiller import Distiller  # noqa: E402
-from kd_keras.job import build, callbacks, dataset, optimizer  # noqa: E402
+from kd_keras.job.images import dataset  # noqa: E402
+from kd_keras.job.models import build  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.job.recipe.recipe_files import Recipe  # noqa: E402
+from kd_keras.job.training import callbacks, optimizer  # noqa: E402
 from kd_keras.results import evaluate  # noqa: E402
 from kd_keras.results.screen import Screen  # noqa: E402
 

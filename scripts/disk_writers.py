@@ -67,7 +67,7 @@ WRITERS = (
     Writer(
         "store of images",
         TRAIN,
-        "kd_keras.data.store_writer:write>cache/digits",
+        "kd_keras.data.stores.store_writer:write>cache/digits",
         ("cache/digits-*", *_RUN),
     ),
     *(
@@ -126,7 +126,7 @@ WRITERS = (
     Writer(
         "TensorBoard's HParams",
         TRAIN,
-        "kd_keras.job.hparams:write>runs/base/logs/student",
+        "kd_keras.job.training.hparams:write>runs/base/logs/student",
         _END,
         _GOES_ON,
     ),
@@ -137,7 +137,7 @@ WRITERS = (
     Writer(
         "end for --continue",
         TRAIN,
-        "kd_keras.distill.checkpoint:Checkpoint.remove>runs/base/ends/student",
+        "kd_keras.distill.callbacks.checkpoint:Checkpoint.remove>runs/base/ends/student",
         _STUDENT,
         {"full": (0,), **_GOES_ON},
         ("runs/base/checkpoints/*",),

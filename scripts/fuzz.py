@@ -67,7 +67,7 @@ def main():
 
 def report(given, counts, runs, faults):
     """What is written: how many cases of each kind there were, how they ended, on what."""
-    from kd_keras.job import versions
+    from kd_keras.job.run_folders import versions
 
     total = sum((collections.Counter(entry) for entry in counts.values()), collections.Counter())
     return {
@@ -139,8 +139,9 @@ def one_case(outcome, case, seed, scratch, faults):
 def stub_what_trains():
     """Commands check their recipe and train nothing."""
     from kd_keras.cli import quiet
-    from kd_keras.job import precheck, train
+    from kd_keras.job import train
     from kd_keras.job.cache import make_cache
+    from kd_keras.job.checks import precheck
 
     def checked(recipe, **options):
         precheck.check_recipe(recipe)

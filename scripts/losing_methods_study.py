@@ -23,7 +23,8 @@ import compare_methods
 from method_pages import KNOBS
 
 from kd_keras import files
-from kd_keras.job import build, dataset
+from kd_keras.job.images import dataset
+from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results.screen import Screen
 

@@ -158,7 +158,7 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
 def _strategy(place: str) -> Any:
     import tensorflow as tf
 
-    from kd_keras.job import devices
+    from kd_keras.job.hardware import devices
 
     if place == "2 processes":
         return tf.distribute.MultiWorkerMirroredStrategy()

@@ -30,7 +30,7 @@ def weights(name: str, setting: str, strategy: Any) -> list[np.ndarray]:
 
     from kd_keras import Distiller
     from kd_keras.data import pipeline
-    from kd_keras.data.store import Split
+    from kd_keras.data.stores.store import Split
     from kd_keras.methods import base
 
     rng, rows = np.random.default_rng(3), None

@@ -82,10 +82,10 @@ def train(folder: Path, killed_at: int) -> None:
     from kd_keras import Distiller, methods
     from kd_keras.data import pipeline
     from kd_keras.data.augmentation import light
-    from kd_keras.data.store import Split
+    from kd_keras.data.stores.store import Split
     from kd_keras.distill import machines
-    from kd_keras.distill.checkpoint import Checkpoint
-    from kd_keras.job import devices
+    from kd_keras.distill.callbacks.checkpoint import Checkpoint
+    from kd_keras.job.hardware import devices
 
     strategy = devices.get("cpu:1")
 

@@ -24,7 +24,7 @@ Case = Callable[[random.Random, Path], Any]
 
 def recipe(rng: random.Random, folder: Path) -> None:
     """Any fields with any values, from Python, from options, and from a file of any form."""
-    from kd_keras.job import precheck
+    from kd_keras.job.checks import precheck
     from kd_keras.job.recipe import recipe_files
 
     names = [*recipe_files.Recipe.model_fields, "self", "temperature", "kd_weight", "x", ""]
@@ -91,7 +91,7 @@ RUN_OPTIONS = (
 
 def image_bytes(rng: random.Random, folder: Path) -> None:
     """An image file with changed bytes: the pixels of a decoder, or a message."""
-    from kd_keras.data.image_reader import ImageReader
+    from kd_keras.data.images.image_reader import ImageReader
 
     path = folder / f"image.{rng.choice(['jpg', 'png', 'gif', 'bmp', 'webp', 'tif', 'txt'])}"
     path.write_bytes(broken.image(rng))
@@ -176,8 +176,8 @@ def teacher_cache(rng: random.Random, folder: Path) -> None:
 
 def store(rng: random.Random, folder: Path) -> None:
     """A store of which one file was changed and its times put back: a message, or its content."""
-    from kd_keras.data import store as stores
-    from kd_keras.data import store_writer
+    from kd_keras.data.stores import store as stores
+    from kd_keras.data.stores import store_writer
 
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
     labels = np.array([0, 1, 0, 1, 0, 1])
@@ -211,7 +211,7 @@ def run_scores(rng: random.Random, folder: Path) -> None:
 
 def checkpoint(rng: random.Random, folder: Path) -> None:
     """Two checkpoints of which a file was changed: one of the two as written, or none."""
-    from kd_keras.distill import checkpoint_files
+    from kd_keras.distill.callbacks import checkpoint_files
 
     states = {}
     for step in (1, 2):
@@ -228,7 +228,7 @@ def checkpoint(rng: random.Random, folder: Path) -> None:
 
 def run_folder(rng: random.Random, folder: Path) -> None:
     """A run folder whose JSON files hold anything, read as `kdk runs` and `kdk report` do."""
-    from kd_keras.job import run_state
+    from kd_keras.job.run_folders import run_state
     from kd_keras.results import run_data
     from kd_keras.results.report import finished_run
 

@@ -14,9 +14,9 @@ from keras import layers
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import policy_of
-from kd_keras.data.store import Split
-from kd_keras.distill import metrics
-from kd_keras.job import devices
+from kd_keras.data.stores.store import Split
+from kd_keras.distill.step import metrics
+from kd_keras.job.hardware import devices
 
 CLASSES, IMAGES, BATCH, STEPS = 5, 40, 16, 8
 

@@ -7,7 +7,7 @@ from keras import layers
 
 from kd_keras import Distiller, methods
 from kd_keras.exports import saved_model
-from kd_keras.job import callbacks
+from kd_keras.job.training import callbacks
 from kd_keras.optimizers.dot import DOT
 
 

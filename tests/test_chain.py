@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from kd_keras import data, models
-from kd_keras.job import fitting, train
+from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
+from kd_keras.job.training import fitting
 from kd_keras.results import evaluate
 from kd_keras.results.screen import Screen
 

@@ -35,8 +35,9 @@ SECONDS = 10  # no case may take longer, whatever it is given
 def quick_commands(monkeypatch, tmp_path):
     """Commands check their recipe, and train and open nothing."""
     from kd_keras.cli import quiet
-    from kd_keras.job import precheck, train
+    from kd_keras.job import train
     from kd_keras.job.cache import make_cache
+    from kd_keras.job.checks import precheck
 
     def checked(recipe, **options):
         precheck.check_recipe(recipe)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import replicas
-from kd_keras.job import devices
+from kd_keras.job.hardware import devices
 
 pytestmark = pytest.mark.slow
 

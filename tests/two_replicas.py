@@ -16,10 +16,12 @@ from keras import layers
 from replica_pair import BATCH, batches, net
 
 from kd_keras import Distiller, methods
-from kd_keras.distill import gradient_norms, side_by_side
+from kd_keras.distill import side_by_side
+from kd_keras.distill.callbacks import gradient_norms
 from kd_keras.graph import twins
-from kd_keras.job import devices, optimizer
+from kd_keras.job.hardware import devices
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.training import optimizer
 from kd_keras.optimizers import dot
 
 STEPS = 20

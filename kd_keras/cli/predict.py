@@ -126,7 +126,7 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     from PIL import Image
 
     from kd_keras import data
-    from kd_keras.data import class_names
+    from kd_keras.data.folders import class_names
     from kd_keras.job.prediction import opened_model
     from kd_keras.job.prediction.predictor import Predictor
 

@@ -22,7 +22,7 @@ def command(folders: tuple[Path, ...]) -> None:
     is not finished is shown with where it stopped and the command that continues it. A run whose
     files cannot be read is named; the exit code is 1 then.
     """
-    from kd_keras.job import runs
+    from kd_keras.job.run_folders import runs
 
     screen = output.screen()
     if not folders and not recipe_files.RUNS.is_dir():

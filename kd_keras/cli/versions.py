@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from kd_keras.job import versions
+from kd_keras.job.run_folders import versions
 
 
 def option(command: Any) -> Any:

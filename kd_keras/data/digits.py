@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from kd_keras import check
-from kd_keras.data.prepare import Source
 from kd_keras.data.progress import Progress
-from kd_keras.data.store_writer import Contents, Part
+from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.store_writer import Contents, Part
 
 _SIDE = 8
 _BATCH_PIXELS = 20_000_000

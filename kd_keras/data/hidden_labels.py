@@ -7,7 +7,7 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data import hashing
-from kd_keras.data.store import UNKNOWN, Split
+from kd_keras.data.stores.store import UNKNOWN, Split
 
 _PURPOSE = 0x6C61626C  # "labl": keeps these bits apart from those of the order and the hold-outs
 

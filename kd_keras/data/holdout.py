@@ -6,7 +6,7 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data import hashing
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 
 _PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order and the views
 _STOPPING = 1  # seed of what is held out to stop by; the other hold-outs take 0

@@ -15,7 +15,7 @@ import tensorflow as tf
 from kd_keras import check
 from kd_keras.data import elements, hashing
 from kd_keras.data.augmentation import Policy
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.data.teacher_rows import CheckedRows, TeacherRows
 from kd_keras.data.views import Views
 

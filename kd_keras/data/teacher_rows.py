@@ -5,7 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from kd_keras.data.augmentation import Policy
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 
 
 class TeacherRows(Protocol):

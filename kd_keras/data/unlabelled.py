@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.data import fault_report, folder, folder_layout, user_files
-from kd_keras.data.joined_images import JoinedImages
-from kd_keras.data.prepare import Source
+from kd_keras.data import fault_report, user_files
+from kd_keras.data.folders import folder, folder_layout
 from kd_keras.data.progress import Progress
-from kd_keras.data.store import UNKNOWN, Dataset, Split, Store
-from kd_keras.data.store_writer import Contents, Part
+from kd_keras.data.stores.joined_images import JoinedImages
+from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.store import UNKNOWN, Dataset, Split, Store
+from kd_keras.data.stores.store_writer import Contents, Part
 
 Shape = tuple[int, ...]
 EXPECTED = "a folder of images, also in folders within it"
@@ -128,7 +129,7 @@ def _of_folder(
     hidden: Sequence[str],
     settings: dict[str, Any],
 ) -> Contents:
-    from kd_keras.data import decode
+    from kd_keras.data.images import decode
 
     headers = folder.headers_of(path, names)
     images = [name for name in names if headers[name].size]
@@ -153,7 +154,7 @@ def _of_folder(
 
 
 def _tfds(name: str, data_dir: Path | None, settings: dict[str, Any]) -> Source:
-    from kd_keras.data import tfds_source
+    from kd_keras.data.tfds import tfds_source
 
     builder = tfds_source.builder_of(name, data_dir)
     return _source(
@@ -167,7 +168,7 @@ def _tfds(name: str, data_dir: Path | None, settings: dict[str, Any]) -> Source:
 def _of_tfds(
     temporary: Path, progress: Progress, *, builder: Any, settings: dict[str, Any]
 ) -> Contents:
-    from kd_keras.data import tfds_records, tfds_source
+    from kd_keras.data.tfds import tfds_records, tfds_source
 
     tfds_source.prepared(builder, progress)
     have = list(builder.info.splits)

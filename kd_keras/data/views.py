@@ -9,7 +9,7 @@ import numpy as np
 from kd_keras.data.augmentation import mixing, pixels
 from kd_keras.data.augmentation.draws import Draws
 from kd_keras.data.augmentation.policy import Policy
-from kd_keras.data.store import UNKNOWN, Split
+from kd_keras.data.stores.store import UNKNOWN, Split
 
 _PERMUTATIONS = 4  # kept in memory: batches of neighbouring epochs, and two views of an image
 

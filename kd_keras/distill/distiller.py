@@ -11,19 +11,11 @@ import tensorflow as tf
 from kd_keras import check, replicas
 from kd_keras.data import LABELS
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill import (
-    batches,
-    gradients,
-    image_views,
-    metrics,
-    model_checks,
-    pair_warnings,
-    run_progress,
-    validation,
-)
-from kd_keras.distill.deploying_model import DeployingModel
-from kd_keras.distill.objective import Loss, Objective
-from kd_keras.distill.teacher import CachedTeacher, Teacher
+from kd_keras.distill.checks import model_checks, pair_warnings
+from kd_keras.distill.keras_model.deploying_model import DeployingModel
+from kd_keras.distill.step import batches, gradients, image_views, metrics, run_progress, validation
+from kd_keras.distill.step.objective import Loss, Objective
+from kd_keras.distill.step.teacher import CachedTeacher, Teacher
 from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.losses import Logs, Outputs

@@ -7,10 +7,11 @@ from typing import Any
 import keras
 
 from kd_keras import replicas
-from kd_keras.distill import call_arguments, compiled_metrics, image_views, run_progress
 from kd_keras.distill.distiller import Distiller
-from kd_keras.distill.replica_model import ReplicaModel
-from kd_keras.distill.teacher import Teacher
+from kd_keras.distill.keras_model import call_arguments, compiled_metrics
+from kd_keras.distill.keras_model.replica_model import ReplicaModel
+from kd_keras.distill.step import image_views, run_progress
+from kd_keras.distill.step.teacher import Teacher
 from kd_keras.graph import taps
 from kd_keras.graph.untracked import Untracked
 from kd_keras.losses import Logs, Tensor

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import check, files
-from kd_keras.data import resizing
+from kd_keras.data.images import resizing
 from kd_keras.exports import metadata, signatures
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.graph import finite, heads, taps

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras.data import orientation, resizing
+from kd_keras.data.images import orientation, resizing
 from kd_keras.exports import system_errors
 from kd_keras.graph import heads, taps
 

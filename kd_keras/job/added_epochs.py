@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from kd_keras.job import build, plan, run_state
+from kd_keras.job import plan
+from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders import run_state
+from kd_keras.job.run_folders.run_folder import RunFolder
 
 
 def end_of(recipe: Recipe, folder: Path, phases: Iterable[str]) -> Path | None:

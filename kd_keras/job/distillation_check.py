@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kd_keras.distill import gradient_balance, gradient_norms
+from kd_keras.distill.callbacks import gradient_balance, gradient_norms
 from kd_keras.job.prepare import Job
 from kd_keras.results import table
 from kd_keras.results.phase_names import ASSISTANT, TEACHER, display_name, role

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from kd_keras.data.store import Dataset
-from kd_keras.job import hparams, plan
+from kd_keras.data.stores.store import Dataset
+from kd_keras.job import plan
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders.run_folder import RunFolder
+from kd_keras.job.training import hparams
 from kd_keras.results import curves, main_score, table
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.report import finished_run, headline, report, samples

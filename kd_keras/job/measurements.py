@@ -7,13 +7,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras.data.store import Dataset
+from kd_keras.data.stores.store import Dataset
 from kd_keras.exports.process import Serve
 from kd_keras.graph import architecture
-from kd_keras.job.job_time import JobTime
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders.run_folder import RunFolder
+from kd_keras.job.training.job_time import JobTime
 from kd_keras.results import calibration, evaluate, main_score, multi_label
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen

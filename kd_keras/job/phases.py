@@ -9,14 +9,17 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras.distill import machines, stop_early
-from kd_keras.distill.checkpoint import Checkpoint
+from kd_keras.distill import machines
+from kd_keras.distill.callbacks import stop_early
+from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph import freezing
-from kd_keras.job import added_epochs, build, callbacks, fitting, provenance, run_state
-from kd_keras.job.cache import cached_teacher
+from kd_keras.job import added_epochs
+from kd_keras.job.models import build, cached_teacher
 from kd_keras.job.prepare import Job
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.run_folders import provenance, run_state
+from kd_keras.job.training import callbacks, fitting
 from kd_keras.methods import base
 from kd_keras.results.phase_names import display_name
 from kd_keras.teacher_cache.reader import Cache

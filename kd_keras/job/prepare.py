@@ -12,28 +12,22 @@ import keras
 
 from kd_keras import files
 from kd_keras.data import pipeline
-from kd_keras.data.store import Dataset
-from kd_keras.distill import machines, split_batch, validation
+from kd_keras.data.stores.store import Dataset
+from kd_keras.distill import machines
+from kd_keras.distill.step import split_batch, validation
 from kd_keras.exports.process import Serve
-from kd_keras.job import (
-    build,
-    dataset,
-    devices,
-    embedding_teacher,
-    fitting,
-    identity,
-    job_time,
-    optimizer,
-    plan,
-    teacher_check,
-    training_images,
-)
+from kd_keras.job import identity, plan
+from kd_keras.job.checks import teacher_check
 from kd_keras.job.doctor import machine
+from kd_keras.job.hardware import devices
+from kd_keras.job.images import dataset, training_images
 from kd_keras.job.measurements import Measurements
+from kd_keras.job.models import build, embedding_teacher
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import consistency, recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders.run_folder import RunFolder
+from kd_keras.job.training import fitting, job_time, optimizer
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache

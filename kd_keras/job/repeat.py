@@ -9,9 +9,10 @@ import h5py
 import numpy as np
 
 from kd_keras import files
-from kd_keras.job import provenance, run_state, train
+from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
-from kd_keras.job.run_state import RunState
+from kd_keras.job.run_folders import provenance, run_state
+from kd_keras.job.run_folders.run_state import RunState
 from kd_keras.results import main_score, scores, table
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen

@@ -7,29 +7,20 @@ from typing import Any
 
 import keras
 
-from kd_keras.distill import gradient_norms, machines
+from kd_keras.distill import machines
+from kd_keras.distill.callbacks import gradient_norms
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports.process import Serve, fresh_process
-from kd_keras.job import (
-    added_epochs,
-    adjustment,
-    build,
-    devices,
-    distillation_check,
-    embedding_teacher,
-    finish_run,
-    identity,
-    phases,
-    plan,
-    precheck,
-    team,
-    training_images,
-)
+from kd_keras.job import added_epochs, distillation_check, finish_run, identity, phases, plan
+from kd_keras.job.checks import precheck
+from kd_keras.job.hardware import devices, team
+from kd_keras.job.images import adjustment, training_images
+from kd_keras.job.models import build, embedding_teacher
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.prepare import Job, check_teacher, prepare
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.results import (
     agreement,
     augmented_images,

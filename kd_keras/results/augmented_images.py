@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from kd_keras import files
-from kd_keras.data.store import UNKNOWN, Dataset
+from kd_keras.data.stores.store import UNKNOWN, Dataset
 from kd_keras.data.views import Views
 from kd_keras.results import pictures
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from kd_keras import data as sources
 from kd_keras import losses
-from kd_keras.data import sealed
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores import sealed
+from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
 from kd_keras.models import cost

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.results import calibration, class_report, confusion, statistics, wrong_images
 from kd_keras.results import evaluate as accuracy_of
 from kd_keras.results.class_report import ClassRow

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from kd_keras.data.store import Dataset
+    from kd_keras.data.stores.store import Dataset
 
 
 class Score(NamedTuple):

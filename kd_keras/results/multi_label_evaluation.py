@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.results import evaluation_table, multi_label, paths
 from kd_keras.results.evaluation import CLASSES, JSON
 from kd_keras.results.multi_label import LabelRow

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
-from kd_keras.data.store import Dataset
+from kd_keras.data.stores.store import Dataset
 
 NAME = "data.json"
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data import sealed
+from kd_keras.data.stores import sealed
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import LOGITS, Header
 

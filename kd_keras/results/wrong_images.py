@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.results import pictures
 from kd_keras.results.page.plots import write_csv
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from kd_keras.distill.teacher import Teacher
+from kd_keras.distill.step.teacher import Teacher
 from kd_keras.teacher_cache.writer import TeacherFunction
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kd_keras.data import augmentation
 from kd_keras.data.augmentation import Policy
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.data.views import facts
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import Header

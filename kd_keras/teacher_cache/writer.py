@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.data import augmentation
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.data.views import Views, facts
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import Header

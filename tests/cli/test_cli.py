@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import kd_keras
 from kd_keras.cli import kdk
-from kd_keras.job import versions
+from kd_keras.job.run_folders import versions
 
 ROOT = Path(__file__).parents[2]
 

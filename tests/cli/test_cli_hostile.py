@@ -10,8 +10,9 @@ from PIL import Image
 
 from kd_keras import models
 from kd_keras.cli import kdk, quiet
-from kd_keras.distill import checkpoint_files
-from kd_keras.job import fitting, train
+from kd_keras.distill.callbacks import checkpoint_files
+from kd_keras.job import train
+from kd_keras.job.training import fitting
 from kd_keras.teacher_cache import file_format
 
 TINY = (

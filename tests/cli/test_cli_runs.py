@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from kd_keras.cli import kdk
-from kd_keras.job import runs
+from kd_keras.job.run_folders import runs
 from kd_keras.results.screen import Screen
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@ import pytest
 
 from kd_keras import data
 from kd_keras.data import hidden_labels, holdout
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 
 NAMES = ("ant", "bee", "cat")
 

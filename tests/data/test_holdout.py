@@ -3,7 +3,7 @@ import pytest
 
 from kd_keras.data import holdout
 from kd_keras.data.augmentation import light
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 
 
 def test_every_class_gives_its_share_and_no_example_is_in_both():

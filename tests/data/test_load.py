@@ -5,8 +5,8 @@ import sys
 import pytest
 
 from kd_keras import data
-from kd_keras.data import resizing
 from kd_keras.data.augmentation import light
+from kd_keras.data.images import resizing
 
 
 def test_every_source_is_described_in_a_line_without_importing_anything_heavy():

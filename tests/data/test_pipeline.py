@@ -8,7 +8,7 @@ import tensorflow as tf
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import augment, light
 from kd_keras.data.pipeline import BatchPlan
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 
 POLICY = light(crop_padding=1, flip=True)
 

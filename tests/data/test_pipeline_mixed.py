@@ -9,7 +9,7 @@ import tensorflow as tf
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import policy_of
 from kd_keras.data.pipeline import BatchPlan
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 
 STRONG = policy_of("strong", crop_padding=1, flip=True, mixup=0.4, cutmix=1.0)
 

@@ -1,6 +1,7 @@
 import os
 
-from kd_keras.data import image_files, user_files
+from kd_keras.data import user_files
+from kd_keras.data.images import image_files
 
 
 def names(path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kd_keras.data.augmentation import Policy, augment, from_json, light, policy_of, short_name
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.data.views import Views, facts
 
 MIXED = Policy(light(1, True).steps, mixup=0.4, cutmix=1.0)

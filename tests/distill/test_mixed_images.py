@@ -9,8 +9,8 @@ import pytest
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import policy_of
-from kd_keras.data.store import Split
-from kd_keras.distill import metrics
+from kd_keras.data.stores.store import Split
+from kd_keras.distill.step import metrics
 
 CLASSES, BATCH = 5, 8
 

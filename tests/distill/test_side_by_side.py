@@ -9,7 +9,7 @@ import pytest
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import light
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.distill import side_by_side
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files

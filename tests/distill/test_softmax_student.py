@@ -6,7 +6,7 @@ import pytest
 from keras import layers, ops
 
 from kd_keras import Distiller, methods
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.exports import classifier_graph, signatures
 from kd_keras.graph import heads, twins
 from kd_keras.results import evaluate

@@ -13,9 +13,9 @@ from keras import layers
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import light
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.distill import machines
-from kd_keras.job import devices
+from kd_keras.job.hardware import devices
 
 STEPS, BATCH = 8, 7  # of a batch, the processes get 4 and 3 images
 

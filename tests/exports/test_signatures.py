@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from kd_keras.data import decode, resizing
+from kd_keras.data.images import decode, resizing
 from kd_keras.exports import signatures
 
 

@@ -39,8 +39,8 @@ def interrupted_after():
 
     It does when so many steps of the phase are done, after it has written a checkpoint.
     """
-    from kd_keras.distill import training_state
-    from kd_keras.distill.checkpoint import Checkpoint
+    from kd_keras.distill.callbacks import training_state
+    from kd_keras.distill.callbacks.checkpoint import Checkpoint
 
     def make(phase, step):
         usual = Checkpoint.on_train_batch_end

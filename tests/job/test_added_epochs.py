@@ -4,7 +4,7 @@ import pytest
 
 from kd_keras.job import added_epochs
 from kd_keras.job.recipe import recipe_files
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders.run_folder import RunFolder
 
 RECIPE = recipe_files.Recipe(dataset="digits", epochs=3)
 

@@ -3,8 +3,9 @@ import types
 
 import pytest
 
-from kd_keras.job import finish_run, run_folder
+from kd_keras.job import finish_run
 from kd_keras.job.recipe import recipe_files
+from kd_keras.job.run_folders import run_folder
 
 
 def test_a_report_that_fails_is_a_warning(tmp_path, recorder):

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras.data.store import Split
-from kd_keras.job.job_time import JobTime
+from kd_keras.data.stores.store import Split
 from kd_keras.job.measurements import Measurements
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
-from kd_keras.job.run_folder import RunFolder
+from kd_keras.job.run_folders.run_folder import RunFolder
+from kd_keras.job.training.job_time import JobTime
 from kd_keras.results import evaluate, scores
 
 CLASSES = 3

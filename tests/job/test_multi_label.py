@@ -11,9 +11,11 @@ from click.testing import CliRunner
 from PIL import Image
 
 from kd_keras.cli import kdk
-from kd_keras.job import adjustment, precheck, train
+from kd_keras.job import train
+from kd_keras.job.checks import precheck
 from kd_keras.job.comparison.compare import compare
-from kd_keras.job.export import export
+from kd_keras.job.exports.export import export
+from kd_keras.job.images import adjustment
 from kd_keras.job.prediction.evaluate import evaluate
 from kd_keras.job.prediction.predict import predict
 from kd_keras.job.recipe.recipe_files import Recipe

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from kd_keras.distill.checkpoint import Checkpoint
-from kd_keras.job import provenance, repeat, run_state, train
+from kd_keras.distill.callbacks.checkpoint import Checkpoint
+from kd_keras.job import repeat, train
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.run_folders import provenance, run_state
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 FIELDS = {

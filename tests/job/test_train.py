@@ -9,9 +9,10 @@ from sklearn.metrics import log_loss
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from kd_keras import data
-from kd_keras.distill import stop_on_nan
-from kd_keras.job import fitting, train
+from kd_keras.distill.callbacks import stop_on_nan
+from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
+from kd_keras.job.training import fitting
 from kd_keras.results import evaluate, run_data, scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]

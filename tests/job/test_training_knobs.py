@@ -9,9 +9,10 @@ import pytest
 from scipy import special
 
 from kd_keras import Recipe, data
-from kd_keras.distill import stop_early
-from kd_keras.distill.checkpoint import Checkpoint
-from kd_keras.job import fitting, optimizer, train
+from kd_keras.distill.callbacks import stop_early
+from kd_keras.distill.callbacks.checkpoint import Checkpoint
+from kd_keras.job import train
+from kd_keras.job.training import fitting, optimizer
 from kd_keras.results import scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]

@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 from kd_keras import Distiller, methods
-from kd_keras.distill import stop_on_nan
+from kd_keras.distill.callbacks import stop_on_nan
 from kd_keras.losses import softened_kl
 from kd_keras.methods.dkd import dkd
 

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import methods
-from kd_keras.distill import gradient_norms
+from kd_keras.distill.callbacks import gradient_norms
 
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="a Distiller trains on TensorFlow"

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from kd_keras import methods
 from kd_keras.cli import kdk
-from kd_keras.job import build, precheck
+from kd_keras.job.checks import precheck
+from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
 
 pytestmark = pytest.mark.skipif(

@@ -17,9 +17,9 @@ import tiny_pair
 from kd_keras import methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import augment, light
-from kd_keras.data.store import Split
-from kd_keras.distill.teacher import Teacher
-from kd_keras.job import devices
+from kd_keras.data.stores.store import Split
+from kd_keras.distill.step.teacher import Teacher
+from kd_keras.job.hardware import devices
 from kd_keras.methods import base
 
 POLICY = light(crop_padding=1, flip=True)

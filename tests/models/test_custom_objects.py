@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras.job import precheck
+from kd_keras.job.checks import precheck
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import custom_objects, model_files
 

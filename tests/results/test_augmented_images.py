@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from kd_keras.data.augmentation import augment, light, policy_of
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.results import augmented_images, pictures
 
 

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras.data.store import Split
-from kd_keras.distill import metrics
+from kd_keras.data.stores.store import Split
+from kd_keras.distill.step import metrics
 from kd_keras.results import evaluate
 
 SCORES = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0], [1.0, 1.0, 1.0]], "float32")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.results import evaluation
 
 NAMES = ("cat", "dog")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from kd_keras.job import callbacks
+from kd_keras.job.training import callbacks
 from kd_keras.results import tensorboard_logs
 
 

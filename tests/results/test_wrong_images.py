@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.results import wrong_images
 
 NAMES = ("cat", "dog")

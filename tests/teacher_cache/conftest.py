@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 from kd_keras.data.augmentation import light
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.teacher_cache import file_format, keras_teacher
 
 CLASSES, IMAGES = 5, 40

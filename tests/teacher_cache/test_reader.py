@@ -8,7 +8,7 @@ import pytest
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import light, policy_of
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.data.views import facts
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache

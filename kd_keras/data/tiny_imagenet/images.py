@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.data import decode
+from kd_keras.data.images import decode
 from kd_keras.data.tiny_imagenet import archive
 
 

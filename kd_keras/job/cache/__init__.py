@@ -1,1 +1,1 @@
-"""Teacher caches: the command that makes one, the caches that runs use, and the cache folder."""
+"""Teacher caches: the command that makes one, and the folder that they lie in."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import data, files
-from kd_keras.data import store
+from kd_keras.data.stores import store
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
-from kd_keras.data.store import Dataset
+from kd_keras.data.stores.store import Dataset
 from kd_keras.distill import machines
 from kd_keras.graph.precision import best_precision
-from kd_keras.job import adjustment, build, dataset, devices, embedding_teacher, identity, team
-from kd_keras.job.cache import cache_command, cached_teacher
+from kd_keras.job import identity
+from kd_keras.job.cache import cache_command
+from kd_keras.job.hardware import devices, team
+from kd_keras.job.images import adjustment, dataset
+from kd_keras.job.models import build, cached_teacher, embedding_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import embed
 from kd_keras.models import custom_objects

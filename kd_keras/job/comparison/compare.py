@@ -8,7 +8,7 @@ import numpy as np
 
 from kd_keras.job.comparison import compared_runs, group_names
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.run_state import RunState
+from kd_keras.job.run_folders.run_state import RunState
 from kd_keras.results import comparison, comparison_lines, comparison_page, phase_names
 from kd_keras.results.comparison import Group, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER

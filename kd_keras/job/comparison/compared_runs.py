@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.data import sealed
-from kd_keras.job import run_state
+from kd_keras.data.stores import sealed
 from kd_keras.job.recipe import recipe_files
-from kd_keras.job.run_state import RunState
+from kd_keras.job.run_folders import run_state
+from kd_keras.job.run_folders.run_state import RunState
 from kd_keras.results import phase_names, scores, table
 from kd_keras.results.comparison import MEGABYTES, MILLISECONDS, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT
@@ -106,7 +106,7 @@ def labels_of(states: Sequence[RunState]) -> np.ndarray:
 
 
 def _labels_of_data(state: RunState) -> np.ndarray:
-    from kd_keras.job import dataset
+    from kd_keras.job.images import dataset
     from kd_keras.results.screen import Screen
 
     loaded = dataset.load(state.recipe, Screen(quiet=True))

@@ -40,7 +40,7 @@ def findings() -> Iterator[Finding]:
 
 def _devices() -> Iterator[Finding]:
     from kd_keras.graph import precision
-    from kd_keras.job import devices
+    from kd_keras.job.hardware import devices
 
     gpus, cores = devices.gpu_names(), len(_cores())
     if gpus:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from packaging.requirements import Requirement
 
 from kd_keras.graph import backend
-from kd_keras.job import versions
 from kd_keras.job.doctor.finding import FINE, MISSING, WRONG, Finding
+from kd_keras.job.run_folders import versions
 
 _PACKAGE = "kd-keras"
 # For who works on this package; `cuda` is looked at with the devices.

@@ -9,7 +9,7 @@ import numpy as np
 
 from kd_keras import check, files
 from kd_keras.data import LABELS
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.job.prediction import class_order, evaluation_data, opened_model
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel

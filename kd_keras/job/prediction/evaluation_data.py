@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from kd_keras import check, data
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job.dataset import SELECT_FRACTION
+from kd_keras.job.images.dataset import SELECT_FRACTION
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import run_data
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from kd_keras import check
-from kd_keras.data import RESIZES, image_files
+from kd_keras.data import RESIZES
+from kd_keras.data.images import image_files
 from kd_keras.graph import backend, quiet_import
 from kd_keras.job.prediction import opened_model
 from kd_keras.job.prediction.images_to_predict import Item
@@ -19,7 +20,7 @@ from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.results import multi_label
 
 if TYPE_CHECKING:
-    from kd_keras.data.image_reader import ImageReader
+    from kd_keras.data.images.image_reader import ImageReader
 
 BATCH = 64
 _RESIZE = "crop"  # of models that do not say
@@ -134,7 +135,7 @@ class Predictor:
         if self._reader is None:
             backend.require_tensorflow()
             quiet_import.import_keras()
-            from kd_keras.data.image_reader import ImageReader
+            from kd_keras.data.images.image_reader import ImageReader
 
             self._reader = ImageReader(self.shape, resize=self.resize, most_pixels=self.max_pixels)
         return self._reader
@@ -188,7 +189,7 @@ def _read(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
     try:
         return reader.encoded(source) if isinstance(source, bytes) else reader.file(source)
     except (ValueError, OSError) as error:
-        from kd_keras.data.image_reader import NotAnImage
+        from kd_keras.data.images.image_reader import NotAnImage
 
         skipped = item.in_folder and isinstance(error, NotAnImage)
         reason = error.strerror if isinstance(error, OSError) else None

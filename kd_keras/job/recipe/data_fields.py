@@ -6,7 +6,8 @@ from typing import Literal
 from pydantic import BaseModel, Field, field_validator
 
 from kd_keras import check
-from kd_keras.data import presets, sizes
+from kd_keras.data import presets
+from kd_keras.data.images import sizes
 from kd_keras.job.recipe import field_values
 
 #: The group is the section of `kdk train --help` that lists the field.

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from kd_keras import check
-from kd_keras.data import sizes
+from kd_keras.data.images import sizes
 
 #: The group is the section of `kdk train --help` that lists the field.
 _field = partial(Field, json_schema_extra={"group": "Models"})

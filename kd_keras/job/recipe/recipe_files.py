@@ -52,7 +52,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
     """The recipe of a built-in name, a .toml file, a run folder or its recipe.json.
 
     The recipe's `model_fields_set` names the fields that a person chose: all fields in a file, no
-    field of a built-in recipe. Others may be adjusted to the data (`kd_keras.job.adjustment`).
+    field of a built-in recipe. Others may be adjusted to the data: see `job.images.adjustment`.
 
     Raises:
         FileNotFoundError: no such file.

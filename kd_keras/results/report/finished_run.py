@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data import sealed
+from kd_keras.data.stores import sealed
 from kd_keras.results import (
     checksums,
     main_score,

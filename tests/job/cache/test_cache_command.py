@@ -2,8 +2,8 @@ import pytest
 from click.testing import CliRunner
 
 from kd_keras.cli import cache, errors
-from kd_keras.job import precheck
 from kd_keras.job.cache import cache_command
+from kd_keras.job.checks import precheck
 from kd_keras.job.recipe import recipe_files
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from kd_keras import data, models
-from kd_keras.job import devices, train
-from kd_keras.job.cache import cached_teacher, make_cache
+from kd_keras.job import train
+from kd_keras.job.cache import make_cache
+from kd_keras.job.hardware import devices
+from kd_keras.job.models import cached_teacher
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results import paths, timing
 from kd_keras.results.screen import Screen

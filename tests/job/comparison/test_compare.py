@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import pytest
 
-from kd_keras.data import sealed
+from kd_keras.data.stores import sealed
 from kd_keras.job.comparison import compare
 from kd_keras.results import scores, statistics
 from kd_keras.results.screen import Screen

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from kd_keras.graph import precision
-from kd_keras.job import devices
 from kd_keras.job.doctor import machine
+from kd_keras.job.hardware import devices
 
 
 @pytest.fixture

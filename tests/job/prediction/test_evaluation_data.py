@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.data.store import Dataset, Split
+from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job.prediction import evaluation_data
 from kd_keras.job.prediction.evaluation_data import DataOptions

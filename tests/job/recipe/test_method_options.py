@@ -3,7 +3,7 @@ import warnings
 
 import pytest
 
-from kd_keras.job import adjustment
+from kd_keras.job.images import adjustment
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.fields import Recipe
 from kd_keras.job.recipe.old_spelling import OldSpelling

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from kd_keras import files
-from kd_keras.data import sealed
-from kd_keras.data.store import Split
+from kd_keras.data.stores import sealed
+from kd_keras.data.stores.store import Split
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import agreement, calibration, run_data, scores, verdict
 from kd_keras.results.page import plots

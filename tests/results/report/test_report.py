@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.data import sealed
+from kd_keras.data.stores import sealed
 from kd_keras.results.report import report
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from kd_keras.data.store import Split
+from kd_keras.data.stores.store import Split
 from kd_keras.results.report import samples
 
 

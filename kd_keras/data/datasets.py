@@ -1,0 +1,292 @@
+"""Opens a dataset by its name, with its hold-out, hidden labels and augmentation."""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kd_keras import check
+from kd_keras.data.presets import PRESETS
+
+if TYPE_CHECKING:
+    from kd_keras.data.progress import Progress
+    from kd_keras.data.stores.prepare import Source
+    from kd_keras.data.stores.store import Dataset, Split, Store
+
+DEFAULT_CACHE = "~/.cache/kd_keras"
+LABELS = ("single", "multi")  # how many classes an image has
+RESIZES = ("crop", "pad", "squash")  # a copy of those in `resizing`, which imports TensorFlow
+_LOG = logging.getLogger("kd_keras")
+
+_ABOUT = {
+    "tiny_imagenet": "Tiny ImageNet: 200 classes, 64x64; downloads 237 MiB without --data-dir",
+    "digits": "scikit-learn's digits: 10 classes, 8x8, grey; embedded, needs no network",
+    "folder:PATH": "your own images: one folder a class, or train/, val/ and test/ folders of them",
+    "tfds:NAME": "any image classification dataset of TensorFlow Datasets, such as tfds:cifar100",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of the datasets; PATH and NAME are placeholders."""
+    return tuple(_ABOUT)
+
+
+def describe(name: str) -> str:
+    """One line about a dataset of `names()`."""
+    return _ABOUT[check.one_of("dataset", name, _ABOUT)]
+
+
+def cache_folder() -> Path:
+    """Folder of stores, teacher caches and scores: $KD_KERAS_CACHE, or `DEFAULT_CACHE`."""
+    return Path(os.environ.get("KD_KERAS_CACHE") or DEFAULT_CACHE).expanduser()
+
+
+def load(
+    name: str,
+    *,
+    labels: str = "single",
+    data_dir: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    store_size: int | None = None,
+    eval_crop: float = 1.0,
+    resize: str | None = None,
+    flip: bool | None = None,
+    augment: str = "light",
+    mixup: float = 0.0,
+    cutmix: float = 0.0,
+    val_fraction: float | None = None,
+    select: float | None = None,
+    max_pixels: int | None = None,
+    seed: int = 0,
+    labels_per_class: int | None = None,
+    labels_seed: int = 0,
+    unlabelled: Sequence[str] = (),
+    cache_dir: str | os.PathLike[str] | None = None,
+    progress: "Progress | None" = None,
+    verify: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> "Dataset":
+    """Opens a dataset by name; its store is made first if there is none.
+
+    Args:
+        name: one of `names()`.
+        labels: "single", each image has one class; or "multi", it may have several or none: a
+            folder with a CSV file of labels, see `multi_label_layout`.
+        data_dir: folder of the dataset's own files, for tiny_imagenet (the archive or extracted
+            folder; no network is needed then) and tfds:NAME (TensorFlow Datasets' data_dir).
+        image_size: pixels a side; None keeps the size of the images. Images of a folder or of
+            tfds:NAME that have several sizes, or one above 512, get the median of their shorter
+            sides, at most 224.
+        store_size: pixels a side of stored images, from which the step `resized_crop` cuts. None
+            is `image_size`, and `image_size` / 0.875 if one is chosen for a folder or tfds:NAME and
+            `augment` has that step.
+        eval_crop: side of the middle that evaluation sees of a larger stored image, as a share.
+        resize: how an image that is not square is made square: "crop" cuts its centre out, "pad"
+            adds black borders, "squash" changes its aspect ratio. None is the dataset's default
+            (tfds:NAME "squash", others "crop").
+        flip: whether training mirrors images at random. None is the dataset's default: no for
+            digits, characters and folders whose classes are single letters or digits; else yes.
+        augment: what training does to images: "none", "light" (crops and mirroring), "standard"
+            (crops of random size, mirroring), "strong" (standard, RandAugment, erasing), or steps,
+            see `augmentation.grammar`. The names mirror images where `flip` says so.
+        mixup, cutmix: alpha of the Beta distribution from which the shares come in which images are
+            mixed; 0 is none.
+        val_fraction: share of train to validate on, for a dataset without a validation split;
+            None is the dataset's default (digits 0.2, others 0.1).
+        select: share of train, stratified, that replaces the validation split while you choose
+            settings; None replaces nothing.
+        max_pixels: pixels of the largest image to decode, against files made to fill the memory;
+            None: 178,956,970. A larger one is a fault.
+        seed: seed of both hold-outs. With the same seed, all runs validate on the same examples.
+        labels_per_class: images of each class whose label `train` keeps; the labels of the others
+            are unknown (-1), and `train_with_all_labels` has them. None hides none.
+        labels_seed: seed of the choice of these images.
+        unlabelled: images without labels that join `train`: "folder:PATH", any folder of images, or
+            "tfds:NAME".
+        cache_dir: folder of the stores; None is $KD_KERAS_CACHE or ~/.cache/kd_keras.
+        progress: `progress(task, total)` is a context manager that gives `advance(count)`; None
+            shows nothing.
+        verify: whether to compare the store, and the files that it was made from, with their
+            hashes, at about 1 GB/s.
+        tell: function that is called with each note of the `Dataset`; None logs the notes as
+            warnings of the logger "kd_keras".
+
+    Raises:
+        ValueError, FileNotFoundError: the name, the data or an option is wrong.
+    """
+    from kd_keras.data.augmentation import policy_of
+    from kd_keras.data.images import image_files
+    from kd_keras.data.stores import prepare, storing
+
+    checked = policy_of(augment, crop_padding=0, flip=False, mixup=mixup, cutmix=cutmix)
+    stored = storing.stored_size(
+        name,
+        image_size=image_size,
+        store_size=store_size,
+        crop=eval_crop,
+        resizes=checked.resizes,
+    )
+    check.one_of("labels", labels, LABELS)
+    source = _source(name, labels, data_dir, stored or image_size, resize)
+    cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
+    most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
+    check.whole_number("max_pixels", most, at_least=1)
+    with image_files.allowing(most):
+        store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
+    prepare.check_names(source.name, store.class_names)  # of a store of before too
+    dataset = _dataset(source, store, val_fraction, select, seed)
+    flips = store.augment.flip if flip is None else flip
+    padding = store.augment.crop_padding
+    policy = policy_of(augment, crop_padding=padding, flip=flips, mixup=mixup, cutmix=cutmix)
+    dataset = replace(dataset, augment=policy)
+    if stored and image_size:
+        dataset = storing.trained_at(dataset, image_size, eval_crop)
+    if labels_per_class is not None:
+        dataset = _with_hidden_labels(dataset, labels_per_class, labels_seed)
+    if unlabelled:
+        with image_files.allowing(most):
+            dataset = _with_unlabelled(
+                dataset,
+                unlabelled,
+                data_dir=data_dir if name.startswith("tfds:") else None,
+                cache_dir=cache,
+                progress=progress,
+                verify=verify,
+            )
+    if flip is None and source.flip_note and augment in PRESETS and augment != "none":
+        note = f"mirroring is off: {source.flip_note} (--flip turns it on)"
+        dataset = replace(dataset, notes=(*dataset.notes, note))
+    for note in dataset.notes:
+        (tell or _LOG.warning)(note)
+    return dataset
+
+
+def _source(
+    name: str,
+    labels: str,
+    data_dir: str | os.PathLike[str] | None,
+    image_size: int | None,
+    resize: str | None,
+) -> "Source":
+    if image_size is not None:
+        check.whole_number("image_size", image_size, at_least=1)
+    if resize is not None:
+        check.one_of("resize", resize, RESIZES)
+    path = None if data_dir is None else Path(data_dir).expanduser()
+    kind, _, rest = name.partition(":")
+    if labels == "multi" and not (kind == "folder" and rest):
+        raise ValueError(
+            f"labels is 'multi', and {name} has one class for each image; expected folder:PATH, "
+            "images with a CSV file of labels. Leave --labels out, or give such a folder."
+        )
+    if name == "tiny_imagenet":
+        from kd_keras.data.tiny_imagenet import source as tiny_imagenet
+
+        return tiny_imagenet.source(data_dir=path, image_size=image_size, resize=resize)
+    if kind == "tfds" and rest:
+        from kd_keras.data.tfds import tfds_source
+
+        return tfds_source.source(rest, data_dir=path, image_size=image_size, resize=resize)
+    if name != "digits" and not (kind == "folder" and rest):
+        is_folder = Path(name).expanduser().is_dir()
+        hint = f"{name} is a folder: did you mean --dataset folder:{name}?" if is_folder else ""
+        check.one_of("dataset", name, _ABOUT, remedy=hint)
+    if path is not None:
+        raise ValueError(f"data_dir is {path}, but {name} does not use one; leave it out.")
+    if name == "digits":
+        from kd_keras.data import digits
+
+        return digits.source(image_size=image_size, resize=resize)
+    from kd_keras.data.folders import folder, multi_label_folder
+
+    describe_files = multi_label_folder.source if labels == "multi" else folder.source
+    return describe_files(Path(rest).expanduser(), image_size=image_size, resize=resize)
+
+
+def _dataset(
+    source: "Source", store: "Store", val_fraction: float | None, select: float | None, seed: int
+) -> "Dataset":
+    from kd_keras.data import holdout
+    from kd_keras.data.stores.store import Dataset
+
+    train, validation = store.splits["train"], store.splits.get("validation")
+    fingerprint, notes = store.fingerprint, list(store.notes)
+    if validation is not None and val_fraction is not None:
+        raise ValueError(
+            f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; expected "
+            "none. Leave --val-fraction out, or give --select to validate on a tenth of train."
+        )
+    if validation is None:
+        fraction = source.val_fraction if val_fraction is None else val_fraction
+        rows, held_out = holdout.split_rows(train, fraction, seed=seed)
+        train, validation = train.take(rows), train.take(held_out)
+        notes.append(_hold_out_note(fraction, len(held_out), store.splits.get("test")))
+        fingerprint += f"-val{fraction:g}.{seed}"
+    if select is not None:
+        rows, held_out = holdout.split_rows(train, select, seed=seed)
+        train, validation = train.take(rows), train.take(held_out)
+        notes.append(f"{_hold_out_note(select, len(held_out))}, to choose settings by")
+        fingerprint += f"-select{select:g}.{seed}"
+    return Dataset(
+        name=source.name,
+        train=train,
+        validation=validation,
+        test=store.splits.get("test"),
+        class_names=store.class_names,
+        image_shape=store.image_shape,
+        augment=store.augment,
+        fingerprint=fingerprint,
+        resize=source.resize,
+        notes=tuple(notes),
+    )
+
+
+def _with_hidden_labels(dataset: "Dataset", per_class: int, seed: int) -> "Dataset":
+    from kd_keras.data import hidden_labels
+
+    train = dataset.train
+    hidden = hidden_labels.hide(
+        train, per_class=per_class, class_names=dataset.class_names, seed=seed
+    )
+    note = (
+        f"the student learns the labels of {per_class:,} of each class's images; those of the "
+        f"other {(~hidden.known).sum():,} are hidden from it"
+    )
+    return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
+
+
+def _with_unlabelled(
+    dataset: "Dataset",
+    names: Sequence[str],
+    *,
+    data_dir: str | os.PathLike[str] | None,
+    **options: Any,
+) -> "Dataset":
+    from kd_keras.data import unlabelled as sources
+    from kd_keras.data.stores import prepare
+
+    shape = dataset.train.images.shape[1:]
+    path = None if data_dir is None else Path(data_dir).expanduser()
+    stores: dict[str, Store] = {}
+    notes = list(dataset.notes)
+    for name in dict.fromkeys(names):
+        source = sources.source(name, shape=shape, resize=dataset.resize, data_dir=path)
+        store = prepare.ensure(source, **options)
+        stores[source.name] = store
+        images = f"{len(store.splits['train']):,} images without labels from {source.name}"
+        notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
+    sources.require_others(dataset, stores)
+    train = sources.joined(dataset.train, list(stores.values()))
+    return replace(
+        dataset,
+        train=train,
+        train_with_all_labels=dataset.train_with_all_labels or dataset.train,
+        notes=tuple(notes),
+    )
+
+
+def _hold_out_note(fraction: float, count: int, test: "Split | None" = None) -> str:
+    note = f"holding out {100 * fraction:g} % of train ({count:,} images) as validation"
+    return note if test is None else f"{note}; test stays a test split, used for neither"

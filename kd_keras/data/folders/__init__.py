@@ -1,0 +1,1 @@
+"""Folders of images and of labels that users have."""

@@ -1,0 +1,223 @@
+"""Which images of a folder belong to which split, and which classes a CSV file gives each.
+
+A folder, or its train/, val/ and test/, holds images, also in folders within it, and directly in it
+one CSV file of any name, which names them relative to its own folder.
+"""
+
+import posixpath
+import unicodedata
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from kd_keras.data.fault_report import shortened
+from kd_keras.data.folders import folder_layout, label_csv
+from kd_keras.data.folders.label_csv import LabelTable, Row
+from kd_keras.data.user_files import Listing
+
+EXPECTED = (
+    "images and one CSV file of their classes, or train/ and val/ folders (perhaps test/) of these"
+)
+_NAMED = 3  # images without a row that a message names
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The splits of a folder; file names are relative to it.
+
+    Attributes:
+        class_names: the classes of train, in the order of the columns, or sorted.
+        tables: by split, the CSV file.
+        files: by split, the images that have a row, each with a row of 0 and 1, one for each class.
+        lines: the line of each of these files in its CSV file.
+        others: by split, the files without a row that are in its folder.
+        notes: what is not used, and what may surprise, one sentence each.
+        faults: what makes training impossible, one sentence each.
+    """
+
+    class_names: tuple[str, ...]
+    tables: dict[str, str]
+    files: dict[str, list[tuple[str, tuple[int, ...]]]]
+    lines: dict[str, int]
+    others: dict[str, list[str]]
+    notes: list[str]
+    faults: list[str]
+
+
+def read(listing: Listing, root: Path) -> Layout:
+    """Finds splits, CSV files and labels in a listing of the folder `root`.
+
+    Raises:
+        ValueError: there is no CSV file, or several in one place, or one cannot be read.
+    """
+    places = _places(listing)
+    notes, faults = _without_table(listing, places, root)
+    tables = {split: _table(listing, place, root) for split, place in places.items()}
+    cells = {split: label_csv.read(root / table) for split, table in tables.items()}
+    blanks = label_csv.separated_by_blanks(cells.values())
+    contents = {
+        split: label_csv.interpret(f"{root / tables[split]}", rows, blanks=blanks)
+        for split, rows in cells.items()
+    }
+    faults += [fault for table in contents.values() for fault in table.faults]
+    names = contents["train"].class_names
+    if names and len(names) < 2:
+        faults.append(f"{root / tables['train']} has the class {names[0]}; expected two or more.")
+    files: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    lines: dict[str, int] = {}
+    others: dict[str, list[str]] = {}
+    for split, table in contents.items():
+        where, place = f"{root / tables[split]}", places[split]
+        if not contents["train"].faults:
+            faults += _of_unknown_classes(where, table, names)
+        found, wrong = _found(table.rows, _files_in(listing, place, tables[split]), where, place)
+        faults += wrong
+        lines |= {file: row.line for file, row in found.items()}
+        files[split] = [
+            (file, tuple(int(name in row.classes) for name in names)) for file, row in found.items()
+        ]
+        others[split] = sorted(set(_files_in(listing, place, tables[split])) - set(found))
+    if not faults:
+        notes += _of_train(files["train"], names)
+    return Layout(names, tables, files, lines, others, notes, faults)
+
+
+def without_rows(layout: Layout, images: set[str], root: Path) -> list[str]:
+    """A fault for each split that has images without a row; `images` are files of `others`."""
+    faults = []
+    for split, others in layout.others.items():
+        missing = [file for file in others if file in images]
+        if missing:
+            named = ", ".join(shortened([f"{root}/{file}" for file in missing], _NAMED))
+            faults.append(
+                f"{root / layout.tables[split]} has no row for "
+                f"{folder_layout.count('image', missing)}: {named}; expected a row for each. Add "
+                "rows (with no class for an image that shows none), or move these images away; "
+                "--unlabelled folder:PATH trains on images whose classes are unknown."
+            )
+    return faults
+
+
+def _places(listing: Listing) -> dict[str, str]:
+    """The folders of the splits: those with a CSV file directly in them, or the whole folder."""
+    tops = listing.folders_in("")
+    return folder_layout.split_folders([top for top in tops if _tables(listing, top)])
+
+
+def _tables(listing: Listing, place: str) -> list[str]:
+    """The CSV files directly in a folder; "" is the folder of the listing."""
+    return [
+        file.name
+        for file in listing.files
+        if posixpath.dirname(file.name) == place
+        and file.name.lower().endswith(".csv")
+        and not posixpath.basename(file.name).startswith(".")
+    ]
+
+
+def _table(listing: Listing, place: str, root: Path) -> str:
+    tables = _tables(listing, place)
+    if len(tables) == 1:
+        return tables[0]
+    where = root / place
+    if tables:
+        listed = ", ".join(posixpath.basename(table) for table in tables)
+        raise ValueError(
+            f"{where} has {len(tables)} CSV files: {listed}; expected one, with the classes of the "
+            "images in this folder. Move the others away."
+        )
+    raise ValueError(f"{where} has no CSV file; expected {EXPECTED}, for --labels multi.")
+
+
+def _without_table(
+    listing: Listing, places: dict[str, str], root: Path
+) -> tuple[list[str], list[str]]:
+    """Notes and faults about folders that are called as splits and hold no CSV file."""
+    if not places["train"]:
+        return [], []
+    tops = [top for top in listing.folders_in("") if top not in places.values()]
+    named = folder_layout.split_folders([places["train"], *tops])
+    notes, faults = [], []
+    if "validation" not in places and "validation" in named:
+        faults.append(
+            f"{root / named['validation']} has no CSV file, and {root / places['train']} has one; "
+            "expected one in each. Add it, or move the folder away."
+        )
+    unused = [top for top in tops if top != named.get("validation")]
+    if unused:
+        listed = ", ".join(shortened([f"{top} (without a CSV file)" for top in unused]))
+        notes.append(f"not used, beside {places['train']}/ in {root}: {listed}")
+    return notes, faults
+
+
+def _files_in(listing: Listing, place: str, table: str) -> list[str]:
+    start = f"{place}/" if place else ""
+    return [f.name for f in listing.files if f.name.startswith(start) and f.name != table]
+
+
+def _of_unknown_classes(where: str, table: LabelTable, names: Sequence[str]) -> list[str]:
+    known, listed = set(names), ", ".join(shortened(names, 5))
+    unknown = sorted(set(table.class_names) - known)
+    if not unknown:
+        return []
+    line = next((row.line for row in table.rows if unknown[0] in row.classes), 1)
+    return [
+        f"{where}, line {line}: {folder_layout.count('class', unknown)} that train does not have: "
+        f"{', '.join(shortened(unknown))}; expected only classes of train: {listed}. Correct the "
+        "names, or add such images to train."
+    ]
+
+
+def _found(
+    rows: Sequence[Row], files: Sequence[str], where: str, place: str
+) -> tuple[dict[str, Row], list[str]]:
+    """The row of each file that a CSV file names, and a fault for each row without one.
+
+    A name may lack its ending, as in some competitions, if just one file has that name.
+    """
+    by_name = {_normal(file): file for file in files}
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for file in files:
+        by_stem[_normal(str(PurePosixPath(file).with_suffix("")))].append(file)
+    found: dict[str, Row] = {}
+    faults = []
+    for row in rows:
+        name = _normal(posixpath.join(place, row.file.replace("\\", "/")))
+        alike = by_stem.get(name, [])
+        place_of = by_name.get(name) or (alike[0] if len(alike) == 1 else None)
+        if place_of is None:
+            several = f"there are {', '.join(alike)}" if alike else "there is no such file"
+            faults.append(
+                f"{where}, line {row.line}: {row.file}: {several}; expected the path of one image "
+                "in the folder of the CSV file. Correct the name, or remove the row."
+            )
+        elif place_of in found:
+            first = found[place_of]
+            which = "the same" if first.classes == row.classes else "different"
+            faults.append(
+                f"{where}, line {row.line}: {row.file} is in line {first.line} too, with {which} "
+                "classes; expected one row for each image. Remove one of the rows."
+            )
+        else:
+            found[place_of] = row
+    return found, faults
+
+
+def _normal(name: str) -> str:
+    """A path in one form: operating systems compose accents differently."""
+    return unicodedata.normalize("NFC", posixpath.normpath(name))
+
+
+def _of_train(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]) -> list[str]:
+    """Notes on classes that no training image has, and on training images without a class."""
+    notes = []
+    counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
+    empty = [name for name, count in zip(names, counts, strict=True) if not count]
+    if empty:
+        listed = ", ".join(shortened(empty))
+        notes.append(f"train has no image of {folder_layout.count('class', empty)}: {listed}")
+    none = sum(not any(labels) for _, labels in files)
+    if none:
+        notes.append(f"training images that show none of the classes: {none:,} of {len(files):,}")
+    return notes

@@ -1,0 +1,1 @@
+"""The store: all pixels of a dataset in one memory-mapped file."""

@@ -1,0 +1,151 @@
+"""Makes the store of a dataset once, completely or not at all.
+
+A `Source` describes a dataset, so that this file needs to know nothing else about it.
+"""
+
+import hashlib
+import json
+import logging
+import re
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kd_keras import files
+from kd_keras.data.progress import Progress, silent
+from kd_keras.data.stores import store, store_writer
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Describes a dataset that is not read yet.
+
+    Attributes:
+        name: what users type, for messages and for the name of the store.
+        kind: the name without a path, for the fingerprint.
+        settings: what tells this store from others, such as path and image size; JSON.
+        state: text that changes when the data at this path change.
+        flip: whether a mirrored image still belongs to its class.
+        val_fraction: share of train to validate on if there is no validation split.
+        contents: function that reads the data, from a folder for temporary files and a progress.
+        resize: how images that are not square are made square, see `resizing.resized`.
+        flip_note: why `flip` is False, if users should read it; else "".
+        digest: function that hashes everything that is read; None if `state` shows every change.
+        labelled: whether its images have classes.
+    """
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    state: str
+    flip: bool
+    val_fraction: float
+    contents: Callable[[Path, Progress], store_writer.Contents]
+    resize: str = "crop"
+    flip_note: str = ""
+    digest: Callable[[], str] | None = None
+    labelled: bool = True
+
+    @property
+    def key(self) -> str:
+        """8 hex digits, a hash of what decides the content."""
+        facts = json.dumps([self.kind, self.settings, store.FORMAT], sort_keys=True)
+        return hashlib.sha256(facts.encode()).hexdigest()[:8]
+
+    @property
+    def stem(self) -> str:
+        """The name in a form that file names allow: "folder:/a/pets" is folder_pets."""
+        kind, _, place = self.name.partition(":")
+        words = filter(None, [kind, Path(place).name])
+        return re.sub(r"[^\w.]+", "_", "_".join(words))[:60]  # a file's name has 255 bytes
+
+
+def ensure(
+    source: Source, *, cache_dir: Path, progress: Progress | None = None, verify: bool = False
+) -> store.Store:
+    """Opens the source's store, or makes it; one process makes it while others wait."""
+    existing, _ = _usable(source, cache_dir, verify)
+    if existing is not None:
+        return existing
+    waiting = "Another process is preparing data in %s; waiting for it."
+    with files.locked(cache_dir, waiting=lambda: _LOG.warning(waiting, cache_dir)):
+        existing, reason = _usable(source, cache_dir, verify)
+        if reason:
+            _LOG.warning("%s Preparing %s again.", reason, source.name)
+        return existing or _make(source, cache_dir, progress or silent)
+
+
+def _usable(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store | None, str]:
+    """The store if it may be used; else None and the reason, "" if there is no store."""
+    folder = next(cache_dir.glob(f"{source.stem}-*-{source.key}"), None)
+    if folder is None:
+        return None, ""
+    try:
+        existing = store.opened(folder, verify=verify)
+    except store.Damaged as damage:
+        return None, str(damage)
+    changed = existing.state != source.state
+    if not changed and verify and source.digest is not None:
+        changed = existing.source_sha256 != source.digest()
+    if changed:
+        return None, f"The data behind {source.name} changed since they were prepared."
+    return existing, ""
+
+
+def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
+    partial = cache_dir / f".{source.stem}-{source.key}.partial"
+    shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
+    target = partial / "store"
+    target.mkdir(parents=True)
+    about = {"source": source.name, "kind": source.kind, "state": source.state}
+    try:
+        contents = source.contents(partial, progress)
+        about["source_sha256"] = source.digest() if source.digest else ""
+        _check(source, contents)
+        count = sum(part.count for part in contents.parts.values())
+        with progress(f"Storing {source.name}", count) as advance:
+            shape = store_writer.write(target, contents, about, flip=source.flip, advance=advance)
+        folder = cache_dir / f"{source.stem}-{shape[0]}x{shape[1]}-{source.key}"
+        with files.in_place_of(folder) as fresh:  # who has mapped an older store can read on
+            target.rename(fresh)
+    except OSError as error:
+        if error.errno not in files.NO_SPACE:
+            raise
+        raise OSError(
+            error.errno,
+            f"No room to prepare {source.name} in {cache_dir} ({error.strerror}). "
+            "Free some space, or set KD_KERAS_CACHE to a folder on another disk.",
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return store.opened(folder)
+
+
+def _check(source: Source, contents: store_writer.Contents) -> None:
+    names = contents.class_names
+    if source.labelled and (len(names) < 2 or len(set(names)) < len(names)):
+        raise ValueError(
+            f"{source.name} has the classes {names[:5]}; expected two or more different ones."
+        )
+    check_names(source.name, names)
+    for name, part in contents.parts.items():
+        if part.count == 0:
+            raise ValueError(f"{source.name} has no {name} images; expected at least one.")
+
+
+def check_names(source: str, names: Sequence[str]) -> None:
+    """Raises ValueError for a class name that one line of a text cannot hold.
+
+    Files of class names, as exports have them, have one name in each line.
+    """
+    bad = [name for name in names if name.splitlines() != [name] or _CONTROL.search(name)]
+    if bad:
+        raise ValueError(
+            f"{source} has the class {bad[0]!r}; expected a name without line breaks and control "
+            "characters. Rename it."
+        )

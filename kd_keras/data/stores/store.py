@@ -1,0 +1,299 @@
+"""A dataset on disk: decoded uint8 images in memory-mapped files, with their labels.
+
+A store is a folder of `<split>.images.npy`, `<split>.labels.npy` and `header.json`, which holds
+their sizes and hashes; if the images come from files, `<split>.names.json` names them.
+"""
+
+import contextlib
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import files
+from kd_keras.data import augmentation
+from kd_keras.data.augmentation import Policy
+from kd_keras.data.images import centre_crop
+from kd_keras.data.stores.joined_images import JoinedImages
+
+FORMAT = 1
+UNKNOWN = -1  # the label of an example whose class is not known
+HEADER = "header.json"
+_HASH = "sha256"  # of the rest of the header
+NAMES = "{}.names.json"  # of a split; absent for datasets without files and in older stores
+
+
+class Damaged(ValueError):
+    """A store whose files differ from its header."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples: rows `ids` of a stored file of images, and their labels.
+
+    Attributes:
+        images: (M, H, W, C) uint8, the whole file, memory-mapped, or several files joined. A subset
+            keeps the whole file too: example i is row ids[i], and `images_at` gives the images of
+            examples.
+        labels: (N,) int32, one for each example; -1 if unknown. Of multi-label data, (N, C) int32:
+            1 for each class that the example has, else 0; rows of -1 if unknown.
+        ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
+        fingerprint: fingerprint of the store that holds the images; "" if no store does.
+        names_file: the names of the files that the rows of `images` come from; None if unknown.
+        side: pixels a side of the images that models take; None: those of `images`.
+        crop: share of the side of a larger stored image that evaluation sees, see `centre_crop`.
+    """
+
+    images: np.ndarray | JoinedImages
+    labels: np.ndarray
+    ids: np.ndarray
+    fingerprint: str = ""
+    names_file: Path | None = None
+    side: int | None = None
+    crop: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                f"images are {self.images.dtype} of {self.images.ndim} dimensions; expected uint8 "
+                "(M, H, W, C)."
+            )
+        if len(self.labels) != len(self.ids):
+            raise ValueError(
+                f"Got {len(self.labels)} labels and {len(self.ids)} ids; expected equal numbers."
+            )
+        if len(self.ids) and not 0 <= self.ids.min() <= self.ids.max() < len(self.images):
+            raise ValueError(
+                f"ids go from {self.ids.min()} to {self.ids.max()}; expected rows of "
+                f"{len(self.images)} images."
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: np.ndarray) -> "Split":
+        """The examples at positions `rows`, (n,) int, in that order; no image is read."""
+        return replace(self, labels=self.labels[rows], ids=self.ids[rows])
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(H, W, C) of the images that models take."""
+        height, width, channels = self.images.shape[1:]
+        return (self.side or height, self.side or width, channels)
+
+    def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
+        """(n, H, W, C) uint8: the images of the examples at positions `rows`, for evaluation."""
+        source, places = self.rows_of(self.ids[rows])
+        images: np.ndarray = np.asarray(source)[places]
+        if self.side is None:
+            return images
+        return centre_crop.centre_crops(images, side=self.side, share=self.crop)
+
+    def rows_of(self, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the images with these ids are: an array of images, and (B,) int rows in it."""
+        if isinstance(self.images, JoinedImages):
+            return self.images[ids], np.arange(len(ids))
+        return self.images, ids
+
+    @property
+    def known(self) -> np.ndarray:
+        """(N,) bool: whose label is known."""
+        known: np.ndarray = np.not_equal(self.labels, UNKNOWN)
+        return np.asarray(known.all(axis=1)) if self.multi_label else known
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an example may have several classes, or none."""
+        return self.labels.ndim == 2
+
+    def labelled(self) -> "Split":
+        """The examples whose label is known."""
+        return self if self.known.all() else self.take(np.flatnonzero(self.known))
+
+    def names(self) -> list[str] | None:
+        """(N,) names of the examples' files, as their source knows them; None if unknown."""
+        if self.names_file is None:
+            return None
+        try:
+            stored = json.loads(self.names_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):  # they are a help for people; nothing else depends on them
+            return None
+        whole = isinstance(stored, list) and len(stored) == len(self.images)
+        return [stored[row] for row in self.ids] if whole else None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset, ready for training.
+
+    Attributes:
+        name: what the user typed, with an absolute path.
+        train: examples to train on; a label is -1 if it is hidden or unknown.
+        validation: labelled examples.
+        test: examples for a final test, or None; their labels are -1 if unknown.
+        class_names: one for each label, unique.
+        image_shape: (H, W, C).
+        augment: what training does to an image.
+        fingerprint: hash of the content, whatever its path; equal data have equal fingerprints.
+        resize: how an image that is not square is made square, see `resizing.resized`.
+        notes: what was left out, held out or changed, one sentence each.
+        stopping: examples held out of train to end trainings by; None for none.
+        train_with_all_labels: the labelled examples of the dataset where `train` hides labels of
+            some; None where it hides none.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split | None
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    augment: Policy
+    fingerprint: str
+    resize: str = "crop"
+    notes: tuple[str, ...] = ()
+    stopping: Split | None = None
+    train_with_all_labels: Split | None = None
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image may have several of the classes, or none."""
+        return self.train.multi_label
+
+    @property
+    def store_fingerprint(self) -> str:
+        """Fingerprint of the stored images, whatever part of them is held out."""
+        return self.fingerprint.partition("-")[0]
+
+    def summary(self) -> str:
+        """Number of images, number of classes and image size, in one line."""
+        known = int(self.train.known.sum())
+        labels = f" ({known:,} with a label)" if known < len(self.train) else ""
+        labels = f", several an image{labels}" if self.multi_label else labels
+        parts = [
+            f"{len(self.train):,} train images in {len(self.class_names)} classes{labels}",
+            f"{len(self.validation):,} validation images",
+        ]
+        if self.test is not None:
+            unlabelled = "unlabelled " if (self.test.labels < 0).all() else ""
+            parts.append(f"{len(self.test):,} {unlabelled}test images")
+        return ", ".join([*parts, "x".join(map(str, self.image_shape))])
+
+
+@dataclass(frozen=True)
+class Store:
+    """An opened store; its splits are "train" and, if there are such, "validation" and "test"."""
+
+    splits: dict[str, Split]
+    class_names: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    augment: Policy
+    fingerprint: str
+    state: str
+    source_sha256: str
+    notes: tuple[str, ...]
+
+
+def opened(folder: Path, *, verify: bool = False) -> Store:
+    """Opens a store; checks its header, sizes and times.
+
+    Contents are compared with their hashes, at about 1 GB/s, with `verify` and where a time
+    differs. The system sets the time of the last change of a file (ctime), so a program that writes
+    into a file and puts its size and time of modification back is noticed too.
+
+    Raises:
+        Damaged: a file differs from the header.
+    """
+    header = _header(folder)
+    retimed = [name for name, facts in header["files"].items() if _changed(folder / name, facts)]
+    for name in header["files"] if verify else retimed:
+        if files.sha256(folder / name) != header["files"][name]["sha256"]:
+            raise Damaged(f"{folder / name} is not what was written: its content hash differs.")
+    if retimed:
+        _remember_times(folder, header)
+    shape = header["image_shape"]
+    return Store(
+        splits={
+            name: _split(folder, name, (count, *shape), header["fingerprint"])
+            for name, count in header["counts"].items()
+        },
+        class_names=tuple(header["class_names"]),
+        image_shape=tuple(shape),
+        augment=augmentation.from_json(header["augment"]),
+        fingerprint=header["fingerprint"],
+        state=header["state"],
+        source_sha256=header.get("source_sha256", ""),
+        notes=tuple(header.get("notes", ())),
+    )
+
+
+def fingerprint(header: dict[str, Any]) -> str:
+    """16 hex digits, a hash of the kind, counts, sizes, classes and file hashes in a header."""
+    content = {
+        key: header[key]
+        for key in ("format", "kind", "counts", "image_shape", "class_names", "augment")
+    }
+    content["files"] = {name: facts["sha256"] for name, facts in header["files"].items()}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def write_header(folder: Path, header: dict[str, Any]) -> None:
+    """Writes header.json, whole or not at all, with a hash of all that it says."""
+    files.write_json(folder / HEADER, {**header, _HASH: _hash(header)})
+
+
+def times(path: Path) -> dict[str, int]:
+    """What changes when a file is written, replaced or copied: two times, and its inode."""
+    stat = path.stat()
+    return {"mtime_ns": stat.st_mtime_ns, "ctime_ns": stat.st_ctime_ns, "inode": stat.st_ino}
+
+
+def _hash(header: dict[str, Any]) -> str:
+    content = {key: value for key, value in header.items() if key != _HASH}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _header(folder: Path) -> dict[str, Any]:
+    path = folder / HEADER
+    try:
+        header = files.read_json(path)
+        valid = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
+        valid = valid and header[_HASH] == _hash(header)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(f"{path} cannot be read ({error}).") from error
+    if not valid:
+        raise Damaged(f"{path} was changed, or written by another version.")
+    return header
+
+
+def _changed(path: Path, facts: dict[str, Any]) -> bool:
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise Damaged(f"{path} is missing.") from error
+    if stat.st_size != facts["bytes"]:
+        raise Damaged(f"{path} has {stat.st_size} bytes; expected {facts['bytes']}.")
+    return any(value != facts.get(name) for name, value in times(path).items())
+
+
+def _remember_times(folder: Path, header: dict[str, Any]) -> None:
+    for name, facts in header["files"].items():
+        facts |= times(folder / name)
+    with contextlib.suppress(OSError):  # a read-only store is hashed again next time
+        write_header(folder, header)
+
+
+def _split(folder: Path, name: str, shape: tuple[int, ...], fingerprint: str) -> Split:
+    try:
+        images = np.load(folder / f"{name}.images.npy", mmap_mode="r", allow_pickle=False)
+        labels = np.load(folder / f"{name}.labels.npy", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
+    if images.shape != shape or labels.shape[:1] != shape[:1] or labels.ndim > 2:
+        raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")
+    names = folder / NAMES.format(name)
+    ids = np.arange(len(labels), dtype=np.int64)
+    return Split(images, labels, ids, fingerprint, names if names.is_file() else None)

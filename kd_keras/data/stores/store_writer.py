@@ -1,0 +1,141 @@
+"""Writes the files of a store; each is hashed while it is written."""
+
+import errno
+import hashlib
+import io
+import math
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kd_keras import files
+from kd_keras.data.augmentation import light
+from kd_keras.data.progress import Advance
+from kd_keras.data.stores import store
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split to be written: how many examples, and batches of (images, labels) in order.
+
+    Labels are (b,) int, or (b, C) of 0 and 1 where an image may have several classes.
+
+    `names` are those of the examples' files, in the same order; None if they have none.
+    """
+
+    count: int
+    batches: Iterator[tuple[np.ndarray, np.ndarray]]
+    names: Sequence[str] | None = None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a dataset holds: "train" and, if it has them, "validation" and "test".
+
+    `notes` say what was left out or changed, one sentence each.
+    """
+
+    class_names: list[str]
+    parts: dict[str, Part]
+    notes: tuple[str, ...] = ()
+
+
+def write(
+    folder: Path, contents: Contents, about: dict[str, Any], *, flip: bool, advance: Advance
+) -> Shape:
+    """Writes the store's files and, last, its header.
+
+    Args:
+        folder: exists and is empty.
+        contents: the data; its batches are read once.
+        about: "source", "kind", "state" and "source_sha256" for the header.
+        flip: whether training may mirror the images.
+        advance: function that is called with the number of images of each batch.
+
+    Returns:
+        (H, W, C) of the images.
+    """
+    shapes: dict[str, Shape] = {}
+    file_facts: dict[str, dict[str, Any]] = {}
+    for name, part in contents.parts.items():
+        images, labels = folder / f"{name}.images.npy", folder / f"{name}.labels.npy"
+        shapes[name], values, file_facts[images.name] = _write_images(images, part, advance)
+        file_facts[labels.name] = _write_array(labels, values)
+        if part.names is not None:  # no part of the content, so not in its fingerprint
+            files.write_json(folder / store.NAMES.format(name), list(part.names))
+    if len(set(shapes.values())) > 1:
+        raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
+    shape = shapes["train"]
+    header = {
+        **about,
+        "format": store.FORMAT,
+        "counts": {name: part.count for name, part in contents.parts.items()},
+        "image_shape": list(shape),
+        "class_names": contents.class_names,
+        "notes": list(contents.notes),
+        # Published recipes pad by an eighth of the side: 4 pixels of 32, 8 of 64.
+        "augment": light(min(shape[:2]) // 8, flip).to_json(),
+        "files": file_facts,
+    }
+    store.write_header(folder, {**header, "fingerprint": store.fingerprint(header)})
+    return shape
+
+
+def _write_images(
+    path: Path, part: Part, advance: Advance
+) -> tuple[Shape, np.ndarray, dict[str, Any]]:
+    """Returns the shape of the images, all labels, and the facts of the file."""
+    label_batches: list[np.ndarray] = []
+    hasher = hashlib.sha256()
+    # Written, not assigned through a memory map: a full disk is an OSError, not a bus error.
+    with path.open("wb") as file:
+        for images, labels in part.batches:
+            pieces = [np.ascontiguousarray(images).data]
+            if not label_batches:
+                shape = images.shape[1:]
+                _require_space(path, part.count * math.prod(shape))
+                pieces.insert(0, memoryview(_npy_header((part.count, *shape))))
+            for piece in pieces:
+                hasher.update(piece)
+                file.write(piece)
+            label_batches.append(labels)
+            advance(len(labels))
+        files.sync(file)
+    all_labels = np.concatenate(label_batches).astype(np.int32)
+    if len(all_labels) != part.count:
+        raise ValueError(f"Got {len(all_labels)} images for {path.name}; expected {part.count}.")
+    return shape, all_labels, _facts(path, hasher.hexdigest())
+
+
+def _require_space(path: Path, size: int) -> None:
+    """Raises OSError at the first image if the disk has no room for all of them."""
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise OSError(
+            errno.ENOSPC, f"the decoded images take {size / 1e9:,.2f} GB, {free / 1e9:,.2f} GB free"
+        )
+
+
+def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
+    with path.open("wb") as file:
+        np.save(file, array, allow_pickle=False)
+        files.sync(file)
+    return _facts(path, files.sha256(path))
+
+
+def _npy_header(shape: tuple[int, ...]) -> bytes:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    return header.getvalue()
+
+
+def _facts(path: Path, sha256: str) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256, **store.times(path)}

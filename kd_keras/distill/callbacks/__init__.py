@@ -1,0 +1,1 @@
+"""Callbacks of `fit`: checkpoints, early stopping, NaN, norms of gradients."""

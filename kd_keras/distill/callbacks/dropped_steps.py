@@ -1,0 +1,41 @@
+"""Drops the batches of steps that a restored training has done already."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kd_keras.distill.step import batches, split_batch
+
+
+class DroppedSteps:
+    """In place of a model's `train_function`: drops batches, and logs what the last step logged.
+
+    Args:
+        model: the model that `fit` trains.
+        count: number of batches to drop.
+        restore: called before the first batch is dropped, with its labels.
+    """
+
+    def __init__(self, model: Any, count: int, restore: Callable[[Any], None]) -> None:
+        self.step = model.train_function
+        self._model, self._left, self._restore = model, count, restore
+        self._logs: Mapping[str, Any] | None = None
+
+    def __call__(self, iterator: Any) -> dict[str, Any]:
+        for _ in range(min(self._left, self._model.steps_per_execution)):
+            batch = next(iterator)
+            self._left -= 1
+            if self._logs is None:
+                part = split_batch.first_part(self._model.distribute_strategy, batch)
+                self._restore(batches.unpack(part, needs_labels=()).labels)
+                self._logs = _logs(self._model)
+        return dict(self._logs or {})
+
+
+def _logs(model: Any) -> Mapping[str, Any]:
+    """What a step logs, from the metrics as they are."""
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync == 1:
+        logs: Mapping[str, Any] = model.get_metrics_result()
+        return logs
+    logs = strategy.run(model.get_metrics_result)
+    return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}

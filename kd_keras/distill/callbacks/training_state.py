@@ -1,0 +1,112 @@
+"""The state of a training as arrays: weights, optimizer, metrics, random generators."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.distill import machines
+from kd_keras.distill.callbacks.checkpoint_files import State
+
+
+def read(models: Mapping[str, Any]) -> State:
+    """The state of Distillers after a step; of several processes, all read it at the same step.
+
+    Args:
+        models: Distillers by name, with an optimizer that is built.
+    """
+    variables, strategy = _variables(models), _strategy(models)
+    state = {name: [part.numpy() for part in _parts(v)] for name, v in variables.items()}
+    if machines.count(strategy) == 1:
+        return state
+    own = [name for name, variable in variables.items() if _differs(variable)]
+    rows = zip(*(state[name] for name in own), strict=True)
+    vectors = machines.gather_rows(strategy, np.array([_joined(row) for row in rows]))
+    whole = [_taken_apart(vector, [state[name][0] for name in own]) for vector in vectors]
+    everything = dict(zip(own, map(list, zip(*whole, strict=True)), strict=True))
+    return {name: everything.get(name, parts[:1]) for name, parts in state.items()}
+
+
+def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) -> None:
+    """Assigns a state that `read` gave to Distillers that were made in the same way.
+
+    Entries of other models are ignored, so models that were trained side by side can go on alone.
+
+    Raises:
+        ValueError: the state lacks a variable of the Distillers, or has it in another shape.
+    """
+    variables, strategy = _variables(models), _strategy(models)
+    for name, variable in variables.items():
+        arrays, parts = _own(state.get(name, []), variable, strategy), _parts(variable)
+        if [array.shape for array in arrays] != [tuple(part.shape) for part in parts]:
+            got = [array.shape for array in arrays] or "missing"
+            raise ValueError(
+                f"variable {name!r} is {got} in the checkpoint; expected "
+                f"{[tuple(part.shape) for part in parts]}. Remove the checkpoint, or continue with "
+                "the models, the methods and the number of devices that wrote it."
+            )
+    for name, variable in variables.items():
+        for part, array in zip(
+            _parts(variable), _own(state[name], variable, strategy), strict=True
+        ):
+            part.assign(array)
+
+
+def _variables(models: Mapping[str, Any]) -> dict[str, Any]:
+    named: dict[str, Any] = {}
+    known: set[int] = set()
+    for model_name, model in models.items():
+        metrics = [metric for metric in model.metrics if hasattr(metric, "variables")]
+        everything = [
+            *model.variables,  # with the states of random generators
+            *model.optimizer.variables,
+            *(variable for metric in metrics for variable in metric.variables),
+            model.run.start,  # its length is that of the fit, which may have more epochs now
+            *model.kept_weights,
+        ]
+        own = {id(variable): variable for variable in everything if id(variable) not in known}
+        known |= set(own)
+        for number, variable in enumerate(own.values()):
+            # Not by its name: names that Keras gives to layers count up within a process.
+            named[f"{model_name}/{number}"] = variable
+    return named
+
+
+def _parts(variable: Any) -> tuple[Any, ...]:
+    """The TensorFlow variables that hold a Keras variable: one, or one for each replica."""
+    value = variable.value
+    return value.values if isinstance(value, tf.distribute.DistributedValues) else (value,)
+
+
+def _strategy(models: Mapping[str, Any]) -> tf.distribute.Strategy:
+    return next(iter(models.values())).distribute_strategy
+
+
+def _differs(variable: Any) -> bool:
+    """Whether each replica has a value of its own, such as a metric's sum."""
+    synchronization = getattr(variable.value, "synchronization", None)
+    return bool(synchronization == tf.VariableSynchronization.ON_READ)
+
+
+def _own(
+    arrays: list[np.ndarray], variable: Any, strategy: tf.distribute.Strategy
+) -> list[np.ndarray]:
+    """The arrays of this process's replicas, of those that a checkpoint holds of a variable."""
+    places = machines.own_replicas(strategy)
+    if len(arrays) == 1 and not _differs(variable):
+        return arrays * len(places)
+    is_whole = len(arrays) == strategy.num_replicas_in_sync
+    return [arrays[place] for place in places] if is_whole else arrays
+
+
+def _joined(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    """One float64 vector, which holds every number of a metric exactly."""
+    return np.concatenate([np.ravel(array).astype(np.float64) for array in arrays])
+
+
+def _taken_apart(vector: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What `_joined` joined, with the shapes and dtypes of `like`."""
+    ends = np.cumsum([array.size for array in like])[:-1]
+    parts = zip(np.split(vector, ends), like, strict=True)
+    return [part.reshape(array.shape).astype(array.dtype) for part, array in parts]

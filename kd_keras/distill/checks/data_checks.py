@@ -1,0 +1,202 @@
+"""Checks that data end and that their labels are valid, before and during `fit`."""
+
+import contextlib
+import re
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kd_keras.distill.step import labels as rules
+
+# How a check within a dataset is told from other errors of TensorFlow: [marker] [value].
+_NO_CLASS, _NO_PROBABILITIES, _NO_SHARE = (
+    "kd_keras.distill.step.labels.no_class",
+    "kd_keras.distill.step.labels.no_probabilities",
+    "kd_keras.distill.step.labels.no_share",
+)
+_MESSAGES = {
+    rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": rules.no_class,
+    rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": rules.no_probabilities,
+    rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": rules.no_share,
+    r"label value of (-?\d+) which is outside": rules.no_class,  # TensorFlow's own on a CPU
+}
+
+
+def require_end(what: str, x: Any, steps: int | None, option: str) -> None:
+    """Raises ValueError for data that never end, unless `steps` limits them.
+
+    Args:
+        what: the data in words, such as "the training data".
+        x: a dataset, or arrays. Of a Python generator nothing is known.
+        steps: batches to take; None takes all.
+        option: the argument's name, such as "steps_per_epoch".
+    """
+    if steps is None and _is_endless(x):
+        raise ValueError(
+            f"{what} never end (as after dataset.repeat()) and {option} is None; expected a number "
+            f"of batches. Give {option}, or leave out repeat()."
+        )
+
+
+def have_labels(x: Any, y: Any) -> bool:
+    """Whether data come with labels; True where only their batches would show it.
+
+    Arrays without `y` have none, and so has a dataset whose form, or first batch, shows none. Of a
+    generator, a torch DataLoader or a grain dataset nothing is known before its first step.
+
+    Args:
+        x: anything that `fit` takes.
+        y: labels of arrays, or None.
+    """
+    if y is not None:
+        return True
+    if isinstance(x, (tf.data.Dataset, tf.distribute.DistributedDataset)):
+        spec = x.element_spec
+        return isinstance(spec, tuple) and len(spec) > 1
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches == 0:
+            return True
+        batch = x[0]
+        return isinstance(batch, (tuple, list)) and len(batch) > 1
+    is_array = [hasattr(part, "shape") for part in keras.tree.flatten(x)]
+    return not all(is_array)
+
+
+def checked(
+    x: Any,
+    y: Any,
+    sample_weight: Any,
+    num_classes: int,
+    ignore_class: int | None = None,
+    *,
+    multi_label: bool = False,
+) -> Any:
+    """`x` with checked labels: arrays are checked now, datasets and generators batch by batch.
+
+    Of a `keras.utils.PyDataset` the first batch is checked. With `multi_label`, labels are rows of
+    values from 0 to 1.
+
+    Raises:
+        ValueError: labels that a classifier of `num_classes` classes cannot be trained on, and that
+            are not unknown by `ignore_class`.
+    """
+    form = (num_classes, ignore_class, multi_label)
+    if isinstance(x, tf.data.Dataset):
+        return _checked_dataset(x, *form)
+    if isinstance(x, types.GeneratorType):
+        return _checked_generator(x, *form)
+    if isinstance(x, keras.utils.PyDataset):
+        if x.num_batches != 0:
+            _check_batch(x[0], *form)
+        return x
+    check_arrays(y, sample_weight, *form)
+    return x
+
+
+def check_arrays(
+    y: Any,
+    sample_weight: Any,
+    num_classes: int,
+    ignore_class: int | None = None,
+    multi_label: bool = False,
+) -> None:
+    """Raises ValueError for an array of labels that cannot be used; leaves other structures."""
+    if hasattr(y, "shape") and hasattr(y, "dtype"):
+        rules.check_form(y.shape, y.dtype, num_classes, multi_label=multi_label)
+        rules.check_values(
+            *(np.asarray(y), num_classes, sample_weight, ignore_class), multi_label=multi_label
+        )
+
+
+@contextlib.contextmanager
+def translate_errors(num_classes: int) -> Iterator[None]:
+    """Turns TensorFlow's error about labels within the block into a ValueError about them."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for pattern, message in _MESSAGES.items():
+            match = re.search(pattern, str(error))
+            if match:
+                raise ValueError(message(match[1], num_classes)) from error
+        raise
+
+
+def _is_endless(x: Any) -> bool:
+    if isinstance(x, tf.data.Dataset):
+        return int(x.cardinality()) == int(tf.data.INFINITE_CARDINALITY)
+    return isinstance(x, keras.utils.PyDataset) and x.num_batches is None
+
+
+def _check_batch(batch: Any, num_classes: int, ignore_class: int | None, multi_label: bool) -> None:
+    _, y, sample_weight = keras.utils.unpack_x_y_sample_weight(batch)
+    check_arrays(y, sample_weight, num_classes, ignore_class, multi_label)
+
+
+def _checked_generator(
+    batches: Any, num_classes: int, ignore_class: int | None, multi_label: bool
+) -> Any:
+    for batch in batches:
+        _check_batch(batch, num_classes, ignore_class, multi_label)
+        yield batch
+
+
+def _checked_dataset(
+    dataset: tf.data.Dataset, num_classes: int, ignore_class: int | None, multi_label: bool
+) -> tf.data.Dataset:
+    """The dataset with a check on each batch; XLA would leave it out of a compiled step."""
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        return dataset  # no labels: the step says so
+    if not isinstance(spec[1], tf.TensorSpec):
+        if isinstance(spec[1], (tf.RaggedTensorSpec, tf.SparseTensorSpec)):
+            kind = spec[1].value_type.__name__
+            raise ValueError(f"labels are a {kind}; expected a tf.Tensor. Call .to_dense on them.")
+        return dataset  # a structure: the step says so
+    rules.check_form(spec[1].shape, spec[1].dtype, num_classes, multi_label=multi_label)
+
+    def check(x: Any, y: tf.Tensor, *weights: Any) -> tuple[Any, ...]:
+        assertions = (
+            _assertions_of_rows(y, ignore_class)
+            if multi_label
+            else _assertions(y, weights, num_classes, ignore_class)
+        )
+        with tf.control_dependencies(assertions):
+            return (x, tf.identity(y), *weights)
+
+    return dataset.map(check)
+
+
+def _assertions(
+    y: tf.Tensor, weights: tuple[Any, ...], num_classes: int, ignore_class: int | None
+) -> list[Any]:
+    if y.shape.rank == 1 or y.shape[1] == 1:
+        values = tf.cast(tf.reshape(y, (-1,)), "float64")
+        fits = (values >= 0) & (values < num_classes) & (values == tf.floor(values))
+        if ignore_class is not None:
+            fits |= values == ignore_class
+        return [_assertion(fits, values, _NO_CLASS)]
+    values = tf.reduce_sum(tf.cast(y, "float32"), axis=-1)
+    fits = tf.abs(values - 1) <= rules.SUM_TOLERANCE
+    if ignore_class is not None:
+        fits |= tf.reduce_any(y < 0, axis=-1)
+    if weights and tf.is_tensor(weights[0]):
+        fits |= tf.reshape(weights[0], (-1,)) == 0
+    return [_assertion(fits, values, _NO_PROBABILITIES)]
+
+
+def _assertions_of_rows(y: tf.Tensor, ignore_class: int | None) -> list[Any]:
+    """Of multi-label rows; with `ignore_class`, rows with a negative value are unknown."""
+    values = tf.cast(y, "float32")
+    fits = (values >= 0) & (values <= 1)
+    if ignore_class is not None:
+        fits |= tf.reduce_any(values < 0, axis=-1, keepdims=True)
+    return [_assertion(fits, values, _NO_SHARE)]
+
+
+def _assertion(fits: tf.Tensor, values: tf.Tensor, marker: str) -> Any:
+    first = tf.boolean_mask(values, ~fits)[:1]
+    return tf.debugging.Assert(tf.reduce_all(fits), [marker, tf.strings.as_string(first)])

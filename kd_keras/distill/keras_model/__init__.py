@@ -1,0 +1,1 @@
+"""What a Keras model needs besides its step: checks, progress, replicas, the deployed model."""

@@ -1,0 +1,133 @@
+"""A model that checks its data before the first step."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras.distill.checks import data_checks
+from kd_keras.distill.keras_model import call_arguments
+from kd_keras.distill.keras_model.replica_model import ReplicaModel
+from kd_keras.distill.step import unknown_labels
+from kd_keras.graph import backend, taps, twins
+from kd_keras.methods.base import Method
+
+backend.require_tensorflow()
+
+
+class CheckedModel(ReplicaModel):
+    """A classifier whose `fit`, `evaluate` and `predict` check their data first.
+
+    Raises:
+        ValueError: labels that are no classes or probabilities, or data that never end without a
+            number of steps.
+    """
+
+    methods: Sequence[Method]
+    _twin: twins.Twin  # of the student
+    #: Names of what needs the label of every example; if there are any, a batch has labels.
+    needs_labels: tuple[str, ...] = ()
+    #: How many classes an example has: "single" or "multi", see `Distiller`.
+    labels: str = "single"
+    #: Class index of an unknown label, of `compile`; None: every label is known.
+    ignore_class: int | None = None
+    #: Whether the last training batches came with labels; if not, no accuracy is logged.
+    trained_with_labels = True
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes the labels tell apart."""
+        classes: int = self._twin.shapes[taps.LOGITS][-1]
+        return classes
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an example may have several classes, or none."""
+        return self.labels == "multi"
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        return {**config, "ignore_class": self.ignore_class} if config else config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        config = keras.saving.deserialize_keras_object(config)
+        names = ["optimizer", "metrics", "weighted_metrics", "ignore_class"]
+        names += ["run_eagerly", "steps_per_execution"]
+        if self.distribute_strategy.num_replicas_in_sync == 1:  # several cannot be compiled by XLA
+            names.append("jit_compile")
+        self.compile(**{name: config[name] for name in names if name in config})
+        self.optimizer.build(self.trainable_variables)
+
+    def _take_unknown_labels(self, ignore_class: int | None) -> None:
+        """Sets the class index of unknown labels; raises ValueError where a method needs labels."""
+        self.ignore_class = unknown_labels.check_ignore_class(
+            ignore_class,
+            num_classes=self.num_classes,
+            needs_labels=[method.name for method in self.methods if method.needs_labels],
+        )
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`."""
+        arguments = call_arguments.by_name(keras.Model.fit, args, kwargs)
+        if arguments.get("class_weight") and self.ignore_class is not None:
+            raise ValueError(
+                "class_weight is given, and labels may be unknown (ignore_class="
+                f"{self.ignore_class}); expected one of these. Give sample_weight in its place."
+            )
+        steps = arguments.get("steps_per_epoch")
+        data_checks.require_end("the training data", arguments.get("x"), steps, "steps_per_epoch")
+        self._check_labels(arguments)
+        self.trained_with_labels = data_checks.have_labels(arguments["x"], arguments.get("y"))
+        if isinstance(arguments.get("x"), (tf.data.Dataset, tf.distribute.DistributedDataset)):
+            arguments.setdefault("shuffle", False)  # Keras warns that it would not shuffle
+        if arguments.get("validation_data") is not None:
+            arguments["validation_data"] = self._validation(arguments)
+        with data_checks.translate_errors(self.num_classes):
+            return super().fit(**arguments)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`."""
+        if kwargs.get("_use_cached_eval_dataset"):  # within fit, which has checked them
+            return super().evaluate(*args, **kwargs)
+        arguments = call_arguments.by_name(keras.Model.evaluate, args, kwargs)
+        data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
+        self._check_labels(arguments)
+        with data_checks.translate_errors(self.num_classes):
+            return super().evaluate(**arguments)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.predict`."""
+        arguments = call_arguments.by_name(keras.Model.predict, args, kwargs)
+        data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
+        return super().predict(**arguments)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`."""
+        arguments = call_arguments.by_name(keras.Model.train_on_batch, args, kwargs)
+        self._check_labels(arguments)
+        self.trained_with_labels = arguments.get("y") is not None
+        return super().train_on_batch(**arguments)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`."""
+        arguments = call_arguments.by_name(keras.Model.test_on_batch, args, kwargs)
+        self._check_labels(arguments)
+        return super().test_on_batch(**arguments)
+
+    def _check_labels(self, arguments: dict[str, Any]) -> None:
+        x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
+        arguments["x"] = self._checked(x, y, sample_weight)
+
+    def _checked(self, x: Any, y: Any, sample_weight: Any) -> Any:
+        return data_checks.checked(
+            *(x, y, sample_weight, self.num_classes, self.ignore_class),
+            multi_label=self.multi_label,
+        )
+
+    def _validation(self, arguments: dict[str, Any]) -> Any:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(arguments["validation_data"])
+        steps = arguments.get("validation_steps")
+        data_checks.require_end("the validation data", x, steps, "validation_steps")
+        x = self._checked(x, y, weight)
+        return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)

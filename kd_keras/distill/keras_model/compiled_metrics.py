@@ -1,0 +1,54 @@
+"""Makes the variables of compiled metrics before a step is traced, and updates them in it."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from kd_keras.distill.step import unknown_labels
+from kd_keras.distill.step.batches import Examples
+from kd_keras.losses import Logits
+
+
+def build(metrics: Any, labels: Any, classes: int) -> None:
+    """Makes the metrics' variables from the shapes of the data, without calling a model.
+
+    Keras builds metrics in the first step, where replicas can make no variables, or by a call of
+    the model on the first batch, which fails for a batch of several views.
+
+    Args:
+        metrics: a model's `CompileMetrics`; None, or built already, changes nothing.
+        labels: (B,) int classes or (B, C) float probabilities, or a KerasTensor of that form.
+        classes: C.
+    """
+    if metrics is None or metrics.built:
+        return
+    with keras.StatelessScope():  # variables are made in it, and keep their first values
+        example = ops.zeros((1, *labels.shape[1:]), labels.dtype)
+        metrics.update_state(example, ops.zeros((1, classes)), sample_weight=ops.ones((1,)))
+
+
+def update(metrics: Any, examples: Examples, logits: Logits) -> None:
+    """Adds a batch; examples whose label is unknown do not count.
+
+    Args:
+        metrics: a model's `CompileMetrics`.
+        examples: the batch.
+        logits: (B, C).
+    """
+    labels, sample_weight, known = examples.labels, examples.sample_weight, examples.known
+    if known is None:
+        metrics.update_state(labels, logits, sample_weight=sample_weight)
+        return
+    if not metrics.built:
+        metrics.build(labels, logits)
+    labels = unknown_labels.with_any_class(labels, known)
+    counts = ops.cast(known, "float32")
+    weights = counts if sample_weight is None else counts * ops.cast(sample_weight, "float32")
+    # Keras gives `metrics` no weight, and could not be told to leave examples out.
+    for group, group_weights in (
+        (metrics._flat_metrics, counts),
+        (metrics._flat_weighted_metrics, weights),
+    ):
+        for several in filter(None, group):
+            several.update_state(labels, logits, sample_weight=group_weights)

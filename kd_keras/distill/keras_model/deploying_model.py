@@ -1,0 +1,188 @@
+"""A model in training whose calls, exports and validation use the deployed model."""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import replicas
+from kd_keras.distill.keras_model.run_model import RunModel
+from kd_keras.distill.step import (
+    batches,
+    metrics,
+    objective,
+    split_batch,
+    unknown_labels,
+    validation,
+)
+from kd_keras.graph import taps, twins
+from kd_keras.graph.untracked import Untracked
+from kd_keras.losses import Logits, Logs, Outputs, Tensor
+
+
+class DeployingModel(RunModel):
+    """Calls, exports and validates the deployed model: the student, or what a method makes of it.
+
+    A subclass sets the attributes below in its constructor.
+    """
+
+    student: keras.Model
+    validate_teacher: bool
+    _objective: objective.Objective
+    _needs_teacher: bool
+    _diagnostics: metrics.Diagnostics
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self._untracked = Untracked(teacher=None, deployed=None, evaluated=None, kept_weights=[])
+
+    @property
+    def deployed(self) -> keras.Model:
+        """The model that is evaluated and exported: the student, or what a method makes of it."""
+        if self._untracked.deployed is None:
+            models = [method.deployed(self.student) for method in self.methods]
+            others = [model for model in models if model is not self.student]
+            self._untracked.deployed = others[0] if others else self.student
+        return self._untracked.deployed
+
+    def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
+        for method in self.methods:
+            method.build_for(self._twin.shapes, teacher_shapes)
+            method.attach(self.student, teacher)
+            replicas.synchronize(method)
+
+    @property
+    def kept_weights(self) -> Sequence[keras.Variable]:
+        """What `keep_weights` kept, which a checkpoint saves too; empty before."""
+        copy: list[keras.Variable] = self._untracked.kept_weights
+        return copy
+
+    def keep_weights(self) -> None:
+        """Keeps a copy of all weights as they are, of methods too, for `restore_weights`."""
+        if self.kept_weights:
+            for copy, weight in zip(self.kept_weights, self.weights, strict=True):
+                copy.assign(weight)
+            return
+        with self.distribute_strategy.scope():
+            self._untracked.kept_weights = [
+                keras.Variable(keras.ops.convert_to_numpy(weight), dtype=weight.dtype, name="kept")
+                for weight in self.weights
+            ]
+
+    def restore_weights(self) -> None:
+        """Gives all weights the values that `keep_weights` kept."""
+        for copy, weight in zip(self.kept_weights, self.weights, strict=True):
+            weight.assign(copy)
+        optimizer: Any = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if optimizer.use_ema:  # or the averages of the last step would take their place
+            averages = optimizer._model_variables_moving_average
+            for average, weight in zip(averages, optimizer._trainable_variables, strict=True):
+                average.assign(weight)
+
+    def call(self, inputs: Any, training: bool | None = None) -> Tensor:
+        return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
+
+    def export(self, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.export`, for the deployed model."""
+        self.deployed.export(*args, **kwargs)
+
+    def make_test_function(self, force: bool = False) -> None:
+        self._evaluated_twin()  # replicas could not, within a step
+        super().make_test_function(force)
+
+    @replicas.after_data
+    def test_step(self, data: Any) -> Logs:
+        """Cross-entropy and metrics of the deployed model; more with `validate_teacher`."""
+        examples = batches.unpack(data, ignore_class=self.ignore_class)
+        logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
+        cost, counts = self._cross_entropy(examples, logits)
+        terms = {"ce": cost}
+        if self._validates_methods:
+            run_teacher = functools.partial(self._teacher_outputs, examples)
+            teacher = split_batch.run_on_any(run_teacher, examples.inputs)
+            student = split_batch.run_on_any(self._student_outputs, examples.inputs)
+            terms |= validation.costs(
+                self.methods, student, teacher, examples, multi_label=self.multi_label
+            )
+            if taps.LOGITS in teacher:
+                self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
+        count = tf.shape(examples.labels)[0]
+        self._diagnostics.update(cost, terms, {}, count=count, counts=counts)
+        self._update_compiled_metrics(examples, logits)
+        return self.get_metrics_result()
+
+    def _update_metrics(
+        self, examples: batches.Examples, student: Outputs, teacher: Outputs, loss: objective.Loss
+    ) -> None:
+        """Adds a batch of the training."""
+        counts = {} if examples.known is None else {"ce": unknown_labels.count(examples.known)}
+        count, total = tf.shape(examples.labels)[0], loss.task + loss.distillation
+        self._diagnostics.update(total, loss.terms, loss.weighted, count=count, counts=counts)
+        if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
+            return
+        logits = student[taps.LOGITS][:: self._objective.views]
+        if taps.LOGITS in teacher:
+            teacher_logits = teacher[taps.LOGITS][:: self._objective.views]
+            self._diagnostics.update_agreement(logits, teacher_logits)
+        self._update_compiled_metrics(examples, logits)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        others = [metric for metric in super().metrics if metric is not self._loss_tracker]
+        return [*self._diagnostics.everything(), *others]
+
+    def get_metrics_result(self) -> Logs:
+        """The results of the metrics that this phase updates; Keras logs them."""
+        own = self._diagnostics.in_training(labels=self.trained_with_labels)
+        if self.evaluating:
+            reported = validation.reported(self.methods) if self._validates_methods else []
+            own = self._diagnostics.in_evaluation(
+                teacher=self._validates_methods, methods=[method.name for method in reported]
+            )
+        others = self.metrics[len(self._diagnostics.everything()) :]
+        measured = self._diagnostics.trains_deployed and self.trained_with_labels
+        if not (self.evaluating or measured):
+            others = [metric for metric in others if metric is not self._compile_metrics]
+        return metrics.results([*own, *others])
+
+    @property
+    def _validates_methods(self) -> bool:
+        lacks_teacher = self._needs_teacher and self._untracked.teacher is None
+        return self.validate_teacher and not lacks_teacher
+
+    def _evaluated_twin(self) -> twins.Twin:
+        """The deployed model with folded batch norms."""
+        if self._untracked.evaluated is None:
+            with tf.init_scope():
+                self._untracked.evaluated = twins.Twin(
+                    self.deployed, folded=True, before_softmax=True
+                )
+        twin: twins.Twin = self._untracked.evaluated
+        return twin
+
+    def _evaluated_outputs(self, inputs: Any) -> dict[str, Tensor]:
+        return self._evaluated_twin()(inputs, training=False)[0]
+
+    def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
+        if not self._needs_teacher:
+            return {}
+        return examples.teacher or self._untracked.teacher(inputs)
+
+    def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
+        return self._twin(inputs, training=False)[0]
+
+    def _cross_entropy(
+        self, examples: batches.Examples, logits: Logits
+    ) -> tuple[Tensor, dict[str, Tensor] | None]:
+        """The mean over the examples with a known label; with unknown ones, also their numbers."""
+        known, sample_weight = examples.known, examples.sample_weight
+        if known is None:
+            costs = self._objective.cross_entropy(examples.labels, logits)
+            may_be_empty = replicas.count() > 1
+            return objective.mean(costs, sample_weight, may_be_empty=may_be_empty), None
+        labels = unknown_labels.with_any_class(examples.labels, known)
+        costs = self._objective.cross_entropy(labels, logits)
+        count = unknown_labels.count(known)
+        return unknown_labels.mean(costs, known, sample_weight), {"ce": count, "loss": count}

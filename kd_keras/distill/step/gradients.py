@@ -1,0 +1,157 @@
+"""Turns losses into an optimizer step: scales, sums over replicas and clips gradients."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kd_keras import replicas
+from kd_keras.distill.step import accumulation, split_batch
+from kd_keras.losses import Tensor
+
+ADAM_LEARNING_RATE = 0.001
+
+
+def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
+    """The optimizer, its loss scaled where float16 would lose small gradients.
+
+    Args:
+        optimizer: what `keras.Model.compile` takes; None is Adam at 0.001.
+        precision: the lowest that the step's layers compute in, of `graph.precision.PRECISIONS`.
+
+    Raises:
+        ValueError: an optimizer that cannot work in float16.
+    """
+    optimizer = keras.optimizers.get(optimizer or keras.optimizers.Adam(ADAM_LEARNING_RATE))
+    scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if precision == "mixed_float16" and not scaled:
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    inner = _inner(optimizer)
+    if inner is not optimizer and takes_two(inner):
+        raise ValueError(
+            f"optimizer {inner.name!r} takes two gradients, whose loss cannot be scaled; expected "
+            "precision float32 or mixed_bfloat16 with it, got a LossScaleOptimizer around it."
+        )
+    if replicas.count() > 1 and inner.gradient_accumulation_steps:
+        accumulation.over_replicas(inner)
+    return optimizer
+
+
+def takes_two(optimizer: Any) -> bool:
+    """True for an optimizer that takes the task's and the methods' gradients separately."""
+    return getattr(optimizer, "two_gradients", False) or takes_three(optimizer)
+
+
+def takes_three(optimizer: Any) -> bool:
+    """True for one that also takes target and nontarget parts of the methods' costs separately."""
+    return getattr(optimizer, "three_gradients", False)
+
+
+def step(
+    optimizer: Any,
+    tape: tf.GradientTape,
+    losses: tuple[Tensor, ...],
+    variables: list[Any],
+    *,
+    num_examples: Any = 1,
+    num_replicas: int = 1,
+    two_gradients: bool = False,
+) -> None:
+    """Takes one step of the optimizer by the gradient of the mean loss over all examples.
+
+    A variable that no loss depends on is not updated: momentum and weight decay leave it alone too.
+
+    Args:
+        optimizer: from `optimizer_for`.
+        tape: the losses recorded; persistent for an optimizer that takes two gradients.
+        losses: the task's, the methods'; for an optimizer that takes three gradients the methods'
+            target and nontarget parts; scalars, each the mean over this replica's examples.
+        variables: what is trained.
+        num_examples: of this replica, see `split_batch.share`; the shares weight the gradients.
+        num_replicas: replicas that take the step together.
+        two_gradients: `takes_two` of the optimizer.
+    """
+    several = num_replicas > 1
+    share = split_batch.share(num_examples) if several else 1.0
+    share = tf.convert_to_tensor(optimizer.scale_loss(share))
+    if two_gradients:
+        separate = [tape.gradient(loss, variables, share) for loss in losses]
+        rows = list(zip(*separate, variables, strict=True))
+        reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
+        *parts, reached_variables = map(list, zip(*reached, strict=True))
+        if optimizer.global_clipnorm:
+            parts = [[_dense(gradient) for gradient in part] for part in parts]
+            parts = _summed_parts(parts, optimizer) if several else parts
+        apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
+        apply(*parts, reached_variables)
+        return
+    gradients = tape.gradient(list(losses), variables, [share] * len(losses))
+    if several:
+        gradients = _summed(gradients, optimizer)
+    pairs = list(zip(gradients, variables, strict=True))
+    pairs = [pair for pair in pairs if pair[0] is not None] or pairs  # Keras names them if all lack
+    optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+
+
+def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
+    """This replica's part of the summed gradient, for Keras's optimizers to sum.
+
+    Keras clips each replica's gradient before it sums them, and looks for float16's overflow in the
+    first's alone; so where it does, every replica is given the same part of the clipped sum.
+    """
+    inner = _inner(optimizer)
+    clips = inner.clipnorm or inner.global_clipnorm or inner.clipvalue
+    clips = clips and not inner.gradient_accumulation_steps  # of the mean, see `accumulation`
+    if not (clips or inner is not optimizer):
+        return gradients
+    known = [gradient for gradient in gradients if gradient is not None]
+    total = tf.distribute.get_replica_context().all_reduce("SUM", known)
+    if clips:
+        total = _clipped(total, inner, optimizer.scale_loss(1.0))
+    parts = iter(total)
+    return [None if g is None else _part(next(parts)) for g in gradients]
+
+
+def _dense(gradient: Any) -> Tensor | None:
+    """A gradient without the sparse form that those of embeddings have."""
+    return None if gradient is None else tf.convert_to_tensor(gradient)
+
+
+def _part(gradient: Any) -> Any:
+    """One of as many equal parts of a gradient as there are replicas."""
+    if isinstance(gradient, tf.IndexedSlices):  # of an embedding
+        values = gradient.values / replicas.count()
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return gradient / replicas.count()
+
+
+def _summed_parts(parts: list[list[Any]], optimizer: Any) -> list[list[Any]]:
+    """As `_summed`, for the gradients of each loss, which are clipped by one factor."""
+    rows = zip(*parts, strict=True)
+    grouped = [{kind: g for kind, g in enumerate(row) if g is not None} for row in rows]
+    total = tf.distribute.get_replica_context().all_reduce("SUM", grouped)
+    shares = [
+        {kind: gradient / replicas.count() for kind, gradient in group.items()}
+        for group in optimizer.clipped(total)
+    ]
+    return [[group.get(kind) for group in shares] for kind in range(len(parts))]
+
+
+def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:
+    """Clips gradients as the optimizer is set to; they come multiplied by `scale`."""
+    if optimizer.clipnorm:
+        most = optimizer.clipnorm * scale
+        return [tf.clip_by_norm(_dense(g), most) for g in gradients]
+    if optimizer.global_clipnorm:
+        return list(tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0])
+    if optimizer.clipvalue:
+        most = optimizer.clipvalue * scale
+        clipped = [tf.clip_by_value(g, -most, most) for g in gradients]
+        # An infinite gradient stays so, for the loss scaling to see.
+        pairs = zip(gradients, clipped, strict=True)
+        return [tf.where(tf.math.is_finite(g), c, g) for g, c in pairs]
+    return gradients
+
+
+def _inner(optimizer: Any) -> Any:
+    return getattr(optimizer, "inner_optimizer", optimizer)

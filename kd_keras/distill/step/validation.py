@@ -1,0 +1,74 @@
+"""What validation reports of the methods, where the teacher runs there too (`validate_teacher`).
+
+A method's cost is reported where it means the same on validation images as in training. Student and
+teacher are both in inference mode.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kd_keras import replicas
+from kd_keras.distill.step import objective
+from kd_keras.distill.step.batches import Examples
+from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+
+
+def costs(
+    methods: Sequence[Method],
+    student: Outputs,
+    teacher: Outputs,
+    examples: Examples,
+    *,
+    multi_label: bool = False,
+) -> dict[str, Tensor]:
+    """Mean cost of each method that validation can report, without its weight, by name; scalars.
+
+    Args:
+        methods: of the training.
+        student: "logits" (B, C) and every tap that the methods read, float32.
+        teacher: the same of the teacher.
+        examples: the batch.
+        multi_label: whether an example may have several classes.
+    """
+    batch = Batch(examples.labels, None, examples.inputs, training=False, multi_label=multi_label)
+    values = {m.name: m(student=student, teacher=teacher, batch=batch) for m in reported(methods)}
+    may_be_empty = replicas.count() > 1
+    return {
+        name: objective.mean(value, examples.sample_weight, may_be_empty=may_be_empty)
+        for name, value in values.items()
+    }
+
+
+def reported(methods: Sequence[Method]) -> list[Method]:
+    """The methods whose cost validation can report."""
+    return [method for method in methods if not reason_left_out(method)]
+
+
+def reason_left_out(method: Method) -> str:
+    """Why validation cannot report the method's cost; empty where it can."""
+    if method.views_per_image > 1:
+        return f"it needs {method.views_per_image} views of an image, and validation shows one"
+    if method.needs_ids:
+        return "it remembers training images by their ids"
+    if method.whole_batch:
+        return "it relates the images of a batch, so its value depends on the batches"
+    if getattr(method, "main_stage_weight", 1) == 0:
+        return "it is trained in the first stage alone"
+    return ""
+
+
+def left_out(methods: Sequence[Method]) -> str:
+    """A sentence that names the methods without a cost in validation; empty if there is none."""
+    reasons = {method.name: reason_left_out(method) for method in methods}
+    reasons_in_words = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
+    return f"validation reports no cost of {reasons_in_words}" if reasons_in_words else ""
+
+
+def require_model(teacher: Any, *, is_model: bool) -> None:
+    """Raises ValueError where the teacher cannot run in validation."""
+    if teacher is not None and not is_model:
+        raise ValueError(
+            "validate_teacher is set, and the teacher is a cache of its outputs on training "
+            "images; expected a model. Give one, or leave validate_teacher (--validate-teacher) "
+            "out."
+        )

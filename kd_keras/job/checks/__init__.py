@@ -1,0 +1,1 @@
+"""Checks of a recipe and its teacher before training."""

@@ -1,0 +1,70 @@
+"""Checks of a recipe that need no data: names of models and methods, knobs, weights, ONNX files."""
+
+from pathlib import Path
+
+from kd_keras import check, files, models
+from kd_keras.job import identity
+from kd_keras.job.cache import cache_command
+from kd_keras.job.images import training_images
+from kd_keras.job.models import build
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.methods import base
+from kd_keras.methods.parts import refusals
+from kd_keras.models import custom_objects, model_files
+from kd_keras.teacher_cache import file_format
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Checks all that can be checked before data are read, which may take minutes.
+
+    Raises:
+        ValueError: unknown model, method or knob, a knob out of range, or a damaged cache; an ONNX
+            file, or assistants or generations without a method that learns from a teacher.
+        FileNotFoundError: no cache in the teacher's folder.
+    """
+    custom_objects.register(recipe.imports)
+    cache = identity.cache_of(recipe)
+    if cache is not None:
+        file_format.read_header(cache)
+    for spec in (*(() if cache else recipe.teacher), *recipe.assistants, *recipe.student):
+        name, knobs = recipe_files.parse_spec(spec)
+        if identity.is_file(spec):
+            if not spec.endswith(".onnx"):  # `require_no_onnx` says what to do with one
+                model_files.check_file(Path(name).expanduser())
+                _require_trainable(spec, recipe)
+            continue
+        if not name.startswith("app:"):
+            check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
+        models.check_knobs(name, knobs)
+    models.check_weights(recipe.weights)
+    if recipe.teacher_classes is not None:
+        files.require_regular(Path(recipe.teacher_classes).expanduser())
+    methods = build.make_methods(recipe.method)
+    if recipe.mixup or recipe.cutmix:
+        refusals.require_mixable(methods)
+    if recipe.labels == "multi" and "method" in recipe.model_fields_set:  # else it is adjusted
+        refusals.require_multi_label(methods)
+    cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
+    training_images.require_no_labels_needed(recipe, methods)
+    chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []
+    chain += [f"{recipe.generations} generations"] if recipe.generations > 1 else []
+    if chain and not build.has_teacher(methods):
+        raise ValueError(
+            f"the recipe has {' and '.join(chain)} and the method {' '.join(recipe.method)}; "
+            "expected a method by which one model learns from another. Give one, such as "
+            "--method kd, or leave them out."
+        )
+
+
+def _require_trainable(spec: str, recipe: Recipe) -> None:
+    """Raises ValueError for a SavedModel in a place of a model that is trained."""
+    roles = {"student": recipe.student, "assistant": recipe.assistants}
+    role = next((role for role, specs in roles.items() if spec in specs), None)
+    folder, _ = recipe_files.parse_spec(spec)
+    if role is not None and Path(folder).expanduser().is_dir():
+        raise ValueError(
+            f"the {role} {spec} is a SavedModel, which cannot be trained; expected a .keras or .h5 "
+            "file, or the name of a model. Save the model that it was exported from "
+            "(`model.save('NAME.keras')`) and give that file; a SavedModel may be the --teacher."
+        )

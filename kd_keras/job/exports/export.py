@@ -1,0 +1,284 @@
+"""The job of `kdk export`: files of a classifier, each checked in the program that runs it."""
+
+import contextlib
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras import check, files
+from kd_keras.data import LABELS
+from kd_keras.data.stores.store import Dataset
+from kd_keras.exports import classifier_graph, litert, offers, onnx_file, runtimes, saved_model
+from kd_keras.exports.classifier_graph import ClassifierGraph
+from kd_keras.exports.metadata import Metadata
+from kd_keras.exports.offers import Offer
+from kd_keras.exports.runtimes.scores import Scores
+from kd_keras.graph import precision, taps
+from kd_keras.job.exports import export_images, export_record
+from kd_keras.job.exports.export_images import ExportImages
+from kd_keras.job.prediction import model_argument, names_file
+from kd_keras.job.prediction.model_argument import ModelArgument
+from kd_keras.job.recipe import recipe_files
+from kd_keras.models import adapt, custom_objects, model_files, pixels
+from kd_keras.results import export_check, paths
+from kd_keras.results.export_check import Reference
+from kd_keras.results.screen import Screen
+
+_SERVED = 100  # images to compare with the fresh process that serves a SavedModel
+
+
+def export(
+    model: str | Path | keras.Model,
+    *,
+    formats: Sequence[str] = ("litert",),
+    quantize: Sequence[str] = ("none",),
+    out: str | Path | None = None,
+    dataset: str | Dataset | None = None,
+    class_names: str | Path | Sequence[str] | None = None,
+    data_dir: str | None = None,
+    calibration_images: int = offers.CALIBRATION_IMAGES,
+    seed: int = 0,
+    preprocess: str | None = None,
+    imports: Sequence[str] = (),
+    labels: str = "single",
+    overwrite: bool = False,
+    screen: Screen | None = None,
+) -> dict[str, Any]:
+    """Writes a classifier in other formats, and compares each file with the Keras model.
+
+    Every file takes uint8 pixels, (B, H, W, C), for any B, and gives `probabilities` and `logits`;
+    class names, image shape and resizing are inside. Each file runs in its own program (LiteRT,
+    ONNX Runtime, a TensorFlow session) on up to 1,000 validation images before it replaces an
+    earlier one.
+
+    Args:
+        model: path of a `.keras` or `.h5` file, name or path of a finished run, whose student is
+            exported, or a Keras model that takes pixels 0..255.
+        formats: "savedmodel", "litert", "onnx".
+        quantize: "none" (float32), "float16", "int8" (8-bit numbers); each format is written in
+            each of these that it offers. int8 is calibrated on training images.
+        out: folder of the files; None: `exports/` in the run folder, or `NAME-exports/` beside the
+            model's file.
+        dataset: name of the dataset, or the dataset, for calibration, check and class names; None:
+            that of the run. Without any, the check is on noise. "none" does not load the run's.
+        class_names: names in the order of the model's outputs, or a text file with one a line;
+            None: those of the run or the dataset.
+        data_dir: folder with the dataset's own files.
+        calibration_images: number of training images that int8 is calibrated on, at least 100.
+        seed: seed of the choice of images.
+        preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        imports: modules that register the model's own layers.
+        labels: "multi" for a model of no run that gives each image several classes, or none; a run
+            says it itself.
+        overwrite: whether to replace files of another model.
+        screen: where lines and the table are shown; None: on stdout.
+
+    Returns:
+        `folder`, `keras` (what the Keras model itself reaches) and `files`: by name, `format`,
+        `quantize`, `model`, `path`, and the entries of `export_check.compared` and `.cost`. The
+        same is in `exports.json` in the folder, and under "exports" in the run's results.json.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do. A file
+            that could not be written or checked leaves the earlier one as it was.
+    """
+    screen = screen or Screen()
+    wanted, left_out = offers.combinations(formats, quantize)
+    if any(offer.quantize == "int8" for offer in wanted):
+        check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
+    if preprocess is not None:
+        check.one_of("preprocess", preprocess, pixels.MODES)
+    source = _source(model, imports, check.one_of("labels", labels, LABELS) == "multi")
+    folder = offers.folder_of(out) if out is not None else source.folder
+    if not overwrite:
+        export_record.check(folder, wanted, source.stem, source.identity)
+    if preprocess is not None:
+        source = dataclasses.replace(
+            source, model=adapt.adapt_teacher(source.model, preprocess=preprocess)
+        )
+    if class_names is not None:
+        source = dataclasses.replace(source, class_names=names_file.read(class_names))
+    images = _images(source, dataset, data_dir, calibration_images, seed, screen)
+    if any(offer.quantize == "int8" for offer in wanted):
+        count = export_images.check_calibration(images)
+        screen.say(f"int8 is calibrated on {count:,} training images")
+    job = _job(source, images, folder, screen)
+    for line in left_out:
+        screen.say(line)
+    entries = {offer.name(source.stem): _exported(job, offer) for offer in wanted}
+    return _finished(job, entries)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Source:
+    """The model to export; `stem` is what its files are named after."""
+
+    model: keras.Model
+    argument: ModelArgument | None
+    stem: str
+    identity: str
+    folder: Path
+    class_names: tuple[str, ...] | None = None
+    multi_label: bool = False
+
+    def known(self) -> ModelArgument:
+        """What is known about the model, its class names as the user gives them."""
+        argument = self.argument or ModelArgument(Path(self.stem), Metadata(), None)
+        facts = dataclasses.replace(argument.metadata, multi_label=self.multi_label)
+        if self.class_names is not None:
+            facts = dataclasses.replace(facts, class_names=self.class_names)
+        return dataclasses.replace(argument, metadata=facts)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Job:
+    source: _Source
+    graph: ClassifierGraph
+    images: ExportImages
+    reference: Reference
+    folder: Path
+    keras_entry: dict[str, Any]
+    screen: Screen
+
+
+def _source(model: str | Path | keras.Model, imports: Sequence[str], multi_label: bool) -> _Source:
+    if isinstance(model, keras.Model):
+        stem = model.name
+        return _Source(
+            *(model, None, stem, f"a Keras model named {stem}", Path(f"{stem}-exports")),
+            multi_label=multi_label,
+        )
+    argument = model_argument.resolve(model)
+    path, run = argument.path, argument.run
+    if path.suffix not in model_files.SUFFIXES:
+        raise ValueError(
+            f"the model is {path}; expected a .keras or .h5 file, or a run. Export from the Keras "
+            "model that this file was made from."
+        )
+    run_imports = () if run is None else recipe_files.load(run).imports
+    custom_objects.register([*run_imports, *imports])
+    multi_label = multi_label or argument.metadata.multi_label
+    opened = model_files.open_model(path, sigmoid=not multi_label)
+    folder = (
+        run / model_argument.EXPORTS if run is not None else path.with_name(f"{path.stem}-exports")
+    )
+    return _Source(
+        *(opened, argument, path.stem, str(path.resolve()), folder), multi_label=multi_label
+    )
+
+
+def _images(
+    source: _Source,
+    dataset: str | Dataset | None,
+    data_dir: str | None,
+    calibration_images: int,
+    seed: int,
+    screen: Screen,
+) -> ExportImages:
+    inputs = getattr(source.model, "inputs", None)
+    shape = inputs[0].shape if inputs else taps.input_shapes(source.model) or (None,) * 4
+    shape = tuple(shape[1:])
+    known = source.known()
+    if not isinstance(dataset, Dataset):
+        size = None if None in shape else shape
+        metadata = dataclasses.replace(known.metadata, image_shape=size)
+        sized = dataclasses.replace(known, metadata=metadata)
+        dataset = export_images.load(sized, dataset, data_dir, screen)
+    return export_images.choose(
+        dataset, known.metadata, shape, calibration_images=calibration_images, seed=seed
+    )
+
+
+def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) -> _Job:
+    lowest = precision.lowest_precision([source.model])
+    if lowest != "float32":
+        screen.say(f"{source.stem} computes in {lowest}; its files compute in float32.")
+    graph = classifier_graph.from_model(source.model, images.shape, multi_label=source.multi_label)
+    function = graph.function()
+
+    def classify(batch: np.ndarray) -> Scores:
+        answers = function(batch)
+        return Scores(answers["logits"].numpy(), answers["probabilities"].numpy())
+
+    scores = export_check.in_batches(classify, images.check)
+    export_images.check_classes(source.model, scores.logits.shape[1], images.metadata.class_names)
+    reference = Reference(
+        *(images.check, images.labels, scores, graph.head == "logits"),
+        multi_label=source.multi_label,
+    )
+    entry = export_check.reference_entry(classify, reference, _path(source))
+    return _Job(source, graph, images, reference, folder, entry, screen)
+
+
+def _path(source: _Source) -> Path | None:
+    return None if source.argument is None else source.argument.path
+
+
+def _exported(job: _Job, offer: Offer) -> dict[str, Any]:
+    name = offer.name(job.source.stem)
+    target = job.folder / name
+    job.screen.say(f"writing and checking {name}")
+    with contextlib.ExitStack() as stack:
+        if offer.format == "savedmodel":
+            fresh = target  # it replaces an earlier one by itself
+        else:
+            fresh = stack.enter_context(files.in_place_of(target))
+        _write(job, offer, fresh)
+        classifier = runtimes.open_classifier(fresh)
+        measured = export_check.compared(
+            classifier, job.reference, exact=offer.quantize == "none"
+        ) | export_check.cost(classifier, fresh, job.images.check)
+    facts: dict[str, Any] = {"format": offer.format, "quantize": offer.quantize}
+    if offer.quantize == "int8" and job.images.calibration is not None:
+        facts["calibration_images"] = len(job.images.calibration)
+    entry = {**facts, "path": str(target), "model": job.source.identity, **measured}
+    export_record.add(job.folder, name, entry)
+    return entry
+
+
+def _write(job: _Job, offer: Offer, path: Path) -> None:
+    facts = job.images.metadata
+    if offer.format == "savedmodel":
+        _write_saved_model(job, path, facts)
+        return
+    write = litert.write if offer.format == "litert" else onnx_file.write
+    calibration = job.images.calibration
+    write(job.graph, path, quantize=offer.quantize, facts=facts, calibration=calibration)
+
+
+def _write_saved_model(job: _Job, path: Path, facts: Metadata) -> None:
+    saved_model.saved_model(
+        job.graph.model,
+        path,
+        class_names=facts.class_names,
+        input_shape=job.graph.shape,
+        resize=facts.resize or "squash",
+        images=job.images.check[:_SERVED],
+        multi_label=job.graph.multi_label,
+    )
+
+
+def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    argument = job.source.argument
+    if argument is not None and argument.run is not None:
+        export_record.add_to_results(argument.run, job.folder, entries)
+    count = len(job.images.check)
+    real = job.images.labels is not None
+    on = f"{count:,} validation images" if real else f"{count} images of noise"
+    keras_name = f"{job.source.stem}.keras" if argument is None else argument.path.name
+    title = f"Files in {paths.short_path(job.folder)}, compared on {on}"
+    export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)
+    if argument is not None and argument.run is not None:
+        job.screen.say(f"To show this table in the run's report: kdk report {argument.run}")
+    for line in export_check.losses(entries):
+        job.screen.warn(line)
+    if not real:
+        job.screen.warn(
+            "without a dataset the files were compared on noise, so their accuracy is not known. "
+            "Give --dataset to compare them on real images."
+        )
+    return {"folder": str(job.folder), "keras": job.keras_entry, "files": entries}

@@ -1,0 +1,177 @@
+"""The images of an export: training images for calibration, validation images for the check."""
+
+import dataclasses
+
+import keras
+import numpy as np
+
+from kd_keras.data import sample
+from kd_keras.data.stores.store import Dataset
+from kd_keras.exports.metadata import Metadata
+from kd_keras.job.prediction import evaluation_data
+from kd_keras.job.prediction.evaluation_data import DataOptions, KnownModel
+from kd_keras.results.screen import Screen
+
+FEWEST = 100  # calibration images
+CHECKED = 1000  # validation images, at most
+NOISE = 32  # images to check with where there is no dataset
+NONE = "none"  # as a dataset: do not load the run's
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportImages:
+    """Images for an export.
+
+    Attributes:
+        shape: (H, W, C) of the images.
+        check: uint8 (N, H, W, C), to compare the files on.
+        labels: (N,) int32, or (N, C) of multi-label data; None if `check` is noise.
+        calibration: uint8 (M, H, W, C); None without a dataset.
+        metadata: class names, image shape and resizing, as far as they are known.
+    """
+
+    shape: tuple[int, int, int]
+    check: np.ndarray
+    labels: np.ndarray | None
+    calibration: np.ndarray | None
+    metadata: Metadata
+
+
+def load(
+    model: KnownModel, name: str | None, data_dir: str | None, screen: Screen
+) -> Dataset | None:
+    """The dataset: the named one, or else the run's; None if there is neither.
+
+    Args:
+        model: its metadata hold the image size, and its run the dataset.
+        name: dataset to load; "none" loads none, and None that of the run.
+        data_dir: folder with the dataset's own files; None: as in the run.
+        screen: where the dataset's size and notes are shown.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: see `evaluation_data.load`.
+    """
+    if name == NONE or (name is None and model.run is None):
+        return None
+    options = DataOptions(name, data_dir)
+    loaded = evaluation_data.load(model, options, progress=screen.progress, tell=screen.detail)
+    screen.say(f"{loaded.name}: {loaded.summary()}")
+    return loaded
+
+
+def choose(
+    dataset: Dataset | None,
+    known: Metadata,
+    shape: tuple[int | None, ...],
+    *,
+    calibration_images: int,
+    seed: int,
+) -> ExportImages:
+    """Draws the images.
+
+    Args:
+        dataset: where to draw from; None: the check is on noise.
+        known: what the model's run says about it.
+        shape: (H, W, C) of the model's input; None where it takes any.
+        calibration_images: number of training images, evenly from all classes.
+        seed: seed of the choice.
+
+    Raises:
+        ValueError: the dataset's images or classes are not the model's, or there are too few.
+    """
+    if dataset is None:
+        shape = shape if None not in shape else known.image_shape or shape
+        return _noise(_closed(shape), known, seed)
+    _check_fit(dataset, shape, known)
+    several = dataset.multi_label
+    expected = Metadata(dataset.class_names, dataset.image_shape, dataset.resize, several)
+    rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
+    labels = _labels(dataset, known)
+    checked = sample.stratified(labels, CHECKED, seed=seed)
+    size = _closed(
+        tuple(b if a is None else a for a, b in zip(shape, dataset.image_shape, strict=True))
+    )
+    return ExportImages(
+        shape=size,
+        check=evaluation_data.images(dataset.validation.images_at(checked), size),
+        labels=labels[checked],
+        calibration=evaluation_data.images(dataset.train.images_at(rows), size),
+        metadata=dataclasses.replace(known.filled_from(expected), image_shape=size),
+    )
+
+
+def check_calibration(images: ExportImages) -> int:
+    """The number of images to calibrate with.
+
+    Raises:
+        ValueError: there are too few to find the ranges of 8-bit numbers.
+    """
+    if images.calibration is None:
+        raise ValueError(
+            "quantize is int8 and there is no dataset; expected training images, which set the "
+            "ranges of the 8-bit numbers. Give --dataset, or --quantize float16."
+        )
+    if len(images.calibration) < FEWEST:
+        raise ValueError(
+            f"the dataset has {len(images.calibration)} training images; expected at least "
+            f"{FEWEST} to calibrate int8. Give a larger --dataset, or --quantize float16."
+        )
+    return len(images.calibration)
+
+
+def _labels(dataset: Dataset, known: Metadata) -> np.ndarray:
+    """The validation labels as numbers of the model's outputs, whose names it may know."""
+    labels = dataset.validation.labels
+    if known.class_names is None:
+        return labels
+    if dataset.multi_label:
+        columns = [dataset.class_names.index(name) for name in known.class_names]
+        return np.asarray(labels[:, columns])
+    places = [known.class_names.index(name) for name in dataset.class_names]
+    return np.take(np.array(places, labels.dtype), labels)
+
+
+def _noise(shape: tuple[int, int, int], known: Metadata, seed: int) -> ExportImages:
+    noise = np.random.default_rng(seed).integers(0, 256, (NOISE, *shape), dtype=np.uint8)
+    return ExportImages(shape, noise, None, None, dataclasses.replace(known, image_shape=shape))
+
+
+def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+    sizes = [size for size in shape if size is not None]
+    if len(sizes) != 3:
+        raise ValueError(
+            f"the model takes images of {shape}, of any size; expected a size for the files. Give "
+            "--dataset, whose image size the files then have."
+        )
+    return sizes[0], sizes[1], sizes[2]
+
+
+def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], known: Metadata) -> None:
+    height, width, channels = dataset.image_shape
+    pairs = zip(shape, (height, width, channels), strict=True)
+    sizes = [*pairs][: 2 if {channels, shape[2]} == {1, 3} else 3]
+    if any(size not in (None, given) for size, given in sizes):
+        raise ValueError(
+            f"{dataset.name} has images of {dataset.image_shape}; expected {shape}, which the "
+            "model takes. Give the dataset that it was trained on."
+        )
+    names = known.class_names
+    if names is not None and sorted(names) != sorted(dataset.class_names):
+        raise ValueError(
+            f"{dataset.name} has the classes {_few(dataset.class_names)}; expected those of the "
+            f"model, {_few(names)}. Give a dataset with the same classes."
+        )
+
+
+def check_classes(model: keras.Model, classes: int, names: tuple[str, ...] | None) -> None:
+    """Raises ValueError unless there is a name for each class that the model gives."""
+    if names is not None and len(names) != classes:
+        raise ValueError(
+            f"{model.name} has {classes} classes, and its dataset or class names have "
+            f"{len(names)} ({_few(names)}); expected as many. Give the dataset that it was trained "
+            "on, or its --class-names."
+        )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

@@ -1,0 +1,98 @@
+"""Which devices a run uses: the strategy for `--devices`."""
+
+import functools
+import re
+from typing import TypeAlias
+
+import tensorflow as tf
+
+from kd_keras.job.hardware import tf_config
+
+Strategy: TypeAlias = tf.distribute.Strategy
+
+
+MOST_CPUS = 64  # logical devices; starting thousands takes minutes
+
+
+@functools.cache
+def get(devices: str | None = None) -> Strategy:
+    """The strategy for the devices named; always the same object in a process.
+
+    Where TF_CONFIG names several processes, it is theirs together, and waits until all are there.
+
+    Args:
+        devices: "cpu:N" for N logical CPU devices, "gpu:N" for the first N GPUs, None for all
+            visible GPUs, or the CPU where there is none. Of several processes, each has these.
+
+    Raises:
+        ValueError: unknown form, more GPUs than there are, or TensorFlow already started with
+            other CPU devices; several CPU devices in each of several processes.
+    """
+    in_team = tf_config.read() is not None
+    visible = tf.config.list_physical_devices("GPU")
+    gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
+    if devices is None:
+        if in_team:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        return (
+            tf.distribute.MirroredStrategy(gpus) if len(gpus) > 1 else tf.distribute.get_strategy()
+        )
+    match = re.fullmatch(r"(cpu|gpu):([1-9]\d*)", devices)
+    if match is None:
+        raise ValueError(
+            f"devices is {devices!r}; expected cpu:N or gpu:N with N >= 1, such as cpu:2 or gpu:4."
+        )
+    kind, count = match[1], int(match[2])
+    if kind == "gpu" and count > len(gpus):
+        raise ValueError(
+            f"devices is {devices!r}; this machine shows {len(gpus)} GPUs. Ask for at most that "
+            "many, or leave --devices out."
+        )
+    if in_team and kind == "cpu" and count > 1:
+        raise ValueError(
+            f"devices is {devices!r} and {tf_config.NAME} names several processes; expected cpu:1, "
+            "one replica in each process. Give --devices cpu:1, or start more processes."
+        )
+    if in_team:
+        tf.config.set_visible_devices(
+            tf.config.list_physical_devices("GPU")[: count if kind == "gpu" else 0], "GPU"
+        )
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if kind == "gpu":
+        return tf.distribute.MirroredStrategy(gpus[:count])
+    if count > MOST_CPUS:
+        raise ValueError(
+            f"devices is {devices!r}; expected at most cpu:{MOST_CPUS}. Leave --devices out: "
+            "TensorFlow uses all cores as one device."
+        )
+    _split_cpu(count)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def be_deterministic() -> None:
+    """Makes TensorFlow's operations give the same bits in each run, before the first of them runs.
+
+    On CPUs they do so by default; there it changes the numbers, since it takes other kernels.
+    """
+    tf.config.experimental.enable_op_determinism()
+
+
+def gpu_names() -> list[str]:
+    """The models of the visible GPUs, such as "NVIDIA H200"."""
+    gpus = tf.config.list_physical_devices("GPU")
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
+    return [detail.get("device_name", "GPU") for detail in details]
+
+
+def _split_cpu(count: int) -> None:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    wanted = [tf.config.LogicalDeviceConfiguration()] * count
+    try:
+        tf.config.set_logical_device_configuration(cpu, wanted)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise ValueError(
+                f"devices is 'cpu:{count}', but TensorFlow has already started with "
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices. Choose the devices "
+                "before any other use of TensorFlow in the process."
+            ) from error

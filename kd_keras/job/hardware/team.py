@@ -1,0 +1,27 @@
+"""How the processes of a run on several machines show what they do: the first one speaks."""
+
+from kd_keras.job.hardware import tf_config
+from kd_keras.results.screen import Screen
+
+
+class Silent(Screen):
+    """A screen that shows warnings alone."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=True)
+
+    def result(self, text: str) -> None:
+        """Nothing: the first machine shows it."""
+
+
+def screen(screen: Screen) -> Screen:
+    """The screen of this process: of several, the first one speaks for all.
+
+    Raises ValueError for a TF_CONFIG of another form than TensorFlow's.
+    """
+    task = tf_config.read()
+    if task is None:
+        return screen
+    # Printed by all, before they wait for each other.
+    screen.say(f"machine {task.place + 1} of {task.count}, by {tf_config.NAME}")
+    return screen if task.place == 0 else Silent()

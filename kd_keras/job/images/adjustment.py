@@ -1,0 +1,166 @@
+"""Adjusts unset fields of a recipe to the data; built-in recipes fit their own dataset.
+
+A field counts as chosen if the command line, a `.toml` file, a `recipe.json` or the caller in
+Python sets it (`Recipe.model_fields_set`). Chosen fields do not change.
+"""
+
+import math
+from typing import Any
+
+from kd_keras import methods
+from kd_keras.data.stores.store import Dataset
+from kd_keras.job.images import dataset
+from kd_keras.job.recipe import method_options, recipe_files, spec
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.results.screen import Screen
+
+STEPS_PER_EPOCH = 30  # a network learns more from more, smaller steps in the same time
+MIN_BATCH = 8  # with fewer images, the statistics of batch norms are noise
+MIN_STEPS = {"epochs": 900, "teacher_epochs": 900}  # with fewer, a new network learns little
+MAX_EPOCHS = 50  # limit for added epochs: each is validated and logged
+FALLBACK = "kd"  # works with any number of classes
+# Learning rates follow the batch size, and views follow the epochs.
+FIELDS = {"method", "teacher", "student", "batch_size", "epochs", "teacher_epochs"}
+_LIKE_ADAM = ("adam", "adamw", "lamb", "muon")
+_RATES = ("learning_rate", "teacher_learning_rate", "baseline_learning_rate")
+
+
+def load_and_adjust(
+    recipe: Recipe, screen: Screen, *, verify: bool = False
+) -> tuple[Recipe, Dataset | None]:
+    """Loads the data, adjusts the recipe to them and shows what changed.
+
+    Returns the recipe unchanged and None if there is nothing to adjust: the dataset is the
+    recipe's own, or all of `FIELDS` are chosen.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: see `dataset.load`.
+    """
+    if "dataset" not in recipe.model_fields_set:
+        return recipe, None
+    own, recipe = recipe, with_all_labels(recipe)
+    if recipe.model_fields_set >= FIELDS:
+        return recipe, None
+    data = dataset.load(recipe, screen, verify=verify)
+    images, classes = len(data.train), len(data.class_names)
+    side = max(data.image_shape[:2])
+    adjusted = adjust_recipe(recipe, images=images, side=side, classes=classes)
+    for line in describe_changes(own, adjusted, images=images, classes=classes):
+        screen.say(line)
+    return adjusted, data
+
+
+def with_all_labels(recipe: Recipe) -> Recipe:
+    """The recipe, which hides no label of a chosen dataset unless `labels_per_class` is chosen."""
+    if recipe.labels_per_class is None or "labels_per_class" in recipe.model_fields_set:
+        return recipe
+    return recipe.model_copy(update={"labels_per_class": None, "hide_from_teacher": False})
+
+
+def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
+    """The recipe with its unset fields adjusted to the data; adjusting again changes nothing.
+
+    - `method`: `FALLBACK` in place of a method that needs more classes, or one class an image.
+    - `teacher`, `student`: the knob `stem_stride` of their spec, if any, fits the image size.
+    - `batch_size`: smaller, so that an epoch has `STEPS_PER_EPOCH`.
+    - learning rates, with an optimizer of `_LIKE_ADAM`: times the square root of the change of the
+      batch size.
+    - `epochs`, `teacher_epochs`: more, up to `MAX_EPOCHS`, so that there are `MIN_STEPS`; `views`
+      grow by the same factor as `epochs`.
+
+    Args:
+        recipe: the recipe; its `model_fields_set` are the chosen fields.
+        images: number of training images.
+        side: longer side of the images in pixels.
+        classes: number of classes.
+    """
+    fields: dict[str, Any] = {"method": _methods(recipe, classes)}
+    for name in ("teacher", "student"):
+        fields[name] = tuple(_with_stem(text, stem_stride(side)) for text in getattr(recipe, name))
+    batch = recipe.batch_size
+    if "batch_size" not in recipe.model_fields_set:
+        batch = fields["batch_size"] = batch_size(
+            batch, images, least=MIN_BATCH * recipe.accumulate
+        )
+    if recipe.optimizer in _LIKE_ADAM:
+        fields |= _rates(recipe, math.sqrt(batch / recipe.batch_size))
+    for name, steps in MIN_STEPS.items():
+        fields[name] = epochs(getattr(recipe, name), steps, max(1, images // batch))
+    if "epochs" not in recipe.model_fields_set:
+        fields["views"] = round(recipe.views * fields["epochs"] / recipe.epochs)
+    free = {name: new for name, new in fields.items() if name not in recipe.model_fields_set}
+    return recipe.model_copy(update=free)  # they count as chosen now, so nothing is adjusted twice
+
+
+def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: int) -> list[str]:
+    """Lines on what `adjust_recipe` changed for so many training images and classes."""
+    lines = []
+    if adjusted.method != recipe.method:
+        need = f"more classes than these {classes}"
+        if recipe.labels == "multi":
+            need = "one class for each image"
+        lines.append(
+            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs {need}"
+        )
+    changes = [
+        line.replace("->", "to")
+        for line in recipe_files.difference(recipe, adjusted)
+        if not line.startswith("method:")
+    ]
+    if changes:
+        lines.append(
+            f"adjusted to {images:,} training images: {'; '.join(changes)}. An option that you "
+            "give is not adjusted."
+        )
+    return lines
+
+
+def batch_size(default: int, images: int, *, least: int = MIN_BATCH) -> int:
+    """`default`, or the largest power of two with which an epoch has `STEPS_PER_EPOCH`.
+
+    It is at least `least`, unless there are fewer images.
+    """
+    most = min(images, max(least, images // STEPS_PER_EPOCH))
+    return default if default <= most else 2 ** int(math.log2(most))
+
+
+def epochs(default: int, least_steps: int, steps_per_epoch: int) -> int:
+    """`default`, or the number of epochs, up to `MAX_EPOCHS`, that gives `least_steps`."""
+    return max(default, min(MAX_EPOCHS, math.ceil(least_steps / steps_per_epoch)))
+
+
+def stem_stride(side: int) -> int:
+    """Extra stride of the first convolution: feature maps have up to 56 places per side."""
+    return 1 if side < 48 else 2 if side < 112 else 4
+
+
+def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
+    """The specs, with `FALLBACK` for methods that cannot be used; chosen knobs are kept."""
+    chosen = {
+        knob for option, knob in method_options.KNOBS.items() if option in recipe.model_fields_set
+    }
+
+    def fits(name: str) -> bool:
+        takes_labels = recipe.labels == "single" or methods.takes_multi_label(name)
+        return takes_labels and methods.min_classes(name) <= classes
+
+    def fitting(text: str) -> str:
+        name, knobs = spec.parse(text)
+        if name == "none" or fits(name):
+            return text
+        return spec.edited(FALLBACK, {k: v for k, v in knobs.items() if k in chosen})
+
+    return tuple(dict.fromkeys(map(fitting, recipe.method)))
+
+
+def _with_stem(text: str, stride: int) -> str:
+    has_stem = "stem_stride" in spec.parse(text)[1]
+    return spec.edited(text, {"stem_stride": stride}) if has_stem else text
+
+
+def _rates(recipe: Recipe, factor: float) -> dict[str, float]:
+    """The recipe's learning rates times `factor`, to two digits; none if the factor is 1."""
+    rates = {name: getattr(recipe, name) for name in _RATES}
+    if factor == 1:
+        return {}
+    return {name: float(f"{rate * factor:.2g}") for name, rate in rates.items() if rate is not None}

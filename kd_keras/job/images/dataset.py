@@ -1,0 +1,59 @@
+"""Loads the recipe's dataset and shows what is in it."""
+
+from pathlib import Path
+from typing import Any
+
+from kd_keras import data
+from kd_keras.data import holdout
+from kd_keras.data.stores.store import Dataset
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.results import paths
+from kd_keras.results.screen import Screen
+
+SELECT_FRACTION = 0.1  # share of train that is held out to choose settings
+STOP_FRACTION = 0.1  # share of what is left, held out to end trainings by
+
+
+def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
+    """The dataset that the recipe names; shows its size, notes and augmentation.
+
+    Raises:
+        ValueError, FileNotFoundError, OSError: see `data.load`.
+    """
+    notes: list[str] = []
+    loaded = data.load(
+        recipe.dataset,
+        labels=recipe.labels,
+        data_dir=recipe.data_dir,
+        image_size=recipe.image_size,
+        store_size=recipe.store_size,
+        eval_crop=recipe.eval_crop,
+        resize=recipe.resize,
+        flip=recipe.flip,
+        augment=recipe.augment,
+        mixup=recipe.mixup,
+        cutmix=recipe.cutmix,
+        val_fraction=recipe.val_fraction,
+        max_pixels=recipe.max_pixels,
+        select=SELECT_FRACTION if recipe.select else None,
+        labels_per_class=recipe.labels_per_class,
+        labels_seed=recipe.seed,
+        unlabelled=recipe.unlabelled,
+        progress=screen.progress,
+        verify=verify,
+        tell=notes.append,
+    )
+    if recipe.stop_early:
+        loaded = holdout.for_stopping(loaded, STOP_FRACTION)
+        notes.append(loaded.notes[-1])
+    screen.say(f"{recipe.dataset}: {loaded.summary()}")
+    for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
+        screen.say(f"  {note}")
+    screen.say(f"decoded images: {paths.short_path_with_size(_store(loaded))}")
+    return loaded
+
+
+def _store(loaded: Dataset) -> Path:
+    """The folder with the memory-mapped images."""
+    images: Any = loaded.validation.images  # those of train may be several files
+    return Path(images.filename).parent

@@ -1,0 +1,1 @@
+"""The Keras models of a run."""

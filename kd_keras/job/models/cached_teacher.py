@@ -1,0 +1,291 @@
+"""Finds the cached outputs of a run's teacher, or makes them if that saves work."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras import data as sources
+from kd_keras import losses
+from kd_keras.data import augmentation, pipeline
+from kd_keras.data.stores.store import Dataset, Split
+from kd_keras.distill import machines
+from kd_keras.distill.step.teacher import Teacher
+from kd_keras.job import identity
+from kd_keras.job.hardware import devices
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.losses import Shapes
+from kd_keras.results import multi_label, paths
+from kd_keras.results.screen import Screen
+from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
+from kd_keras.teacher_cache.file_format import Header
+from kd_keras.teacher_cache.reader import Cache
+from kd_keras.teacher_cache.writer import TeacherFunction
+
+FOLDER = "teachers"  # beside the stores
+
+
+def from_cache(
+    recipe: Recipe, data: Dataset, *, views_per_image: int, reads_logits: bool = True
+) -> Cache | None:
+    """The recipe's teacher if it is a cache, checked against the data; None for other teachers.
+
+    A cache needs no logits if no method reads them.
+
+    Raises:
+        ValueError: a damaged cache, one with other data, augmentation or views, or `views` 0.
+        FileNotFoundError: no cache in that folder.
+    """
+    folder = identity.cache_of(recipe)
+    if folder is None:
+        return None
+    header = file_format.read_header(folder)
+    if not recipe.views:
+        most = max(1, header.views // views_per_image)
+        raise ValueError(
+            f"views is 0, a new view of each image every epoch, and the teacher is a cache of "
+            f"{header.views} views; expected 1 to {most}. Give --views {most}."
+        )
+    rows = Cache(folder, views=pipeline.total_views(recipe.views, views_per_image))
+    expected = writer.header_for(
+        data,
+        teacher=header.teacher,
+        outputs={file_format.LOGITS: (len(data.class_names),)} if reads_logits else {},
+        views=rows.views,
+        view_seed=recipe.view_seed,
+    )
+    rows.require(expected, data.train.ids)
+    return rows
+
+
+def score(rows: Cache, split: Split) -> float | None:
+    """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images.
+
+    Of multi-label data, its mean average precision. None for a cache without logits, and of mixed
+    images, which have no one class.
+
+    Raises ValueError if logits of that view are not finite.
+    """
+    is_mixed = augmentation.from_json(rows.header.augment).mixes
+    if is_mixed or file_format.LOGITS not in rows.shapes:
+        return None
+    parts = np.array_split(np.arange(len(split)), -(-len(split) // 4096))
+    if split.multi_label:
+        logits = np.concatenate([_logits(rows, split, places) for places in parts])
+        return multi_label.mean_average_precision(split.labels, logits)
+    correct = sum(
+        int(np.sum(losses.in_top(split.labels[places], _logits(rows, split, places))))
+        for places in parts
+    )
+    return correct / len(split)
+
+
+def _logits(rows: Cache, split: Split, places: np.ndarray) -> np.ndarray:
+    """The logits of the first view of the images at these positions in the split."""
+    logits = rows(split.ids[places], 0)[file_format.LOGITS]
+    bad = split.ids[places][~np.isfinite(logits).all(axis=-1)]
+    if len(bad):
+        raise ValueError(
+            f"the teacher is the cache {rows.folder}, whose logits are NaN or infinite, for "
+            f"example those of image {bad[0]}; expected finite numbers. Make the cache again, "
+            "from a teacher whose outputs are finite."
+        )
+    return logits
+
+
+def origin(rows: Cache) -> dict[str, Any]:
+    """What provenance.json says of outputs that come from a cache."""
+    facts = {"folder": str(rows.folder), "dtype": rows.header.dtype}
+    return {"source": "cache", "why": "", **facts, "fingerprint": rows.fingerprint}
+
+
+def from_model(
+    recipe: Recipe,
+    data: Dataset,
+    teacher: keras.Model,
+    taps: Sequence[str],
+    *,
+    views_per_image: int,
+    precision: str,
+    strategy: devices.Strategy,
+    screen: Screen,
+    note: Callable[..., None] = lambda **facts: None,
+    reads_logits: bool = True,
+) -> Cache | None:
+    """The teacher's cached outputs for training by the recipe; None if the teacher must run.
+
+    A cache is used, and made if there is none, if the teacher would see the same views again. So
+    it does not depend on what lies in the cache folder already: rows of float16 and outputs that
+    are computed beside the student give results that differ.
+
+    Args:
+        recipe: the recipe; its `views`, `epochs` and `cache` decide.
+        data: the dataset, whose training images are cached.
+        teacher: the teacher, trained.
+        taps: names of the teacher's features that the methods read.
+        views_per_image: number of views per image in a batch.
+        precision: precision in which the teacher computes.
+        strategy: the devices; several machines each make their part of the cache.
+        screen: where lines and bars are shown.
+        note: called with what provenance.json says, see `provenance.add_teacher_outputs`.
+        reads_logits: whether a method reads the teacher's logits; if not, they are not cached.
+
+    Raises:
+        ValueError: `cache` is "always" and the outputs cannot be cached, or a damaged cache.
+        OSError: `cache` is "always" and the cache cannot be written.
+    """
+    form = {"multi_label": data.multi_label}
+    outputs = outputs_of(teacher, taps, reads_logits=reads_logits, **form)
+    reason = _why_not(recipe, outputs)
+    if not reads_logits and file_format.LOGITS in outputs:
+        reason = reason or "the methods read what the teacher returns, which are not its logits"
+    if reason:
+        if recipe.cache == "always":
+            raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
+        note(source="teacher", why=reason)
+        return None
+    header = writer.header_for(
+        data,
+        teacher=fingerprint.fingerprint(teacher),
+        outputs=outputs,
+        views=pipeline.total_views(recipe.views, views_per_image),
+        view_seed=recipe.view_seed,
+        precision=precision,
+        about={"teacher": teacher.name},
+    )
+    folder = _existing(header, data.train.ids)
+    machines.any_of(strategy, False)  # all have looked before one of them writes
+    if folder is None:
+        folder = folder_of(header, data.train.ids)
+        try:
+            run_teacher = keras_teacher.teacher_function(
+                teacher, taps, precision=precision, classifies=reads_logits, **form
+            )
+            write_together(folder, header, data, run_teacher, strategy, screen)
+        except OSError as error:
+            if recipe.cache == "always":
+                raise
+            why = f"no cache: {error.strerror or error}"
+            screen.warn(f"{why}; the teacher runs beside the student")
+            note(source="teacher", why=why)
+            return None
+    rows = Cache(folder, views=header.views)
+    rows.require(header, data.train.ids)
+    note(**origin(rows))
+    screen.say(
+        f"teacher's outputs come from the cache {paths.short_path_with_size(folder)}, "
+        f"{header.views} views; the teacher does not run beside the student"
+    )
+    return rows
+
+
+def write_together(
+    folder: Path,
+    header: Header,
+    data: Dataset,
+    run_teacher: TeacherFunction,
+    strategy: devices.Strategy,
+    screen: Screen,
+) -> None:
+    """Writes a cache, of which each of several machines makes its part.
+
+    Raises:
+        OSError: a file cannot be written, by this machine or another.
+    """
+    machines.chief_only(strategy, lambda: writer.start(folder, header, data.train))
+    shard, failure = (machines.place(strategy), machines.count(strategy)), None
+    try:
+        write(folder, header, data, run_teacher, screen, shard=shard)
+    except OSError as error:
+        failure = error
+    if machines.any_of(strategy, failure is not None):
+        raise failure or OSError("another machine could not write its part of the cache")
+
+
+def write(
+    folder: Path,
+    header: Header,
+    data: Dataset,
+    run_teacher: TeacherFunction,
+    screen: Screen,
+    *,
+    shard: tuple[int, int] = (0, 1),
+) -> None:
+    """Writes a cache, or its i-th of n parts; shows its size first, but not its folder."""
+    views = header.views
+    share = f", part {shard[0]} of {shard[1]}" if shard[1] > 1 else ""
+    screen.say(
+        f"caching the teacher's {' and '.join(header.outputs)}: {views} "
+        f"view{'s' if views > 1 else ''} of {header.examples:,} images, "
+        f"{paths.megabytes(views * header.bytes_per_view)}{share}"
+    )
+    total = sum(1 for _ in file_format.tasks(header, shard)) * header.rows_per_part
+    with screen.progress("caching", min(total, views * header.examples)) as advance:
+        writer.make(folder, header, data.train, run_teacher, shard=shard, advance=advance)
+
+
+def folder_of(header: Header, ids: np.ndarray) -> Path:
+    """The default folder of a cache, whose name follows from its contents."""
+    examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
+    top = [] if header.top_k is None else [f"top{header.top_k}"]
+    views = augmentation.short_name(header.augment)
+    size = "x".join(map(str, header.image_shape))
+    words = [header.teacher, header.data, examples, size, views, f"seed{header.view_seed}"]
+    words += [name.replace("/", ".") for name in sorted(header.outputs)]
+    words += [header.precision] if header.precision else []
+    return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
+
+
+def outputs_of(
+    teacher: keras.Model,
+    taps: Sequence[str],
+    *,
+    reads_logits: bool = True,
+    multi_label: bool = False,
+) -> Shapes:
+    """Shape of one example's output, by name: the taps, and the logits if any method reads them."""
+    shapes = Teacher(teacher, taps, classifies=reads_logits, multi_label=multi_label).shapes
+    names = [*taps, *([file_format.LOGITS] if reads_logits else [])]
+    return {name: tuple(shape[1:]) for name, shape in shapes.items() if name in names}
+
+
+def _existing(header: Header, ids: np.ndarray) -> Path | None:
+    """A finished cache that holds all rows of `header`, and may hold more views or outputs."""
+    # Mixed images come from pairs of the images that a cache is made from, so these must be equal.
+    mixes = augmentation.from_json(header.augment).mixes
+
+    def has_images_of(others: np.ndarray) -> bool:
+        return np.array_equal(np.sort(ids), others) if mixes else bool(np.isin(ids, others).all())
+
+    for path in sorted(
+        (sources.cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
+    ):
+        try:
+            other = file_format.read_header(path.parent)
+            has_images = has_images_of(file_format.read_ids(path.parent, other))
+        except ValueError:  # damaged, or written by a newer version
+            continue
+        has_rows = set(header.outputs) <= set(other.outputs) and other.views >= header.views
+        # Not rows of another dtype or precision: they would give other results.
+        same = (other.dtype, other.precision, other.top_k) == (header.dtype, header.precision, None)
+        fits = not file_format.differences(other, header) and same
+        if fits and has_rows and has_images and writer.is_complete(path.parent, other):
+            return path.parent
+    return None
+
+
+def _why_not(recipe: Recipe, outputs: Shapes) -> str:
+    """Why the teacher's outputs cannot be cached; empty if they can."""
+    maps = [name for name, shape in outputs.items() if len(shape) > 1]
+    if recipe.cache == "never":
+        return "it is 'never'"
+    if not recipe.views:
+        return "views is 0, a new view of each image every epoch; expected a number of views"
+    if recipe.cache == "auto" and recipe.epochs < recipe.views:
+        return f"not even all {recipe.views} views are seen in {recipe.epochs} epochs"
+    if maps:
+        return f"the methods read feature maps of the teacher ({', '.join(maps)}), not vectors"
+    return ""

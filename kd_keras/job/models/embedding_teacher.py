@@ -1,0 +1,96 @@
+"""A teacher from a file that gives an embedding of an image: a model without a classifier."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kd_keras.data.stores.store import Dataset
+from kd_keras.graph import heads, taps, twins
+from kd_keras.job import identity
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.losses import Shapes
+from kd_keras.methods import base, embed
+from kd_keras.methods.base import Method
+from kd_keras.teacher_cache import fingerprint, keras_teacher
+from kd_keras.teacher_cache.writer import TeacherFunction
+
+#: Why results.json has no agreement for a student of such a teacher.
+NO_AGREEMENT = "the teacher gives an embedding and no classes"
+#: Name of an embedding in a cache, which `embed` reads by default.
+ROWS = "pooled"
+
+
+def is_allowed(recipe: Recipe, methods: Sequence[Method]) -> bool:
+    """Whether the recipe's teacher need not be a classifier.
+
+    It comes from a file, methods learn from it, and none of them reads its logits.
+    """
+    one_file = len(recipe.teacher) == 1 and identity.is_file(recipe.teacher[0])
+    learn = not all(method.teacher_free for method in methods)
+    return one_file and learn and not base.logit_users(methods)
+
+
+def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
+    """Whether a model's output cannot be scores of the data's classes.
+
+    An embedding with as many numbers as there are classes is taken for their logits.
+    """
+    if taps.output_shapes(teacher)[taps.LOGITS] != (None, len(data.class_names)):
+        return True
+    try:
+        heads.kind(teacher, multi_label=data.multi_label)
+    except ValueError:
+        return True
+    return False
+
+
+def require_taps(teacher: keras.Model, methods: Sequence[Method]) -> None:
+    """Raises ValueError if such a teacher has no feature of a name that the methods read."""
+    try:
+        twins.Twin(teacher, base.taps_of("teacher", methods))
+    except ValueError as error:
+        raise ValueError(
+            f"the teacher gives an embedding, and the methods read another feature of it: {error} "
+            "For the embedding itself, give --method embed:teacher_tap=output."
+        ) from error
+
+
+def rows(
+    recipe: Recipe, data: Dataset, model: keras.Model, *, precision: str
+) -> tuple[str, TeacherFunction, Shapes]:
+    """What a cache of such a teacher's embedding alone holds, under the name `ROWS`.
+
+    Returns:
+        The teacher's fingerprint, the function that computes the rows, and their shape by name.
+
+    Raises:
+        ValueError: the model may be a classifier of the data.
+    """
+    if not gives_embedding(model, data):
+        raise ValueError(
+            f"--taps is {embed.OUTPUT}, and {recipe.teacher[0]} gives {len(data.class_names)} "
+            "numbers, the logits of so many classes; expected a teacher that gives an embedding. "
+            "Leave --taps out."
+        )
+    run = keras_teacher.teacher_function(model, (), precision=precision, classifies=False)
+    size = taps.output_shapes(model)[taps.LOGITS][1:]
+    # Another name than a cache of the model's own feature "pooled" would have.
+    name = f"{fingerprint.fingerprint(model)}.{embed.OUTPUT}"
+    return name, lambda images: {ROWS: run(images)[taps.LOGITS]}, {ROWS: tuple(size)}
+
+
+def result(recipe: Recipe, teacher: keras.Model) -> dict[str, Any]:
+    """The entries of results.json about such a teacher, which has no accuracy."""
+    size = taps.output_shapes(teacher)[taps.LOGITS][-1]
+    about = {"model": recipe.teacher[0], "size": size, "parameters": teacher.count_params()}
+    return {"teacher": None, "teacher_embedding": about}
+
+
+def sentence(recipe: Recipe, teacher: keras.Model) -> str:
+    """What the screen says about such a teacher."""
+    size = taps.output_shapes(teacher)[taps.LOGITS][-1]
+    return (
+        f"teacher: {recipe.teacher[0]} gives an embedding of {size:,} numbers and no classes, so "
+        f"it has no accuracy ({teacher.count_params():,} parameters)"
+    )

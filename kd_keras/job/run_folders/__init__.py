@@ -1,0 +1,1 @@
+"""Run folders: what lies in them and what state a run is in."""

@@ -1,0 +1,78 @@
+"""provenance.json of a run folder: with what, on what and how the run was made."""
+
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kd_keras import files
+from kd_keras.job.run_folders import versions
+
+NAME = "provenance.json"
+#: Entry that says where the teacher's outputs came from, by phase of the student.
+TEACHER_OUTPUTS = "teacher_outputs"
+
+
+def machine_facts() -> dict[str, Any]:
+    """What decides the bits of a result beside recipe, data and models; starts TensorFlow."""
+    import tensorflow as tf
+
+    from kd_keras.graph import precision
+    from kd_keras.job.hardware import devices
+
+    return {
+        "command": shlex.join(["kdk" if _is_kdk() else sys.argv[0], *sys.argv[1:]]),
+        "code": versions.code(),
+        "versions": versions.installed(),
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "devices": [device.name for device in tf.config.list_logical_devices()],
+        "gpus": devices.gpu_names(),
+        "cpu_cores": os.cpu_count(),
+        "cpu_flags": sorted(precision.cpu_flags()),
+    }
+
+
+def add_teacher_outputs(folder: Path, phase: str, /, **facts: Any) -> None:
+    """Adds where the outputs that a student learned from came from.
+
+    Args:
+        folder: the run folder.
+        phase: of the student.
+        facts: "source" ("teacher": it ran beside the student; or "cache"), "why", and of a cache
+            its "folder", "dtype" and "fingerprint".
+    """
+    path = folder / NAME
+    entries = read(folder)
+    outputs = {**entries.get(TEACHER_OUTPUTS, {}), phase: facts}
+    files.write_json(path, {**entries, TEACHER_OUTPUTS: outputs})
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The contents of provenance.json; empty if there is none."""
+    path = folder / NAME
+    return files.read_json(path) if path.is_file() else {}
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """A line for each fact that two runs do not share, but for their commands and folders."""
+    lines = []
+    for name in sorted({*one, *other} - {"command"}):
+        before, after = _comparable(one.get(name)), _comparable(other.get(name))
+        if before != after:
+            lines.append(f"{name}: {before} -> {after}")
+    return lines
+
+
+def _comparable(value: Any) -> Any:
+    """The value without folders, which say where something lies and not what it is."""
+    if isinstance(value, Mapping):
+        return {name: _comparable(part) for name, part in value.items() if name != "folder"}
+    return value
+
+
+def _is_kdk() -> bool:
+    return Path(sys.argv[0]).name in ("kdk", "__main__.py")

@@ -1,0 +1,243 @@
+"""The run folder: its recipe, its finished phases and their results."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras import files
+from kd_keras.data.stores import sealed
+from kd_keras.exports import saved_model
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.run_folders import provenance, run_state
+from kd_keras.job.run_folders.run_lock import RunLock
+from kd_keras.results import checksums, phase_names, scores
+
+_REMEDY = "Remove it, and run the command again: what it held is made again."
+# TensorFlow keeps extra files of a SavedModel in this folder.
+_EXPORTED_BY = Path("assets.extra") / "run.txt"
+# Files of a finished run that must not change.
+_RUN_FILES = ("recipe.json", "data.json", scores.LABELS)
+_PHASE_SUFFIXES = (".json", ".keras", "-predictions.npy", "-scores.npy")
+
+
+class RunFolder:
+    """`runs/<name>/`, created when the first file is written to it.
+
+    Args:
+        recipe: the recipe of the run.
+        run: name or path of the run; None takes the name that follows from the recipe.
+        more_epochs: accept a run that differs by its epochs only.
+
+    Raises:
+        ValueError: the folder holds a run of a different recipe.
+    """
+
+    def __init__(self, recipe: Recipe, run: str | None = None, *, more_epochs: bool = False):
+        self.path = recipe_files.run_folder(run or recipe_files.run_name(recipe))
+        self.name = self.path.name
+        self.recipe = recipe
+        self.lock = RunLock(self.path)
+        self._more_epochs = more_epochs
+        self._check_same_recipe()
+
+    def start(self, facts: dict[str, Any]) -> None:
+        """Makes the folder with its recipe and its provenance.
+
+        Raises:
+            ValueError: the folder's phases have other data, models, precision or devices, or
+                another process works in it.
+        """
+        self.check_same_facts(facts)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.lock.take()
+        (self.path / checksums.NAME).unlink(missing_ok=True)  # what follows may change files
+        if self._more_epochs:
+            (self.path / "results.json").unlink(missing_ok=True)
+        files.write_json(self.path / "recipe.json", self.recipe.model_dump())
+        before = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
+        outputs = {provenance.TEACHER_OUTPUTS: before} if before else {}
+        facts = facts | outputs | provenance.machine_facts()
+        files.write_json(self.path / provenance.NAME, facts)
+
+    def results(self) -> dict[str, Any] | None:
+        """The results of a finished run; None if anything that the recipe wants is missing.
+
+        Raises:
+            ValueError: a file of the finished run has changed since, or is missing.
+        """
+        if not (self.path / "results.json").is_file():
+            return None
+        checksums.require_unchanged(self.path)
+        try:
+            return run_state.results(self.path, self.recipe)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                f"{self.path / 'results.json'} is damaged ({error!r}); expected what `kdk train` "
+                "wrote. Restore it; or remove it and run the same command again: what is trained "
+                "stays."
+            ) from error
+
+    def write_results(self, results: dict[str, Any]) -> None:
+        """Writes `results.json`, which marks the run as finished, after checksums of its files."""
+        self.require_present()
+        path, text = self.path / "results.json", files.as_json(results)
+        path.unlink(missing_ok=True)  # the checksums of an earlier one go
+        phases = [phase for phase in results if self.read(phase)]
+        checksums.write(
+            self.path,
+            [*_RUN_FILES, *(f"{phase}{ending}" for phase in phases for ending in _PHASE_SUFFIXES)],
+            {path.name: text},
+        )
+        with files.in_place_of(path) as fresh:
+            fresh.write_text(text, encoding="utf-8")
+
+    def require_present(self) -> None:
+        """Raises FileNotFoundError if the folder, or its recipe, was removed under the run."""
+        self.lock.require_folder()
+        if self.lock.is_held and not (self.path / "recipe.json").is_file():
+            raise FileNotFoundError(
+                f"recipe.json of the run folder {self.path} was removed while the run was writing "
+                "into it. Leave the folder as it is, and run the same command again."
+            )
+
+    def check_same_facts(self, facts: dict[str, Any]) -> None:
+        """Raises ValueError if the folder's provenance differs from these facts."""
+        path = self.path / "provenance.json"
+        before = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
+        differing = [name for name in facts if before.get(name, facts[name]) != facts[name]]
+        if differing:
+            raise ValueError(
+                f"run folder {self.path} was made with a different {' and '.join(differing)}. "
+                "Choose another name with --run, or remove the folder."
+            )
+
+    def model_file(self, phase: str) -> Path:
+        return self.path / f"{phase}.keras"
+
+    def read(self, phase: str) -> dict[str, Any]:
+        """What is saved about a phase beside its model, by name; empty before it is finished."""
+        path = self.path / f"{phase}.json"
+        return files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
+
+    def update(self, phase: str, **entries: Any) -> None:
+        """Adds entries to what is saved about a phase."""
+        self.require_present()
+        files.write_json(self.path / f"{phase}.json", self.read(phase) | entries)
+
+    def history(self, phase: str) -> dict[str, list[float]] | None:
+        """History of a finished phase, whose model is in `model_file`; None before that."""
+        return self.read(phase).get("history") if self.model_file(phase).is_file() else None
+
+    def is_trained(self, phase: str) -> bool:
+        """Whether a phase is finished, with as many epochs as the recipe says."""
+        is_teacher = phase.partition("-")[0] == phase_names.TEACHER
+        epochs = self.recipe.teacher_epochs if is_teacher else self.recipe.epochs
+        return self.model_file(phase).is_file() and run_state.is_trained(self.read(phase), epochs)
+
+    def save(
+        self,
+        phase: str,
+        model: keras.Model,
+        history: dict[str, list[float]],
+        seconds: float,
+        **facts: Any,
+    ) -> None:
+        """Saves a phase's model, then its history, time and facts, which mark it as finished."""
+        self.require_present()
+        (self.path / f"{phase}.json").unlink(missing_ok=True)  # it describes an earlier model
+        saved_model.keras_file(model, self.model_file(phase))
+        self.update(phase, history=history, training_seconds=seconds, **facts)
+
+    def check_export(self, exported: Path) -> None:
+        """Raises ValueError if an export to `exported` would replace something else.
+
+        That is the run folder, or the student of another run whose folder still exists.
+        """
+        if self.path.resolve().is_relative_to(exported.resolve()):
+            raise ValueError(
+                f"the student's SavedModel goes to {exported} and would replace the run folder "
+                f"{self.path}; expected two different folders. Choose another with --export-dir, "
+                "or another name with --run."
+            )
+        mark = exported / _EXPORTED_BY
+        other = Path(mark.read_text()) if mark.is_file() else self.path.resolve()
+        if other != self.path.resolve() and (other / "recipe.json").is_file():
+            raise ValueError(
+                f"{exported} holds the student of the run {other}; expected a folder of its own "
+                f"for that of {self.path}. Choose another with --export-dir, or another name with "
+                "--run."
+            )
+
+    def sign_export(self, exported: Path) -> None:
+        """Writes the path of this run into an export."""
+        with files.in_place_of(exported / _EXPORTED_BY) as fresh:
+            fresh.write_text(str(self.path.resolve()))
+
+    def save_scores(self, phase: str, logits: np.ndarray, *, multi_label: bool = False) -> None:
+        """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`."""
+        scores.save(self.path, phase, logits, multi_label=multi_label)
+
+    def scores(self, phase: str) -> np.ndarray | None:
+        """The logits that `save_scores` saved, (N, C) float32; None if there are none."""
+        return scores.load(self.path, phase)
+
+    def is_measured(self, phase: str) -> bool:
+        """Whether the phase has a result, and its scores and predictions are what was saved."""
+        if not self.read(phase).get("result") or self.scores(phase) is None:
+            return False
+        with contextlib.suppress(OSError, ValueError):
+            return len(self.predictions(phase)) > 0
+        return False
+
+    def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
+        """Saves the class predicted for each validation image, (N,) int, in order.
+
+        Of multi-label data, (N, C) of 0 and 1.
+        """
+        self.require_present()
+        sealed.save(self.path / f"{phase}-predictions.npy", predicted)
+
+    def predictions(self, phase: str) -> np.ndarray:
+        """The classes that `save_predictions` saved, (N,) int."""
+        return sealed.load(self.path / f"{phase}-predictions.npy")
+
+    def agreement(self, phase: str, teaching: str) -> float | None:
+        """Share, 0 to 1, of the validation images for which two deployed models predict one class.
+
+        None if the predictions of one of them are not saved.
+        """
+        paths = [self.path / f"{name}-predictions.npy" for name in (phase, teaching)]
+        if not all(path.is_file() for path in paths):
+            return None
+        return float(np.mean(self.predictions(phase) == self.predictions(teaching)))
+
+    def _check_same_recipe(self) -> None:
+        if not (self.path / "recipe.json").is_file():
+            self._check_empty()
+            return
+        lines = recipe_files.difference(recipe_files.load(self.path), self.recipe)
+        ignored = recipe_files.without_result(self.recipe)
+        differences = {line.partition(":")[0]: line for line in lines}
+        differences = {name: line for name, line in differences.items() if name not in ignored}
+        only_epochs = [*differences] == ["epochs"]
+        if differences and not (only_epochs and self._more_epochs):
+            more = "give --continue to train for more epochs, " if only_epochs else ""
+            raise ValueError(
+                f"run folder {self.path} holds a run of a different recipe "
+                f"({'; '.join(differences.values())}). Choose another name with --run, {more}or "
+                "remove the folder."
+            )
+
+    def _check_empty(self) -> None:
+        """Raises ValueError if a folder without a recipe holds results of one."""
+        results = [*self.path.glob("*.keras"), *self.path.glob("results.json")]
+        if results:
+            raise ValueError(
+                f"run folder {self.path} holds {min(results).name} but no recipe.json, which says "
+                "what it was trained by. Restore recipe.json, choose another name with --run, or "
+                "remove the folder."
+            )

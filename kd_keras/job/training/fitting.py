@@ -1,0 +1,278 @@
+"""Trains models with the pipeline's batches, the recipe's optimizer and the callbacks."""
+
+import functools
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras import check
+from kd_keras.data import pipeline
+from kd_keras.data.stores.store import UNKNOWN, Dataset, Split
+from kd_keras.data.teacher_rows import TeacherRows
+from kd_keras.distill import machines, side_by_side
+from kd_keras.distill.callbacks import gradient_norms, stop_early, stop_on_nan
+from kd_keras.distill.callbacks.checkpoint import Checkpoint
+from kd_keras.distill.distiller import Distiller
+from kd_keras.distill.step import metrics
+from kd_keras.job.images import training_images
+from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.job.training import callbacks, optimizer, step_logs
+from kd_keras.job.training.history_file import HistoryFile
+from kd_keras.job.training.validation_scores import ValidationScores
+from kd_keras.results import tensorboard_logs, trackers
+from kd_keras.results.phase_names import display_name
+from kd_keras.results.screen import Screen
+
+
+def fit(
+    distillers: Mapping[str, Distiller],
+    data: Dataset,
+    recipe: Recipe,
+    *,
+    epochs: int,
+    learning_rate: float,
+    views: int,
+    folder: Path,
+    screen: Screen,
+    checkpoint: Checkpoint,
+    rows: TeacherRows | None = None,
+    callbacks_of_all: Sequence[keras.callbacks.Callback] = (),
+) -> dict[str, dict[str, list[float]]]:
+    """Trains one model or several side by side, from the step of the checkpoint to the end.
+
+    Args:
+        distillers: models by phase, not compiled yet; a phase, such as "student", names its logs.
+            Several share one pass of their teacher.
+        data: the dataset.
+        recipe: the run's recipe, for the settings that all phases share.
+        epochs: passes over the training images.
+        learning_rate: highest learning rate of the schedule.
+        views: number of views of each image, shown in turn; 0 shows a new one every epoch.
+        folder: the run folder; logs go to `logs/<phase>`, the history to `<phase>-history.csv`.
+        screen: where bars and lines are shown.
+        checkpoint: saves the training and says where it goes on.
+        rows: the teacher's cached outputs; None if the teacher runs.
+        callbacks_of_all: callbacks of the training as a whole.
+
+    Returns:
+        Histories by phase: values by metric, one per epoch.
+
+    Raises:
+        stop_on_nan.NotFinite: the loss became NaN or infinite.
+    """
+    images, steps = training_images.phase_images(recipe, data, distillers)
+    plan = _batch_plan(images, data, recipe, distillers, views)
+    unknown = None if images.known.all() else UNKNOWN
+    for distiller in distillers.values():
+        _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names), unknown)
+
+    def last_batch(steps: int) -> Any:
+        return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
+
+    strategy = next(iter(distillers.values())).distribute_strategy
+    callbacks_by_phase = {
+        phase: _callbacks(
+            phase,
+            recipe,
+            folder,
+            screen,
+            checkpoint,
+            last_batch,
+            done=checkpoint.first_epoch * steps + checkpoint.skipped,
+            data=data,
+            batch_size=plan.batch_size,
+            writes=machines.is_chief(strategy),
+        )
+        for phase in distillers
+    }
+    model, each = _together(distillers, callbacks_by_phase, recipe)
+    title = _title(list(distillers))
+    if where := checkpoint.describe(epochs):
+        screen.say(f"{title}: {where}")
+    batches = functools.partial(
+        plan.dataset,
+        checkpoint.first_epoch * steps,
+        epochs * steps,
+        teacher=rows,
+        dropped=checkpoint.skipped,
+    )
+    with callbacks.Bar(screen, title, plan.batch_size) as bar, checkpoint:
+        model.fit(
+            batches()
+            if machines.count(strategy) == 1
+            else machines.distribute_batches(
+                strategy, lambda places, parts: batches(places=places, parts=parts)
+            ),
+            shuffle=False,
+            initial_epoch=checkpoint.first_epoch,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=pipeline.evaluation(data.validation, batch_size=recipe.images_per_step),
+            verbose=0,
+            callbacks=[bar, *callbacks_of_all, *each, checkpoint],
+        )
+    return {
+        phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in history.items()}
+        for phase, history in checkpoint.histories.items()
+    }
+
+
+def check_together(distillers: Mapping[str, Distiller]) -> None:
+    """Raises ValueError if these cannot be trained side by side."""
+    if len(distillers) > 1:
+        side_by_side.check(distillers)
+
+
+def _batch_plan(
+    images: Split, data: Dataset, recipe: Recipe, distillers: Mapping[str, Distiller], views: int
+) -> pipeline.BatchPlan:
+    """The batches of the training images."""
+    return pipeline.BatchPlan(
+        images,
+        batch_size=min(recipe.images_per_step, len(images)),
+        accumulate=recipe.accumulate,
+        seed=recipe.seed,
+        policy=data.augment,
+        view_seed=recipe.view_seed,
+        views=views,
+        views_per_image=max(d.views_per_image for d in distillers.values()),
+        num_classes=len(data.class_names),
+    )
+
+
+def _together(
+    distillers: Mapping[str, Distiller],
+    callbacks_by_phase: Mapping[str, list[Any]],
+    recipe: Recipe,
+) -> tuple[keras.Model, list[Any]]:
+    """What `fit` trains, one model or several side by side, and its callbacks."""
+    first, *others = distillers.values()
+    if not others:
+        return first, next(iter(callbacks_by_phase.values()))
+    with first.distribute_strategy.scope():
+        model = side_by_side.SideBySideModel(distillers)
+    own = {phase: (distiller, callbacks_by_phase[phase]) for phase, distiller in distillers.items()}
+    stop = [stop_early.StopTogether(list(distillers.values()))] if recipe.stop_early else []
+    return model, [side_by_side.PerStudentCallbacks(own), *stop]
+
+
+def _title(phases: Sequence[str]) -> str:
+    """What is trained, in words."""
+    if len(phases) < 3:
+        return " and ".join(map(display_name, phases))
+    return f"{len(phases)} students"
+
+
+def _compile(
+    distiller: Distiller,
+    recipe: Recipe,
+    learning_rate: float,
+    epochs: int,
+    steps: int,
+    num_classes: int,
+    ignore_class: int | None,
+) -> None:
+    distiller.total_steps = epochs * steps
+    with distiller.distribute_strategy.scope():
+        distiller.compile(
+            optimizer.make(
+                recipe,
+                learning_rate,
+                epochs=epochs,
+                steps=steps,
+                model=distiller.student,
+                methods=distiller.methods,
+            ),
+            metrics=[]
+            if distiller.multi_label  # `validation_scores` measures them
+            else [
+                metrics.TopAccuracy(1, name="top1"),
+                metrics.TopAccuracy(min(5, num_classes), name="top5"),
+            ],
+            ignore_class=ignore_class,
+        )
+
+
+def _callbacks(
+    phase: str,
+    recipe: Recipe,
+    folder: Path,
+    screen: Screen,
+    checkpoint: Checkpoint,
+    last_batch: Callable[[int], Any],
+    *,
+    done: int,
+    data: Dataset,
+    batch_size: int,
+    writes: bool,
+) -> list[Any]:
+    """A phase's callbacks; those that add to the logs come before those that read them.
+
+    One machine of several writes files. `done` counts the steps before.
+    """
+    stopping, earlier = data.stopping, checkpoint.histories[phase]
+    logs = folder / "logs" / phase
+    if writes:
+        shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
+    files = [
+        tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
+        *_trackers(phase, recipe, folder),
+        HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
+    ]
+    if writes and recipe.log_every:
+        files.append(_step_logs(phase, recipe.log_every, folder, screen, done))
+    history = keras.callbacks.History()
+    history.history = checkpoint.histories[phase]  # goes on with the epochs before
+    return [
+        stop_on_nan.StopOnNaN(display_name(phase)),
+        # Of the weights that are trained, not of their mean; the end of the run says the warnings.
+        gradient_norms.GradientNorms(
+            last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
+        ),
+        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
+        *([ValidationScores(data.validation)] if data.multi_label else []),
+        *(_ending(recipe, stopping, earlier) if stopping is not None else []),
+        callbacks.Speed(
+            batch_size,
+            skipped=checkpoint.skipped,
+            seconds_before=checkpoint.seconds_before,
+        ),
+        callbacks.Line(screen, display_name(phase)),
+        history,
+        *(files if writes else []),
+    ]
+
+
+def _ending(
+    recipe: Recipe, stopping: Split, earlier: Mapping[str, Sequence[float]]
+) -> list[keras.callbacks.Callback]:
+    """What ends a training early."""
+    held_out = pipeline.evaluation(stopping, batch_size=recipe.images_per_step)
+    patience = check.whole_number("stop_early", recipe.stop_early, at_least=1)
+    return [stop_early.StopEarly(held_out, patience=patience, earlier=earlier)]
+
+
+def _step_logs(
+    phase: str, every: int, folder: Path, screen: Screen, done: int
+) -> step_logs.StepLogs:
+    """What logs a phase within its epochs."""
+    return step_logs.StepLogs(
+        every,
+        file=folder / f"{phase}-steps.csv",
+        folder=folder / "logs" / phase / "steps",
+        screen=screen,
+        what=display_name(phase),
+        done=done,
+    )
+
+
+def _trackers(phase: str, recipe: Recipe, folder: Path) -> list[keras.callbacks.Callback]:
+    """Callbacks that log to the services that the recipe names."""
+    settings = recipe.model_dump()
+    wandb = [trackers.WandbLogs(recipe.wandb, folder, phase, settings)] if recipe.wandb else []
+    mlflow = [trackers.MlflowLogs(recipe.mlflow, folder, phase, settings)] if recipe.mlflow else []
+    return [*wandb, *mlflow]

@@ -1,0 +1,34 @@
+"""Measures mAP and F1 on the validation images after each epoch of a multi-label training."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+
+from kd_keras.data.stores.store import Split
+from kd_keras.results import evaluate, multi_label
+
+
+class ValidationScores(keras.callbacks.Callback):
+    """Adds `val_map` and `val_f1`, see `multi_label.measure`, to the logs of an epoch.
+
+    Average precision ranks all images, so it is no mean over batches, as Keras's metrics are. Put
+    this before callbacks that write logs and after
+    `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)`.
+
+    Args:
+        validation: the images.
+    """
+
+    def __init__(self, validation: Split) -> None:
+        super().__init__()
+        self._validation = validation
+        self._score: Callable[[Split], np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if logs is None:
+            return
+        self._score = self._score or evaluate.scorer(self.model.deployed)
+        measured = multi_label.measure(self._validation.labels, self._score(self._validation))
+        logs |= {"val_map": measured["map"], "val_f1": measured["f1"]}

@@ -1,0 +1,20 @@
+import pytest
+
+from kd_keras import data
+from kd_keras.data.folders import class_names
+
+
+def test_those_of_a_folder_are_read_without_its_images(pets, tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    assert class_names.read_class_names(f"folder:{pets}") == ("cat", "dog")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_those_of_another_dataset(tmp_path, monkeypatch):
+    monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
+    assert class_names.read_class_names("digits") == data.load("digits").class_names
+
+
+def test_a_folder_without_classes_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no folders; expected one folder of images a class"):
+        class_names.read_class_names(f"folder:{tmp_path}")
