@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kd_keras import check
 from kd_keras.data.presets import PRESETS
@@ -13,7 +13,7 @@ from kd_keras.data.presets import PRESETS
 if TYPE_CHECKING:
     from kd_keras.data.progress import Progress
     from kd_keras.data.stores.prepare import Source
-    from kd_keras.data.stores.store import Dataset, Split, Store
+    from kd_keras.data.stores.store import Dataset
 
 DEFAULT_CACHE = "~/.cache/kd_keras"
 LABELS = ("single", "multi")  # how many classes an image has
@@ -116,18 +116,15 @@ def load(
     Raises:
         ValueError, FileNotFoundError: the name, the data or an option is wrong.
     """
+    from kd_keras.data import assembly
     from kd_keras.data.augmentation import policy_of
     from kd_keras.data.images import image_files
     from kd_keras.data.stores import prepare, storing
 
-    checked = policy_of(augment, crop_padding=0, flip=False, mixup=mixup, cutmix=cutmix)
-    stored = storing.stored_size(
-        name,
-        image_size=image_size,
-        store_size=store_size,
-        crop=eval_crop,
-        resizes=checked.resizes,
-    )
+    mixing = {"mixup": mixup, "cutmix": cutmix}
+    resizes = policy_of(augment, crop_padding=0, flip=False, **mixing).resizes
+    sizes = {"image_size": image_size, "store_size": store_size}
+    stored = storing.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
     check.one_of("labels", labels, LABELS)
     source = _source(name, labels, data_dir, stored or image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
@@ -136,25 +133,20 @@ def load(
     with image_files.allowing(most):
         store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     prepare.check_names(source.name, store.class_names)  # of a store of before too
-    dataset = _dataset(source, store, val_fraction, select, seed)
+    dataset = assembly.from_store(source, store, val_fraction, select, seed)
     flips = store.augment.flip if flip is None else flip
     padding = store.augment.crop_padding
-    policy = policy_of(augment, crop_padding=padding, flip=flips, mixup=mixup, cutmix=cutmix)
+    policy = policy_of(augment, crop_padding=padding, flip=flips, **mixing)
     dataset = replace(dataset, augment=policy)
     if stored and image_size:
         dataset = storing.trained_at(dataset, image_size, eval_crop)
     if labels_per_class is not None:
-        dataset = _with_hidden_labels(dataset, labels_per_class, labels_seed)
+        dataset = assembly.with_hidden_labels(dataset, labels_per_class, labels_seed)
     if unlabelled:
+        tfds_dir = data_dir if name.startswith("tfds:") else None
+        options = {"cache_dir": cache, "progress": progress, "verify": verify}
         with image_files.allowing(most):
-            dataset = _with_unlabelled(
-                dataset,
-                unlabelled,
-                data_dir=data_dir if name.startswith("tfds:") else None,
-                cache_dir=cache,
-                progress=progress,
-                verify=verify,
-            )
+            dataset = assembly.with_unlabelled(dataset, unlabelled, data_dir=tfds_dir, **options)
     if flip is None and source.flip_note and augment in PRESETS and augment != "none":
         note = f"mirroring is off: {source.flip_note} (--flip turns it on)"
         dataset = replace(dataset, notes=(*dataset.notes, note))
@@ -203,90 +195,3 @@ def _source(
 
     describe_files = multi_label_folder.source if labels == "multi" else folder.source
     return describe_files(Path(rest).expanduser(), image_size=image_size, resize=resize)
-
-
-def _dataset(
-    source: "Source", store: "Store", val_fraction: float | None, select: float | None, seed: int
-) -> "Dataset":
-    from kd_keras.data import holdout
-    from kd_keras.data.stores.store import Dataset
-
-    train, validation = store.splits["train"], store.splits.get("validation")
-    fingerprint, notes = store.fingerprint, list(store.notes)
-    if validation is not None and val_fraction is not None:
-        raise ValueError(
-            f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; expected "
-            "none. Leave --val-fraction out, or give --select to validate on a tenth of train."
-        )
-    if validation is None:
-        fraction = source.val_fraction if val_fraction is None else val_fraction
-        rows, held_out = holdout.split_rows(train, fraction, seed=seed)
-        train, validation = train.take(rows), train.take(held_out)
-        notes.append(_hold_out_note(fraction, len(held_out), store.splits.get("test")))
-        fingerprint += f"-val{fraction:g}.{seed}"
-    if select is not None:
-        rows, held_out = holdout.split_rows(train, select, seed=seed)
-        train, validation = train.take(rows), train.take(held_out)
-        notes.append(f"{_hold_out_note(select, len(held_out))}, to choose settings by")
-        fingerprint += f"-select{select:g}.{seed}"
-    return Dataset(
-        name=source.name,
-        train=train,
-        validation=validation,
-        test=store.splits.get("test"),
-        class_names=store.class_names,
-        image_shape=store.image_shape,
-        augment=store.augment,
-        fingerprint=fingerprint,
-        resize=source.resize,
-        notes=tuple(notes),
-    )
-
-
-def _with_hidden_labels(dataset: "Dataset", per_class: int, seed: int) -> "Dataset":
-    from kd_keras.data import hidden_labels
-
-    train = dataset.train
-    hidden = hidden_labels.hide(
-        train, per_class=per_class, class_names=dataset.class_names, seed=seed
-    )
-    note = (
-        f"the student learns the labels of {per_class:,} of each class's images; those of the "
-        f"other {(~hidden.known).sum():,} are hidden from it"
-    )
-    return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
-
-
-def _with_unlabelled(
-    dataset: "Dataset",
-    names: Sequence[str],
-    *,
-    data_dir: str | os.PathLike[str] | None,
-    **options: Any,
-) -> "Dataset":
-    from kd_keras.data import unlabelled as sources
-    from kd_keras.data.stores import prepare
-
-    shape = dataset.train.images.shape[1:]
-    path = None if data_dir is None else Path(data_dir).expanduser()
-    stores: dict[str, Store] = {}
-    notes = list(dataset.notes)
-    for name in dict.fromkeys(names):
-        source = sources.source(name, shape=shape, resize=dataset.resize, data_dir=path)
-        store = prepare.ensure(source, **options)
-        stores[source.name] = store
-        images = f"{len(store.splits['train']):,} images without labels from {source.name}"
-        notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
-    sources.require_others(dataset, stores)
-    train = sources.joined(dataset.train, list(stores.values()))
-    return replace(
-        dataset,
-        train=train,
-        train_with_all_labels=dataset.train_with_all_labels or dataset.train,
-        notes=tuple(notes),
-    )
-
-
-def _hold_out_note(fraction: float, count: int, test: "Split | None" = None) -> str:
-    note = f"holding out {100 * fraction:g} % of train ({count:,} images) as validation"
-    return note if test is None else f"{note}; test stays a test split, used for neither"

@@ -162,12 +162,8 @@ class BatchPlan:
         """
         check.whole_number("start", start)
         check.whole_number("stop", stop, at_least=start)
-        views = (self.views_per_image,) if self.views_per_image > 1 else ()
         size = None if self.batch_size % parts else self.batch_size // parts
-        classes = self.num_classes if self.policy.mixes else None
-        label_shape = self.split.labels.shape[1:]
-        shape = (*views, *self.split.image_shape)
-        specs = elements.specs(size, shape, classes, label_shape=label_shape)
+        specs = self._specs(size)
         threads = self.threads or threads_of(self.policy)
         extras = [elements.SHARE] if self.policy.mixes else []
         steps = range(start * len(places), stop * len(places))
@@ -201,6 +197,16 @@ class BatchPlan:
         specs = [*specs, *row_specs]
         batches = elements.first_zeros(part_with_rows, first, specs)
         return elements.dataset(batches, steps, specs, [*extras, *names], threads)
+
+    def _specs(self, size: int | None) -> list[tf.TensorSpec]:
+        """Shapes and dtypes of the arrays of `batch`, of so many images, or of any number."""
+        views = (self.views_per_image,) if self.views_per_image > 1 else ()
+        return elements.specs(
+            size,
+            (*views, *self.split.image_shape),
+            self.num_classes if self.policy.mixes else None,
+            label_shape=self.split.labels.shape[1:],
+        )
 
     def _view_numbers(self, epoch: int) -> range:
         """The views of each image that an epoch shows."""

@@ -108,54 +108,29 @@ def prepare(
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
     strategy, exports = devices.get(recipe.devices), _exports(recipe, export_dir / folder.name)
-    consistency.check(recipe)  # again: it may be adjusted to the data
-    optimizer.check(recipe)
-    for export in exports.values():
-        folder.check_export(export)
-    _check_places(folder, exports)
+    _check_recipe_and_places(recipe, folder, exports)
     precision = optimizer.precision(recipe)
     optimizer.warn_of_slow_precision(precision, screen)
     data = data or machines.chief_first(
         strategy, lambda: dataset.load(recipe, screen, verify=verify)
     )
-    pipeline.steps_per_epoch(data.train, recipe.images_per_step, recipe.accumulate)
-    _check_memory(recipe.images_per_step, data)
-    replicas = strategy.num_replicas_in_sync
-    split_batch.require_full(
-        "batch_size",
-        recipe.images_per_step,
-        replicas,
-        remedy="Give a larger --batch-size, or fewer --devices.",
-    )
-    facts = {"data": data.fingerprint, **identity.identities(recipe)}
-    facts |= {"precision": precision, "replicas": replicas}
-    if labels := training_images.facts(data):
-        facts["training_images"] = labels
+    _check_batches(recipe, data, strategy)
+    facts = _facts(recipe, data, precision, strategy)
     folder.check_same_facts(facts)
-    with strategy.scope():
-        models = build.make_models(recipe, data, precision=precision)
-        for distillers in models.rounds:
-            fitting.check_together(distillers)
+    models = _models(recipe, data, precision, strategy)
     for line in optimizer.notes(recipe, [d.student for d in models.rounds[-1].values()]):
         screen.warn(line)
-    measured = {} if models.embedding else models.teachers
-    time = job_time.run_time(recipe, data, measured, models.rounds, screen)
+    measured_teachers = {} if models.embedding else models.teachers
+    time = job_time.run_time(recipe, data, measured_teachers, models.rounds, screen)
     measurements = Measurements(recipe, data, folder, screen, time)
-    lines = (_origins(recipe), build.describe_classes(recipe, data))
-    for line in itertools.chain(*lines, training_images.sentences(recipe, data)):
-        screen.say(line)
-    if models.embedding:
-        screen.say(embedding_teacher.sentence(recipe, models.teachers["teacher"]))
+    _say_what_is_trained_on(recipe, data, models, screen)
     for model in plan.teachers(recipe):
-        if model.phase in measured and identity.is_file(model.spec):
+        if model.phase in measured_teachers and identity.is_file(model.spec):
             machines.chief_first(
                 strategy, functools.partial(check_teacher, model, models, measurements)
             )
     _say_what_is_frozen(recipe, models, screen)
     _say_what_is_not_validated(recipe, models, screen)
-    cache_score = None
-    if isinstance(models.teacher, Cache):
-        cache_score = teacher_check.show_cache(models.teacher, recipe, data, screen)
     return Job(
         recipe=recipe,
         data=data,
@@ -168,7 +143,7 @@ def prepare(
         models=models,
         job_time=time,
         measurements=measurements,
-        cache_score=cache_score,
+        cache_score=_cache_score(recipe, data, models, screen),
     )
 
 
@@ -186,11 +161,29 @@ def _exports(recipe: Recipe, folder: Path) -> dict[str, Path]:
     return {phase: folder if len(phases) == 1 else folder / phase for phase in phases}
 
 
-def _check_places(folder: RunFolder, exports: Mapping[str, Path]) -> None:
-    """Raises OSError unless all that the run will write can be written."""
+def _check_recipe_and_places(
+    recipe: Recipe, folder: RunFolder, exports: Mapping[str, Path]
+) -> None:
+    """Raises ValueError for settings that do not fit, OSError for places that cannot be written."""
+    consistency.check(recipe)  # again: it may be adjusted to the data
+    optimizer.check(recipe)
+    for export in exports.values():
+        folder.check_export(export)
     parts = [folder.path / name for name in ("logs", "checkpoints", "saved_models")]
     for place in (folder.path, *parts, *exports.values()):
         files.require_writable(place)
+
+
+def _check_batches(recipe: Recipe, data: Dataset, strategy: devices.Strategy) -> None:
+    """Raises ValueError for a batch that is too large for data or memory, or too small to share."""
+    pipeline.steps_per_epoch(data.train, recipe.images_per_step, recipe.accumulate)
+    _check_memory(recipe.images_per_step, data)
+    split_batch.require_full(
+        "batch_size",
+        recipe.images_per_step,
+        strategy.num_replicas_in_sync,
+        remedy="Give a larger --batch-size, or fewer --devices.",
+    )
 
 
 def _check_memory(batch_size: int, data: Dataset) -> None:
@@ -204,6 +197,48 @@ def _check_memory(batch_size: int, data: Dataset) -> None:
             f"most a quarter of the {memory / 1e9:,.1f} GB of memory. Lower --batch-size or "
             "--image-size."
         )
+
+
+def _facts(
+    recipe: Recipe, data: Dataset, precision: str, strategy: devices.Strategy
+) -> dict[str, Any]:
+    """What all phases of the run folder have in common, for its provenance."""
+    facts = {"data": data.fingerprint, **identity.identities(recipe)}
+    facts |= {"precision": precision, "replicas": strategy.num_replicas_in_sync}
+    if labels := training_images.facts(data):
+        facts["training_images"] = labels
+    return facts
+
+
+def _models(
+    recipe: Recipe, data: Dataset, precision: str, strategy: devices.Strategy
+) -> build.Models:
+    """The models of the run; raises ValueError if some cannot be trained side by side."""
+    with strategy.scope():
+        models = build.make_models(recipe, data, precision=precision)
+        for distillers in models.rounds:
+            fitting.check_together(distillers)
+    return models
+
+
+def _cache_score(
+    recipe: Recipe, data: Dataset, models: build.Models, screen: Screen
+) -> float | None:
+    """Shows and returns the score of a teacher that is a cache; None for other teachers."""
+    if not isinstance(models.teacher, Cache):
+        return None
+    return teacher_check.show_cache(models.teacher, recipe, data, screen)
+
+
+def _say_what_is_trained_on(
+    recipe: Recipe, data: Dataset, models: build.Models, screen: Screen
+) -> None:
+    """Shows where weights, classes and images come from."""
+    lines = (_origins(recipe), build.describe_classes(recipe, data))
+    for line in itertools.chain(*lines, training_images.sentences(recipe, data)):
+        screen.say(line)
+    if models.embedding:
+        screen.say(embedding_teacher.sentence(recipe, models.teachers["teacher"]))
 
 
 def _origins(recipe: Recipe) -> list[str]:

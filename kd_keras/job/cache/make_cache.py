@@ -20,6 +20,7 @@ from kd_keras.models import custom_objects
 from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, onnx_teacher, writer
+from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
 from kd_keras.teacher_cache.writer import TeacherFunction
 
@@ -86,26 +87,20 @@ def _run(
 ) -> Path:
     custom_objects.register(recipe.imports)
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
-
-    def load() -> tuple[Recipe, Dataset]:
-        adjusted, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
-        return adjusted, data or dataset.load(adjusted, screen, verify=verify)
-
-    recipe, data = machines.chief_first(strategy, load) if strategy else load()
+    recipe, data = _load(recipe, strategy, screen, verify=verify)
     for line in filter(None, map(identity.program_warning, recipe.teacher)):
         screen.say(line)
     name, run_teacher, outputs = _teacher(recipe, data, taps, precision)
     for line in build.describe_classes(recipe, data):
         screen.say(line)
-    if isinstance(run_teacher, onnx_teacher.OnnxTeacher):
-        precision = ""  # the file decides
     header = writer.header_for(
         data,
         teacher=name,
         outputs=outputs,
         views=recipe.views,
         view_seed=recipe.view_seed,
-        precision=precision,
+        # An ONNX file decides its precision itself.
+        precision="" if isinstance(run_teacher, onnx_teacher.OnnxTeacher) else precision,
         dtype=dtype,
         top_k=top_k,
         about={"teacher": " ".join(recipe.teacher)},
@@ -113,28 +108,58 @@ def _run(
     folder = folder or cached_teacher.folder_of(header, data.train.ids)
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
-        files.require_writable(folder)
-        if strategy:
-            cached_teacher.write_together(folder, header, data, run_teacher, strategy, screen)
-        else:
-            cached_teacher.write(folder, header, data, run_teacher, screen, shard=shard or (0, 1))
+        _write(folder, header, data, run_teacher, shard, strategy, screen)
     path_and_size = paths.short_path_with_size(folder)
-    if writer.is_complete(folder, header):
-        cache = Cache(folder, views=header.views)
-        cache.require(header, data.train.ids)
-        screen.result(f"cache: {path_and_size}, complete, every part's hash checked")
-        if embed.OUTPUT in taps:
-            words = ("--teacher", f"cache:{folder}", "--views", str(recipe.views))
-            screen.say(
-                f"the teacher's embedding is its only output; train with {shlex.join(words)}"
-                " --method embed"
-            )
-        if verify:
-            error = writer.verify(cache, data.train, run_teacher)
-            screen.result(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
-    else:
+    if not writer.is_complete(folder, header):
         screen.result(f"cache: {path_and_size}, this part complete, others not yet")
+        return folder
+    cache = Cache(folder, views=header.views)
+    cache.require(header, data.train.ids)
+    screen.result(f"cache: {path_and_size}, complete, every part's hash checked")
+    if embed.OUTPUT in taps:
+        _say_how_to_train(folder, recipe.views, screen)
+    if verify:
+        error = writer.verify(cache, data.train, run_teacher)
+        screen.result(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
     return folder
+
+
+def _load(
+    recipe: Recipe, strategy: devices.Strategy | None, screen: Screen, *, verify: bool
+) -> tuple[Recipe, Dataset]:
+    """The recipe, adjusted to the data, and the data; of several machines, one reads them first."""
+
+    def load() -> tuple[Recipe, Dataset]:
+        adjusted, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
+        return adjusted, data or dataset.load(adjusted, screen, verify=verify)
+
+    return machines.chief_first(strategy, load) if strategy else load()
+
+
+def _write(
+    folder: Path,
+    header: Header,
+    data: Dataset,
+    run_teacher: TeacherFunction,
+    shard: tuple[int, int] | None,
+    strategy: devices.Strategy | None,
+    screen: Screen,
+) -> None:
+    """Writes the cache: the part that `shard` names, or with a strategy each machine its part."""
+    files.require_writable(folder)
+    if strategy:
+        cached_teacher.write_together(folder, header, data, run_teacher, strategy, screen)
+    else:
+        cached_teacher.write(folder, header, data, run_teacher, screen, shard=shard or (0, 1))
+
+
+def _say_how_to_train(folder: Path, views: int, screen: Screen) -> None:
+    """Shows the options with which a student learns a cached embedding."""
+    options = ("--teacher", f"cache:{folder}", "--views", str(views))
+    screen.say(
+        f"the teacher's embedding is its only output; train with {shlex.join(options)}"
+        " --method embed"
+    )
 
 
 def facts(folder: Path) -> dict[str, Any]:

@@ -139,10 +139,7 @@ def from_model(
     """
     form = {"multi_label": data.multi_label}
     outputs = outputs_of(teacher, taps, reads_logits=reads_logits, **form)
-    reason = _why_not(recipe, outputs)
-    if not reads_logits and file_format.LOGITS in outputs:
-        reason = reason or "the methods read what the teacher returns, which are not its logits"
-    if reason:
+    if reason := _why_not(recipe, outputs, reads_logits=reads_logits):
         if recipe.cache == "always":
             raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
         note(source="teacher", why=reason)
@@ -172,6 +169,13 @@ def from_model(
             screen.warn(f"{why}; the teacher runs beside the student")
             note(source="teacher", why=why)
             return None
+    return _opened(folder, header, data, note, screen)
+
+
+def _opened(
+    folder: Path, header: Header, data: Dataset, note: Callable[..., None], screen: Screen
+) -> Cache:
+    """The cache in this folder; says so on the screen and to provenance.json."""
     rows = Cache(folder, views=header.views)
     rows.require(header, data.train.ids)
     note(**origin(rows))
@@ -277,7 +281,7 @@ def _existing(header: Header, ids: np.ndarray) -> Path | None:
     return None
 
 
-def _why_not(recipe: Recipe, outputs: Shapes) -> str:
+def _why_not(recipe: Recipe, outputs: Shapes, *, reads_logits: bool) -> str:
     """Why the teacher's outputs cannot be cached; empty if they can."""
     maps = [name for name, shape in outputs.items() if len(shape) > 1]
     if recipe.cache == "never":
@@ -288,4 +292,6 @@ def _why_not(recipe: Recipe, outputs: Shapes) -> str:
         return f"not even all {recipe.views} views are seen in {recipe.epochs} epochs"
     if maps:
         return f"the methods read feature maps of the teacher ({', '.join(maps)}), not vectors"
+    if not reads_logits and file_format.LOGITS in outputs:
+        return "the methods read what the teacher returns, which are not its logits"
     return ""

@@ -104,45 +104,40 @@ def evaluate(
     logits, confidence = job.scores(opened, data, part)
     compared = None
     if teacher is not None:
-        compared = job.compared(
-            opened_model.open_model(
-                teacher,
-                preprocess=teacher_preprocess,
-                imports=imports,
-                multi_label=data.multi_label,
-            ),
-            logits,
+        second = opened_model.open_model(
+            teacher,
+            preprocess=teacher_preprocess,
+            imports=imports,
+            multi_label=data.multi_label,
         )
-    times = _milliseconds(opened, data, part) if timing else None
-    parameters, multiply_adds = job.cost(opened)
-    folder = _folder(out, opened, data.name, split) if write else None
-    facts: dict[str, Any] = {
-        "class_names": data.class_names,
-        "model": opened.path,
-        "format": opened.classifier.format,
-        "dataset": data.name,
-        "split": split,
-        "megabytes": files.size(opened.path) / 1e6,
+        compared = job.compared(second, logits)
+    facts = job.facts(opened, data, part, timing=timing) | {
         "teacher": compared,
-        "milliseconds_per_image": times,
-        "parameters": parameters,
-        "multiply_adds": multiply_adds,
-        "notes": tuple(job.notes),
-        "folder": folder,
+        "folder": _folder(out, opened, data.name, split) if write else None,
     }
-    if data.multi_label:
-        of_labels = MultiLabelEvaluation.from_scores(logits, part, **facts)
-        if folder is not None:
-            multi_label_evaluation.write(folder, of_labels)
+    result = (
+        MultiLabelEvaluation.from_scores(logits, part, **facts)
+        if data.multi_label
+        else Evaluation.from_scores(logits, confidence, part, **facts)
+    )
+    _write_and_show(result, part, screen)
+    return result
+
+
+def _write_and_show(
+    result: Evaluation | MultiLabelEvaluation, part: Split, screen: Screen | None
+) -> None:
+    """Writes the files if there is a folder for them; shows the tables if there is a screen."""
+    if isinstance(result, MultiLabelEvaluation):
+        if result.folder is not None:
+            multi_label_evaluation.write(result.folder, result)
         if screen is not None:
-            multi_label_evaluation.show(of_labels, screen)
-        return of_labels
-    result = Evaluation.from_scores(logits, confidence, part, **facts)
-    if folder is not None:
-        evaluation.write(folder, result, part)
+            multi_label_evaluation.show(result, screen)
+        return
+    if result.folder is not None:
+        evaluation.write(result.folder, result, part)
     if screen is not None:
         evaluation_table.show(result, screen)
-    return result
 
 
 class _Job:
@@ -215,6 +210,25 @@ class _Job:
             "top1": accuracy_of.accuracy(teacher_logits, part.labels),
             "agreement": agreement.agreement(logits, teacher_logits),
             "predictive_kl": agreement.predictive_kl(logits, teacher_logits),
+        }
+
+    def facts(
+        self, model: OpenedModel, data: Dataset, part: Split, *, timing: bool
+    ) -> dict[str, Any]:
+        """Fields of the evaluation that do not follow from scores."""
+        times = _milliseconds(model, data, part) if timing else None
+        parameters, multiply_adds = self.cost(model)
+        return {
+            "class_names": data.class_names,
+            "model": model.path,
+            "format": model.classifier.format,
+            "dataset": data.name,
+            "split": self.split,
+            "megabytes": files.size(model.path) / 1e6,
+            "milliseconds_per_image": times,
+            "parameters": parameters,
+            "multiply_adds": multiply_adds,
+            "notes": tuple(self.notes),
         }
 
     def cost(self, model: OpenedModel) -> tuple[int | None, int | None]:

@@ -1,29 +1,24 @@
 """Trains models with the pipeline's batches, the recipe's optimizer and the callbacks."""
 
 import functools
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from kd_keras import check
 from kd_keras.data import pipeline
 from kd_keras.data.stores.store import UNKNOWN, Dataset, Split
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill import machines, side_by_side
-from kd_keras.distill.callbacks import gradient_norms, stop_early, stop_on_nan
+from kd_keras.distill.callbacks import stop_early
 from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.distill.distiller import Distiller
 from kd_keras.distill.step import metrics
 from kd_keras.job.images import training_images
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.training import callbacks, optimizer, step_logs
-from kd_keras.job.training.history_file import HistoryFile
-from kd_keras.job.training.validation_scores import ValidationScores
-from kd_keras.results import tensorboard_logs, trackers
+from kd_keras.job.training import callbacks, optimizer, phase_callbacks
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
 
@@ -70,19 +65,16 @@ def fit(
     for distiller in distillers.values():
         _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names), unknown)
 
-    def last_batch(steps: int) -> Any:
-        return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
-
     strategy = next(iter(distillers.values())).distribute_strategy
     callbacks_by_phase = {
-        phase: _callbacks(
+        phase: phase_callbacks.make(
             phase,
             recipe,
             folder,
             screen,
             checkpoint,
-            last_batch,
-            done=checkpoint.first_epoch * steps + checkpoint.skipped,
+            functools.partial(_last_batch, plan, rows),
+            steps_before=checkpoint.first_epoch * steps + checkpoint.skipped,
             data=data,
             batch_size=plan.batch_size,
             writes=machines.is_chief(strategy),
@@ -93,20 +85,9 @@ def fit(
     title = _title(list(distillers))
     if where := checkpoint.describe(epochs):
         screen.say(f"{title}: {where}")
-    batches = functools.partial(
-        plan.dataset,
-        checkpoint.first_epoch * steps,
-        epochs * steps,
-        teacher=rows,
-        dropped=checkpoint.skipped,
-    )
     with callbacks.Bar(screen, title, plan.batch_size) as bar, checkpoint:
         model.fit(
-            batches()
-            if machines.count(strategy) == 1
-            else machines.distribute_batches(
-                strategy, lambda places, parts: batches(places=places, parts=parts)
-            ),
+            _batches(plan, checkpoint, steps, epochs, rows, strategy),
             shuffle=False,
             initial_epoch=checkpoint.first_epoch,
             epochs=epochs,
@@ -115,10 +96,7 @@ def fit(
             verbose=0,
             callbacks=[bar, *callbacks_of_all, *each, checkpoint],
         )
-    return {
-        phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in history.items()}
-        for phase, history in checkpoint.histories.items()
-    }
+    return _as_floats(checkpoint.histories)
 
 
 def check_together(distillers: Mapping[str, Distiller]) -> None:
@@ -142,6 +120,44 @@ def _batch_plan(
         views_per_image=max(d.views_per_image for d in distillers.values()),
         num_classes=len(data.class_names),
     )
+
+
+def _batches(
+    plan: pipeline.BatchPlan,
+    checkpoint: Checkpoint,
+    steps: int,
+    epochs: int,
+    rows: TeacherRows | None,
+    strategy: Any,
+) -> Any:
+    """The batches from the checkpoint to the last epoch; each of several machines has its part."""
+    batches = functools.partial(
+        plan.dataset,
+        checkpoint.first_epoch * steps,
+        epochs * steps,
+        teacher=rows,
+        dropped=checkpoint.skipped,
+    )
+    if machines.count(strategy) == 1:
+        return batches()
+    return machines.distribute_batches(
+        strategy, lambda places, parts: batches(places=places, parts=parts)
+    )
+
+
+def _last_batch(plan: pipeline.BatchPlan, rows: TeacherRows | None, steps: int) -> Any:
+    """The last batch of so many steps."""
+    return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
+
+
+def _as_floats(
+    histories: Mapping[str, Mapping[str, Any]],
+) -> dict[str, dict[str, list[float]]]:
+    """Histories of arrays or lists of numbers as lists of floats."""
+    return {
+        phase: {name: [float(v) for v in np.asarray(vs)] for name, vs in history.items()}
+        for phase, history in histories.items()
+    }
 
 
 def _together(
@@ -195,84 +211,3 @@ def _compile(
             ],
             ignore_class=ignore_class,
         )
-
-
-def _callbacks(
-    phase: str,
-    recipe: Recipe,
-    folder: Path,
-    screen: Screen,
-    checkpoint: Checkpoint,
-    last_batch: Callable[[int], Any],
-    *,
-    done: int,
-    data: Dataset,
-    batch_size: int,
-    writes: bool,
-) -> list[Any]:
-    """A phase's callbacks; those that add to the logs come before those that read them.
-
-    One machine of several writes files. `done` counts the steps before.
-    """
-    stopping, earlier = data.stopping, checkpoint.histories[phase]
-    logs = folder / "logs" / phase
-    if writes:
-        shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
-    files = [
-        tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
-        *_trackers(phase, recipe, folder),
-        HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
-    ]
-    if writes and recipe.log_every:
-        files.append(_step_logs(phase, recipe.log_every, folder, screen, done))
-    history = keras.callbacks.History()
-    history.history = checkpoint.histories[phase]  # goes on with the epochs before
-    return [
-        stop_on_nan.StopOnNaN(display_name(phase)),
-        # Of the weights that are trained, not of their mean; the end of the run says the warnings.
-        gradient_norms.GradientNorms(
-            last_batch, warn=lambda line: None, earlier=checkpoint.histories[phase]
-        ),
-        *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
-        *([ValidationScores(data.validation)] if data.multi_label else []),
-        *(_ending(recipe, stopping, earlier) if stopping is not None else []),
-        callbacks.Speed(
-            batch_size,
-            skipped=checkpoint.skipped,
-            seconds_before=checkpoint.seconds_before,
-        ),
-        callbacks.Line(screen, display_name(phase)),
-        history,
-        *(files if writes else []),
-    ]
-
-
-def _ending(
-    recipe: Recipe, stopping: Split, earlier: Mapping[str, Sequence[float]]
-) -> list[keras.callbacks.Callback]:
-    """What ends a training early."""
-    held_out = pipeline.evaluation(stopping, batch_size=recipe.images_per_step)
-    patience = check.whole_number("stop_early", recipe.stop_early, at_least=1)
-    return [stop_early.StopEarly(held_out, patience=patience, earlier=earlier)]
-
-
-def _step_logs(
-    phase: str, every: int, folder: Path, screen: Screen, done: int
-) -> step_logs.StepLogs:
-    """What logs a phase within its epochs."""
-    return step_logs.StepLogs(
-        every,
-        file=folder / f"{phase}-steps.csv",
-        folder=folder / "logs" / phase / "steps",
-        screen=screen,
-        what=display_name(phase),
-        done=done,
-    )
-
-
-def _trackers(phase: str, recipe: Recipe, folder: Path) -> list[keras.callbacks.Callback]:
-    """Callbacks that log to the services that the recipe names."""
-    settings = recipe.model_dump()
-    wandb = [trackers.WandbLogs(recipe.wandb, folder, phase, settings)] if recipe.wandb else []
-    mlflow = [trackers.MlflowLogs(recipe.mlflow, folder, phase, settings)] if recipe.mlflow else []
-    return [*wandb, *mlflow]

@@ -2,7 +2,7 @@ import numpy as np
 
 from kd_keras.results.page.parts import Table
 from kd_keras.results.report import classes_section
-from kd_keras.results.report.classes_section import Answers
+from kd_keras.results.report.answers import Answers
 
 LABELS = np.array([0, 0, 1, 1, 1, 2])
 OURS = np.array([0, 0, 1, 0, 0, 2])

@@ -1,0 +1,111 @@
+"""Makes a dataset of a store: its hold-outs, hidden labels and images without labels."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from kd_keras.data import hidden_labels, holdout
+from kd_keras.data import unlabelled as sources
+from kd_keras.data.stores import prepare
+from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.store import Dataset, Split, Store
+
+
+def from_store(
+    source: Source, store: Store, val_fraction: float | None, select: float | None, seed: int
+) -> Dataset:
+    """The dataset that a store holds, with a hold-out where it lacks a validation split.
+
+    Args:
+        source: where the store's images come from.
+        store: the store.
+        val_fraction, select, seed: see `datasets.load`.
+
+    Raises:
+        ValueError: `val_fraction` for a dataset that has a validation split.
+    """
+    train, validation = store.splits["train"], store.splits.get("validation")
+    fingerprint, notes = store.fingerprint, list(store.notes)
+    if validation is not None and val_fraction is not None:
+        raise ValueError(
+            f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; expected "
+            "none. Leave --val-fraction out, or give --select to validate on a tenth of train."
+        )
+    if validation is None:
+        fraction = source.val_fraction if val_fraction is None else val_fraction
+        rows, held_out = holdout.split_rows(train, fraction, seed=seed)
+        train, validation = train.take(rows), train.take(held_out)
+        notes.append(_hold_out_note(fraction, len(held_out), store.splits.get("test")))
+        fingerprint += f"-val{fraction:g}.{seed}"
+    if select is not None:
+        rows, held_out = holdout.split_rows(train, select, seed=seed)
+        train, validation = train.take(rows), train.take(held_out)
+        notes.append(f"{_hold_out_note(select, len(held_out))}, to choose settings by")
+        fingerprint += f"-select{select:g}.{seed}"
+    return Dataset(
+        name=source.name,
+        train=train,
+        validation=validation,
+        test=store.splits.get("test"),
+        class_names=store.class_names,
+        image_shape=store.image_shape,
+        augment=store.augment,
+        fingerprint=fingerprint,
+        resize=source.resize,
+        notes=tuple(notes),
+    )
+
+
+def with_hidden_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
+    """The dataset, of which `train` knows the labels of so many images of each class."""
+    train = dataset.train
+    hidden = hidden_labels.hide(
+        train, per_class=per_class, class_names=dataset.class_names, seed=seed
+    )
+    note = (
+        f"the student learns the labels of {per_class:,} of each class's images; those of the "
+        f"other {(~hidden.known).sum():,} are hidden from it"
+    )
+    return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
+
+
+def with_unlabelled(
+    dataset: Dataset,
+    names: Sequence[str],
+    *,
+    data_dir: str | os.PathLike[str] | None,
+    **options: Any,
+) -> Dataset:
+    """The dataset, whose `train` has the images of other sources too, without labels.
+
+    Args:
+        dataset: the dataset.
+        names: names of the sources, see `datasets.load`.
+        data_dir: the folder of TensorFlow Datasets.
+        options: see `prepare.ensure`.
+    """
+    shape = dataset.train.images.shape[1:]
+    path = None if data_dir is None else Path(data_dir).expanduser()
+    stores: dict[str, Store] = {}
+    notes = list(dataset.notes)
+    for name in dict.fromkeys(names):
+        source = sources.source(name, shape=shape, resize=dataset.resize, data_dir=path)
+        store = prepare.ensure(source, **options)
+        stores[source.name] = store
+        images = f"{len(store.splits['train']):,} images without labels from {source.name}"
+        notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
+    sources.require_others(dataset, stores)
+    train = sources.joined(dataset.train, list(stores.values()))
+    return replace(
+        dataset,
+        train=train,
+        train_with_all_labels=dataset.train_with_all_labels or dataset.train,
+        notes=tuple(notes),
+    )
+
+
+def _hold_out_note(fraction: float, count: int, test: Split | None = None) -> str:
+    note = f"holding out {100 * fraction:g} % of train ({count:,} images) as validation"
+    return note if test is None else f"{note}; test stays a test split, used for neither"

@@ -1,0 +1,57 @@
+"""What two models of a run answer on the same images, and what the two are called."""
+
+import dataclasses
+
+import numpy as np
+
+from kd_keras.results.phase_names import has_unmeasured_teacher
+from kd_keras.results.report.finished_run import FinishedRun
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """Predictions of two models on the same images.
+
+    Attributes:
+        labels, student_classes, other_classes: (N,) int; the student, and what it is compared with.
+        classes: C.
+    """
+
+    labels: np.ndarray
+    student_classes: np.ndarray
+    other_classes: np.ndarray
+    classes: int
+
+    def recall(self, predicted: np.ndarray) -> np.ndarray:
+        """(C,) share of each class's images that are named rightly; NaN without images."""
+        images = np.bincount(self.labels, minlength=self.classes)
+        right = np.bincount(self.labels[predicted == self.labels], minlength=self.classes)
+        share = np.full(self.classes, np.nan)
+        np.divide(right, images, out=share, where=images > 0)
+        return share
+
+    def confusion(self, predicted: np.ndarray) -> np.ndarray:
+        """(C, C) number of images by label and predicted class."""
+        counts = np.bincount(self.labels * self.classes + predicted, minlength=self.classes**2)
+        return counts.reshape(self.classes, self.classes)
+
+    @property
+    def predictions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Predicted classes of the student, and of what it is compared with."""
+        return self.student_classes, self.other_classes
+
+    def gain(self) -> np.ndarray:
+        """(C,) the student's recall less that of what it is compared with; NaN without images."""
+        student, other = map(self.recall, self.predictions)
+        return np.asarray(student - other)
+
+
+def compared_name(run: FinishedRun) -> str:
+    """What the student is compared with, in words."""
+    return "" if run.compared is None else run.called(run.compared)
+
+
+def column_names(run: FinishedRun) -> tuple[str, str]:
+    """Headings of what the student is compared with, and of the student; short ones."""
+    is_distilled = run.teacher or has_unmeasured_teacher(run.results)
+    return "alone" if run.alone else "teacher", "distilled" if is_distilled else "student"
