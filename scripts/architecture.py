@@ -44,12 +44,12 @@ def edges() -> Edges:
     """The packages that each package imports from; a file directly in kd_keras/ is one too."""
     packages = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.is_dir()}
     packages -= {"__init__", "__main__", "__pycache__"}
-    found: Edges = {package: set() for package in packages}
+    graph: Edges = {package: set() for package in packages}
     for path in PACKAGE.rglob("*.py"):
         package = path.relative_to(PACKAGE).with_suffix("").parts[0]
         if package in packages:
-            found[package] |= (_imported(path) & packages) - {package}
-    return found
+            graph[package] |= (_imported(path) & packages) - {package}
+    return graph
 
 
 def _imported(path: Path) -> set[str]:

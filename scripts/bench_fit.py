@@ -52,13 +52,13 @@ def main(out: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         split = store(Path(folder) / "images.npy")
         rows = cache(Path(folder) / "rows", split)
-        found = {f"{n} a call": measured(split, rows, n, Path(folder)) for n in (1, 8)}
+        results = {f"{n} a call": measured(split, rows, n, Path(folder)) for n in (1, 8)}
     table = [
         [name, f"{bare:,.0f}", f"{fit:,.0f}", f"{fit / bare:.3f}"]
-        for name, (bare, fit) in found.items()
+        for name, (bare, fit) in results.items()
     ]
     screen.table("images/s", ["steps", "bare step", "in fit", "ratio"], table)
-    files.write_json(Path(out), {"precision": best_precision(), "images_a_second": found})
+    files.write_json(Path(out), {"precision": best_precision(), "images_a_second": results})
 
 
 def store(path: Path) -> Split:

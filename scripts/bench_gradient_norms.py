@@ -28,20 +28,20 @@ PAIRS = {  # teacher, student, image, classes, batch
 }
 
 
-def seconds(work, *given, times=1):
+def seconds(work, *arguments, times=1):
     start = time.perf_counter()
     for _ in range(times):
-        work(*given)
+        work(*arguments)
     return (time.perf_counter() - start) / times
 
 
 def measured(teacher, student, shape, classes, batch):
     """Seconds of a step and of a measurement."""
-    made = [
+    pair_models = [
         models.get(name, num_classes=classes, input_shape=shape, **knobs)
         for name, knobs in (teacher, student)
     ]
-    pair = Distiller(made[1], teacher=made[0], methods=methods.get("kd"))
+    pair = Distiller(pair_models[1], teacher=pair_models[0], methods=methods.get("kd"))
     pair.compile(keras.optimizers.SGD(0.01))
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (batch, *shape)).astype("float32")

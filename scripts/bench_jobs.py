@@ -52,22 +52,24 @@ def anonymous(pid: int | str) -> int:
 
 
 def _children(pid: int | str) -> list[str]:
-    found: list[str] = []
+    children: list[str] = []
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
-            found += task.read_text().split()
+            children += task.read_text().split()
         except OSError:  # the thread ended meanwhile
             continue
-    return found
+    return children
 
 
 def environment(work: Path, cache: Path) -> dict[str, str]:
     """Of a command: it finds this package, keeps compiled modules as one that is installed does,
     and has stores of its own."""
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    variables = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     package = str(Path(table.__file__).parents[1])
-    return kept | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [package, kept.get("PYTHONPATH")])),
+    return variables | {
+        "PYTHONPATH": os.pathsep.join(filter(None, [package, variables.get("PYTHONPATH")])),
         "PYTHONPYCACHEPREFIX": str(work / "compiled"),
         "KD_KERAS_CACHE": str(cache),
     }

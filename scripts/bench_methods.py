@@ -79,10 +79,10 @@ def main(only: Sequence[str], batch_size: int, out: str, measure: str | None) ->
 
 def _in_a_process(name: str, batch_size: int) -> dict[str, Any]:
     command = [sys.executable, __file__, "--measure", name, "--batch-size", str(batch_size)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    result = subprocess.run(command, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(f"{name}: {result.stderr[-2000:]}")
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 def _measure(name: str, batch_size: int) -> dict[str, Any]:

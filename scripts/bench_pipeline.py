@@ -72,14 +72,14 @@ def main() -> None:
                 for used in dict.fromkeys(threads or default for threads in options.threads):
                     split = splits[size if name == "light" else larger]
                     speeds = training_speeds(split, policy, batch_size, used)
-                    wanted = TARGETS.get((size, name))
+                    target = TARGETS.get((size, name))
                     row = (
                         size,
                         name,
                         used,
                         batch_size,
                         spread(speeds),
-                        f"{wanted:,}" if wanted else "",
+                        f"{target:,}" if target else "",
                     )
                     print("|", " | ".join(map(str, row)), "|", flush=True)
             speeds = evaluation_speeds(splits[size], batch_size)

@@ -62,10 +62,12 @@ def main(data_dir: str | None, repeats: int, work: str, out: str) -> None:
         run = folder / "run"
         command = [*bench_jobs.KDK, "train", *options, "--run", str(run), "--export-dir", str(run)]
         starts[name] = training_starts(command, run, repeats, env, short=name == QUICKSTART)
-    rows = [[name, *(f"{found[at]:.1f}" for at in (STEP, EPOCH))] for name, found in starts.items()]
+    rows = [
+        [name, *(f"{record[at]:.1f}" for at in (STEP, EPOCH))] for name, record in starts.items()
+    ]
     screen.table("Seconds from `kdk train` on", ["training", STEP, EPOCH], rows)
-    found = {"machine": bench_jobs.machine(), "commands": commands, "trainings": starts}
-    files.write_json(Path(out), found)
+    record = {"machine": bench_jobs.machine(), "commands": commands, "trainings": starts}
+    files.write_json(Path(out), record)
 
 
 def commands_in_turns(folder: Path, repeats: int, env: dict[str, str]) -> dict[str, list[float]]:
@@ -121,12 +123,12 @@ def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict
     )
     os.close(terminal)
     assert process.stdout is not None
-    found: dict[str, Any] = {"lines": []}
+    events: dict[str, Any] = {"lines": []}
     terminal_output = b""
     with selectors.DefaultSelector() as ready, process.stdout:
         ready.register(process.stdout, selectors.EVENT_READ)
         ready.register(screen, selectors.EVENT_READ)
-        while last not in found:
+        while last not in events:
             for key, _ in ready.select():
                 text = _read(key.fd)
                 seconds = round(time.perf_counter() - started, 2)
@@ -134,19 +136,19 @@ def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict
                     raise click.ClickException(f"{command} ended: {terminal_output[-2000:]!r}")
                 if key.fd == screen:
                     terminal_output = terminal_output[-4000:] + text
-                    if STEP not in found and FIRST_STEP.search(terminal_output):
-                        found[STEP] = seconds
+                    if STEP not in events and FIRST_STEP.search(terminal_output):
+                        events[STEP] = seconds
                     continue
                 text_without_paths = text.decode().replace(str(run.parent), "WORK")
-                found["lines"] += [
+                events["lines"] += [
                     (seconds, line) for line in text_without_paths.splitlines() if line
                 ]
                 if FIRST_EPOCH.search(text.decode()):
-                    found[EPOCH] = seconds
+                    events[EPOCH] = seconds
         process.kill()
     process.wait()
     os.close(screen)
-    return found
+    return events
 
 
 def _read(file: int) -> bytes:

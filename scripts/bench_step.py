@@ -104,16 +104,16 @@ def keras_steps(student: str, teacher: str, size: int) -> dict[str, Step]:
     big = model(teacher, size)
 
     def distiller_step(
-        precision: str, teacher: Any = None, made: Any = (), *, cached: bool = False
+        precision: str, teacher: Any = None, chosen_methods: Any = (), *, cached: bool = False
     ) -> Step:
         distiller = Distiller(
-            model(student, size), teacher=teacher, methods=made, precision=precision
+            model(student, size), teacher=teacher, methods=chosen_methods, precision=precision
         )
         distiller.compile()
         distiller.optimizer.build(distiller.trainable_variables)
         step = tf.function(distiller.train_step)
-        given = {**x, "teacher": {"logits": logits}} if cached else x
-        return lambda: float(step((given, labels))["loss"])
+        inputs = {**x, "teacher": {"logits": logits}} if cached else x
+        return lambda: float(step((inputs, labels))["loss"])
 
     def forward(precision: str) -> Step:
         run = tf.function(Teacher(big, precision=precision))

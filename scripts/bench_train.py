@@ -87,10 +87,10 @@ def main(
     for key in [str(row) for row in rows] if again else []:
         runs.pop(key, None)
     for _, row in itertools.product(range(repeats), rows):
-        made = runs.setdefault(str(row), [])
-        if len(made) < (1 if row.way == CACHE else repeats):
+        measurements = runs.setdefault(str(row), [])
+        if len(measurements) < (1 if row.way == CACHE else repeats):
             load = os.getloadavg()[0]
-            made.append({**dataclasses.asdict(row), "load_before": load, **bench.run(row)})
+            measurements.append({**dataclasses.asdict(row), "load_before": load, **bench.run(row)})
             about = {"pair": [TEACHER, STUDENT], "validation": bench.validation}
             files.write_json(file, {**about, "machine": bench_jobs.machine(), "runs": runs})
     show(runs, Screen())
@@ -130,27 +130,27 @@ class Bench:
             lay_out(self.source, data, row.images, self.validation)
         store = self._store(place, data)
         shutil.rmtree(run, ignore_errors=True)
-        given = ["--data-dir", str(data), "--teacher", str(self.teacher)]
+        options = ["--data-dir", str(data), "--teacher", str(self.teacher)]
         if row.way == KERAS:
             student = place / "student.keras"
             bench_jobs.make_model(STUDENT, student, self._env(place))
-            given += ["--student", str(student), "--batch", str(row.batch)]
-            given += ["--epochs", str(row.epochs)]
-            return self._watched([sys.executable, KERAS_JOB, *given], place)
+            options += ["--student", str(student), "--batch", str(row.batch)]
+            options += ["--epochs", str(row.epochs)]
+            return self._watched([sys.executable, KERAS_JOB, *options], place)
         if not ready:
-            for kept in ("teachers", "scores"):  # of an earlier run with this teacher
-                shutil.rmtree(place / "cache" / kept, ignore_errors=True)
+            for name in ("teachers", "scores"):  # of an earlier run with this teacher
+                shutil.rmtree(place / "cache" / name, ignore_errors=True)
         if row.way == CACHE:
             return self._watched(
-                [*bench_jobs.KDK, "cache", *given, "--views", str(self.views)], place
+                [*bench_jobs.KDK, "cache", *options, "--views", str(self.views)], place
             )
         if row.way == NAMED:
-            given[-1] = f"cache:{next((place / 'cache' / 'teachers').iterdir())}"
-        given += ["--views", str(self.views)] if ready else []
-        given += ["--student", STUDENT, "--method", METHOD, "--allow-weak-teacher"]
-        given += ["--batch-size", str(row.batch), "--epochs", str(row.epochs)]
-        given += ["--run", str(run), "--export-dir", str(run / "export")]
-        measured = self._watched([*bench_jobs.KDK, "train", *given], place)
+            options[-1] = f"cache:{next((place / 'cache' / 'teachers').iterdir())}"
+        options += ["--views", str(self.views)] if ready else []
+        options += ["--student", STUDENT, "--method", METHOD, "--allow-weak-teacher"]
+        options += ["--batch-size", str(row.batch), "--epochs", str(row.epochs)]
+        options += ["--run", str(run), "--export-dir", str(run / "export")]
+        measured = self._watched([*bench_jobs.KDK, "train", *options], place)
         if ready and "caching the teacher" in (place / "log.txt").read_text():
             raise click.ClickException(f"{row}: the cache was not ready; give --again.")
         return {**store, **measured, **reported_times(run, row)}
@@ -175,7 +175,7 @@ def reported_times(run: Path, row: Row) -> dict[str, float]:
     with (run / "student-history.csv").open() as file:
         speeds = [float(line["images_per_second"]) for line in csv.DictReader(file)]
     results = json.loads((run / "results.json").read_text())
-    spent = [found["seconds"] for found in results.values() if found and "seconds" in found]
+    spent = [entry["seconds"] for entry in results.values() if entry and "seconds" in entry]
     num_images = row.epochs * (row.images // row.batch) * row.batch
     return {
         "steps_seconds": num_images / statistics.median(speeds),
@@ -216,22 +216,22 @@ def linked(file: Path, link: Path) -> None:
 
 def show(runs: dict[str, list[dict[str, Any]]], screen: Screen) -> None:
     """The whole jobs, and, of trainings from a cache, their time over that of their steps."""
-    rows = [(made[0], _medians(made)) for made in runs.values()]
-    seconds = {key: _medians(made)["seconds"] for key, made in runs.items()}
+    rows = [(measurements[0], _medians(measurements)) for measurements in runs.values()]
+    seconds = {key: _medians(measurements)["seconds"] for key, measurements in runs.items()}
     jobs, cached = [], []
-    for row, found in rows:
+    for row, medians in rows:
         size = (row["images"], row["batch"])
-        memory = f"{found['most_anonymous_bytes'] / 1e6:,.0f}"
-        line = [row["way"], f"{size[0]:,}", size[1], row["epochs"], f"{found['seconds']:.1f}"]
+        memory = f"{medians['most_anonymous_bytes'] / 1e6:,.0f}"
+        line = [row["way"], f"{size[0]:,}", size[1], row["epochs"], f"{medians['seconds']:.1f}"]
         if row["way"] in (OURS, KERAS):
             beside = str(Row(KERAS, *size, row["epochs"]))
-            times = seconds.get(beside, math.nan) / found["seconds"]
+            times = seconds.get(beside, math.nan) / medians["seconds"]
             ratio = "-" if math.isnan(times) else f"{times:.2f}"
-            jobs.append([*line, ratio, memory, _tenth(found, "store_seconds")])
+            jobs.append([*line, ratio, memory, _tenth(medians, "store_seconds")])
         else:
-            over = found["seconds"] - found.get("steps_seconds", math.nan)
+            over = medians["seconds"] - medians.get("steps_seconds", math.nan)
             parts = [
-                _tenth(found, f"{name}_seconds") for name in ("steps", "training", "measuring")
+                _tenth(medians, f"{name}_seconds") for name in ("steps", "training", "measuring")
             ]
             cached.append([*line, *parts, "-" if math.isnan(over) else f"{over:.1f}", memory])
     columns = ["job", "images", "batch", "epochs", "s"]
@@ -246,8 +246,8 @@ def _medians(runs: list[dict[str, Any]]) -> dict[str, float]:
     return {name: statistics.median(run[name] for run in runs) for name in names}
 
 
-def _tenth(found: dict[str, float], name: str) -> str:
-    return f"{found[name]:.1f}" if name in found else "-"
+def _tenth(medians: dict[str, float], name: str) -> str:
+    return f"{medians[name]:.1f}" if name in medians else "-"
 
 
 if __name__ == "__main__":

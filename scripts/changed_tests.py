@@ -30,9 +30,9 @@ def main() -> None:
     tests: set[str] = set()
     missing = []
     for file in changed():
-        its_tests = tests_of(file)
-        tests.update(its_tests)
-        if not its_tests and is_module(file) and (ROOT / file).is_file():
+        file_tests = tests_of(file)
+        tests.update(file_tests)
+        if not file_tests and is_module(file) and (ROOT / file).is_file():
             missing.append(file)
     for file in missing:
         test = folder_of(file) / f"test_{name_of(file)}.py"

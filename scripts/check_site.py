@@ -83,8 +83,8 @@ def _dead_links(pages: dict[str, Page], site: Path) -> Iterator[str]:
             if not target.is_file():
                 yield f"{name} links to {link}, which is not in the site."
             elif parts.fragment and target.suffix == ".html":
-                found = pages[target.relative_to(site.resolve()).as_posix()]
-                if unquote(parts.fragment) not in found.anchors:
+                linked_page = pages[target.relative_to(site.resolve()).as_posix()]
+                if unquote(parts.fragment) not in linked_page.anchors:
                     yield f"{name} links to {link}; that page has no such place."
 
 

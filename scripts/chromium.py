@@ -46,8 +46,8 @@ class Page:
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression, which may be a promise."""
-        given = {"expression": expression, "returnByValue": True, "awaitPromise": True}
-        return self.ask("Runtime.evaluate", **given)["result"].get("value")
+        parameters = {"expression": expression, "returnByValue": True, "awaitPromise": True}
+        return self.ask("Runtime.evaluate", **parameters)["result"].get("value")
 
     def look(self, *, width: int, height: int = 900, dark: bool = False, scale: float = 1) -> None:
         """Sets the window's size in CSS pixels, its pixels for each of these, and the colours."""
@@ -110,19 +110,19 @@ def page(program: str = "chromium", *, flags: Sequence[str] = ()) -> Iterator[Pa
     path = shutil.which(program)
     if path is None:
         sys.exit(f"No {program!r} found; install one with `apt-get install chromium`.")
-    (its_in, to_browser), (from_browser, its_out) = _pipe(), _pipe()
+    (child_in, to_browser), (from_browser, child_out) = _pipe(), _pipe()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
             [
-                *(sys.executable, "-c", _START, str(its_in), str(its_out)),
+                *(sys.executable, "-c", _START, str(child_in), str(child_out)),
                 *(path, *_FLAGS, *flags, f"--user-data-dir={profile}"),
             ],
-            pass_fds=(its_in, its_out),
+            pass_fds=(child_in, child_out),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        os.close(its_in)
-        os.close(its_out)
+        os.close(child_in)
+        os.close(child_out)
         try:
             with os.fdopen(to_browser, "wb") as out, os.fdopen(from_browser, "rb") as answers:
                 yield Page(out, answers)

@@ -61,10 +61,10 @@ def main(data_dir: str, teacher: str, image_size: int, seeds: int, runs: str, ou
         for name, fields in settings.items():
             recipe = recipe_files.resolve("tiny_imagenet", {**common, **fields, "seed": seed})
             run = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
-            done = train.run(
+            result = train.run(
                 recipe, run=str(run), export_dir=str(run / "saved_models"), screen=screen
             )
-            results[name].append(done["student"])
+            results[name].append(result["student"])
     rows = [_row(name, of, results[ALONE]) for name, of in results.items()]
     columns = ["student", "top-1 %", "gain", "95 % over seeds", "agreement %", "KL, nats", "ECE"]
     screen.table("Official validation, means over seeds", columns, [_words(row) for row in rows])

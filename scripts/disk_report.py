@@ -27,10 +27,10 @@ def write(output: Path | None, cases: Sequence[Case]) -> None:
 
 def counts(cases: Sequence[Case]) -> dict[str, dict[str, int]]:
     """How many cases of each fault ended how."""
-    found = {fault: dict.fromkeys(("message", "goes on", "WRONG"), 0) for fault in FAULTS}
+    totals = {fault: dict.fromkeys(("message", "goes on", "WRONG"), 0) for fault in FAULTS}
     for case in cases:
-        found[case["fault"]][_end(case)] += 1
-    return found
+        totals[case["fault"]][_end(case)] += 1
+    return totals
 
 
 def show(cases: Sequence[Case]) -> None:

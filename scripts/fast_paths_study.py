@@ -52,11 +52,13 @@ ARMS: dict[str, dict[str, Any]] = {
 @click.option("--out", default="docs/fast_paths.json", show_default=True)
 def main(data_dir: str, teacher: str, runs: str, out: str) -> None:
     screen, folder = Screen(), Path(runs)
-    given = {"data_dir": data_dir, "teacher": teacher, "select": True}
+    settings = {"data_dir": data_dir, "teacher": teacher, "select": True}
     rows = []
     for name, arm in ARMS.items():
-        seconds = teacher_pass({**given, **arm}, folder, screen)
-        results = [trained({**given, **arm, "seed": seed}, name, folder, screen) for seed in SEEDS]
+        seconds = teacher_pass({**settings, **arm}, folder, screen)
+        results = [
+            trained({**settings, **arm, "seed": seed}, name, folder, screen) for seed in SEEDS
+        ]
         rows.append({"arm": name, "teacher_pass_seconds": seconds, **summary(results)})
     by_name = {row["arm"]: row for row in rows}
     for row in rows:
@@ -79,24 +81,24 @@ def in_points(interval: tuple[float, float, float]) -> str:
     return f"{mean:+.2f} ({low:+.2f} to {high:+.2f})"
 
 
-def teacher_pass(given: dict[str, Any], folder: Path, screen: Screen) -> float:
+def teacher_pass(settings: dict[str, Any], folder: Path, screen: Screen) -> float:
     """Seconds for the arm's views of a pass that made the cache of all, timed when it was made."""
-    if "cache" not in given or not given["views"]:
+    if "cache" not in settings or not settings["views"]:
         return 0.0
-    recipe = recipe_files.resolve("tiny_imagenet", {**given, "views": MOST_VIEWS})
+    recipe = recipe_files.resolve("tiny_imagenet", {**settings, "views": MOST_VIEWS})
     mark = folder / f"seconds-of-{MOST_VIEWS}-views-{recipe.precision}.txt"
     if not mark.is_file():
         started = time.perf_counter()
         make_cache.run(recipe, screen=screen)
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(f"{time.perf_counter() - started:.1f}")
-    return float(mark.read_text()) * given["views"] / MOST_VIEWS
+    return float(mark.read_text()) * settings["views"] / MOST_VIEWS
 
 
-def trained(given: dict[str, Any], name: str, folder: Path, screen: Screen) -> dict[str, Any]:
+def trained(settings: dict[str, Any], name: str, folder: Path, screen: Screen) -> dict[str, Any]:
     """results.json of one run."""
-    run = folder / f"{name.replace(' ', '-').replace(',', '')}-{given['seed']}"
-    recipe = recipe_files.resolve("tiny_imagenet", given)
+    run = folder / f"{name.replace(' ', '-').replace(',', '')}-{settings['seed']}"
+    recipe = recipe_files.resolve("tiny_imagenet", settings)
     return train.run(recipe, run=str(run), export_dir=str(run / "saved_models"), screen=screen)
 
 

@@ -63,14 +63,14 @@ def main(
     writers = [writer for writer in WRITERS if not only or writer.name in only]
     output = output and output.resolve()  # the working directory changes
     results = disk_report.earlier(output)
-    done = {(case["writer"], case["fault"]) for case in results}
+    completed = {(case["writer"], case["fault"]) for case in results}
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)
         disk = scratch / "disk"
         _environment(scratch, disk)
         with _prepared(scratch, disk, writers) as run:
             for fault, writer in itertools.product(faults, writers):
-                if (writer.name, fault) in done:
+                if (writer.name, fault) in completed:
                     continue
                 with _disk(disk, scratch / "base", without_root):
                     results.append(_case(writer, fault, disk, scratch, run, without_root))

@@ -51,21 +51,21 @@ def main():
     parser.add_argument("--only", default="")
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--output", type=Path)
-    given = parser.parse_args()
-    output = given.output and given.output.resolve()
+    options = parser.parse_args()
+    output = options.output and options.output.resolve()
     warnings.simplefilter("ignore")
-    only = set(filter(None, given.only.split(",")))
+    only = set(filter(None, options.only.split(",")))
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["KD_KERAS_CACHE"] = f"{scratch}/cache"
         os.chdir(scratch)
         faults = []
-        runs = whole_runs(given, Path(scratch), faults)  # first: they fork before TensorFlow runs
-        counts = cases(given, only, Path(scratch), faults)
-    write(report(given, counts, runs, faults), output)
+        runs = whole_runs(options, Path(scratch), faults)  # first: they fork before TensorFlow runs
+        counts = cases(options, only, Path(scratch), faults)
+    write(report(options, counts, runs, faults), output)
     sys.exit(bool(faults))
 
 
-def report(given, counts, runs, faults):
+def report(options, counts, runs, faults):
     """What is written: how many cases of each kind there were, how they ended, on what."""
     from kd_keras.job.run_folders import versions
 
@@ -73,7 +73,7 @@ def report(given, counts, runs, faults):
     return {
         "versions": versions.installed(),
         "code": versions.code(),
-        "seed": given.seed,
+        "seed": options.seed,
         "total": {name: total[name] for name in ("cases", *ENDS)},
         "kinds": {name: rounded(entry) for name, entry in counts.items()},
         "runs": runs,
@@ -93,7 +93,7 @@ def write(document, output):
         output.write_text(text)
 
 
-def cases(given, only, scratch, faults):
+def cases(options, only, scratch, faults):
     """Counts by kind: `cases`, how many ended in each of `ENDS`, `seconds` of all, `slowest`."""
     import fuzz_cases
 
@@ -101,12 +101,12 @@ def cases(given, only, scratch, faults):
     kinds = [name for name in SHARES if not only or name in only]
     counts = {name: dict.fromkeys(("cases", *ENDS, "seconds", "slowest"), 0) for name in kinds}
     start, thousand = time.monotonic(), sum(SHARES.values())
-    for first in range(0, given.cases, thousand):
+    for first in range(0, options.cases, thousand):
         for name in kinds:
-            ends = min(first + thousand, given.cases)
+            ends = min(first + thousand, options.cases)
             numbers = (n * SHARES[name] // thousand for n in (first, ends))
             for number in range(*numbers):
-                case = fuzz_cases.CASES[name], f"{given.seed}-{name}-{number}"
+                case = fuzz_cases.CASES[name], f"{options.seed}-{name}-{number}"
                 end, seconds = one_case(fuzz_cases.outcome, *case, scratch, faults)
                 entry = counts[name]
                 entry["cases"] += 1
@@ -116,7 +116,7 @@ def cases(given, only, scratch, faults):
         minutes = (time.monotonic() - start) / 60
         total = sum(entry["cases"] for entry in counts.values())
         print(f"{total:,} cases, {minutes:.1f} minutes", file=sys.stderr, flush=True)
-        if minutes > given.minutes:
+        if minutes > options.minutes:
             break
     return counts
 
@@ -156,17 +156,17 @@ def places(error):
     return [f"{Path(f.filename).name}:{f.lineno}" for f in frames][-4:]
 
 
-def whole_runs(given, scratch, faults):
+def whole_runs(options, scratch, faults):
     """Whole commands in processes of their own: exit codes 0 and 2 alone are right."""
-    if not given.runs:
+    if not options.runs:
         return {}
     from kd_keras.cli import kdk, quiet
 
     quiet.import_tensorflow()
     teachers = whole_teachers(scratch)
     ends = collections.Counter()
-    for number in range(given.runs):
-        seed = f"{given.seed}-run-{number}"
+    for number in range(options.runs):
+        seed = f"{options.seed}-run-{number}"
         words = run_words(random.Random(seed), scratch, number, teachers)
         start = time.monotonic()
         child = os.fork()
@@ -189,8 +189,8 @@ def whole_runs(given, scratch, faults):
 
 def waited(child, start):
     while True:
-        done, status, usage = os.wait4(child, os.WNOHANG)
-        if done:
+        process_id, status, usage = os.wait4(child, os.WNOHANG)
+        if process_id:
             return os.waitstatus_to_exitcode(status), usage
         if time.monotonic() - start > WAITING:
             os.kill(child, signal.SIGKILL)

@@ -54,12 +54,12 @@ def main(
         for share in sorted(SHARES, reverse=True):
             per_class = None if share == 1 else max(1, round(share * images))
             run = folder / f"{share:g}-{seed}"
-            given = {
+            settings = {
                 **{"data_dir": data_dir, "epochs": epochs, "method": [method], "seed": seed},
                 **{"baseline": True, "labels_per_class": per_class, "timing": False},
                 **({"teacher": teacher} if teacher else {}),
             }
-            recipe = recipe_files.resolve("tiny_imagenet", given, sets)
+            recipe = recipe_files.resolve("tiny_imagenet", settings, sets)
             exports = str(run / "saved_models")
             results = train.run(recipe, run=str(run), export_dir=exports, screen=screen)
             teacher = teacher or str(run / "teacher.keras")

@@ -53,8 +53,8 @@ def main(
     recipe = recipe_files.resolve(
         "tiny_imagenet", {**common, "epochs": CHOOSING_EPOCHS, "select": True}
     )
-    both = [spec for pair in specs.values() for spec in pair]
-    chosen = gains(recipe, both, folder / "choosing", screen)
+    all_specs = [spec for pair in specs.values() for spec in pair]
+    chosen = gains(recipe, all_specs, folder / "choosing", screen)
     about = {
         **{"machine": bench_jobs.machine(), "image_size": image_size, "seed": recipe.seed},
         **{"choosing_epochs": CHOOSING_EPOCHS, "epochs": EPOCHS, "batch_size": recipe.batch_size},

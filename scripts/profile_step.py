@@ -53,22 +53,22 @@ def main(out: str) -> None:
     step = bench_step.keras_steps(student, teacher, size)["cached"]
     alone = [seconds(step) for _ in range(WARM + STEPS)][WARM:]
     took = by_kind(step)
-    whole = sum(took.values())
+    total = sum(took.values())
     operations = 2 * 3 * cost.macs(bench_step.model(student, size)) * bench_step.BATCH
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "step, ms": statistics.median(alone) * 1e3,
         "kinds, ms": took,
         "multiply-adds at the best product, ms": operations / best / 1e6,
         "best bfloat16 product, GFLOP/s": best,
     }
     screen.table(
-        f"A step of {student}, batch {bench_step.BATCH}, one thread: {found['step, ms']:.1f} ms; "
+        f"A step of {student}, batch {bench_step.BATCH}, one thread: {record['step, ms']:.1f} ms; "
         f"its multiply-adds at {best:.0f} GFLOP/s: "
-        f"{found['multiply-adds at the best product, ms']:.1f} ms",
+        f"{record['multiply-adds at the best product, ms']:.1f} ms",
         ["operations", "ms a step", "share"],
-        [[kind, f"{ms:.1f}", f"{ms / whole:.0%}"] for kind, ms in took.items()],
+        [[kind, f"{ms:.1f}", f"{ms / total:.0%}"] for kind, ms in took.items()],
     )
-    files.write_json(Path(out), {"machine": bench_jobs.machine(), "threads": 1, **found})
+    files.write_json(Path(out), {"machine": bench_jobs.machine(), "threads": 1, **record})
 
 
 def seconds(step: bench_step.Step) -> float:

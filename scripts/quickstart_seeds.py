@@ -57,8 +57,8 @@ def main(runs: str, select: bool, sets: tuple[str, ...], seeds: int) -> None:
 def _run(
     seed: int, sets: tuple[str, ...], folder: Path, screen: Screen, *, select: bool
 ) -> dict[str, Any]:
-    given = {"seed": seed, "baseline": True, "select": select}
-    recipe = recipe_files.resolve("quickstart", given, sets)
+    settings = {"seed": seed, "baseline": True, "select": select}
+    recipe = recipe_files.resolve("quickstart", settings, sets)
     return train.run(
         recipe, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen
     )

@@ -40,9 +40,9 @@ class _Replacements(Preprocessor):
             flags=re.MULTILINE | re.DOTALL,
         )
         return [
-            made
+            section
             for line in text.split("\n")
-            for made in (commands() if line.strip() == COMMANDS else [line])
+            for section in (commands() if line.strip() == COMMANDS else [line])
         ]
 
 

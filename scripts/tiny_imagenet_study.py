@@ -38,11 +38,11 @@ def main(data_dir: str, runs: str, teacher: str | None) -> None:
     rate = recipe_files.load("tiny_imagenet").learning_rate * factor
     results, right = [], []
     for seed in SEEDS:
-        given = {"data_dir": data_dir, "seed": seed, "baseline": True}
-        given["baseline_learning_rate"] = rate
+        settings = {"data_dir": data_dir, "seed": seed, "baseline": True}
+        settings["baseline_learning_rate"] = rate
         if seed != SEEDS[0] or teacher:
-            given["teacher"] = teacher or str(folder / f"final-{SEEDS[0]}" / "teacher.keras")
-        results.append(_run(given, folder / f"final-{seed}", screen))
+            settings["teacher"] = teacher or str(folder / f"final-{SEEDS[0]}" / "teacher.keras")
+        results.append(_run(settings, folder / f"final-{seed}", screen))
         right.append(_right(folder / f"final-{seed}", data_dir))
     _report(results, right, rate, screen)
 
@@ -95,12 +95,12 @@ def _draw(results: list[dict[str, Any]]) -> None:
 
 def _alone(folder: Path, data_dir: str, factor: float, screen: Screen) -> str:
     rate = recipe_files.load("tiny_imagenet").learning_rate * factor
-    given = {"data_dir": data_dir, "select": True, "method": ["none"], "learning_rate": rate}
-    return _accuracy(_run(given, folder / f"select-alone-{factor:g}", screen))
+    settings = {"data_dir": data_dir, "select": True, "method": ["none"], "learning_rate": rate}
+    return _accuracy(_run(settings, folder / f"select-alone-{factor:g}", screen))
 
 
-def _run(given: dict[str, Any], folder: Path, screen: Screen) -> dict[str, Any]:
-    recipe = recipe_files.resolve("tiny_imagenet", given)
+def _run(settings: dict[str, Any], folder: Path, screen: Screen) -> dict[str, Any]:
+    recipe = recipe_files.resolve("tiny_imagenet", settings)
     return train.run(
         recipe, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen
     )

@@ -49,7 +49,7 @@ def steps(*, batch: int, num_classes: int, size: int) -> dict[str, Callable[[], 
     """Each way to train, as a function that takes one step."""
     images = torch.randint(0, 256, (batch, 3, size, size), dtype=torch.uint8)
     labels = torch.randint(0, num_classes, (batch,))
-    given = torch.randn(batch, num_classes)
+    gradient = torch.randn(batch, num_classes)
     teacher = resnet(64, [(64, 2), (128, 2), (256, 2), (512, 2)], num_classes).eval()
 
     def trained(bfloat16: bool, supervision: str) -> Callable[[], Any]:
@@ -60,7 +60,7 @@ def steps(*, batch: int, num_classes: int, size: int) -> dict[str, Callable[[], 
             x = images.float().div_(127.5).sub_(1).contiguous(memory_format=torch.channels_last)
             with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
                 with torch.no_grad():
-                    soft = teacher(x).float() if supervision == "online" else given
+                    soft = teacher(x).float() if supervision == "online" else gradient
                 logits = student(x).float()
             loss = F.cross_entropy(logits, labels)
             if supervision != "alone":

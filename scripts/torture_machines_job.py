@@ -36,8 +36,8 @@ def main(kills: int, seed: int) -> None:
     draw = random.Random(seed)
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["KD_KERAS_CACHE"] = f"{scratch}/cache"
-        whole, killed = Path(scratch, "whole"), Path(scratch, "killed")
-        finish(whole)
+        uninterrupted, killed = Path(scratch, "whole"), Path(scratch, "killed")
+        finish(uninterrupted)
         for number in range(kills):
             victim = number % 2
             seconds, code, message = kill_one(killed, victim, draw)
@@ -48,7 +48,7 @@ def main(kills: int, seed: int) -> None:
                 flush=True,
             )
         finish(killed)
-        differences = compare(whole, killed)
+        differences = compare(uninterrupted, killed)
     print(f"{kills} kills, differences: {differences or 'none'}")
     sys.exit(bool(differences))
 

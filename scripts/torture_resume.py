@@ -94,9 +94,9 @@ def torture(recipe: str, kills: int, seed: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["KD_KERAS_CACHE"] = str(folder / "cache")
-        whole, killed = folder / "whole", folder / "killed"
+        uninterrupted, killed = folder / "whole", folder / "killed"
         start = time.monotonic()
-        if code := run(recipe, whole):
+        if code := run(recipe, uninterrupted):
             return {"kills": 0, "differences": [f"the undisturbed run ended with code {code}"]}
         length = time.monotonic() - start
         print(f"{recipe}, undisturbed: {length:.0f} s", flush=True)
@@ -108,7 +108,7 @@ def torture(recipe: str, kills: int, seed: int) -> dict[str, Any]:
             seconds = draw.uniform(0, 0.3) if in_training else draw.uniform(0.2, length)
             code = run(recipe, killed, Kill(number, seconds, draw.randint(1, 9) * in_training))
             if code == 0:  # it had finished
-                differences = compare(whole, killed)
+                differences = compare(uninterrupted, killed)
                 remove_end(killed, draw)
                 continue
             death = {"signal": number.name, "code": code, "in_training": in_training}
@@ -116,7 +116,9 @@ def torture(recipe: str, kills: int, seed: int) -> dict[str, Any]:
             print(f"{len(deaths)}: {deaths[-1]}", flush=True)
         if not differences:
             code = run(recipe, killed)
-            differences = compare(whole, killed) if code == 0 else [f"it ended with code {code}"]
+            differences = (
+                compare(uninterrupted, killed) if code == 0 else [f"it ended with code {code}"]
+            )
         if differences:
             print((folder / "log.txt").read_text()[-3000:])
     print(f"{recipe}: {len(deaths)} kills, differences: {differences or 'none'}", flush=True)
@@ -169,7 +171,7 @@ def written(checkpoints: Path) -> set[tuple[str, int]]:
 def where(folder: Path) -> str:
     """What the run folder says of how far the run is."""
     headers = sorted((folder / "run" / "checkpoints").glob("step-*.json"))
-    done = sorted(path.stem for path in (folder / "run").glob("*.keras"))
+    phases = sorted(path.stem for path in (folder / "run").glob("*.keras"))
     at = "no checkpoint"
     if headers:
         try:
@@ -177,7 +179,7 @@ def where(folder: Path) -> str:
             at = f"{'+'.join(header['models'])} epoch {header['epoch']} step {header['batch']}"
         except ValueError:
             at = f"{headers[-1].name} is half written"
-    return f"finished: {', '.join(done) or 'nothing'}; {at}"
+    return f"finished: {', '.join(phases) or 'nothing'}; {at}"
 
 
 def remove_end(folder: Path, draw: random.Random) -> None:
@@ -221,11 +223,11 @@ def differing(one: object, other: object, where: str) -> list[str]:
 def weights_of(path: Path) -> bytes:
     import h5py
 
-    found = []
+    arrays = []
 
     def add(name: str, item: object) -> None:
         if isinstance(item, h5py.Dataset):
-            found.append(item[()].tobytes())
+            arrays.append(item[()].tobytes())
 
     with (
         zipfile.ZipFile(path) as archive,
@@ -233,7 +235,7 @@ def weights_of(path: Path) -> bytes:
         h5py.File(file, "r") as weights,
     ):
         weights.visititems(add)
-    return b"".join(found)
+    return b"".join(arrays)
 
 
 def scalars(folder: Path) -> dict[str, dict[str, list[tuple[int, bytes]]]]:

@@ -31,8 +31,8 @@ def saved_model_cli(folder, batch, signature="serving_default", name=None):
             "--outdir": f"{scratch}/outputs",
         }
         words = [str(word) for option in options.items() for word in option]
-        done = subprocess.run([program, "run", *words], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        result = subprocess.run([program, "run", *words], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
         return {file.stem: np.load(file) for file in Path(scratch, "outputs").glob("*.npy")}
 
 
@@ -74,8 +74,8 @@ def onnx(folder, *batches):
             convert.main()
         run = runtime.InferenceSession(file)
     names = [output.name for output in run.get_outputs()]
-    given = [run.run(names, {"images": batch}) for batch in batches]
-    return [dict(zip(names, arrays, strict=True)) for arrays in given]
+    outputs = [run.run(names, {"images": batch}) for batch in batches]
+    return [dict(zip(names, arrays, strict=True)) for arrays in outputs]
 
 
 def files(images):

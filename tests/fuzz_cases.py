@@ -145,8 +145,8 @@ def zip_members(rng: random.Random, folder: Path) -> None:
     if rng.random() < 0.5:
         path.write_bytes(broken.spoilt(rng, path.read_bytes()))
     with archive.opened(archive.find(folder)) as opened:
-        found = layout.read(opened)
-        for examples in found.splits.values():
+        dataset = layout.read(opened)
+        for examples in dataset.splits.values():
             for name, _ in examples:
                 opened.read(name)
 
@@ -220,9 +220,9 @@ def checkpoint(rng: random.Random, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         checkpoint_files.write(folder, position, states[step])
     broken.spoil_a_file(rng, folder, but=(".json",))
-    found = checkpoint_files.newest(folder)
-    if found is not None:
-        position, state = found
+    newest = checkpoint_files.newest(folder)
+    if newest is not None:
+        position, state = newest
         np.testing.assert_array_equal(state["m"][0], states[position.step]["m"][0])
 
 

@@ -47,15 +47,15 @@ def onnx_file(rng: random.Random, folder: Path) -> None:
 def spoilt_folder(rng: random.Random, folder: Path, content: dict[str, bytes]) -> Path:
     """Writes the files by name, of which one or two are changed, empty or missing."""
     victims = set(rng.sample(sorted(content), min(len(content), rng.randint(0, 2))))
-    for name, whole in content.items():
+    for name, data in content.items():
         kind = rng.random()
         if name in victims and kind < 0.2:
             continue
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if name in victims:
-            path.write_bytes(b"" if kind < 0.3 else broken.spoilt(rng, whole))
+            path.write_bytes(b"" if kind < 0.3 else broken.spoilt(rng, data))
         else:
-            path.write_bytes(whole)
+            path.write_bytes(data)
     folder.mkdir(exist_ok=True)
     return folder

@@ -26,20 +26,20 @@ TINY = {
 
 
 @pytest.fixture(autouse=True)
-def done(monkeypatch, tmp_path_factory):
+def events(monkeypatch, tmp_path_factory):
     """What was trained and measured, in order; measuring is evaluating only."""
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.getbasetemp() / "chain-cache"))
     happened, fit = [], fitting.fit
 
-    def trained(distillers, *given, **more):
+    def trained(distillers, *arguments, **more):
         happened.append(f"trained {' and '.join(distillers)}")
-        return fit(distillers, *given, **more)
+        return fit(distillers, *arguments, **more)
 
-    def measured(model, data, folder, found, serve):
+    def measured(model, data, folder, logits, serve):
         happened.append(f"measured {folder.name if folder else 'a file'}")
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-        top1 = evaluate.accuracy(found, data.validation.labels)
+        top1 = evaluate.accuracy(logits, data.validation.labels)
         export = {"path": str(folder), "megabytes": 1.0}
         parameters = model.count_params()
         return {"top1": top1, "top5": 1.0, "parameters": parameters, "export": export}
@@ -71,7 +71,7 @@ def files(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, files, done, capsys):
+def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, files, events, capsys):
     folder = tmp_path / "chain"
     teacher, assistant, student, _ = files
     chain = {"teacher": teacher, "assistants": [assistant], "student": student, "generations": 2}
@@ -81,7 +81,7 @@ def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, file
     assert list(results) == ["teacher", "baseline", *phases, *ends]
     roles = ["teacher", "assistant", "generation", "student"]
     assert [results[phase]["role"] for phase in ("teacher", *phases)] == roles
-    assert done == ["measured a file"] + [
+    assert events == ["measured a file"] + [
         f"{what} {name}"
         for phase in phases
         for what, name in (("trained", phase), ("measured", phase.replace("student", "chain")))
@@ -96,26 +96,26 @@ def test_a_chain_trains_each_by_the_one_before_and_redoes_nothing(tmp_path, file
     # Killed while the student trained: nothing is left of it.
     for name in ("student.keras", "student.json", "results.json"):
         (folder / name).unlink()
-    done.clear()
+    events.clear()
     again = run(folder, **chain)
-    assert done == ["trained student", "measured chain"]
+    assert events == ["trained student", "measured chain"]
     for phase in ("teacher", "assistant-1", "generation-1"):
         assert again[phase] == results[phase]
     assert again["student"]["top1"] == pytest.approx(results["student"]["top1"], abs=0.05)
     # Killed between the student's training and its results: only those are missing.
-    kept = json.loads((folder / "student.json").read_text())
-    (folder / "student.json").write_text(json.dumps({**kept, "result": None}))
+    saved_phase = json.loads((folder / "student.json").read_text())
+    (folder / "student.json").write_text(json.dumps({**saved_phase, "result": None}))
     (folder / "results.json").unlink()
-    done.clear()
+    events.clear()
     last = run(folder, **chain)
-    assert done == ["measured chain"]
+    assert events == ["measured chain"]
     assert last["student"]["top1"] == again["student"]["top1"]
 
 
 def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkeypatch):
     starts = []
 
-    def stop(distillers, *given, **more):
+    def stop(distillers, *arguments, **more):
         ((phase, distiller),) = distillers.items()
         starts.append(distiller.student.get_weights()[0])
         return {phase: {"agreement": [0.0]}}
@@ -131,11 +131,11 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
     assert len({weights.tobytes() for weights in (first, *others)}) == 3
 
 
-def test_several_teachers_teach_by_their_mean(tmp_path, files, done):
+def test_several_teachers_teach_by_their_mean(tmp_path, files, events):
     recipe = {"teacher": [*files[:2], "seed_student:width=0.25"], "teacher_weights": [2, 1, 0]}
     results = run(tmp_path / "run", **recipe, student=files[2], optimizer="dot")
     assert list(results)[:4] == ["teacher-1", "teacher-2", "teacher-3", "teacher"]
-    assert [what for what in done if what.startswith("trained")] == [
+    assert [what for what in events if what.startswith("trained")] == [
         "trained teacher-3",
         "trained student",
     ]

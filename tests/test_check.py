@@ -17,16 +17,16 @@ def test_one_of_gives_the_remedy_when_nothing_is_near():
         check.one_of("method", "zzzzz", ["b", "a"], remedy="Run `kdk list`.")
 
 
-@pytest.mark.parametrize("got", [0, -1.0, math.nan, math.inf, "4", True, None])
-def test_number_refuses_what_is_no_finite_number_in_range(got):
+@pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, "4", True, None])
+def test_number_refuses_what_is_no_finite_number_in_range(value):
     with pytest.raises(ValueError, match=r"temperature is .*; expected a finite number > 0\."):
-        check.number("temperature", got, above=0)
+        check.number("temperature", value, above=0)
 
 
 def test_numpy_s_numbers_are_numbers():
-    number, whole = check.number("weight", np.float32(0.5)), check.whole_number("n", np.int64(3))
-    assert (number, whole) == (0.5, 3)
-    assert (type(number), type(whole)) == (float, int)
+    number, count = check.number("weight", np.float32(0.5)), check.whole_number("n", np.int64(3))
+    assert (number, count) == (0.5, 3)
+    assert (type(number), type(count)) == (float, int)
     with pytest.raises(ValueError, match=r"weight is np\.True_?; expected a finite number"):
         check.number("weight", np.bool_(True))
 
@@ -44,10 +44,10 @@ def test_number_and_whole_number_return_what_fits():
         check.whole_number("epochs", 2.5, at_least=1)
 
 
-@pytest.mark.parametrize("got", [1e308, -1e10, 10**400, 1e-300])
-def test_numbers_that_float32_cannot_square_are_refused(got):
+@pytest.mark.parametrize("value", [1e308, -1e10, 10**400, 1e-300])
+def test_numbers_that_float32_cannot_square_are_refused(value):
     with pytest.raises(ValueError, match=r"^t is .*; expected a finite number"):
-        check.number("t", got, **({"above": 0} if 0 < got < 1 else {}))
+        check.number("t", value, **({"above": 0} if 0 < value < 1 else {}))
 
 
 def test_a_whole_number_has_64_bits_or_the_bound():

@@ -76,16 +76,16 @@ def repository(tmp_path):
     ],
 )
 def test_the_tests_of_a_changed_file_run(repository, file, tests):
-    done = repository({file: "# changed\n"})
-    assert (done.returncode, done.stdout.split()) == (0, tests), done.stderr
+    result = repository({file: "# changed\n"})
+    assert (result.returncode, result.stdout.split()) == (0, tests), result.stderr
 
 
 @pytest.mark.parametrize("file", ["kd_keras/lonely/alone.py", "kd_keras/lonely/new.py"])
 def test_a_module_without_a_test_fails(repository, file):
-    done = repository({file: "x = 1\n", "kd_keras/job/fit.py": "x = 1\n"})
-    assert done.returncode == 1
+    result = repository({file: "x = 1\n", "kd_keras/job/fit.py": "x = 1\n"})
+    assert result.returncode == 1
     name = Path(file).stem
-    assert f"{file} has no test. Add tests/lonely/test_{name}.py." in done.stderr
+    assert f"{file} has no test. Add tests/lonely/test_{name}.py." in result.stderr
 
 
 def test_every_module_here_has_a_test_and_the_readers_exist():

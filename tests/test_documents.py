@@ -102,9 +102,9 @@ def test_kdk_understands_the_command(command):
     top = click.Context(kdk, info_name="kdk")
     if name.startswith("-"):
         return
-    found = kdk.get_command(top, name)
+    subcommand = kdk.get_command(top, name)
     try:
-        options = found.make_context(name, arguments, parent=top).params
+        options = subcommand.make_context(name, arguments, parent=top).params
     except click.exceptions.Exit:  # of --help
         return
     for text in options.get("method") or ():
@@ -145,22 +145,22 @@ def workshop(tmp_path_factory):
         png = io.BytesIO()
         Image.fromarray(np.zeros((9, 12), np.uint8)).save(png, "PNG")
         Image.fromarray(np.zeros((9, 12), np.uint8)).save("photo.jpg")
-        given = {
+        page_variables = {
             **{key: names[key] for key in ("student", "teacher")},
             **{key: batches(names[key]) for key in ("train_data", "validation_data")},
             "uint8_batch": names["images"][:4].astype("uint8"),
             "jpeg_or_png_bytes": png.getvalue(),
         }
-        yield names, given, patch
+        yield names, page_variables, patch
 
 
 def batches(arrays):
     return tf.data.Dataset.from_tensor_slices(arrays).batch(64)
 
 
-def run_page(page, given, patch):
+def run_page(page, page_variables, patch):
     """Runs the page's blocks and the tests in them; returns the names that they leave."""
-    names = {"__name__": "page", **given}
+    names = {"__name__": "page", **page_variables}
     for block in PYTHON:
         if block.page != page:
             continue
@@ -198,5 +198,5 @@ def test_the_tutorial_ends_with_a_distilled_student_that_knows_the_digits(worksh
 @pytest.mark.slow
 @pytest.mark.parametrize("page", sorted({b.page for b in PYTHON} - {TUTORIAL}))
 def test_the_page_runs(page, workshop):
-    _, given, patch = workshop
-    run_page(page, given, patch)
+    _, page_variables, patch = workshop
+    run_page(page, page_variables, patch)

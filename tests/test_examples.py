@@ -149,11 +149,11 @@ def run_apart(tmp_path):
     def run_it(name):
         environment = os.environ | {"PYTHONPATH": str(ROOT), "KD_KERAS_CACHE": str(tmp_path)}
         program = [sys.executable, str(FOLDER / f"{name}.py")]
-        done = subprocess.run(
+        result = subprocess.run(
             program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     return run_it
 

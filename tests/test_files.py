@@ -116,8 +116,8 @@ def test_a_system_without_fcntl_prepares_data_without_a_lock(tmp_path):
         "    print('inside')"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.stdout, names(tmp_path)) == ("inside\n", ["stores"]), done.stderr
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.stdout, names(tmp_path)) == ("inside\n", ["stores"]), result.stderr
 
 
 def test_a_number_that_json_does_not_have_is_named_with_its_place(tmp_path):

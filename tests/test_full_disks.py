@@ -19,10 +19,10 @@ def test_full_and_read_only_disks_and_removed_folders_end_in_a_message(tmp_path)
     output = tmp_path / "cases.json"
     command = [sys.executable, str(ROOT / "scripts" / "full_disks.py"), "--without-root"]
     command += [word for name in WRITERS for word in ("--only", name)]
-    done = subprocess.run(
+    result = subprocess.run(
         [*command, "--output", str(output)], capture_output=True, text=True, cwd=ROOT
     )
-    assert done.returncode == 0, done.stdout + done.stderr[-5000:]
+    assert result.returncode == 0, result.stdout + result.stderr[-5000:]
     cases = json.loads(output.read_text())["cases"]
     assert len(cases) == 3 * len(WRITERS)
     assert sum(case["exit_code"] == 2 for case in cases) >= 2 * len(WRITERS)

@@ -215,8 +215,8 @@ def test_importing_the_package_imports_nothing_heavy():
         "heavy = {'tensorflow', 'keras', 'numpy', 'matplotlib', 'sklearn', 'pydantic', 'rich'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, f"imported at start: {done.stderr}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, f"imported at start: {result.stderr}"
 
 
 def test_writing_a_cache_needs_no_keras():
@@ -225,5 +225,5 @@ def test_writing_a_cache_needs_no_keras():
         "import sys, kd_keras.teacher_cache.writer\n"
         "sys.exit(', '.join(sorted({'tensorflow', 'keras'} & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, f"imported with the writer: {done.stderr}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, f"imported with the writer: {result.stderr}"

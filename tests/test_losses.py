@@ -24,8 +24,8 @@ def test_label_smoothing_spreads_its_share_over_all_classes():
     # 0.7 of the target on the label and 0.1 on each of three classes.
     target = np.array([[0.8, 0.1, 0.1]])
     expected = -np.sum(target * LOGITS[:1], axis=1)
-    got = losses.cross_entropy(np.array([0]), LOGITS[:1], label_smoothing=0.3)
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    result = losses.cross_entropy(np.array([0]), LOGITS[:1], label_smoothing=0.3)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("wrong", [-1, 3])
@@ -51,8 +51,8 @@ def test_an_index_that_is_no_class_is_never_taken_for_one(wrong, label_smoothing
 def test_softened_kl_stays_exact_where_clipped_probabilities_would_not():
     # KL of (1, 0) to (e^-40, 1) is 40 nats; probabilities clipped at 1e-7 give 16.1.
     teacher, student = np.array([[40.0, 0.0]]), np.array([[0.0, 40.0]])
-    got = losses.softened_kl(student, teacher, temperature=1.0)
-    np.testing.assert_allclose(got, [40.0], rtol=1e-6)
+    result = losses.softened_kl(student, teacher, temperature=1.0)
+    np.testing.assert_allclose(result, [40.0], rtol=1e-6)
 
 
 def test_agreement_is_one_where_both_rank_the_same_class_first():
@@ -88,17 +88,17 @@ def sigmoid(z):
 def test_binary_cross_entropy_is_the_mean_over_classes():
     q = sigmoid(MULTI_LOGITS)
     expected = -np.mean(np.where(MULTI_LABELS == 1, np.log(q), np.log(1 - q)), axis=1)
-    got = losses.binary_cross_entropy(MULTI_LABELS, MULTI_LOGITS)
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    result = losses.binary_cross_entropy(MULTI_LABELS, MULTI_LOGITS)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
     smooth = 0.9 * MULTI_LABELS + 0.05
     expected = -np.mean(smooth * np.log(q) + (1 - smooth) * np.log(1 - q), axis=1)
-    got = losses.binary_cross_entropy(MULTI_LABELS, MULTI_LOGITS, label_smoothing=0.1)
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    result = losses.binary_cross_entropy(MULTI_LABELS, MULTI_LOGITS, label_smoothing=0.1)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 def test_binary_cross_entropy_stays_exact_for_large_logits():
-    got = losses.binary_cross_entropy(np.array([[1, 0]]), np.array([[-100.0, -100.0]]))
-    np.testing.assert_allclose(got, [50.0], rtol=1e-6)
+    result = losses.binary_cross_entropy(np.array([[1, 0]]), np.array([[-100.0, -100.0]]))
+    np.testing.assert_allclose(result, [50.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("labels", [np.array([0, 1]), np.zeros((2, 2))])
@@ -112,8 +112,8 @@ def test_softened_binary_kl_by_the_formula(temperature):
     teacher = np.array([[1.0, -2, 3], [0, 0.5, -0.5]])
     p, q = sigmoid(teacher / temperature), sigmoid(MULTI_LOGITS / temperature)
     terms = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
-    got = losses.softened_binary_kl(MULTI_LOGITS, teacher, temperature=temperature)
-    np.testing.assert_allclose(got, temperature**2 * terms.mean(axis=1), rtol=1e-4)
+    result = losses.softened_binary_kl(MULTI_LOGITS, teacher, temperature=temperature)
+    np.testing.assert_allclose(result, temperature**2 * terms.mean(axis=1), rtol=1e-4)
     zero = losses.softened_binary_kl(teacher, teacher, temperature=temperature)
     np.testing.assert_allclose(zero, [0, 0], atol=1e-6)
 
@@ -121,11 +121,11 @@ def test_softened_binary_kl_by_the_formula(temperature):
 def test_softened_binary_kl_of_one_class_is_softened_kl_of_0_and_its_logit():
     student, teacher = np.array([[1.5], [-0.3]]), np.array([[-2.0], [0.7]])
     pairs = [np.concatenate([np.zeros((2, 1)), z], axis=1) for z in (student, teacher)]
-    got = losses.softened_binary_kl(student, teacher, temperature=3.0)
-    np.testing.assert_allclose(got, losses.softened_kl(*pairs, temperature=3.0), rtol=1e-5)
+    result = losses.softened_binary_kl(student, teacher, temperature=3.0)
+    np.testing.assert_allclose(result, losses.softened_kl(*pairs, temperature=3.0), rtol=1e-5)
 
 
 def test_softened_binary_kl_stays_exact_for_large_logits():
     # KL of certain yes to e^-40 is 40 nats.
-    got = losses.softened_binary_kl(np.array([[-40.0]]), np.array([[40.0]]), temperature=1.0)
-    np.testing.assert_allclose(got, [40.0], rtol=1e-6)
+    result = losses.softened_binary_kl(np.array([[-40.0]]), np.array([[40.0]]), temperature=1.0)
+    np.testing.assert_allclose(result, [40.0], rtol=1e-6)

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 def trained(count, folder):
     script, path = Path(__file__).with_name("mixed_replicas.py"), folder / f"{count}.json"
     command = [sys.executable, str(script), str(count), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
-    assert done.returncode == 0, done.stderr[-5000:]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
+    assert result.returncode == 0, result.stderr[-5000:]
     return json.loads(path.read_text())
 
 

@@ -23,8 +23,8 @@ def results(folder):
     path = folder / "results.json"
     script = Path(__file__).with_name("two_replicas.py")
     command = [sys.executable, str(script), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
-    assert done.returncode == 0, done.stderr[-5000:]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[1])
+    assert result.returncode == 0, result.stderr[-5000:]
     return json.loads(path.read_text())
 
 
@@ -43,8 +43,8 @@ def results(folder):
 def test_two_replicas_give_what_one_gives(results, one, two, tolerance):
     one, two = results[one], results[two]
     assert one["steps"] == two["steps"] == 20
-    for expected, got in zip(one["weights"], two["weights"], strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=tolerance)
+    for expected, actual in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=tolerance)
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
     assert {"loss", "accuracy", "val_loss", "val_accuracy"} <= set(one["history"])
     measured = {f"{name}_gradient_norm": norm for name, norm in two["norms"].items()}
@@ -55,8 +55,8 @@ def test_two_replicas_train_students_side_by_side_as_one_does(results):
     one, two = results["one, side by side"], results["two, side by side"]
     assert set(one) == {"kd and fitnet", "sp"}
     for name, weights in one.items():
-        for expected, got in zip(weights, two[name], strict=True):
-            np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+        for expected, actual in zip(weights, two[name], strict=True):
+            np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
 def test_replicas_draw_different_dropout_masks_and_keep_one_seed(results):
@@ -67,8 +67,8 @@ def test_replicas_draw_different_dropout_masks_and_keep_one_seed(results):
 
 def test_replicas_keep_the_mean_of_their_statistics(results):
     expected = np.mean(results["states"]["masks"], axis=(0, 1))  # momentum 0: the batch's own
-    for kept in results["states"]["means"]:
-        np.testing.assert_allclose(kept, expected, atol=1e-6)
+    for mean in results["states"]["means"]:
+        np.testing.assert_allclose(mean, expected, atol=1e-6)
 
 
 def test_what_cannot_be_is_said(results):
@@ -82,21 +82,21 @@ def test_what_cannot_be_is_said(results):
 
 def test_replicas_of_unequal_parts_give_what_one_gives(results):
     one, two = results["one, odd batches"], results["two, odd batches"]
-    for expected, got in zip(one["weights"], two["weights"], strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    for expected, actual in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("case", ["eager", "sparse gradients"])
 def test_replicas_give_what_one_gives_for_uneven_batches_of_texts(results, case):
-    for expected, got in zip(results[f"one, {case}"], results[f"two, {case}"], strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    for expected, actual in zip(results[f"one, {case}"], results[f"two, {case}"], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
 def test_replicas_take_the_mean_over_the_known_labels_of_all_of_them(results):
     one, two = results["one, unknown labels"], results["two, unknown labels"]
-    for expected, got in zip(one["weights"], two["weights"], strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+    for expected, actual in zip(one["weights"], two["weights"], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
 
 
@@ -132,9 +132,11 @@ def test_fit_calls_a_subclass_s_train_step_in_each_step(results, replicas):
 
 
 def test_dot_on_two_replicas_equals_one(results):
-    for expected, got in zip(results["one, dot's steps"], results["two, dot's steps"], strict=True):
+    for expected, actual in zip(
+        results["one, dot's steps"], results["two, dot's steps"], strict=True
+    ):
         assert np.max(np.abs(np.subtract(expected, 1))) > 0.1
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
 def test_the_learning_rate_of_a_schedule_is_read_under_two_replicas(results):

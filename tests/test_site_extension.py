@@ -62,20 +62,20 @@ def test_a_command_that_is_added_appears(monkeypatch):
     module.command = command
     monkeypatch.setitem(sys.modules, "kd_keras.cli.hello", module)
     monkeypatch.setitem(cli._COMMANDS, "hello", "Says hello.")
-    made = html("::: kdk")
-    assert "kdk hello</h2>" in made
-    assert "<p>Ends with 0.</p>" in made
-    assert "<dd>in *capitals* [false]</dd>" in made.replace("<p>", "").replace("</p>", "")
+    page = html("::: kdk")
+    assert "kdk hello</h2>" in page
+    assert "<p>Ends with 0.</p>" in page
+    assert "<dd>in *capitals* [false]</dd>" in page.replace("<p>", "").replace("</p>", "")
 
 
 def test_a_flowchart_becomes_a_drawing_of_its_boxes_and_arrows():
-    made = html(
+    page = html(
         "Before\n\n```mermaid\nflowchart TD\n    top\n    top --> left\n    top --> right\n```\n"
     )
-    assert "mermaid" not in made
-    assert made.count("<rect") == 3
-    assert made.count("marker-end") == 2
-    assert "<title>top imports left, top imports right</title>" in made
+    assert "mermaid" not in page
+    assert page.count("<rect") == 3
+    assert page.count("marker-end") == 2
+    assert "<title>top imports left, top imports right</title>" in page
 
 
 def test_a_box_lies_below_all_that_point_to_it():

@@ -47,10 +47,8 @@ def training(
         sgd = keras.optimizers.SGD(
             0.05, momentum=0.9, global_clipnorm=clip, gradient_accumulation_steps=accumulate
         )
-        its_optimizer = make() if make else sgd
-        distiller.compile(
-            its_optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution
-        )
+        optimizer = make() if make else sgd
+        distiller.compile(optimizer, metrics=["accuracy"], steps_per_execution=steps_per_execution)
     batch = next(iter(batches(BATCH, seed=2)))
     history = distiller.fit(
         batches(BATCH * steps, seed=2),
@@ -61,11 +59,11 @@ def training(
     ).history
     with distiller.distribute_strategy.scope():
         # At the end of `fit`, averages take the place of the weights that were measured in it.
-        norms = {} if its_optimizer.use_ema else gradient_norms.norms(distiller, batch)
+        norms = {} if optimizer.use_ema else gradient_norms.norms(distiller, batch)
     return {
         "norms": norms,
         "weights": [v.numpy().tolist() for v in distiller.trainable_variables],
-        "steps": int(its_optimizer._iterations.numpy()),
+        "steps": int(optimizer._iterations.numpy()),
         "history": {name: float(values[-1]) for name, values in history.items()},
     }
 
@@ -99,17 +97,19 @@ def trained_side_by_side(scope):
     """Weights of two students that are trained at once."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
-        both = {}
-        for name, made in (("kd and fitnet", kd_and_fitnet()), ("sp", sp())):
-            both[name] = Distiller(
-                net(name.split()[0], width=4, seed=0), teacher=teacher, methods=made
+        distillers = {}
+        for name, method in (("kd and fitnet", kd_and_fitnet()), ("sp", sp())):
+            distillers[name] = Distiller(
+                net(name.split()[0], width=4, seed=0), teacher=teacher, methods=method
             )
-            both[name].compile(keras.optimizers.SGD(0.05, momentum=0.9), metrics=["accuracy"])
-        model = side_by_side.SideBySideModel(both)
+            distillers[name].compile(keras.optimizers.SGD(0.05, momentum=0.9), metrics=["accuracy"])
+        model = side_by_side.SideBySideModel(distillers)
     data = batches(BATCH * STEPS, seed=2)
     numbered = data.map(lambda x, y: ({"inputs": x, "id": tf.range(len(y), dtype=tf.int64)}, y))
     model.fit(numbered, validation_data=data, verbose=0)
-    return {name: [v.numpy().tolist() for v in d.trainable_variables] for name, d in both.items()}
+    return {
+        name: [v.numpy().tolist() for v in d.trainable_variables] for name, d in distillers.items()
+    }
 
 
 def states(scope):
@@ -123,29 +123,29 @@ def states(scope):
         twin = twins.Twin(model, ["dropped"])
     (seed,) = (v for v in model.variables if v.name == "seed_generator_state")
     run = tf.function(lambda: twin(tf.ones((1, 64)), training=True)[0]["dropped"])
-    found = {"masks": two.run(run), "seeds": seed.value, "means": norm.moving_mean.value}
+    values = {"masks": two.run(run), "seeds": seed.value, "means": norm.moving_mean.value}
     return {
         name: [value.numpy().tolist() for value in two.experimental_local_results(of)]
-        for name, of in found.items()
+        for name, of in values.items()
     }
 
 
 def messages(two):
     """What is said where a user makes things in the wrong place, or asks for what cannot be."""
     student = net("student", width=4, seed=0)
-    found = []
+    texts = []
     with two.scope():
         inside = net("inside", width=4, seed=0)
-        found.append(_message(lambda: Distiller(student)))
-    found.append(_message(lambda: Distiller(inside)))
+        texts.append(_message(lambda: Distiller(student)))
+    texts.append(_message(lambda: Distiller(inside)))
     with two.scope():
         distiller = Distiller(inside)
         distiller.compile(keras.optimizers.SGD(0.1))
     x, y = next(iter(batches(9, seed=2)))
-    found.append(_message(lambda: distiller.fit(x.numpy(), y.numpy(), batch_size=4, verbose=0)))
+    texts.append(_message(lambda: distiller.fit(x.numpy(), y.numpy(), batch_size=4, verbose=0)))
     data = batches(9, seed=2).unbatch().batch(4)
-    found.append(_message(lambda: distiller.fit(data, verbose=0)))
-    return found
+    texts.append(_message(lambda: distiller.fit(data, verbose=0)))
+    return texts
 
 
 def _message(act):

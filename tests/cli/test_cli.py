@@ -30,9 +30,9 @@ def test_help_imports_nothing_heavy():
         "heavy = {'tensorflow', 'keras', 'numpy', 'pydantic', 'rich'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "Commands:" in done.stdout
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "Commands:" in result.stdout
 
 
 @pytest.mark.parametrize("command", kdk.list_commands(None))
@@ -43,8 +43,8 @@ def test_the_help_of_a_command_does_without_tensorflow(command):
         f"kdk([{command!r}, '--help'], standalone_mode=False)\n"
         "sys.exit(', '.join(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_python_m_kd_keras_is_kdk_and_its_version_names_what_it_runs_on():
@@ -56,9 +56,9 @@ def test_python_m_kd_keras_is_kdk_and_its_version_names_what_it_runs_on():
         "finally:\n"
         "    print(sorted({'tensorflow', 'keras'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     version = importlib.metadata.version
-    assert done.stdout.splitlines() == [
+    assert result.stdout.splitlines() == [
         f"kdk, version {kd_keras.__version__}",
         f"Keras {version('keras')}",
         f"TensorFlow {version('tensorflow')}",

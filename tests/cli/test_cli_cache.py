@@ -25,16 +25,16 @@ def test_help_tells_of_views_and_shards(invoke):
 def test_a_cache_is_made_and_verified(invoke, tmp_path):
     path = tmp_path / "teacher.keras"
     models.get("resnet8", num_classes=10, input_shape=(8, 8, 1), width=0.25).save(path)
-    given = ("--recipe", "quickstart", "--teacher", str(path), "--views", "1")
-    help_text = invoke(*given, "--out", str(tmp_path / "mine"), "--verify")
+    options = ("--recipe", "quickstart", "--teacher", str(path), "--views", "1")
+    help_text = invoke(*options, "--out", str(tmp_path / "mine"), "--verify")
     assert help_text.exit_code == 0, help_text.output
     assert "1 view of 1,438 images, 0.029 MB" in help_text.output
     assert "verified: a sample computed again" in help_text.output
     assert (tmp_path / "mine" / "view0000.part0000.logits.npy").is_file()
-    again = invoke(*given, "--out", str(tmp_path / "mine"))
+    again = invoke(*options, "--out", str(tmp_path / "mine"))
     assert "complete, every part's hash checked" in again.output
     assert "caching" not in again.output
-    facts = json.loads(invoke(*given, "--out", str(tmp_path / "mine"), "--json").stdout)
+    facts = json.loads(invoke(*options, "--out", str(tmp_path / "mine"), "--json").stdout)
     assert facts["folder"] == str(tmp_path / "mine")
     assert (facts["complete"], facts["views"], facts["examples"]) == (True, 1, 1438)
     assert facts["outputs"] == {"logits": [10]}

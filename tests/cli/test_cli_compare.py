@@ -14,14 +14,14 @@ def test_json_and_quiet_lines_of_a_comparison(tiny_run, tmp_path):
     recipe = json.loads((other / "recipe.json").read_text())
     (other / "recipe.json").write_text(json.dumps(recipe | {"method": ["dist"]}))
     command = ["compare", str(tiny_run), str(other), "--html", str(tmp_path / "page.html")]
-    done = CliRunner().invoke(kdk, [*command, "--json"])
-    document = json.loads(done.stdout)
+    result = CliRunner().invoke(kdk, [*command, "--json"])
+    document = json.loads(result.stdout)
     assert [group["name"] for group in document["groups"]][:2] == ["kd", "dist"]
-    assert "no measurable difference between dist and kd" in done.stderr
+    assert "no measurable difference between dist and kd" in result.stderr
     assert (tmp_path / "page.html").is_file()
 
 
 def test_one_run_is_refused(tiny_run):
-    done = CliRunner().invoke(kdk, ["compare", str(tiny_run)])
-    assert done.exit_code == 2
-    assert "expected two runs or more. Give another." in done.stderr
+    result = CliRunner().invoke(kdk, ["compare", str(tiny_run)])
+    assert result.exit_code == 2
+    assert "expected two runs or more. Give another." in result.stderr

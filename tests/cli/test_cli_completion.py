@@ -79,5 +79,5 @@ def test_completion_imports_neither_tensorflow_nor_keras():
         "    assert complete.get_completions(['train', option], '')\n"
         "sys.exit(', '.join(sorted({'tensorflow', 'keras', 'numpy'} & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -25,9 +25,9 @@ def folder(tmp_path_factory):
     script = Path(__file__).with_name("on_two_devices.py")
     options = ("--recipe", "quickstart", "--devices", "cpu:2", *TINY)
     command = [sys.executable, script, folder / "later.json", folder / "runs" / "whole", *options]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stderr[-5000:]
-    (folder / "screen.txt").write_text(done.stdout)
+    result = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert result.returncode == 0, result.stderr[-5000:]
+    (folder / "screen.txt").write_text(result.stdout)
     return folder
 
 

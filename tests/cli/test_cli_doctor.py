@@ -17,9 +17,9 @@ def doctor(tmp_path, monkeypatch):
 
 
 def test_optional_things_may_be_missing(doctor):
-    done = doctor("--json")
-    findings = {finding["name"]: finding for finding in json.loads(done.stdout)}
-    assert done.exit_code == 0
+    result = doctor("--json")
+    findings = {finding["name"]: finding for finding in json.loads(result.stdout)}
+    assert result.exit_code == 0
     assert findings["tiny_imagenet"]["state"] == "missing"
     assert findings["precision"]["text"].startswith("auto is ")
     assert {"Python", "keras", "devices", "memory", "cache folder", "caches"} <= set(findings)
@@ -28,6 +28,6 @@ def test_optional_things_may_be_missing(doctor):
 def test_where_nothing_trains_the_exit_code_is_2(doctor, monkeypatch):
     wrong = Finding("keras", "wrong", "2.0; expected >=3", "pip install 'keras>=3'")
     monkeypatch.setattr(software, "findings", lambda: [wrong])
-    done = doctor("-q")
-    assert done.exit_code == 2
-    assert "kdk train cannot run here: fix keras." in done.stdout
+    result = doctor("-q")
+    assert result.exit_code == 2
+    assert "kdk train cannot run here: fix keras." in result.stdout

@@ -68,14 +68,14 @@ def test_output_that_cannot_be_written_is_a_message(words):
     if not Path("/dev/full").exists():
         pytest.skip("there is no /dev/full here")
     with open("/dev/full", "w") as full:
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-m", "kd_keras", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert done.returncode == errors.WRONG_INPUT
-    assert done.stderr.startswith("kdk: ")
-    assert "No space left on device" in done.stderr
-    assert "lsewhere" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert result.returncode == errors.WRONG_INPUT
+    assert result.stderr.startswith("kdk: ")
+    assert "No space left on device" in result.stderr
+    assert "lsewhere" in result.stderr
+    assert "Traceback" not in result.stderr

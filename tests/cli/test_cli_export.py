@@ -25,14 +25,14 @@ def kdk_export(*words):
 def test_the_document_names_each_file(model):
     pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
     (model.parent / "names.txt").write_text("v\nw\nx\ny\nz\n")
-    done = kdk_export(model, "--json", "--class-names", model.parent / "names.txt")
-    assert done.exit_code == 0, done.output
-    document = json.loads(done.stdout)
+    result = kdk_export(model, "--json", "--class-names", model.parent / "names.txt")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
     folder = model.parent / "pets-exports"
     assert document["folder"] == str(folder)
     assert document["files"]["pets.tflite"]["agreement"] == 1
     assert document["files"]["pets.tflite"]["model"] == str(model)
-    assert "writing and checking pets.tflite" in done.stderr
+    assert "writing and checking pets.tflite" in result.stderr
     assert metadata.read_litert(folder / "pets.tflite").class_names == tuple("vwxyz")
     assert sorted(path.name for path in folder.iterdir()) == ["exports.json", "pets.tflite"]
 
@@ -53,20 +53,20 @@ def test_the_document_names_each_file(model):
 def test_wrong_input_is_told_in_words(model, words, message, monkeypatch, tmp_path):
     pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path))
-    done = kdk_export(shutil.copy(model, tmp_path), *words)
-    assert done.exit_code == 2
-    assert message in done.stderr
+    result = kdk_export(shutil.copy(model, tmp_path), *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
     assert not (tmp_path / "pets-exports").exists()
 
 
 def test_an_unfinished_run_and_a_file_that_is_not_what_its_name_says(tmp_path, model):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "recipe.json").write_text("{}")
-    done = kdk_export(tmp_path / "run")
-    assert done.exit_code == 2
-    assert "is not finished" in done.stderr
+    result = kdk_export(tmp_path / "run")
+    assert result.exit_code == 2
+    assert "is not finished" in result.stderr
     assert keras.models.load_model(model).name == "pets"
     (tmp_path / "weights.keras").write_bytes(b"PK\x03\x04 half")
-    done = kdk_export(tmp_path / "weights.keras")
-    assert done.exit_code == 2
-    assert "is not a .keras file, or is truncated" in done.stderr
+    result = kdk_export(tmp_path / "weights.keras")
+    assert result.exit_code == 2
+    assert "is not a .keras file, or is truncated" in result.stderr

@@ -74,13 +74,13 @@ def test_a_learning_rate_that_explodes_names_the_step_and_keeps_the_last_good_ch
 
 @pytest.mark.slow
 def test_a_method_that_explodes_is_named(refused, teacher, tmp_path):
-    given = ("--teacher", str(tmp_path / "teacher.keras"))
+    options = ("--teacher", str(tmp_path / "teacher.keras"))
     huge = keras.models.clone_model(teacher)  # features whose squares are too large, no logits
     first = next(layer for layer in huge.layers if isinstance(layer, keras.layers.Conv2D))
     first.set_weights([np.full(w.shape, 1e25) for w in first.get_weights()])
     huge.layers[-1].set_weights([np.zeros(w.shape) for w in huge.layers[-1].get_weights()])
     huge.save(tmp_path / "teacher.keras")
-    message = refused(*given, "--method", "fitnet", "--run", str(tmp_path / "fitnet"))
+    message = refused(*options, "--method", "fitnet", "--run", str(tmp_path / "fitnet"))
     assert message.startswith("kdk: student: the loss became inf at step 1 of epoch 1; expected")
     assert (
         "The cost of fitnet is not finite, the cross-entropy with the labels is. Lower" in message
@@ -114,14 +114,14 @@ def test_a_cache_with_nan_is_refused_or_stops_the_run_at_its_step(refused, teach
     words += ["--precision", "float32", "--views", "2", "--out", str(rows)]
     answer = CliRunner().invoke(kdk, words)
     assert answer.exit_code == 0, answer.output
-    given = ("--teacher", f"cache:{rows}", "--views", "2")
+    options = ("--teacher", f"cache:{rows}", "--views", "2")
     spoil(rows, 1)
-    message = refused(*given)
+    message = refused(*options)
     assert "the teacher's outputs became NaN or infinite at step 1 of epoch 2; expected" in message
     assert "Check the teacher's file or cache" in message
     assert checkpoint_files.newest_position(tmp_path / "run" / "checkpoints").epoch == 0
     spoil(rows, 0)
-    message = refused(*given, "--run", str(tmp_path / "other"))
+    message = refused(*options, "--run", str(tmp_path / "other"))
     assert "logits are NaN or infinite, for example those of image " in message
     assert "Make the cache again" in message
     assert not (tmp_path / "other").exists()

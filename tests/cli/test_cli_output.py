@@ -37,10 +37,10 @@ def test_quiet_and_verbose_choose_the_lines(arguments, lines):
 
 
 def test_with_json_stdout_is_one_document_and_lines_go_to_stderr():
-    done = invoke("--json")
-    assert json.loads(done.stdout) == {"top1": 0.5, "counts": [0, 1], "loss": None}
-    assert done.stderr.splitlines() == ["working", "72 %", "a library's line"]
-    assert json.loads(invoke("--json", "-q").stdout) == json.loads(done.stdout)
+    result = invoke("--json")
+    assert json.loads(result.stdout) == {"top1": 0.5, "counts": [0, 1], "loss": None}
+    assert result.stderr.splitlines() == ["working", "72 %", "a library's line"]
+    assert json.loads(invoke("--json", "-q").stdout) == json.loads(result.stdout)
 
 
 def test_quiet_and_verbose_together_are_refused():
@@ -49,9 +49,9 @@ def test_quiet_and_verbose_together_are_refused():
 
 
 def test_an_error_leaves_stdout_empty_with_json():
-    done = CliRunner().invoke(kdk, ["list", "models", "no_such", "--json"])
-    assert (done.exit_code, done.stdout) == (2, "")
-    assert "no_such" in done.stderr
+    result = CliRunner().invoke(kdk, ["list", "models", "no_such", "--json"])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "no_such" in result.stderr
 
 
 def test_the_help_of_kdk_names_the_exit_codes():

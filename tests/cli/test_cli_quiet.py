@@ -32,22 +32,22 @@ def imported(folder, tensorflow, *, keras="import tensorflow\n", then=""):
 
 
 def test_the_noise_of_an_import_is_not_seen_and_stderr_comes_back(tmp_path):
-    done = imported(tmp_path, "import os\nos.write(2, b'WARNING: oneDNN')\n")
-    assert (done.returncode, done.stderr) == (0, "level 3, then heard")
+    result = imported(tmp_path, "import os\nos.write(2, b'WARNING: oneDNN')\n")
+    assert (result.returncode, result.stderr) == (0, "level 3, then heard")
 
 
 def test_the_noise_is_shown_when_the_import_fails(tmp_path):
-    done = imported(
+    result = imported(
         tmp_path, "import os\nos.write(2, b'no AVX here')\nraise ImportError('broken')\n"
     )
-    assert done.returncode == 1
-    assert done.stderr.startswith("no AVX here")
-    assert "ImportError: broken" in done.stderr
+    assert result.returncode == 1
+    assert result.stderr.startswith("no AVX here")
+    assert "ImportError: broken" in result.stderr
 
 
 def test_keras_does_not_import_scikit_learn_and_others_may(tmp_path):
     keras = "try:\n    import sklearn\nexcept ImportError:\n    sklearn = None\n"
     then = "import keras, sklearn\nassert keras.sklearn is None and sklearn.found\n"
     (tmp_path / "sklearn.py").write_text("found = True\n")
-    done = imported(tmp_path, "", keras=keras, then=then)
-    assert (done.returncode, done.stderr) == (0, "level 3, then heard")
+    result = imported(tmp_path, "", keras=keras, then=then)
+    assert (result.returncode, result.stderr) == (0, "level 3, then heard")

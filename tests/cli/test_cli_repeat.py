@@ -29,11 +29,11 @@ def test_two_runs_on_two_replicas_are_equal_to_the_bit(tmp_path):
 
     def run(*words):
         command = [sys.executable, "-m", "kd_keras", "train", *words]
-        done = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, env=environment
         )
-        assert done.returncode == 0, done.stderr[-5000:]
-        return done
+        assert result.returncode == 0, result.stderr[-5000:]
+        return result
 
     run("--recipe", "quickstart", "--devices", "cpu:2", *TINY, "--run", "one")
     again = run("--repeat", "one", "--json")
@@ -49,8 +49,8 @@ def test_two_runs_on_two_replicas_are_equal_to_the_bit(tmp_path):
     for name in ("one", "one-repeat"):
         provenance = json.loads((tmp_path / "runs" / name / "provenance.json").read_text())
         assert provenance["replicas"] == 2
-    kept = json.loads((tmp_path / "runs" / "one-repeat" / "repeat.json").read_text())
-    assert kept == comparison
+    record = json.loads((tmp_path / "runs" / "one-repeat" / "repeat.json").read_text())
+    assert record == comparison
 
 
 @pytest.fixture

@@ -33,23 +33,23 @@ def kdk_runs(*arguments):
 
 
 def test_a_line_for_each_run_and_where_the_others_are(here, tiny_run):
-    done = kdk_runs()
+    result = kdk_runs()
     results = json.loads((tiny_run / "results.json").read_text())
     (gain,) = [c["difference"] for c in results["comparisons"] if c["phase"] == "student"]
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("done ")]
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("done ")]
     assert f"{results['student']['top1']:.2%}".rstrip("%") in line
     for part in ("digits", "resnet8:width=0.5 -> resnet8:width=0.25", f"{100 * gain:+.1f} ("):
         assert part in line
-    assert "unfinished: runs/stopped (student, 1 of 1 epochs; 2" in done.stdout
-    assert "  continue: kdk train --recipe runs/stopped --run runs/stopped\n" in done.stdout
-    assert done.stderr.startswith("warning: runs/broken cannot be read: recipe file")
-    assert done.exit_code == 1  # one of them cannot be read
-    assert "notes" not in done.output
+    assert "unfinished: runs/stopped (student, 1 of 1 epochs; 2" in result.stdout
+    assert "  continue: kdk train --recipe runs/stopped --run runs/stopped\n" in result.stdout
+    assert result.stderr.startswith("warning: runs/broken cannot be read: recipe file")
+    assert result.exit_code == 1  # one of them cannot be read
+    assert "notes" not in result.output
 
 
 def test_json_has_every_run(here):
-    done = kdk_runs("runs/done", "runs", "--json")
-    entries = {Path(entry["run"]).name: entry for entry in json.loads(done.stdout)}
+    result = kdk_runs("runs/done", "runs", "--json")
+    entries = {Path(entry["run"]).name: entry for entry in json.loads(result.stdout)}
     assert [*entries] == ["done", "broken", "stopped"]
     states = {name: entry["state"] for name, entry in entries.items()}
     assert states == {"done": "finished", "broken": "broken", "stopped": "unfinished"}
@@ -85,6 +85,6 @@ def test_reading_runs_needs_no_tensorflow(tiny_run):
         f"kdk(['runs', {str(tiny_run)!r}], standalone_mode=False)\n"
         "sys.exit(', '.join(sorted({'tensorflow', 'keras'} & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "resnet8" in done.stdout
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    assert "resnet8" in result.stdout

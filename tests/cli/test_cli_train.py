@@ -13,14 +13,14 @@ from kd_keras.results.screen import Screen
 @pytest.fixture
 def calls(monkeypatch):
     """Replaces the run by a list of what it was called with."""
-    made = []
+    invocations = []
 
     def run(recipe, **options):
-        made.append(SimpleNamespace(recipe=recipe, **options))
+        invocations.append(SimpleNamespace(recipe=recipe, **options))
         return {}
 
     use(monkeypatch, run)
-    return made
+    return invocations
 
 
 def use(monkeypatch, run):

@@ -40,11 +40,11 @@ def test_a_folder_of_two_classes_is_trained_exported_and_served(folder, consumer
         process._Process, "_start", lambda self: started.append(self) or start(self)
     )
     command = ["train", "--dataset", "folder:pets", *SHORT, "--run", "pets"]
-    done = CliRunner().invoke(kdk, command)
-    assert done.exit_code == 0, done.output
-    assert "skipped 2 files: .DS_Store 1, .txt 1" in done.output
-    assert "holding out 10 % of train" in done.output
-    assert "method: kd, since lskd" in done.output
+    result = CliRunner().invoke(kdk, command)
+    assert result.exit_code == 0, result.output
+    assert "skipped 2 files: .DS_Store 1, .txt 1" in result.output
+    assert "holding out 10 % of train" in result.output
+    assert "method: kd, since lskd" in result.output
     assert len(started) == 1  # for the teacher's export and the student's
     results = json.loads((folder / "runs" / "pets" / "results.json").read_text())
     student = keras.models.load_model(folder / "runs" / "pets" / "student.keras")

@@ -51,16 +51,16 @@ def test_more_labels_than_there_are_are_refused(split):
 def test_a_dataset_hides_labels_of_train_alone(tmp_path):
     notes = []
     options = {"cache_dir": tmp_path, "tell": notes.append}
-    whole, hidden = data.load("digits", **options), None
+    dataset, hidden = data.load("digits", **options), None
     hidden = data.load("digits", labels_per_class=10, **options)
     assert hidden.summary() == (
         "1,438 train images in 10 classes (100 with a label), 359 validation images, 8x8x1"
     )
-    np.testing.assert_array_equal(hidden.validation.labels, whole.validation.labels)
-    np.testing.assert_array_equal(hidden.train_with_all_labels.labels, whole.train.labels)
-    np.testing.assert_array_equal(hidden.train.ids, whole.train.ids)
-    assert whole.train_with_all_labels is None
-    assert hidden.fingerprint == whole.fingerprint  # the images that are measured on
+    np.testing.assert_array_equal(hidden.validation.labels, dataset.validation.labels)
+    np.testing.assert_array_equal(hidden.train_with_all_labels.labels, dataset.train.labels)
+    np.testing.assert_array_equal(hidden.train.ids, dataset.train.ids)
+    assert dataset.train_with_all_labels is None
+    assert hidden.fingerprint == dataset.fingerprint  # the images that are measured on
     assert "labels of 10 of each class's images; those of the other 1,338 are hidden" in notes[-1]
     other = data.load("digits", labels_per_class=10, labels_seed=1, **options)
     assert not np.array_equal(other.train.labels, hidden.train.labels)

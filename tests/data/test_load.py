@@ -16,8 +16,8 @@ def test_every_source_is_described_in_a_line_without_importing_anything_heavy():
         "assert all(lines) and all('\\n' not in line for line in lines), lines\n"
         "sys.exit(', '.join({'numpy', 'tensorflow', 'sklearn'} & set(sys.modules)) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(
@@ -39,13 +39,13 @@ def test_a_data_set_that_uses_no_data_dir_refuses_one(tmp_path):
 
 
 def test_select_validates_on_a_part_of_train_alone(tmp_path):
-    whole = data.load("digits", cache_dir=tmp_path)
+    dataset = data.load("digits", cache_dir=tmp_path)
     chosen = data.load("digits", cache_dir=tmp_path, select=0.1)
-    assert len(chosen.validation) == pytest.approx(0.1 * len(whole.train), abs=5)
+    assert len(chosen.validation) == pytest.approx(0.1 * len(dataset.train), abs=5)
     together = {*chosen.train.ids, *chosen.validation.ids}
-    assert together == set(whole.train.ids)
-    assert chosen.train.images.filename == whole.train.images.filename
-    assert chosen.fingerprint != whole.fingerprint
+    assert together == set(dataset.train.ids)
+    assert chosen.train.images.filename == dataset.train.images.filename
+    assert chosen.fingerprint != dataset.fingerprint
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):

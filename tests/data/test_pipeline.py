@@ -49,9 +49,9 @@ def test_the_dataset_s_batches_are_those_of_batch(split):
 
 @pytest.mark.parametrize("parts", [2, 3])
 def test_the_parts_of_a_batch_make_it_up(split, parts):
-    whole, plan = training(split, start=3), plan_of(split)
+    full_batches, plan = training(split, start=3), plan_of(split)
     each = [arrays(plan.dataset(3, 12, places=range(p, p + 1), parts=parts)) for p in range(parts)]
-    for batch, *of_parts in zip(whole, *each, strict=True):
+    for batch, *of_parts in zip(full_batches, *each, strict=True):
         for array, *pieces in zip(batch, *of_parts, strict=True):
             np.testing.assert_array_equal(np.concatenate(pieces), array)
     in_turn = arrays(plan.dataset(3, 12, places=range(parts), parts=parts))
@@ -108,9 +108,9 @@ def test_another_seed_is_another_order_of_the_same_crops(split):
     assert [ids.tolist() for _, ids, _ in training(split)] != [
         ids.tolist() for _, ids, _ in training(split, seed=2)
     ]
-    both = first.keys() & second.keys()
-    assert len(both) > 20
-    for key in both:
+    shared = first.keys() & second.keys()
+    assert len(shared) > 20
+    for key in shared:
         np.testing.assert_array_equal(first[key], second[key])
 
 
@@ -124,8 +124,8 @@ def test_two_views_replay_and_no_limit_never_does(split):
         }
 
     def share_equal(first, second):
-        both = first.keys() & second.keys()
-        return np.mean([first[key] == second[key] for key in both])
+        shared = first.keys() & second.keys()
+        return np.mean([first[key] == second[key] for key in shared])
 
     assert share_equal(crops(0, views=2), crops(2, views=2)) == 1
     assert share_equal(crops(1, views=2), crops(3, views=2)) == 1
@@ -148,8 +148,8 @@ def test_a_subset_keeps_ids_and_crops(split):
     for epoch, (images, ids, labels) in enumerate(batches):
         assert set(ids) <= {3, 8, 9, 20, 21}
         np.testing.assert_array_equal(labels, ids % 5)
-        whole = augment(split.images, ids, ids, view_seed=0, view=epoch, policy=POLICY)
-        np.testing.assert_array_equal(images, whole)
+        expected = augment(split.images, ids, ids, view_seed=0, view=epoch, policy=POLICY)
+        np.testing.assert_array_equal(images, expected)
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(10, [8, 8, 7]), (23, [23]), (100, [23])])

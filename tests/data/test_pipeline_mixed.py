@@ -50,9 +50,9 @@ def test_labels_of_mixed_images_are_probabilities_and_shares_come_with_them(spli
 @pytest.mark.parametrize("parts", [2, 3])
 def test_the_parts_of_a_mixed_batch_make_it_up(split, parts):
     plan = plan_of(split, policy=STRONG, num_classes=5)
-    whole = plan.batch(7)
+    batch = plan.batch(7)
     pieces = [plan.batch(7, part, parts) for part in range(parts)]
-    for array, *of_parts in zip(whole, *pieces, strict=True):
+    for array, *of_parts in zip(batch, *pieces, strict=True):
         np.testing.assert_array_equal(np.concatenate(of_parts), array)
 
 

@@ -68,9 +68,9 @@ def test_views_of_the_labelled_images_do_not_change(pets):
         return views
 
     plain, joined = seen(load(pets)[0]), seen(load(pets, f"folder:{pets / 'more'}")[0])
-    both = set(plain) & set(joined)
-    assert len(both) > 4
-    assert all(plain[key] == joined[key] for key in both)
+    shared = set(plain) & set(joined)
+    assert len(shared) > 4
+    assert all(plain[key] == joined[key] for key in shared)
     assert {label for (_, i), (_, label) in joined.items() if i >= 12} == {-1}
 
 

@@ -137,10 +137,10 @@ def test_images_without_labels_are_mixed_with_each_other(images_of):
 
 def test_which_labels_are_known_decides_how_images_are_mixed(images_of):
     ids, labels = np.arange(12), np.arange(12, dtype=np.int32) % 3
-    whole = Split(images_of(12), labels, ids)
-    hidden = Split(whole.images, np.where(ids < 6, labels, -1).astype(np.int32), ids)
-    other = Split(whole.images, np.where(ids > 5, labels, -1).astype(np.int32), ids)
-    mixed = [facts(split, MIXED) for split in (whole, hidden, other)]
+    complete_split = Split(images_of(12), labels, ids)
+    hidden = Split(complete_split.images, np.where(ids < 6, labels, -1).astype(np.int32), ids)
+    other = Split(complete_split.images, np.where(ids > 5, labels, -1).astype(np.int32), ids)
+    mixed = [facts(split, MIXED) for split in (complete_split, hidden, other)]
     assert mixed[0] == MIXED.to_json()
     assert len({values.get("labelled") for values in mixed}) == 3
     assert len({short_name(values) for values in mixed}) == 3

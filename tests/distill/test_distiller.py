@@ -56,9 +56,9 @@ def test_the_regulariser_is_trained(net, images, labels, one_step):
 
 
 def test_ce_weight_is_the_first_method_s_unless_given(student, teacher):
-    found = kd_and_fitnet(ce_weight=0.4)
-    assert Distiller(student, teacher=teacher, methods=found).ce_weight == 0.4
-    assert Distiller(student, teacher=teacher, methods=found[0], ce_weight=2).ce_weight == 2
+    both_methods = kd_and_fitnet(ce_weight=0.4)
+    assert Distiller(student, teacher=teacher, methods=both_methods).ce_weight == 0.4
+    assert Distiller(student, teacher=teacher, methods=both_methods[0], ce_weight=2).ce_weight == 2
     assert Distiller(student).ce_weight == 1
 
 
@@ -155,9 +155,9 @@ def test_one_student_pass_a_step_moves_statistics_once_and_draws_one_mask(
     student = net("student", dropout=0.5)
     (state,) = (v for v in student.variables if v.name == "seed_generator_state")
     start = state.numpy()
-    found = [methods.get("kd"), methods.get("fitnet", tap="stage1", teacher_tap="stage1")]
+    both_methods = [methods.get("kd"), methods.get("fitnet", tap="stage1", teacher_tap="stage1")]
     distiller = Distiller(
-        student, teacher=teacher, methods=[*found, methods.get("fitnet", name="second")]
+        student, teacher=teacher, methods=[*both_methods, methods.get("fitnet", name="second")]
     )
     plain = net("plain", dropout=0.5)
     plain(images, training=True)
@@ -178,8 +178,10 @@ class TwoGradients(keras.optimizers.SGD):
 
     def apply_two(self, task, distillation, variables):
         self.seen = task, distillation
-        both = [[g for g in pair if g is not None] for pair in zip(task, distillation, strict=True)]
-        self.apply([sum(pair) for pair in both], variables)
+        pairs = [
+            [g for g in pair if g is not None] for pair in zip(task, distillation, strict=True)
+        ]
+        self.apply([sum(pair) for pair in pairs], variables)
 
 
 @pytest.mark.parametrize("with_methods", [True, False])

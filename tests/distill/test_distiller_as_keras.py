@@ -31,8 +31,8 @@ def both_trained(make, x, y, *, prepare=lambda model: None, epochs=1, precision=
 
 
 def assert_same(trained, *, atol=1e-5):
-    (expected, expected_history), (found, history) = trained
-    for value, other in zip(expected.variables, found.variables, strict=True):
+    (expected, expected_history), (actual, history) = trained
+    for value, other in zip(expected.variables, actual.variables, strict=True):
         np.testing.assert_allclose(value, other, atol=atol, err_msg=value.path)
     for name, values in expected_history.items():
         np.testing.assert_allclose(values, history[name], rtol=1e-4, atol=atol, err_msg=name)
@@ -72,13 +72,13 @@ class Watched(layers.Layer):
 def test_a_metric_of_a_layer_is_updated_logged_and_reset(images, labels, precision):
     make = on_images(lambda: layers.Conv2D(4, 3), lambda: Watched(name="watched"))
     trained = both_trained(make, images, labels, epochs=2, precision=precision)
-    (expected, expected_history), (found, history) = trained
+    (expected, expected_history), (actual, history) = trained
     tolerance = 1e-5 if precision == "float32" else 0.02
     for name in ("activation", "val_activation"):
         np.testing.assert_allclose(history[name], expected_history[name], rtol=tolerance)
-    mean = [float(model.get_layer("watched").mean.result()) for model in (expected, found)]
+    mean = [float(model.get_layer("watched").mean.result()) for model in (expected, actual)]
     assert mean[1] == pytest.approx(mean[0], rel=tolerance)
-    assert float(found.get_layer("watched").calls) == float(expected.get_layer("watched").calls)
+    assert float(actual.get_layer("watched").calls) == float(expected.get_layer("watched").calls)
 
 
 def test_a_metric_in_a_nested_or_subclassed_student_is_logged(images, labels):
@@ -121,9 +121,9 @@ def test_a_stateful_layer_keeps_its_state(images, labels, precision, kind):
         return layer.states[0].numpy()
 
     trained = both_trained(make, images, labels, precision=precision)
-    expected, found = (state(model) for model, _ in trained)
+    expected, actual = (state(model) for model, _ in trained)
     assert np.abs(expected).max() > 0.01
-    np.testing.assert_allclose(found, expected, atol=1e-5 if precision == "float32" else 0.02)
+    np.testing.assert_allclose(actual, expected, atol=1e-5 if precision == "float32" else 0.02)
     if precision == "float32":
         assert_same(trained)
 
@@ -215,8 +215,8 @@ class PerExample(layers.Layer):
 
 def test_a_loss_of_a_value_per_example_is_summed_as_keras_sums_it(images, labels):
     make = on_images(lambda: layers.Conv2D(2, 3), PerExample)
-    (expected, expected_history), (found, history) = both_trained(make, images, labels)
-    for value, other in zip(expected.variables, found.variables, strict=True):
+    (expected, expected_history), (actual, history) = both_trained(make, images, labels)
+    for value, other in zip(expected.variables, actual.variables, strict=True):
         np.testing.assert_allclose(value, other, atol=1e-5)
     assert history["loss"] == pytest.approx(expected_history["loss"], rel=1e-5)
 
@@ -240,8 +240,8 @@ def test_regularisers_of_a_subclassed_student_are_summed_in_float32(images, labe
         return model
 
     if dtype == "float32":
-        (expected, expected_history), (found, history) = both_trained(make, images, labels)
-        for value, other in zip(expected.variables, found.variables, strict=True):
+        (expected, expected_history), (actual, history) = both_trained(make, images, labels)
+        for value, other in zip(expected.variables, actual.variables, strict=True):
             np.testing.assert_allclose(value, other, atol=1e-5)
         assert history["loss"] == pytest.approx(expected_history["loss"], rel=1e-5)
     else:  # Keras itself adds up losses of two types only if the first is the lower one's

@@ -73,9 +73,11 @@ def test_the_teacher_runs_in_validation_if_asked(net, teacher, images, labels):
         student, teacher=teacher, methods=methods.get("kd"), validate_teacher=True
     )
     distiller.compile()
-    got = distiller.evaluate(images[:37], labels[:37], batch_size=16, verbose=0, return_dict=True)
-    assert set(got) == {"loss", "ce", "kd", "agreement"}
-    assert got["agreement"] == pytest.approx(same[:37].mean())
+    result = distiller.evaluate(
+        images[:37], labels[:37], batch_size=16, verbose=0, return_dict=True
+    )
+    assert set(result) == {"loss", "ce", "kd", "agreement"}
+    assert result["agreement"] == pytest.approx(same[:37].mean())
 
 
 def test_without_methods_it_trains_as_plain_keras(net, images, labels):
@@ -94,15 +96,15 @@ def test_without_methods_it_trains_as_plain_keras(net, images, labels):
 
 
 def test_several_steps_an_execution_are_the_same_steps(net, teacher, images, labels):
-    found = []
+    weights = []
     for steps in (1, 3):
         student = net("student")
         distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
         distiller.compile(keras.optimizers.SGD(0.1), steps_per_execution=steps)
         distiller.fit(images, labels, batch_size=8, shuffle=False, verbose=0)  # 5 steps
         assert int(distiller.optimizer.iterations.numpy()) == 5
-        found.append([v.numpy() for v in student.variables])
-    for one, other in zip(*found, strict=True):
+        weights.append([v.numpy() for v in student.variables])
+    for one, other in zip(*weights, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 

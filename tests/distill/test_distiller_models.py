@@ -114,10 +114,10 @@ class Subclassed(keras.Model):
         self.parts = inner.layers[1:]
 
     def call(self, inputs):
-        given = {}
+        outputs = {}
         for part in self.parts:
-            inputs = given[part.name] = part(inputs)
-        return {"logits": inputs, "stage2": given["stage2"]}
+            inputs = outputs[part.name] = part(inputs)
+        return {"logits": inputs, "stage2": outputs["stage2"]}
 
 
 class Probe(Method):
@@ -156,10 +156,10 @@ def test_two_views_of_each_image(net, images, labels, by_hand, one_step):
     student, teacher = net("student", norm=False), net("teacher", seed=1)
     distiller = Distiller(student, teacher=teacher, methods=Views())
     assert distiller.views_per_image == 2
-    both = np.stack([images, -images], axis=1)
+    views = np.stack([images, -images], axis=1)
     first, second = student(images).numpy(), student(-images).numpy()
     expected = np.mean((first - teacher(-images).numpy()) ** 2)
-    logs = one_step(distiller, {"inputs": both, "id": np.arange(40)}, labels)
+    logs = one_step(distiller, {"inputs": views, "id": np.arange(40)}, labels)
     assert logs["probe"] == pytest.approx(expected, rel=1e-5)
     ce = by_hand.cross_entropy(labels, first) + by_hand.cross_entropy(labels, second)
     assert logs["ce"] == pytest.approx(ce.mean() / 2, rel=1e-5)  # a mean over the views

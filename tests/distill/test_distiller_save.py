@@ -53,9 +53,9 @@ def test_a_loaded_distiller_is_the_saved_one_and_trains_on(trained, saved, teach
     assert [m.get_config() for m in loaded.methods] == [m.get_config() for m in trained.methods]
     np.testing.assert_array_equal(loaded(images), trained(images))
 
-    given = {name: v for name, v in batches(images, labels).items() if name != "shuffle"}
-    expected = trained.evaluate(**given, return_dict=True)
-    assert loaded.evaluate(**given, return_dict=True) == pytest.approx(expected, rel=1e-6)
+    options = {name: v for name, v in batches(images, labels).items() if name != "shuffle"}
+    expected = trained.evaluate(**options, return_dict=True)
+    assert loaded.evaluate(**options, return_dict=True) == pytest.approx(expected, rel=1e-6)
 
     for train in (
         lambda: loaded.fit(**batches(images, labels)),
@@ -87,8 +87,8 @@ def test_the_file_holds_student_methods_and_optimizer_but_no_teacher(saved, trai
         config = archive.read("config.json").decode()
     arrays = []
     stored.visititems(lambda path, item: arrays.append(path) if hasattr(item, "shape") else None)
-    kept = [*trained.variables, *trained.optimizer.variables]
-    assert len(arrays) == len(kept)
+    variables = [*trained.variables, *trained.optimizer.variables]
+    assert len(arrays) == len(variables)
     assert not any("teacher" in path for path in arrays)
     assert '"teacher"' not in config
 
@@ -108,8 +108,10 @@ def test_the_student_of_a_mixed_training_is_a_plain_float32_keras_file(
     net, teacher, images, labels, tmp_path
 ):
     student = net("student", dropout=0.1)
-    found = [methods.get("kd"), methods.get("fitnet", weight=1.0)]
-    distiller = Distiller(student, teacher=teacher, methods=found, precision="mixed_bfloat16")
+    both_methods = [methods.get("kd"), methods.get("fitnet", weight=1.0)]
+    distiller = Distiller(
+        student, teacher=teacher, methods=both_methods, precision="mixed_bfloat16"
+    )
     distiller.compile(run_eagerly=True)
     distiller.train_on_batch(images, labels)
     student.save(tmp_path / "student.keras")
@@ -121,6 +123,8 @@ def test_the_student_of_a_mixed_training_is_a_plain_float32_keras_file(
     np.save(tmp_path / "images.npy", images)
     (tmp_path / "plain.py").write_text(PLAIN)  # beside no package of ours
     command = [sys.executable, "plain.py", "student.keras", "images.npy"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), student(images), atol=1e-5)
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    np.testing.assert_allclose(
+        json.loads(result.stdout.splitlines()[-1]), student(images), atol=1e-5
+    )

@@ -38,13 +38,13 @@ def compiled(student=None, optimizer=None, **how):
 
 def test_the_loss_is_that_of_the_formula_and_validation_reports_the_cross_entropy():
     student, teacher = net(), net(seed=1)
-    logits, taught = student(X).numpy(), teacher(X).numpy()
+    logits, teacher_logits = student(X).numpy(), teacher(X).numpy()
     kd = methods.get("kd", temperature=2.0, weight=0.7, ce_weight=0.3)
     distiller = compiled(student, teacher=teacher, methods=kd)
     scores = distiller.evaluate(X, Y, verbose=0, return_dict=True)
     ce = binary_cross_entropy(Y, logits).mean()
     assert scores == pytest.approx({"loss": ce, "ce": ce}, rel=1e-5)
-    p, q = sigmoid(taught / 2), sigmoid(logits / 2)
+    p, q = sigmoid(teacher_logits / 2), sigmoid(logits / 2)
     kl = 4 * np.mean(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)))
     logs = distiller.train_on_batch(X, Y, return_dict=True)
     assert logs["loss"] == pytest.approx(0.3 * ce + 0.7 * kl, rel=1e-4)

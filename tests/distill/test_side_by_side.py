@@ -38,11 +38,11 @@ def learner(net, teacher):
 
     def make(*names, teacher=teacher, precision="float32", **optimizer):
         taps = {"ft": {"tap": "stage2"}}
-        made = [methods.get(name, **taps.get(name, {})) for name in names]
+        chosen_methods = [methods.get(name, **taps.get(name, {})) for name in names]
         distiller = Distiller(
             net("student"),
-            teacher=teacher if made else None,
-            methods=made,
+            teacher=teacher if chosen_methods else None,
+            methods=chosen_methods,
             precision=precision,
         )
         distiller.total_steps = STEPS
@@ -105,7 +105,9 @@ def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
     listener = keras.callbacks.Callback()
     for hook in side_by_side.HOOKS:
         setattr(
-            listener, hook, lambda *given, hook=hook, **named: heard.append((hook, named, given))
+            listener,
+            hook,
+            lambda *arguments, hook=hook, **named: heard.append((hook, named, arguments)),
         )
     student = keras.Sequential([keras.Input((1,))])
     together = keras.callbacks.CallbackList(
@@ -145,14 +147,14 @@ def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
 @pytest.fixture
 def tiny_run(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
-    given = {
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
+    settings = {
         **{"dataset": "digits", "teacher": "seed_student", "teacher_epochs": 1, "epochs": 1},
         **{"batch_size": 512, "precision": "float32", "allow_weak_teacher": True},
     }
 
     def run(**changes):
-        method_names = recipe_files.Recipe(**{**given, **changes})
+        method_names = recipe_files.Recipe(**{**settings, **changes})
         where = {"run": str(tmp_path / "run"), "export_dir": str(tmp_path / "out")}
         return train.run(method_names, **where), tmp_path
 

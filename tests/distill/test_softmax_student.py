@@ -97,9 +97,9 @@ def test_its_file_and_its_exports_give_probabilities_once(net, tmp_path):
 def test_scores_of_a_run_are_the_sums(net):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     split = Split(pixels, np.zeros(6, np.int32), np.arange(6))
-    got = evaluate.scores(by_activation(net), split)
+    result = evaluate.scores(by_activation(net), split)
     expected = net("student", dropout=0.3)(pixels.astype("float32"))
-    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_frozen_last_layers_stay_frozen(net, images, labels, one_step):

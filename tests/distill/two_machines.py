@@ -30,12 +30,12 @@ def net(name, width, seed):
 
 
 def distiller():
-    made = Distiller(net("student", 4, 0), teacher=net("teacher", 6, 1), methods=methods.get("kd"))
-    made.compile(
+    model = Distiller(net("student", 4, 0), teacher=net("teacher", 6, 1), methods=methods.get("kd"))
+    model.compile(
         keras.optimizers.SGD(0.5, momentum=0.9, global_clipnorm=0.1, gradient_accumulation_steps=2),
         metrics=["accuracy"],
     )
-    return made
+    return model
 
 
 def trained(model, batches, split):
@@ -68,8 +68,8 @@ def main(folder):
             folder / "alone.npz", **trained(distiller(), plan.dataset(0, STEPS), split)
         ),
     )
-    found = machines.chief_first(together, lambda: (folder / "alone.npz").is_file())
-    (folder / f"{machines.place(together)}.found").write_text(str(found))
+    is_ready = machines.chief_first(together, lambda: (folder / "alone.npz").is_file())
+    (folder / f"{machines.place(together)}.found").write_text(str(is_ready))
 
     def fail():
         raise ValueError("no room")

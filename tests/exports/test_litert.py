@@ -42,9 +42,9 @@ def test_each_kind_of_student_in_whole_numbers(make, net, graph_of, noise, tmp_p
     assert classifier.metadata == FACTS
     expected = graph.function()(noise)
     for count in (len(noise), 1, 3):
-        given = classifier(noise[:count])
+        result = classifier(noise[:count])
         np.testing.assert_allclose(
-            given.probabilities, expected["probabilities"][:count], atol=0.05
+            result.probabilities, expected["probabilities"][:count], atol=0.05
         )
     answers = classifier(noise).logits.argmax(axis=-1)
     assert np.mean(answers == expected["logits"].numpy().argmax(axis=-1)) >= 0.95
@@ -55,10 +55,10 @@ def test_half_of_the_weights_size_and_close_numbers(net, graph_of, noise, tmp_pa
     files = {}
     for quantize in ("none", "float16"):
         files[quantize] = tmp_path / f"{quantize}.tflite"
-        given = written(graph, files[quantize], None, quantize=quantize)(noise)
+        result = written(graph, files[quantize], None, quantize=quantize)(noise)
         tolerance = 1e-5 if quantize == "none" else 0.02
         np.testing.assert_allclose(
-            given.probabilities, graph.function()(noise)["probabilities"], atol=tolerance
+            result.probabilities, graph.function()(noise)["probabilities"], atol=tolerance
         )
     sizes = {name: path.stat().st_size for name, path in files.items()}
     assert sizes["float16"] < 0.6 * sizes["none"]
@@ -109,5 +109,5 @@ def test_zoo_students_in_whole_numbers(name, tmp_path):
     classifier = written(graph, tmp_path / "model.tflite", images, quantize="int8")
     check_whole_numbers(tmp_path / "model.tflite")
     expected = graph.function()(images)["logits"].numpy()
-    given = classifier(images).logits
-    assert np.corrcoef(given.ravel(), expected.ravel())[0, 1] > 0.9
+    logits = classifier(images).logits
+    assert np.corrcoef(logits.ravel(), expected.ravel())[0, 1] > 0.9

@@ -7,10 +7,16 @@ from kd_keras.exports.offers import Offer
 
 
 def test_every_offered_combination_once_and_a_line_for_the_others():
-    wanted, left_out = offers.combinations(["litert", "savedmodel", "litert"], ["none", "int8"])
-    assert wanted == [Offer("litert", "none"), Offer("litert", "int8"), Offer("savedmodel", "none")]
+    combinations, left_out = offers.combinations(
+        ["litert", "savedmodel", "litert"], ["none", "int8"]
+    )
+    assert combinations == [
+        Offer("litert", "none"),
+        Offer("litert", "int8"),
+        Offer("savedmodel", "none"),
+    ]
     assert left_out == ["savedmodel has no int8: not written"]
-    assert [offer.name("pet") for offer in wanted] == [
+    assert [offer.name("pet") for offer in combinations] == [
         *("pet.tflite", "pet-int8.tflite", "pet-savedmodel")
     ]
     assert Offer("onnx", "float16").name("pet") == "pet-float16.onnx"

@@ -24,8 +24,10 @@ def test_each_kind_of_student_in_8_bits(make, net, graph_of, noise, tmp_path):
     assert classifier.metadata == FACTS
     expected = graph.function()(noise)
     for count in (len(noise), 1, 3):
-        given = classifier(noise[:count])
-        np.testing.assert_allclose(given.probabilities, expected["probabilities"][:count], atol=0.1)
+        result = classifier(noise[:count])
+        np.testing.assert_allclose(
+            result.probabilities, expected["probabilities"][:count], atol=0.1
+        )
     answers = classifier(noise).logits.argmax(axis=-1)
     assert np.mean(answers == expected["logits"].numpy().argmax(axis=-1)) >= 0.95
     weights = onnx.load(tmp_path / "model.onnx").graph.initializer
@@ -39,7 +41,7 @@ def test_each_kind_of_student_in_8_bits(make, net, graph_of, noise, tmp_path):
 def test_floating_point(net, graph_of, noise, tmp_path, quantize, tolerance):
     graph = graph_of(net("student", activation="softmax"))
     classifier = written(graph, tmp_path / "model.onnx", None, quantize=quantize)
-    given = classifier(noise)
-    assert np.isfinite(given.logits).all()
+    result = classifier(noise)
+    assert np.isfinite(result.logits).all()
     expected = graph.function()(noise)["probabilities"]
-    np.testing.assert_allclose(given.probabilities, expected, atol=tolerance)
+    np.testing.assert_allclose(result.probabilities, expected, atol=tolerance)

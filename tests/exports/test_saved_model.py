@@ -170,12 +170,12 @@ def test_a_full_disk_is_told_and_leaves_the_earlier_exports_alone(tmp_path):
     earlier[0].parent.mkdir()
     for path in earlier:
         path.write_text("earlier")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     places = ["model", "model", "model.keras"]
-    assert done.stdout.splitlines() == [
+    assert result.stdout.splitlines() == [
         f"Could not write {tmp_path / place}: File too large. The earlier {place} stays as it "
         "was. Free space on that disk, or choose a folder elsewhere, and run it again."
         for place in places

@@ -22,15 +22,15 @@ def test_kdk_and_the_distiller_refuse_another_backend(name):
         "assert 'keras' not in sys.modules\n"
         "kdk(['train', '--dataset', 'digits'])"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, "KERAS_BACKEND": name},
         capture_output=True,
         text=True,
     )
-    assert MESSAGE in done.stdout
-    assert done.returncode == 2
-    (line,) = done.stderr.strip().splitlines()
+    assert MESSAGE in result.stdout
+    assert result.returncode == 2
+    (line,) = result.stderr.strip().splitlines()
     assert line == f"kdk: the Keras backend is {name}; {MESSAGE} before Keras is imported."
 
 

@@ -96,14 +96,14 @@ def test_gradients_of_biases_in_bfloat16_are_those_of_float32(kind):
     start = model.get_weights()
     exact = gradients_of(model, images, "float32")
     model.set_weights(start)  # moving statistics too
-    found = gradients_of(model, images, "mixed_bfloat16")
+    actual = gradients_of(model, images, "mixed_bfloat16")
     # Attention does not depend on the bias of its keys: that gradient is 0 but for rounding.
     paths = [p for p in exact if p.endswith(SHIFTS) and "/key/" not in p]
     assert paths
     for path in paths:
-        size, exact_size = np.linalg.norm(found[path]), np.linalg.norm(exact[path])
+        size, exact_size = np.linalg.norm(actual[path]), np.linalg.norm(exact[path])
         assert size == pytest.approx(exact_size, rel=0.02), path
-        assert np.sum(found[path] * exact[path]) > 0.99 * size * exact_size, path
+        assert np.sum(actual[path] * exact[path]) > 0.99 * size * exact_size, path
 
 
 @pytest.mark.parametrize("data_format", ["NHWC", "NCHW"])

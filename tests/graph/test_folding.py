@@ -84,10 +84,10 @@ def test_what_is_seen_elsewhere_is_not_folded():
     np.testing.assert_allclose(
         twins.Twin(shared, folded=True)(x, training=False)[0]["logits"], shared(x), rtol=1e-5
     )
-    both = keras.Input((8, 8, 6))
-    seen = conv(both)
+    pair = keras.Input((8, 8, 6))
+    seen = conv(pair)
     added = layers.GlobalAveragePooling2D()(layers.Add()([seen, norm(seen)]))
-    assert folding.pairs(taps.rebuilt(keras.Model(both, layers.Dense(3)(added)))) == []
+    assert folding.pairs(taps.rebuilt(keras.Model(pair, layers.Dense(3)(added)))) == []
 
 
 def test_a_tap_between_the_two_keeps_them_apart():
@@ -115,18 +115,18 @@ def test_the_zoo_s_models_come_out_right(name):
     for variable in model.variables:
         if variable.name == "kernel":
             variable.assign(variable * (2 / np.prod(variable.shape[:-1])) ** 0.5)
-    found = folding.pairs(taps.rebuilt(model))
-    assert len(found) >= 3
+    pairs = folding.pairs(taps.rebuilt(model))
+    assert len(pairs) >= 3
     x = 100 * images(model, 2)
     expected = model(x, training=False)
-    got = twins.Twin(model, folded=True)(x, training=False)[0]["logits"]
+    result = twins.Twin(model, folded=True)(x, training=False)[0]["logits"]
     scale = np.abs(expected).max()
-    np.testing.assert_allclose(got / scale, expected / scale, atol=1e-5)
+    np.testing.assert_allclose(result / scale, expected / scale, atol=1e-5)
 
 
 def test_bfloat16_stays_near():
     model, _ = MODELS["one after the other"]()
     x = images(model)
     twin = twins.Twin(model, folded=True, precision="mixed_bfloat16")
-    got, expected = twin(x, training=False)[0]["logits"], model(x, training=False)
-    assert np.linalg.norm(got - expected) <= 0.02 * np.linalg.norm(expected)
+    result, expected = twin(x, training=False)[0]["logits"], model(x, training=False)
+    assert np.linalg.norm(result - expected) <= 0.02 * np.linalg.norm(expected)

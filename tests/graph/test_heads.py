@@ -83,9 +83,9 @@ def ending_in_one(net, part):
 def test_one_sigmoid_becomes_the_logits_of_its_two_classes():
     z = np.array([[-40.0], [-3.0], [0.0], [2.0], [12.0]], "float32")
     p = 1 / (1 + np.exp(-z.astype("float64")))
-    got = np.asarray(heads.logits_of_teacher(p.astype("float32"), "sigmoid"))
-    np.testing.assert_array_equal(got[:, 0], np.zeros(5))
-    np.testing.assert_allclose(got[:, 1:], z, rtol=2e-3, atol=1e-6)
+    result = np.asarray(heads.logits_of_teacher(p.astype("float32"), "sigmoid"))
+    np.testing.assert_array_equal(result[:, 0], np.zeros(5))
+    np.testing.assert_allclose(result[:, 1:], z, rtol=2e-3, atol=1e-6)
     ends = np.asarray(heads.logits_of_teacher(np.array([[0.0], [1.0]], "float32"), "sigmoid"))
     np.testing.assert_allclose(ends[:, 1], [-87.34, 16.64], atol=0.01)
 
@@ -97,8 +97,8 @@ def test_a_student_of_one_output_is_refused_with_the_remedy(net):
 
 
 def test_outputs_that_are_no_classes_are_refused(net):
-    whole = net("m")
-    maps = keras.Model(whole.input, whole.get_layer("stage1").output)
+    model = net("m")
+    maps = keras.Model(model.input, model.get_layer("stage1").output)
     with pytest.raises(ValueError, match=r"\(None, 8, 8, 4\); expected \(batch, classes\)"):
         heads.kind(maps)
 
@@ -116,8 +116,8 @@ def test_class_counts_must_be_equal():
 
 def test_probabilities_become_log_probabilities_finite_at_zero():
     outputs = np.array([[0.25, 0.75, 0.0]], "float32")
-    got = np.asarray(heads.logits_of_teacher(outputs, "probabilities"))
-    np.testing.assert_allclose(got[0, :2], np.log([0.25, 0.75]), rtol=1e-6)
-    assert np.isfinite(got).all()
-    assert got[0, 2] < -80
+    result = np.asarray(heads.logits_of_teacher(outputs, "probabilities"))
+    np.testing.assert_allclose(result[0, :2], np.log([0.25, 0.75]), rtol=1e-6)
+    assert np.isfinite(result).all()
+    assert result[0, 2] < -80
     np.testing.assert_array_equal(heads.logits_of_teacher(outputs, "logits"), outputs)

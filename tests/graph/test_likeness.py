@@ -69,8 +69,8 @@ SETTINGS = {"factor": 2.0, "bound": 6.0, "noise": 0.5, "penalty": 0.1}
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_configuration_that_forgets_an_argument_is_noticed(name):
     assert not likeness.is_defined_by_configuration(called(Forgets(**{name: SETTINGS[name]})))
-    whole = Forgets(**{name: SETTINGS[name]}, tells=[name])
-    assert likeness.is_defined_by_configuration(called(whole))
+    model = Forgets(**{name: SETTINGS[name]}, tells=[name])
+    assert likeness.is_defined_by_configuration(called(model))
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (3,), (), (5, 3)])

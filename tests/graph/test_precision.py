@@ -145,5 +145,5 @@ def test_a_student_built_in_low_precision_steps_as_in_float32(policy, error):
         distiller.train_on_batch(images, labels)
         after = [v.numpy() for v in conv.variables]
         steps.append([b - a for a, b in zip(before, after, strict=True)])
-    for exact, found in zip(*steps, strict=True):
-        assert np.linalg.norm(found - exact) < error * np.linalg.norm(exact)
+    for exact, actual in zip(*steps, strict=True):
+        assert np.linalg.norm(actual - exact) < error * np.linalg.norm(exact)

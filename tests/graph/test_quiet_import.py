@@ -32,14 +32,14 @@ warnings.warn("a warning of Python")
 def stderr_of(code, *folders):
     paths = os.pathsep.join(map(str, [*folders, ROOT]))
     environment = {n: v for n, v in os.environ.items() if n != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env={**environment, "PYTHONPATH": paths, "CUDA_VISIBLE_DEVICES": "-1"},
     )
-    assert done.returncode == 0, done.stderr
-    return done.stderr
+    assert result.returncode == 0, result.stderr
+    return result.stderr
 
 
 def test_importing_and_fitting_a_distiller_prints_nothing():

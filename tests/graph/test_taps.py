@@ -82,8 +82,10 @@ def test_several_inputs_keep_their_structure(images):
     inputs = {"a": keras.Input((8, 8, 3), name="a"), "b": keras.Input((8, 8, 3), name="b")}
     logits = layers.Dense(5)(layers.Flatten()(inputs["a"] - inputs["b"]))
     model = keras.Model(inputs, logits)
-    given = {"a": images, "b": images[::-1]}
-    np.testing.assert_array_equal(taps.rebuilt(model)(given)["logits"], model(given))
+    inputs_by_name = {"a": images, "b": images[::-1]}
+    np.testing.assert_array_equal(
+        taps.rebuilt(model)(inputs_by_name)["logits"], model(inputs_by_name)
+    )
 
 
 def test_a_dict_of_outputs_names_the_logits_and_more_taps(student, images):
@@ -143,9 +145,9 @@ def test_the_tail_reaches_back_to_the_last_weights(nested):
 def test_nested_models_may_name_their_layers_alike(net, images):
     inputs = keras.Input((8, 8, 3))
     members = [net(name, seed=seed) for seed, name in enumerate(("first", "second"))]
-    both = keras.Model(inputs, members[0](inputs) + members[1](inputs))
-    outputs = taps.rebuilt(both, ["first/stage1", "second/stage1"])(images)
-    np.testing.assert_array_equal(outputs["logits"], both(images))
+    model = keras.Model(inputs, members[0](inputs) + members[1](inputs))
+    outputs = taps.rebuilt(model, ["first/stage1", "second/stage1"])(images)
+    np.testing.assert_array_equal(outputs["logits"], model(images))
     for member in members:
         expected = taps.rebuilt(member, ["stage1"])(images)["stage1"]
         np.testing.assert_array_equal(outputs[f"{member.name}/stage1"], expected)
@@ -155,8 +157,8 @@ def test_nested_models_may_name_their_layers_alike(net, images):
 def test_the_tail_reaches_the_last_weights_of_every_branch(net):
     inputs = keras.Input((8, 8, 3))
     members = [net(name) for name in ("first", "second")]
-    both = keras.Model(inputs, members[0](inputs) + members[1](inputs))
-    last = [layer for layer in taps.tail(both) if getattr(layer, "weights", None)]
+    model = keras.Model(inputs, members[0](inputs) + members[1](inputs))
+    last = [layer for layer in taps.tail(model) if getattr(layer, "weights", None)]
     assert [id(layer) for layer in last] == [id(member.layers[-1]) for member in members]
 
 

@@ -29,9 +29,9 @@ def assert_trains_as_plain_keras(model, images, *, atol=1e-5, **kwargs):
     plain = clone(model)
     twin = Twin(model, **kwargs)
     expected = after_a_step(lambda x: plain(x, training=True), plain, images)
-    got = after_a_step(lambda x: twin(x, training=True)[0]["logits"], model, images)
-    assert len(got) == len(expected)
-    for one, other in zip(got, expected, strict=True):
+    result = after_a_step(lambda x: twin(x, training=True)[0]["logits"], model, images)
+    assert len(result) == len(expected)
+    for one, other in zip(result, expected, strict=True):
         scale = max(1.0, float(np.abs(other).max()))
         np.testing.assert_allclose(np.asarray(one) / scale, np.asarray(other) / scale, atol=atol)
 
@@ -106,8 +106,8 @@ def test_logits_are_computed_in_float32(net, tail):
 def test_shared_layers_train_as_plain_keras(images):
     conv, norm = layers.Conv2D(4, 3), layers.BatchNormalization()
     inputs = keras.Input((8, 8, 3))
-    both = layers.Concatenate()([norm(conv(inputs)), norm(conv(2 * inputs))])
-    model = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(both)))
+    merged = layers.Concatenate()([norm(conv(inputs)), norm(conv(2 * inputs))])
+    model = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(merged)))
     assert_trains_as_plain_keras(model, images)
 
 
@@ -116,8 +116,8 @@ def test_nested_and_shared_models_train_as_plain_keras(images):
         [keras.Input((8, 8, 3)), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU()]
     )
     inputs = keras.Input((8, 8, 3))
-    both = layers.Concatenate()([block(inputs), block(2 * inputs)])
-    model = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(both)))
+    merged = layers.Concatenate()([block(inputs), block(2 * inputs)])
+    model = keras.Model(inputs, layers.Dense(5)(layers.Flatten()(merged)))
     # Of a nested model's two calls the other comes first, and so counts less in the statistics.
     assert_trains_as_plain_keras(model, images, atol=5e-4)
 

@@ -47,8 +47,8 @@ def interrupted_after():
 
         def hook(self, batch, logs=None):
             usual(self, batch, logs)
-            done = self._epoch * self.params["steps"] + batch + 1
-            if phase in self.models and done == step:
+            steps = self._epoch * self.params["steps"] + batch + 1
+            if phase in self.models and steps == step:
                 self._unwritten = self._position(), training_state.read(self.models)
                 self._write()
                 raise KeyboardInterrupt

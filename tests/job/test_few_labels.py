@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def stores(folder, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
 
 
 @pytest.fixture(scope="module")

@@ -155,14 +155,14 @@ def results_dataset(path):
 def test_it_is_evaluated_with_the_scores_of_each_class(finished, recorder, tmp_path):
     path, results, _ = finished
     screen = recorder()
-    got = evaluate(
+    result = evaluate(
         path, teacher=path / "teacher.keras", timing=False, out=tmp_path / "e", screen=screen
     )
-    assert got.map == pytest.approx(results["student"]["map"], abs=1e-6)
-    assert got.teacher["map"] == pytest.approx(results["teacher"]["map"], abs=1e-6)
-    assert [row.name for row in got.per_class] == list(CLASSES)
+    assert result.map == pytest.approx(results["student"]["map"], abs=1e-6)
+    assert result.teacher["map"] == pytest.approx(results["teacher"]["map"], abs=1e-6)
+    assert [row.name for row in result.per_class] == list(CLASSES)
     assert (tmp_path / "e" / "per_class.csv").read_text().count("\n") == 4
-    assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["f1"] == got.f1
+    assert json.loads((tmp_path / "e" / "evaluation.json").read_text())["f1"] == result.f1
 
 
 def test_runs_are_listed_and_compared_by_map(finished, folder, recorder, tmp_path):

@@ -87,7 +87,7 @@ def test_the_state_says_where_it_stopped(runs):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_weights_and_histories_are_equal(runs, model):
-    whole, interrupted = runs[:2]
+    uninterrupted, interrupted = runs[:2]
     weights = [keras.models.load_model(run / f"{model}.keras").get_weights() for run in runs[:2]]
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -95,7 +95,7 @@ def test_weights_and_histories_are_equal(runs, model):
     for history in histories:
         del history["images_per_second"]
     assert histories[0] == histories[1]
-    tables = [rows(run / f"{model}-history.csv") for run in (whole, interrupted)]
+    tables = [rows(run / f"{model}-history.csv") for run in (uninterrupted, interrupted)]
     assert tables[0] == tables[1]
     assert tables[0]["epoch"] == [str(epoch) for epoch in range(len(histories[0]["loss"]))]
 
@@ -137,15 +137,15 @@ def points(folder):
 
 
 def test_two_runs_of_one_recipe_come_out_the_same(runs, tmp_path):
-    whole, interrupted = runs[:2]
-    comparison = repeat.compared(run_state.read(whole), run_state.read(interrupted))
+    uninterrupted, interrupted = runs[:2]
+    comparison = repeat.compared(run_state.read(uninterrupted), run_state.read(interrupted))
     assert comparison["same"], comparison
     assert comparison["models"]["student-1"]["weights"] == 0.0
     assert comparison["differences"] == []
     left_out = shutil.ignore_patterns("checksums.json")
     other = shutil.copytree(interrupted, tmp_path / "other", ignore=left_out)
-    shutil.copy(whole / "student-1-scores.npy", other / "student-2-scores.npy")
-    comparison = repeat.compared(run_state.read(whole), run_state.read(other))
+    shutil.copy(uninterrupted / "student-1-scores.npy", other / "student-2-scores.npy")
+    comparison = repeat.compared(run_state.read(uninterrupted), run_state.read(other))
     assert not comparison["same"]
     assert comparison["models"]["student-2"]["scores"] > 0
 

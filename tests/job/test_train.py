@@ -156,18 +156,20 @@ def test_a_finished_run_shows_its_results_and_trains_nothing(run, finished, monk
 
 def test_a_finished_phase_is_not_redone(run, finished, monkeypatch, tmp_path):
     folder, results = finished
-    kept = {name: (folder / name).read_bytes() for name in ("results.json", "student.json")}
-    for name in kept:
+    contents = {name: (folder / name).read_bytes() for name in ("results.json", "student.json")}
+    for name in contents:
         (folder / name).unlink()
     phases, measured = [], []
     fit, measure = fitting.fit, evaluate.measure
     monkeypatch.setattr(
-        fitting, "fit", lambda made, *a, **k: phases.extend(made) or fit(made, *a, **k)
+        fitting,
+        "fit",
+        lambda distillers, *a, **k: phases.extend(distillers) or fit(distillers, *a, **k),
     )
     monkeypatch.setattr(
         evaluate,
         "measure",
-        lambda m, d, out, *given: measured.append(out.name) or measure(m, d, out, *given),
+        lambda m, d, out, *arguments: measured.append(out.name) or measure(m, d, out, *arguments),
     )
     again, _ = run(folder, baseline=True)
     assert (phases, measured) == (["student"], ["whole"])

@@ -45,7 +45,7 @@ def run(recorder, tmp_path_factory):
     """The folder of a run with every knob, its results, its start weights and what was compiled."""
     from kd_keras import models
 
-    scratch, made, screen = tmp_path_factory.mktemp("knobs"), [], recorder()
+    scratch, optimizers, screen = tmp_path_factory.mktemp("knobs"), [], recorder()
     plain = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     student = keras.Model(plain.input, keras.layers.Softmax(name="last")(plain.output))
     student.save(scratch / "start.keras")
@@ -53,7 +53,9 @@ def run(recorder, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_KERAS_CACHE", str(scratch / "cache"))
         patch.setattr(
-            fitting.optimizer, "make", lambda *a, **k: made.append(make(*a, **k)) or made[-1]
+            fitting.optimizer,
+            "make",
+            lambda *a, **k: optimizers.append(make(*a, **k)) or optimizers[-1],
         )
         results = train.run(
             Recipe(**FIELDS, student=str(scratch / "start.keras")),
@@ -61,7 +63,7 @@ def run(recorder, tmp_path_factory):
             export_dir=str(scratch / "exports"),
             screen=screen,
         )
-    return scratch / "run", results, student, made[-3:], screen.lines
+    return scratch / "run", results, student, optimizers[-3:], screen.lines
 
 
 def history(run, phase):
@@ -69,10 +71,10 @@ def history(run, phase):
 
 
 def test_every_phase_has_the_optimizer_of_the_recipe(run):
-    made = run[3]
-    assert [type(each) for each in made] == [keras.optimizers.Lamb] * 3
-    assert {each.global_clipnorm for each in made} == {0.5}
-    assert {each.gradient_accumulation_steps for each in made} == {2}
+    optimizers = run[3]
+    assert [type(each) for each in optimizers] == [keras.optimizers.Lamb] * 3
+    assert {each.global_clipnorm for each in optimizers} == {0.5}
+    assert {each.gradient_accumulation_steps for each in optimizers} == {2}
 
 
 def test_the_learning_rate_rises_and_ends_at_the_final_one(run):

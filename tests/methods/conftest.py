@@ -44,12 +44,12 @@ def cost_and_gradients(autodiff):
         arrays = {(group, key): a for group, of in groups.items() for key, a in of.items()}
 
         def cost(tensors):
-            given = [(v, tensors["part", path]) for path, v in variables.items()]
+            values = [(v, tensors["part", path]) for path, v in variables.items()]
             outputs = {
                 group: {key: tensors[group, key] for key in groups[group]}
                 for group in ("student", "teacher")
             }
-            with keras.StatelessScope(state_mapping=given):
+            with keras.StatelessScope(state_mapping=values):
                 costs = method.first_stage_call if first_stage else method
                 return {"loss": costs(**outputs, batch=batch)}
 

@@ -15,13 +15,13 @@ def golden(arrays, config):
     )
     for i in config["connectors"]:
         layer = connector(tuple(student[i].shape), tuple(teacher[i].shape))
-        given = [
+        variables = [
             (layer.convolution.kernel, arrays[f"connector_{i}_conv_kernel"]),
             (layer.convolution.bias, arrays[f"connector_{i}_conv_bias"]),
             (layer.norm.gamma, arrays[f"connector_{i}_bn_gamma"]),
             (layer.norm.beta, arrays[f"connector_{i}_bn_beta"]),
         ]
-        with keras.StatelessScope(state_mapping=given):
+        with keras.StatelessScope(state_mapping=variables):
             student[i] = layer(student[i], training=True)
     parts = ab(student, teacher, margin=config["margin"])
     return {**parts, "out_loss_per_layer": ops.mean(parts["per_tap"], axis=1)}
@@ -44,9 +44,9 @@ def test_equals_the_sum_by_hand():
 
 def test_a_deeper_tap_weighs_twice_as_much():
     one = maps(1.0, 2.0)
-    got = ab([one, one, one], [-one, -one, -one])
-    np.testing.assert_allclose(got["per_tap"], np.outer([0.25, 0.5, 1.0], got["per_tap"][2]))
-    np.testing.assert_allclose(got["loss"], 1.75 * got["per_tap"][2])
+    result = ab([one, one, one], [-one, -one, -one])
+    np.testing.assert_allclose(result["per_tap"], np.outer([0.25, 0.5, 1.0], result["per_tap"][2]))
+    np.testing.assert_allclose(result["loss"], 1.75 * result["per_tap"][2])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -24,13 +24,13 @@ def test_equals_the_sum_by_hand():
     # a = b = 1: half the squared distance. Teacher (3/4, 1/4), student (1/2, 1/2): 1/16.
     teacher = np.log(np.array([[3.0, 1.0]], "float32"))
     student = np.zeros((1, 2), "float32")
-    got = abkd(student, teacher, temperature=1.0, teacher_exponent=1.0, student_exponent=1.0)
-    np.testing.assert_allclose(got["loss"], [1 / 16], rtol=1e-5)
+    result = abkd(student, teacher, temperature=1.0, teacher_exponent=1.0, student_exponent=1.0)
+    np.testing.assert_allclose(result["loss"], [1 / 16], rtol=1e-5)
 
 
 def test_is_zero_at_equality():
-    got = abkd(STUDENT, STUDENT, temperature=4.0, teacher_exponent=0.8, student_exponent=0.3)
-    np.testing.assert_allclose(got["loss"], np.zeros(4), atol=1e-6)
+    result = abkd(STUDENT, STUDENT, temperature=4.0, teacher_exponent=0.8, student_exponent=0.3)
+    np.testing.assert_allclose(result["loss"], np.zeros(4), atol=1e-6)
 
 
 def test_nears_both_kl_divergences():

@@ -35,38 +35,42 @@ class Subclassed(keras.Model):
         self.parts = parts
 
     def call(self, x, training=None):
-        given = {}
+        outputs = {}
         for part in self.parts:
             is_norm = isinstance(part, layers.BatchNormalization)
-            x = given[part.name] = part(x, training=training) if is_norm else part(x)
-        return given
+            x = outputs[part.name] = part(x, training=training) if is_norm else part(x)
+        return outputs
 
 
 def parts(name, sizes, width):
     """Layers that give shallow_preact, shallow, deep_preact, deep, average and logits."""
-    made = []
+    layer_list = []
     for (kernel, strides), depth in zip(sizes, ("shallow", "deep"), strict=True):
-        made += [
+        layer_list += [
             Counted(width, kernel, strides=strides, name=f"{name}_{depth}"),
             layers.BatchNormalization(name=f"{depth}_preact"),
             layers.ReLU(name=depth),
         ]
-    return [*made, layers.GlobalAveragePooling2D(name="average"), layers.Dense(5, name="logits")]
+    return [
+        *layer_list,
+        layers.GlobalAveragePooling2D(name="average"),
+        layers.Dense(5, name="logits"),
+    ]
 
 
-def nested(made):
-    backbone = keras.Sequential([keras.Input((9, 9, 3)), *made[:-2]], name="backbone")
+def nested(parts):
+    backbone = keras.Sequential([keras.Input((9, 9, 3)), *parts[:-2]], name="backbone")
     inner = keras.Model(backbone.inputs, backbone(backbone.inputs[0]), name="inner")
     inputs = keras.Input((9, 9, 3))
-    return keras.Model(inputs, made[-1](made[-2](inner(inputs))))
+    return keras.Model(inputs, parts[-1](parts[-2](inner(inputs))))
 
 
-def sequential(made):
-    return keras.Sequential([keras.Input((9, 9, 3)), *made])
+def sequential(parts):
+    return keras.Sequential([keras.Input((9, 9, 3)), *parts])
 
 
-def subclassed(made):
-    model = Subclassed(made)
+def subclassed(parts):
+    model = Subclassed(parts)
     model(IMAGES)
     return model
 
@@ -85,11 +89,11 @@ def reading(pair, name, student_path, teacher_path):
     default = methods.get(name)
     student = taps_here(default.student_taps, student_path)
     teacher = taps_here(default.teacher_taps, teacher_path)
-    given = {"student_taps": student, "teacher_taps": teacher}
+    knobs = {"student_taps": student, "teacher_taps": teacher}
     if "student_taps" not in methods.knobs(name):
-        given = {"tap": student[0], "student_tap": student[0], "teacher_tap": "".join(teacher[:1])}
-    given = {knob: tap for knob, tap in given.items() if knob in methods.knobs(name)}
-    return pair.method(name, warmup=0.0, **given)  # a warm-up starts from a weight of 0
+        knobs = {"tap": student[0], "student_tap": student[0], "teacher_tap": "".join(teacher[:1])}
+    knobs = {knob: tap for knob, tap in knobs.items() if knob in methods.knobs(name)}
+    return pair.method(name, warmup=0.0, **knobs)  # a warm-up starts from a weight of 0
 
 
 def check_one_step(student, teacher, method):

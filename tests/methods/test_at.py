@@ -26,11 +26,11 @@ def maps(*rows):
 
 def test_equals_the_mean_by_hand():
     # Power 1: unit vectors (3/5, 4/5) and (1, 0); ((2/5)^2 + (4/5)^2) / 2 = 0.4.
-    got = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], power=1)
-    np.testing.assert_allclose(got["loss"], [0.4], rtol=1e-6)
+    result = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], power=1)
+    np.testing.assert_allclose(result["loss"], [0.4], rtol=1e-6)
     # Power 2 squares before the unit length: (9, 16) / sqrt(337) against (1, 0).
-    got = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], power=2)["loss"]
-    np.testing.assert_allclose(got, [(337 + 337 - 2 * 9 * 337**0.5) / 337 / 2], rtol=1e-6)
+    result = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], power=2)["loss"]
+    np.testing.assert_allclose(result, [(337 + 337 - 2 * 9 * 337**0.5) / 337 / 2], rtol=1e-6)
 
 
 def test_odd_powers_keep_signs():
@@ -40,11 +40,11 @@ def test_odd_powers_keep_signs():
 
 def test_sums_over_taps_and_is_zero_where_maps_are_proportional():
     one, other = maps([1.0, 2.0], [0.0, 1.0]), maps([2.0, 1.0], [0.0, 3.0])
-    got = at([one, one], [5 * one, other])
-    np.testing.assert_allclose(got["per_tap"][0], [0, 0], atol=1e-6)
-    np.testing.assert_allclose(got["loss"], got["per_tap"][1], atol=1e-6)
-    assert got["loss"][0] > 0.1
-    assert got["loss"][1] < 1e-6
+    result = at([one, one], [5 * one, other])
+    np.testing.assert_allclose(result["per_tap"][0], [0, 0], atol=1e-6)
+    np.testing.assert_allclose(result["loss"], result["per_tap"][1], atol=1e-6)
+    assert result["loss"][0] > 0.1
+    assert result["loss"][1] < 1e-6
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -59,12 +59,12 @@ def subclassed():
 def naming(name, student, teacher):
     """The method's knobs that make it read these taps alone."""
     count = len(methods.get(name).student_taps)
-    given = {"tap": student, "student_tap": student, "teacher_tap": teacher}
-    given |= {"student_taps": (student,) * count, "teacher_taps": (teacher,) * count}
-    return {knob: value for knob, value in given.items() if knob in methods.knobs(name)}
+    knobs = {"tap": student, "student_tap": student, "teacher_tap": teacher}
+    knobs |= {"student_taps": (student,) * count, "teacher_taps": (teacher,) * count}
+    return {knob: value for knob, value in knobs.items() if knob in methods.knobs(name)}
 
 
-def made(student, teacher, method, refusal, **how):
+def new_distiller(student, teacher, method, refusal, **how):
     """The Distiller; None where it is refused in these words, which begin the message."""
     try:
         return Distiller(student, teacher=teacher, methods=method, **how)
@@ -137,7 +137,7 @@ def test_taps_that_are_no_names_are_refused(knobs):
 def test_a_map_against_a_vector_trains_or_is_refused(name, taps, pair):
     method = pair.method(name, **naming(name, *taps))
     refusal = rf"{name}: the (student|teacher)'s tap '\w+' has shape .*; expected .*\. Choose"
-    distiller = made(net(), net(width=6), method, refusal)
+    distiller = new_distiller(net(), net(width=6), method, refusal)
     needs_map = name == "ofa" and taps[0] == "pooled"  # of the student alone
     assert (distiller is None) == (name in ONE_RANK or needs_map)
     if distiller is not None:
@@ -147,7 +147,7 @@ def test_a_map_against_a_vector_trains_or_is_refused(name, taps, pair):
 @pytest.mark.parametrize("name", READ_TAPS)
 def test_maps_of_open_size_train_or_are_refused(name, pair):
     refusal = rf"{name}: .* has shape \(None, None, None, 4\); expected .* known size\. Choose"
-    distiller = made(net(size=None), net(size=None), pair.method(name), refusal)
+    distiller = new_distiller(net(size=None), net(size=None), pair.method(name), refusal)
     assert (distiller is None) == (name in KNOWN_SIZE)
     if distiller is not None:
         assert math.isfinite(step(distiller))
@@ -197,7 +197,7 @@ def test_two_classes_teach_or_are_refused(name):
     student = net(classes=2)
     refusal = rf"{name}: the student has 2 classes; expected 3 or more\. Use the method kd"
     method = methods.get(name, warmup=0.0)  # a warm-up starts from a weight of 0
-    distiller = made(student, net(classes=2, seed=1), method, refusal, ce_weight=0.0)
+    distiller = new_distiller(student, net(classes=2, seed=1), method, refusal, ce_weight=0.0)
     assert (distiller is None) == (name in ("dist", "dkd", "lskd", "nkd", "uskd", "wkd"))
     if distiller is not None:
         before = student.get_layer("conv1").kernel.numpy()

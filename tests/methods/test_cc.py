@@ -13,14 +13,14 @@ def golden(arrays, config):
         return cc(student, teacher)
     method = methods.get("cc", dimensions=config["feat_dim"])
     method.build_for({"pooled": tuple(student.shape)}, {"pooled": tuple(teacher.shape)})
-    given = [
+    state = [
         (method.student_embedding.kernel, arrays["embed_s_kernel"]),
         (method.student_embedding.bias, arrays["embed_s_bias"]),
         (method.teacher_embedding.kernel, arrays["embed_t_kernel"]),
         (method.teacher_embedding.bias, arrays["embed_t_bias"]),
     ]
     batch = Batch(labels=np.zeros(student.shape[0], "int32"))
-    with keras.StatelessScope(state_mapping=given):
+    with keras.StatelessScope(state_mapping=state):
         return {"loss": method({"pooled": student}, {"pooled": teacher}, batch=batch)}
 
 

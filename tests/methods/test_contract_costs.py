@@ -47,17 +47,19 @@ def outputs(method, size):
         is_rectified = name != "logits" and not name.endswith("_preact")
         return (np.maximum(values, 0) if is_rectified else values).astype("float32")
 
-    both = [method.get_build_config()[f"{who}_shape"] for who in ("student", "teacher")]
+    shapes_of_both = [method.get_build_config()[f"{who}_shape"] for who in ("student", "teacher")]
     if method.views_per_image == 2:
-        both = [shapes | {f"{n}_view2": s for n, s in shapes.items()} for shapes in both]
-    return [message(shapes) for shapes in both]
+        shapes_of_both = [
+            shapes | {f"{n}_view2": s for n, s in shapes.items()} for shapes in shapes_of_both
+        ]
+    return [message(shapes) for shapes in shapes_of_both]
 
 
 def test_gradients_reach_the_student_and_every_part_and_never_the_teacher(
     method, costs_and_gradients
 ):
-    found = costs_and_gradients(method, *outputs(method, 8))
-    reached = {key for _, gradients in found for key, g in gradients.items() if np.any(g)}
+    results = costs_and_gradients(method, *outputs(method, 8))
+    reached = {key for _, gradients in results for key, g in gradients.items() if np.any(g)}
     read = method.student_taps or ("logits",)
     assert {("student", tap) for tap in read} <= reached
     assert {("part", v.path) for v in method.trainable_variables} <= reached
@@ -176,8 +178,8 @@ CASES = {
 def test_costs_and_gradients_are_finite(case, method, costs_and_gradients):
     size, student_says, teacher_says = CASES[case]
     student, teacher = outputs(method, size)
-    found = costs_and_gradients(method, student_says(student), teacher_says(teacher))
-    for cost, gradients in found:
+    results = costs_and_gradients(method, student_says(student), teacher_says(teacher))
+    for cost, gradients in results:
         assert np.shape(cost) == (size,)
         assert np.all(np.isfinite(cost))
         for (who, name), gradient in gradients.items():

@@ -40,22 +40,22 @@ def test_each_mask_gates_both_of_its_pairs():
     teacher[0][0] *= 100  # confident on the weak view in the first example alone
     teacher[1][1] *= 100  # and on the strong view in the second
     knobs = {"temperature": 2.0, "weak_threshold": 0.99, "strong_threshold": 0.99}
-    got = crld(*student, *teacher, within_weight=3.0, cross_weight=5.0, **knobs)
+    result = crld(*student, *teacher, within_weight=3.0, cross_weight=5.0, **knobs)
 
     def kd(s, t):
         return np.asarray(losses.softened_kl(student[s], teacher[t], temperature=2.0))
 
     within, cross = 3 * (kd(0, 0) + kd(1, 1)), 5 * (kd(1, 0) + kd(0, 1))
-    np.testing.assert_allclose(got["loss_wv"], within * [1, 0, 0], rtol=1e-5)
-    np.testing.assert_allclose(got["loss_cv"], cross * [0, 1, 0], rtol=1e-5)
-    np.testing.assert_allclose(got["loss"], within * [1, 0, 0] + cross * [0, 1, 0], rtol=1e-5)
+    np.testing.assert_allclose(result["loss_wv"], within * [1, 0, 0], rtol=1e-5)
+    np.testing.assert_allclose(result["loss_cv"], cross * [0, 1, 0], rtol=1e-5)
+    np.testing.assert_allclose(result["loss"], within * [1, 0, 0] + cross * [0, 1, 0], rtol=1e-5)
 
 
 def test_is_zero_where_all_views_are_equal():
     view = views(0)[0]
     same = {"logits": view, "logits_view2": view}
-    got = methods.get("crld")(student=same, teacher=same, batch=Batch(np.zeros(3)))
-    np.testing.assert_allclose(got, np.zeros(3), atol=1e-5)
+    result = methods.get("crld")(student=same, teacher=same, batch=Batch(np.zeros(3)))
+    np.testing.assert_allclose(result, np.zeros(3), atol=1e-5)
 
 
 @pytest.mark.parametrize(

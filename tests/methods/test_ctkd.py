@@ -50,9 +50,9 @@ def test_starts_as_kd_at_its_first_temperature():
     method = built()
     assert [v.shape for v in method.trainable_variables] == [(1,)]
     student, teacher = {"logits": logits(3)}, {"logits": logits(3, 1)}
-    got = method(student=student, teacher=teacher, batch=Batch(np.zeros(3)))
+    result = method(student=student, teacher=teacher, batch=Batch(np.zeros(3)))
     by_kd = softened_kl(logits(3), logits(3, 1), temperature=15.62117157)
-    np.testing.assert_allclose(got, by_kd, rtol=1e-5)
+    np.testing.assert_allclose(result, by_kd, rtol=1e-5)
 
 
 def test_reversal_falls_along_half_a_cosine():
@@ -72,8 +72,8 @@ def test_temperature_climbs_the_cost_that_the_student_descends(cost_and_gradient
         batch = Batch(np.zeros(3), progress=progress)
         method = built(temperature_span=2.0)
         _, gradients = cost_and_gradients(method, student, teacher, batch)
-        (found,) = (g for (group, _), g in gradients.items() if group == "part")
-        return float(found[0])
+        (slope,) = (g for (group, _), g in gradients.items() if group == "part")
+        return float(slope[0])
 
     def cost(raw):
         temperature = 1 + 2 / (1 + math.exp(-raw))

@@ -35,10 +35,10 @@ def test_equals_the_correlations_by_hand():
     a, b = [0.5, 0.3, 0.2], [0.2, 0.3, 0.5]
     centred = np.array(a) - 1 / 3
     rho = centred @ centred[::-1] / (centred @ centred)
-    got = of_probabilities([a, b], [b, a])
-    np.testing.assert_allclose(got["loss_inter"], [1 - rho] * 2, rtol=1e-5)
-    np.testing.assert_allclose(got["loss_intra"], 1 - (-1 + 0 - 1) / 3, rtol=1e-5)
-    np.testing.assert_allclose(got["loss"], [2 * (1 - rho) + 3 * 5 / 3] * 2, rtol=1e-5)
+    result = of_probabilities([a, b], [b, a])
+    np.testing.assert_allclose(result["loss_inter"], [1 - rho] * 2, rtol=1e-5)
+    np.testing.assert_allclose(result["loss_intra"], 1 - (-1 + 0 - 1) / 3, rtol=1e-5)
+    np.testing.assert_allclose(result["loss"], [2 * (1 - rho) + 3 * 5 / 3] * 2, rtol=1e-5)
 
 
 def test_is_zero_at_equality_and_scales_with_temperature_squared():

@@ -35,29 +35,31 @@ def test_equals_the_sum_by_hand():
     teacher = np.log(np.array([[3.0, 2.0, 1.0]], "float32"))
     student = np.zeros((1, 3), "float32")
     labels = np.array([0])
-    got = dkd(student, teacher, labels, temperature=1.0, target_weight=2.0, nontarget_weight=10.0)
-    np.testing.assert_allclose(got["loss_tckd"], [0.058892], atol=1e-6)
-    np.testing.assert_allclose(got["loss_nckd"], [0.056633], atol=1e-6)
-    np.testing.assert_allclose(got["loss"], [2 * 0.058892 + 10 * 0.056633], atol=1e-5)
+    result = dkd(
+        student, teacher, labels, temperature=1.0, target_weight=2.0, nontarget_weight=10.0
+    )
+    np.testing.assert_allclose(result["loss_tckd"], [0.058892], atol=1e-6)
+    np.testing.assert_allclose(result["loss_nckd"], [0.056633], atol=1e-6)
+    np.testing.assert_allclose(result["loss"], [2 * 0.058892 + 10 * 0.056633], atol=1e-5)
 
 
 def test_is_zero_at_equality():
-    got = dkd(
+    result = dkd(
         logits(4), logits(4), np.arange(4), temperature=3.0, target_weight=1.0, nontarget_weight=1.0
     )
-    np.testing.assert_allclose(got["loss"], np.zeros(4), atol=1e-5)
+    np.testing.assert_allclose(result["loss"], np.zeros(4), atol=1e-5)
 
 
 def test_is_kd_taken_apart():
     # kd = target part + (1 - teacher's target probability) * part of the others.
     labels, temperature = np.array([4, 0, 2]), 2.0
     student, teacher = logits(3), logits(3, seed=1)
-    got = dkd(
+    result = dkd(
         student, teacher, labels, temperature=temperature, target_weight=1, nontarget_weight=1
     )
     p = np.exp(teacher / temperature)
     rest = 1 - p[np.arange(3), labels] / p.sum(axis=1)
-    together = np.asarray(got["loss_tckd"]) + rest * np.asarray(got["loss_nckd"])
+    together = np.asarray(result["loss_tckd"]) + rest * np.asarray(result["loss_nckd"])
     np.testing.assert_allclose(
         softened_kl(student, teacher, temperature=temperature), together, 1e-5
     )

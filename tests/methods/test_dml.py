@@ -52,9 +52,9 @@ def test_each_learns_from_the_mean_of_several_others(by_hand):
 def test_each_learns_from_its_own_part(autodiff):
     arrays = {"student": np.array([[1.0, 0, 2]], "float32"), "peer": np.zeros((1, 3), "float32")}
     parts = ("loss_student", "loss_peer", "loss_peer_ce")
-    wanted = [(part, name) for part in parts for name in arrays]
+    pairs = [(part, name) for part in parts for name in arrays]
     _, gradients = autodiff.values_and_gradients(
-        lambda t: dml(t["student"], [t["peer"]], np.array([0])), arrays, wanted
+        lambda t: dml(t["student"], [t["peer"]], np.array([0])), arrays, pairs
     )
     reached = {pair for pair, gradient in gradients.items() if np.any(gradient)}
     assert reached == {
@@ -117,12 +117,12 @@ def test_refuses_a_peer_that_does_not_fit(peer, message):
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="the Distiller's backend")
 def test_peers_see_the_first_of_two_views(net, images, labels, by_hand, one_step):
     student, peers = net("student", norm=False), [net("a", norm=False, seed=2), net("b", seed=3)]
-    given = [methods.get("dml", peers=peers), methods.get("mlkd")]
-    distiller = Distiller(student, teacher=net("teacher", seed=1), methods=given)
+    chosen_methods = [methods.get("dml", peers=peers), methods.get("mlkd")]
+    distiller = Distiller(student, teacher=net("teacher", seed=1), methods=chosen_methods)
     first = student(images).numpy(), *(peer(images, training=True).numpy() for peer in peers)
     expected = dml(first[0], first[1:], labels)["loss"].numpy().mean()
-    both = {"inputs": np.stack([images, -images], axis=1), "id": np.arange(40)}
-    assert one_step(distiller, both, labels)["dml"] == pytest.approx(expected, rel=1e-4)
+    views = {"inputs": np.stack([images, -images], axis=1), "id": np.arange(40)}
+    assert one_step(distiller, views, labels)["dml"] == pytest.approx(expected, rel=1e-4)
 
 
 @keras.saving.register_keras_serializable(package="test_dml")

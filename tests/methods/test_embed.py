@@ -20,8 +20,8 @@ def test_the_cosine_is_the_squared_distance_of_unit_vectors():
 
 
 def test_the_squared_distance_is_a_mean_over_the_entries():
-    got = embed(STUDENT, TEACHER, distance="squared")["loss"]
-    np.testing.assert_allclose(got, np.square(STUDENT - TEACHER).mean(axis=1), rtol=1e-6)
+    result = embed(STUDENT, TEACHER, distance="squared")["loss"]
+    np.testing.assert_allclose(result, np.square(STUDENT - TEACHER).mean(axis=1), rtol=1e-6)
     assert np.all(np.asarray(embed(STUDENT, 3 * STUDENT, distance="squared")["loss"]) > 0)
 
 
@@ -83,9 +83,9 @@ def test_a_tower_without_a_classifier_teaches_without_labels(pair, tower, tap):
 def test_methods_that_read_logits_are_refused_with_a_tower(pair, tower):
     from kd_keras import Distiller
 
-    both = [methods.get("embed", teacher_tap="output"), methods.get("kd")]
+    both_methods = [methods.get("embed", teacher_tap="output"), methods.get("kd")]
     with pytest.raises(ValueError, match=r"5 classes and the teacher 7; .* kd cannot learn from"):
-        Distiller(pair.student(), teacher=tower, methods=both)
+        Distiller(pair.student(), teacher=tower, methods=both_methods)
 
 
 @tensorflow

@@ -14,13 +14,13 @@ def golden(arrays, config):
         return fitnet(student, teacher)
     regressor = projectors.Regressor(tuple(teacher.shape))
     regressor.build(tuple(student.shape))
-    given = [
+    state = [
         (regressor.convolution.kernel, arrays["conv_kernel"]),
         (regressor.convolution.bias, arrays["conv_bias"]),
         (regressor.norm.gamma, arrays["bn_gamma"]),
         (regressor.norm.beta, arrays["bn_beta"]),
     ]
-    with keras.StatelessScope(state_mapping=given):
+    with keras.StatelessScope(state_mapping=state):
         regressed = regressor(student, training=True)
     return {**fitnet(regressed, teacher), "out_regressed_feature": regressed}
 

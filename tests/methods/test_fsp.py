@@ -31,9 +31,9 @@ def test_is_zero_at_equality_and_sums_over_neighbours():
     rng = np.random.default_rng(0)
     one, two, three = (rng.normal(size=(3, 4, 4, c)).astype("float32") for c in (2, 3, 4))
     np.testing.assert_allclose(fsp([one, two, three], [one, two, three])["loss"], np.zeros(3))
-    got = fsp([one, two, three], [one, two, -three])
-    np.testing.assert_allclose(got["per_pair"][0], np.zeros(3))
-    np.testing.assert_allclose(got["loss"], got["per_pair"][1])
+    result = fsp([one, two, three], [one, two, -three])
+    np.testing.assert_allclose(result["per_pair"][0], np.zeros(3))
+    np.testing.assert_allclose(result["loss"], result["per_pair"][1])
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

@@ -18,13 +18,13 @@ def run(part, features, arrays, config, *, batch_norm, transposed=False):
         negative_slope=config["leaky_relu_slope"],
     )
     stack.build(tuple(features.shape))
-    given = []
+    state = []
     for i, (convolution, kernel) in enumerate(zip(stack.convolutions, kernels, strict=True)):
-        given += [(convolution.kernel, kernel), (convolution.bias, arrays[f"{part}_conv_bias_{i}"])]
+        state += [(convolution.kernel, kernel), (convolution.bias, arrays[f"{part}_conv_bias_{i}"])]
     for i, norm in enumerate(stack.norms):
-        given += [(norm.gamma, arrays[f"{part}_bn_gamma_{i}"])]
-        given += [(norm.beta, arrays[f"{part}_bn_beta_{i}"])]
-    with keras.StatelessScope(state_mapping=given):
+        state += [(norm.gamma, arrays[f"{part}_bn_gamma_{i}"])]
+        state += [(norm.beta, arrays[f"{part}_bn_beta_{i}"])]
+    with keras.StatelessScope(state_mapping=state):
         return stack(features, training=True)
 
 
@@ -69,8 +69,8 @@ def test_equals_the_mean_by_hand():
     teacher = np.array([2.0, 0.0], "float32").reshape(1, 2, 1, 1)
     offs = np.array([1 - 9 / 337**0.5, 16 / 337**0.5])
     np.testing.assert_allclose(ft(student, teacher)["loss"], [offs.mean()], rtol=1e-6)
-    got = ft(student, teacher, difference_power=2)["loss"]
-    np.testing.assert_allclose(got, [(offs**2).mean()], rtol=1e-6)
+    result = ft(student, teacher, difference_power=2)["loss"]
+    np.testing.assert_allclose(result, [(offs**2).mean()], rtol=1e-6)
     np.testing.assert_allclose(ft(student, 2 * student)["loss"], [0.0], atol=1e-6)
 
 

@@ -30,7 +30,7 @@ GOLDENS = {"gkl": golden}
 def test_equals_the_sums_by_hand():
     # Uniform student: sce = ln 2. Two classes of weight 1/2, d = (1, 0): the sum over pairs is
     # 2 * 1/4 * 1, over weights 1, so mse = 1/4 * 1/2 = 1/8.
-    got = gkl(
+    result = gkl(
         np.zeros((1, 2), "float32"),
         np.array([[1.0, 0.0]], "float32"),
         np.full((1, 2), 0.5, "float32"),
@@ -39,9 +39,9 @@ def test_equals_the_sums_by_hand():
         cross_entropy_weight=2.0,
         difference_weight=4.0,
     )
-    np.testing.assert_allclose(got["loss_sce"], [np.log(2)], rtol=1e-6)
-    np.testing.assert_allclose(got["loss_mse"], 1 / 8, rtol=1e-6)
-    np.testing.assert_allclose(got["loss"], [2 * np.log(2) + 1 / 2], rtol=1e-6)
+    np.testing.assert_allclose(result["loss_sce"], [np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(result["loss_mse"], 1 / 8, rtol=1e-6)
+    np.testing.assert_allclose(result["loss"], [2 * np.log(2) + 1 / 2], rtol=1e-6)
 
 
 def test_mean_rows_by_hand():

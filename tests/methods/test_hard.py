@@ -7,8 +7,8 @@ from kd_keras.methods.hard import hard
 def test_equals_the_cross_entropy_by_hand():
     # The teacher chooses class 1; the student gives it 1/4: ln 4 = 1.386294 nats.
     student = np.log(np.array([[3.0, 1.0]], "float32"))
-    got = hard(student, np.array([[0.0, 0.1]], "float32"))
-    np.testing.assert_allclose(got["loss"], [1.386294], rtol=1e-6)
+    result = hard(student, np.array([[0.0, 0.1]], "float32"))
+    np.testing.assert_allclose(result["loss"], [1.386294], rtol=1e-6)
 
 
 def test_only_the_teacher_s_decision_counts_and_the_lower_class_wins_a_tie():
@@ -19,8 +19,8 @@ def test_only_the_teacher_s_decision_counts_and_the_lower_class_wins_a_tie():
 
 
 def test_scores_that_are_no_numbers_are_no_decision():
-    got = hard(np.zeros((2, 2), "float32"), np.array([[np.nan, 1], [0, 1]], "float32"))
-    np.testing.assert_array_equal(np.isnan(got["loss"]), [True, False])
+    result = hard(np.zeros((2, 2), "float32"), np.array([[np.nan, 1], [0, 1]], "float32"))
+    np.testing.assert_array_equal(np.isnan(result["loss"]), [True, False])
 
 
 def test_needs_no_labels_and_halves_both_terms():

@@ -17,12 +17,12 @@ def golden(arrays, config):
         tuple(student.shape), kernel.shape[-1], kernel_size=kernel.shape[0], name="embedding"
     )
     convolution, norm = embed.layers
-    given = [
+    state = [
         (convolution.kernel, kernel),
         (norm.gamma, arrays["embed_bn_gamma"]),
         (norm.beta, arrays["embed_bn_beta"]),
     ]
-    with keras.StatelessScope(state_mapping=given):
+    with keras.StatelessScope(state_mapping=state):
         return ickd(embed(student, training=True), teacher)
 
 
@@ -34,8 +34,8 @@ def test_equals_the_distance_by_hand():
     # Rows (1, 0), (0, 1) against (1, 1)/sqrt 2 twice: |difference|^2 = 2 * (2 - 2/sqrt 2).
     student = np.array([[[[1.0, 0.0], [0.0, 1.0]]]], "float32")
     teacher = np.array([[[[1.0, 1.0], [0.0, 0.0]]]], "float32")
-    got = ickd(student, teacher)["loss"]
-    np.testing.assert_allclose(got, 2 * (2 - 2**0.5) / 2, rtol=1e-6)
+    result = ickd(student, teacher)["loss"]
+    np.testing.assert_allclose(result, 2 * (2 - 2**0.5) / 2, rtol=1e-6)
 
 
 def test_is_zero_at_equality_and_blind_to_scale_and_size():

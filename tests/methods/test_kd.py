@@ -21,8 +21,8 @@ GOLDENS = {"kd": golden}
 def test_equals_the_sum_by_hand():
     # Teacher (3/4, 1/4), student (1/2, 1/2): 3/4 ln 3/2 + 1/4 ln 1/2 = 0.130812 nats.
     teacher = np.array([[math.log(3), 0.0]], "float32")
-    got = softened_kl(np.zeros((1, 2), "float32"), teacher, temperature=1.0)
-    np.testing.assert_allclose(got, [0.130812], atol=1e-6)
+    result = softened_kl(np.zeros((1, 2), "float32"), teacher, temperature=1.0)
+    np.testing.assert_allclose(result, [0.130812], atol=1e-6)
 
 
 def test_is_zero_at_equality_and_scales_with_temperature():
@@ -37,8 +37,8 @@ def test_is_zero_at_equality_and_scales_with_temperature():
 
 def test_is_finite_for_logits_of_ten_thousand():
     student = np.array([[1e4, -1e4, 0.0]], "float32")
-    got = softened_kl(student, -student, temperature=1.0)
-    np.testing.assert_allclose(got, [2e4])
+    result = softened_kl(student, -student, temperature=1.0)
+    np.testing.assert_allclose(result, [2e4])
 
 
 @pytest.mark.parametrize("temperature", [0, -1.0, math.nan, "warm"])

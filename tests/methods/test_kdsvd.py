@@ -33,14 +33,14 @@ def test_equals_the_sum_by_hand():
     assert kdsvd([one, student], [one, student])["loss"] == 0
     # With one place the student has no other vector than (1, 0), at right angles to the teacher's:
     # its sign is 0, and so is the vector. Relations exp(-1/8) twice against exp(-1/8) and 1.
-    got = kdsvd([one, student], [one, teacher])["loss"]
-    np.testing.assert_allclose(got, [(1 - np.exp(-1 / 8)) ** 2], rtol=1e-5)
+    result = kdsvd([one, student], [one, teacher])["loss"]
+    np.testing.assert_allclose(result, [(1 - np.exp(-1 / 8)) ** 2], rtol=1e-5)
 
 
 def test_is_zero_at_equality_and_for_other_scales_and_places():
     one, two = positive(3, 4, 4, 5), positive(3, 2, 2, 6)
-    got = kdsvd([7 * one, two], [one[:, ::-1], two[:, :, ::-1]])["loss"]
-    np.testing.assert_allclose(got, np.zeros(3), atol=1e-9)
+    result = kdsvd([7 * one, two], [one[:, ::-1], two[:, :, ::-1]])["loss"]
+    np.testing.assert_allclose(result, np.zeros(3), atol=1e-9)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2])

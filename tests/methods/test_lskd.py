@@ -29,8 +29,8 @@ def logits(batch_size, seed=0):
 
 def test_standardises_by_hand():
     # (1, 2, 3): mean 2, deviation over C - 1 is 1; equal logits have no deviation to divide by.
-    got = standardised(np.array([[1.0, 2.0, 3.0], [7.0, 7.0, 7.0]], "float32"))
-    np.testing.assert_allclose(got, [[-1, 0, 1], [0, 0, 0]], atol=1e-6)
+    result = standardised(np.array([[1.0, 2.0, 3.0], [7.0, 7.0, 7.0]], "float32"))
+    np.testing.assert_allclose(result, [[-1, 0, 1], [0, 0, 0]], atol=1e-6)
 
 
 def cost(over, student, teacher):

@@ -40,8 +40,8 @@ def test_names_and_descriptions_import_nothing_heavy():
         "import sys; from kd_keras import methods; methods.names(); methods.explain('kd')\n"
         "sys.exit(', '.join({'tensorflow', 'keras', 'numpy'} & set(sys.modules)) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, f"imported: {done.stderr}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, f"imported: {result.stderr}"
 
 
 def test_unknown_names_are_answered_with_the_nearest():

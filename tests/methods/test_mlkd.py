@@ -66,15 +66,15 @@ def test_kd_part_by_hand():
         ]
         for v in ("logits", "logits_view2")
     )
-    got = mlkd(*student.values(), *teacher.values(), temperature=4.0, extra_temperatures=extra)
+    result = mlkd(*student.values(), *teacher.values(), temperature=4.0, extra_temperatures=extra)
     by_hand = sum(weak) + sum(strong[:3]) + sum(weak[3:])
-    np.testing.assert_allclose(got["loss_kd"], by_hand, rtol=1e-5)
+    np.testing.assert_allclose(result["loss_kd"], by_hand, rtol=1e-5)
 
 
 def test_is_zero_at_equality():
     same = views(5)
-    got = methods.get("mlkd")(student=same, teacher=same, batch=Batch(np.zeros(5)))
-    np.testing.assert_allclose(got, np.zeros(5), atol=1e-4)
+    result = methods.get("mlkd")(student=same, teacher=same, batch=Batch(np.zeros(5)))
+    np.testing.assert_allclose(result, np.zeros(5), atol=1e-4)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])

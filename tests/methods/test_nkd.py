@@ -31,11 +31,11 @@ def test_equals_the_sum_by_hand():
     # (2/3, 1/3) against (1/2, 1/2): ln 2.
     teacher = np.log(np.array([[3.0, 2.0, 1.0]], "float32"))
     student = np.zeros((1, 3), "float32")
-    got = nkd(student, teacher, np.array([0]), temperature=1.0, nontarget_weight=1.5)["loss"]
-    np.testing.assert_allclose(got, [math.log(3) / 2 + 1.5 * math.log(2)], rtol=1e-6)
+    result = nkd(student, teacher, np.array([0]), temperature=1.0, nontarget_weight=1.5)["loss"]
+    np.testing.assert_allclose(result, [math.log(3) / 2 + 1.5 * math.log(2)], rtol=1e-6)
     # Hotter, the teacher's others change but the student's stay uniform: only T^2 shows.
-    got = nkd(student, teacher, np.array([0]), temperature=2.0, nontarget_weight=1.5)["loss"]
-    np.testing.assert_allclose(got, [math.log(3) / 2 + 6 * math.log(2)], rtol=1e-6)
+    result = nkd(student, teacher, np.array([0]), temperature=2.0, nontarget_weight=1.5)["loss"]
+    np.testing.assert_allclose(result, [math.log(3) / 2 + 6 * math.log(2)], rtol=1e-6)
 
 
 def test_label_probabilities_count_as_their_largest():

@@ -30,9 +30,9 @@ def test_equals_the_kernels_by_hand():
 def test_is_zero_where_channels_are_the_same_in_another_order_and_scale():
     features = np.random.default_rng(0).normal(size=(3, 2, 2, 4)).astype("float32")
     other = features[..., ::-1] * np.array([1, 2, 3, 4], "float32")
-    got = nst([features, features], [other, features])
-    np.testing.assert_allclose(got["loss"], np.zeros(3), atol=1e-6)
-    assert got["per_tap"].shape == (2, 3)
+    result = nst([features, features], [other, features])
+    np.testing.assert_allclose(result["loss"], np.zeros(3), atol=1e-6)
+    assert result["per_tap"].shape == (2, 3)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])

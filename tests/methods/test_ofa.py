@@ -55,15 +55,15 @@ LABELS = np.array([0, 1])
 def test_equals_the_sum_by_hand():
     # Exponent 2, student uniform. Label 0: (1.75^2 - 1 + 0.0625) ln 2; the exit is the same.
     arguments = STUDENT[:1], [STUDENT[:1]], TEACHER[:1], LABELS[:1]
-    got = ofa(*arguments, temperature=1.0, exponents=[1.0, 2.0])
-    np.testing.assert_allclose(got["loss_final"], [2.125 * np.log(2)], rtol=1e-6)
-    np.testing.assert_allclose(got["loss_exits"], [np.log(2)], rtol=1e-6)
+    result = ofa(*arguments, temperature=1.0, exponents=[1.0, 2.0])
+    np.testing.assert_allclose(result["loss_final"], [2.125 * np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(result["loss_exits"], [np.log(2)], rtol=1e-6)
 
 
 def test_exponent_one_is_the_cross_entropy_with_the_teacher():
-    got = ofa(STUDENT, [], TEACHER, LABELS, temperature=1.0, exponents=[1.0])["loss_final"]
+    result = ofa(STUDENT, [], TEACHER, LABELS, temperature=1.0, exponents=[1.0])["loss_final"]
     expected = losses.cross_entropy(np.array([[0.75, 0.25]] * 2, "float32"), STUDENT)
-    np.testing.assert_allclose(got, expected, rtol=1e-6)
+    np.testing.assert_allclose(result, expected, rtol=1e-6)
 
 
 def built(**knobs):

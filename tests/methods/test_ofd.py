@@ -16,12 +16,12 @@ def golden(arrays, config):
             tuple(student.shape), kernel.shape[-1], kernel_size=kernel.shape[0], name="connector"
         )
         convolution, norm = connect.layers
-        given = [
+        state = [
             (convolution.kernel, kernel),
             (norm.gamma, arrays[f"connector_bn_gamma_{i}"]),
             (norm.beta, arrays[f"connector_bn_beta_{i}"]),
         ]
-        with keras.StatelessScope(state_mapping=given):
+        with keras.StatelessScope(state_mapping=state):
             connected.append(connect(student, training=True))
         teachers.append(arrays[f"teacher_feature_{i}"])
         norm = [arrays[f"teacher_bn_{name}_{i}"] for name in ("gamma", "beta")]
@@ -45,8 +45,8 @@ def test_equals_the_squares_by_hand():
 
 def test_margin_is_the_mean_of_what_is_negative():
     # Half a normal: -sqrt(2 / pi). Ten deviations up: -3 deviations. No deviation: its mean or 0.
-    got = margin_of([1, -2, 0.5, 0, 0, 0], [0, 0, 5, -2, 2, 0])
-    np.testing.assert_allclose(got, [-0.797885, -1.595769, -1.5, -2, 0, 0], rtol=1e-6)
+    result = margin_of([1, -2, 0.5, 0, 0, 0], [0, 0, 5, -2, 2, 0])
+    np.testing.assert_allclose(result, [-0.797885, -1.595769, -1.5, -2, 0, 0], rtol=1e-6)
     draws = np.random.default_rng(0).normal(0.3, 0.7, 400_000)
     np.testing.assert_allclose(margin_of([0.7], [0.3]), [draws[draws < 0].mean()], rtol=1e-2)
 

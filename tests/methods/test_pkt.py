@@ -19,8 +19,8 @@ def test_equals_the_divergence_by_hand():
     # Right angles: shifted cosines (1, 1/2), rows (2/3, 1/3); a half turn: (1, 0), rows (1, 0).
     # Two rows of ln(1 / (2/3)), and 0 ln 0 = 0, over the 4 pairs.
     right, opposite = np.eye(2, dtype="float32"), np.array([[3.0], [-1.0]], "float32")
-    got = pkt(right, opposite)["loss"]
-    np.testing.assert_allclose(got, 2 * math.log(1.5) / 4, rtol=1e-5)
+    result = pkt(right, opposite)["loss"]
+    np.testing.assert_allclose(result, 2 * math.log(1.5) / 4, rtol=1e-5)
 
 
 def test_is_zero_at_equality_and_under_rotation_and_scale():

@@ -23,8 +23,8 @@ pytestmark = [
 def results_of(kind, path):
     script = Path(__file__).with_name("two_replicas_of_methods.py")
     command = [sys.executable, str(script), str(path), kind]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2])
-    assert done.returncode == 0, done.stderr[-5000:]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=script.parents[2])
+    assert result.returncode == 0, result.stderr[-5000:]
     return json.loads(path.read_text())
 
 

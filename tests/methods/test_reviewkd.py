@@ -24,28 +24,28 @@ def fusion_with(arrays, prefix, student, teacher):
         mixes=f"{prefix}_att_kernel" in arrays,
     )
     fusion.build(tuple(student.shape))
-    given = []
+    state = []
     for i, part in enumerate((fusion.reduce, fusion.expand), start=1):
         convolution, norm = part.layers
-        given += [
+        state += [
             (convolution.kernel, arrays[f"{prefix}_conv{i}_kernel"]),
             (norm.gamma, arrays[f"{prefix}_bn{i}_gamma"]),
             (norm.beta, arrays[f"{prefix}_bn{i}_beta"]),
         ]
     if fusion.mixes:
-        given += [
+        state += [
             (fusion.attention.kernel, arrays[f"{prefix}_att_kernel"]),
             (fusion.attention.bias, arrays[f"{prefix}_att_bias"]),
         ]
-    return fusion, given
+    return fusion, state
 
 
 def golden_module(arrays, config):
     student, teacher = (features(arrays, whose, config)[::-1] for whose in ("student", "teacher"))
     fused, deeper = [], None
     for i, (s, t) in enumerate(zip(student, teacher, strict=True)):
-        fusion, given = fusion_with(arrays, f"abf_{i}", s, t)
-        with keras.StatelessScope(state_mapping=given):
+        fusion, state = fusion_with(arrays, f"abf_{i}", s, t)
+        with keras.StatelessScope(state_mapping=state):
             result, deeper = fusion(s, deeper, training=True)
         fused.append(result)
     return reviewkd(fused, teacher)

@@ -25,9 +25,9 @@ def test_equals_the_sums_by_hand():
     # d/mean: (1/2, 1, 3/2) against (3/4, 3/4, 3/2): 2 * (2 * 0.5 * (1/4)^2) / 9 = 1/72.
     student = np.array([[0.0], [1.0], [3.0]], "float32")
     teacher = np.array([[0.0], [1.0], [2.0]], "float32")
-    got = rkd(student, teacher, distance_weight=2.0, angle_weight=3.0)
-    np.testing.assert_allclose(got["loss_distance"], 1 / 72, rtol=1e-6)
-    np.testing.assert_allclose(got["loss_angle"], 0, atol=1e-12)
+    result = rkd(student, teacher, distance_weight=2.0, angle_weight=3.0)
+    np.testing.assert_allclose(result["loss_distance"], 1 / 72, rtol=1e-6)
+    np.testing.assert_allclose(result["loss_angle"], 0, atol=1e-12)
     # Swapping the first two turns the cosine at both of them, two entries each, by 2: Huber 3/2.
     swapped = rkd(student[[1, 0, 2]], teacher, distance_weight=2.0, angle_weight=3.0)
     np.testing.assert_allclose(swapped["loss_angle"], 4 * 1.5 / 27, rtol=1e-6)
@@ -38,15 +38,15 @@ def test_equals_the_sums_by_hand():
 def test_compares_squared_distances_where_asked():
     student = np.array([[0.0], [1.0], [3.0]], "float32")
     # Squares 1, 4, 9 with mean 14/3 against 1, 1, 4 with mean 2.
-    got = rkd(student, student[[0, 1, 1]] + [[0.0], [0.0], [1.0]], squared=True)["loss_distance"]
+    result = rkd(student, student[[0, 1, 1]] + [[0.0], [0.0], [1.0]], squared=True)["loss_distance"]
     offs = np.array([3 / 14 - 1 / 2, 12 / 14 - 1 / 2, 27 / 14 - 2])
-    np.testing.assert_allclose(got, 2 * np.sum(0.5 * offs**2) / 9, rtol=1e-6)
+    np.testing.assert_allclose(result, 2 * np.sum(0.5 * offs**2) / 9, rtol=1e-6)
 
 
 def test_is_zero_at_equality_and_under_rotation_and_scale():
     features = np.random.default_rng(0).normal(size=(5, 2, 2, 3)).astype("float32")
-    got = rkd(features, 3 - 4 * features[:, ::-1])
-    np.testing.assert_allclose(got["loss"], 0, atol=1e-9)
+    result = rkd(features, 3 - 4 * features[:, ::-1])
+    np.testing.assert_allclose(result["loss"], 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("batch_size", [2, 4])

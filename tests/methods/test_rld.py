@@ -37,21 +37,21 @@ def test_equals_the_sums_by_hand():
     # scd = 1/2 ln(1/2 / 1/3) + 1/2 ln(1/2 / 2/3) = 0.058892; mcd on (2/3, 1/3): 0.056633.
     teacher = np.log(np.array([[3.0, 2.0, 1.0]], "float32"))
     student = np.zeros((1, 3), "float32")
-    got = rld(student, teacher, np.array([0]), **{**KNOBS, "ranking_weight": 10.0})
-    np.testing.assert_allclose(got["loss_scd"], [0.058892], atol=1e-6)
-    np.testing.assert_allclose(got["loss_mcd"], [0.056633], atol=1e-6)
-    np.testing.assert_allclose(got["loss"], [0.058892 + 0.56633], atol=1e-5)
+    result = rld(student, teacher, np.array([0]), **{**KNOBS, "ranking_weight": 10.0})
+    np.testing.assert_allclose(result["loss_scd"], [0.058892], atol=1e-6)
+    np.testing.assert_allclose(result["loss_mcd"], [0.056633], atol=1e-6)
+    np.testing.assert_allclose(result["loss"], [0.058892 + 0.56633], atol=1e-5)
 
 
 def test_a_wrong_teacher_s_confidence_goes_to_the_label_and_its_ranking_above_it_is_ignored():
     student = np.array([[0.3, -1.0, 2.0, 0.5]], "float32")
     teacher = np.array([[5.0, 3.0, 1.0, 0.0]], "float32")  # label 1: class 0 is above it
-    got = rld(student, teacher, np.array([1]), **KNOBS)
+    result = rld(student, teacher, np.array([1]), **KNOBS)
     p_t, p_s = (np.exp(z[0]) / np.exp(z[0]).sum() for z in (teacher, student))
     two = [np.array([p, 1 - p]) for p in (p_t[0], p_s[1])]
-    np.testing.assert_allclose(got["loss_scd"], [np.sum(two[0] * np.log(two[0] / two[1]))], 1e-5)
+    np.testing.assert_allclose(result["loss_scd"], [np.sum(two[0] * np.log(two[0] / two[1]))], 1e-5)
     p, q = p_t[2:] / p_t[2:].sum(), p_s[2:] / p_s[2:].sum()
-    np.testing.assert_allclose(got["loss_mcd"], [np.sum(p * np.log(p / q))], rtol=1e-5)
+    np.testing.assert_allclose(result["loss_mcd"], [np.sum(p * np.log(p / q))], rtol=1e-5)
     nothing_below = rld(student, teacher, np.array([3]), **KNOBS)["loss_mcd"]
     np.testing.assert_array_equal(nothing_below, [0.0])
 

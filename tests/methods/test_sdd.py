@@ -16,7 +16,7 @@ def golden(arrays, config):
         features = cell_features(arrays[f"{whose}_feature"], scales)
         return ops.matmul(features, arrays[f"{whose}_fc_kernel"]) + arrays[f"{whose}_fc_bias"]
 
-    student, teacher, whole = (
+    student, teacher, full_logits = (
         cells("student", scales),
         cells("teacher", scales),
         cells("teacher", (1,)),
@@ -26,7 +26,7 @@ def golden(arrays, config):
         return sdd(
             student,
             teacher,
-            whole,
+            full_logits,
             arrays["labels"],
             over=over,
             complementary_weight=config["complementary_weight"],
@@ -44,7 +44,7 @@ def golden(arrays, config):
     own = ops.sum(ops.where(trust, ops.log_softmax(student), 0.0), axis=-1)
     every = ops.sum(ops.softmax(teacher / t) * ops.log_softmax(student / t), axis=-1)
     as_coded = -p * own - config["nkd_gamma"] * t**2 * every
-    weights = cell_weights(teacher, whole, arrays["labels"], config["complementary_weight"])
+    weights = cell_weights(teacher, full_logits, arrays["labels"], config["complementary_weight"])
     return {
         "loss": loss("kd", config["temperature"]),
         "loss_dkd": loss("dkd", config["dkd_temperature"], config["dkd_alpha"], config["dkd_beta"]),
@@ -59,16 +59,16 @@ GOLDENS = {"sdd": golden}
 
 def test_cells_are_means_of_the_sixteen_row_by_row():
     features = np.arange(16, dtype="float32").reshape(1, 4, 4, 1)
-    got = np.asarray(cell_features(features, (1, 2)))[0, :, 0]
-    np.testing.assert_allclose(got, [7.5, 2.5, 4.5, 10.5, 12.5])
+    result = np.asarray(cell_features(features, (1, 2)))[0, :, 0]
+    np.testing.assert_allclose(result, [7.5, 2.5, 4.5, 10.5, 12.5])
 
 
 def test_complementary_cells_count_more():
     right, wrong = [1.0, 0.0], [0.0, 1.0]
     cells = np.array([[right, wrong], [right, wrong]], "float32")
-    whole = np.array([[right], [wrong]], "float32")
-    got = cell_weights(cells, whole, np.array([0, 0], "int32"), 2.0)
-    np.testing.assert_array_equal(got, [[1, 2], [2, 1]])
+    full_logits = np.array([[right], [wrong]], "float32")
+    result = cell_weights(cells, full_logits, np.array([0, 0], "int32"), 2.0)
+    np.testing.assert_array_equal(result, [[1, 2], [2, 1]])
 
 
 def net(name, *, width=3, head=None):

@@ -17,18 +17,18 @@ def golden(arrays, config):
     student, teacher = tap_pairs.same_size(arrays["student_feature"], arrays["teacher_feature"])
     parts = simkd_module.projector(tuple(student.shape), teacher.shape[-1], config["factor"])
     classifier = teacher_classifier.frozen(*arrays["teacher_fc_kernel"].shape)
-    given = [
+    state = [
         (classifier.kernel, arrays["teacher_fc_kernel"]),
         (classifier.bias, arrays["teacher_fc_bias"]),
     ]
     for i, part in enumerate(parts):
         convolution, norm, _ = part.layers
-        given += [
+        state += [
             (convolution.kernel, arrays[f"projector_conv_kernel_{i}"]),
             (norm.gamma, arrays[f"projector_bn_gamma_{i}"]),
             (norm.beta, arrays[f"projector_bn_beta_{i}"]),
         ]
-    with keras.StatelessScope(state_mapping=given):
+    with keras.StatelessScope(state_mapping=state):
         projected = simkd_module.project(parts, student, training=True)
         logits = classifier(pooled(projected))
     return {
@@ -110,8 +110,8 @@ def test_what_is_deployed_loads_without_this_package(tmp_path):
         f"numpy.testing.assert_allclose(got, numpy.load(r'{tmp_path}/expected.npy'), atol=1e-5)\n"
         "assert 'kd_keras' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 def test_refuses_a_map_that_is_not_the_last():

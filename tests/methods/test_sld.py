@@ -38,10 +38,10 @@ def test_swaps_the_label_s_logit_with_the_largest():
 
 
 def test_own_swap_is_the_divergence_from_the_swapped_student():
-    got = own_swap(LOGITS, LABELS, temperature=2.0)
+    result = own_swap(LOGITS, LABELS, temperature=2.0)
     expected = losses.softened_kl(LOGITS, swap(LOGITS, LABELS), temperature=2.0)
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
-    assert float(got[0]) == 0.0  # the student is right
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    assert float(result[0]) == 0.0  # the student is right
 
 
 def outputs(*rows):

@@ -21,8 +21,8 @@ def test_equals_the_norm_by_hand():
     # Student's rows of similarities (1, 1)/sqrt 2 twice, teacher's (1, 0) and (0, 1):
     # 2 * ((1 - 0.7071)^2 + 0.7071^2) / 4 = 1 - 0.7071.
     student = np.array([[2.0], [2.0]], "float32")
-    got = sp([student], [np.eye(2, dtype="float32")])["loss"]
-    np.testing.assert_allclose(got, 1 - 0.5**0.5, rtol=1e-6)
+    result = sp([student], [np.eye(2, dtype="float32")])["loss"]
+    np.testing.assert_allclose(result, 1 - 0.5**0.5, rtol=1e-6)
 
 
 def test_is_zero_at_equality_and_under_rotation_and_scale():

@@ -17,14 +17,14 @@ def golden(arrays, config):
     )
     classifier = teacher_classifier.frozen(*arrays["teacher_fc_kernel"].shape)
     convolution, norm, _ = regressor.layers
-    given = [
+    state = [
         (convolution.kernel, kernel),
         (norm.gamma, arrays["connector_bn_gamma"]),
         (norm.beta, arrays["connector_bn_beta"]),
         (classifier.kernel, arrays["teacher_fc_kernel"]),
         (classifier.bias, arrays["teacher_fc_bias"]),
     ]
-    with keras.StatelessScope(state_mapping=given):
+    with keras.StatelessScope(state_mapping=state):
         projected = pooled(regressor(student, training=True))
         cross = classifier(projected)
     parts = srrl(

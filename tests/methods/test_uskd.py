@@ -17,9 +17,9 @@ def golden(arrays, config):
     student = {"logits": arrays["student_logits"], "pooled": arrays["student_feature"]}
     method.build_for({name: tuple(value.shape) for name, value in student.items()}, {})
     head = method.weak_head
-    given = [(head.kernel, arrays["fc_kernel"]), (head.bias, arrays["fc_bias"])]
+    state = [(head.kernel, arrays["fc_kernel"]), (head.bias, arrays["fc_bias"])]
     labels = arrays.get("soft_labels", arrays.get("labels"))
-    with keras.StatelessScope(state_mapping=given):
+    with keras.StatelessScope(state_mapping=state):
         return {"loss": method(student=student, teacher={}, batch=Batch(labels))}
 
 
@@ -46,18 +46,18 @@ def test_target_weights_by_hand():
 def test_nontarget_labels_are_zipfs_without_the_target():
     # Weak and strong rank the classes 2, 0 (target), 3, 1: 1, 1/3, 1/4 over their sum 19/12.
     p = np.array([[0.3, 0.1, 0.4, 0.2]], "float32")
-    got = nontarget_labels(np.log(p), p, np.array([[True, False, False, False]]))
-    np.testing.assert_allclose(got, np.array([[0, 3, 12, 4]]) / 19, rtol=1e-6)
+    result = nontarget_labels(np.log(p), p, np.array([[True, False, False, False]]))
+    np.testing.assert_allclose(result, np.array([[0, 3, 12, 4]]) / 19, rtol=1e-6)
 
 
 def test_equals_the_sum_by_hand():
     # Uniform student and weak head, one example, three classes: the batch mean takes p^2 away, so
     # the target's part is ln 3, that of the others ln 2, that of the weak head ln 3.
     zeros = np.zeros((1, 3), "float32")
-    got = uskd(
+    result = uskd(
         zeros, zeros, np.array([1]), target_weight=1.0, nontarget_weight=0.5, weak_weight=0.1
     )
-    np.testing.assert_allclose(got["loss"], [1.1 * np.log(3) + 0.5 * np.log(2)], rtol=1e-6)
+    np.testing.assert_allclose(result["loss"], [1.1 * np.log(3) + 0.5 * np.log(2)], rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])

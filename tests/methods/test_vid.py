@@ -19,8 +19,8 @@ def golden(arrays, config):
         initial_variance=config["init_pred_var"],
     )
     predictor.build(tuple(student.shape))
-    given = [(c.kernel, kernel) for c, kernel in zip(predictor.convolutions, kernels, strict=True)]
-    with keras.StatelessScope(state_mapping=given):
+    state = [(c.kernel, kernel) for c, kernel in zip(predictor.convolutions, kernels, strict=True)]
+    with keras.StatelessScope(state_mapping=state):
         return vid(predictor(student), teacher, arrays["log_scale"])
 
 
@@ -31,8 +31,8 @@ def test_equals_the_likelihood_by_hand():
     # Error 2, variance 4: (4/4 + ln 4) / 2 = 1.193147 nats; error 0: ln 4 / 2.
     predicted = np.array([2.0, 0.0], "float32").reshape(2, 1, 1, 1)
     scale = np.array([math.log(math.expm1(4 - 1e-5))], "float32")
-    got = vid(predicted, np.zeros((2, 1, 1, 1), "float32"), scale)["loss"]
-    np.testing.assert_allclose(got, [1.193147, 0.693147], rtol=1e-6)
+    result = vid(predicted, np.zeros((2, 1, 1, 1), "float32"), scale)["loss"]
+    np.testing.assert_allclose(result, [1.193147, 0.693147], rtol=1e-6)
 
 
 def test_variance_starts_where_asked():

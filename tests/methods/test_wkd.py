@@ -46,16 +46,16 @@ def test_transport_by_hand():
     student = np.log(np.array([[4.0, 3.0, 1.0]], "float32"))
     teacher = np.log(np.array([[1.0, 1.0, 3.0]], "float32"))
     distances = np.array([[0, 9, 9], [9, 0, 0.4], [9, 0.4, 0]], "float32")
-    got = wkd(student, teacher, np.array([0]), distances, **KNOBS)
-    np.testing.assert_allclose(got["loss_wasserstein"], [0.2], rtol=1e-3)
-    np.testing.assert_allclose(got["loss_target"], [np.log(2) / 5], rtol=1e-5)
+    result = wkd(student, teacher, np.array([0]), distances, **KNOBS)
+    np.testing.assert_allclose(result["loss_wasserstein"], [0.2], rtol=1e-3)
+    np.testing.assert_allclose(result["loss_target"], [np.log(2) / 5], rtol=1e-5)
 
 
 def test_class_distances_are_zero_for_equal_classes_and_one_for_unrelated_ones():
     one = np.array([[1.0, 0], [-1, 0], [0, 0], [0, 0]])
     other = np.array([[0, 0], [0, 0], [0, 1.0], [0, -1]])
-    got = class_distances(np.stack([one, 2 * one, other]))
-    np.testing.assert_allclose(got, [[0, 0, 1], [0, 0, 1], [1, 1, 0]], atol=1e-6)
+    result = class_distances(np.stack([one, 2 * one, other]))
+    np.testing.assert_allclose(result, [[0, 0, 1], [0, 0, 1], [1, 1, 0]], atol=1e-6)
 
 
 def model(kernel):

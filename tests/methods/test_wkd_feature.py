@@ -36,11 +36,11 @@ GOLDENS = {"wkd_feature": golden}
 def test_equals_the_sums_by_hand():
     # Student 1, 3: mean 2, variance 2. Teacher 0, 0: mean 0, variance 0.
     student = np.array([1.0, 3.0], "float32").reshape(1, 1, 2, 1)
-    got = wkd_feature(student, np.zeros_like(student), mean_weight=3.0, grid=1)
+    result = wkd_feature(student, np.zeros_like(student), mean_weight=3.0, grid=1)
     deviations = (np.sqrt(2.00001) - np.sqrt(0.00001)) ** 2
-    np.testing.assert_allclose(got["loss_mean"], [4.0], rtol=1e-6)
-    np.testing.assert_allclose(got["loss_std"], [deviations], rtol=1e-5)
-    np.testing.assert_allclose(got["loss"], [12 + deviations], rtol=1e-5)
+    np.testing.assert_allclose(result["loss_mean"], [4.0], rtol=1e-6)
+    np.testing.assert_allclose(result["loss_std"], [deviations], rtol=1e-5)
+    np.testing.assert_allclose(result["loss"], [12 + deviations], rtol=1e-5)
 
 
 def test_places_within_a_window_may_change_their_order():

@@ -54,16 +54,16 @@ def distiller(names, steps, *, norm=True, **how):
     Its methods, of one name or several, and a teacher unless they are free of one, are those of the
     pair.
     """
-    made = [method(name) for name in ([names] if isinstance(names, str) else names)]
-    staged = [of for of in made if of.first_stage]
+    chosen_methods = [method(name) for name in ([names] if isinstance(names, str) else names)]
+    staged = [of for of in chosen_methods if of.first_stage]
     for of in staged:
         of.first_stage = 0.5
-    free = all(of.teacher_free for of in made)
-    whole = kd_keras.Distiller(  # resolved here: other backends of Keras have none
-        student(norm=norm), teacher=None if free else teacher(), methods=made, **how
+    free = all(of.teacher_free for of in chosen_methods)
+    model = kd_keras.Distiller(  # resolved here: other backends of Keras have none
+        student(norm=norm), teacher=None if free else teacher(), methods=chosen_methods, **how
     )
-    whole.total_steps = steps * (2 if staged else 1)
-    return whole
+    model.total_steps = steps * (2 if staged else 1)
+    return model
 
 
 def batch(distiller, size=BATCH):

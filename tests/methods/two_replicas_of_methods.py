@@ -84,12 +84,14 @@ def training(names, where, *, steps, cached=False, run_eagerly=False):
     history = distiller.fit(batches, verbose=0).history
     return {
         "logs": {name: values[0] for name, values in history.items()},
-        "weights": [_kept(v, where) for v in distiller.student.variables],
-        "parts": [_kept(v, where) for method in distiller.methods for v in method.variables],
+        "weights": [_values_of_each(v, where) for v in distiller.student.variables],
+        "parts": [
+            _values_of_each(v, where) for method in distiller.methods for v in method.variables
+        ],
     }
 
 
-def _kept(variable, where):
+def _values_of_each(variable, where):
     of_each = where.experimental_local_results(variable.value)
     return [value.numpy().tolist() for value in of_each]
 
@@ -99,13 +101,15 @@ def groups(names):
 
     One training of many methods is traced in a fraction of the time of theirs.
     """
-    found = {}
+    names_by_kind = {}
     for name in names:
         of = tiny_pair.method(name)
         if not (of.teacher_free or of.needs_teacher_model):
             stages = 2 if of.first_stage else 1
-            found.setdefault(f"{of.views_per_image} views, {stages} stages", []).append(name)
-    return found
+            names_by_kind.setdefault(f"{of.views_per_image} views, {stages} stages", []).append(
+                name
+            )
+    return names_by_kind
 
 
 def alone(names, *places):

@@ -20,8 +20,8 @@ def images(shape):
 @pytest.mark.parametrize("mode", pixels.MODES)
 def test_our_pixels_reach_the_teacher_in_its_range(mode):
     x = images((2, 4, 4, 3))
-    got = adapt.adapt_teacher(teacher(), preprocess=mode)(x)
-    np.testing.assert_allclose(got, pixels.encode_array(x, mode)[:, 0, 0], atol=1e-4)
+    result = adapt.adapt_teacher(teacher(), preprocess=mode)(x)
+    np.testing.assert_allclose(result, pixels.encode_array(x, mode)[:, 0, 0], atol=1e-4)
 
 
 def test_images_are_resized_bilinearly():
@@ -37,9 +37,9 @@ def test_images_are_resized_bilinearly():
 
 def test_grey_images_reach_a_teacher_of_colour_images():
     x = images((2, 4, 4, 1))
-    got = adapt.adapt_teacher(teacher(), input_shape=(4, 4, 1), preprocess="caffe")(x)
+    result = adapt.adapt_teacher(teacher(), input_shape=(4, 4, 1), preprocess="caffe")(x)
     expected = pixels.encode_array(np.repeat(x, 3, axis=-1), "caffe")[:, 0, 0]
-    np.testing.assert_allclose(got, expected, atol=1e-4)
+    np.testing.assert_allclose(result, expected, atol=1e-4)
 
 
 def test_classes_come_in_our_order_and_the_rest_is_dropped(tmp_path):

@@ -36,15 +36,15 @@ def test_preprocessing_equals_that_of_keras(name, module):
 
 
 def test_every_constructor_of_keras_is_known_and_its_preprocessing_too():
-    found = applications._constructors()
-    assert set(found) == {name for name in dir(keras.applications) if name[0].isupper()}
-    modes = {applications.preprocessing_mode(name, each[1]) for name, each in found.items()}
+    constructors = applications._constructors()
+    assert set(constructors) == {name for name in dir(keras.applications) if name[0].isupper()}
+    modes = {applications.preprocessing_mode(name, each[1]) for name, each in constructors.items()}
     assert modes == {"0..255", "-1..1", "caffe", "torch"}
 
 
 def fake(monkeypatch, constructor):
-    found = {"Fake": (constructor, keras.applications.mobilenet.preprocess_input)}
-    monkeypatch.setattr(applications, "_constructors", lambda: found)
+    constructors = {"Fake": (constructor, keras.applications.mobilenet.preprocess_input)}
+    monkeypatch.setattr(applications, "_constructors", lambda: constructors)
     return lambda **knobs: models.get("app:fake", input_shape=(8, 8, 1), **knobs)
 
 

@@ -18,8 +18,8 @@ def test_convolutions_pad_all_sides_alike(stride):
     image = np.arange(16, dtype="float32").reshape(4, 4)
     padded = np.pad(image, 1)
     expected = [[padded[i : i + 3, j : j + 3].sum() for j in range(4)] for i in range(4)]
-    got = np.squeeze(model(image[None, ..., None]))
-    np.testing.assert_allclose(got, np.array(expected)[::stride, ::stride])
+    result = np.squeeze(model(image[None, ..., None]))
+    np.testing.assert_allclose(result, np.array(expected)[::stride, ::stride])
 
 
 @pytest.mark.parametrize(("size", "kernel"), [(5, 3), (4, 1), (1, 3)])
@@ -40,8 +40,8 @@ def test_convolutions_start_as_he_has_it():
 
 def test_shuffle_deals_the_groups_out_in_turn():
     inputs = keras.Input((1, 1, 6))
-    got = run(inputs, blocks.shuffle(inputs, 3), np.arange(6).reshape(1, 1, 1, 6))
-    assert np.ravel(got).tolist() == [0, 2, 4, 1, 3, 5]
+    result = run(inputs, blocks.shuffle(inputs, 3), np.arange(6).reshape(1, 1, 1, 6))
+    assert np.ravel(result).tolist() == [0, 2, 4, 1, 3, 5]
 
 
 @pytest.mark.parametrize(

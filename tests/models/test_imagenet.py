@@ -102,13 +102,13 @@ def fake(num_classes):
 
 def test_a_file_with_the_head_gives_the_body_its_weights(tmp_path):
     constructor = fake(7)
-    whole = constructor(weights=None, include_top=True, classifier_activation=None)
-    whole.save_weights(tmp_path / "whole.weights.h5")
+    full_model = constructor(weights=None, include_top=True, classifier_activation=None)
+    full_model.save_weights(tmp_path / "whole.weights.h5")
     images = keras.Input((16, 16, 3))
     file = str(tmp_path / "whole.weights.h5")
     body = imagenet.body(constructor, images, weights=file, own_head=False)
     assert body.output.shape == (None, 14, 14, 4)
-    assert_starts_from(body, whole.get_weights()[:2])
+    assert_starts_from(body, full_model.get_weights()[:2])
 
 
 def test_a_file_that_does_not_fit_is_refused_in_words(tmp_path):

@@ -63,10 +63,10 @@ assert not any(name.startswith("kd_keras") for name in sys.modules)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("foreign")
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", WRITER], cwd=folder, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -123,8 +123,8 @@ def test_a_missing_path_is_named(tmp_path):
 
 
 def test_a_truncated_file_is_refused(folder, tmp_path):
-    whole = (folder / "model.keras").read_bytes()
-    (tmp_path / "half.keras").write_bytes(whole[: len(whole) // 2])
+    content = (folder / "model.keras").read_bytes()
+    (tmp_path / "half.keras").write_bytes(content[: len(content) // 2])
     with pytest.raises(
         ValueError, match=r"half\.keras \([\d,]+ bytes\) is not a \.keras file, or is tr"
     ):
@@ -134,8 +134,8 @@ def test_a_truncated_file_is_refused(folder, tmp_path):
 @pytest.mark.parametrize("part", ["saved_model.pb", "variables/variables.data-00000-of-00001"])
 def test_a_truncated_saved_model_is_refused(folder, tmp_path, part):
     shutil.copytree(folder / "exported", tmp_path / "half")
-    whole = (tmp_path / "half" / part).read_bytes()
-    (tmp_path / "half" / part).write_bytes(whole[: len(whole) // 2])
+    content = (tmp_path / "half" / part).read_bytes()
+    (tmp_path / "half" / part).write_bytes(content[: len(content) // 2])
     with pytest.raises(ValueError, match=r"half cannot be opened as a SavedModel \(.*export it"):
         model_files.open_model(tmp_path / "half")
 
@@ -151,8 +151,8 @@ def test_one_sigmoid_output_is_two_logits_for_a_teacher(folder):
     images = np.load(folder / "io.npz")["images"] / 255
     p = np.asarray(keras.models.load_model(folder / "one.keras")(images))
     model = model_files.open_model(folder / "one.keras", num_classes=2, two_logits=True)
-    got = keras.ops.softmax(model(images))
-    np.testing.assert_allclose(got, np.concatenate([1 - p, p], axis=1), atol=1e-6)
+    result = keras.ops.softmax(model(images))
+    np.testing.assert_allclose(result, np.concatenate([1 - p, p], axis=1), atol=1e-6)
     with pytest.raises(ValueError, match=r"one output without a sigmoid.* add the sigmoid"):
         model_files.open_model(folder / "one_logit.keras", two_logits=True)
 

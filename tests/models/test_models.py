@@ -198,10 +198,10 @@ def test_saved_models_open_without_this_package(tmp_path):
         "    numpy.testing.assert_allclose(got, io['logits'], atol=1e-6)\n"
         "assert not any(name.startswith('kd_keras') for name in sys.modules)\n"
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def test_the_same_seed_gives_the_same_weights_and_names():
@@ -221,8 +221,8 @@ def test_names_import_no_keras():
         "assert 'resnet20' in models.names()\nmodels.describe('resnet20')\n"
         "sys.exit(', '.join({'keras', 'tensorflow', 'numpy'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize(

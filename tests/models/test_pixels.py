@@ -18,16 +18,16 @@ ENCODED = {
 def test_a_pixel_by_hand(mode):
     image = np.array([255, 0, 102], "float32").reshape(1, 1, 1, 3)
     inputs = keras.Input((1, 1, 3))
-    got = keras.Model(inputs, pixels.encode(inputs, mode))(image)
-    np.testing.assert_allclose(np.ravel(got), ENCODED[mode], atol=1e-4)
+    result = keras.Model(inputs, pixels.encode(inputs, mode))(image)
+    np.testing.assert_allclose(np.ravel(result), ENCODED[mode], atol=1e-4)
     np.testing.assert_allclose(np.ravel(pixels.encode_array(image, mode)), ENCODED[mode], atol=1e-4)
 
 
 def test_three_channels_repeats_grey_and_leaves_colour():
     grey, colour = keras.Input((2, 2, 1)), keras.Input((2, 2, 3))
     image = np.arange(4, dtype="float32").reshape(1, 2, 2, 1)
-    got = keras.Model(grey, pixels.three_channels(grey))(image)
-    np.testing.assert_array_equal(got, np.repeat(image, 3, axis=-1))
+    result = keras.Model(grey, pixels.three_channels(grey))(image)
+    np.testing.assert_array_equal(result, np.repeat(image, 3, axis=-1))
     assert pixels.three_channels(colour) is colour
 
 

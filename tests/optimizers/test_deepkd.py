@@ -49,9 +49,9 @@ def tensor(value):
     return keras.ops.convert_to_tensor(np.asarray(value, "float32"))
 
 
-def close(got, expected, config):
-    assert got.shape == expected.shape
-    off = np.linalg.norm(got.astype("float64") - expected)
+def close(actual, expected, config):
+    assert actual.shape == expected.shape
+    off = np.linalg.norm(actual.astype("float64") - expected)
     assert off <= config["tol"]["param_rtol"] * np.linalg.norm(expected)
 
 
@@ -99,13 +99,13 @@ def test_decay_and_dampening_by_hand():
 
 
 def test_comes_back_from_its_config():
-    made = DeepKD(
+    optimizer = DeepKD(
         0.1, momentum=0.8, **DELTAS | {"task_delta": 0.1}, weight_decay=0.01, as_coded=True
     )
-    back = keras.optimizers.deserialize(keras.optimizers.serialize(made))
+    back = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(back, DeepKD)
-    assert back.get_config() == made.get_config()
-    assert run(back, [(1, 2, 3), (0, 1, None)]) == run(made, [(1, 2, 3), (0, 1, None)])
+    assert back.get_config() == optimizer.get_config()
+    assert run(back, [(1, 2, 3), (0, 1, None)]) == run(optimizer, [(1, 2, 3), (0, 1, None)])
 
 
 @pytest.mark.parametrize(

@@ -36,9 +36,9 @@ def tensor(value):
     return keras.ops.convert_to_tensor(np.asarray(value, "float32"))
 
 
-def close(got, expected, config):
-    assert got.shape == expected.shape
-    off = np.linalg.norm(got.astype("float64") - expected)
+def close(actual, expected, config):
+    assert actual.shape == expected.shape
+    off = np.linalg.norm(actual.astype("float64") - expected)
     assert off <= config["tol"]["param_rtol"] * np.linalg.norm(expected)
 
 
@@ -95,11 +95,11 @@ def test_excluded_variables_do_not_decay():
 
 def test_comes_back_from_its_config():
     rate = keras.optimizers.schedules.CosineDecay(0.1, 10)
-    made = DOT(rate, momentum=0.8, delta=0.1, dampening=0.2, weight_decay=0.01, use_ema=True)
-    back = keras.optimizers.deserialize(keras.optimizers.serialize(made))
+    optimizer = DOT(rate, momentum=0.8, delta=0.1, dampening=0.2, weight_decay=0.01, use_ema=True)
+    back = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert isinstance(back, DOT)
-    assert back.get_config() == made.get_config()
-    assert run(back, [(1, 2), (0, 1)]) == run(made, [(1, 2), (0, 1)])
+    assert back.get_config() == optimizer.get_config()
+    assert run(back, [(1, 2), (0, 1)]) == run(optimizer, [(1, 2), (0, 1)])
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_an_update_of_a_kernel_is_nearly_orthogonal():
 
 
 def test_it_is_saved_with_its_settings():
-    made = muon.make(["logits"], learning_rate=0.1, weight_decay=0.2)
-    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(made))
+    optimizer = muon.make(["logits"], learning_rate=0.1, weight_decay=0.2)
+    again = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(optimizer))
     assert type(again) is muon.Muon
     assert (again.exclude_layers, again.adam_weight_decay) == (["^logits/"], 0.2)

@@ -15,20 +15,20 @@ def test_constant_is_the_rate_itself():
 
 
 def test_cosine_falls_from_the_rate_to_zero():
-    got = rates("cosine")
-    np.testing.assert_allclose([got[0], got[40], got[80]], [0.4, 0.2, 0.0], atol=1e-7)
+    result = rates("cosine")
+    np.testing.assert_allclose([result[0], result[40], result[80]], [0.4, 0.2, 0.0], atol=1e-7)
 
 
 def test_one_cycle_rises_for_three_tenths_of_the_run_from_a_25th():
-    got = rates("one-cycle")
-    assert np.argmax(got) == 24
-    np.testing.assert_allclose([got[0], got[24], got[80]], [0.016, 0.4, 0.0], atol=1e-7)
+    result = rates("one-cycle")
+    assert np.argmax(result) == 24
+    np.testing.assert_allclose([result[0], result[24], result[80]], [0.016, 0.4, 0.0], atol=1e-7)
 
 
 def test_steps_fall_tenfold_at_five_six_and_seven_eighths():
-    got = rates("steps")
+    result = rates("steps")
     np.testing.assert_allclose(
-        [got[50], got[51], got[61], got[71]], [0.4, 0.04, 0.004, 0.0004], rtol=1e-6
+        [result[50], result[51], result[61], result[71]], [0.4, 0.04, 0.004, 0.0004], rtol=1e-6
     )
 
 
@@ -39,22 +39,22 @@ def test_an_unknown_schedule_is_named_with_the_nearest():
 
 def test_a_warm_up_rises_linearly_to_the_rate():
     schedule = schedules.get("constant", 0.4, 80, warmup_steps=4)
-    got = [float(schedule(step)) for step in range(6)]
-    np.testing.assert_allclose(got, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)
+    result = [float(schedule(step)) for step in range(6)]
+    np.testing.assert_allclose(result, [0.1, 0.2, 0.3, 0.4, 0.4, 0.4], rtol=1e-6)
 
 
 def test_cosine_falls_to_the_final_rate_over_the_steps_after_the_warm_up():
     schedule = schedules.get("cosine", 0.4, 84, warmup_steps=4, final=0.1)
-    got = [float(schedule(step)) for step in (3, 4, 44, 84)]
-    np.testing.assert_allclose(got, [0.4, 0.4, 0.25, 0.1], rtol=1e-6)
+    result = [float(schedule(step)) for step in (3, 4, 44, 84)]
+    np.testing.assert_allclose(result, [0.4, 0.4, 0.25, 0.1], rtol=1e-6)
     one_cycle = schedules.get("one-cycle", 0.4, 80, final=0.1)
     assert float(one_cycle(80)) == pytest.approx(0.1)
 
 
 def test_steps_fall_where_they_do_without_a_warm_up():
     schedule = schedules.get("steps", 0.4, 80, warmup_steps=8)
-    got = [float(schedule(step)) for step in (3, 50, 51)]
-    np.testing.assert_allclose(got, [0.2, 0.4, 0.04], rtol=1e-6)
+    result = [float(schedule(step)) for step in (3, 50, 51)]
+    np.testing.assert_allclose(result, [0.2, 0.4, 0.04], rtol=1e-6)
 
 
 def test_a_schedule_of_updates_is_saved_with_its_warm_up():

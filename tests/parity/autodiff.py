@@ -4,20 +4,20 @@ import keras
 import numpy as np
 
 
-def values_and_gradients(function, arrays, wanted):
+def values_and_gradients(function, arrays, pairs):
     """Runs `function(tensors)` and differentiates some of its named results.
 
     Args:
         function: dict of tensors to dict of named results.
         arrays: dict of numpy arrays, what `function` takes.
-        wanted: pairs (result, array) of which the gradient is asked; results are averaged first.
+        pairs: (result, array) of which the gradient is computed; results are averaged first.
 
     Returns:
         results: dict of numpy arrays. gradients: dict from the pairs to numpy arrays.
     """
     backend = {"tensorflow": _tensorflow, "jax": _jax, "torch": _torch}[keras.backend.backend()]
     by_result = {}
-    for result, array in wanted:
+    for result, array in pairs:
         by_result.setdefault(result, []).append(array)
     results, gradients = backend(function, arrays, by_result)
     return {k: np.asarray(v) for k, v in results.items()}, gradients
@@ -33,12 +33,12 @@ def _tensorflow(function, arrays, by_result):
         means = {name: tf.reduce_mean(results[name]) for name in by_result}
     gradients = {}
     for result, names in by_result.items():
-        found = tape.gradient(
+        slopes = tape.gradient(
             means[result],
             [tensors[n] for n in names],
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
-        gradients |= {(result, n): g.numpy() for n, g in zip(names, found, strict=True)}
+        gradients |= {(result, n): g.numpy() for n, g in zip(names, slopes, strict=True)}
     return results, gradients
 
 
@@ -60,8 +60,8 @@ def _jax(function, arrays, by_result):
 
         # One compilation gives values and gradients; what needs none is a constant in it.
         compiled = jax.jit(jax.grad(scalar, has_aux=True))
-        found, results = compiled({n: tensors[n] for n in names})
-        gradients |= {(result, n): np.asarray(found[n]) for n in names}
+        slopes, results = compiled({n: tensors[n] for n in names})
+        gradients |= {(result, n): np.asarray(slopes[n]) for n in names}
     return results, gradients
 
 
@@ -76,10 +76,10 @@ def _torch(function, arrays, by_result):
     gradients = {}
     for result, names in by_result.items():
         inputs = [tensors[n] for n in names]
-        found = torch.autograd.grad(
+        slopes = torch.autograd.grad(
             results[result].mean(), inputs, retain_graph=True, allow_unused=True
         )
-        for name, value, gradient in zip(names, inputs, found, strict=True):
+        for name, value, gradient in zip(names, inputs, slopes, strict=True):
             gradients[result, name] = (
                 np.zeros(value.shape, "float32") if gradient is None else gradient.numpy()
             )

@@ -33,11 +33,11 @@ autodiff = load_module(HERE / "autodiff.py")
 
 @functools.cache
 def adapters():
-    found = {}
+    goldens = {}
     for path in sorted(HERE.parent.glob("*/test_*.py")):
         if "GOLDENS = {" in path.read_text() and path.parent != HERE:
-            found |= load_module(path).GOLDENS
-    return found
+            goldens |= load_module(path).GOLDENS
+    return goldens
 
 
 def test_there_are_cases():
@@ -56,14 +56,14 @@ def test_golden(path):
     expected = {k: v for k, v in case.items() if k.startswith(("loss", "out_"))}
     gradients = {k: v for k, v in case.items() if k.startswith("grad_")}
     inputs = {k: v for k, v in case.items() if k not in expected and k not in gradients}
-    wanted = {name: gradient_of(name) for name in gradients}
-    got, got_gradients = autodiff.values_and_gradients(
-        lambda tensors: adapter(tensors, config), inputs, wanted.values()
+    expected_gradients = {name: gradient_of(name) for name in gradients}
+    result, actual_gradients = autodiff.values_and_gradients(
+        lambda tensors: adapter(tensors, config), inputs, expected_gradients.values()
     )
     for name, value in expected.items():
-        check(name, got[name], value, config["tol"])
+        check(name, result[name], value, config["tol"])
     for name, value in gradients.items():
-        check(name, got_gradients[wanted[name]], value, config["tol"])
+        check(name, actual_gradients[expected_gradients[name]], value, config["tol"])
     return None
 
 
@@ -73,13 +73,13 @@ def gradient_of(name):
     return (f"loss_{part}" if part else "loss"), array
 
 
-def check(name, got, expected, tolerance):
+def check(name, actual, expected, tolerance):
     if name.startswith("loss"):
         limit = tolerance["loss_rtol"] * abs(expected) + tolerance["loss_atol"].get(name, 0)
-        off = abs(np.mean(got, dtype="float64") - expected)
+        off = abs(np.mean(actual, dtype="float64") - expected)
     else:
         limit = tolerance["grad_rtol"] * np.linalg.norm(expected)
         limit += tolerance["grad_atol"].get(name, 0)
-        assert np.shape(got) == np.shape(expected), name
-        off = np.linalg.norm(np.asarray(got, "float64") - expected)
+        assert np.shape(actual) == np.shape(expected), name
+        off = np.linalg.norm(np.asarray(actual, "float64") - expected)
     assert off <= limit, f"{name}: off by {off:.3g}, allowed {limit:.3g}"

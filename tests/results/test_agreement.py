@@ -48,8 +48,9 @@ def test_independent_models_agree_as_often_as_expected():
     draw = [np.where(rng.random(20_000) < 0.7, labels, rng.integers(0, 5, 20_000)) for _ in "ab"]
     expected, deviation = agreement.expected_if_independent(*draw, labels)
     assert expected == pytest.approx(0.76**2 + 4 * 0.06**2, abs=0.01)
-    got = np.mean(draw[0] == draw[1])
-    assert abs(stats.norm.cdf((got - expected) / deviation) - 0.5) < 0.4987  # within 3 deviations
+    result = np.mean(draw[0] == draw[1])
+    # Within 3 deviations.
+    assert abs(stats.norm.cdf((result - expected) / deviation) - 0.5) < 0.4987
 
 
 def test_the_order_in_which_a_teacher_is_right_is_found():

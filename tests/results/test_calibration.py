@@ -63,23 +63,23 @@ def test_the_likelihood_is_that_of_scikit_learn_in_pieces_too(overconfident, mon
     logits, labels = overconfident
     expected = log_loss(labels, special.softmax(logits.astype("float64") / 1.7, axis=1))
     assert calibration.nll(logits, labels, temperature=1.7) == pytest.approx(expected)
-    whole = calibration.ece(logits, labels)
+    ece = calibration.ece(logits, labels)
     monkeypatch.setattr(calibration, "_ROWS", 300)
     assert calibration.nll(logits, labels, temperature=1.7) == pytest.approx(expected)
-    assert calibration.ece(logits, labels) == whole
+    assert calibration.ece(logits, labels) == ece
 
 
 def test_the_best_temperature_is_that_of_another_search(overconfident):
     logits, labels = overconfident
-    found = calibration.best_temperature(logits, labels)
+    result = calibration.best_temperature(logits, labels)
     rows = logits.astype("float64")
 
     def loss(inverse):  # convex in 1 / temperature
         return log_loss(labels, special.softmax(rows * inverse, axis=1))
 
     reference = 1 / optimize.brent(loss, brack=(0.1, 1.0))
-    assert found == pytest.approx(reference, rel=1e-3)
-    assert found == pytest.approx(2.5, rel=0.1)  # what the logits were multiplied by
+    assert result == pytest.approx(reference, rel=1e-3)
+    assert result == pytest.approx(2.5, rel=0.1)  # what the logits were multiplied by
 
 
 def test_a_model_that_is_always_right_gets_a_finite_temperature():

@@ -33,8 +33,8 @@ def test_a_group_of_several_seeds_has_an_interval_over_seeds_and_a_paired_gain()
     assert entry["each_top1"] == [0.72, 0.76, 0.81]
     mean, low, high = statistics.paired_interval([0.02, 0.01, 0.01])
     gain = entry["gain"]
-    got = (gain["difference"], gain["low"], gain["high"])
-    assert got == pytest.approx((mean, low, high))
+    result = (gain["difference"], gain["low"], gain["high"])
+    assert result == pytest.approx((mean, low, high))
     assert [pair["only"] for pair in gain["pairs"]] == [4, 2, 2]
 
 

@@ -65,7 +65,7 @@ def test_an_export_resizes_files_as_the_data_were_resized(monkeypatch, tmp_path)
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
-    monkeypatch.setattr(evaluate.timing, "latency", lambda *given: {})
+    monkeypatch.setattr(evaluate.timing, "latency", lambda *arguments: {})
     monkeypatch.setattr(evaluate.saved_model, "megabytes", lambda folder: 1.0)
     options = {}
     monkeypatch.setattr(
@@ -88,11 +88,11 @@ def test_a_teachers_scores_are_kept_by_its_weights_and_the_data(tmp_path, monkey
     layers = [keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
     model = keras.Sequential(layers)
     first = scored(model, data)
-    (kept,) = tmp_path.rglob("*.npy")
+    (file,) = tmp_path.rglob("*.npy")
     with monkeypatch.context() as patch:
         patch.setattr(evaluate, "_all_scores", None)  # not asked again
         np.testing.assert_array_equal(scored(model, data), first)
-    kept.write_bytes(kept.read_bytes()[:-3])
+    file.write_bytes(file.read_bytes()[:-3])
     np.testing.assert_array_equal(scored(model, data), first)
     model.layers[-1].bias.assign([5.0, 0.0])
     changed = scored(model, data)

@@ -27,9 +27,9 @@ def test_average_precision_by_hand():
 @pytest.mark.parametrize("seed", range(5))
 def test_average_precision_and_f1_are_those_of_scikit_learn(seed):
     labels, logits = random_data(seed)
-    got = multi_label.measure(labels, logits)
+    result = multi_label.measure(labels, logits)
     answers = logits >= 0
-    assert got == pytest.approx(
+    assert result == pytest.approx(
         {
             "map": metrics.average_precision_score(labels, logits, average="macro"),
             "f1": metrics.f1_score(labels, answers, average="macro"),
@@ -62,17 +62,17 @@ def test_a_difference_of_equal_models_is_zero_and_that_of_a_perfect_one_is_not()
 def test_the_interval_is_that_of_samples_drawn_one_by_one():
     labels, logits = random_data(images=60, classes=3)
     rng = np.random.default_rng(1)
-    drawn = [rng.integers(0, 60, 60) for _ in range(1000)]
-    each = [multi_label.mean_average_precision(labels[d], logits[d]) for d in drawn]
+    samples = [rng.integers(0, 60, 60) for _ in range(1000)]
+    each = [multi_label.mean_average_precision(labels[d], logits[d]) for d in samples]
     expected = np.quantile(each, [0.025, 0.975])
     np.testing.assert_allclose(multi_label.interval(labels, logits, seed=0), expected, atol=0.02)
 
 
 def test_agreement_by_hand():
     student, teacher = np.array([[0.0, -1.0]]), np.array([[np.log(3), 1.0]])
-    got = multi_label.measure_agreement(student, teacher)
-    assert got["agreement"] == 0.5
+    result = multi_label.measure_agreement(student, teacher)
+    assert result["agreement"] == 0.5
     q = 1 / (1 + np.exp(-1))
     first = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
     second = q * np.log(q / (1 - q)) + (1 - q) * np.log((1 - q) / q)
-    assert got["predictive_kl"] == pytest.approx((first + second) / 2)
+    assert result["predictive_kl"] == pytest.approx((first + second) / 2)

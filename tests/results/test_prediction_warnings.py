@@ -80,5 +80,5 @@ def test_a_teacher_that_is_measurably_worse_is_told():
     assert line.startswith("the teacher is worse than the student that it taught (6")
     assert "95 % interval" in line
     for teacher in (model(0.9, 1), model(0.95, 2)):  # about as good, and better
-        got = worse_teacher("student", "teacher", model(0.9), teacher, LABELS, seed=0)
-        assert got == []
+        result = worse_teacher("student", "teacher", model(0.9), teacher, LABELS, seed=0)
+        assert result == []

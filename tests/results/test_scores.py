@@ -19,13 +19,13 @@ def test_few_scores_are_kept_as_they_are(tmp_path):
 
 def test_float16_keeps_every_prediction_and_the_probabilities(tmp_path, monkeypatch):
     monkeypatch.setattr(scores, "FLOAT32_BYTES", 0)
-    given = random_scores((400, 10)) + 1000.0  # no two logits near 1000 differ in float16
-    scores.save(tmp_path, "student", given)
+    logits = random_scores((400, 10)) + 1000.0  # no two logits near 1000 differ in float16
+    scores.save(tmp_path, "student", logits)
     assert np.load(tmp_path / "student-scores.npy").dtype == "float16"
     loaded = scores.load(tmp_path, "student")
-    np.testing.assert_array_equal(loaded.argmax(axis=1), given.argmax(axis=1))
-    kept, exact = special.softmax(loaded, axis=1), special.softmax(given, axis=1)
-    np.testing.assert_allclose(kept, exact, rtol=0.01, atol=1e-6)
+    np.testing.assert_array_equal(loaded.argmax(axis=1), logits.argmax(axis=1))
+    probabilities, exact = special.softmax(loaded, axis=1), special.softmax(logits, axis=1)
+    np.testing.assert_allclose(probabilities, exact, rtol=0.01, atol=1e-6)
 
 
 def test_logits_beyond_float16_are_clipped_not_infinite(tmp_path, monkeypatch):
@@ -35,15 +35,15 @@ def test_logits_beyond_float16_are_clipped_not_infinite(tmp_path, monkeypatch):
 
 
 def test_of_many_classes_the_largest_are_kept_and_the_probability_of_the_rest(tmp_path):
-    given = random_scores(MANY)
-    scores.save(tmp_path, "student", given)
+    logits = random_scores(MANY)
+    scores.save(tmp_path, "student", logits)
     assert not (tmp_path / "student-scores.npy").exists()
     loaded = scores.load(tmp_path, "student")
     assert loaded.shape == MANY
-    kept, exact = special.softmax(loaded, axis=1), special.softmax(given, axis=1)
+    probabilities, exact = special.softmax(loaded, axis=1), special.softmax(logits, axis=1)
     largest = np.argsort(-exact, axis=1)[:, : scores.TOP_K]
     np.testing.assert_allclose(
-        *(np.take_along_axis(p, largest, axis=1) for p in (kept, exact)), rtol=0.01
+        *(np.take_along_axis(p, largest, axis=1) for p in (probabilities, exact)), rtol=0.01
     )
 
 

@@ -166,5 +166,5 @@ def test_the_module_imports_nothing_heavy():
         "heavy = {'tensorflow', 'keras', 'matplotlib', 'scipy', 'rich'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -15,8 +15,8 @@ def events(folder):
     return event_accumulator.EventAccumulator(str(folder), size_guidance=size).Reload()
 
 
-def values(found, tag):
-    return [tf.make_ndarray(event.tensor_proto).item() for event in found.Tensors(tag)]
+def values(events, tag):
+    return [tf.make_ndarray(event.tensor_proto).item() for event in events.Tensors(tag)]
 
 
 @pytest.fixture(scope="module")

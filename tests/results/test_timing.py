@@ -23,17 +23,17 @@ def test_latency_is_the_median_and_the_spread_of_warm_calls_by_image(monkeypatch
     def seconds_of_call(n, images):
         return 60.0 if n < 2 else images * (0.8 + 0.2 * ((n - 2) % 3)) / 1000
 
-    got, calls = clocked(monkeypatch, seconds_of_call)
-    assert (got["batch1"], got["batch128"]) == (pytest.approx(1.0), pytest.approx(1.0))
+    result, calls = clocked(monkeypatch, seconds_of_call)
+    assert (result["batch1"], result["batch128"]) == (pytest.approx(1.0), pytest.approx(1.0))
     # Of 0.8, 0.8, 1, 1, 1.2 the middle half is 0.8 to 1.
-    assert got["spread"] == {"batch1": pytest.approx(0.2), "batch128": pytest.approx(0.1)}
+    assert result["spread"] == {"batch1": pytest.approx(0.2), "batch128": pytest.approx(0.1)}
     assert calls.count(1) == pytest.approx(2 + 200, abs=2)  # 0.2 s
     assert calls.count(128) == 2 + timing.FEWEST_CALLS
 
 
 def test_latency_of_a_slow_model_takes_few_calls(monkeypatch):
-    got, calls = clocked(monkeypatch, lambda n, images: 30.0)
-    assert got["batch1"] == pytest.approx(30_000)
+    result, calls = clocked(monkeypatch, lambda n, images: 30.0)
+    assert result["batch1"] == pytest.approx(30_000)
     assert (calls.count(1), calls.count(128)) == (3, 3)
     _, calls = clocked(monkeypatch, lambda n, images: 0.3)
     assert calls.count(1) == 2 + 5

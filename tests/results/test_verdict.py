@@ -22,18 +22,18 @@ def verdict_of(cache=False, **right):
 
 
 def test_a_gain_is_said_with_its_numbers():
-    got = verdict_of(teacher=800, baseline=500, student=600)
-    first, second = got["comparisons"]
+    result = verdict_of(teacher=800, baseline=500, student=600)
+    first, second = result["comparisons"]
     assert (first["phase"], first["other"], first["images"]) == ("student", "baseline", 1000)
     assert first["difference"] == pytest.approx(0.1)
     assert 0.08 < first["low"] < 0.1 < first["high"] < 0.12
     assert (second["phase"], second["other"]) == ("teacher", "baseline")
-    assert got["verdict"][0].startswith(
+    assert result["verdict"][0].startswith(
         "The distilled student is more accurate than the student alone in this run, one seed "
         "(student distilled 60.0%, student alone 50.0%: +10.0 points of top-1, 95 % interval +"
     )
-    assert got["verdict"][0].endswith("Repeat with more seeds (--seed) to judge the method.")
-    assert got["verdict"][1].startswith("The teacher is better than the student alone (")
+    assert result["verdict"][0].endswith("Repeat with more seeds (--seed) to judge the method.")
+    assert result["verdict"][1].startswith("The teacher is better than the student alone (")
 
 
 def test_a_teacher_worse_than_the_student_alone_is_said_with_what_to_do():
@@ -97,9 +97,9 @@ def test_each_of_several_students_is_compared_with_its_own_network_alone():
 
 def test_five_images_of_a_few_are_no_gain():
     """The bootstrap's interval of 5 wins and no loss is above 0; McNemar's p is 1/16."""
-    got = verdict_of(teacher=900, baseline=500, student=505)
-    entry = got["comparisons"][0]
+    result = verdict_of(teacher=900, baseline=500, student=505)
+    entry = result["comparisons"][0]
     assert entry["low"] > 0
     assert entry["p"] == pytest.approx(0.0625)
-    assert got["verdict"][0].startswith("There is no measurable difference")
+    assert result["verdict"][0].startswith("There is no measurable difference")
     assert not verdict.is_gain(entry)

@@ -15,7 +15,7 @@ CLASSES, IMAGES = 5, 40
 
 
 @pytest.fixture(scope="session")
-def made():
+def example():
     """The split, its augmentation, the teacher and how it is asked."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (IMAGES, 8, 8, 3)).astype(np.uint8)
@@ -47,7 +47,7 @@ def student():
 
 
 @pytest.fixture
-def header_of(made):
+def header_of(example):
     def make(**changes):
         return file_format.Header(
             **{
@@ -56,7 +56,7 @@ def header_of(made):
                 "augment": {"crop_padding": 1, "flip": True},
                 "view_seed": 0,
                 "views": 2,
-                "examples": len(made.split),
+                "examples": len(example.split),
                 "outputs": {"logits": (CLASSES,), "pooled": (6,)},
                 "dtype": "float32",
                 "rows_per_part": 16,

@@ -35,9 +35,9 @@ def base(tmp_path_factory):
 
 
 def command(base, out, *more, views=VIEWS):
-    given = ["--recipe", "quickstart", "--teacher", str(base.folder / "teacher.keras")]
-    given += ["--precision", "float32", "--cache-dtype", "float32"]
-    return ["cache", *given, "--views", str(views), "--out", str(out), *more]
+    options = ["--recipe", "quickstart", "--teacher", str(base.folder / "teacher.keras")]
+    options += ["--precision", "float32", "--cache-dtype", "float32"]
+    return ["cache", *options, "--views", str(views), "--out", str(out), *more]
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def called(base):
 
 
 @pytest.fixture(scope="module")
-def whole(base):
+def full_cache(base):
     """A cache of all views that was made in one go, its parts by name."""
     out = base.folder / "whole"
     result = CliRunner().invoke(kdk, command(base, out), env=base.environment)
@@ -82,10 +82,10 @@ def whole(base):
 
 
 @pytest.fixture
-def copy(whole, tmp_path):
+def copy(full_cache, tmp_path):
     """A copy of one view of it that a test may damage."""
     keep = shutil.ignore_patterns(*(f"view{view:04d}*" for view in range(1, VIEWS)))
-    folder = shutil.copytree(whole, tmp_path / "copy", ignore=keep)
+    folder = shutil.copytree(full_cache, tmp_path / "copy", ignore=keep)
     header = json.loads((folder / "header.json").read_text())
     (folder / "header.json").write_text(json.dumps({**header, "views": 1}))
     return folder
@@ -97,15 +97,15 @@ def parts(folder):
 
 def facts(folder, names):
     """What changes when a file is written again."""
-    found = {path: path.stat() for name in names for path in folder.glob(f"{name[:-5]}.*")}
-    return {path.name: (status.st_ino, status.st_mtime_ns) for path, status in found.items()}
+    statuses = {path: path.stat() for name in names for path in folder.glob(f"{name[:-5]}.*")}
+    return {path.name: (status.st_ino, status.st_mtime_ns) for path, status in statuses.items()}
 
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, whole, tmp_path):
+def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, full_cache, tmp_path):
     out = tmp_path / "killed"
     process = started(out)
     until = time.monotonic() + 120
@@ -122,17 +122,17 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, who
     left = out / f".partial.{rows.name}.a1b2c3d4"
     left.mkdir()
     for half in (rows, left / rows.name):
-        half.write_bytes((whole / rows.name).read_bytes()[:999])
+        half.write_bytes((full_cache / rows.name).read_bytes()[:999])
     # And once between the rename of a finished part's .json and the removal of its folder.
     (out / ".partial.view0000.part0000.json.e5f6a7b8").mkdir(exist_ok=True)
     result = called(out)
     assert result.exit_code == 0, result.output
     assert facts(out, finished) == before
-    assert contents(out) == contents(whole)
+    assert contents(out) == contents(full_cache)
 
 
 def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
-    started, called, whole, tmp_path
+    started, called, full_cache, tmp_path
 ):
     out = tmp_path / "full"
     assert called(out, views=1).exit_code == 0
@@ -155,28 +155,31 @@ def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
     assert "complete, every part's hash checked" in result.output
     assert facts(out, finished) == before
     for name, content in contents(out).items():
-        assert name == "header.json" or content == (whole / name).read_bytes()
+        assert name == "header.json" or content == (full_cache / name).read_bytes()
 
 
-def test_two_makers_at_once_give_what_one_gives(started, whole, tmp_path):
+def test_two_makers_at_once_give_what_one_gives(started, full_cache, tmp_path):
     out = tmp_path / "shared"
     makers = [started(out, "--shard", f"{i}/2") for i in (0, 1)]
     outputs = [maker.communicate(timeout=120) for maker in makers]
     assert [maker.returncode for maker in makers] == [0, 0], outputs
     assert all(f", part {i} of 2" in outputs[i][0] for i in (0, 1))
-    assert contents(out) == contents(whole)
+    assert contents(out) == contents(full_cache)
 
 
-def test_makers_that_start_in_the_same_moment_do_not_disturb_each_other(tmp_path, made, header_of):
+def test_makers_that_start_in_the_same_moment_do_not_disturb_each_other(
+    tmp_path, example, header_of
+):
     expected = tmp_path / "expected"
-    writer.make(expected, header_of(), made.split, made.ask)
+    writer.make(expected, header_of(), example.split, example.ask)
     for attempt in range(10):
         out, failed, together = tmp_path / str(attempt), [], threading.Barrier(4)
 
         def make(out=out, failed=failed, together=together):
             together.wait()
             try:
-                writer.make(out, header_of(), made.split, made.ask)  # all of them make all parts
+                # All of them make all parts.
+                writer.make(out, header_of(), example.split, example.ask)
             except Exception as error:
                 failed.append(error)
 
@@ -219,7 +222,7 @@ ROWS, PART = "view0000.part0000.logits.npy", "view0000.part0000.json"
     ],
 )
 def test_what_is_damaged_is_refused_and_the_remedy_helps(
-    called, copy, whole, name, harm, message, remedy
+    called, copy, full_cache, name, harm, message, remedy
 ):
     harm(copy / name)
     result = called(copy, views=1)
@@ -235,7 +238,7 @@ def test_what_is_damaged_is_refused_and_the_remedy_helps(
     again = called(copy, "--verify", views=1)
     assert again.exit_code == 0, again.output
     assert "verified: a sample computed again" in again.output
-    np.testing.assert_array_equal(np.load(copy / ROWS), np.load(whole / ROWS))
+    np.testing.assert_array_equal(np.load(copy / ROWS), np.load(full_cache / ROWS))
     assert not list(copy.glob(".*"))
 
 

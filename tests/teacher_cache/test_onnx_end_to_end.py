@@ -67,14 +67,14 @@ def onnx_file(tmp_path, weights):
 @pytest.fixture
 def invoke(tmp_path, monkeypatch, one_server, no_report):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     monkeypatch.chdir(tmp_path)
     return lambda *args: CliRunner().invoke(kdk, [*map(str, args)])
 
 
 def cached(invoke, path, *more):
-    given = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", path)
-    return invoke("cache", *given, "--teacher-preprocess", "-1..1", *more)
+    options = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", path)
+    return invoke("cache", *options, "--teacher-preprocess", "-1..1", *more)
 
 
 def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights, tmp_path):
@@ -93,10 +93,10 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
         np.testing.assert_allclose(cache(ids, view)["logits"], expected, rtol=1e-4, atol=1e-5)
         right.append(np.mean(np.argmax(expected, axis=1) == split.labels))
 
-    given = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", f"cache:{rows}")
+    options = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", f"cache:{rows}")
     small = ("--student", "seed_student:width=0.5", "--epochs", 2, "--batch-size", 256)
     places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
-    output = invoke("train", *given, *small, *places, "--allow-weak-teacher")
+    output = invoke("train", *options, *small, *places, "--allow-weak-teacher")
     assert output.exit_code == 0, output.output
     assert (
         f"teacher: the cache {paths.short_path_with_size(rows)}, 2 views; "
@@ -112,14 +112,14 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
 def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
     invoke, onnx_file, tmp_path
 ):
-    kept = []
+    all_rows = []
     for name, form in (("a", {}), ("b", {"batch": 7}), ("c", {"outside": True})):
         output = cached(invoke, onnx_file(f"{name}.onnx", **form), "--out", tmp_path / name)
         assert output.exit_code == 0, output.output
         cache = Cache(tmp_path / name)
-        kept.append(cache(cache.ids, 0)["logits"])
-    for rows in kept[1:]:
-        np.testing.assert_allclose(rows, kept[0], rtol=2e-3, atol=2e-3)
+        all_rows.append(cache(cache.ids, 0)["logits"])
+    for rows in all_rows[1:]:
+        np.testing.assert_allclose(rows, all_rows[0], rtol=2e-3, atol=2e-3)
 
 
 def test_weights_outside_of_the_file_tell_teachers_apart(invoke, onnx_file, tmp_path):

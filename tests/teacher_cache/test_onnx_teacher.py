@@ -32,27 +32,27 @@ def written(path, *, softmax=False):
     return path, matrix
 
 
-def test_an_onnx_teacher_sees_the_pixels_it_expects(onnx_file, made):
+def test_an_onnx_teacher_sees_the_pixels_it_expects(onnx_file, example):
     path, matrix = onnx_file
     teacher = OnnxTeacher(path, preprocess="0..1")
-    images = made.split.images[:4]
+    images = example.split.images[:4]
     expected = images.mean(axis=(1, 2)) / 255 @ matrix
     np.testing.assert_allclose(teacher(images)["logits"], expected, rtol=1e-4, atol=1e-5)
     assert teacher.fingerprint != OnnxTeacher(path).fingerprint
 
 
-def test_an_onnx_teacher_s_classes_are_put_in_our_order(onnx_file, made):
+def test_an_onnx_teacher_s_classes_are_put_in_our_order(onnx_file, example):
     path, _ = onnx_file
     teacher_names, class_names = list("abcde"), list("ecdab")
-    images = made.split.images[:4]
+    images = example.split.images[:4]
     plain = OnnxTeacher(path)(images)["logits"]
     ordered = OnnxTeacher(path, classes=(teacher_names, class_names))(images)["logits"]
     np.testing.assert_array_equal(ordered, plain[:, [4, 2, 3, 0, 1]])
 
 
-def test_a_softmax_at_the_end_changes_no_soft_target(tmp_path, made):
+def test_a_softmax_at_the_end_changes_no_soft_target(tmp_path, example):
     """The same network, once with a softmax; targets at a temperature of 4."""
-    images = made.split.images[:6]
+    images = example.split.images[:6]
     targets = []
     for softmax in (False, True):
         path, _ = written(tmp_path / f"{softmax}.onnx", softmax=softmax)

@@ -34,7 +34,7 @@ def place(tmp_path, monkeypatch):
     """A home with Tiny ImageNet's layout of a few images in ~/data, and teacher.pt where we are."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     monkeypatch.chdir(tmp_path)
     tiny_imagenet(tmp_path / "data" / "tiny-imagenet-200")
     torch.manual_seed(0)
@@ -84,11 +84,11 @@ def test_the_example_writes_a_cache_and_a_student_learns_from_it(place, tmp_path
         np.testing.assert_allclose(cache(ids, view)["logits"], expected, rtol=2e-3, atol=2e-3)
 
     (command,) = blocks("bash")
-    program, *given = shlex.split(command.replace("~", os.environ["HOME"]))
+    program, *arguments = shlex.split(command.replace("~", os.environ["HOME"]))
     assert program == "kdk"
     small = ["--batch-size", "8", "--student", "seed_student:width=0.5", "--epochs", "1"]
     result = CliRunner().invoke(
-        kdk, [*given, *small, "--allow-weak-teacher", "--run", "run", "--export-dir", "out"]
+        kdk, [*arguments, *small, "--allow-weak-teacher", "--run", "run", "--export-dir", "out"]
     )
     assert result.exit_code == 0, result.output
     assert "teacher: the cache caches/my_net, 5 views" in result.output

@@ -14,14 +14,14 @@ VIEWS, STEPS = 2, 12  # three epochs of four steps
 
 
 @pytest.fixture
-def trained(made, student):
-    def train(rows, names, policy=made.policy):
+def trained(example, student):
+    def train(rows, names, policy=example.policy):
         distiller = Distiller(
-            student(), teacher=made.teacher, methods=[methods.get(name) for name in names]
+            student(), teacher=example.teacher, methods=[methods.get(name) for name in names]
         )
         distiller.compile(keras.optimizers.Adam(0.001))
         plan = pipeline.BatchPlan(
-            made.split,
+            example.split,
             batch_size=9,
             seed=3,
             policy=policy,
@@ -38,23 +38,23 @@ def trained(made, student):
 @pytest.mark.parametrize("names", [["kd", "srrl"], ["mlkd"]])
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-6), ("float16", 2e-3)])
 def test_cached_training_equals_online_training(
-    tmp_path, made, header_of, trained, names, dtype, most
+    tmp_path, example, header_of, trained, names, dtype, most
 ):
     views_per_image = max(methods.get(name).views_per_image for name in names)
     header = header_of(views=VIEWS * views_per_image, dtype=dtype)
-    writer.make(tmp_path, header, made.split, made.ask)
+    writer.make(tmp_path, header, example.split, example.ask)
     online, cached = trained(None, names), trained(Cache(tmp_path), names)
     assert np.linalg.norm(online - cached) <= most * np.linalg.norm(online)
 
 
 @pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-6), ("float16", 2e-3)])
 def test_cached_training_equals_online_training_under_strong_with_mixup(
-    tmp_path, made, header_of, trained, dtype, most
+    tmp_path, example, header_of, trained, dtype, most
 ):
     policy = policy_of("strong", crop_padding=1, flip=True, mixup=0.2, cutmix=1.0)
     header = header_of(views=VIEWS, dtype=dtype, augment=policy.to_json())
-    writer.make(tmp_path, header, made.split, made.ask)
+    writer.make(tmp_path, header, example.split, example.ask)
     cache = Cache(tmp_path)
     online, cached = (trained(rows, ["kd", "srrl"], policy) for rows in (None, cache))
     assert np.linalg.norm(online - cached) <= most * np.linalg.norm(online)
-    assert writer.verify(cache, made.split, made.ask) <= most
+    assert writer.verify(cache, example.split, example.ask) <= most

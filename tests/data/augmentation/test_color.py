@@ -34,15 +34,13 @@ def test_nothing_is_jittered_with_probability_0(photos, seen_by):
     np.testing.assert_array_equal(seen_by(step, images), images)
 
 
-@pytest.mark.parametrize(
-    ("place", "whole"), [(0, "brightness"), (1, "contrast"), (2, "saturation")]
-)
-def test_a_factor_of_1_changes_nothing(photos, place, whole):
+@pytest.mark.parametrize(("place", "name"), [(0, "brightness"), (1, "contrast"), (2, "saturation")])
+def test_a_factor_of_1_changes_nothing(photos, place, name):
     from PIL import Image
 
     image = Image.fromarray(photos(1)[0])
     np.testing.assert_array_equal(ColorJitter().apply(image, [(place, 1.0)]), image)
-    assert not np.array_equal(ColorJitter().apply(image, [(place, 0.5)]), image), whole
+    assert not np.array_equal(ColorJitter().apply(image, [(place, 0.5)]), image), name
 
 
 @pytest.mark.parametrize("turns", [-0.3, 0.1, 0.25, 0.5])

@@ -77,9 +77,9 @@ def test_json_and_options_hold_the_whole_policy(policy):
     assert values == policy.to_json()
     assert from_json(values) == policy
     words = policy.options().split()
-    given = dict(zip(words[::2], words[1::2], strict=True))
-    mixing = {name: float(given.get(f"--{name}", 0)) for name in ("mixup", "cutmix")}
-    assert policy_of(given["--augment"], crop_padding=9, flip=True, **mixing) == policy
+    options = dict(zip(words[::2], words[1::2], strict=True))
+    mixing = {name: float(options.get(f"--{name}", 0)) for name in ("mixup", "cutmix")}
+    assert policy_of(options["--augment"], crop_padding=9, flip=True, **mixing) == policy
 
 
 def test_other_policies_have_other_json_and_names():

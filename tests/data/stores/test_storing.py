@@ -24,8 +24,8 @@ def test_training_cuts_from_larger_images_and_evaluation_sees_their_middle(large
     assert loaded.train.image_shape == loaded.validation.image_shape == (14, 14, 3)
     rows = np.arange(len(loaded.validation))
     stored = np.asarray(loaded.validation.images)[loaded.validation.ids]
-    whole = centre_crops(stored, side=14, share=1.0)
-    np.testing.assert_array_equal(loaded.validation.images_at(rows), whole)
+    crops = centre_crops(stored, side=14, share=1.0)
+    np.testing.assert_array_equal(loaded.validation.images_at(rows), crops)
     middle = load(large, image_size=14, augment="standard", eval_crop=0.875).validation
     np.testing.assert_array_equal(middle.images_at(rows), stored[:, 1:15, 1:15])
 

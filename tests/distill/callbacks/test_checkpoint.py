@@ -127,11 +127,11 @@ def assert_equal(one, other):
     ids=["kd", "averaged weights", "methods with state and dot", "two stages and loss scaling"],
 )
 def test_an_interrupted_training_ends_equal_to_the_bit(train, tmp_path, steps, specs, options):
-    whole = train(specs=specs, folder=tmp_path / "whole", **options)
+    uninterrupted = train(specs=specs, folder=tmp_path / "whole", **options)
     for step in steps:
         with pytest.raises(Stop):
             train(step, specs=specs, **options)
-    assert_equal(train(specs=specs, **options), whole)
+    assert_equal(train(specs=specs, **options), uninterrupted)
 
 
 def test_it_says_where_it_goes_on(train, tmp_path):
@@ -240,8 +240,8 @@ def test_two_are_kept_and_a_damaged_one_is_passed_over(train, tmp_path):
         train(6)
     names = [file.name for file in sorted(folder.glob("*.npz"))]
     assert names == ["step-000000005.npz", "step-000000006.npz"]
-    whole = (folder / names[1]).read_bytes()
-    for damaged in (whole[:-100], whole[:500] + b"x" + whole[501:]):
+    content = (folder / names[1]).read_bytes()
+    for damaged in (content[:-100], content[:500] + b"x" + content[501:]):
         (folder / names[1]).write_bytes(damaged)
         lines = []
         position, _ = checkpoint_files.newest(folder, tell=lines.append)

@@ -11,11 +11,11 @@ from kd_keras.distill.callbacks.gradient_norms import GradientNorms
 
 
 def distiller(student, teacher, *names, optimizer=None, spe=1, **how):
-    made = [methods.get(name) if isinstance(name, str) else name for name in names]
-    whole = Distiller(student, teacher=teacher, methods=made, **how)
-    whole.compile(optimizer or keras.optimizers.SGD(0.1, momentum=0.9), steps_per_execution=spe)
-    whole.optimizer.build(whole.trainable_variables)
-    return whole
+    chosen_methods = [methods.get(name) if isinstance(name, str) else name for name in names]
+    model = Distiller(student, teacher=teacher, methods=chosen_methods, **how)
+    model.compile(optimizer or keras.optimizers.SGD(0.1, momentum=0.9), steps_per_execution=spe)
+    model.optimizer.build(model.trainable_variables)
+    return model
 
 
 def norm(gradients):
@@ -24,8 +24,8 @@ def norm(gradients):
 
 def test_the_norms_are_those_of_the_weighted_terms(net, teacher, images, labels, by_hand):
     student = net("student", norm=False)
-    whole = distiller(student, teacher, methods.get("kd", weight=3.0), ce_weight=0.5)
-    got = gradient_norms.norms(whole, (images, labels))
+    model = distiller(student, teacher, methods.get("kd", weight=3.0), ce_weight=0.5)
+    result = gradient_norms.norms(model, (images, labels))
     teacher_logits = teacher(images)
     with tf.GradientTape(persistent=True) as tape:
         logits = student(images)
@@ -37,9 +37,9 @@ def test_the_norms_are_those_of_the_weighted_terms(net, teacher, images, labels,
             )
         )
     variables = [v.value for v in student.trainable_variables]
-    assert list(got) == ["ce", "kd"]
-    assert got["ce"] == pytest.approx(0.5 * norm(tape.gradient(ce, variables)), rel=1e-5)
-    assert got["kd"] == pytest.approx(3.0 * norm(tape.gradient(kl, variables)), rel=1e-5)
+    assert list(result) == ["ce", "kd"]
+    assert result["ce"] == pytest.approx(0.5 * norm(tape.gradient(ce, variables)), rel=1e-5)
+    assert result["kd"] == pytest.approx(3.0 * norm(tape.gradient(kl, variables)), rel=1e-5)
 
 
 def test_measuring_changes_no_bit_of_the_training(net, teacher, images, labels):
@@ -47,8 +47,8 @@ def test_measuring_changes_no_bit_of_the_training(net, teacher, images, labels):
         keras.utils.set_random_seed(3)
         student = net("student", dropout=0.5, l2=0.01)
         hints = methods.get("fitnet", student_tap="stage2", teacher_tap="stage2", warmup=0.5)
-        whole = distiller(student, teacher, "kd", hints, spe=2)
-        history = whole.fit(
+        model = distiller(student, teacher, "kd", hints, spe=2)
+        history = model.fit(
             images,
             labels,
             batch_size=16,
@@ -57,7 +57,7 @@ def test_measuring_changes_no_bit_of_the_training(net, teacher, images, labels):
             verbose=0,
             callbacks=list(callbacks),
         ).history
-        variables = [*whole.variables, *whole.optimizer.variables, *student.variables]
+        variables = [*model.variables, *model.optimizer.variables, *student.variables]
         return [np.asarray(v) for v in variables], history
 
     plain, without = trained()
@@ -71,7 +71,7 @@ def test_measuring_changes_no_bit_of_the_training(net, teacher, images, labels):
 
 
 def test_other_epochs_repeat_the_last_measurement(student, teacher, images, labels):
-    whole = distiller(student, teacher, "kd")
+    model = distiller(student, teacher, "kd")
     steps_asked_for = []
 
     def batch(steps):
@@ -79,20 +79,20 @@ def test_other_epochs_repeat_the_last_measurement(student, teacher, images, labe
         return images[:8], labels[:8]
 
     norms = GradientNorms(batch, every=5)
-    history = whole.fit(images, labels, batch_size=20, epochs=7, verbose=0, callbacks=[norms])
+    history = model.fit(images, labels, batch_size=20, epochs=7, verbose=0, callbacks=[norms])
     assert steps_asked_for == [2, 8, 14]  # the first epoch, 6 steps later, the last
     values = history.history["kd_gradient_norm"]
     assert [values[0]] * 3 == values[:3]
     assert [values[3]] * 3 == values[3:6]
     assert len({values[0], values[3], values[6]}) == 3
-    whole.fit(images, labels, batch_size=20, epochs=1, verbose=0, callbacks=[norms])
+    model.fit(images, labels, batch_size=20, epochs=1, verbose=0, callbacks=[norms])
     assert steps_asked_for == [2, 8, 14, 16]
 
 
 def test_a_training_that_goes_on_measures_when_it_would_have(student, teacher, images, labels):
-    whole = distiller(student, teacher, "kd")
-    whole.prepare_step()
-    whole.optimizer.iterations.assign(4)  # two epochs of two steps are done
+    model = distiller(student, teacher, "kd")
+    model.prepare_step()
+    model.optimizer.iterations.assign(4)  # two epochs of two steps are done
     steps_asked_for = []
 
     def batch(steps):
@@ -102,7 +102,7 @@ def test_a_training_that_goes_on_measures_when_it_would_have(student, teacher, i
     earlier = {"ce_gradient_norm": [1.0, 1.0], "kd_gradient_norm": [2.0, 2.0]}
     norms = GradientNorms(batch, every=5, earlier=earlier)
     data = {"batch_size": 20, "initial_epoch": 2, "epochs": 7, "verbose": 0}
-    history = whole.fit(images, labels, callbacks=[norms], **data).history
+    history = model.fit(images, labels, callbacks=[norms], **data).history
     assert steps_asked_for == [8, 14]
     assert history["kd_gradient_norm"][0] == 2.0
 
@@ -112,9 +112,9 @@ def test_the_end_of_a_training_tells_of_a_term_that_does_not_pull(net, teacher, 
         def call(self, student, teacher, batch):
             return 0 * student["logits"][:, 0]
 
-    whole = distiller(net("student"), teacher, "kd", Idle(name="idle"))
+    model = distiller(net("student"), teacher, "kd", Idle(name="idle"))
     with pytest.warns(UserWarning, match=r"^idle has no gradient: the student learns nothing"):
-        whole.fit(images, labels, verbose=0, callbacks=[GradientNorms((images, labels))])
+        model.fit(images, labels, verbose=0, callbacks=[GradientNorms((images, labels))])
 
 
 def test_each_measurement_of_a_history_counts_once():
@@ -124,34 +124,34 @@ def test_each_measurement_of_a_history_counts_once():
 
 
 def test_a_loss_of_one_term_is_not_measured(student, images, labels):
-    whole = distiller(student, None)
+    model = distiller(student, None)
     norms = GradientNorms((images, labels))
-    history = whole.fit(images, labels, verbose=0, callbacks=[norms]).history
+    history = model.fit(images, labels, verbose=0, callbacks=[norms]).history
     assert not any("gradient" in name for name in history)
 
 
 def test_what_is_not_minimised_in_a_stage_has_no_gradient(net, teacher, images, labels):
     factors = methods.get("ft", tap="stage2")
     factors.first_stage = 0.5
-    whole = distiller(net("student"), teacher, factors)
-    whole.total_steps = 10
+    model = distiller(net("student"), teacher, factors)
+    model.total_steps = 10
     # The first stage trains parts of the method's own.
-    assert gradient_norms.norms(whole, (images, labels)) == {"ce": 0, "ft": 0}
-    whole.stage = 0.5
-    later = gradient_norms.norms(whole, (images, labels))
+    assert gradient_norms.norms(model, (images, labels)) == {"ce": 0, "ft": 0}
+    model.stage = 0.5
+    later = gradient_norms.norms(model, (images, labels))
     assert min(later.values()) > 0
 
 
 @pytest.mark.parametrize(("precision", "near"), [("mixed_bfloat16", 0.05), ("mixed_float16", 0.01)])
 def test_lower_precisions_measure_what_they_train(net, teacher, images, labels, precision, near):
-    found = {}
+    norms = {}
     for how in ("float32", precision):
         # At 1e-8 the gradients are below float16's smallest number, unless they are scaled.
         kd = methods.get("kd", weight=1e-8)
-        whole = distiller(net("student"), teacher, kd, precision=how)
-        found[how] = gradient_norms.norms(whole, (images, labels))
-    assert found["float32"]["kd"] > 0
-    assert found[precision] == pytest.approx(found["float32"], rel=near)
+        model = distiller(net("student"), teacher, kd, precision=how)
+        norms[how] = gradient_norms.norms(model, (images, labels))
+    assert norms["float32"]["kd"] > 0
+    assert norms[precision] == pytest.approx(norms["float32"], rel=near)
 
 
 def test_a_gradient_that_is_no_number_stops_the_training_and_is_named(student, teacher, images):
@@ -162,9 +162,9 @@ def test_a_gradient_that_is_no_number_stops_the_training_and_is_named(student, t
             )  # 0, slope infinite
 
     # A learning rate of 0 times NaN is NaN as well, so no step is taken here.
-    whole = distiller(student, teacher, "kd", Rooted(name="rooted"))
+    model = distiller(student, teacher, "kd", Rooted(name="rooted"))
     norms = GradientNorms((images, np.zeros(40, "int32")))
-    norms.set_model(whole)
+    norms.set_model(model)
     norms.set_params({"epochs": 1, "steps": 1})
     norms.on_train_begin()
     with pytest.raises(stop_on_nan.NotFinite, match=r"gradient of rooted is NaN.* after epoch 1"):

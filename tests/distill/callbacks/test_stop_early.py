@@ -101,14 +101,14 @@ def test_it_ends_with_the_best_weights(train, images, labels, ema):
 
 @pytest.mark.slow
 def test_an_interrupted_training_ends_in_the_same_epoch_with_the_same_weights(train):
-    whole, history = train("whole", ema=True)
+    uninterrupted, history = train("whole", ema=True)
     end = len(history["loss"]) - 1
     for crash in ((1, 1), (end, 0), (end, STEPS - 1)):
         with pytest.raises(Crash):
             train("parts", crash, ema=True)
     parts, again = train("parts", ema=True)
     assert again == history
-    for a, b in zip(parts.variables, whole.variables, strict=True):
+    for a, b in zip(parts.variables, uninterrupted.variables, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
 
 
@@ -116,26 +116,28 @@ def test_an_interrupted_training_ends_in_the_same_epoch_with_the_same_weights(tr
 def test_side_by_side_each_student_keeps_the_weights_of_its_own_best_epoch(
     net, teacher, images, labels
 ):
-    both = {n: Distiller(net(n), teacher=teacher, methods=methods.get("kd")) for n in ("a", "b")}
-    for distiller, rate in zip(both.values(), (0.7, 0.05), strict=True):
+    distillers = {
+        n: Distiller(net(n), teacher=teacher, methods=methods.get("kd")) for n in ("a", "b")
+    }
+    for distiller, rate in zip(distillers.values(), (0.7, 0.05), strict=True):
         distiller.compile(keras.optimizers.SGD(rate), metrics=[TopAccuracy()])
     data = tf.data.Dataset.from_tensor_slices((images[:32], labels[:32])).batch(BATCH)
     held_out = images[30:], labels[30:]
-    histories = {name: keras.callbacks.History() for name in both}
+    histories = {name: keras.callbacks.History() for name in distillers}
     of = {
-        name: (both[name], [stop_early.StopEarly(held_out, patience=1), histories[name]])
-        for name in both
+        name: (distillers[name], [stop_early.StopEarly(held_out, patience=1), histories[name]])
+        for name in distillers
     }
-    side_by_side.SideBySideModel(both).fit(
+    side_by_side.SideBySideModel(distillers).fit(
         data.map(lambda x, y: ({"inputs": x, "id": tf.range(BATCH, dtype=tf.int64)}, y)),
         epochs=EPOCHS,
         verbose=0,
         callbacks=[
             side_by_side.PerStudentCallbacks(of),
-            stop_early.StopTogether(list(both.values())),
+            stop_early.StopTogether(list(distillers.values())),
         ],
     )
-    for name, distiller in both.items():
+    for name, distiller in distillers.items():
         history = histories[name].history
         best, end = stop_early.decide(history[stop_early.TOP1], history[stop_early.LOSS], 1)
         scores = distiller.evaluate(*held_out, verbose=0, return_dict=True)

@@ -103,8 +103,8 @@ class Cost(methods.base.Method):
         return 0 * student["logits"][:, 0] + self.value
 
 
-def distil(student, teacher, images, labels, *made, learning_rate=0.1, **how):
-    distiller = Distiller(student, teacher=teacher, methods=list(made))
+def distil(student, teacher, images, labels, *chosen_methods, learning_rate=0.1, **how):
+    distiller = Distiller(student, teacher=teacher, methods=list(chosen_methods))
     distiller.compile(keras.optimizers.SGD(learning_rate), run_eagerly=True)
     watching = [stop_on_nan.StopOnNaN("student")]
     return distiller.fit(images, labels, batch_size=20, verbose=0, callbacks=watching, **how)
@@ -115,9 +115,9 @@ def test_a_method_whose_cost_is_nan_is_named(student, teacher, images, labels):
         r"^student: the loss became nan at step 1 of epoch 1; expected a finite number\. The cost "
         r"of bad is not finite, the cross-entropy with the labels is\. Lower .*bad:warmup"
     )
-    made = methods.get("kd"), Cost(np.nan, name="bad")
+    chosen_methods = methods.get("kd"), Cost(np.nan, name="bad")
     with pytest.raises(stop_on_nan.NotFinite, match=message):
-        distil(student, teacher, images, labels, *made)
+        distil(student, teacher, images, labels, *chosen_methods)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -127,10 +127,10 @@ def test_a_teacher_whose_outputs_are_nan_is_named(
 ):
     teacher = net("teacher", norm=False)
     teacher.layers[-1].bias.assign([value, 0, 0, 0, 0])
-    made = methods.get("kd") if reads_logits else methods.get("fitnet", tap="stage2")
+    method = methods.get("kd") if reads_logits else methods.get("fitnet", tap="stage2")
     message = r"teacher's outputs became NaN or infinite at step 1 of epoch 1.*--teacher-preprocess"
     with pytest.raises(stop_on_nan.NotFinite, match=message):
-        distil(student, teacher, images, labels, made)
+        distil(student, teacher, images, labels, method)
 
 
 def test_labels_out_of_range_and_broken_students_are_told_apart_from_methods(

@@ -57,9 +57,9 @@ def test_labels_of_unknown_rank_are_refused():
 
 
 def test_every_batch_of_a_generator_is_checked():
-    given = [(X, np.zeros(6)), (X, np.full(6, 9))]
-    generator = data_checks.checked((batch for batch in given), None, None, 5)
-    assert next(generator) is given[0]
+    batches = [(X, np.zeros(6)), (X, np.full(6, 9))]
+    generator = data_checks.checked((batch for batch in batches), None, None, 5)
+    assert next(generator) is batches[0]
     with pytest.raises(ValueError, match="labels hold 9"):
         next(generator)
 

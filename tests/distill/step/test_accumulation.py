@@ -32,11 +32,11 @@ def plan(split, together):
 
 
 def test_the_parts_of_an_update_are_the_large_batch(split):
-    whole, parts = plan(split, 1), plan(split, 4)
-    assert (whole.steps_per_epoch, parts.steps_per_epoch) == (2, 8)  # 40 // 4 would be 10
+    full_plan, parts = plan(split, 1), plan(split, 4)
+    assert (full_plan.steps_per_epoch, parts.steps_per_epoch) == (2, 8)  # 40 // 4 would be 10
     for update in range(2 * EPOCHS):
         ids = [parts.batch(4 * update + part)[1] for part in range(4)]
-        np.testing.assert_array_equal(np.concatenate(ids), whole.batch(update)[1])
+        np.testing.assert_array_equal(np.concatenate(ids), full_plan.batch(update)[1])
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw", "lamb", "lion", "muon"])
@@ -56,27 +56,29 @@ def test_gathered_gradients_train_as_the_large_batch_does(net, split, name):
         )
         batches = plan(split, accumulate)
         distiller = Distiller(net("student", norm=False, l2=0.01))
-        made = optimizer.make(
+        keras_optimizer = optimizer.make(
             recipe, 0.01, epochs=EPOCHS, steps=batches.steps_per_epoch, model=distiller.student
         )
-        distiller.compile(made, run_eagerly=name != "sgd")
+        distiller.compile(keras_optimizer, run_eagerly=name != "sgd")
         for batch in batches.dataset(0, EPOCHS * batches.steps_per_epoch):
             (x, y) = batch
             distiller.train_on_batch(x, y)
-        averages = [v.numpy() for v in made._model_variables_moving_average]
+        averages = [v.numpy() for v in keras_optimizer._model_variables_moving_average]
         ends.append([*distiller.student.get_weights(), *averages])
-        assert int(made.iterations) == 2 * EPOCHS
-    for got, expected in zip(ends[1], ends[0], strict=True):
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+        assert int(keras_optimizer.iterations) == 2 * EPOCHS
+    for actual, expected in zip(ends[1], ends[0], strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
 def test_averages_change_with_updates_alone():
     variable = keras.Variable(np.zeros(1, "float32"))
-    made = keras.optimizers.SGD(1.0, gradient_accumulation_steps=2, use_ema=True, ema_momentum=0.5)
-    accumulation.average_after_updates(made)
+    keras_optimizer = keras.optimizers.SGD(
+        1.0, gradient_accumulation_steps=2, use_ema=True, ema_momentum=0.5
+    )
+    accumulation.average_after_updates(keras_optimizer)
     averages = []
     for _ in range(4):
-        made.apply([keras.ops.convert_to_tensor([-1.0])], [variable])
-        averages.append(float(made._model_variables_moving_average[0].numpy()[0]))
+        keras_optimizer.apply([keras.ops.convert_to_tensor([-1.0])], [variable])
+        averages.append(float(keras_optimizer._model_variables_moving_average[0].numpy()[0]))
     # Values 1 and 2 after the two updates; the first average is the first value.
     np.testing.assert_allclose(averages, [0.0, 1.0, 1.0, 1.5])

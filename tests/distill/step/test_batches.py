@@ -17,15 +17,15 @@ def test_plain_batches():
 
 @pytest.mark.parametrize("labels", [Y, Y[:, None], Y.astype("float32"), Y.astype("int64")])
 def test_class_labels_of_any_form_become_int32(labels):
-    got = batches.unpack((X, labels)).labels
-    np.testing.assert_array_equal(got, Y)
-    assert keras.backend.standardize_dtype(got.dtype) == "int32"
+    result = batches.unpack((X, labels)).labels
+    np.testing.assert_array_equal(result, Y)
+    assert keras.backend.standardize_dtype(result.dtype) == "int32"
 
 
 def test_probabilities_stay():
-    got = batches.unpack((X, np.eye(3, dtype="int64")[Y])).labels
-    np.testing.assert_array_equal(got, np.eye(3)[Y])
-    assert keras.backend.standardize_dtype(got.dtype) == "float32"
+    result = batches.unpack((X, np.eye(3, dtype="int64")[Y])).labels
+    np.testing.assert_array_equal(result, np.eye(3)[Y])
+    assert keras.backend.standardize_dtype(result.dtype) == "float32"
 
 
 def test_batches_of_the_data_pipeline():

@@ -59,10 +59,10 @@ def test_a_step_follows_the_sum_of_the_losses(scaled):
 @pytest.mark.parametrize("how", ["clipnorm", "global_clipnorm", "clipvalue"])
 def test_summed_gradients_are_clipped_as_the_optimizer_clips(how):
     optimizer = keras.optimizers.SGD(**{how: 1.5})
-    given = [tf.constant([3.0, -4.0, 0.1]), tf.constant([[0.2, 12.0]])]
-    expected = optimizer._clip_gradients(given)
-    got = gradients._clipped([8 * g for g in given], optimizer, 8.0)
-    for one, other in zip(got, expected, strict=True):
+    tensors = [tf.constant([3.0, -4.0, 0.1]), tf.constant([[0.2, 12.0]])]
+    expected = optimizer._clip_gradients(tensors)
+    result = gradients._clipped([8 * g for g in tensors], optimizer, 8.0)
+    for one, other in zip(result, expected, strict=True):
         np.testing.assert_allclose(one, 8 * other, rtol=1e-6)
     infinite = gradients._clipped([tf.constant([np.inf, 1.0])], optimizer, 8.0)
     assert not np.isfinite(infinite).all()  # for the loss scaling to see

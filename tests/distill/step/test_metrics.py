@@ -18,8 +18,8 @@ def test_means_are_over_examples_not_batches():
     diagnostics = Diagnostics(["ce", "kd"], teacher=True)
     diagnostics.update(10.0, {"ce": 2.0, "kd": 4.0}, {"ce": 2.0, "kd": 8.0}, count=30)
     diagnostics.update(2.0, {"ce": 6.0, "kd": 0.0}, {"ce": 2.0, "kd": 0.0}, count=10)
-    got = {metric.name: float(metric.result()) for metric in diagnostics.in_training()}
-    assert got == {
+    result = {metric.name: float(metric.result()) for metric in diagnostics.in_training()}
+    assert result == {
         "loss": 8.0,
         "ce": 3.0,
         "kd": 3.0,
@@ -69,5 +69,9 @@ def test_results_are_named_and_those_of_compiled_metrics_taken_apart():
 
     mean = keras.metrics.Mean("mean")
     mean.update_state([1.0, 3.0])
-    found = results([mean, Two()])
-    assert {name: float(value) for name, value in found.items()} == {"mean": 2, "one": 1, "two": 2}
+    entries = results([mean, Two()])
+    assert {name: float(value) for name, value in entries.items()} == {
+        "mean": 2,
+        "one": 1,
+        "two": 2,
+    }

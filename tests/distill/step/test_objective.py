@@ -44,8 +44,8 @@ def terms(goal, batch=None, *, stage=0.0):
 
 def test_terms_are_means_without_their_weights(by_hand):
     kd = methods.get("kd", temperature=2.0, weight=7.0)
-    got = terms(objective(kd, Constant(value=3.0), ce_weight=5.0))
-    assert got == {
+    result = terms(objective(kd, Constant(value=3.0), ce_weight=5.0))
+    assert result == {
         "ce": pytest.approx(by_hand.cross_entropy(LABELS, LOGITS).mean(), rel=1e-5),
         "kd": pytest.approx(by_hand.kl(OTHER, LOGITS, 2.0).mean(), rel=1e-5),
         "c": 3.0,
@@ -54,17 +54,17 @@ def test_terms_are_means_without_their_weights(by_hand):
 
 def test_sample_weights_multiply_every_cost_and_the_batch_size_divides(by_hand):
     weights = np.array([0.0, 1.0, 2.0, 0.5], "float32")
-    got = terms(objective(Constant(value=3.0)), examples(sample_weight=weights))
+    result = terms(objective(Constant(value=3.0)), examples(sample_weight=weights))
     cross_entropy = by_hand.cross_entropy(LABELS, LOGITS)
-    assert got["ce"] == pytest.approx((weights * cross_entropy).sum() / 4, rel=1e-5)
-    assert got["c"] == pytest.approx(3.0 * 3.5 / 4)
+    assert result["ce"] == pytest.approx((weights * cross_entropy).sum() / 4, rel=1e-5)
+    assert result["c"] == pytest.approx(3.0 * 3.5 / 4)
     assert float(mean(np.array([1.0, 3.0]), None)) == 2.0
 
 
 def test_label_smoothing_spreads_the_target(by_hand):
-    got = terms(objective(label_smoothing=0.2))["ce"]
+    result = terms(objective(label_smoothing=0.2))["ce"]
     target = 0.8 * np.eye(5)[LABELS] + 0.2 / 5
-    assert got == pytest.approx(-(target * by_hand.log_softmax(LOGITS)).sum(1).mean(), rel=1e-5)
+    assert result == pytest.approx(-(target * by_hand.log_softmax(LOGITS)).sum(1).mean(), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_label_smoothing_spreads_the_target(by_hand):
 )
 def test_warmup_is_linear_and_leaves_the_cross_entropy_alone(progress, expected):
     goal = objective(Constant(weight=2.0, warmup=0.25), ce_weight=0.5)
-    got = loss(goal, progress=progress)
-    assert float(got.weighted["ce"]) == pytest.approx(0.5 * float(got.terms["ce"]))
-    assert float(got.weighted["c"]) == float(got.distillation) == expected
-    assert float(got.task) == float(got.weighted["ce"])
+    result = loss(goal, progress=progress)
+    assert float(result.weighted["ce"]) == pytest.approx(0.5 * float(result.terms["ce"]))
+    assert float(result.weighted["c"]) == float(result.distillation) == expected
+    assert float(result.task) == float(result.weighted["ce"])
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,8 @@ def test_while_one_is_in_its_first_stage_methods_of_stages_alone_count(stage, co
     goal = objective(long, short, Constant(name="plain"))
     assert goal.stages == (0.0, 0.2, 0.4)
     assert set(loss(goal, progress=stage, stage=stage).weighted) == counted
-    found = terms(goal, stage=stage)
-    assert (found["long"], found["short"], found["plain"]) == (*costs, 1.0)
+    result = terms(goal, stage=stage)
+    assert (result["long"], result["short"], result["plain"]) == (*costs, 1.0)
 
 
 class Views(Constant):
@@ -110,14 +110,14 @@ class Views(Constant):
 def test_two_views_of_an_image_are_told_apart(by_hand):
     goal = objective(Views())
     images = np.arange(2 * 2 * 3).reshape(2, 2, 1, 1, 3)
-    given = examples(labels=LABELS[:2], inputs=images)
-    got = terms(goal, given)
+    example = examples(labels=LABELS[:2], inputs=images)
+    result = terms(goal, example)
     first, second = LOGITS[::2], LOGITS[1::2]
-    both = by_hand.cross_entropy(LABELS[:2], first) + by_hand.cross_entropy(LABELS[:2], second)
-    assert got["ce"] == pytest.approx(both.mean() / 2, rel=1e-5)  # comparable with val_loss
-    assert float(loss(goal, given).weighted["ce"]) == pytest.approx(both.mean(), rel=1e-5)
+    ce = by_hand.cross_entropy(LABELS[:2], first) + by_hand.cross_entropy(LABELS[:2], second)
+    assert result["ce"] == pytest.approx(ce.mean() / 2, rel=1e-5)  # comparable with val_loss
+    assert float(loss(goal, example).weighted["ce"]) == pytest.approx(ce.mean(), rel=1e-5)
     expected = first[:, 0] + 10 * second[:, 0] + OTHER[::2, 1]
-    assert got["c"] == pytest.approx(expected.mean(), rel=1e-5)
+    assert result["c"] == pytest.approx(expected.mean(), rel=1e-5)
 
 
 def test_a_method_of_one_view_beside_one_of_two_is_given_the_first():
@@ -126,8 +126,8 @@ def test_a_method_of_one_view_beside_one_of_two_is_given_the_first():
             return batch.inputs[:, 0, 0, 0] + 0 * student["logits"][:, 0]
 
     images = np.arange(2 * 2 * 3, dtype="float32").reshape(2, 2, 1, 1, 3)
-    got = terms(objective(Views(), Sees(name="s")), examples(labels=LABELS[:2], inputs=images))
-    assert got["s"] == (0 + 6) / 2
+    result = terms(objective(Views(), Sees(name="s")), examples(labels=LABELS[:2], inputs=images))
+    assert result["s"] == (0 + 6) / 2
 
 
 def test_what_a_method_cannot_work_with_is_refused():
@@ -141,10 +141,10 @@ def test_what_a_method_cannot_work_with_is_refused():
     class Whole(Constant):
         whole_batch = True
 
-    whole = objective(Whole(name="sp"))
+    goal = objective(Whole(name="sp"))
     with pytest.raises(ValueError, match="sp relates the examples of a batch to each other, so"):
-        loss(whole, examples(sample_weight=np.ones(4)))
-    loss(whole)
+        loss(goal, examples(sample_weight=np.ones(4)))
+    loss(goal)
 
 
 @pytest.mark.parametrize("names", [("kd", "kd"), ("ce",), ("loss",)])

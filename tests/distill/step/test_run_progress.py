@@ -64,9 +64,9 @@ def watched(student, teacher):
     return make
 
 
-def shares(distiller, batches, **given):
+def shares(distiller, batches, **options):
     seen = Shares()
-    distiller.fit(batches, callbacks=[seen], verbose=0, **given)
+    distiller.fit(batches, callbacks=[seen], verbose=0, **options)
     return seen.shares
 
 
@@ -135,13 +135,13 @@ def test_a_loaded_distiller_begins_a_run_or_continues_one(watched, batches, teac
     distiller = watched()
     shares(distiller, batches)
     distiller.save(tmp_path / "distiller.keras")
-    for expected, given in (
+    for expected, options in (
         ([0, 0.25, 0.5, 0.75], {}),
         (NEXT, {"epochs": 2, "initial_epoch": 1}),
     ):
         loaded = keras.saving.load_model(tmp_path / "distiller.keras")
         loaded.teacher = teacher
-        np.testing.assert_allclose(shares(loaded, batches, **given), expected, atol=1e-5)
+        np.testing.assert_allclose(shares(loaded, batches, **options), expected, atol=1e-5)
     loaded = keras.saving.load_model(tmp_path / "distiller.keras")
     loaded.teacher, loaded.total_steps = teacher, 8
     np.testing.assert_allclose(shares(loaded, batches), NEXT, atol=1e-5)
@@ -206,10 +206,10 @@ def test_fit_takes_its_arguments_by_position_as_keras_does(watched, images, labe
 
 def test_a_callback_list_has_a_run_too(watched, batches):
     distiller, seen = watched(), Shares()
-    given = keras.callbacks.CallbackList([seen], add_history=True, model=distiller)
+    callback_list = keras.callbacks.CallbackList([seen], add_history=True, model=distiller)
     for _ in range(2):
-        history = distiller.fit(batches, callbacks=given, verbose=0)
-    assert history in given.callbacks
+        history = distiller.fit(batches, callbacks=callback_list, verbose=0)
+    assert history in callback_list.callbacks
     np.testing.assert_allclose(seen.shares, 2 * [0, 0.25, 0.5, 0.75], atol=1e-5)
 
 

@@ -25,9 +25,9 @@ def test_is_outside_every_gradient(teacher, images):
 
 def test_of_a_softmax_head_gives_the_log_probabilities(net, images):
     plain, softmax = net("teacher"), net("teacher", activation="softmax")  # of the same weights
-    got = Teacher(softmax)(images)["logits"]
+    result = Teacher(softmax)(images)["logits"]
     expected = keras.ops.log_softmax(plain(images))
-    np.testing.assert_allclose(got, expected, atol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_a_saved_model_teaches(teacher, images, tmp_path, monkeypatch):
@@ -39,8 +39,8 @@ def test_a_saved_model_teaches(teacher, images, tmp_path, monkeypatch):
     headed = keras.Model(inputs, layers.Dense(5)(outputs))
     for model in (keras.Model(inputs, outputs), headed):
         for precision in ("float32", "mixed_bfloat16"):
-            got = Teacher(model, precision=precision)(images)["logits"]
-            np.testing.assert_allclose(got, model(images), atol=1e-5)
+            result = Teacher(model, precision=precision)(images)["logits"]
+            np.testing.assert_allclose(result, model(images), atol=1e-5)
     np.testing.assert_allclose(headed(images), headed.layers[-1](teacher(images)), atol=1e-5)
 
 

@@ -86,8 +86,8 @@ def test_training_without_a_method_is_training_on_the_known_images(net, images, 
         logs.append(distiller.train_on_batch(x, y, return_dict=True))
         weights.append([v.numpy() for v in distiller.student.trainable_variables])
     assert logs[0] == pytest.approx(logs[1], rel=1e-5)
-    for whole, part in zip(*weights, strict=True):
-        np.testing.assert_allclose(whole, part, rtol=1e-5, atol=1e-7)
+    for expected, part in zip(*weights, strict=True):
+        np.testing.assert_allclose(expected, part, rtol=1e-5, atol=1e-7)
 
 
 def test_metrics_and_validation_count_known_labels_only(net, teacher, images, labels, partly):
@@ -131,14 +131,14 @@ def test_without_any_labels_nothing_is_logged_that_needs_them(net, teacher, imag
     distiller = distilled(net, teacher)
     distiller.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"], ignore_class=UNKNOWN)
     of_teacher = {"loss", "kd", "kd_share", "agreement"}
-    both = {*of_teacher, "ce", "ce_share", "accuracy"}
+    names = {*of_teacher, "ce", "ce_share", "accuracy"}
     validation = {"validation_data": (images, labels)}
     alone = distiller.fit(images, **validation, verbose=0).history
     assert set(alone) == {*of_teacher, "val_loss", "val_ce", "val_accuracy"}
-    assert set(distiller.fit(images, labels, verbose=0).history) == both
+    assert set(distiller.fit(images, labels, verbose=0).history) == names
     as_dataset = tf.data.Dataset.from_tensor_slices(images).batch(16)
     assert set(distiller.fit(as_dataset, verbose=0).history) == of_teacher
-    assert set(distiller.train_on_batch(images, labels, return_dict=True)) == both
+    assert set(distiller.train_on_batch(images, labels, return_dict=True)) == names
     assert set(distiller.train_on_batch(images, return_dict=True)) == of_teacher
 
 

@@ -67,9 +67,11 @@ def test_each_cost_that_is_left_out_has_its_reason(name, knobs, reason):
 
 
 def test_a_cost_that_is_not_measured_is_not_logged(student, teacher, images, labels):
-    both = [methods.get("kd"), methods.get("sp", taps=("stage2",))]
+    both_methods = [methods.get("kd"), methods.get("sp", taps=("stage2",))]
     logs = evaluated(
-        Distiller(student, teacher=teacher, methods=both, validate_teacher=True), images, labels
+        Distiller(student, teacher=teacher, methods=both_methods, validate_teacher=True),
+        images,
+        labels,
     )
     assert set(logs) == {"loss", "ce", "kd", "agreement", "accuracy"}
 
@@ -88,8 +90,8 @@ def test_training_reports_no_accuracy_of_what_is_not_deployed(net, teacher, imag
     simkd = methods.get("simkd", tap="stage2")
     distiller = Distiller(student, teacher=teacher, methods=simkd, validate_teacher=True)
     distiller.compile(keras.optimizers.Adam(0.01), metrics=["accuracy"])
-    given = {"batch_size": 16, "epochs": 2, "verbose": 0}
-    history = distiller.fit(images, labels, validation_data=(images, labels), **given).history
+    options = {"batch_size": 16, "epochs": 2, "verbose": 0}
+    history = distiller.fit(images, labels, validation_data=(images, labels), **options).history
     trained = {name for name in history if not name.startswith("val_")}
     assert trained == {"loss", "ce", "ce_share", "simkd", "simkd_share"}
     deployed = distiller.deployed(images, training=False).numpy().argmax(1)

@@ -51,10 +51,10 @@ def test_each_program_gives_keras_numbers(model_files, name):
     assert classifier.format == name
     assert classifier.metadata.image_shape == (8, 8, 3)
     for count in (33, 1, 5):
-        given = classifier(pixels[:count])
-        np.testing.assert_allclose(given.logits, logits[:count], rtol=1e-4, atol=1e-4)
+        scores = classifier(pixels[:count])
+        np.testing.assert_allclose(scores.logits, logits[:count], rtol=1e-4, atol=1e-4)
         expected = keras.ops.softmax(logits[:count])
-        np.testing.assert_allclose(given.probabilities, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(scores.probabilities, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_saved_model_knows_its_classes_and_resizing(model_files):
@@ -94,8 +94,8 @@ def test_a_litert_model_of_a_fixed_batch_runs_in_parts_of_it(tmp_path):
     expected = fixed.predict(pixels.astype("float32"), batch_size=2, verbose=0)
     classifier = runtimes.open_classifier(path)
     for count in (2, 5, 1, 6):
-        given = classifier(pixels[:count])
-        np.testing.assert_allclose(given.logits, expected[:count], rtol=1e-4, atol=1e-3)
+        scores = classifier(pixels[:count])
+        np.testing.assert_allclose(scores.logits, expected[:count], rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(

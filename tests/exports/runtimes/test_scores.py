@@ -19,9 +19,9 @@ PROBABILITIES = np.array([[0.25, 0.75], [0.5, 0.5]], np.float32)
     ],
 )
 def test_logits_and_probabilities_of_either(outputs):
-    given = scores.from_outputs(outputs)
-    np.testing.assert_allclose(given.probabilities, PROBABILITIES, rtol=1e-6)
-    differences = given.logits[:, 1] - given.logits[:, 0]
+    result = scores.from_outputs(outputs)
+    np.testing.assert_allclose(result.probabilities, PROBABILITIES, rtol=1e-6)
+    differences = result.logits[:, 1] - result.logits[:, 0]
     np.testing.assert_allclose(differences, [np.log(3), 0], atol=1e-6)
 
 
@@ -32,8 +32,8 @@ def test_rounded_probabilities_need_not_sum_to_one():
 
 
 def test_a_probability_of_zero_has_a_finite_logit():
-    given = scores.from_outputs({"probabilities": np.array([[0.0, 1.0]])})
-    assert np.isfinite(given.logits).all()
+    result = scores.from_outputs({"probabilities": np.array([[0.0, 1.0]])})
+    assert np.isfinite(result.logits).all()
 
 
 @pytest.mark.parametrize(
@@ -50,18 +50,18 @@ def test_what_is_no_classifier(outputs, message):
 
 
 @pytest.mark.parametrize("name", ["logits", "probabilities", "output_0"])
-@pytest.mark.parametrize("given", ["logits", "probabilities"])
-def test_of_several_classes_each_has_a_sigmoid(name, given):
+@pytest.mark.parametrize("output", ["logits", "probabilities"])
+def test_of_several_classes_each_has_a_sigmoid(name, output):
     logits = np.array([[0.0, np.log(3), -np.log(3)]], np.float32)
     probabilities = np.array([[0.5, 0.75, 0.25]], np.float32)
-    if name not in (given, "output_0"):
+    if name not in (output, "output_0"):
         return
-    outputs = {name: logits if given == "logits" else probabilities}
-    got = scores.from_outputs(outputs, multi_label=True)
-    np.testing.assert_allclose(got.logits, logits, atol=1e-6)
-    np.testing.assert_allclose(got.probabilities, probabilities, rtol=1e-6)
+    outputs = {name: logits if output == "logits" else probabilities}
+    result = scores.from_outputs(outputs, multi_label=True)
+    np.testing.assert_allclose(result.logits, logits, atol=1e-6)
+    np.testing.assert_allclose(result.probabilities, probabilities, rtol=1e-6)
 
 
 def test_sigmoids_of_0_and_1_have_finite_logits():
-    got = scores.from_outputs({"probabilities": np.array([[0.0, 1.0]])}, multi_label=True)
-    assert np.isfinite(got.logits).all()
+    result = scores.from_outputs({"probabilities": np.array([[0.0, 1.0]])}, multi_label=True)
+    assert np.isfinite(result.logits).all()

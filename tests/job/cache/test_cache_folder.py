@@ -50,25 +50,25 @@ def _age(path, *, days):
     os.utime(path, (then, then))
 
 
-def by_name(found):
-    return {entry.path.name: entry for entry in found}
+def by_name(entries):
+    return {entry.path.name: entry for entry in entries}
 
 
 def test_each_entry_says_what_it_is_and_whether_something_needs_it(folder):
-    found = by_name(cache_folder.entries())
-    store = next(entry for entry in found.values() if entry.kind == "store")
+    entries = by_name(cache_folder.entries())
+    store = next(entry for entry in entries.values() if entry.kind == "store")
     assert (store.about, store.state) == ("digits, 1,797 of 8x8x1", "usable")
     assert store.bytes == sum(file.stat().st_size for file in store.path.iterdir())
     assert store.days == pytest.approx(3, abs=0.1)
     states = {
-        name: (found[name].state, found[name].reason) for name in ("usable", "begun", "stale")
+        name: (entries[name].state, entries[name].reason) for name in ("usable", "begun", "stale")
     }
     assert states["usable"] == ("usable", "")
     assert states["begun"] == ("unfinished", "0 of 1 parts; `kdk cache` or the run continues it")
     assert states["stale"] == ("stale", "the store of its images is gone")
-    assert found["usable"].about == "usable-teach, 1 views of 4 images"
-    assert [e.state for e in found.values() if e.kind == "scores"] == ["usable", "stale"]
-    assert found[".partial.ids.npy"].kind == "left over"
+    assert entries["usable"].about == "usable-teach, 1 views of 4 images"
+    assert [e.state for e in entries.values() if e.kind == "scores"] == ["usable", "stale"]
+    assert entries[".partial.ids.npy"].kind == "left over"
 
 
 def test_a_store_whose_images_are_gone_is_stale(folder, tmp_path):

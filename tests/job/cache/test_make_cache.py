@@ -30,7 +30,7 @@ GIVEN = {
 @pytest.fixture
 def teacher_file(tmp_path, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     path = tmp_path / "teacher.keras"
     model.save(path)
@@ -142,14 +142,14 @@ def test_kdk_cache_makes_shards_verifies_and_is_found_by_content(recorder, teach
 
 def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file):
     folder = cached(teacher_file, views=1)
-    whole, held_out = data.load("digits"), data.load("digits", select=0.1)
-    found = {}
+    full_data, held_out = data.load("digits"), data.load("digits", select=0.1)
+    caches = {}
     for name, loaded, precision in (
-        ("bfloat16", whole, "mixed_bfloat16"),
+        ("bfloat16", full_data, "mixed_bfloat16"),
         ("of fewer", held_out, "float32"),
-        ("of all", whole, "float32"),
+        ("of all", full_data, "float32"),
     ):
-        found[name] = cached_teacher.from_model(
+        caches[name] = cached_teacher.from_model(
             recipe_of(teacher_file, precision=precision),
             loaded,
             _model(teacher_file),
@@ -159,8 +159,8 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(teacher_file
             strategy=devices.get(),
             screen=Screen(),
         ).folder
-    assert found["of all"] == folder == found["of fewer"]
-    assert found["bfloat16"] != folder
+    assert caches["of all"] == folder == caches["of fewer"]
+    assert caches["bfloat16"] != folder
 
 
 def test_the_cache_of_mirrored_views_does_not_stand_in_for_others(teacher_file):
@@ -183,8 +183,8 @@ def test_mixed_rows_of_other_known_labels_have_a_folder_of_their_own(teacher_fil
 
 def test_mixed_rows_of_more_images_are_not_taken(teacher_file):
     mixed = {"augment": "standard", "mixup": 0.2}
-    whole = cached(teacher_file, views=1, labels_per_class=None, **mixed)
-    found = [
+    expected = cached(teacher_file, views=1, labels_per_class=None, **mixed)
+    caches = [
         cached_teacher.from_model(
             recipe_of(teacher_file),
             data.load("digits", **settings, **mixed),
@@ -197,7 +197,7 @@ def test_mixed_rows_of_more_images_are_not_taken(teacher_file):
         ).folder
         for settings in ({}, {"select": 0.1})
     ]
-    assert found[0] == whole != found[1]
+    assert caches[0] == expected != caches[1]
 
 
 def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(teacher_file):
@@ -232,11 +232,11 @@ def test_a_run_goes_on_without_a_cache_where_the_disk_is_full(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cached_teacher.writer, "make", full)
-    screen, given = (
+    screen, options = (
         recorder(),
         {"run": str(tmp_path / "a"), "export_dir": str(tmp_path / "out")},
     )
-    train.run(recipe_of(teacher_file), screen=screen, **given)
+    train.run(recipe_of(teacher_file), screen=screen, **options)
     assert any("No space left on device; the teacher runs beside" in line for line in screen.lines)
     with pytest.raises(OSError, match="No space left"):
         train.run(recipe_of(teacher_file, cache="always"), screen=screen, run=str(tmp_path / "b"))
@@ -259,8 +259,8 @@ def test_what_a_teacher_without_classes_gives_is_cached_as_pooled(teacher_file, 
     rows, digits = Cache(folder), data.load("digits", augment="none").train
     assert rows.shapes == {"pooled": (None, 6)}
     expected = tower(digits.images_at(slice(0, 9)).astype("float32"))
-    got = rows(digits.ids[:9], 0)["pooled"]
-    np.testing.assert_allclose(got, expected, rtol=2e-3, atol=0.05)
+    result = rows(digits.ids[:9], 0)["pooled"]
+    np.testing.assert_allclose(result, expected, rtol=2e-3, atol=0.05)
     assert f"--teacher cache:{folder} --views 1 --method embed" in "\n".join(screen.lines)
     with pytest.raises(ValueError, match=r"has 6 classes; .* kdk cache --taps output"):
         cached(file)

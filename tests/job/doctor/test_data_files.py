@@ -44,12 +44,12 @@ def test_the_caches_are_summed(here):
 
 def test_a_host_that_does_not_answer_is_missing_within_seconds(here, monkeypatch):
     monkeypatch.setattr(data_files, "SECONDS", 0.05)
-    done = threading.Event()
-    monkeypatch.setattr(data_files, "_reach", lambda host: str(done.wait(30)))
+    event = threading.Event()
+    monkeypatch.setattr(data_files, "_reach", lambda host: str(event.wait(30)))
     start = time.monotonic()
     findings = data_files._network()
     assert time.monotonic() - start < 10  # not the 30 s of each host
-    done.set()
+    event.set()
     assert {finding.state for finding in findings} == {"missing"}
     assert "cs231n.stanford.edu: no answer" in findings[0].text
 

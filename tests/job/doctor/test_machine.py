@@ -26,10 +26,10 @@ def named(tmp_path, monkeypatch):
 def test_the_precision_comes_with_its_reason(named, monkeypatch, flags, text):
     monkeypatch.setattr(precision, "cpu_flags", lambda: {"avx2", *flags})
     monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind: [])
-    found = named()
-    assert found["precision"].text == text
-    assert "avx2 yes, avx512f no" in found["processor"].text
-    assert found["devices"].text.startswith("no GPU; training runs on ")
+    entries = named()
+    assert entries["precision"].text == text
+    assert "avx2 yes, avx512f no" in entries["processor"].text
+    assert entries["devices"].text.startswith("no GPU; training runs on ")
 
 
 def test_gpus_are_named(named, monkeypatch):
@@ -40,10 +40,10 @@ def test_gpus_are_named(named, monkeypatch):
 def test_little_memory_and_full_disks_are_missing_and_read_only_ones_wrong(named, monkeypatch):
     monkeypatch.setattr(machine, "memory", lambda: (1e9, 8e9))
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=2e9))
-    found = named()
-    assert (found["memory"].state, found["memory"].text) == ("missing", "1.0 GB free of 8.0 GB")
-    assert found["cache folder"].state == "missing"
-    assert "set KD_KERAS_CACHE to a folder on another disk" in found["cache folder"].remedy
+    entries = named()
+    assert (entries["memory"].state, entries["memory"].text) == ("missing", "1.0 GB free of 8.0 GB")
+    assert entries["cache folder"].state == "missing"
+    assert "set KD_KERAS_CACHE to a folder on another disk" in entries["cache folder"].remedy
     monkeypatch.setattr(machine.os, "access", lambda path, mode: False)
     assert named()["run folder"].state == "wrong"
 

@@ -31,7 +31,7 @@ def quick():
     latency = timing.latency
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(timing, "FEWEST_CALLS", 1)
-        patch.setattr(timing, "latency", lambda *given: latency(*given, seconds=0.001))
+        patch.setattr(timing, "latency", lambda *arguments: latency(*arguments, seconds=0.001))
         yield patch
 
 
@@ -128,9 +128,9 @@ def test_a_file_that_fails_its_check_leaves_the_earlier_one(exported, trained, d
     before = (folder / "student.tflite").read_bytes()
     write = litert.write
 
-    def of_other_weights(graph, path, **given):
+    def of_other_weights(graph, path, **options):
         graph.model.layers[-1].bias.assign(np.arange(10) * 3.0)
-        write(graph, path, **given)
+        write(graph, path, **options)
 
     monkeypatch.setattr(litert, "write", of_other_weights)
     with pytest.raises(ValueError, match=r"^student.tflite differs by .* from the Keras model"):
@@ -178,8 +178,8 @@ def test_a_keras_model_in_memory_with_other_pixels(net, tmp_path, monkeypatch):
     results = kd_keras.export(model, preprocess="0..1")
     assert results["folder"] == "pets-exports"
     noise = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), dtype=np.uint8)
-    given = runtimes.open_classifier(tmp_path / "pets-exports" / "pets.tflite")(noise)
-    np.testing.assert_allclose(given.logits, model(noise / np.float32(255)), rtol=1e-4, atol=1e-5)
+    result = runtimes.open_classifier(tmp_path / "pets-exports" / "pets.tflite")(noise)
+    np.testing.assert_allclose(result.logits, model(noise / np.float32(255)), rtol=1e-4, atol=1e-5)
 
 
 def test_another_number_of_classes_and_a_model_of_another_format(exported, net, digits, tmp_path):

@@ -77,9 +77,9 @@ def test_grey_images_for_a_model_of_colours(dataset):
     )
     images = choose(grey)
     assert (images.shape, images.metadata.image_shape) == (SHAPE, SHAPE)
-    for given in (images.check, images.calibration):
-        assert (given == given[..., :1]).all()
-        assert given.shape[1:] == SHAPE
+    for batch in (images.check, images.calibration):
+        assert (batch == batch[..., :1]).all()
+        assert batch.shape[1:] == SHAPE
     assert choose(dataset, shape=(8, 8, 1)).check.shape[1:] == (8, 8, 1)  # and the other way round
 
 

@@ -8,8 +8,8 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 
 
-def adjusted(*given, images=180, side=224, classes=2, **fields):
-    base = recipe_files.resolve(None, {"dataset": "folder:pets", **fields}, given)
+def adjusted(*settings, images=180, side=224, classes=2, **fields):
+    base = recipe_files.resolve(None, {"dataset": "folder:pets", **fields}, settings)
     return base, adjustment.adjust_recipe(base, images=images, side=side, classes=classes)
 
 
@@ -22,25 +22,26 @@ def test_the_batch_is_the_largest_power_of_two_with_enough_steps(images, batch):
 
 
 def test_a_small_folder_gets_smaller_steps_and_more_epochs():
-    _, got = adjusted()
-    assert (got.batch_size, got.epochs, got.teacher_epochs) == (8, 41, 41)  # 22 steps an epoch
-    assert got.views == 16  # as many times the recipe's as its epochs
-    assert got.learning_rate == pytest.approx(0.006 * (8 / 256) ** 0.5, rel=0.05)
-    assert got.teacher_learning_rate == pytest.approx(0.002 * (8 / 256) ** 0.5, rel=0.05)
+    _, result = adjusted()
+    # 22 steps an epoch
+    assert (result.batch_size, result.epochs, result.teacher_epochs) == (8, 41, 41)
+    assert result.views == 16  # as many times the recipe's as its epochs
+    assert result.learning_rate == pytest.approx(0.006 * (8 / 256) ** 0.5, rel=0.05)
+    assert result.teacher_learning_rate == pytest.approx(0.002 * (8 / 256) ** 0.5, rel=0.05)
 
 
 def test_data_as_large_as_the_recipes_own_change_nothing():
-    base, got = adjusted(images=50_000, side=64, classes=200)
-    assert recipe_files.difference(base, got) == []
+    base, result = adjusted(images=50_000, side=64, classes=200)
+    assert recipe_files.difference(base, result) == []
 
 
 @pytest.mark.parametrize(
     ("side", "stride"), [(16, 1), (32, 1), (64, 2), (96, 2), (128, 4), (224, 4)]
 )
 def test_the_stem_follows_the_size_of_the_images(side, stride):
-    _, got = adjusted(side=side)
-    assert got.teacher == (f"resnet18:width=0.5,stem_stride={stride}",)
-    assert got.student == (f"resnet8:stem_stride={stride}",)
+    _, result = adjusted(side=side)
+    assert result.teacher == (f"resnet18:width=0.5,stem_stride={stride}",)
+    assert result.student == (f"resnet8:stem_stride={stride}",)
 
 
 def test_two_classes_fall_back_to_kd_and_three_do_not():
@@ -58,20 +59,20 @@ def test_what_a_person_chose_stays(tmp_path):
         "teacher": ("resnet8",),
         "learning_rate": "0.1",
     }
-    base, got = adjusted(**chosen, views="2", teacher_learning_rate="0.2")
-    assert recipe_files.difference(base, got) == []
-    base, got = adjusted("batch_size=64", "method=dkd", "epochs=1")
-    assert (got.batch_size, got.method, got.epochs) == (64, ("dkd",), 1)
+    base, result = adjusted(**chosen, views="2", teacher_learning_rate="0.2")
+    assert recipe_files.difference(base, result) == []
+    base, result = adjusted("batch_size=64", "method=dkd", "epochs=1")
+    assert (result.batch_size, result.method, result.epochs) == (64, ("dkd",), 1)
     file = tmp_path / "mine.toml"
     file.write_text('dataset = "folder:pets"\nbatch_size = 512\nmethod = ["lskd"]\n')
-    got = adjustment.adjust_recipe(recipe_files.load(file), images=180, side=64, classes=2)
-    assert (got.batch_size, got.method) == (512, ("lskd",))
+    result = adjustment.adjust_recipe(recipe_files.load(file), images=180, side=64, classes=2)
+    assert (result.batch_size, result.method) == (512, ("lskd",))
 
 
 def test_an_adjusted_recipe_is_not_adjusted_again_nor_after_it_was_written():
-    _, got = adjusted()
-    for other in (got, recipe_files.from_json(recipe_files.to_json(got))):
-        assert adjustment.adjust_recipe(other, images=40, side=32, classes=2) == got
+    _, result = adjusted()
+    for other in (result, recipe_files.from_json(recipe_files.to_json(result))):
+        assert adjustment.adjust_recipe(other, images=40, side=32, classes=2) == result
 
 
 def test_methods_say_how_many_classes_they_need():
@@ -89,9 +90,9 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
             Image.fromarray(pixels).save(tmp_path / "pets" / name / f"{i}.png")
     screen = recorder()
     recipe = recipe_files.resolve(None, {"dataset": f"folder:{tmp_path / 'pets'}"})
-    got, data = adjustment.load_and_adjust(recipe, screen)
+    result, data = adjustment.load_and_adjust(recipe, screen)
     assert len(data.train) == 36
-    assert (got.method, got.batch_size) == (("kd",), 8)
+    assert (result.method, result.batch_size) == (("kd",), 8)
     text = "\n".join(screen.lines)
     assert "method: kd, since lskd:temperature=2,weight=9,ce_weight=0.1 needs more classes" in text
     assert "adjusted to 36 training images: " in text

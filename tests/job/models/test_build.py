@@ -46,9 +46,9 @@ def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_p
         teacher_classes=str(tmp_path / "classes.txt"),
     )
     images = np.full((2, 8, 8, 3), 255.0, "float32")
-    got = np.asarray(build.make_teacher(recipe, DATA)(images))
+    result = np.asarray(build.make_teacher(recipe, DATA)(images))
     expected = np.asarray(teacher_file(np.ones((2, 16, 16, 3), "float32")))[:, [1, 3, 0]]
-    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
 def test_a_teacher_of_one_sigmoid_output_gives_the_logits_of_two_classes(tmp_path):
@@ -64,8 +64,8 @@ def test_a_teacher_of_one_sigmoid_output_gives_the_logits_of_two_classes(tmp_pat
     assert teacher.get_layer("pooled")
     pixels = np.random.default_rng(0).uniform(size=(3, 8, 8, 3)).astype("float32")
     p = np.asarray(teacher_file(pixels))
-    got = keras.ops.softmax(teacher(pixels))
-    np.testing.assert_allclose(got, np.concatenate([1 - p, p], axis=1), atol=1e-6)
+    result = keras.ops.softmax(teacher(pixels))
+    np.testing.assert_allclose(result, np.concatenate([1 - p, p], axis=1), atol=1e-6)
     with pytest.raises(
         ValueError, match=r"gives one output; expected a logit for each class\. Give"
     ):
@@ -94,8 +94,8 @@ def test_methods_are_made_once_for_each_model_that_learns(monkeypatch):
     monkeypatch.setattr(build, "_distiller", lambda *a, **k: types.SimpleNamespace(deployed=None))
     data = types.SimpleNamespace(train=types.SimpleNamespace(images=range(9)), **vars(DATA))
     recipe = recipe_files.Recipe(student="resnet8", teacher="resnet8", assistants=["resnet8"])
-    made = build.make_models(recipe, data, precision="float32")
-    assert [list(group) for group in made.rounds] == [["assistant-1"], ["student"]]
+    run_models = build.make_models(recipe, data, precision="float32")
+    assert [list(group) for group in run_models.rounds] == [["assistant-1"], ["student"]]
     assert names == ["kd", "kd"]
 
 
@@ -107,13 +107,13 @@ def test_freezing_is_for_students_and_baselines(monkeypatch):
         assistants="seed_student",
         freeze="stage1*",
     )
-    made = build.make_models(recipe, DATA, precision="float32")
+    run_models = build.make_models(recipe, DATA, precision="float32")
     alone = build.make_baselines(recipe, DATA, precision="float32")
     frozen = {
         phase: [layer.name for layer in model.layers if layer.weights and not layer.trainable]
         for phase, model in {
-            "teacher": made.teacher,
-            **{phase: d.student for group in made.rounds for phase, d in group.items()},
+            "teacher": run_models.teacher,
+            **{phase: d.student for group in run_models.rounds for phase, d in group.items()},
             **{phase: d.student for phase, d in alone.items()},
         }.items()
     }
@@ -144,8 +144,8 @@ def test_a_teacher_from_a_file_is_left_out_by_a_method_that_needs_none(tmp_path,
     recipe = recipe_files.Recipe(
         teacher=str(tmp_path / "tower.keras"), student="seed_student", method=["uskd"]
     )
-    made = build.make_models(recipe, DATA, precision="float32")
-    assert (made.teacher, made.embedding) == (None, False)
+    run_models = build.make_models(recipe, DATA, precision="float32")
+    assert (run_models.teacher, run_models.embedding) == (None, False)
 
 
 def test_a_teacher_without_classes_says_how_to_learn_its_output(tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def stores(folder, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *given: {"batch1": 1.0, "batch128": 1.0})
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -163,24 +163,24 @@ def test_what_lies_in_the_cache_folder_does_not_decide_the_numbers(folder, monke
     teacher = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     notes = []
     assert from_model(teacher, data, notes, epochs=1) is None  # not all views would be seen
-    made = from_model(teacher, data, notes, epochs=2)
+    rows = from_model(teacher, data, notes, epochs=2)
     again = from_model(teacher, data, notes, epochs=2)
-    assert made.folder == again.folder
+    assert rows.folder == again.folder
     assert from_model(teacher, data, notes, epochs=1) is None  # though there is a cache now
     assert [facts["source"] for facts in notes] == ["teacher", "cache", "cache", "teacher"]
     assert notes[0] == notes[3]
     assert notes[1] == notes[2]
-    assert notes[1]["fingerprint"] == made.fingerprint
+    assert notes[1]["fingerprint"] == rows.fingerprint
 
 
 def test_rows_of_another_dtype_are_not_taken_by_themselves(folder, monkeypatch):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "dtypes"))
     data = sources.load("digits", tell=lambda note: None)
     teacher = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
-    made = from_model(teacher, data, [], epochs=2)
-    header = made.folder / "header.json"
+    rows = from_model(teacher, data, [], epochs=2)
+    header = rows.folder / "header.json"
     header.write_text(header.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
-    assert cached_teacher._existing(made.header, data.train.ids) is None
+    assert cached_teacher._existing(rows.header, data.train.ids) is None
 
 
 @pytest.mark.slow

@@ -93,8 +93,8 @@ def test_colours_become_the_grey_of_pillow_for_a_model_of_grey_images(load):
     batch = data.train.images_at(slice(0, 4))
     assert (batch[..., :1] != batch).any()
     grey = evaluation_data.images(batch, (8, 8, 1))
-    wanted = [np.asarray(Image.fromarray(image).convert("L"))[..., None] for image in batch]
-    np.testing.assert_array_equal(grey, wanted)
+    expected = [np.asarray(Image.fromarray(image).convert("L"))[..., None] for image in batch]
+    np.testing.assert_array_equal(grey, expected)
     np.testing.assert_array_equal(evaluation_data.images(np.repeat(grey, 3, 3), (8, 8, 1)), grey)
 
 

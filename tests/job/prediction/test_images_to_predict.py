@@ -11,10 +11,10 @@ def names(images):
 
 
 def test_a_folder_gives_its_files_sorted_without_hidden_ones(mixed_folder):
-    found = names(mixed_folder)
-    assert found == sorted(found)
-    assert len(found) == 25  # with notes.txt, which is skipped once it is read
-    assert not [name for name in found if ".trash" in name or ".DS_Store" in name]
+    files = names(mixed_folder)
+    assert files == sorted(files)
+    assert len(files) == 25  # with notes.txt, which is skipped once it is read
+    assert not [name for name in files if ".trash" in name or ".DS_Store" in name]
 
 
 def test_paths_keep_their_order_and_need_not_exist(tmp_path):
@@ -31,10 +31,10 @@ def test_an_empty_folder_is_an_item_with_an_error(tmp_path):
 
 def test_arrays_batches_bytes_and_images_of_pillow():
     one, batch = np.zeros((4, 5, 3), np.uint8), np.ones((2, 4, 5, 3), np.uint8)
-    found = images_to_predict.items([one, batch, b"bytes", Image.new("L", (5, 4)), one[..., 0]])
-    shapes = [getattr(item.source, "shape", item.source) for item in found]
+    items = images_to_predict.items([one, batch, b"bytes", Image.new("L", (5, 4)), one[..., 0]])
+    shapes = [getattr(item.source, "shape", item.source) for item in items]
     assert shapes == [(4, 5, 3), (4, 5, 3), (4, 5, 3), b"bytes", (4, 5), (4, 5)]
-    assert [item.name for item in found] == [None] * 6
+    assert [item.name for item in items] == [None] * 6
 
 
 def test_a_name_that_is_no_text_is_shown_with_escapes(tmp_path):

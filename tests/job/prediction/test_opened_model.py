@@ -14,8 +14,8 @@ def model_file(net, tmp_path_factory):
 def test_class_names_come_from_a_list_or_a_file(model_file, tmp_path):
     names = tuple("vwxyz")
     (tmp_path / "names.txt").write_text("v\nw\n\nx \ny\nz\n")
-    for given in (names, tmp_path / "names.txt", str(tmp_path / "names.txt")):
-        opened = opened_model.open_model(model_file, class_names=given)
+    for class_names in (names, tmp_path / "names.txt", str(tmp_path / "names.txt")):
+        opened = opened_model.open_model(model_file, class_names=class_names)
         assert opened.metadata.class_names == names
         assert opened_model.check_class_count(opened, (8, 8, 3)) == 5
     plain = opened_model.open_model(model_file)

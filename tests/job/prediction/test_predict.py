@@ -23,8 +23,8 @@ def test_paths_arrays_and_pictures_of_the_same_pixels_give_the_same(
 ):
     image = images_of(1, side=12)[0]
     Image.fromarray(image).save(tmp_path / "a.png")
-    given = [tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), image, Image.fromarray(image)]
-    first, *others = kd_keras.predict(model_file, given, top=2)
+    images = [tmp_path / "a.png", (tmp_path / "a.png").read_bytes(), image, Image.fromarray(image)]
+    first, *others = kd_keras.predict(model_file, images, top=2)
     assert (first.file, len(first.classes)) == (str(tmp_path / "a.png"), 2)
     for other in others:
         assert other.file is None
@@ -62,5 +62,5 @@ def test_pixels_need_no_tensorflow_with_a_litert_model(model_file, tmp_path):
         "sys.exit(', '.join({'tensorflow', 'keras'} & set(sys.modules)) or None)"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -22,14 +22,14 @@ def predicted(predictor, images, **options):
 
 
 def test_a_batch_of_any_size_gives_the_same_in_the_same_order(model, mixed_folder):
-    whole = predicted(Predictor(model), mixed_folder)
-    assert [one.file for one in whole] == sorted(one.file for one in whole)
+    expected = predicted(Predictor(model), mixed_folder)
+    assert [one.file for one in expected] == sorted(one.file for one in expected)
     small = predicted(Predictor(model, batch_size=5), mixed_folder)
-    assert [one.file for one in small] == [one.file for one in whole]
-    for one, other in zip(whole, small, strict=True):
+    assert [one.file for one in small] == [one.file for one in expected]
+    for one, other in zip(expected, small, strict=True):
         assert one.classes == other.classes
         assert one.probabilities == pytest.approx(other.probabilities, abs=1e-5)
-    (skipped,) = [one for one in whole if one.skipped]
+    (skipped,) = [one for one in expected if one.skipped]
     assert skipped.file.endswith("notes.txt")
 
 
@@ -50,11 +50,11 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(model, mixed_folder, t
     (tmp_path / "half.png").write_bytes((mixed_folder / "cat" / "01-grey.png").read_bytes()[:60])
     (tmp_path / "text.txt").write_text("a cat")
     good = mixed_folder / "cat" / "00-photo.jpg"
-    whole = good.read_bytes()
-    (tmp_path / "half.jpg").write_bytes(whole[: len(whole) * 3 // 4])
-    wanted = [tmp_path / "none.jpg", good, tmp_path / "half.png", tmp_path / "text.txt", good]
-    wanted.append(tmp_path / "half.jpg")
-    one, two, three, four, five, six = predicted(Predictor(model, batch_size=1), wanted)
+    content = good.read_bytes()
+    (tmp_path / "half.jpg").write_bytes(content[: len(content) * 3 // 4])
+    paths = [tmp_path / "none.jpg", good, tmp_path / "half.png", tmp_path / "text.txt", good]
+    paths.append(tmp_path / "half.jpg")
+    one, two, three, four, five, six = predicted(Predictor(model, batch_size=1), paths)
     assert six.error == "jpeg::Uncompress failed. Invalid JPEG data or crop window"
     assert one.error == "No such file or directory"
     assert "PNG" in three.error
@@ -78,10 +78,10 @@ def test_no_more_files_are_read_ahead_than_two_batches(model, tmp_path):
 def test_pixels_of_the_models_size_are_not_decoded(model, images_of):
     predictor = Predictor(model)
     images = images_of(2)
-    got = predicted(predictor, images, top=None)
+    result = predicted(predictor, images, top=None)
     assert predictor._reader is None
     expected = model.classifier(images).probabilities
-    for one, row in zip(got, expected, strict=True):
+    for one, row in zip(result, expected, strict=True):
         np.testing.assert_allclose(one.probabilities, row[list(one.indices)], atol=1e-6)
 
 

@@ -13,9 +13,9 @@ def test_old_recipes_with_temperature_and_weight_are_read_into_the_specs(tmp_pat
     fields = {"method": ["kd", "fitnet", "dkd:temperature=3"], "temperature": 2.0}
     (tmp_path / "recipe.json").write_text(json.dumps({**fields, "kd_weight": 0.5}))
     with pytest.warns(OldSpelling, match=r"not fields of a recipe.*Write method = \['kd:temp"):
-        got = recipe_files.load(tmp_path)
+        result = recipe_files.load(tmp_path)
     # The temperature was every method's that has one and no own; the weight the first one's.
-    assert got.method == ("kd:temperature=2,weight=0.5", "fitnet", "dkd:temperature=3")
+    assert result.method == ("kd:temperature=2,weight=0.5", "fitnet", "dkd:temperature=3")
     with pytest.warns(OldSpelling):
         each = recipe_files.from_json(
             json.dumps({"method": ["kd", "dkd"], "each_method": True, "kd_weight": 0.5})
@@ -29,9 +29,9 @@ def test_old_recipes_with_temperature_and_weight_are_read_into_the_specs(tmp_pat
 def test_old_recipes_without_values_are_read_without_a_word():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        got = recipe_files.from_json('{"temperature": null, "kd_weight": null, "epochs": 3}')
+        result = recipe_files.from_json('{"temperature": null, "kd_weight": null, "epochs": 3}')
         plain = recipe_files.from_json('{"temperature": 3, "method": ["none"]}')
-    assert (got, plain) == (Recipe(epochs=3), Recipe(method="none"))
+    assert (result, plain) == (Recipe(epochs=3), Recipe(method="none"))
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ def test_plain_training_has_no_knobs_to_set():
 def test_a_method_that_replaces_another_keeps_the_knobs_that_were_chosen():
     recipe = recipe_files.resolve(None, {"dataset": "folder:pets", "temperature": "3"})
     assert recipe.method == ("lskd:temperature=3,weight=9,ce_weight=0.1",)
-    got = adjustment.adjust_recipe(recipe, images=180, side=64, classes=2)
-    assert got.method == ("kd:temperature=3",)
+    result = adjustment.adjust_recipe(recipe, images=180, side=64, classes=2)
+    assert result.method == ("kd:temperature=3",)

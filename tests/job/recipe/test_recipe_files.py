@@ -52,14 +52,14 @@ def test_json_gives_back_an_equal_recipe(tmp_path):
 
 def test_a_recipe_knows_which_fields_a_person_chose(tmp_path):
     assert recipe_files.load("seed").model_fields_set == set()
-    got = recipe_files.resolve("seed", {"dataset": "digits"}, ["batch-size=8"])
-    assert got.model_fields_set == {"dataset", "batch_size"}
+    result = recipe_files.resolve("seed", {"dataset": "digits"}, ["batch-size=8"])
+    assert result.model_fields_set == {"dataset", "batch_size"}
     (tmp_path / "mine.toml").write_text("epochs = 3\n")
     assert recipe_files.resolve(tmp_path / "mine.toml", {"seed": 1}).model_fields_set == {
         "epochs",
         "seed",
     }
-    (tmp_path / "recipe.json").write_text(recipe_files.to_json(got))
+    (tmp_path / "recipe.json").write_text(recipe_files.to_json(result))
     assert recipe_files.load(tmp_path).model_fields_set == set(Recipe.model_fields)
 
 
@@ -126,33 +126,33 @@ def test_a_path_is_a_folder_even_if_it_is_named_like_a_built_in_recipe(tmp_path,
 
 
 def test_resolve_lets_the_command_line_win_and_set_last():
-    got = recipe_files.resolve(
+    result = recipe_files.resolve(
         "seed", {"epochs": "9", "seed": 4}, ["epochs=11", "learning-rate = 0.5"]
     )
-    assert (got.epochs, got.seed, got.learning_rate, got.image_size) == (11, 4, 0.5, 32)
+    assert (result.epochs, result.seed, result.learning_rate, result.image_size) == (11, 4, 0.5, 32)
     assert recipe_files.resolve() == recipe_files.load("tiny_imagenet")
     assert recipe_files.resolve(Recipe(epochs=2), {"seed": 1}) == Recipe(epochs=2, seed=1)
 
 
 def test_a_knob_on_the_command_line_replaces_the_recipes_own():
     base = Recipe(method=("kd:weight=0.9,temperature=4", "dkd:weight=2,temperature=3"))
-    got = recipe_files.resolve(base, {"temperature": 2, "kd_weight": 0.5})
-    assert got.method == ("kd:weight=0.5,temperature=2", "dkd:weight=2,temperature=3")
+    result = recipe_files.resolve(base, {"temperature": 2, "kd_weight": 0.5})
+    assert result.method == ("kd:weight=0.5,temperature=2", "dkd:weight=2,temperature=3")
     each = recipe_files.resolve(base, {"temperature": "2", "each_method": "true"})
     assert each.method == ("kd:weight=0.9,temperature=2", "dkd:weight=2,temperature=2")
     default = recipe_files.resolve(base, sets=["temperature=none"])
     assert default.method[0] == "kd:weight=0.9"
     # A spec from the command line is kept as it is: it is the more particular.
-    got = recipe_files.resolve(base, {"temperature": 2, "method": ("kd:temperature=8",)})
-    assert got.method == ("kd:temperature=8",)
-    got = recipe_files.resolve(base, {"temperature": 2.5, "method": ("kd:weight=0.90",)})
-    assert got.method == ("kd:weight=0.90,temperature=2.5",)
+    result = recipe_files.resolve(base, {"temperature": 2, "method": ("kd:temperature=8",)})
+    assert result.method == ("kd:temperature=8",)
+    result = recipe_files.resolve(base, {"temperature": 2.5, "method": ("kd:weight=0.90",)})
+    assert result.method == ("kd:weight=0.90,temperature=2.5",)
 
 
 def test_a_list_is_set_by_several_sets_and_another_field_by_the_last():
     sets = ["method=kd", "epochs=3", "method=fitnet:tap=stage1", "epochs=4"]
-    got = recipe_files.resolve("seed", {"method": ["dkd"]}, sets)
-    assert (got.method, got.epochs) == (("kd", "fitnet:tap=stage1"), 4)
+    result = recipe_files.resolve("seed", {"method": ["dkd"]}, sets)
+    assert (result.method, result.epochs) == (("kd", "fitnet:tap=stage1"), 4)
     assert recipe_files.resolve("teacher_assistant", {}, ["assistants=none"]).assistants == ()
 
 
@@ -220,8 +220,8 @@ def finished_run(tmp_path, monkeypatch):
 
 
 def test_a_runs_student_teaches_on_that_runs_recipe(finished_run):
-    got = recipe_files.resolve(None, {"generations": 3}, teacher_from="first")
-    assert recipe_files.difference(finished_run, got) == [
+    result = recipe_files.resolve(None, {"generations": 3}, teacher_from="first")
+    assert recipe_files.difference(finished_run, result) == [
         "teacher: ['a.keras', 'b.keras'] -> 'runs/first/student.keras'",
         "teacher_weights: [2.0, 1.0] -> None",
         "assistants: ['resnet14'] -> []",
@@ -231,8 +231,8 @@ def test_a_runs_student_teaches_on_that_runs_recipe(finished_run):
 
 
 def test_a_runs_student_teaches_on_another_recipe(finished_run):
-    got = recipe_files.resolve("teacher_assistant", teacher_from="runs/first/")
-    assert recipe_files.difference(recipe_files.load("teacher_assistant"), got) == [
+    result = recipe_files.resolve("teacher_assistant", teacher_from="runs/first/")
+    assert recipe_files.difference(recipe_files.load("teacher_assistant"), result) == [
         "teacher: 'resnet56' -> 'runs/first/student.keras'"
     ]
 

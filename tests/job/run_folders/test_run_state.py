@@ -81,11 +81,11 @@ def test_a_finished_run_whose_files_changed_is_told(tiny_run, tmp_path):
         ("student.keras", (run / "student.keras").read_bytes()[:-1] + b"x"),
         ("baseline.json", b""),
     ):
-        whole = (run / name).read_bytes()
+        original = (run / name).read_bytes()
         (run / name).write_bytes(content)
         with pytest.raises(ValueError, match=rf"is finished, but {name} has changed since then"):
             run_state.read(run)
-        (run / name).write_bytes(whole)
+        (run / name).write_bytes(original)
     (run / "teacher.keras").unlink()
     with pytest.raises(ValueError, match=r"but teacher\.keras is missing since then. Restore"):
         RunFolder(recipe_files.load(run), str(run)).results()

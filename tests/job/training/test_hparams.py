@@ -41,12 +41,12 @@ def test_each_model_has_its_own_values():
 
 
 def test_the_page_has_columns_what_differs_first_and_the_metrics(tmp_path):
-    given = {"model": "resnet8", "epochs": 5, "more": {"rate": 0.1, "on": True}, "ema": None}
-    hparams.write(tmp_path, given, {"top1": 0.25})
-    found = EventAccumulator(str(tmp_path)).Reload()
+    settings = {"model": "resnet8", "epochs": 5, "more": {"rate": 0.1, "on": True}, "ema": None}
+    hparams.write(tmp_path, settings, {"top1": 0.25})
+    events = EventAccumulator(str(tmp_path)).Reload()
 
     def read(name):
-        content = found.SummaryMetadata(name).plugin_data.content
+        content = events.SummaryMetadata(name).plugin_data.content
         return plugin_data_pb2.HParamsPluginData.FromString(content)
 
     experiment = read("_hparams_/experiment").experiment
@@ -63,5 +63,5 @@ def test_the_page_has_columns_what_differs_first_and_the_metrics(tmp_path):
     assert session["more.rate"].number_value == 0.1
     assert session["more.on"].bool_value is True
     assert session["ema"].string_value == "null"
-    (event,) = found.Tensors("final/top1")
+    (event,) = events.Tensors("final/top1")
     assert tf.make_ndarray(event.tensor_proto).item() == 0.25

@@ -16,10 +16,15 @@ def make(recipe, rate=0.1, epochs=1, steps=10, **settings):
 
 def test_dot_takes_the_recipes_momentum_delta_and_decay():
     recipe = Recipe(optimizer="dot", momentum=0.8, delta=0.05, weight_decay=5e-4, ema=0.9)
-    made = make(recipe)
-    assert isinstance(made, DOT)
-    assert (made.momentum, made.delta, made.l2, made.use_ema) == (0.8, 0.05, 5e-4, True)
-    assert float(made.learning_rate) == pytest.approx(0.1)
+    keras_optimizer = make(recipe)
+    assert isinstance(keras_optimizer, DOT)
+    assert (
+        keras_optimizer.momentum,
+        keras_optimizer.delta,
+        keras_optimizer.l2,
+        keras_optimizer.use_ema,
+    ) == (0.8, 0.05, 5e-4, True)
+    assert float(keras_optimizer.learning_rate) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(
@@ -39,11 +44,15 @@ def test_every_optimizer_takes_schedule_decay_clipping_and_averages(name, kind):
     recipe = Recipe(
         optimizer=name, schedule="cosine", weight_decay=0.01, clip_norm=2.0, ema=0.9, method="dkd"
     )
-    made = make(recipe)
-    assert isinstance(made, kind)
-    assert float(made.learning_rate) == pytest.approx(0.1)
-    assert (made.global_clipnorm, made.use_ema, made.ema_momentum) == (2.0, True, 0.9)
-    assert (made.l2 if kind is DOT else made.weight_decay) == 0.01
+    keras_optimizer = make(recipe)
+    assert isinstance(keras_optimizer, kind)
+    assert float(keras_optimizer.learning_rate) == pytest.approx(0.1)
+    assert (
+        keras_optimizer.global_clipnorm,
+        keras_optimizer.use_ema,
+        keras_optimizer.ema_momentum,
+    ) == (2.0, True, 0.9)
+    assert (keras_optimizer.l2 if kind is DOT else keras_optimizer.weight_decay) == 0.01
     optimizer.check(recipe)
 
 
@@ -58,17 +67,21 @@ def test_a_new_optimizer_of_keras_trains_as_keras_does(student, teacher, images,
             distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
             one_step(distiller, images, labels, optimizer=each)
             ends.append(student.get_weights())
-        for got, expected, before in zip(*ends, start, strict=True):
-            np.testing.assert_array_equal(got, expected)
-            assert np.any(got != before)
+        for actual, expected, before in zip(*ends, start, strict=True):
+            np.testing.assert_array_equal(actual, expected)
+            assert np.any(actual != before)
 
 
 def test_deepkd_takes_momentum_and_delta_for_a_student_and_sgd_for_a_plain_model():
     recipe = Recipe(optimizer="deepkd", method="dkd", momentum=0.8, delta=0.05, weight_decay=5e-4)
-    made = make(recipe, methods=[methods.get("dkd")])
-    assert isinstance(made, DeepKD)
-    assert made.deltas == {"task": 0.05, "nontarget": 0.05, "target": -0.05}
-    assert (made.momentum, made.l2, made.as_coded) == (0.8, 5e-4, False)
+    keras_optimizer = make(recipe, methods=[methods.get("dkd")])
+    assert isinstance(keras_optimizer, DeepKD)
+    assert keras_optimizer.deltas == {"task": 0.05, "nontarget": 0.05, "target": -0.05}
+    assert (keras_optimizer.momentum, keras_optimizer.l2, keras_optimizer.as_coded) == (
+        0.8,
+        5e-4,
+        False,
+    )
     plain = make(recipe)
     assert (type(plain), plain.momentum, plain.l2) == (DOT, 0.8, 5e-4)
     optimizer.check(recipe)
@@ -84,11 +97,13 @@ def test_muon_leaves_the_last_layer_to_adam_and_says_where_it_has_nothing_to_do(
     hidden = keras.layers.Dense(3, name="hidden")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(2, name="logits")(hidden), name="mlp")
     recipe = Recipe(optimizer="muon")
-    made = make(recipe, model=model)
-    made.build(model.trainable_variables)
+    keras_optimizer = make(recipe, model=model)
+    keras_optimizer.build(model.trainable_variables)
     by_muon = [
         v.path
-        for v, velocity in zip(model.trainable_variables, made.adam_velocities, strict=True)
+        for v, velocity in zip(
+            model.trainable_variables, keras_optimizer.adam_velocities, strict=True
+        )
         if velocity is None
     ]
     assert by_muon == ["hidden/kernel"]
@@ -99,11 +114,11 @@ def test_muon_leaves_the_last_layer_to_adam_and_says_where_it_has_nothing_to_do(
 
 def test_a_warm_up_and_a_last_rate_make_the_schedule():
     recipe = Recipe(schedule="cosine", warmup_epochs=2, final_learning_rate=0.01)
-    made = make(recipe, epochs=10, steps=4)
+    keras_optimizer = make(recipe, epochs=10, steps=4)
     rates = []
     for _ in range(41):
-        rates.append(float(made.learning_rate))
-        made.iterations.assign_add(1)
+        rates.append(float(keras_optimizer.learning_rate))
+        keras_optimizer.iterations.assign_add(1)
     np.testing.assert_allclose(rates[:8], 0.1 * np.arange(1, 9) / 8, rtol=1e-6)
     assert rates[8] == pytest.approx(0.1)
     assert rates[40] == pytest.approx(0.01)
@@ -111,13 +126,17 @@ def test_a_warm_up_and_a_last_rate_make_the_schedule():
 
 
 def test_gathered_batches_count_once_for_the_schedule():
-    whole = make(Recipe(schedule="cosine", warmup_epochs=1), epochs=3, steps=5)
+    single = make(Recipe(schedule="cosine", warmup_epochs=1), epochs=3, steps=5)
     parts = make(Recipe(schedule="cosine", warmup_epochs=1, accumulate=4), epochs=3, steps=20)
     for update in range(15):
         rates = []
-        for made, step in ((whole, update), (parts, 4 * update), (parts, 4 * update + 3)):
-            made._iterations.assign(step)
-            rates.append(float(made.learning_rate))
+        for keras_optimizer, step in (
+            (single, update),
+            (parts, 4 * update),
+            (parts, 4 * update + 3),
+        ):
+            keras_optimizer._iterations.assign(step)
+            rates.append(float(keras_optimizer.learning_rate))
         assert rates[0] == rates[1] == rates[2]
 
 

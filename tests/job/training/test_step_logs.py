@@ -48,12 +48,12 @@ def rows(file):
 
 def test_a_value_is_the_mean_since_the_last_one_or_since_the_epoch_began(run, tmp_path):
     logs = run(0, STEPS * EPOCHS, "whole")
-    got = rows(tmp_path / "whole" / "steps.csv")
-    assert [row["step"] for row in got] == [2, 4, 6, 8, 10]
+    result = rows(tmp_path / "whole" / "steps.csv")
+    assert [row["step"] for row in result] == [2, 4, 6, 8, 10]
     # Steps 0 and 1, 2 and 3; 5 alone, since the epoch began with it; 6 and 7, 8 and 9.
-    np.testing.assert_allclose([row["loss"] for row in got], [0.5, 2.5, 5.0, 6.5, 8.5])
-    assert set(got[0]) == {"step", "loss", "top1", "learning_rate"}
-    assert got[0]["learning_rate"] == 0.25
+    np.testing.assert_allclose([row["loss"] for row in result], [0.5, 2.5, 5.0, 6.5, 8.5])
+    assert set(result[0]) == {"step", "loss", "top1", "learning_rate"}
+    assert result[0]["learning_rate"] == 0.25
     assert logs.screen.lines[0] == "student, step 2: loss 0.5, top1 0.5"
 
 

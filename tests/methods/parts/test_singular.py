@@ -18,12 +18,12 @@ def by_numpy(matrix, direction):
 
 def test_vectors_are_those_of_numpys_decomposition(matrices):
     parts = singular.decompose(50 * matrices)
-    for matrix, got in zip(matrices, singular.leading(parts), strict=True):
+    for matrix, actual in zip(matrices, singular.leading(parts), strict=True):
         expected = np.linalg.svd(matrix)[2][0]
-        np.testing.assert_allclose(got, expected * np.sign(expected.sum()), atol=1e-5)
+        np.testing.assert_allclose(actual, expected * np.sign(expected.sum()), atol=1e-5)
     direction = np.ones((2, matrices.shape[-1]), "float32")
-    for matrix, got in zip(matrices, singular.nearest(parts, direction, among=4), strict=True):
-        np.testing.assert_allclose(got, by_numpy(matrix, direction[0]), atol=1e-5)
+    for matrix, actual in zip(matrices, singular.nearest(parts, direction, among=4), strict=True):
+        np.testing.assert_allclose(actual, by_numpy(matrix, direction[0]), atol=1e-5)
 
 
 def test_gradient_is_that_of_the_decomposition(matrices, autodiff):

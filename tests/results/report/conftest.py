@@ -49,7 +49,7 @@ def make_run():
             "student": ("student", 3),
         }
         labels = np.random.default_rng(0).integers(0, classes, IMAGES)
-        given = {
+        all_logits = {
             name: logits(labels, classes, s, i) for i, (name, (_, s)) in enumerate(phases.items())
         }
         results = {"teacher": None, "baseline": None}
@@ -57,13 +57,15 @@ def make_run():
             results["teacher_cache"] = {"folder": "rows", "train_top1": 0.9}
         folder.mkdir(parents=True)
         for name, (role, _) in phases.items():
-            predicted = given[name].argmax(axis=1)
+            predicted = all_logits[name].argmax(axis=1)
             results[name] = entry(
                 role, float(np.mean(predicted == labels)), 1000 if role == "teacher" else 100
             )
-            results[name]["calibration"] = calibration.measure_calibration(given[name], labels)
-            if role != "teacher" and "teacher" in given:
-                results[name] |= agreement.measure_agreement(given[name], given["teacher"], labels)
+            results[name]["calibration"] = calibration.measure_calibration(all_logits[name], labels)
+            if role != "teacher" and "teacher" in all_logits:
+                results[name] |= agreement.measure_agreement(
+                    all_logits[name], all_logits["teacher"], labels
+                )
             if name.startswith("student-"):
                 results[name] |= {
                     "spec": "resnet8",
@@ -72,7 +74,7 @@ def make_run():
             if name.startswith("baseline") and "student-1" in phases:
                 results[name] |= {"spec": "resnet8", "methods": []}
             sealed.save(folder / f"{name}-predictions.npy", predicted)
-            scores.save(folder, name, given[name])
+            scores.save(folder, name, all_logits[name])
             terms = ("ce", "kd") if role == "student" else ("ce",)
             saved = {"history": history(epochs, terms)}
             (folder / f"{name}.json").write_text(json.dumps(saved))
@@ -82,7 +84,7 @@ def make_run():
             "classes": classes,
             "train_images": 1000,
         }
-        predicted = {name: given[name].argmax(axis=1) for name in phases}
+        predicted = {name: all_logits[name].argmax(axis=1) for name in phases}
         results |= verdict.make_verdict(results, predicted.__getitem__, labels, seed=0)
         files.write_json(folder / "results.json", results)
         recipe = Recipe(dataset="digits", method=["kd:temperature=3,weight=0.5"], batch_size=100)

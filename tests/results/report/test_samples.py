@@ -34,7 +34,7 @@ def test_images_are_kept_as_they_are(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (5, 4, 6, 3), dtype="uint8")
     split = Split(images, np.zeros(5, "int32"), np.arange(5)[::-1].copy())
     samples.save(tmp_path, split, np.array([0, 3]))
-    rows, kept = samples.load(tmp_path)
+    rows, stored_images = samples.load(tmp_path)
     assert rows.tolist() == [0, 3]
-    np.testing.assert_array_equal(kept, images[[4, 1]])
+    np.testing.assert_array_equal(stored_images, images[[4, 1]])
     assert samples.load(tmp_path / "nowhere") is None

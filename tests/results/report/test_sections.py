@@ -84,9 +84,9 @@ def test_calibration_says_what_mends_it(finished, sketched):
 
 
 def test_calibration_of_a_run_without_it_comes_from_its_scores(finished, sketched):
-    kept = {**finished.results["student"]}
-    del kept["calibration"]
-    older = dataclasses.replace(finished, results={**finished.results, "student": kept})
+    entry = {**finished.results["student"]}
+    del entry["calibration"]
+    older = dataclasses.replace(finished, results={**finished.results, "student": entry})
     before, after = (
         table(calibration_section.section(run, None)).rows for run in (finished, older)
     )
