@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from kd_keras import data, models
+from kd_keras.distill.checks import pair_warnings
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
@@ -187,3 +188,16 @@ def test_dot_without_a_method_says_what_it_is(tmp_path, files, capsys):
     assert "warning: optimizer dot has one gradient without a method" in capsys.readouterr().err
     before, after = map(keras.models.load_model, (files[0], tmp_path / "plain" / "student.keras"))
     assert not np.array_equal(before.get_weights()[0], after.get_weights()[0])  # it trains
+
+
+def test_a_student_larger_than_its_teacher_is_told_once_in_words(tmp_path, capsys, recwarn):
+    sizes = {"teacher": 0.25, "student": 0.5}
+    for name, width in sizes.items():
+        model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=width)
+        model.save(tmp_path / f"{name}.keras")
+    run(tmp_path / "run", **{name: str(tmp_path / f"{name}.keras") for name in sizes})
+    lines = [line for line in capsys.readouterr().err.splitlines() if "parameters" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith("warning: student has ")
+    assert lines[0].endswith("(teacher); check that the two models are not exchanged")
+    assert not [w for w in recwarn if issubclass(w.category, pair_warnings.ModelWarning)]

@@ -17,7 +17,7 @@ from kd_keras.distill import machines
 from kd_keras.distill.step import split_batch, validation
 from kd_keras.exports.process import Serve
 from kd_keras.job import identity, plan
-from kd_keras.job.checks import teacher_check
+from kd_keras.job.checks import model_notes, teacher_check
 from kd_keras.job.doctor import machine
 from kd_keras.job.hardware import devices
 from kd_keras.job.images import dataset, training_images
@@ -118,7 +118,8 @@ def prepare(
     facts = _facts(recipe, data, precision, strategy)
     folder.check_same_facts(facts)
     models = _models(recipe, data, precision, strategy)
-    for line in optimizer.notes(recipe, [d.student for d in models.rounds[-1].values()]):
+    students = [distiller.student for distiller in models.rounds[-1].values()]
+    for line in (*optimizer.notes(recipe, students), *model_notes.of_rounds(models.rounds)):
         screen.warn(line)
     measured_teachers = {} if models.embedding else models.teachers
     time = job_time.run_time(recipe, data, measured_teachers, models.rounds, screen)

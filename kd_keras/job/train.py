@@ -9,6 +9,7 @@ import keras
 
 from kd_keras.distill import machines
 from kd_keras.distill.callbacks import gradient_norms
+from kd_keras.distill.checks import pair_warnings
 from kd_keras.distill.distiller import Distiller
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.job import added_epochs, distillation_check, finish_run, identity, phases, plan
@@ -229,7 +230,7 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
     for models, distillers in zip(plan.rounds(recipe), job.models.rounds, strict=True):
         for distiller in distillers.values():
             if distiller.teacher is not None:
-                with job.strategy.scope():
+                with job.strategy.scope(), pair_warnings.silenced():
                     distiller.teacher = teacher  # methods read its weights, trained by now
         if recipe.assistants or recipe.generations > 1:
             for planned in models:

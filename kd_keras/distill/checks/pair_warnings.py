@@ -1,8 +1,10 @@
 """Warns of students and teachers that can be trained, but probably not as intended."""
 
+import contextlib
 import math
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -16,6 +18,18 @@ _MOST_NAMED = 3
 _INTERNAL = ("kd_keras", "keras", "click")  # not the lines that a warning is about
 
 
+class ModelWarning(UserWarning):
+    """A student or a teacher can be trained, but probably not as intended."""
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """No `ModelWarning` in the block, for callers that show these facts themselves."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ModelWarning)
+        yield
+
+
 def warn_of_student(student: keras.Model, *, precision: str) -> None:
     """Warns if the training step gets its logits in half precision.
 
@@ -23,9 +37,7 @@ def warn_of_student(student: keras.Model, *, precision: str) -> None:
         student: what is trained.
         precision: of `graph.precision.PRECISIONS`; any but float32 keeps the logits in float32.
     """
-    dtype = taps.logits_dtype(student)
-    is_converted = taps.is_graph(student) and precision != "float32"
-    if dtype in ("float16", "bfloat16") and not is_converted:
+    if dtype := half_precision(student, precision=precision):
         _warn(
             f"the student {student.name!r} gives its logits in {dtype}, probably since "
             "keras.config.set_dtype_policy was set when it was made: they are rounded to 3 digits, "
@@ -41,24 +53,39 @@ def warn_of_pair(student: keras.Model, teacher: Any) -> None:
         student: what is trained.
         teacher: a model, or a cache of a model's outputs.
     """
-    student_size = _parameters(student)
-    teacher_size = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
-    if (
-        student_size > teacher_size > 0
-    ):  # 0: a cache, or a SavedModel, whose variables Keras does not count
+    if sizes := sizes_of_larger_student(student, teacher):
         _warn(
-            f"the student {student.name!r} has {student_size:,} parameters, more than the teacher "
-            f"{teacher.name!r} with {teacher_size:,}. Check that the two are not exchanged: "
+            f"the student {student.name!r} has {sizes[0]:,} parameters, more than the teacher "
+            f"{teacher.name!r} with {sizes[1]:,}. Check that the two are not exchanged: "
             "Distiller(student, teacher=teacher)."
         )
-    layers = [layer.name for layer in student._flatten_layers() if _augments(layer)]
-    if layers:
-        named = ", ".join(layers[:_MOST_NAMED]) + (", …" if len(layers) > _MOST_NAMED else "")
+    if layers := augmenting_layers(student):
         _warn(
-            f"the student {student.name!r} changes its images at random inside itself ({named}), "
+            f"the student {student.name!r} changes its images at random inside itself ({layers}), "
             "so that its teacher sees different images. Augment in the dataset instead: "
             "dataset.map(lambda x, y: (augment(x, training=True), y))."
         )
+
+
+def half_precision(student: keras.Model, *, precision: str) -> str | None:
+    """The dtype of the logits in a training step if it has 16 bits, else None."""
+    dtype = taps.logits_dtype(student)
+    is_converted = taps.is_graph(student) and precision != "float32"
+    return dtype if dtype in ("float16", "bfloat16") and not is_converted else None
+
+
+def sizes_of_larger_student(student: keras.Model, teacher: Any) -> tuple[int, int] | None:
+    """Parameters of student and teacher if the student has more; else, or if unknown, None."""
+    student_size = _parameters(student)
+    teacher_size = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
+    # 0: a cache, or a SavedModel, whose variables Keras does not count.
+    return (student_size, teacher_size) if student_size > teacher_size > 0 else None
+
+
+def augmenting_layers(student: keras.Model) -> str:
+    """Names of the layers that change images at random, in words; empty without any."""
+    names = [layer.name for layer in student._flatten_layers() if _augments(layer)]
+    return ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
 
 
 def _augments(layer: Any) -> bool:
@@ -77,4 +104,4 @@ def _warn(text: str) -> None:
     level, frame = 1, sys._getframe()
     while frame.f_back and str(frame.f_globals.get("__name__")).partition(".")[0] in _INTERNAL:
         level, frame = level + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=level)
+    warnings.warn(text, ModelWarning, stacklevel=level)

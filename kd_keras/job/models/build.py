@@ -9,6 +9,7 @@ import keras
 
 from kd_keras import files, methods, models
 from kd_keras.data.stores.store import Dataset
+from kd_keras.distill.checks import pair_warnings
 from kd_keras.distill.distiller import Distiller
 from kd_keras.graph import freezing
 from kd_keras.job import plan
@@ -113,16 +114,17 @@ def _distiller(
     try:
         if recipe.freeze and model.role in FREEZABLE:
             freezing.freeze(student, recipe.freeze)
-        return Distiller(
-            student,
-            teacher=teacher if has_teacher(its_methods) else None,
-            methods=its_methods,
-            ce_weight=recipe.ce_weight if its_methods else None,
-            labels=recipe.labels,
-            label_smoothing=recipe.label_smoothing,
-            precision=precision,
-            validate_teacher=recipe.validate_teacher and bool(its_methods),
-        )
+        with pair_warnings.silenced():  # `model_notes` shows them
+            return Distiller(
+                student,
+                teacher=teacher if has_teacher(its_methods) else None,
+                methods=its_methods,
+                ce_weight=recipe.ce_weight if its_methods else None,
+                labels=recipe.labels,
+                label_smoothing=recipe.label_smoothing,
+                precision=precision,
+                validate_teacher=recipe.validate_teacher and bool(its_methods),
+            )
     except ValueError as error:
         raise ValueError(f"{model.phase} ({model.spec}): {error}") from error
 
