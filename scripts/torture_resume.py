@@ -4,7 +4,8 @@ The same command runs twice: once undisturbed, once killed N times (SIGKILL, SIG
 turn). Every second kill comes at a moment drawn over the whole run, the others a moment after a
 checkpoint, while a model is trained. Weights, results, predictions, histories and TensorBoard's
 curves of both must be equal to the bit, apart from times and from the size of the SavedModel, in
-which TensorFlow numbers the functions of a process.
+which TensorFlow numbers the functions of a process. Recipes that are in the file of `--output` and
+are not run stay there.
 
     python scripts/torture_resume.py --kills 6
     python scripts/torture_resume.py --kills 8 --recipe plain --recipe replicas --seed 1
@@ -78,12 +79,13 @@ class Kill:
 def main(kills: int, recipes: tuple[str, ...], seed: int, output: Path | None) -> None:
     # A shell ignores Ctrl-C for what runs in its background, and so would the runs below.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    about = {"processor": processor(), "cores": os.cpu_count(), "seed": seed}
+    earlier = json.loads(output.read_text())["recipes"] if output and output.is_file() else {}
     outcomes = {}
     for recipe in RECIPES if "all" in recipes else recipes:
-        outcomes[recipe] = torture(recipe, kills, seed)
+        outcomes[recipe] = about | torture(recipe, kills, seed)
         if output:
-            about = {"processor": processor(), "cores": os.cpu_count(), "seed": seed}
-            output.write_text(json.dumps({**about, "recipes": outcomes}, indent=2) + "\n")
+            output.write_text(json.dumps({"recipes": earlier | outcomes}, indent=2) + "\n")
     sys.exit(any(outcome["differences"] for outcome in outcomes.values()))
 
 

@@ -1,0 +1,22 @@
+"""The figures of README.md, SECURITY.md and docs/how-to/continue.md are those of the JSON files."""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+def read(name):
+    return json.loads((ROOT / "docs" / name).read_text())
+
+
+def test_the_kills_of_interrupted_trainings():
+    recipes = read("torture_resume.json")["recipes"]
+    page = (ROOT / "docs" / "how-to" / "continue.md").read_text()
+    for name, outcome in recipes.items():
+        with_checkpoint = sum("no checkpoint" not in kill["where"] for kill in outcome["moments"])
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`: "))
+        assert row.endswith(f"| {outcome['kills']} | {with_checkpoint} | none |")
+        assert not outcome["differences"]
+    kills = sum(outcome["kills"] for outcome in recipes.values())
+    assert f"{kills} kills of {len(recipes)} recipes" in (ROOT / "README.md").read_text()
