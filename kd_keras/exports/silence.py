@@ -13,11 +13,16 @@ _DESCRIPTORS = (1, 2)  # stdout and stderr, which C++ code writes to
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Hides everything that the block prints; its errors are raised unchanged."""
+    """Hides everything that the block prints; its errors are raised unchanged.
+
+    Handlers that the block adds to the root logger, as tf2onnx does, are removed: they would write
+    later logs to the hidden file, which is closed by then.
+    """
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.callback(logging.disable, logging.root.manager.disable)
+        stack.callback(_restore_root_logger, list(logging.root.handlers), logging.root.level)
         logging.disable(logging.CRITICAL)
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
@@ -31,3 +36,9 @@ def silent() -> Iterator[None]:
                 stack.callback(os.dup2, original, descriptor)
                 os.dup2(hidden.fileno(), descriptor)
         yield
+
+
+def _restore_root_logger(handlers: list[logging.Handler], level: int) -> None:
+    for handler in [handler for handler in logging.root.handlers if handler not in handlers]:
+        logging.root.removeHandler(handler)
+    logging.root.setLevel(level)
