@@ -1,7 +1,7 @@
 """Reads a CSV file that says which classes each image has, in one of two layouts.
 
 With two columns, the second lists an image's classes. With more, each column after the first is a
-class, and its value is 0 or 1.
+class, and its value is 0 or 1, also written as 0.0 and 1.0, or as false and true.
 """
 
 import csv
@@ -16,6 +16,8 @@ LAYOUTS = (
     "class"
 )
 _SEPARATORS = re.compile("[;|,]")  # of class names; without any, names are separated by blanks
+_DELIMITER = re.compile("[,;\t]")  # of columns; Excel writes `;` where a comma is the decimal mark
+_VALUES = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 
 class Cells(NamedTuple):
@@ -51,17 +53,22 @@ class LabelTable:
 def read(path: Path) -> list[Cells]:
     """All rows that are not empty; the first is the heading.
 
+    The first comma, semicolon or tab of the heading is what separates the columns.
+
     Raises:
         ValueError: the file is empty, or no CSV in UTF-8.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            first = _DELIMITER.search(re.sub('"[^"]*"', "", file.readline()))
+            file.seek(0)
+            delimiter = "," if first is None else first[0]
+            reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True, strict=True)
             rows = [Cells(reader.line_num, tuple(map(str.strip, row))) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
         raise ValueError(
             f"{path} cannot be read as a CSV file ({error}); expected one in UTF-8 with commas "
-            "between its columns. Save it in that form."
+            "or semicolons between its columns. Save it in that form."
         ) from error
     rows = [row for row in rows if any(row.cells)]
     if len(rows) < 2:
@@ -92,7 +99,7 @@ def interpret(path: str, rows: Sequence[Cells], *, blanks: bool) -> LabelTable:
     if width < 2:
         return _wrong(
             f"{path}, line {heading.line}: the heading has one column, {heading.cells[0]!r}; "
-            f"expected {LAYOUTS}. Put commas between the columns."
+            f"expected {LAYOUTS}. Put commas or semicolons between the columns."
         )
     uneven = [
         f"{path}, line {row.line}: it has {len(row.cells)} cells; expected {width}, as in the "
@@ -146,10 +153,10 @@ def _of_columns(path: str, heading: Cells, images: Sequence[Cells]) -> LabelTabl
         "Write one of these."
         for row in images
         for name, value in zip(names, row.cells[1:], strict=True)
-        if value not in ("0", "1")
+        if value.lower() not in _VALUES
     ]
     rows = tuple(
-        Row(row.line, row.cells[0], frozenset(n for n, v in pairs if v == "1"))
+        Row(row.line, row.cells[0], frozenset(n for n, v in pairs if _VALUES.get(v.lower())))
         for row in images
         for pairs in [list(zip(names, row.cells[1:], strict=True))]
     )

@@ -31,7 +31,7 @@ class Layout:
         tables: by split, the CSV file.
         files: by split, the images that have a row, each with a row of 0 and 1, one for each class.
         lines: the line of each of these files in its CSV file.
-        others: by split, the files without a row that are in its folder.
+        others: by split, the files without a row that are in its folder; none if no row can be read.
         notes: what is not used, and what may surprise, one sentence each.
         faults: what makes training impossible, one sentence each.
     """
@@ -71,13 +71,15 @@ def read(listing: Listing, root: Path) -> Layout:
         where, place = f"{root / tables[split]}", places[split]
         if not contents["train"].faults:
             faults += _of_unknown_classes(where, table, names)
-        found, wrong = _found(table.rows, _files_in(listing, place, tables[split]), where, place)
+        members = _files_in(listing, place, tables[split])
+        found, wrong = _found(table.rows, members, where, place)
         faults += wrong
         lines |= {file: row.line for file, row in found.items()}
         files[split] = [
             (file, tuple(int(name in row.classes) for name in names)) for file, row in found.items()
         ]
-        others[split] = sorted(set(_files_in(listing, place, tables[split])) - set(found))
+        # Without a row that can be read, "this image has no row" would mislead.
+        others[split] = sorted(set(members) - set(found)) if table.rows else []
     if not faults:
         notes += _of_train(files["train"], names)
     return Layout(names, tables, files, lines, others, notes, faults)

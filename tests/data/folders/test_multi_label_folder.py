@@ -50,7 +50,15 @@ def labels_by_file(*splits):
         LISTS.replace("cat dog", '"cat,dog"'),
         LISTS.replace(".png", ""),
         "\ufeff" + LISTS.replace("\n", "\r\n"),
+        "\ufefffile;labels\r\na.png;cat dog\r\nb.png;\r\nc.png;dog\r\nd.png;bird\r\n",
+        LISTS.replace(",", ";").replace("cat dog", "cat,dog"),
+        LISTS.replace(",", ";").replace("cat dog", '"cat;dog"'),
+        LISTS.replace(",", "\t"),
         COLUMNS,
+        COLUMNS.replace(",", ";"),
+        COLUMNS.replace("0", "0.0").replace("1", "1.0"),
+        COLUMNS.replace("0", "FALSE").replace("1", "True"),
+        COLUMNS.replace("filename", '"file; name"'),
     ],
 )
 def test_both_layouts_give_the_same_labels(make, load_multi, text):
@@ -125,6 +133,12 @@ def test_validation_without_a_csv_is_refused_and_a_test_folder_without_one_is_sa
     put(path / "val" / "a.png", images_of(1, seed=4)[0])
     with pytest.raises(ValueError, match=r"val has no CSV file, and .*train has one"):
         load_multi(path)
+
+
+def test_a_table_that_cannot_be_read_is_the_only_fault(make, load_multi):
+    with pytest.raises(ValueError, match="the heading has one column") as error:
+        load_multi(make("file labels\na.png cat\n"))
+    assert "has no row" not in str(error.value)
 
 
 def test_two_csv_files_or_none_are_refused(make, load_multi, pets):
