@@ -1,5 +1,6 @@
 """ONNX files, by tf2onnx and ONNX Runtime's tools: float32, float16, or 8-bit numbers."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -60,11 +61,14 @@ def _converted(graph: ClassifierGraph, scratch: Path) -> Any:
     target = str(scratch / "model.onnx")
     words = ["--saved-model", str(scratch / "model"), "--tag", "serve", "--output", target]
     words += ["--signature_def", "serving_default", "--opset", str(OPSET)]
-    before, sys.argv = sys.argv, ["tf2onnx", *words]
+    before, variables = sys.argv, dict(os.environ)
+    sys.argv = ["tf2onnx", *words]
     try:
         convert.main()
     finally:
         sys.argv = before
+        os.environ.clear()
+        os.environ.update(variables)  # tf2onnx sets TF_CPP_MIN_LOG_LEVEL
     return onnx.load(target)
 
 

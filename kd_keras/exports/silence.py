@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 _DESCRIPTORS = (1, 2)  # stdout and stderr, which C++ code writes to
 
@@ -15,14 +15,15 @@ _DESCRIPTORS = (1, 2)  # stdout and stderr, which C++ code writes to
 def silent() -> Iterator[None]:
     """Hides everything that the block prints; its errors are raised unchanged.
 
-    Handlers that the block adds to the root logger, as tf2onnx does, are removed: they would write
-    later logs to the hidden file, which is closed by then.
+    Handlers that the block adds to the root logger are removed, since they would write later logs
+    to the hidden file, which is closed by then. Loggers get their levels back. tf2onnx does both.
     """
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
         stack.callback(logging.disable, logging.root.manager.disable)
-        stack.callback(_restore_root_logger, list(logging.root.handlers), logging.root.level)
+        levels = {logger: logger.level for logger in _loggers()}
+        stack.callback(_restore_loggers, list(logging.root.handlers), levels)
         logging.disable(logging.CRITICAL)
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
@@ -38,7 +39,13 @@ def silent() -> Iterator[None]:
         yield
 
 
-def _restore_root_logger(handlers: list[logging.Handler], level: int) -> None:
+def _loggers() -> list[logging.Logger]:
+    named = logging.root.manager.loggerDict.values()  # holds placeholders too
+    return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
+
+
+def _restore_loggers(handlers: list[logging.Handler], levels: Mapping[logging.Logger, int]) -> None:
     for handler in [handler for handler in logging.root.handlers if handler not in handlers]:
         logging.root.removeHandler(handler)
-    logging.root.setLevel(level)
+    for logger, level in levels.items():
+        logger.setLevel(level)

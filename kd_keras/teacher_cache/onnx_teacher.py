@@ -93,19 +93,7 @@ class OnnxTeacher:
         Of a file that ends in a softmax, these are the logarithms of the probabilities; of one that
         ends in sigmoids, their inputs.
         """
-        if self._size is not None and images.shape[1:3] != (self._size, self._size):
-            images = tf.image.resize(images, (self._size, self._size)).numpy()
-        if (images.shape[-1], self._channels) == (1, 3):
-            images = np.repeat(images, 3, axis=-1)
-        x = pixels.encode_array(images, self._mode).astype(np.float32)
-        if self._channels_first:
-            x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-        scores = self._scores(x)
-        if scores.ndim != 2 or len(scores) != len(images):
-            raise ValueError(
-                f"{self._path} gives outputs of shape {scores.shape} for {len(images)} images; "
-                f"expected ({len(images)}, classes). Export the logits as the first output."
-            )
+        scores = self.outputs(images)
         if self._gives_probabilities is None:
             rows = probability_rows
             are_probabilities = rows.in_range if self._multi_label else rows.are_probabilities
@@ -119,7 +107,25 @@ class OnnxTeacher:
             scores = scores[:, class_matching.class_order(*self._classes, scores.shape[-1])]
         return {"logits": scores}
 
-    def _scores(self, x: np.ndarray) -> np.ndarray:
+    def outputs(self, images: np.ndarray) -> np.ndarray:
+        """(B, D) float32, what the file gives for images (B, H, W, C) uint8."""
+        if self._size is not None and images.shape[1:3] != (self._size, self._size):
+            images = tf.image.resize(images, (self._size, self._size)).numpy()
+        if (images.shape[-1], self._channels) == (1, 3):
+            images = np.repeat(images, 3, axis=-1)
+        x = pixels.encode_array(images, self._mode).astype(np.float32)
+        if self._channels_first:
+            x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        rows = self._first_output(x)
+        if rows.ndim != 2 or len(rows) != len(images):
+            raise ValueError(
+                f"{self._path} gives outputs of shape {rows.shape} for {len(images)} images; "
+                f"expected a row for each, ({len(images)}, classes) or the numbers of an "
+                "embedding. Export these as the first output."
+            )
+        return rows.astype(np.float32)  # in float16, the logarithm of a small probability is -inf
+
+    def _first_output(self, x: np.ndarray) -> np.ndarray:
         """The first output for all images, run in batches of the size that the file fixes."""
         size = self._batch or len(x)
         padded = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])

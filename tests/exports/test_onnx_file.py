@@ -1,5 +1,8 @@
 """ONNX files in ONNX Runtime."""
 
+import logging
+import os
+
 import numpy as np
 import pytest
 
@@ -45,3 +48,23 @@ def test_floating_point(net, graph_of, noise, tmp_path, quantize, tolerance):
     assert np.isfinite(result.logits).all()
     expected = graph.function()(noise)["probabilities"]
     np.testing.assert_allclose(result.probabilities, expected, atol=tolerance)
+
+
+def test_tf2onnx_leaves_logs_and_environment_as_they_were(
+    net, graph_of, tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    monkeypatch.setattr(logging.root, "handlers", [])  # pytest's own; tf2onnx adds one to none
+    tensorflow = logging.getLogger("tensorflow")
+    monkeypatch.setattr(tensorflow, "level", logging.WARNING)
+    written(graph_of(net("student")), tmp_path / "model.onnx", None, quantize="none")
+    tensorflow.info("Assets written")
+    tensorflow.warning("a warning")
+    logging.getLogger("server").warning("another")
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
+    assert not logging.root.handlers
+    output, errors = capfd.readouterr()
+    assert output == ""
+    assert errors.endswith("another\n")
+    assert "Assets" not in errors
+    assert "Logging error" not in errors

@@ -19,10 +19,12 @@ def test_what_the_block_prints_is_hidden_and_nothing_after_it(capfd):
 
 def test_a_log_handler_of_the_block_does_not_get_logs_after_it(capfd):
     handlers, level = logging.root.handlers, logging.root.level
+    logging.getLogger("server")  # exists before the block
     logging.root.handlers = []  # pytest's own; `basicConfig` adds none beside others
     try:
         with silent():
             logging.basicConfig(level=logging.DEBUG)
+            logging.getLogger("server").setLevel(logging.DEBUG)
         logging.getLogger("server").warning("a warning after it")
         logging.getLogger("server").info("an info after it")
         assert logging.root.level == level

@@ -122,6 +122,31 @@ def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
         np.testing.assert_allclose(rows, all_rows[0], rtol=2e-3, atol=2e-3)
 
 
+def test_a_student_learns_the_embedding_of_an_onnx_tower(invoke, onnx_file, weights, tmp_path):
+    tower, rows = onnx_file("tower.onnx", classes=7), tmp_path / "rows"
+    given = ("--recipe", "quickstart", "--views", VIEWS)
+    small = ("--student", "seed_student:width=0.5", "--epochs", 1, "--batch-size", 256)
+    places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
+    train = ("train", *given, *small, *places)
+    output = invoke(*train, "--teacher", tower, "--method", "embed:teacher_tap=output")
+    assert output.exit_code == 2
+    assert "--taps output" in output.stderr.splitlines()[1]
+
+    precise = ("--cache-dtype", "float32", "--verify")
+    output = cached(invoke, tower, "--out", rows, "--taps", "output", *precise)
+    assert output.exit_code == 0, output.output
+    digits, cache = data.load("digits"), Cache(rows)
+    assert cache.shapes == {"pooled": (None, 7)}
+    split, ids = digits.train, digits.train.ids
+    crops = augment(split.images, ids, ids, view_seed=0, view=1, policy=digits.augment)
+    expected = by_hand(crops, [array[..., :7] for array in weights])
+    np.testing.assert_allclose(cache(ids, 1)["pooled"], expected, rtol=1e-4, atol=1e-5)
+    output = invoke(*train, "--teacher", f"cache:{rows}", "--method", "embed")
+    assert output.exit_code == 0, output.output
+    history = json.loads((tmp_path / "run" / "student.json").read_text())["history"]
+    assert len(history["embed"]) == 1
+
+
 def test_weights_outside_of_the_file_tell_teachers_apart(invoke, onnx_file, tmp_path):
     rows = tmp_path / "rows"
     path = onnx_file(outside=True)
@@ -139,7 +164,12 @@ def test_a_file_that_does_not_fit_is_refused_in_a_line(invoke, onnx_file, tmp_pa
     broken.write_bytes(b"no model")
     for teacher, more, words in (
         (path, ("--image-size", "16", "--teacher-image-size", "16"), "does not take images"),
-        (path, ("--taps", "pooled"), "an ONNX file gives logits alone"),
+        (path, ("--taps", "pooled"), "an ONNX file gives its first output alone"),
+        (
+            path,
+            ("--taps", "output"),
+            "gives 10 numbers, the logits of so many classes",
+        ),
         (path, ("--teacher", "b.keras"), "expected an ONNX file alone"),
         (tmp_path / "none.onnx", (), "none.onnx does not exist"),
         (broken, (), "cannot be opened as an ONNX model"),

@@ -10,21 +10,31 @@ def onnx_file(tmp_path):
     return written(tmp_path / "teacher.onnx")
 
 
-def written(path, *, softmax=False):
+def written(path, *, last="", half=False):
+    """An ONNX file whose scores go through the operation `last`; `half` gives them in float16."""
     onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     helper, kinds = onnx.helper, onnx.TensorProto
     matrix = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+    names = ["sums", *(["ends"] if last else []), *(["halves"] if half else [])]
+    names[-1] = "scores"
+    after = [helper.make_node(last, names[:1], names[1:2])] if last else []
+    if half:
+        after.append(helper.make_node("Cast", names[-2:-1], names[-1:], to=kinds.FLOAT16))
     graph = helper.make_graph(
         [
             helper.make_node("GlobalAveragePool", ["x"], ["pooled"]),
             helper.make_node("Flatten", ["pooled"], ["flat"]),
-            helper.make_node("MatMul", ["flat", "matrix"], ["sums" if softmax else "scores"]),
-            *([helper.make_node("Softmax", ["sums"], ["scores"])] if softmax else []),
+            helper.make_node("MatMul", ["flat", "matrix"], names[:1]),
+            *after,
         ],
         "teacher",
         [helper.make_tensor_value_info("x", kinds.FLOAT, ["batch", 3, 8, 8])],
-        [helper.make_tensor_value_info("scores", kinds.FLOAT, ["batch", 5])],
+        [
+            helper.make_tensor_value_info(
+                "scores", kinds.FLOAT16 if half else kinds.FLOAT, ["batch", 5]
+            )
+        ],
         [onnx.numpy_helper.from_array(matrix, "matrix")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -54,12 +64,46 @@ def test_a_softmax_at_the_end_changes_no_soft_target(tmp_path, example):
     """The same network, once with a softmax; targets at a temperature of 4."""
     images = example.split.images[:6]
     targets = []
-    for softmax in (False, True):
-        path, _ = written(tmp_path / f"{softmax}.onnx", softmax=softmax)
+    for last in ("", "Softmax"):
+        path, _ = written(tmp_path / f"last{last}.onnx", last=last)
         softened = np.exp(OnnxTeacher(path, preprocess="0..1")(images)["logits"] / 4)
         targets.append(softened / softened.sum(axis=1, keepdims=True))
     np.testing.assert_allclose(targets[1], targets[0], rtol=1e-5)
     assert np.ptp(targets[0]) > 0.02  # not the even targets that softened probabilities give
+
+
+def test_sigmoids_at_the_end_become_their_inputs(tmp_path, made):
+    images = made.split.images[:6]
+    options = {"preprocess": "0..1", "multi_label": True}
+    plain, sigmoids = (
+        OnnxTeacher(written(tmp_path / f"last{last}.onnx", last=last)[0], **options)
+        for last in ("", "Sigmoid")
+    )
+    expected = images.mean(axis=(1, 2)) / 255 @ written(tmp_path / "other.onnx")[1]
+    np.testing.assert_allclose(plain(images)["logits"], expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(sigmoids(images)["logits"], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_probabilities_of_exactly_0_and_1_have_finite_logits(tmp_path, made, half):
+    """Pixels of 0..255 saturate the sigmoids, and in float16 also small probabilities are 0."""
+    images = made.split.images[:6]
+    path, matrix = written(tmp_path / "t.onnx", last="Sigmoid", half=half)
+    logits = OnnxTeacher(path, multi_label=True)(images)["logits"]
+    inputs = images.mean(axis=(1, 2)) @ matrix
+    assert logits.dtype == np.float32
+    # The largest float32 below 1 is 1 - 2^-24, of logit 16.6; ln of the smallest one is -87.3.
+    np.testing.assert_allclose(logits[inputs > 20], 24 * np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(logits[inputs < -90], -87.33655, rtol=1e-6)
+    assert (inputs > 20).sum() > 3
+    assert (inputs < -90).sum() > 3
+
+
+def test_a_softmax_in_float16_has_finite_logits(tmp_path, made):
+    path, _ = written(tmp_path / "t.onnx", last="Softmax", half=True)
+    logits = OnnxTeacher(path)(made.split.images[:6])["logits"]
+    assert logits.dtype == np.float32
+    assert np.isfinite(logits).all()
 
 
 def test_what_is_no_onnx_classifier_is_refused(tmp_path):

@@ -31,7 +31,7 @@ class Layout:
         tables: by split, the CSV file.
         files: by split, the images that have a row, each with a row of 0 and 1, one for each class.
         lines: the line of each of these files in its CSV file.
-        others: by split, the files without a row that are in its folder; none if no row can be read.
+        others: by split, the files of its folder without a row; none if no row can be read.
         notes: what is not used, and what may surprise, one sentence each.
         faults: what makes training impossible, one sentence each.
     """

@@ -20,12 +20,13 @@ _NOT_OF_ONNX = ("teacher_weights", "weights", "imports", "precision")
 _FEW_VIEWS = 5  # for a recipe with a new view every epoch, which no cache can hold
 
 
-def require_no_onnx(recipe: Recipe, *, views_per_image: int) -> None:
+def require_no_onnx(recipe: Recipe, *, views_per_image: int, embedding: bool = False) -> None:
     """Raises ValueError, with the command to type, if a model of the recipe is an ONNX file.
 
     Args:
         recipe: the recipe.
         views_per_image: number of views per image in a batch.
+        embedding: whether students learn the teacher's embedding and no logits.
     """
     learning = [spec for spec in (*recipe.assistants, *recipe.student) if _is_onnx(spec)]
     if learning:
@@ -37,6 +38,8 @@ def require_no_onnx(recipe: Recipe, *, views_per_image: int) -> None:
     if file is not None:
         views = recipe.views or min(recipe.epochs, _FEW_VIEWS)
         folder = f"{Path(file).stem}-cache"
+        taps = " --taps output" if embedding else ""
+        replaced = "--teacher, --views and teacher_tap" if embedding else "--teacher and --views"
         from kd_keras.data import (
             pipeline,
         )  # imports TensorFlow, which `kdk cache --help` does without
@@ -44,8 +47,8 @@ def require_no_onnx(recipe: Recipe, *, views_per_image: int) -> None:
         total_views = pipeline.total_views(views, views_per_image)
         raise ValueError(
             f"the teacher {file} is an ONNX file; expected a cache of its outputs, made once "
-            f"by this command:\n    {_command(recipe, total_views, folder)}\n"
-            "Then run the same kdk train with this in place of its --teacher and --views:\n"
+            f"by this command:\n    {_command(recipe, total_views, folder)}{taps}\n"
+            f"Then run the same kdk train with this in place of its {replaced}:\n"
             f"    --teacher {shlex.quote(f'cache:{folder}')} --views {views}"
         )
 

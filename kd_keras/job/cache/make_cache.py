@@ -100,7 +100,7 @@ def _run(
         views=recipe.views,
         view_seed=recipe.view_seed,
         # An ONNX file decides its precision itself.
-        precision="" if isinstance(run_teacher, onnx_teacher.OnnxTeacher) else precision,
+        precision=precision if cache_command.onnx_teacher(recipe) is None else "",
         dtype=dtype,
         top_k=top_k,
         about={"teacher": " ".join(recipe.teacher)},
@@ -130,7 +130,9 @@ def _load(
     """The recipe, adjusted to the data, and the data; of several machines, one reads them first."""
 
     def load() -> tuple[Recipe, Dataset]:
-        adjusted, data = adjustment.load_and_adjust(recipe, screen, verify=verify)
+        adjusted, data = adjustment.load_and_adjust(
+            recipe, screen, verify=verify, shown=cache_command.FIELDS
+        )
         return adjusted, data or dataset.load(adjusted, screen, verify=verify)
 
     return machines.chief_first(strategy, load) if strategy else load()
@@ -185,18 +187,7 @@ def _teacher(
         )
     onnx_file = cache_command.onnx_teacher(recipe)
     if onnx_file is not None:
-        teacher = onnx_teacher.OnnxTeacher(
-            Path(onnx_file).expanduser(),
-            preprocess=recipe.teacher_preprocess,
-            image_size=recipe.teacher_image_size,
-            classes=build.order_of_classes(recipe, data),
-            multi_label=data.multi_label,
-        )
-        if taps:
-            raise ValueError(
-                f"taps are {list(taps)}, and an ONNX file gives logits alone. Leave --taps out."
-            )
-        return teacher.fingerprint, teacher, {file_format.LOGITS: (len(data.class_names),)}
+        return _onnx_teacher(Path(onnx_file).expanduser(), recipe, data, taps)
     untrained = [spec for spec in recipe.teacher if not identity.is_file(spec)]
     if untrained:
         raise ValueError(
@@ -216,3 +207,24 @@ def _teacher(
     run_teacher = keras_teacher.teacher_function(model, taps, precision=precision, **form)
     outputs = cached_teacher.outputs_of(model, taps, **form)
     return fingerprint.fingerprint(model), run_teacher, outputs
+
+
+def _onnx_teacher(
+    file: Path, recipe: Recipe, data: Dataset, taps: Sequence[str]
+) -> tuple[str, TeacherFunction, dict[str, tuple[int, ...]]]:
+    """As `_teacher`, for an ONNX file."""
+    if taps and tuple(taps) != (embed.OUTPUT,):
+        raise ValueError(
+            f"taps are {list(taps)}, and an ONNX file gives its first output alone. Leave --taps "
+            f"out, or give --taps {embed.OUTPUT} for a teacher that gives an embedding."
+        )
+    teacher = onnx_teacher.OnnxTeacher(
+        file,
+        preprocess=recipe.teacher_preprocess,
+        image_size=recipe.teacher_image_size,
+        classes=None if taps else build.order_of_classes(recipe, data),
+        multi_label=data.multi_label,
+    )
+    if taps:
+        return embedding_teacher.onnx_rows(recipe, data, teacher)
+    return teacher.fingerprint, teacher, {file_format.LOGITS: (len(data.class_names),)}

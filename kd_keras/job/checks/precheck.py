@@ -9,7 +9,7 @@ from kd_keras.job.images import training_images
 from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.methods import base
+from kd_keras.methods import base, embed
 from kd_keras.methods.parts import refusals
 from kd_keras.models import custom_objects, model_files
 from kd_keras.teacher_cache import file_format
@@ -45,7 +45,12 @@ def check_recipe(recipe: Recipe) -> None:
         refusals.require_mixable(methods)
     if recipe.labels == "multi" and "method" in recipe.model_fields_set:  # else it is adjusted
         refusals.require_multi_label(methods)
-    cache_command.require_no_onnx(recipe, views_per_image=base.views_per_image(methods))
+    cache_command.require_no_onnx(
+        recipe,
+        views_per_image=base.views_per_image(methods),
+        embedding=not base.logit_users(methods)
+        and any(isinstance(method, embed.Embed) for method in methods),
+    )
     training_images.require_no_labels_needed(recipe, methods)
     chain = [f"assistants ({', '.join(recipe.assistants)})"] if recipe.assistants else []
     chain += [f"{recipe.generations} generations"] if recipe.generations > 1 else []

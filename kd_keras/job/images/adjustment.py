@@ -5,6 +5,7 @@ Python sets it (`Recipe.model_fields_set`). Chosen fields do not change.
 """
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from kd_keras import methods
@@ -26,9 +27,15 @@ _RATES = ("learning_rate", "teacher_learning_rate", "baseline_learning_rate")
 
 
 def load_and_adjust(
-    recipe: Recipe, screen: Screen, *, verify: bool = False
+    recipe: Recipe,
+    screen: Screen,
+    *,
+    verify: bool = False,
+    shown: Collection[str] | None = None,
 ) -> tuple[Recipe, Dataset | None]:
     """Loads the data, adjusts the recipe to them and shows what changed.
+
+    `shown` names the fields whose changes are shown; None shows all.
 
     Returns the recipe unchanged and None if there is nothing to adjust: the dataset is the
     recipe's own, or all of `FIELDS` are chosen.
@@ -45,7 +52,11 @@ def load_and_adjust(
     images, classes = len(data.train), len(data.class_names)
     side = max(data.image_shape[:2])
     adjusted = adjust_recipe(recipe, images=images, side=side, classes=classes)
-    for line in describe_changes(own, adjusted, images=images, classes=classes):
+    visible = adjusted
+    if shown is not None:
+        hidden = set(Recipe.model_fields) - set(shown)
+        visible = adjusted.model_copy(update={name: getattr(own, name) for name in hidden})
+    for line in describe_changes(own, visible, images=images, classes=classes):
         screen.say(line)
     return adjusted, data
 

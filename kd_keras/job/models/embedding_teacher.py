@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from kd_keras.data.stores.store import Dataset
 from kd_keras.graph import heads, taps, twins
@@ -13,6 +14,7 @@ from kd_keras.losses import Shapes
 from kd_keras.methods import base, embed
 from kd_keras.methods.base import Method
 from kd_keras.teacher_cache import fingerprint, keras_teacher
+from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher
 from kd_keras.teacher_cache.writer import TeacherFunction
 
 #: Why results.json has no agreement for a student of such a teacher.
@@ -68,16 +70,32 @@ def rows(
         ValueError: the model may be a classifier of the data.
     """
     if not gives_embedding(model, data):
-        raise ValueError(
-            f"--taps is {embed.OUTPUT}, and {recipe.teacher[0]} gives {len(data.class_names)} "
-            "numbers, the logits of so many classes; expected a teacher that gives an embedding. "
-            "Leave --taps out."
-        )
+        raise _gives_logits(recipe, data)
     run = keras_teacher.teacher_function(model, (), precision=precision, classifies=False)
     size = taps.output_shapes(model)[taps.LOGITS][1:]
     # Another name than a cache of the model's own feature "pooled" would have.
     name = f"{fingerprint.fingerprint(model)}.{embed.OUTPUT}"
     return name, lambda images: {ROWS: run(images)[taps.LOGITS]}, {ROWS: tuple(size)}
+
+
+def onnx_rows(
+    recipe: Recipe, data: Dataset, teacher: OnnxTeacher
+) -> tuple[str, TeacherFunction, Shapes]:
+    """As `rows`, of an ONNX file; a blank image tells how many numbers it gives."""
+    blank = np.zeros((1, *data.train.image_shape), np.uint8)
+    size = teacher.outputs(blank).shape[1]
+    if size == len(data.class_names):
+        raise _gives_logits(recipe, data)
+    name = f"{teacher.fingerprint}.{embed.OUTPUT}"
+    return name, lambda images: {ROWS: teacher.outputs(images)}, {ROWS: (size,)}
+
+
+def _gives_logits(recipe: Recipe, data: Dataset) -> ValueError:
+    return ValueError(
+        f"--taps is {embed.OUTPUT}, and {recipe.teacher[0]} gives {len(data.class_names)} "
+        "numbers, the logits of so many classes; expected a teacher that gives an embedding. "
+        "Leave --taps out."
+    )
 
 
 def result(recipe: Recipe, teacher: keras.Model) -> dict[str, Any]:

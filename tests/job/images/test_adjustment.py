@@ -97,6 +97,11 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
     assert "method: kd, since lskd:temperature=2,weight=9,ce_weight=0.1 needs more classes" in text
     assert "adjusted to 36 training images: " in text
     assert "batch_size: 256 to 8" in text
+    few = recorder()
+    same, _ = adjustment.load_and_adjust(recipe, few, shown=("views", "teacher"))
+    assert same == got
+    assert not any("method" in line or "batch_size" in line for line in few.lines)
+    assert "views: 2 to " in "\n".join(few.lines)
 
 
 def test_a_recipe_of_its_own_data_reads_none_of_them(recorder):
