@@ -72,8 +72,8 @@ def test_a_softmax_at_the_end_changes_no_soft_target(tmp_path, example):
     assert np.ptp(targets[0]) > 0.02  # not the even targets that softened probabilities give
 
 
-def test_sigmoids_at_the_end_become_their_inputs(tmp_path, made):
-    images = made.split.images[:6]
+def test_sigmoids_at_the_end_become_their_inputs(tmp_path, example):
+    images = example.split.images[:6]
     options = {"preprocess": "0..1", "multi_label": True}
     plain, sigmoids = (
         OnnxTeacher(written(tmp_path / f"last{last}.onnx", last=last)[0], **options)
@@ -85,9 +85,9 @@ def test_sigmoids_at_the_end_become_their_inputs(tmp_path, made):
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_probabilities_of_exactly_0_and_1_have_finite_logits(tmp_path, made, half):
+def test_probabilities_of_exactly_0_and_1_have_finite_logits(tmp_path, example, half):
     """Pixels of 0..255 saturate the sigmoids, and in float16 also small probabilities are 0."""
-    images = made.split.images[:6]
+    images = example.split.images[:6]
     path, matrix = written(tmp_path / "t.onnx", last="Sigmoid", half=half)
     logits = OnnxTeacher(path, multi_label=True)(images)["logits"]
     inputs = images.mean(axis=(1, 2)) @ matrix
@@ -99,9 +99,9 @@ def test_probabilities_of_exactly_0_and_1_have_finite_logits(tmp_path, made, hal
     assert (inputs < -90).sum() > 3
 
 
-def test_a_softmax_in_float16_has_finite_logits(tmp_path, made):
+def test_a_softmax_in_float16_has_finite_logits(tmp_path, example):
     path, _ = written(tmp_path / "t.onnx", last="Softmax", half=True)
-    logits = OnnxTeacher(path)(made.split.images[:6])["logits"]
+    logits = OnnxTeacher(path)(example.split.images[:6])["logits"]
     assert logits.dtype == np.float32
     assert np.isfinite(logits).all()
 
