@@ -18,6 +18,7 @@ from keras import ops
 
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.methods.parts import two_views
 
 
 class CRLD(Method):
@@ -60,10 +61,7 @@ class CRLD(Method):
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = crld(
-            student["logits"],
-            student["logits_view2"],
-            teacher["logits"],
-            teacher["logits_view2"],
+            *two_views.logits(student, teacher),
             temperature=self.temperature,
             within_weight=self.within_weight,
             cross_weight=self.cross_weight,

@@ -16,11 +16,11 @@ from typing import Any, Unpack
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
 
 
-class FSP(two_stage.TwoStage):
+class FSP(channels.ProjectedMaps, two_stage.TwoStage):
     """Products of neighbouring features.
 
     Args:
@@ -44,14 +44,8 @@ class FSP(two_stage.TwoStage):
         channels.require_neighbours(self)
         self.project = project
 
-    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        self.projections = channels.projections(
-            self, student_shape, teacher_shape, allowed=self.project
-        )
-
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        student_maps, teacher_maps = maps.tapped(self, student, teacher)
-        return fsp(channels.projected(self.projections, student_maps), teacher_maps)["loss"]
+        return fsp(*self.projected_maps(student, teacher))["loss"]
 
 
 def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:

@@ -21,15 +21,15 @@ from typing import Any, Unpack
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairsOptions
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function
 
 
-class KDSVD(TapPairs):
+class KDSVD(channels.ProjectedMaps):
     """Singular vectors of the teacher's features.
 
     Args:
@@ -48,14 +48,8 @@ class KDSVD(TapPairs):
         channels.require_neighbours(self)
         self.project = project
 
-    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        self.projections = channels.projections(
-            self, student_shape, teacher_shape, allowed=self.project
-        )
-
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        student_maps, teacher_maps = maps.tapped(self, student, teacher)
-        return kdsvd(channels.projected(self.projections, student_maps), teacher_maps)["loss"]
+        return kdsvd(*self.projected_maps(student, teacher))["loss"]
 
 
 def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:

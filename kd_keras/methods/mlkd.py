@@ -19,7 +19,7 @@ from keras import ops
 
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
-from kd_keras.methods.parts import nontarget
+from kd_keras.methods.parts import nontarget, two_views
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
 # confidences as equal: log(2^53).
@@ -55,21 +55,17 @@ class MLKD(Method):
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
-        if not isinstance(extra_temperatures, (tuple, list)) or len(extra_temperatures) != 4:
-            raise ValueError(
-                f"extra_temperatures is {extra_temperatures!r}; expected four numbers > 0, such as "
-                "(3, 5, 2, 6). Leave it out to use these."
-            )
-        self.extra_temperatures = tuple(
-            check.number("each of extra_temperatures", t, above=0) for t in extra_temperatures
+        self.extra_temperatures = two_views.temperatures(
+            "extra_temperatures",
+            extra_temperatures,
+            count=4,
+            expected="four",
+            example="(3, 5, 2, 6)",
         )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = mlkd(
-            student["logits"],
-            student["logits_view2"],
-            teacher["logits"],
-            teacher["logits_view2"],
+            *two_views.logits(student, teacher),
             temperature=self.temperature,
             extra_temperatures=self.extra_temperatures,
         )

@@ -18,7 +18,7 @@ from keras import ops
 
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
-from kd_keras.methods.parts import nontarget
+from kd_keras.methods.parts import nontarget, two_views
 
 
 class SLD(Method):
@@ -50,13 +50,8 @@ class SLD(Method):
         **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
-        if not isinstance(temperatures, (tuple, list)) or not temperatures:
-            raise ValueError(
-                f"temperatures is {temperatures!r}; expected one or more numbers > 0, such as "
-                "(1, 2, 3, 4, 5, 6). Leave it out to use these."
-            )
-        self.temperatures = tuple(
-            check.number("each of temperatures", t, above=0) for t in temperatures
+        self.temperatures = two_views.temperatures(
+            "temperatures", temperatures, expected="one or more", example="(1, 2, 3, 4, 5, 6)"
         )
         self.student_swap_start = check.number(
             "student_swap_start", student_swap_start, at_least=0, at_most=1
@@ -68,10 +63,7 @@ class SLD(Method):
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         parts = sld(
-            student["logits"],
-            student["logits_view2"],
-            teacher["logits"],
-            teacher["logits_view2"],
+            *two_views.logits(student, teacher),
             batch.labels,
             temperatures=self.temperatures,
         )

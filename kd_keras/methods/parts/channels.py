@@ -4,8 +4,47 @@ from typing import Any
 
 from keras import layers
 
-from kd_keras.methods.base import Shapes, Tensor
+from kd_keras.methods.base import Outputs, Shapes, Tensor
+from kd_keras.methods.parts import maps
 from kd_keras.methods.parts.tap_pairs import TapPairs
+
+
+class ProjectedMaps(TapPairs):
+    """Reads feature maps of equal channels; trained 1x1 convolutions may make them equal.
+
+    Attributes:
+        project: whether a convolution of the student's map may make channels equal.
+        projections: for each tap None if channels are equal, else a convolution without bias.
+    """
+
+    project: bool
+
+    def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
+        """Makes the convolutions.
+
+        Raises:
+            ValueError: channels differ without `project`, or a tap is not a feature map.
+        """
+        self.projections: list[Any] = []
+        shapes = self.map_shapes(student_shape, teacher_shape)
+        for tap, (student, teacher) in zip(self.student_taps, shapes, strict=True):
+            equal = student[-1] == teacher[-1]
+            if not equal and not self.project:
+                raise ValueError(
+                    f"{self.name}: at the student's tap {tap!r} the student has {student[-1]} "
+                    f"channels, the teacher {teacher[-1]}; expected equal numbers. Choose other "
+                    "taps or models, or set project=True, which adds a trained 1x1 convolution."
+                )
+            self.projections.append(None if equal else _convolution(student, teacher[-1]))
+
+    def projected_maps(
+        self, student: Outputs, teacher: Outputs
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The student's maps after the convolutions, and the teacher's, shallow to deep."""
+        student_maps, teacher_maps = maps.tapped(self, student, teacher)
+        pairs = zip(self.projections, student_maps, strict=True)
+        projected = [f if convolution is None else convolution(f) for convolution, f in pairs]
+        return projected, teacher_maps
 
 
 def require_neighbours(method: TapPairs) -> None:
@@ -15,36 +54,6 @@ def require_neighbours(method: TapPairs) -> None:
             f"{method.name}: taps are {method.student_taps}; expected at least two, since each is "
             "compared with the next. Name more taps, shallow to deep."
         )
-
-
-def projections(
-    method: TapPairs, student_shape: Shapes, teacher_shape: Shapes, *, allowed: bool
-) -> list[Any]:
-    """For each tap: None if channels are equal, otherwise a 1x1 convolution without bias.
-
-    Raises:
-        ValueError: channels differ and projections are not allowed, or a tap is not a feature map.
-    """
-    convolutions: list[Any] = []
-    shapes = method.map_shapes(student_shape, teacher_shape)
-    for tap, (student, teacher) in zip(method.student_taps, shapes, strict=True):
-        if student[-1] != teacher[-1] and not allowed:
-            raise ValueError(
-                f"{method.name}: at the student's tap {tap!r} the student has {student[-1]} "
-                f"channels, the teacher {teacher[-1]}; expected equal numbers. Choose other taps "
-                "or models, or set project=True, which adds a trained 1x1 convolution."
-            )
-        equal = student[-1] == teacher[-1]
-        convolutions.append(None if equal else _convolution(student, teacher[-1]))
-    return convolutions
-
-
-def projected(convolutions: list[Any], features: list[Tensor]) -> list[Tensor]:
-    """The features after the convolutions of `projections`."""
-    return [
-        f if convolution is None else convolution(f)
-        for convolution, f in zip(convolutions, features, strict=True)
-    ]
 
 
 def _convolution(shape: tuple[Any, ...], channels: int) -> layers.Layer:
