@@ -140,6 +140,20 @@ def no_report():
         yield
 
 
+@pytest.fixture
+def no_timing(monkeypatch):
+    """Times of every image are 1 ms, and nothing is measured."""
+    from kd_keras.results import timing
+
+    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
+
+
+@pytest.fixture(scope="session")
+def two_classes():
+    """The module two_classes: a model of two classes that trains within a second."""
+    return _module("two_classes")
+
+
 @pytest.fixture(scope="session")
 def consumers():
     """The module consumers: the programs that a SavedModel is written for."""

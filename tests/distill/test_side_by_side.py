@@ -13,7 +13,6 @@ from kd_keras.data.stores.store import Split
 from kd_keras.distill import side_by_side
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import timing
 
 pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 CLASSES, SHAPE, STEPS = 5, (8, 8, 3), 3  # of `net`
@@ -145,9 +144,8 @@ def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
 
 
 @pytest.fixture
-def tiny_run(tmp_path, monkeypatch):
+def tiny_run(tmp_path, monkeypatch, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     settings = {
         **{"dataset": "digits", "teacher": "seed_student", "teacher_epochs": 1, "epochs": 1},
         **{"batch_size": 512, "precision": "float32", "allow_weak_teacher": True},

@@ -22,6 +22,34 @@ def recorder():
     return Recorder
 
 
+@pytest.fixture(scope="session")
+def tiny_recipe():
+    """tiny_recipe(**fields): a recipe of a run that takes seconds, with these fields in place."""
+    from kd_keras.job.recipe.recipe_files import Recipe
+
+    tiny = {
+        "dataset": "digits",
+        "teacher": "seed_student",
+        "student": "seed_student:width=0.5",
+        "method": ["kd"],
+        "epochs": 1,
+        "teacher_epochs": 1,
+        "batch_size": 256,
+        "learning_rate": 0.01,
+        "precision": "float32",
+        "allow_weak_teacher": True,
+    }
+    return lambda **fields: Recipe(**{**tiny, **fields})
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """Stores and scores of this file's tests go to a folder of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def images_of():
     """images_of(count, side) gives count random images, (count, side, side, 3) uint8."""

@@ -10,24 +10,10 @@ from PIL import Image
 
 from kd_keras import data
 from kd_keras.job import train
-from kd_keras.job.recipe import recipe_files
-from kd_keras.results import timing
 from kd_keras.results.report import finished_run, recipe_section
 from kd_keras.teacher_cache import writer
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
-TINY = {
-    "dataset": "digits",
-    "teacher": "seed_student",
-    "student": "seed_student:width=0.5",
-    "epochs": 2,
-    "teacher_epochs": 2,
-    "batch_size": 128,
-    "learning_rate": 0.01,
-    "precision": "float32",
-    "allow_weak_teacher": True,
-    "labels_per_class": 3,
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,9 +22,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def stores(folder, monkeypatch):
+def stores(folder, monkeypatch, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -53,10 +38,11 @@ def more(folder):
 
 
 @pytest.fixture
-def run(recorder):
+def run(recorder, tiny_recipe):
     def run(where, **fields):
         screen = recorder()
-        recipe = recipe_files.Recipe(**{**TINY, **fields})
+        settings = {"epochs": 2, "teacher_epochs": 2, "batch_size": 128, "labels_per_class": 3}
+        recipe = tiny_recipe(**{**settings, **fields})
         results = train.run(recipe, run=str(where), export_dir=str(where / "out"), screen=screen)
         return results, screen.lines
 

@@ -24,13 +24,6 @@ from kd_keras.results import multi_label, scores
 CLASSES = ("blue", "green", "red")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """160 images of 8x8 with a bright blue, green or red channel, or several, and their CSV."""
@@ -49,23 +42,17 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(folder, recorder, tmp_path_factory):
+def finished(folder, recorder, tiny_recipe, own_cache, tmp_path_factory):
     """The folder of a finished run, its results, and its lines on the screen."""
-    recipe = Recipe(
+    recipe = tiny_recipe(
         dataset=f"folder:{folder}",
         labels="multi",
-        teacher="seed_student",
-        student="seed_student:width=0.5",
-        method=["kd"],
         epochs=2,
         teacher_epochs=4,
         batch_size=16,
-        learning_rate=0.01,
         val_fraction=0.3,
-        precision="float32",
         baseline=True,
         timing=False,
-        allow_weak_teacher=True,
         mixup=0.2,
     )
     path = tmp_path_factory.mktemp("runs") / "run"
@@ -74,7 +61,7 @@ def finished(folder, recorder, tmp_path_factory):
     return path, train.run(recipe, run=str(path), export_dir=exports, screen=screen), screen.lines
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "own_cache")]
 
 
 def test_results_are_the_scores_of_the_saved_logits(finished):

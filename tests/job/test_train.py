@@ -15,39 +15,19 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
 from kd_keras.results import evaluate, run_data, scores
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server")]
-TINY = {
-    "dataset": "digits",
-    "teacher": "seed_student",
-    "student": "seed_student:width=0.5",
-    "method": ["kd"],
-    "epochs": 1,
-    "teacher_epochs": 1,
-    "batch_size": 256,
-    "learning_rate": 0.01,
-    "precision": "float32",
-    "allow_weak_teacher": True,
-}
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "own_cache")]
 
 
 @pytest.fixture(scope="module")
-def run(recorder):
+def run(recorder, tiny_recipe, own_cache):
     """run(folder, **fields) trains a tiny recipe and gives its results and its screen."""
 
     def run(folder, **fields):
-        recipe = recipe_files.Recipe(**{**TINY, **fields})
         screen = recorder()
-        export_dir = str(folder.parent / "exports")
-        return train.run(recipe, run=str(folder), export_dir=export_dir, screen=screen), screen
+        folders = {"run": str(folder), "export_dir": str(folder.parent / "exports")}
+        return train.run(tiny_recipe(**fields), **folders, screen=screen), screen
 
     return run
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +93,9 @@ def test_the_verdict_is_kept_and_said_again(run, finished):
     assert [line for line in screen.lines if line in results["verdict"]] == results["verdict"]
 
 
-def test_the_run_folder_holds_what_is_needed_to_run_again(finished):
+def test_the_run_folder_holds_what_is_needed_to_run_again(finished, tiny_recipe):
     folder, _ = finished
-    assert recipe_files.load(folder) == recipe_files.Recipe(**TINY, baseline=True)
+    assert recipe_files.load(folder) == tiny_recipe(baseline=True)
     provenance = json.loads((folder / "provenance.json").read_text())
     assert run_data.read(folder).fingerprint == provenance["data"]
     assert {"data", "teacher", "precision", "versions"} <= set(provenance)

@@ -11,38 +11,23 @@ import pytest
 
 from kd_keras import data
 from kd_keras.job import train
-from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import evaluate
 from kd_keras.results.screen import Screen
 
 MODELS = {"teacher": "teacher", "baseline": "student alone", "student": "student distilled"}
-RECIPE = Recipe(
-    dataset="digits",
-    teacher="seed_student",
-    student="seed_student:width=0.5",
-    method=["kd"],
-    baseline=True,
-    epochs=1,
-    teacher_epochs=1,
-    batch_size=16,
-    learning_rate=0.02,
-    precision="float32",
-    allow_weak_teacher=True,
-    timing=False,
-)
 
 
 @pytest.fixture(scope="module")
-def finished(no_report, tmp_path_factory):
+def finished(no_report, own_cache, tiny_recipe, tmp_path_factory):
     """The folder of a finished run, its results, and what it printed."""
     scratch = tmp_path_factory.mktemp("quick")
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
-        patch.setenv("KD_KERAS_CACHE", str(scratch / "cache"))
         patch.setattr(evaluate, "_exported", no_export)
         patch.setattr(train, "fresh_process", contextlib.nullcontext)
         folders = {"run": str(scratch / "run"), "export_dir": str(scratch / "exports")}
-        results = train.run(RECIPE, **folders, screen=Screen())
+        settings = {"batch_size": 16, "learning_rate": 0.02, "baseline": True, "timing": False}
+        results = train.run(tiny_recipe(**settings), **folders, screen=Screen())
     return scratch / "run", results, output.getvalue()
 
 
@@ -62,7 +47,7 @@ def test_results_json_has_the_results_and_the_student_has_learned(finished):
 @pytest.mark.parametrize("phase", MODELS)
 def test_the_accuracy_is_the_one_that_keras_measures_of_the_saved_file(finished, phase):
     folder, results, _ = finished
-    digits = data.load("digits", cache_dir=folder.parent / "cache").validation
+    digits = data.load("digits").validation
     images = digits.images_at(np.arange(len(digits))).astype("float32")
     model = keras.models.load_model(folder / f"{phase}.keras")
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from kd_keras import data
 from kd_keras.cli import kdk
 from kd_keras.data.augmentation import augment
-from kd_keras.results import paths, timing
+from kd_keras.results import paths
 from kd_keras.teacher_cache.reader import Cache
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
@@ -65,9 +65,8 @@ def onnx_file(tmp_path, weights):
 
 
 @pytest.fixture
-def invoke(tmp_path, monkeypatch, one_server, no_report):
+def invoke(tmp_path, monkeypatch, one_server, no_report, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     monkeypatch.chdir(tmp_path)
     return lambda *args: CliRunner().invoke(kdk, [*map(str, args)])
 

@@ -13,7 +13,6 @@ from PIL import Image
 from kd_keras import data
 from kd_keras.cli import kdk
 from kd_keras.data.augmentation import augment
-from kd_keras.results import timing
 from kd_keras.teacher_cache.reader import Cache
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -30,11 +29,10 @@ def blocks(language):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, no_timing):
     """A home with Tiny ImageNet's layout of a few images in ~/data, and teacher.pt where we are."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     monkeypatch.chdir(tmp_path)
     tiny_imagenet(tmp_path / "data" / "tiny-imagenet-200")
     torch.manual_seed(0)

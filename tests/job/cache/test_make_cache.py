@@ -12,7 +12,7 @@ from kd_keras.job.cache import make_cache
 from kd_keras.job.hardware import devices
 from kd_keras.job.models import cached_teacher
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import paths, timing
+from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -28,9 +28,8 @@ GIVEN = {
 
 
 @pytest.fixture
-def teacher_file(tmp_path, monkeypatch):
+def teacher_file(tmp_path, monkeypatch, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
     model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     path = tmp_path / "teacher.keras"
     model.save(path)

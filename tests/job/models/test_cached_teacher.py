@@ -15,7 +15,7 @@ from kd_keras.job.hardware import devices
 from kd_keras.job.models import cached_teacher
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders import provenance
-from kd_keras.results import paths, timing
+from kd_keras.results import paths
 from kd_keras.results.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -36,9 +36,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def stores(folder, monkeypatch):
+def stores(folder, monkeypatch, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "stores"))
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
 
 
 @pytest.fixture(scope="module")

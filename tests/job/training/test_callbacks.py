@@ -4,42 +4,16 @@ import csv
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from kd_keras.job.training import callbacks
-
-STEPS, BATCH = 5, 4
-
-
-def two_classes(learning_rate=0.1):
-    keras.utils.set_random_seed(3)
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-    model.compile(
-        keras.optimizers.SGD(learning_rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="top1")],
-    )
-    return model
-
-
-def batches():
-    generator = np.random.default_rng(0)
-    images = generator.normal(size=(STEPS * BATCH, 3)).astype("float32")
-    labels = (images[:, 0] > 0).astype("int32")
-    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(BATCH)
-
-
-def fit(model, watchers, **knobs):
-    knobs = {"epochs": 2, "verbose": 0, "shuffle": False, **knobs}
-    return model.fit(batches(), callbacks=watchers, **knobs).history
 
 
 class FakeScreen:
     def __init__(self):
-        self.said, self.bars = [], []
+        self.lines, self.bars = [], []
 
     def say(self, text):
-        self.said.append(text)
+        self.lines.append(text)
 
     @contextlib.contextmanager
     def progress(self, what, total, unit="images"):
@@ -56,14 +30,14 @@ class FakeScreen:
 
 
 @pytest.fixture(scope="module")
-def logged(tmp_path_factory):
+def logged(two_classes, tmp_path_factory):
     """Two epochs of training with the callbacks of a run; their history and folder."""
     folder = tmp_path_factory.mktemp("logs")
     watchers = [
-        callbacks.Speed(BATCH),
+        callbacks.Speed(two_classes.BATCH),
         keras.callbacks.CSVLogger(folder / "history.csv"),
     ]
-    history = fit(two_classes(), watchers, validation_data=batches())
+    history = two_classes.fit(two_classes.model(), watchers, validation_data=two_classes.batches())
     return history, folder
 
 
@@ -74,10 +48,10 @@ def test_speed_and_learning_rate_reach_csv_and_history(logged):
     np.testing.assert_allclose(history["learning_rate"], [0.1, 0.1], rtol=1e-6)
 
 
-def speeds(monkeypatch, epochs):
+def speeds(two_classes, monkeypatch, epochs):
     """images_per_second of epochs given as [(begin, end) of each step], 10 images a step."""
     speed = callbacks.Speed(10)
-    speed.set_model(two_classes())
+    speed.set_model(two_classes.model())
     speed.on_train_begin()
     for number, steps in enumerate(epochs):
         clock = iter([steps[0][0], *(end for _, end in steps)])
@@ -91,15 +65,17 @@ def speeds(monkeypatch, epochs):
         yield logs["images_per_second"]
 
 
-def test_speed_counts_from_first_begin_to_last_end_but_not_the_step_that_compiles(monkeypatch):
+def test_speed_counts_from_first_begin_to_last_end_but_not_the_step_that_compiles(
+    two_classes, monkeypatch
+):
     compiling = [(0.0, 8.0), (8.0, 9.0), (9.0, 10.0)]  # 20 images in the 2 s after the first step
     warm = [(50.0, 51.0), (51.0, 52.0), (54.0, 55.0)]  # 30 images in 5 s, a wait for data included
-    assert list(speeds(monkeypatch, [compiling, warm])) == [10.0, 6.0]
+    assert list(speeds(two_classes, monkeypatch, [compiling, warm])) == [10.0, 6.0]
 
 
-def test_an_epoch_whose_steps_were_all_done_before_has_the_speed_of_the_time_before():
+def test_an_epoch_whose_steps_were_all_done_before_has_the_speed_of_the_time_before(two_classes):
     speed = callbacks.Speed(10, skipped=3, seconds_before=4.5)
-    speed.set_model(two_classes())
+    speed.set_model(two_classes.model())
     speed.set_params({"steps": 3})
     speed.on_train_begin()
     speed.on_epoch_begin(2)
@@ -112,8 +88,8 @@ def test_an_epoch_whose_steps_were_all_done_before_has_the_speed_of_the_time_bef
     assert set(logs) == {"images_per_second", "learning_rate"}
 
 
-def test_speed_of_a_single_step_counts_it_although_it_compiles(monkeypatch):
-    assert list(speeds(monkeypatch, [[(0.0, 4.0)], [(9.0, 10.0)]])) == [2.5, 10.0]
+def test_speed_of_a_single_step_counts_it_although_it_compiles(two_classes, monkeypatch):
+    assert list(speeds(two_classes, monkeypatch, [[(0.0, 4.0)], [(9.0, 10.0)]])) == [2.5, 10.0]
 
 
 def test_speed_and_bar_refuse_a_batch_of_no_images():
@@ -122,36 +98,38 @@ def test_speed_and_bar_refuse_a_batch_of_no_images():
             make(0)
 
 
-def test_bar_and_line_show_a_bar_and_a_line_for_each_epoch():
+def test_bar_and_line_show_a_bar_and_a_line_for_each_epoch(two_classes):
     screen = FakeScreen()
     line = callbacks.Line(screen, "student")
-    with callbacks.Bar(screen, "student", BATCH) as bar:
-        watching = [bar, callbacks.Speed(BATCH), line]
-        history = fit(two_classes(), watching, validation_data=batches())
+    with callbacks.Bar(screen, "student", two_classes.BATCH) as bar:
+        watching = [bar, callbacks.Speed(two_classes.BATCH), line]
+        history = two_classes.fit(
+            two_classes.model(), watching, validation_data=two_classes.batches()
+        )
     for number, bar in enumerate(screen.bars):
         assert bar == {
             "what": f"student, epoch {number + 1}/2",
-            "total": STEPS * BATCH,
+            "total": two_classes.STEPS * two_classes.BATCH,
             "unit": "images",
-            "done": STEPS * BATCH,
+            "done": two_classes.STEPS * two_classes.BATCH,
             "open": False,
         }
     last = {name: entry[-1] for name, entry in history.items()}
-    assert screen.said[-1] == (
+    assert screen.lines[-1] == (
         f"student, epoch 2/2: loss {last['loss']:.4f}, top1 {last['top1']:.1%}, val_top1 "
         f"{last['val_top1']:.1%}, {last['images_per_second']:,.0f} images/s"
     )
-    assert len(screen.said) == len(screen.bars) == 2
+    assert len(screen.lines) == len(screen.bars) == 2
 
 
-def test_a_bar_ends_when_training_breaks_off():
+def test_a_bar_ends_when_training_breaks_off(two_classes):
     def break_off(batch, logs):
         if batch == 3:
             raise KeyboardInterrupt
 
     screen = FakeScreen()
-    progress = callbacks.Bar(screen, "student", BATCH)
+    progress = callbacks.Bar(screen, "student", two_classes.BATCH)
     stop = keras.callbacks.LambdaCallback(on_train_batch_begin=break_off)
     with pytest.raises(KeyboardInterrupt), progress:
-        fit(two_classes(), [progress, stop])
-    assert [(bar["done"], bar["open"]) for bar in screen.bars] == [(3 * BATCH, False)]
+        two_classes.fit(two_classes.model(), [progress, stop])
+    assert [(bar["done"], bar["open"]) for bar in screen.bars] == [(3 * two_classes.BATCH, False)]
