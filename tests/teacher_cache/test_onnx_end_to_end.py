@@ -123,10 +123,10 @@ def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
 
 def test_a_student_learns_the_embedding_of_an_onnx_tower(invoke, onnx_file, weights, tmp_path):
     tower, rows = onnx_file("tower.onnx", classes=7), tmp_path / "rows"
-    given = ("--recipe", "quickstart", "--views", VIEWS)
+    options = ("--recipe", "quickstart", "--views", VIEWS)
     small = ("--student", "seed_student:width=0.5", "--epochs", 1, "--batch-size", 256)
     places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
-    train = ("train", *given, *small, *places)
+    train = ("train", *options, *small, *places)
     output = invoke(*train, "--teacher", tower, "--method", "embed:teacher_tap=output")
     assert output.exit_code == 2
     assert "--taps output" in output.stderr.splitlines()[1]
