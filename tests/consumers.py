@@ -36,6 +36,13 @@ def saved_model_cli(folder, batch, signature="serving_default", name=None):
         return {file.stem: np.load(file) for file in Path(scratch, "outputs").glob("*.npy")}
 
 
+def shown(folder):
+    """What TensorFlow's command `show` says of a SavedModel."""
+    program = Path(sys.executable).with_name("saved_model_cli")
+    words = [program, "show", "--dir", folder, "--all"]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
 def session(folder, batch, signature="serving_default"):
     """A session that restores the variables, as TensorFlow Serving does."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
@@ -83,20 +90,49 @@ def files(images):
     return np.array([tf.io.encode_png(image).numpy() for image in images], object)
 
 
-def check(folder, images, expected, *, command=False):
+def litert_file(path, images):
+    """LiteRT's interpreter on a `.tflite` file; 8-bit outputs are turned to float32."""
+    litert = pytest.importorskip(
+        "ai_edge_litert.interpreter", reason="the extra 'litert' is not installed"
+    )
+    interpreter = litert.Interpreter(model_path=str(path))
+    run = interpreter.get_signature_runner("serving_default")
+    details = run.get_output_details()
+
+    def floats(name, array):
+        scale, zero_point = details[name]["quantization"]
+        return (array.astype("float32") - zero_point) * scale if scale else array
+
+    return {name: floats(name, array) for name, array in run(images=images).items()}
+
+
+def onnx_file(path, images):
+    """ONNX Runtime on an `.onnx` file."""
+    runtime = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    run = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in run.get_outputs()]
+    return dict(zip(names, run.run(names, {"images": images}), strict=True))
+
+
+def check(folder, images, expected, *, command=False, multi_label=False):
     """Asserts that each consumer gives the expected logits and their softmax.
+
+    With `multi_label`, their sigmoids, which must be right to 1e-5.
 
     For the whole batch and for its first image alone, as pixels and, where the program has the
     operations, as files. The command, which takes a process each time, is asked where `command`.
     """
     shifted = np.exp(expected - expected.max(axis=-1, keepdims=True))
-    right = {"logits": expected, "probabilities": shifted / shifted.sum(axis=-1, keepdims=True)}
+    softmax, sigmoids = shifted / shifted.sum(axis=-1, keepdims=True), 1 / (1 + np.exp(-expected))
+    right = {"logits": expected, "probabilities": sigmoids if multi_label else softmax}
+    tolerances = {"logits": 1e-4, "probabilities": 1e-5 if multi_label else 1e-4}
 
     def compare(consumer, served, count):
         assert set(served) == set(right), consumer
         for name, values in right.items():
+            limit = tolerances[name]
             np.testing.assert_allclose(
-                served[name], values[:count], rtol=1e-4, atol=1e-4, err_msg=f"{consumer}: {name}"
+                served[name], values[:count], rtol=limit, atol=limit, err_msg=f"{consumer}: {name}"
             )
 
     counts = (len(images), 1)
