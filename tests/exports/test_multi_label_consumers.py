@@ -21,7 +21,7 @@ FORMATS = {"litert": (litert, "model.tflite"), "onnx": (onnx_file, "model.onnx")
 
 @pytest.fixture(scope="module")
 def pictures():
-    """500 images with brighter channels, (500, 8, 8, 3) uint8, and which are brighter, (500, 3) int."""
+    """500 noisy images, (500, 8, 8, 3) uint8, and which of their channels are bright, (500, 3)."""
     rng = np.random.default_rng(0)
     labels = (rng.random((500, 3)) < 0.4).astype("int32")
     pixels = rng.integers(0, 200, (500, 8, 8, 3)) + 20 * labels[:, None, None]

@@ -147,6 +147,21 @@ class DeployingModel(RunModel):
             others = [metric for metric in others if metric is not self._compile_metrics]
         return metrics.results([*own, *others])
 
+    def _get_metrics_result_or_logs(self, logs: Logs) -> Logs:
+        """The logs of an epoch; without those of labels if all labels of the epoch were unknown.
+
+        Only an epoch's end shows whether a label is known: a generator or dataset is read once.
+        """
+        logs = super()._get_metrics_result_or_logs(logs)
+        if self.evaluating or self.ignore_class is None or not self.trained_with_labels:
+            return logs
+        if keras.ops.convert_to_numpy(self._diagnostics.terms["ce"].count) > 0:
+            return logs
+        of_labels = {"ce", "ce_share"}
+        if self._compile_metrics is not None:
+            of_labels |= set(self._compile_metrics.result())
+        return {name: value for name, value in logs.items() if name not in of_labels}
+
     @property
     def _validates_methods(self) -> bool:
         lacks_teacher = self._needs_teacher and self._untracked.teacher is None

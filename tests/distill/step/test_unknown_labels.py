@@ -142,6 +142,41 @@ def test_without_any_labels_nothing_is_logged_that_needs_them(net, teacher, imag
     assert set(distiller.train_on_batch(images, return_dict=True)) == of_teacher
 
 
+class Batches(keras.utils.PyDataset):
+    """Batches of 16 of arrays; like a generator, it shows its labels batch by batch."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self.arrays = arrays
+
+    def __len__(self):
+        return -(-len(self.arrays[0]) // 16)
+
+    def __getitem__(self, index):
+        return tuple(array[16 * index : 16 * index + 16] for array in self.arrays)
+
+
+def test_labels_that_are_all_unknown_are_logged_as_none(net, teacher, images, labels, partly):
+    """Also where only the batches show it; a later epoch with labels logs all again."""
+    distiller = distilled(net, teacher)
+    distiller.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"], ignore_class=UNKNOWN)
+    none, of_teacher = np.full(40, UNKNOWN), {"loss", "kd", "kd_share", "agreement"}
+    names = {*of_teacher, "ce", "ce_share", "accuracy"}
+
+    def dataset(y):
+        return tf.data.Dataset.from_tensor_slices((images, y)).batch(16)
+
+    def generator(y):
+        yield from Batches(images, y)
+
+    for form in (Batches, generator, dataset):
+        for y, expected in ((none, of_teacher), (partly, names)):
+            data = form(images, y) if form is Batches else form(y)
+            assert set(distiller.fit(data, verbose=0).history) == expected
+    validated = distiller.fit(images, none, validation_data=(images, labels), verbose=0).history
+    assert set(validated) == {*of_teacher, "val_loss", "val_ce", "val_accuracy"}
+
+
 def test_what_needs_labels_is_refused_by_name(net, teacher, images, labels):
     distiller = distilled(net, teacher, method="dkd")
     with pytest.raises(
