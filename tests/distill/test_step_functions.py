@@ -13,25 +13,25 @@ PACKAGE = str(Path(kd_keras.__file__).parent)
 FROM_THE_STEP_TO_THE_GRADIENT = [
     "replicas.after_data.<locals>.waiting",
     "distill.distiller.Distiller.train_step",
-    "distill.batches.unpack",
+    "distill.step.batches.unpack",
     "losses.is_class_index",
     "distill.distiller.Distiller.loss_of",
     "graph.twins.Twin.__call__",
     "graph.fused_batch_norm.FusedBatchNormalization.call",
     "graph.twins._RecordingScope.add_update",
-    "distill.objective.Objective.__call__",
-    "distill.objective.Objective._cross_entropy",
+    "distill.step.objective.Objective.__call__",
+    "distill.step.objective.Objective._cross_entropy",
     "losses.cross_entropy",
-    "distill.objective.mean",
+    "distill.step.objective.mean",
     "methods.kd.KD.call",
     "losses.softened_kl",
-    "distill.gradients.step",
+    "distill.step.gradients.step",
     "graph.bias_gradient._gradient",
 ]
-AFTER = "distill.deploying_model.DeployingModel._update_metrics"
+AFTER = "distill.keras_model.deploying_model.DeployingModel._update_metrics"
 OF_A_TEACHER_THAT_RUNS = {
     "distill.distiller.Distiller.with_teacher_outputs",
-    "distill.teacher.Teacher.__call__",
+    "distill.step.teacher.Teacher.__call__",
     "graph.folding.Folded.values",
     "graph.folding.Folded._scale_and_shift",
     "graph.folding.Folded._along_channels",
