@@ -45,13 +45,15 @@ SHARES = {
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cases", type=int, default=20_000)
+    parser.add_argument("--cases", type=int, help="20000, or no limit with --minutes")
     parser.add_argument("--runs", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", default="")
     parser.add_argument("--minutes", type=float, default=math.inf)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
+    if options.cases is None:
+        options.cases = 20_000 if options.minutes == math.inf else sys.maxsize
     output = options.output and options.output.resolve()
     warnings.simplefilter("ignore")
     only = set(filter(None, options.only.split(",")))
