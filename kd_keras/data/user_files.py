@@ -36,7 +36,8 @@ class Listing:
     Attributes:
         files: the files, also behind symbolic links; a broken link, and what is no regular file
             (a named pipe, a socket, a device), has size -1.
-        folders: the folders, without hidden ones and their contents.
+        folders: the folders, without hidden ones and their contents, and without links to a folder
+            that the link is in, at any depth.
         hidden: the hidden folders: those of systems, and names that start with a dot.
     """
 
@@ -68,7 +69,7 @@ def list_files(path: Path) -> Listing:
     files: list[File] = []
     folders: list[str] = []
     hidden: list[str] = []
-    # A folder and the real paths of those that contain it: following a link to one never ends.
+    # A folder and the real paths of those that contain it.
     stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(path),))]
     while stack:
         folder, parents = stack.pop()
@@ -83,10 +84,16 @@ def list_files(path: Path) -> Listing:
                     hidden.append(name)
                 else:
                     real = os.path.realpath(entry.path) if link else f"{parents[-1]}/{entry.name}"
-                    if real not in parents:
+                    if not (link and _contains_one(real, parents)):
                         folders.append(name)
                         stack.append((name, (*parents, real)))
     return Listing(tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(hidden)))
+
+
+def _contains_one(folder: str, paths: tuple[str, ...]) -> bool:
+    """Whether a path is in the folder or the folder itself: following a link to it never ends."""
+    prefix = os.path.join(folder, "")
+    return any(os.path.join(path, "").startswith(prefix) for path in paths)
 
 
 def is_hidden(folder: str) -> bool:

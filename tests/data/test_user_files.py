@@ -31,6 +31,16 @@ def test_links_that_lead_in_a_circle_or_nowhere_end(tmp_path):
     ]
 
 
+def test_a_link_to_a_folder_around_the_listed_one_is_not_followed(tmp_path):
+    data, other = tmp_path / "around" / "data", tmp_path / "around" / "other"
+    for folder in (data / "a", other / "b"):
+        folder.mkdir(parents=True)
+    (data / "up").symlink_to(tmp_path)  # lists everything beside the data, or for "/" never ends
+    (data / "beside").symlink_to(other)
+    (other / "back").symlink_to(tmp_path / "around")
+    assert user_files.list_files(data).folders == ("a", "beside", "beside/b")
+
+
 def test_a_name_that_is_no_text_is_a_name(tmp_path):
     name = os.fsdecode(b"\xff.png")
     (tmp_path / name).touch()
