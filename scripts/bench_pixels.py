@@ -46,11 +46,11 @@ def differing(stored: int, result: int) -> dict[str, float]:
     )
     shares = {}
     for name, change in changes.items():
-        seen = []
+        outputs = []
         for optimized in (True, False):
             cv2.setUseOptimized(optimized)
-            seen.append(change(image))
-        shares[name] = float(np.mean(seen[0] != seen[1]))
+            outputs.append(change(image))
+        shares[name] = float(np.mean(outputs[0] != outputs[1]))
     cv2.setUseOptimized(True)
     return shares
 

@@ -72,13 +72,13 @@ def main(data_dir: str | None, repeats: int, work: str, out: str) -> None:
 
 def commands_in_turns(folder: Path, repeats: int, env: dict[str, str]) -> dict[str, list[float]]:
     """Seconds of each command's runs, after one that does not count."""
-    taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
+    times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for _ in range(1 + repeats):
         for name, command in COMMANDS.items():
             started = time.perf_counter()
             subprocess.run(command, check=True, capture_output=True, env=env, cwd=folder)
-            taken[name].append(time.perf_counter() - started)
-    return {name: seconds[1:] for name, seconds in taken.items()}
+            times[name].append(time.perf_counter() - started)
+    return {name: seconds[1:] for name, seconds in times.items()}
 
 
 def trainings(data_dir: str | None, folder: Path, env: dict[str, str]) -> dict[str, list[str]]:
@@ -100,13 +100,13 @@ def training_starts(
     command: list[str], run: Path, repeats: int, env: dict[str, str], *, short: bool
 ) -> dict[str, Any]:
     """Median seconds to the first step and the first epoch's line; of long epochs, one is seen."""
-    seen = []
+    starts = []
     for turn in range(1 + repeats):
         last = EPOCH if short or turn == repeats else STEP
-        seen.append(until(last, command, run, env))
-    seen = seen[1:]  # the first prepares the data
-    medians = {at: statistics.median([s[at] for s in seen if at in s]) for at in (STEP, EPOCH)}
-    return {**medians, "runs": seen}
+        starts.append(until(last, command, run, env))
+    starts = starts[1:]  # the first prepares the data
+    medians = {at: statistics.median([s[at] for s in starts if at in s]) for at in (STEP, EPOCH)}
+    return {**medians, "runs": starts}
 
 
 def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict[str, Any]:

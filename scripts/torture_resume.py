@@ -147,13 +147,13 @@ def run(recipe: str, folder: Path, kill: Kill | None = None) -> int:
 
 def has_come(kill: Kill, process: subprocess.Popen, checkpoints: Path) -> bool:
     """Waits for a kill's moment; False if the process ends before it."""
-    seen = written(checkpoints)
-    target = len(seen) + kill.checkpoints
-    while len(seen) < target:
+    places = written(checkpoints)
+    target = len(places) + kill.checkpoints
+    while len(places) < target:
         if process.poll() is not None:
             return False
         time.sleep(0.005)
-        seen |= written(checkpoints)
+        places |= written(checkpoints)
     try:
         process.wait(kill.seconds)
     except subprocess.TimeoutExpired:

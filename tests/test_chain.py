@@ -30,14 +30,14 @@ TINY = {
 def events(monkeypatch, tmp_path_factory):
     """What was trained and measured, in order; measuring is evaluating only."""
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path_factory.getbasetemp() / "chain-cache"))
-    happened, fit = [], fitting.fit
+    list_of_events, fit = [], fitting.fit
 
     def trained(distillers, *arguments, **more):
-        happened.append(f"trained {' and '.join(distillers)}")
+        list_of_events.append(f"trained {' and '.join(distillers)}")
         return fit(distillers, *arguments, **more)
 
     def measured(model, data, folder, logits, serve):
-        happened.append(f"measured {folder.name if folder else 'a file'}")
+        list_of_events.append(f"measured {folder.name if folder else 'a file'}")
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
         top1 = evaluate.accuracy(logits, data.validation.labels)
@@ -49,7 +49,7 @@ def events(monkeypatch, tmp_path_factory):
     monkeypatch.setattr(evaluate, "measure", measured)
     times = {"batch1": 1.0, "batch128": 1.0}
     monkeypatch.setattr(evaluate, "milliseconds", lambda model, data: times)
-    return happened
+    return list_of_events
 
 
 def run(folder, **fields):

@@ -54,22 +54,22 @@ def test_every_example_has_a_test_that_runs_it():
 
 
 def test_keras_models(run):
-    _, printed = run("keras_models")
-    teacher, student, file = percents(printed)
+    _, output = run("keras_models")
+    teacher, student, file = percents(output)
     assert student == file
     assert min(teacher, student) > 80
 
 
 @pytest.mark.slow
 def test_applications_teacher(run):
-    names, printed = run("applications_teacher")
-    assert min(percents(printed)) > 75
+    names, output = run("applications_teacher")
+    assert min(percents(output)) > 75
     assert names["teacher"].count_params() > 4 * names["student"].count_params()
 
 
 def test_text_classifier(run):
-    names, printed = run("text_classifier")
-    teacher, student = percents(printed)
+    names, output = run("text_classifier")
+    teacher, student = percents(output)
     assert min(teacher, student) > 60  # a guess is right for at most 27 %
     assert names["student"].count_params() < names["teacher"].count_params() / 3
 
@@ -79,18 +79,18 @@ def test_tabular_classifier(run):
 
 
 def test_unlabelled_images(run):
-    names, printed = run("unlabelled_images")
-    _, alone, some_labels, agreement, no_label, _ = percents(printed)
+    names, output = run("unlabelled_images")
+    _, alone, some_labels, agreement, no_label, _ = percents(output)
     assert min(some_labels, no_label) > alone + 5
     assert agreement > 85
     assert names["history"]["loss"] == pytest.approx(0.9 * np.array(names["history"]["kd"]))
-    assert "kd" in printed.split(":")[-1].split()
-    assert "dkd" not in printed.split(":")[-1].split()
+    assert "kd" in output.split(":")[-1].split()
+    assert "dkd" not in output.split(":")[-1].split()
 
 
 def test_frozen_layers(run):
-    _, printed = run("frozen_layers")
-    first, second, _ = printed.splitlines()
+    _, output = run("frozen_layers")
+    first, second, _ = output.splitlines()
     assert first.endswith("as before")
     assert second.endswith("changed")
     assert percents(second)[0] > percents(first)[0]
@@ -99,8 +99,8 @@ def test_frozen_layers(run):
 def test_onnx_teacher(run):
     pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    names, printed = run("onnx_teacher")
-    assert min(percents(printed)) > 70
+    names, output = run("onnx_teacher")
+    assert min(percents(output)) > 70
     assert sorted(path.name for path in (names["scratch"] / "rows").glob("view*.npy")) == [
         "view0000.part0000.logits.npy",
         "view0001.part0000.logits.npy",
@@ -136,8 +136,8 @@ def test_moving_from_torchdistill(run):
 
 @pytest.mark.slow
 def test_own_images(run):
-    names, printed = run("own_images")
-    assert percents(printed.splitlines()[-1])[0] > 50
+    names, output = run("own_images")
+    assert percents(output.splitlines()[-1])[0] > 50
     assert (names["scratch"] / "run" / "student.keras").is_file()
     assert (names["scratch"] / "run" / "report.html").is_file()
 
@@ -160,6 +160,6 @@ def run_apart(tmp_path):
 
 @pytest.mark.slow
 def test_two_replicas(run_apart):
-    printed = run_apart("two_replicas")
-    assert printed.startswith("2 replicas\n")
-    assert min(percents(printed)) > 75
+    output = run_apart("two_replicas")
+    assert output.startswith("2 replicas\n")
+    assert min(percents(output)) > 75

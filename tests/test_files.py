@@ -55,10 +55,10 @@ def test_an_error_passes_through_and_leaves_what_was_there(tmp_path, error):
 
 
 def test_what_a_killed_run_left_is_cleared_and_what_it_had_moved_aside_comes_back(tmp_path):
-    left = tmp_path / ".partial.model.a1_b2_c3"
-    (left / "model").mkdir(parents=True)
-    (left / ".replaced").mkdir()
-    (left / ".replaced" / "earlier").write_text("")
+    leftover = tmp_path / ".partial.model.a1_b2_c3"
+    (leftover / "model").mkdir(parents=True)
+    (leftover / ".replaced").mkdir()
+    (leftover / ".replaced" / "earlier").write_text("")
     other = tmp_path / ".partial.model.json.a1_b2_c3"  # of another target
     other.mkdir()
     with pytest.raises(RuntimeError):

@@ -22,8 +22,8 @@ def pages():
 
 
 def test_the_written_pages_are_those_of_the_code(pages):
-    written = {path.name: path.read_text() for path in (ROOT / "docs" / "methods").glob("*.md")}
-    stale = [name for name in {*pages, *written} if written.get(name) != pages.get(name)]
+    files = {path.name: path.read_text() for path in (ROOT / "docs" / "methods").glob("*.md")}
+    stale = [name for name in {*pages, *files} if files.get(name) != pages.get(name)]
     assert not stale, f"run python scripts/method_pages.py: {sorted(stale)} differ"
 
 

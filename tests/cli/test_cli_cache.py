@@ -54,18 +54,18 @@ def test_a_shard_that_is_none_is_refused(invoke):
 
 
 def test_the_cache_folder_is_listed_and_pruned_after_asking(invoke, tmp_path):
-    left = tmp_path / "cache" / ".old.partial"
-    left.mkdir(parents=True)
-    (left / "half").write_text("half")
-    os.utime(left / "half", (0, 0))
+    leftover = tmp_path / "cache" / ".old.partial"
+    leftover.mkdir(parents=True)
+    (leftover / "half").write_text("half")
+    os.utime(leftover / "half", (0, 0))
     listed = json.loads(invoke("--list", "--json").stdout)
     assert [(e["kind"], e["state"]) for e in listed["entries"]] == [("left over", "unfinished")]
     refused = invoke("--prune")
     assert refused.exit_code == 2
     assert "there is no terminal to ask in. Give --yes" in refused.stderr
-    assert left.is_dir()
+    assert leftover.is_dir()
     assert "removed 1 of 1" in invoke("--prune", "--yes").stdout
-    assert not left.exists()
+    assert not leftover.exists()
     assert "nothing to remove in" in invoke("--prune", "--yes", "--older-than", "1").stdout
 
 

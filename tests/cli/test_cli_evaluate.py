@@ -31,10 +31,10 @@ def test_a_model_file_on_a_folder(evaluate, student, mixed_folder, tmp_path):
     assert "100.00%" in result.stdout
     assert max(map(len, result.stdout.split("\n\n")[0].splitlines()[1:])) <= 80
     document = json.loads((tmp_path / "out" / "evaluation.json").read_text())
-    printed = evaluate(*words, "--json", "--out", tmp_path / "out2", "--teacher", student)
-    assert printed.exit_code == 0, printed.stderr
+    answer = evaluate(*words, "--json", "--out", tmp_path / "out2", "--teacher", student)
+    assert answer.exit_code == 0, answer.stderr
     expected = {**document, "folder": str(tmp_path / "out2")}
-    assert json.loads(printed.stdout) == expected
+    assert json.loads(answer.stdout) == expected
     assert document["images"] == 24
     assert sum(row["support"] for row in document["per_class"]) == 24
 

@@ -99,9 +99,9 @@ def test_a_model_without_class_names_shows_numbers(student, mixed_folder):
     assert result.exit_code == 0
     assert "has no class names; their numbers are shown. Give --class-names" in result.stderr
     assert result.stdout.splitlines()[1].split()[1] in "01234"
-    named = predict(student[0], image, "--dataset", f"folder:{mixed_folder}")
-    assert named.exit_code == 2
-    assert "has 5 classes and 2 class names (cat, dog, ...)" in named.stderr
+    refusal = predict(student[0], image, "--dataset", f"folder:{mixed_folder}")
+    assert refusal.exit_code == 2
+    assert "has 5 classes and 2 class names (cat, dog, ...)" in refusal.stderr
 
 
 @pytest.mark.parametrize(

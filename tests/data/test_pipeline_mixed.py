@@ -40,8 +40,8 @@ def test_labels_of_mixed_images_are_probabilities_and_shares_come_with_them(spli
     assert x["share"] == tf.TensorSpec((4,), tf.float32)
     for t, (x, y) in enumerate(dataset, start=3):
         images, ids, labels, shares = plan.batch(t)
-        for seen, array in ((x["inputs"], images), (x["id"], ids), (y, labels)):
-            np.testing.assert_array_equal(seen, array)
+        for tensor, array in ((x["inputs"], images), (x["id"], ids), (y, labels)):
+            np.testing.assert_array_equal(tensor, array)
         np.testing.assert_array_equal(x["share"], shares)
         np.testing.assert_allclose(labels.sum(axis=1), 1, atol=1e-6)
         assert (labels[np.arange(4), ids % 5] >= shares - 1e-6).all()

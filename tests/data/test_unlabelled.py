@@ -57,7 +57,7 @@ def test_images_in_folders_of_any_depth_join_train_with_unknown_labels(pets, ima
 
 
 def test_views_of_the_labelled_images_do_not_change(pets):
-    def seen(loaded):
+    def by_id(loaded):
         plan = BatchPlan(loaded.train, batch_size=4, seed=1, policy=loaded.augment)
         views = {}
         for t in range(2 * plan.steps_per_epoch):
@@ -67,7 +67,7 @@ def test_views_of_the_labelled_images_do_not_change(pets):
             views |= {(epoch, int(i)): (x.tobytes(), int(y)) for x, i, y in rows}
         return views
 
-    plain, joined = seen(load(pets)[0]), seen(load(pets, f"folder:{pets / 'more'}")[0])
+    plain, joined = by_id(load(pets)[0]), by_id(load(pets, f"folder:{pets / 'more'}")[0])
     shared = set(plain) & set(joined)
     assert len(shared) > 4
     assert all(plain[key] == joined[key] for key in shared)

@@ -23,18 +23,18 @@ def views_of(split, policy=MIXED, view_seed=0):
 def test_views_without_mixing_are_those_of_augment(split):
     ids = split.ids[:7]
     expected = augment(split.images, ids, ids, view_seed=3, view=2, policy=light(1, True))
-    seen = views_of(split, light(1, True), view_seed=3).images(ids, 2)
-    np.testing.assert_array_equal(seen, expected)
+    result = views_of(split, light(1, True), view_seed=3).images(ids, 2)
+    np.testing.assert_array_equal(result, expected)
 
 
 def test_a_mixed_view_is_its_image_and_its_partner_s_of_the_same_view(split):
     views, plain = views_of(split), views_of(split, light(1, True))
     ids, view = np.sort(split.ids), 4
-    seen, labels = views.images(ids, view), views.labels(ids, view, 5)
+    result, labels = views.images(ids, view), views.labels(ids, view, 5)
     shares = views.shares(ids, view)
     own, others = plain.images(ids, view), plain.images(split.ids, view)
     partners = set()
-    for image, label, share, mine, i in zip(seen, labels, shares, own, ids, strict=True):
+    for image, label, share, mine, i in zip(result, labels, shares, own, ids, strict=True):
         fits = [
             partner
             for partner, other in zip(split.ids, others, strict=True)
@@ -50,8 +50,11 @@ def _mixes_to(image, own, other, share):
     blend = np.floor(share * own.astype(float) + (1 - share) * other + 0.5)
     if np.array_equal(image, blend):
         return True
-    taken = (image != own).any(axis=-1)
-    return np.array_equal(image[taken], other[taken]) and taken.mean() <= 1 - share + 1e-6
+    from_partner = (image != own).any(axis=-1)
+    return (
+        np.array_equal(image[from_partner], other[from_partner])
+        and from_partner.mean() <= 1 - share + 1e-6
+    )
 
 
 def test_labels_are_probabilities(split):

@@ -179,19 +179,19 @@ class Staged(Method):
 def test_what_a_stage_does_not_train_rests(optimizer, net, images, labels):
     student, method = net("student", norm=False, l2=0.1), Staged()
     distiller = Distiller(student, methods=method)
-    seen = []
+    values = []
 
     class Watch(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             watched = method.early, method.late, student.get_layer("conv").kernel
-            seen.append([v.numpy() for v in watched])
+            values.append([v.numpy() for v in watched])
 
         on_train_end = on_train_batch_begin
 
     distiller.compile(optimizer())
     settings = {"batch_size": 10, "verbose": 0, "shuffle": False}
     logs = distiller.fit(images, labels, callbacks=[Watch()], **settings).history
-    moved = [[np.any(a != b) for a, b in zip(*s, strict=True)] for s in itertools.pairwise(seen)]
+    moved = [[np.any(a != b) for a, b in zip(*s, strict=True)] for s in itertools.pairwise(values)]
     assert moved == [[True, False, False]] * 2 + [[False, True, True]] * 2
     assert set(logs) == {"loss", "ce", "staged", "ce_share", "staged_share"}
 

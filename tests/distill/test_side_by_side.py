@@ -100,13 +100,13 @@ def test_own_logs_are_those_of_the_very_name():
 
 
 def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
-    heard = []
+    calls = []
     listener = keras.callbacks.Callback()
     for hook in side_by_side.HOOKS:
         setattr(
             listener,
             hook,
-            lambda *arguments, hook=hook, **named: heard.append((hook, named, arguments)),
+            lambda *arguments, hook=hook, **keywords: calls.append((hook, keywords, arguments)),
         )
     student = keras.Sequential([keras.Input((1,))])
     together = keras.callbacks.CallbackList(
@@ -122,7 +122,7 @@ def test_every_hook_of_keras_reaches_a_students_callbacks_with_its_own_logs():
     together.on_test_batch_begin(6, logs)
     together.on_train_end(logs)
     own = {"loss": 1.0}
-    assert heard == [
+    assert calls == [
         ("on_train_begin", {}, (own,)),
         ("on_epoch_begin", {}, (4, own)),
         ("on_train_batch_end", {"logs": own}, (5,)),
@@ -166,13 +166,13 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
     phases = ["student-1", "student-2"]
     assert [results[p]["spec"] for p in phases] == students
     assert results["student-1"]["parameters"] < results["student-2"]["parameters"]
-    printed = capsys.readouterr().out
+    output = capsys.readouterr().out
     for line in (
         "seed_student:width=0.25, kd",
         "seed_student:width=0.5, alone",
         "student 2, epoch 1/1: loss",
     ):
-        assert line in printed
+        assert line in output
     for phase in phases:
         assert (folder / "run" / f"{phase}.keras").is_file()
         assert (folder / "run" / f"{phase}-history.csv").is_file()

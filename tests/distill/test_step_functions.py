@@ -39,7 +39,7 @@ OF_A_TEACHER_THAT_RUNS = {
 }
 
 
-def called(step):
+def functions_of(step):
     """Functions of the package that a call runs, each once, in the order of their first call."""
     names = {}
 
@@ -70,7 +70,7 @@ def test_a_step_passes_sixteen_functions_to_the_gradient(distiller, images, labe
     x = {"inputs": images[:8], "id": labels[:8], "teacher": logits}
     batch = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, labels[:8]))
     distiller.train_on_batch(images[:8], labels[:8])  # makes variables
-    names = called(lambda: distiller.train_step(batch))
+    names = functions_of(lambda: distiller.train_step(batch))
     to_the_gradient = names[: names.index(AFTER)]
     assert to_the_gradient == FROM_THE_STEP_TO_THE_GRADIENT
 
@@ -78,6 +78,6 @@ def test_a_step_passes_sixteen_functions_to_the_gradient(distiller, images, labe
 def test_a_teacher_that_runs_adds_six(distiller, images, labels):
     batch = keras.ops.convert_to_tensor(images[:8]), keras.ops.convert_to_tensor(labels[:8])
     distiller.train_on_batch(*batch)
-    names = called(lambda: distiller.train_step(batch))
+    names = functions_of(lambda: distiller.train_step(batch))
     to_the_gradient = set(names[: names.index(AFTER)])
     assert to_the_gradient == {*FROM_THE_STEP_TO_THE_GRADIENT, *OF_A_TEACHER_THAT_RUNS}

@@ -15,8 +15,8 @@ WORDS, LENGTH, CLASSES = 20, 6, 3
 def classifier(width, *, length=LENGTH, name=None):
     ids = keras.Input((length,), dtype="int32")
     words = layers.Embedding(WORDS, width, mask_zero=True)(ids)
-    seen = layers.Add()([words, layers.MultiHeadAttention(2, width)(words, words)])  # keeps masks
-    words = layers.LayerNormalization()(seen)
+    total = layers.Add()([words, layers.MultiHeadAttention(2, width)(words, words)])  # keeps masks
+    words = layers.LayerNormalization()(total)
     pooled = layers.GlobalAveragePooling1D(name="pooled")(words)
     return keras.Model(ids, layers.Dense(CLASSES)(pooled), name=name)
 

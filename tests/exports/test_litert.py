@@ -16,7 +16,7 @@ interpreter = pytest.importorskip(
 FACTS = Metadata(tuple("abcde"), (8, 8, 3), "pad")
 
 
-def written(graph, path, images, *, quantize):
+def write_and_open(graph, path, images, *, quantize):
     litert.write(graph, path, quantize=quantize, facts=FACTS, calibration=images)
     return runtimes.open_classifier(path)
 
@@ -37,7 +37,7 @@ def check_whole_numbers(path):
 
 def test_each_kind_of_student_in_whole_numbers(make, net, graph_of, noise, tmp_path):
     graph = graph_of(make(net))
-    classifier = written(graph, tmp_path / "model.tflite", noise, quantize="int8")
+    classifier = write_and_open(graph, tmp_path / "model.tflite", noise, quantize="int8")
     check_whole_numbers(tmp_path / "model.tflite")
     assert classifier.metadata == FACTS
     expected = graph.function()(noise)
@@ -55,7 +55,7 @@ def test_half_of_the_weights_size_and_close_numbers(net, graph_of, noise, tmp_pa
     files = {}
     for quantize in ("none", "float16"):
         files[quantize] = tmp_path / f"{quantize}.tflite"
-        result = written(graph, files[quantize], None, quantize=quantize)(noise)
+        result = write_and_open(graph, files[quantize], None, quantize=quantize)(noise)
         tolerance = 1e-5 if quantize == "none" else 0.02
         np.testing.assert_allclose(
             result.probabilities, graph.function()(noise)["probabilities"], atol=tolerance
@@ -69,7 +69,7 @@ def test_a_layer_that_litert_does_not_have_is_told_in_words(graph_of, noise, tmp
     odd = keras.ops.erfinv(keras.layers.Flatten()(inputs) / 300)
     model = keras.Model(inputs, keras.layers.Dense(5)(odd), name="odd")
     with pytest.raises(ValueError, match=r"'odd' cannot be converted to LiteRT \(.*Erfinv"):
-        written(graph_of(model), tmp_path / "model.tflite", noise, quantize="none")
+        write_and_open(graph_of(model), tmp_path / "model.tflite", noise, quantize="none")
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "model.tflite").exists()
 
@@ -80,14 +80,14 @@ def test_a_full_disk_while_converting_is_no_fault_of_the_model(net, graph_of, tm
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
     try:
         with pytest.raises(OSError, match="File too large"):
-            written(graph, tmp_path / "model.tflite", None, quantize="none")
+            write_and_open(graph, tmp_path / "model.tflite", None, quantize="none")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_int8_without_calibration_images_is_refused(net, graph_of, tmp_path):
     with pytest.raises(ValueError, match="quantize is int8 and calibration is empty; expected uin"):
-        written(graph_of(net("student")), tmp_path / "model.tflite", None, quantize="int8")
+        write_and_open(graph_of(net("student")), tmp_path / "model.tflite", None, quantize="int8")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_zoo_students_in_whole_numbers(name, tmp_path):
     for _ in range(20):  # moving statistics of its batch norms
         student(images.astype("float32"), training=True)
     graph = classifier_graph.from_model(student, (16, 16, 3))
-    classifier = written(graph, tmp_path / "model.tflite", images, quantize="int8")
+    classifier = write_and_open(graph, tmp_path / "model.tflite", images, quantize="int8")
     check_whole_numbers(tmp_path / "model.tflite")
     expected = graph.function()(images)["logits"].numpy()
     logits = classifier(images).logits

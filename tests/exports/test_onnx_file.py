@@ -14,7 +14,7 @@ for module in ("onnx", "tf2onnx", "onnxruntime"):
 FACTS = Metadata(tuple("abcde"), (8, 8, 3), "pad")
 
 
-def written(graph, path, images, *, quantize):
+def write_and_open(graph, path, images, *, quantize):
     onnx_file.write(graph, path, quantize=quantize, facts=FACTS, calibration=images)
     return runtimes.open_classifier(path)
 
@@ -23,7 +23,7 @@ def test_each_kind_of_student_in_8_bits(make, net, graph_of, noise, tmp_path):
     import onnx
 
     graph = graph_of(make(net))
-    classifier = written(graph, tmp_path / "model.onnx", noise, quantize="int8")
+    classifier = write_and_open(graph, tmp_path / "model.onnx", noise, quantize="int8")
     assert classifier.metadata == FACTS
     expected = graph.function()(noise)
     for count in (len(noise), 1, 3):
@@ -43,7 +43,7 @@ def test_each_kind_of_student_in_8_bits(make, net, graph_of, noise, tmp_path):
 @pytest.mark.parametrize(("quantize", "tolerance"), [("none", 1e-5), ("float16", 0.02)])
 def test_floating_point(net, graph_of, noise, tmp_path, quantize, tolerance):
     graph = graph_of(net("student", activation="softmax"))
-    classifier = written(graph, tmp_path / "model.onnx", None, quantize=quantize)
+    classifier = write_and_open(graph, tmp_path / "model.onnx", None, quantize=quantize)
     result = classifier(noise)
     assert np.isfinite(result.logits).all()
     expected = graph.function()(noise)["probabilities"]
@@ -57,7 +57,7 @@ def test_tf2onnx_leaves_logs_and_environment_as_they_were(
     monkeypatch.setattr(logging.root, "handlers", [])  # pytest's own; tf2onnx adds one to none
     tensorflow = logging.getLogger("tensorflow")
     monkeypatch.setattr(tensorflow, "level", logging.WARNING)
-    written(graph_of(net("student")), tmp_path / "model.onnx", None, quantize="none")
+    write_and_open(graph_of(net("student")), tmp_path / "model.onnx", None, quantize="none")
     tensorflow.info("Assets written")
     tensorflow.warning("a warning")
     logging.getLogger("server").warning("another")

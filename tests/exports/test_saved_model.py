@@ -71,8 +71,8 @@ def test_serve_bytes_decodes_png_and_jpeg_of_any_size_and_channels(exported):
     large = np.repeat(np.full((40, 24, 3), 90, np.uint8), 2, axis=0)
     files = [tf.io.encode_png(image), tf.io.encode_jpeg(large, quality=100)]
     served = signatures["serve_bytes"](image_bytes=tf.stack(files))
-    seen = np.stack([image, np.full((8, 8, 1), 90, np.uint8)])
-    expected = signatures["serving_default"](images=tf.constant(seen))
+    pixels = np.stack([image, np.full((8, 8, 1), 90, np.uint8)])
+    expected = signatures["serving_default"](images=tf.constant(pixels))
     np.testing.assert_allclose(served["logits"], expected["logits"], atol=1e-6)
     np.testing.assert_allclose(served["probabilities"], expected["probabilities"], atol=1e-6)
 

@@ -10,9 +10,9 @@ from kd_keras.graph import architecture
 from kd_keras.teacher_cache import fingerprint
 
 
-def activated(activation, **named):
+def activated(activation, **options):
     inputs = keras.Input((4,))
-    return keras.Model(inputs, layers.Activation(activation, **named)(inputs))
+    return keras.Model(inputs, layers.Activation(activation, **options)(inputs))
 
 
 def nested(*, strides):

@@ -85,8 +85,8 @@ def test_what_is_seen_elsewhere_is_not_folded():
         twins.Twin(shared, folded=True)(x, training=False)[0]["logits"], shared(x), rtol=1e-5
     )
     pair = keras.Input((8, 8, 6))
-    seen = conv(pair)
-    added = layers.GlobalAveragePooling2D()(layers.Add()([seen, norm(seen)]))
+    features = conv(pair)
+    added = layers.GlobalAveragePooling2D()(layers.Add()([features, norm(features)]))
     assert folding.pairs(taps.rebuilt(keras.Model(pair, layers.Dense(3)(added)))) == []
 
 

@@ -58,7 +58,7 @@ def halved(inputs):
     return inputs / 2
 
 
-def called(layer, shape=(8, 8, 3)):
+def built_layer(layer, shape=(8, 8, 3)):
     layer(keras.Input(shape))
     return layer
 
@@ -68,15 +68,15 @@ SETTINGS = {"factor": 2.0, "bound": 6.0, "noise": 0.5, "penalty": 0.1}
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_configuration_that_forgets_an_argument_is_noticed(name):
-    assert not likeness.is_defined_by_configuration(called(Forgets(**{name: SETTINGS[name]})))
+    assert not likeness.is_defined_by_configuration(built_layer(Forgets(**{name: SETTINGS[name]})))
     model = Forgets(**{name: SETTINGS[name]}, tells=[name])
-    assert likeness.is_defined_by_configuration(called(model))
+    assert likeness.is_defined_by_configuration(built_layer(model))
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (3,), (), (5, 3)])
 def test_open_and_unusual_shapes_are_compared(shape):
-    assert not likeness.is_defined_by_configuration(called(Forgets(2.0), shape))
-    assert likeness.is_defined_by_configuration(called(Forgets(2.0, tells=["factor"]), shape))
+    assert not likeness.is_defined_by_configuration(built_layer(Forgets(2.0), shape))
+    assert likeness.is_defined_by_configuration(built_layer(Forgets(2.0, tells=["factor"]), shape))
 
 
 def test_several_inputs_of_numbers_and_of_integers_are_compared():
@@ -102,22 +102,22 @@ def test_what_raises_when_made_or_run_is_not_told():
                 raise RuntimeError
             return inputs
 
-    assert not likeness.is_defined_by_configuration(called(NeedsArgument(1)))
-    assert not likeness.is_defined_by_configuration(called(RunsOnce()))
+    assert not likeness.is_defined_by_configuration(built_layer(NeedsArgument(1)))
+    assert not likeness.is_defined_by_configuration(built_layer(RunsOnce()))
 
 
 def test_comparing_changes_neither_state_nor_seeds():
-    layer = called(Forgets(noise=0.5, tells=["noise"]))
+    layer = built_layer(Forgets(noise=0.5, tells=["noise"]))
     norm = layers.TimeDistributed(layers.Activation(halved))
     before = [v.numpy() for v in layer.variables]
     assert likeness.is_defined_by_configuration(layer)
-    assert likeness.is_defined_by_configuration(called(norm, (4, 3)))
+    assert likeness.is_defined_by_configuration(built_layer(norm, (4, 3)))
     for variable, value in zip(layer.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
 
 
 def test_keras_s_own_layers_are_not_run(monkeypatch):
-    norm = called(layers.BatchNormalization())
+    norm = built_layer(layers.BatchNormalization())
     monkeypatch.setattr(layers.BatchNormalization, "call", None)
     assert likeness.is_defined_by_configuration(norm)
 

@@ -58,9 +58,9 @@ def test_a_tap_may_lie_in_a_nested_model(nested, images):
 
 
 def test_every_layer_can_be_replaced_nested_ones_too(nested):
-    seen = []
-    taps.rebuilt(nested, replace=lambda layer: seen.append(layer.name) or layer)
-    assert {"conv1", "conv2", "pooled", "logits"} <= set(seen)
+    names = []
+    taps.rebuilt(nested, replace=lambda layer: names.append(layer.name) or layer)
+    assert {"conv1", "conv2", "pooled", "logits"} <= set(names)
 
 
 def test_an_unknown_tap_is_answered_with_near_names_and_their_shapes(nested, student):

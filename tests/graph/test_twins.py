@@ -202,11 +202,11 @@ def test_gives_the_model_s_own_losses(images, precision):
 def test_only_what_the_call_changes_is_written(net, images):
     model = net("m", norm=True)
     model.get_layer("conv").trainable = False
-    written = []
+    assignments = []
     for variable in model.variables:
-        variable.assign = lambda value, name=variable.path: written.append(name)
+        variable.assign = lambda value, name=variable.path: assignments.append(name)
     Twin(model)(images, training=True)
-    assert sorted(written) == ["norm/moving_mean", "norm/moving_variance"]
+    assert sorted(assignments) == ["norm/moving_mean", "norm/moving_variance"]
 
 
 def test_layers_whose_configuration_is_not_all_run_as_they_are(images):

@@ -117,14 +117,14 @@ def test_it_is_predicted_with_a_threshold(finished, folder, tmp_path):
 def test_the_exports_give_sigmoids_in_their_own_programs(finished, tmp_path):
     path, results, _ = finished
     pytest.importorskip("onnxruntime")
-    written = export(path, formats=["litert", "onnx"], quantize=["none", "int8"], out=tmp_path)
-    assert len(written["files"]) == 4
-    for name, entry in written["files"].items():
+    document = export(path, formats=["litert", "onnx"], quantize=["none", "int8"], out=tmp_path)
+    assert len(document["files"]) == 4
+    for name, entry in document["files"].items():
         least = 0.9 if "int8" in name else 1.0
         assert entry["agreement"] >= least, name
         assert entry["max_abs_difference"] < 0.05, name
         assert "top1" not in entry
-    assert written["keras"]["map"] == pytest.approx(results["student"]["map"], abs=1e-6)
+    assert document["keras"]["map"] == pytest.approx(results["student"]["map"], abs=1e-6)
     tflite = tmp_path / "student.tflite"
     again = evaluate(tflite, dataset=results_dataset(path), timing=False, val_fraction=0.3)
     assert again.map == pytest.approx(results["student"]["map"], abs=1e-6)

@@ -113,8 +113,8 @@ def test_the_run_folder_holds_what_is_needed_to_run_again(finished, tiny_recipe)
 def test_tensorboard_shows_the_models_side_by_side(finished):
     folder, _ = finished
     for model in ("teacher", "baseline", "student"):
-        written = EventAccumulator(str(folder / "logs" / model / "train")).Reload()
-        tags = set(written.Tags()["tensors"])
+        training = EventAccumulator(str(folder / "logs" / model / "train")).Reload()
+        tags = set(training.Tags()["tensors"])
         grouped = {"accuracy/top1", "loss/total", "loss/ce", "speed/images_per_second"}
         assert grouped <= tags
         assert ("loss/kd" in tags) == (model == "student")

@@ -39,11 +39,11 @@ class Rows:
     def __init__(self, model, names, data, views):
         teacher = Teacher(model, names)
         self.shapes = teacher.shapes
-        seen = [
+        batches = [
             augment(data.images, data.ids, data.ids, view_seed=0, view=view, policy=POLICY)
             for view in range(views)
         ]
-        self._rows = [teacher(tf.cast(images, "float32")) for images in seen]
+        self._rows = [teacher(tf.cast(images, "float32")) for images in batches]
         self._rows = [{name: np.asarray(v) for name, v in row.items()} for row in self._rows]
 
     def __call__(self, ids, view):

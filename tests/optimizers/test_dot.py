@@ -15,7 +15,7 @@ def golden(case, config):
     )
     numbers = range(config["num_params"])
     variables = [keras.Variable(case[f"param_init_{j}"]) for j in numbers]
-    seen = [[] for _ in numbers]
+    histories = [[] for _ in numbers]
     for step in range(config["steps"]):
         optimizer.learning_rate = case["learning_rates"][step]
         task, kd = (
@@ -23,10 +23,10 @@ def golden(case, config):
             for kind in ("task_grad", "kd_grad")
         )
         optimizer.apply_two(task, kd, variables)
-        for values, variable in zip(seen, variables, strict=True):
+        for values, variable in zip(histories, variables, strict=True):
             values.append(variable.numpy())
     for j in numbers:
-        close(np.stack(seen[j]), case[f"out_param_{j}"], config)
+        close(np.stack(histories[j]), case[f"out_param_{j}"], config)
         for kind, momenta in optimizer.momenta.items():
             if f"out_{kind}_momentum_{j}" in case:
                 close(momenta[j].numpy(), case[f"out_{kind}_momentum_{j}"], config)

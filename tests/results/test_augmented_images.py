@@ -27,10 +27,10 @@ def test_images_stand_above_their_views():
         np.testing.assert_array_equal(cell(picture, 0, column), data.train.images[row])
         for view in range(4):
             ids = np.array([row])
-            (seen,) = augment(
+            (augmented,) = augment(
                 data.train.images, ids, ids, view_seed=3, view=view, policy=data.augment
             )
-            np.testing.assert_array_equal(cell(picture, 1 + view, column), seen)
+            np.testing.assert_array_equal(cell(picture, 1 + view, column), augmented)
     assert picture.shape[:2] == (5 * 100 - 4, 8 * 84 - 4)
 
 

@@ -17,8 +17,8 @@ def test_small_images_are_enlarged_and_lie_in_rows_with_room_for_names():
 
 def test_a_name_is_written_under_its_image_and_no_wider():
     grey = np.full((2, 72, 72, 1), 128, np.uint8)
-    named = pictures.grid(grey, ["cat", "W" * 50])
-    assert (named[72:88, :72] < 128).any()
-    assert (named[72:88, 76:] < 128).any()
-    assert (named[72:88, 72:76] == 255).all()
+    picture = pictures.grid(grey, ["cat", "W" * 50])
+    assert (picture[72:88, :72] < 128).any()
+    assert (picture[72:88, 76:] < 128).any()
+    assert (picture[72:88, 72:76] == 255).all()
     assert (pictures.grid(grey, ["", ""])[72:88] == 255).all()

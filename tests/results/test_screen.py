@@ -27,7 +27,7 @@ def terminal(monkeypatch):
     return of
 
 
-def seen(stream):
+def text_of(stream):
     """The lines that were drawn, without control sequences."""
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     return [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
@@ -61,7 +61,7 @@ def test_progress_shows_count_rate_and_fields_in_a_terminal(terminal):
         for _ in range(2):
             time.sleep(0.02)
             advance(1000, loss=2.34567, lr="0.001")
-    last = seen(stream)[-1]
+    last = text_of(stream)[-1]
     assert "epoch [1/5]  2,000/2,000" in last
     assert re.search(r"[\d,]+ images/s  0:00:00 in all  loss 2\.346  lr 0\.001", last)
 
@@ -71,7 +71,7 @@ def test_progress_fits_the_terminal(terminal, columns):
     stream = terminal(columns)
     with Screen().progress("a rather long description of the work", 100, unit="crops") as advance:
         advance(50, loss=2.3, note="n" * 100)
-    assert max(map(len, seen(stream))) <= columns
+    assert max(map(len, text_of(stream))) <= columns
 
 
 def test_lines_for_a_file_stay_out_of_the_bar(terminal, capsys):

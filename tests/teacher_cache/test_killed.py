@@ -65,7 +65,7 @@ def started(base):
 
 
 @pytest.fixture
-def called(base):
+def call(base):
     """Runs `kdk cache` in this process."""
     return lambda out, *more, views=VIEWS: CliRunner().invoke(
         kdk, command(base, out, *more, views=views), env=base.environment
@@ -105,7 +105,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, full_cache, tmp_path):
+def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, call, full_cache, tmp_path):
     out = tmp_path / "killed"
     process = started(out)
     until = time.monotonic() + 120
@@ -119,23 +119,23 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, called, ful
     assert len(before) == 2 * len(finished)  # rows and their .json
     # As if it had been killed in the middle of the next part: rows truncated, before their .json.
     rows = out / f"view{len(finished):04d}.part0000.logits.npy"
-    left = out / f".partial.{rows.name}.a1b2c3d4"
-    left.mkdir()
-    for half in (rows, left / rows.name):
+    leftover = out / f".partial.{rows.name}.a1b2c3d4"
+    leftover.mkdir()
+    for half in (rows, leftover / rows.name):
         half.write_bytes((full_cache / rows.name).read_bytes()[:999])
     # And once between the rename of a finished part's .json and the removal of its folder.
     (out / ".partial.view0000.part0000.json.e5f6a7b8").mkdir(exist_ok=True)
-    result = called(out)
+    result = call(out)
     assert result.exit_code == 0, result.output
     assert facts(out, finished) == before
     assert contents(out) == contents(full_cache)
 
 
 def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
-    started, called, full_cache, tmp_path
+    started, call, full_cache, tmp_path
 ):
     out = tmp_path / "full"
-    assert called(out, views=1).exit_code == 0
+    assert call(out, views=1).exit_code == 0
     finished = parts(out)
     before = facts(out, finished)
     # 57,648 bytes are a part; the header and the numbers of the images fit.
@@ -150,7 +150,7 @@ def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
     assert {path.name for path in out.iterdir()} == files
     with pytest.raises(ValueError, match=r"part 0 of view 1 in .*full is not finished"):
         Cache(out)
-    result = called(out, views=3)
+    result = call(out, views=3)
     assert result.exit_code == 0, result.output
     assert "complete, every part's hash checked" in result.output
     assert facts(out, finished) == before
@@ -222,10 +222,10 @@ ROWS, PART = "view0000.part0000.logits.npy", "view0000.part0000.json"
     ],
 )
 def test_what_is_damaged_is_refused_and_the_remedy_helps(
-    called, copy, full_cache, name, harm, message, remedy
+    call, copy, full_cache, name, harm, message, remedy
 ):
     harm(copy / name)
-    result = called(copy, views=1)
+    result = call(copy, views=1)
     assert result.exit_code == 2
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("kdk: ")
@@ -235,20 +235,20 @@ def test_what_is_damaged_is_refused_and_the_remedy_helps(
         shutil.rmtree(copy)
     else:
         (copy / PART).unlink()
-    again = called(copy, "--verify", views=1)
+    again = call(copy, "--verify", views=1)
     assert again.exit_code == 0, again.output
     assert "verified: a sample computed again" in again.output
     np.testing.assert_array_equal(np.load(copy / ROWS), np.load(full_cache / ROWS))
     assert not list(copy.glob(".*"))
 
 
-def test_a_cache_of_another_form_is_not_taken_for_what_was_asked(called, copy):
+def test_a_cache_of_another_form_is_not_taken_for_what_was_asked(call, copy):
     for changes, words in (
         (("--cache-dtype", "float16"), "a different dtype"),
         (("--top-k", "3"), "a different top_k"),
         (("--taps", "pooled"), "a different set of outputs"),
         (("--view-seed", "1"), "a different view seed"),
     ):
-        result = called(copy, *changes, views=1)
+        result = call(copy, *changes, views=1)
         assert result.exit_code == 2
         assert f"holds a cache made with {words}. Choose another folder" in result.stderr

@@ -7,10 +7,10 @@ from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher, _weight_files
 @pytest.fixture
 def onnx_file(tmp_path):
     """Channels first: the mean over places, times a matrix."""
-    return written(tmp_path / "teacher.onnx")
+    return write_model(tmp_path / "teacher.onnx")
 
 
-def written(path, *, last="", half=False):
+def write_model(path, *, last="", half=False):
     """An ONNX file whose scores go through the operation `last`; `half` gives them in float16."""
     onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
@@ -65,7 +65,7 @@ def test_a_softmax_at_the_end_changes_no_soft_target(tmp_path, example):
     images = example.split.images[:6]
     targets = []
     for last in ("", "Softmax"):
-        path, _ = written(tmp_path / f"last{last}.onnx", last=last)
+        path, _ = write_model(tmp_path / f"last{last}.onnx", last=last)
         softened = np.exp(OnnxTeacher(path, preprocess="0..1")(images)["logits"] / 4)
         targets.append(softened / softened.sum(axis=1, keepdims=True))
     np.testing.assert_allclose(targets[1], targets[0], rtol=1e-5)
@@ -76,10 +76,10 @@ def test_sigmoids_at_the_end_become_their_inputs(tmp_path, example):
     images = example.split.images[:6]
     options = {"preprocess": "0..1", "multi_label": True}
     plain, sigmoids = (
-        OnnxTeacher(written(tmp_path / f"last{last}.onnx", last=last)[0], **options)
+        OnnxTeacher(write_model(tmp_path / f"last{last}.onnx", last=last)[0], **options)
         for last in ("", "Sigmoid")
     )
-    expected = images.mean(axis=(1, 2)) / 255 @ written(tmp_path / "other.onnx")[1]
+    expected = images.mean(axis=(1, 2)) / 255 @ write_model(tmp_path / "other.onnx")[1]
     np.testing.assert_allclose(plain(images)["logits"], expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sigmoids(images)["logits"], expected, rtol=1e-4, atol=1e-5)
 
@@ -88,7 +88,7 @@ def test_sigmoids_at_the_end_become_their_inputs(tmp_path, example):
 def test_probabilities_of_exactly_0_and_1_have_finite_logits(tmp_path, example, half):
     """Pixels of 0..255 saturate the sigmoids, and in float16 also small probabilities are 0."""
     images = example.split.images[:6]
-    path, matrix = written(tmp_path / "t.onnx", last="Sigmoid", half=half)
+    path, matrix = write_model(tmp_path / "t.onnx", last="Sigmoid", half=half)
     logits = OnnxTeacher(path, multi_label=True)(images)["logits"]
     inputs = images.mean(axis=(1, 2)) @ matrix
     assert logits.dtype == np.float32
@@ -100,7 +100,7 @@ def test_probabilities_of_exactly_0_and_1_have_finite_logits(tmp_path, example, 
 
 
 def test_a_softmax_in_float16_has_finite_logits(tmp_path, example):
-    path, _ = written(tmp_path / "t.onnx", last="Softmax", half=True)
+    path, _ = write_model(tmp_path / "t.onnx", last="Softmax", half=True)
     logits = OnnxTeacher(path)(example.split.images[:6])["logits"]
     assert logits.dtype == np.float32
     assert np.isfinite(logits).all()

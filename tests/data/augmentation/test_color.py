@@ -56,22 +56,22 @@ def test_hue_turns_the_colour_circle(turns):
 
 def test_a_share_of_the_images_becomes_grey(photos, seen_by):
     images = photos(400, side=4)
-    seen = seen_by(Grayscale(0.2), images)
-    grey = (seen == seen[..., :1]).all(axis=(1, 2, 3))
+    views = seen_by(Grayscale(0.2), images)
+    grey = (views == views[..., :1]).all(axis=(1, 2, 3))
     assert stats.binomtest(int(grey.sum()), 400, 0.2).pvalue > 0.001
-    np.testing.assert_array_equal(seen[~grey], images[~grey])
+    np.testing.assert_array_equal(views[~grey], images[~grey])
     weights = images[grey] @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(seen[grey][..., 0] - weights).max() <= 1
+    assert np.abs(views[grey][..., 0] - weights).max() <= 1
 
 
 def test_a_blur_keeps_the_mean_and_lowers_the_contrast(photos, seen_by):
     images = photos(60)
-    seen = seen_by(Blur(sigma=(1.0, 1.0), probability=0.5), images)
-    blurred = (seen != images).any(axis=(1, 2, 3))
+    views = seen_by(Blur(sigma=(1.0, 1.0), probability=0.5), images)
+    blurred = (views != images).any(axis=(1, 2, 3))
     assert 15 < blurred.sum() < 45
-    means = seen.mean(axis=(1, 2, 3)) - images.mean(axis=(1, 2, 3))
+    means = views.mean(axis=(1, 2, 3)) - images.mean(axis=(1, 2, 3))
     assert np.abs(means).max() < 3
-    assert (seen[blurred].std(axis=(1, 2)) < images[blurred].std(axis=(1, 2))).all()
+    assert (views[blurred].std(axis=(1, 2)) < images[blurred].std(axis=(1, 2))).all()
 
 
 @pytest.mark.parametrize("step", [ColorJitter(), Grayscale(1.0), Blur()])

@@ -37,15 +37,15 @@ def test_only_the_box_changes(photos, seen_by, channels, fill):
     images = photos(30, channels=channels) // 2 + 1  # never 0
     step = Erase(1.0, fill=fill)
     boxes = step.boxes(Draws(np.arange(30), 0, 0), 16, 16)
-    for image, seen, (left, top, width, height) in zip(
+    for image, view, (left, top, width, height) in zip(
         images, seen_by(step, images), boxes, strict=True
     ):
         box = np.zeros(image.shape[:2], bool)
         box[top : top + height, left : left + width] = True
-        np.testing.assert_array_equal(seen[~box], image[~box])
+        np.testing.assert_array_equal(view[~box], image[~box])
         assert box.any()
         if fill == "black":
-            assert (seen[box] == 0).all()
+            assert (view[box] == 0).all()
 
 
 def test_noise_is_uniform_and_differs_by_image_and_view(photos, seen_by):

@@ -85,11 +85,11 @@ def test_nearest_crops_show_pixels_of_their_box(photos, seen_by):
     images = photos(20)
     step = ResizedCrop((0.25, 0.25), (1.0, 1.0), "nearest")
     boxes = step.boxes(Draws(np.arange(20), 0, 0), 16, 16)
-    for image, seen, (left, top, right, bottom) in zip(
+    for image, view, (left, top, right, bottom) in zip(
         images, seen_by(step, images), boxes, strict=True
     ):
         part = image[top:bottom, left:right]
-        np.testing.assert_array_equal(seen, part.repeat(2, axis=0).repeat(2, axis=1))
+        np.testing.assert_array_equal(view, part.repeat(2, axis=0).repeat(2, axis=1))
 
 
 @pytest.mark.parametrize(

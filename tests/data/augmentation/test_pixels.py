@@ -22,9 +22,9 @@ def moves(image, padding):
 
 def kind(view, image, padding):
     """Which crop, and whether mirrored."""
-    for mirrored, seen in [(False, view), (True, view[:, ::-1])]:
+    for mirrored, candidate in [(False, view), (True, view[:, ::-1])]:
         for offset, crop in moves(image, padding).items():
-            if np.array_equal(seen, crop):
+            if np.array_equal(candidate, crop):
                 return (*offset, mirrored)
     return None
 
@@ -32,8 +32,8 @@ def kind(view, image, padding):
 def test_every_view_is_one_padded_crop_and_all_crops_and_flips_are_as_likely(images_of):
     image = images_of(1)
     ids = np.arange(3000)
-    seen = augment(image, np.zeros(3000, int), ids, view_seed=0, view=0, policy=POLICY)
-    kinds = [kind(view, image[0], 2) for view in seen]
+    crops = augment(image, np.zeros(3000, int), ids, view_seed=0, view=0, policy=POLICY)
+    kinds = [kind(view, image[0], 2) for view in crops]
     assert None not in kinds
     counts = [kinds.count(k) for k in set(kinds)]
     assert len(counts) == 5 * 5 * 2
@@ -43,15 +43,15 @@ def test_every_view_is_one_padded_crop_and_all_crops_and_flips_are_as_likely(ima
 
 def test_without_flip_no_view_is_mirrored(images_of):
     images = images_of(200)
-    seen = views(images, np.arange(200), policy=light(crop_padding=1, flip=False))
-    assert all(not kind(*pair, 1)[2] for pair in zip(seen, images, strict=True))
+    crops = views(images, np.arange(200), policy=light(crop_padding=1, flip=False))
+    assert all(not kind(*pair, 1)[2] for pair in zip(crops, images, strict=True))
 
 
 def test_no_padding_and_no_flip_leaves_the_images(images_of):
     images = images_of(5)
     rows = np.array([4, 0, 2])
-    seen = views(images, rows, policy=light(crop_padding=0, flip=False))
-    np.testing.assert_array_equal(seen, images[rows])
+    crops = views(images, rows, policy=light(crop_padding=0, flip=False))
+    np.testing.assert_array_equal(crops, images[rows])
 
 
 def test_a_view_depends_on_its_id_and_not_on_its_batch(images_of):
@@ -95,7 +95,7 @@ TEXTS = {
 }
 
 
-def named(text):
+def policy_of_text(text):
     return policy_of(text, crop_padding=2, flip=True)
 
 
@@ -107,14 +107,14 @@ def test_views_never_change(photos, text, sha256):
     for channels in (1, 3):
         images, rows = photos(40, channels=channels), np.arange(40)
         digest.update(
-            augment(images, rows, rows, view_seed=5, view=1, policy=named(text)).tobytes()
+            augment(images, rows, rows, view_seed=5, view=1, policy=policy_of_text(text)).tobytes()
         )
     assert digest.hexdigest()[:16] == sha256
 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_every_step_is_a_function_of_view_seed_view_and_id(photos, text):
-    images, policy = photos(40), named(text)
+    images, policy = photos(40), policy_of_text(text)
     together = augment(images, np.arange(40), np.arange(40), view_seed=1, view=2, policy=policy)
     rows = np.array([31, 4, 4, 17])
     some = augment(images, rows, rows, view_seed=1, view=2, policy=policy)
@@ -129,5 +129,5 @@ def test_every_step_is_a_function_of_view_seed_view_and_id(photos, text):
 def test_the_store_is_left_as_it_is(photos, text):
     images = photos(20)
     before = images.copy()
-    augment(images, np.arange(20), np.arange(20), view_seed=0, view=0, policy=named(text))
+    augment(images, np.arange(20), np.arange(20), view_seed=0, view=0, policy=policy_of_text(text))
     np.testing.assert_array_equal(images, before)

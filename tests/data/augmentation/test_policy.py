@@ -15,32 +15,32 @@ from kd_keras.data.augmentation.rand_augment import RandAugment
 from kd_keras.data.presets import PRESETS
 
 
-def named(text, *, flip=True, **mixing):
+def policy_of_text(text, *, flip=True, **mixing):
     return policy_of(text, crop_padding=4, flip=flip, **mixing)
 
 
 def test_the_names_of_policies_are_these_steps():
-    assert named("none") == Policy() == light(0, False)
-    assert named("light") == light(4, True) == Policy((Crop(4), Flip()))
-    assert named("standard").steps == (ResizedCrop(scale=(0.35, 1.0)), Flip())
-    assert [step.NAME for step in named("strong").steps] == [
+    assert policy_of_text("none") == Policy() == light(0, False)
+    assert policy_of_text("light") == light(4, True) == Policy((Crop(4), Flip()))
+    assert policy_of_text("standard").steps == (ResizedCrop(scale=(0.35, 1.0)), Flip())
+    assert [step.NAME for step in policy_of_text("strong").steps] == [
         *("resized_crop", "flip", "rand_augment", "erase")
     ]
-    assert named("strong").steps[:2] == named("standard").steps
-    assert named("strong").steps[2] == RandAugment(2, 9)
+    assert policy_of_text("strong").steps[:2] == policy_of_text("standard").steps
+    assert policy_of_text("strong").steps[2] == RandAugment(2, 9)
 
 
 @pytest.mark.parametrize("text", PRESETS)
 def test_a_named_policy_mirrors_only_where_the_dataset_allows_it(text):
-    assert named(text, flip=True).flip == (text != "none")
-    assert not named(text, flip=False).flip
+    assert policy_of_text(text, flip=True).flip == (text != "none")
+    assert not policy_of_text(text, flip=False).flip
 
 
 def test_steps_that_are_spelled_out_do_what_they_say():
-    assert named("flip", flip=False).flip
-    assert not named("crop", flip=True).flip
-    assert named("crop") == light(4, False)
-    assert named("crop:padding=2") == light(2, False)
+    assert policy_of_text("flip", flip=False).flip
+    assert not policy_of_text("crop", flip=True).flip
+    assert policy_of_text("crop") == light(4, False)
+    assert policy_of_text("crop:padding=2") == light(2, False)
 
 
 @pytest.mark.parametrize(
@@ -49,9 +49,9 @@ def test_steps_that_are_spelled_out_do_what_they_say():
         (light(4, True), "crops padded by 4 pixels, mirrored at random"),
         (light(1, False), "crops padded by 1 pixel, not mirrored"),
         (light(0, True), "no crops, mirrored at random"),
-        (named("standard"), "crops of 35-100 % of the area, resized, mirrored at random"),
+        (policy_of_text("standard"), "crops of 35-100 % of the area, resized, mirrored at random"),
         (
-            named("strong", mixup=0.2, cutmix=1),
+            policy_of_text("strong", mixup=0.2, cutmix=1),
             "crops of 35-100 % of the area, resized, mirrored at random, RandAugment with 2 "
             "operations at magnitude 9 of 30, a box erased with probability 0.25, mixup with alpha "
             "0.2, CutMix with alpha 1",
@@ -63,10 +63,10 @@ def test_a_policy_says_what_it_does(policy, words):
 
 
 POLICIES = [
-    *(named(text) for text in PRESETS),
-    named("strong", mixup=0.2),
-    named("light", cutmix=1.0),
-    named("flip,crop"),
+    *(policy_of_text(text) for text in PRESETS),
+    policy_of_text("strong", mixup=0.2),
+    policy_of_text("light", cutmix=1.0),
+    policy_of_text("flip,crop"),
     Policy(tuple(step(2) if step is Crop else step() for step in grammar.STEPS.values())),
 ]
 
@@ -118,7 +118,7 @@ def test_other_json_is_refused(values):
         (lambda: Policy((Flip(), Flip())), r"flip 2 times"),
         (lambda: Policy((Crop(),)), r"crop has no padding"),
         (lambda: Policy(mixup=-0.1), r"mixup is -0\.1; expected a finite number >= 0"),
-        (lambda: named("stron"), r"augmentation step is 'stron'"),
+        (lambda: policy_of_text("stron"), r"augmentation step is 'stron'"),
     ],
 )
 def test_a_policy_that_cannot_be_is_refused(make, message):

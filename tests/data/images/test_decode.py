@@ -61,11 +61,11 @@ def test_a_file_that_does_not_decode_is_named(images_of):
 def test_an_image_of_another_size_is_named_unless_a_size_is_given(images_of, odd):
     files = [png(images_of(1)[0])] * 300
     files[odd] = png(images_of(1, side=9)[0])
-    named = records(**{f"{n}.png": file for n, file in enumerate(files)})
+    tar_records = records(**{f"{n}.png": file for n, file in enumerate(files)})
     message = rf"^{odd}\.png is 9x9, but the images before it are 8x8; .*--image-size"
     with pytest.raises(ValueError, match=message):
-        list(batches(named, size=None))
-    assert sum(len(labels) for _, labels in batches(named, size=8)) == 300
+        list(batches(tar_records, size=None))
+    assert sum(len(labels) for _, labels in batches(tar_records, size=8)) == 300
 
 
 def test_jpeg_and_png_are_decoded_as_a_served_model_does(images_of):

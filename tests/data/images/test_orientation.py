@@ -116,16 +116,16 @@ def test_other_formats_are_upright():
 def test_a_session_and_a_data_pipeline_turn_images_as_eager_code_does():
     files = [jpeg(tiff(entry(value))) for value in (1, 6)]
 
-    def seen(encoded):
+    def decode_upright(encoded):
         image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
         return orientation.upright(image, orientation.read_orientation(encoded))
 
-    eager = [seen(tf.constant(file)).numpy() for file in files]
+    eager = [decode_upright(tf.constant(file)).numpy() for file in files]
     assert [image.shape for image in eager] == [(16, 24, 3), (24, 16, 3)]
-    piped = list(tf.data.Dataset.from_tensor_slices(files).map(seen).as_numpy_iterator())
+    piped = list(tf.data.Dataset.from_tensor_slices(files).map(decode_upright).as_numpy_iterator())
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         encoded = tf.compat.v1.placeholder(tf.string, ())
-        image = seen(encoded)
+        image = decode_upright(encoded)
         ran = [session.run(image, {encoded: file}) for file in files]
     for expected, *others in zip(eager, piped, ran, strict=True):
         for other in others:

@@ -34,7 +34,7 @@ def source(count=4, *, state="one", name="made:up", batches=None, labels=(0, 1),
     )
 
 
-def held(cache_dir):
+def stores(cache_dir):
     return sorted(path.name for path in cache_dir.iterdir())
 
 
@@ -44,7 +44,7 @@ def test_a_store_is_made_once_and_says_where_it_comes_from(tmp_path):
         opened_store = prepare.ensure(source(calls=calls), cache_dir=tmp_path / "new" / "cache")
     assert len(calls) == 1
     assert len(opened_store.splits["train"]) == 4
-    (name,) = held(tmp_path / "new" / "cache")
+    (name,) = stores(tmp_path / "new" / "cache")
     assert name.startswith("made_up-8x8-")
 
 
@@ -66,7 +66,7 @@ def test_a_store_of_any_folder_name_can_be_made_and_found(tmp_path, place):
     for _ in range(2):
         prepare.ensure(source(name=f"made:/tmp/{place}", calls=calls), cache_dir=tmp_path)
     assert len(calls) == 1
-    (name,) = held(tmp_path)
+    (name,) = stores(tmp_path)
     assert name.startswith(f"made_{place[:50]}")
 
 
@@ -90,7 +90,7 @@ def failing():
 def test_what_fails_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match="image 3 is none"):
         prepare.ensure(source(batches=failing()), cache_dir=tmp_path)
-    assert held(tmp_path) == []
+    assert stores(tmp_path) == []
 
 
 def test_fewer_images_than_announced_is_an_error(tmp_path):
@@ -112,9 +112,9 @@ def test_what_a_killed_process_left_is_cleared_away(tmp_path):
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert [name.endswith(".partial") for name in held(tmp_path)] == [True]
+    assert [name.endswith(".partial") for name in stores(tmp_path)] == [True]
     prepare.ensure(source(), cache_dir=tmp_path)
-    assert [name.startswith("made_up-8x8-") for name in held(tmp_path)] == [True]
+    assert [name.startswith("made_up-8x8-") for name in stores(tmp_path)] == [True]
 
 
 @pytest.mark.parametrize("verify", [False, True])
@@ -132,7 +132,7 @@ def test_a_damaged_store_is_made_again_and_it_is_said(tmp_path, caplog, verify):
     assert "is not what was written" in caplog.text
     assert "Preparing made:up again" in caplog.text
     assert not opened_store.splits["train"].images.any()
-    assert held(tmp_path) == [folder.name]
+    assert stores(tmp_path) == [folder.name]
 
 
 def test_changed_data_are_prepared_again_and_it_is_said(tmp_path, caplog):
@@ -142,13 +142,13 @@ def test_changed_data_are_prepared_again_and_it_is_said(tmp_path, caplog):
     assert after.splits["train"].labels.tolist() == [1, 1, 1, 1]
     assert before.splits["train"].images[3].sum() == 0  # still mapped
     assert before.fingerprint != after.fingerprint
-    assert len(held(tmp_path)) == 1
+    assert len(stores(tmp_path)) == 1
 
 
 def test_the_fingerprint_follows_from_content_and_not_from_place(tmp_path):
     here = prepare.ensure(source(name="made:here"), cache_dir=tmp_path)
     there = prepare.ensure(source(name="made:there", state="two"), cache_dir=tmp_path)
-    assert len(held(tmp_path)) == 2
+    assert len(stores(tmp_path)) == 2
     assert here.fingerprint == there.fingerprint
 
 
@@ -174,7 +174,7 @@ def test_of_two_processes_one_makes_the_store_and_the_other_waits(tmp_path):
     assert [process.exitcode for process in processes] == [0, 0]
     makers.get(timeout=5)
     assert makers.empty()
-    assert len(held(tmp_path)) == 1
+    assert len(stores(tmp_path)) == 1
 
 
 def _without_room(cache_dir, message):
@@ -195,7 +195,7 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path):
     message = receive.recv()
     assert "No room to prepare made:up" in message
     assert "KD_KERAS_CACHE" in message
-    assert held(tmp_path) == []
+    assert stores(tmp_path) == []
 
 
 def test_one_class_is_not_enough(tmp_path):
@@ -215,7 +215,7 @@ def test_a_store_of_another_format_is_made_again(tmp_path, monkeypatch, caplog):
     prepare.ensure(source(), cache_dir=tmp_path)
     monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
     prepare.ensure(source(), cache_dir=tmp_path)
-    assert len(held(tmp_path)) == 2  # the format is part of the key: older versions keep theirs
+    assert len(stores(tmp_path)) == 2  # the format is part of the key: older versions keep theirs
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "a\u2028b", ""])

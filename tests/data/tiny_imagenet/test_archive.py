@@ -60,8 +60,8 @@ def test_a_damaged_member_is_named(dummy_folder, zipped):
 )
 def test_a_member_that_would_leave_its_folder_is_refused(tmp_path, name):
     path = tmp_path / "tiny-imagenet-200.zip"
-    with zipfile.ZipFile(path, "w") as written:
-        written.writestr(name, b"")
+    with zipfile.ZipFile(path, "w") as archive_file:
+        archive_file.writestr(name, b"")
     with (
         pytest.raises(ValueError, match=r"has the member .*, which would be outside its folder"),
         archive.opened(path),

@@ -208,7 +208,7 @@ def test_a_second_signal_ends_the_process_at_once_and_ignored_ones_stay_ignored(
 
 
 def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp_path, monkeypatch):
-    now, written = [0.0], []
+    now, saved_epochs = [0.0], []
     monkeypatch.setattr("kd_keras.distill.callbacks.checkpoint.time.monotonic", lambda: now[0])
 
     def read(models):
@@ -216,7 +216,7 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp
         return {}
 
     def write(folder, position, state):
-        written.append(position.epoch)
+        saved_epochs.append(position.epoch)
         now[0] += 0.4
 
     monkeypatch.setattr("kd_keras.distill.callbacks.checkpoint.training_state.read", read)
@@ -230,8 +230,8 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp
         checkpoint.on_epoch_begin(epoch)
         checkpoint.on_train_batch_end(0)
     # 50 times 0.1 s of reading, and 0.4 s for each that is written, of about 500 s.
-    assert written[0] == 0
-    assert 0.9 < (0.1 * 50 + 0.4 * len(written)) / (0.02 * now[0]) <= 1
+    assert saved_epochs[0] == 0
+    assert 0.9 < (0.1 * 50 + 0.4 * len(saved_epochs)) / (0.02 * now[0]) <= 1
 
 
 def test_two_are_kept_and_a_damaged_one_is_passed_over(train, tmp_path):

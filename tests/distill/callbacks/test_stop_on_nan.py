@@ -50,8 +50,8 @@ def test_a_nan_at_the_last_step_stops_before_validation_and_keeps_the_logs(two_c
         two_classes.fit(model, watchers, validation_data=two_classes.batches())
     assert caught.type is stop_on_nan.NotFinite
     assert len(validations) == 1
-    written = EventAccumulator(str(tmp_path / "train")).Reload()
-    assert len(written.Tensors("loss/total")) == 1
+    events = EventAccumulator(str(tmp_path / "train")).Reload()
+    assert len(events.Tensors("loss/total")) == 1
 
 
 def test_several_steps_a_call_name_the_range_of_steps(two_classes):

@@ -65,9 +65,9 @@ def watched(student, teacher):
 
 
 def shares(distiller, batches, **options):
-    seen = Shares()
-    distiller.fit(batches, callbacks=[seen], verbose=0, **options)
-    return seen.shares
+    watcher = Shares()
+    distiller.fit(batches, callbacks=[watcher], verbose=0, **options)
+    return watcher.shares
 
 
 def test_each_fit_is_a_run_of_its_own(watched, batches):
@@ -157,9 +157,9 @@ def test_side_by_side_each_fit_is_a_run_too(net, teacher, batches):
     model = side_by_side.SideBySideModel(pair)
     data = batches.map(lambda x, y: ({"inputs": x, "id": tf.range(8, dtype=tf.int64)}, y))
     for _ in range(2):
-        seen = Shares("other/watch")
-        model.fit(data, callbacks=[seen], verbose=0)
-        np.testing.assert_allclose(seen.shares, [0, 0.25, 0.5, 0.75], atol=1e-5)
+        watcher = Shares("other/watch")
+        model.fit(data, callbacks=[watcher], verbose=0)
+        np.testing.assert_allclose(watcher.shares, [0, 0.25, 0.5, 0.75], atol=1e-5)
 
 
 def test_a_warmup_and_a_first_stage_begin_anew_with_each_fit(net, teacher, batches):
@@ -199,18 +199,18 @@ def test_an_unknown_length_matters_only_to_methods_that_change(student, teacher,
 
 
 def test_fit_takes_its_arguments_by_position_as_keras_does(watched, images, labels):
-    distiller, seen = watched(), Shares()
-    distiller.fit(images[:32], labels[:32], 8, 2, 0, [seen])
-    np.testing.assert_allclose(seen.shares, FIRST + NEXT, atol=1e-5)
+    distiller, watcher = watched(), Shares()
+    distiller.fit(images[:32], labels[:32], 8, 2, 0, [watcher])
+    np.testing.assert_allclose(watcher.shares, FIRST + NEXT, atol=1e-5)
 
 
 def test_a_callback_list_has_a_run_too(watched, batches):
-    distiller, seen = watched(), Shares()
-    callback_list = keras.callbacks.CallbackList([seen], add_history=True, model=distiller)
+    distiller, watcher = watched(), Shares()
+    callback_list = keras.callbacks.CallbackList([watcher], add_history=True, model=distiller)
     for _ in range(2):
         history = distiller.fit(batches, callbacks=callback_list, verbose=0)
     assert history in callback_list.callbacks
-    np.testing.assert_allclose(seen.shares, 2 * [0, 0.25, 0.5, 0.75], atol=1e-5)
+    np.testing.assert_allclose(watcher.shares, 2 * [0, 0.25, 0.5, 0.75], atol=1e-5)
 
 
 @pytest.mark.parametrize("as_list", [list, keras.callbacks.CallbackList])
@@ -218,6 +218,6 @@ def test_side_by_side_takes_the_callbacks_that_keras_takes(net, teacher, batches
     distiller = Distiller(net("student"), teacher=teacher, methods=Watch())
     distiller.compile(keras.optimizers.SGD(0.0))
     data = batches.map(lambda x, y: ({"inputs": x, "id": tf.range(8, dtype=tf.int64)}, y))
-    seen = Shares("one/watch")
-    side_by_side.SideBySideModel({"one": distiller}).fit(data, None, None, 1, 0, as_list([seen]))
-    np.testing.assert_allclose(seen.shares, [0, 0.25, 0.5, 0.75], atol=1e-5)
+    watcher = Shares("one/watch")
+    side_by_side.SideBySideModel({"one": distiller}).fit(data, None, None, 1, 0, as_list([watcher]))
+    np.testing.assert_allclose(watcher.shares, [0, 0.25, 0.5, 0.75], atol=1e-5)

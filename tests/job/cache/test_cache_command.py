@@ -41,10 +41,10 @@ def test_the_number_of_views_follows_from_epochs_and_methods():
 def test_the_command_is_one_that_kdk_cache_takes(monkeypatch):
     words = refusal(teacher="big.onnx", views=2).splitlines()[1].split()
     assert words[:2] == ["kdk", "cache"]
-    seen = {}
-    monkeypatch.setattr(cache.command, "callback", lambda **options: seen.update(options))
+    values = {}
+    monkeypatch.setattr(cache.command, "callback", lambda **options: values.update(options))
     assert CliRunner().invoke(cache.command, words[2:]).exit_code == 0
-    assert (seen["teacher"], seen["views"], seen["out"]) == (("big.onnx",), "2", "big-cache")
+    assert (values["teacher"], values["views"], values["out"]) == (("big.onnx",), "2", "big-cache")
 
 
 def test_onnx_files_in_other_places_are_refused():

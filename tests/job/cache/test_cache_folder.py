@@ -88,10 +88,10 @@ def test_prune_removes_what_is_stale_or_unfinished_and_old_things_only_if_told(f
     names = {entry.path.name for entry in chosen}
     assert names == {"begun", "stale", "teacher-gone-float32.npy", ".partial.ids.npy"}
     assert cache_folder.prune(chosen) == chosen
-    left = cache_folder.entries()
-    assert {entry.state for entry in left} == {"usable"}
-    assert cache_folder.removable(left) == cache_folder.removable(left, older_than=4) == []
-    assert cache_folder.removable(left, older_than=2) == left
+    entries = cache_folder.entries()
+    assert {entry.state for entry in entries} == {"usable"}
+    assert cache_folder.removable(entries) == cache_folder.removable(entries, older_than=4) == []
+    assert cache_folder.removable(entries, older_than=2) == entries
 
 
 def test_what_is_in_use_stays(folder):

@@ -56,14 +56,14 @@ def test_two_recipes_are_compared_on_the_same_images(copy, tiny_run, tmp_path, c
     assert document["verdict"][0].startswith(
         "dist, epochs 2 is more accurate than kd, epochs 1 with seed 0 (+"
     )
-    printed = capsys.readouterr().out
-    assert document["verdict"][0] in printed
-    assert "recipes differ in epochs: 1 (kd, epochs 1); 2 (dist, epochs 2)" in printed
+    output = capsys.readouterr().out
+    assert document["verdict"][0] in output
+    assert "recipes differ in epochs: 1 (kd, epochs 1); 2 (dist, epochs 2)" in output
     page = html.read_text()
     assert escape(document["verdict"][0].partition(" Repeat")[0]) in page
     assert not re.search(r"<script|https?://(?!www\.w3\.org)", page)
-    written = {file.name for file in (tmp_path / "page").iterdir()}
-    assert {"accuracy.png", "gain.csv", "difference.csv", "front-megabytes.png"} <= written
+    file_names = {file.name for file in (tmp_path / "page").iterdir()}
+    assert {"accuracy.png", "gain.csv", "difference.csv", "front-megabytes.png"} <= file_names
 
 
 def test_seeds_of_one_recipe_are_one_group(copy, tiny_run):

@@ -17,29 +17,29 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-def named(data_dir=None):
+def by_name(data_dir=None):
     return {finding.name: finding for finding in data_files.findings(data_dir)}
 
 
 def test_tiny_imagenet_is_found_in_the_usual_places_and_where_one_says(here):
-    missing = named()["tiny_imagenet"]
+    missing = by_name()["tiny_imagenet"]
     assert (missing.state, "--data-dir FOLDER" in missing.remedy) == ("missing", True)
     (here / "Downloads").mkdir()
     (here / "Downloads" / "tiny-imagenet-200.zip").write_bytes(b"zip")
-    assert named()["tiny_imagenet"].text.endswith(
+    assert by_name()["tiny_imagenet"].text.endswith(
         "tiny-imagenet-200.zip; give --data-dir ~/Downloads"
     )
     (here / "mine" / "tiny-imagenet-200").mkdir(parents=True)
-    assert named(here / "mine")["tiny_imagenet"].state == "fine"
-    assert "not in " in named(here / "nowhere")["tiny_imagenet"].text
+    assert by_name(here / "mine")["tiny_imagenet"].state == "fine"
+    assert "not in " in by_name(here / "nowhere")["tiny_imagenet"].text
 
 
 def test_the_caches_are_summed(here):
-    assert named()["caches"].text == "empty"
-    left = here / "cache" / ".old.partial"
-    left.mkdir(parents=True)
-    (left / "half").write_bytes(b"0" * 2_000_000)
-    assert named()["caches"].text == "left over 2 MB"
+    assert by_name()["caches"].text == "empty"
+    leftover = here / "cache" / ".old.partial"
+    leftover.mkdir(parents=True)
+    (leftover / "half").write_bytes(b"0" * 2_000_000)
+    assert by_name()["caches"].text == "left over 2 MB"
 
 
 def test_a_host_that_does_not_answer_is_missing_within_seconds(here, monkeypatch):

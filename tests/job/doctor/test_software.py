@@ -16,7 +16,7 @@ REQUIRES = [
 
 
 @pytest.fixture
-def named(monkeypatch):
+def findings(monkeypatch):
     """The findings by name for an installed package with the requirements above."""
     extras = {"Provides-Extra": ["full", "small", "test"]}
 
@@ -29,21 +29,21 @@ def named(monkeypatch):
     return {finding.name: finding for finding in software.findings()}
 
 
-def test_a_requirement_that_is_not_met_is_wrong_and_says_what_to_type(named):
-    assert (named["tensorflow"].state, named["tensorflow"].remedy) == ("fine", "")
-    keras = named["keras"]
+def test_a_requirement_that_is_not_met_is_wrong_and_says_what_to_type(findings):
+    assert (findings["tensorflow"].state, findings["tensorflow"].remedy) == ("fine", "")
+    keras = findings["keras"]
     assert (keras.state, keras.remedy) == ("wrong", "pip install 'keras<2'")
     assert keras.text == f"{importlib.metadata.version('keras')}; expected <2"
-    absent = named["no-such-package"]
+    absent = findings["no-such-package"]
     assert (absent.state, absent.text) == ("wrong", "not installed; expected >=1")
 
 
-def test_an_extra_is_missing_with_the_command_that_installs_it(named):
-    assert named["extra small"].state == "fine"
-    full = named["extra full"]
+def test_an_extra_is_missing_with_the_command_that_installs_it(findings):
+    assert findings["extra small"].state == "fine"
+    full = findings["extra full"]
     assert (full.state, full.text) == ("missing", "not installed: no-such-extra")
     assert full.remedy == "pip install 'kd-keras[full]'"
-    assert "extra test" not in named
+    assert "extra test" not in findings
 
 
 def test_another_backend_is_wrong(monkeypatch):

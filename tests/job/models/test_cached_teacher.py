@@ -70,9 +70,9 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
     cache, teacher_file, tmp_path, capsys
 ):
     run(tmp_path / "a", teacher=f"cache:{cache}", views=2)
-    printed = capsys.readouterr().out
-    assert f"teacher: the cache {paths.short_path_with_size(cache)}, 2 views; " in printed
-    assert "top-1 on the first view of the training images" in printed
+    output = capsys.readouterr().out
+    assert f"teacher: the cache {paths.short_path_with_size(cache)}, 2 views; " in output
+    assert "top-1 on the first view of the training images" in output
     run(tmp_path / "b", teacher=teacher_file, views=2)
     losses = [history(tmp_path / name)["loss"] for name in "ab"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
@@ -82,7 +82,7 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
     outputs = provenance.read(tmp_path / "a")["teacher_outputs"]["student"]
     assert (outputs["source"], outputs["folder"]) == ("cache", str(cache))
     assert outputs["fingerprint"] == Cache(cache, views=2).fingerprint
-    assert "student distilled" in printed
+    assert "student distilled" in output
     assert results["student"]["agreement"] is None
     assert "not on validation images" in results["student"]["agreement_note"]
     beside = json.loads((tmp_path / "b" / "results.json").read_text())["student"]

@@ -67,12 +67,12 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(model, mixed_folder, t
 def test_no_more_files_are_read_ahead_than_two_batches(model, tmp_path):
     Image.new("RGB", (9, 9)).save(tmp_path / "a.png")
     item = images_to_predict.items(tmp_path / "a.png")[0]
-    taken = itertools.count()
-    endless = (item for _ in taken)
+    counter = itertools.count()
+    endless = (item for _ in counter)
     stream = Predictor(model, batch_size=4).stream(endless)
     assert next(stream).file == item.name
     stream.close()
-    assert next(taken) <= 4 + 2 * 4 + 2
+    assert next(counter) <= 4 + 2 * 4 + 2
 
 
 def test_pixels_of_the_models_size_are_not_decoded(model, images_of):

@@ -67,9 +67,9 @@ def test_a_training_that_goes_on_leaves_the_same_file_and_curves(run, tmp_path):
         *(rows(tmp_path / folder / "steps.csv") for folder in ("whole", "parts")), strict=True
     ):
         assert a == pytest.approx(b)
-    written = EventAccumulator(str(tmp_path / "whole" / "logs")).Reload()
-    assert [e.step for e in written.Tensors("by_step/loss/total")] == [2, 4, 6, 8, 10]
-    assert "by_step/accuracy/top1" in written.Tags()["tensors"]
+    events = EventAccumulator(str(tmp_path / "whole" / "logs")).Reload()
+    assert [e.step for e in events.Tensors("by_step/loss/total")] == [2, 4, 6, 8, 10]
+    assert "by_step/accuracy/top1" in events.Tags()["tensors"]
 
 
 @pytest.mark.parametrize("text", ["", "step\n", "nonsense\n1\n", "step,loss\n1,x\n"])

@@ -23,13 +23,13 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def written(make_run, tmp_path_factory):
+def report_page(make_run, tmp_path_factory):
     folder = make_run(tmp_path_factory.mktemp("runs") / "whole")
     return folder, report.report(folder).read_text()
 
 
-def test_the_sections_are_in_their_order(written):
-    _, text = written
+def test_the_sections_are_in_their_order(report_page):
+    _, text = report_page
     names = re.findall(r'<section id="(\w+)"', text)
     assert names == [
         "models",
@@ -43,15 +43,15 @@ def test_the_sections_are_in_their_order(written):
     ]
 
 
-def test_it_is_one_small_file_without_scripts(written):
-    folder, text = written
+def test_it_is_one_small_file_without_scripts(report_page):
+    folder, text = report_page
     assert (folder / "report.html").stat().st_size < 5e6
     assert "<script" not in text
     assert not re.findall(r"""(?:src|href)=["'](?!data:|#)""", text)
 
 
-def test_every_plot_is_a_png_and_its_numbers_a_csv(written):
-    folder, text = written
+def test_every_plot_is_a_png_and_its_numbers_a_csv(report_page):
+    folder, text = report_page
     plot_names = re.findall(r'<g id="([\w-]+)-figure_1"', text)
     assert len(plot_names) == len(set(plot_names)) >= 12
     for name in plot_names:
@@ -61,15 +61,15 @@ def test_every_plot_is_a_png_and_its_numbers_a_csv(written):
         assert {len(row) for row in rows} == {len(rows[0])}
 
 
-def test_a_class_name_is_escaped(written):
-    _, text = written
+def test_a_class_name_is_escaped(report_page):
+    _, text = report_page
     assert "class &lt;3&gt;" in text
     assert "class <3>" not in text
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's chromium")
-def test_a_browser_shows_it_on_a_phone_and_on_a_screen(written, browser):
-    folder, _ = written
+def test_a_browser_shows_it_on_a_phone_and_on_a_screen(report_page, browser):
+    folder, _ = report_page
     address = (folder / "report.html").resolve().as_uri()
     with browser.page() as page:
         for width, beside in ((390, 1), (1280, 3)):

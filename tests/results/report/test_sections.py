@@ -42,9 +42,9 @@ def test_models_that_stopped_early_show_their_best_epoch(finished, sketched):
     ends = {"stop_early": {"best_epoch": 7, "epochs": 12, "held_out_top1": 0.9}}
     results = {**finished.results, "student": {**finished.results["student"], **ends}}
     section = models_section.section(dataclasses.replace(finished, results=results), None)
-    shown = table(section)
-    place = list(shown.columns).index("best epoch")
-    assert {row[0]: row[place] for row in shown.rows}["student distilled"] == "7 of 12"
+    models = table(section)
+    place = list(models.columns).index("best epoch")
+    assert {row[0]: row[place] for row in models.rows}["student distilled"] == "7 of 12"
     assert "each model has the weights of its best epoch" in words(section)
 
 
