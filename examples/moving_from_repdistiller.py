@@ -28,11 +28,11 @@ def methods_from(flags: str) -> dict:
     parser.add_argument("--kd_T", type=float, default=4)
     for flag, name, default in (("-r", "ce", 1), ("-a", "kd", 0), ("-b", "other", 0)):
         parser.add_argument(flag, dest=name, type=float, default=default)
-    given = parser.parse_args(flags.split())
-    other = NAMES.get(given.distill, given.distill)
-    chosen = [methods.get(other, weight=given.other)] if other and given.other else []
-    chosen += [methods.get("kd", temperature=given.kd_T, weight=given.kd)] if given.kd else []
-    return {"methods": chosen, "ce_weight": given.ce}
+    options = parser.parse_args(flags.split())
+    other = NAMES.get(options.distill, options.distill)
+    chosen = [methods.get(other, weight=options.other)] if other and options.other else []
+    chosen += [methods.get("kd", temperature=options.kd_T, weight=options.kd)] if options.kd else []
+    return {"methods": chosen, "ce_weight": options.ce}
 
 
 keras.utils.set_random_seed(0)

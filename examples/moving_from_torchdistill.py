@@ -19,8 +19,8 @@ EPOCHS, BATCH = 4, 64
 
 def arguments(criterion: dict) -> dict:
     """What the Distiller is given in place of a KDLoss."""
-    given = criterion["kwargs"]
-    alpha, beta, temperature = given["alpha"] or 0, given["beta"], given["temperature"]
+    settings = criterion["kwargs"]
+    alpha, beta, temperature = settings["alpha"] or 0, settings["beta"], settings["temperature"]
     weight = 1 - alpha if beta is None else beta
     if alpha == 0:  # then KDLoss leaves out both beta and the factor temperature**2
         weight = 1 / temperature**2

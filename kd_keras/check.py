@@ -11,30 +11,30 @@ SMALLEST, LARGEST = 1e-9, 1e9
 LARGEST_WHOLE = 2**63 - 1  # of 64 bits
 
 
-def one_of(what: str, got: Any, allowed: Iterable[Any], *, remedy: str = "") -> Any:
-    """Returns `got` if it is allowed; otherwise raises ValueError, which names the nearest one."""
+def one_of(what: str, value: Any, allowed: Iterable[Any], *, remedy: str = "") -> Any:
+    """Returns `value` if it is allowed; otherwise raises ValueError that names the nearest one."""
     allowed = list(allowed)
-    if got in allowed:
-        return got
-    near = difflib.get_close_matches(str(got), [str(a) for a in allowed], n=1)
+    if value in allowed:
+        return value
+    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
     names = ", ".join(sorted(str(a) for a in allowed))
     hints = [f"Did you mean {near[0]!r}?"] if near else []
     hints += [remedy] if remedy or near else ["Choose one of these."]
     raise ValueError(
-        " ".join([f"{what} is {got!r}; expected one of: {names}.", *filter(None, hints)])
+        " ".join([f"{what} is {value!r}; expected one of: {names}.", *filter(None, hints)])
     )
 
 
 def number(
     what: str,
-    got: Any,
+    value: Any,
     *,
     above: float | None = None,
     at_least: float | None = None,
     at_most: float | None = None,
     remedy: str = "",
 ) -> float:
-    """Returns `got` as a float if it is finite and within bounds; otherwise raises ValueError.
+    """Returns `value` as a float if it is finite and within bounds; otherwise raises ValueError.
 
     Numbers that float32 could not square are refused too: beyond ±`LARGEST`, and with `above`, less
     than `SMALLEST` above it.
@@ -45,19 +45,19 @@ def number(
         f"<= {at_most:g}" if at_most is not None else "",
     ]
     expected = f"a finite number {' and '.join(filter(None, bounds))}".rstrip()
-    fits = isinstance(got, numbers.Real) and not isinstance(got, bool)
-    if fits and abs(got) > LARGEST and not math.isinf(got := _as_float(got)):
+    fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if fits and abs(value) > LARGEST and not math.isinf(value := _as_float(value)):
         fits, expected = False, f"{expected}, from {-LARGEST:g} to {LARGEST:g}"
-    elif fits and above is not None and above < got < above + SMALLEST:
+    elif fits and above is not None and above < value < above + SMALLEST:
         fits, expected = False, f"{expected}, by {SMALLEST:g} or more"
-    fits = fits and math.isfinite(got)
-    fits = fits and (above is None or got > above)
-    fits = fits and (at_least is None or got >= at_least)
-    fits = fits and (at_most is None or got <= at_most)
+    fits = fits and math.isfinite(value)
+    fits = fits and (above is None or value > above)
+    fits = fits and (at_least is None or value >= at_least)
+    fits = fits and (at_most is None or value <= at_most)
     if not fits:
         remedy = remedy or "Give such a number."
-        raise ValueError(f"{what} is {got!r}; expected {expected}. {remedy}")
-    return float(got)
+        raise ValueError(f"{what} is {value!r}; expected {expected}. {remedy}")
+    return float(value)
 
 
 def _as_float(number: Any) -> float:
@@ -69,22 +69,22 @@ def _as_float(number: Any) -> float:
 
 
 def whole_number(
-    what: str, got: Any, *, at_least: int = 0, at_most: int = LARGEST_WHOLE, remedy: str = ""
+    what: str, value: Any, *, at_least: int = 0, at_most: int = LARGEST_WHOLE, remedy: str = ""
 ) -> int:
-    """Returns `got` as an int if it is whole and within bounds; otherwise raises ValueError."""
-    is_whole = isinstance(got, numbers.Integral) and not isinstance(got, bool)
-    if not is_whole or not at_least <= got <= at_most:
+    """Returns `value` as an int if it is whole and within bounds; otherwise raises ValueError."""
+    is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_whole or not at_least <= value <= at_most:
         remedy = remedy or "Give such a number."
         most = f" and <= {at_most}" if at_most != LARGEST_WHOLE else ""
         raise ValueError(
-            f"{what} is {got!r}; expected a whole number >= {at_least}{most}. {remedy}"
+            f"{what} is {value!r}; expected a whole number >= {at_least}{most}. {remedy}"
         )
-    return int(got)
+    return int(value)
 
 
-def text(what: str, got: Any, *, remedy: str = "") -> str:
-    """Returns `got` if it is a string and not empty; otherwise raises ValueError."""
-    if not isinstance(got, str) or not got:
+def text(what: str, value: Any, *, remedy: str = "") -> str:
+    """Returns `value` if it is a string and not empty; otherwise raises ValueError."""
+    if not isinstance(value, str) or not value:
         remedy = remedy or "Give a string that is not empty."
-        raise ValueError(f"{what} is {got!r}; expected a name. {remedy}")
-    return got
+        raise ValueError(f"{what} is {value!r}; expected a name. {remedy}")
+    return value

@@ -24,9 +24,9 @@ def gathered(value: Tensor) -> Tensor:
         return value
     # A part of the input has no device, and with one replica in a process gathering wants one.
     part = tf.identity(tf.cast(value, _gathered_dtype(value.dtype)))
-    whole = tf.distribute.get_replica_context().all_gather(part, axis=0)
-    whole = tf.ensure_shape(whole, (None, *value.shape[1:]))  # gathering loses the shape
-    return tf.cast(whole, value.dtype)
+    all_values = tf.distribute.get_replica_context().all_gather(part, axis=0)
+    all_values = tf.ensure_shape(all_values, (None, *value.shape[1:]))  # gathering loses the shape
+    return tf.cast(all_values, value.dtype)
 
 
 def summed(value: Tensor) -> Tensor:

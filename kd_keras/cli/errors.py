@@ -98,9 +98,9 @@ def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or "ResourceExhaustedError" in names
 
 
-def _set_traceback(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+def _set_traceback(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     # meta is shared by a command and its group: either may have been given the option.
-    ctx.meta[_TRACEBACK] = wanted or ctx.meta.get(_TRACEBACK, False)
+    ctx.meta[_TRACEBACK] = value or ctx.meta.get(_TRACEBACK, False)
 
 
 def _report(ctx: click.Context, message: str) -> None:

@@ -73,8 +73,8 @@ def document(value: Any) -> bool:
 
 
 def _flag(key: str, *names: str, about: str) -> Any:
-    def keep(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
-        ctx.meta[key] = wanted
+    def keep(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+        ctx.meta[key] = value
 
     return click.option(*names, is_flag=True, expose_value=False, callback=keep, help=about)
 
@@ -83,8 +83,8 @@ _quiet = _flag(_QUIET, "-q", "--quiet", about="print results and warnings only")
 _verbose = _flag(_VERBOSE, "-v", "--verbose", about="print more detail")
 
 
-def _set_json(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
+def _set_json(ctx: click.Context, option: click.Parameter, value: bool) -> None:
     # Whatever else is printed, also by libraries, goes to stderr until the command ends.
-    if wanted and not ctx.resilient_parsing:
+    if value and not ctx.resilient_parsing:
         ctx.meta[_JSON] = sys.stdout
         ctx.with_resource(contextlib.redirect_stdout(sys.stderr))

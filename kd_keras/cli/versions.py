@@ -19,8 +19,8 @@ def option(command: Any) -> Any:
     )(command)
 
 
-def _show(ctx: click.Context, option: click.Parameter, wanted: bool) -> None:
-    if wanted and not ctx.resilient_parsing:
+def _show(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
         click.echo(lines())
         ctx.exit()
 

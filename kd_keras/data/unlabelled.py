@@ -72,7 +72,7 @@ def require_others(data: Dataset, stores: Mapping[str, Store]) -> None:
     for name, store in stores.items():
         files = store.splits["train"].names() or []
         twice = [file for file in files if file in known]
-        if twice or (name == data.name and store.notes == (_said("train"),)):
+        if twice or (name == data.name and store.notes == (_split_note("train"),)):
             images = f"{len(twice):,} of the images" if twice else "the training images"
             example = f", such as {twice[0]}" if twice else ""
             raise ValueError(
@@ -186,10 +186,10 @@ def _of_tfds(
         resize=settings["resize"],
         image=tfds_source.image_key(builder),
     )
-    return Contents([], {"train": part}, (_said(split),))
+    return Contents([], {"train": part}, (_split_note(split),))
 
 
-def _said(split: str) -> str:
+def _split_note(split: str) -> str:
     return f"its split {split}"
 
 

@@ -31,8 +31,10 @@ def answer(student: keras.Model, *, head: str, multi_label: bool = False) -> Ans
         if head == "logits":
             probabilities = tf.nn.sigmoid(logits) if multi_label else tf.nn.softmax(logits)
             return {"probabilities": probabilities, "logits": logits}
-        both = tf.concat([1 - output, output], axis=-1) if head == "sigmoid" else output
-        return {"probabilities": both, "logits": logits}
+        class_probabilities = (
+            tf.concat([1 - output, output], axis=-1) if head == "sigmoid" else output
+        )
+        return {"probabilities": class_probabilities, "logits": logits}
 
     return answers
 

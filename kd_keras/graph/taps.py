@@ -123,9 +123,9 @@ def output_shapes(model: keras.Model) -> Shapes:
     outputs = _graph(model).output if is_graph(model) else run(model, np.zeros)
     named = by_name(outputs)
     if isinstance(named.get(LOGITS), (list, tuple, type(None))):
-        got = sorted(outputs) if isinstance(outputs, dict) else f"{len(outputs)} outputs"
+        names = sorted(outputs) if isinstance(outputs, dict) else f"{len(outputs)} outputs"
         raise ValueError(
-            f"model {model.name!r} gives {got}; expected the logits alone, or a dict of "
+            f"model {model.name!r} gives {names}; expected the logits alone, or a dict of "
             '"logits" and taps. Make a model of that form: keras.Model(model.input, logits).'
         )
     return shapes(named)

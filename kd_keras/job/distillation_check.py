@@ -43,11 +43,11 @@ def _of_predictions(job: Job, results: Mapping[str, Any]) -> list[str]:
             lines += order_of_classes(name, predicted[phase], labels, job.data.class_names)
         teacher = results[phase].get("taught_by")
         if teacher in predicted:
-            both = predicted[phase], predicted[teacher]
-            lines += low_agreement(name, display_name(teacher), *both, labels)
+            classes = predicted[phase], predicted[teacher]
+            lines += low_agreement(name, display_name(teacher), *classes, labels)
             if role(teacher, results) in (
                 TEACHER,
                 ASSISTANT,
             ):  # a generation is to beat the one before
-                lines += worse_teacher(name, display_name(teacher), *both, labels, seed=seed)
+                lines += worse_teacher(name, display_name(teacher), *classes, labels, seed=seed)
     return lines

@@ -83,5 +83,5 @@ def abkd(
     log_s = ops.log_softmax(ops.cast(student_logits, "float32") / temperature, axis=-1)
     # Powers as exponentials of logarithms: the slope of p^b is infinite at a p that underflows.
     own = a * ops.exp((a + b) * log_t) + b * ops.exp((a + b) * log_s)
-    both = ops.exp(a * log_t + b * log_s)
-    return {"loss": ops.sum(own / (a + b) - both, axis=-1) / (a * b)}
+    product = ops.exp(a * log_t + b * log_s)
+    return {"loss": ops.sum(own / (a + b) - product, axis=-1) / (a * b)}

@@ -78,10 +78,10 @@ def two_logits(model: keras.Model) -> keras.Model:
     return keras.Model(images, heads.logits_of_teacher(scores, kind), name=model.name)
 
 
-def _check_size(what: str, got: tuple[int | None, ...], own: tuple[int | None, ...]) -> None:
-    if any(a is not None and b is not None and a != b for a, b in zip(got, own, strict=False)):
+def _check_size(what: str, size: tuple[int | None, ...], own: tuple[int | None, ...]) -> None:
+    if any(a is not None and b is not None and a != b for a, b in zip(size, own, strict=False)):
         raise ValueError(
-            f"the teacher takes images of {own[0]}x{own[1]}; got {got[0]}x{got[1]} for {what}. "
+            f"the teacher takes images of {own[0]}x{own[1]}; got {size[0]}x{size[1]} for {what}. "
             f"Give --teacher-image-size {own[0]}."
         )
 

@@ -46,11 +46,12 @@ def _from_file(
         if own_head:
             raise ValueError(_does_not_fit(path, error)) from error
     try:
-        whole = _constructed(constructor, path, True)  # at its own size: the file may have the head
+        # At its own size: the file may have the head.
+        full_model = _constructed(constructor, path, True)
     except (ValueError, OSError) as error:
         raise ValueError(_does_not_fit(path, error)) from error
     headless = _constructed(constructor, None, False, input_tensor=images)
-    headless.set_weights(whole.get_weights()[: len(headless.weights)])  # the head comes last
+    headless.set_weights(full_model.get_weights()[: len(headless.weights)])  # the head comes last
     return headless
 
 

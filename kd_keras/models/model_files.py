@@ -164,9 +164,9 @@ def _image_spec(layer: keras.layers.TFSMLayer, path: Path) -> Any:
     signature = getattr(layer.call_endpoint_fn, "structured_input_signature", None)
     specs = list(signature[1].values()) if signature else []
     if len(specs) != 1 or specs[0].shape.rank != 4 or specs[0].shape[0] is not None:
-        got = ", ".join(f"{spec.name} {tuple(spec.shape)}" for spec in specs if spec.shape.rank)
+        inputs = ", ".join(f"{spec.name} {tuple(spec.shape)}" for spec in specs if spec.shape.rank)
         raise ValueError(
-            f"{path}: {layer.call_endpoint} takes ({got or 'undescribed inputs'}); expected "
+            f"{path}: {layer.call_endpoint} takes ({inputs or 'undescribed inputs'}); expected "
             "one batch of images, (None, height, width, channels). Export it with such a signature."
         )
     return specs[0]
@@ -190,9 +190,9 @@ def _check_classifier(
     inputs, outputs = getattr(model, "inputs", None) or [], getattr(model, "outputs", None) or []
     ranks = [[len(tensor.shape) for tensor in side] for side in (inputs, outputs)]
     if ranks != [[4], [2]]:
-        got = " to ".join(", ".join(str(t.shape) for t in s) or "?" for s in (inputs, outputs))
+        shapes = " to ".join(", ".join(str(t.shape) for t in s) or "?" for s in (inputs, outputs))
         raise ValueError(
-            f"{path} is a {type(model).__name__} from {got}; expected an image classifier from "
+            f"{path} is a {type(model).__name__} from {shapes}; expected an image classifier from "
             "(None, height, width, channels) to (None, classes). Wrap it in a functional model of "
             "that form and save that."
         )

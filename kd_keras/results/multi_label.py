@@ -202,9 +202,9 @@ class Ranking:
 
 def _weighted(ranking: Ranking, counts: np.ndarray) -> np.ndarray:
     """(S,) average precision of S samples, which hold each image `counts` (S, N) times."""
-    drawn = counts[:, ranking.order]
-    hits = drawn * ranking.has
-    ranked = np.maximum(np.cumsum(drawn, axis=1)[:, ranking.last], 1)
+    ordered = counts[:, ranking.order]
+    hits = ordered * ranking.has
+    ranked = np.maximum(np.cumsum(ordered, axis=1)[:, ranking.last], 1)
     precision = np.cumsum(hits, axis=1)[:, ranking.last] / ranked
     total = hits.sum(axis=1)
     return np.where(total > 0, (hits * precision).sum(axis=1) / np.maximum(total, 1), np.nan)
@@ -238,8 +238,8 @@ def _f1s(hits: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return _share(2 * hits, 2 * hits + errors)
 
 
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.where(whole > 0, part / np.maximum(whole, 1), np.nan)
+def _share(part: np.ndarray, total: np.ndarray) -> np.ndarray:
+    return np.where(total > 0, part / np.maximum(total, 1), np.nan)
 
 
 def _number(value: float) -> float | None:

@@ -65,13 +65,13 @@ def low_agreement(
         student, teacher: (N,) int predicted classes of the same images.
         labels: (N,) int.
     """
-    got = float(np.mean(student == teacher))
+    share = float(np.mean(student == teacher))
     expected, deviation = agreement.expected_if_independent(student, teacher, labels)
-    if got >= expected - max(DEVIATIONS * deviation, POINTS):
+    if share >= expected - max(DEVIATIONS * deviation, POINTS):
         return []
     return [
-        f"the {name} and the {teacher_name} predict the same class on {got:.1%} of the images; two "
-        "models of the same accuracies that learnt independently would on about "
+        f"the {name} and the {teacher_name} predict the same class on {share:.1%} of the images; "
+        "two models of the same accuracies that learnt independently would on about "
         f"{expected:.1%}. Check that both get the same images and have the same order of classes "
         "(--teacher-classes)."
     ]
@@ -106,10 +106,10 @@ def worse_teacher(
 
 def _is_clear(predicted: int, meant: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
     is_predicted, is_meant = teacher == predicted, labels == meant
-    both = np.sum(is_predicted & is_meant)
+    count = np.sum(is_predicted & is_meant)
     return bool(
         predicted != meant
-        and both >= FEWEST_IMAGES
-        and both > 0.5 * is_predicted.sum()
-        and both > 0.5 * is_meant.sum()
+        and count >= FEWEST_IMAGES
+        and count > 0.5 * is_predicted.sum()
+        and count > 0.5 * is_meant.sum()
     )

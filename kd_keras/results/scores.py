@@ -35,8 +35,8 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
     if multi_label:
         large = 4 * scores.size > FLOAT32_BYTES
         most = float(np.finfo(np.float16).max)
-        kept = np.clip(scores, -most, most).astype(np.float16) if large else scores
-        sealed.save(plain, np.asarray(kept, np.float16 if large else np.float32))
+        values = np.clip(scores, -most, most).astype(np.float16) if large else scores
+        sealed.save(plain, np.asarray(values, np.float16 if large else np.float32))
         return
     if classes <= MOST_CLASSES:
         sealed.save(plain, _small(scores))

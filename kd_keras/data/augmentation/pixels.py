@@ -105,19 +105,19 @@ def _changed(
     count, height, width, channels = batch.shape
     changed = batch if side is None else np.empty((count, side, side, channels), np.uint8)
     changes: list[Callable[..., Image.Image]] = []
-    drawn_of_steps: list[Sequence[Any]] = []
+    choices_of_steps: list[Sequence[Any]] = []
     for step in steps:
-        drawn_of_steps.append(step.draw(draws, height, width))
+        choices_of_steps.append(step.draw(draws, height, width))
         if side is not None and isinstance(step, ResizedCrop):
             height = width = side
             changes.append(functools.partial(step.apply, side=side))
         else:
             changes.append(step.apply)
     before, after = (a[..., 0] if channels == 1 else a for a in (batch, changed))
-    for place, drawn_of_image in enumerate(zip(*drawn_of_steps, strict=True)):
+    for place, choices in enumerate(zip(*choices_of_steps, strict=True)):
         image = Image.fromarray(before[place])
-        for change, drawn in zip(changes, drawn_of_image, strict=True):
-            if drawn is not None:
-                image = change(image, drawn)
+        for change, choice in zip(changes, choices, strict=True):
+            if choice is not None:
+                image = change(image, choice)
         after[place] = np.asarray(image)
     return changed

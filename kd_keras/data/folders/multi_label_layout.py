@@ -72,14 +72,15 @@ def read(listing: Listing, root: Path) -> Layout:
         if not contents["train"].faults:
             faults += _of_unknown_classes(where, table, names)
         members = _files_in(listing, place, tables[split])
-        found, wrong = _found(table.rows, members, where, place)
+        rows_by_file, wrong = _rows_by_file(table.rows, members, where, place)
         faults += wrong
-        lines |= {file: row.line for file, row in found.items()}
+        lines |= {file: row.line for file, row in rows_by_file.items()}
         files[split] = [
-            (file, tuple(int(name in row.classes) for name in names)) for file, row in found.items()
+            (file, tuple(int(name in row.classes) for name in names))
+            for file, row in rows_by_file.items()
         ]
         # Without a row that can be read, "this image has no row" would mislead.
-        others[split] = sorted(set(members) - set(found)) if table.rows else []
+        others[split] = sorted(set(members) - set(rows_by_file)) if table.rows else []
     if not faults:
         notes += _of_train(files["train"], names)
     return Layout(names, tables, files, lines, others, notes, faults)
@@ -171,7 +172,7 @@ def _of_unknown_classes(where: str, table: LabelTable, names: Sequence[str]) -> 
     ]
 
 
-def _found(
+def _rows_by_file(
     rows: Sequence[Row], files: Sequence[str], where: str, place: str
 ) -> tuple[dict[str, Row], list[str]]:
     """The row of each file that a CSV file names, and a fault for each row without one.
@@ -182,7 +183,7 @@ def _found(
     by_stem: dict[str, list[str]] = defaultdict(list)
     for file in files:
         by_stem[_normal(str(PurePosixPath(file).with_suffix("")))].append(file)
-    found: dict[str, Row] = {}
+    rows_by_file: dict[str, Row] = {}
     faults = []
     for row in rows:
         name = _normal(posixpath.join(place, row.file.replace("\\", "/")))
@@ -194,16 +195,16 @@ def _found(
                 f"{where}, line {row.line}: {row.file}: {several}; expected the path of one image "
                 "in the folder of the CSV file. Correct the name, or remove the row."
             )
-        elif place_of in found:
-            first = found[place_of]
+        elif place_of in rows_by_file:
+            first = rows_by_file[place_of]
             which = "the same" if first.classes == row.classes else "different"
             faults.append(
                 f"{where}, line {row.line}: {row.file} is in line {first.line} too, with {which} "
                 "classes; expected one row for each image. Remove one of the rows."
             )
         else:
-            found[place_of] = row
-    return found, faults
+            rows_by_file[place_of] = row
+    return rows_by_file, faults
 
 
 def _normal(name: str) -> str:

@@ -96,8 +96,8 @@ def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
     valid &= directory >= _HEADER
     count = _number(tiff, directory, 2, little)
     entries = tiff[directory + 2 : directory + 2 + _ENTRY * count]
-    whole = tf.size(entries) // _ENTRY  # of a truncated directory, the complete entries count
-    entries = tf.reshape(entries[: whole * _ENTRY], (-1, _ENTRY))
+    complete = tf.size(entries) // _ENTRY  # of a truncated directory, the complete entries count
+    entries = tf.reshape(entries[: complete * _ENTRY], (-1, _ENTRY))
     tag, kind = _numbers(entries[:, :2], little), _numbers(entries[:, 2:4], little)
     single = tf.equal(_numbers(entries[:, 4:8], little), 1)
     short, long = _numbers(entries[:, 8:10], little), _numbers(entries[:, 8:12], little)
@@ -114,8 +114,8 @@ def _number(
     """() int64: the unsigned number of `count` bytes at `at`; bytes past the end count as 0."""
     at = tf.cast(at, tf.int64)
     present = data[at : at + count]
-    whole = tf.pad(present, [[0, count - tf.size(present)]])
-    return _numbers(tf.ensure_shape(whole, (count,)), little)
+    padded = tf.pad(present, [[0, count - tf.size(present)]])
+    return _numbers(tf.ensure_shape(padded, (count,)), little)
 
 
 def _numbers(data: tf.Tensor, little: tf.Tensor | bool) -> tf.Tensor:

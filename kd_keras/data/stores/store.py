@@ -121,8 +121,8 @@ class Split:
             stored = json.loads(self.names_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # they are a help for people; nothing else depends on them
             return None
-        whole = isinstance(stored, list) and len(stored) == len(self.images)
-        return [stored[row] for row in self.ids] if whole else None
+        is_complete = isinstance(stored, list) and len(stored) == len(self.images)
+        return [stored[row] for row in self.ids] if is_complete else None
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ class LiteRT:
         self._interpreter = _interpreter(path, threads)
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1 or len(inputs[0]["shape"]) != 4:
-            got = [tuple(map(int, entry["shape"])) for entry in inputs]
+            shapes = [tuple(map(int, entry["shape"])) for entry in inputs]
             raise ValueError(
-                f"{path} takes inputs of shapes {got}; expected one batch of images, (1, height, "
-                "width, channels). Use an image classifier."
+                f"{path} takes inputs of shapes {shapes}; expected one batch of images, (1, "
+                "height, width, channels). Use an image classifier."
             )
         (self._input,) = inputs
         self._own_batch, height, width, channels = map(int, self._input["shape"])

@@ -216,7 +216,7 @@ def _describe_store(header: dict[str, Any]) -> tuple[str, str, str]:
 def _describe_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     try:
         header = file_format.read_header(folder)
-        done = sum(file_format.is_finished(folder, *task) for task in file_format.tasks(header))
+        finished = sum(file_format.is_finished(folder, *task) for task in file_format.tasks(header))
     except (OSError, ValueError):
         return folder.name, STALE, "its header cannot be read"
     teacher = header.about.get("teacher") or header.teacher[:12]
@@ -224,8 +224,9 @@ def _describe_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, s
     about = f"{teacher}, {header.views} views of {header.examples:,} images"
     if header.data.partition("-")[0] not in fingerprints:
         return about, STALE, "the store of its images is gone"
-    if done < total:
-        return about, UNFINISHED, f"{done} of {total} parts; `kdk cache` or the run continues it"
+    if finished < total:
+        parts = f"{finished} of {total} parts"
+        return about, UNFINISHED, f"{parts}; `kdk cache` or the run continues it"
     return about, USABLE, ""
 
 

@@ -87,15 +87,15 @@ def export(
             that could not be written or checked leaves the earlier one as it was.
     """
     screen = screen or Screen()
-    wanted, left_out = offers.combinations(formats, quantize)
-    if any(offer.quantize == "int8" for offer in wanted):
+    combinations, left_out = offers.combinations(formats, quantize)
+    if any(offer.quantize == "int8" for offer in combinations):
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
         check.one_of("preprocess", preprocess, pixels.MODES)
     source = _source(model, imports, check.one_of("labels", labels, LABELS) == "multi")
     folder = offers.folder_of(out) if out is not None else source.folder
     if not overwrite:
-        export_record.check(folder, wanted, source.stem, source.identity)
+        export_record.check(folder, combinations, source.stem, source.identity)
     if preprocess is not None:
         source = dataclasses.replace(
             source, model=adapt.adapt_teacher(source.model, preprocess=preprocess)
@@ -103,13 +103,13 @@ def export(
     if class_names is not None:
         source = dataclasses.replace(source, class_names=names_file.read(class_names))
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
-    if any(offer.quantize == "int8" for offer in wanted):
+    if any(offer.quantize == "int8" for offer in combinations):
         count = export_images.check_calibration(images)
         screen.say(f"int8 is calibrated on {count:,} training images")
     job = _job(source, images, folder, screen)
     for line in left_out:
         screen.say(line)
-    entries = {offer.name(source.stem): _exported(job, offer) for offer in wanted}
+    entries = {offer.name(source.stem): _exported(job, offer) for offer in combinations}
     return _finished(job, entries)
 
 

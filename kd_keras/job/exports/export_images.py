@@ -150,7 +150,7 @@ def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], known: Metadata)
     height, width, channels = dataset.image_shape
     pairs = zip(shape, (height, width, channels), strict=True)
     sizes = [*pairs][: 2 if {channels, shape[2]} == {1, 3} else 3]
-    if any(size not in (None, given) for size, given in sizes):
+    if any(size not in (None, expected) for size, expected in sizes):
         raise ValueError(
             f"{dataset.name} has images of {dataset.image_shape}; expected {shape}, which the "
             "model takes. Give the dataset that it was trained on."

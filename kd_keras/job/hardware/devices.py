@@ -86,9 +86,9 @@ def gpu_names() -> list[str]:
 
 def _split_cpu(count: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
-    wanted = [tf.config.LogicalDeviceConfiguration()] * count
+    configurations = [tf.config.LogicalDeviceConfiguration()] * count
     try:
-        tf.config.set_logical_device_configuration(cpu, wanted)
+        tf.config.set_logical_device_configuration(cpu, configurations)
     except RuntimeError as error:
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise ValueError(

@@ -105,7 +105,7 @@ def _distiller(
     model: PlannedModel,
     recipe: Recipe,
     data: Dataset,
-    its_methods: list[Any],
+    chosen_methods: list[Any],
     *,
     teacher: keras.Model | Cache | None,
     precision: str,
@@ -117,13 +117,13 @@ def _distiller(
         with pair_warnings.silenced():  # `model_notes` shows them
             return Distiller(
                 student,
-                teacher=teacher if has_teacher(its_methods) else None,
-                methods=its_methods,
-                ce_weight=recipe.ce_weight if its_methods else None,
+                teacher=teacher if has_teacher(chosen_methods) else None,
+                methods=chosen_methods,
+                ce_weight=recipe.ce_weight if chosen_methods else None,
                 labels=recipe.labels,
                 label_smoothing=recipe.label_smoothing,
                 precision=precision,
-                validate_teacher=recipe.validate_teacher and bool(its_methods),
+                validate_teacher=recipe.validate_teacher and bool(chosen_methods),
             )
     except ValueError as error:
         raise ValueError(f"{model.phase} ({model.spec}): {error}") from error
@@ -229,9 +229,9 @@ def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> li
     ]
 
 
-def has_teacher(its_methods: Sequence[Any]) -> bool:
+def has_teacher(chosen_methods: Sequence[Any]) -> bool:
     """Whether any of the methods learns from a teacher."""
-    return not all(method.teacher_free for method in its_methods)
+    return not all(method.teacher_free for method in chosen_methods)
 
 
 def _seeded(seed: int, make_model: Callable[..., keras.Model], *arguments: Any) -> keras.Model:

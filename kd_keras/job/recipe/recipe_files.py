@@ -118,8 +118,10 @@ def resolve(
     resolved = Recipe(**{**base.model_dump(), **fields})
     # A spec that is given beside these options is the more particular, so its own knobs stay.
     resolved = method_options.applied(resolved, knobs, replace="method" not in fields)
-    given = {name for name in options if name != "dataset" or options[name] != base.dataset}
-    resolved = _with_fields_set(resolved, base.model_fields_set | given)
+    changed_fields = {
+        name for name in options if name != "dataset" or options[name] != base.dataset
+    }
+    resolved = _with_fields_set(resolved, base.model_fields_set | changed_fields)
     if teacher_from is not None and resolved.method == ("none",):
         raise ValueError(
             f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "

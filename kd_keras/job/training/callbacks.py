@@ -108,11 +108,11 @@ class Bar(keras.callbacks.Callback):
         self._show(self.params["steps"])
         self._bar.close()
 
-    def _show(self, done: int | None) -> None:
-        """Moves the bar to `done` steps, unless their number is unknown."""
-        if done is not None:
-            self._advance((done - self._steps_done) * self.images_per_step)
-            self._steps_done = done
+    def _show(self, steps: int | None) -> None:
+        """Moves the bar to so many `steps`, unless their number is unknown."""
+        if steps is not None:
+            self._advance((steps - self._steps_done) * self.images_per_step)
+            self._steps_done = steps
 
 
 class Line(keras.callbacks.Callback):

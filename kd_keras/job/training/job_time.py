@@ -106,15 +106,15 @@ class Pace(keras.callbacks.Callback):
         self._skipped = 0
         self._update((epoch + 1) * self.params["steps"], least=0.0)
 
-    def _update(self, done: int, *, least: float) -> None:
+    def _update(self, steps_so_far: int, *, least: float) -> None:
         now = time.perf_counter()
         if self._first is None:
-            self._first = done, now
+            self._first = steps_so_far, now
             return
-        steps, seconds = done - self._first[0], now - self._first[1]
+        steps, seconds = steps_so_far - self._first[0], now - self._first[1]
         if steps and seconds >= least:
             self._waiting = False
-            self._job.update(self._stage, seconds / steps, self._stage.steps - done)
+            self._job.update(self._stage, seconds / steps, self._stage.steps - steps_so_far)
 
 
 def run_time(

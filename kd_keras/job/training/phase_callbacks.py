@@ -100,7 +100,7 @@ def _step_logs(
         folder=folder / "logs" / phase / "steps",
         screen=screen,
         what=display_name(phase),
-        done=steps_before,
+        steps_before=steps_before,
     )
 
 

@@ -28,17 +28,24 @@ class StepLogs(keras.callbacks.Callback):
         folder: folder of TensorBoard's event files.
         screen: where lines are shown.
         what: what trains, in a word or two.
-        done: number of steps that were done before.
+        steps_before: number of steps that were trained before.
     """
 
     def __init__(
-        self, every: int, *, file: Path, folder: Path, screen: Screen, what: str, done: int = 0
+        self,
+        every: int,
+        *,
+        file: Path,
+        folder: Path,
+        screen: Screen,
+        what: str,
+        steps_before: int = 0,
     ) -> None:
         super().__init__()
         self.every = check.whole_number("every", every, at_least=1)
         self.file, self.folder, self.screen, self.what = file, folder, screen, what
-        rows = _read(file) if done else []
-        self.rows = [row for row in rows if row[STEP] <= done]
+        rows = _read(file) if steps_before else []
+        self.rows = [row for row in rows if row[STEP] <= steps_before]
         self._begin = 0  # steps of the epochs before
         self._writer = tensorboard_logs.StepWriter(folder)
 
@@ -98,9 +105,11 @@ def _read(file: Path) -> list[dict[str, float]]:
     if not file.is_file():
         return []
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith("\n")]  # a kill may cut the last one
+    complete_lines = [line for line in lines if line.endswith("\n")]  # a kill may cut the last one
     try:
-        rows = [{n: float(v) for n, v in row.items() if v} for row in csv.DictReader(whole)]
+        rows = [
+            {n: float(v) for n, v in row.items() if v} for row in csv.DictReader(complete_lines)
+        ]
     except (ValueError, TypeError, csv.Error):
         return []
     return rows if all(STEP in row for row in rows) else []

@@ -72,7 +72,7 @@ def _summary(run: FinishedRun, answers: Answers) -> str:
 
 
 def _extremes(run: FinishedRun, answers: Answers) -> Table:
-    gain, both = answers.gain(), [answers.recall(p) for p in answers.predictions]
+    gain, recalls = answers.gain(), [answers.recall(p) for p in answers.predictions]
     order = [label for label in np.argsort(-gain, kind="stable") if np.isfinite(gain[label])]
     extremes = [*order[:_EXTREMES], None, *order[-_EXTREMES:]]
     rows = [
@@ -80,7 +80,7 @@ def _extremes(run: FinishedRun, answers: Answers) -> Table:
         if label is None
         else [
             run.class_name(int(label)),
-            *(f"{100 * recall[label]:.0f}" for recall in both[::-1]),
+            *(f"{100 * recall[label]:.0f}" for recall in recalls[::-1]),
             f"{100 * gain[label]:+.0f}",
         ]
         for label in extremes
@@ -113,12 +113,12 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
         if rows:
             columns = ["truth", "predicted", *column_names(run)]
             tables.append(Table(columns, rows, f"{title} (images)", left=["predicted"]))
-    both = after + after.T
-    order = np.argsort(-np.triu(both), axis=None, kind="stable")[:_PAIRS]
+    confusions = after + after.T
+    order = np.argsort(-np.triu(confusions), axis=None, kind="stable")[:_PAIRS]
     worst = [
         [f"{run.class_name(a)} and {run.class_name(b)}", int(after[a, b]), int(after[b, a])]
         for a, b in (divmod(int(place), answers.classes) for place in order)
-        if both[a, b]
+        if confusions[a, b]
     ]
     if worst and answers.classes > 2:
         columns = ["pair of classes", "first taken for second", "second for first"]

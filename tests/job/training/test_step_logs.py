@@ -21,7 +21,7 @@ def run(tmp_path, recorder):
             folder=tmp_path / folder / "logs",
             screen=recorder(),
             what="student",
-            done=start,
+            steps_before=start,
         )
         (tmp_path / folder).mkdir(exist_ok=True)
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
