@@ -28,7 +28,7 @@ RANKS = {
 MAY_IMPORT_TENSORFLOW = {
     "decodes and batches images with tf.data": [
         "data/elements.py",
-        "data/folders/folder.py",
+        "data/folders/image_folder.py",
         "data/images/decode.py",
         "data/images/image_reader.py",
         "data/images/orientation.py",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.data import fault_report, user_files
-from kd_keras.data.folders import folder, folder_layout
+from kd_keras.data.folders import folder_layout, image_folder
 from kd_keras.data.progress import Progress
 from kd_keras.data.stores.joined_images import JoinedImages
 from kd_keras.data.stores.prepare import Source
@@ -131,16 +131,16 @@ def _of_folder(
 ) -> Contents:
     from kd_keras.data.images import decode
 
-    headers = folder.headers_of(path, names)
+    headers = image_folder.headers_of(path, names)
     images = [name for name in names if headers[name].size]
-    faults = folder.unreadable(path, names, headers)
+    faults = image_folder.unreadable(path, names, headers)
     if not images and not faults:
         faults = [f"it holds {folder_layout.count('file', names)}, and none is an image."]
     if faults:
         raise fault_report.error(f"{path} has faults", faults)
     sizes = [size for name in images if (size := headers[name].size)]
     batches = decode.batches(
-        folder.records_of(path, [(name, UNKNOWN) for name in images]),
+        image_folder.records_of(path, [(name, UNKNOWN) for name in images]),
         size=settings["image_size"],
         channels=settings["channels"],
         resize=settings["resize"],

@@ -1,0 +1,176 @@
+"""Reads a folder of labelled images, whether class folders or a CSV file name the classes."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kd_keras.data import fault_report, user_files
+from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.store_writer import Contents, Part
+from kd_keras.data.user_files import Listing
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from kd_keras.data.images.image_files import ImageHeader
+
+RESIZE = "crop"
+LETTERS = "the classes are single letters or digits, which mirroring would change"
+
+
+class Layout(Protocol):
+    """What both layouts have."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """One name for each class."""
+
+
+def list_files(path: Path, expected: str) -> tuple[Path, Listing]:
+    """The resolved path of a folder, and its files.
+
+    Raises FileNotFoundError or PermissionError, which say what is `expected` there.
+    """
+    path = user_files.readable(path, expected)
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is a file; expected a folder with {expected}.")
+    return path, user_files.list_files(path)
+
+
+def source(
+    path: Path,
+    listing: Listing,
+    layout: Layout,
+    *,
+    kind: str,
+    image_size: int | None,
+    resize: str | None,
+    contents: Callable[..., Contents],
+) -> Source:
+    """Describes the images of a folder, which are not read yet.
+
+    Args:
+        path, listing: from `list_files`.
+        layout: splits and classes.
+        kind: kind of the source, for the store.
+        image_size, resize: see `data.load`; None chooses.
+        contents: called with folder and progress, and path, layout, size and resize by keyword.
+    """
+    resize = resize or RESIZE
+    letters = _are_letters(layout.class_names)
+    return Source(
+        name=f"folder:{path}",
+        kind=kind,
+        settings={"path": str(path), "image_size": image_size, "resize": resize},
+        state=listing.state,
+        flip=not letters,
+        flip_note=LETTERS if letters else "",
+        resize=resize,
+        digest=partial(user_files.digest, path),
+        val_fraction=0.1,
+        contents=partial(contents, path=path, layout=layout, size=image_size, resize=resize),
+    )
+
+
+def contents(
+    path: Path,
+    layout: Layout,
+    examples: Mapping[str, Sequence[tuple[str, Any]]],
+    headers: Mapping[str, "ImageHeader"],
+    *,
+    faults: Sequence[str],
+    notes: Sequence[str],
+    size: int | None,
+    resize: str,
+) -> Contents:
+    """The images of a folder, ready to be decoded.
+
+    Args:
+        path, layout: of the folder.
+        examples: by split, its images, each with its label, an int or a row of them.
+        headers: of the images.
+        faults: what makes training impossible, one sentence each.
+        notes: what is left out or may surprise, one sentence each.
+        size: pixels a side; None: `sizes.default` chooses.
+        resize: how an image that is not square is made square.
+
+    Raises:
+        ValueError: there are faults; images that do not decode are then named too.
+    """
+    from kd_keras.data.images import decode, sizes
+
+    records = {split: records_of(path, files) for split, files in examples.items()}
+    shapes = [
+        shape for files in examples.values() for file, _ in files if (shape := headers[file].size)
+    ]
+    most_pixels = max((height * width for height, width in shapes), default=0)
+    if faults:
+        undecodable = [
+            fault
+            for dataset in records.values()
+            for fault in decode.undecodable(dataset, channels=3, most_pixels=most_pixels)
+        ]
+        raise fault_report.error(f"{path} has faults", [*faults, *undecodable])
+    size, size_notes = (size, []) if size else sizes.default(shapes)
+    batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
+    return Contents(
+        class_names=list(layout.class_names),
+        parts={
+            split: Part(
+                len(files),
+                batches(records[split], other_records=_others(records, split)),
+                [f"{path}/{file}" for file, _ in files],
+            )
+            for split, files in examples.items()
+        },
+        notes=(*notes, *size_notes, *(sizes.aspect(shapes, resize) if size else [])),
+    )
+
+
+def headers_of(path: Path, files: Sequence[str]) -> dict[str, "ImageHeader"]:
+    """The header of each file; files whose name starts with a dot are not read."""
+    from kd_keras.data.images import image_files
+
+    visible = [file for file in files if not file.rpartition("/")[2].startswith(".")]
+    headers = image_files.read_headers([f"{path}/{file}" for file in visible])
+    return dict.fromkeys(files, image_files.NO_IMAGE) | dict(zip(visible, headers, strict=True))
+
+
+def unreadable(
+    path: Path, members: Sequence[str], headers: Mapping[str, "ImageHeader"]
+) -> list[str]:
+    """A sentence on each of the files that is an image by its name and cannot be read."""
+    reasons = {file: headers[file].reason for file in members if headers[file].reason}
+    return [
+        f"{path}/{file} does not decode as an image ({why})."
+        + (" Allow it with --max-pixels N." if headers[file].too_large else "")
+        for file, why in reasons.items()
+    ]
+
+
+def records_of(path: Path, files: Sequence[tuple[str, Any]]) -> "tf.data.Dataset":
+    """Records for `decode.batches` of files with their labels, each an int or a row of them."""
+    import tensorflow as tf
+
+    # Bytes, since a file name need not be valid text.
+    names = tf.constant([os.fsencode(f"{path}/{file}") for file, _ in files], tf.string)
+    labels = tf.constant([label for _, label in files], tf.int64)
+    return tf.data.Dataset.from_tensor_slices((names, labels)).map(
+        lambda name, label: {"image": tf.io.read_file(name), "label": label, "name": name}
+    )
+
+
+def _are_letters(class_names: Sequence[str]) -> bool:
+    """Whether all classes are single letters or digits, which a mirrored image may not be."""
+    return all(len(name) == 1 and name.isalnum() for name in class_names)
+
+
+def _others(records: Mapping[str, "tf.data.Dataset"], split: str) -> "tf.data.Dataset | None":
+    """The records of all other splits."""
+    joined = None
+    for name, dataset in records.items():
+        if name != split:
+            joined = dataset if joined is None else joined.concatenate(dataset)
+    return joined
