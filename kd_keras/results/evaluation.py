@@ -1,7 +1,6 @@
 """The results of evaluating one model on one split, as numbers and files."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +11,20 @@ from kd_keras.data.stores.store import Split
 from kd_keras.results import calibration, class_report, confusion, statistics, wrong_images
 from kd_keras.results import evaluate as accuracy_of
 from kd_keras.results.class_report import ClassRow
+from kd_keras.results.evaluated_model import EvaluatedModel
 from kd_keras.results.wrong_images import WrongImage
 
 #: Names of the files that `write` writes.
 JSON, CLASSES, MATRIX, WRONG = "evaluation", "per_class", "confusion", "wrong"
 
 
-@dataclasses.dataclass(frozen=True)
-class Evaluation:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Evaluation(EvaluatedModel):
     """A classifier's accuracy on a split, where it errs, its size and its speed.
 
     Attributes:
-        model: path of the model.
-        format: "keras", "savedmodel", "litert" or "onnx": what ran it.
-        dataset, split: what it was evaluated on.
-        images: number N of images.
-        class_names: the dataset's, in its order.
+        model, format, dataset, split, images, class_names, teacher, milliseconds_per_image,
+            megabytes, parameters, multiply_adds, notes, folder: see `EvaluatedModel`.
         top1, top5: accuracy, 0 to 1.
         top1_interval: 95 % interval of top1 over images (Wilson): low, high.
         ece: expected calibration error, 0 to 1, with 15 bins.
@@ -35,36 +32,15 @@ class Evaluation:
         matrix: (C, C) int, images by true class (row) and predicted class (column).
         predicted: (N,) int classes that the model gives, in the split's order.
         wrong: the images that it gets wrong, most confident first.
-        teacher: None, or `model`, `top1`, `agreement` (share of the images for which both give one
-            class) and `predictive_kl` (nats).
-        milliseconds_per_image: see `timing.latency`; None if it was not timed.
-        megabytes: size of the file or folder, in 10^6 bytes.
-        parameters, multiply_adds: of a Keras model; None where the format does not say.
-        notes: what readers of the numbers should know, one sentence each.
-        folder: where the files of the evaluation are; None if none were written.
     """
 
-    model: Path
-    format: str
-    dataset: str
-    split: str
-    images: int
-    class_names: tuple[str, ...]
     top1: float
     top1_interval: tuple[float, float]
     top5: float
     ece: float
     per_class: tuple[ClassRow, ...]
     matrix: np.ndarray
-    predicted: np.ndarray
     wrong: tuple[WrongImage, ...]
-    megabytes: float
-    teacher: Mapping[str, Any] | None = None
-    milliseconds_per_image: Mapping[str, Any] | None = None
-    parameters: int | None = None
-    multiply_adds: int | None = None
-    notes: tuple[str, ...] = ()
-    folder: Path | None = None
 
     @classmethod
     def from_scores(
@@ -107,19 +83,8 @@ class Evaluation:
 
     def to_json(self) -> dict[str, Any]:
         """The numbers, without those of single images and of the confusion matrix."""
-        left_out = ("matrix", "predicted", "wrong", "per_class")
-        facts = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in left_out
-        }
-        return facts | {
-            "model": str(self.model),
-            "folder": None if self.folder is None else str(self.folder),
-            "macro_f1": self.macro_f1,
-            "wrong": len(self.wrong),
-            "per_class": [dataclasses.asdict(row) for row in self.per_class],
-        }
+        facts = self._facts(leave_out=("matrix", "predicted"))
+        return facts | {"macro_f1": self.macro_f1, "wrong": len(self.wrong)}
 
 
 def write(folder: Path, evaluation: Evaluation, split: Split) -> None:

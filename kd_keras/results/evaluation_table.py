@@ -1,11 +1,16 @@
 """An evaluation as lines and tables of at most 80 columns."""
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from kd_keras.results import class_report, confusion, paths
+from kd_keras.results.evaluated_model import EvaluatedModel
 from kd_keras.results.evaluation import CLASSES, MATRIX, WRONG, Evaluation
 from kd_keras.results.screen import Screen
 from kd_keras.results.table import FEWEST_CLASSES_FOR_TOP5
+
+Row = TypeVar("Row")
 
 ALL_CLASSES = 20  # with more classes, the table shows the worst ones
 WORST = 10
@@ -23,11 +28,17 @@ def show(evaluation: Evaluation, screen: Screen) -> None:
     if pairs:
         listed = ", ".join(f"{names[a]} for {names[b]} ({count})" for a, b, count in pairs)
         screen.say(f"most often mistaken: {listed}")
+    files = f"{MATRIX}.png and .csv, {CLASSES}.csv, {_wrong(evaluation)}"
+    show_end(evaluation, files, screen)
+
+
+def show_end(evaluation: EvaluatedModel, files: str, screen: Screen) -> None:
+    """Shows the notes, and where the files are, which `files` names."""
     for note in evaluation.notes:
         screen.say(note)
     if evaluation.folder is not None:
         screen.result(f"written to {paths.short_path(evaluation.folder)}:")
-        screen.say(f"  {MATRIX}.png and .csv, {CLASSES}.csv, {_wrong(evaluation)}")
+        screen.say(f"  {files}")
 
 
 def _rows(evaluation: Evaluation) -> list[list[str]]:
@@ -50,7 +61,7 @@ def _rows(evaluation: Evaluation) -> list[list[str]]:
     return [*rows, *cost_rows(evaluation)]
 
 
-def cost_rows(evaluation: Any) -> list[list[str]]:
+def cost_rows(evaluation: EvaluatedModel) -> list[list[str]]:
     """Time, size, parameters and multiply-adds of an evaluated model, for the table."""
     times = evaluation.milliseconds_per_image or {}
     rows = [
@@ -67,15 +78,31 @@ def cost_rows(evaluation: Any) -> list[list[str]]:
 
 
 def _show_classes(evaluation: Evaluation, screen: Screen) -> None:
-    rows, title = list(evaluation.per_class), "Classes"
-    if len(rows) > ALL_CLASSES:
-        title = f"The {WORST} classes with the lowest F1, of {len(rows)}"
-        rows = sorted(rows, key=lambda row: 2.0 if row.f1 is None else row.f1)[:WORST]
+    rows, title = shown_classes(evaluation.per_class, "f1", "F1")
     columns = ["class", "precision\n%", "recall\n%", "F1\n%", "images", "taken for"]
     cells: list[list[Any]] = [class_report.format_row(row) for row in rows]
     for row in cells:
         row[0], row[-1] = shortened(row[0]), shortened(row[-1])
     screen.table(title, columns, cells)
+
+
+def shown_classes(rows: Sequence[Row], score: str, name: str) -> tuple[Sequence[Row], str]:
+    """The rows of a table of classes, and its title; of many classes, those that score lowest.
+
+    Args:
+        rows: one for each class.
+        score: attribute of a row by which they are sorted; classes without one come last.
+        name: of this score, for the title.
+    """
+    if len(rows) <= ALL_CLASSES:
+        return rows, "Classes"
+
+    def key(row: Row) -> float:
+        value: float | None = getattr(row, score)
+        return math.inf if value is None else value
+
+    title = f"The {WORST} classes with the lowest {name}, of {len(rows)}"
+    return sorted(rows, key=key)[:WORST], title
 
 
 def shortened(name: str) -> str:

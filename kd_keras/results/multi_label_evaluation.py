@@ -1,7 +1,6 @@
 """The results of evaluating one model on images that may have several classes."""
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,54 +8,33 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data.stores.store import Split
-from kd_keras.results import evaluation_table, multi_label, paths
+from kd_keras.results import evaluation_table, multi_label
+from kd_keras.results.evaluated_model import EvaluatedModel
 from kd_keras.results.evaluation import CLASSES, JSON
 from kd_keras.results.multi_label import LabelRow
 from kd_keras.results.screen import Screen
 
 
-@dataclasses.dataclass(frozen=True)
-class MultiLabelEvaluation:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MultiLabelEvaluation(EvaluatedModel):
     """How well a model finds the classes of images, its size and its speed.
 
     Attributes:
-        model: path of the model.
-        format: "keras", "savedmodel", "litert" or "onnx": what ran it.
-        dataset, split: what it was evaluated on.
-        images: number N of images.
-        class_names: the dataset's, in its order.
+        model, format, dataset, split, images, class_names, milliseconds_per_image, megabytes,
+            parameters, multiply_adds, notes, folder: see `EvaluatedModel`.
         map, f1, micro_f1: see `multi_label.measure`, 0 to 1.
         map_interval: 95 % interval of `map` over images (bootstrap): low, high.
         per_class: average precision, precision, recall, F1 and images of each class.
         predicted: (N, C) uint8, 1 for each class with a probability of 1/2 or more.
         teacher: None, or `model`, `map`, `agreement` and `predictive_kl`, see
             `multi_label.measure_agreement`.
-        milliseconds_per_image: see `timing.latency`; None if it was not timed.
-        megabytes: size of the file or folder, in 10^6 bytes.
-        parameters, multiply_adds: of a Keras model; None where the format does not say.
-        notes: what readers of the numbers should know, one sentence each.
-        folder: where the files of the evaluation are; None if none were written.
     """
 
-    model: Path
-    format: str
-    dataset: str
-    split: str
-    images: int
-    class_names: tuple[str, ...]
     map: float
     map_interval: tuple[float, float]
     f1: float
     micro_f1: float
     per_class: tuple[LabelRow, ...]
-    predicted: np.ndarray
-    megabytes: float
-    teacher: Mapping[str, Any] | None = None
-    milliseconds_per_image: Mapping[str, Any] | None = None
-    parameters: int | None = None
-    multiply_adds: int | None = None
-    notes: tuple[str, ...] = ()
-    folder: Path | None = None
 
     @classmethod
     def from_scores(
@@ -87,16 +65,6 @@ class MultiLabelEvaluation:
             **others,
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """The numbers, without those of single images."""
-        names = [field.name for field in dataclasses.fields(self)]
-        facts = {name: getattr(self, name) for name in names if name != "predicted"}
-        return facts | {
-            "model": str(self.model),
-            "folder": None if self.folder is None else str(self.folder),
-            "per_class": [dataclasses.asdict(row) for row in self.per_class],
-        }
-
 
 def write(folder: Path, evaluation: MultiLabelEvaluation) -> None:
     """Writes the numbers as JSON, and those of the classes as CSV; creates the folder."""
@@ -111,11 +79,7 @@ def show(evaluation: MultiLabelEvaluation, screen: Screen) -> None:
     screen.say("")
     _show_classes(evaluation, screen)
     screen.say("")
-    for note in evaluation.notes:
-        screen.say(note)
-    if evaluation.folder is not None:
-        screen.result(f"written to {paths.short_path(evaluation.folder)}:")
-        screen.say(f"  {CLASSES}.csv, {JSON}.json")
+    evaluation_table.show_end(evaluation, f"{CLASSES}.csv, {JSON}.json", screen)
 
 
 def _rows(evaluation: MultiLabelEvaluation) -> list[list[str]]:
@@ -135,11 +99,9 @@ def _rows(evaluation: MultiLabelEvaluation) -> list[list[str]]:
 
 
 def _show_classes(evaluation: MultiLabelEvaluation, screen: Screen) -> None:
-    rows, title = list(evaluation.per_class), "Classes"
-    if len(rows) > evaluation_table.ALL_CLASSES:
-        worst = evaluation_table.WORST
-        title = f"The {worst} classes with the lowest average precision, of {len(rows)}"
-        rows = sorted(rows, key=_precision)[:worst]
+    rows, title = evaluation_table.shown_classes(
+        evaluation.per_class, "average_precision", "average precision"
+    )
     columns = ["class", "AP\n%", "precision\n%", "recall\n%", "F1\n%", "images\nwith it"]
     cells = [
         [
@@ -150,10 +112,6 @@ def _show_classes(evaluation: MultiLabelEvaluation, screen: Screen) -> None:
         for row in rows
     ]
     screen.table(title, columns, cells)
-
-
-def _precision(row: LabelRow) -> float:
-    return 2.0 if row.average_precision is None else row.average_precision
 
 
 def _percent(share: float | None) -> str | None:
