@@ -13,7 +13,8 @@ from kd_keras.data import LABELS
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill.checks import model_checks, pair_warnings
 from kd_keras.distill.keras_model.deploying_model import DeployingModel
-from kd_keras.distill.step import batches, gradients, image_views, metrics, run_progress, validation
+from kd_keras.distill.step import batches, gradients, run_progress, validation
+from kd_keras.distill.step.metrics import Diagnostics
 from kd_keras.distill.step.objective import Loss, Objective
 from kd_keras.distill.step.teacher import CachedTeacher, Teacher
 from kd_keras.graph import heads, twins
@@ -97,19 +98,18 @@ class Distiller(DeployingModel):
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
         self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
         self._needs_progress = any(method.needs_progress for method in self.methods)
-        replicas.require_made_here(student)
-        heads.check_student(student, before_softmax=True, multi_label=self.multi_label)
-        pair_warnings.warn_of_student(student, precision=precision)
-        step_in = precision_of_training(student, precision)
-        read = base.taps_of("student", self.methods)
-        self._twin = twins.Twin(student, read, precision=step_in, before_softmax=True)
-        form: Any = {"label_smoothing": self.label_smoothing, "multi_label": self.multi_label}
-        self._objective = Objective(list(self.methods), ce_weight=self.ce_weight, **form)
+        self._twin = self._twin_of_student()
+        self._objective = Objective(
+            list(self.methods),
+            ce_weight=self.ce_weight,
+            label_smoothing=self.label_smoothing,
+            multi_label=self.multi_label,
+        )
         #: Progress values, rising from 0, at which the minimised loss changes.
         self.stages = self._objective.stages
         #: Augmented views of each image that a batch must hold.
         self.views_per_image = self._objective.views
-        self._diagnostics = metrics.Diagnostics(
+        self._diagnostics = Diagnostics(
             ["ce", *(method.name for method in self.methods)],
             teacher=self._needs_teacher and self._reads_logits and not self.multi_label,
             trains_deployed=base.deploy_student(self.methods),
@@ -119,6 +119,15 @@ class Distiller(DeployingModel):
         elif not self._needs_teacher:
             self._build_methods(None, {})
         self.built = True
+
+    def _twin_of_student(self) -> twins.Twin:
+        """What the step runs; raises ValueError for a student that cannot be trained."""
+        replicas.require_made_here(self.student)
+        heads.check_student(self.student, before_softmax=True, multi_label=self.multi_label)
+        pair_warnings.warn_of_student(self.student, precision=self.precision)
+        precision = precision_of_training(self.student, self.precision)
+        read = base.taps_of("student", self.methods)
+        return twins.Twin(self.student, read, precision=precision, before_softmax=True)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "teacher":  # Keras would track the model before the setter is called
@@ -198,11 +207,6 @@ class Distiller(DeployingModel):
             jit_compile=jit_compile,
         )
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.train_on_batch`; raises as `fit`."""
-        model_checks.require_some_teacher(self.teacher, self.methods)
-        return super().train_on_batch(*args, **kwargs)
-
     def make_train_function(self, force: bool = False) -> None:
         self.prepare_step()
         super().make_train_function(force)
@@ -214,19 +218,14 @@ class Distiller(DeployingModel):
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)
 
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`; `fit(x)` too, where methods need no labels.
-
-        Raises ValueError where a method needs a teacher or labels and has none.
-        """
-        model_checks.require_some_teacher(self.teacher, self.methods)
-        return super().fit(*args, **kwargs)
-
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
         examples = batches.unpack(
-            data, ignore_class=self.ignore_class, needs_labels=self.needs_labels
+            data,
+            ignore_class=self.ignore_class,
+            needs_labels=self.needs_labels,
+            views=self.views_per_image,
         )
         if not examples.teacher:  # no cached rows
             examples = self.with_teacher_outputs(examples)  # outside the tape: no gradient
@@ -250,19 +249,13 @@ class Distiller(DeployingModel):
             return examples
         if self._untracked.teacher is None:
             model_checks.require_some_teacher(None, self.methods)
-        inputs = examples.inputs
-        if self.views_per_image > 1:
-            inputs = image_views.flatten(inputs, self.views_per_image)
-        return dataclasses.replace(examples, teacher=self._untracked.teacher(inputs))
+        return dataclasses.replace(examples, teacher=self._untracked.teacher(examples.inputs))
 
     def loss_of(self, examples: batches.Examples) -> tuple[Loss, Outputs, Outputs]:
         """The loss of examples with teacher outputs, and the outputs of student and teacher."""
-        inputs = examples.inputs
-        if self.views_per_image > 1:
-            inputs = image_views.flatten(inputs, self.views_per_image)
         teacher = (examples.teacher or {}) if self._needs_teacher else {}
         progress = run_progress.share_done(self) if self._needs_progress else 1.0
-        student, regularisers = self._twin(inputs, training=True)
+        student, regularisers = self._twin(examples.inputs, training=True)
         loss = self._objective(
             student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
         )

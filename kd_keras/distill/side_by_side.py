@@ -10,7 +10,7 @@ from kd_keras import replicas
 from kd_keras.distill.distiller import Distiller
 from kd_keras.distill.keras_model import call_arguments, compiled_metrics
 from kd_keras.distill.keras_model.replica_model import ReplicaModel
-from kd_keras.distill.step import image_views, run_progress
+from kd_keras.distill.step import image_views, run_progress, split_batch
 from kd_keras.distill.step.teacher import Teacher
 from kd_keras.graph import taps
 from kd_keras.graph.untracked import Untracked
@@ -57,11 +57,12 @@ class SideBySideModel(ReplicaModel):
         super().make_test_function(force)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`."""
+        """As `keras.Model.fit`; several replicas need an example each in every batch."""
         distillers = list(self._untracked.distillers.values())
         arguments = {"shuffle": False} | call_arguments.by_name(keras.Model.fit, args, kwargs)
         callbacks = run_progress.with_progress(arguments.pop("callbacks", None), distillers)
-        history = super().fit(**arguments, callbacks=callbacks)
+        with split_batch.translate_errors():
+            history = super().fit(**arguments, callbacks=callbacks)
         for distiller in distillers:
             distiller.optimizer.finalize_variable_values(distiller.trainable_variables)
         return history

@@ -17,7 +17,7 @@ class Batch:
 
     labels: Labels  # (B,) int classes or (B, C) probabilities; multi-label: (B, C), 0 to 1
     ids: Tensor | None = None  # (B,) int, each example's number in its dataset
-    inputs: Images | None = None  # the inputs of the student
+    inputs: Images | None = None  # of the student; (B * views, …), an image's views in a row
     progress: Tensor | float = 1.0  # scalar, share of the run's steps that are done, 0 to 1
     training: bool = True  # whether batch norms of trainable parts update their statistics
     multi_label: bool = False  # whether an example may have several classes, by sigmoids

@@ -48,6 +48,7 @@ def _norms(distiller: Any, batch: Any) -> dict[str, float]:
         keras.tree.map_structure(tf.convert_to_tensor, batch),
         ignore_class=distiller.ignore_class,
         needs_labels=distiller.needs_labels,
+        views=distiller.views_per_image,
     )
     variables = distiller.student.trainable_variables
     values = [tf.convert_to_tensor(variable.value) for variable in variables]

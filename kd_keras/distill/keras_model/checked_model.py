@@ -1,4 +1,4 @@
-"""A model that checks its data before the first step."""
+"""A model whose calls check their data first, and whose training steps belong to a run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras.distill.checks import data_checks
+from kd_keras import check
+from kd_keras.data.teacher_rows import TeacherRows
+from kd_keras.distill.checks import data_checks, model_checks
 from kd_keras.distill.keras_model import call_arguments
 from kd_keras.distill.keras_model.replica_model import ReplicaModel
-from kd_keras.distill.step import unknown_labels
+from kd_keras.distill.step import run_progress, split_batch, unknown_labels
 from kd_keras.graph import backend, taps, twins
 from kd_keras.methods.base import Method
 
@@ -19,12 +21,17 @@ backend.require_tensorflow()
 class CheckedModel(ReplicaModel):
     """A classifier whose `fit`, `evaluate` and `predict` check their data first.
 
+    `fit` and `train_on_batch` also follow the progress of a run, see `run_progress`. A subclass
+    sets the attributes without a value in its constructor.
+
     Raises:
-        ValueError: labels that are no classes or probabilities, or data that never end without a
-            number of steps.
+        ValueError: labels that are no classes or probabilities, data that never end without a
+            number of steps, or methods without the teacher that they need.
     """
 
     methods: Sequence[Method]
+    teacher: keras.Model | TeacherRows | None
+    stages: Sequence[float]  # progress values, rising from 0, at which the loss changes
     _twin: twins.Twin  # of the student
     #: Names of what needs the label of every example; if there are any, a batch has labels.
     needs_labels: tuple[str, ...] = ()
@@ -34,6 +41,25 @@ class CheckedModel(ReplicaModel):
     ignore_class: int | None = None
     #: Whether the last training batches came with labels; if not, no accuracy is logged.
     trained_with_labels = True
+
+    def __init__(self, **options: Any):
+        super().__init__(**options)
+        self._total_steps: int | None = None
+        self.run_steps: int | None = None  # of the last fit, None where unknown
+        self.run = run_progress.Run()
+        self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
+
+    @property
+    def total_steps(self) -> int | None:
+        """Steps of all fits together; None: each fit is a run of its own."""
+        return self._total_steps
+
+    @total_steps.setter
+    def total_steps(self, total_steps: int | None) -> None:
+        if total_steps is not None:
+            check.whole_number("total_steps", total_steps, at_least=1)
+        self._total_steps = total_steps
+        self.train_function = None  # traced with the number before
 
     @property
     def num_classes(self) -> int:
@@ -68,7 +94,12 @@ class CheckedModel(ReplicaModel):
         )
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`."""
+        """As `keras.Model.fit`; `fit(x)` too, where methods need no labels.
+
+        Raises ValueError where a method needs a teacher or labels and has none, and for labels that
+        are no classes. Several replicas need an example each in every batch.
+        """
+        model_checks.require_some_teacher(self.teacher, self.methods)
         arguments = call_arguments.by_name(keras.Model.fit, args, kwargs)
         if arguments.get("class_weight") and self.ignore_class is not None:
             raise ValueError(
@@ -83,7 +114,8 @@ class CheckedModel(ReplicaModel):
             arguments.setdefault("shuffle", False)  # Keras warns that it would not shuffle
         if arguments.get("validation_data") is not None:
             arguments["validation_data"] = self._validation(arguments)
-        with data_checks.translate_errors(self.num_classes):
+        arguments["callbacks"] = run_progress.with_progress(arguments.get("callbacks"))
+        with split_batch.translate_errors(), data_checks.translate_errors(self.num_classes):
             return super().fit(**arguments)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
@@ -103,10 +135,12 @@ class CheckedModel(ReplicaModel):
         return super().predict(**arguments)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.train_on_batch`."""
+        """As `keras.Model.train_on_batch`; raises as `fit`."""
+        model_checks.require_some_teacher(self.teacher, self.methods)
         arguments = call_arguments.by_name(keras.Model.train_on_batch, args, kwargs)
         self._check_labels(arguments)
         self.trained_with_labels = arguments.get("y") is not None
+        run_progress.enter_stage(self, [self])
         return super().train_on_batch(**arguments)
 
     def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import replicas
-from kd_keras.distill.keras_model.run_model import RunModel
+from kd_keras.distill.keras_model.checked_model import CheckedModel
 from kd_keras.distill.step import (
     batches,
     metrics,
@@ -22,7 +22,7 @@ from kd_keras.graph.untracked import Untracked
 from kd_keras.losses import Logits, Logs, Outputs, Tensor
 
 
-class DeployingModel(RunModel):
+class DeployingModel(CheckedModel):
     """Calls, exports and validates the deployed model: the student, or what a method makes of it.
 
     A subclass sets the attributes below in its constructor.

@@ -26,11 +26,6 @@ class ReplicaModel(keras.Model):
         """Entries of the logits that compiled metrics are given."""
         return 0
 
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`; several replicas need an example each in every batch."""
-        with split_batch.translate_errors():
-            return super().fit(*args, **kwargs)
-
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`."""
         return self._while_evaluating(super().evaluate, *args, **kwargs)

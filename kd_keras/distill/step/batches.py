@@ -8,8 +8,8 @@ import keras
 
 from kd_keras import losses
 from kd_keras.data.stores.store import UNKNOWN
+from kd_keras.distill.step import image_views, unknown_labels
 from kd_keras.distill.step import labels as rules
-from kd_keras.distill.step import unknown_labels
 from kd_keras.losses import Labels, Tensor
 
 # Keys of an x from `kd_keras.data.pipeline`: with a cached teacher's outputs, or shares of mixed
@@ -25,7 +25,7 @@ _SUPERVISED = ("training without a method, or validation",)
 class Examples:
     """One batch, taken apart."""
 
-    inputs: Any  # of the models, as the user or the pipeline gave them
+    inputs: Any  # of the models; several views of an image lie one after the other
     labels: Labels  # (B,) int32 classes or (B, C) float probabilities
     sample_weight: Tensor | None  # (B,) float32
     ids: Tensor | None  # (B,) int, from the data pipeline only
@@ -40,7 +40,11 @@ def model_inputs(x: Any) -> Any:
 
 
 def unpack(
-    data: Any, *, ignore_class: int | None = None, needs_labels: Sequence[str] = _SUPERVISED
+    data: Any,
+    *,
+    ignore_class: int | None = None,
+    needs_labels: Sequence[str] = _SUPERVISED,
+    views: int = 1,
 ) -> Examples:
     """The examples of a batch x, (x, y) or (x, y, sample_weight).
 
@@ -48,9 +52,11 @@ def unpack(
         data: the batch. If it has no labels, all of them are unknown.
         ignore_class: class index of an unknown label; None: every label is known.
         needs_labels: names of what cannot do without labels; if there are any, a batch has some.
+        views: views of each image; with several, inputs are (B, views, H, W, C).
 
     Raises:
-        ValueError: no labels where they are needed, or labels of no known form.
+        ValueError: no labels where they are needed, labels of no known form, or inputs of another
+            number of views.
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     if y is None:
@@ -76,8 +82,9 @@ def unpack(
         if losses.is_class_index(y)
         else keras.ops.cast(y, "float32")
     )
+    inputs = parts["inputs"]
     return Examples(
-        inputs=parts["inputs"],
+        inputs=inputs if views == 1 else image_views.flatten(inputs, views),
         labels=labels,
         sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
         ids=parts.get("id"),

@@ -1,7 +1,7 @@
 """The loss of a step: the cross-entropy and every method's cost, each with its weight."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -12,6 +12,8 @@ from kd_keras.distill.step.batches import Examples
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import refusals
+
+MethodCall = Callable[..., Any]  # (student, teacher, batch) to costs per example
 
 
 class Loss(NamedTuple):
@@ -26,6 +28,14 @@ class Loss(NamedTuple):
     task: Tensor  # scalar: weighted cross-entropy and regularisers
     distillation: Tensor  # scalar: weighted costs of the methods
     gradients_of: tuple[Tensor, ...]  # scalars of which the optimizer takes separate gradients
+
+
+class Stage(NamedTuple):
+    """What a step computes and minimises in one stage of a run."""
+
+    calls: dict[str, MethodCall]  # by method's name, what gives its cost, or the parts of it
+    minimised: list[Method]  # whose costs are in the loss
+    with_labels: bool  # whether the cross-entropy and regularisers are in the loss
 
 
 class Objective:
@@ -59,6 +69,7 @@ class Objective:
         #: Shares of the run at which what is minimised changes.
         self.stages = (0.0, *sorted(first_stages))
         self._in_parts = False
+        self._plans = {start: self._plan(start) for start in self.stages}
         names = [method.name for method in methods]
         if len({*names, "ce", "loss"}) < len(names) + 2:
             raise ValueError(
@@ -75,6 +86,20 @@ class Objective:
         if in_parts:
             require_parts(self.methods)
         self._in_parts = in_parts
+        self._plans = {start: self._plan(start) for start in self.stages}
+
+    def _plan(self, stage: float) -> Stage:
+        """Until the last stage, methods with a first stage alone are minimised."""
+        is_last = stage == self.stages[-1]
+        calls: dict[str, MethodCall] = {}
+        for method in self.methods:
+            calls[method.name] = method
+            if self._in_parts:
+                calls[method.name] = method.parts_call
+            elif stage < method.first_stage:
+                calls[method.name] = method.first_stage_call
+        minimised = [method for method in self.methods if is_last or method.first_stage]
+        return Stage(calls, minimised, with_labels=is_last)
 
     def __call__(
         self,
@@ -106,6 +131,7 @@ class Objective:
         if self.views > 1:
             student = image_views.separate(student, self.views)
             teacher = image_views.separate(teacher, self.views)
+        plan = self._plans[stage]
         # The mean of each term over the batch; with parts, of the target and the nontarget part.
         ce, ce_in_loss = self._cross_entropy(student, examples)
         means: dict[str, list[Tensor]] = {"ce": [ce]}
@@ -117,20 +143,17 @@ class Objective:
             arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
             if self.views > 1 or method.needs_ids or method.whole_batch:
                 arguments = self._special_arguments(method, examples, arguments)
-            call = method.first_stage_call if stage < method.first_stage else method
-            costs = method.parts_call(**arguments) if self._in_parts else (call(**arguments),)
-            means[method.name] = [mean(cost, examples.sample_weight) for cost in costs]
-        terms = {name: sum(parts) for name, parts in means.items()}
-        # Their weighted sum. Before the last stage, methods with a first stage alone are minimised.
-        is_last_stage = stage == self.stages[-1]
+            costs = plan.calls[method.name](**arguments)
+            parts = costs if self._in_parts else (costs,)
+            means[method.name] = [mean(part, examples.sample_weight) for part in parts]
+        terms = {name: sum(parts_of_term) for name, parts_of_term in means.items()}
         weights = {
             m.name: m.weight * (ops.minimum(progress / m.warmup, 1.0) if m.warmup else 1.0)
-            for m in self.methods
-            if is_last_stage or m.first_stage
+            for m in plan.minimised
         }
         weighted = {name: weight * terms[name] for name, weight in weights.items()}
         task, distillation = ops.zeros(()), sum(weighted.values(), ops.zeros(()))
-        if is_last_stage:
+        if plan.with_labels:
             weighted["ce"] = self.ce_weight * ce_in_loss
             task = sum(regularisers, weighted["ce"])
         separate = _sums_of_parts(means, weights) if self._in_parts else (distillation,)
@@ -165,7 +188,9 @@ class Objective:
         """
         _require_usable(examples, method)
         if self.views > 1 and method.views_per_image == 1:
-            first_view = dataclasses.replace(arguments["batch"], inputs=examples.inputs[:, 0])
+            first_view = dataclasses.replace(
+                arguments["batch"], inputs=examples.inputs[:: self.views]
+            )
             arguments = arguments | {"batch": first_view}
         if method.whole_batch and replicas.count() > 1:
             arguments = gathered_batch.gathered_arguments(method, **arguments)

@@ -109,7 +109,7 @@ class Views(Constant):
 
 def test_two_views_of_an_image_are_told_apart(by_hand):
     goal = objective(Views())
-    images = np.arange(2 * 2 * 3).reshape(2, 2, 1, 1, 3)
+    images = np.arange(2 * 2 * 3).reshape(4, 1, 1, 3)  # two views of two images
     example = examples(labels=LABELS[:2], inputs=images)
     result = terms(goal, example)
     first, second = LOGITS[::2], LOGITS[1::2]
@@ -125,7 +125,7 @@ def test_a_method_of_one_view_beside_one_of_two_is_given_the_first():
         def call(self, student, teacher, batch):
             return batch.inputs[:, 0, 0, 0] + 0 * student["logits"][:, 0]
 
-    images = np.arange(2 * 2 * 3, dtype="float32").reshape(2, 2, 1, 1, 3)
+    images = np.arange(2 * 2 * 3, dtype="float32").reshape(4, 1, 1, 3)  # two views of two images
     result = terms(objective(Views(), Sees(name="s")), examples(labels=LABELS[:2], inputs=images))
     assert result["s"] == (0 + 6) / 2
 

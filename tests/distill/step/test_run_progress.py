@@ -85,6 +85,13 @@ def test_a_fit_that_goes_on_counts_the_epochs_before_as_done(watched, batches):
     np.testing.assert_allclose(second, NEXT, atol=1e-5)
 
 
+@pytest.mark.parametrize("steps", [0, -1, 2.5, "many"])
+def test_total_steps_is_a_number_of_steps(watched, steps):
+    distiller, _ = watched
+    with pytest.raises(ValueError, match="total_steps"):
+        distiller.total_steps = steps
+
+
 def test_total_steps_make_one_run_of_several_fits(watched, batches):
     distiller = watched()
     distiller.total_steps = 8
