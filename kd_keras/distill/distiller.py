@@ -100,7 +100,7 @@ class Distiller(DeployingModel):
         self._needs_progress = any(method.needs_progress for method in self.methods)
         self._twin = self._twin_of_student()
         self._objective = Objective(
-            list(self.methods),
+            self.methods,
             ce_weight=self.ce_weight,
             label_smoothing=self.label_smoothing,
             multi_label=self.multi_label,

@@ -255,8 +255,8 @@ def deploy_student(methods: Sequence[Method]) -> bool:
     return all(type(method).deployed is Method.deployed for method in methods)
 
 
-def as_methods(methods: Any) -> list[Method]:
-    """A list from one method or several.
+def as_methods(methods: Any) -> tuple[Method, ...]:
+    """A tuple of one method or several.
 
     Raises:
         ValueError: an entry is not a method, or wants more than two views of an image.
@@ -273,7 +273,7 @@ def as_methods(methods: Any) -> list[Method]:
                 f"{method.name}: views_per_image is {method.views_per_image!r}; expected 1 or 2. "
                 f"Set it in the class {type(method).__name__}."
             )
-    return entries
+    return tuple(entries)
 
 
 def taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:

@@ -109,6 +109,12 @@ def test_class_weights_multiply_every_cost(net, teacher, images, labels, one_ste
     assert_equal(weights(by_class), weights(by_example), atol=1e-7)
 
 
+def test_the_methods_of_a_distiller_cannot_be_added_to(student, teacher):
+    distiller = Distiller(student, teacher=teacher, methods=[methods.get("kd")])
+    with pytest.raises(AttributeError, match="append"):
+        distiller.methods.append(methods.get("dkd"))
+
+
 @pytest.mark.parametrize(
     "form", [lambda y: y[:, None], lambda y: np.eye(5, dtype="float32")[y], lambda y: y * 1.0]
 )

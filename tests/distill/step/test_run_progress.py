@@ -87,7 +87,7 @@ def test_a_fit_that_goes_on_counts_the_epochs_before_as_done(watched, batches):
 
 @pytest.mark.parametrize("steps", [0, -1, 2.5, "many"])
 def test_total_steps_is_a_number_of_steps(watched, steps):
-    distiller, _ = watched
+    distiller = watched()
     with pytest.raises(ValueError, match="total_steps"):
         distiller.total_steps = steps
 
