@@ -4,14 +4,17 @@ import csv
 import io
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
 from PIL import Image
 
+from kd_keras import data
 from kd_keras.cli import kdk
 from kd_keras.job import train
+from kd_keras.job.cache import make_cache
 from kd_keras.job.checks import precheck
 from kd_keras.job.comparison.compare import compare
 from kd_keras.job.exports.export import export
@@ -20,6 +23,8 @@ from kd_keras.job.prediction.evaluate import evaluate
 from kd_keras.job.prediction.predict import predict
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import multi_label, scores
+from kd_keras.results.screen import Screen
+from kd_keras.teacher_cache.reader import Cache
 
 CLASSES = ("blue", "green", "red")
 
@@ -168,6 +173,41 @@ def test_runs_are_listed_and_compared_by_map(finished, folder, recorder, tmp_pat
     assert entry["pairs"][0]["p"] is None
     assert not any("top-1" in line for line in document["verdict"])
     assert "top-1" not in (tmp_path / "page.html").read_text()
+
+
+def test_an_onnx_teacher_teaches_the_same_with_sigmoids_and_with_logits(
+    folder, no_report, tmp_path
+):
+    pytest.importorskip("tf2onnx", reason="the extra 'onnx' is not installed")
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((8, 8, 3))
+    maps = keras.layers.Conv2D(4, 3)(keras.layers.Rescaling(1 / 255)(inputs))
+    logits = keras.layers.Dense(3)(keras.layers.Flatten()(maps))
+    models = {
+        "logits": keras.Model(inputs, logits),
+        "sigmoids": keras.Model(inputs, keras.layers.Activation("sigmoid")(logits)),
+    }
+    examples = data.load(f"folder:{folder}", labels="multi", augment="none").train
+    expected = models["logits"](examples.images_at(slice(None)).astype("float32")).numpy()
+    options = {"dataset": f"folder:{folder}", "labels": "multi", "augment": "none", "views": 1}
+    for name, model in models.items():
+        file = tmp_path / f"{name}.onnx"
+        model(np.zeros((1, 8, 8, 3), "float32"))  # Keras exports models that were called only
+        model.export(file, format="onnx", verbose=False)
+        cache = tmp_path / name
+        recipe = Recipe(**options, teacher=str(file))
+        make_cache.run(recipe, folder=cache, dtype="float32", screen=Screen(quiet=True))
+        rows = Cache(cache)(examples.ids, 0)["logits"]
+        np.testing.assert_allclose(rows, expected, atol=1e-4)
+    small = {"student": "seed_student:width=0.5", "epochs": 1, "batch_size": 32, "timing": False}
+    recipe = Recipe(
+        **options, **small, teacher=f"cache:{cache}", method=["kd"], allow_weak_teacher=True
+    )
+    places = {"run": str(tmp_path / "run"), "export_dir": str(tmp_path / "exports")}
+    results = train.run(recipe, **places, screen=Screen(quiet=True))
+    share = results["teacher_cache"]
+    scores_of_rows = multi_label.mean_average_precision(examples.labels, expected)
+    assert share["train_map"] == pytest.approx(scores_of_rows)
 
 
 def test_a_method_that_nobody_chose_gives_way_to_kd():
