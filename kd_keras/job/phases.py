@@ -113,9 +113,11 @@ def _facts(recipe: Recipe, history: Mapping[str, Sequence[float]]) -> dict[str, 
 def _say_where_it_ended(job: Job, facts: Mapping[str, Mapping[str, Any]]) -> None:
     for phase, entry in facts.items():
         if end := entry.get("stop_early"):
+            name = stop_early.score_name(end)
+            unit = " mAP" if name == stop_early.MAP else ""
             job.screen.say(
                 f"{display_name(phase)}: best epoch: {end['best_epoch']} of {end['epochs']}, "
-                f"weights restored ({end[stop_early.TOP1]:.1%} on the held-out images)"
+                f"weights restored ({end[name]:.1%}{unit} on the held-out images)"
             )
 
 

@@ -13,6 +13,8 @@ from PIL import Image
 
 from kd_keras import data
 from kd_keras.cli import kdk
+from kd_keras.distill.callbacks import stop_early
+from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.job import train
 from kd_keras.job.cache import make_cache
 from kd_keras.job.checks import precheck
@@ -210,6 +212,42 @@ def test_an_onnx_teacher_teaches_the_same_with_sigmoids_and_with_logits(
     assert share["train_map"] == pytest.approx(scores_of_rows)
 
 
+def test_a_training_stops_early_by_map_and_an_interrupted_one_ends_equal_to_the_bit(
+    folder, recorder, interrupted_after, no_report, tmp_path
+):
+    recipe = Recipe(
+        **{"dataset": f"folder:{folder}", "labels": "multi", "stop_early": 1, "epochs": 9},
+        **{"student": "seed_student:width=0.5", "teacher": "seed_student", "teacher_epochs": 2},
+        **{"batch_size": 32, "learning_rate": 0.03, "precision": "float32", "timing": False},
+        **{"baseline": True, "allow_weak_teacher": True},
+    )
+    weights = []
+    for name in ("whole", "parts"):
+        places = {"run": str(tmp_path / name), "export_dir": str(tmp_path / "exports")}
+        screen = recorder()
+        if name == "parts":
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(Checkpoint, "on_train_batch_end", interrupted_after("student", 6))
+                with pytest.raises(KeyboardInterrupt):
+                    train.run(recipe, **places, screen=recorder())
+        results = train.run(recipe, **places, screen=screen)
+        for phase in ("teacher", "student"):
+            history = json.loads((tmp_path / name / f"{phase}.json").read_text())["history"]
+            ended = results[phase]["stop_early"]
+            decision = history[stop_early.MAP], history[stop_early.LOSS], 1
+            assert ended["best_epoch"] == stop_early.decide(*decision).best + 1
+            assert ended[stop_early.MAP] == max(history[stop_early.MAP])
+            best = history["val_map"][ended["best_epoch"] - 1]
+            assert results[phase]["map"] == pytest.approx(best)
+        assert f"({ended[stop_early.MAP]:.1%} mAP on the held-out images)" in "\n".join(
+            screen.lines
+        )
+        model = keras.models.load_model(tmp_path / name / "student.keras", compile=False)
+        weights.append(model.get_weights())
+    for one, other in zip(*weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_a_method_that_nobody_chose_gives_way_to_kd():
     recipe = Recipe(dataset="folder:x", labels="multi").model_copy(
         update={"method": ("lskd:temperature=2",)}
@@ -225,7 +263,6 @@ def test_a_method_that_nobody_chose_gives_way_to_kd():
     ("fields", "message"),
     [
         ({"method": ["dkd"]}, r"methods \['dkd'\] compare softmaxes .* ab, at, cc, .* kd, "),
-        ({"stop_early": 2}, "stop_early is 2, which goes by the top-1 accuracy"),
         ({"labels_per_class": 2}, "labels_per_class is 2, which goes by the one class"),
     ],
 )

@@ -91,11 +91,9 @@ def _check_unlabelled(recipe: Any) -> None:
 
 
 def _check_multi_label(recipe: Any) -> None:
-    fields = {"stop_early": "the top-1 accuracy", "labels_per_class": "the one class of each image"}
-    for name, what in fields.items():
-        if recipe.labels == "multi" and getattr(recipe, name) is not None:
-            raise ValueError(
-                f"labels is 'multi', so an image may have several classes, and {name} is "
-                f"{getattr(recipe, name)}, which goes by {what}; expected one of the two. Leave "
-                f"--{name.replace('_', '-')} out."
-            )
+    if recipe.labels == "multi" and recipe.labels_per_class is not None:
+        raise ValueError(
+            "labels is 'multi', so an image may have several classes, and labels_per_class is "
+            f"{recipe.labels_per_class}, which goes by the one class of each image; expected one "
+            "of the two. Leave --labels-per-class out."
+        )

@@ -28,8 +28,8 @@ class TrainingFields(BaseModel):
         None,
         ge=1,
         le=field_values.MOST_PASSES,
-        description="end a training after N epochs without a better accuracy on a held-out tenth "
-        "of train, and keep the best weights; none: train all epochs",
+        description="end a training after N epochs without a better accuracy or mAP on a held-out "
+        "tenth of train, and keep the best weights; none: train all epochs",
     )
     batch_size: int = _field(1024, ge=1, description="images per update, over all devices")
     accumulate: int = _field(

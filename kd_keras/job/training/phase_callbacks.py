@@ -15,7 +15,7 @@ from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.training import callbacks, step_logs
 from kd_keras.job.training.history_file import HistoryFile
-from kd_keras.job.training.validation_scores import ValidationScores
+from kd_keras.job.training.validation_scores import ValidationScores, mean_average_precision_on
 from kd_keras.results import tensorboard_logs, trackers
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.screen import Screen
@@ -87,7 +87,12 @@ def _ending(
     """What ends a training early."""
     held_out = pipeline.evaluation(stopping, batch_size=recipe.images_per_step)
     patience = check.whole_number("stop_early", recipe.stop_early, at_least=1)
-    return [stop_early.StopEarly(held_out, patience=patience, earlier=earlier)]
+    score = mean_average_precision_on(stopping) if stopping.multi_label else None
+    return [
+        stop_early.StopEarly(
+            held_out, patience=patience, mean_average_precision=score, earlier=earlier
+        )
+    ]
 
 
 def _step_logs(

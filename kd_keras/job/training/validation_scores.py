@@ -1,4 +1,4 @@
-"""Measures mAP and F1 on the validation images after each epoch of a multi-label training."""
+"""Measures mAP and F1 after each epoch of a multi-label training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +8,18 @@ import numpy as np
 
 from kd_keras.data.stores.store import Split
 from kd_keras.results import evaluate, multi_label
+
+
+def mean_average_precision_on(split: Split) -> Callable[[Any], float]:
+    """A function from a model in training to the mAP of its deployed model on these images."""
+    score: Callable[[Split], np.ndarray] | None = None
+
+    def measure(model: Any) -> float:
+        nonlocal score
+        score = score or evaluate.scorer(model.deployed)
+        return multi_label.mean_average_precision(split.labels, score(split))
+
+    return measure
 
 
 class ValidationScores(keras.callbacks.Callback):
