@@ -8,7 +8,7 @@ import keras
 
 from kd_keras import files
 from kd_keras.graph import heads
-from kd_keras.models import adapt
+from kd_keras.models import adapt, hdf5_check
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 _HDF5_START = b"\x89HDF\r\n\x1a\n"
@@ -102,7 +102,10 @@ def _check_unpacked(path: Path) -> None:
 
 
 def _open_file(path: Path) -> keras.Model:
-    return _loaded(path, "an .h5 file" if path.suffix in SUFFIXES[1:] else "a .keras file")
+    if path.suffix in SUFFIXES[1:]:
+        hdf5_check.require_readable(path)
+        return _loaded(path, "an .h5 file")
+    return _loaded(path, "a .keras file")
 
 
 def _check_hdf5_file(path: Path) -> None:
