@@ -177,17 +177,19 @@ def _rows_by_file(
 ) -> tuple[dict[str, Row], list[str]]:
     """The row of each file that a CSV file names, and a fault for each row without one.
 
-    A name may lack its ending, as in some competitions, if just one file has that name.
+    A name may lack its ending, as in some competitions, or have other upper and lower case, as
+    Windows allows, if just one file fits.
     """
     by_name = {_normal(file): file for file in files}
-    by_stem: dict[str, list[str]] = defaultdict(list)
+    others: dict[str, set[str]] = defaultdict(set)  # by name in lower case, and without ending
     for file in files:
-        by_stem[_normal(str(PurePosixPath(file).with_suffix("")))].append(file)
+        others[_normal(file).lower()].add(file)
+        others[_normal(str(PurePosixPath(file).with_suffix(""))).lower()].add(file)
     rows_by_file: dict[str, Row] = {}
     faults = []
     for row in rows:
         name = _normal(posixpath.join(place, row.file.replace("\\", "/")))
-        alike = by_stem.get(name, [])
+        alike = sorted(others.get(name.lower(), ()))
         place_of = by_name.get(name) or (alike[0] if len(alike) == 1 else None)
         if place_of is None:
             several = f"there are {', '.join(alike)}" if alike else "there is no such file"
@@ -213,8 +215,14 @@ def _normal(name: str) -> str:
 
 
 def _of_train(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]) -> list[str]:
-    """Notes on classes that no training image has, and on training images without a class."""
+    """Notes on classes with nearly the same name, classes without an image, and the reverse."""
     notes = []
+    by_spelling: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_spelling[name.casefold()].append(name)
+    twins = [" and ".join(same) for same in by_spelling.values() if len(same) > 1]
+    if twins:
+        notes.append(f"classes that differ in upper and lower case only: {', '.join(twins)}")
     counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
     empty = [name for name, count in zip(names, counts, strict=True) if not count]
     if empty:

@@ -30,7 +30,7 @@ def check_recipe(recipe: Recipe) -> None:
     for spec in (*(() if cache else recipe.teacher), *recipe.assistants, *recipe.student):
         name, knobs = recipe_files.parse_spec(spec)
         if identity.is_file(spec):
-            if not spec.endswith(".onnx"):  # `require_no_onnx` says what to do with one
+            if not spec.lower().endswith(".onnx"):  # `require_no_onnx` says what to do with one
                 model_files.check_file(Path(name).expanduser())
                 _require_trainable(spec, recipe)
             continue

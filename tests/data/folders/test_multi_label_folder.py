@@ -49,6 +49,8 @@ def labels_by_file(*splits):
         LISTS.replace("cat dog", "dog | cat"),
         LISTS.replace("cat dog", '"cat,dog"'),
         LISTS.replace(".png", ""),
+        LISTS.replace("a.png", "A.PNG"),
+        LISTS.replace("a.png", "A"),
         "\ufeff" + LISTS.replace("\n", "\r\n"),
         "\ufefffile;labels\r\na.png;cat dog\r\nb.png;\r\nc.png;dog\r\nd.png;bird\r\n",
         LISTS.replace(",", ";").replace("cat dog", "cat,dog"),
@@ -68,6 +70,22 @@ def test_both_layouts_give_the_same_labels(make, load_multi, text):
     assert dataset.multi_label
     assert dataset.train.labels.dtype == np.int32
     assert "training images that show none of the classes: 1 of 4" in dataset.notes
+
+
+def test_a_name_that_fits_two_files_is_refused(make, put, load_multi, images_of, tmp_path):
+    put(tmp_path / "own" / "e.png", images_of(1, seed=8)[0])
+    put(tmp_path / "own" / "E.png", images_of(1, seed=9)[0])
+    path = make(LISTS + "e.png,cat\nE.png,dog\n")
+    dataset = load_multi(path)
+    labels = labels_by_file(dataset.train, dataset.validation)
+    assert (labels["e.png"], labels["E.png"]) == ([0, 1, 0], [0, 0, 1])
+    with pytest.raises(ValueError, match=r"line 6: e\.PNG: there are E\.png, e\.png; expected"):
+        load_multi(make(LISTS + "e.PNG,cat\nE.png,dog\n"))
+
+
+def test_classes_that_differ_in_case_only_are_said(make, load_multi):
+    notes = load_multi(make(LISTS.replace("c.png,dog", "c.png,Dog"))).notes
+    assert "classes that differ in upper and lower case only: Dog and dog" in notes
 
 
 def test_names_with_blanks_need_another_separator(make, load_multi):

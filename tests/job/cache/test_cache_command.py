@@ -58,9 +58,10 @@ def test_the_suffix_of_an_onnx_file_may_have_any_case():
     assert cache_command.onnx_teacher(recipe_files.resolve(None, {})) is None
 
 
-def test_an_onnx_teacher_is_refused_before_training():
-    with pytest.raises(ValueError, match=r"big\.onnx is an ONNX file; expected a cache"):
-        precheck.check_recipe(recipe_files.resolve(None, {"teacher": "big.onnx"}))
+@pytest.mark.parametrize("file", ["big.onnx", "./Big.ONNX"])
+def test_an_onnx_teacher_is_refused_before_training(file):
+    with pytest.raises(ValueError, match=r"(?i)big\.onnx is an ONNX file; expected a cache"):
+        precheck.check_recipe(recipe_files.resolve(None, {"teacher": file}))
 
 
 def test_commands_in_a_message_are_not_wrapped(monkeypatch):
