@@ -14,6 +14,7 @@ Takes   about half an hour at 32x32 on two idle CPU cores; finished trainings ar
     python scripts/losing_methods_study.py --data-dir DIR --teacher runs/tiny32/teacher.keras
 """
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -42,45 +43,66 @@ CHOOSING_EPOCHS, EPOCHS = 2, 4
 @click.option("--teacher", required=True, help="a trained teacher's .keras file")
 @click.option("--image-size", default=32, show_default=True)
 @click.option("--only-choose", is_flag=True, help="leave the trainings of twice the budget out")
+@click.option("--chosen", metavar="FILE", help="take the weights chosen in this output, and judge")
 @click.option("--runs", default="runs/losing", show_default=True, help="folder of finished runs")
 @click.option("--out", default="docs/losing_methods.json", show_default=True, help="file to write")
 def main(
-    data_dir: str, teacher: str, image_size: int, only_choose: bool, runs: str, out: str
+    data_dir: str,
+    teacher: str,
+    image_size: int,
+    only_choose: bool,
+    chosen: str | None,
+    runs: str,
+    out: str,
 ) -> None:
     screen, folder = Screen(), Path(runs)
     common = {"data_dir": data_dir, "teacher": teacher, "image_size": image_size}
-    specs = {name: (_spec(name, 1), _spec(name, factor)) for name, factor in FACTORS.items()}
+    study = json.loads(Path(chosen).read_text()) if chosen else choose(common, folder, screen)
+    files.write_json(Path(out), study)
+    if not only_choose:
+        judge(study, common, folder, screen)
+        files.write_json(Path(out), study)
+    _show(study["rows"], screen)
+
+
+def choose(common: dict[str, Any], folder: Path, screen: Screen) -> dict[str, Any]:
+    """Trains every method with both weights, validated on the held-out tenth."""
     recipe = recipe_files.resolve(
         "tiny_imagenet", {**common, "epochs": CHOOSING_EPOCHS, "select": True}
     )
-    all_specs = [spec for pair in specs.values() for spec in pair]
-    chosen = gains(recipe, all_specs, folder / "choosing", screen)
+    specs = {name: (_spec(name, 1), _spec(name, factor)) for name, factor in FACTORS.items()}
+    results = gains(
+        recipe, [s for pair in specs.values() for s in pair], folder / "choosing", screen
+    )
     about = {
-        **{"machine": bench_jobs.machine(), "image_size": image_size, "seed": recipe.seed},
+        **{"machine": bench_jobs.machine(), "image_size": recipe.image_size, "seed": recipe.seed},
         **{"choosing_epochs": CHOOSING_EPOCHS, "epochs": EPOCHS, "batch_size": recipe.batch_size},
     }
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
             "method": name,
-            "default": chosen[default],
-            "other": {"factor": FACTORS[name], **chosen[other]},
+            "default": results[default],
+            "other": {"factor": FACTORS[name], **results[other]},
         }
         for name, (default, other) in specs.items()
     ]
-    alone = {"choosing": chosen[compare_methods.ALONE]}
-    files.write_json(Path(out), {"about": about, "alone": alone, "rows": rows})
-    if only_choose:
-        _show(rows, screen)
-        return
-    better = {name: max(pair, key=lambda s: chosen[s]["top1"]) for name, pair in specs.items()}
+    alone = {"choosing": results[compare_methods.ALONE]}
+    return {"about": about, "alone": alone, "rows": rows}
+
+
+def judge(study: dict[str, Any], common: dict[str, Any], folder: Path, screen: Screen) -> None:
+    """Trains every method with its better weight at twice the budget; adds "better" to the rows."""
+    better = {}
+    for row in study["rows"]:
+        factor = row["other"]["factor"] if row["other"]["top1"] > row["default"]["top1"] else 1
+        better[row["method"]] = _spec(row["method"], factor)
     recipe = recipe_files.resolve("tiny_imagenet", {**common, "epochs": EPOCHS})
-    judged = gains(recipe, list(better.values()), folder / "judged", screen)
-    for row in rows:
+    results = gains(recipe, list(better.values()), folder / "judged", screen)
+    for row in study["rows"]:
         spec = better[row["method"]]
-        row["better"] = {"spec": spec, **judged[spec]}
-    alone["judged"] = judged[compare_methods.ALONE]
-    files.write_json(Path(out), {"about": about, "alone": alone, "rows": rows})
-    _show(rows, screen)
+        row["better"] = {"spec": spec, **results[spec]}
+    study["alone"]["judged"] = results[compare_methods.ALONE]
+    study["about"]["judged_on"] = bench_jobs.machine()
 
 
 def _show(rows: list[dict[str, Any]], screen: Screen) -> None:
