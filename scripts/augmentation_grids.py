@@ -19,7 +19,7 @@ from kd_keras import data
 from kd_keras.data.augmentation import grammar, policy_of
 from kd_keras.data.presets import PRESETS
 from kd_keras.data.stores.store import Dataset, Split
-from kd_keras.results import augmented_images
+from kd_keras.results.plots import augmented_images
 
 SIZES = (64, 224)
 PARTS = 4  # of each photograph

@@ -21,7 +21,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.cli import quiet
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 quiet.import_tensorflow()
 
@@ -35,7 +35,7 @@ from kd_keras.data.stores.store import Split  # noqa: E402
 from kd_keras.distill.callbacks import stop_on_nan  # noqa: E402
 from kd_keras.graph.precision import best_precision  # noqa: E402
 from kd_keras.job.training import callbacks  # noqa: E402
-from kd_keras.results import tensorboard_logs  # noqa: E402
+from kd_keras.results.loggers import tensorboard_logs  # noqa: E402
 from kd_keras.teacher_cache import writer  # noqa: E402
 from kd_keras.teacher_cache.file_format import Header  # noqa: E402
 from kd_keras.teacher_cache.reader import Cache  # noqa: E402

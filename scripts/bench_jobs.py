@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from kd_keras.results import table
+from kd_keras.results.terminal import table
 
 KDK = [sys.executable, "-m", "kd_keras.cli"]
 SAMPLE_SECONDS = 0.1

@@ -26,7 +26,7 @@ import numpy as np
 from kd_keras import files, methods
 from kd_keras.cli import quiet
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 NUM_CLASSES, NUM_EXAMPLES, SHAPE = 200, 50_000, (64, 64, 3)
 WARM, STEPS = 3, 9

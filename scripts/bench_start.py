@@ -27,7 +27,7 @@ import bench_jobs  # beside this file
 import click
 
 from kd_keras import files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 TEACHER = "resnet18:stem_stride=2"
 FLOOR = 'python -c "import keras, tensorflow"'

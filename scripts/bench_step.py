@@ -25,7 +25,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.cli import quiet
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 quiet.import_tensorflow()
 

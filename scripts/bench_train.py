@@ -30,7 +30,7 @@ import bench_jobs  # beside this file
 import click
 
 from kd_keras import files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 TEACHER, STUDENT, METHOD = "resnet18:stem_stride=2", "resnet8:stem_stride=2", "kd"
 ROOT = "tiny-imagenet-200"

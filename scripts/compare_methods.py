@@ -45,8 +45,8 @@ from kd_keras.job.models import build  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.job.recipe.recipe_files import Recipe  # noqa: E402
 from kd_keras.job.training import callbacks, optimizer  # noqa: E402
-from kd_keras.results import evaluate  # noqa: E402
-from kd_keras.results.screen import Screen  # noqa: E402
+from kd_keras.results.evaluation import evaluate  # noqa: E402
+from kd_keras.results.terminal.screen import Screen  # noqa: E402
 
 ALONE = "none"
 SEEDS = {"logits": 3, "features": 2}

@@ -23,8 +23,8 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.cli import quiet
-from kd_keras.results import statistics
-from kd_keras.results.screen import Screen
+from kd_keras.results.metrics import statistics
+from kd_keras.results.terminal.screen import Screen
 
 quiet.import_tensorflow()
 

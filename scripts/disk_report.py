@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 FAULTS = ("full", "read-only", "removed")
 Case = dict[str, Any]  # "writer", "fault", "exit_code", "message", "wrong"

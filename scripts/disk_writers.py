@@ -61,7 +61,7 @@ class Writer:
     removes: tuple[str, ...] = ()
 
 
-_LOGS = "kd_keras.results.tensorboard_logs"
+_LOGS = "kd_keras.results.loggers.tensorboard_logs"
 
 WRITERS = (
     Writer(

@@ -22,14 +22,14 @@ import click
 
 from kd_keras import files
 from kd_keras.cli import quiet
-from kd_keras.results import statistics
+from kd_keras.results.metrics import statistics
 
 quiet.import_tensorflow()
 
 from kd_keras.job import train  # noqa: E402
 from kd_keras.job.cache import make_cache  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
-from kd_keras.results.screen import Screen  # noqa: E402
+from kd_keras.results.terminal.screen import Screen  # noqa: E402
 
 SEEDS, MOST_VIEWS = (0, 1, 2), 5
 ONLINE, ALONE = "new every epoch, online", "alone, new every epoch"

@@ -24,7 +24,7 @@ import click
 from kd_keras import data, files
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 SHARES, SEEDS = (0.1, 0.3, 1.0), (0, 1)
 OUT = Path(__file__).parent.parent / "docs" / "labels.json"

@@ -27,7 +27,7 @@ from kd_keras import files
 from kd_keras.job.images import dataset
 from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 #: Factor of the default weight of the other weight that is tried.
 LOSES, UNDECIDED = 0.1, 10

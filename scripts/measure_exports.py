@@ -19,7 +19,7 @@ import click
 import kd_keras
 from kd_keras import files
 from kd_keras.exports import offers
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 HEADER = (
     "| file | same class % | top-1 % | its change (95 %) | largest diff. | ms (1) | ms (128) | MB |"

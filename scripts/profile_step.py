@@ -25,7 +25,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from kd_keras import files
 from kd_keras.models import cost
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 PAIR, WARM, STEPS = "narrow", 5, 20
 # An operation is of the first kind whose pattern is found in its type; the rest is "other".

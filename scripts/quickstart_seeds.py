@@ -19,8 +19,8 @@ import click
 from kd_keras import files
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import statistics
-from kd_keras.results.screen import Screen
+from kd_keras.results.metrics import statistics
+from kd_keras.results.terminal.screen import Screen
 
 SEEDS = range(5)
 OUT = Path(__file__).parent.parent / "docs" / "quickstart.json"

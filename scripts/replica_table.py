@@ -33,7 +33,7 @@ import replica_training
 from replica_training import SETTINGS, STEPS
 
 from kd_keras import files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 RESULTS = Path("docs/replicas.json")
 LIMIT = 1e-6

@@ -20,8 +20,8 @@ import numpy as np
 from kd_keras import data, files
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import statistics
-from kd_keras.results.screen import Screen
+from kd_keras.results.metrics import statistics
+from kd_keras.results.terminal.screen import Screen
 
 BASELINE_RATES = (0.5, 1.0)  # times the recipe's: the student alone has its pick
 SEEDS = (3, 4, 5)

@@ -143,7 +143,7 @@ def no_report():
 @pytest.fixture
 def no_timing(monkeypatch):
     """Times of every image are 1 ms, and nothing is measured."""
-    from kd_keras.results import timing
+    from kd_keras.results.metrics import timing
 
     monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
 
@@ -194,7 +194,7 @@ def tiny_run(tmp_path_factory):
 def _train_tiny(run):
     from kd_keras.job import train
     from kd_keras.job.recipe.recipe_files import Recipe
-    from kd_keras.results.screen import Screen
+    from kd_keras.results.terminal.screen import Screen
 
     recipe = Recipe(
         dataset="digits",

@@ -197,7 +197,7 @@ def store(rng: random.Random, folder: Path) -> None:
 
 def run_scores(rng: random.Random, folder: Path) -> None:
     """Scores and labels of a run of which a file was changed: nothing, or what was written."""
-    from kd_keras.results import scores
+    from kd_keras.results.run_files import scores
 
     logits = np.random.default_rng(0).normal(size=(7, rng.choice([3, 501]))).astype(np.float32)
     scores.save(folder, "student", logits)
@@ -229,8 +229,8 @@ def checkpoint(rng: random.Random, folder: Path) -> None:
 def run_folder(rng: random.Random, folder: Path) -> None:
     """A run folder whose JSON files hold anything, read as `kdk runs` and `kdk report` do."""
     from kd_keras.job.run_folders import run_state
-    from kd_keras.results import run_data
     from kd_keras.results.report import finished_run
+    from kd_keras.results.run_files import run_data
 
     entries: dict[str, Any] = {
         "recipe.json": {"dataset": "digits"},

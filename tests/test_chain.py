@@ -11,8 +11,8 @@ from kd_keras.distill.checks import pair_warnings
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
-from kd_keras.results import evaluate
-from kd_keras.results.screen import Screen
+from kd_keras.results.evaluation import evaluate
+from kd_keras.results.terminal.screen import Screen
 
 pytestmark = pytest.mark.usefixtures("one_server", "no_report")
 TINY = {

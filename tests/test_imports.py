@@ -86,10 +86,10 @@ MAY_IMPORT_TENSORFLOW = {
     ],
     "writes or reads TensorBoard's files": [
         "job/training/hparams.py",
-        "results/tensorboard_logs.py",
+        "results/loggers/tensorboard_logs.py",
     ],
     "runs a model as a compiled function": [
-        "results/evaluate.py",
+        "results/evaluation/evaluate.py",
     ],
     "runs a teacher as a compiled function": [
         "teacher_cache/keras_teacher.py",

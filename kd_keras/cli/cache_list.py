@@ -7,7 +7,7 @@ import click
 from kd_keras import data
 from kd_keras.cli import output
 from kd_keras.job.cache import cache_folder
-from kd_keras.results import paths
+from kd_keras.results.terminal import paths
 
 
 def run(*, prune: bool, older_than: float | None, yes: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from kd_keras.cli import termination
-from kd_keras.results import wrapping
+from kd_keras.results.terminal import wrapping
 
 PARTLY_DONE = 1  # some files failed, the others are done
 DIFFERENT = 1  # a repeated run came out differently

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 import click
 
 from kd_keras.cli import errors
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 _JSON, _QUIET, _VERBOSE = (f"kd_keras.{name}" for name in ("json", "quiet", "verbose"))
 _INDENT = 2

@@ -5,9 +5,9 @@ from typing import Any
 
 from kd_keras.distill.callbacks import gradient_balance, gradient_norms
 from kd_keras.job.prepare import Job
-from kd_keras.results import table
 from kd_keras.results.phase_names import ASSISTANT, TEACHER, display_name, role
 from kd_keras.results.prediction_warnings import low_agreement, order_of_classes, worse_teacher
+from kd_keras.results.terminal import table
 
 
 def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:

@@ -7,10 +7,12 @@ from kd_keras.job import plan
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training import hparams
-from kd_keras.results import curves, main_score, table
+from kd_keras.results.metrics import main_score
 from kd_keras.results.phase_names import display_name
+from kd_keras.results.plots import curves
 from kd_keras.results.report import finished_run, headline, report, samples
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import table
+from kd_keras.results.terminal.screen import Screen
 
 
 def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:

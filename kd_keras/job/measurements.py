@@ -14,9 +14,10 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training.job_time import JobTime
-from kd_keras.results import calibration, evaluate, main_score, multi_label
+from kd_keras.results.evaluation import evaluate
+from kd_keras.results.metrics import calibration, main_score, multi_label
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 class Measurements:

@@ -29,7 +29,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training import fitting, job_time, optimizer
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 _FLOAT32 = 4  # bytes

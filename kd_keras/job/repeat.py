@@ -13,9 +13,11 @@ from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders import provenance, run_state
 from kd_keras.job.run_folders.run_state import RunState
-from kd_keras.results import main_score, scores, table
+from kd_keras.results.metrics import main_score
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.run_files import scores
+from kd_keras.results.terminal import table
+from kd_keras.results.terminal.screen import Screen
 
 NAME = "repeat.json"
 _MAX_DIFFERENCES = 10  # differences of the two provenances

@@ -22,18 +22,13 @@ from kd_keras.job.prepare import Job, check_teacher, prepare
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_folder import RunFolder
-from kd_keras.results import (
-    agreement,
-    augmented_images,
-    main_score,
-    multi_label,
-    run_data,
-    scores,
-    tensorboard_logs,
-    verdict,
-)
+from kd_keras.results import verdict
+from kd_keras.results.loggers import tensorboard_logs
+from kd_keras.results.metrics import agreement, main_score, multi_label
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.plots import augmented_images
+from kd_keras.results.run_files import run_data, scores
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 #: Why results.json has no agreement for a student whose teacher is a cache.

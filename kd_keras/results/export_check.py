@@ -10,8 +10,8 @@ import numpy as np
 from kd_keras.exports import saved_model
 from kd_keras.exports.runtimes import Classifier
 from kd_keras.exports.runtimes.scores import Scores
-from kd_keras.results import main_score, multi_label, statistics, timing
-from kd_keras.results.screen import Screen
+from kd_keras.results.metrics import main_score, multi_label, statistics, timing
+from kd_keras.results.terminal.screen import Screen
 
 BATCH = 50
 #: Loss of top-1, a fraction, from which on a line says what to do.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kd_keras.results import agreement, statistics
+from kd_keras.results.metrics import agreement, statistics
 
 FEWEST_IMAGES = 5  # of a class that a teacher predicts as one other class, to report it
 MOST_CLASSES = 2_000  # with more, finding the best order takes too long

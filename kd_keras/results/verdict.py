@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.results import main_score, multi_label, statistics, table
-from kd_keras.results.main_score import Score
+from kd_keras.results.metrics import main_score, multi_label, statistics
+from kd_keras.results.metrics.main_score import Score
 from kd_keras.results.phase_names import (
     BASELINE,
     STUDENT,
@@ -14,6 +14,7 @@ from kd_keras.results.phase_names import (
     has_unmeasured_teacher,
     role,
 )
+from kd_keras.results.terminal import table
 
 MOST_P = 0.05  # with a larger p-value, a difference may be chance
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."

@@ -32,7 +32,7 @@ class Lines(list):
         self.append(title)
 
     def progress(self, what, total, unit="images"):
-        from kd_keras.results.screen import Screen
+        from kd_keras.results.terminal.screen import Screen
 
         return Screen().progress(what, total, unit)
 

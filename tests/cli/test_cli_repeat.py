@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from kd_keras.cli import kdk, quiet
 from kd_keras.job import train
-from kd_keras.results import scores
+from kd_keras.results.run_files import scores
 
 TINY = (
     *("--epochs", "2", "--teacher-epochs", "1", "--batch-size", "255", "--precision", "float32"),

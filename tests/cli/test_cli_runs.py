@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from kd_keras.cli import kdk
 from kd_keras.job.run_folders import runs
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 ROOT = Path(__file__).parents[2]
 

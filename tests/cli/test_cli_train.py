@@ -7,7 +7,7 @@ from click.testing import CliRunner
 from kd_keras import job
 from kd_keras.cli import kdk, quiet
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 @pytest.fixture

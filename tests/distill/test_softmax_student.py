@@ -9,7 +9,7 @@ from kd_keras import Distiller, methods
 from kd_keras.data.stores.store import Split
 from kd_keras.exports import classifier_graph, signatures
 from kd_keras.graph import heads, twins
-from kd_keras.results import evaluate
+from kd_keras.results.evaluation import evaluate
 
 
 def by_activation(net):

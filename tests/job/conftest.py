@@ -5,7 +5,7 @@ import pytest
 @pytest.fixture(scope="session")
 def recorder():
     """recorder() is a screen that keeps what it is told in `lines` and prints nothing."""
-    from kd_keras.results.screen import Screen
+    from kd_keras.results.terminal.screen import Screen
 
     class Recorder(Screen):
         def __init__(self):

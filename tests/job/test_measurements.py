@@ -12,7 +12,8 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training.job_time import JobTime
-from kd_keras.results import evaluate, scores
+from kd_keras.results.evaluation import evaluate
+from kd_keras.results.run_files import scores
 
 CLASSES = 3
 

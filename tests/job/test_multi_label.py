@@ -24,8 +24,9 @@ from kd_keras.job.images import adjustment
 from kd_keras.job.prediction.evaluate import evaluate
 from kd_keras.job.prediction.predict import predict
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import multi_label, scores
-from kd_keras.results.screen import Screen
+from kd_keras.results.metrics import multi_label
+from kd_keras.results.run_files import scores
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 CLASSES = ("blue", "green", "red")

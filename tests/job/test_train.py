@@ -13,7 +13,8 @@ from kd_keras.distill.callbacks import stop_on_nan
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
-from kd_keras.results import evaluate, run_data, scores
+from kd_keras.results.evaluation import evaluate
+from kd_keras.results.run_files import run_data, scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "own_cache")]
 

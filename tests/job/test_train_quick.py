@@ -11,8 +11,8 @@ import pytest
 
 from kd_keras import data
 from kd_keras.job import train
-from kd_keras.results import evaluate
-from kd_keras.results.screen import Screen
+from kd_keras.results.evaluation import evaluate
+from kd_keras.results.terminal.screen import Screen
 
 MODELS = {"teacher": "teacher", "baseline": "student alone", "student": "student distilled"}
 

@@ -13,7 +13,7 @@ from kd_keras.distill.callbacks import stop_early
 from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.job import train
 from kd_keras.job.training import fitting, optimizer
-from kd_keras.results import scores
+from kd_keras.results.run_files import scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 FIELDS = {

@@ -6,7 +6,7 @@ import pytest
 from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.results import export_check
 from kd_keras.results.export_check import Reference
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 IMAGES = np.arange(200, dtype=np.uint8).reshape(200, 1, 1, 1)
 LABELS = np.arange(200) % 2

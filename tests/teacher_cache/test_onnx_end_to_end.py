@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from kd_keras import data
 from kd_keras.cli import kdk
 from kd_keras.data.augmentation import augment
-from kd_keras.results import paths
+from kd_keras.results.terminal import paths
 from kd_keras.teacher_cache.reader import Cache
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")

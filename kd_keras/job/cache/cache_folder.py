@@ -12,8 +12,8 @@ from typing import Any
 
 from kd_keras import data, files
 from kd_keras.data.stores import store
-from kd_keras.results import paths
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache import file_format
 
 TEACHERS, SCORES, DOWNLOADS = "teachers", "scores", "downloads"

@@ -17,8 +17,8 @@ from kd_keras.job.models import build, cached_teacher, embedding_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import embed
 from kd_keras.models import custom_objects
-from kd_keras.results import paths
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, onnx_teacher, writer
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache

@@ -6,9 +6,10 @@ from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.job.images import training_images
 from kd_keras.job.models import cached_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import chance, main_score, paths
+from kd_keras.results.metrics import chance, main_score
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 

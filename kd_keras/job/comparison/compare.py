@@ -9,10 +9,11 @@ import numpy as np
 from kd_keras.job.comparison import compared_runs, group_names
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_state import RunState
-from kd_keras.results import comparison, comparison_lines, comparison_page, phase_names
-from kd_keras.results.comparison import Group, Model
+from kd_keras.results import phase_names
+from kd_keras.results.comparisons import comparison, comparison_lines, comparison_page
+from kd_keras.results.comparisons.comparison import Group, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 def compare(

@@ -10,10 +10,12 @@ from kd_keras.data.stores import sealed
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders import run_state
 from kd_keras.job.run_folders.run_state import RunState
-from kd_keras.results import phase_names, scores, table
-from kd_keras.results.comparison import MEGABYTES, MILLISECONDS, Model
+from kd_keras.results import phase_names
+from kd_keras.results.comparisons.comparison import MEGABYTES, MILLISECONDS, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT
 from kd_keras.results.report import samples
+from kd_keras.results.run_files import scores
+from kd_keras.results.terminal import table
 
 
 def read(runs: Sequence[str | Path]) -> list[RunState]:
@@ -107,7 +109,7 @@ def labels_of(states: Sequence[RunState]) -> np.ndarray:
 
 def _labels_of_data(state: RunState) -> np.ndarray:
     from kd_keras.job.images import dataset
-    from kd_keras.results.screen import Screen
+    from kd_keras.results.terminal.screen import Screen
 
     loaded = dataset.load(state.recipe, Screen(quiet=True))
     if loaded.fingerprint != state.provenance.get("data"):

@@ -6,7 +6,7 @@ from typing import Any
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_state import RunState
-from kd_keras.results import table
+from kd_keras.results.terminal import table
 
 #: Fields that may differ within a group: what they change is chance.
 SEEDS = ("seed", "view_seed")

@@ -12,7 +12,7 @@ from kd_keras import data
 from kd_keras.data.tiny_imagenet import archive
 from kd_keras.job.cache import cache_folder
 from kd_keras.job.doctor.finding import FINE, MISSING, Finding
-from kd_keras.results import paths
+from kd_keras.results.terminal import paths
 
 SECONDS = 3.0  # that a host has to answer
 #: Hosts of downloads, and what is downloaded from them.

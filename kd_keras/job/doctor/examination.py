@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kd_keras.job.doctor import data_files, machine, software
 from kd_keras.job.doctor.finding import FINE, MISSING, WRONG, Finding
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 def doctor(*, data_dir: str | Path | None = None) -> list[Finding]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from kd_keras import data
 from kd_keras.job.doctor.finding import FINE, MISSING, WRONG, Finding
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import paths
+from kd_keras.results.terminal import paths
 
 # Of processors, with what they do for training.
 _FLAGS = {

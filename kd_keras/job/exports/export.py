@@ -24,9 +24,10 @@ from kd_keras.job.prediction import model_argument, names_file
 from kd_keras.job.prediction.model_argument import ModelArgument
 from kd_keras.job.recipe import recipe_files
 from kd_keras.models import adapt, custom_objects, model_files, pixels
-from kd_keras.results import export_check, paths
+from kd_keras.results import export_check
 from kd_keras.results.export_check import Reference
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 
 _SERVED = 100  # images to compare with the fresh process that serves a SavedModel
 

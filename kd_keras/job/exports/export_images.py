@@ -10,7 +10,7 @@ from kd_keras.data.stores.store import Dataset
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job.prediction import evaluation_data
 from kd_keras.job.prediction.evaluation_data import DataOptions, KnownModel
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 FEWEST = 100  # calibration images
 CHECKED = 1000  # validation images, at most

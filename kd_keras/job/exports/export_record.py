@@ -5,7 +5,7 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.exports.offers import Offer
-from kd_keras.results import checksums
+from kd_keras.results.run_files import checksums
 
 NAME = "exports.json"
 

@@ -1,7 +1,7 @@
 """How the processes of a run on several machines show what they do: the first one speaks."""
 
 from kd_keras.job.hardware import tf_config
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 class Silent(Screen):

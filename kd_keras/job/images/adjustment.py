@@ -13,7 +13,7 @@ from kd_keras.data.stores.store import Dataset
 from kd_keras.job.images import dataset
 from kd_keras.job.recipe import method_options, recipe_files, spec
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 STEPS_PER_EPOCH = 30  # a network learns more from more, smaller steps in the same time
 MIN_BATCH = 8  # with fewer images, the statistics of batch norms are noise

@@ -7,8 +7,8 @@ from kd_keras import data
 from kd_keras.data import holdout
 from kd_keras.data.stores.store import Dataset
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import paths
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 
 SELECT_FRACTION = 0.1  # share of train that is held out to choose settings
 STOP_FRACTION = 0.1  # share of what is left, held out to end trainings by

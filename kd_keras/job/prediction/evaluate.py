@@ -14,19 +14,14 @@ from kd_keras.job.prediction import class_order, evaluation_data, opened_model
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.models import cost
-from kd_keras.results import (
-    agreement,
-    evaluation,
-    evaluation_table,
-    multi_label,
-    multi_label_evaluation,
-    paths,
-)
-from kd_keras.results import evaluate as accuracy_of
-from kd_keras.results import timing as clock
-from kd_keras.results.evaluation import Evaluation
-from kd_keras.results.multi_label_evaluation import MultiLabelEvaluation
-from kd_keras.results.screen import Screen
+from kd_keras.results.evaluation import evaluate as accuracy_of
+from kd_keras.results.evaluation import evaluation, evaluation_table, multi_label_evaluation
+from kd_keras.results.evaluation.evaluation import Evaluation
+from kd_keras.results.evaluation.multi_label_evaluation import MultiLabelEvaluation
+from kd_keras.results.metrics import agreement, multi_label
+from kd_keras.results.metrics import timing as clock
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 
 BATCH = 128
 FOLDER = "evaluations"

@@ -12,7 +12,7 @@ from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job.images.dataset import SELECT_FRACTION
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import run_data
+from kd_keras.results.run_files import run_data
 
 # Rec. 601 luma in fixed point, as Pillow computes it: equal channels keep their value.
 _BITS = 16

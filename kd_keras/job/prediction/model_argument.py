@@ -7,7 +7,7 @@ from kd_keras import files
 from kd_keras.exports import metadata
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job.recipe import recipe_files
-from kd_keras.results import run_data
+from kd_keras.results.run_files import run_data
 
 EXPORTS = "exports"  # folder in a run folder
 

@@ -17,7 +17,7 @@ from kd_keras.graph import backend, quiet_import
 from kd_keras.job.prediction import opened_model
 from kd_keras.job.prediction.images_to_predict import Item
 from kd_keras.job.prediction.opened_model import OpenedModel
-from kd_keras.results import multi_label
+from kd_keras.results.metrics import multi_label
 
 if TYPE_CHECKING:
     from kd_keras.data.images.image_reader import ImageReader

@@ -14,7 +14,8 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders import provenance, run_state
 from kd_keras.job.run_folders.run_lock import RunLock
-from kd_keras.results import checksums, phase_names, scores
+from kd_keras.results import phase_names
+from kd_keras.results.run_files import checksums, scores
 
 _REMEDY = "Remove it, and run the command again: what it held is made again."
 # TensorFlow keeps extra files of a SavedModel in this folder.

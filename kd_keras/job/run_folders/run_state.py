@@ -14,7 +14,9 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_lock import Holder, holder
-from kd_keras.results import checksums, phase_names, table
+from kd_keras.results import phase_names
+from kd_keras.results.run_files import checksums
+from kd_keras.results.terminal import table
 
 CHECKPOINTS = "checkpoints"
 ENDS = "ends"  # a folder for the last checkpoint of each training that more epochs can follow

@@ -9,9 +9,11 @@ from kd_keras import files
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.run_folders import run_state
 from kd_keras.job.run_folders.run_state import RunState
-from kd_keras.results import main_score, paths, phase_names, table
+from kd_keras.results import phase_names
+from kd_keras.results.metrics import main_score
 from kd_keras.results.phase_names import BASELINE, STUDENT
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths, table
+from kd_keras.results.terminal.screen import Screen
 
 FINISHED, UNFINISHED, BROKEN = "finished", "unfinished", "broken"
 #: A table as wide as this has a column for everything.

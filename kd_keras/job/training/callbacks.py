@@ -8,7 +8,7 @@ from typing import Any, Self
 import keras
 
 from kd_keras import check
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 class Speed(keras.callbacks.Callback):

@@ -20,7 +20,7 @@ from kd_keras.job.images import training_images
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.training import callbacks, optimizer, phase_callbacks
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 def fit(

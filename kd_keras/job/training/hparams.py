@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import tensorboard_logs
+from kd_keras.results.loggers import tensorboard_logs
 
 # What differs between the models of a run.
 FIRST = ("model", "methods", "epochs", "learning_rate", "seed")

@@ -13,7 +13,7 @@ from kd_keras.job import identity, plan
 from kd_keras.job.images import training_images
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.models import cost
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 WAIT = 2.0  # seconds of training before the first estimate
 CHANGE = 0.2  # share by which an estimate must change to be shown again

@@ -13,7 +13,7 @@ from kd_keras.job import identity
 from kd_keras.job.models import build
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.optimizers import deepkd, dot, muon, schedules
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 SGD_NESTEROV = True
 SEPARATE = ("dot", "deepkd")  # take the gradients of each loss separately

@@ -16,9 +16,9 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.training import callbacks, step_logs
 from kd_keras.job.training.history_file import HistoryFile
 from kd_keras.job.training.validation_scores import ValidationScores, mean_average_precision_on
-from kd_keras.results import tensorboard_logs, trackers
+from kd_keras.results.loggers import tensorboard_logs, trackers
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 
 def make(

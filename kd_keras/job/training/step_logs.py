@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from kd_keras import check
-from kd_keras.results import tensorboard_logs
-from kd_keras.results.screen import Screen
+from kd_keras.results.loggers import tensorboard_logs
+from kd_keras.results.terminal.screen import Screen
 
 STEP = "step"
 _RATIO = "_share"  # of two means: no mean itself

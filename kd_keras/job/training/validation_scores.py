@@ -7,7 +7,8 @@ import keras
 import numpy as np
 
 from kd_keras.data.stores.store import Split
-from kd_keras.results import evaluate, multi_label
+from kd_keras.results.evaluation import evaluate
+from kd_keras.results.metrics import multi_label
 
 
 def mean_average_precision_on(split: Split) -> Callable[[Any], float]:

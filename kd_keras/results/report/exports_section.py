@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kd_keras.results import main_score
+from kd_keras.results.metrics import main_score
 from kd_keras.results.page import drawing
 from kd_keras.results.page.parts import Code, Part, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun

@@ -10,20 +10,14 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data.stores import sealed
-from kd_keras.results import (
-    checksums,
-    main_score,
-    multi_label,
-    phase_names,
-    run_data,
-    scores,
-    statistics,
-    table,
-)
-from kd_keras.results.main_score import Score
+from kd_keras.results import phase_names
+from kd_keras.results.metrics import main_score, multi_label, statistics
+from kd_keras.results.metrics.main_score import Score
 from kd_keras.results.page import plots
 from kd_keras.results.page.plots import Look
-from kd_keras.results.run_data import RunData
+from kd_keras.results.run_files import checksums, run_data, scores
+from kd_keras.results.run_files.run_data import RunData
+from kd_keras.results.terminal import table
 
 _REQUIRED_ENTRIES = ("parameters", "milliseconds_per_image")  # beside the scores
 History = Mapping[str, Sequence[float]]

@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kd_keras.results import timing, verdict
+from kd_keras.results import verdict
+from kd_keras.results.metrics import timing
 from kd_keras.results.page.parts import Text
 from kd_keras.results.phase_names import BASELINE, STUDENT, has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun

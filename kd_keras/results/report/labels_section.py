@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.results import multi_label
-from kd_keras.results.multi_label import LabelRow
+from kd_keras.results.metrics import multi_label
+from kd_keras.results.metrics.multi_label import LabelRow
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kd_keras.results import table, timing
+from kd_keras.results.metrics import timing
+from kd_keras.results.metrics.timing import MOST_SPREAD
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
-from kd_keras.results.table import FEWEST_CLASSES_FOR_TOP5
-from kd_keras.results.timing import MOST_SPREAD
+from kd_keras.results.terminal import table
+from kd_keras.results.terminal.table import FEWEST_CLASSES_FOR_TOP5
 
 _COSTS: dict[str, Callable[[Any], float | None]] = {
     "parameters (thousands)": lambda entry: entry["parameters"] / 1e3,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.results import agreement, multi_label
+from kd_keras.results.metrics import agreement, multi_label
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher

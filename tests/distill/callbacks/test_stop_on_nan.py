@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from kd_keras import Distiller, methods
 from kd_keras.distill.callbacks import checkpoint_files, stop_on_nan
 from kd_keras.distill.callbacks.checkpoint import Checkpoint
-from kd_keras.results import tensorboard_logs
+from kd_keras.results.loggers import tensorboard_logs
 
 
 def spoil(model, epoch, batch, value=np.nan):

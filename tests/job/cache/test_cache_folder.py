@@ -8,7 +8,7 @@ import pytest
 
 from kd_keras import data, files
 from kd_keras.job.cache import cache_folder
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache import file_format
 from kd_keras.teacher_cache.file_format import Header
 

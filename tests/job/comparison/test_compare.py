@@ -10,8 +10,9 @@ import pytest
 
 from kd_keras.data.stores import sealed
 from kd_keras.job.comparison import compare
-from kd_keras.results import scores, statistics
-from kd_keras.results.screen import Screen
+from kd_keras.results.metrics import statistics
+from kd_keras.results.run_files import scores
+from kd_keras.results.terminal.screen import Screen
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 
 from kd_keras.job.doctor import examination
 from kd_keras.job.doctor.finding import Finding
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal.screen import Screen
 
 FINE = Finding("Python", "fine", "3.11.7")
 MISSING = Finding("extra onnx", "missing", "not installed: onnx", "pip install 'kd-keras[onnx]'")

@@ -14,7 +14,7 @@ from kd_keras import data
 from kd_keras.exports import litert, runtimes
 from kd_keras.job.exports import export as job
 from kd_keras.job.exports import export_record
-from kd_keras.results import timing
+from kd_keras.results.metrics import timing
 
 pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
 pytest.importorskip("tf2onnx", reason="the extra 'onnx' is not installed")

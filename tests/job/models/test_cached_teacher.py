@@ -15,8 +15,8 @@ from kd_keras.job.hardware import devices
 from kd_keras.job.models import cached_teacher
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders import provenance
-from kd_keras.results import paths
-from kd_keras.results.screen import Screen
+from kd_keras.results.terminal import paths
+from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 pytestmark = pytest.mark.usefixtures("one_server", "no_report")

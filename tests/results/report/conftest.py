@@ -8,10 +8,12 @@ from kd_keras import files
 from kd_keras.data.stores import sealed
 from kd_keras.data.stores.store import Split
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.results import agreement, calibration, run_data, scores, verdict
+from kd_keras.results import verdict
+from kd_keras.results.metrics import agreement, calibration
 from kd_keras.results.page import plots
 from kd_keras.results.page.parts import Plot
 from kd_keras.results.report import finished_run, samples
+from kd_keras.results.run_files import run_data, scores
 
 IMAGES = 300
 EXPORT = {"path": "saved_models/x", "max_abs_difference": 1e-6, "megabytes": 0.4}

@@ -1,0 +1,1 @@
+"""Evaluates one model on one split: scores by class, confusions, wrong images."""

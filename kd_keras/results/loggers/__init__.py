@@ -1,0 +1,1 @@
+"""Logs for TensorBoard, Weights & Biases and MLflow."""

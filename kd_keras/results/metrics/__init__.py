@@ -1,0 +1,1 @@
+"""Scores of classifiers, and what separates a difference from chance."""
