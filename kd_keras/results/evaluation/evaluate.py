@@ -59,7 +59,12 @@ def scorer(model: keras.Model) -> Callable[[Split], np.ndarray]:
         outputs, _ = twin(tf.cast(images, "float32"), training=False)
         return outputs[taps.LOGITS]
 
-    return lambda split: _all_scores(score, model.name, split)
+    # Traced once for each model. Calls of the tf.function itself would warn after a few models: to
+    # TensorFlow they are one function that is traced too often.
+    traced = score.get_concrete_function()
+    return lambda split: _all_scores(
+        lambda images: traced(tf.convert_to_tensor(images)), model.name, split
+    )
 
 
 def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:

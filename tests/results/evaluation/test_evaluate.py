@@ -57,6 +57,15 @@ def test_scores_are_those_of_every_example_in_order(monkeypatch):
     np.testing.assert_array_equal(evaluate.scores(model, split), expected)
 
 
+def test_scores_of_many_models_are_no_reason_for_a_warning(caplog):
+    split = Split(np.zeros((4, 2, 2, 1), np.uint8), np.arange(4), np.arange(4))
+    for _ in range(7):
+        model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
+        with caplog.at_level("WARNING", logger="tensorflow"):
+            evaluate.scores(model, split)
+    assert "retracing" not in caplog.text
+
+
 def test_an_export_resizes_files_as_the_data_were_resized(monkeypatch, tmp_path):
     split = Split(np.zeros((2, 4, 4, 1), "uint8"), np.zeros(2, "int32"), np.arange(2))
     data = types.SimpleNamespace(
