@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kd_keras.results.metrics.statistics import bias_corrected_interval
 from kd_keras.results.page.plots import write_csv
 
 THRESHOLD = 0.5  # probability from which on an image counts as having a class
@@ -127,9 +128,9 @@ def write(path: Path, of_classes: Sequence[LabelRow]) -> None:
 def interval(
     labels: np.ndarray, scores: np.ndarray, *, seed: int, samples: int = SAMPLES
 ) -> tuple[float, float]:
-    """The 95 % interval of `mean_average_precision` over images (percentile bootstrap)."""
-    low, high = np.nanquantile(_resampled(labels, scores, seed, samples), [0.025, 0.975])
-    return float(low), float(high)
+    """The 95 % interval of `mean_average_precision` over images (bootstrap, bias corrected)."""
+    estimate = mean_average_precision(labels, scores)
+    return bias_corrected_interval(estimate, _resampled(labels, scores, seed, samples))
 
 
 def difference(
@@ -137,7 +138,7 @@ def difference(
 ) -> tuple[float, float, float]:
     """mAP of `ones` minus mAP of `others` on the same images, with its 95 % interval over images.
 
-    This is the paired percentile bootstrap: both models are measured on the same samples.
+    This is the paired bootstrap, bias corrected: both models are measured on the same samples.
 
     Args:
         labels: (N, C) int, 1 for each class that an image has, else 0.
@@ -148,12 +149,11 @@ def difference(
     Returns:
         Difference, low, high; fractions, not percent.
 
-    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 13 and 14.
     """
     first, second = (mean_average_precision(labels, scores) for scores in (ones, others))
     each = [_resampled(labels, scores, seed, samples) for scores in (ones, others)]
-    low, high = np.nanquantile(each[0] - each[1], [0.025, 0.975])
-    return first - second, float(low), float(high)
+    return first - second, *bias_corrected_interval(first - second, each[0] - each[1])
 
 
 def measure_agreement(student: np.ndarray, teacher: np.ndarray) -> dict[str, float]:

@@ -93,6 +93,33 @@ def bootstrap_interval(
     return float(differences.mean()), float(low), float(high)
 
 
+def bias_corrected_interval(estimate: float, samples: np.ndarray) -> tuple[float, float]:
+    """The 95 % interval of an estimate whose bootstrap samples are not centred on it.
+
+    An average precision is such an estimate: an image that is drawn twice raises its own rank's
+    precision. The interval is that of the percentiles at which the samples would be centred; where
+    they are, it is the percentile bootstrap.
+
+    Args:
+        estimate: of the data themselves.
+        samples: (S,) float, of S bootstrap samples of the data; NaN for those without a value.
+
+    Returns:
+        Low, high.
+
+    Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 14, with an
+    acceleration of 0.
+    """
+    from scipy import stats
+
+    values = samples[np.isfinite(samples)]
+    below = float(np.mean(values < estimate) + np.mean(values == estimate) / 2)
+    least = 0.5 / len(values)  # of a share that S samples can tell from 0
+    shift = 2 * stats.norm.ppf(min(max(below, least), 1 - least))
+    low, high = np.quantile(values, stats.norm.cdf(shift + stats.norm.ppf([0.025, 0.975])))
+    return float(low), float(high)
+
+
 def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, float]:
     """The exact McNemar test of two models on the same images: is one right more often?
 

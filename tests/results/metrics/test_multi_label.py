@@ -1,5 +1,7 @@
 """Scores of images with several classes, against scikit-learn's and against counts by hand."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from sklearn import metrics
@@ -64,8 +66,22 @@ def test_the_interval_is_that_of_samples_drawn_one_by_one():
     rng = np.random.default_rng(1)
     samples = [rng.integers(0, 60, 60) for _ in range(1000)]
     each = [multi_label.mean_average_precision(labels[d], logits[d]) for d in samples]
-    expected = np.quantile(each, [0.025, 0.975])
+    estimate = multi_label.mean_average_precision(labels, logits)
+    shift = 2 * NormalDist().inv_cdf(np.mean(each < np.array(estimate)))
+    expected = np.quantile(each, [NormalDist().cdf(shift + z) for z in (-1.96, 1.96)])
     np.testing.assert_allclose(multi_label.interval(labels, logits, seed=0), expected, atol=0.02)
+
+
+def test_the_interval_of_few_images_holds_the_score_of_many():
+    def data(rng, count):
+        labels = (rng.random((count, 4)) < 0.25).astype(int)
+        return labels, rng.normal(size=(count, 4)) + 0.5 * labels
+
+    rng = np.random.default_rng(0)
+    of_many = multi_label.mean_average_precision(*data(rng, 20_000))
+    intervals = [multi_label.interval(*data(rng, 60), seed=0, samples=200) for _ in range(60)]
+    held = np.mean([low <= of_many <= high for low, high in intervals])
+    assert held > 0.8  # the percentile bootstrap's intervals hold it 7 times in 10
 
 
 def test_agreement_by_hand():

@@ -77,3 +77,20 @@ def test_share_interval_is_wilsons():
     assert statistics.share_interval(10, 10) == pytest.approx((0.722467, 1.0), abs=1e-6)
     low, high = statistics.share_interval(300, 400)
     assert low < 0.75 < high
+
+
+def test_samples_that_are_centred_have_their_percentiles_as_interval():
+    samples = np.linspace(-1, 1, 2001)
+    interval = statistics.bias_corrected_interval(0.0, samples)
+    np.testing.assert_allclose(interval, [-0.95, 0.95], atol=1e-6)
+
+
+def test_samples_above_the_estimate_move_the_interval_down():
+    samples = np.random.default_rng(0).normal(1, 1, 100_000)  # one deviation too high
+    interval = statistics.bias_corrected_interval(0.0, samples)
+    np.testing.assert_allclose(interval, [1 - 2 - 1.96, 1 - 2 + 1.96], atol=0.1)
+
+
+def test_samples_without_a_value_do_not_count():
+    samples = np.array([0.0, np.nan, 0.0])
+    assert statistics.bias_corrected_interval(0.0, samples) == (0, 0)
