@@ -2,11 +2,13 @@
 
 Shows   for each method and setting, the largest difference of a weight after 20 steps between one
         CPU device and 2 or 4 replicas (`MirroredStrategy`) or 2 processes
-        (`MultiWorkerMirroredStrategy` on loopback), divided by the largest weight.
+        (`MultiWorkerMirroredStrategy` on loopback), divided by the largest weight. "Changed" is
+        one device, with the student's first kernel times 1 + 1e-6 at the start.
 On      the tiny pair of tests/methods, 8x8 uint8 images of the pipeline, batches of 8, L2
         regularisers on the student, SGD with momentum.
 Takes   hours on two CPU cores, with `--quick` about 20 minutes; started again, it goes on where it
-        was stopped. Remove the folder of `--work` after a change of the code.
+        was stopped. Remove the folder of `--work` after a change of the code. Cells that are in the
+        file of `--out` and are not run stay there.
 
     python scripts/replica_table.py            # writes docs/replicas.json and the table in its page
     python scripts/replica_table.py --quick    # every method, 4 steps, 2 replicas
@@ -22,7 +24,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,8 @@ from kd_keras.results.terminal.screen import Screen
 RESULTS = Path("docs/replicas.json")
 LIMIT = 1e-6
 IN_FULL = [setting for setting in SETTINGS if setting != "eager"]
-PLACES = {"1 device": 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
+CHANGED = "1 device, changed"
+PLACES = {"1 device": 1, CHANGED: 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
 QUICK = ("1 device", "2 replicas")
 
 
@@ -72,7 +75,7 @@ def main(
     options = [f"--work={work}", *(f"--method={n}" for n in names)]
     for one_setting in settings:
         _in_processes([*options, f"--setting={one_setting}"], QUICK if quick else [*PLACES], screen)
-        results = _compared(methods.names(), Path(work))
+        results = _merged(_earlier(Path(out)), _compared(methods.names(), Path(work)))
         teachers = {name: replica_training.teacher_source(name) for name in results}
         facts = {"steps": STEPS, "settings": SETTINGS, "teachers": teachers}
         files.write_json(Path(out), {**facts, "methods": results})
@@ -85,9 +88,14 @@ def main(
         for one_setting, cell in row.items()
         if one_setting in settings and one_setting != "bfloat16"
         for where, value in cell.items()
-        if not value <= LIMIT
+        if not value <= limit(cell)
     ]
     sys.exit("\n".join(["above 1e-6:", *worst]) if worst else 0)
+
+
+def limit(cell: Mapping[str, float]) -> float:
+    """The largest difference that is no fault: rounding, or what the training makes of it."""
+    return max(LIMIT, 2 * cell.get(CHANGED, 0.0))
 
 
 def _in_processes(options: list[str], places: Sequence[str], screen: Screen) -> None:
@@ -137,7 +145,8 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
                 continue
             start = time.perf_counter()
             try:
-                weights = replica_training.weights(name, setting, strategy)
+                changed = place == CHANGED
+                weights = replica_training.weights(name, setting, strategy, changed=changed)
             except Exception:  # the others may still be trained
                 traceback.print_exc()
                 failed.append(name)
@@ -177,6 +186,18 @@ def _compared(names: Sequence[str], work: Path) -> dict[str, Any]:
         for name in names
     }
     return {name: row for name, row in results.items() if row}
+
+
+def _earlier(out: Path) -> dict[str, Any]:
+    """The results of an earlier call in the same file."""
+    return json.loads(out.read_text())["methods"] if out.is_file() else {}
+
+
+def _merged(earlier: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
+    """The cells of both, those of `results` before those of `earlier`; methods sorted by name."""
+    names = sorted(earlier.keys() | results.keys())
+    rows = {name: earlier.get(name, {}) | results.get(name, {}) for name in names}
+    return {n: {s: row[s] for s in SETTINGS if s in row} for n, row in rows.items()}
 
 
 def _cell(name: str, setting: str, work: Path) -> dict[str, float] | None:
