@@ -99,7 +99,7 @@ def read_litert(path: Path) -> Metadata:
             labels = next((name for name in inside if name.endswith(".txt")), None)
             if labels is not None:
                 return Metadata(tuple(packed.read(labels).decode().splitlines()))
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):
         pass  # nothing is packed behind this model
     return Metadata()
 

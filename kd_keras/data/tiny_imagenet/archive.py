@@ -50,7 +50,7 @@ def opened(path: Path) -> Iterator[Archive]:
         return
     try:
         archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, NotImplementedError) as error:  # of a version that there is not
         raise ValueError(
             f"{path} is not a complete zip file ({error}); it has {path.stat().st_size:,} bytes "
             "and may be cut short. Download it again; the official archive has 248,100,043 bytes."

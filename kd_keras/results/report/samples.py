@@ -74,5 +74,8 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         with np.load(folder / NAME, allow_pickle=False) as stored:
             return stored["rows"], stored["images"]
-    except (OSError, ValueError, KeyError, EOFError, SyntaxError, zipfile.BadZipFile):
+    except (
+        *(OSError, ValueError, KeyError, EOFError, SyntaxError),
+        *(zipfile.BadZipFile, NotImplementedError),
+    ):
         return None

@@ -40,6 +40,16 @@ def test_a_zip_cut_short_is_refused(dummy_folder, zipped):
         pass
 
 
+def test_a_zip_of_a_version_that_there_is_not_is_refused(dummy_folder, zipped):
+    path = zipped(dummy_folder)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 6] = 154  # what its first member needs: version 15.4
+    path.write_bytes(content)
+    message = r"is not a complete zip file \(zip file version 15\.4\).* Download it again"
+    with pytest.raises(ValueError, match=message), archive.opened(path):
+        pass
+
+
 def test_a_damaged_member_is_named(dummy_folder, zipped):
     path = zipped(dummy_folder)
     name = "tiny-imagenet-200/words.txt"
