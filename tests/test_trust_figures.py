@@ -20,3 +20,16 @@ def test_the_kills_of_interrupted_trainings():
         assert not outcome["differences"]
     kills = sum(outcome["kills"] for outcome in recipes.values())
     assert f"{kills} kills of {len(recipes)} recipes" in (ROOT / "README.md").read_text()
+
+
+def test_the_random_inputs():
+    document = read("fuzz.json")
+    page = (ROOT / "SECURITY.md").read_text()
+    for name, counts in document["kinds"].items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| `{name}`: "))
+        ends = " | ".join(f"{counts[end]:,}" for end in ("cases", "success", "message", "fault"))
+        assert row.endswith(f"| {ends} |"), name
+    cases = f"{document['total']['cases']:,} random inputs"
+    assert cases in page
+    assert cases in (ROOT / "README.md").read_text()
+    assert sum(document["runs"].values()) == 6
