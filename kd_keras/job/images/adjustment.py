@@ -10,6 +10,7 @@ from typing import Any
 
 from kd_keras import methods
 from kd_keras.data.stores.store import Dataset
+from kd_keras.job import identity
 from kd_keras.job.images import dataset
 from kd_keras.job.recipe import method_options, recipe_files, spec
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -113,10 +114,13 @@ def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: 
         lines.append(
             f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs {need}"
         )
+    unused = ["method"]  # has its line
+    if all(text.startswith("cache:") or identity.is_file(text) for text in recipe.teacher):
+        unused += ["teacher_epochs", "teacher_learning_rate"]  # no teacher is trained
     changes = [
         line.replace("->", "to")
         for line in recipe_files.difference(recipe, adjusted)
-        if not line.startswith("method:")
+        if line.partition(":")[0] not in unused
     ]
     if changes:
         lines.append(

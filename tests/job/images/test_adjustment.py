@@ -104,6 +104,16 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
     assert "views: 2 to " in "\n".join(few.lines)
 
 
+@pytest.mark.parametrize("teacher", ["cache:rows", "teacher.onnx", "runs/big/teacher.keras"])
+def test_the_training_of_a_teacher_that_is_trained_already_is_not_told_of(teacher):
+    recipe = Recipe(teacher=teacher)
+    adjusted = adjustment.adjust_recipe(recipe, images=900, side=32, classes=9)
+    assert adjusted.teacher_epochs != recipe.teacher_epochs
+    (line,) = adjustment.describe_changes(recipe, adjusted, images=900, classes=9)
+    assert "epochs: " in line
+    assert "teacher_" not in line
+
+
 def test_a_recipe_of_its_own_data_reads_none_of_them(recorder):
     recipe = recipe_files.load("tiny_imagenet")
     assert adjustment.load_and_adjust(recipe, recorder()) == (recipe, None)
