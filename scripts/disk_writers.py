@@ -171,7 +171,7 @@ WRITERS = (
         (),
         _GOES_ON,
     ),
-    Writer("exports.json", f"{EXPORT}litert", "*/exports.json", (), _GOES_ON),
+    Writer("exports.json", f"{EXPORT}litert", "*/exports.json"),
     Writer("results.json of kdk export", f"{EXPORT}litert", "*/results.json"),
     Writer("ids of kdk cache", CACHE, "*/out/rows/ids.npy", (), _GOES_ON),
     Writer("header of kdk cache", CACHE, "*/out/rows/header.json", (), _GOES_ON),

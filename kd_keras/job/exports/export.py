@@ -265,8 +265,10 @@ def _write_saved_model(job: _Job, path: Path, facts: Metadata) -> None:
 
 def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     argument = job.source.argument
+    export_record.require_files(job.folder, entries)
     if argument is not None and argument.run is not None:
         export_record.add_to_results(argument.run, job.folder, entries)
+        export_record.require_files(job.folder, entries)  # the run's folder may be gone only now
     count = len(job.images.check)
     real = job.images.labels is not None
     on = f"{count:,} validation images" if real else f"{count} images of noise"

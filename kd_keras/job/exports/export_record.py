@@ -1,5 +1,6 @@
 """exports.json: the model and the check results of each file in an export folder."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ def add(folder: Path, name: str, entry: dict[str, Any]) -> None:
     """Adds or replaces the entry of one file."""
     present = {other: old for other, old in read(folder).items() if (folder / other).exists()}
     files.write_json(folder / NAME, {"files": {**present, name: entry}})
+
+
+def require_files(folder: Path, names: Iterable[str]) -> None:
+    """Raises FileNotFoundError if a file that was written is no longer there."""
+    for name in names:
+        if not (folder / name).exists():
+            raise FileNotFoundError(
+                f"{folder / name} was removed while the export was running. Leave its folder in "
+                "place, and run the export again."
+            )
 
 
 def add_to_results(run: Path, folder: Path, entries: dict[str, Any]) -> None:

@@ -42,6 +42,14 @@ def test_a_changed_record_is_told(tmp_path):
         export_record.read(tmp_path)
 
 
+def test_a_file_that_was_removed_during_the_export_is_told(tmp_path):
+    (tmp_path / "a.tflite").touch()
+    export_record.require_files(tmp_path, ["a.tflite"])
+    message = r"b\.onnx was removed while the export was running\. Leave its folder in place"
+    with pytest.raises(FileNotFoundError, match=message):
+        export_record.require_files(tmp_path, ["a.tflite", "b.onnx"])
+
+
 def test_the_results_of_a_run_get_an_entry_for_each_file(tmp_path):
     export_record.add_to_results(tmp_path, tmp_path, {})  # an unfinished run has no results
     (tmp_path / "results.json").write_text('{"student": {"top1": 0.5}}')
