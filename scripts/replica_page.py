@@ -26,10 +26,10 @@ def with_tables(page: str, results: Results, teachers: Mapping[str, str]) -> str
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
-def _of_settings(results: Results, wanted: Callable[[str], bool]) -> Results:
+def _of_settings(results: Results, belongs: Callable[[str], bool]) -> Results:
     """The cells of some settings, of the methods that have such cells."""
     rows = {
-        name: {setting: cell for setting, cell in row.items() if wanted(setting)}
+        name: {setting: cell for setting, cell in row.items() if belongs(setting)}
         for name, row in results.items()
     }
     return {name: row for name, row in rows.items() if row}

@@ -26,9 +26,9 @@ def sentences(
     lines = [_without(name) for name in still]
     ratios = {}
     for one, other in itertools.combinations([name for name in terms if name not in still], 2):
-        both = [(norms[one], norms[other]) for norms in measured if norms[one] and norms[other]]
-        if both:
-            one_norm, other_norm = (median(values) for values in zip(*both, strict=True))
+        pairs = [(norms[one], norms[other]) for norms in measured if norms[one] and norms[other]]
+        if pairs:
+            one_norm, other_norm = (median(values) for values in zip(*pairs, strict=True))
             ratios[one_norm / other_norm] = (one, other, one_norm, other_norm)
             ratios[other_norm / one_norm] = (other, one, other_norm, one_norm)
     if ratios and max(ratios) >= FAR:

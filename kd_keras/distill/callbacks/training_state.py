@@ -23,8 +23,8 @@ def read(models: Mapping[str, Any]) -> State:
     own = [name for name, variable in variables.items() if _differs(variable)]
     rows = zip(*(state[name] for name in own), strict=True)
     vectors = machines.gather_rows(strategy, np.array([_joined(row) for row in rows]))
-    whole = [_taken_apart(vector, [state[name][0] for name in own]) for vector in vectors]
-    everything = dict(zip(own, map(list, zip(*whole, strict=True)), strict=True))
+    by_replica = [_taken_apart(vector, [state[name][0] for name in own]) for vector in vectors]
+    everything = dict(zip(own, map(list, zip(*by_replica, strict=True)), strict=True))
     return {name: everything.get(name, parts[:1]) for name, parts in state.items()}
 
 
@@ -40,9 +40,9 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
     for name, variable in variables.items():
         arrays, parts = _own(state.get(name, []), variable, strategy), _parts(variable)
         if [array.shape for array in arrays] != [tuple(part.shape) for part in parts]:
-            got = [array.shape for array in arrays] or "missing"
+            shapes = [array.shape for array in arrays] or "missing"
             raise ValueError(
-                f"variable {name!r} is {got} in the checkpoint; expected "
+                f"variable {name!r} is {shapes} in the checkpoint; expected "
                 f"{[tuple(part.shape) for part in parts]}. Remove the checkpoint, or continue with "
                 "the models, the methods and the number of devices that wrote it."
             )

@@ -207,11 +207,11 @@ def _sums_of_parts(parts: dict[str, list[Tensor]], weights: dict[str, Any]) -> l
 
 def require_parts(methods: Sequence[Method]) -> None:
     """Raises ValueError if a method's cost has no target and nontarget parts."""
-    whole = [method.name for method in methods if type(method).parts_call is Method.parts_call]
-    if whole:
+    without_parts = [m.name for m in methods if type(m).parts_call is Method.parts_call]
+    if without_parts:
         raise ValueError(
             "the optimizer takes separate gradients of target and nontarget parts, and methods "
-            f"{whole} have none; expected dkd alone. Use it, or a different optimizer."
+            f"{without_parts} have none; expected dkd alone. Use it, or a different optimizer."
         )
 
 

@@ -96,8 +96,8 @@ def enter_stage(fitted: Any, models: Sequence[Any]) -> None:
     changed = False
     for model in models:
         if len(model.stages) > 1:
-            done = _share_done_now(model)
-            stage = max(start for start in model.stages if start <= done)
+            share = _share_done_now(model)
+            stage = max(start for start in model.stages if start <= share)
             changed |= stage != model.stage
             model.stage = stage
     if changed:

@@ -112,8 +112,8 @@ def run_on_any(run: Callable[[Any], Any], inputs: Any) -> Any:
 
     def padded(value: Tensor) -> Tensor:
         shape = tf.concat([[num_padding], tf.shape(value)[1:]], axis=0)
-        whole = tf.concat([value, tf.zeros(shape, value.dtype)], axis=0)
-        return tf.ensure_shape(whole, (None, *value.shape[1:]))
+        padded_value = tf.concat([value, tf.zeros(shape, value.dtype)], axis=0)
+        return tf.ensure_shape(padded_value, (None, *value.shape[1:]))
 
     outputs = run(keras.tree.map_structure(padded, inputs))
     return keras.tree.map_structure(lambda value: value[:count], outputs)
