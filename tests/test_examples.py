@@ -53,6 +53,7 @@ def test_every_example_has_a_test_that_runs_it():
     assert ran == set(SCRIPTS)
 
 
+@pytest.mark.extended
 def test_keras_models(run):
     _, output = run("keras_models")
     teacher, student, file = percents(output)
@@ -67,6 +68,7 @@ def test_applications_teacher(run):
     assert names["teacher"].count_params() > 4 * names["student"].count_params()
 
 
+@pytest.mark.extended
 def test_text_classifier(run):
     names, output = run("text_classifier")
     teacher, student = percents(output)
@@ -74,10 +76,12 @@ def test_text_classifier(run):
     assert names["student"].count_params() < names["teacher"].count_params() / 3
 
 
+@pytest.mark.extended
 def test_tabular_classifier(run):
     assert min(percents(run("tabular_classifier")[1])) > 90
 
 
+@pytest.mark.extended
 def test_unlabelled_images(run):
     names, output = run("unlabelled_images")
     _, alone, some_labels, agreement, no_label, _ = percents(output)
@@ -88,6 +92,7 @@ def test_unlabelled_images(run):
     assert "dkd" not in output.split(":")[-1].split()
 
 
+@pytest.mark.extended
 def test_frozen_layers(run):
     _, output = run("frozen_layers")
     first, second, _ = output.splitlines()
@@ -96,6 +101,7 @@ def test_frozen_layers(run):
     assert percents(second)[0] > percents(first)[0]
 
 
+@pytest.mark.extended
 def test_onnx_teacher(run):
     pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
@@ -107,6 +113,7 @@ def test_onnx_teacher(run):
     ]
 
 
+@pytest.mark.extended
 def test_moving_from_keras_distillation(run):
     names, _ = run("moving_from_keras_distillation")
     before, after = names["losses"]
@@ -114,11 +121,13 @@ def test_moving_from_keras_distillation(run):
     assert names["difference"] < 1e-5
 
 
+@pytest.mark.extended
 def test_moving_from_keras_io(run):
     names, _ = run("moving_from_keras_io")
     assert names["after"] == pytest.approx(names["before"], rel=1e-4)
 
 
+@pytest.mark.extended
 def test_moving_from_repdistiller(run):
     names, _ = run("moving_from_repdistiller")
     assert names["logs"]["loss"] == pytest.approx(names["total"], rel=1e-4)
@@ -127,6 +136,7 @@ def test_moving_from_repdistiller(run):
     assert alone["ce_weight"] == 0.1
 
 
+@pytest.mark.extended
 def test_moving_from_torchdistill(run):
     names, _ = run("moving_from_torchdistill")
     assert names["after"] == pytest.approx(names["before"], rel=1e-4)

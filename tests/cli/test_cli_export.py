@@ -22,6 +22,7 @@ def kdk_export(*words):
     return CliRunner().invoke(kdk, ["export", *map(str, words)])
 
 
+@pytest.mark.slow
 def test_the_document_names_each_file(model):
     pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
     (model.parent / "names.txt").write_text("v\nw\nx\ny\nz\n")

@@ -7,6 +7,28 @@ import keras
 import numpy as np
 import pytest
 
+from kd_keras import methods
+
+# One of each kind: logits, features, two stages, relations, a memory of ids, two views, peers, and
+# a teacher without a classifier. The suite runs the files below for these alone.
+IN_THE_SUITE = ("kd", "fitnet", "ab", "rkd", "crd", "crld", "dml", "embed")
+OF_EVERY_METHOD = (
+    *("test_any_model.py", "test_bad_input.py", "test_contract.py", "test_contract_costs.py"),
+    "test_multi_label.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks the tests of the other methods `extended`; one process runs those of one method."""
+    for item in items:
+        here = item.path.parent == Path(__file__).parent and item.path.name in OF_EVERY_METHOD
+        values = item.callspec.params.values() if here and hasattr(item, "callspec") else ()
+        for name in {v for v in values if isinstance(v, str)} & set(methods.names()):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {name}"))
+            if name not in IN_THE_SUITE:
+                item.add_marker(pytest.mark.extended)
+
 
 def load_module(path):
     spec = importlib.util.spec_from_file_location(f"{path.stem}_of_methods", path)

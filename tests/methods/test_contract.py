@@ -1,6 +1,5 @@
-"""What every method must do in `Distiller.fit`.
+"""What every method must do in `Distiller.fit`; no method is named here.
 
-The suite runs this for one method of each kind; `.ci/run` runs it for all of them after the suite.
 A method's own test file may set the knobs it needs on the tiny pair: CONTRACT = {knob: value}.
 """
 
@@ -20,20 +19,6 @@ pytestmark = pytest.mark.skipif(
 )
 STEPS = 20  # in each stage
 LEARNING_RATE = 0.01
-# One of each kind: logits, features, two stages, relations, a memory of ids, two views, peers, and
-# a teacher without a classifier.
-IN_THE_SUITE = ("kd", "fitnet", "ab", "rkd", "crd", "crld", "dml", "embed")
-METHODS = [
-    pytest.param(
-        name,
-        # A method's tests share its training, so one process runs them all.
-        marks=[
-            pytest.mark.xdist_group(name),
-            *([] if name in IN_THE_SUITE else [pytest.mark.slow]),
-        ],
-    )
-    for name in methods.names()
-]
 
 
 @dataclasses.dataclass
@@ -48,7 +33,7 @@ class Trained:
     teacher_moved: bool
 
 
-@pytest.fixture(scope="module", params=METHODS)
+@pytest.fixture(scope="module", params=methods.names())
 def trained(request, pair):
     distiller = pair.distiller(request.param, STEPS)
     (method,) = distiller.methods
@@ -154,7 +139,7 @@ def test_a_loaded_distiller_trains_on_as_the_saved_one(trained, pair, tmp_path):
         assert same(values(kind(loaded)), values(kind(trained.distiller)))
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", methods.names())
 def test_gradients_are_finite_under_mixed_float16(name, pair):
     distiller = pair.distiller(name, 1, precision="mixed_float16")
     optimizer = keras.optimizers.SGD(1e-4)

@@ -115,7 +115,13 @@ FAMILIES = [
 ]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(n, marks=[] if n in ("vgg8", "resnet14") else pytest.mark.extended)
+        for n in FAMILIES
+    ],
+)
 def test_one_step_moves_every_weight(name):
     keras.utils.set_random_seed(0)
     built = models.get(name, num_classes=4, input_shape=(16, 16, 3), width=0.5)
