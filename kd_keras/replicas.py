@@ -47,7 +47,7 @@ def averaged(value: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def one_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Iterator[None]:
+def shared_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Iterator[None]:
     """Lets every replica run `model` in the block; afterwards all of them have the same state.
 
     Floats, such as moving statistics, become their mean over the replicas. Frozen weights do not

@@ -43,7 +43,8 @@ def multi_label(
     """As `stratified`, for examples that may have several classes.
 
     The classes are held out one after the other, the rarest first, each from its examples that no
-    class before had; examples of no class come last. So the shares are only nearly equal.
+    class before had; examples of no class come last. An example that is the last one left of any of
+    its classes is not held out. So the shares are only nearly equal.
 
     Args:
         labels: (N, C) int, 1 for each class that an example has, else 0.
@@ -55,11 +56,16 @@ def multi_label(
     _check_fraction(fraction)
     shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
     held_out, free = np.zeros(len(labels), bool), np.ones(len(labels), bool)
+    left = (labels == 1).sum(axis=0)  # training examples of each class
     for label in np.argsort((labels == 1).sum(axis=0), kind="stable"):
         of_class = shuffled[labels[shuffled, label] == 1]
         count = min(max(round(len(of_class) * fraction), 1), len(of_class) - 1)
-        candidates = of_class[free[of_class]]
-        held_out[candidates[: max(count - int(held_out[of_class].sum()), 0)]] = True
+        missing = count - int(held_out[of_class].sum())
+        for example in of_class[free[of_class]]:
+            if missing > 0 and (left[labels[example] == 1] > 1).all():
+                held_out[example] = True
+                left -= labels[example] == 1
+                missing -= 1
         free[of_class] = False
     rest = shuffled[free[shuffled]]
     held_out[rest[: round(len(rest) * fraction)]] = True

@@ -196,7 +196,8 @@ class Distiller(DeployingModel):
         self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
-        self._two_gradients = gradients.takes_two(optimizer)
+        self._by_parts = gradients.takes_two(optimizer)
+        self._step = gradients.step_by_parts if self._by_parts else gradients.step
         self._objective.separate_parts(gradients.takes_three(optimizer))
         super().compile(
             optimizer=optimizer,
@@ -220,7 +221,12 @@ class Distiller(DeployingModel):
 
     @replicas.after_data
     def train_step(self, data: Any) -> Logs:
-        """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass."""
+        """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass.
+
+        The batch is taken apart (`batches`), the teacher and the student run (`teacher`,
+        `graph.twins`), the loss is made (`objective`), and its gradient changes the student
+        (`gradients`).
+        """
         examples = batches.unpack(
             data,
             ignore_class=self.ignore_class,
@@ -229,16 +235,15 @@ class Distiller(DeployingModel):
         )
         if not examples.teacher:  # no cached rows
             examples = self.with_teacher_outputs(examples)  # outside the tape: no gradient
-        with tf.GradientTape(persistent=self._two_gradients) as tape:
+        with tf.GradientTape(persistent=self._by_parts) as tape:
             loss, student, teacher = self.loss_of(examples)
-        gradients.step(
+        self._step(
             self.optimizer,
             tape,
             loss.gradients_of,
             self.trainable_variables,
             num_examples=examples.labels.shape[0] or tf.shape(examples.labels)[0],
             num_replicas=self.distribute_strategy.num_replicas_in_sync,
-            two_gradients=self._two_gradients,
         )
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()

@@ -122,8 +122,8 @@ class Twin:
     def _run_uncopied(self, inputs: Any, training: bool) -> tuple[Outputs, list[Tensor]]:
         # A model that is not a graph of layers runs as it is.
         seeds = [variable for variable in self._model.variables if _is_seed(variable)]
-        one_state = replicas.one_state(self._model, seeds, _seed_offset())
-        with one_state if training else contextlib.nullcontext():
+        shared_state = replicas.shared_state(self._model, seeds, _seed_offset())
+        with shared_state if training else contextlib.nullcontext():
             outputs = taps.by_name(self._model(inputs, training=training))
         outputs = {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}
         losses = self._model.losses

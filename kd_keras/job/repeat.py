@@ -76,13 +76,12 @@ def compared(one: RunState, other: RunState) -> dict[str, Any]:
     score = main_score.score_of_results(results[0])
     for phase in table.models(results[0]):
         paths = [state.path / f"{phase}.keras" for state in (one, other)]
-        weights = None
-        if all(path.is_file() for path in paths):
-            weights = _difference(*(_weights(path) for path in paths))
+        have_file = [path.is_file() for path in paths]
+        weights = _difference(*map(_weights, paths)) if all(have_file) else None
         before, after = (scores.load(state.path, phase) for state in (one, other))
         apart = None if before is None or after is None else _difference(before, after)
         models[phase] = {
-            "same": weights in (None, 0.0) and apart == 0.0,
+            "same": apart == 0.0 and (weights == 0.0 or not any(have_file)),
             "weights": weights,
             "scores": apart,
             score.key: [result[phase][score.key] for result in results],
@@ -125,7 +124,11 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float | None:
 def _show(comparison: dict[str, Any], screen: Screen) -> None:
     run, new = comparison["run"], comparison["repeat"]
     if comparison["same"]:
-        screen.result(f"{new} came out the same as {run}: all weights and scores, to the bit")
+        compared_weights = [m["weights"] is not None for m in comparison["models"].values()]
+        parts = "all weights and scores" if all(compared_weights) else "all scores"
+        if any(compared_weights) and not all(compared_weights):
+            parts = "all scores, and the weights of all models that have a file"
+        screen.result(f"{new} came out the same as {run}: {parts}, to the bit")
     else:
         screen.warn(f"{new} did not come out the same as {run}")
     for phase, model in comparison["models"].items():

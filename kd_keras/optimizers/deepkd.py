@@ -142,8 +142,8 @@ class DeepKD(SeparateMomenta):
         if not l2:
             return 0.0
         if kind == TARGET:
-            return l2 * (1 + self.is_later(variable)) if present == {TARGET} else l2
-        return l2 * self.is_later(variable) if present == {NONTARGET} else 0.0
+            return l2 * (1 + self.after_first_step(variable)) if present == {TARGET} else l2
+        return l2 * self.after_first_step(variable) if present == {NONTARGET} else 0.0
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -96,7 +96,7 @@ class DOT(SeparateMomenta):
         if KD in gradient:
             decayed = ops.cast(gradient[KD], variable.dtype)
             if TASK not in gradient:
-                decay = self.decay(variable) * self.is_later(variable)
+                decay = self.decay(variable) * self.after_first_step(variable)
                 decayed = decayed + decay * value
             momentum = self.accumulated(KD, decayed, variable, self.momentum + spread)
             self.assign_sub(variable, learning_rate * momentum)

@@ -80,12 +80,12 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         """Updates the stored momentum with this step's gradient, and returns it."""
         stored = self.momenta[kind][self._get_variable_index(variable)]
         if self.dampening:
-            gradient = (1 - self.dampening * self.is_later(variable)) * gradient
+            gradient = (1 - self.dampening * self.after_first_step(variable)) * gradient
         momentum = factor * ops.convert_to_tensor(stored) + gradient
         self.assign(stored, momentum)
         return momentum
 
-    def is_later(self, variable: Any) -> Tensor:
+    def after_first_step(self, variable: Any) -> Tensor:
         """1 from the second step on, otherwise 0, in the variable's dtype."""
         return ops.cast(self.iterations > 0, variable.dtype)
 

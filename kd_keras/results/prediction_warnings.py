@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kd_keras.results import verdict
 from kd_keras.results.metrics import agreement, statistics
 
 FEWEST_IMAGES = 5  # of a class that a teacher predicts as one other class, to report it
@@ -86,7 +87,7 @@ def worse_teacher(
     *,
     seed: int,
 ) -> list[str]:
-    """A sentence if a teacher is measurably worse than its student: the 95 % interval excludes 0.
+    """A sentence if a teacher is measurably worse than its student, see `verdict.direction`.
 
     Args:
         name, teacher_name, student, teacher, labels: as for `low_agreement`.
@@ -94,7 +95,8 @@ def worse_teacher(
     """
     right = student == labels, teacher == labels
     difference, low, high = statistics.bootstrap_interval(*right, seed)
-    if low <= 0:
+    entry = {"low": low, "high": high, "p": statistics.mcnemar(*right)[-1]}
+    if verdict.direction(entry) != verdict.BETTER:
         return []
     return [
         f"the {teacher_name} is worse than the {name} that it taught ({right[1].mean():.1%} and "

@@ -17,6 +17,7 @@ from kd_keras.results.phase_names import (
 from kd_keras.results.terminal import table
 
 MOST_P = 0.05  # with a larger p-value, a difference may be chance
+BETTER, WORSE, UNCLEAR = "better", "worse", "unclear"  # see `direction`
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."
 _LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teacher), or deploy"
 
@@ -105,14 +106,15 @@ def lines(results: Mapping[str, Any]) -> list[str]:
     return [_line(entry, results) for entry in entries] + alone
 
 
-def is_gain(entry: Mapping[str, Any]) -> bool:
-    """Whether the first model of a comparison is measurably better."""
-    return bool(entry["low"] > 0) and not _is_chance(entry)
+def direction(entry: Mapping[str, Any]) -> str:
+    """Whether the first model of a comparison is measurably "better", "worse", or "unclear".
 
-
-def _is_chance(entry: Mapping[str, Any]) -> bool:
-    """Whether McNemar's test sees no difference: an interval over few images is too narrow."""
-    return bool(entry.get("p", 0.0) > MOST_P)  # an earlier version wrote no p
+    The interval must exclude 0, and McNemar's test must see a difference, where there is one: an
+    interval over few images is too narrow.
+    """
+    if entry.get("p", 0.0) > MOST_P:  # mAP has no such test, and an earlier version wrote no p
+        return UNCLEAR
+    return BETTER if entry["low"] > 0 else WORSE if entry["high"] < 0 else UNCLEAR
 
 
 def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -153,12 +155,12 @@ def _line(entry: Mapping[str, Any], results: Mapping[str, Any]) -> str:
 
 
 def _over_alone(entry: Mapping[str, Any], numbers: str, score: Score) -> str:
-    if is_gain(entry):
+    if direction(entry) == BETTER:
         return (
             f"The distilled student is {score.better} than the student alone in this run, one seed "
             f"({numbers}). Repeat with more seeds (--seed) to judge the method."
         )
-    if entry["high"] < 0 and not _is_chance(entry):
+    if direction(entry) == WORSE:
         return (
             f"The distilled student is {score.worse} than the student alone in this run, one seed "
             f"({numbers}). Deploy the student alone ({_file(entry)}), or try a better teacher, a "
@@ -172,9 +174,9 @@ def _over_alone(entry: Mapping[str, Any], numbers: str, score: Score) -> str:
 
 
 def _teacher_over_alone(entry: Mapping[str, Any], numbers: str) -> str:
-    if entry["low"] > 0:
+    if direction(entry) == BETTER:
         return f"The teacher is better than the student alone ({numbers})."
-    if entry["high"] < 0:
+    if direction(entry) == WORSE:
         return (
             f"The teacher is worse than the student alone ({numbers}), so it has little to teach. "
             f"{_LONGER} the student alone ({_file(entry)})."
@@ -191,12 +193,12 @@ def _file(entry: Mapping[str, Any]) -> str:
 
 
 def _over_teacher(entry: Mapping[str, Any], numbers: str) -> str:
-    if entry["low"] > 0:
+    if direction(entry) == BETTER:
         return (
             f"The student is better than its teacher ({numbers}), so the teacher is the limit. "
             f"Train it longer (--teacher-epochs) or use a larger one (--teacher). {_WITH_BASELINE}"
         )
-    if entry["high"] < 0:
+    if direction(entry) == WORSE:
         return f"The teacher is better than the student ({numbers}). {_WITH_BASELINE}"
     return (
         f"There is no measurable difference between student and teacher ({numbers}). "

@@ -92,6 +92,12 @@ def test_a_run_that_differs_is_told_and_ends_with_1(repeat):
     assert "whether it comes out the same; exit code 1 if it does not" in help_text
 
 
+def test_a_model_file_that_is_missing_is_not_taken_for_equal(repeat):
+    answer = repeat(lambda folder: (folder / "student.keras").unlink())
+    assert answer.exit_code == 1
+    assert "did not come out the same as" in answer.stderr
+
+
 def test_a_run_is_not_repeated_in_its_own_folder(tiny_run, monkeypatch):
     monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
     words = ["train", "--repeat", str(tiny_run), "--run", str(tiny_run)]

@@ -43,6 +43,17 @@ def dataset(labels):
     return Dataset("d", train, train, None, ("a", "b"), (8, 8, 3), light(0, flip=False), "f")
 
 
+def test_every_class_keeps_an_example_where_examples_have_several():
+    rng = np.random.default_rng(0)
+    for _ in range(500):
+        images, classes = rng.integers(4, 14), rng.integers(2, 5)
+        labels = (rng.random((images, classes)) < 0.3).astype(int)
+        rest, held_out = holdout.multi_label(labels, 0.1, seed=int(rng.integers(100)))
+        assert sorted([*rest, *held_out]) == list(range(images))
+        several = labels.sum(axis=0) > 1
+        assert (labels[rest].sum(axis=0)[several] > 0).all()
+
+
 def test_what_trainings_stop_by_is_held_out_of_labelled_train_images():
     labels = np.repeat([0, 1, -1], [40, 20, 30])
     data = dataset(labels)

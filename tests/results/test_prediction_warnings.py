@@ -82,3 +82,9 @@ def test_a_teacher_that_is_measurably_worse_is_told():
     for teacher in (model(0.9, 1), model(0.95, 2)):  # about as good, and better
         result = worse_teacher("student", "teacher", model(0.9), teacher, LABELS, seed=0)
         assert result == []
+
+
+def test_a_teacher_that_is_wrong_on_five_more_images_is_not_told():
+    student, teacher = LABELS.copy(), LABELS.copy()
+    teacher[:5] = (LABELS[:5] + 1) % 10
+    assert worse_teacher("student", "teacher", student, teacher, LABELS, seed=0) == []

@@ -102,4 +102,12 @@ def test_five_images_of_a_few_are_no_gain():
     assert entry["low"] > 0
     assert entry["p"] == pytest.approx(0.0625)
     assert result["verdict"][0].startswith("There is no measurable difference")
-    assert not verdict.is_gain(entry)
+    assert verdict.direction(entry) == verdict.UNCLEAR
+
+
+def test_five_images_of_a_few_do_not_make_a_teacher_worse():
+    result = verdict_of(teacher=500, baseline=505)
+    (entry,) = [e for e in result["comparisons"] if e["phase"] == "teacher"]
+    assert (entry["high"] < 0, entry["p"]) == (True, pytest.approx(0.0625))
+    (line,) = [line for line in result["verdict"] if line.startswith("The teacher")]
+    assert line.startswith("The teacher is not measurably better than the student alone")

@@ -42,7 +42,7 @@ def update(metrics: Any, examples: Examples, logits: Logits) -> None:
         return
     if not metrics.built:
         metrics.build(labels, logits)
-    labels = unknown_labels.with_any_class(labels, known)
+    labels = unknown_labels.unknown_as_class_0(labels, known)
     counts = ops.cast(known, "float32")
     weights = counts if sample_weight is None else counts * ops.cast(sample_weight, "float32")
     # Keras gives `metrics` no weight, and could not be told to leave examples out.

@@ -197,7 +197,7 @@ class DeployingModel(CheckedModel):
             costs = self._objective.cross_entropy(examples.labels, logits)
             may_be_empty = replicas.count() > 1
             return objective.mean(costs, sample_weight, may_be_empty=may_be_empty), None
-        labels = unknown_labels.with_any_class(examples.labels, known)
+        labels = unknown_labels.unknown_as_class_0(examples.labels, known)
         costs = self._objective.cross_entropy(labels, logits)
         count = unknown_labels.count(known)
         return unknown_labels.mean(costs, known, sample_weight), {"ce": count, "loss": count}

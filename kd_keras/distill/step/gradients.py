@@ -55,7 +55,6 @@ def step(
     *,
     num_examples: Any = 1,
     num_replicas: int = 1,
-    two_gradients: bool = False,
 ) -> None:
     """Takes one step of the optimizer by the gradient of the mean loss over all examples.
 
@@ -63,34 +62,52 @@ def step(
 
     Args:
         optimizer: from `optimizer_for`.
-        tape: the losses recorded; persistent for an optimizer that takes two gradients.
-        losses: the task's, the methods'; for an optimizer that takes three gradients the methods'
-            target and nontarget parts; scalars, each the mean over this replica's examples.
+        tape: the losses recorded.
+        losses: the task's, the methods'; scalars, each the mean over this replica's examples.
         variables: what is trained.
         num_examples: of this replica, see `split_batch.share`; the shares weight the gradients.
         num_replicas: replicas that take the step together.
-        two_gradients: `takes_two` of the optimizer.
     """
     several = num_replicas > 1
     share = split_batch.share(num_examples) if several else 1.0
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
-    if two_gradients:
-        separate = [tape.gradient(loss, variables, share) for loss in losses]
-        rows = list(zip(*separate, variables, strict=True))
-        reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
-        *parts, reached_variables = map(list, zip(*reached, strict=True))
-        if optimizer.global_clipnorm:
-            parts = [[_dense(gradient) for gradient in part] for part in parts]
-            parts = _summed_parts(parts, optimizer) if several else parts
-        apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
-        apply(*parts, reached_variables)
-        return
     gradients = tape.gradient(list(losses), variables, [share] * len(losses))
     if several:
         gradients = _summed(gradients, optimizer)
     pairs = list(zip(gradients, variables, strict=True))
     pairs = [pair for pair in pairs if pair[0] is not None] or pairs  # Keras names them if all lack
     optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
+
+
+def step_by_parts(
+    optimizer: Any,
+    tape: tf.GradientTape,
+    losses: tuple[Tensor, ...],
+    variables: list[Any],
+    *,
+    num_examples: Any = 1,
+    num_replicas: int = 1,
+) -> None:
+    """As `step`, for an optimizer that `takes_two`: each loss has a gradient of its own.
+
+    Args:
+        optimizer, variables, num_examples, num_replicas: see `step`.
+        tape: the losses recorded; persistent.
+        losses: the task's, the methods'; for an optimizer that takes three gradients the methods'
+            target and nontarget parts; scalars, each the mean over this replica's examples.
+    """
+    several = num_replicas > 1
+    share = split_batch.share(num_examples) if several else 1.0
+    share = tf.convert_to_tensor(optimizer.scale_loss(share))
+    separate = [tape.gradient(loss, variables, share) for loss in losses]
+    rows = list(zip(*separate, variables, strict=True))
+    reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
+    *parts, reached_variables = map(list, zip(*reached, strict=True))
+    if optimizer.global_clipnorm:
+        parts = [[_dense(gradient) for gradient in part] for part in parts]
+        parts = _summed_parts(parts, optimizer) if several else parts
+    apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
+    apply(*parts, reached_variables)
 
 
 def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:

@@ -167,7 +167,7 @@ class Objective:
         """
         labels, known, sample_weight = examples.labels, examples.known, examples.sample_weight
         if known is not None:
-            labels = unknown_labels.with_any_class(labels, known)
+            labels = unknown_labels.unknown_as_class_0(labels, known)
         costs_by_view = [
             self.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
             for name in image_views.LOGITS[: self.views]

@@ -73,7 +73,7 @@ def instead_of_none(inputs: Any, needs_labels: Sequence[str]) -> Tensor:
     return ops.full((ops.shape(keras.tree.flatten(inputs)[0])[0],), UNKNOWN, "int32")
 
 
-def with_any_class(labels: Labels, known: Tensor) -> Labels:
+def unknown_as_class_0(labels: Labels, known: Tensor) -> Labels:
     """The labels, where the unknown ones are class 0: a cross-entropy then has a value for each."""
     return ops.where(known, labels, 0) if losses.is_class_index(labels) else labels
 

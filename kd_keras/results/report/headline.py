@@ -27,7 +27,7 @@ def parts(run: FinishedRun) -> list[Text]:
 def what_to_try(run: FinishedRun) -> list[str]:
     """The `advice`, if the student gained nothing measurable over the student alone."""
     gain = _comparison(run, run.student, run.alone)
-    return advice(run) if gain is None or not verdict.is_gain(gain) else []
+    return advice(run) if gain is None or verdict.direction(gain) != verdict.BETTER else []
 
 
 def sentence(run: FinishedRun) -> str:
@@ -53,7 +53,7 @@ def advice(run: FinishedRun) -> list[str]:
     if run.teacher is None and not has_unmeasured_teacher(run.results):
         return []
     to_teacher = _comparison(run, run.teacher, run.alone)
-    if to_teacher is not None and to_teacher["high"] < 0:
+    if to_teacher is not None and verdict.direction(to_teacher) == verdict.WORSE:
         return [
             "Improve the teacher first: it is worse than the student alone, so no change of the "
             "student will show a gain."
@@ -131,9 +131,10 @@ def _verdict(run: FinishedRun) -> list[Text]:
 
 
 def _look(run: FinishedRun, entry: Mapping[str, Any]) -> str:
-    if entry["high"] < 0 and run.role(entry["other"]) == BASELINE:
+    direction = verdict.direction(entry)
+    if direction == verdict.WORSE and run.role(entry["other"]) == BASELINE:
         return "bad"  # distillation cost accuracy, or the teacher has little to teach
-    gained = verdict.is_gain(entry) and run.role(entry["phase"]) == STUDENT
+    gained = direction == verdict.BETTER and run.role(entry["phase"]) == STUDENT
     return "good" if gained else "note"
 
 
