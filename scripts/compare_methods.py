@@ -45,7 +45,7 @@ from kd_keras.job.models import build  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.job.recipe.recipe_files import Recipe  # noqa: E402
 from kd_keras.job.training import callbacks, optimizer  # noqa: E402
-from kd_keras.results.evaluation import evaluate  # noqa: E402
+from kd_keras.results.evaluation import measure_model  # noqa: E402
 from kd_keras.results.terminal.screen import Screen  # noqa: E402
 
 ALONE = "none"
@@ -158,9 +158,9 @@ def _keep(folder: Path, name: str, seed: int, distiller: Distiller, loaded: Data
     finite = all(np.isfinite(v.numpy()).all() for v in distiller.deployed.variables)
     result: dict[str, Any] = {"method": name, "spec": _spec(name), "seed": seed, "finite": finite}
     if finite:
-        scores = evaluate.scores(distiller.deployed, loaded.validation)
-        result["top1"] = evaluate.accuracy(scores, loaded.validation.labels)
-        result["top5"] = evaluate.accuracy(scores, loaded.validation.labels, k=5)
+        scores = measure_model.scores(distiller.deployed, loaded.validation)
+        result["top1"] = measure_model.accuracy(scores, loaded.validation.labels)
+        result["top5"] = measure_model.accuracy(scores, loaded.validation.labels, k=5)
         result["parameters"] = distiller.deployed.count_params()
         folder.mkdir(parents=True, exist_ok=True)
         np.save(_file(folder, name, seed).with_suffix(".npy"), np.argmax(scores, axis=1))
@@ -170,7 +170,9 @@ def _keep(folder: Path, name: str, seed: int, distiller: Distiller, loaded: Data
 def _setting(recipe: Recipe, loaded: Dataset) -> str:
     """What the table was made with, in a sentence or two."""
     teacher = build.make_teacher(recipe, loaded)
-    top1 = evaluate.accuracy(evaluate.scores(teacher, loaded.validation), loaded.validation.labels)
+    top1 = measure_model.accuracy(
+        measure_model.scores(teacher, loaded.validation), loaded.validation.labels
+    )
     return (
         f"Tiny ImageNet, {loaded.summary()}; teacher {teacher.name} of "
         f"{teacher.count_params():,} parameters, {100 * top1:.1f} % top-1; student "

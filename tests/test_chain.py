@@ -11,7 +11,7 @@ from kd_keras.distill.checks import pair_warnings
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 from kd_keras.results.terminal.screen import Screen
 
 pytestmark = pytest.mark.usefixtures("one_server", "no_report")
@@ -40,15 +40,15 @@ def events(monkeypatch, tmp_path_factory):
         list_of_events.append(f"measured {folder.name if folder else 'a file'}")
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
-        top1 = evaluate.accuracy(logits, data.validation.labels)
+        top1 = measure_model.accuracy(logits, data.validation.labels)
         export = {"path": str(folder), "megabytes": 1.0}
         parameters = model.count_params()
         return {"top1": top1, "top5": 1.0, "parameters": parameters, "export": export}
 
     monkeypatch.setattr(fitting, "fit", trained)
-    monkeypatch.setattr(evaluate, "measure", measured)
+    monkeypatch.setattr(measure_model, "measure", measured)
     times = {"batch1": 1.0, "batch128": 1.0}
-    monkeypatch.setattr(evaluate, "milliseconds", lambda model, data: times)
+    monkeypatch.setattr(measure_model, "milliseconds", lambda model, data: times)
     return list_of_events
 
 
@@ -149,9 +149,9 @@ def test_several_teachers_teach_by_their_mean(tmp_path, files, events):
 
 
 def test_models_are_scored_once_and_exports_are_not_replaced(tmp_path, files, monkeypatch):
-    counted, scores = [], evaluate._all_scores
+    counted, scores = [], measure_model._all_scores
     monkeypatch.setattr(
-        evaluate,
+        measure_model,
         "_all_scores",
         lambda predict, name, split: counted.append(name) or scores(predict, name, split),
     )

@@ -89,7 +89,7 @@ MAY_IMPORT_TENSORFLOW = {
         "results/loggers/tensorboard_logs.py",
     ],
     "runs a model as a compiled function": [
-        "results/evaluation/evaluate.py",
+        "results/evaluation/measure_model.py",
     ],
     "runs a teacher as a compiled function": [
         "teacher_cache/keras_teacher.py",

@@ -14,7 +14,7 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training.job_time import JobTime
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 from kd_keras.results.metrics import calibration, main_score, multi_label
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.terminal.screen import Screen
@@ -48,7 +48,7 @@ class Measurements:
         if result:
             return float(result[key])
         scores = self._all_scores(planned, model)
-        return evaluate.measure_scores(scores, self.data.validation.labels)[key]
+        return measure_model.measure_scores(scores, self.data.validation.labels)[key]
 
     def measure(
         self,
@@ -98,7 +98,7 @@ class Measurements:
         doing = "evaluating and exporting" if export else "evaluating"
         self.screen.say(f"{display_name(planned.phase)}: {doing} it")
         scores = self._all_scores(planned, model)
-        result = evaluate.measure(model, self.data, export, scores, serve)
+        result = measure_model.measure(model, self.data, export, scores, serve)
         if not self.data.validation.multi_label:
             labels = self.data.validation.labels
             result["calibration"] = calibration.measure_calibration(scores, labels)
@@ -126,7 +126,7 @@ class Measurements:
         name = architecture.fingerprint(model)
         times = self._times.get(name or "")
         if times is None and self.recipe.timing:
-            times = evaluate.milliseconds(model, self.data)
+            times = measure_model.milliseconds(model, self.data)
         return {"architecture": name, "milliseconds_per_image": times}
 
     def _all_scores(self, planned: PlannedModel, model: keras.Model) -> np.ndarray:
@@ -137,9 +137,9 @@ class Measurements:
             try:
                 self._scores[phase] = (
                     # As in the validation of its last epoch, so that both give one number.
-                    evaluate.scores(model, self.data.validation)
+                    measure_model.scores(model, self.data.validation)
                     if trained_here or planned.role != "teacher"
-                    else evaluate.teachers_scores(model, self.data)
+                    else measure_model.teachers_scores(model, self.data)
                 )
             except ValueError as error:
                 raise ValueError(f"{display_name(phase)} ({planned.spec}): {error}") from error

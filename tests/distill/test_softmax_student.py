@@ -9,7 +9,7 @@ from kd_keras import Distiller, methods
 from kd_keras.data.stores.store import Split
 from kd_keras.exports import classifier_graph, signatures
 from kd_keras.graph import heads, twins
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 
 
 def by_activation(net):
@@ -97,7 +97,7 @@ def test_its_file_and_its_exports_give_probabilities_once(net, tmp_path):
 def test_scores_of_a_run_are_the_sums(net):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     split = Split(pixels, np.zeros(6, np.int32), np.arange(6))
-    result = evaluate.scores(by_activation(net), split)
+    result = measure_model.scores(by_activation(net), split)
     expected = net("student", dropout=0.3)(pixels.astype("float32"))
     np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3)
 

@@ -12,7 +12,7 @@ from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training.job_time import JobTime
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 from kd_keras.results.run_files import scores
 
 CLASSES = 3
@@ -39,7 +39,7 @@ def measured(tmp_path, monkeypatch):
         timed.append(model.count_params())
         return {"batch1": float(len(timed)), "batch128": 0.1}
 
-    monkeypatch.setattr(evaluate, "milliseconds", milliseconds)
+    monkeypatch.setattr(measure_model, "milliseconds", milliseconds)
     screen = types.SimpleNamespace(say=lambda line: None)
     measurements = {}
 
@@ -71,7 +71,7 @@ def test_a_teacher_of_this_run_is_scored_by_the_folded_twin_as_its_epochs_were(
     measured, tmp_path, monkeypatch
 ):
     model = classifier(4, seed=0)
-    monkeypatch.setattr(evaluate, "teachers_scores", lambda *a, **k: np.eye(CLASSES)[[1] * 6])
+    monkeypatch.setattr(measure_model, "teachers_scores", lambda *a, **k: np.eye(CLASSES)[[1] * 6])
     assert measured("teacher-1", model)["top1"] == 0.0  # of a file
     folder = RunFolder(
         recipe_files.Recipe(dataset="digits", precision="mixed_bfloat16"), str(tmp_path / "run")

@@ -13,7 +13,7 @@ from kd_keras.distill.callbacks import stop_on_nan
 from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 from kd_keras.results.run_files import run_data, scores
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "own_cache")]
@@ -141,14 +141,14 @@ def test_a_finished_phase_is_not_redone(run, finished, monkeypatch, tmp_path):
     for name in contents:
         (folder / name).unlink()
     phases, measured = [], []
-    fit, measure = fitting.fit, evaluate.measure
+    fit, measure = fitting.fit, measure_model.measure
     monkeypatch.setattr(
         fitting,
         "fit",
         lambda distillers, *a, **k: phases.extend(distillers) or fit(distillers, *a, **k),
     )
     monkeypatch.setattr(
-        evaluate,
+        measure_model,
         "measure",
         lambda m, d, out, *arguments: measured.append(out.name) or measure(m, d, out, *arguments),
     )

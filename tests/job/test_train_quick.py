@@ -11,7 +11,7 @@ import pytest
 
 from kd_keras import data
 from kd_keras.job import train
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 from kd_keras.results.terminal.screen import Screen
 
 MODELS = {"teacher": "teacher", "baseline": "student alone", "student": "student distilled"}
@@ -23,7 +23,7 @@ def finished(no_report, own_cache, tiny_recipe, tmp_path_factory):
     scratch = tmp_path_factory.mktemp("quick")
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
-        patch.setattr(evaluate, "_exported", no_export)
+        patch.setattr(measure_model, "_exported", no_export)
         patch.setattr(train, "fresh_process", contextlib.nullcontext)
         folders = {"run": str(scratch / "run"), "export_dir": str(scratch / "exports")}
         settings = {"batch_size": 16, "learning_rate": 0.02, "baseline": True, "timing": False}

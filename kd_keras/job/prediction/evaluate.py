@@ -14,8 +14,12 @@ from kd_keras.job.prediction import class_order, evaluation_data, opened_model
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.models import cost
-from kd_keras.results.evaluation import evaluate as accuracy_of
-from kd_keras.results.evaluation import evaluation, evaluation_table, multi_label_evaluation
+from kd_keras.results.evaluation import (
+    evaluation,
+    evaluation_table,
+    measure_model,
+    multi_label_evaluation,
+)
 from kd_keras.results.evaluation.evaluation import Evaluation
 from kd_keras.results.evaluation.multi_label_evaluation import MultiLabelEvaluation
 from kd_keras.results.metrics import agreement, multi_label
@@ -202,7 +206,7 @@ class _Job:
             }
         return {
             "model": str(teacher.path),
-            "top1": accuracy_of.accuracy(teacher_logits, part.labels),
+            "top1": measure_model.accuracy(teacher_logits, part.labels),
             "agreement": agreement.agreement(logits, teacher_logits),
             "predictive_kl": agreement.predictive_kl(logits, teacher_logits),
         }

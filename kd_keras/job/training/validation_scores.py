@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kd_keras.data.stores.store import Split
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 from kd_keras.results.metrics import multi_label
 
 
@@ -17,7 +17,7 @@ def mean_average_precision_on(split: Split) -> Callable[[Any], float]:
 
     def measure(model: Any) -> float:
         nonlocal score
-        score = score or evaluate.scorer(model.deployed)
+        score = score or measure_model.scorer(model.deployed)
         return multi_label.mean_average_precision(split.labels, score(split))
 
     return measure
@@ -42,6 +42,6 @@ class ValidationScores(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is None:
             return
-        self._score = self._score or evaluate.scorer(self.model.deployed)
+        self._score = self._score or measure_model.scorer(self.model.deployed)
         measured = multi_label.measure(self._validation.labels, self._score(self._validation))
         logs |= {"val_map": measured["map"], "val_f1": measured["f1"]}

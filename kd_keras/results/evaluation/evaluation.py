@@ -8,8 +8,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data.stores.store import Split
-from kd_keras.results.evaluation import class_report, confusion, wrong_images
-from kd_keras.results.evaluation import evaluate as accuracy_of
+from kd_keras.results.evaluation import class_report, confusion, measure_model, wrong_images
 from kd_keras.results.evaluation.class_report import ClassRow
 from kd_keras.results.evaluation.evaluated_model import EvaluatedModel
 from kd_keras.results.evaluation.wrong_images import WrongImage
@@ -66,9 +65,9 @@ class Evaluation(EvaluatedModel):
         return cls(
             images=len(examples),
             class_names=class_names,
-            top1=accuracy_of.accuracy(logits, labels),
+            top1=measure_model.accuracy(logits, labels),
             top1_interval=statistics.share_interval(int((predicted == labels).sum()), len(labels)),
-            top5=accuracy_of.accuracy(logits, labels, k=5),
+            top5=measure_model.accuracy(logits, labels, k=5),
             ece=calibration.ece(logits, labels),
             per_class=class_report.rows(labels, predicted, class_names),
             matrix=class_report.confusion_matrix(labels, predicted, len(class_names)),

@@ -6,7 +6,7 @@ import pytest
 
 from kd_keras.data.stores.store import Split
 from kd_keras.distill.step import metrics
-from kd_keras.results.evaluation import evaluate
+from kd_keras.results.evaluation import measure_model
 
 SCORES = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0], [1.0, 1.0, 1.0]], "float32")
 LABELS = np.array([0, 0, 0, 2], "int32")
@@ -14,11 +14,11 @@ LABELS = np.array([0, 0, 0, 2], "int32")
 
 def test_accuracy_counts_labels_among_the_highest_scores():
     # Ranks of the labels: first, third, second, and third in a tie, where earlier classes win.
-    assert evaluate.accuracy(SCORES, LABELS) == 0.25
-    assert evaluate.accuracy(SCORES, LABELS, k=2) == 0.5
-    assert evaluate.accuracy(SCORES, LABELS, k=5) == 1.0
+    assert measure_model.accuracy(SCORES, LABELS) == 0.25
+    assert measure_model.accuracy(SCORES, LABELS, k=2) == 0.5
+    assert measure_model.accuracy(SCORES, LABELS, k=5) == 1.0
     # A model that says the same of every class is no better than its first class.
-    assert evaluate.accuracy(np.zeros((4, 3)), LABELS) == 0.75
+    assert measure_model.accuracy(np.zeros((4, 3)), LABELS) == 0.75
 
 
 def test_training_and_results_count_ties_and_nan_alike():
@@ -37,7 +37,7 @@ def test_training_and_results_count_ties_and_nan_alike():
         metric = metrics.TopAccuracy(k)
         metric.update_state(labels, scores)
         assert float(metric.result()) == pytest.approx(expected)
-        assert evaluate.accuracy(scores, labels, k=k) == pytest.approx(expected)
+        assert measure_model.accuracy(scores, labels, k=k) == pytest.approx(expected)
 
 
 def test_scores_that_are_not_finite_are_refused():
@@ -45,16 +45,16 @@ def test_scores_that_are_not_finite_are_refused():
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
     broken = keras.Sequential([model, keras.layers.Rescaling(float("nan"))], name="broken")
     with pytest.raises(ValueError, match="model 'broken' gives scores that are NaN or infinite"):
-        evaluate.scores(broken, split)
+        measure_model.scores(broken, split)
 
 
 def test_scores_are_those_of_every_example_in_order(monkeypatch):
-    monkeypatch.setattr(evaluate, "BATCH", 3)
+    monkeypatch.setattr(measure_model, "BATCH", 3)
     images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 1), dtype="uint8")
     split = Split(images, np.zeros(5, "int32"), np.array([9, 2, 4, 6, 8]))
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten()])
     expected = images[[9, 2, 4, 6, 8]].reshape(5, 16)
-    np.testing.assert_array_equal(evaluate.scores(model, split), expected)
+    np.testing.assert_array_equal(measure_model.scores(model, split), expected)
 
 
 def test_scores_of_many_models_are_no_reason_for_a_warning(caplog):
@@ -62,7 +62,7 @@ def test_scores_of_many_models_are_no_reason_for_a_warning(caplog):
     for _ in range(7):
         model = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten()])
         with caplog.at_level("WARNING", logger="tensorflow"):
-            evaluate.scores(model, split)
+            measure_model.scores(model, split)
     assert "retracing" not in caplog.text
 
 
@@ -74,19 +74,19 @@ def test_an_export_resizes_files_as_the_data_were_resized(monkeypatch, tmp_path)
     model = keras.Sequential(
         [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)]
     )
-    monkeypatch.setattr(evaluate.timing, "latency", lambda *arguments: {})
-    monkeypatch.setattr(evaluate.saved_model, "megabytes", lambda folder: 1.0)
+    monkeypatch.setattr(measure_model.timing, "latency", lambda *arguments: {})
+    monkeypatch.setattr(measure_model.saved_model, "megabytes", lambda folder: 1.0)
     options = {}
     monkeypatch.setattr(
-        evaluate.saved_model, "saved_model", lambda *args, **more: options.update(more) or 0.0
+        measure_model.saved_model, "saved_model", lambda *args, **more: options.update(more) or 0.0
     )
-    evaluate.measure(model, data, tmp_path, np.zeros((2, 2), "float32"))
+    measure_model.measure(model, data, tmp_path, np.zeros((2, 2), "float32"))
     assert options["resize"] == "pad"
     assert options["head"] == "logits"
 
 
 def scored(model, data):
-    return evaluate.teachers_scores(model, data)
+    return measure_model.teachers_scores(model, data)
 
 
 def test_a_teachers_scores_are_kept_by_its_weights_and_the_data(tmp_path, monkeypatch):
@@ -99,7 +99,7 @@ def test_a_teachers_scores_are_kept_by_its_weights_and_the_data(tmp_path, monkey
     first = scored(model, data)
     (file,) = tmp_path.rglob("*.npy")
     with monkeypatch.context() as patch:
-        patch.setattr(evaluate, "_all_scores", None)  # not asked again
+        patch.setattr(measure_model, "_all_scores", None)  # not asked again
         np.testing.assert_array_equal(scored(model, data), first)
     file.write_bytes(file.read_bytes()[:-3])
     np.testing.assert_array_equal(scored(model, data), first)
