@@ -15,7 +15,7 @@ _HOME = {
     "Distiller": "kd_keras.distill.distiller",
     "Recipe": "kd_keras.job.recipe.recipe_files",
     "compare": "kd_keras.job.comparison.compare",
-    "evaluate": "kd_keras.job.prediction.evaluate",
+    "evaluate": "kd_keras.job.prediction.evaluate_model_file",
     "export": "kd_keras.job.exports.export",
     "predict": "kd_keras.job.prediction.predict",
     "report": "kd_keras.results.report.report",

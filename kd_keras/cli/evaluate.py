@@ -61,7 +61,9 @@ def command(model: str, **options: Any) -> None:
     for name in filter(None, [model, options["teacher"]]):
         model_argument.resolve(name)  # before TensorFlow, whose import takes seconds
     quiet.import_tensorflow()
-    from kd_keras.job.prediction import evaluate
+    from kd_keras.job.prediction import evaluate_model_file
 
-    result = evaluate.evaluate(model, **shared_options.set_options(options), screen=output.screen())
+    result = evaluate_model_file.evaluate(
+        model, **shared_options.set_options(options), screen=output.screen()
+    )
     output.document(result.to_json())

@@ -21,7 +21,7 @@ from kd_keras.job.checks import precheck
 from kd_keras.job.comparison.compare import compare
 from kd_keras.job.exports.export import export
 from kd_keras.job.images import adjustment
-from kd_keras.job.prediction.evaluate import evaluate
+from kd_keras.job.prediction.evaluate_model_file import evaluate
 from kd_keras.job.prediction.predict import predict
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results.metrics import multi_label

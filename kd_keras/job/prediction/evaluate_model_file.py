@@ -23,7 +23,7 @@ from kd_keras.results.evaluation import (
 from kd_keras.results.evaluation.evaluation import Evaluation
 from kd_keras.results.evaluation.multi_label_evaluation import MultiLabelEvaluation
 from kd_keras.results.metrics import agreement, multi_label
-from kd_keras.results.metrics import timing as clock
+from kd_keras.results.metrics.timing import latency
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
 
@@ -253,7 +253,7 @@ def _milliseconds(model: OpenedModel, data: Dataset, part: Split) -> dict[str, A
     def batch(count: int) -> np.ndarray:
         return np.resize(images, (count, *images.shape[1:]))
 
-    return clock.latency(lambda batch: model.classifier(batch).logits, batch)
+    return latency(lambda batch: model.classifier(batch).logits, batch)
 
 
 def _folder(out: str | Path | None, model: OpenedModel, dataset: str, split: str) -> Path:
