@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from kd_keras.cli import options as shared_options
-from kd_keras.cli import output, quiet
+from kd_keras.cli import output, quiet, shared_options
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job.cache import cache_command
 from kd_keras.job.recipe import old_spelling, recipe_files

@@ -4,8 +4,7 @@ from typing import Any
 
 import click
 
-from kd_keras.cli import completion, output, quiet
-from kd_keras.cli import options as shared_options
+from kd_keras.cli import completion, output, quiet, shared_options
 from kd_keras.exports import offers
 
 

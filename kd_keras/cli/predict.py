@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from kd_keras import check
-from kd_keras.cli import completion, errors, output, quiet
-from kd_keras.cli import options as shared_options
+from kd_keras.cli import completion, errors, output, quiet, shared_options
 
 if TYPE_CHECKING:
     from kd_keras.cli.prediction_rows import Rows

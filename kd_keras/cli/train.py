@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from kd_keras.cli import completion, errors, output, quiet
-from kd_keras.cli import options as shared_options
+from kd_keras.cli import completion, errors, output, quiet, shared_options
 from kd_keras.cli.sections import Option, Sectioned
 from kd_keras.job.recipe import fields, recipe_files
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kd_keras.data import hidden_labels, holdout
-from kd_keras.data import unlabelled as sources
+from kd_keras.data import hidden_labels, holdout, unlabelled
 from kd_keras.data.stores import prepare
 from kd_keras.data.stores.prepare import Source
 from kd_keras.data.stores.store import Dataset, Split, Store
@@ -91,13 +90,13 @@ def with_unlabelled(
     stores: dict[str, Store] = {}
     notes = list(dataset.notes)
     for name in dict.fromkeys(names):
-        source = sources.source(name, shape=shape, resize=dataset.resize, data_dir=path)
+        source = unlabelled.source(name, shape=shape, resize=dataset.resize, data_dir=path)
         store = prepare.ensure(source, **options)
         stores[source.name] = store
         images = f"{len(store.splits['train']):,} images without labels from {source.name}"
         notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
-    sources.require_others(dataset, stores)
-    train = sources.joined(dataset.train, list(stores.values()))
+    unlabelled.require_others(dataset, stores)
+    train = unlabelled.joined(dataset.train, list(stores.values()))
     return replace(
         dataset,
         train=train,

@@ -174,9 +174,9 @@ def _source(
             "images with a CSV file of labels. Leave --labels out, or give such a folder."
         )
     if name == "tiny_imagenet":
-        from kd_keras.data.tiny_imagenet import source as tiny_imagenet
+        from kd_keras.data.tiny_imagenet import tiny_imagenet_source
 
-        return tiny_imagenet.source(data_dir=path, image_size=image_size, resize=resize)
+        return tiny_imagenet_source.source(data_dir=path, image_size=image_size, resize=resize)
     if kind == "tfds" and rest:
         from kd_keras.data.tfds import tfds_source
 

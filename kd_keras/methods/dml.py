@@ -16,8 +16,7 @@ import keras
 import numpy as np
 
 from kd_keras import check, losses
-from kd_keras.graph import heads, last_activation
-from kd_keras.graph import taps as tapping
+from kd_keras.graph import heads, last_activation, taps
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -67,7 +66,7 @@ class DML(Method):
                 "read too. Set Batch(inputs=...)."
             )
         outputs = [peer(batch.inputs, training=batch.training) for peer in self.peers]
-        logits = [tapping.logits_of(peer_outputs) for peer_outputs in outputs]
+        logits = [taps.logits_of(peer_outputs) for peer_outputs in outputs]
         costs = [loss for peer in self.peers for loss in peer.losses]
         regularisers = [keras.ops.sum(keras.ops.cast(cost, "float32")) for cost in costs]
         return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)
@@ -166,13 +165,13 @@ def _require_fits(peer: keras.Model, student: keras.Model) -> None:
             "number for models of the student's architecture."
         )
     heads.check_student(peer, what="dml: the peer")
-    classes, expected = (tapping.output_shapes(m)[tapping.LOGITS][-1] for m in (peer, student))
+    classes, expected = (taps.output_shapes(m)[taps.LOGITS][-1] for m in (peer, student))
     if classes != expected:
         raise ValueError(
             f"dml: the peer has {classes} classes and the student {expected}; expected the "
             "same. Give both models the same number of outputs."
         )
-    if tapping.is_graph(student):
+    if taps.is_graph(student):
         # A Sequential model that was never called on a Keras tensor has no `input`.
         single = isinstance(student, keras.Sequential)
         try:
@@ -199,7 +198,7 @@ def _computes_the_same(student: keras.Model, peer: keras.Model) -> bool:
 def _scores_of_noise(model: keras.Model) -> np.ndarray:
     """Scores of numbers from 0 to 1, the same ones each time."""
     rng = np.random.default_rng(0)
-    scores = tapping.logits_of(tapping.run(model, rng.random))
+    scores = taps.logits_of(taps.run(model, rng.random))
     return np.asarray(keras.ops.convert_to_numpy(scores))
 
 

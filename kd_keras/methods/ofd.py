@@ -20,7 +20,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.graph import taps as tapping
+from kd_keras.graph import taps
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
@@ -133,12 +133,12 @@ def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization
     Raises:
         ValueError: the tap is not the output of either.
     """
-    if not tapping.is_graph(model):
+    if not taps.is_graph(model):
         raise ValueError(
             f"ofd: the teacher {model.name!r} is a {type(model).__name__}; expected a Functional "
             "or Sequential model, whose batch norms give the margins. Choose another teacher."
         )
-    tensor = tapping.rebuilt(model, [tap]).output[tap]
+    tensor = taps.rebuilt(model, [tap]).output[tap]
     operation = tensor._keras_history.operation
     ends = _inputs(tensor) if isinstance(operation, layers.Add) else [tensor]
     norms = [e for e in ends if _is_batch_norm(e._keras_history.operation)]

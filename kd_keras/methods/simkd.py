@@ -18,7 +18,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.graph import taps as tapping
+from kd_keras.graph import taps
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -67,7 +67,7 @@ class SimKD(OneTap):
     def deployed(self, student: keras.Model) -> keras.Model:
         """The student's backbone, the projector and the teacher's classifier, all stock layers."""
         (tap,) = self.student_taps
-        backbone = tapping.rebuilt(student, [tap])
+        backbone = taps.rebuilt(student, [tap])
         x = backbone.output[tap]
         for layer in _pooling(x.shape[1:], self.size):
             x = layer(x)
@@ -139,13 +139,13 @@ def _constant(
 
 def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
     """Raises ValueError if layers with weights work on feature maps after the student's tap."""
-    if not tapping.is_graph(student):
+    if not taps.is_graph(student):
         raise ValueError(
             f"{method}: the student {student.name!r} is a {type(student).__name__}; expected a "
             "Functional or Sequential model, whose layers up to the tap can be deployed without "
             "the rest. Give such a model, or choose another method, such as srrl."
         )
-    before = tapping.rebuilt(student, [tap])
+    before = taps.rebuilt(student, [tap])
     used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
     after = [
         layer.name

@@ -8,9 +8,8 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import data as sources
 from kd_keras import losses
-from kd_keras.data import augmentation, pipeline
+from kd_keras.data import augmentation, cache_folder, pipeline
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.distill import machines
 from kd_keras.distill.step.teacher import Teacher
@@ -241,7 +240,7 @@ def folder_of(header: Header, ids: np.ndarray) -> Path:
     words = [header.teacher, header.data, examples, size, views, f"seed{header.view_seed}"]
     words += [name.replace("/", ".") for name in sorted(header.outputs)]
     words += [header.precision] if header.precision else []
-    return sources.cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
+    return cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
 
 
 def outputs_of(
@@ -266,7 +265,7 @@ def _existing(header: Header, ids: np.ndarray) -> Path | None:
         return np.array_equal(np.sort(ids), others) if mixes else bool(np.isin(ids, others).all())
 
     for path in sorted(
-        (sources.cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
+        (cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
     ):
         try:
             other = file_format.read_header(path.parent)

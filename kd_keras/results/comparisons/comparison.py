@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-import statistics as medians
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -237,4 +237,4 @@ def _network(model: Model, group: Group) -> str:
 
 def _median(values: Any) -> float | None:
     known = [value for value in values if value is not None]
-    return medians.median(known) if known else None
+    return median(known) if known else None

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras import data as sources
 from kd_keras import losses
+from kd_keras.data import cache_folder
 from kd_keras.data.stores import sealed
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports import saved_model
@@ -75,7 +75,7 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
     """
     precision = "float32"
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
-    file = sources.cache_folder() / "scores" / name
+    file = cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them
         stored = sealed.load(file)
         if stored.shape == (len(data.validation), len(data.class_names)):

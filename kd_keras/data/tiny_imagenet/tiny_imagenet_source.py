@@ -37,11 +37,12 @@ def _contents(
     from kd_keras.data.tiny_imagenet import images
 
     if path is None:
-        from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder as tiny
+        from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder
 
-        expected = tiny.Builder.url_infos[tiny.URL]
+        url = tiny_imagenet_dataset_builder.URL
+        expected = tiny_imagenet_dataset_builder.Builder.url_infos[url]
         path = download(
-            tiny.URL,
+            url,
             sha256=expected.checksum,
             size=int(expected.size),
             folder=folder.parent / "downloads",
