@@ -1,7 +1,9 @@
 """Imports point to lower ranks, files stay short, TensorFlow stays where it may be."""
 
 import ast
+import graphlib
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +181,47 @@ def test_the_parts_of_a_package_do_not_import_each_other_in_a_circle(folder):
         for part in lowest:
             del imported[part]
     assert not imported, "these import each other in a circle"
+
+
+def dotted(path):
+    parts = ("kd_keras", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path) for path in FILES if path.stem != "__main__"}  # those are programs
+
+
+def modules_imported_by_name(path):
+    """Modules that `importlib.import_module` is given as text: all that fit, of an f-string."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            text = node.args[0]
+            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+            if isinstance(parts[0], ast.Constant):
+                of = [re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+" for p in parts]
+                yield from (m for m in MODULES if re.fullmatch("".join(of), m))
+
+
+def modules_imported(path):
+    """The files of kd_keras that a file imports, inside functions too.
+
+    That a module first runs the `__init__.py` of its own folder is left out: the names that a
+    folder offers come from its modules.
+    """
+    for imported in {*imported_modules(path), *modules_imported_by_name(path)}:
+        while imported and imported not in MODULES:  # the names that come from a module
+            imported = imported.rpartition(".")[0]
+        if imported and imported != dotted(path):
+            yield imported
+
+
+def test_files_do_not_import_each_other_in_a_circle():
+    imported = {dotted(path): set(modules_imported(path)) for path in FILES}
+    assert imported["kd_keras.models"] >= {"kd_keras.check", "kd_keras.models.applications"}
+    try:
+        graphlib.TopologicalSorter(imported).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -94,15 +94,6 @@ def check_knobs(name: str, knobs: Mapping[str, Any]) -> None:
     check.whole_number("stem_stride", knobs.get("stem_stride", 1), at_least=1)
 
 
-def check_weights(weights: str | None) -> None:
-    """Raises FileNotFoundError unless it is None, "none", "imagenet" or the path of a file."""
-    if weights not in (None, "none", "imagenet") and not Path(weights).expanduser().is_file():
-        raise FileNotFoundError(
-            f"weights is {weights!r}, which is not a file; expected imagenet, none or a file of "
-            "weights. Check the spelling or the path."
-        )
-
-
 def _require_room(name: str, width: float, parameters: int) -> None:
     if parameters > MOST_PARAMETERS:
         raise ValueError(

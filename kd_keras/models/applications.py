@@ -7,8 +7,9 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from kd_keras import check, models
+from kd_keras import check
 from kd_keras.models import imagenet, pixels
+from kd_keras.models.weights import check_weights
 
 _Preprocess: TypeAlias = Callable[[np.ndarray], Any]
 _Constructors: TypeAlias = dict[str, tuple[Callable[..., keras.Model], _Preprocess]]
@@ -44,7 +45,7 @@ def build(
         FileNotFoundError: the file of weights does not exist.
         OSError: the weights cannot be downloaded.
     """
-    models.check_weights(weights)
+    check_weights(weights)
     weights = None if weights == "none" else weights
     name = _spelled_as_keras_does(name)
     constructor, preprocess_input = _constructors()[name]

@@ -12,6 +12,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import base, embed
 from kd_keras.methods.parts import refusals
 from kd_keras.models import custom_objects, model_files
+from kd_keras.models.weights import check_weights
 from kd_keras.teacher_cache import file_format
 
 
@@ -37,7 +38,7 @@ def check_recipe(recipe: Recipe) -> None:
         if not name.startswith("app:"):
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
         models.check_knobs(name, knobs)
-    models.check_weights(recipe.weights)
+    check_weights(recipe.weights)
     if recipe.teacher_classes is not None:
         files.require_regular(Path(recipe.teacher_classes).expanduser())
     methods = build.make_methods(recipe.method)
