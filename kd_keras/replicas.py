@@ -8,7 +8,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-Tensor = Any
 # Types that TensorFlow's CollectiveGatherV2 takes; other numbers are cast to one of these.
 _GATHERED_DTYPES = ("float16", "float32", "float64", "int32", "int64")
 
@@ -18,7 +17,7 @@ def count() -> int:
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
-def gathered(value: Tensor) -> Tensor:
+def gathered(value: tf.Tensor) -> tf.Tensor:
     """The examples of all replicas in one tensor, in replica order; differentiable, any dtype."""
     if count() == 1:
         return value
@@ -29,14 +28,14 @@ def gathered(value: Tensor) -> Tensor:
     return tf.cast(all_values, value.dtype)
 
 
-def summed(value: Tensor) -> Tensor:
+def summed(value: tf.Tensor) -> tf.Tensor:
     """The sum over the replicas of a number that each of them has."""
     if count() == 1:
         return value
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def averaged(value: Tensor) -> Tensor:
+def averaged(value: tf.Tensor) -> tf.Tensor:
     """The mean over the replicas of a state that each of them has, such as a moving statistic.
 
     Keras does not average them: it evaluates with all of them, but saves that of the first replica.

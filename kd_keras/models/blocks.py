@@ -5,17 +5,15 @@ Names follow one rule: a piece called `name` ends in a layer `name`; before its 
 the taps `stage1` and `stage1_preact`.
 """
 
-from typing import TypeAlias
-
 import keras
 
 from kd_keras import check
 from kd_keras.models import pixels
 
-Tensor: TypeAlias = keras.KerasTensor
 
-
-def images(input_shape: tuple[int, ...], *, smallest: int, name: str) -> tuple[Tensor, Tensor]:
+def images(
+    input_shape: tuple[int, ...], *, smallest: int, name: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """The Input "images" of pixels 0..255, and the same in -1..1.
 
     Args:
@@ -48,7 +46,7 @@ def scaled(channels: int, width: float, *, multiple: int = 1) -> int:
     return max(multiple, multiple * round(channels * width / multiple))
 
 
-def pad(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, str]:
+def pad(x: keras.KerasTensor, kernel: int, stride: int) -> tuple[keras.KerasTensor, str]:
     """Pads all sides alike before a strided convolution, as the literature's code does.
 
     Keras's "same" pads only the right and bottom at stride 2. At stride 1 both agree, and "same"
@@ -63,8 +61,14 @@ def pad(x: Tensor, kernel: int, stride: int) -> tuple[Tensor, str]:
 
 
 def conv(
-    x: Tensor, filters: int, kernel: int, *, stride: int = 1, bias: bool = False, name: str
-) -> Tensor:
+    x: keras.KerasTensor,
+    filters: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    bias: bool = False,
+    name: str,
+) -> keras.KerasTensor:
     """A square convolution, (B, H, W, C) to (B, ceil(H / stride), ceil(W / stride), filters)."""
     x, padding = pad(x, kernel, stride)
     return keras.layers.Conv2D(
@@ -78,7 +82,7 @@ def conv(
     )(x)
 
 
-def depthwise_bn(x: Tensor, *, stride: int = 1, name: str) -> Tensor:
+def depthwise_bn(x: keras.KerasTensor, *, stride: int = 1, name: str) -> keras.KerasTensor:
     """A 3x3 convolution of each channel by itself, then batch norm."""
     x, padding = pad(x, 3, stride)
     x = keras.layers.DepthwiseConv2D(
@@ -92,31 +96,39 @@ def depthwise_bn(x: Tensor, *, stride: int = 1, name: str) -> Tensor:
     return batch_norm(x, name=name)
 
 
-def batch_norm(x: Tensor, *, name: str) -> Tensor:
+def batch_norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     """Batch norm with the literature's constants (PyTorch's momentum 0.1 is 0.9 here)."""
     return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, name=name)(x)
 
 
-def relu(x: Tensor, *, name: str) -> Tensor:
+def relu(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     return keras.layers.ReLU(name=name)(x)
 
 
-def bn_relu(x: Tensor, *, name: str) -> Tensor:
+def bn_relu(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     return relu(batch_norm(x, name=f"{name}_preact"), name=name)
 
 
-def conv_bn(x: Tensor, filters: int, kernel: int, *, stride: int = 1, name: str) -> Tensor:
+def conv_bn(
+    x: keras.KerasTensor, filters: int, kernel: int, *, stride: int = 1, name: str
+) -> keras.KerasTensor:
     return batch_norm(conv(x, filters, kernel, stride=stride, name=f"{name}_conv"), name=name)
 
 
 def conv_bn_relu(
-    x: Tensor, filters: int, kernel: int, *, stride: int = 1, bias: bool = False, name: str
-) -> Tensor:
+    x: keras.KerasTensor,
+    filters: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    bias: bool = False,
+    name: str,
+) -> keras.KerasTensor:
     x = conv(x, filters, kernel, stride=stride, bias=bias, name=f"{name}_conv")
     return bn_relu(x, name=name)
 
 
-def shuffle(x: Tensor, groups: int, *, name: str | None = None) -> Tensor:
+def shuffle(x: keras.KerasTensor, groups: int, *, name: str | None = None) -> keras.KerasTensor:
     """Deals out the channels of `groups` groups in turn, so that the next groups see them all."""
     height, width, channels = x.shape[1:]
     x = keras.layers.Reshape((height, width, groups, channels // groups))(x)
@@ -124,12 +136,12 @@ def shuffle(x: Tensor, groups: int, *, name: str | None = None) -> Tensor:
     return keras.layers.Reshape((height, width, channels), name=name)(x)
 
 
-def pooled(x: Tensor) -> Tensor:
+def pooled(x: keras.KerasTensor) -> keras.KerasTensor:
     """The mean over all places, (B, H, W, C) to (B, C): the tap `pooled`."""
     return keras.layers.GlobalAveragePooling2D(name="pooled")(x)
 
 
-def logits(x: Tensor, num_classes: int) -> Tensor:
+def logits(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     """Raw scores, (B, D) to (B, num_classes): the tap `logits`."""
     return keras.layers.Dense(num_classes, name="logits")(x)
 

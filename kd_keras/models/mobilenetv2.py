@@ -52,8 +52,8 @@ def build(
 
 
 def _inverted_residual(
-    x: blocks.Tensor, filters: int, expansion: int, stride: int, *, inside: str, name: str
-) -> blocks.Tensor:
+    x: keras.KerasTensor, filters: int, expansion: int, stride: int, *, inside: str, name: str
+) -> keras.KerasTensor:
     """Expand 1x1, filter channel by channel, project 1x1 without ReLU, add where shapes agree."""
     adds = stride == 1 and x.shape[-1] == filters
     y = blocks.conv_bn_relu(x, expansion * x.shape[-1], 1, name=f"{inside}_expand")

@@ -65,8 +65,8 @@ def residual_network(
 
 
 def _basic_block(
-    x: blocks.Tensor, filters: int, stride: int, *, inside: str, name: str
-) -> blocks.Tensor:
+    x: keras.KerasTensor, filters: int, stride: int, *, inside: str, name: str
+) -> keras.KerasTensor:
     """Two 3x3 convolutions and a shortcut, a 1x1 convolution where the shape changes."""
     y = blocks.conv_bn_relu(x, filters, 3, stride=stride, name=f"{inside}_1")
     y = blocks.conv_bn(y, filters, 3, name=f"{inside}_2")

@@ -37,7 +37,7 @@ def build(
     return keras.Model(inputs, blocks.logits(features, num_classes), name=name)
 
 
-def _conv_relu(x: blocks.Tensor, filters: int, stride: int, *, name: str) -> blocks.Tensor:
+def _conv_relu(x: keras.KerasTensor, filters: int, stride: int, *, name: str) -> keras.KerasTensor:
     """A 3x3 convolution with bias, ReLU.
 
     With no batch norm to set the scale, He's initialisation over the inputs keeps the signal's
@@ -55,7 +55,7 @@ def _conv_relu(x: blocks.Tensor, filters: int, stride: int, *, name: str) -> blo
     return blocks.relu(x, name=name)
 
 
-def _dense_512(x: blocks.Tensor, width: float) -> blocks.Tensor:
+def _dense_512(x: keras.KerasTensor, width: float) -> keras.KerasTensor:
     """What the logits read is the tap `pooled`: here the dense layer after the pooling."""
     x = keras.layers.GlobalAveragePooling2D(name="places")(x)
     units = blocks.scaled(512, width)

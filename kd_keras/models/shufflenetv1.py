@@ -35,8 +35,8 @@ def build(
 
 
 def _unit(
-    x: blocks.Tensor, filters: int, groups: int, *, strided: bool, inside: str, name: str
-) -> blocks.Tensor:
+    x: keras.KerasTensor, filters: int, groups: int, *, strided: bool, inside: str, name: str
+) -> keras.KerasTensor:
     """Grouped 1x1, shuffle, 3x3 channel by channel, grouped 1x1; added or appended to the input.
 
     Args:
@@ -61,7 +61,9 @@ def _unit(
     return blocks.relu(y, name=name)
 
 
-def _grouped_conv(x: blocks.Tensor, filters: int, groups: int, *, name: str) -> blocks.Tensor:
+def _grouped_conv(
+    x: keras.KerasTensor, filters: int, groups: int, *, name: str
+) -> keras.KerasTensor:
     """A 1x1 convolution of each group by itself, as one convolution a group.
 
     Conv2D(groups=3) is the same, but on TensorFlow it runs through XLA: on CPU such layers train

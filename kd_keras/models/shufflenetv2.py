@@ -29,7 +29,7 @@ def build(
     return keras.Model(inputs, x, name=name)
 
 
-def _down_block(x: blocks.Tensor, half: int, *, name: str) -> blocks.Tensor:
+def _down_block(x: keras.KerasTensor, half: int, *, name: str) -> keras.KerasTensor:
     """Two strided branches of `half` channels each, side by side, shuffled."""
     left = blocks.depthwise_bn(x, stride=2, name=f"{name}_left_1")
     left = blocks.conv_bn_relu(left, half, 1, name=f"{name}_left_2")
@@ -39,7 +39,7 @@ def _down_block(x: blocks.Tensor, half: int, *, name: str) -> blocks.Tensor:
     return blocks.shuffle(keras.layers.Concatenate()([left, right]), 2, name=name)
 
 
-def _block(x: blocks.Tensor, half: int, *, inside: str, name: str) -> blocks.Tensor:
+def _block(x: keras.KerasTensor, half: int, *, inside: str, name: str) -> keras.KerasTensor:
     """Half the channels pass, half are filtered; side by side, shuffled.
 
     The ReLU stands after the shuffle instead of before it: the half that passes is not negative, so

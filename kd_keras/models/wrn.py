@@ -38,8 +38,8 @@ def build(
 
 
 def _block(
-    x: blocks.Tensor, filters: int, stride: int, *, enters: str, inside: str
-) -> blocks.Tensor:
+    x: keras.KerasTensor, filters: int, stride: int, *, enters: str, inside: str
+) -> keras.KerasTensor:
     """Batch norm and ReLU called `enters`, two 3x3 convolutions, a shortcut (1x1 if reshaping)."""
     y = active = blocks.bn_relu(x, name=enters)
     y = blocks.conv_bn_relu(y, filters, 3, stride=stride, name=f"{inside}_1")
