@@ -45,7 +45,8 @@ class Distiller(DeployingModel):
     as finished. Set `total_steps` if several fits, calls of `train_on_batch`, or the training that
     a loaded Distiller continues, are one run. Progress is then optimizer steps / `total_steps`.
 
-    After construction, the teacher can be replaced, and nothing else of the arguments.
+    After construction, the teacher can be replaced, and nothing else of the arguments. Making one
+    changes TensorFlow's bfloat16 gradient of BiasAdd in this process, see `graph.bias_gradient`.
 
     Args:
         student: classifier (B, ...) -> (B, C) logits, or a dict of "logits" and taps; is trained.

@@ -20,7 +20,8 @@ def sum_in_float32() -> None:
     """Replaces TensorFlow's gradient of BiasAdd for bfloat16 in this process.
 
     Keras adds nearly every bias by BiasAdd, and so do custom layers that call `keras.ops.add`. So
-    the gradient is replaced in TensorFlow's registry. Other precisions keep TensorFlow's gradient.
+    the gradient is replaced in TensorFlow's registry, also for models that are not distilled. Other
+    precisions keep TensorFlow's gradient.
     """
     # Registering a second gradient for an operation is an error, so the entry itself is replaced.
     ops.gradient_registry._registry[_OPERATION]["type"] = _gradient
