@@ -143,9 +143,15 @@ def unknown_labels(where, *, labels="single"):
         accuracy = "accuracy" if labels == "single" else keras.metrics.BinaryAccuracy("accuracy")
         distiller.compile(keras.optimizers.SGD(0.5), metrics=[accuracy], ignore_class=-1)
     data = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(7)
-    history = distiller.fit(data, validation_data=data, epochs=2, verbose=0).history
+    steps = []
+    keep = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda _, logs: steps.append({n: float(v) for n, v in logs.items()})
+    )
+    callbacks = [keep]
+    history = distiller.fit(data, validation_data=data, epochs=2, callbacks=callbacks, verbose=0)
     weights = [v.numpy().tolist() for v in distiller.trainable_variables]
-    return {"weights": weights, "history": {name: v[-1] for name, v in history.items()}}
+    last = {name: values[-1] for name, values in history.history.items()}
+    return {"weights": weights, "history": last, "steps": steps}
 
 
 def embedded(where, *, eagerly, **clipping):

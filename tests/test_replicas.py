@@ -99,6 +99,8 @@ def test_replicas_take_the_mean_over_the_known_labels_of_all_of_them(results, la
     for expected, actual in zip(one["weights"], two["weights"], strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)
+    for expected, actual in zip(one["steps"], two["steps"], strict=True):
+        assert actual == pytest.approx(expected, rel=1e-5, abs=1e-6)  # what progress bars show
 
 
 def test_replicas_keep_one_state_of_a_subclassed_student(results):

@@ -92,6 +92,14 @@ class SideBySideModel(ReplicaModel):
         distillers = self._untracked.distillers.items()
         return self._with_prefixes({name: d.get_metrics_result() for name, d in distillers})
 
+    def _get_metrics_result_or_logs(self, logs: Logs) -> Logs:
+        """The logs of an epoch or evaluation; each Distiller leaves out those of unknown labels."""
+        logs = super()._get_metrics_result_or_logs(logs)
+        distillers = self._untracked.distillers.items()
+        return self._with_prefixes(
+            {name: d.leave_out_unknown(own_logs(name, logs)) for name, d in distillers}
+        )
+
     def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
         for distiller in self._untracked.distillers.values():
             distiller.evaluating = True

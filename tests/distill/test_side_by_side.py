@@ -1,5 +1,6 @@
 """Several students on one teacher pass are trained as each would be alone."""
 
+import dataclasses
 import json
 
 import keras
@@ -91,6 +92,16 @@ def test_the_teacher_runs_once_a_batch(split, learner, monkeypatch):
     model.run_eagerly = True  # a traced step calls it while it is traced, whatever the batches
     model.fit(batches(split), verbose=0)
     assert sizes == [32] * STEPS
+
+
+def test_logs_without_known_labels_leave_out_what_needs_them(split, learner):
+    distiller = learner("kd")
+    distiller.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"], ignore_class=-1)
+    data = batches(dataclasses.replace(split, labels=np.full(96, -1, np.int32)))
+    model = side_by_side.SideBySideModel({"one": distiller})
+    with pytest.warns(UserWarning, match="all labels of the evaluated data are unknown"):
+        logs = model.fit(data, validation_data=data, verbose=0).history
+    assert set(logs) == {"one/loss", "one/kd", "one/kd_share", "one/agreement"}
 
 
 def test_own_logs_are_those_of_the_very_name():

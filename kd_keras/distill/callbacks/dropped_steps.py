@@ -27,15 +27,5 @@ class DroppedSteps:
             if self._logs is None:
                 part = split_batch.first_part(self._model.distribute_strategy, batch)
                 self._restore(batches.unpack(part, needs_labels=()).labels)
-                self._logs = _logs(self._model)
+                self._logs = self._model.get_metrics_result()
         return dict(self._logs or {})
-
-
-def _logs(model: Any) -> Mapping[str, Any]:
-    """What a step logs, from the metrics as they are."""
-    strategy = model.distribute_strategy
-    if strategy.num_replicas_in_sync == 1:
-        logs: Mapping[str, Any] = model.get_metrics_result()
-        return logs
-    logs = strategy.run(model.get_metrics_result)
-    return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}

@@ -97,6 +97,11 @@ class StopEarly(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         x, y = self.held_out if isinstance(self.held_out, tuple) else (self.held_out, None)
         scores = self.model.evaluate(x, y, verbose=0, return_dict=True)
+        if "loss" not in scores:  # all labels are unknown
+            raise ValueError(
+                "the held-out images have no known labels; expected labels to stop early by. Give "
+                "held-out images with labels."
+            )
         if self._map is None and self.metric not in scores:
             raise ValueError(
                 f"the metrics are {sorted(scores)}; expected one called {self.metric!r} to stop "

@@ -98,6 +98,8 @@ class StopOnNaN(keras.callbacks.Callback):
                 "expects (--teacher-preprocess), train in float32, or give another teacher."
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
+        if getattr(self.model, "no_label_known", False):  # NaN stands for no value then
+            terms = [name for name in terms if name != LABELS]
         became = f"{self._subject} loss became {logs['loss']} {where}; expected a finite number. "
         if terms and LABELS not in terms:
             return (

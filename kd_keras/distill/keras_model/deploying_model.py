@@ -1,6 +1,7 @@
 """A model in training whose calls, exports and validation use the deployed model."""
 
 import functools
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -134,7 +135,10 @@ class DeployingModel(CheckedModel):
         return [*self._diagnostics.everything(), *others]
 
     def get_metrics_result(self) -> Logs:
-        """The results of the metrics that this phase updates; Keras logs them."""
+        """The results of the metrics that this phase updates; Keras logs them.
+
+        Those that need labels are NaN while all labels so far are unknown.
+        """
         own = self._diagnostics.in_training(labels=self.trained_with_labels)
         if self.evaluating:
             reported = validation.reported(self.methods) if self._validates_methods else []
@@ -145,22 +149,47 @@ class DeployingModel(CheckedModel):
         measured = self._diagnostics.trains_deployed and self.trained_with_labels
         if not (self.evaluating or measured):
             others = [metric for metric in others if metric is not self._compile_metrics]
-        return metrics.results([*own, *others])
+        logs = metrics.results([*own, *others])
+        if self.ignore_class is None:
+            return logs
+        any_known = self._diagnostics.terms["ce"].count > 0
+        return unknown_labels.nan_unless(any_known, logs, self._names_of_labels())
+
+    @property
+    def no_label_known(self) -> bool:
+        """Whether all labels of the epoch or evaluation so far are unknown."""
+        if self.ignore_class is None:
+            return False
+        return float(keras.ops.convert_to_numpy(self._diagnostics.terms["ce"].count)) == 0
+
+    def _names_of_labels(self) -> set[str]:
+        """Names of the logs of this phase that need labels."""
+        names = {"ce", "loss"} if self.evaluating else {"ce", "ce_share"}
+        compiled = self._compile_metrics
+        return names if compiled is None else names | set(metrics.results([compiled]))
 
     def _get_metrics_result_or_logs(self, logs: Logs) -> Logs:
-        """The logs of an epoch; without those of labels if all labels of the epoch were unknown.
+        """The logs of an epoch or evaluation; see `leave_out_unknown`."""
+        return self.leave_out_unknown(super()._get_metrics_result_or_logs(logs))
 
-        Only an epoch's end shows whether a label is known: a generator or dataset is read once.
+    def leave_out_unknown(self, logs: Logs) -> Logs:
+        """The logs, without those that need labels if all labels were unknown.
+
+        Only the end shows whether a label is known: a generator or dataset is read once. A warning
+        says what an evaluation leaves out.
         """
-        logs = super()._get_metrics_result_or_logs(logs)
-        if self.evaluating or self.ignore_class is None or not self.trained_with_labels:
+        if not self.no_label_known or not (self.evaluating or self.trained_with_labels):
             return logs
-        if keras.ops.convert_to_numpy(self._diagnostics.terms["ce"].count) > 0:
-            return logs
-        of_labels = {"ce", "ce_share"}
-        if self._compile_metrics is not None:
-            of_labels |= set(self._compile_metrics.result())
-        return {name: value for name, value in logs.items() if name not in of_labels}
+        names = self._names_of_labels()
+        if self.evaluating:
+            unknown_labels.warn_of_evaluation(names)
+        return {name: value for name, value in logs.items() if name not in names}
+
+    def _flatten_metrics_in_order(self, logs: Logs) -> Any:
+        """As Keras's, a list; with NaN in the place of what `leave_out_unknown` left out."""
+        if self.evaluating and self.no_label_known:
+            logs = dict.fromkeys(self._names_of_labels(), math.nan) | logs
+        return super()._flatten_metrics_in_order(logs)
 
     @property
     def _validates_methods(self) -> bool:

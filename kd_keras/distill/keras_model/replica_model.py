@@ -115,7 +115,7 @@ def step_function(
                 batch = iterator.get_next_as_optional()
                 if batch.has_value():  # an epoch need not be a multiple of `repeats`
                     step_on(model, batch.get_value())
-        logs = strategy.run(model.get_metrics_result)
-        return {name: strategy.reduce("MEAN", value, axis=None) for name, value in logs.items()}
+        logs: dict[str, Tensor] = model.get_metrics_result()  # over the examples of all replicas
+        return logs
 
     return run if model.run_eagerly else tf.function(run)

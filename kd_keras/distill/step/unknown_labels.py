@@ -4,8 +4,10 @@ An unknown label is a class index that is no class, usually -1, or a row of prob
 negative value, such as a row of -1. A mixture of rows is unknown if a part of it is.
 """
 
+import math
 import numbers
-from collections.abc import Sequence
+import warnings
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import keras
@@ -14,7 +16,7 @@ from keras import ops
 from kd_keras import losses, replicas
 from kd_keras.data.stores.store import UNKNOWN
 from kd_keras.distill.step import split_batch
-from kd_keras.losses import Costs, Labels, Tensor
+from kd_keras.losses import Costs, Labels, Logs, Tensor
 
 
 def check_ignore_class(
@@ -104,6 +106,28 @@ def part_of_mean(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> T
 def count(known: Tensor) -> Tensor:
     """How many labels are known, a float32 scalar."""
     return ops.sum(ops.cast(known, "float32"))
+
+
+def nan_unless(any_known: Tensor, logs: Logs, names: Collection[str]) -> Logs:
+    """The logs, with NaN under `names` unless a label is known.
+
+    Args:
+        any_known: scalar bool, whether a label is known.
+        logs: scalars by name.
+        names: of the logs that need labels; those that `logs` lacks stay out.
+    """
+    nan = {name: ops.where(any_known, logs[name], math.nan) for name in names if name in logs}
+    return {**logs, **nan}
+
+
+def warn_of_evaluation(names: Collection[str]) -> None:
+    """Warns that an evaluation without known labels reports no logs of these names."""
+    warnings.warn(
+        f"all labels of the evaluated data are unknown, so {', '.join(sorted(names))} are not "
+        "reported, and callbacks cannot monitor them; expected known labels. Evaluate with "
+        "examples that have labels.",
+        stacklevel=2,
+    )
 
 
 def _sum(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:

@@ -2,6 +2,7 @@
 
 import csv
 import itertools
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,9 @@ _RATIO = "_share"  # of two means: no mean itself
 class StepLogs(keras.callbacks.Callback):
     """Writes what training logs every `every` steps: to a CSV file, to TensorBoard, as a line.
 
-    A value is the mean over the steps since the last one, or since the epoch began. A training
-    that goes on writes again what the file holds of the steps before.
+    A value is the mean over the steps since the last one, or since the epoch began. It is NaN while
+    nothing is known, as of the cross-entropy before the first known label; the line and TensorBoard
+    leave it out. A training that goes on writes again what the file holds of the steps before.
 
     Args:
         every: number of steps, >= 1, counted from the begin of the training.
@@ -67,7 +69,7 @@ class StepLogs(keras.callbacks.Callback):
             row["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
         self.rows.append(row)
         self._write(row)
-        values = [f"{name} {row[name]:.4g}" for name in ("loss", "top1") if name in row]
+        values = [f"{name} {row[name]:.4g}" for name in ("loss", "top1") if _known(row, name)]
         self.screen.say(f"{self.what}, step {step:,}: {', '.join(values)}")
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -79,15 +81,15 @@ class StepLogs(keras.callbacks.Callback):
         starts = [float(self._begin), *(row[STEP] for row in epoch_rows)]
         lengths = [end - start for start, end in itertools.pairwise(starts)]
         length = self._begin + batches - starts[-1]
-        means = {name: float(v) for name, v in logs.items() if not name.endswith(_RATIO)}
-        return {
-            name: (
-                mean * batches
-                - sum(n * row.get(name, 0.0) for n, row in zip(lengths, epoch_rows, strict=True))
-            )
-            / length
-            for name, mean in means.items()
-        }
+        result: dict[str, float] = {}
+        for name, mean in logs.items():
+            if not name.endswith(_RATIO):
+                pairs = zip(lengths, epoch_rows, strict=True)
+                known = [(n, row[name]) for n, row in pairs if _known(row, name)]
+                steps_before = sum(n for n, _ in known)
+                total = float(mean) * (steps_before + length)
+                result[name] = (total - sum(n * value for n, value in known)) / length
+        return result
 
     def _write(self, row: Mapping[str, float]) -> None:
         is_new = not self.file.exists()
@@ -96,8 +98,12 @@ class StepLogs(keras.callbacks.Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
-        values = {name: value for name, value in row.items() if name != STEP}
+        values = {name: row[name] for name in row if name != STEP and _known(row, name)}
         self._writer.write(int(row[STEP]), values)
+
+
+def _known(row: Mapping[str, float], name: str) -> bool:
+    return not math.isnan(row.get(name, math.nan))
 
 
 def _read(file: Path) -> list[dict[str, float]]:

@@ -4,6 +4,8 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import Distiller, methods
+from kd_keras.distill.callbacks.stop_early import StopEarly
+from kd_keras.distill.callbacks.stop_on_nan import NotFinite, StopOnNaN
 from kd_keras.distill.step import batches, unknown_labels
 
 UNKNOWN = -1
@@ -175,6 +177,68 @@ def test_labels_that_are_all_unknown_are_logged_as_none(net, teacher, images, la
             assert set(distiller.fit(data, verbose=0).history) == expected
     validated = distiller.fit(images, none, validation_data=(images, labels), verbose=0).history
     assert set(validated) == {*of_teacher, "val_loss", "val_ce", "val_accuracy"}
+
+
+class StepLogs(keras.callbacks.Callback):
+    """Keeps each step's logs, as progress bars show them."""
+
+    def on_train_begin(self, logs=None):
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(dict(logs))
+
+
+@pytest.mark.parametrize("eagerly", [True, False])
+def test_values_of_labels_are_nan_until_a_label_is_known(net, teacher, images, partly, eagerly):
+    distiller, steps = distilled(net, teacher), StepLogs()
+    distiller.compile(metrics=["accuracy"], ignore_class=UNKNOWN, run_eagerly=eagerly)
+    order = np.r_[16:32, 0:16]  # the first batch has no label
+    callbacks = [StopOnNaN(), steps]
+    distiller.fit(
+        images[order], partly[order], batch_size=16, shuffle=False, callbacks=callbacks, verbose=0
+    )
+    first, second = steps.steps
+    assert {name for name, value in first.items() if np.isnan(value)} == {
+        *("ce", "ce_share", "accuracy")
+    }
+    assert np.isfinite(list(second.values())).all()
+
+
+def test_a_loss_that_is_nan_is_not_put_down_to_unknown_labels(net, teacher, images):
+    distiller = distilled(net, teacher)
+    distiller.compile(ignore_class=UNKNOWN)
+    distiller.methods[0].weight = np.nan
+    with pytest.raises(NotFinite, match="loss became nan") as raised:
+        distiller.fit(
+            images, np.full(40, UNKNOWN), batch_size=8, callbacks=[StopOnNaN()], verbose=0
+        )
+    assert "The cross-entropy with the labels is not finite" not in str(raised.value)
+
+
+def test_validation_without_known_labels_reports_nothing_of_labels(net, teacher, images, labels):
+    """A warning says so, and what monitors such a value says that it is missing."""
+    distiller, none = distilled(net, teacher), np.full(40, UNKNOWN)
+    distiller.compile(metrics=["accuracy"], ignore_class=UNKNOWN)
+    monitors = [StopOnNaN(), keras.callbacks.EarlyStopping("val_loss")]
+    with (
+        pytest.warns(
+            UserWarning, match="evaluated data are unknown, so accuracy, ce, loss are not"
+        ),
+        pytest.warns(UserWarning, match="metric `val_loss` which is not available"),
+    ):
+        history = distiller.fit(
+            images, labels, validation_data=(images, none), callbacks=monitors, verbose=0
+        ).history
+    assert not [name for name in history if name.startswith("val_")]
+    with pytest.warns(UserWarning, match="all labels of the evaluated data"):
+        assert np.isnan(distiller.evaluate(images, none, verbose=0)).tolist() == [True] * 3
+    stop = StopEarly((images, none), patience=1)
+    with (
+        pytest.warns(UserWarning, match="all labels of the evaluated data"),
+        pytest.raises(ValueError, match="held-out images have no known labels"),
+    ):
+        distiller.fit(images, labels, callbacks=[stop], verbose=0)
 
 
 def test_what_needs_labels_is_refused_by_name(net, teacher, images, labels):

@@ -1,4 +1,5 @@
 import csv
+import math
 
 import keras
 import numpy as np
@@ -12,9 +13,12 @@ STEPS, EPOCHS, EVERY = 5, 2, 2
 
 @pytest.fixture
 def run(tmp_path, recorder):
-    """run(start, stop, folder) calls the hooks of `fit` for these steps; loss is the step."""
+    """run(start, stop, folder) calls the hooks of `fit` for these steps; loss is the step.
 
-    def call(start, stop, folder):
+    Labels are unknown until step `known_from` of an epoch; the accuracy is 0.5 from there on.
+    """
+
+    def call(start, stop, folder, *, known_from=0):
         logs = StepLogs(
             EVERY,
             file=tmp_path / folder / "steps.csv",
@@ -34,7 +38,8 @@ def run(tmp_path, recorder):
             if batch == 0 or step == start:
                 logs.on_epoch_begin(epoch)
             mean = np.mean(np.arange(epoch * STEPS, step + 1))  # of the epoch so far, as Keras logs
-            logs.on_train_batch_end(batch, {"loss": mean, "top1": 0.5, "ce_share": 1.0})
+            top1 = 0.5 if batch >= known_from else math.nan
+            logs.on_train_batch_end(batch, {"loss": mean, "top1": top1, "ce_share": 1.0})
         logs.on_train_end()
         return logs
 
@@ -70,6 +75,15 @@ def test_a_training_that_goes_on_leaves_the_same_file_and_curves(run, tmp_path):
     events = EventAccumulator(str(tmp_path / "whole" / "logs")).Reload()
     assert [e.step for e in events.Tensors("by_step/loss/total")] == [2, 4, 6, 8, 10]
     assert "by_step/accuracy/top1" in events.Tags()["tensors"]
+
+
+def test_a_value_that_is_known_late_in_an_epoch_is_not_diluted(run, tmp_path):
+    logs = run(0, STEPS, "late", known_from=2)
+    result = rows(tmp_path / "late" / "steps.csv")
+    np.testing.assert_allclose([row["top1"] for row in result], [math.nan, 0.5])
+    assert logs.screen.lines == ["student, step 2: loss 0.5", "student, step 4: loss 2.5, top1 0.5"]
+    events = EventAccumulator(str(tmp_path / "late" / "logs")).Reload()
+    assert [e.step for e in events.Tensors("by_step/accuracy/top1")] == [4]
 
 
 @pytest.mark.parametrize("text", ["", "step\n", "nonsense\n1\n", "step,loss\n1,x\n"])
