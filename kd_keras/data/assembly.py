@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras.data import hidden_labels, holdout, unlabelled
+from kd_keras.data.notes import Note
 from kd_keras.data.stores import prepare
 from kd_keras.data.stores.prepare import Source
 from kd_keras.data.stores.store import Dataset, Split, Store
+
+_DIVIDED = ("train", "validation")
 
 
 def from_store(
@@ -36,12 +39,14 @@ def from_store(
         fraction = source.val_fraction if val_fraction is None else val_fraction
         rows, held_out = holdout.split_rows(train, fraction, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
-        notes.append(_hold_out_note(fraction, len(held_out), store.splits.get("test")))
+        note = _hold_out_note(fraction, len(held_out), store.splits.get("test"))
+        notes.append(Note(note, *_DIVIDED))
         fingerprint += f"-val{fraction:g}.{seed}"
     if select is not None:
         rows, held_out = holdout.split_rows(train, select, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
-        notes.append(f"{_hold_out_note(select, len(held_out))}, to choose settings by")
+        note = f"{_hold_out_note(select, len(held_out))}, to choose settings by"
+        notes.append(Note(note, *_DIVIDED))
         fingerprint += f"-select{select:g}.{seed}"
     return Dataset(
         name=source.name,
@@ -63,9 +68,10 @@ def with_hidden_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
     hidden = hidden_labels.hide(
         train, per_class=per_class, class_names=dataset.class_names, seed=seed
     )
-    note = (
+    note = Note(
         f"the student learns the labels of {per_class:,} of each class's images; those of the "
-        f"other {(~hidden.known).sum():,} are hidden from it"
+        f"other {(~hidden.known).sum():,} are hidden from it",
+        "train",
     )
     return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
 
@@ -94,7 +100,8 @@ def with_unlabelled(
         store = prepare.ensure(source, **options)
         stores[source.name] = store
         images = f"{len(store.splits['train']):,} images without labels from {source.name}"
-        notes.append(": ".join([images, *filter(None, ["; ".join(store.notes)])]))
+        text = ": ".join([images, *filter(None, ["; ".join(store.notes)])])
+        notes.append(Note(text, "train"))
     unlabelled.require_others(dataset, stores)
     train = unlabelled.joined(dataset.train, list(stores.values()))
     return replace(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kd_keras import check
+from kd_keras.data.notes import Note
 from kd_keras.data.presets import PRESETS
 
 if TYPE_CHECKING:
@@ -148,8 +149,8 @@ def load(
         with image_files.allowing(most):
             dataset = assembly.with_unlabelled(dataset, unlabelled, data_dir=tfds_dir, **options)
     if flip is None and source.flip_note and augment in PRESETS and augment != "none":
-        note = f"mirroring is off: {source.flip_note} (--flip turns it on)"
-        dataset = replace(dataset, notes=(*dataset.notes, note))
+        flip_note = Note(f"mirroring is off: {source.flip_note} (--flip turns it on)", "train")
+        dataset = replace(dataset, notes=(*dataset.notes, flip_note))
     for note in dataset.notes:
         (tell or _LOG.warning)(note)
     return dataset

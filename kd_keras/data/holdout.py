@@ -6,6 +6,7 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data import hashing
+from kd_keras.data.notes import Note
 from kd_keras.data.stores.store import Dataset, Split
 
 _PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order and the views
@@ -101,7 +102,10 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
     every = data.train_with_all_labels
     if every is not None:
         every = every.take(np.flatnonzero(~np.isin(every.ids, data.train.ids[held_out])))
-    note = f"holding out {100 * fraction:g} % of train ({len(held_out):,} images) to stop early by"
+    note = Note(
+        f"holding out {100 * fraction:g} % of train ({len(held_out):,} images) to stop early by",
+        "train",
+    )
     return replace(
         data,
         train=data.train.take(rest),

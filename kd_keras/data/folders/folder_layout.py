@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from kd_keras.data.fault_report import shortened
+from kd_keras.data.notes import Note
 from kd_keras.data.user_files import Listing
 
 EXPECTED = (
@@ -51,7 +52,7 @@ def read(listing: Listing, root: str) -> Layout:
     unknown = _of_unknown_classes(listing, places.get("test"), names)
     if unknown:
         del places["test"]
-        notes.append(f"test split not used: {_no_class_of_train(unknown, root)}")
+        notes.append(Note(f"test split not used: {_no_class_of_train(unknown, root)}", "test"))
     unknown = _of_unknown_classes(listing, places.get("validation"), names)
     if unknown:
         faults.append(
@@ -189,7 +190,8 @@ def _without_validation(listing: Listing, place: str | None, names: Sequence[str
     if not missing:
         return []
     listed = ", ".join(shortened(missing))
-    return [f"validation has no images of {count('class', missing)}: {listed}"]
+    note = f"validation has no images of {count('class', missing)}: {listed}"
+    return [Note(note, "validation")]
 
 
 def _no_class_of_train(folders: list[str], root: str) -> str:

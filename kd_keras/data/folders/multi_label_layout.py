@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from kd_keras.data.fault_report import shortened
 from kd_keras.data.folders import folder_layout, label_csv
 from kd_keras.data.folders.label_csv import LabelTable, Row
+from kd_keras.data.notes import Note
 from kd_keras.data.user_files import Listing
 
 EXPECTED = (
@@ -227,8 +228,10 @@ def _of_train(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]
     empty = [name for name, count in zip(names, counts, strict=True) if not count]
     if empty:
         listed = ", ".join(shortened(empty))
-        notes.append(f"train has no image of {folder_layout.count('class', empty)}: {listed}")
+        text = f"train has no image of {folder_layout.count('class', empty)}: {listed}"
+        notes.append(Note(text, "train"))
     none = sum(not any(labels) for _, labels in files)
     if none:
-        notes.append(f"training images that show none of the classes: {none:,} of {len(files):,}")
+        text = f"training images that show none of the classes: {none:,} of {len(files):,}"
+        notes.append(Note(text, "train"))
     return notes

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data import augmentation
+from kd_keras.data import augmentation, notes
 from kd_keras.data.augmentation import Policy
 from kd_keras.data.images import centre_crop
 from kd_keras.data.stores.joined_images import JoinedImages
@@ -139,7 +139,7 @@ class Dataset:
         augment: what training does to an image.
         fingerprint: hash of the content, whatever its path; equal data have equal fingerprints.
         resize: how an image that is not square is made square, see `resizing.resized`.
-        notes: what was left out, held out or changed, one sentence each.
+        notes: what was left out, held out or changed, one sentence each, see `data.notes`.
         stopping: examples held out of train to end trainings by; None for none.
         train_with_all_labels: the labelled examples of the dataset where `train` hides labels of
             some; None where it hides none.
@@ -226,7 +226,7 @@ def opened(folder: Path, *, verify: bool = False) -> Store:
         fingerprint=header["fingerprint"],
         state=header["state"],
         source_sha256=header.get("source_sha256", ""),
-        notes=tuple(header.get("notes", ())),
+        notes=notes.from_json(header),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
+from kd_keras.data import notes
 from kd_keras.data.augmentation import light
 from kd_keras.data.progress import Advance
 from kd_keras.data.stores import store
@@ -78,7 +79,7 @@ def write(
         "counts": {name: part.count for name, part in contents.parts.items()},
         "image_shape": list(shape),
         "class_names": contents.class_names,
-        "notes": list(contents.notes),
+        **notes.to_json(contents.notes),
         # Published recipes pad by an eighth of the side: 4 pixels of 32, 8 of 64.
         "augment": light(min(shape[:2]) // 8, flip).to_json(),
         "files": file_facts,

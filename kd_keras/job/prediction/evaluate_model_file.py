@@ -9,6 +9,7 @@ import numpy as np
 
 from kd_keras import check, files
 from kd_keras.data import LABELS
+from kd_keras.data.notes import concerns
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.job.prediction import class_order, evaluation_data, opened_model
 from kd_keras.job.prediction.evaluation_data import DataOptions
@@ -153,7 +154,8 @@ class _Job:
         data = evaluation_data.load(
             model, self.options, progress=self.screen.progress, tell=notes.append
         )
-        self.notes += [note for note in notes if note not in self.notes]
+        relevant = [note for note in notes if concerns(note, self.split)]
+        self.notes += [note for note in relevant if note not in self.notes]
         return data, evaluation_data.part(data, self.split)
 
     def scores(

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from kd_keras import check, data
+from kd_keras.data.notes import Note
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
 from kd_keras.job.images.dataset import SELECT_FRACTION
@@ -172,11 +173,12 @@ def _doubts(model: KnownModel, options: DataOptions, loaded: Dataset) -> Iterato
     if model.metadata.image_shape and model.metadata.image_shape[2] < loaded.image_shape[2]:
         yield "the model takes grey images: colours are turned into grey"
     if model.run is None and loaded.fingerprint != loaded.store_fingerprint:
-        yield (
+        yield Note(
             f"{model.path.name} lies in no run folder, so the validation images are a share of "
             f"{loaded.name} that is held out now; whether the model was trained on some of them is "
             "not known. For every labelled image, give --split all; for another share, "
-            "--val-fraction X"
+            "--val-fraction X",
+            "validation",
         )
     same_data = known is not None and known.dataset == loaded.name
     same_size = known is not None and known.image_shape == loaded.image_shape

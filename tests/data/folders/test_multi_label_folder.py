@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kd_keras import data
-from kd_keras.data import holdout, pipeline
+from kd_keras.data import holdout, notes, pipeline
 from kd_keras.data.stores.store import UNKNOWN
 
 LISTS = "file,labels\na.png,cat dog\nb.png,\nc.png,dog\nd.png,bird\n"
@@ -70,6 +70,7 @@ def test_both_layouts_give_the_same_labels(make, load_multi, text):
     assert dataset.multi_label
     assert dataset.train.labels.dtype == np.int32
     assert "training images that show none of the classes: 1 of 4" in dataset.notes
+    assert not any(notes.concerns(note, "test") for note in dataset.notes)
 
 
 def test_a_name_that_fits_two_files_is_refused(make, put, load_multi, images_of, tmp_path):
@@ -84,8 +85,8 @@ def test_a_name_that_fits_two_files_is_refused(make, put, load_multi, images_of,
 
 
 def test_classes_that_differ_in_case_only_are_said(make, load_multi):
-    notes = load_multi(make(LISTS.replace("c.png,dog", "c.png,Dog"))).notes
-    assert "classes that differ in upper and lower case only: Dog and dog" in notes
+    dataset = load_multi(make(LISTS.replace("c.png,dog", "c.png,Dog")))
+    assert "classes that differ in upper and lower case only: Dog and dog" in dataset.notes
 
 
 def test_names_with_blanks_need_another_separator(make, load_multi):
@@ -146,8 +147,8 @@ def test_validation_without_a_csv_is_refused_and_a_test_folder_without_one_is_sa
 ):
     path = make(LISTS, "train")
     put(path / "test" / "a.png", images_of(1, seed=3)[0])
-    notes = load_multi(path).notes
-    assert any("test (without a CSV file)" in note for note in notes)
+    dataset = load_multi(path)
+    assert any("test (without a CSV file)" in note for note in dataset.notes)
     put(path / "val" / "a.png", images_of(1, seed=4)[0])
     with pytest.raises(ValueError, match=r"val has no CSV file, and .*train has one"):
         load_multi(path)

@@ -7,12 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kd_keras.data.notes import Note
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job.prediction import evaluation_data
+from kd_keras.job.prediction import evaluate_model_file, evaluation_data
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.job.recipe import recipe_files
+from kd_keras.results.terminal.screen import Screen
 
 
 class NoClassifier:
@@ -48,6 +50,20 @@ def test_images_have_the_models_size_and_way_of_resizing(load):
     assert "For every labelled image, give --split all" in " ".join(notes)
     data, _ = load(model(shape=None), image_size=12, resize="squash", val_fraction=0.5)
     assert (data.image_shape, data.resize, len(data.validation)) == ((12, 12, 3), "squash", 12)
+
+
+def test_only_notes_on_the_evaluated_images_are_shown_each_once(monkeypatch):
+    def load(model, options, *, progress, tell):
+        for note in (Note("few classes", "train"), Note("few images", "test"), "resized"):
+            tell(note)
+
+    monkeypatch.setattr(evaluation_data, "load", load)
+    monkeypatch.setattr(evaluation_data, "part", lambda data, split: data)
+    for split, expected in (("test", ["few images", "resized"]), ("all", ["resized"])):
+        job = evaluate_model_file._Job(DataOptions(), split, 1, Screen(quiet=True))
+        job.data_of(model())
+        job.data_of(model())  # that of the teacher
+        assert job.notes == expected
 
 
 def test_every_labelled_image_counts_in_all(load):
