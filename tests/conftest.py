@@ -160,6 +160,25 @@ def consumers():
     return _module("consumers")
 
 
+@pytest.fixture(params=["Deflate64", "encrypted", "of a later version", "damaged"])
+def spoil_zip(request):
+    """spoil_zip(path, name) changes a member of a zip file so that zipfile cannot read it."""
+
+    def spoil(path, name):
+        content = bytearray(path.read_bytes())
+        local, central = content.index(name.encode()) - 30, content.rindex(name.encode()) - 46
+        if request.param == "damaged":
+            start = local + 30 + content[local + 26] + content[local + 28]  # of the packed bytes
+            content[start : start + 6] = b"\xff" * 6
+        else:
+            fields = {"of a later version": (4, 90), "encrypted": (6, 1), "Deflate64": (8, 9)}
+            offset, value = fields[request.param]
+            content[local + offset] = content[central + 2 + offset] = value
+        path.write_bytes(content)
+
+    return spoil
+
+
 @pytest.fixture(scope="session")
 def mixed_folder(tmp_path_factory):
     """A folder of 12 cats and 12 dogs in files of all kinds, see mixed_images.py."""

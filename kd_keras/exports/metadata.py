@@ -7,6 +7,7 @@ metadata properties, a LiteRT file as files packed behind the model.
 import dataclasses
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -99,8 +100,8 @@ def read_litert(path: Path) -> Metadata:
             labels = next((name for name in inside if name.endswith(".txt")), None)
             if labels is not None:
                 return Metadata(tuple(packed.read(labels).decode().splitlines()))
-    except (zipfile.BadZipFile, NotImplementedError):
-        pass  # nothing is packed behind this model
+    except (zipfile.BadZipFile, zlib.error, RuntimeError):  # damaged, encrypted or of unknown kind
+        pass  # nothing of kd_keras is packed behind this model
     return Metadata()
 
 

@@ -125,7 +125,7 @@ def _weights(file: Path) -> list[np.ndarray]:
     try:
         weights: list[np.ndarray] = keras.models.load_model(file, compile=False).get_weights()
         return weights
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError, OSError, RuntimeError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"{file} is damaged ({error}); expected a model that `kdk train` wrote. Restore it; or "
             "remove it and run the same command again to train it anew."

@@ -50,6 +50,16 @@ def test_labels_of_other_tools_are_class_names(tmp_path):
     assert metadata.read_litert(model) == Metadata(("cat", "dog"))
 
 
+def test_a_zip_that_cannot_be_read_behind_a_model_is_of_another_origin(tmp_path, spoil_zip):
+    model = tmp_path / "model.tflite"
+    model.write_bytes(b"\x1c\x00\x00\x00TFL3")
+    with zipfile.ZipFile(model, "a", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr(metadata.ASSET, FACTS.to_json())
+    assert metadata.read_litert(model) == FACTS
+    spoil_zip(model, metadata.ASSET)
+    assert metadata.read_litert(model) == Metadata()
+
+
 def test_onnx_properties():
     assert metadata.read_onnx({}) == Metadata()
     properties = metadata.for_onnx(FACTS)

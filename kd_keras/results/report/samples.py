@@ -1,6 +1,7 @@
 """A few validation images kept in the run folder, for its report: chosen where models differ."""
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +71,12 @@ def save(folder: Path, split: Split, rows: np.ndarray) -> None:
 
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
-    """Rows (n,) and images (n, H, W, C) uint8 that `save` saved; None if there are none."""
+    """Rows (n,) and images (n, H, W, C) uint8 that `save` saved; None if they cannot be read."""
     try:
         with np.load(folder / NAME, allow_pickle=False) as stored:
             return stored["rows"], stored["images"]
     except (
         *(OSError, ValueError, KeyError, EOFError, SyntaxError),
-        *(zipfile.BadZipFile, NotImplementedError),
+        *(zipfile.BadZipFile, zlib.error, RuntimeError),  # encrypted, or of an unknown kind
     ):
         return None

@@ -38,3 +38,10 @@ def test_images_are_kept_as_they_are(tmp_path):
     assert rows.tolist() == [0, 3]
     np.testing.assert_array_equal(stored_images, images[[4, 1]])
     assert samples.load(tmp_path / "nowhere") is None
+
+
+def test_images_that_cannot_be_read_are_left_out(tmp_path, spoil_zip):
+    images = np.zeros((3, 4, 4, 3), "uint8")
+    samples.save(tmp_path, Split(images, np.zeros(3, "int32"), np.arange(3)), np.arange(3))
+    spoil_zip(tmp_path / samples.NAME, "rows.npy")
+    assert samples.load(tmp_path) is None
