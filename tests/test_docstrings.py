@@ -1,6 +1,7 @@
-"""The arguments that docstrings list are those that functions take."""
+"""Docstrings list the arguments that functions take, and the errors that they raise."""
 
 import ast
+import builtins
 import inspect
 import re
 from pathlib import Path
@@ -47,3 +48,81 @@ def test_documented_arguments_are_taken(path):
             if takes is not None:
                 wrong += [f"{node.name}: {name}" for name in names if name not in takes]
     assert not wrong
+
+
+def raised_by(function):
+    """Names of the errors that a function raises itself; "" where an expression makes one."""
+    names, nodes = set(), list(function.body)
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            name = error.id if isinstance(error, ast.Name) else getattr(error, "attr", "")
+            names.add(name if name[:1].isupper() else "")
+        if not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+            nodes += ast.iter_child_nodes(node)
+    return names - {"NotImplementedError"}  # of a method that subclasses define
+
+
+def names_error(docstring, error):
+    """Whether a docstring names an error, or a class of it, or says that some error is raised."""
+    kinds = getattr(builtins, error, None)
+    names = [error, *(kind.__name__ for kind in getattr(kinds, "__mro__", ())[1:-3])]
+    return re.search(rf"\b({'|'.join(names) or 'Raises'})\b", docstring) is not None
+
+
+def classes_by_name(paths):
+    trees = (ast.parse(path.read_text()) for path in paths)
+    return {node.name: node for tree in trees for node in tree.body if type(node) is ast.ClassDef}
+
+
+def docstrings_of(function, owner, classes):
+    """A function's docstring, with those of its class and of the same method of its bases."""
+    found, seen = [ast.get_docstring(function) or ""], set()
+    while owner is not None and owner.name not in seen:  # `class Model(keras.Model)` ends it
+        seen.add(owner.name)
+        same = [n for n in owner.body if getattr(n, "name", "") == function.name]
+        found += [ast.get_docstring(node) or "" for node in (owner, *same)]
+        bases = [getattr(base, "id", getattr(base, "attr", "")) for base in owner.bases]
+        owner = next((classes[base] for base in bases if base in classes), None)
+    return "\n".join(found)
+
+
+def public_functions(tree):
+    """Functions that others call, each with its class or None; constructors among them."""
+    for node in tree.body:
+        owner = node if isinstance(node, ast.ClassDef) else None
+        if owner is not None and owner.name.startswith("_"):
+            continue
+        for function in owner.body if owner else [node]:
+            name = getattr(function, "name", "_")
+            if type(function) is ast.FunctionDef and (name in CONSTRUCTORS or name[0] != "_"):
+                yield function, owner
+
+
+CONSTRUCTORS = ("__init__", "__post_init__")
+CLASSES = classes_by_name(FILES)
+
+
+def test_an_error_that_no_docstring_names_is_seen():
+    tree = ast.parse(
+        "class A:\n    def f(self):\n        raise FileNotFoundError(1)\n    def _g(self): raise\n"
+    )
+    ((function, owner),) = public_functions(tree)
+    assert raised_by(function) == {"FileNotFoundError"}
+    assert not names_error(docstrings_of(function, owner, {}), "FileNotFoundError")
+    assert names_error("Raises:\n    OSError: no file.", "FileNotFoundError")
+    assert not names_error("Raises:\n    OSError: no file.", "ValueError")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_raised_errors_are_documented(path):
+    missing = []
+    for function, owner in public_functions(ast.parse(path.read_text())):
+        text = docstrings_of(function, owner, CLASSES)
+        missing += [
+            f"{owner.name + '.' if owner else ''}{function.name} (line {function.lineno}): {error}"
+            for error in raised_by(function)
+            if not names_error(text, error)
+        ]
+    assert not missing, "say in the docstring what is raised and when"

@@ -37,7 +37,11 @@ def json_option(command: Any) -> Any:
 
 
 def screen() -> Screen:
-    """The screen of the running command, with the verbosity that its options set."""
+    """The screen of the running command, with the verbosity that its options set.
+
+    Raises:
+        ValueError: `--quiet` and `--verbose` are both given.
+    """
     meta = click.get_current_context().meta
     quiet, verbose = meta.get(_QUIET, False), meta.get(_VERBOSE, False)
     if quiet and verbose:

@@ -15,7 +15,11 @@ _BATCH_PIXELS = 20_000_000
 
 
 def source(*, image_size: int | None, resize: str | None) -> Source:
-    """The digits, 8x8 or a multiple of it; never mirrored, since most would not be digits."""
+    """The digits, 8x8 or a multiple of it; never mirrored, since most would not be digits.
+
+    Raises:
+        ValueError: `image_size` is not a multiple of 8.
+    """
     side = check.whole_number("image_size", image_size or _SIDE, at_least=_SIDE)
     if side % _SIDE:
         raise ValueError(

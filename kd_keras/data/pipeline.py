@@ -231,6 +231,9 @@ def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
         A dataset of ({"inputs": (B, H, W, C) uint8, "id": (B,) int64}, labels (B,) int32): as few
         batches of at most `batch_size` examples as possible, whose sizes differ by at most one.
         Labels of multi-label data are (B, C) int32.
+
+    Raises:
+        ValueError: the split is empty, or `batch_size` is below 1.
     """
     check.whole_number("batch_size", batch_size, at_least=1)
     if len(split) == 0:

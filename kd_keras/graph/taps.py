@@ -138,7 +138,11 @@ def logits_dtype(model: keras.Model) -> str:
 
 
 def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
-    """The model's outputs, in inference mode, for a few examples that `draw` makes from shapes."""
+    """The model's outputs, in inference mode, for a few examples that `draw` makes from shapes.
+
+    Raises:
+        ValueError: the model has not been built.
+    """
     shapes = input_shapes(model)
     if shapes is None:
         raise ValueError(

@@ -42,6 +42,9 @@ class Twin:
         folded: whether batch norms are folded into the layers before them; for inference only.
         before_softmax: whether the logits of a model that ends in a softmax are the sums before it,
             where it can be left out (`last_activation.softmax`).
+
+    Raises:
+        ValueError: an unknown precision, or a tap that the model does not have.
     """
 
     def __init__(

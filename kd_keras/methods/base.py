@@ -49,6 +49,9 @@ class Method(keras.Layer):
         warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0; None:
             `default_warmup`.
         name: name of the cost in logs; None: the name of the method's file.
+
+    Raises:
+        ValueError: a knob, of the subclass or shared, is out of range.
     """
 
     #: What the student matches, one of `kd_keras.methods.FAMILIES`; by it `kdk list` sorts.
@@ -129,7 +132,11 @@ class Method(keras.Layer):
         return ()
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
-        """Makes the trainable parts from the taps' shapes, batch axis first (None)."""
+        """Makes the trainable parts from the taps' shapes, batch axis first (None).
+
+        Raises:
+            ValueError: the taps' shapes, or knobs, do not fit the method.
+        """
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """The method's cost, without its weight.

@@ -37,6 +37,9 @@ class DML(Method):
             the models themselves, which are trained: classifiers with the student's inputs and
             classes that return logits.
         weight, ce_weight, warmup, name: see `Method`.
+
+    Raises:
+        ValueError: a knob is out of range; in `call`, the batch has no inputs.
     """
 
     family = "online"

@@ -52,6 +52,9 @@ class DeepKD(SeparateMomenta):
         as_coded: whether the task takes the target part's momentum, as in the authors' code.
         global_clipnorm: largest norm of the sum of all gradients, which keep their shares.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
     #: Tells the Distiller to pass the three gradients separately.

@@ -38,6 +38,9 @@ class DOT(SeparateMomenta):
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
         global_clipnorm: largest norm of the sum of all gradients, which keep their shares.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
     #: Tells the Distiller to pass the two gradients separately.

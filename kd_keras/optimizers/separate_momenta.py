@@ -36,6 +36,9 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
         global_clipnorm: largest norm of the sum of all kinds, over all variables; None for any.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
+
+    Raises:
+        ValueError: a number is out of range.
     """
 
     kinds: ClassVar[tuple[str, ...]]

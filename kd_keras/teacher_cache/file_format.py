@@ -52,6 +52,8 @@ class Header:
         format: version of the file format.
         image_shape: (H, W, C) of the images; empty if unknown.
         ids_sha256: SHA-256 of ids.npy, 64 hex digits; empty if its writer left it out.
+
+    Raises ValueError if a value is out of range.
     """
 
     teacher: str
@@ -189,9 +191,7 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
 def differences(one: Header, other: Header) -> list[str]:
     """Names, for messages, of what differs between two caches; empty if their rows are equal."""
     unknown = [
-        name
-        for name in ("precision", "image_shape")
-        if not (getattr(one, name) and getattr(other, name))
+        n for n in ("precision", "image_shape") if not (getattr(one, n) and getattr(other, n))
     ]
     return [
         words

@@ -59,7 +59,11 @@ def parse(text: str) -> tuple[Step, ...]:
 
 
 def make(name: str, settings: dict[str, Any]) -> Step:
-    """The step of a name with some of its parameters set, as text or as the values of JSON."""
+    """The step of a name with some of its parameters set, as text or as the values of JSON.
+
+    Raises:
+        ValueError: an unknown step or parameter, or a value of another kind.
+    """
     kind = STEPS[_step_name(name, name)]
     defaults = {field.name: field.default for field in dataclasses.fields(kind)}
     if settings and not defaults:

@@ -35,9 +35,8 @@ class Split:
     """Examples: rows `ids` of a stored file of images, and their labels.
 
     Attributes:
-        images: (M, H, W, C) uint8, the whole file, memory-mapped, or several files joined. A subset
-            keeps the whole file too: example i is row ids[i], and `images_at` gives the images of
-            examples.
+        images: (M, H, W, C) uint8, a whole file or several joined, memory-mapped, of a subset too:
+            example i is row ids[i], and `images_at` gives the images of examples.
         labels: (N,) int32, one for each example; -1 if unknown. Of multi-label data, (N, C) int32:
             1 for each class that the example has, else 0; rows of -1 if unknown.
         ids: (N,) int64, the row of each example in `images`, which identifies it in every subset.
@@ -45,6 +44,8 @@ class Split:
         names_file: the names of the files that the rows of `images` come from; None if unknown.
         side: pixels a side of the images that models take; None: those of `images`.
         crop: share of the side of a larger stored image that evaluation sees, see `centre_crop`.
+
+    Raises ValueError if the parts do not fit together.
     """
 
     images: np.ndarray | JoinedImages

@@ -61,6 +61,9 @@ def write(
 
     Returns:
         (H, W, C) of the images.
+
+    Raises:
+        ValueError: the images of the parts differ in size.
     """
     shapes: dict[str, Shape] = {}
     file_facts: dict[str, dict[str, Any]] = {}

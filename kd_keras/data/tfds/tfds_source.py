@@ -112,7 +112,11 @@ def _notes(builder: Any) -> tuple[str, ...]:
 
 
 def image_key(builder: Any) -> str:
-    """Name of the feature that holds the image, of a dataset that needs no classes."""
+    """Name of the feature that holds the image, of a dataset that needs no classes.
+
+    Raises:
+        ValueError: the dataset has no 8-bit image.
+    """
     import tensorflow_datasets as tfds
 
     features = builder.info.features

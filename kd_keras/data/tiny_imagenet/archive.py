@@ -26,7 +26,11 @@ class Archive:
 
 
 def find(data_dir: Path) -> Path:
-    """Path of the zip or the folder; the zip if there are both, since it has checksums."""
+    """Path of the zip or the folder; the zip if there are both, since it has checksums.
+
+    Raises:
+        FileNotFoundError: neither lies there.
+    """
     folder = user_files.readable(data_dir, _EXPECTED)
     for path in (folder / f"{ROOT}.zip", folder / ROOT):
         if path.exists():

@@ -71,6 +71,9 @@ class StopEarly(keras.callbacks.Callback):
         mean_average_precision: function from the model to its mAP on the held-out images, which
             takes the accuracy's place where an image may have several classes.
         earlier: logs by name of the epochs before the first one, of a training that goes on.
+
+    Raises:
+        ValueError: `patience` is below 1; in `fit`, the model has no metric of this name.
     """
 
     def __init__(

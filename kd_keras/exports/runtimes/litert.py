@@ -13,7 +13,11 @@ _IDENTIFIER = b"TFL3"  # bytes 4 to 8 of each LiteRT file
 
 
 class LiteRT:
-    """A LiteRT model as a `runtimes.Classifier`; see `runtimes.open_classifier`."""
+    """A LiteRT model as a `runtimes.Classifier`; see `runtimes.open_classifier`.
+
+    Raises:
+        ValueError: the model does not take one batch of images.
+    """
 
     format = "litert"
 

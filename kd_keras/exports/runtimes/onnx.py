@@ -18,7 +18,11 @@ _DTYPES = {
 
 
 class Onnx:
-    """An ONNX model as a `runtimes.Classifier`; see `runtimes.open_classifier`."""
+    """An ONNX model as a `runtimes.Classifier`; see `runtimes.open_classifier`.
+
+    Raises:
+        ValueError: the model does not take one batch of images.
+    """
 
     format = "onnx"
 

@@ -12,7 +12,11 @@ NAME = "exports.json"
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The entry of each file in the folder that an export wrote, by name."""
+    """The entry of each file in the folder that an export wrote, by name.
+
+    Raises:
+        ValueError: the file that lists them is damaged.
+    """
     path = folder / NAME
     if not path.is_file():
         return {}

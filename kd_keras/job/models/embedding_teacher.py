@@ -81,7 +81,11 @@ def rows(
 def onnx_rows(
     recipe: Recipe, data: Dataset, teacher: OnnxTeacher
 ) -> tuple[str, TeacherFunction, Shapes]:
-    """As `rows`, of an ONNX file; a blank image tells how many numbers it gives."""
+    """As `rows`, of an ONNX file; a blank image tells how many numbers it gives.
+
+    Raises:
+        ValueError: the file may be a classifier of the data.
+    """
     blank = np.zeros((1, *data.train.image_shape), np.uint8)
     size = teacher.outputs(blank).shape[1]
     if size == len(data.class_names):
