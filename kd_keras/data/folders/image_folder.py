@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from kd_keras.data.images.image_files import ImageHeader
 
+    #: From each file's header to sentences on them.
+    Findings = Callable[[Mapping[str, ImageHeader]], list[str]]
+
 RESIZE = "crop"
 LETTERS = "the classes are single letters or digits, which mirroring would change"
 
@@ -26,6 +29,10 @@ class Layout(Protocol):
     @property
     def class_names(self) -> tuple[str, ...]:
         """One name for each class."""
+
+    @property
+    def files(self) -> Mapping[str, Sequence[tuple[str, Any]]]:
+        """By split, its files, images or not, each with its label, an int or a row of them."""
 
 
 def list_files(path: Path, expected: str) -> tuple[Path, Listing]:
@@ -45,9 +52,11 @@ def source(
     layout: Layout,
     *,
     kind: str,
+    others: Sequence[str],
+    faults: "Findings",
+    notes: "Findings",
     image_size: int | None,
     resize: str | None,
-    contents: Callable[..., Contents],
 ) -> Source:
     """Describes the images of a folder, which are not read yet.
 
@@ -55,8 +64,10 @@ def source(
         path, listing: from `list_files`.
         layout: splits and classes.
         kind: kind of the source, for the store.
+        others: files that belong to no split, whose headers are read too.
+        faults: from the headers of all files to what makes training impossible, one sentence each.
+        notes: from the same to what is left out or may surprise.
         image_size, resize: see `data.load`; None chooses.
-        contents: called with folder and progress, and path, layout, size and resize by keyword.
     """
     resize = resize or RESIZE
     letters = _are_letters(layout.class_names)
@@ -70,49 +81,45 @@ def source(
         resize=resize,
         digest=partial(user_files.digest, path),
         val_fraction=0.1,
-        contents=partial(contents, path=path, layout=layout, size=image_size, resize=resize),
+        contents=lambda folder, progress: _contents(
+            path, layout, others, faults=faults, notes=notes, size=image_size, resize=resize
+        ),
     )
 
 
-def contents(
+def _contents(
     path: Path,
     layout: Layout,
-    examples: Mapping[str, Sequence[tuple[str, Any]]],
-    headers: Mapping[str, "ImageHeader"],
+    others: Sequence[str],
     *,
-    faults: Sequence[str],
-    notes: Sequence[str],
+    faults: "Findings",
+    notes: "Findings",
     size: int | None,
     resize: str,
 ) -> Contents:
-    """The images of a folder, ready to be decoded.
-
-    Args:
-        path, layout: of the folder.
-        examples: by split, its images, each with its label, an int or a row of them.
-        headers: of the images.
-        faults: what makes training impossible, one sentence each.
-        notes: what is left out or may surprise, one sentence each.
-        size: pixels a side; None: `sizes.default` chooses.
-        resize: how an image that is not square is made square.
+    """The images of a folder, ready to be decoded; for the arguments see `source`.
 
     Raises:
         ValueError: there are faults; images that do not decode are then named too.
     """
     from kd_keras.data.images import decode, sizes
 
+    members = [file for files in layout.files.values() for file, _ in files]
+    headers = headers_of(path, [*members, *others])
+    examples = {
+        split: [(file, label) for file, label in files if headers[file].size]
+        for split, files in layout.files.items()
+    }
     records = {split: records_of(path, files) for split, files in examples.items()}
-    shapes = [
-        shape for files in examples.values() for file, _ in files if (shape := headers[file].size)
-    ]
+    shapes = [shape for file in members if (shape := headers[file].size)]
     most_pixels = max((height * width for height, width in shapes), default=0)
-    if faults:
+    if sentences := faults(headers):
         undecodable = [
             fault
             for dataset in records.values()
             for fault in decode.undecodable(dataset, channels=3, most_pixels=most_pixels)
         ]
-        raise fault_report.error(f"{path} has faults", [*faults, *undecodable])
+        raise fault_report.error(f"{path} has faults", [*sentences, *undecodable])
     size, size_notes = (size, []) if size else sizes.default(shapes)
     batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
     return Contents(
@@ -125,7 +132,7 @@ def contents(
             )
             for split, files in examples.items()
         },
-        notes=(*notes, *size_notes, *(sizes.aspect(shapes, resize) if size else [])),
+        notes=(*notes(headers), *size_notes, *(sizes.aspect(shapes, resize) if size else [])),
     )
 
 

@@ -1,14 +1,13 @@
 """A user's own images of which each may have several classes: a folder with a CSV of labels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kd_keras.data.folders import folder_layout, image_folder, multi_label_layout
 from kd_keras.data.folders.multi_label_layout import Layout
-from kd_keras.data.progress import Progress
 from kd_keras.data.stores.prepare import Source
-from kd_keras.data.stores.store_writer import Contents
 
 if TYPE_CHECKING:
     from kd_keras.data.images.image_files import ImageHeader
@@ -23,41 +22,23 @@ def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
     """
     path, listing = image_folder.list_files(path, multi_label_layout.EXPECTED)
     layout = multi_label_layout.read(listing, path)
+    others = [file for files in layout.others.values() for file in files]
     return image_folder.source(
         path,
         listing,
         layout,
         kind="multi-label folder",
-        contents=_contents,
+        others=others,
+        faults=partial(_faults, path, layout, others),
+        notes=partial(_notes, layout, others),
         image_size=image_size,
         resize=resize,
     )
 
 
-def _contents(
-    folder: Path, progress: Progress, *, path: Path, layout: Layout, size: int | None, resize: str
-) -> Contents:
-    others = [file for files in layout.others.values() for file in files]
-    headers = image_folder.headers_of(path, [*layout.lines, *others])
-    examples = {
-        split: [(file, labels) for file, labels in files if headers[file].size]
-        for split, files in layout.files.items()
-    }
-    no_images = [file for file in others if not headers[file].size]
-    return image_folder.contents(
-        path,
-        layout,
-        examples,
-        headers,
-        faults=_faults(path, layout, headers),
-        notes=[*layout.notes, *folder_layout.skipped(no_images)],
-        size=size,
-        resize=resize,
-    )
-
-
-def _faults(path: Path, layout: Layout, headers: Mapping[str, "ImageHeader"]) -> list[str]:
-    others = {file for files in layout.others.values() for file in files}
+def _faults(
+    path: Path, layout: Layout, others: Sequence[str], headers: Mapping[str, "ImageHeader"]
+) -> list[str]:
     tables = {
         file: path / layout.tables[split]
         for split, files in layout.files.items()
@@ -75,3 +56,10 @@ def _faults(path: Path, layout: Layout, headers: Mapping[str, "ImageHeader"]) ->
         *no_images,
         *image_folder.unreadable(path, list(layout.lines), headers),
     ]
+
+
+def _notes(
+    layout: Layout, others: Sequence[str], headers: Mapping[str, "ImageHeader"]
+) -> list[str]:
+    no_images = [file for file in others if not headers[file].size]
+    return [*layout.notes, *folder_layout.skipped(no_images)]
