@@ -42,6 +42,53 @@ def tiny_recipe():
     return lambda **fields: Recipe(**{**tiny, **fields})
 
 
+@pytest.fixture(scope="session")
+def digits_teacher(tmp_path_factory):
+    """The file of an untrained teacher for digits, of a few thousand weights; do not change it."""
+    from kd_keras import models
+
+    path = tmp_path_factory.mktemp("digits_teacher") / "teacher.keras"
+    models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5).save(path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def cacheable_recipe(digits_teacher):
+    """cacheable_recipe(**fields): two epochs of one view by `digits_teacher`, with these fields."""
+    from kd_keras.job.recipe import recipe_files
+
+    cacheable = {
+        "teacher": digits_teacher,
+        "student": "seed_student:width=0.5",
+        "epochs": 2,
+        "batch_size": 256,
+        "views": 1,
+        "allow_weak_teacher": True,
+        "precision": "float32",
+    }
+    return lambda **fields: recipe_files.resolve("quickstart", {**cacheable, **fields})
+
+
+@pytest.fixture(scope="session")
+def cached_rows():
+    """cached_rows(recipe, data, **options): the cache that a run of the recipe on one device uses.
+
+    None where the teacher runs beside the student; options as of `cached_teacher.from_model`.
+    """
+    from kd_keras.job.hardware import devices
+    from kd_keras.job.models import cached_teacher
+    from kd_keras.models import model_files
+    from kd_keras.results.terminal.screen import Screen
+
+    def make(recipe, data, **options):
+        teacher = model_files.open_model(recipe.teacher[0], num_classes=10)
+        usual = {"views_per_image": 1, "precision": "float32", "strategy": devices.get()}
+        usual["screen"] = Screen(quiet=True)
+        return cached_teacher.from_model(recipe, data, teacher, [], **{**usual, **options})
+
+    return make
+
+
 @pytest.fixture(scope="module")
 def own_cache(tmp_path_factory):
     """Stores and scores of this file's tests go to a folder of their own."""

@@ -11,23 +11,13 @@ from kd_keras import Distiller, methods, models
 from kd_keras import data as sources
 from kd_keras.job import train
 from kd_keras.job.cache import make_cache
-from kd_keras.job.hardware import devices
 from kd_keras.job.models import cached_teacher
-from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders import provenance
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
 pytestmark = pytest.mark.usefixtures("one_server", "no_report")
-GIVEN = {
-    "student": "seed_student:width=0.5",
-    "epochs": 2,
-    "batch_size": 256,
-    "views": 1,
-    "allow_weak_teacher": True,
-    "precision": "float32",
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,25 +30,17 @@ def stores(folder, monkeypatch, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "stores"))
 
 
-@pytest.fixture(scope="module")
-def teacher_file(folder):
-    model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
-    model.save(folder / "teacher.keras")
-    return str(folder / "teacher.keras")
+@pytest.fixture
+def cache(cacheable_recipe, folder):
+    return make_cache.run(cacheable_recipe(views=2), folder=folder / "rows", screen=Screen())
 
 
 @pytest.fixture
-def cache(teacher_file, folder):
-    recipe = resolved(teacher=teacher_file, views=2)
-    return make_cache.run(recipe, folder=folder / "rows", screen=Screen())
+def run(cacheable_recipe):
+    def run(where, **changes):
+        return train.run(cacheable_recipe(**changes), run=str(where), export_dir=str(where / "out"))
 
-
-def resolved(**changes):
-    return recipe_files.resolve("quickstart", {**GIVEN, **changes})
-
-
-def run(where, **changes):
-    return train.run(resolved(**changes), run=str(where), export_dir=str(where / "out"))
+    return run
 
 
 def history(where):
@@ -67,13 +49,13 @@ def history(where):
 
 @pytest.mark.slow
 def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
-    cache, teacher_file, tmp_path, capsys
+    cache, run, tmp_path, capsys
 ):
     run(tmp_path / "a", teacher=f"cache:{cache}", views=2)
     output = capsys.readouterr().out
     assert f"teacher: the cache {paths.short_path_with_size(cache)}, 2 views; " in output
     assert "top-1 on the first view of the training images" in output
-    run(tmp_path / "b", teacher=teacher_file, views=2)
+    run(tmp_path / "b", views=2)
     losses = [history(tmp_path / name)["loss"] for name in "ab"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     results = json.loads((tmp_path / "a" / "results.json").read_text())
@@ -111,13 +93,13 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"allow_weak_teacher": False}, "the teacher's top-1 is .* expected at least 3"),
     ],
 )
-def test_a_cache_that_does_not_fit_is_refused_in_words(cache, tmp_path, changes, message):
+def test_a_cache_that_does_not_fit_is_refused_in_words(cache, run, tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, **{"teacher": f"cache:{cache}", **changes})
     assert not (tmp_path / "recipe.json").exists()
 
 
-def test_a_cache_that_is_not_there_or_damaged_is_refused(cache, tmp_path):
+def test_a_cache_that_is_not_there_or_damaged_is_refused(cache, run, tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no teacher cache"):
         run(tmp_path, teacher=f"cache:{tmp_path}/none")
     copy = Path(shutil.copytree(cache, tmp_path / "copy"))
@@ -127,9 +109,9 @@ def test_a_cache_that_is_not_there_or_damaged_is_refused(cache, tmp_path):
         run(tmp_path, teacher=f"cache:{copy}")
 
 
-def test_a_cache_is_not_made_from_a_cache(cache):
+def test_a_cache_is_not_made_from_a_cache(cache, cacheable_recipe):
     with pytest.raises(ValueError, match="a cache already; expected a model"):
-        make_cache.run(resolved(teacher=f"cache:{cache}"), screen=Screen())
+        make_cache.run(cacheable_recipe(teacher=f"cache:{cache}"), screen=Screen())
 
 
 def test_a_distiller_takes_a_cache_and_says_what_it_lacks(cache):
@@ -142,53 +124,47 @@ def test_a_distiller_takes_a_cache_and_says_what_it_lacks(cache):
         distiller.fit(images, labels, verbose=0)
 
 
-def from_model(teacher, data, notes, **changes):
-    return cached_teacher.from_model(
-        resolved(views=2, **changes),
-        data,
-        teacher,
-        [],
-        views_per_image=1,
-        precision="float32",
-        strategy=devices.get(),
-        screen=Screen(quiet=True),
-        note=lambda **facts: notes.append(facts),
-    )
-
-
-def test_what_lies_in_the_cache_folder_does_not_decide_the_numbers(folder, monkeypatch):
+def test_what_lies_in_the_cache_folder_does_not_decide_the_numbers(
+    folder, monkeypatch, cacheable_recipe, cached_rows
+):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "numbers"))
     data = sources.load("digits", tell=lambda note: None)
-    teacher = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     notes = []
-    assert from_model(teacher, data, notes, epochs=1) is None  # not all views would be seen
-    rows = from_model(teacher, data, notes, epochs=2)
-    again = from_model(teacher, data, notes, epochs=2)
+
+    def rows_of(*, epochs):
+        recipe = cacheable_recipe(views=2, epochs=epochs)
+        return cached_rows(recipe, data, note=lambda **facts: notes.append(facts))
+
+    assert rows_of(epochs=1) is None  # not all views would be seen
+    rows, again = rows_of(epochs=2), rows_of(epochs=2)
     assert rows.folder == again.folder
-    assert from_model(teacher, data, notes, epochs=1) is None  # though there is a cache now
+    assert rows_of(epochs=1) is None  # though there is a cache now
     assert [facts["source"] for facts in notes] == ["teacher", "cache", "cache", "teacher"]
     assert notes[0] == notes[3]
     assert notes[1] == notes[2]
     assert notes[1]["fingerprint"] == rows.fingerprint
 
 
-def test_rows_of_another_dtype_are_not_taken_by_themselves(folder, monkeypatch):
+def test_rows_of_another_dtype_are_not_taken_by_themselves(
+    folder, monkeypatch, cacheable_recipe, cached_rows
+):
     monkeypatch.setenv("KD_KERAS_CACHE", str(folder / "dtypes"))
     data = sources.load("digits", tell=lambda note: None)
-    teacher = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
-    rows = from_model(teacher, data, [], epochs=2)
+    rows = cached_rows(cacheable_recipe(views=2), data)
     header = rows.folder / "header.json"
     header.write_text(header.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
     assert cached_teacher._existing(rows.header, data.train.ids) is None
 
 
 @pytest.mark.slow
-def test_a_student_learns_from_mixed_strong_views_as_beside_its_teacher(teacher_file, tmp_path):
+def test_a_student_learns_from_mixed_strong_views_as_beside_its_teacher(
+    cacheable_recipe, run, tmp_path
+):
     strong = {"augment": "strong", "mixup": 0.2, "cutmix": 1.0, "views": 2}
-    recipe = resolved(teacher=teacher_file, **strong)
+    recipe = cacheable_recipe(**strong)
     rows = make_cache.run(recipe, folder=tmp_path / "rows", dtype="float32", screen=Screen())
     run(tmp_path / "a", teacher=f"cache:{rows}", **strong)
-    run(tmp_path / "b", teacher=teacher_file, cache="never", **strong)
+    run(tmp_path / "b", cache="never", **strong)
     losses = [history(tmp_path / name)["loss"] for name in "ab"]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert (tmp_path / "a" / "augmentation.png").is_file()
