@@ -121,31 +121,43 @@ def server():
 @pytest.fixture(scope="module")
 def one_server(server):
     """Exports of this file's tests are checked by the one process of `server`."""
+    with pytest.MonkeyPatch.context() as patch:
+        _check_exports_in(server, patch)
+        yield
+
+
+def _check_exports_in(server, patch):
     from kd_keras.exports import saved_model
     from kd_keras.job import train
 
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (saved_model, train):
-            patch.setattr(module, "fresh_process", lambda: contextlib.nullcontext(server))
-        yield
+    for module in (saved_model, train):
+        patch.setattr(module, "fresh_process", lambda: contextlib.nullcontext(server))
 
 
 @pytest.fixture(scope="module")
 def no_report():
     """Runs of this file's tests write no report.html, whose plots take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        _write_no_report(patch)
+        yield
+
+
+def _write_no_report(patch):
     from kd_keras.job import finish_run
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(finish_run, "write_report", lambda folder, data, screen: None)
-        yield
+    patch.setattr(finish_run, "write_report", lambda folder, data, screen: None)
 
 
 @pytest.fixture
 def no_timing(monkeypatch):
     """Times of every image are 1 ms, and nothing is measured."""
+    _measure_no_time(monkeypatch)
+
+
+def _measure_no_time(patch):
     from kd_keras.results.metrics import timing
 
-    monkeypatch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
+    patch.setattr(timing, "latency", lambda *arguments: {"batch1": 1.0, "batch128": 1.0})
 
 
 @pytest.fixture(scope="session")
@@ -196,29 +208,30 @@ def _module(name):
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory):
+def tiny_run(tmp_path_factory, request):
     """The folder of a finished run on digits of one epoch: teacher, student alone, student.
 
-    All tests, also those of other workers, read this one: copy it before you change a file in it.
+    It has no report.html, and its times are not measured. All tests, also those of other workers,
+    read this one: copy it before you change a file in it.
     """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny_run"
     run = shared / "runs" / "tiny"
     with files.locked(shared):  # the first worker trains
         if not (run / "results.json").is_file():
-            _train_tiny(run)
+            _train_tiny(run, request.getfixturevalue("server"))
     return run
 
 
-def _train_tiny(run):
+def _train_tiny(run, server):
     from kd_keras.job import train
     from kd_keras.job.recipe.recipe_files import Recipe
     from kd_keras.results.terminal.screen import Screen
 
     recipe = Recipe(
         dataset="digits",
-        teacher="resnet8:width=0.5",
-        student="resnet8:width=0.25",
+        teacher="seed_student",
+        student="seed_student:width=0.5",
         method=["kd:temperature=4"],
         baseline=True,
         epochs=1,
@@ -230,5 +243,8 @@ def _train_tiny(run):
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KD_KERAS_CACHE", str(run.parents[1] / "cache"))
+        _check_exports_in(server, patch)
+        _write_no_report(patch)
+        _measure_no_time(patch)
         exports = str(run.parents[1] / "saved_models")
         train.run(recipe, run=str(run), export_dir=exports, screen=Screen(quiet=True))

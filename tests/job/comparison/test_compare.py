@@ -80,16 +80,16 @@ def test_seeds_of_one_recipe_are_one_group(copy, tiny_run):
 def test_a_run_of_several_students_is_compared_within(copy):
     run = copy("several")  # edited by hand: one student is there twice, under two names
     results = json.loads((run / "results.json").read_text())
-    student = results.pop("student")
+    student, spec = results.pop("student"), "seed_student:width=0.5"
     for number, method in ((1, "kd"), (2, "dist")):
-        entry = {**student, "role": "student", "spec": "resnet8:width=0.25", "methods": [method]}
+        entry = {**student, "role": "student", "spec": spec, "methods": [method]}
         results[f"student-{number}"] = entry
         shutil.copy(run / "student-predictions.npy", run / f"student-{number}-predictions.npy")
-    results["baseline"]["spec"] = "resnet8:width=0.25"
+    results["baseline"]["spec"] = spec
     (run / "results.json").write_text(json.dumps(results))
     document = compare.compare([run])
     names = [group["name"] for group in document["groups"]]
-    assert names[:2] == ["resnet8:width=0.25, kd", "resnet8:width=0.25, dist"]
+    assert names[:2] == [f"{spec}, kd", f"{spec}, dist"]
     assert names[2:] == ["student alone", "teacher"]
     assert document["differences"][0]["difference"] == 0
     assert "no measurable difference" in document["verdict"][0]
