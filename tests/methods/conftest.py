@@ -11,7 +11,7 @@ from kd_keras import methods
 
 # One of each kind: logits, features, two stages, relations, a memory of ids, two views, peers, and
 # a teacher without a classifier. The suite runs the files below for these alone.
-IN_THE_SUITE = ("kd", "fitnet", "ab", "rkd", "crd", "crld", "dml", "embed")
+IN_THE_SUITE = ("kd", "fitnet", "ab", "pkt", "crd", "crld", "dml", "embed")
 OF_EVERY_METHOD = (
     *("test_any_model.py", "test_bad_input.py", "test_contract.py", "test_contract_costs.py"),
     "test_multi_label.py",
