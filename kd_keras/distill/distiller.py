@@ -1,6 +1,5 @@
 """The Distiller: a Keras model that trains a student on labels and on a teacher's knowledge."""
 
-import dataclasses
 import functools
 from collections.abc import Sequence
 from typing import Any
@@ -32,6 +31,10 @@ _FIXED_OPTIONS = {
 @keras.saving.register_keras_serializable(package="kd_keras")
 class Distiller(DeployingModel):
     """Trains `student` by `fit`, as any Keras model; calling it is calling the student.
+
+    This class holds the training step. Its bases add what surrounds it: `ReplicaModel` steps over
+    several replicas, `CheckedModel` the checks of the data of `fit` and `evaluate`, and
+    `DeployingModel` validation, metrics and export of the deployed model.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
@@ -224,9 +227,9 @@ class Distiller(DeployingModel):
     def train_step(self, data: Any) -> Logs:
         """One step on (x, y) or (x, y, sample_weight): one student pass, one teacher pass.
 
-        The batch is taken apart (`batches`), the teacher and the student run (`teacher`,
-        `graph.twins`), the loss is made (`objective`), and its gradient changes the student
-        (`gradients`).
+        In order: `batches.unpack` takes the batch apart, `teacher.Teacher` runs the teacher,
+        `graph.twins.Twin` the student, `objective.Objective` makes the loss, and `gradients.step`
+        changes the student.
         """
         examples = batches.unpack(
             data,
@@ -234,10 +237,10 @@ class Distiller(DeployingModel):
             needs_labels=self.needs_labels,
             views=self.views_per_image,
         )
-        if not examples.teacher:  # no cached rows
-            examples = self.with_teacher_outputs(examples)  # outside the tape: no gradient
+        # Outputs of a cached teacher come with the batch. A model runs outside the tape.
+        teacher = examples.teacher or self.teacher_outputs(examples.inputs)
         with tf.GradientTape(persistent=self._by_parts) as tape:
-            loss, student, teacher = self.loss_of(examples)
+            loss, student = self.loss_of(examples, teacher)
         self._step(
             self.optimizer,
             tape,
@@ -249,23 +252,14 @@ class Distiller(DeployingModel):
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()
 
-    def with_teacher_outputs(self, examples: batches.Examples) -> batches.Examples:
-        """The examples with the outputs of the teacher, which runs if they have none."""
-        if examples.teacher or not self._needs_teacher:
-            return examples
-        if self._untracked.teacher is None:
-            model_checks.require_some_teacher(None, self.methods)
-        return dataclasses.replace(examples, teacher=self._untracked.teacher(examples.inputs))
-
-    def loss_of(self, examples: batches.Examples) -> tuple[Loss, Outputs, Outputs]:
-        """The loss of examples with teacher outputs, and the outputs of student and teacher."""
-        teacher = (examples.teacher or {}) if self._needs_teacher else {}
+    def loss_of(self, examples: batches.Examples, teacher: Outputs) -> tuple[Loss, Outputs]:
+        """The loss of a batch, given the teacher's outputs, and the student's outputs."""
         progress = run_progress.share_done(self) if self._needs_progress else 1.0
         student, regularisers = self._twin(examples.inputs, training=True)
         loss = self._objective(
             student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
         )
-        return loss, student, teacher
+        return loss, student
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

@@ -146,7 +146,7 @@ class Views(Probe):
 
 def test_a_method_that_needs_ids_gets_them(student, images, labels, one_step):
     distiller = Distiller(student, methods=Ids())
-    with pytest.raises(ValueError, match="probe needs each example's id"):
+    with pytest.raises(ValueError, match=r"\['probe'\] need the id of each example"):
         one_step(distiller, images, labels)
     one_step(distiller, {"inputs": images, "id": np.arange(7, 47)}, labels)
     np.testing.assert_array_equal(distiller.methods[0].seen.ids, np.arange(7, 47))
@@ -172,7 +172,7 @@ def test_a_method_of_the_whole_batch_refuses_sample_weights(
     student, teacher, images, labels, one_step
 ):
     distiller = Distiller(student, teacher=teacher, methods=methods.get("sp", taps="stage2"))
-    with pytest.raises(ValueError, match="sample and class weights have no meaning"):
+    with pytest.raises(ValueError, match="have sample or class weights"):
         one_step(distiller, images, labels, np.ones(40, "float32"))
 
 

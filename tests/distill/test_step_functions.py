@@ -20,17 +20,17 @@ FROM_THE_STEP_TO_THE_GRADIENT = [
     "graph.fused_batch_norm.FusedBatchNormalization.call",
     "graph.twins._RecordingScope.add_update",
     "distill.step.objective.Objective.__call__",
-    "distill.step.objective.Objective._cross_entropy",
-    "losses.cross_entropy",
-    "distill.step.objective.mean",
     "methods.kd.KD.call",
     "losses.softened_kl",
+    "distill.step.objective.mean_over_examples",
+    "distill.step.objective.Objective._cross_entropy",
+    "losses.cross_entropy",
     "distill.step.gradients.step",
     "graph.bias_gradient._gradient",
 ]
 AFTER = "distill.keras_model.deploying_model.DeployingModel._update_metrics"
 OF_A_TEACHER_THAT_RUNS = {
-    "distill.distiller.Distiller.with_teacher_outputs",
+    "distill.keras_model.deploying_model.DeployingModel.teacher_outputs",
     "distill.step.teacher.Teacher.__call__",
     "graph.folding.Folded.values",
     "graph.folding.Folded._scale_and_shift",

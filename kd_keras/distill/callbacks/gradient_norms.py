@@ -56,7 +56,8 @@ def _norms(distiller: Any, batch: Any) -> dict[str, float]:
     scope = keras.StatelessScope(list(zip(variables, values, strict=True)), collect_losses=True)
     with scope, tf.GradientTape(persistent=True, watch_accessed_variables=False) as tape:
         tape.watch(values)
-        loss, _, _ = distiller.loss_of(distiller.with_teacher_outputs(examples))
+        teacher = examples.teacher or distiller.teacher_outputs(examples.inputs)
+        loss, _ = distiller.loss_of(examples, teacher)
     scale = tf.convert_to_tensor(distiller.optimizer.scale_loss(1.0))
     by_term = {name: _norm(tape, term, values, scale) for name, term in loss.weighted.items()}
     return {name: by_term.get(name, 0.0) for name in loss.terms}

@@ -1,6 +1,5 @@
 """A model in training whose calls, exports and validation use the deployed model."""
 
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import replicas
+from kd_keras.distill.checks import model_checks
 from kd_keras.distill.keras_model.checked_model import CheckedModel
 from kd_keras.distill.step import (
     batches,
@@ -82,6 +82,18 @@ class DeployingModel(CheckedModel):
             for average, weight in zip(averages, optimizer._trainable_variables, strict=True):
                 average.assign(weight)
 
+    def teacher_outputs(self, inputs: Any) -> Outputs:
+        """What the methods read of the teacher, for inputs (B, ...); empty if none reads it.
+
+        Raises ValueError if there is no teacher model.
+        """
+        if not self._needs_teacher:
+            return {}
+        if self._untracked.teacher is None:
+            model_checks.require_some_teacher(None, self.methods)
+        outputs: Outputs = self._untracked.teacher(inputs)
+        return outputs
+
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
 
@@ -101,8 +113,8 @@ class DeployingModel(CheckedModel):
         cost, counts = self._cross_entropy(examples, logits)
         terms = {"ce": cost}
         if self._validates_methods:
-            run_teacher = functools.partial(self._teacher_outputs, examples)
-            teacher = split_batch.run_on_any(run_teacher, examples.inputs)
+            teacher = examples.teacher
+            teacher = teacher or split_batch.run_on_any(self.teacher_outputs, examples.inputs)
             student = split_batch.run_on_any(self._student_outputs, examples.inputs)
             terms |= validation.costs(
                 self.methods, student, teacher, examples, multi_label=self.multi_label
@@ -209,11 +221,6 @@ class DeployingModel(CheckedModel):
     def _evaluated_outputs(self, inputs: Any) -> dict[str, Tensor]:
         return self._evaluated_twin()(inputs, training=False)[0]
 
-    def _teacher_outputs(self, examples: batches.Examples, inputs: Any) -> dict[str, Tensor]:
-        if not self._needs_teacher:
-            return {}
-        return examples.teacher or self._untracked.teacher(inputs)
-
     def _student_outputs(self, inputs: Any) -> dict[str, Tensor]:
         return self._twin(inputs, training=False)[0]
 
@@ -225,7 +232,9 @@ class DeployingModel(CheckedModel):
         if known is None:
             costs = self._objective.cross_entropy(examples.labels, logits)
             may_be_empty = replicas.count() > 1
-            return objective.mean(costs, sample_weight, may_be_empty=may_be_empty), None
+            return objective.mean_over_examples(
+                costs, sample_weight, may_be_empty=may_be_empty
+            ), None
         labels = unknown_labels.unknown_as_class_0(examples.labels, known)
         costs = self._objective.cross_entropy(labels, logits)
         count = unknown_labels.count(known)

@@ -1,12 +1,13 @@
 """What a method of whole batches is called with: the examples of all replicas."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from kd_keras import replicas
 from kd_keras.distill.step.image_views import SECOND_VIEW
-from kd_keras.methods.base import Batch, Method, Outputs
+from kd_keras.methods.base import Batch, Costs, Method, Outputs
 
 _FIELDS_OF_EXAMPLES = ("labels", "ids", "inputs")  # fields of `Batch` with an entry for each
 
@@ -23,6 +24,17 @@ class GatheredBatch:
             value = keras.tree.map_structure(replicas.gathered, value)
         setattr(self, name, value)  # gathered once, however often it is read
         return value
+
+
+def over_all_replicas(method: Method, call: Callable[..., Costs]) -> Callable[..., Costs]:
+    """A call of the method that is given the examples of all replicas that train together."""
+
+    def call_with_all(**arguments: Any) -> Costs:
+        if replicas.count() > 1:
+            arguments = gathered_arguments(method, **arguments)
+        return call(**arguments)
+
+    return call_with_all
 
 
 def gathered_outputs(outputs: Outputs, taps: tuple[str, ...]) -> Outputs:

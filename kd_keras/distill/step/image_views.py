@@ -1,10 +1,12 @@
 """Several views of each image: together for the models, apart for the methods."""
 
+import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
-from kd_keras.losses import Outputs
+from kd_keras.losses import Costs, Outputs
 
 SECOND_VIEW = "_view2"  # ends the name of an output of an image's second view
 LOGITS = ("logits", f"logits{SECOND_VIEW}")
@@ -32,3 +34,12 @@ def separate(outputs: Outputs, views: int) -> Outputs:
     first = {name: value[::views] for name, value in outputs.items()}
     second = {f"{name}{SECOND_VIEW}": value[1::views] for name, value in outputs.items()}
     return first | second
+
+
+def with_first_view(call: Callable[..., Costs], views: int) -> Callable[..., Costs]:
+    """A call of a method of one view, whose batch has the inputs of each image's first view."""
+
+    def call_with_first(*, batch: Any, **outputs: Outputs) -> Costs:
+        return call(**outputs, batch=dataclasses.replace(batch, inputs=batch.inputs[::views]))
+
+    return call_with_first

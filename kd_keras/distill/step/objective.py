@@ -1,19 +1,19 @@
 """The loss of a step: the cross-entropy and every method's cost, each with its weight."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from keras import ops
 
-from kd_keras import losses, replicas
+from kd_keras import losses
 from kd_keras.distill.step import gathered_batch, image_views, unknown_labels
 from kd_keras.distill.step.batches import Examples
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import refusals
 
-MethodCall = Callable[..., Any]  # (student, teacher, batch) to costs per example
+# (student, teacher, batch) to costs per example, (B,); in parts (2, B)
+MethodCall = Callable[..., Costs]
 
 
 class Loss(NamedTuple):
@@ -33,7 +33,7 @@ class Loss(NamedTuple):
 class Stage(NamedTuple):
     """What a step computes and minimises in one stage of a run."""
 
-    calls: dict[str, MethodCall]  # by method's name, what gives its cost, or the parts of it
+    calls: dict[str, MethodCall]  # by method's name, what gives its cost
     minimised: list[Method]  # whose costs are in the loss
     with_labels: bool  # whether the cross-entropy and regularisers are in the loss
 
@@ -68,6 +68,7 @@ class Objective:
         first_stages = {method.first_stage for method in methods if method.first_stage}
         #: Shares of the run at which what is minimised changes.
         self.stages = (0.0, *sorted(first_stages))
+        self._id_users = [method.name for method in methods if method.needs_ids]
         self._in_parts = False
         self._plans = {start: self._plan(start) for start in self.stages}
         names = [method.name for method in methods]
@@ -84,22 +85,29 @@ class Objective:
             ValueError: a method's cost has no such parts.
         """
         if in_parts:
-            require_parts(self.methods)
+            refusals.require_parts(self.methods)
         self._in_parts = in_parts
         self._plans = {start: self._plan(start) for start in self.stages}
 
     def _plan(self, stage: float) -> Stage:
         """Until the last stage, methods with a first stage alone are minimised."""
         is_last = stage == self.stages[-1]
-        calls: dict[str, MethodCall] = {}
-        for method in self.methods:
-            calls[method.name] = method
-            if self._in_parts:
-                calls[method.name] = method.parts_call
-            elif stage < method.first_stage:
-                calls[method.name] = method.first_stage_call
         minimised = [method for method in self.methods if is_last or method.first_stage]
+        calls = {method.name: self._call_of(method, stage) for method in self.methods}
         return Stage(calls, minimised, with_labels=is_last)
+
+    def _call_of(self, method: Method, stage: float) -> MethodCall:
+        """What gives the method's cost: the method, with the batch in the form that it needs."""
+        call: MethodCall = method
+        if self._in_parts:
+            call = _stacked(method.parts_call)
+        elif stage < method.first_stage:
+            call = method.first_stage_call
+        if method.whole_batch:
+            call = gathered_batch.over_all_replicas(method, call)
+        if method.views_per_image < self.views:
+            call = image_views.with_first_view(call, self.views)
+        return call
 
     def __call__(
         self,
@@ -126,38 +134,35 @@ class Objective:
         Raises:
             ValueError: a method cannot work on such batches.
         """
-        if examples.mixed:
-            refusals.require_mixable(self.methods)
+        lacks_ids = self._id_users and examples.ids is None
+        if examples.mixed or examples.sample_weight is not None or lacks_ids:
+            _require_usable(examples, self.methods)
         if self.views > 1:
             student = image_views.separate(student, self.views)
             teacher = image_views.separate(teacher, self.views)
         plan = self._plans[stage]
-        # The mean of each term over the batch; with parts, of the target and the nontarget part.
-        ce, ce_in_loss = self._cross_entropy(student, examples)
-        means: dict[str, list[Tensor]] = {"ce": [ce]}
         batch = Batch(
             *(examples.labels, examples.ids, examples.inputs, progress),
             multi_label=self.multi_label,
         )
-        for method in self.methods:
-            arguments: dict[str, Any] = {"student": student, "teacher": teacher, "batch": batch}
-            if self.views > 1 or method.needs_ids or method.whole_batch:
-                arguments = self._special_arguments(method, examples, arguments)
-            costs = plan.calls[method.name](**arguments)
-            parts = costs if self._in_parts else (costs,)
-            means[method.name] = [mean(part, examples.sample_weight) for part in parts]
-        terms = {name: sum(parts_of_term) for name, parts_of_term in means.items()}
-        weights = {
-            m.name: m.weight * (ops.minimum(progress / m.warmup, 1.0) if m.warmup else 1.0)
-            for m in plan.minimised
-        }
-        weighted = {name: weight * terms[name] for name, weight in weights.items()}
-        task, distillation = ops.zeros(()), sum(weighted.values(), ops.zeros(()))
+        means = {}  # by method, of its cost over the batch: scalar, or of the two parts (2,)
+        for name, call in plan.calls.items():
+            costs = call(student=student, teacher=teacher, batch=batch)
+            means[name] = mean_over_examples(costs, examples.sample_weight)
+        weighted = {}
+        for method in plan.minimised:
+            warmup = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
+            weighted[method.name] = method.weight * warmup * means[method.name]
+        distillation = sum(weighted.values(), ops.zeros(2 if self._in_parts else ()))
+        parts = ops.unstack(distillation) if self._in_parts else [distillation]
+        if self._in_parts:
+            means, weighted = _totals(means), _totals(weighted)
+        ce, ce_in_loss = self._cross_entropy(student, examples)
+        task = ops.zeros(())
         if plan.with_labels:
             weighted["ce"] = self.ce_weight * ce_in_loss
             task = sum(regularisers, weighted["ce"])
-        separate = _sums_of_parts(means, weights) if self._in_parts else (distillation,)
-        return Loss(terms, weighted, task, distillation, (task, *separate))
+        return Loss({"ce": ce} | means, weighted, task, sum(parts), (task, *parts))
 
     def _cross_entropy(self, student: Outputs, examples: Examples) -> tuple[Tensor, Tensor]:
         """The cross-entropy with the known labels: the term "ce", and what is minimised; scalars.
@@ -174,71 +179,48 @@ class Objective:
         ]
         costs = sum(costs_by_view)  # (B,)
         if known is None:
-            in_loss = mean(costs, sample_weight)
+            in_loss = mean_over_examples(costs, sample_weight)
             return in_loss / self.views, in_loss
         in_loss = unknown_labels.part_of_mean(costs, known, sample_weight)
         return unknown_labels.mean(costs / self.views, known, sample_weight), in_loss
 
-    def _special_arguments(
-        self, method: Method, examples: Examples, arguments: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The arguments of a method that needs ids, the whole batch, or one view of several.
 
-        Raises ValueError if the batch lacks what it needs.
-        """
-        _require_usable(examples, method)
-        if self.views > 1 and method.views_per_image == 1:
-            first_view = dataclasses.replace(
-                arguments["batch"], inputs=examples.inputs[:: self.views]
-            )
-            arguments = arguments | {"batch": first_view}
-        if method.whole_batch and replicas.count() > 1:
-            arguments = gathered_batch.gathered_arguments(method, **arguments)
-        return arguments
+def _totals(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The sum of the parts of each value, scalars."""
+    return {name: ops.sum(value) for name, value in values.items()}
 
 
-def _sums_of_parts(parts: dict[str, list[Tensor]], weights: dict[str, Any]) -> list[Tensor]:
-    """The weighted sum of the methods' target parts, and that of their nontarget parts."""
-    return [
-        sum((weight * parts[name][place] for name, weight in weights.items()), ops.zeros(()))
-        for place in (0, 1)
-    ]
+def _stacked(parts_call: Callable[..., tuple[Costs, Costs]]) -> MethodCall:
+    """The call that gives target and nontarget parts as one tensor, (2, B)."""
+    return lambda **arguments: ops.stack(parts_call(**arguments))
 
 
-def require_parts(methods: Sequence[Method]) -> None:
-    """Raises ValueError if a method's cost has no target and nontarget parts."""
-    without_parts = [m.name for m in methods if type(m).parts_call is Method.parts_call]
-    if without_parts:
-        raise ValueError(
-            "the optimizer takes separate gradients of target and nontarget parts, and methods "
-            f"{without_parts} have none; expected dkd alone. Use it, or a different optimizer."
-        )
-
-
-def mean(values: Tensor, sample_weight: Tensor | None, *, may_be_empty: bool = False) -> Tensor:
+def mean_over_examples(
+    values: Tensor, sample_weight: Tensor | None, *, may_be_empty: bool = False
+) -> Tensor:
     """Mean over the examples of the weighted values: Keras's "sum over batch size".
 
     Args:
-        values: (B,) float32.
+        values: (..., B) float32.
         sample_weight: (B,), or None for 1 each.
         may_be_empty: whether B may be 0, as of a replica's part of a validation batch; then 0.
+
+    Returns:
+        (...) float32.
     """
     if sample_weight is not None:
         values = values * ops.cast(sample_weight, "float32")
     if may_be_empty:
-        return ops.sum(values) / ops.maximum(ops.cast(ops.size(values), "float32"), 1.0)
-    return ops.mean(values)
+        num_examples = ops.cast(ops.shape(values)[-1], "float32")
+        return ops.sum(values, axis=-1) / ops.maximum(num_examples, 1.0)
+    return ops.mean(values, axis=-1)
 
 
-def _require_usable(examples: Examples, method: Method) -> None:
-    """Raises ValueError if the method cannot learn from such a batch."""
-    if method.needs_ids and examples.ids is None:
-        raise ValueError(
-            f"{method.name} needs each example's id; expected batches ({{'inputs': …, 'id': …}}, "
-            "labels). kd_keras.data.pipeline gives them."
-        )
-    if method.whole_batch and examples.sample_weight is not None:
-        raise ValueError(
-            f"{method.name} relates the examples of a batch to each other, so sample and class "
-            "weights have no meaning for it. Leave them out or choose another method."
-        )
+def _require_usable(examples: Examples, methods: Sequence[Method]) -> None:
+    """Raises ValueError if a method cannot learn from such a batch."""
+    if examples.mixed:
+        refusals.require_mixable(methods)
+    if examples.sample_weight is not None:
+        refusals.require_weightable(methods)
+    if examples.ids is None:
+        refusals.require_no_ids(methods)

@@ -34,7 +34,7 @@ def costs(
     values = {m.name: m(student=student, teacher=teacher, batch=batch) for m in reported(methods)}
     may_be_empty = replicas.count() > 1
     return {
-        name: objective.mean(value, examples.sample_weight, may_be_empty=may_be_empty)
+        name: objective.mean_over_examples(value, examples.sample_weight, may_be_empty=may_be_empty)
         for name, value in values.items()
     }
 

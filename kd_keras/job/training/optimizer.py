@@ -6,12 +6,12 @@ from typing import Any
 import keras
 
 from kd_keras.distill.step import accumulation, gradients
-from kd_keras.distill.step.objective import require_parts
 from kd_keras.graph import taps
 from kd_keras.graph.precision import best_precision, native_precisions
 from kd_keras.job import identity
 from kd_keras.job.models import build
 from kd_keras.job.recipe.recipe_files import Recipe
+from kd_keras.methods.parts import refusals
 from kd_keras.optimizers import deepkd, dot, muon, schedules
 from kd_keras.results.terminal.screen import Screen
 
@@ -104,7 +104,7 @@ def check(recipe: Recipe) -> None:
             steps = 2 * recipe.accumulate  # of some epoch
             example = make(recipe, rate, epochs=epochs, steps=steps, methods=methods)
     if gradients.takes_three(example):
-        require_parts(methods)
+        refusals.require_parts(methods)
     if gradients.takes_two(example) and precision(recipe) == "mixed_float16":
         raise ValueError(
             f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs "

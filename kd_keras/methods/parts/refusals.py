@@ -1,4 +1,4 @@
-"""Refuses methods that cannot be given what a training has: a cache, mixed images, many labels."""
+"""Refuses methods that do not fit what a training gives them, such as a cache or mixed images."""
 
 from collections.abc import Sequence
 
@@ -43,4 +43,36 @@ def require_multi_label(methods: Sequence[Method]) -> None:
             f"an image may have several classes (labels is 'multi'), and methods {unfit} compare "
             f"softmaxes or classes of one image; expected methods for several classes: {able}. "
             "Choose among these, or none."
+        )
+
+
+def require_weightable(methods: Sequence[Method]) -> None:
+    """Raises ValueError if a method cannot be given sample or class weights."""
+    names = [method.name for method in methods if method.whole_batch]
+    if names:
+        raise ValueError(
+            f"the batches have sample or class weights, and methods {names} compare the examples "
+            "of a batch with each other, so that an example has no cost of its own to weight; "
+            "expected batches without weights. Leave them out, or choose other methods."
+        )
+
+
+def require_no_ids(methods: Sequence[Method]) -> None:
+    """Raises ValueError if a method cannot do without the examples' ids."""
+    names = [method.name for method in methods if method.needs_ids]
+    if names:
+        raise ValueError(
+            f"methods {names} need the id of each example, and a batch has none; expected batches "
+            "({'inputs': …, 'id': …}, labels). kd_keras.data.pipeline gives them."
+        )
+
+
+def require_parts(methods: Sequence[Method]) -> None:
+    """Raises ValueError if a method's cost has no target and nontarget parts."""
+    names = [m.name for m in methods if type(m).parts_call is Method.parts_call]
+    if names:
+        raise ValueError(
+            "the optimizer takes separate gradients of a cost's target and nontarget parts, and "
+            f"methods {names} have no such parts; expected methods that have them, such as dkd. "
+            "Choose such methods, or another optimizer."
         )

@@ -88,7 +88,7 @@ def test_deepkd_takes_momentum_and_delta_for_a_student_and_sgd_for_a_plain_model
 
 
 def test_deepkd_and_a_method_without_parts_are_refused_before_anything_is_trained():
-    with pytest.raises(ValueError, match=r"methods \['kd'\] have none; expected dkd alone"):
+    with pytest.raises(ValueError, match=r"methods \['kd'\] have no such parts; expected"):
         optimizer.check(Recipe(optimizer="deepkd", method="kd"))
 
 
