@@ -18,11 +18,8 @@ def one_of(what: str, value: Any, allowed: Iterable[Any], *, remedy: str = "") -
         return value
     near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
     names = ", ".join(sorted(str(a) for a in allowed))
-    hints = [f"Did you mean {near[0]!r}?"] if near else []
-    hints += [remedy] if remedy or near else ["Choose one of these."]
-    raise ValueError(
-        " ".join([f"{what} is {value!r}; expected one of: {names}.", *filter(None, hints)])
-    )
+    hint = f"Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(_message(what, value, f"one of: {names}", hint, remedy))
 
 
 def number(
@@ -55,8 +52,7 @@ def number(
     fits = fits and (at_least is None or value >= at_least)
     fits = fits and (at_most is None or value <= at_most)
     if not fits:
-        remedy = remedy or "Give such a number."
-        raise ValueError(f"{what} is {value!r}; expected {expected}. {remedy}")
+        raise ValueError(_message(what, value, expected, remedy))
     return float(value)
 
 
@@ -74,17 +70,27 @@ def whole_number(
     """Returns `value` as an int if it is whole and within bounds; otherwise raises ValueError."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_whole or not at_least <= value <= at_most:
-        remedy = remedy or "Give such a number."
         most = f" and <= {at_most}" if at_most != LARGEST_WHOLE else ""
-        raise ValueError(
-            f"{what} is {value!r}; expected a whole number >= {at_least}{most}. {remedy}"
-        )
+        raise ValueError(_message(what, value, f"a whole number >= {at_least}{most}", remedy))
     return int(value)
 
 
 def text(what: str, value: Any, *, remedy: str = "") -> str:
     """Returns `value` if it is a string and not empty; otherwise raises ValueError."""
     if not isinstance(value, str) or not value:
-        remedy = remedy or "Give a string that is not empty."
-        raise ValueError(f"{what} is {value!r}; expected a name. {remedy}")
+        raise ValueError(_message(what, value, "a name", remedy))
     return value
+
+
+def fault(error: Exception) -> str:
+    """What an error says about a file's contents, to stand in brackets in another message."""
+    if isinstance(error, KeyError):
+        return f"it has no {error.args[0]!r}"
+    if isinstance(error, (TypeError, AttributeError)):
+        return "an entry has another type"
+    return str(error)
+
+
+def _message(what: str, value: Any, expected: str, *remedies: str) -> str:
+    """The three parts of a message; without a remedy, what is expected says what to do."""
+    return " ".join([f"{what} is {value!r}; expected {expected}.", *filter(None, remedies)])

@@ -73,7 +73,7 @@ def binary_cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: flo
     if len(labels.shape) != 2 or labels.shape[-1] != logits.shape[-1]:
         raise ValueError(
             f"labels have shape {tuple(labels.shape)}, the logits {tuple(logits.shape)}; expected "
-            "a row of 0 and 1 for each example, with a value for each class. Give such rows."
+            "a row of 0 and 1 for each example, with a value for each class."
         )
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
     labels = (1 - label_smoothing) * labels + 0.5 * label_smoothing

@@ -56,3 +56,18 @@ def test_a_whole_number_has_64_bits_or_the_bound():
         check.whole_number("n", 4, at_most=3)
     with pytest.raises(ValueError, match="expected a whole number >= 0"):
         check.whole_number("n", 10**20)
+
+
+def test_a_message_without_a_remedy_ends_with_what_is_expected():
+    with pytest.raises(ValueError, match=r"^n is -1; expected a whole number >= 0\.$"):
+        check.whole_number("n", -1)
+    with pytest.raises(ValueError, match=r"^t is nan; expected a finite number\.$"):
+        check.number("t", math.nan)
+    with pytest.raises(ValueError, match=r"^side is 'zzzzz'; expected one of: a, b\.$"):
+        check.one_of("side", "zzzzz", ["b", "a"])
+
+
+def test_a_fault_is_told_in_words():
+    assert check.fault(ValueError("x.json is damaged: it is empty")).startswith("x.json is damaged")
+    assert check.fault(KeyError("student")) == "it has no 'student'"
+    assert check.fault(TypeError("'int' object is not iterable")) == "an entry has another type"

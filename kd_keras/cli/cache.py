@@ -29,7 +29,10 @@ def _run(
     **options: Any,
 ) -> None:
     if (older_than is not None or yes) and not prune:
-        raise ValueError("--older-than or --yes is given without --prune. Give --prune as well.")
+        raise ValueError(
+            "--older-than or --yes is given without --prune; expected them together. Give --prune "
+            "as well."
+        )
     if list_ or prune:
         from kd_keras.cli import cache_list
 

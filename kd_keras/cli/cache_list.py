@@ -35,7 +35,8 @@ def _agreed(yes: bool) -> bool:
         return True
     if not sys.stdin.isatty():
         raise ValueError(
-            "removing needs a confirmation, and there is no terminal to ask in. Give --yes."
+            "there is no terminal to ask in whether to remove the entries; expected a "
+            "confirmation. Give --yes."
         )
     return click.confirm("Remove this?", err=True)
 

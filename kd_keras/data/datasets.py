@@ -187,7 +187,7 @@ def _source(
         hint = f"{name} is a folder: did you mean --dataset folder:{name}?" if is_folder else ""
         check.one_of("dataset", name, _ABOUT, remedy=hint)
     if path is not None:
-        raise ValueError(f"data_dir is {path}, but {name} does not use one; leave it out.")
+        raise ValueError(f"data_dir is {path}; expected none for {name}. Leave --data-dir out.")
     if name == "digits":
         from kd_keras.data import digits
 

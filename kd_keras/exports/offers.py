@@ -56,8 +56,8 @@ def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[
     for name in formats:
         if name not in {offer.format for offer in offered}:
             raise ValueError(
-                f"format is {name} and quantize {' and '.join(quantize)}; {name} offers "
-                f"{', '.join(OFFERS[name])}. Choose litert or onnx for smaller files."
+                f"format is {name} and quantize {' and '.join(quantize)}; expected for {name} one "
+                f"of: {', '.join(OFFERS[name])}. Choose litert or onnx for smaller files."
             )
     _check_installed([offer.format for offer in offered])
     left_out = [offer for offer in pairs if offer not in offered]

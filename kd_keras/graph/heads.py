@@ -143,7 +143,7 @@ def _kind_of_multi_label(model: keras.Model, activation: str, classes: int) -> s
         what = "gives one output" if classes == 1 else "ends in a softmax"
         raise ValueError(
             f"model {model.name!r} {what}; expected logits or sigmoids of two classes or more, "
-            "since an image may have several. Give such a model, or leave labels='multi' "
+            "since an image may have several. Give another model, or leave labels='multi' "
             "(--labels multi) out."
         )
     return "sigmoids" if rows is None or in_range(rows) else "logits"

@@ -51,8 +51,9 @@ def check(folder: RunFolder) -> bool:
         return False
     if reason := obstacle(recipe):
         raise ValueError(
-            f"run {folder.path} cannot go on to epoch {recipe.epochs}: {reason}. Train a new run "
-            f"of {recipe.epochs} epochs: leave --continue out, and choose another name with --run."
+            f"run {folder.path} cannot go on to epoch {recipe.epochs}: {reason}; expected a recipe "
+            f"in which nothing depends on the number of epochs. Train a new run of {recipe.epochs} "
+            "epochs: leave --continue out, and choose another name with --run."
         )
     for model in _learners(recipe):
         is_due = not run_state.is_trained(folder.read(model.phase), recipe.epochs)
@@ -60,7 +61,7 @@ def check(folder: RunFolder) -> bool:
         if is_due and was_trained and not run_state.end_position(folder.path, model.phase):
             raise ValueError(
                 f"run {folder.path} cannot go on: it has no checkpoint of the end of the "
-                f"{model.phase}, which earlier versions did not keep. Train a new run of "
+                f"{model.phase}; expected a run of a version that keeps one. Train a new run of "
                 f"{recipe.epochs} epochs, with another name (--run)."
             )
     return True

@@ -47,8 +47,8 @@ def write_report(folder: RunFolder, data: Dataset, screen: Screen) -> None:
         report.report(folder.path)
     except Exception as error:
         screen.warn(
-            f"the report could not be written ({error!r}). The results are saved; `kdk report "
-            f"{folder.path}` tries again."
+            f"the report could not be written ({type(error).__name__}: {error}). The results are "
+            f"saved; `kdk report {folder.path}` tries again."
         )
 
 

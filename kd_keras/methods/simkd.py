@@ -143,7 +143,7 @@ def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
         raise ValueError(
             f"{method}: the student {student.name!r} is a {type(student).__name__}; expected a "
             "Functional or Sequential model, whose layers up to the tap can be deployed without "
-            "the rest. Give such a model, or choose another method, such as srrl."
+            "the rest. Give another student, or choose another method, such as srrl."
         )
     before = taps.rebuilt(student, [tap])
     used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}

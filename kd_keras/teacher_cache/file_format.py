@@ -153,8 +153,8 @@ def read_header(folder: Path) -> Header:
         header = None if newer else Header(**{**fields, "outputs": outputs, "image_shape": shape})
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{path} is not a header of a teacher cache ({error!r}); expected the format in docs/"
-            "teacher_cache.md. Remove the folder and make the cache again."
+            f"{path} is not a header of a teacher cache ({check.fault(error)}); expected the "
+            "format in docs/teacher_cache.md. Remove the folder and make the cache again."
         ) from error
     if header is None:
         raise ValueError(
@@ -245,7 +245,7 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
         checksums = {name: (file["bytes"], file["sha256"]) for name, file in contents.items()}
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"{path} is damaged ({error!r}); expected bytes and sha256 of each file. {remedy}"
+            f"{path} is damaged ({check.fault(error)}); expected sizes and hashes. {remedy}"
         ) from error
     rows = min(header.rows_per_part, header.examples - part * header.rows_per_part)
     arrays = {}
@@ -259,8 +259,8 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
         arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
         if arrays[name].shape != (rows, *shape) or arrays[name].dtype != np.dtype(dtype):
             raise ValueError(
-                f"{file} holds {arrays[name].dtype} {arrays[name].shape}; the header says {dtype} "
-                f"{(rows, *shape)}. {remedy}"
+                f"{file} holds {arrays[name].dtype} {arrays[name].shape}; expected {dtype} "
+                f"{(rows, *shape)}, as the header says. {remedy}"
             )
     return arrays
 

@@ -62,7 +62,7 @@ def test_the_cache_folder_is_listed_and_pruned_after_asking(invoke, tmp_path):
     assert [(e["kind"], e["state"]) for e in listed["entries"]] == [("left over", "unfinished")]
     refused = invoke("--prune")
     assert refused.exit_code == 2
-    assert "there is no terminal to ask in. Give --yes" in refused.stderr
+    assert "expected a confirmation. Give --yes" in refused.stderr
     assert leftover.is_dir()
     assert "removed 1 of 1" in invoke("--prune", "--yes").stdout
     assert not leftover.exists()
@@ -71,4 +71,4 @@ def test_the_cache_folder_is_listed_and_pruned_after_asking(invoke, tmp_path):
 
 def test_options_of_prune_alone_are_refused(invoke):
     for option in (["--yes"], ["--older-than", "3"]):
-        assert "without --prune. Give --prune as well." in invoke(*option).stderr
+        assert "expected them together. Give --prune as well." in invoke(*option).stderr

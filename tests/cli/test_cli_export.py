@@ -42,7 +42,7 @@ def test_the_document_names_each_file(model):
     ("words", "message"),
     [
         (["--format", "savedmodel,tflite"], "format is 'tflite'; expected one of: litert, onnx"),
-        (["--format", "savedmodel", "--quantize", "int8"], "savedmodel offers none"),
+        (["--format", "savedmodel", "--quantize", "int8"], "expected for savedmodel one of: none"),
         (["--quantize", "int8"], "int8 and there is no dataset"),
         (["--quantize", "int8", "--calibration-images", "20"], "expected a whole number >= 100"),
         (["--out", "phone.tflite"], "expected a folder, in which each file is named"),

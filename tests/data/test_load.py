@@ -34,7 +34,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(name, message):
 
 
 def test_a_data_set_that_uses_no_data_dir_refuses_one(tmp_path):
-    with pytest.raises(ValueError, match="but digits does not use one; leave it out"):
+    with pytest.raises(ValueError, match=r"expected none for digits\. Leave --data-dir out"):
         data.load("digits", data_dir=tmp_path)
 
 

@@ -35,7 +35,11 @@ def test_commas_separate_as_repetition_does():
         (["litert,"], ["none"], r"format is ''; expected one of: litert, onnx"),
         (["tflite"], ["none"], r"format is 'tflite'; expected one of: litert, onnx, savedmodel"),
         (["onnx"], ["int4"], r"quantize is 'int4'; expected one of: float16, int8, none"),
-        (["savedmodel", "litert"], ["int8"], r"savedmodel offers none. Choose litert or onnx"),
+        (
+            ["savedmodel", "litert"],
+            ["int8"],
+            r"expected for savedmodel one of: none. Choose",
+        ),
     ],
 )
 def test_what_is_not_offered(formats, quantize, message):

@@ -59,7 +59,7 @@ def require_fitting(policy: Policy, image_shape: Sequence[int], side: int | None
     if policy.crop_padding >= min(height, width):
         raise ValueError(
             f"crop_padding is {policy.crop_padding}; expected a finite number <= "
-            f"{min(height, width) - 1}, less than the side of the images. Give such a number."
+            f"{min(height, width) - 1}, less than the side of the images."
         )
     if policy.moves[2] and channels not in (1, 3):
         raise ValueError(

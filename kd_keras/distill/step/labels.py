@@ -37,7 +37,7 @@ def check_form(
         raise ValueError(
             f"labels have shape {sizes}; expected (B, {num_classes}), a row of 0 and 1 for each "
             "example, with a value for each of the student's classes, since labels is 'multi'. "
-            "Give such rows."
+            "Encode the classes of an example as such a row."
         )
     if len(sizes) not in (1, 2):
         batched = " Batch the dataset: dataset.batch(32)." if not sizes else ""

@@ -117,8 +117,8 @@ def share_done(model: Any) -> Tensor:
         if needing:
             raise ValueError(
                 f"methods {needing} depend on the progress of the run, whose number of steps is "
-                "unknown. Give fit a dataset of known cardinality or steps_per_epoch, or set "
-                "distiller.total_steps."
+                "unknown; expected a known one. Give fit a dataset of known cardinality or "
+                "steps_per_epoch, or set distiller.total_steps."
             )
         return ops.convert_to_tensor(1.0)
     steps = ops.cast(_counter(model), "int64")

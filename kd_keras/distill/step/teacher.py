@@ -71,13 +71,13 @@ class CachedTeacher:
             have = sorted(rows.shapes)
             raise ValueError(
                 f"the teacher's cache holds {have} and no logits; expected methods that read no "
-                f"more. Give such a method, as embed:teacher_tap={have[0]}, or a teacher's file."
+                f"more. Choose one, such as embed:teacher_tap={have[0]}, or a teacher's file."
             )
         if missing:
             options = " ".join(f"--taps {name}" for name in missing)
             raise ValueError(
-                f"the teacher's cache holds {sorted(rows.shapes)}, and the methods read {missing} "
-                f"too. Make it again with them (kdk cache {options}), or choose other methods."
+                f"the teacher's cache holds {sorted(rows.shapes)}; expected {missing} too, which "
+                f"the methods read. Make it again (kdk cache {options}), or choose other methods."
             )
 
     def __call__(self, inputs: Any) -> Outputs:

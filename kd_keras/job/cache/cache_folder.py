@@ -100,7 +100,8 @@ def prune(chosen: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
     with files.lock_at_once(folder) as idle:
         if not idle:
             raise ValueError(
-                f"another process prepares data in {folder}. Wait until it is done, then try again."
+                f"another process prepares data in {folder}; expected none while entries are "
+                "removed. Wait until it is done, then try again."
             )
         return [entry for entry in chosen if _remove(entry.path)]
 

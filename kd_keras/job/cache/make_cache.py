@@ -215,8 +215,9 @@ def _onnx_teacher(
     """As `_teacher`, for an ONNX file."""
     if taps and tuple(taps) != (embed.OUTPUT,):
         raise ValueError(
-            f"taps are {list(taps)}, and an ONNX file gives its first output alone. Leave --taps "
-            f"out, or give --taps {embed.OUTPUT} for a teacher that gives an embedding."
+            f"taps are {list(taps)}; expected none: an ONNX file gives its first output alone. "
+            f"Leave --taps out, or give --taps {embed.OUTPUT} for a teacher that gives an "
+            "embedding."
         )
     teacher = onnx_teacher.OnnxTeacher(
         file,

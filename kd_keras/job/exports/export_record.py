@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
+from kd_keras.check import fault
 from kd_keras.exports.offers import Offer
 from kd_keras.results.run_files import checksums
 
@@ -25,8 +26,8 @@ def read(folder: Path) -> dict[str, Any]:
         return {str(name): dict(entry) for name, entry in entries.items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"{path} cannot be read ({error!r}); expected what `kdk export` wrote. Restore or "
-            "remove it."
+            f"{path} cannot be read ({fault(error)}); expected what `kdk export` wrote. "
+            "Restore or remove it."
         ) from None
 
 

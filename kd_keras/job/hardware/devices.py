@@ -45,8 +45,8 @@ def get(devices: str | None = None) -> Strategy:
     kind, count = match[1], int(match[2])
     if kind == "gpu" and count > len(gpus):
         raise ValueError(
-            f"devices is {devices!r}; this machine shows {len(gpus)} GPUs. Ask for at most that "
-            "many, or leave --devices out."
+            f"devices is {devices!r}; expected at most the {len(gpus)} GPUs of this "
+            "machine. Ask for fewer, or leave --devices out."
         )
     if in_team and kind == "cpu" and count > 1:
         raise ValueError(
@@ -93,6 +93,6 @@ def _split_cpu(count: int) -> None:
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise ValueError(
                 f"devices is 'cpu:{count}', but TensorFlow has already started with "
-                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices. Choose the devices "
-                "before any other use of TensorFlow in the process."
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices; expected {count}. "
+                "Choose the devices before any other use of TensorFlow in the process."
             ) from error

@@ -141,7 +141,10 @@ def from_model(
     outputs = outputs_of(teacher, taps, reads_logits=reads_logits, **form)
     if reason := _why_not(recipe, outputs, reads_logits=reads_logits):
         if recipe.cache == "always":
-            raise ValueError(f"cache is 'always', but {reason}. Leave --cache out, or change it.")
+            raise ValueError(
+                f"cache is 'always', but {reason}; expected outputs that can be cached. Leave "
+                "--cache out, or give --cache never."
+            )
         note(source="teacher", why=reason)
         return None
     header = writer.header_for(

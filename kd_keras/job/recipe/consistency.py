@@ -34,8 +34,8 @@ def _check_cache(recipe: Any) -> None:
     if caches and (len(recipe.teacher) > 1 or fields):
         others = " and ".join([*recipe.teacher[1:], *fields])
         raise ValueError(
-            f"the teacher is {recipe.teacher[0]!r}, a cache, and there is also {others}; a cache "
-            f"already contains the teacher's outputs and is used alone. Remove {others}."
+            f"the teacher is {recipe.teacher[0]!r}, a cache, and there is also {others}; expected "
+            f"the cache alone, since it contains the teacher's outputs. Remove {others}."
         )
 
 
@@ -65,22 +65,23 @@ def _check_accumulation(recipe: Any) -> None:
         )
     if recipe.accumulate > 1 and recipe.optimizer in ("dot", "deepkd"):
         raise ValueError(
-            f"accumulate is {recipe.accumulate} and the optimizer {recipe.optimizer}, which takes "
-            "the gradients of each loss separately and cannot add them up over parts of a batch. "
-            "Leave --accumulate out, or choose another --optimizer, such as sgd."
+            f"accumulate is {recipe.accumulate}; expected 1 with the optimizer {recipe.optimizer}, "
+            "which takes each loss's gradients separately and cannot add them up over parts of a "
+            "batch. Leave --accumulate out, or choose another --optimizer, such as sgd."
         )
 
 
 def _check_unlabelled(recipe: Any) -> None:
     if recipe.hide_from_teacher and recipe.labels_per_class is None:
         raise ValueError(
-            "hide_from_teacher is set, and labels_per_class is none, so no label is hidden. Give "
-            "--labels-per-class N, or leave --hide-from-teacher out."
+            "hide_from_teacher is set, and labels_per_class is none; expected a number of labels, "
+            "since no label is hidden without. Give --labels-per-class N, or leave "
+            "--hide-from-teacher out."
         )
     if recipe.accumulate > 1 and (recipe.unlabelled or recipe.labels_per_class is not None):
         raise ValueError(
-            f"accumulate is {recipe.accumulate}, and there are images without a label: means over "
-            "the labelled images of parts are not that of the batch. Leave --accumulate out."
+            f"accumulate is {recipe.accumulate}; expected 1 with images without a label: means "
+            "over the labelled images of parts are not that of the batch. Leave --accumulate out."
         )
     twice = [name for name in recipe.unlabelled if recipe.unlabelled.count(name) > 1]
     if twice:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kd_keras import files
+from kd_keras import check, files
 from kd_keras.data.stores import sealed
 from kd_keras.exports import saved_model
 from kd_keras.job.recipe import recipe_files
@@ -77,9 +77,9 @@ class RunFolder:
             return run_state.results(self.path, self.recipe)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"{self.path / 'results.json'} is damaged ({error!r}); expected what `kdk train` "
-                "wrote. Restore it; or remove it and run the same command again: what is trained "
-                "stays."
+                f"{self.path / 'results.json'} is damaged ({check.fault(error)}); expected what "
+                "`kdk train` wrote. Restore it; or remove it and run the same command again: what "
+                "is trained stays."
             ) from error
 
     def write_results(self, results: dict[str, Any]) -> None:
@@ -112,8 +112,8 @@ class RunFolder:
         differing = [name for name in facts if before.get(name, facts[name]) != facts[name]]
         if differing:
             raise ValueError(
-                f"run folder {self.path} was made with a different {' and '.join(differing)}. "
-                "Choose another name with --run, or remove the folder."
+                f"run folder {self.path} was made with a different {' and '.join(differing)}; "
+                "expected the same. Choose another name with --run, or remove the folder."
             )
 
     def model_file(self, phase: str) -> Path:
@@ -229,8 +229,8 @@ class RunFolder:
             more = "give --continue to train for more epochs, " if only_epochs else ""
             raise ValueError(
                 f"run folder {self.path} holds a run of a different recipe "
-                f"({'; '.join(differences.values())}). Choose another name with --run, {more}or "
-                "remove the folder."
+                f"({'; '.join(differences.values())}); expected the same one. Choose another name "
+                f"with --run, {more}or remove the folder."
             )
 
     def _check_empty(self) -> None:
@@ -238,7 +238,7 @@ class RunFolder:
         results = [*self.path.glob("*.keras"), *self.path.glob("results.json")]
         if results:
             raise ValueError(
-                f"run folder {self.path} holds {min(results).name} but no recipe.json, which says "
-                "what it was trained by. Restore recipe.json, choose another name with --run, or "
-                "remove the folder."
+                f"run folder {self.path} holds {min(results).name} alone; expected recipe.json "
+                "too, which says what it was trained by. Restore recipe.json, choose another name "
+                "with --run, or remove the folder."
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from kd_keras import files, models
+from kd_keras import check, files, models
 from kd_keras.distill.callbacks import checkpoint_files
 from kd_keras.distill.callbacks.checkpoint_files import Position
 from kd_keras.job import plan
@@ -80,8 +80,8 @@ def read(folder: Path) -> RunState:
             return RunState(folder, recipe, None, provenance, progress, holder(folder))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
-            f"the run in {folder} is damaged ({error!r}); expected the files that `kdk train` "
-            "wrote. Restore them, or remove the folder and train again."
+            f"the run in {folder} is damaged ({check.fault(error)}); expected the files that `kdk "
+            "train` wrote. Restore them, or remove the folder and train again."
         ) from error
     checksums.require_unchanged(folder, most_bytes=_MOST_BYTES)
     return RunState(folder, recipe, finished, provenance, "", None)

@@ -108,8 +108,8 @@ def check(recipe: Recipe) -> None:
     if gradients.takes_two(example) and precision(recipe) == "mixed_float16":
         raise ValueError(
             f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs "
-            f"loss scaling; {recipe.optimizer} does not support it. Give --precision "
-            "mixed_bfloat16 or float32."
+            f"loss scaling; expected another precision for {recipe.optimizer}, which has none. "
+            "Give --precision mixed_bfloat16 or float32."
         )
 
 

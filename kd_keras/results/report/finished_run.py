@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras import files
+from kd_keras import check, files
 from kd_keras.data.stores import sealed
 from kd_keras.results import phase_names
 from kd_keras.results.metrics import main_score, multi_label, statistics
@@ -174,8 +174,9 @@ def read(folder: Path) -> FinishedRun:
         )
     if not (folder / "results.json").is_file():
         raise ValueError(
-            f"run {folder} is not finished: it has no results.json. Continue it with `kdk train "
-            f"--recipe {folder} --run {folder}`, then ask for its report."
+            f"run {folder} is not finished: it has no results.json; expected a finished run. "
+            f"Continue it with `kdk train --recipe {folder} --run {folder}`, then ask for its "
+            "report."
         )
     checksums.require_unchanged(folder)
     try:
@@ -187,8 +188,8 @@ def read(folder: Path) -> FinishedRun:
         _require_entries(run)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(
-            f"the run in {folder} is damaged ({error!r}); expected the files that `kdk train` "
-            "wrote. Restore them, or train again in a new folder."
+            f"the run in {folder} is damaged ({check.fault(error)}); expected the files that `kdk "
+            "train` wrote. Restore them, or train again in a new folder."
         ) from error
     return run
 

@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from kd_keras import files
+from kd_keras import check, files
 from kd_keras.data.stores.store import Dataset
 
 NAME = "data.json"
@@ -74,5 +74,6 @@ def read(folder: Path) -> RunData:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"{path} cannot be read ({error!r}); expected what `kdk train` wrote. Restore the file."
+            f"{path} cannot be read ({check.fault(error)}); expected what `kdk train` wrote. "
+            "Restore the file."
         ) from None

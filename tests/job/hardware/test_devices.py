@@ -11,7 +11,7 @@ def test_unknown_devices_are_refused(name):
 
 
 def test_more_gpus_than_there_are_are_refused():
-    with pytest.raises(ValueError, match=r"'gpu:99'; this machine shows \d+ GPUs. Ask for at most"):
+    with pytest.raises(ValueError, match=r"'gpu:99'; expected at most the \d+ GPUs"):
         devices.get("gpu:99")
 
 

@@ -93,10 +93,13 @@ def test_methods_that_need_labels_are_refused_before_data_are_read(fields, messa
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"hide_from_teacher": True}, "labels_per_class is none, so no label is hidden"),
+        ({"hide_from_teacher": True}, "labels_per_class is none; expected a number"),
         ({"unlabelled": ["folder:a", "folder:a"]}, "names 'folder:a' more than once"),
         ({"labels_per_class": 0}, "labels_per_class is 0; expected a whole number >= 1 or none"),
-        ({"labels_per_class": 2, "accumulate": 2}, "accumulate is 2, and there are images without"),
+        (
+            {"labels_per_class": 2, "accumulate": 2},
+            "accumulate is 2; expected 1 with images",
+        ),
         ({"unlabelled": 3}, "unlabelled is 3; expected folder:PATH or tfds:NAME"),
     ],
 )

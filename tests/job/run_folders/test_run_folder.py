@@ -92,7 +92,7 @@ def test_an_export_that_would_replace_the_run_folder_is_refused(tmp_path):
 def test_a_started_folder_takes_no_other_recipe(tmp_path):
     run_folder.RunFolder(RECIPE, str(tmp_path / "run")).start({})
     run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
-    with pytest.raises(ValueError, match=r"\(seed: 0 -> 1\)\. Choose another name with --run"):
+    with pytest.raises(ValueError, match=r"\(seed: 0 -> 1\).* Choose another name with --run"):
         run_folder.RunFolder(RECIPE.model_copy(update={"seed": 1}), str(tmp_path / "run"))
 
 
@@ -100,7 +100,7 @@ def test_results_without_a_recipe_are_refused(tmp_path):
     (tmp_path / "run").mkdir()
     run_folder.RunFolder(RECIPE, str(tmp_path / "run"))  # an empty folder
     (tmp_path / "run" / "results.json").write_text("{}")
-    message = r"holds results\.json but no recipe\.json, .* choose another name with --run"
+    message = r"holds results\.json alone; expected recipe\.json .* choose another name with --run"
     with pytest.raises(ValueError, match=message):
         run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
 
@@ -135,7 +135,7 @@ def test_what_changes_no_result_may_differ(tmp_path):
 def test_phases_of_another_teacher_are_refused(tmp_path):
     folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({"teacher": "one", "data": "same"})
-    with pytest.raises(ValueError, match=r"was made with a different teacher\."):
+    with pytest.raises(ValueError, match=r"was made with a different teacher; expected the same\."):
         folder.start({"teacher": "two", "data": "same"})
 
 
