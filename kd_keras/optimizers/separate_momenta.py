@@ -31,7 +31,7 @@ class SeparateMomenta(keras.optimizers.Optimizer):
 
     Args:
         learning_rate: float, schedule, or function without arguments.
-        momentum: >= 0 and at most 1.
+        momentum: >= 0 and < 1. Keras's SGD takes 1 too, at which no gradient ever fades.
         dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
         global_clipnorm: largest norm of the sum of all kinds, over all variables; None for any.
@@ -55,7 +55,12 @@ class SeparateMomenta(keras.optimizers.Optimizer):
     ):
         # Keras's own weight decay is decoupled from the gradient; this one is not.
         super().__init__(learning_rate, name=name, **keras_options)
-        self.momentum = check.number("momentum", momentum, at_least=0, at_most=1)
+        self.momentum = check.number("momentum", momentum, at_least=0)
+        if self.momentum >= 1:
+            raise ValueError(
+                f"momentum is {momentum!r}; expected a finite number >= 0 and < 1, since a "
+                "momentum of 1 never fades. Lower it."
+            )
         self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
         self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
 

@@ -112,6 +112,10 @@ def test_comes_back_from_its_config():
     ("knobs", "message"),
     [
         ({"momentum": -0.1}, "momentum is -0.1; expected a finite number >= 0"),
+        (
+            {"momentum": 1.0, "task_delta": -0.1, "nontarget_delta": -0.1},
+            "momentum is 1.0; expected a finite number >= 0 and < 1",
+        ),
         ({"task_delta": 0.1}, "momentum is 0.9 and task_delta 0.1; expected a sum >= 0 and < 1"),
         ({"target_delta": -0.95}, "momentum is 0.9 and target_delta -0.95; expected a sum >= 0"),
         ({"weight_decay": -1}, "weight_decay is -1; expected a finite number >= 0"),

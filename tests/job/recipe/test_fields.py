@@ -184,7 +184,7 @@ def test_a_batch_is_computed_in_equal_parts():
     with pytest.raises(ValueError, match=r"batch_size is 64 and accumulate 3; expected a number"):
         Recipe(batch_size=64, accumulate=3)
     for name in ("dot", "deepkd"):
-        with pytest.raises(ValueError, match=f"accumulate is 2 and the optimizer {name}, which"):
+        with pytest.raises(ValueError, match=f"expected 1 with the optimizer {name}, which"):
             Recipe(optimizer=name, accumulate=2)
 
 
