@@ -22,6 +22,19 @@ def test_the_kills_of_interrupted_trainings():
     assert f"{kills} kills of {len(recipes)} recipes" in (ROOT / "README.md").read_text()
 
 
+def test_the_growth_with_the_number_of_classes():
+    after = read("growth.json")["after"]
+    made, reading = (round(after[f"{way}_images_per_second"], -2) for way in ("made", "read"))
+    figures = (
+        f"{after['classes']:,} classes",
+        f"split in {after['holdout_seconds']:.2f} s",
+        f"made at {made:,.0f} images a second with {after['making_megabytes']:.0f} MB",
+        f"read at {round(reading, -4):,.0f}",
+    )
+    page = (ROOT / "README.md").read_text()
+    assert all(figure in page for figure in figures)
+
+
 def test_the_random_inputs():
     document = read("fuzz.json")
     page = (ROOT / "SECURITY.md").read_text()
