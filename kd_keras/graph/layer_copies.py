@@ -32,7 +32,7 @@ def copied(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) -> ker
 
 
 def _has_kernel(policy: keras.DTypePolicy) -> bool:
-    # TensorFlow has no fused float16 kernel for CPUs.
+    # TensorFlow has no fused float16 kernel for CPUs. No GPU has run this yet.
     return policy.compute_dtype != "float16" or bool(tf.config.list_physical_devices("GPU"))
 
 

@@ -38,6 +38,7 @@ def native_precisions() -> set[str]:
     if not gpus:
         has_bfloat16 = cpu_flags() & {"avx512_bf16", "amx_bf16"}
         return {"float32", "mixed_bfloat16"} if has_bfloat16 else {"float32"}
+    # No GPU has run this yet.
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
     needed = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}

@@ -95,7 +95,7 @@ def share(count: Tensor) -> Any:
     if replicas == 1 or (isinstance(count, int) and not tf.executing_eagerly()):
         return 1.0 / replicas
     own = tf.cast(count, "float32")
-    # Not run on GPUs: one all-reduce of a scalar a step, where batches do not have a known size.
+    # No GPU has run this yet: one all-reduce of a scalar a step, where batches have no known size.
     return own / tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
 
 

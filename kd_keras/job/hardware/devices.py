@@ -58,7 +58,7 @@ def get(devices: str | None = None) -> Strategy:
             tf.config.list_physical_devices("GPU")[: count if kind == "gpu" else 0], "GPU"
         )
         return tf.distribute.MultiWorkerMirroredStrategy()
-    if kind == "gpu":
+    if kind == "gpu":  # No GPU has run this yet.
         return tf.distribute.MirroredStrategy(gpus[:count])
     if count > MOST_CPUS:
         raise ValueError(
@@ -74,7 +74,7 @@ def be_deterministic() -> None:
 
     On CPUs they do so by default; there it changes the numbers, since it takes other kernels.
     """
-    tf.config.experimental.enable_op_determinism()
+    tf.config.experimental.enable_op_determinism()  # No GPU has run this yet.
 
 
 def gpu_names() -> list[str]:
