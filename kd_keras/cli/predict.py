@@ -182,15 +182,15 @@ class _Tally:
                 "wrong with each file."
             )
         raise ValueError(
-            f"{names} holds no images, but {self.skipped:,} file(s) of other kinds; expected "
-            "images. Check the path."
+            f"{names} holds no images (files of other kinds: {self.skipped:,}); expected images. "
+            "Check the path."
         )
 
 
 def _close(path: Path, tally: _Tally) -> None:
     screen = output.screen()
     if tally.skipped and not screen.quiet:
-        click.echo(f"skipped {tally.skipped:,} file(s) that are no images", err=True)
+        click.echo(f"skipped files that are no images: {tally.skipped:,}", err=True)
     output.document(
         {
             "model": path,

@@ -257,7 +257,10 @@ def test_a_method_that_nobody_chose_gives_way_to_kd():
     adjusted = adjustment.adjust_recipe(recipe, images=900, side=32, classes=9)
     assert adjusted.method == ("kd",)
     (line, *_) = adjustment.describe_changes(recipe, adjusted, images=900, classes=9)
-    assert "since lskd:temperature=2 needs one class for each image" in line
+    assert (
+        "kd instead of the recipe's lskd:temperature=2, which needs one class for each image"
+        in line
+    )
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,8 @@ def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: 
         if recipe.labels == "multi":
             need = "one class for each image"
         lines.append(
-            f"method: {' '.join(adjusted.method)}, since {' '.join(recipe.method)} needs {need}"
+            f"method: {' '.join(adjusted.method)} instead of the recipe's "
+            f"{' '.join(recipe.method)}, which needs {need}"
         )
     unused = ["method"]  # has its line
     if all(text.startswith("cache:") or identity.is_file(text) for text in recipe.teacher):

@@ -94,7 +94,7 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
     assert len(data.train) == 36
     assert (result.method, result.batch_size) == (("kd",), 8)
     text = "\n".join(screen.lines)
-    assert "method: kd, since lskd:temperature=2,weight=9,ce_weight=0.1 needs more classes" in text
+    assert "ce_weight=0.1, which needs more classes" in text
     assert "adjusted to 36 training images: " in text
     assert "batch_size: 256 to 8" in text
     few = recorder()

@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from kd_keras.results.report import headline
+from kd_keras.results.run_files.run_data import RunData
 
 
 def with_entries(run, **changes):
@@ -65,10 +66,19 @@ def test_advice_names_what_the_run_shows(finished):
     assert "Training took 40 steps, which is few, and the student was still learning" in lines
     assert "Try --epochs 40." in lines  # ten times as many at most
     assert "+13.3 points in the last quarter" in lines
-    assert "300 validation images cannot show small gains" in lines
+    assert "300 validation images cannot show small gains. Repeat with more seeds (--seed)" in lines
     assert "capacity" not in lines
     larger = with_entries(finished, student={"parameters": 5000})
     assert "as many parameters as its teacher" in " ".join(headline.advice(larger))
+
+
+@pytest.mark.parametrize("held_out", [True, False])
+def test_more_images_are_held_out_only_where_there_is_no_validation_split(finished, held_out):
+    fingerprint = "0123-val0.1.0" if held_out else "0123"
+    data = RunData(("a", "b"), (8, 8, 3), "crop", fingerprint, "folder:x", "single")
+    lines = " ".join(headline.advice(dataclasses.replace(finished, data=data)))
+    assert ("or hold out more images (--val-fraction)" in lines) == held_out
+    assert ("or add validation images." in lines) != held_out
 
 
 def test_times_of_a_busy_machine_are_no_headline(finished):
