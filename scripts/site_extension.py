@@ -2,33 +2,58 @@
 
 A line `::: kdk` becomes the reference of every command, from click. A fence of Mermaid, which
 GitHub draws with a script, becomes an SVG picture, so that the site needs no script from elsewhere.
+Code in a line gets a class by its length: see `docs/stylesheets/site.css`.
 """
 
+import html
 import re
 from collections.abc import Iterator
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import click
 import markdown
 from markdown.extensions import Extension
 from markdown.preprocessors import Preprocessor
+from markdown.treeprocessors import Treeprocessor
+from markdown.util import HTML_PLACEHOLDER_RE
 
 from scripts import site_drawing
 
 COMMANDS = "::: kdk"
+SHORT, LONG = 24, 80  # characters that fit into a line of a telephone, and of a page
+_AFTER_INLINE = 15  # python-markdown makes `code` elements at 20
 _BEFORE_FENCES = 28  # python-markdown cleans whitespace at 30, and reads fences at 25
 
 
 class SiteExtension(Extension):
-    """Registers the two replacements."""
+    """Registers the two replacements, and the classes of code."""
 
     def extendMarkdown(self, md: markdown.Markdown) -> None:
         md.preprocessors.register(_Replacements(md), "kd_keras_site", _BEFORE_FENCES)
+        md.treeprocessors.register(_CodeLengths(md), "kd_keras_code", _AFTER_INLINE)
 
 
 def makeExtension(**options: Any) -> SiteExtension:
     """What Markdown looks for in the module of an extension."""
     return SiteExtension(**options)
+
+
+class _CodeLengths(Treeprocessor):
+    def run(self, root: Element) -> None:
+        for code in root.iter("code"):
+            length = len(self._text(code))
+            name = "kd-short" if length <= SHORT else "kd-long" if length > LONG else ""
+            if name:
+                code.set("class", f"{code.get('class', '')} {name}".strip())
+
+    def _text(self, code: Element) -> str:
+        """What a reader sees; pymdownx leaves placeholders in the elements."""
+        blocks = self.md.htmlStash.rawHtmlBlocks
+        text = HTML_PLACEHOLDER_RE.sub(
+            lambda place: blocks[int(place[1])], "".join(code.itertext())
+        )
+        return html.unescape(text)
 
 
 class _Replacements(Preprocessor):

@@ -3,6 +3,7 @@
 import importlib
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import click
 import markdown
@@ -66,6 +67,21 @@ def test_a_command_that_is_added_appears(monkeypatch):
     assert "kdk hello</h2>" in page
     assert "<p>Ends with 0.</p>" in page
     assert "<dd>in *capitals* [false]</dd>" in page.replace("<p>", "").replace("</p>", "")
+
+
+def test_code_has_a_class_by_its_length():
+    page = html(f"`--stop-early`, `{'a' * 40}`, **`{'b' * 81}`**")
+    assert '<code class="kd-short">--stop-early</code>' in page
+    assert f"<code>{'a' * 40}</code>" in page
+    assert f'<code class="kd-long">{"b" * 81}</code>' in page
+
+
+def test_code_that_another_extension_stores_has_its_own_length():
+    md = markdown.Markdown(extensions=[site_extension.SiteExtension()])
+    root = ElementTree.fromstring("<p><code /></p>")
+    root[0].text = md.htmlStash.store("&lt;" * 30)  # as pymdownx.inlinehilite does
+    md.treeprocessors["kd_keras_code"].run(root)
+    assert "class" not in root[0].attrib
 
 
 def test_a_flowchart_becomes_a_drawing_of_its_boxes_and_arrows():
