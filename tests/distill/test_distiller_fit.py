@@ -169,12 +169,15 @@ class Staged(Method):
 @pytest.mark.parametrize(
     "optimizer",
     [
-        keras.optimizers.Adam,
-        lambda: keras.optimizers.AdamW(weight_decay=0.1),
-        lambda: keras.optimizers.SGD(momentum=0.9, global_clipnorm=1.0),
-        lambda: dot.DOT(weight_decay=0.1),
+        pytest.param(lambda: keras.optimizers.AdamW(weight_decay=0.1), id="adamw"),
+        pytest.param(lambda: dot.DOT(weight_decay=0.1), id="dot"),
+        pytest.param(keras.optimizers.Adam, id="adam", marks=pytest.mark.extended),
+        pytest.param(
+            lambda: keras.optimizers.SGD(momentum=0.9, global_clipnorm=1.0),
+            id="sgd",
+            marks=pytest.mark.extended,
+        ),
     ],
-    ids=["adam", "adamw", "sgd", "dot"],
 )
 def test_what_a_stage_does_not_train_rests(optimizer, net, images, labels):
     student, method = net("student", norm=False, l2=0.1), Staged()

@@ -1,7 +1,9 @@
 """A training that is interrupted and goes on ends equal to the bit to one without interruption."""
 
+import functools
 import json
 import os
+import shutil
 import signal
 
 import keras
@@ -10,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from kd_keras import Distiller, methods
-from kd_keras.distill.callbacks import checkpoint_files, stop_signals
+from kd_keras.distill.callbacks import checkpoint_files
 from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.distill.callbacks.checkpoint_files import Position
 from kd_keras.distill.step.metrics import TopAccuracy
@@ -66,18 +68,18 @@ def batches(images, labels, first):
     return tf.data.Dataset.range(first, EPOCHS * STEPS).map(batch)
 
 
-@pytest.fixture
-def train(net, teacher, images, labels, tmp_path):
-    """train(step, act) does `act` after that step; gives the Distiller and its history."""
+@pytest.fixture(scope="module")
+def train_in(net, teacher, images, labels):
+    """train_in(folder, step, act) does `act` after that step; gives (Distiller, Checkpoint)."""
 
     def run(
+        folder,
         step=None,
         act=crash,
         *,
         specs=KD,
         make=keras.optimizers.AdamW,
         precision="float32",
-        folder=tmp_path / "saved",
         **settings,
     ):
         keras.utils.set_random_seed(3)
@@ -107,6 +109,26 @@ def train(net, teacher, images, labels, tmp_path):
     return run
 
 
+@pytest.fixture
+def train(train_in, tmp_path):
+    """train(step, act): `train_in` with its checkpoints in the folder "saved" of this test."""
+    return functools.partial(train_in, tmp_path / "saved")
+
+
+@pytest.fixture(scope="module")
+def crashed(train_in, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("crashed") / "saved"
+    with pytest.raises(Stop):
+        train_in(folder, 6)
+    return folder
+
+
+@pytest.fixture
+def saved(crashed, tmp_path):
+    """The folder "saved" of this test: the checkpoints of a training that crashed at step 6."""
+    return shutil.copytree(crashed, tmp_path / "saved")
+
+
 def assert_equal(one, other):
     for a, b in zip(one[0].variables, other[0].variables, strict=True):
         np.testing.assert_array_equal(a, b, err_msg=a.path)
@@ -126,33 +148,31 @@ def assert_equal(one, other):
     ],
     ids=["kd", "averaged weights", "methods with state and dot", "two stages and loss scaling"],
 )
-def test_an_interrupted_training_ends_equal_to_the_bit(train, tmp_path, steps, specs, options):
-    uninterrupted = train(specs=specs, folder=tmp_path / "whole", **options)
+def test_an_interrupted_training_ends_equal_to_the_bit(
+    train, train_in, tmp_path, steps, specs, options
+):
+    uninterrupted = train_in(tmp_path / "whole", specs=specs, **options)
     for step in steps:
         with pytest.raises(Stop):
             train(step, specs=specs, **options)
     assert_equal(train(specs=specs, **options), uninterrupted)
 
 
-def test_it_says_where_it_goes_on(train, tmp_path):
-    assert Checkpoint(tmp_path / "saved").describe(EPOCHS) == ""
-    with pytest.raises(Stop):
-        train(6)
-    checkpoint = Checkpoint(tmp_path / "saved")
+def test_it_says_where_it_goes_on(saved, tmp_path):
+    assert Checkpoint(tmp_path / "none").describe(EPOCHS) == ""
+    checkpoint = Checkpoint(saved)
     assert (checkpoint.first_epoch, checkpoint.skipped) == (1, 2)
     assert len(checkpoint.histories["model"]["val_top1"]) == 1
     expected = "continuing at epoch 2 of 3 (checkpoint of less than a minute ago)"
     assert checkpoint.describe(EPOCHS) == expected
     checkpoint.remove()
-    assert not (tmp_path / "saved").exists()
+    assert not saved.exists()
 
 
-def test_a_checkpoint_of_another_number_of_steps_is_refused(train, net, images, labels, tmp_path):
-    with pytest.raises(Stop):
-        train(6)
+def test_a_checkpoint_of_another_number_of_steps_is_refused(saved, net, images, labels):
     distiller = Distiller(net("student"))
     distiller.compile()
-    checkpoint = Checkpoint(tmp_path / "saved")
+    checkpoint = Checkpoint(saved)
     with pytest.raises(ValueError, match=r"with \d+ steps in an epoch, and this one has 1;"):
         distiller.fit(images, labels, batch_size=len(images), callbacks=[checkpoint], verbose=0)
 
@@ -188,25 +208,6 @@ def test_a_signal_saves_the_step_and_then_does_what_it_did(train, tmp_path, numb
     assert position.step == 7  # the step after the signal is the one that is saved
 
 
-@pytest.mark.usefixtures("interruptible")
-def test_a_second_signal_ends_the_process_at_once_and_ignored_ones_stay_ignored():
-    before = [signal.getsignal(number) for number in stop_signals.NUMBERS]
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    try:
-        with stop_signals.StopSignals(at_once=lambda: False) as signals:
-            signal.raise_signal(signal.SIGTERM)
-            assert not signals.received
-            signal.raise_signal(signal.SIGINT)
-            assert signals.received
-            assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL
-            with pytest.raises(KeyboardInterrupt):
-                signals.act()
-    finally:
-        for number, handler in zip(stop_signals.NUMBERS, before, strict=True):
-            assert number == signal.SIGTERM or signal.getsignal(number) is handler
-            signal.signal(number, handler)
-
-
 def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp_path, monkeypatch):
     now, saved_epochs = [0.0], []
     monkeypatch.setattr("kd_keras.distill.callbacks.checkpoint.time.monotonic", lambda: now[0])
@@ -234,10 +235,8 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp
     assert 0.9 < (0.1 * 50 + 0.4 * len(saved_epochs)) / (0.02 * now[0]) <= 1
 
 
-def test_two_are_kept_and_a_damaged_one_is_passed_over(train, tmp_path):
-    folder = tmp_path / "saved"
-    with pytest.raises(Stop):
-        train(6)
+def test_two_are_kept_and_a_damaged_one_is_passed_over(saved, train):
+    folder = saved
     names = [file.name for file in sorted(folder.glob("*.npz"))]
     assert names == ["step-000000005.npz", "step-000000006.npz"]
     content = (folder / names[1]).read_bytes()
@@ -271,19 +270,15 @@ def test_a_training_is_not_disturbed_by_checkpoints_of_one_before(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_checkpoint_of_other_models(train, tmp_path):
-    with pytest.raises(Stop):
-        train(6)
+def test_a_checkpoint_of_other_models(saved, train):
     with pytest.raises(ValueError, match=r"in the checkpoint; expected.*Remove the checkpoint"):
         train(specs={"fitnet": {"tap": "stage2"}})
-    assert Checkpoint(tmp_path / "saved", models={"student": None}).first_epoch == 0
+    assert Checkpoint(saved, models={"student": None}).first_epoch == 0
 
 
-def test_the_file_holds_plain_arrays(train, tmp_path):
-    with pytest.raises(Stop):
-        train(1)
-    header = json.loads((tmp_path / "saved" / "step-000000001.json").read_text())
-    with np.load(tmp_path / "saved" / "step-000000001.npz", allow_pickle=False) as arrays:
+def test_the_file_holds_plain_arrays(saved):
+    header = json.loads((saved / "step-000000006.json").read_text())
+    with np.load(saved / "step-000000006.npz", allow_pickle=False) as arrays:
         assert len(arrays.files) == len(header["names"])
 
 

@@ -174,7 +174,7 @@ def test_a_warmup_and_a_first_stage_begin_anew_with_each_fit(net, teacher, batch
         net("student"), teacher=teacher, methods=methods.get("kd", weight=2.0, warmup=0.5)
     )
     warm.compile(keras.optimizers.SGD(0.0))
-    for _ in range(3):
+    for _ in range(2):
         history = warm.fit(batches, epochs=2, verbose=0).history
         weighted = np.array(history["loss"]) - 0.1 * np.array(history["ce"])
         # Shares 0, 1/4, 2/4, 3/4 of the weight in the first half of the run, all of it afterwards.
@@ -184,7 +184,7 @@ def test_a_warmup_and_a_first_stage_begin_anew_with_each_fit(net, teacher, batch
         net("student"), teacher=teacher, methods=methods.get("ft", tap="stage2", first_stage=0.5)
     )
     staged.compile(keras.optimizers.SGD(0.0))
-    for _ in range(3):
+    for _ in range(2):
         history = staged.fit(batches, epochs=2, verbose=0).history
         assert history["ce_share"][0] == 0 < history["ce_share"][1]
 
