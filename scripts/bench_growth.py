@@ -40,7 +40,7 @@ def holdout(classes: int) -> dict[str, float]:
 
     labels = np.random.default_rng(0).integers(0, classes, LABELS)
     start = time.process_time()
-    holdout.stratified(labels, 0.1)
+    holdout.stratified_split(labels, 0.1)
     return {"holdout_seconds": time.process_time() - start}
 
 

@@ -74,8 +74,8 @@ def report(options, counts, runs, faults):
 
     total = sum((collections.Counter(entry) for entry in counts.values()), collections.Counter())
     return {
-        "versions": versions.installed(),
-        "code": versions.code(),
+        "versions": versions.package_versions(),
+        "code": versions.git_revision(),
         "seed": options.seed,
         "total": {name: total[name] for name in ("cases", *ENDS)},
         "kinds": {name: rounded(entry) for name, entry in counts.items()},

@@ -144,7 +144,7 @@ def zip_members(rng: random.Random, folder: Path) -> None:
             file.writestr(f"tiny-imagenet-200/{name}", content)
     if rng.random() < 0.5:
         path.write_bytes(broken.spoilt(rng, path.read_bytes()))
-    with archive.opened(archive.find(folder)) as opened:
+    with archive.open_archive(archive.find(folder)) as opened:
         dataset = layout.read(opened)
         for examples in dataset.splits.values():
             for name, _ in examples:
@@ -167,7 +167,7 @@ def teacher_cache(rng: random.Random, folder: Path) -> None:
     cache.mkdir()
     file_format.write_header(cache, header, ids)
     for part, rows in enumerate((logits[:5], logits[5:])):
-        arrays = encoding.encoded({"logits": rows}, header)
+        arrays = encoding.encode({"logits": rows}, header)
         file_format.write_part(cache, 0, part, arrays)
     broken.spoil_a_file(rng, cache, but=("header.json",))
     rows = Cache(cache)
@@ -188,7 +188,7 @@ def store(rng: random.Random, folder: Path) -> None:
     contents = store_writer.Contents(["a", "b"], parts)
     store_writer.write(place, contents, about, flip=True, advance=lambda count: None)
     broken.spoil_a_file(rng, place)
-    opened = stores.opened(place)
+    opened = stores.open_store(place)
     np.testing.assert_array_equal(opened.splits["train"].images, images)
     np.testing.assert_array_equal(opened.splits["train"].labels, labels)
     assert opened.class_names == ("a", "b")

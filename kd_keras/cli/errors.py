@@ -32,7 +32,7 @@ _TRACEBACK = "kd_keras.traceback"
 def translate_errors(ctx: click.Context) -> Iterator[None]:
     """Turns ValueError, OSError, Ctrl-C and SIGTERM in the block into a message and an exit."""
     try:
-        with termination.raised():
+        with termination.raise_on_signals():
             yield
     except BrokenPipeError:
         raise  # the reader of our output ended (`kdk list | head`): click exits silently

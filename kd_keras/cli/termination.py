@@ -27,7 +27,7 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextlib.contextmanager
-def raised() -> Iterator[None]:
+def raise_on_signals() -> Iterator[None]:
     """Raises KeyboardInterrupt in the block after a SIGINT, `Terminated` after a SIGTERM.
 
     Where an exception would be lost or crash TensorFlow, as in an import or while a function is

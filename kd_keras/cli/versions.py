@@ -27,7 +27,7 @@ def _show(ctx: click.Context, option: click.Parameter, value: bool) -> None:
 
 def lines() -> str:
     """A line each: kdk, Keras, TensorFlow and Python with their versions."""
-    installed = versions.installed()
+    installed = versions.package_versions()
     return "\n".join(
         [
             f"kdk, version {installed['kd_keras']}",

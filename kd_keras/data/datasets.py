@@ -131,7 +131,7 @@ def load(
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
     check.whole_number("max_pixels", most, at_least=1)
-    with image_files.allowing(most):
+    with image_files.pixel_limit(most):
         store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     prepare.check_names(source.name, store.class_names)  # of a store of before too
     dataset = assembly.from_store(source, store, val_fraction, select, seed)
@@ -146,7 +146,7 @@ def load(
     if unlabelled:
         tfds_dir = data_dir if name.startswith("tfds:") else None
         options = {"cache_dir": cache, "progress": progress, "verify": verify}
-        with image_files.allowing(most):
+        with image_files.pixel_limit(most):
             dataset = assembly.with_unlabelled(dataset, unlabelled, data_dir=tfds_dir, **options)
     if flip is None and source.flip_note and augment in PRESETS and augment != "none":
         flip_note = Note(f"mirroring is off: {source.flip_note} (--flip turns it on)", "train")

@@ -10,7 +10,7 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _WORD = (1 << 64) - 1
 
 
-def hashed(values: np.ndarray, *key: int) -> np.ndarray:
+def random_bits(values: np.ndarray, *key: int) -> np.ndarray:
     """64 random bits for each value, a pure function of (key, value).
 
     Args:

@@ -41,7 +41,7 @@ def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int 
             f"{counts[fewest]:,} labelled training images; expected at most that. Give "
             f"--labels-per-class {counts[fewest]} or less, or leave it out to use all labels."
         )
-    shuffled = np.argsort(hashing.hashed(split.ids, _PURPOSE, seed), kind="stable")
+    shuffled = np.argsort(hashing.random_bits(split.ids, _PURPOSE, seed), kind="stable")
     by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
     _, starts, sizes = np.unique(split.labels[by_class], return_index=True, return_counts=True)
     rank = np.arange(len(split)) - np.repeat(starts, sizes)  # of each example within its class

@@ -13,7 +13,7 @@ _PURPOSE = 0x686F6C64  # "hold": keeps these bits apart from those of the order 
 _STOPPING = 1  # seed of what is held out to stop by; the other hold-outs take 0
 
 
-def stratified(
+def stratified_split(
     labels: np.ndarray, fraction: float, *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """Splits examples in two; each class is split in the same proportion.
@@ -28,7 +28,9 @@ def stratified(
         Positions that stay and positions held out, (n,) and (m,) int64, each ascending.
     """
     _check_fraction(fraction)
-    shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    shuffled = np.argsort(
+        hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
+    )
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # one class after the other
     starts = np.flatnonzero(np.diff(labels[by_class], prepend=np.nan))
     held_out = np.zeros(len(labels), bool)
@@ -38,10 +40,10 @@ def stratified(
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
-def multi_label(
+def multi_label_split(
     labels: np.ndarray, fraction: float, *, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `stratified`, for examples that may have several classes.
+    """As `stratified_split`, for examples that may have several classes.
 
     The classes are held out one after the other, the rarest first, each from its examples that no
     class before had; examples of no class come last. An example that is the last one left of any of
@@ -49,13 +51,15 @@ def multi_label(
 
     Args:
         labels: (N, C) int, 1 for each class that an example has, else 0.
-        fraction, seed: see `stratified`.
+        fraction, seed: see `stratified_split`.
 
     Source: the order of the classes is that of Sechidis, Tsoumakas, Vlahavas 2011, "On the
     Stratification of Multi-label Data", section 3.
     """
     _check_fraction(fraction)
-    shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    shuffled = np.argsort(
+        hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
+    )
     held_out, free = np.zeros(len(labels), bool), np.ones(len(labels), bool)
     left = (labels == 1).sum(axis=0)  # training examples of each class
     for label in np.argsort((labels == 1).sum(axis=0), kind="stable"):
@@ -76,8 +80,8 @@ def multi_label(
 
 
 def split_rows(split: Split, fraction: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """`stratified` or `multi_label`, whichever suits the split's labels."""
-    divide = multi_label if split.multi_label else stratified
+    """`stratified_split` or `multi_label_split`, whichever suits the split's labels."""
+    divide = multi_label_split if split.multi_label else stratified_split
     return divide(split.labels, fraction, seed=seed)
 
 

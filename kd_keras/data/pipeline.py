@@ -256,4 +256,4 @@ def threads_of(policy: Policy) -> int:
 @functools.lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
     """The epoch's permutation; cached, since every batch of the epoch needs it."""
-    return np.argsort(hashing.hashed(np.arange(count), _PURPOSE, seed, epoch), kind="stable")
+    return np.argsort(hashing.random_bits(np.arange(count), _PURPOSE, seed, epoch), kind="stable")

@@ -7,7 +7,7 @@ from kd_keras.data import hashing
 _PURPOSE = 0x73616D70  # "samp": keeps these bits apart from those of the hold-out
 
 
-def stratified(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+def stratified_sample(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
     """Positions of `count` examples, spread over the classes as evenly as possible.
 
     Classes that have fewer examples than the others give all of theirs.
@@ -22,7 +22,9 @@ def stratified(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
     """
     if labels.ndim == 2:
         labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
-    shuffled = np.argsort(hashing.hashed(np.arange(len(labels)), _PURPOSE, seed), kind="stable")
+    shuffled = np.argsort(
+        hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
+    )
     by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
     _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
     rank = np.arange(len(labels)) - np.repeat(starts, sizes)  # of each example within its class

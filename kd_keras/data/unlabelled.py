@@ -106,7 +106,7 @@ def joined(split: Split, stores: Sequence[Store]) -> Split:
 
 
 def _folder(path: Path, settings: dict[str, Any]) -> Source:
-    path = user_files.readable(path, EXPECTED)
+    path = user_files.readable_path(path, EXPECTED)
     if not path.is_dir():
         raise FileNotFoundError(f"{path} is a file; expected {EXPECTED}.")
     listing = user_files.list_files(path)
@@ -133,7 +133,7 @@ def _of_folder(
 
     headers = image_folder.headers_of(path, names)
     images = [name for name in names if headers[name].size]
-    faults = image_folder.unreadable(path, names, headers)
+    faults = image_folder.describe_unreadable(path, names, headers)
     if not images and not faults:
         faults = [f"it holds {folder_layout.count('file', names)}, and none is an image."]
     if faults:
@@ -146,7 +146,7 @@ def _of_folder(
         resize=settings["resize"],
         most_pixels=max(height * width for height, width in sizes),
     )
-    notes = folder_layout.skipped([name for name in names if not headers[name].size])
+    notes = folder_layout.skipped_note([name for name in names if not headers[name].size])
     if hidden:
         notes.append(f"skipped {folder_layout.count('hidden folder', hidden)}")
     paths = [f"{path}/{name}" for name in images]
@@ -170,7 +170,7 @@ def _of_tfds(
 ) -> Contents:
     from kd_keras.data.tfds import tfds_records, tfds_source
 
-    tfds_source.prepared(builder, progress)
+    tfds_source.prepare_files(builder, progress)
     have = list(builder.info.splits)
     split = next((name for name in (*_SPLITS, "train") if name in have), None)
     if split is None:

@@ -125,7 +125,7 @@ def digest(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def readable(path: Path, expected: str) -> Path:
+def readable_path(path: Path, expected: str) -> Path:
     """Returns the resolved path if it exists and may be read.
 
     Raises FileNotFoundError or PermissionError, which say what is `expected` there.

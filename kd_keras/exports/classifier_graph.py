@@ -57,7 +57,7 @@ class ClassifierGraph:
         """
         if self.head == "logits":
             return self
-        model = last_activation.removed(self.model)
+        model = last_activation.remove(self.model)
         if model is None:
             return dataclasses.replace(self, outputs=("probabilities",))
         return dataclasses.replace(self, model=model, head="logits")

@@ -13,7 +13,7 @@ _NOISE = re.compile(r"loc\(.*\): |<unknown>:0: |error: ")
 
 
 @contextlib.contextmanager
-def converting(name: str, target: str) -> Iterator[None]:
+def quiet_conversion(name: str, target: str) -> Iterator[None]:
     """Hides lines, warnings and logs of the block; its errors become a ValueError with the reason.
 
     Args:

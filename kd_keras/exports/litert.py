@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kd_keras.exports import metadata
 from kd_keras.exports.classifier_graph import INPUT, ClassifierGraph
-from kd_keras.exports.conversion import converting, require_calibration
+from kd_keras.exports.conversion import quiet_conversion, require_calibration
 
 
 def write(
@@ -40,7 +40,7 @@ def write(
         OSError: the file cannot be written.
     """
     images = require_calibration(calibration) if quantize == "int8" else None
-    with tempfile.TemporaryDirectory() as scratch, converting(graph.name, "LiteRT"):
+    with tempfile.TemporaryDirectory() as scratch, quiet_conversion(graph.name, "LiteRT"):
         source = graph if quantize == "none" else graph.for_few_bits()
         source.save(f"{scratch}/model", floats=images is not None)
         converter = tf.lite.TFLiteConverter.from_saved_model(f"{scratch}/model")

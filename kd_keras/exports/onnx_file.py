@@ -10,7 +10,7 @@ import numpy as np
 
 from kd_keras.exports import metadata
 from kd_keras.exports.classifier_graph import INPUT, ClassifierGraph
-from kd_keras.exports.conversion import converting, require_calibration
+from kd_keras.exports.conversion import quiet_conversion, require_calibration
 
 OPSET = 17  # ONNX Runtime 1.12 and later
 
@@ -34,7 +34,7 @@ def write(
     import onnx
 
     images = require_calibration(calibration) if quantize == "int8" else None
-    with tempfile.TemporaryDirectory() as scratch, converting(graph.name, "ONNX"):
+    with tempfile.TemporaryDirectory() as scratch, quiet_conversion(graph.name, "ONNX"):
         source = graph if quantize == "none" else graph.for_few_bits()
         proto = _converted(source, Path(scratch))
         if quantize == "float16":

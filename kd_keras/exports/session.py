@@ -26,13 +26,13 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
         request = json.loads(line)
         size = int(np.prod(request["shape"]))
         images = np.frombuffer(requests.read(size), np.uint8).reshape(request["shape"])
-        for logits in served(request["folder"], images):
+        for logits in serve_images(request["folder"], images):
             answers.write(f"{json.dumps(logits.shape)}\n".encode())
             answers.write(logits.astype(np.float32).tobytes())
         answers.flush()
 
 
-def served(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def serve_images(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The logits of all images, and the logits of the first ones sent as files."""
     files = np.array([tf.io.encode_png(image).numpy() for image in images[:FILES]], object)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

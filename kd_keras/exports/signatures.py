@@ -46,7 +46,7 @@ def decoded(image_bytes: tf.Tensor, shape: tuple[int, ...], *, resize: str) -> t
     def one(encoded: tf.Tensor) -> tf.Tensor:
         image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
         image = tf.ensure_shape(image, (None, None, channels))
-        image = orientation.upright(image, orientation.read_orientation(encoded))
+        image = orientation.turn_upright(image, orientation.read_orientation(encoded))
         return resizing.resized(image, height=height, width=width, how=resize)
 
     return tf.map_fn(one, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8))

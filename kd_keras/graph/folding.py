@@ -78,7 +78,7 @@ def pairs(graph: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
     """The pairs of a linear layer and a batch norm in a flat functional model that can be folded.
 
     Args:
-        graph: model from `taps.rebuilt`; what it outputs between two layers prevents folding.
+        graph: model from `taps.tapped_model`; what it outputs between two layers prevents folding.
     """
     nodes = list(itertools.chain(*graph._nodes_by_depth.values()))
     uses = collections.Counter(id(node.operation) for node in nodes)

@@ -34,7 +34,7 @@ def without(layer: keras.Layer, policy: keras.DTypePolicy) -> keras.Layer:
     return type(layer).from_config(config)
 
 
-def removed(model: keras.Model) -> keras.Model | None:
+def remove(model: keras.Model) -> keras.Model | None:
     """A model that gives the logits of a classifier that ends in a softmax or in sigmoids.
 
     Args:
@@ -52,7 +52,7 @@ def removed(model: keras.Model) -> keras.Model | None:
     if not (is_softmax or _activation(last) in ("softmax", "sigmoid")):
         return None
     linear = _linear(last)
-    rebuilt = taps.rebuilt(model, replace=lambda layer: linear if layer is last else layer)
+    rebuilt = taps.tapped_model(model, replace=lambda layer: linear if layer is last else layer)
     if linear is not _unchanged:
         linear.set_weights(last.get_weights())
     logits = rebuilt.output[taps.LOGITS]

@@ -10,7 +10,7 @@ from kd_keras.graph import likeness
 from kd_keras.graph.fused_batch_norm import FusedBatchNormalization
 
 
-def copied(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) -> keras.Layer:
+def copy_layer(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) -> keras.Layer:
     """A new layer of the same configuration; the layer itself if no copy is needed or possible.
 
     Args:

@@ -20,7 +20,7 @@ _ARGUMENTS = ("inputs", "query", "value", "key", "x", "x1", "x2")
 _ANY_SIZE = 32  # stands for the size of an open axis
 
 
-def rebuilt(
+def tapped_model(
     model: keras.Model,
     taps: Iterable[str] = (),
     *,

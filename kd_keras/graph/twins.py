@@ -134,19 +134,19 @@ class Twin:
 
     def _fold(self, model: keras.Model) -> None:
         """Makes one layer for each linear layer and the batch norm that alone reads it."""
-        for linear, norm in folding.pairs(taps.rebuilt(model, self.tap_names)):
+        for linear, norm in folding.pairs(taps.tapped_model(model, self.tap_names)):
             folded = folding.Folded(linear, norm, self._policy_of(linear))
             self._folded |= {id(linear): folded, id(norm): folded}
             self._pairs.append(folded)
 
     def _build(self, model: keras.Model) -> None:
         """Makes the copied graph, and finds the model's variable for each variable in it."""
-        self._model = taps.rebuilt(model, self.tap_names, replace=self._copy)
+        self._model = taps.tapped_model(model, self.tap_names, replace=self._copy)
         copies = self._copies.values()
         unlike = [layer for layer, copy in copies if not likeness.are_alike(layer, copy)]
         if unlike:  # their configuration does not define them fully: they run without a copy
             self._copies |= {id(layer): (layer, layer) for layer in unlike}
-            self._model = taps.rebuilt(model, self.tap_names, replace=self._copy)
+            self._model = taps.tapped_model(model, self.tap_names, replace=self._copy)
         for layer, copy in self._copies.values():
             pairs = zip(likeness.state(layer), likeness.state(copy), strict=True)
             self._sources |= {id(variable): source for source, variable in pairs}
@@ -171,7 +171,7 @@ class Twin:
             if layer is self._softmax:
                 copy = last_activation.without(layer, policy)
             else:
-                copy = layer_copies.copied(layer, policy, fused=self._fused)
+                copy = layer_copies.copy_layer(layer, policy, fused=self._fused)
             self._copies[id(layer)] = layer, copy
         return self._copies[id(layer)][1]
 

@@ -22,7 +22,7 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
     lines = [] if several else _of_predictions(job, results)
     distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
     for phase, distiller in distillers.items():
-        measured = gradient_norms.measured(job.folder.history(phase) or {})
+        measured = gradient_norms.measurements(job.folder.history(phase) or {})
         exempt = gradient_balance.switched_off(distiller, measurements=len(measured))
         lines += [
             f"{display_name(phase)}: {line}"

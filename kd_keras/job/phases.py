@@ -25,7 +25,7 @@ from kd_keras.results.phase_names import display_name
 from kd_keras.teacher_cache.reader import Cache
 
 
-def unfinished(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Distiller]:
+def unfinished_distillers(job: Job, distillers: Mapping[str, Distiller]) -> dict[str, Distiller]:
     """The Distillers, by phase, that are not trained yet."""
     return {p: d for p, d in distillers.items() if not job.folder.is_trained(p)}
 
@@ -36,7 +36,7 @@ def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
     Raises:
         ValueError: a file of saved weights is damaged.
     """
-    remaining = unfinished(job, distillers)
+    remaining = unfinished_distillers(job, distillers)
     for phase in [phase for phase in distillers if phase not in remaining]:
         file = job.folder.model_file(phase)
         distillers[phase].deployed.set_weights(_weights(file))

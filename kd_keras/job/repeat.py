@@ -63,13 +63,13 @@ def repeat(
         )
     place = str(new) if "/" in str(new) else f"./{new}"
     train.run(before.recipe, run=place, export_dir=export_dir, screen=screen, verify=verify)
-    comparison = compared(before, run_state.read(new))
+    comparison = compare_runs(before, run_state.read(new))
     files.write_json(new / NAME, comparison)
     _show(comparison, screen)
     return comparison
 
 
-def compared(one: RunState, other: RunState) -> dict[str, Any]:
+def compare_runs(one: RunState, other: RunState) -> dict[str, Any]:
     """What `repeat` returns, of two finished runs of one recipe."""
     results = [state.results or {} for state in (one, other)]
     models: dict[str, dict[str, Any]] = {}

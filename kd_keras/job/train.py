@@ -177,7 +177,7 @@ def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
             rate = recipe.teacher_learning_rate or recipe.learning_rate
             distillers = {planned.phase: distiller}
             phases.restore_finished(job, distillers)
-            remaining = phases.unfinished(job, distillers)
+            remaining = phases.unfinished_distillers(job, distillers)
             # Fewer views save work of a teacher, and this training has none.
             phases.train(job, remaining, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
             machines.chief_first(
@@ -206,7 +206,7 @@ def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
         alone = build.make_baselines(recipe, job.data, precision=job.precision)
     rate = recipe.baseline_learning_rate or recipe.learning_rate
     phases.restore_finished(job, alone)
-    remaining = phases.unfinished(job, alone)
+    remaining = phases.unfinished_distillers(job, alone)
     phases.train(job, remaining, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
     return {
         planned.phase: _measured(job, planned, alone[planned.phase].deployed, serve)
@@ -225,14 +225,14 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
     for models, distillers in zip(plan.rounds(recipe), job.models.rounds, strict=True):
         for distiller in distillers.values():
             if distiller.teacher is not None:
-                with job.strategy.scope(), pair_warnings.silenced():
+                with job.strategy.scope(), pair_warnings.without_warnings():
                     distiller.teacher = teacher  # methods read its weights, trained by now
         if recipe.assistants or recipe.generations > 1:
             for planned in models:
                 name = display_name(planned.phase)
                 job.screen.say(f"{name}: {planned.spec}, taught by {display_name(teaching)}")
         phases.restore_finished(job, distillers)
-        remaining = phases.unfinished(job, distillers)
+        remaining = phases.unfinished_distillers(job, distillers)
         phases.train(
             job,
             remaining,
@@ -245,7 +245,7 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
             distiller = distillers[planned.phase]
             result = _measured(job, planned, distiller.deployed, serve)
             result |= _agreement(job, planned, teaching if distiller.teacher is not None else None)
-            measured = gradient_norms.measured(job.folder.history(planned.phase) or {})
+            measured = gradient_norms.measurements(job.folder.history(planned.phase) or {})
             result |= {"gradient_norms": measured[-1]} if measured else {}
             results[planned.phase] = result
         teacher, teaching = distillers[models[0].phase].deployed, models[0].phase

@@ -57,7 +57,7 @@ class DML(Method):
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         if isinstance(self.peers, int):
-            self.peers = [_with_logits(another(student)) for _ in range(self.peers)]
+            self.peers = [_with_logits(make_peer(student)) for _ in range(self.peers)]
         for peer in self.peers:
             _require_fits(peer, student)
         self.built = True
@@ -111,7 +111,7 @@ def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Labels) -
     return {"loss": sum(parts.values()), **parts}
 
 
-def another(student: keras.Model) -> keras.Model:
+def make_peer(student: keras.Model) -> keras.Model:
     """A model of the student's architecture with weights of its own.
 
     Raises:
@@ -145,7 +145,7 @@ def _with_logits(peer: keras.Model) -> keras.Model:
     """The peer without the softmax at its end, if it has one that can be left out."""
     if last_activation.softmax(peer) is None:
         return peer
-    return last_activation.removed(peer) or peer
+    return last_activation.remove(peer) or peer
 
 
 def _models(peers: Any) -> Any:

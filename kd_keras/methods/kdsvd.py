@@ -70,9 +70,11 @@ def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]
 def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """The two (B, C) vectors of one tap."""
     decomposed = singular.decompose(maps.by_position(ops.stop_gradient(teacher)))
-    teacher_vectors = singular.leading(decomposed)
+    teacher_vectors = singular.leading_vector(decomposed)
     student_parts = singular.decompose(maps.by_position(student))
-    return singular.nearest(student_parts, teacher_vectors, among=CANDIDATES), teacher_vectors
+    return singular.nearest_vector(
+        student_parts, teacher_vectors, among=CANDIDATES
+    ), teacher_vectors
 
 
 def _relation_cost(

@@ -138,7 +138,7 @@ def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization
             f"ofd: the teacher {model.name!r} is a {type(model).__name__}; expected a Functional "
             "or Sequential model, whose batch norms give the margins. Choose another teacher."
         )
-    tensor = taps.rebuilt(model, [tap]).output[tap]
+    tensor = taps.tapped_model(model, [tap]).output[tap]
     operation = tensor._keras_history.operation
     ends = _inputs(tensor) if isinstance(operation, layers.Add) else [tensor]
     norms = [e for e in ends if _is_batch_norm(e._keras_history.operation)]

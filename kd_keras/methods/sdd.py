@@ -92,7 +92,9 @@ class SDD(OneTap):
         teacher = teacher_shape[self.teacher_taps[0]]
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
-        self.classifier = teacher_classifier.frozen(teacher[-1], teacher_shape["logits"][-1])
+        self.classifier = teacher_classifier.frozen_classifier(
+            teacher[-1], teacher_shape["logits"][-1]
+        )
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         (tap,) = self.student_taps

@@ -51,7 +51,9 @@ class SimKD(OneTap):
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
         self.size = alignment.smaller(student[1:3], teacher[1:3])
         self.projector = projector((None, *self.size, student[-1]), teacher[-1], self.factor)
-        self.classifier = teacher_classifier.frozen(teacher[-1], teacher_shape["logits"][-1])
+        self.classifier = teacher_classifier.frozen_classifier(
+            teacher[-1], teacher_shape["logits"][-1]
+        )
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         _require_last_map(self.name, student, self.student_taps[0])
@@ -67,7 +69,7 @@ class SimKD(OneTap):
     def deployed(self, student: keras.Model) -> keras.Model:
         """The student's backbone, the projector and the teacher's classifier, all stock layers."""
         (tap,) = self.student_taps
-        backbone = taps.rebuilt(student, [tap])
+        backbone = taps.tapped_model(student, [tap])
         x = backbone.output[tap]
         for layer in _pooling(x.shape[1:], self.size):
             x = layer(x)
@@ -145,7 +147,7 @@ def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
             "Functional or Sequential model, whose layers up to the tap can be deployed without "
             "the rest. Give another student, or choose another method, such as srrl."
         )
-    before = taps.rebuilt(student, [tap])
+    before = taps.tapped_model(student, [tap])
     used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
     after = [
         layer.name

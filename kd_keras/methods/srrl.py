@@ -49,7 +49,9 @@ class SRRL(OneTap):
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
         self.regressor = connectors.connector(student, teacher[-1], relu=True, name="regressor")
-        self.classifier = teacher_classifier.frozen(teacher[-1], teacher_shape["logits"][-1])
+        self.classifier = teacher_classifier.frozen_classifier(
+            teacher[-1], teacher_shape["logits"][-1]
+        )
 
     def attach(self, student: Any, teacher: Any) -> None:
         if teacher is not None:

@@ -58,7 +58,7 @@ def in_batches(classify: Callable[[np.ndarray], Scores], images: np.ndarray) -> 
     return Scores(logits, probabilities)
 
 
-def compared(classifier: Classifier, reference: Reference, *, exact: bool) -> dict[str, Any]:
+def compare_answers(classifier: Classifier, reference: Reference, *, exact: bool) -> dict[str, Any]:
     """How a file's answers differ from the Keras model's, on the reference's images.
 
     Args:

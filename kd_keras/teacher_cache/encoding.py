@@ -9,7 +9,7 @@ from kd_keras.teacher_cache import file_format
 from kd_keras.teacher_cache.file_format import Header
 
 
-def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
+def encode(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
     """The arrays to store.
 
     Args:
@@ -56,7 +56,7 @@ def encoded(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.n
     return {name: arrays[name].astype(dtype) for name, (_, dtype) in header.stored.items()}
 
 
-def decoded(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
+def decode(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.ndarray]:
     """The outputs, (n, …) float32 by name, from stored rows.
 
     With `top_k`, the classes that are not stored share the remaining probability evenly.

@@ -159,7 +159,7 @@ class Cache:
             places = np.flatnonzero(part_of == part)
             for name, array in self._parts[view][part].items():
                 stored[name][places] = array[place[places]]
-        return encoding.decoded(stored, self.header)
+        return encoding.decode(stored, self.header)
 
     def _options(self, expected: Header) -> str:
         """The options that give the augmentation of the cache, if it is another one."""

@@ -169,9 +169,7 @@ def verify(
     for view in range(cache.views):
         ids = rng.choice(cache.ids, min(len(cache.ids), -(-samples // cache.views)), replace=False)
         images = views.images(ids, view)
-        computed = encoding.decoded(
-            encoding.encoded(run_teacher(images), cache.header), cache.header
-        )
+        computed = encoding.decode(encoding.encode(run_teacher(images), cache.header), cache.header)
         rows = computed[name].astype(np.float64)
         total += np.sum((cache(ids, view)[name] - rows) ** 2), np.sum(rows**2)
     error = float(np.sqrt(total[0] / max(total[1], 1e-30)))
@@ -200,7 +198,7 @@ def _part(
     """The arrays to store, encoded batch by batch: with `top_k` they are small."""
     batches: dict[str, list[np.ndarray]] = {name: [] for name in header.stored}
     for batch_ids in np.array_split(ids, -(-len(ids) // batch_size)):
-        stored = encoding.encoded(run_teacher(views.images(batch_ids, view)), header)
+        stored = encoding.encode(run_teacher(views.images(batch_ids, view)), header)
         for name, arrays in batches.items():
             arrays.append(stored[name])
         advance(len(batch_ids))

@@ -61,7 +61,7 @@ CHANGED = """
 
 def test_a_signal_is_raised_in_the_block_and_the_handler_is_put_back():
     def wait(number):
-        with termination.raised():
+        with termination.raise_on_signals():
             os.kill(os.getpid(), number)
             time.sleep(10)
 
@@ -75,14 +75,14 @@ def test_a_signal_is_raised_in_the_block_and_the_handler_is_put_back():
 def test_nothing_changes_where_the_signal_is_ignored_or_in_another_thread():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with termination.raised():
+        with termination.raise_on_signals():
             os.kill(os.getpid(), signal.SIGTERM)
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     handlers = []
 
     def enter():
-        with termination.raised():
+        with termination.raise_on_signals():
             handlers.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=enter)

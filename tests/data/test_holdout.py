@@ -8,33 +8,33 @@ from kd_keras.data.stores.store import Dataset, Split
 
 def test_every_class_gives_its_share_and_no_example_is_in_both():
     labels = np.repeat([0, 1, 2], [100, 50, 10])
-    rows, held_out = holdout.stratified(labels, 0.1)
+    rows, held_out = holdout.stratified_split(labels, 0.1)
     assert np.bincount(labels[held_out]).tolist() == [10, 5, 1]
     np.testing.assert_array_equal(np.sort(np.concatenate([rows, held_out])), np.arange(160))
 
 
 @pytest.mark.parametrize(("count", "held_out"), [(1, 0), (2, 1), (3, 1)])
 def test_a_small_class_gives_one_and_keeps_one(count, held_out):
-    assert len(holdout.stratified(np.zeros(count, int), 0.1)[1]) == held_out
+    assert len(holdout.stratified_split(np.zeros(count, int), 0.1)[1]) == held_out
 
 
 def test_the_same_seed_holds_out_the_same_and_another_others():
     labels = np.zeros(100, int)
-    first = holdout.stratified(labels, 0.2)[1]
-    np.testing.assert_array_equal(first, holdout.stratified(labels, 0.2)[1])
-    assert not np.array_equal(first, holdout.stratified(labels, 0.2, seed=1)[1])
+    first = holdout.stratified_split(labels, 0.2)[1]
+    np.testing.assert_array_equal(first, holdout.stratified_split(labels, 0.2)[1])
+    assert not np.array_equal(first, holdout.stratified_split(labels, 0.2, seed=1)[1])
 
 
 def test_the_held_out_examples_of_a_release_stay_the_same():
     labels = np.random.default_rng(0).integers(0, 7, 60)
     expected = [2, 5, 14, 23, 28, 29, 38, 39, 47, 48, 58, 59]
-    assert holdout.stratified(labels, 0.2)[1].tolist() == expected
+    assert holdout.stratified_split(labels, 0.2)[1].tolist() == expected
 
 
 @pytest.mark.parametrize("fraction", [0, -0.1, 1, 2])
 def test_a_fraction_outside_0_to_1_is_refused(fraction):
     with pytest.raises(ValueError, match=r"raction.* is .*; expected"):
-        holdout.stratified(np.zeros(10, int), fraction)
+        holdout.stratified_split(np.zeros(10, int), fraction)
 
 
 def dataset(labels):
@@ -48,7 +48,7 @@ def test_every_class_keeps_an_example_where_examples_have_several():
     for _ in range(500):
         images, classes = rng.integers(4, 14), rng.integers(2, 5)
         labels = (rng.random((images, classes)) < 0.3).astype(int)
-        rest, held_out = holdout.multi_label(labels, 0.1, seed=int(rng.integers(100)))
+        rest, held_out = holdout.multi_label_split(labels, 0.1, seed=int(rng.integers(100)))
         assert sorted([*rest, *held_out]) == list(range(images))
         several = labels.sum(axis=0) > 1
         assert (labels[rest].sum(axis=0)[several] > 0).all()

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from kd_keras.exports.conversion import converting
+from kd_keras.exports.conversion import quiet_conversion
 
 
 def test_its_error_is_told_in_one_line_of_it(capfd):
@@ -13,11 +13,11 @@ def test_its_error_is_told_in_one_line_of_it(capfd):
         os.write(2, b"pages of a trace\n")
         raise RuntimeError(message)
 
-    with pytest.raises(ValueError, match=expected), converting("pet", "LiteRT"):
+    with pytest.raises(ValueError, match=expected), quiet_conversion("pet", "LiteRT"):
         fail()
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_full_disk_stays_an_oserror():
-    with pytest.raises(OSError, match="No space"), converting("pet", "ONNX"):
+    with pytest.raises(OSError, match="No space"), quiet_conversion("pet", "ONNX"):
         raise OSError(28, "No space left on device")

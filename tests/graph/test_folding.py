@@ -64,7 +64,7 @@ def images(model, count=4):
 @pytest.mark.parametrize("case", MODELS)
 def test_a_folded_twin_gives_the_model_s_outputs(case):
     model, expected = MODELS[case]()
-    assert len(folding.pairs(taps.rebuilt(model))) == expected
+    assert len(folding.pairs(taps.tapped_model(model))) == expected
     x = images(model)
     twin = twins.Twin(model, folded=True)
     np.testing.assert_allclose(
@@ -79,7 +79,7 @@ def test_what_is_seen_elsewhere_is_not_folded():
     twice = layers.Add()([conv(once), norm(once)])
     outputs = layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(twice))
     shared = randomised(keras.Model(inputs, outputs))
-    assert folding.pairs(taps.rebuilt(shared)) == []
+    assert folding.pairs(taps.tapped_model(shared)) == []
     x = images(shared)
     np.testing.assert_allclose(
         twins.Twin(shared, folded=True)(x, training=False)[0]["logits"], shared(x), rtol=1e-5
@@ -87,7 +87,7 @@ def test_what_is_seen_elsewhere_is_not_folded():
     pair = keras.Input((8, 8, 6))
     features = conv(pair)
     added = layers.GlobalAveragePooling2D()(layers.Add()([features, norm(features)]))
-    assert folding.pairs(taps.rebuilt(keras.Model(pair, layers.Dense(3)(added)))) == []
+    assert folding.pairs(taps.tapped_model(keras.Model(pair, layers.Dense(3)(added)))) == []
 
 
 def test_a_tap_between_the_two_keeps_them_apart():
@@ -115,7 +115,7 @@ def test_the_zoo_s_models_come_out_right(name):
     for variable in model.variables:
         if variable.name == "kernel":
             variable.assign(variable * (2 / np.prod(variable.shape[:-1])) ** 0.5)
-    pairs = folding.pairs(taps.rebuilt(model))
+    pairs = folding.pairs(taps.tapped_model(model))
     assert len(pairs) >= 3
     x = 100 * images(model, 2)
     expected = model(x, training=False)

@@ -27,14 +27,14 @@ def nested(net):
 )
 def test_the_logits_before_a_softmax(make, net, images):
     model = make(net)
-    logits = last_activation.removed(model)(images)
+    logits = last_activation.remove(model)(images)
     np.testing.assert_allclose(logits, net("student")(images), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(ops.softmax(logits), model(images), rtol=1e-5, atol=1e-6)
 
 
 def test_a_sigmoid_becomes_two_logits(net, images):
     model = net("student", classes=1, activation="sigmoid")
-    logits = last_activation.removed(model)(images)
+    logits = last_activation.remove(model)(images)
     np.testing.assert_array_equal(logits[:, 0], np.zeros(len(images)))
     np.testing.assert_allclose(ops.sigmoid(logits[:, 1:]), model(images), rtol=1e-5, atol=1e-6)
 
@@ -42,4 +42,4 @@ def test_a_sigmoid_becomes_two_logits(net, images):
 def test_probabilities_computed_in_another_way_stay(net):
     model = net("student")
     scaled = keras.Model(model.input, ops.softmax(model.output) * 1.0)
-    assert last_activation.removed(scaled) is None
+    assert last_activation.remove(scaled) is None

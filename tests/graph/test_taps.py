@@ -38,7 +38,7 @@ class Opaque(keras.Model):
 
 
 def test_gives_logits_and_taps_with_the_models_own_weights(student, images):
-    tapped = taps.rebuilt(student, ["stage1", "pooled"])
+    tapped = taps.tapped_model(student, ["stage1", "pooled"])
     outputs = tapped(images)
     np.testing.assert_array_equal(outputs["logits"], student(images))
     assert {n: o.shape[1:] for n, o in outputs.items()} == {
@@ -50,7 +50,7 @@ def test_gives_logits_and_taps_with_the_models_own_weights(student, images):
 
 
 def test_a_tap_may_lie_in_a_nested_model(nested, images):
-    outputs = taps.rebuilt(nested, ["backbone/conv2", "backbone"])(images)
+    outputs = taps.tapped_model(nested, ["backbone/conv2", "backbone"])(images)
     backbone = nested.get_layer("backbone")
     np.testing.assert_array_equal(outputs["backbone/conv2"], backbone(images))  # the first call's
     np.testing.assert_array_equal(outputs["backbone"], backbone(images))
@@ -59,15 +59,15 @@ def test_a_tap_may_lie_in_a_nested_model(nested, images):
 
 def test_every_layer_can_be_replaced_nested_ones_too(nested):
     names = []
-    taps.rebuilt(nested, replace=lambda layer: names.append(layer.name) or layer)
+    taps.tapped_model(nested, replace=lambda layer: names.append(layer.name) or layer)
     assert {"conv1", "conv2", "pooled", "logits"} <= set(names)
 
 
 def test_an_unknown_tap_is_answered_with_near_names_and_their_shapes(nested, student):
     with pytest.raises(ValueError, match=r"no tap 'conv2'.*backbone/conv2 \(None, 4, 4, 6\)"):
-        taps.rebuilt(nested, ["conv2"])
+        taps.tapped_model(nested, ["conv2"])
     with pytest.raises(ValueError, match=r"no tap 'stge1'.*stage1 \(None, 8, 8, 4\)"):
-        taps.rebuilt(student, ["stge1"])
+        taps.tapped_model(student, ["stge1"])
 
 
 def test_a_tap_like_none_is_answered_with_the_last_of_each_size(nested):
@@ -75,7 +75,7 @@ def test_a_tap_like_none_is_answered_with_the_last_of_each_size(nested):
         r"backbone/conv1 \(None, 6, 6, 4\), add\w* \(None, 4, 4, 6\), pooled \(None, 6\)\. Name one"
     )
     with pytest.raises(ValueError, match=rf"no tap 'xyz'; its last ones of each size, .*{message}"):
-        taps.rebuilt(nested, ["xyz"])
+        taps.tapped_model(nested, ["xyz"])
 
 
 def test_several_inputs_keep_their_structure(images):
@@ -84,7 +84,7 @@ def test_several_inputs_keep_their_structure(images):
     model = keras.Model(inputs, logits)
     inputs_by_name = {"a": images, "b": images[::-1]}
     np.testing.assert_array_equal(
-        taps.rebuilt(model)(inputs_by_name)["logits"], model(inputs_by_name)
+        taps.tapped_model(model)(inputs_by_name)["logits"], model(inputs_by_name)
     )
 
 
@@ -92,7 +92,7 @@ def test_a_dict_of_outputs_names_the_logits_and_more_taps(student, images):
     outputs = {"logits": student.output, "inner": student.get_layer("stage1").output}
     model = keras.Model(student.input, outputs)
     assert taps.output_shapes(model) == {"logits": (None, 5), "inner": (None, 8, 8, 4)}
-    tapped = taps.rebuilt(model, ["inner", "stage2"])(images)
+    tapped = taps.tapped_model(model, ["inner", "stage2"])(images)
     np.testing.assert_array_equal(tapped["inner"], model(images)["inner"])
     assert tapped["stage2"].shape == (40, 3, 3, 8)
 
@@ -106,7 +106,7 @@ def test_a_model_with_a_call_of_its_own_is_no_graph(student, images):
     assert not taps.is_graph(model)
     model(images)
     with pytest.raises(ValueError, match="is a Doubling; its features can be tapped by name only"):
-        taps.rebuilt(model, ["stage1"])
+        taps.tapped_model(model, ["stage1"])
 
 
 def test_output_shapes_of_models_of_every_kind(student, images):
@@ -146,10 +146,10 @@ def test_nested_models_may_name_their_layers_alike(net, images):
     inputs = keras.Input((8, 8, 3))
     members = [net(name, seed=seed) for seed, name in enumerate(("first", "second"))]
     model = keras.Model(inputs, members[0](inputs) + members[1](inputs))
-    outputs = taps.rebuilt(model, ["first/stage1", "second/stage1"])(images)
+    outputs = taps.tapped_model(model, ["first/stage1", "second/stage1"])(images)
     np.testing.assert_array_equal(outputs["logits"], model(images))
     for member in members:
-        expected = taps.rebuilt(member, ["stage1"])(images)["stage1"]
+        expected = taps.tapped_model(member, ["stage1"])(images)["stage1"]
         np.testing.assert_array_equal(outputs[f"{member.name}/stage1"], expected)
         assert [layer.name for layer in member.layers][1:4] == ["conv", "norm", "stage1"]
 
@@ -196,7 +196,9 @@ def test_a_call_of_its_own_makes_a_functional_or_sequential_model_opaque(net):
     assert taps.is_graph(sequential)
     nested = keras.Sequential([keras.Input((8, 8, 3)), doubled])
     images = np.ones((2, 8, 8, 3), "float32")
-    np.testing.assert_allclose(taps.rebuilt(nested)(images)["logits"], nested(images), rtol=1e-6)
+    np.testing.assert_allclose(
+        taps.tapped_model(nested)(images)["logits"], nested(images), rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize("role", ["student", "teacher"])

@@ -138,14 +138,14 @@ def points(folder):
 
 def test_two_runs_of_one_recipe_come_out_the_same(runs, tmp_path):
     uninterrupted, interrupted = runs[:2]
-    comparison = repeat.compared(run_state.read(uninterrupted), run_state.read(interrupted))
+    comparison = repeat.compare_runs(run_state.read(uninterrupted), run_state.read(interrupted))
     assert comparison["same"], comparison
     assert comparison["models"]["student-1"]["weights"] == 0.0
     assert comparison["differences"] == []
     left_out = shutil.ignore_patterns("checksums.json")
     other = shutil.copytree(interrupted, tmp_path / "other", ignore=left_out)
     shutil.copy(uninterrupted / "student-1-scores.npy", other / "student-2-scores.npy")
-    comparison = repeat.compared(run_state.read(uninterrupted), run_state.read(other))
+    comparison = repeat.compare_runs(run_state.read(uninterrupted), run_state.read(other))
     assert not comparison["same"]
     assert comparison["models"]["student-2"]["scores"] > 0
 

@@ -16,7 +16,7 @@ from kd_keras.methods.simkd import simkd
 def golden(arrays, config):
     student, teacher = tap_pairs.same_size(arrays["student_feature"], arrays["teacher_feature"])
     parts = simkd_module.projector(tuple(student.shape), teacher.shape[-1], config["factor"])
-    classifier = teacher_classifier.frozen(*arrays["teacher_fc_kernel"].shape)
+    classifier = teacher_classifier.frozen_classifier(*arrays["teacher_fc_kernel"].shape)
     state = [
         (classifier.kernel, arrays["teacher_fc_kernel"]),
         (classifier.bias, arrays["teacher_fc_bias"]),

@@ -15,7 +15,7 @@ def golden(arrays, config):
     regressor = connectors.connector(
         tuple(student.shape), kernel.shape[-1], relu=True, name="regressor"
     )
-    classifier = teacher_classifier.frozen(*arrays["teacher_fc_kernel"].shape)
+    classifier = teacher_classifier.frozen_classifier(*arrays["teacher_fc_kernel"].shape)
     convolution, norm, _ = regressor.layers
     state = [
         (convolution.kernel, kernel),

@@ -73,13 +73,13 @@ def members():
 def test_taps_of_a_member_are_found_by_its_number(members):
     images = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 1)).astype("float32")
     mean = ensemble.mean_of_logits(members)
-    tapped = taps.rebuilt(mean, ["teacher_1/stage2", "teacher_2/stage2"])(images)
+    tapped = taps.tapped_model(mean, ["teacher_1/stage2", "teacher_2/stage2"])(images)
     for number, member in enumerate(members, 1):
-        expected = taps.rebuilt(member, ["stage2"])(images)["stage2"]
+        expected = taps.tapped_model(member, ["stage2"])(images)["stage2"]
         np.testing.assert_allclose(tapped[f"teacher_{number}/stage2"], expected, rtol=1e-6)
     np.testing.assert_allclose(tapped["logits"], mean(images), rtol=1e-6)
     with pytest.raises(ValueError, match=r"no tap 'stage2'; near ones.*teacher_\d/stage2 \(None"):
-        taps.rebuilt(mean, ["stage2"])
+        taps.tapped_model(mean, ["stage2"])
 
 
 def test_it_teaches_and_its_members_stay_as_they_are(members):

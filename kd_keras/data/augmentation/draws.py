@@ -38,7 +38,7 @@ class Draws:
             purpose: number of the step, from `purpose`.
             place: which of the step's draws; none for a step with one draw.
         """
-        return hashing.hashed(self.ids, purpose, self.view_seed, self.view, *place)
+        return hashing.random_bits(self.ids, purpose, self.view_seed, self.view, *place)
 
     def uniform(self, purpose: int, place: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """(B,) float64, uniform from `low` to `high`; `high` itself is left out."""

@@ -84,5 +84,5 @@ class Erase(Step):
 
 def _noise(count: int, key: int) -> np.ndarray:
     """(count,) uint8, uniform, a function of the key."""
-    words = hashing.hashed(np.arange(-(-count // 8)), _NOISE, key)
+    words = hashing.random_bits(np.arange(-(-count // 8)), _NOISE, key)
     return words.astype("<u8").view(np.uint8)[:count]

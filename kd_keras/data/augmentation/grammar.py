@@ -80,7 +80,7 @@ def make(name: str, settings: dict[str, Any]) -> Step:
     )
 
 
-def spelled(steps: Sequence[Step]) -> str:
+def to_text(steps: Sequence[Step]) -> str:
     """The text of steps with all their parameters; `parse` gives the same steps."""
     return ",".join(
         step.NAME + ":" * bool(values) + ",".join(f"{k}={_text(v)}" for k, v in values.items())

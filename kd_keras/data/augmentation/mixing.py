@@ -47,7 +47,7 @@ def permutation(ids: np.ndarray, *, view_seed: int, view: int) -> np.ndarray:
     Returns:
         (N,) int64, ids. Each id is the partner of one image; one in N is its own.
     """
-    return ids[np.argsort(hashing.hashed(ids, _PARTNER, view_seed, view), kind="stable")]
+    return ids[np.argsort(hashing.random_bits(ids, _PARTNER, view_seed, view), kind="stable")]
 
 
 def mixture(draws: Draws, policy: Policy, height: int, width: int) -> Mixture:

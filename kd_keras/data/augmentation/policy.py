@@ -86,7 +86,7 @@ class Policy:
 
     def options(self) -> str:
         """The options of `kdk` that give this policy."""
-        text = grammar.spelled(self.steps) or "none"
+        text = grammar.to_text(self.steps) or "none"
         mixing = {name: getattr(self, name) for name in ("mixup", "cutmix")}
         return " ".join([f"--augment {text}", *(f"--{k} {v:g}" for k, v in mixing.items() if v)])
 

@@ -22,7 +22,7 @@ def read_class_names(
     kind, _, place = name.partition(":")
     if kind != "folder" or not place:
         return data.load(name, data_dir=data_dir, tell=lambda note: None).class_names
-    path = user_files.readable(Path(place).expanduser(), folder_layout.EXPECTED)
+    path = user_files.readable_path(Path(place).expanduser(), folder_layout.EXPECTED)
     layout = folder_layout.read(user_files.list_files(path), str(path))
     if len(layout.class_names) < 2:
         raise ValueError(" ".join(layout.faults))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
-    """The images in the folder `path`; without `image_size`, `sizes.default` chooses a size."""
+    """The images in the folder `path`; `image_size` None: `sizes.default_size` chooses it."""
     path, listing = image_folder.list_files(path, folder_layout.EXPECTED)
     layout = folder_layout.read(listing, str(path))
     members = [file for files in layout.files.values() for file, _ in files]
@@ -38,7 +38,7 @@ def _faults(
     return [
         *layout.faults,
         *folder_layout.empty_classes(layout, images, str(path)),
-        *image_folder.unreadable(path, members, headers),
+        *image_folder.describe_unreadable(path, members, headers),
     ]
 
 
@@ -47,7 +47,7 @@ def _notes(
 ) -> list[str]:
     loose_images = [file for file in layout.loose if headers[file].size]
     no_images = [file for file in [*members, *layout.loose] if not headers[file].size]
-    notes = [*layout.notes, *folder_layout.skipped(no_images)]
+    notes = [*layout.notes, *folder_layout.skipped_note(no_images)]
     if loose_images:
         notes.append(f"not used: {count('image', loose_images)} beside the class folders")
     return notes

@@ -103,7 +103,7 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
     ]
 
 
-def skipped(files: Sequence[str]) -> list[str]:
+def skipped_note(files: Sequence[str]) -> list[str]:
     """A note on unused files, such as "skipped 3 files: .txt 2, .DS_Store 1"; empty if none."""
     if not files:
         return []

@@ -40,7 +40,7 @@ def list_files(path: Path, expected: str) -> tuple[Path, Listing]:
 
     Raises FileNotFoundError or PermissionError, which say what is `expected` there.
     """
-    path = user_files.readable(path, expected)
+    path = user_files.readable_path(path, expected)
     if not path.is_dir():
         raise FileNotFoundError(f"{path} is a file; expected a folder with {expected}.")
     return path, user_files.list_files(path)
@@ -117,10 +117,10 @@ def _contents(
         undecodable = [
             fault
             for dataset in records.values()
-            for fault in decode.undecodable(dataset, channels=3, most_pixels=most_pixels)
+            for fault in decode.describe_undecodable(dataset, channels=3, most_pixels=most_pixels)
         ]
         raise fault_report.error(f"{path} has faults", [*sentences, *undecodable])
-    size, size_notes = (size, []) if size else sizes.default(shapes)
+    size, size_notes = (size, []) if size else sizes.default_size(shapes)
     batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
     return Contents(
         class_names=list(layout.class_names),
@@ -145,7 +145,7 @@ def headers_of(path: Path, files: Sequence[str]) -> dict[str, "ImageHeader"]:
     return dict.fromkeys(files, image_files.NO_IMAGE) | dict(zip(visible, headers, strict=True))
 
 
-def unreadable(
+def describe_unreadable(
     path: Path, members: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
     """A sentence on each of the files that is an image by its name and cannot be read."""

@@ -54,7 +54,7 @@ def _faults(
         *layout.faults,
         *multi_label_layout.without_rows(layout, {f for f in others if headers[f].size}, path),
         *no_images,
-        *image_folder.unreadable(path, list(layout.lines), headers),
+        *image_folder.describe_unreadable(path, list(layout.lines), headers),
     ]
 
 
@@ -62,4 +62,4 @@ def _notes(
     layout: Layout, others: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
     no_images = [file for file in others if not headers[file].size]
-    return [*layout.notes, *folder_layout.skipped(no_images)]
+    return [*layout.notes, *folder_layout.skipped_note(no_images)]

@@ -89,7 +89,7 @@ def batches(
             count += len(labels)
     except tf.errors.InvalidArgumentError as error:
         everything = records if other_records is None else records.concatenate(other_records)
-        faults = undecodable(everything, channels=channels, most_pixels=most_pixels)
+        faults = describe_undecodable(everything, channels=channels, most_pixels=most_pixels)
         raise (
             fault_report.error("Images do not decode", faults, _REMEDY)
             if faults
@@ -97,7 +97,9 @@ def batches(
         ) from error
 
 
-def undecodable(records: tf.data.Dataset, *, channels: int, most_pixels: int = 0) -> list[str]:
+def describe_undecodable(
+    records: tf.data.Dataset, *, channels: int, most_pixels: int = 0
+) -> list[str]:
     """One sentence for each record whose image does not decode, in order."""
 
     def place(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -128,7 +130,7 @@ def _native(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     with tf.control_dependencies([turn]):  # which refuses images that would fill the memory
         image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
     image = tf.ensure_shape(image, (None, None, channels))
-    upright = tf.cond(turn > 1, lambda: orientation.upright(image, turn), lambda: image)
+    upright = tf.cond(turn > 1, lambda: orientation.turn_upright(image, turn), lambda: image)
     return tf.ensure_shape(upright, (None, None, channels))
 
 

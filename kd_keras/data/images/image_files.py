@@ -21,7 +21,7 @@ _FORMATS = (
 _BY_ENDING = {".tga": "TGA"}  # a format that its first bytes do not identify
 #: Pixels of the largest image that Pillow opens, as protection against files made to fill memory.
 MOST_PIXELS = 2 * 89_478_485
-_most_pixels = MOST_PIXELS  # `allowing` changes it
+_most_pixels = MOST_PIXELS  # `pixel_limit` changes it
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 # Pillow gives the size of a TIFF file already turned. PNG files are decoded by TensorFlow, which
 # ignores their orientation, in training as in a served model.
@@ -94,7 +94,7 @@ def pixels(encoded: bytes, channels: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def allowing(most_pixels: int) -> Iterator[None]:
+def pixel_limit(most_pixels: int) -> Iterator[None]:
     """In the block, images of up to `most_pixels` are read, in every thread."""
     global _most_pixels
     before = _most_pixels, Image.MAX_IMAGE_PIXELS

@@ -21,7 +21,7 @@ class ImageReader:
         shape: (height, width, channels) of the result; channels 1 or 3.
         resize: how an image of another aspect is made to fit, see `resizing.resized`.
         most_pixels: pixels of the largest image to read, against files made to fill memory. It
-            counts within `image_files.allowing` only, if it is more than `MOST_PIXELS`.
+            counts within `image_files.pixel_limit` only, if it is more than `MOST_PIXELS`.
     """
 
     def __init__(

@@ -34,7 +34,7 @@ def read_orientation(encoded: tf.Tensor) -> tf.Tensor:
     return _first_directory_orientation(data[start:end])
 
 
-def upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
+def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
     """Turns an image upright.
 
     Args:

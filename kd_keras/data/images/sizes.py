@@ -13,7 +13,7 @@ _EFFECTS = {
 }
 
 
-def default(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
+def default_size(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[str]]:
     """The default height and width in pixels, and a note that says why.
 
     Args:

@@ -86,7 +86,7 @@ def _usable(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store 
     if folder is None:
         return None, ""
     try:
-        existing = store.opened(folder, verify=verify)
+        existing = store.open_store(folder, verify=verify)
     except store.Damaged as damage:
         return None, str(damage)
     changed = existing.state != source.state
@@ -123,7 +123,7 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return store.opened(folder)
+    return store.open_store(folder)
 
 
 def _check(source: Source, contents: store_writer.Contents) -> None:

@@ -198,7 +198,7 @@ class Store:
     notes: tuple[str, ...]
 
 
-def opened(folder: Path, *, verify: bool = False) -> Store:
+def open_store(folder: Path, *, verify: bool = False) -> Store:
     """Opens a store; checks its header, sizes and times.
 
     Contents are compared with their hashes, at about 1 GB/s, with `verify` and where a time

@@ -67,10 +67,10 @@ def _contents(
     from kd_keras.data.tfds import tfds_records
 
     image, label = _keys(builder)
-    prepared(builder, progress)
+    prepare_files(builder, progress)
     splits = _splits(builder)
     shapes = tfds_records.shapes(builder, splits["train"], image, at_most=_SAMPLE)
-    size, notes = (image_size, []) if image_size else sizes.default(shapes)
+    size, notes = (image_size, []) if image_size else sizes.default_size(shapes)
     notes += sizes.aspect(shapes, resize) if size else []
     contents = tfds_records.contents(
         builder, splits, size=size, resize=resize, image=image, label=label
@@ -133,7 +133,7 @@ def image_key(builder: Any) -> str:
     return str(images[0])
 
 
-def prepared(builder: Any, progress: Progress) -> None:
+def prepare_files(builder: Any, progress: Progress) -> None:
     """Downloads and prepares a builder's files, unless they are there.
 
     Raises:

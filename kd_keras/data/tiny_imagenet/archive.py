@@ -31,10 +31,10 @@ def find(data_dir: Path) -> Path:
     Raises:
         FileNotFoundError: neither lies there.
     """
-    folder = user_files.readable(data_dir, _EXPECTED)
+    folder = user_files.readable_path(data_dir, _EXPECTED)
     for path in (folder / f"{ROOT}.zip", folder / ROOT):
         if path.exists():
-            return user_files.readable(path, _EXPECTED)
+            return user_files.readable_path(path, _EXPECTED)
     if folder.is_file() or (folder / "wnids.txt").exists():
         return folder
     entries = ", ".join(sorted(entry.name for entry in folder.iterdir())[:5]) or "nothing"
@@ -42,7 +42,7 @@ def find(data_dir: Path) -> Path:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Archive]:
+def open_archive(path: Path) -> Iterator[Archive]:
     """Opens the path that `find` returns.
 
     Raises:

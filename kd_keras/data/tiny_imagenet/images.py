@@ -25,7 +25,7 @@ def batches(
     path: Path, examples: list[tuple[str, int]], image_size: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Decoded images and labels; the archive is open while they are read."""
-    with archive.opened(path) as files:
+    with archive.open_archive(path) as files:
 
         def record(name: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
             encoded = tf.numpy_function(lambda text: files.read(text.decode()), [name], tf.string)

@@ -44,7 +44,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
 
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         path = archive.find(Path(self._source or dl_manager.download(URL)))
-        with archive.opened(path) as files:
+        with archive.open_archive(path) as files:
             official = layout.read(files)
         self.info.features["label"].names = official.class_names
         return {
@@ -55,7 +55,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _generate_examples(
         self, path: Path, examples: list[tuple[str, int]]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        with archive.opened(path) as files:
+        with archive.open_archive(path) as files:
             for name, label in examples:
                 yield name, {"image": files.read(name), "label": label, "file_name": name}
                 self._advance(1)

@@ -48,7 +48,7 @@ def _contents(
             folder=folder.parent / "downloads",
             progress=progress,
         )
-    with archive.opened(path) as files:
+    with archive.open_archive(path) as files:
         official = layout.read(files)
     ordered = {
         split: images.in_store_order(split, examples) for split, examples in official.splits.items()

@@ -76,7 +76,7 @@ def _norm(tape: tf.GradientTape, term: Tensor, values: list[Tensor], scale: Tens
     return norm
 
 
-def measured(history: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
+def measurements(history: Mapping[str, Sequence[float]]) -> list[dict[str, float]]:
     """The measurements in a history, each once, in order; norms by term."""
     return list(_by_epoch(history).values())
 

@@ -23,7 +23,7 @@ class ModelWarning(UserWarning):
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
+def without_warnings() -> Iterator[None]:
     """No `ModelWarning` in the block, for callers that show these facts themselves."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ModelWarning)

@@ -82,7 +82,7 @@ def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
         run=str(state.path),
         phase=phase,
         seed=state.recipe.seed,
-        correct=samples.right(_predictions(state, phase, labels.shape), labels),
+        correct=samples.correct(_predictions(state, phase, labels.shape), labels),
         parameters=entry["parameters"],
         costs={
             MILLISECONDS: times.get("batch1"),

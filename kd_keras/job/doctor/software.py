@@ -18,7 +18,7 @@ _SAME = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightl
 
 def findings() -> Iterator[Finding]:
     """Versions, requirements that are not met, the backend, and each extra."""
-    installed = versions.installed()
+    installed = versions.package_versions()
     yield Finding("Python", FINE, f"{installed['python']}, {platform.platform(terse=True)}")
     yield Finding("kd_keras", FINE, installed["kd_keras"])
     requirements = _requirements()

@@ -80,8 +80,8 @@ def export(
 
     Returns:
         `folder`, `keras` (what the Keras model itself reaches) and `files`: by name, `format`,
-        `quantize`, `model`, `path`, and the entries of `export_check.compared` and `.cost`. The
-        same is in `exports.json` in the folder, and under "exports" in the run's results.json.
+        `quantize`, `model`, `path`, and the entries of `export_check.compare_answers` and `.cost`.
+        The same is in `exports.json` in the folder, and under "exports" in the run's results.json.
 
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do. A file
@@ -230,7 +230,7 @@ def _exported(job: _Job, offer: Offer) -> dict[str, Any]:
             fresh = stack.enter_context(files.in_place_of(target))
         _write(job, offer, fresh)
         classifier = runtimes.open_classifier(fresh)
-        measured = export_check.compared(
+        measured = export_check.compare_answers(
             classifier, job.reference, exact=offer.quantize == "none"
         ) | export_check.cost(classifier, fresh, job.images.check)
     facts: dict[str, Any] = {"format": offer.format, "quantize": offer.quantize}

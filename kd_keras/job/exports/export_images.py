@@ -85,9 +85,9 @@ def choose(
     _check_fit(dataset, shape, known)
     several = dataset.multi_label
     expected = Metadata(dataset.class_names, dataset.image_shape, dataset.resize, several)
-    rows = sample.stratified(dataset.train.labels, calibration_images, seed=seed)
+    rows = sample.stratified_sample(dataset.train.labels, calibration_images, seed=seed)
     labels = _labels(dataset, known)
-    checked = sample.stratified(labels, CHECKED, seed=seed)
+    checked = sample.stratified_sample(labels, CHECKED, seed=seed)
     size = _closed(
         tuple(b if a is None else a for a, b in zip(shape, dataset.image_shape, strict=True))
     )

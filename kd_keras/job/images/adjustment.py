@@ -164,14 +164,14 @@ def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
         name, knobs = spec.parse(text)
         if name == "none" or fits(name):
             return text
-        return spec.edited(FALLBACK, {k: v for k, v in knobs.items() if k in chosen})
+        return spec.with_knobs(FALLBACK, {k: v for k, v in knobs.items() if k in chosen})
 
     return tuple(dict.fromkeys(map(fitting, recipe.method)))
 
 
 def _with_stem(text: str, stride: int) -> str:
     has_stem = "stem_stride" in spec.parse(text)[1]
-    return spec.edited(text, {"stem_stride": stride}) if has_stem else text
+    return spec.with_knobs(text, {"stem_stride": stride}) if has_stem else text
 
 
 def _rates(recipe: Recipe, factor: float) -> dict[str, float]:

@@ -114,7 +114,7 @@ def _distiller(
     try:
         if recipe.freeze and model.role in FREEZABLE:
             freezing.freeze(student, recipe.freeze)
-        with pair_warnings.silenced():  # `model_notes` shows them
+        with pair_warnings.without_warnings():  # `model_notes` shows them
             return Distiller(
                 student,
                 teacher=teacher if has_teacher(chosen_methods) else None,

@@ -107,7 +107,7 @@ class Predictor:
         """Each item with its pixels, or with the prediction that says why it has none."""
         queue: deque[tuple[Item, Future[np.ndarray | Prediction]]] = deque()
         pool = ThreadPoolExecutor(os.cpu_count())
-        with image_files.allowing(self.max_pixels):
+        with image_files.pixel_limit(self.max_pixels):
             try:
                 for item in items:
                     queue.append((item, pool.submit(self._way_to_read(item), item)))

@@ -35,7 +35,7 @@ def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
     return get_origin(annotation) or annotation, (), optional
 
 
-def parsed(name: str, field: FieldInfo, value: Any) -> Any:
+def parse(name: str, field: FieldInfo, value: Any) -> Any:
     """Parses a text to the field's type; text fields and other values stay unchanged.
 
     Raises:

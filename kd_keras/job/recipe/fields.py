@@ -54,7 +54,7 @@ class Recipe(MachineFields, TrainingFields, MethodFields, ModelFields, DataField
     @classmethod
     def _from_text(cls, value: Any, info: ValidationInfo) -> Any:
         name = str(info.field_name)
-        return field_values.parsed(name, cls.model_fields[name], value)
+        return field_values.parse(name, cls.model_fields[name], value)
 
     @field_validator("method")
     @classmethod

@@ -26,7 +26,7 @@ def split(settings: Mapping[str, Any]) -> tuple[dict[str, spec.Knob | None], dic
     return knobs, {name: value for name, value in settings.items() if name not in KNOBS}
 
 
-def applied(recipe: Recipe, knobs: Mapping[str, Any], *, replace: bool) -> Recipe:
+def apply_knobs(recipe: Recipe, knobs: Mapping[str, Any], *, replace: bool) -> Recipe:
     """The recipe with these knobs in the spec of the first method, or of every student's method.
 
     Args:
@@ -38,7 +38,7 @@ def applied(recipe: Recipe, knobs: Mapping[str, Any], *, replace: bool) -> Recip
         return recipe
     # With each_method, every method is the first one of its student.
     count = len(recipe.method) if recipe.each_method else 1
-    edited = [spec.edited(text, knobs, replace=replace) for text in recipe.method[:count]]
+    edited = [spec.with_knobs(text, knobs, replace=replace) for text in recipe.method[:count]]
     return recipe.model_copy(update={"method": (*edited, *recipe.method[count:])})
 
 
@@ -55,12 +55,12 @@ def from_fields(fields: Mapping[str, Any]) -> Recipe:
     if not (weight or temperature) or recipe.method == ("none",):
         return recipe
     specs = tuple(
-        spec.edited(text, temperature, replace=False)
+        spec.with_knobs(text, temperature, replace=False)
         if temperature.keys() <= set(methods.knobs(spec.parse(text)[0]))
         else text
         for text in recipe.method
     )
-    recipe = applied(recipe.model_copy(update={"method": specs}), weight, replace=False)
+    recipe = apply_knobs(recipe.model_copy(update={"method": specs}), weight, replace=False)
     old_spelling.warn(
         "temperature and kd_weight are not fields of a recipe, but knobs of its methods. Write "
         f"method = {list(recipe.method)} instead."

@@ -117,7 +117,7 @@ def resolve(
     knobs, fields = method_options.split(options)
     resolved = Recipe(**{**base.model_dump(), **fields})
     # A spec that is given beside these options is the more particular, so its own knobs stay.
-    resolved = method_options.applied(resolved, knobs, replace="method" not in fields)
+    resolved = method_options.apply_knobs(resolved, knobs, replace="method" not in fields)
     changed_fields = {
         name for name in options if name != "dataset" or options[name] != base.dataset
     }

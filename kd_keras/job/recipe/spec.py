@@ -65,7 +65,7 @@ def value(text: str) -> Knob:
     return text
 
 
-def edited(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = True) -> str:
+def with_knobs(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = True) -> str:
     """The spec with these knobs set (None removes a knob); other knobs keep their text.
 
     Without `replace`, knobs that the spec has already are not changed.

@@ -25,8 +25,8 @@ def machine_facts() -> dict[str, Any]:
 
     return {
         "command": shlex.join(["kdk" if _is_kdk() else sys.argv[0], *sys.argv[1:]]),
-        "code": versions.code(),
-        "versions": versions.installed(),
+        "code": versions.git_revision(),
+        "versions": versions.package_versions(),
         "machine": platform.machine(),
         "system": platform.platform(),
         "devices": [device.name for device in tf.config.list_logical_devices()],

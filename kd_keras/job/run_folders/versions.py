@@ -13,17 +13,17 @@ _DISTRIBUTIONS = {
 }
 
 
-#: Names in `installed` of packages that others need to know.
+#: Names in `package_versions` of packages that others need to know.
 NAMES = tuple(_DISTRIBUTIONS)
 
 
-def installed() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
     """Versions by name: kd_keras, keras, tensorflow, numpy, python."""
     versions = {name: _version(names) for name, names in _DISTRIBUTIONS.items()}
     return {**versions, "python": platform.python_version()}
 
 
-def code() -> str:
+def git_revision() -> str:
     """The git revision that the package lies in, with "-changed" if files differ; "" if in none."""
     folder = Path(__file__).parent
     command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=-changed"]

@@ -55,7 +55,7 @@ def write(
     from tensorboard.plugins.hparams import api
 
     flat = dict(_flat(hyperparameters))
-    with tensorboard_logs.writing(folder):
+    with tensorboard_logs.writing_events(folder):
         tf.summary.experimental.write_raw_pb(_columns(flat, metrics), step=0)
         # A trial is a folder: by default equal values of several models would become one line.
         api.hparams(flat, trial_id=str(folder))

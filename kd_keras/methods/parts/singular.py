@@ -41,7 +41,7 @@ def decompose(matrices: Tensor) -> Decomposition:
     return Decomposition(matrices, ops.stop_gradient(squares), ops.stop_gradient(right))
 
 
-def leading(parts: Decomposition) -> Tensor:
+def leading_vector(parts: Decomposition) -> Tensor:
     """(B, C): the first right singular vector, with the sign that makes its sum >= 0.
 
     No gradient. Features after a ReLU have a first vector whose entries share one sign.
@@ -50,7 +50,7 @@ def leading(parts: Decomposition) -> Tensor:
     return ops.where(ops.sum(first, axis=-1, keepdims=True) < 0, -first, first)
 
 
-def nearest(parts: Decomposition, direction: Tensor, *, among: int) -> Tensor:
+def nearest_vector(parts: Decomposition, direction: Tensor, *, among: int) -> Tensor:
     """(B, C): the one of the first `among` right singular vectors nearest to `direction`.
 
     Nearest means the largest absolute cosine. The sign makes the cosine >= 0. Gradients flow to

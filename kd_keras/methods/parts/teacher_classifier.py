@@ -14,7 +14,7 @@ from kd_keras.methods.parts import tap_pairs
 TOLERANCE = 0.02
 
 
-def frozen(features: int, num_classes: int) -> layers.Dense:
+def frozen_classifier(features: int, num_classes: int) -> layers.Dense:
     """A built dense layer from (B, `features`) to logits. `fill` copies the teacher's weights."""
     classifier = layers.Dense(num_classes, trainable=False, dtype="float32", name="logits")
     classifier.build((None, features))
@@ -26,7 +26,7 @@ def fill(method: str, classifier: layers.Dense, teacher: keras.Model, tap: str) 
 
     Args:
         method: name of the method, for messages.
-        classifier: result of `frozen`.
+        classifier: result of `frozen_classifier`.
         teacher: model that ends in a dense layer, which a softmax may follow.
         tap: name of the vector that this layer reads, or of the map whose mean over places it
             reads.
@@ -81,7 +81,7 @@ def _no_dense(method: str, model: keras.Model, whose: str, what: str) -> ValueEr
 def require_reads(method: str, model: keras.Model, tap: str, *, whose: str = "teacher") -> None:
     """Raises ValueError unless the classifier reads the tap's mean over places; tested on noise."""
     end = [id(operation) for operation in taps.tail(model)]
-    headless = taps.rebuilt(
+    headless = taps.tapped_model(
         model, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer
     )
     rng = np.random.default_rng(0)

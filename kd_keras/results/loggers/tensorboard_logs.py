@@ -159,12 +159,12 @@ def write_picture(folder: str | Path, picture: np.ndarray, *, title: str) -> Non
         picture: uint8 (height, width, 3).
         title: title of the picture in TensorBoard.
     """
-    with writing(folder):
+    with writing_events(folder):
         tf.summary.image(title, picture[None], step=0)
 
 
 @contextlib.contextmanager
-def writing(folder: str | Path) -> Iterator[None]:
+def writing_events(folder: str | Path) -> Iterator[None]:
     """Writes the summaries of the block to an event file in `folder`, in place of earlier ones.
 
     Raises OSError if that fails.

@@ -31,12 +31,12 @@ def write(
         footer: a line at the end.
     """
     content = {"title": title, "subtitle": subtitle, "head": head, "sections": sections}
-    text = rendered({**content, "footer": footer})
+    text = render({**content, "footer": footer})
     with files.in_place_of(path) as fresh:
         fresh.write_text(text, encoding="utf-8")
 
 
-def rendered(content: Mapping[str, Any]) -> str:
+def render(content: Mapping[str, Any]) -> str:
     """The page as HTML; texts are escaped, drawings are not."""
     import jinja2
 

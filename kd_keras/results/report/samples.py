@@ -44,12 +44,12 @@ def kind(student: np.ndarray, other: np.ndarray | None, labels: np.ndarray) -> n
     """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
     "wrong" or "right".
     """
-    ours = right(student, labels)
-    others = ours if other is None else right(other, labels)
+    ours = correct(student, labels)
+    others = ours if other is None else correct(other, labels)
     return np.select([ours & others, ours, others], ["right", "gained", "lost"], "wrong")
 
 
-def right(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def correct(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(N,) bool: whether an image is predicted rightly; of (N, C) labels, all of its classes."""
     equal = np.equal(predicted, labels)
     return np.asarray(equal.all(axis=1) if equal.ndim == 2 else equal)

@@ -43,7 +43,7 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
         packed.unlink(missing_ok=True)
         return
     header = _header(scores.shape)
-    arrays: dict[str, Any] = encoding.encoded({LOGITS: _shifted(scores)}, header)
+    arrays: dict[str, Any] = encoding.encode({LOGITS: _shifted(scores)}, header)
     with files.in_place_of(packed) as fresh:
         np.savez(fresh, classes=np.array(classes), **arrays)
         sealed.seal(fresh)
@@ -61,7 +61,7 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
             return np.asarray(sealed.load(plain), np.float32)
         with np.load(io.BytesIO(sealed.unsealed(packed)), allow_pickle=False) as stored:
             shape = (len(stored[file_format.TOP]), int(stored["classes"]))
-            return encoding.decoded(dict(stored), _header(shape))[LOGITS]
+            return encoding.decode(dict(stored), _header(shape))[LOGITS]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 

@@ -35,12 +35,12 @@ def test_a_text_spells_steps_out(text, steps):
 @pytest.mark.parametrize("text", [text for text in PRESETS.values() if text])
 def test_spelled_out_steps_are_the_same_steps(text):
     steps = grammar.parse(text)
-    assert grammar.parse(grammar.spelled(steps)) == steps
+    assert grammar.parse(grammar.to_text(steps)) == steps
 
 
 def test_every_step_is_spelled_out_with_all_its_parameters():
     steps = tuple(step() for step in grammar.STEPS.values())
-    text = grammar.spelled(steps)
+    text = grammar.to_text(steps)
     assert grammar.parse(text) == steps
     assert text.startswith("crop,flip,resized_crop:scale=0.08-1.0,ratio=0.75-1.33333")
 
@@ -97,6 +97,6 @@ def test_any_text_is_steps_or_refused_in_words():
         except ValueError as error:
             refusals.append(str(error))
         else:
-            assert grammar.parse(grammar.spelled(steps)) == steps
+            assert grammar.parse(grammar.to_text(steps)) == steps
     assert len(refusals) > 2000
     assert all("expected" in refusal for refusal in refusals)

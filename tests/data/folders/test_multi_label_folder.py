@@ -214,14 +214,14 @@ def test_batches_and_mixed_labels(make, load_multi):
 def test_the_hold_out_gives_each_class_its_share():
     rng = np.random.default_rng(0)
     labels = (rng.random((1000, 4)) < [0.5, 0.2, 0.05, 0.01]).astype(np.int32)
-    stay, held_out = holdout.multi_label(labels, 0.1)
+    stay, held_out = holdout.multi_label_split(labels, 0.1)
     assert sorted([*stay, *held_out]) == list(range(1000))
     shares = labels[held_out].sum(axis=0) / labels.sum(axis=0)
     np.testing.assert_allclose(shares, 0.1, atol=0.05)
     assert 90 <= len(held_out) <= 130
-    again = holdout.multi_label(labels, 0.1)
+    again = holdout.multi_label_split(labels, 0.1)
     np.testing.assert_array_equal(held_out, again[1])
-    assert len(holdout.multi_label(np.eye(3, dtype=np.int32), 0.1)[1]) == 1
+    assert len(holdout.multi_label_split(np.eye(3, dtype=np.int32), 0.1)[1]) == 1
 
 
 def test_a_class_list_written_by_the_csv_module_is_read(make, load_multi, tmp_path):

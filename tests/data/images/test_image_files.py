@@ -103,7 +103,7 @@ def huge_png():
 def test_the_number_of_pixels_is_limited_before_they_are_decoded(tmp_path):
     path = tmp_path / "small.png"
     Image.new("RGB", (8, 8)).save(path)
-    with image_files.allowing(63):
+    with image_files.pixel_limit(63):
         header = image_files.read_headers([str(path)])[0]
         assert header == (None, "it has 64 pixels; at most 63 are read", True)
         with pytest.raises(ValueError, match="it has 64 pixels; at most 63 are read"):

@@ -82,7 +82,7 @@ def test_a_huge_image_is_refused_before_it_is_decoded_and_read_if_it_is_allowed(
     with pytest.raises(ValueError, match="has 300 pixels; at most 100"):
         ImageReader((8, 8, 3), resize="crop", most_pixels=100).encoded(small)
     before = Image.MAX_IMAGE_PIXELS
-    with image_files.allowing(250_000_000):
+    with image_files.pixel_limit(250_000_000):
         header = image_files.read_header(io.BytesIO(huge), ".png")
     assert header.size == (10_000, 20_000)
     assert before == Image.MAX_IMAGE_PIXELS

@@ -55,7 +55,7 @@ def test_a_jpeg_of_every_orientation_and_byte_order_becomes_what_pillow_shows(va
         stored = Image.fromarray(pixels())
         stored.getexif()[0x0112] = file.getexif()[0x0112]
     expected = np.asarray(ImageOps.exif_transpose(stored))
-    np.testing.assert_array_equal(orientation.upright(image, tf.constant(value)), expected)
+    np.testing.assert_array_equal(orientation.turn_upright(image, tf.constant(value)), expected)
 
 
 def test_the_segment_is_found_behind_others_and_fill_bytes_and_a_long_value_counts():
@@ -118,7 +118,7 @@ def test_a_session_and_a_data_pipeline_turn_images_as_eager_code_does():
 
     def decode_upright(encoded):
         image = tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
-        return orientation.upright(image, orientation.read_orientation(encoded))
+        return orientation.turn_upright(image, orientation.read_orientation(encoded))
 
     eager = [decode_upright(tf.constant(file)).numpy() for file in files]
     assert [image.shape for image in eager] == [(16, 24, 3), (24, 16, 3)]

@@ -31,7 +31,7 @@ def folder(tmp_path, images_of):
 
 
 def test_what_was_written_is_what_is_opened(folder, images_of):
-    opened = store.opened(folder, verify=True)
+    opened = store.open_store(folder, verify=True)
     train, validation = opened.splits["train"], opened.splits["validation"]
     assert isinstance(train.images, np.memmap)
     np.testing.assert_array_equal(train.images, images_of(8)[:6])
@@ -58,7 +58,7 @@ def test_a_changed_byte_is_noticed_though_size_and_time_are_put_back(folder):
     path = folder / "train.images.npy"
     spoil(path)
     with pytest.raises(store.Damaged, match=r"train\.images\.npy is not what was written"):
-        store.opened(folder)
+        store.open_store(folder)
 
 
 def test_verify_finds_what_a_bad_disk_changes_without_any_time(folder, monkeypatch):
@@ -70,16 +70,16 @@ def test_verify_finds_what_a_bad_disk_changes_without_any_time(folder, monkeypat
         facts |= times
     del header["sha256"]
     store.write_header(folder, header)
-    store.opened(folder)
+    store.open_store(folder)
     with pytest.raises(store.Damaged, match="content hash differs"):
-        store.opened(folder, verify=True)
+        store.open_store(folder, verify=True)
 
 
 def test_a_new_time_on_the_same_content_is_remembered(folder, monkeypatch):
     os.utime(folder / "train.images.npy", ns=(1, 1))
-    store.opened(folder)
+    store.open_store(folder)
     monkeypatch.setattr(files, "sha256", lambda path: pytest.fail("hashed again"))
-    store.opened(folder)
+    store.open_store(folder)
 
 
 def test_a_file_cut_short_or_missing_is_noticed_at_every_open(folder):
@@ -87,17 +87,17 @@ def test_a_file_cut_short_or_missing_is_noticed_at_every_open(folder):
     size = path.stat().st_size
     os.truncate(path, size - 1)
     with pytest.raises(store.Damaged, match=rf"has {size - 1} bytes; expected {size}"):
-        store.opened(folder)
+        store.open_store(folder)
     path.unlink()
     with pytest.raises(store.Damaged, match=r"validation\.images\.npy is missing"):
-        store.opened(folder)
+        store.open_store(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 0}'])
 def test_a_header_that_is_none_is_refused(folder, text):
     (folder / "header.json").write_text(text)
     with pytest.raises(store.Damaged, match=r"header\.json"):
-        store.opened(folder)
+        store.open_store(folder)
 
 
 def test_a_header_that_was_changed_is_refused(folder):
@@ -106,7 +106,7 @@ def test_a_header_that_was_changed_is_refused(folder):
     for change in ({"class_names": ["dog", "cat"]}, {"state": "two"}):
         path.write_text(json.dumps(header | change))
         with pytest.raises(store.Damaged, match=r"header\.json was changed"):
-            store.opened(folder)
+            store.open_store(folder)
 
 
 def test_a_subset_keeps_the_file_and_the_ids(images_of):
@@ -146,7 +146,7 @@ def test_names_of_files_are_kept_beside_the_content(tmp_path, images_of):
             flip=True,
             advance=lambda count: None,
         )
-        opened = store.opened(tmp_path / place, verify=True)
+        opened = store.open_store(tmp_path / place, verify=True)
         fingerprints.append(opened.fingerprint)
         expected = names and [names[2], names[1]]
         assert opened.splits["train"].take(np.array([2, 1])).names() == expected
@@ -156,4 +156,4 @@ def test_names_of_files_are_kept_beside_the_content(tmp_path, images_of):
 @pytest.mark.parametrize("text", ["[", '["one"]', '{"a": 1}'])
 def test_a_damaged_file_of_names_only_loses_the_names(folder, text):
     (folder / "train.names.json").write_text(text)
-    assert store.opened(folder).splits["train"].names() is None
+    assert store.open_store(folder).splits["train"].names() is None

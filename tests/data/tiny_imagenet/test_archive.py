@@ -15,8 +15,8 @@ def test_folder_and_zip_are_found_wherever_the_data_dir_points(dummy_folder, zip
 
 def test_folder_and_zip_hold_the_same_files(dummy_folder, zipped):
     with (
-        archive.opened(dummy_folder) as folder,
-        archive.opened(zipped(dummy_folder)) as zip_file,
+        archive.open_archive(dummy_folder) as folder,
+        archive.open_archive(zipped(dummy_folder)) as zip_file,
     ):
         assert folder.names == zip_file.names
         assert "val/val_annotations.txt" in folder.names
@@ -36,7 +36,7 @@ def test_a_zip_cut_short_is_refused(dummy_folder, zipped):
     path = zipped(dummy_folder)
     os.truncate(path, path.stat().st_size - 100)
     message = r"is not a complete zip file .*cut short\. Download it again; .* 248,100,043 bytes"
-    with pytest.raises(ValueError, match=message), archive.opened(path):
+    with pytest.raises(ValueError, match=message), archive.open_archive(path):
         pass
 
 
@@ -46,7 +46,7 @@ def test_a_zip_of_a_version_that_there_is_not_is_refused(dummy_folder, zipped):
     content[content.index(b"PK\1\2") + 6] = 154  # what its first member needs: version 15.4
     path.write_bytes(content)
     message = r"is not a complete zip file \(zip file version 15\.4\).* Download it again"
-    with pytest.raises(ValueError, match=message), archive.opened(path):
+    with pytest.raises(ValueError, match=message), archive.open_archive(path):
         pass
 
 
@@ -59,7 +59,7 @@ def test_a_damaged_member_is_named(dummy_folder, zipped):
         file.seek(place + 20)
         file.write(b"\xff\xff")
     with (
-        archive.opened(path) as files,
+        archive.open_archive(path) as files,
         pytest.raises(ValueError, match=r"tiny-imagenet-200/words\.txt in .* is damaged"),
     ):
         files.read("words.txt")
@@ -74,7 +74,7 @@ def test_a_member_that_would_leave_its_folder_is_refused(tmp_path, name):
         archive_file.writestr(name, b"")
     with (
         pytest.raises(ValueError, match=r"has the member .*, which would be outside its folder"),
-        archive.opened(path),
+        archive.open_archive(path),
     ):
         pass
 
@@ -86,10 +86,13 @@ def test_a_zip_that_would_fill_the_memory_is_refused_before_it_is_read(tmp_path,
     assert path.stat().st_size < 100_000
     with (
         pytest.raises(ValueError, match=r"wnids\.txt in .* has 16,000,001 bytes; expected at most"),
-        archive.opened(path),
+        archive.open_archive(path),
     ):
         pass
     monkeypatch.setattr(archive, "MOST_BYTES", 10**9)
     monkeypatch.setattr(archive, "MOST_BYTES_OF_ALL", 10**6)
-    with pytest.raises(ValueError, match=r"zip, unpacked, has 16,000,001"), archive.opened(path):
+    with (
+        pytest.raises(ValueError, match=r"zip, unpacked, has 16,000,001"),
+        archive.open_archive(path),
+    ):
         pass

@@ -6,7 +6,7 @@ from kd_keras.data.tiny_imagenet import archive, layout
 
 
 def read(folder):
-    with archive.opened(folder) as files:
+    with archive.open_archive(folder) as files:
         return layout.read(files)
 
 

@@ -119,8 +119,8 @@ def test_the_end_of_a_training_tells_of_a_term_that_does_not_pull(net, teacher, 
 
 def test_each_measurement_of_a_history_counts_once():
     history = {"ce_gradient_norm": [1.0, 1.0, 2.0], "kd_gradient_norm": [3.0, 3.0, 3.0], "ce": [0]}
-    assert gradient_norms.measured(history) == [{"ce": 1.0, "kd": 3.0}, {"ce": 2.0, "kd": 3.0}]
-    assert gradient_norms.measured({"loss": [1.0]}) == []
+    assert gradient_norms.measurements(history) == [{"ce": 1.0, "kd": 3.0}, {"ce": 2.0, "kd": 3.0}]
+    assert gradient_norms.measurements({"loss": [1.0]}) == []
 
 
 def test_a_loss_of_one_term_is_not_measured(student, images, labels):

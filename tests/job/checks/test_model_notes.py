@@ -6,7 +6,7 @@ from kd_keras.job.checks import model_notes
 
 
 def distil(student, teacher, **options):
-    with pair_warnings.silenced():
+    with pair_warnings.without_warnings():
         return Distiller(student, teacher=teacher, methods=methods.get("kd"), **options)
 
 

@@ -42,11 +42,13 @@ def test_parse_refuses_what_is_no_spec(text):
 
 
 def test_edited_sets_and_removes_knobs_and_keeps_the_text_of_others():
-    assert spec.edited("kd:weight=0.90", {"temperature": 4}) == "kd:weight=0.90,temperature=4"
-    assert spec.edited("kd:temperature=4,weight=0.90", {"temperature": 2}) == (
+    assert spec.with_knobs("kd:weight=0.90", {"temperature": 4}) == "kd:weight=0.90,temperature=4"
+    assert spec.with_knobs("kd:temperature=4,weight=0.90", {"temperature": 2}) == (
         "kd:temperature=2,weight=0.90"
     )
-    assert spec.edited("kd:temperature=4", {"temperature": 2}, replace=False) == "kd:temperature=4"
-    assert spec.edited("kd:temperature=4", {"temperature": None}) == "kd"
+    assert (
+        spec.with_knobs("kd:temperature=4", {"temperature": 2}, replace=False) == "kd:temperature=4"
+    )
+    assert spec.with_knobs("kd:temperature=4", {"temperature": None}) == "kd"
     with pytest.raises(ValueError, match="'kd:weight' is not a valid spec; expected NAME"):
-        spec.edited("kd:weight", {"temperature": 4})
+        spec.with_knobs("kd:weight", {"temperature": 4})

@@ -18,11 +18,13 @@ def by_numpy(matrix, direction):
 
 def test_vectors_are_those_of_numpys_decomposition(matrices):
     parts = singular.decompose(50 * matrices)
-    for matrix, actual in zip(matrices, singular.leading(parts), strict=True):
+    for matrix, actual in zip(matrices, singular.leading_vector(parts), strict=True):
         expected = np.linalg.svd(matrix)[2][0]
         np.testing.assert_allclose(actual, expected * np.sign(expected.sum()), atol=1e-5)
     direction = np.ones((2, matrices.shape[-1]), "float32")
-    for matrix, actual in zip(matrices, singular.nearest(parts, direction, among=4), strict=True):
+    for matrix, actual in zip(
+        matrices, singular.nearest_vector(parts, direction, among=4), strict=True
+    ):
         np.testing.assert_allclose(actual, by_numpy(matrix, direction[0]), atol=1e-5)
 
 
@@ -33,7 +35,7 @@ def test_gradient_is_that_of_the_decomposition(matrices, autodiff):
 
     def cost(tensors):
         parts = singular.decompose(tensors["x"])
-        return {"loss": singular.nearest(parts, direction, among=4) * readout * count * 2}
+        return {"loss": singular.nearest_vector(parts, direction, among=4) * readout * count * 2}
 
     _, gradients = autodiff.values_and_gradients(cost, {"x": matrices}, [("loss", "x")])
     step = 1e-5 * np.random.default_rng(1).normal(size=matrices.shape)
@@ -49,7 +51,9 @@ def test_equal_singular_values_give_finite_gradients(autodiff):
     direction = np.array([[0.1, 0.2, 0.3]] * 3, "float32")
 
     def cost(tensors):
-        return {"loss": singular.nearest(singular.decompose(tensors["x"]), direction, among=4)}
+        return {
+            "loss": singular.nearest_vector(singular.decompose(tensors["x"]), direction, among=4)
+        }
 
     results, gradients = autodiff.values_and_gradients(cost, {"x": alike}, [("loss", "x")])
     assert np.all(np.isfinite(results["loss"]))

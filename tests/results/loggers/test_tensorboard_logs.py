@@ -64,7 +64,7 @@ def test_a_model_that_tensorboard_cannot_draw_has_no_graph(tmp_path):
         def call(self, inputs):
             return inputs
 
-    with tensorboard_logs.writing(tmp_path):
+    with tensorboard_logs.writing_events(tmp_path):
         tensorboard_logs.write_graph(Own())
     assert not events(tmp_path).Tags()["graph"]
 
