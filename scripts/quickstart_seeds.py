@@ -5,7 +5,7 @@ Shows   teacher, student alone and distilled student: top-1 of each seed, the me
 On      scikit-learn's digits, the recipe's validation images; last epoch. A seed also decides which
         ten images of a class keep their label.
 Budget  the recipe's; five seeds.
-Takes   about a minute a seed on two CPU cores; what is finished is not done again.
+Takes   two to four minutes a seed on two CPU cores; what is finished is not done again.
 
     python scripts/quickstart_seeds.py                          # writes docs/quickstart.json
     python scripts/quickstart_seeds.py --select --set epochs=12 --runs runs/try  # to choose
@@ -14,6 +14,7 @@ Takes   about a minute a seed on two CPU cores; what is finished is not done aga
 from pathlib import Path
 from typing import Any
 
+import bench_jobs  # beside this file
 import click
 
 from kd_keras import files
@@ -51,7 +52,7 @@ def main(runs: str, select: bool, sets: tuple[str, ...], seeds: int) -> None:
         f"{summary['high']:.1f} over {len(rows)} seeds"
     )
     if not (select or sets) and seeds == len(SEEDS):
-        files.write_json(OUT, {"mean": summary, "seeds": rows})
+        files.write_json(OUT, {"machine": bench_jobs.machine(), "mean": summary, "seeds": rows})
 
 
 def _run(
