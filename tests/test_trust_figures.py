@@ -81,8 +81,8 @@ def test_the_differences_of_replicas():
     assert text == (
         "weights differ, as a share of the largest one, by at most "
         f"{up_to(max(quick.values()))} after 4 steps ({len(quick)} of {len(methods.names())} "
-        f"methods) and {up_to(largest)} after 20 steps ({len(names)} methods, also on 4 replicas and in 2 "
-        "processes)"
+        f"methods) and {up_to(largest)} after 20 steps ({len(names)} methods, also on 4 "
+        "replicas and in 2 processes)"
     )
     assert all(full[pair] > largest for pair in not_shown)
 
