@@ -69,12 +69,12 @@ class Measurements:
         if result is None:
             result = self._measured(planned, model, export, serve)
             self._save(planned.phase, result, self._all_scores(planned, model), export)
-            self.job_time.measured(result["seconds"]["measuring"])
+            self.job_time.add_measured(result["seconds"]["measuring"])
         else:
             if self.recipe.timing and not result.get("milliseconds_per_image"):
                 result |= self._timed(model)
                 self.folder.update(planned.phase, result=result)
-            self.job_time.measured(None)
+            self.job_time.add_measured(None)
         if result.get("architecture") and result["milliseconds_per_image"]:
             self._times[result["architecture"]] = result["milliseconds_per_image"]
         self._scores.pop(planned.phase, None)

@@ -42,7 +42,7 @@ def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
         distillers[phase].deployed.set_weights(_weights(file))
         job.screen.say(f"{display_name(phase)}: finished before, in {file}")
     if not remaining:
-        job.job_time.trained(list(distillers))
+        job.job_time.add_trained(list(distillers))
 
 
 def train(
@@ -100,7 +100,7 @@ def train(
         checkpoint.remove()
 
     machines.chief_only(job.strategy, save)
-    job.job_time.trained(list(distillers))
+    job.job_time.add_trained(list(distillers))
 
 
 def _facts(recipe: Recipe, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:

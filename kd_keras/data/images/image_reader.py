@@ -53,7 +53,7 @@ class ImageReader:
             file.seek(0)
             return self._pixels(file.read())
 
-    def encoded(self, content: bytes) -> np.ndarray:
+    def decode(self, content: bytes) -> np.ndarray:
         """The image in a file's bytes, (height, width, channels) uint8; raises as `file` does."""
         self._check(image_files.read_header(io.BytesIO(content), ""))
         return self._pixels(content)

@@ -187,7 +187,7 @@ def _read(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
     if isinstance(source, np.ndarray):
         return reader.array(source)
     try:
-        return reader.encoded(source) if isinstance(source, bytes) else reader.file(source)
+        return reader.decode(source) if isinstance(source, bytes) else reader.file(source)
     except (ValueError, OSError) as error:
         from kd_keras.data.images.image_reader import NotAnImage
 

@@ -64,11 +64,11 @@ class JobTime:
         share = len(phases) / len(stage.phases)
         return Pace(self, dataclasses.replace(stage, work=stage.work * share), skipped)
 
-    def trained(self, phases: Sequence[str]) -> None:
+    def add_trained(self, phases: Sequence[str]) -> None:
         """These phases are finished, now or by an earlier call of the command."""
         self._stages = [stage for stage in self._stages if not set(phases) & set(stage.phases)]
 
-    def measured(self, seconds: float | None) -> None:
+    def add_measured(self, seconds: float | None) -> None:
         """Another model is measured; `seconds` is None if an earlier call measured it."""
         self._models_left -= 1
         self._measuring += [] if seconds is None else [seconds]

@@ -48,7 +48,7 @@ class Answers:
 
 def compared_name(run: FinishedRun) -> str:
     """What the student is compared with, in words."""
-    return "" if run.compared is None else run.called(run.compared)
+    return "" if run.reference is None else run.name_in_text(run.reference)
 
 
 def column_names(run: FinishedRun) -> tuple[str, str]:

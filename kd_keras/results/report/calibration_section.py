@@ -130,7 +130,7 @@ def _number(entry: Calibration, key: str, scale: float) -> str | None:
 
 
 def _summary(run: FinishedRun, entry: Calibration) -> str:
-    name, ece = run.called(run.student), entry["ece"]
+    name, ece = run.name_in_text(run.student), entry["ece"]
     text = f"On average the confidence of the {name} is {100 * ece:.1f} points off its accuracy."
     temperature = entry.get("temperature")
     if temperature is None or ece < _WELL:

@@ -75,8 +75,8 @@ def matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
     return plots.plot(
         "confusion-matrix",
         functools.partial(_paint_matrix, counts=counts, names=names),
-        caption=f"Confusions of the {run.called(run.student)}: area is the share of the class, "
-        "the number is images. Off the diagonal are errors.",
+        caption=f"Confusions of the {run.name_in_text(run.student)}: area is the share of the "
+        "class, the number is images. Off the diagonal are errors.",
         columns=["truth", *names],
         rows=[[name, *map(int, row)] for name, row in zip(names, counts, strict=True)],
         folder=folder,

@@ -31,7 +31,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
 
 def _answers(run: FinishedRun) -> Answers | None:
     student_classes = run.predictions(run.student)
-    other_classes = None if run.compared is None else run.predictions(run.compared)
+    other_classes = None if run.reference is None else run.predictions(run.reference)
     if student_classes is None or other_classes is None or run.labels is None:
         return None
     if not len(student_classes) == len(other_classes) == len(run.labels):
@@ -43,7 +43,7 @@ def _answers(run: FinishedRun) -> Answers | None:
 
 
 def _why_not(run: FinishedRun) -> str:
-    if run.compared is None:
+    if run.reference is None:
         return (
             "There is nothing to compare the student with: the run has no baseline and no measured "
             "teacher. Run the command again with --baseline."
@@ -65,9 +65,9 @@ def _summary(run: FinishedRun, answers: Answers) -> str:
         )
     )
     return (
-        f"Against the {compared_name(run)}, the {run.called(run.student)} is better on {better} "
-        f"classes and worse on {worse} of {answers.classes}. It is right on {fixed:,} images that "
-        f"the other has wrong, and wrong on {lost:,} that the other has right."
+        f"Against the {compared_name(run)}, the {run.name_in_text(run.student)} is better on "
+        f"{better} classes and worse on {worse} of {answers.classes}. It is right on {fixed:,} "
+        f"images that the other has wrong, and wrong on {lost:,} that the other has right."
     )
 
 
@@ -122,7 +122,7 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
     ]
     if worst and answers.classes > 2:
         columns = ["pair of classes", "first taken for second", "second for first"]
-        caption = f"Pairs that the {run.called(run.student)} confuses most (images)"
+        caption = f"Pairs that the {run.name_in_text(run.student)} confuses most (images)"
         tables.append(Table(columns, worst, caption))
     return tables
 

@@ -129,8 +129,8 @@ def _shares(run: FinishedRun, folder: Path | None) -> Plot | None:
     if len(terms) < 2:
         return None
     caption = (
-        f"Share of each weighted term in the training loss of the {run.called(run.student)}: ce is "
-        "the labels' cross-entropy, the others are the methods."
+        f"Share of each weighted term in the training loss of the {run.name_in_text(run.student)}: "
+        "ce is the labels' cross-entropy, the others are the methods."
     )
     return stacked(
         "loss-shares", terms, label="share of the loss (%)", caption=caption, folder=folder

@@ -78,7 +78,7 @@ class FinishedRun:
         """What people call the model of a phase."""
         return table.model_name(phase, self.results)
 
-    def called(self, phase: str) -> str:
+    def name_in_text(self, phase: str) -> str:
         """The same within a sentence."""
         name, role = self.name(phase), self.role(phase)
         if role == phase_names.BASELINE:
@@ -113,7 +113,7 @@ class FinishedRun:
         return phase_names.TEACHER if phase_names.TEACHER in self.phases else None
 
     @property
-    def compared(self) -> str | None:
+    def reference(self) -> str | None:
         """The phase that the student is compared with: the student alone, else the teacher."""
         return self.alone or self.teacher
 

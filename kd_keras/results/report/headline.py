@@ -36,9 +36,9 @@ def sentence(run: FinishedRun) -> str:
     gain = _comparison(run, run.student, run.alone)
     share = f"{100 * student[run.score.key]:.1f} %"
     text = (
-        f"The {run.called(run.student)} has a mean average precision of {share}"
+        f"The {run.name_in_text(run.student)} has a mean average precision of {share}"
         if run.multi_label
-        else f"The {run.called(run.student)} is right on {share} of the validation images"
+        else f"The {run.name_in_text(run.student)} is right on {share} of the validation images"
     )
     if gain is not None:
         text += (

@@ -21,7 +21,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     if ours is None:
         missing = "This run has no saved labels or scores. Train it again for its classes."
         return Section("classes", title, [Text(missing)])
-    others = None if run.compared is None else _rows(run, run.compared)
+    others = None if run.reference is None else _rows(run, run.reference)
     parts: list[Part] = [_plot(run, ours, others, folder)] if len(ours) <= MOST_DRAWN else []
     return Section("classes", title, [*parts, _table(run, ours, others)])
 
@@ -41,8 +41,8 @@ def _plot(
     folder: Path | None,
 ) -> Plot:
     models = [(run.student, ours)]
-    if others is not None and run.compared is not None:
-        models.append((run.compared, others))
+    if others is not None and run.reference is not None:
+        models.append((run.reference, others))
     places = np.arange(len(ours))
 
     def paint(figure: Any) -> None:
@@ -85,16 +85,16 @@ def _table(
         ]
         for row in ours
     ]
-    if others is not None and run.compared is not None:
-        columns.append(f"AP % of the {run.called(run.compared)}")
+    if others is not None and run.reference is not None:
+        columns.append(f"AP % of the {run.name_in_text(run.reference)}")
         rows = [
             [*row, _percent(other.average_precision)]
             for row, other in zip(rows, others, strict=True)
         ]
     threshold = f"{100 * multi_label.THRESHOLD:.0f} %"
     caption = (
-        f"The {run.called(run.student)} on the validation images. AP: average precision of the "
-        f"images ranked by the class's probability; the others count answers of {threshold} or "
+        f"The {run.name_in_text(run.student)} on the validation images. AP: average precision of "
+        f"the images ranked by the class's probability; the others count answers of {threshold} or "
         "more. Images: those that have the class."
     )
     return Table(columns, rows, caption)

@@ -58,7 +58,7 @@ def correct(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def keep(run: FinishedRun, split: Split) -> None:
     """Chooses images of the validation split and saves them in the run folder."""
     student = run.predictions(run.student)
-    other = None if run.compared is None else run.predictions(run.compared)
+    other = None if run.reference is None else run.predictions(run.reference)
     if student is not None:
         rows = choose(student, other, split.labels, seed=int(run.recipe.get("seed", 0)))
         save(run.folder, split, rows)

@@ -30,13 +30,13 @@ def test_a_file_gives_the_pixels_of_the_store(mixed_folder, tmp_path, resize):
             expected = split.images_at(np.array([row]))[0]
             np.testing.assert_array_equal(reader.file(Path(name)), expected, err_msg=name)
             content = Path(name).read_bytes()
-            np.testing.assert_array_equal(reader.encoded(content), expected, err_msg=name)
+            np.testing.assert_array_equal(reader.decode(content), expected, err_msg=name)
 
 
 def test_an_array_is_resized_as_a_file_of_its_pixels(images_of):
     image = images_of(1, side=20)[0]
     reader = ImageReader((8, 8, 3), resize="crop")
-    from_file = reader.encoded(encoded(Image.fromarray(image), "PNG"))
+    from_file = reader.decode(encoded(Image.fromarray(image), "PNG"))
     np.testing.assert_array_equal(reader.array(image), from_file)
     grey = reader.array(image[..., 0])
     assert (grey == grey[..., :1]).all()
@@ -62,7 +62,7 @@ def test_arrays_that_are_no_pixels_are_refused(images_of):
 )
 def test_what_cannot_be_read_says_why(content, message):
     with pytest.raises(ValueError, match=message):
-        ImageReader((8, 8, 3), resize="crop").encoded(content)
+        ImageReader((8, 8, 3), resize="crop").decode(content)
 
 
 def test_a_text_file_is_no_image_unless_it_is_named_like_one(tmp_path):
@@ -77,10 +77,10 @@ def test_a_text_file_is_no_image_unless_it_is_named_like_one(tmp_path):
 def test_a_huge_image_is_refused_before_it_is_decoded_and_read_if_it_is_allowed():
     huge = encoded(Image.new("1", (20_000, 10_000)), "PNG")
     with pytest.raises(ValueError, match=r"200,000,000 pixels; at most 178,956,970 are read"):
-        ImageReader((8, 8, 3), resize="crop").encoded(huge)
+        ImageReader((8, 8, 3), resize="crop").decode(huge)
     small = encoded(Image.new("L", (30, 10)), "PNG")
     with pytest.raises(ValueError, match="has 300 pixels; at most 100"):
-        ImageReader((8, 8, 3), resize="crop", most_pixels=100).encoded(small)
+        ImageReader((8, 8, 3), resize="crop", most_pixels=100).decode(small)
     before = Image.MAX_IMAGE_PIXELS
     with image_files.pixel_limit(250_000_000):
         header = image_files.read_header(io.BytesIO(huge), ".png")
@@ -91,8 +91,8 @@ def test_a_huge_image_is_refused_before_it_is_decoded_and_read_if_it_is_allowed(
 def test_threads_that_turn_images_do_not_wait_for_each_other(mixed_folder):
     content = (mixed_folder / "cat" / "03-turned.jpg").read_bytes()
     reader = ImageReader((8, 8, 3), resize="crop")
-    expected = reader.encoded(content)
+    expected = reader.decode(content)
     with ThreadPoolExecutor(16) as threads:
-        futures = [threads.submit(reader.encoded, content) for _ in range(64)]
+        futures = [threads.submit(reader.decode, content) for _ in range(64)]
         for future in futures:
             np.testing.assert_array_equal(future.result(timeout=120), expected)

@@ -29,8 +29,8 @@ def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(recorder
     assert screen.lines[-1] == "time left: about 6 minutes"
     job.update(STAGES[0], seconds_per_step=2.1, steps_left=80)
     assert len(screen.lines) == 1  # about the same
-    job.trained(["teacher"])
-    job.measured(10.0)
+    job.add_trained(["teacher"])
+    job.add_measured(10.0)
     clock.now += 190
     # 50 steps of 1 s are left, and two models of 10 s: 50 + 20 s.
     job.update(STAGES[1], seconds_per_step=1.0, steps_left=50)
@@ -40,9 +40,9 @@ def test_the_estimate_counts_what_is_past_what_is_left_and_later_stages(recorder
 def test_what_an_earlier_call_did_takes_no_time(recorder, clock):
     screen = recorder()
     job = JobTime(STAGES, 2, screen)
-    job.trained(["student-1", "student-2"])
-    job.measured(None)
-    job.measured(None)
+    job.add_trained(["student-1", "student-2"])
+    job.add_measured(None)
+    job.add_measured(None)
     job.update(STAGES[0], seconds_per_step=1.0, steps_left=100)
     assert screen.lines == ["time left: about 2 minutes"]
 
