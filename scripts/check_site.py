@@ -3,10 +3,12 @@
     python -m zensical build --clean --strict && python scripts/check_site.py
 
 Fails if a page loads a script, a style, a font or a picture from another host, if a link within the
-site leads nowhere, or if a page of docs/ is missing in the site or in its navigation.
+site leads nowhere, if a page of docs/ is missing in the site or in its navigation, or if a page
+lacks a member that its source lists, such as a method that moved to a base class.
 """
 
 import posixpath
+import re
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -47,7 +49,8 @@ def main(site: Path = SITE, docs: Path = ROOT / "docs") -> list[str]:
     }
     if not pages:
         return [f"{site} has no pages; expected the built site. Run `python -m zensical build`."]
-    return [*_missing(pages, docs), *_foreign(pages), *_dead_links(pages, site)]
+    missing = [*_missing(pages, docs), *_missing_members(pages, docs)]
+    return [*missing, *_foreign(pages), *_dead_links(pages, site)]
 
 
 def _missing(pages: dict[str, Page], docs: Path) -> Iterator[str]:
@@ -60,6 +63,17 @@ def _missing(pages: dict[str, Page], docs: Path) -> Iterator[str]:
             yield f"docs/{page} has no page in the site; expected {name}."
         elif name not in {*linked, "index.html"} and page.parts[0] not in NOT_IN_NAVIGATION:
             yield f"docs/{page} is not in the navigation. Add it to nav in zensical.toml."
+
+
+def _missing_members(pages: dict[str, Page], docs: Path) -> Iterator[str]:
+    for source in sorted(docs.rglob("*.md")):
+        page = source.relative_to(docs)
+        built = pages.get(page.with_suffix(".html").as_posix())
+        blocks = re.findall(r"^::: (\S+)\n(?: .*\n)*? +members: \[(.+)\]", source.read_text(), re.M)
+        for name, listed in blocks if built else ():
+            for member in listed.split(", "):
+                if f"{name}.{member}" not in built.anchors:
+                    yield f"docs/{page} lists {member} of {name}, which the site lacks."
 
 
 def _foreign(pages: dict[str, Page]) -> Iterator[str]:

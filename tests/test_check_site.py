@@ -63,3 +63,11 @@ def test_a_missing_page_and_a_missing_site_are_named(faults, tmp_path):
     assert faults('<a href="new.html">new</a>') == []
     (fault,) = check_site.main(tmp_path / "nothing", tmp_path / "docs")
     assert "Run `python -m zensical build`" in fault
+
+
+def test_a_member_that_the_site_lacks_is_named(faults, tmp_path):
+    options = "    options:\n      members: [fit, evaluate]\n"
+    (tmp_path / "docs" / "index.md").write_text(f"# Home\n\n::: app.Model\n{options}")
+    assert faults('<h3 id="app.Model.fit"></h3>') == [
+        "docs/index.md lists evaluate of app.Model, which the site lacks."
+    ]
