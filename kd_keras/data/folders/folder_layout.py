@@ -159,22 +159,25 @@ def _unused(listing: Listing, places: dict[str, str], root: str) -> list[str]:
 def _too_few(listing: Listing, train: str, root: str) -> list[str]:
     """A fault if there are fewer than two classes, or if all class folders are splits."""
     place = f"{root}/{train}" if train else root
+    files = [file for file in listing.files if "/" not in file.name]
     folders = listing.folders_in(train)
+    tables = [f for f in listing.files if f.name.lower().endswith(".csv") and f.name.count("/") < 2]
+    labels = " If the CSV file has the images' classes, give --labels multi." if tables else ""
     names = [class_name(folder) for folder in folders]
     if not folders:
-        files = [file for file in listing.files if "/" not in file.name]
         contents = f"{count('file', files)} and no folders" if files else "no folders"
-        tables = [file for file in files if file.name.lower().endswith(".csv")]
-        hint = " If the CSV file has the images' classes, give --labels multi." if tables else ""
-        return [f"{place} holds {contents}; expected {EXPECTED}.{hint}"]
+        return [f"{place} holds {contents}; expected {EXPECTED}.{labels}"]
     splits = [folder for folder in folders if folder.lower() in _VALIDATION + _TEST]
     if not train and splits == folders and any(map(listing.folders_in, folders)):
         return [f"{place} holds {', '.join(names)}, but no train/; expected {EXPECTED}."]
+    if not train and 1 < len(folders) == len(splits) + sum(f.lower() in _TRAIN for f in folders):
+        held = f"{place} holds {', '.join(names)}, and no folders in them"
+        return [f"{held}; expected {EXPECTED}.{labels}"]
     if len(set(names)) > 1:
         return []
     below = listing.folders_in(folders[0])
     hint = f" If {root}/{folders[0]} holds the classes, give that folder." if below else ""
-    return [f"{place} holds one class folder, {names[0]}; expected two or more.{hint}"]
+    return [f"{place} holds one class folder, {names[0]}; expected two or more.{hint}{labels}"]
 
 
 def _of_unknown_classes(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:

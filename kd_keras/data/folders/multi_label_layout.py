@@ -84,6 +84,8 @@ def read(listing: Listing, root: Path) -> Layout:
         others[split] = sorted(set(members) - set(rows_by_file)) if table.rows else []
     if not faults:
         notes += _of_train(files["train"], names)
+        for split, examples in files.items():
+            notes += _of_missing_classes(split, examples, names)
     return Layout(names, tables, files, lines, others, notes, faults)
 
 
@@ -216,7 +218,7 @@ def _normal(name: str) -> str:
 
 
 def _of_train(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]) -> list[str]:
-    """Notes on classes with nearly the same name, classes without an image, and the reverse."""
+    """Notes on classes with nearly the same name, and on images without a class."""
     notes = []
     by_spelling: dict[str, list[str]] = defaultdict(list)
     for name in names:
@@ -224,14 +226,22 @@ def _of_train(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]
     twins = [" and ".join(same) for same in by_spelling.values() if len(same) > 1]
     if twins:
         notes.append(f"classes that differ in upper and lower case only: {', '.join(twins)}")
-    counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
-    empty = [name for name, count in zip(names, counts, strict=True) if not count]
-    if empty:
-        listed = ", ".join(shortened(empty))
-        text = f"train has no image of {folder_layout.count('class', empty)}: {listed}"
-        notes.append(Note(text, "train"))
     none = sum(not any(labels) for _, labels in files)
     if none:
         text = f"training images that show none of the classes: {none:,} of {len(files):,}"
         notes.append(Note(text, "train"))
     return notes
+
+
+def _of_missing_classes(
+    split: str, files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]
+) -> list[str]:
+    """A note on the classes that no image of a split has; mAP and F1 leave them out."""
+    counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
+    missing = [name for name, count in zip(names, counts, strict=True) if not count]
+    if not missing:
+        return []
+    listed = ", ".join(shortened(missing))
+    return [
+        Note(f"{split} has no image of {folder_layout.count('class', missing)}: {listed}", split)
+    ]

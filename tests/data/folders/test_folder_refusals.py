@@ -85,6 +85,12 @@ def test_one_class_and_splits_without_train_are_refused(put, tmp_path, load, ima
         put(tmp_path / "held" / place / "0.png", images_of(1)[0])
     with pytest.raises(ValueError, match=r"held holds test, val, but no train/; expected one"):
         load(tmp_path / "held")
+    for place in ("val", "Train"):
+        put(tmp_path / "tables" / place / "0.png", images_of(1)[0])
+        (tmp_path / "tables" / place / "labels.csv").write_text("file,labels\n0.png,cat")
+    message = r"holds Train, val, and no folders in them; expected .* give --labels multi"
+    with pytest.raises(ValueError, match=message):
+        load(tmp_path / "tables")
     put(tmp_path / "flat" / "0.png", images_of(1)[0])
     with pytest.raises(ValueError, match=r"flat holds 1 file and no folders; expected one folder"):
         load(tmp_path / "flat")

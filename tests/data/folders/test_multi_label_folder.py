@@ -231,3 +231,11 @@ def test_a_class_list_written_by_the_csv_module_is_read(make, load_multi, tmp_pa
             [["image", "tags"], ["a.png", "x,y"], ["b.png", "x"], ["c.png", ""], ["d.png", "y"]]
         )
     assert load_multi(path).class_names == ("x", "y")
+
+
+def test_classes_that_a_split_lacks_are_said_with_the_split(make, load_multi):
+    make(LISTS, "train")
+    make("file,labels\na.png,cat\nb.png,dog\nc.png,\nd.png,\n", "val", seed=1)
+    (note,) = [note for note in load_multi(make(LISTS, "test", seed=2)).notes if "bird" in note]
+    assert note == "validation has no image of 1 class: bird"
+    assert notes.splits_of(note) == ("validation",)
