@@ -14,7 +14,7 @@ from kd_keras.distill.checks import model_checks, pair_warnings
 from kd_keras.distill.keras_model.deploying_model import DeployingModel
 from kd_keras.distill.step import batches, gradients, run_progress, validation
 from kd_keras.distill.step.metrics import Diagnostics
-from kd_keras.distill.step.objective import Loss, Objective
+from kd_keras.distill.step.objective import Loss, Objective, PartsObjective
 from kd_keras.distill.step.teacher import CachedTeacher, Teacher
 from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
@@ -72,6 +72,9 @@ class Distiller(DeployingModel):
         ValueError: outputs that cannot be distilled, class counts, images or taps that do not fit.
     """
 
+    # What the step reads and others set: `ignore_class` and `stage` (CheckedModel; the stage is moved
+    # by step.run_progress), `_step` and `_objective` (compile, for the optimizer).
+
     def __init__(
         self,
         student: keras.Model,
@@ -103,12 +106,7 @@ class Distiller(DeployingModel):
         self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
         self._needs_progress = any(method.needs_progress for method in self.methods)
         self._twin = self._twin_of_student()
-        self._objective = Objective(
-            self.methods,
-            ce_weight=self.ce_weight,
-            label_smoothing=self.label_smoothing,
-            multi_label=self.multi_label,
-        )
+        self._objective = self._make_objective(Objective)
         #: Progress values, rising from 0, at which the minimised loss changes.
         self.stages = self._objective.stages
         #: Augmented views of each image that a batch must hold.
@@ -130,8 +128,16 @@ class Distiller(DeployingModel):
         heads.check_student(self.student, before_softmax=True, multi_label=self.multi_label)
         pair_warnings.warn_of_student(self.student, precision=self.precision)
         precision = precision_of_training(self.student, self.precision)
-        read = base.taps_of("student", self.methods)
-        return twins.Twin(self.student, read, precision=precision, before_softmax=True)
+        tap_names = base.taps_of("student", self.methods)
+        return twins.Twin(self.student, tap_names, precision=precision, before_softmax=True)
+
+    def _make_objective(self, kind: type[Objective]) -> Objective:
+        return kind(
+            self.methods,
+            ce_weight=self.ce_weight,
+            label_smoothing=self.label_smoothing,
+            multi_label=self.multi_label,
+        )
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "teacher":  # Keras would track the model before the setter is called
@@ -202,7 +208,8 @@ class Distiller(DeployingModel):
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
         self._by_parts = gradients.takes_two(optimizer)
         self._step = gradients.step_by_parts if self._by_parts else gradients.step
-        self._objective.separate_parts(gradients.takes_three(optimizer))
+        in_parts = gradients.takes_three(optimizer)
+        self._objective = self._make_objective(PartsObjective if in_parts else Objective)
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -244,7 +251,7 @@ class Distiller(DeployingModel):
         self._step(
             self.optimizer,
             tape,
-            loss.gradients_of,
+            loss,
             self.trainable_variables,
             num_examples=examples.labels.shape[0] or tf.shape(examples.labels)[0],
             num_replicas=self.distribute_strategy.num_replicas_in_sync,

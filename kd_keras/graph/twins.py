@@ -85,12 +85,12 @@ class Twin:
         """Logits and taps, float32, and the model's own losses (regularisers), float32 scalars."""
         if not self._is_graph:
             return self._run_uncopied(inputs, training)
-        several = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        offset = _seed_offset() if several else 0
+        is_distributed = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        offset = _seed_offset() if is_distributed else 0
         values = [pair for folded in self._pairs for pair in folded.values()]
         for variable, source, is_seed in self._state:
             value = tf.convert_to_tensor(source.value)
-            values.append((variable, value + offset if is_seed and several else value))
+            values.append((variable, value + offset if is_seed and is_distributed else value))
         scope = _RecordingScope(values, collect_losses=True)
         scope.changed = {}
         with scope:
@@ -100,7 +100,7 @@ class Twin:
         for variable in scope.changed.values():
             value = scope.get_current_value(variable)
             # A metric's variable ("sum") stays apart: Keras itself adds up the replicas' parts.
-            if several and variable.aggregation != "sum":
+            if is_distributed and variable.aggregation != "sum":
                 value = value - offset if id(variable) in seeds else replicas.averaged(value)
             self._sources.get(id(variable), variable).assign(value)
         outputs = {name: keras.ops.cast(value, "float32") for name, value in outputs.items()}

@@ -10,19 +10,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kd_keras.distill.step import labels as rules
+from kd_keras.distill.step import label_rules
 
 # How a check within a dataset is told from other errors of TensorFlow: [marker] [value].
 _NO_CLASS, _NO_PROBABILITIES, _NO_SHARE = (
-    "kd_keras.distill.step.labels.no_class",
-    "kd_keras.distill.step.labels.no_probabilities",
-    "kd_keras.distill.step.labels.no_share",
+    "kd_keras.distill.step.label_rules.no_class",
+    "kd_keras.distill.step.label_rules.no_probabilities",
+    "kd_keras.distill.step.label_rules.no_share",
 )
 _MESSAGES = {
-    rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": rules.no_class,
-    rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": rules.no_probabilities,
-    rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": rules.no_share,
-    r"label value of (-?\d+) which is outside": rules.no_class,  # TensorFlow's own on a CPU
+    rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": label_rules.no_class,
+    rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": label_rules.no_probabilities,
+    rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": label_rules.no_share,
+    r"label value of (-?\d+) which is outside": label_rules.no_class,  # TensorFlow's own on a CPU
 }
 
 
@@ -106,8 +106,8 @@ def check_arrays(
 ) -> None:
     """Raises ValueError for an array of labels that cannot be used; leaves other structures."""
     if hasattr(y, "shape") and hasattr(y, "dtype"):
-        rules.check_form(y.shape, y.dtype, num_classes, multi_label=multi_label)
-        rules.check_values(
+        label_rules.check_form(y.shape, y.dtype, num_classes, multi_label=multi_label)
+        label_rules.check_values(
             *(np.asarray(y), num_classes, sample_weight, ignore_class), multi_label=multi_label
         )
 
@@ -156,7 +156,7 @@ def _checked_dataset(
             kind = spec[1].value_type.__name__
             raise ValueError(f"labels are a {kind}; expected a tf.Tensor. Call .to_dense on them.")
         return dataset  # a structure: the step says so
-    rules.check_form(spec[1].shape, spec[1].dtype, num_classes, multi_label=multi_label)
+    label_rules.check_form(spec[1].shape, spec[1].dtype, num_classes, multi_label=multi_label)
 
     def check(x: Any, y: tf.Tensor, *weights: Any) -> tuple[Any, ...]:
         assertions = (
@@ -180,7 +180,7 @@ def _assertions(
             fits |= values == ignore_class
         return [_assertion(fits, values, _NO_CLASS)]
     values = tf.reduce_sum(tf.cast(y, "float32"), axis=-1)
-    fits = tf.abs(values - 1) <= rules.SUM_TOLERANCE
+    fits = tf.abs(values - 1) <= label_rules.SUM_TOLERANCE
     if ignore_class is not None:
         fits |= tf.reduce_any(y < 0, axis=-1)
     if weights and tf.is_tensor(weights[0]):

@@ -50,5 +50,5 @@ def update(metrics: Any, examples: Examples, logits: Logits) -> None:
         (metrics._flat_metrics, counts),
         (metrics._flat_weighted_metrics, weights),
     ):
-        for several in filter(None, group):
-            several.update_state(labels, logits, sample_weight=group_weights)
+        for metrics_of_output in filter(None, group):
+            metrics_of_output.update_state(labels, logits, sample_weight=group_weights)

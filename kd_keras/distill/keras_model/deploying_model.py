@@ -44,8 +44,8 @@ class DeployingModel(CheckedModel):
         """The model that is evaluated and exported: the student, or what a method makes of it."""
         if self._untracked.deployed is None:
             models = [method.deployed(self.student) for method in self.methods]
-            others = [model for model in models if model is not self.student]
-            self._untracked.deployed = others[0] if others else self.student
+            made = [model for model in models if model is not self.student]
+            self._untracked.deployed = made[0] if made else self.student
         return self._untracked.deployed
 
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:

@@ -8,8 +8,7 @@ import keras
 
 from kd_keras import losses
 from kd_keras.data.stores.store import UNKNOWN
-from kd_keras.distill.step import image_views, unknown_labels
-from kd_keras.distill.step import labels as rules
+from kd_keras.distill.step import image_views, label_rules, unknown_labels
 from kd_keras.losses import Labels, Tensor
 
 # Keys of an x from `kd_keras.data.pipeline`: with a cached teacher's outputs, or shares of mixed
@@ -68,7 +67,7 @@ def unpack(
             "or (B, C) probabilities. Pass one label tensor."
         )
     if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
-        rules.check_form(y.shape, y.dtype)
+        label_rules.check_form(y.shape, y.dtype)
     parts = x if isinstance(x, dict) and frozenset(x) in _PIPELINE_KEYS else {"inputs": x}
     mixed = "share" in parts
     if mixed and sample_weight is not None:

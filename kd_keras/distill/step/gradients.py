@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kd_keras import replicas
 from kd_keras.distill.step import accumulation, split_batch
+from kd_keras.distill.step.objective import Loss
 from kd_keras.losses import Tensor
 
 ADAM_LEARNING_RATE = 0.001
@@ -50,7 +51,7 @@ def takes_three(optimizer: Any) -> bool:
 def step(
     optimizer: Any,
     tape: tf.GradientTape,
-    losses: tuple[Tensor, ...],
+    loss: Loss,
     variables: list[Any],
     *,
     num_examples: Any = 1,
@@ -63,16 +64,16 @@ def step(
     Args:
         optimizer: from `optimizer_for`.
         tape: the losses recorded.
-        losses: the task's, the methods'; scalars, each the mean over this replica's examples.
+        loss: of this replica's examples.
         variables: what is trained.
         num_examples: of this replica, see `split_batch.share`; the shares weight the gradients.
         num_replicas: replicas that take the step together.
     """
-    several = num_replicas > 1
-    share = split_batch.share(num_examples) if several else 1.0
+    is_distributed = num_replicas > 1
+    share = split_batch.share(num_examples) if is_distributed else 1.0
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
-    gradients = tape.gradient(list(losses), variables, [share] * len(losses))
-    if several:
+    gradients = tape.gradient([loss.task, loss.distillation], variables, [share, share])
+    if is_distributed:
         gradients = _summed(gradients, optimizer)
     pairs = list(zip(gradients, variables, strict=True))
     pairs = [pair for pair in pairs if pair[0] is not None] or pairs  # Keras names them if all lack
@@ -82,30 +83,30 @@ def step(
 def step_by_parts(
     optimizer: Any,
     tape: tf.GradientTape,
-    losses: tuple[Tensor, ...],
+    loss: Loss,
     variables: list[Any],
     *,
     num_examples: Any = 1,
     num_replicas: int = 1,
 ) -> None:
-    """As `step`, for an optimizer that `takes_two`: each loss has a gradient of its own.
+    """As `step`, for an optimizer that `takes_two`: it is given the gradient of each part.
 
     Args:
         optimizer, variables, num_examples, num_replicas: see `step`.
         tape: the losses recorded; persistent.
-        losses: the task's, the methods'; for an optimizer that takes three gradients the methods'
-            target and nontarget parts; scalars, each the mean over this replica's examples.
+        loss: its `task` and each of its `parts` has a gradient of its own.
     """
-    several = num_replicas > 1
-    share = split_batch.share(num_examples) if several else 1.0
+    is_distributed = num_replicas > 1
+    share = split_batch.share(num_examples) if is_distributed else 1.0
     share = tf.convert_to_tensor(optimizer.scale_loss(share))
-    separate = [tape.gradient(loss, variables, share) for loss in losses]
+    losses = (loss.task, *loss.parts)
+    separate = [tape.gradient(part, variables, share) for part in losses]
     rows = list(zip(*separate, variables, strict=True))
     reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
     *parts, reached_variables = map(list, zip(*reached, strict=True))
     if optimizer.global_clipnorm:
         parts = [[_dense(gradient) for gradient in part] for part in parts]
-        parts = _summed_parts(parts, optimizer) if several else parts
+        parts = _summed_parts(parts, optimizer) if is_distributed else parts
     apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
     apply(*parts, reached_variables)
 
@@ -157,13 +158,13 @@ def _summed_parts(parts: list[list[Any]], optimizer: Any) -> list[list[Any]]:
 def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:
     """Clips gradients as the optimizer is set to; they come multiplied by `scale`."""
     if optimizer.clipnorm:
-        most = optimizer.clipnorm * scale
-        return [tf.clip_by_norm(_dense(g), most) for g in gradients]
+        max_norm = optimizer.clipnorm * scale
+        return [tf.clip_by_norm(_dense(g), max_norm) for g in gradients]
     if optimizer.global_clipnorm:
         return list(tf.clip_by_global_norm(gradients, optimizer.global_clipnorm * scale)[0])
     if optimizer.clipvalue:
-        most = optimizer.clipvalue * scale
-        clipped = [tf.clip_by_value(g, -most, most) for g in gradients]
+        limit = optimizer.clipvalue * scale
+        clipped = [tf.clip_by_value(g, -limit, limit) for g in gradients]
         # An infinite gradient stays so, for the loss scaling to see.
         pairs = zip(gradients, clipped, strict=True)
         return [tf.where(tf.math.is_finite(g), c, g) for g, c in pairs]

@@ -1,7 +1,7 @@
 """The loss of a step: the cross-entropy and every method's cost, each with its weight."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from keras import ops
 
@@ -12,7 +12,7 @@ from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import refusals
 
-# (student, teacher, batch) to costs per example, (B,); in parts (2, B)
+# (student, teacher, batch) to costs per example, (B,)
 MethodCall = Callable[..., Costs]
 
 
@@ -27,11 +27,11 @@ class Loss(NamedTuple):
     weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
     task: Tensor  # scalar: weighted cross-entropy and regularisers
     distillation: Tensor  # scalar: weighted costs of the methods
-    gradients_of: tuple[Tensor, ...]  # scalars of which the optimizer takes separate gradients
+    parts: tuple[Tensor, ...]  # `distillation` alone, or its target and nontarget parts; scalars
 
 
 class Stage(NamedTuple):
-    """What a step computes and minimises in one stage of a run."""
+    """What the steps in one stage of a run compute and minimise."""
 
     calls: dict[str, MethodCall]  # by method's name, what gives its cost
     minimised: list[Method]  # whose costs are in the loss
@@ -69,8 +69,7 @@ class Objective:
         #: Shares of the run at which what is minimised changes.
         self.stages = (0.0, *sorted(first_stages))
         self._id_users = [method.name for method in methods if method.needs_ids]
-        self._in_parts = False
-        self._plans = {start: self._plan(start) for start in self.stages}
+        self._stages = {start: self._stage(start) for start in self.stages}
         names = [method.name for method in methods]
         if len({*names, "ce", "loss"}) < len(names) + 2:
             raise ValueError(
@@ -78,36 +77,24 @@ class Objective:
                 "'ce' and 'loss'. Give each a name=."
             )
 
-    def separate_parts(self, in_parts: bool) -> None:
-        """Sets whether target and nontarget parts of the methods' costs get separate gradients.
-
-        Raises:
-            ValueError: a method's cost has no such parts.
-        """
-        if in_parts:
-            refusals.require_parts(self.methods)
-        self._in_parts = in_parts
-        self._plans = {start: self._plan(start) for start in self.stages}
-
-    def _plan(self, stage: float) -> Stage:
-        """Until the last stage, methods with a first stage alone are minimised."""
-        is_last = stage == self.stages[-1]
+    def _stage(self, start: float) -> Stage:
+        """The stage that begins there; before the last one, first stages alone are minimised."""
+        is_last = start == self.stages[-1]
         minimised = [method for method in self.methods if is_last or method.first_stage]
-        calls = {method.name: self._call_of(method, stage) for method in self.methods}
+        calls = {method.name: self._call_of(method, start) for method in self.methods}
         return Stage(calls, minimised, with_labels=is_last)
 
     def _call_of(self, method: Method, stage: float) -> MethodCall:
         """What gives the method's cost: the method, with the batch in the form that it needs."""
-        call: MethodCall = method
-        if self._in_parts:
-            call = _stacked(method.parts_call)
-        elif stage < method.first_stage:
-            call = method.first_stage_call
+        call = self._cost_of(method, stage)
         if method.whole_batch:
             call = gathered_batch.over_all_replicas(method, call)
         if method.views_per_image < self.views:
             call = image_views.with_first_view(call, self.views)
         return call
+
+    def _cost_of(self, method: Method, stage: float) -> MethodCall:
+        return method.first_stage_call if stage < method.first_stage else method
 
     def __call__(
         self,
@@ -140,29 +127,26 @@ class Objective:
         if self.views > 1:
             student = image_views.separate(student, self.views)
             teacher = image_views.separate(teacher, self.views)
-        plan = self._plans[stage]
         batch = Batch(
             *(examples.labels, examples.ids, examples.inputs, progress),
             multi_label=self.multi_label,
         )
-        means = {}  # by method, of its cost over the batch: scalar, or of the two parts (2,)
-        for name, call in plan.calls.items():
+        current = self._stages[stage]
+        means = {}  # of each method's cost over the batch
+        for name, call in current.calls.items():
             costs = call(student=student, teacher=teacher, batch=batch)
             means[name] = mean_over_examples(costs, examples.sample_weight)
         weighted = {}
-        for method in plan.minimised:
+        for method in current.minimised:
             warmup = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
             weighted[method.name] = method.weight * warmup * means[method.name]
-        distillation = sum(weighted.values(), ops.zeros(2 if self._in_parts else ()))
-        parts = ops.unstack(distillation) if self._in_parts else [distillation]
-        if self._in_parts:
-            means, weighted = _totals(means), _totals(weighted)
+        distillation = sum(weighted.values(), ops.zeros(()))
         ce, ce_in_loss = self._cross_entropy(student, examples)
         task = ops.zeros(())
-        if plan.with_labels:
+        if current.with_labels:
             weighted["ce"] = self.ce_weight * ce_in_loss
             task = sum(regularisers, weighted["ce"])
-        return Loss({"ce": ce} | means, weighted, task, sum(parts), (task, *parts))
+        return Loss({"ce": ce} | means, weighted, task, distillation, parts=(distillation,))
 
     def _cross_entropy(self, student: Outputs, examples: Examples) -> tuple[Tensor, Tensor]:
         """The cross-entropy with the known labels: the term "ce", and what is minimised; scalars.
@@ -185,14 +169,30 @@ class Objective:
         return unknown_labels.mean(costs / self.views, known, sample_weight), in_loss
 
 
-def _totals(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The sum of the parts of each value, scalars."""
-    return {name: ops.sum(value) for name, value in values.items()}
+class PartsObjective(Objective):
+    """For an optimizer that takes separate gradients of target and nontarget parts of the costs.
 
+    Raises:
+        ValueError: a method's cost has no such parts.
+    """
 
-def _stacked(parts_call: Callable[..., tuple[Costs, Costs]]) -> MethodCall:
-    """The call that gives target and nontarget parts as one tensor, (2, B)."""
-    return lambda **arguments: ops.stack(parts_call(**arguments))
+    def __init__(self, methods: Sequence[Method], **options: Any):
+        refusals.require_parts(methods)
+        super().__init__(methods, **options)
+
+    def _cost_of(self, method: Method, stage: float) -> MethodCall:
+        return lambda **arguments: ops.stack(method.parts_call(**arguments))  # (2, B)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Loss:
+        """As `Objective`; what that makes of a method's cost has two parts here, (2,)."""
+        loss = super().__call__(*args, **kwargs)
+        parts = ops.broadcast_to(loss.distillation, (2,))  # a scalar 0 without methods
+        return loss._replace(
+            terms={name: ops.sum(value) for name, value in loss.terms.items()},
+            weighted={name: ops.sum(value) for name, value in loss.weighted.items()},
+            distillation=ops.sum(parts),
+            parts=tuple(ops.unstack(parts, 2)),
+        )
 
 
 def mean_over_examples(

@@ -22,8 +22,8 @@ _MARK = "A training batch leaves a device without examples"
 
 def sizes(count: int, replicas: int) -> list[int]:
     """How many of `count` examples each replica gets, in order."""
-    most = -(-count // replicas)
-    return [min(most, max(0, count - place * most)) for place in range(replicas)]
+    size = -(-count // replicas)  # of every part that is full
+    return [min(size, max(0, count - place * size)) for place in range(replicas)]
 
 
 def require_full(what: str, count: int, replicas: int, *, remedy: str = _REMEDY) -> None:

@@ -65,8 +65,8 @@ class CachedTeacher:
 
     def __init__(self, rows: TeacherRows, names: Iterable[str] = (), *, classifies: bool = True):
         self.model = rows
-        read = {*names, taps.LOGITS} if classifies else {*names}
-        missing = sorted(read - set(rows.shapes))
+        output_names = {*names, taps.LOGITS} if classifies else {*names}
+        missing = sorted(output_names - set(rows.shapes))
         if taps.LOGITS in missing:
             have = sorted(rows.shapes)
             raise ValueError(

@@ -4,7 +4,12 @@ import pytest
 import tensorflow as tf
 
 from kd_keras.distill.step import gradients
+from kd_keras.distill.step.objective import Loss
 from kd_keras.optimizers import dot
+
+
+def loss_of(task, distillation):
+    return Loss({}, {}, task, distillation, parts=(distillation,))
 
 
 def test_adam_is_the_default_and_names_are_taken():
@@ -35,7 +40,7 @@ def test_separate_gradients_of_an_embedding_are_clipped():
     with tf.GradientTape(persistent=True) as tape:
         rows = tf.gather(variable.value, [0, 0, 2])
         losses = tf.reduce_sum(3 * rows), tf.reduce_sum(rows)
-    gradients.step_by_parts(optimizer, tape, losses, [variable])
+    gradients.step_by_parts(optimizer, tape, loss_of(*losses), [variable])
     # Row 0 has the gradient 8 and row 2 the gradient 4, each twice; the norm is sqrt(160).
     expected = -0.5 * np.array([[8, 8], [0, 0], [4, 4]]) / np.sqrt(160)
     np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5)
@@ -52,7 +57,7 @@ def test_a_step_follows_the_sum_of_the_losses(scaled):
         losses = tf.reduce_sum(variable**2), tf.reduce_sum(3 * variable)
     two = gradients.takes_two(optimizer)
     step = gradients.step_by_parts if two else gradients.step
-    step(optimizer, tape, losses, [variable, idle])
+    step(optimizer, tape, loss_of(*losses), [variable, idle])
     np.testing.assert_allclose(variable, [1 - 0.5 * (2 + 3), 2 - 0.5 * (4 + 3)])
     assert float(idle) == 3
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kd_keras.distill.step import labels
+from kd_keras.distill.step import label_rules
 
 CLASSES = np.array([0, 4, 2])
 ROWS = np.eye(5)[CLASSES]
@@ -17,8 +17,8 @@ ROWS = np.eye(5)[CLASSES]
     ],
 )
 def test_classes_and_probabilities_of_any_dtype_are_taken(good):
-    labels.check_form(good.shape, good.dtype, 5)
-    labels.check_values(good, 5)
+    label_rules.check_form(good.shape, good.dtype, 5)
+    label_rules.check_values(good, 5)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_classes_and_probabilities_of_any_dtype_are_taken(good):
 )
 def test_labels_of_another_form_are_refused_with_what_is_expected(shape, dtype, message):
     with pytest.raises(ValueError, match=message):
-        labels.check_form(shape, dtype, 5)
+        label_rules.check_form(shape, dtype, 5)
 
 
 @pytest.mark.parametrize(
@@ -53,18 +53,18 @@ def test_labels_of_another_form_are_refused_with_what_is_expected(shape, dtype, 
 )
 def test_labels_that_are_no_classes_are_refused_with_the_value(wrong, message):
     with pytest.raises(ValueError, match=message):
-        labels.check_values(np.array(wrong), 5)
+        label_rules.check_values(np.array(wrong), 5)
 
 
 def test_rows_of_weight_0_need_no_probabilities():
     padded = np.concatenate([ROWS, np.zeros((1, 5))])
-    labels.check_values(padded, 5, sample_weight=np.array([1, 1, 1, 0]))
+    label_rules.check_values(padded, 5, sample_weight=np.array([1, 1, 1, 0]))
     with pytest.raises(ValueError, match="sums to 0"):
-        labels.check_values(padded, 5, sample_weight=np.array([0, 1, 1, 1]))
+        label_rules.check_values(padded, 5, sample_weight=np.array([0, 1, 1, 1]))
 
 
 def test_a_row_of_nan_is_no_unknown_label():
     rows = np.array([[np.nan, np.nan], [-1, -1]], "float32")
-    labels.check_values(rows[1:], num_classes=2, ignore_class=-1)
+    label_rules.check_values(rows[1:], num_classes=2, ignore_class=-1)
     with pytest.raises(ValueError, match="nan"):
-        labels.check_values(rows, num_classes=2, ignore_class=-1)
+        label_rules.check_values(rows, num_classes=2, ignore_class=-1)
