@@ -190,3 +190,9 @@ def test_the_seeds_of_the_quickstart():
     for text in (README, start):
         assert f"took {seconds[0]:.0f} to {seconds[-1]:.0f} s in " in " ".join(text.split())
     assert f"gains {document['mean']['gain']:.1f} points ([five seeds]" in README
+
+
+def test_the_seconds_of_importing_tensorflow():
+    seconds = read("bench_start.json")["commands"]['python -c "import keras, tensorflow"']
+    figure = f"importing Keras and TensorFlow ({np.median(seconds):.1f} s in each process, [Speed]"
+    assert figure in (ROOT / "CONTRIBUTING.md").read_text()

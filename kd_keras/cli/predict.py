@@ -74,7 +74,8 @@ def command(
 
     The model is a .keras, .h5, .tflite or .onnx file, a SavedModel folder, or a finished run, whose
     student it is. A folder stands for the images in it and in its folders; - reads one image from
-    standard input. Images may have any size and format that Pillow reads.
+    standard input. Images may have any size; the formats are AVIF, BMP, GIF, ICO, JPEG, JPEG 2000,
+    PCX, PNG, PPM, PSD, QOI, SGI, TGA, TIFF and WebP.
     """
     from kd_keras.cli import prediction_rows
     from kd_keras.job.prediction import model_argument

@@ -74,7 +74,7 @@ def test_nothing_that_can_be_read_is_wrong_input(student, tmp_path):
     for path, message in (
         (tmp_path / "empty", "the folder holds no files"),
         (tmp_path / "text", "holds no images (files of other kinds: 1); expected images"),
-        (tmp_path / "text" / "a.txt", "it is no image that Pillow reads"),
+        (tmp_path / "text" / "a.txt", "it is no image of a known format"),
         (tmp_path / "none.png", "No such file or directory"),
         (tmp_path / "none.png", "none.png can be read; expected images. The lines above say"),
     ):

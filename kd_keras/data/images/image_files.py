@@ -126,7 +126,7 @@ def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
 
 NO_IMAGE = ImageHeader(None)
 NOT_REGULAR = "it is no regular file, but a pipe, a socket, a device or a folder"
-_UNKNOWN = ImageHeader(None, "its content is no image that Pillow reads")
+_UNKNOWN = ImageHeader(None, "its content is no image of a known format")
 
 
 def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader:

@@ -93,7 +93,7 @@ class ImageReader:
 
     def _check(self, header: image_files.ImageHeader) -> None:
         if header == image_files.NO_IMAGE:
-            raise NotAnImage("it is no image that Pillow reads")
+            raise NotAnImage("it is no image of a known format")
         if header.size is None:
             raise ValueError(header.reason)
         height, width = header.size

@@ -1,6 +1,8 @@
 import io
+import re
 import struct
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from PIL import Image
 
 from kd_keras.data.images import decode, image_files
 
+ROOT = Path(__file__).parents[3]
 FORMATS = ["BMP", "GIF", "ICO", "JPEG", "JPEG2000", "MPO", "PCX", "PNG", "PPM", "SGI", "TIFF"]
 
 
@@ -29,6 +32,17 @@ def test_images_are_recognised_by_content(tmp_path, image, kind):
     assert image_files.read_headers([str(path)])[0].size in ((12, 16), (16, 16))  # icons are square
 
 
+def test_the_documents_list_the_formats():
+    formats = {*image_files._FORMATS, *image_files._BY_ENDING.values()}
+    for place in ("docs/how-to/data.md", "kd_keras/cli/predict.py"):
+        text = " ".join((ROOT / place).read_text().split())
+        listed = re.search(r"(AVIF, .*?) and (\w+)", text)
+        names = [*listed[1].split(", "), listed[2]]
+        assert {name.upper().replace(" ", "") for name in names} == formats, place
+    for place in ("README.md", "docs/tutorials/own-images.md"):
+        assert f"[{len(formats)} formats](" in (ROOT / place).read_text(), place
+
+
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
@@ -36,8 +50,8 @@ def test_images_are_recognised_by_content(tmp_path, image, kind):
         ("film.mp4", b"\0\0\0\x18ftypmp42", ""),
         ("report.pdf", b"%PDF-1.7", ""),
         ("vector.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", ""),
-        ("empty.JPG", b"", "its content is no image that Pillow reads"),
-        ("text.jpg", b"a cat", "its content is no image that Pillow reads"),
+        ("empty.JPG", b"", "its content is no image of a known format"),
+        ("text.jpg", b"a cat", "its content is no image of a known format"),
     ],
 )
 def test_what_is_no_image_has_a_reason_only_where_it_is_named_like_one(
