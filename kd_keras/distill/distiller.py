@@ -72,8 +72,8 @@ class Distiller(DeployingModel):
         ValueError: outputs that cannot be distilled, class counts, images or taps that do not fit.
     """
 
-    # What the step reads and others set: `ignore_class` and `stage` (CheckedModel; the stage is moved
-    # by step.run_progress), `_step` and `_objective` (compile, for the optimizer).
+    # What the step reads and others set: `ignore_class` and `stage` (CheckedModel, whose stage
+    # step.run_progress moves), `_step` and `_objective` (compile, which knows the optimizer).
 
     def __init__(
         self,
