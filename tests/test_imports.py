@@ -1,6 +1,7 @@
 """Imports point to lower ranks, files stay short, TensorFlow stays where it may be."""
 
 import ast
+import functools
 import graphlib
 import importlib.util
 import re
@@ -108,10 +109,20 @@ def package_of(path):
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+@functools.cache
+def tree(path):
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imported_modules(path):
     """Dotted names of what a file imports: "a.b" for `from a import b`, relative ones resolved."""
+    return {*_imported_modules(path)}
+
+
+def _imported_modules(path):
     package = ("kd_keras", *path.relative_to(PACKAGE).parts[:-1])
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -144,7 +155,7 @@ def test_imports_point_to_lower_ranks(path):
 @pytest.mark.parametrize("path", sorted((PACKAGE / "methods").glob("*.py")), ids=lambda p: p.stem)
 def test_methods_do_not_import_each_other(path):
     others = {p.stem for p in (PACKAGE / "methods").glob("*.py")} - {"base", "__init__", path.stem}
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kd_keras.methods"):
             names = {*node.module.split(".")[2:], *(alias.name for alias in node.names)}
             siblings = set() if "parts" in names else names & others
@@ -193,7 +204,7 @@ MODULES = {dotted(path) for path in FILES if path.stem != "__main__"}  # those a
 
 def modules_imported_by_name(path):
     """Modules that `importlib.import_module` is given as text: all that fit, of an f-string."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
             text = node.args[0]
             parts = text.values if isinstance(text, ast.JoinedStr) else [text]

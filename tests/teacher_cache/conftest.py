@@ -40,7 +40,7 @@ def model(name, width, *, seed, shape=(8, 8, 3)):
     return keras.Model(inputs, layers.Dense(CLASSES, name="logits")(x), name=name)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def student():
     """Makes the same small student each time."""
     return lambda: model("student", 4, seed=2)
