@@ -12,7 +12,7 @@ from kd_keras.data import LABELS
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill.checks import model_checks, pair_warnings
 from kd_keras.distill.keras_model.deploying_model import DeployingModel
-from kd_keras.distill.step import batches, gradients, run_progress, validation
+from kd_keras.distill.step import batches, gradients, log_names, run_progress, validation
 from kd_keras.distill.step.metrics import Diagnostics
 from kd_keras.distill.step.objective import Loss, Objective, PartsObjective
 from kd_keras.distill.step.teacher import CachedTeacher, Teacher
@@ -202,6 +202,7 @@ class Distiller(DeployingModel):
         Methods learn from all examples. Raises ValueError if a method needs every label, and for
         `jit_compile=True` over several replicas, which XLA cannot compile.
         """
+        log_names.require_metric_names([metrics, weighted_metrics], self._diagnostics.everything())
         self._check_jit_compile(jit_compile)
         self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from kd_keras import losses
-from kd_keras.distill.step import gathered_batch, image_views, unknown_labels
+from kd_keras.distill.step import gathered_batch, image_views, log_names, unknown_labels
 from kd_keras.distill.step.batches import Examples
 from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
@@ -70,12 +70,7 @@ class Objective:
         self.stages = (0.0, *sorted(first_stages))
         self._id_users = [method.name for method in methods if method.needs_ids]
         self._stages = {start: self._stage(start) for start in self.stages}
-        names = [method.name for method in methods]
-        if len({*names, "ce", "loss"}) < len(names) + 2:
-            raise ValueError(
-                f"methods are called {names}; expected names that differ from each other and from "
-                "'ce' and 'loss'. Give each a name=."
-            )
+        log_names.require_method_names([method.name for method in methods])
 
     def _stage(self, start: float) -> Stage:
         """The stage that begins there; before the last one, first stages alone are minimised."""

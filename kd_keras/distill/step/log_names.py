@@ -1,0 +1,55 @@
+"""Names in the logs: methods and compiled metrics must not take those of other numbers."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import keras
+
+#: What the Distiller, Keras's callbacks and `kdk train` log.
+RESERVED = ("ce", "loss", "agreement", "learning_rate", "images_per_second")
+SHARE = "_share"  # ends the name of a term's share of the loss
+VALIDATION = "val_"  # begins the names of all logs of validation data
+
+
+def is_derived(name: str) -> bool:
+    """Whether a log is of validation data, or a term's share of the loss."""
+    return name.startswith(VALIDATION) or name.endswith(SHARE)
+
+
+def require_method_names(names: Sequence[str]) -> None:
+    """Raises ValueError if a method's cost would have the name of another number in the logs.
+
+    Args:
+        names: of all methods of a training.
+    """
+    taken = [name for name in names if name in RESERVED or is_derived(name)]
+    if taken or len(set(names)) < len(names):
+        reserved = ", ".join(repr(name) for name in RESERVED)
+        raise ValueError(
+            f"methods are called {list(names)}; expected names that differ from each other "
+            f"and from {reserved}, and that neither begin with {VALIDATION!r} nor end with "
+            f"{SHARE!r}. Give each a name=."
+        )
+
+
+def require_metric_names(compiled: Any, own: Iterable[keras.metrics.Metric]) -> None:
+    """Raises ValueError if a compiled metric would replace a number that the Distiller logs.
+
+    Args:
+        compiled: what `compile` was given as metrics: names, functions or objects, in lists or
+            dicts; None for none.
+        own: the Distiller's own metrics.
+    """
+    taken = sorted(set(_names(compiled)) & {metric.name for metric in own})
+    if taken:
+        raise ValueError(
+            f"metrics are called {taken}; expected names that the Distiller does not log itself. "
+            "Give each metric, or the method of that name, another name=."
+        )
+
+
+def _names(compiled: Any) -> Iterator[str]:
+    """The names under which Keras logs compiled metrics."""
+    for metric in keras.tree.flatten(compiled):
+        name = metric if isinstance(metric, str) else getattr(metric, "name", None)
+        yield name or getattr(metric, "__name__", "")
