@@ -43,25 +43,17 @@ def number(
     ]
     expected = f"a finite number {' and '.join(filter(None, bounds))}".rstrip()
     fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if fits and abs(value) > LARGEST and not math.isinf(value := _as_float(value)):
+    fits = fits and (isinstance(value, numbers.Integral) or math.isfinite(value))
+    if fits and abs(value) > LARGEST:
         fits, expected = False, f"{expected}, from {-LARGEST:g} to {LARGEST:g}"
     elif fits and above is not None and above < value < above + SMALLEST:
         fits, expected = False, f"{expected}, by {SMALLEST:g} or more"
-    fits = fits and math.isfinite(value)
     fits = fits and (above is None or value > above)
     fits = fits and (at_least is None or value >= at_least)
     fits = fits and (at_most is None or value <= at_most)
     if not fits:
         raise ValueError(_message(what, value, expected, remedy))
     return float(value)
-
-
-def _as_float(number: Any) -> float:
-    """The number as a float: infinite if it is a whole number that is too large for one."""
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
 
 
 def whole_number(
@@ -93,4 +85,12 @@ def fault(error: Exception) -> str:
 
 def _message(what: str, value: Any, expected: str, *remedies: str) -> str:
     """The three parts of a message; without a remedy, what is expected says what to do."""
-    return " ".join([f"{what} is {value!r}; expected {expected}.", *filter(None, remedies)])
+    return " ".join([f"{what} is {_shown(value)}; expected {expected}.", *filter(None, remedies)])
+
+
+def _shown(value: Any) -> str:
+    """The value as code; of a whole number of more than 64 bits, how large it is."""
+    if not isinstance(value, int) or abs(value) <= 2 * LARGEST_WHOLE:
+        return repr(value)
+    sign = "-" if value < 0 else ""
+    return f"about {sign}1e{math.log10(abs(value)):.0f}"

@@ -44,6 +44,16 @@ def test_number_and_whole_number_return_what_fits():
         check.whole_number("epochs", 2.5, at_least=1)
 
 
+@pytest.mark.parametrize(
+    ("digits", "shown"), [(10, "1" + "0" * 10), (400, "about 1e400"), (5000, "about 1e5000")]
+)
+def test_whole_numbers_of_many_digits_are_shown_by_their_size(digits, shown):
+    with pytest.raises(ValueError, match=rf"^t is {shown}; expected a finite number, from -1e\+09"):
+        check.number("t", 10**digits)
+    with pytest.raises(ValueError, match=rf"^t is {shown}; expected a whole number >= 0 and <= 9"):
+        check.whole_number("t", 10**digits, at_most=9)
+
+
 @pytest.mark.parametrize("value", [1e308, -1e10, 10**400, 1e-300])
 def test_numbers_that_float32_cannot_square_are_refused(value):
     with pytest.raises(ValueError, match=r"^t is .*; expected a finite number"):

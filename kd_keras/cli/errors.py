@@ -70,7 +70,7 @@ def _about(error: ValueError | OSError) -> str:
         return text
     from kd_keras import data, files  # NumPy, which no start of kdk waits for
 
-    reason = error.strerror or text
+    reason = (error.strerror or text).rstrip(".")
     if error.filename is not None and error.errno in (*files.NO_SPACE, errno.EROFS):
         return str(files.format_error(Path(error.filename), error, ""))
     if error.filename is not None:

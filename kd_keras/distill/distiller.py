@@ -57,7 +57,7 @@ class Distiller(DeployingModel):
         teacher: classifier of the same C classes giving logits or a softmax, or any model if no
             method reads logits (embed); or a `teacher_cache.reader.Cache` whose rows come with the
             batches; None trains without one.
-        methods: from `kd_keras.methods.get`; none is plain supervised training, the baseline.
+        methods: from `kd_keras.methods.get`; None is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
         labels: "single": an example has one class; "multi": several or none, in rows of 0 and 1.
             The cross-entropy is then the mean of the classes' binary ones, of sigmoids.
@@ -80,7 +80,7 @@ class Distiller(DeployingModel):
         student: keras.Model,
         *positional: Any,
         teacher: keras.Model | TeacherRows | None = None,
-        methods: Sequence[base.Method] | base.Method = (),
+        methods: Sequence[base.Method] | base.Method | None = None,
         ce_weight: float | None = None,
         labels: str = "single",
         label_smoothing: float = 0.0,
@@ -100,7 +100,7 @@ class Distiller(DeployingModel):
             "label_smoothing", label_smoothing, at_least=0, at_most=1
         )
         self.precision = check.one_of("precision", precision, PRECISIONS)
-        self.validate_teacher = validate_teacher
+        self.validate_teacher = check.one_of("validate_teacher", validate_teacher, (True, False))
         self.needs_labels = base.label_users(self.methods, multi_label=self.multi_label)
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
         self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
@@ -184,9 +184,10 @@ class Distiller(DeployingModel):
         self._untracked.deployed = self._untracked.evaluated = None
         self.train_function = self.test_function = None  # traced with the teacher before
 
-    def compile(  # Keras's takes a loss and defaults to RMSprop
+    def compile(  # Keras's defaults to RMSprop
         self,
         optimizer: Any = None,
+        loss: Any = None,
         *,
         metrics: Any = None,
         weighted_metrics: Any = None,
@@ -195,13 +196,14 @@ class Distiller(DeployingModel):
         steps_per_execution: int = 1,
         jit_compile: Any = "auto",
     ) -> None:
-        """As `keras.Model.compile`, without a loss; Adam at 0.001 by default.
+        """As `keras.Model.compile`, without a loss, which is refused; Adam at 0.001 by default.
 
         With `ignore_class`, such as -1, labels of that class are unknown: the cross-entropy is the
         mean over the batch's other examples, 0 if there is none, and metrics count these alone.
         Methods learn from all examples. Raises ValueError if a method needs every label, and for
         `jit_compile=True` over several replicas, which XLA cannot compile.
         """
+        model_checks.require_no_loss(loss)
         log_names.require_metric_names([metrics, weighted_metrics], self._diagnostics.everything())
         self._check_jit_compile(jit_compile)
         self._take_unknown_labels(ignore_class)

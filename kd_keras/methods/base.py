@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
 import keras
@@ -263,12 +263,15 @@ def deploy_student(methods: Sequence[Method]) -> bool:
 
 
 def as_methods(methods: Any) -> tuple[Method, ...]:
-    """A tuple of one method or several.
+    """A tuple of one method, several, or none, which None stands for too.
 
     Raises:
         ValueError: an entry is not a method, or wants more than two views of an image.
     """
-    entries: list[Any] = [methods] if isinstance(methods, (Method, str)) else list(methods)
+    if methods is None:
+        return ()
+    is_one = isinstance(methods, (Method, str)) or not isinstance(methods, Iterable)
+    entries: list[Any] = [methods] if is_one else list(methods)
     for method in entries:
         if not isinstance(method, Method):
             raise ValueError(

@@ -16,6 +16,7 @@ from typing import Any, Unpack
 
 from keras import ops
 
+from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
 
@@ -42,7 +43,7 @@ class FSP(channels.ProjectedMaps, two_stage.TwoStage):
     def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageOptions]):
         super().__init__(**common)
         channels.require_neighbours(self)
-        self.project = project
+        self.project = check.one_of("project", project, (True, False))
 
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return fsp(*self.projected_maps(student, teacher))["loss"]

@@ -115,8 +115,12 @@ class FT(OneTap):
         self.difference_power = check.whole_number(
             "ft: difference_power", difference_power, at_least=1, at_most=16
         )
-        self.translator_batch_norm = translator_batch_norm
-        self.paraphraser_batch_norm = paraphraser_batch_norm
+        self.translator_batch_norm = check.one_of(
+            "translator_batch_norm", translator_batch_norm, (True, False)
+        )
+        self.paraphraser_batch_norm = check.one_of(
+            "paraphraser_batch_norm", paraphraser_batch_norm, (True, False)
+        )
         self.first_stage = check.number("ft: first_stage", first_stage, at_least=0, at_most=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

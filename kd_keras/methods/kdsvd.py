@@ -21,6 +21,7 @@ from typing import Any, Unpack
 
 from keras import ops
 
+from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
 from kd_keras.methods.parts.tap_pairs import TapPairsOptions
@@ -46,7 +47,7 @@ class KDSVD(channels.ProjectedMaps):
     def __init__(self, *, project: bool = False, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         channels.require_neighbours(self)
-        self.project = project
+        self.project = check.one_of("project", project, (True, False))
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return kdsvd(*self.projected_maps(student, teacher))["loss"]

@@ -49,7 +49,7 @@ class RKD(OneTap):
         super().__init__(**common)
         self.distance_weight = check.number("rkd: distance_weight", distance_weight, at_least=0)
         self.angle_weight = check.number("rkd: angle_weight", angle_weight, at_least=0)
-        self.squared = squared
+        self.squared = check.one_of("squared", squared, (True, False))
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)

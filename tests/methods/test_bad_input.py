@@ -228,6 +228,19 @@ def test_numbers_that_are_none_are_refused(name):
                 methods.get(name, **{knob: value})
 
 
+def test_words_are_refused_where_a_knob_is_true_or_false():
+    knobs = [
+        (name, knob)
+        for name in methods.names()
+        for knob, default in type(methods.get(name)).knobs().items()
+        if isinstance(default, bool)
+    ]
+    assert ("ft", "paraphraser_batch_norm") in knobs
+    for name, knob in knobs:
+        with pytest.raises(ValueError, match=rf"{knob} is 'no'; expected one of: False, True"):
+            methods.get(name, **{knob: "no"})
+
+
 @pytest.mark.parametrize("value", [-0.1, math.nan, math.inf, "1"])
 def test_the_distiller_s_own_weight_is_checked_too(value):
     with pytest.raises(ValueError, match=r"ce_weight is .*; expected a finite number >= 0\."):

@@ -116,11 +116,12 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
     except OSError as error:
         if error.errno not in files.NO_SPACE:
             raise
-        raise OSError(
-            error.errno,
-            f"No room to prepare {source.name} in {cache_dir} ({error.strerror}). "
-            "Free some space, or set KD_KERAS_CACHE to a folder on another disk.",
-        ) from error
+        failure = OSError(
+            f"No room to prepare {source.name} in {cache_dir}: {error.strerror}. "
+            "Free some space, or set KD_KERAS_CACHE to a folder on another disk."
+        )
+        failure.errno = error.errno
+        raise failure from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return store.open_store(folder)

@@ -122,7 +122,8 @@ def _require_space(path: Path, size: int) -> None:
     free = shutil.disk_usage(path.parent).free
     if size > free:
         raise OSError(
-            errno.ENOSPC, f"the decoded images take {size / 1e9:,.2f} GB, {free / 1e9:,.2f} GB free"
+            errno.ENOSPC,
+            f"the decoded images take {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free",
         )
 
 

@@ -52,6 +52,15 @@ def require_some_teacher(teacher: Any, methods: Sequence[Any]) -> None:
         )
 
 
+def require_no_loss(loss: Any) -> None:
+    """Raises ValueError if `compile` is given a loss: the Distiller has its own."""
+    if loss is not None:
+        raise ValueError(
+            f"loss is {_described(loss)}; expected none: the loss is the cross-entropy plus the "
+            "costs of the methods. Leave it out; ce_weight= of Distiller weights the cross-entropy."
+        )
+
+
 def _require_model(model: Any, role: str) -> None:
     if not isinstance(model, keras.Model):
         raise ValueError(

@@ -51,5 +51,5 @@ def require_metric_names(compiled: Any, own: Iterable[keras.metrics.Metric]) -> 
 def _names(compiled: Any) -> Iterator[str]:
     """The names under which Keras logs compiled metrics."""
     for metric in keras.tree.flatten(compiled):
-        name = metric if isinstance(metric, str) else getattr(metric, "name", None)
-        yield name or getattr(metric, "__name__", "")
+        named = getattr(metric, "name", None) or getattr(metric, "__name__", "")
+        yield metric if isinstance(metric, str) else str(named)

@@ -44,10 +44,7 @@ def get(devices: str | None = None) -> Strategy:
         )
     kind, count = match[1], int(match[2])
     if kind == "gpu" and count > len(gpus):
-        raise ValueError(
-            f"devices is {devices!r}; expected at most the {len(gpus)} GPUs of this "
-            "machine. Ask for fewer, or leave --devices out."
-        )
+        raise ValueError(_too_many_gpus(devices, len(gpus)))
     if in_team and kind == "cpu" and count > 1:
         raise ValueError(
             f"devices is {devices!r} and {tf_config.NAME} names several processes; expected cpu:1, "
@@ -82,6 +79,18 @@ def gpu_names() -> list[str]:
     gpus = tf.config.list_physical_devices("GPU")
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     return [detail.get("device_name", "GPU") for detail in details]
+
+
+def _too_many_gpus(devices: str, available: int) -> str:
+    if not available:
+        return (
+            f"devices is {devices!r}, and TensorFlow finds no GPU on this machine; expected cpu:N. "
+            "Leave --devices out to use the CPU. `kdk doctor` says what a GPU lacks."
+        )
+    return (
+        f"devices is {devices!r}; expected gpu:{available} or fewer, the GPUs of this machine. "
+        f"Give --devices gpu:{available}, or leave it out to use all."
+    )
 
 
 def _split_cpu(count: int) -> None:

@@ -94,7 +94,7 @@ class TrainingFields(BaseModel):
         "delta) and deepkd (labels and non-target + delta, target - delta)",
     )
     label_smoothing: float = _field(
-        0.0, ge=0, lt=1, description="share of each label spread over all classes"
+        0.0, ge=0, le=1, description="share of each label spread over all classes"
     )
     ema: float = _field(
         0.0, ge=0, lt=1, description="decay per step of averaged weights; 0: no averaging"

@@ -10,9 +10,18 @@ def test_unknown_devices_are_refused(name):
         devices.get(name)
 
 
-def test_more_gpus_than_there_are_are_refused():
-    with pytest.raises(ValueError, match=r"'gpu:99'; expected at most the \d+ GPUs"):
-        devices.get("gpu:99")
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        ([], "'gpu:99', and TensorFlow finds no GPU .*; expected cpu:N. Leave --devices out"),
+        (["/physical_device:GPU:0"], "'gpu:99'; expected gpu:1 or fewer.* Give --devices gpu:1"),
+    ],
+)
+def test_more_gpus_than_there_are_are_refused(monkeypatch, there, message):
+    gpus = [tf.config.PhysicalDevice(name, "GPU") for name in there]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus)
+    with pytest.raises(ValueError, match=message):
+        devices.get.__wrapped__("gpu:99")
 
 
 def test_cpu_devices_must_be_chosen_before_tensorflow_starts():

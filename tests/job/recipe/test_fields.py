@@ -196,5 +196,8 @@ def test_knobs_of_training_are_text_too_and_have_bounds():
     for name in ("stop_early", "clip_norm", "log_every", "accumulate"):
         with pytest.raises(ValueError, match=f"{name} is 0; expected"):
             Recipe(**{name: 0})
+    assert Recipe(label_smoothing=1).label_smoothing == 1  # as of Distiller
+    with pytest.raises(ValueError, match=r"label_smoothing is 1\.1; expected"):
+        Recipe(label_smoothing=1.1)
     with pytest.raises(ValueError, match="optimizer is 'lambda'; expected one of"):
         Recipe(optimizer="lambda")
