@@ -17,13 +17,13 @@ def read_class_names(
         name, data_dir: as for `data.load`.
 
     Raises:
-        ValueError, FileNotFoundError: there is no such dataset.
+        ValueError, FileNotFoundError: there is no such dataset, or a folder has faults.
     """
     kind, _, place = name.partition(":")
     if kind != "folder" or not place:
         return data.load(name, data_dir=data_dir, tell=lambda note: None).class_names
     path = user_files.readable_path(Path(place).expanduser(), folder_layout.EXPECTED)
     layout = folder_layout.read(user_files.list_files(path), str(path))
-    if len(layout.class_names) < 2:
+    if layout.faults:
         raise ValueError(" ".join(layout.faults))
     return layout.class_names

@@ -18,6 +18,7 @@ EXPECTED = (
 _TRAIN = ("train", "training")
 _VALIDATION = ("val", "valid", "validation", "dev")
 _TEST = ("test", "testing")
+_SPLITS = _TRAIN + _VALIDATION + _TEST
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ def read(listing: Listing, root: str) -> Layout:
     """Finds splits and classes in a listing; `root` is its path, for notes and faults."""
     places = _places(listing)
     names = sorted({class_name(folder) for folder in listing.folders_in(places["train"])})
-    notes = _unused(listing, places, root)
-    faults = _too_few(listing, places["train"], root)
+    notes = _unused(listing, places, root) + _splits_within_classes(listing, places["train"])
+    faults = _only_splits(listing, places["train"], root)
+    faults = faults or _too_few(listing, places["train"], root)
     unknown = _of_unknown_classes(listing, places.get("test"), names)
     if unknown:
         del places["test"]
@@ -156,23 +158,67 @@ def _unused(listing: Listing, places: dict[str, str], root: str) -> list[str]:
     return notes
 
 
-def _too_few(listing: Listing, train: str, root: str) -> list[str]:
-    """A fault if there are fewer than two classes, or if all class folders are splits."""
-    place = f"{root}/{train}" if train else root
-    files = [file for file in listing.files if "/" not in file.name]
+def _splits_within_classes(listing: Listing, train: str) -> list[str]:
+    """A note if the folders in class folders are named as splits, which they are not read as."""
+    within = [
+        class_name(folder)
+        for place in listing.folders_in(train)
+        for folder in listing.folders_in(place)
+    ]
+    names = sorted(set(within))
+    if len(names) < 2 or not _all_splits(names):
+        return []
+    listed = shortened([f"{name}/" for name in names])
+    return [
+        f"{' and '.join(listed)} within class folders are not read as splits: all images of a "
+        "class are used together"
+    ]
+
+
+def _only_splits(listing: Listing, train: str, root: str) -> list[str]:
+    """A fault if the folders that should be classes are splits, by their names."""
     folders = listing.folders_in(train)
-    tables = [f for f in listing.files if f.name.lower().endswith(".csv") and f.name.count("/") < 2]
-    labels = " If the CSV file has the images' classes, give --labels multi." if tables else ""
     names = [class_name(folder) for folder in folders]
+    if not _all_splits(names):
+        return []
+    if train:
+        return [
+            f"{root}/{train} holds {', '.join(names)}, names of splits; expected {EXPECTED}. Give "
+            f"{root}/{train} if it is the whole dataset, or rename the folders if they are classes."
+        ]
+    if _first(names, _TRAIN) is None:
+        return [
+            f"{root} holds {', '.join(names)}, but no train/; expected {EXPECTED}. Add train/, or "
+            "rename the folders if they are classes."
+        ]
+    flat = [f"{name}/" for name in names if not listing.folders_in(name)]
+    listed = " and ".join(filter(None, (", ".join(flat[:-1]), flat[-1])))
+    remedy = _csv_hint(listing) or " Put the images of each class into a folder of its own."
+    return [f"{root} has no class folders in {listed}; expected {EXPECTED}.{remedy}"]
+
+
+def _all_splits(names: Sequence[str]) -> bool:
+    return bool(names) and all(name.lower() in _SPLITS for name in names)
+
+
+def _csv_hint(listing: Listing) -> str:
+    """What to do if a CSV file is in the folder, or directly in a folder in it; else ""."""
+    names = [file.name for file in listing.files if file.name.lower().endswith(".csv")]
+    if not any(name.count("/") < 2 for name in names):
+        return ""
+    return " If the CSV file has the images' classes, give --labels multi."
+
+
+def _too_few(listing: Listing, train: str, root: str) -> list[str]:
+    """A fault if there are fewer than two classes."""
+    place = f"{root}/{train}" if train else root
+    folders = listing.folders_in(train)
+    names = [class_name(folder) for folder in folders]
+    labels = _csv_hint(listing)
     if not folders:
+        files = [file for file in listing.files if "/" not in file.name]
         contents = f"{count('file', files)} and no folders" if files else "no folders"
         return [f"{place} holds {contents}; expected {EXPECTED}.{labels}"]
-    splits = [folder for folder in folders if folder.lower() in _VALIDATION + _TEST]
-    if not train and splits == folders and any(map(listing.folders_in, folders)):
-        return [f"{place} holds {', '.join(names)}, but no train/; expected {EXPECTED}."]
-    if not train and 1 < len(folders) == len(splits) + sum(f.lower() in _TRAIN for f in folders):
-        held = f"{place} holds {', '.join(names)}, and no folders in them"
-        return [f"{held}; expected {EXPECTED}.{labels}"]
     if len(set(names)) > 1:
         return []
     below = listing.folders_in(folders[0])

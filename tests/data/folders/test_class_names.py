@@ -18,3 +18,10 @@ def test_those_of_another_dataset(tmp_path, monkeypatch):
 def test_a_folder_without_classes_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no folders; expected one folder of images a class"):
         class_names.read_class_names(f"folder:{tmp_path}")
+
+
+def test_splits_without_class_folders_are_not_read_as_classes(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / split).mkdir()
+    with pytest.raises(ValueError, match=r"no class folders in train/ and val/; expected one"):
+        class_names.read_class_names(f"folder:{tmp_path}")
