@@ -117,7 +117,7 @@ def tree(path):
 @functools.cache
 def imported_modules(path):
     """Dotted names of what a file imports: "a.b" for `from a import b`, relative ones resolved."""
-    return {*_imported_modules(path)}
+    return {*_imported_modules(path), *_imported_by_name(path)}
 
 
 def _imported_modules(path):
@@ -129,6 +129,25 @@ def _imported_modules(path):
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = ".".join([*base, *([node.module] if node.module else [])])
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def dotted(path):
+    parts = ("kd_keras", *path.relative_to(PACKAGE).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {dotted(path) for path in FILES if path.stem != "__main__"}  # those are programs
+
+
+def _imported_by_name(path):
+    """Modules that `importlib.import_module` is given as text: all that fit, of an f-string."""
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            text = node.args[0]
+            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+            if isinstance(parts[0], ast.Constant):
+                of = [re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+" for p in parts]
+                yield from (m for m in MODULES if re.fullmatch("".join(of), m))
 
 
 def imported_packages(path):
@@ -143,6 +162,11 @@ def imported_packages(path):
 def test_a_file_lies_in_a_known_package(path):
     package = package_of(path)
     assert package in RANKS, f"give {package} a rank here and a line in docs/architecture.md"
+
+
+def test_imports_by_name_are_found():
+    assert "kd_keras.graph.backend" in imported_modules(PACKAGE / "__init__.py")
+    assert "kd_keras.cli.train" in imported_modules(PACKAGE / "cli" / "__init__.py")
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -194,32 +218,13 @@ def test_the_parts_of_a_package_do_not_import_each_other_in_a_circle(folder):
     assert not imported, "these import each other in a circle"
 
 
-def dotted(path):
-    parts = ("kd_keras", *path.relative_to(PACKAGE).with_suffix("").parts)
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-MODULES = {dotted(path) for path in FILES if path.stem != "__main__"}  # those are programs
-
-
-def modules_imported_by_name(path):
-    """Modules that `importlib.import_module` is given as text: all that fit, of an f-string."""
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            text = node.args[0]
-            parts = text.values if isinstance(text, ast.JoinedStr) else [text]
-            if isinstance(parts[0], ast.Constant):
-                of = [re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+" for p in parts]
-                yield from (m for m in MODULES if re.fullmatch("".join(of), m))
-
-
 def modules_imported(path):
     """The files of kd_keras that a file imports, inside functions too.
 
     That a module first runs the `__init__.py` of its own folder is left out: the names that a
     folder offers come from its modules.
     """
-    for imported in {*imported_modules(path), *modules_imported_by_name(path)}:
+    for imported in imported_modules(path):
         while imported and imported not in MODULES:  # the names that come from a module
             imported = imported.rpartition(".")[0]
         if imported and imported != dotted(path):
