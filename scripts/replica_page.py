@@ -1,13 +1,17 @@
-"""The results of scripts/replica_table.py as tables in docs/how-to/devices.md."""
+"""The results of scripts/replica_table.py as two tables in docs/how-to/devices.md."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "devices.md"
 BEGIN, END = "<!-- replicas: begin -->\n", "<!-- replicas: end -->\n"
-QUICK = "eager"  # the setting of few steps; the others are trained in full
-# The largest relative difference by method, setting and place.
-Results = Mapping[str, Mapping[str, Mapping[str, float]]]
+QUICK = "eager"  # the setting of few steps on two replicas; the others have all places
+LEARNING_RATE, LARGEST = "learning rate", "largest difference"
+MOVED, CHANGED = "1 device, moved", "1 device, changed"
+COMPARED = ("2 replicas", "4 replicas", "2 processes")
+# By method and setting: the learning rate, and by place the largest relative difference.
+Cell = Mapping[str, float]
+Results = Mapping[str, Mapping[str, Cell]]
 
 
 def write(results: Results, teachers: Mapping[str, str]) -> None:
@@ -15,43 +19,86 @@ def write(results: Results, teachers: Mapping[str, str]) -> None:
 
 
 def with_tables(page: str, results: Results, teachers: Mapping[str, str]) -> str:
-    """The page with tables of the full and of the quick trainings between its two marks."""
+    """The page with both tables between its two marks."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    full = table(_of_settings(results, lambda setting: setting != QUICK), teachers)
-    quick = table(_of_settings(results, lambda setting: setting == QUICK), teachers)
     text = (
-        f"In full, 20 compiled steps:\n\n{full}\nQuick, 4 steps that are not compiled:\n\n{quick}"
+        f"The largest difference over all methods:\n\n{overview(results)}\n"
+        f"The largest difference over all places, for each method:\n\n{table(results, teachers)}"
     )
     return f"{before}{BEGIN}\n{text}\n{END}{after}"
 
 
-def _of_settings(results: Results, belongs: Callable[[str], bool]) -> Results:
-    """The cells of some settings, of the methods that have such cells."""
-    rows = {
-        name: {setting: cell for setting, cell in row.items() if belongs(setting)}
-        for name, row in results.items()
-    }
-    return {name: row for name, row in rows.items() if row}
+def overview(results: Results) -> str:
+    """A line for each setting: its number of methods, and the largest difference by place."""
+    lines = [
+        f"| setting | methods | moved, least | changed | {' | '.join(COMPARED)} |",
+        "| --- |" + " ---: |" * (3 + len(COMPARED)),
+    ]
+    for setting in _settings(results):
+        cells = [row[setting] for row in results.values() if is_complete(setting, row)]
+        numbers = [
+            _number(min, (cell.get(MOVED) for cell in cells)),
+            *(_number(max, (cell.get(place) for cell in cells)) for place in (CHANGED, *COMPARED)),
+        ]
+        lines.append(f"| `{setting}` | {len(cells)} | {' | '.join(numbers)} |")
+    return "\n".join([*lines, ""])
 
 
 def table(results: Results, teachers: Mapping[str, str]) -> str:
-    """The results in Markdown, a line for each method.
+    """The results in Markdown: a line for each method, up to three columns for each setting.
 
     Args:
-        results: the largest relative difference by method, setting and place.
-        teachers: by method, where the outputs of its teacher come from.
+        results: by method and setting, the learning rate and the differences by place.
+        teachers: by method, where the outputs of its teacher come from in `cached`.
     """
-    columns = list(
-        dict.fromkeys((s, p) for row in results.values() for s, cell in row.items() for p in cell)
-    )
-    heads = [f"{setting}, {place}" for setting, place in columns]
+    rows = {
+        name: {s: _shown(cell) for s, cell in row.items() if is_complete(s, row)}
+        for name, row in results.items()
+    }
+    columns = [
+        (setting, fact)
+        for setting in _settings(results)
+        for fact in (LEARNING_RATE, CHANGED, LARGEST)
+        if any(fact in row.get(setting, {}) for row in rows.values())
+    ]
+    heads = [f"{s}, {fact.removeprefix('1 device, ')}" for s, fact in columns]
     lines = [
         f"| method | teacher | {' | '.join(heads)} |",
         "| --- | --- |" + " ---: |" * len(columns),
     ]
-    for name, row in results.items():
-        values = [row.get(setting, {}).get(place) for setting, place in columns]
-        cells = ["" if value is None else f"{value:.0e}" for value in values]
-        lines.append(f"| `{name}` | {teachers[name]} | {' | '.join(cells)} |")
+    for name, row in rows.items():
+        values = [row.get(setting, {}).get(fact) for setting, fact in columns]
+        lines.append(f"| `{name}` | {teachers[name]} | {' | '.join(map(_text, values))} |")
     return "\n".join([*lines, ""])
+
+
+def is_complete(setting: str, row: Mapping[str, Cell]) -> bool:
+    """Whether the method was trained in the setting in all its places."""
+    places: Sequence[str] = COMPARED[:1] if setting == QUICK else COMPARED
+    return setting in row and all(place in row[setting] for place in places)
+
+
+def _settings(results: Results) -> list[str]:
+    """The settings that any method has completed, in the order of the rows."""
+    longest = max(results.values(), key=len, default={})
+    others = (setting for row in results.values() for setting in row)
+    return [
+        setting
+        for setting in dict.fromkeys([*longest, *others])
+        if any(is_complete(setting, row) for row in results.values())
+    ]
+
+
+def _shown(cell: Cell) -> dict[str, float]:
+    facts = {fact: cell[fact] for fact in (LEARNING_RATE, CHANGED) if fact in cell}
+    return facts | {LARGEST: max(cell[place] for place in COMPARED if place in cell)}
+
+
+def _number(choose: Callable[[list[float]], float], values: Iterable[float | None]) -> str:
+    numbers = [value for value in values if value is not None]
+    return _text(choose(numbers) if numbers else None)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.0e}"

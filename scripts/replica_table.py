@@ -3,12 +3,15 @@
 Shows   for each method and setting, the largest difference of a weight after 20 steps between one
         CPU device and 2 or 4 replicas (`MirroredStrategy`) or 2 processes
         (`MultiWorkerMirroredStrategy` on loopback), divided by the largest weight. "Changed" is
-        one device, with the student's first kernel times 1 + 1e-6 at the start.
+        one device, with the student's first kernel times 1 + 1e-6 at the start; "moved" is how far
+        the training moves a weight. The learning rate is the largest of 1e-2, 1e-3, ... at which
+        "changed" is at most 1e-6: at larger ones the training itself amplifies rounding.
 On      the tiny pair of tests/methods, 8x8 uint8 images of the pipeline, batches of 8, L2
-        regularisers on the student, SGD with momentum.
-Takes   hours on two CPU cores, with `--quick` about 20 minutes; started again, it goes on where it
-        was stopped. Remove the folder of `--work` after a change of the code. Cells that are in the
-        file of `--out` and are not run stay there.
+        regularisers on the student, SGD with momentum. bfloat16 has the learning rates of plain.
+Takes   about 20 seconds a method and setting on a free CPU core, most of them to trace the step in
+        each place; with `--quick` a third of it. Started again, it goes on where it was stopped.
+        Remove the folder of `--work` after a change of the code. Cells that are in the file of
+        `--out` and are not run stay there.
 
     python scripts/replica_table.py            # writes docs/replicas.json and the table in its page
     python scripts/replica_table.py --quick    # every method, 4 steps, 2 replicas
@@ -32,17 +35,17 @@ import click
 import numpy as np
 import replica_page
 import replica_training
-from replica_training import SETTINGS, STEPS
+from replica_page import CHANGED, LEARNING_RATE, MOVED
+from replica_training import LIMIT, SETTINGS, STEPS, Reference
 
 from kd_keras import files
 from kd_keras.results.terminal.screen import Screen
 
 RESULTS = Path("docs/replicas.json")
-LIMIT = 1e-6
 IN_FULL = [setting for setting in SETTINGS if setting != "eager"]
-CHANGED = "1 device, changed"
-PLACES = {"1 device": 1, CHANGED: 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
-QUICK = ("1 device", "2 replicas")
+ONE = "1 device"
+PLACES = {ONE: 1, "2 replicas": 2, "4 replicas": 4, "2 processes": 2}
+QUICK = (ONE, "2 replicas")
 
 
 @click.command(help=__doc__.splitlines()[0])
@@ -88,7 +91,7 @@ def main(
         for one_setting, cell in row.items()
         if one_setting in settings and one_setting != "bfloat16"
         for where, value in cell.items()
-        if where != CHANGED and not value <= LIMIT
+        if where in PLACES and not value <= LIMIT
     ]
     sys.exit("\n".join(["above 1e-6:", *worst]) if worst else 0)
 
@@ -122,6 +125,9 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: Path) -> None:
+    paths = [work / place / f"{setting}.{name}.npz" for setting in settings for name in names]
+    if all(path.is_file() for path in paths):
+        return  # without TensorFlow, whose import takes seconds
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     import keras
     import tensorflow as tf
@@ -140,8 +146,7 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
                 continue
             start = time.perf_counter()
             try:
-                changed = place == CHANGED
-                weights = replica_training.weights(name, setting, strategy, changed=changed)
+                arrays = _trained(name, setting, place, strategy, work)
             except Exception:  # the others may still be trained
                 traceback.print_exc()
                 failed.append(name)
@@ -152,11 +157,46 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
             if chief:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with files.in_place_of(path) as fresh, fresh.open("wb") as file:
-                    np.savez(file, *weights)
+                    np.savez(file, **arrays)
                 print(
                     f"{place}, {setting}, {name}: {time.perf_counter() - start:.1f} s", flush=True
                 )
     sys.exit(f"{place}: failed: {failed}" if failed else 0)
+
+
+def _trained(
+    name: str, setting: str, place: str, strategy: Any, work: Path
+) -> dict[str, np.ndarray]:
+    if place == ONE:
+        rates: tuple[float, ...] = replica_training.LEARNING_RATES
+        if setting == "bfloat16":
+            rates = (_reference(work / ONE / f"plain.{name}.npz").learning_rate,)
+        result = replica_training.reference(name, setting, rates)
+        numbers = {n: np.asarray(getattr(result, n)) for n in ("learning_rate", "moved")}
+        return numbers | _named("after", result.after) | _named("changed", result.changed)
+    rate = _reference(work / ONE / f"{setting}.{name}.npz").learning_rate
+    return _named("after", replica_training.Training(name, setting, strategy, rate).weights())
+
+
+def _named(field: str, weights: replica_training.Weights) -> dict[str, np.ndarray]:
+    return {f"{field}.{i}": array for i, array in enumerate(weights)}
+
+
+def _reference(path: Path) -> Reference:
+    """What one device trained.
+
+    Raises:
+        FileNotFoundError: it has not trained; for "bfloat16", "plain" has to be trained first.
+    """
+    saved = np.load(path, allow_pickle=False)
+    learning_rate, moved = float(saved["learning_rate"]), float(saved["moved"])
+    return Reference(learning_rate, moved, _arrays(path, "after"), _arrays(path, "changed"))
+
+
+def _arrays(path: Path, field: str) -> list[np.ndarray]:
+    saved = np.load(path, allow_pickle=False)
+    count = sum(key.startswith(f"{field}.") for key in saved)
+    return [saved[f"{field}.{i}"] for i in range(count)]
 
 
 def _strategy(place: str) -> Any:
@@ -196,20 +236,22 @@ def _merged(earlier: dict[str, Any], results: dict[str, Any]) -> dict[str, Any]:
 
 
 def _cell(name: str, setting: str, work: Path) -> dict[str, float] | None:
-    files_of = {place: work / place / f"{setting}.{name}.npz" for place in PLACES}
-    arrays = {
-        place: list(np.load(path, allow_pickle=False).values())
-        for place, path in files_of.items()
-        if path.is_file()
-    }
-    one = arrays.pop("1 device", None)
-    if one is None or not arrays:
+    """The learning rate, and by place the largest difference; None if nothing is compared."""
+    paths = {place: work / place / f"{setting}.{name}.npz" for place in PLACES}
+    path = paths.pop(ONE)
+    there = {place: other for place, other in paths.items() if other.is_file()}
+    if not path.is_file() or not there:
         return None
-    largest = max(float(np.max(np.abs(array))) for array in one if array.size)
+    one = _reference(path)
+    differences = {
+        place: replica_training.difference(one.after, _arrays(other, "after"))
+        for place, other in there.items()
+    }
     return {
-        place: max(float(np.max(np.abs(a - b))) for a, b in zip(one, others, strict=True) if a.size)
-        / largest
-        for place, others in arrays.items()
+        LEARNING_RATE: one.learning_rate,
+        MOVED: one.moved,
+        CHANGED: replica_training.difference(one.after, one.changed),
+        **differences,
     }
 
 
