@@ -16,9 +16,9 @@ def one_of(what: str, value: Any, allowed: Iterable[Any], *, remedy: str = "") -
     allowed = list(allowed)
     if value in allowed:
         return value
-    near = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
+    close_matches = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
     names = ", ".join(sorted(str(a) for a in allowed))
-    hint = f"Did you mean {near[0]!r}?" if near else ""
+    hint = f"Did you mean {close_matches[0]!r}?" if close_matches else ""
     raise ValueError(_message(what, value, f"one of: {names}", hint, remedy))
 
 
@@ -42,16 +42,16 @@ def number(
         f"<= {at_most:g}" if at_most is not None else "",
     ]
     expected = f"a finite number {' and '.join(filter(None, bounds))}".rstrip()
-    fits = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    fits = fits and (isinstance(value, numbers.Integral) or math.isfinite(value))
-    if fits and abs(value) > LARGEST:
-        fits, expected = False, f"{expected}, from {-LARGEST:g} to {LARGEST:g}"
-    elif fits and above is not None and above < value < above + SMALLEST:
-        fits, expected = False, f"{expected}, by {SMALLEST:g} or more"
-    fits = fits and (above is None or value > above)
-    fits = fits and (at_least is None or value >= at_least)
-    fits = fits and (at_most is None or value <= at_most)
-    if not fits:
+    is_valid = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    is_valid = is_valid and (isinstance(value, numbers.Integral) or math.isfinite(value))
+    if is_valid and abs(value) > LARGEST:
+        is_valid, expected = False, f"{expected}, from {-LARGEST:g} to {LARGEST:g}"
+    elif is_valid and above is not None and above < value < above + SMALLEST:
+        is_valid, expected = False, f"{expected}, by {SMALLEST:g} or more"
+    is_valid = is_valid and (above is None or value > above)
+    is_valid = is_valid and (at_least is None or value >= at_least)
+    is_valid = is_valid and (at_most is None or value <= at_most)
+    if not is_valid:
         raise ValueError(_message(what, value, expected, remedy))
     return float(value)
 
@@ -62,8 +62,10 @@ def whole_number(
     """Returns `value` as an int if it is whole and within bounds; otherwise raises ValueError."""
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_whole or not at_least <= value <= at_most:
-        most = f" and <= {at_most}" if at_most != LARGEST_WHOLE else ""
-        raise ValueError(_message(what, value, f"a whole number >= {at_least}{most}", remedy))
+        upper_bound = f" and <= {at_most}" if at_most != LARGEST_WHOLE else ""
+        raise ValueError(
+            _message(what, value, f"a whole number >= {at_least}{upper_bound}", remedy)
+        )
     return int(value)
 
 

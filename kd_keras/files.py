@@ -32,12 +32,12 @@ def in_place_of(target: Path) -> Iterator[Path]:
         target.parent.mkdir(parents=True, exist_ok=True)
         tidy_after_a_kill(target)
         with _scratch_beside(target) as scratch:
-            fresh = scratch / target.name
-            yield fresh
-            if fresh.is_file():
-                with fresh.open("rb") as file:
+            new_path = scratch / target.name
+            yield new_path
+            if new_path.is_file():
+                with new_path.open("rb") as file:
                     os.fsync(file.fileno())  # or a power cut leaves an empty file under the name
-            _rename_over(fresh, scratch / _ASIDE, target)
+            _rename_over(new_path, scratch / _ASIDE, target)
     except OSError as error:
         stays = f"The earlier {target.name} stays as it was. " if os.path.exists(target) else ""
         raise format_error(target, error, stays) from error
@@ -53,15 +53,15 @@ def write_json(path: str | Path, data: Any) -> None:
     try:
         text = as_json(data)
     except ValueError as error:
-        bad = next(_not_finite(plain(data), ""), None)
-        if bad is None:
+        not_finite = next(_not_finite(plain(data), ""), None)
+        if not_finite is None:
             raise
         raise ValueError(
-            f"{path} was not written: {bad[0]} is {bad[1]}; expected finite numbers, since JSON "
-            "has no others. In a training, lower the learning rate."
+            f"{path} was not written: {not_finite[0]} is {not_finite[1]}; expected finite numbers, "
+            "since JSON has no others. In a training, lower the learning rate."
         ) from error
-    with in_place_of(Path(path)) as fresh:
-        fresh.write_text(text, encoding="utf-8")
+    with in_place_of(Path(path)) as new_path:
+        new_path.write_text(text, encoding="utf-8")
 
 
 def as_json(data: Any) -> str:
@@ -106,13 +106,13 @@ def require_regular(path: Path) -> None:
 
 def require_writable(folder: Path) -> None:
     """Raises OSError unless files can be written in the folder, or in one made there."""
-    existing = folder.absolute()
+    existing_folder = folder.absolute()
     try:
-        while not os.path.lexists(existing):
-            existing = existing.parent
-        if not existing.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, f"{existing} is a file")
-        with tempfile.TemporaryDirectory(prefix=".kd_keras-", dir=existing):
+        while not os.path.lexists(existing_folder):
+            existing_folder = existing_folder.parent
+        if not existing_folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{existing_folder} is a file")
+        with tempfile.TemporaryDirectory(prefix=".kd_keras-", dir=existing_folder):
             pass
     except OSError as error:
         raise format_error(folder, error, "") from error
@@ -157,7 +157,7 @@ def size(path: str | os.PathLike[str]) -> int:
 
 
 @contextlib.contextmanager
-def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+def locked(folder: Path, *, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Lets only one process on this machine at a time run the block for the same folder.
 
     The lock is on the folder itself: it leaves no file, and it ends with its process. Systems and
@@ -165,13 +165,13 @@ def locked(folder: Path, *, waiting: Callable[[], None] = lambda: None) -> Itera
 
     Args:
         folder: folder to lock; created if it does not exist.
-        waiting: called once if another process has the lock.
+        on_wait: called once if another process has the lock.
 
     Raises:
         OSError: the folder cannot be created.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder, waiting):
+    with _lock(folder, on_wait):
         yield
 
 
@@ -190,8 +190,8 @@ def is_locked(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path, waiting: Callable[[], None] | None) -> Iterator[bool]:
-    """Yields whether the block has the lock; without `waiting` it does not wait for it."""
+def _lock(folder: Path, on_wait: Callable[[], None] | None) -> Iterator[bool]:
+    """Yields whether the block has the lock; without `on_wait` it does not wait for it."""
     is_free = True
     with contextlib.ExitStack() as locks:
         with contextlib.suppress(ImportError, OSError):
@@ -202,9 +202,9 @@ def _lock(folder: Path, waiting: Callable[[], None] | None) -> Iterator[bool]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                is_free = waiting is not None
-                if waiting is not None:
-                    waiting()
+                is_free = on_wait is not None
+                if on_wait is not None:
+                    on_wait()
                     fcntl.flock(handle, fcntl.LOCK_EX)
         yield is_free
 
@@ -226,16 +226,16 @@ def format_error(target: Path, error: OSError, stays: str) -> OSError:
     return failure
 
 
-def _not_finite(data: Any, where: str) -> Iterator[tuple[str, float]]:
+def _not_finite(data: Any, value_path: str) -> Iterator[tuple[str, float]]:
     """Where NaN or infinite numbers are in the data, such as "history.loss[3]", and each number."""
     if isinstance(data, dict):
         for name, value in data.items():
-            yield from _not_finite(value, f"{where}.{name}" if where else name)
+            yield from _not_finite(value, f"{value_path}.{name}" if value_path else name)
     elif isinstance(data, list):
         for place, value in enumerate(data):
-            yield from _not_finite(value, f"{where}[{place}]")
+            yield from _not_finite(value, f"{value_path}[{place}]")
     elif isinstance(data, float) and not math.isfinite(data):
-        yield where, data
+        yield value_path, data
 
 
 @contextlib.contextmanager
@@ -256,27 +256,27 @@ def _scratch_beside(target: Path) -> Iterator[Path]:
 def tidy_after_a_kill(target: Path) -> None:
     """Removes what killed processes left; brings back what they had moved aside."""
     start = f".partial.{target.name}."
-    for left in target.parent.glob(f"{glob.escape(start)}*"):
-        with lock_at_once(left) as is_unused:
-            if is_unused and "." not in left.name.removeprefix(start):  # not of a longer name
-                _bring_back(left / _ASIDE, target)
-                _remove(left)
+    for scratch in target.parent.glob(f"{glob.escape(start)}*"):
+        with lock_at_once(scratch) as is_unused:
+            if is_unused and "." not in scratch.name.removeprefix(start):  # not of a longer name
+                _bring_back(scratch / _ASIDE, target)
+                _remove(scratch)
 
 
-def _bring_back(aside: Path, target: Path) -> None:
-    if aside.exists() and not target.exists():
-        os.rename(aside, target)
+def _bring_back(aside_path: Path, target: Path) -> None:
+    if aside_path.exists() and not target.exists():
+        os.rename(aside_path, target)
 
 
-def _rename_over(fresh: Path, aside: Path, target: Path) -> None:
+def _rename_over(new_path: Path, aside_path: Path, target: Path) -> None:
     if not target.is_dir():
-        os.replace(fresh, target)
+        os.replace(new_path, target)
     else:  # no rename replaces a folder that has files: it steps aside, and back on failure
-        os.rename(target, aside)
+        os.rename(target, aside_path)
         try:
-            os.rename(fresh, target)
+            os.rename(new_path, target)
         except OSError:
-            _bring_back(aside, target)
+            _bring_back(aside_path, target)
             raise
     _sync_folder(target.parent)
 

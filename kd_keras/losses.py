@@ -39,9 +39,9 @@ def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.
     if is_class_index(labels):
         classes = ops.cast(ops.reshape(labels, (-1,)), "int32")
         # On JAX, Keras returns 0 for labels out of range, which would train in silence.
-        known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
+        is_known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
         cost = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
-        cost = ops.where(known, cost, math.nan)
+        cost = ops.where(is_known, cost, math.nan)
     else:
         width, num_classes = labels.shape[-1], logits.shape[-1]
         if None not in (width, num_classes) and width != num_classes:
@@ -124,9 +124,9 @@ def softened_binary_kl(
     teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32")) / temperature
     student = ops.cast(student_logits, "float32") / temperature
     p = ops.sigmoid(teacher)
-    present = p * (ops.softplus(-student) - ops.softplus(-teacher))
-    absent = (1 - p) * (ops.softplus(student) - ops.softplus(teacher))
-    return temperature**2 * ops.mean(present + absent, axis=-1)
+    present_cost = p * (ops.softplus(-student) - ops.softplus(-teacher))
+    absent_cost = (1 - p) * (ops.softplus(student) - ops.softplus(teacher))
+    return temperature**2 * ops.mean(present_cost + absent_cost, axis=-1)
 
 
 def is_class_index(labels: Labels) -> bool:
@@ -146,9 +146,9 @@ def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
 
     Among equal scores the lower class counts as higher. Scores with a NaN give 0.
     """
-    same = ops.equal(ops.argmax(student_logits, axis=-1), ops.argmax(teacher_logits, axis=-1))
-    numbers = ops.logical_and(_are_numbers(student_logits), _are_numbers(teacher_logits))
-    return ops.cast(ops.logical_and(same, numbers), "float32")
+    is_same = ops.equal(ops.argmax(student_logits, axis=-1), ops.argmax(teacher_logits, axis=-1))
+    are_numbers = ops.logical_and(_are_numbers(student_logits), _are_numbers(teacher_logits))
+    return ops.cast(ops.logical_and(is_same, are_numbers), "float32")
 
 
 def in_top(labels: Labels, scores: Tensor, *, k: int = 1) -> Tensor:
@@ -171,10 +171,12 @@ def in_top(labels: Labels, scores: Tensor, *, k: int = 1) -> Tensor:
     in_range = ops.logical_and(label >= 0, label < classes)
     label = ops.expand_dims(ops.clip(label, 0, classes - 1), -1)  # (B, 1)
     label_scores = ops.take_along_axis(scores, label, axis=-1)
-    lower = ops.expand_dims(ops.arange(classes, dtype="int32"), 0) < label
-    ahead = ops.logical_or(scores > label_scores, ops.logical_and(scores == label_scores, lower))
-    right = ops.sum(ops.cast(ahead, "int32"), axis=-1) < k
-    return ops.cast(right & in_range & _are_numbers(scores), "float32")
+    is_lower_class = ops.expand_dims(ops.arange(classes, dtype="int32"), 0) < label
+    is_ahead = ops.logical_or(
+        scores > label_scores, ops.logical_and(scores == label_scores, is_lower_class)
+    )
+    is_in_top = ops.sum(ops.cast(is_ahead, "int32"), axis=-1) < k
+    return ops.cast(is_in_top & in_range & _are_numbers(scores), "float32")
 
 
 def _are_numbers(scores: Tensor) -> Tensor:

@@ -62,7 +62,7 @@ def shared_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Itera
         return
     states = [v for layer in model._flatten_layers() for v in layer._non_trainable_variables]
     floats = [state for state in states if keras.backend.is_float_dtype(state.dtype)]
-    before = [tf.convert_to_tensor(state.value) for state in floats]
+    old_values = [tf.convert_to_tensor(state.value) for state in floats]
     for seed in seeds:
         seed.assign(seed.value + offset)
     try:
@@ -71,8 +71,8 @@ def shared_state(model: keras.Model, seeds: Sequence[Any], offset: Any) -> Itera
         for seed in seeds:
             seed.assign(seed.value - offset)
     # Averaging the changes leaves a state without a change equal to the last bit.
-    changes = [state.value - value for state, value in zip(floats, before, strict=True)]
-    for state, value, change in zip(floats, before, changes, strict=True):
+    changes = [state.value - value for state, value in zip(floats, old_values, strict=True)]
+    for state, value, change in zip(floats, old_values, changes, strict=True):
         state.assign(value + averaged(change))
 
 
@@ -101,12 +101,12 @@ def after_data(step: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @functools.wraps(step)
-    def waiting(model: Any, data: Any) -> Any:
+    def step_after_data(model: Any, data: Any) -> Any:
         parts = [] if model.jit_compile else tf.nest.flatten(data, expand_composites=True)
         with tf.control_dependencies([part for part in parts if tf.is_tensor(part)]):
             return step(model, data)
 
-    return waiting
+    return step_after_data
 
 
 def _gathered_dtype(dtype: tf.DType) -> str:

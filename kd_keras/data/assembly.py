@@ -64,16 +64,18 @@ def from_store(
 
 def with_hidden_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
     """The dataset, of which `train` knows the labels of so many images of each class."""
-    train = dataset.train
-    hidden = hidden_labels.hide(
-        train, per_class=per_class, class_names=dataset.class_names, seed=seed
+    all_labels = dataset.train
+    train_split = hidden_labels.hide(
+        all_labels, per_class=per_class, class_names=dataset.class_names, seed=seed
     )
     note = Note(
         f"the student learns the labels of {per_class:,} of each class's images; those of the "
-        f"other {(~hidden.known).sum():,} are hidden from it",
+        f"other {(~train_split.known).sum():,} are hidden from it",
         "train",
     )
-    return replace(dataset, train=hidden, train_with_all_labels=train, notes=(*dataset.notes, note))
+    return replace(
+        dataset, train=train_split, train_with_all_labels=all_labels, notes=(*dataset.notes, note)
+    )
 
 
 def with_unlabelled(

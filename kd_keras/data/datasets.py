@@ -125,13 +125,13 @@ def load(
     mixing = {"mixup": mixup, "cutmix": cutmix}
     resizes = policy_of(augment, crop_padding=0, flip=False, **mixing).resizes
     sizes = {"image_size": image_size, "store_size": store_size}
-    stored = storing.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
+    stored_side = storing.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
     check.one_of("labels", labels, LABELS)
-    source = _source(name, labels, data_dir, stored or image_size, resize)
+    source = _source(name, labels, data_dir, stored_side or image_size, resize)
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
-    most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
-    check.whole_number("max_pixels", most, at_least=1)
-    with image_files.pixel_limit(most):
+    pixel_limit = image_files.MOST_PIXELS if max_pixels is None else max_pixels
+    check.whole_number("max_pixels", pixel_limit, at_least=1)
+    with image_files.pixel_limit(pixel_limit):
         store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     prepare.check_names(source.name, store.class_names)  # of a store of before too
     dataset = assembly.from_store(source, store, val_fraction, select, seed)
@@ -139,14 +139,14 @@ def load(
     padding = store.augment.crop_padding
     policy = policy_of(augment, crop_padding=padding, flip=flips, **mixing)
     dataset = replace(dataset, augment=policy)
-    if stored and image_size:
+    if stored_side and image_size:
         dataset = storing.trained_at(dataset, image_size, eval_crop)
     if labels_per_class is not None:
         dataset = assembly.with_hidden_labels(dataset, labels_per_class, labels_seed)
     if unlabelled:
         tfds_dir = data_dir if name.startswith("tfds:") else None
         options = {"cache_dir": cache, "progress": progress, "verify": verify}
-        with image_files.pixel_limit(most):
+        with image_files.pixel_limit(pixel_limit):
             dataset = assembly.with_unlabelled(dataset, unlabelled, data_dir=tfds_dir, **options)
     if flip is None and source.flip_note and augment in PRESETS and augment != "none":
         flip_note = Note(f"mirroring is off: {source.flip_note} (--flip turns it on)", "train")
@@ -168,8 +168,8 @@ def _source(
     if resize is not None:
         check.one_of("resize", resize, RESIZES)
     path = None if data_dir is None else Path(data_dir).expanduser()
-    kind, _, rest = name.partition(":")
-    if labels == "multi" and not (kind == "folder" and rest):
+    kind, _, place = name.partition(":")
+    if labels == "multi" and not (kind == "folder" and place):
         raise ValueError(
             f"labels is 'multi', and {name} has one class for each image; expected folder:PATH, "
             "images with a CSV file of labels. Leave --labels out, or give such a folder."
@@ -178,11 +178,11 @@ def _source(
         from kd_keras.data.tiny_imagenet import tiny_imagenet_source
 
         return tiny_imagenet_source.source(data_dir=path, image_size=image_size, resize=resize)
-    if kind == "tfds" and rest:
+    if kind == "tfds" and place:
         from kd_keras.data.tfds import tfds_source
 
-        return tfds_source.source(rest, data_dir=path, image_size=image_size, resize=resize)
-    if name != "digits" and not (kind == "folder" and rest):
+        return tfds_source.source(place, data_dir=path, image_size=image_size, resize=resize)
+    if name != "digits" and not (kind == "folder" and place):
         is_folder = Path(name).expanduser().is_dir()
         hint = f"{name} is a folder: did you mean --dataset folder:{name}?" if is_folder else ""
         check.one_of("dataset", name, _ABOUT, remedy=hint)
@@ -195,4 +195,4 @@ def _source(
     from kd_keras.data.folders import folder, multi_label_folder
 
     describe_files = multi_label_folder.source if labels == "multi" else folder.source
-    return describe_files(Path(rest).expanduser(), image_size=image_size, resize=resize)
+    return describe_files(Path(place).expanduser(), image_size=image_size, resize=resize)

@@ -41,15 +41,15 @@ def source(*, image_size: int | None, resize: str | None) -> Source:
 def _contents(folder: Path, progress: Progress, *, times: int) -> Contents:
     from sklearn import datasets  # takes seconds to import, and is needed only once
 
-    grey, labels = datasets.load_digits(return_X_y=True)  # (1797, 64) of 0..16
-    images = np.rint(grey.reshape(-1, _SIDE, _SIDE, 1) * (255 / 16)).astype(np.uint8)
+    intensities, labels = datasets.load_digits(return_X_y=True)  # (1797, 64) of 0..16
+    images = np.rint(intensities.reshape(-1, _SIDE, _SIDE, 1) * (255 / 16)).astype(np.uint8)
     return Contents(
         class_names=[str(digit) for digit in range(10)],
-        parts={"train": Part(len(labels), _enlarged(images, labels, times))},
+        parts={"train": Part(len(labels), _enlarged_batches(images, labels, times))},
     )
 
 
-def _enlarged(
+def _enlarged_batches(
     images: np.ndarray, labels: np.ndarray, times: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Batches of the images, each pixel repeated `times` in both directions."""

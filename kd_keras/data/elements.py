@@ -60,13 +60,13 @@ def dataset(
         tensors = tf.numpy_function(batch, [step], [spec.dtype for spec in specs])
         for tensor, spec in zip(tensors, specs, strict=True):
             tensor.set_shape(spec.shape)
-        images, ids, labels, *others = tensors
-        named = dict(zip(names, others, strict=True))
+        images, ids, labels, *other_arrays = tensors
+        arrays_by_name = dict(zip(names, other_arrays, strict=True))
         x = {"inputs": images, "id": ids}
-        if SHARE in named:
-            x[SHARE] = named.pop(SHARE)
-        if named:
-            x["teacher"] = named
+        if SHARE in arrays_by_name:
+            x[SHARE] = arrays_by_name.pop(SHARE)
+        if arrays_by_name:
+            x["teacher"] = arrays_by_name
         return x, labels
 
     options = tf.data.Options()

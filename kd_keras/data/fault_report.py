@@ -21,5 +21,5 @@ def error(heading: str, faults: Sequence[str], remedy: str = "") -> ValueError:
 
 def shortened(items: Sequence[str], limit: int = SHOWN) -> list[str]:
     """The first items; if there are more, a last item says how many."""
-    more = len(items) - limit
-    return [*items[:limit], *([f"and {more:,} more"] if more > 0 else [])]
+    num_left_out = len(items) - limit
+    return [*items[:limit], *([f"and {num_left_out:,} more"] if num_left_out > 0 else [])]

@@ -34,18 +34,18 @@ def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int 
             "--labels-per-class out; --unlabelled adds images without labels."
         )
     counts = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
-    fewest = int(counts.argmin())
-    if counts[fewest] < per_class:
+    rarest_class = int(counts.argmin())
+    if counts[rarest_class] < per_class:
         raise ValueError(
-            f"labels_per_class is {per_class:,}, but the class {class_names[fewest]!r} has "
-            f"{counts[fewest]:,} labelled training images; expected at most that. Give "
-            f"--labels-per-class {counts[fewest]} or less, or leave it out to use all labels."
+            f"labels_per_class is {per_class:,}, but the class {class_names[rarest_class]!r} has "
+            f"{counts[rarest_class]:,} labelled training images; expected at most that. Give "
+            f"--labels-per-class {counts[rarest_class]} or less, or leave it out to use all labels."
         )
-    shuffled = np.argsort(hashing.random_bits(split.ids, _PURPOSE, seed), kind="stable")
-    by_class = shuffled[np.argsort(split.labels[shuffled], kind="stable")]
+    random_order = np.argsort(hashing.random_bits(split.ids, _PURPOSE, seed), kind="stable")
+    by_class = random_order[np.argsort(split.labels[random_order], kind="stable")]
     _, starts, sizes = np.unique(split.labels[by_class], return_index=True, return_counts=True)
     rank = np.arange(len(split)) - np.repeat(starts, sizes)  # of each example within its class
     labels = np.full_like(split.labels, UNKNOWN)
-    labelled = by_class[rank < per_class]
-    labels[labelled] = split.labels[labelled]
+    labelled_rows = by_class[rank < per_class]
+    labels[labelled_rows] = split.labels[labelled_rows]
     return replace(split, labels=labels)

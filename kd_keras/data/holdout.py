@@ -28,10 +28,11 @@ def stratified_split(
         Positions that stay and positions held out, (n,) and (m,) int64, each ascending.
     """
     _check_fraction(fraction)
-    shuffled = np.argsort(
+    random_order = np.argsort(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]  # one class after the other
+    # One class after the other.
+    by_class = random_order[np.argsort(labels[random_order], kind="stable")]
     starts = np.flatnonzero(np.diff(labels[by_class], prepend=np.nan))
     held_out = np.zeros(len(labels), bool)
     for start, size in zip(starts, np.diff(starts, append=len(labels)), strict=True):
@@ -57,25 +58,25 @@ def multi_label_split(
     Stratification of Multi-label Data", section 3.
     """
     _check_fraction(fraction)
-    shuffled = np.argsort(
+    random_order = np.argsort(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
-    held_out, free = np.zeros(len(labels), bool), np.ones(len(labels), bool)
-    left = (labels == 1).sum(axis=0)  # training examples of each class
+    held_out, is_free = np.zeros(len(labels), bool), np.ones(len(labels), bool)
+    num_left = (labels == 1).sum(axis=0)  # training examples of each class
     for label in np.argsort((labels == 1).sum(axis=0), kind="stable"):
-        of_class = shuffled[labels[shuffled, label] == 1]
+        of_class = random_order[labels[random_order, label] == 1]
         count = min(max(round(len(of_class) * fraction), 1), len(of_class) - 1)
-        missing = count - int(held_out[of_class].sum())
-        for example in of_class[free[of_class]]:
-            if missing > 0 and (left[labels[example] == 1] > 1).all():
+        num_missing = count - int(held_out[of_class].sum())
+        for example in of_class[is_free[of_class]]:
+            if num_missing > 0 and (num_left[labels[example] == 1] > 1).all():
                 held_out[example] = True
-                left -= labels[example] == 1
-                missing -= 1
-        free[of_class] = False
-    rest = shuffled[free[shuffled]]
-    held_out[rest[: round(len(rest) * fraction)]] = True
+                num_left -= labels[example] == 1
+                num_missing -= 1
+        is_free[of_class] = False
+    free_examples = random_order[is_free[random_order]]
+    held_out[free_examples[: round(len(free_examples) * fraction)]] = True
     if not held_out.any():  # classes of one example each
-        held_out[shuffled[0]] = True
+        held_out[random_order[0]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
@@ -94,26 +95,27 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
     Raises:
         ValueError: no class has two labelled examples.
     """
-    labelled = np.flatnonzero(data.train.known)
-    _, chosen = split_rows(data.train.take(labelled), fraction, seed=_STOPPING)
-    held_out = labelled[chosen]
+    labelled_rows = np.flatnonzero(data.train.known)
+    _, chosen_positions = split_rows(data.train.take(labelled_rows), fraction, seed=_STOPPING)
+    held_out = labelled_rows[chosen_positions]
     if not len(held_out):
         raise ValueError(
             f"no class of the {len(data.train)} training images has two labelled ones; expected "
             "some, to hold out one of them. Leave --stop-early out."
         )
-    rest = np.setdiff1d(np.arange(len(data.train)), held_out)
-    every = data.train_with_all_labels
-    if every is not None:
-        every = every.take(np.flatnonzero(~np.isin(every.ids, data.train.ids[held_out])))
+    train_rows = np.setdiff1d(np.arange(len(data.train)), held_out)
+    all_labels = data.train_with_all_labels
+    if all_labels is not None:
+        stays = ~np.isin(all_labels.ids, data.train.ids[held_out])
+        all_labels = all_labels.take(np.flatnonzero(stays))
     note = Note(
         f"holding out {100 * fraction:g} % of train ({len(held_out):,} images) to stop early by",
         "train",
     )
     return replace(
         data,
-        train=data.train.take(rest),
-        train_with_all_labels=every,
+        train=data.train.take(train_rows),
+        train_with_all_labels=all_labels,
         stopping=data.train.take(held_out),
         notes=(*data.notes, note),
     )

@@ -119,16 +119,17 @@ class BatchPlan:
         epoch, place = divmod(int(t), self.steps_per_epoch)
         order = _order(self.seed, epoch, len(self.split))
         rows = order[place * self.batch_size : (place + 1) * self.batch_size]
-        most = -(-len(rows) // parts)  # as TensorFlow shares a batch: the last parts may be smaller
-        rows = rows[part * most : (part + 1) * most]
+        # As TensorFlow shares a batch: the last parts may be smaller.
+        part_size = -(-len(rows) // parts)
+        rows = rows[part * part_size : (part + 1) * part_size]
         ids = self.split.ids[rows]
         views, numbers = self._views, self._view_numbers(epoch)
         images = [views.images(ids, view) for view in numbers]
         if self.policy.mixes:
             (view,), num_classes = numbers, int(self.num_classes or 0)
             return images[0], ids, views.labels(ids, view, num_classes), views.shares(ids, view)
-        stacked = images[0] if self.views_per_image == 1 else np.stack(images, axis=1)
-        return stacked, ids, self.split.labels[rows]
+        image_array = images[0] if self.views_per_image == 1 else np.stack(images, axis=1)
+        return image_array, ids, self.split.labels[rows]
 
     def dataset(
         self,
@@ -185,16 +186,19 @@ class BatchPlan:
                 most_views=self._views_before(stop),
             )
         names = sorted(teacher.shapes)
-        rows = None if size is None else size * self.views_per_image
-        row_specs = [tf.TensorSpec((rows, *teacher.shapes[name][1:]), tf.float32) for name in names]
+        num_teacher_rows = None if size is None else size * self.views_per_image
+        teacher_row_specs = [
+            tf.TensorSpec((num_teacher_rows, *teacher.shapes[name][1:]), tf.float32)
+            for name in names
+        ]
 
         def part_with_rows(number: int) -> tuple[np.ndarray, ...]:
             batch = part(number)
             views = self._view_numbers(int(number) // len(places) // self.steps_per_epoch)
             outputs = [teacher(batch[1], view) for view in views]
-            return *batch, *(_interleaved([output[name] for output in outputs]) for name in names)
+            return *batch, *(_interleave([output[name] for output in outputs]) for name in names)
 
-        specs = [*specs, *row_specs]
+        specs = [*specs, *teacher_row_specs]
         batches = elements.first_zeros(part_with_rows, first, specs)
         return elements.dataset(batches, steps, specs, [*extras, *names], threads)
 
@@ -219,7 +223,7 @@ class BatchPlan:
         return total_views(min(epochs, self.views or epochs), self.views_per_image)
 
 
-def _interleaved(views: list[np.ndarray]) -> np.ndarray:
+def _interleave(views: list[np.ndarray]) -> np.ndarray:
     """n arrays (B, …), one for each view, as (B * n, …); the views of an example are neighbours."""
     return views[0] if len(views) == 1 else np.stack(views, axis=1).reshape(-1, *views[0].shape[1:])
 

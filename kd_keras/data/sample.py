@@ -22,12 +22,12 @@ def stratified_sample(labels: np.ndarray, count: int, *, seed: int) -> np.ndarra
     """
     if labels.ndim == 2:
         labels = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
-    shuffled = np.argsort(
+    random_order = np.argsort(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    by_class = random_order[np.argsort(labels[random_order], kind="stable")]
     _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
     rank = np.arange(len(labels)) - np.repeat(starts, sizes)  # of each example within its class
     # The first of every class, then the second ones, and so on; of the last round, any.
-    chosen = by_class[np.lexsort((shuffled.argsort()[by_class], rank))]
-    return np.sort(chosen[:count])
+    round_robin = by_class[np.lexsort((random_order.argsort()[by_class], rank))]
+    return np.sort(round_robin[:count])

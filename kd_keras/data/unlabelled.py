@@ -67,20 +67,23 @@ def require_others(data: Dataset, stores: Mapping[str, Store]) -> None:
         data: the dataset that the stores' images will join.
         stores: images without labels by the name of their source.
     """
-    files_of = [name for split in (data.train, data.validation) for name in split.names() or ()]
-    known = dict.fromkeys(files_of, data.name)
+    data_files = [name for split in (data.train, data.validation) for name in split.names() or ()]
+    data_of_file = dict.fromkeys(data_files, data.name)
     for name, store in stores.items():
         files = store.splits["train"].names() or []
-        twice = [file for file in files if file in known]
-        if twice or (name == data.name and store.notes == (_split_note("train"),)):
-            images = f"{len(twice):,} of the images" if twice else "the training images"
-            example = f", such as {twice[0]}" if twice else ""
-            raise ValueError(
-                f"--unlabelled {name} holds {images} of {known[twice[0]] if twice else data.name}"
-                f"{example}; expected images that are not used yet. Give others; to hide labels of "
-                "a dataset's own images, give --labels-per-class N."
+        shared_files = [file for file in files if file in data_of_file]
+        if shared_files or (name == data.name and store.notes == (_split_note("train"),)):
+            images = (
+                f"{len(shared_files):,} of the images" if shared_files else "the training images"
             )
-        known |= dict.fromkeys(files, name)
+            example = f", such as {shared_files[0]}" if shared_files else ""
+            raise ValueError(
+                f"--unlabelled {name} holds {images} of "
+                f"{data_of_file[shared_files[0]] if shared_files else data.name}{example}; "
+                "expected images that are not used yet. Give others; to hide labels of a dataset's "
+                "own images, give --labels-per-class N."
+            )
+        data_of_file |= dict.fromkeys(files, name)
 
 
 def joined(split: Split, stores: Sequence[Store]) -> Split:
@@ -89,18 +92,22 @@ def joined(split: Split, stores: Sequence[Store]) -> Split:
     Ids of the split stay; those of the stores' images follow on the last row of its file. The
     fingerprint is that of the split's store, a dash, and a hash of the others' fingerprints.
     """
-    added = [store.splits["train"] for store in stores]
-    firsts = np.cumsum([len(split.images), *(len(part.images) for part in added)])
-    ids = [first + part.ids for first, part in zip(firsts, added, strict=False)]
-    others = hashlib.sha256("+".join(part.fingerprint for part in added).encode()).hexdigest()[:16]
-    of_one = split.labels.shape[1:]  # (C,) of multi-label data
-    unknown = [np.full((len(part), *of_one), UNKNOWN, split.labels.dtype) for part in added]
+    added_splits = [store.splits["train"] for store in stores]
+    firsts = np.cumsum([len(split.images), *(len(part.images) for part in added_splits)])
+    ids = [first + part.ids for first, part in zip(firsts, added_splits, strict=False)]
+    added_fingerprint = hashlib.sha256(
+        "+".join(part.fingerprint for part in added_splits).encode()
+    ).hexdigest()[:16]
+    label_shape = split.labels.shape[1:]  # (C,) of multi-label data
+    unknown_labels = [
+        np.full((len(part), *label_shape), UNKNOWN, split.labels.dtype) for part in added_splits
+    ]
     return replace(
         split,
-        images=JoinedImages([split.images, *(part.images for part in added)]),
-        labels=np.concatenate([split.labels, *unknown]),
+        images=JoinedImages([split.images, *(part.images for part in added_splits)]),
+        labels=np.concatenate([split.labels, *unknown_labels]),
         ids=np.concatenate([split.ids, *ids]),
-        fingerprint=f"{split.fingerprint}-{others}",
+        fingerprint=f"{split.fingerprint}-{added_fingerprint}",
         names_file=None,
     )
 
@@ -115,18 +122,24 @@ def _folder(path: Path, settings: dict[str, Any]) -> Source:
         f"folder:{path}",
         {**settings, "path": str(path)},
         listing.state,
-        partial(_of_folder, path=path, names=names, hidden=listing.hidden, settings=settings),
+        partial(
+            _folder_contents,
+            path=path,
+            names=names,
+            hidden_folders=listing.hidden,
+            settings=settings,
+        ),
         digest=partial(user_files.digest, path),
     )
 
 
-def _of_folder(
+def _folder_contents(
     temporary: Path,
     progress: Progress,
     *,
     path: Path,
     names: list[str],
-    hidden: Sequence[str],
+    hidden_folders: Sequence[str],
     settings: dict[str, Any],
 ) -> Contents:
     from kd_keras.data.images import decode
@@ -147,8 +160,8 @@ def _of_folder(
         most_pixels=max(height * width for height, width in sizes),
     )
     notes = folder_layout.skipped_note([name for name in names if not headers[name].size])
-    if hidden:
-        notes.append(f"skipped {folder_layout.count('hidden folder', hidden)}")
+    if hidden_folders:
+        notes.append(f"skipped {folder_layout.count('hidden folder', hidden_folders)}")
     paths = [f"{path}/{name}" for name in images]
     return Contents([], {"train": Part(len(images), batches, paths)}, tuple(notes))
 
@@ -161,21 +174,21 @@ def _tfds(name: str, data_dir: Path | None, settings: dict[str, Any]) -> Source:
         f"tfds:{name}",
         {**settings, "name": builder.info.full_name},
         builder.info.full_name,
-        partial(_of_tfds, builder=builder, settings=settings),
+        partial(_tfds_contents, builder=builder, settings=settings),
     )
 
 
-def _of_tfds(
+def _tfds_contents(
     temporary: Path, progress: Progress, *, builder: Any, settings: dict[str, Any]
 ) -> Contents:
     from kd_keras.data.tfds import tfds_records, tfds_source
 
     tfds_source.prepare_files(builder, progress)
-    have = list(builder.info.splits)
-    split = next((name for name in (*_SPLITS, "train") if name in have), None)
+    split_names = list(builder.info.splits)
+    split = next((name for name in (*_SPLITS, "train") if name in split_names), None)
     if split is None:
         raise ValueError(
-            f"tfds:{builder.info.name} has the splits {have}; expected one of "
+            f"tfds:{builder.info.name} has the splits {split_names}; expected one of "
             f"{', '.join((*_SPLITS, 'train'))}. Choose another dataset."
         )
     part = tfds_records.part(
@@ -193,7 +206,9 @@ def _split_note(split: str) -> str:
     return f"its split {split}"
 
 
-def _source(name: str, settings: dict[str, Any], state: str, contents: Any, **more: Any) -> Source:
+def _source(
+    name: str, settings: dict[str, Any], state: str, contents: Any, **other_fields: Any
+) -> Source:
     return Source(
         name=name,
         kind=f"unlabelled {name.partition(':')[0]}",
@@ -204,5 +219,5 @@ def _source(name: str, settings: dict[str, Any], state: str, contents: Any, **mo
         contents=contents,
         resize=settings["resize"],
         labelled=False,
-        **more,
+        **other_fields,
     )

@@ -68,7 +68,7 @@ def list_files(path: Path) -> Listing:
     """Lists a folder with one `stat` for each file: 100,000 files take less than a second."""
     files: list[File] = []
     folders: list[str] = []
-    hidden: list[str] = []
+    hidden_folders: list[str] = []
     # A folder and the real paths of those that contain it.
     stack: list[tuple[str, tuple[str, ...]]] = [("", (os.path.realpath(path),))]
     while stack:
@@ -81,13 +81,13 @@ def list_files(path: Path) -> Listing:
                 if not (os.path.isdir(entry.path) if link else entry.is_dir()):
                     files.append(_file(name, entry))
                 elif is_hidden(entry.name):
-                    hidden.append(name)
+                    hidden_folders.append(name)
                 else:
                     real = os.path.realpath(entry.path) if link else f"{parents[-1]}/{entry.name}"
                     if not (link and _contains_one(real, parents)):
                         folders.append(name)
                         stack.append((name, (*parents, real)))
-    return Listing(tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(hidden)))
+    return Listing(tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(hidden_folders)))
 
 
 def _contains_one(folder: str, paths: tuple[str, ...]) -> bool:

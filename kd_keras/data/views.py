@@ -64,14 +64,16 @@ class Views:
             num_classes: C.
         """
         _, rows_of_partners = self._partners_of(ids, view)
-        own, partners = (self.split.labels[rows] for rows in (self._rows(ids), rows_of_partners))
+        own_labels, partner_labels = (
+            self.split.labels[rows] for rows in (self._rows(ids), rows_of_partners)
+        )
         shares = self.shares(ids, view)
         if self.split.multi_label:
-            soft = mixing.mixed_rows(own, partners, shares)
+            soft_labels = mixing.mixed_rows(own_labels, partner_labels, shares)
         else:
-            soft = mixing.soft_labels(own, partners, shares, num_classes)
-        soft[own == UNKNOWN] = UNKNOWN
-        return soft
+            soft_labels = mixing.soft_labels(own_labels, partner_labels, shares, num_classes)
+        soft_labels[own_labels == UNKNOWN] = UNKNOWN
+        return soft_labels
 
     def shares(self, ids: np.ndarray, view: int) -> np.ndarray:
         """(B,) float32, 0 to 1: share of its own label in the label of each mixed view."""
@@ -107,9 +109,9 @@ class Views:
 
     def _permutation(self, view: int) -> np.ndarray:
         """(N,) int64: the partner of each id, ids ascending."""
-        ids, known = self.split.ids[self._order], self.split.known[self._order]
+        ids, is_known = self.split.ids[self._order], self.split.known[self._order]
         partners: np.ndarray = ids.copy()
-        for group in (known, ~known):
+        for group in (is_known, ~is_known):
             if group.any():
                 key = {"view_seed": self.view_seed, "view": view}
                 partners[group] = mixing.permutation(ids[group], **key)
@@ -125,5 +127,5 @@ def facts(split: Split, policy: Policy) -> dict[str, Any]:
     values = policy.to_json()
     if not policy.mixes or split.known.all():
         return values
-    labelled = np.sort(split.ids[split.known]).astype("<i8")
-    return values | {"labelled": hashlib.sha256(labelled.tobytes()).hexdigest()[:16]}
+    labelled_ids = np.sort(split.ids[split.known]).astype("<i8")
+    return values | {"labelled": hashlib.sha256(labelled_ids.tobytes()).hexdigest()[:16]}

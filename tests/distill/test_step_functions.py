@@ -11,7 +11,7 @@ from kd_keras import Distiller, methods
 
 PACKAGE = str(Path(kd_keras.__file__).parent)
 FROM_THE_STEP_TO_THE_GRADIENT = [
-    "replicas.after_data.<locals>.waiting",
+    "replicas.after_data.<locals>.step_after_data",
     "distill.distiller.Distiller.train_step",
     "distill.step.batches.unpack",
     "losses.is_class_index",

@@ -51,11 +51,13 @@ class ColorJitter(Step):
         keys = np.stack([draws.uniform(_JITTER, 4 + place) for place in range(4)], axis=1)
         order = np.argsort(keys, axis=1, kind="stable")
         happens = draws.happens(_JITTER, 8, self.probability).tolist()
-        used = [place for place, span in enumerate(spans) if span]
+        used_places = [place for place, span in enumerate(spans) if span]
         rows = zip(happens, order.tolist(), amounts.tolist(), strict=True)
         return [
-            [(place, amount[place]) for place in places if place in used] if changed else None
-            for changed, places, amount in rows
+            [(place, amount[place]) for place in places if place in used_places]
+            if is_changed
+            else None
+            for is_changed, places, amount in rows
         ]
 
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
@@ -82,7 +84,7 @@ class Grayscale(Step):
 
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
         happens = draws.happens(_GRAYSCALE, 0, self.probability)
-        return [True if grey else None for grey in happens.tolist()]
+        return [True if is_grey else None for is_grey in happens.tolist()]
 
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
         return image.convert("L").convert(image.mode)
@@ -114,7 +116,7 @@ class Blur(Step):
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
         happens = draws.happens(_BLUR, 0, self.probability).tolist()
         sigmas = draws.uniform(_BLUR, 1, *self.sigma).tolist()
-        return [s if blurred else None for blurred, s in zip(happens, sigmas, strict=True)]
+        return [s if is_blurred else None for is_blurred, s in zip(happens, sigmas, strict=True)]
 
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
         return image.filter(ImageFilter.GaussianBlur(change))

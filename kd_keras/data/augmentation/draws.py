@@ -49,6 +49,6 @@ class Draws:
         """(B,) bool: whether an event of this probability happens to each image."""
         return self.uniform(purpose, place) < probability
 
-    def take(self, which: np.ndarray) -> "Draws":
-        """The draws of some of the images; `which` is (n,) int or (B,) bool."""
-        return replace(self, ids=self.ids[which])
+    def take(self, positions: np.ndarray) -> "Draws":
+        """The draws of some of the images; `positions` is (n,) int or (B,) bool."""
+        return replace(self, ids=self.ids[positions])

@@ -46,16 +46,16 @@ class Erase(Step):
     def boxes(self, draws: Draws, height: int, width: int) -> np.ndarray:
         """(B, 4) int64: left, top, width and height of each image's box; 0 wide: none."""
         size = np.zeros((len(draws.ids), 2), int)  # height and width
-        pending = np.flatnonzero(draws.happens(_ERASE, 0, self.probability))
+        pending_rows = np.flatnonzero(draws.happens(_ERASE, 0, self.probability))
         low, high = self.ratio
         for attempt in range(_TRIES):
-            subset = draws.take(pending)
+            subset = draws.take(pending_rows)
             area = subset.uniform(_ERASE, 3 + 2 * attempt, *self.area) * (height * width)
             ratio = low * (high / low) ** subset.uniform(_ERASE, 4 + 2 * attempt)
             sides = np.rint(np.sqrt(np.stack([area * ratio, area / ratio], axis=1))).astype(int)
-            fits = ((sides >= 1) & (sides <= (height, width))).all(axis=1)
-            size[pending[fits]] = sides[fits]
-            pending = pending[~fits]
+            is_inside = ((sides >= 1) & (sides <= (height, width))).all(axis=1)
+            size[pending_rows[is_inside]] = sides[is_inside]
+            pending_rows = pending_rows[~is_inside]
         top, left = (
             np.floor(draws.uniform(_ERASE, 1 + axis) * (side - size[:, axis] + 1))
             for axis, side in enumerate((height, width))

@@ -69,7 +69,7 @@ class Flip(Step):
         return (draws.bits(_VIEW) >> np.uint64(63)).astype(bool)
 
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
-        return [True if mirrored else None for mirrored in self.mirrored(draws).tolist()]
+        return [True if is_mirrored else None for is_mirrored in self.mirrored(draws).tolist()]
 
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
         return image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
@@ -105,24 +105,24 @@ class ResizedCrop(Step):
     def boxes(self, draws: Draws, height: int, width: int) -> np.ndarray:
         """(B, 4) int64: left, top, right and bottom of each image's part, in pixels."""
         size = np.tile(np.array(self._largest(height, width)), (len(draws.ids), 1))  # (B, 2)
-        pending = np.arange(len(draws.ids))
+        pending_rows = np.arange(len(draws.ids))
         low, high = self.ratio
         for attempt in range(_TRIES):
-            subset = draws.take(pending)
+            subset = draws.take(pending_rows)
             area = subset.uniform(_RESIZED, 2 * attempt, *self.scale) * (height * width)
             ratio = low * (high / low) ** subset.uniform(_RESIZED, 2 * attempt + 1)
             sides = np.rint(np.sqrt(np.stack([area / ratio, area * ratio], axis=1))).astype(int)
-            fits = ((sides >= 1) & (sides <= (height, width))).all(axis=1)
-            size[pending[fits]] = sides[fits]
-            pending = pending[~fits]
-            if not len(pending):
+            is_inside = ((sides >= 1) & (sides <= (height, width))).all(axis=1)
+            size[pending_rows[is_inside]] = sides[is_inside]
+            pending_rows = pending_rows[~is_inside]
+            if not len(pending_rows):
                 break
         top, left = (
             np.floor(draws.uniform(_RESIZED, 2 * _TRIES + axis) * (side - size[:, axis] + 1))
             for axis, side in enumerate((height, width))
         )
         middle = (np.array((height, width)) - size) // 2
-        top[pending], left[pending] = middle[pending].T
+        top[pending_rows], left[pending_rows] = middle[pending_rows].T
         return np.stack([left, top, left + size[:, 1], top + size[:, 0]], axis=1).astype(int)
 
     def _largest(self, height: int, width: int) -> tuple[int, int]:

@@ -32,8 +32,8 @@ class Mixture:
     def label_shares(self, height: int, width: int) -> np.ndarray:
         """(B,) float32, 0 to 1: share of the own label. With CutMix, that of the own pixels."""
         left, top, right, bottom = self.boxes.T
-        own = 1 - (right - left) * (bottom - top) / (height * width)
-        return np.where(right < 0, self.shares / ONE, own).astype(np.float32)
+        own_share = 1 - (right - left) * (bottom - top) / (height * width)
+        return np.where(right < 0, self.shares / ONE, own_share).astype(np.float32)
 
 
 def permutation(ids: np.ndarray, *, view_seed: int, view: int) -> np.ndarray:
@@ -131,5 +131,5 @@ def mixed_rows(labels: np.ndarray, partner_labels: np.ndarray, shares: np.ndarra
         labels, partner_labels: (B, C) int, 1 for each class that an image has, else 0.
         shares: (B,) float32, of the own labels.
     """
-    own = shares[:, None]
-    return np.asarray(own * labels + (1 - own) * partner_labels, np.float32)
+    own_shares = shares[:, None]
+    return np.asarray(own_shares * labels + (1 - own_shares) * partner_labels, np.float32)

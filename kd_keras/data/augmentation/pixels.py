@@ -39,9 +39,9 @@ def augment(
         (B, H, W, C) uint8.
     """
     draws = Draws(ids, view_seed, view)
-    crop, flip, rest = policy.moves
-    batch = _moved(images_source, rows, draws, crop, flip)
-    return _changed(batch, draws, rest, side) if rest else batch
+    crop, flip, other_steps = policy.moves
+    batch = _move_images(images_source, rows, draws, crop, flip)
+    return _apply_steps(batch, draws, other_steps, side) if other_steps else batch
 
 
 def require_fitting(policy: Policy, image_shape: Sequence[int], side: int | None = None) -> None:
@@ -68,7 +68,7 @@ def require_fitting(policy: Policy, image_shape: Sequence[int], side: int | None
         )
 
 
-def _moved(
+def _move_images(
     images_source: np.ndarray, rows: np.ndarray, draws: Draws, crop: Crop | None, flip: Flip | None
 ) -> np.ndarray:
     """The images, moved and mirrored: a copy."""
@@ -78,13 +78,15 @@ def _moved(
     pixels = _whole_pixels(np.asarray(images_source))  # without np.memmap's slow slicing
     height, width = pixels.shape[1:]
     batch = np.zeros((len(rows), *images_source.shape[1:]), np.uint8)
-    still = [0] * len(rows)
-    down, right = (axis.tolist() for axis in crop.offsets(draws)) if crop else (still, still)
-    mirrored = flip.mirrored(draws).tolist() if flip else still
+    no_offsets = [0] * len(rows)
+    down, right = (
+        (axis.tolist() for axis in crop.offsets(draws)) if crop else (no_offsets, no_offsets)
+    )
+    mirror_flags = flip.mirrored(draws).tolist() if flip else no_offsets
     # This loop of slices makes 150,000 images a second at 64x64x3 on one core; a vectorised gather
     # of pixels makes 20,000, and padding the whole batch first 42,000.
     for image, row, y, x, is_mirrored in zip(
-        _whole_pixels(batch), rows.tolist(), down, right, mirrored, strict=True
+        _whole_pixels(batch), rows.tolist(), down, right, mirror_flags, strict=True
     ):
         image = image[:, ::-1] if is_mirrored else image
         image[max(-y, 0) : height - max(y, 0), max(-x, 0) : width - max(x, 0)] = pixels[
@@ -98,12 +100,12 @@ def _whole_pixels(images: np.ndarray) -> np.ndarray:
     return images.view(f"V{images.shape[-1]}")[..., 0]
 
 
-def _changed(
+def _apply_steps(
     batch: np.ndarray, draws: Draws, steps: Sequence[Step], side: int | None
 ) -> np.ndarray:
     """The batch after the steps; the same array if its images keep their size."""
     count, height, width, channels = batch.shape
-    changed = batch if side is None else np.empty((count, side, side, channels), np.uint8)
+    result = batch if side is None else np.empty((count, side, side, channels), np.uint8)
     changes: list[Callable[..., Image.Image]] = []
     choices_of_steps: list[Sequence[Any]] = []
     for step in steps:
@@ -113,11 +115,11 @@ def _changed(
             changes.append(functools.partial(step.apply, side=side))
         else:
             changes.append(step.apply)
-    before, after = (a[..., 0] if channels == 1 else a for a in (batch, changed))
+    sources, targets = (a[..., 0] if channels == 1 else a for a in (batch, result))
     for place, choices in enumerate(zip(*choices_of_steps, strict=True)):
-        image = Image.fromarray(before[place])
+        image = Image.fromarray(sources[place])
         for change, choice in zip(changes, choices, strict=True):
             if choice is not None:
                 image = change(image, choice)
-        after[place] = np.asarray(image)
-    return changed
+        targets[place] = np.asarray(image)
+    return result

@@ -63,10 +63,10 @@ class Policy:
     @property
     def moves(self) -> tuple[Crop | None, Flip | None, tuple[Step, ...]]:
         """A crop and a flip that come first, which copying does, and the steps after them."""
-        rest = list(self.steps)
-        crop = rest.pop(0) if rest and isinstance(rest[0], Crop) else None
-        flip = rest.pop(0) if rest and isinstance(rest[0], Flip) else None
-        return crop, flip, tuple(rest)  # type: ignore[return-value]
+        other_steps = list(self.steps)
+        crop = other_steps.pop(0) if other_steps and isinstance(other_steps[0], Crop) else None
+        flip = other_steps.pop(0) if other_steps and isinstance(other_steps[0], Flip) else None
+        return crop, flip, tuple(other_steps)  # type: ignore[return-value]
 
     @property
     def is_light(self) -> bool:
@@ -75,9 +75,9 @@ class Policy:
 
     def describe(self) -> str:
         """The policy in words, such as "crops padded by 4 pixels, mirrored at random"."""
-        crop, flip, rest = self.moves
+        crop, flip, other_steps = self.moves
         words = [step.describe() for step in self.steps]
-        if not rest:
+        if not other_steps:
             flips = "mirrored at random" if flip else "not mirrored"
             words = [(crop or Crop(0)).describe(), flips]
         words += [f"mixup with alpha {self.mixup:g}"] if self.mixup else []
@@ -151,8 +151,8 @@ def from_json(values: Mapping[str, Any]) -> Policy:
             )
             return Policy(steps, mixup=values["mixup"], cutmix=values["cutmix"])
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(_unknown(values)) from error
-    raise ValueError(_unknown(values))
+        raise ValueError(_unknown_format_message(values)) from error
+    raise ValueError(_unknown_format_message(values))
 
 
 def short_name(values: Mapping[str, Any]) -> str:
@@ -168,7 +168,7 @@ _FIELDS = ("version", "steps", "mixup", "cutmix")
 _LABELLED = "labelled"  # which images are mixed with which, see `views.facts`
 
 
-def _unknown(values: Any) -> str:
+def _unknown_format_message(values: Any) -> str:
     return (
         f"an augmentation is {values!r}; expected crop_padding and flip, or {', '.join(_FIELDS)} "
         f"with version {VERSION}. Make the file that holds it again with this version of kd_keras."

@@ -23,7 +23,7 @@ def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
         listing,
         layout,
         kind="folder",
-        others=layout.loose,
+        other_files=layout.loose,
         faults=partial(_faults, path, layout, members),
         notes=partial(_notes, layout, members),
         image_size=image_size,

@@ -48,20 +48,22 @@ def read(listing: Listing, root: str) -> Layout:
     """Finds splits and classes in a listing; `root` is its path, for notes and faults."""
     places = _places(listing)
     names = sorted({class_name(folder) for folder in listing.folders_in(places["train"])})
-    notes = _unused(listing, places, root) + _splits_within_classes(listing, places["train"])
+    notes = _unused_notes(listing, places, root) + _splits_within_classes(listing, places["train"])
     faults = _only_splits(listing, places["train"], root)
-    faults = faults or _too_few(listing, places["train"], root)
-    unknown = _of_unknown_classes(listing, places.get("test"), names)
-    if unknown:
+    faults = faults or _class_count_faults(listing, places["train"], root)
+    unknown_folders = _unknown_class_folders(listing, places.get("test"), names)
+    if unknown_folders:
         del places["test"]
-        notes.append(Note(f"test split not used: {_no_class_of_train(unknown, root)}", "test"))
-    unknown = _of_unknown_classes(listing, places.get("validation"), names)
-    if unknown:
+        notes.append(
+            Note(f"test split not used: {_unknown_class_message(unknown_folders, root)}", "test")
+        )
+    unknown_folders = _unknown_class_folders(listing, places.get("validation"), names)
+    if unknown_folders:
         faults.append(
-            f"{_no_class_of_train(unknown, root)}; expected only classes of train: "
+            f"{_unknown_class_message(unknown_folders, root)}; expected only classes of train: "
             f"{', '.join(shortened(names, 5))}. Add images of them to train, or take them out."
         )
-    notes += _without_validation(listing, places.get("validation"), names)
+    notes += _validation_notes(listing, places.get("validation"), names)
     labels = {name: label for label, name in enumerate(names)}
     classes = {
         folder: labels[class_name(folder)]
@@ -75,8 +77,8 @@ def read(listing: Listing, root: str) -> Layout:
 
 def class_name(folder: str) -> str:
     """Name of a class folder in NFC, since operating systems compose accents differently."""
-    readable = os.fsencode(folder.rpartition("/")[2]).decode(errors="replace")
-    return unicodedata.normalize("NFC", readable)
+    folder_name = os.fsencode(folder.rpartition("/")[2]).decode(errors="replace")
+    return unicodedata.normalize("NFC", folder_name)
 
 
 def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
@@ -88,20 +90,23 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
         root: path of the folder.
     """
     depth = {split: place.count("/") + bool(place) for split, place in layout.places.items()}
-    filled = {
+    filled_folders = {
         "/".join(file.split("/")[: depth[split] + 1])
         for split, files in layout.files.items()
         for file, _ in files
         if file in images
     }
-    empty = [f"{root}/{folder}" for folder in layout.classes if folder not in filled]
-    if not empty:
+    empty_folders = [
+        f"{root}/{folder}" for folder in layout.classes if folder not in filled_folders
+    ]
+    if not empty_folders:
         return []
-    if len(empty) == len(layout.classes):
+    if len(empty_folders) == len(layout.classes):
         return [f"{root} holds no images; expected {EXPECTED}. Check the path."]
     return [
-        f"{count('class folder', empty)} without an image: {', '.join(shortened(empty))}; expected "
-        "one or more in each. Put images in, or take the folders out."
+        f"{count('class folder', empty_folders)} without an image: "
+        f"{', '.join(shortened(empty_folders))}; expected one or more in each. Put images in, or "
+        "take the folders out."
     ]
 
 
@@ -133,28 +138,35 @@ def split_folders(folders: list[str]) -> dict[str, str]:
     train = _first(folders, _TRAIN)
     if train is None:
         return {"train": ""}
-    others = {"validation": _first(folders, _VALIDATION), "test": _first(folders, _TEST)}
-    return {"train": train} | {split: place for split, place in others.items() if place is not None}
+    other_splits = {"validation": _first(folders, _VALIDATION), "test": _first(folders, _TEST)}
+    return {"train": train} | {
+        split: place for split, place in other_splits.items() if place is not None
+    }
 
 
 def _first(folders: list[str], names: tuple[str, ...]) -> str | None:
-    ranked = [folder for folder in folders if folder.lower() in names]
-    return min(ranked, key=lambda folder: names.index(folder.lower()), default=None)
+    candidates = [folder for folder in folders if folder.lower() in names]
+    return min(candidates, key=lambda folder: names.index(folder.lower()), default=None)
 
 
-def _unused(listing: Listing, places: dict[str, str], root: str) -> list[str]:
-    unused = [f for f in listing.folders_in("") if places["train"] and f not in places.values()]
+def _unused_notes(listing: Listing, places: dict[str, str], root: str) -> list[str]:
+    unused_folders = [
+        f for f in listing.folders_in("") if places["train"] and f not in places.values()
+    ]
     notes = []
-    if unused:
-        listed = ", ".join(
+    if unused_folders:
+        folder_list = ", ".join(
             shortened(
-                [f if listing.folders_in(f) else f"{f} (without class folders)" for f in unused]
+                [
+                    f if listing.folders_in(f) else f"{f} (without class folders)"
+                    for f in unused_folders
+                ]
             )
         )
-        notes.append(f"not used, beside {places['train']}/ in {root}: {listed}")
+        notes.append(f"not used, beside {places['train']}/ in {root}: {folder_list}")
     if listing.hidden:
-        hidden = ", ".join(shortened(listing.hidden))
-        notes.append(f"skipped {count('hidden folder', listing.hidden)}: {hidden}")
+        hidden_list = ", ".join(shortened(listing.hidden))
+        notes.append(f"skipped {count('hidden folder', listing.hidden)}: {hidden_list}")
     return notes
 
 
@@ -209,7 +221,7 @@ def _csv_hint(listing: Listing) -> str:
     return " If the CSV file has the images' classes, give --labels multi."
 
 
-def _too_few(listing: Listing, train: str, root: str) -> list[str]:
+def _class_count_faults(listing: Listing, train: str, root: str) -> list[str]:
     """A fault if there are fewer than two classes."""
     place = f"{root}/{train}" if train else root
     folders = listing.folders_in(train)
@@ -221,31 +233,31 @@ def _too_few(listing: Listing, train: str, root: str) -> list[str]:
         return [f"{place} holds {contents}; expected {EXPECTED}.{labels}"]
     if len(set(names)) > 1:
         return []
-    below = listing.folders_in(folders[0])
-    hint = f" If {root}/{folders[0]} holds the classes, give that folder." if below else ""
+    subfolders = listing.folders_in(folders[0])
+    hint = f" If {root}/{folders[0]} holds the classes, give that folder." if subfolders else ""
     return [f"{place} holds one class folder, {names[0]}; expected two or more.{hint}{labels}"]
 
 
-def _of_unknown_classes(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
+def _unknown_class_folders(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
     folders = [] if place is None else listing.folders_in(place)
     classes = set(names)
     return [folder for folder in folders if class_name(folder) not in classes]
 
 
-def _without_validation(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
+def _validation_notes(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
     if place is None:
         return []
-    missing = sorted({*names} - set(map(class_name, listing.folders_in(place))))
-    if not missing:
+    missing_classes = sorted({*names} - set(map(class_name, listing.folders_in(place))))
+    if not missing_classes:
         return []
-    listed = ", ".join(shortened(missing))
-    note = f"validation has no images of {count('class', missing)}: {listed}"
+    class_list = ", ".join(shortened(missing_classes))
+    note = f"validation has no images of {count('class', missing_classes)}: {class_list}"
     return [Note(note, "validation")]
 
 
-def _no_class_of_train(folders: list[str], root: str) -> str:
-    listed = ", ".join(shortened([f"{root}/{folder}" for folder in folders]))
-    return f"{count('folder', folders)} of classes that train does not have: {listed}"
+def _unknown_class_message(folders: list[str], root: str) -> str:
+    folder_list = ", ".join(shortened([f"{root}/{folder}" for folder in folders]))
+    return f"{count('folder', folders)} of classes that train does not have: {folder_list}"
 
 
 def _files(

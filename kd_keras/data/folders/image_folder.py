@@ -52,7 +52,7 @@ def source(
     layout: Layout,
     *,
     kind: str,
-    others: Sequence[str],
+    other_files: Sequence[str],
     faults: "Findings",
     notes: "Findings",
     image_size: int | None,
@@ -64,7 +64,7 @@ def source(
         path, listing: from `list_files`.
         layout: splits and classes.
         kind: kind of the source, for the store.
-        others: files that belong to no split, whose headers are read too.
+        other_files: files that belong to no split, whose headers are read too.
         faults: from the headers of all files to what makes training impossible, one sentence each.
         notes: from the same to what is left out or may surprise.
         image_size, resize: see `data.load`; None chooses.
@@ -82,7 +82,7 @@ def source(
         digest=partial(user_files.digest, path),
         val_fraction=0.1,
         contents=lambda folder, progress: _contents(
-            path, layout, others, faults=faults, notes=notes, size=image_size, resize=resize
+            path, layout, other_files, faults=faults, notes=notes, size=image_size, resize=resize
         ),
     )
 
@@ -90,7 +90,7 @@ def source(
 def _contents(
     path: Path,
     layout: Layout,
-    others: Sequence[str],
+    other_files: Sequence[str],
     *,
     faults: "Findings",
     notes: "Findings",
@@ -105,7 +105,7 @@ def _contents(
     from kd_keras.data.images import decode, sizes
 
     members = [file for files in layout.files.values() for file, _ in files]
-    headers = headers_of(path, [*members, *others])
+    headers = headers_of(path, [*members, *other_files])
     examples = {
         split: [(file, label) for file, label in files if headers[file].size]
         for split, files in layout.files.items()
@@ -114,12 +114,12 @@ def _contents(
     shapes = [shape for file in members if (shape := headers[file].size)]
     most_pixels = max((height * width for height, width in shapes), default=0)
     if sentences := faults(headers):
-        undecodable = [
+        decoding_faults = [
             fault
             for dataset in records.values()
             for fault in decode.describe_undecodable(dataset, channels=3, most_pixels=most_pixels)
         ]
-        raise fault_report.error(f"{path} has faults", [*sentences, *undecodable])
+        raise fault_report.error(f"{path} has faults", [*sentences, *decoding_faults])
     size, size_notes = (size, []) if size else sizes.default_size(shapes)
     batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
     return Contents(
@@ -127,7 +127,7 @@ def _contents(
         parts={
             split: Part(
                 len(files),
-                batches(records[split], other_records=_others(records, split)),
+                batches(records[split], other_records=_other_records(records, split)),
                 [f"{path}/{file}" for file, _ in files],
             )
             for split, files in examples.items()
@@ -151,9 +151,9 @@ def describe_unreadable(
     """A sentence on each of the files that is an image by its name and cannot be read."""
     reasons = {file: headers[file].reason for file in members if headers[file].reason}
     return [
-        f"{path}/{file} does not decode as an image ({why})."
+        f"{path}/{file} does not decode as an image ({reason})."
         + (" Allow it with --max-pixels N." if headers[file].too_large else "")
-        for file, why in reasons.items()
+        for file, reason in reasons.items()
     ]
 
 
@@ -174,10 +174,12 @@ def _are_letters(class_names: Sequence[str]) -> bool:
     return all(len(name) == 1 and name.isalnum() for name in class_names)
 
 
-def _others(records: Mapping[str, "tf.data.Dataset"], split: str) -> "tf.data.Dataset | None":
+def _other_records(
+    records: Mapping[str, "tf.data.Dataset"], split: str
+) -> "tf.data.Dataset | None":
     """The records of all other splits."""
-    joined = None
+    other_records = None
     for name, dataset in records.items():
         if name != split:
-            joined = dataset if joined is None else joined.concatenate(dataset)
-    return joined
+            other_records = dataset if other_records is None else other_records.concatenate(dataset)
+    return other_records

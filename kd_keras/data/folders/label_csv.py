@@ -86,69 +86,70 @@ def separated_by_blanks(tables: Iterable[Sequence[Cells]]) -> bool:
     return not any(_SEPARATORS.search(cell) for cell in lists)
 
 
-def interpret(path: str, rows: Sequence[Cells], *, blanks: bool) -> LabelTable:
+def interpret(path: str, rows: Sequence[Cells], *, split_at_blanks: bool) -> LabelTable:
     """The classes of each image.
 
     Args:
         path: of the file, for messages.
         rows: from `read`.
-        blanks: see `separated_by_blanks`.
+        split_at_blanks: see `separated_by_blanks`.
     """
     heading, *images = rows
     width = len(heading.cells)
     if width < 2:
-        return _wrong(
+        return _faulty_table(
             f"{path}, line {heading.line}: the heading has one column, {heading.cells[0]!r}; "
             f"expected {LAYOUTS}. Put commas or semicolons between the columns."
         )
-    uneven = [
+    row_length_faults = [
         f"{path}, line {row.line}: it has {len(row.cells)} cells; expected {width}, as in the "
         "heading. A list of classes with commas needs quotation marks."
         for row in images
         if len(row.cells) != width
     ]
-    unnamed = [
+    no_name_faults = [
         f"{path}, line {row.line}: it names no file; expected one in the first column. Name it, or "
         "remove the row."
         for row in images
         if not row.cells[0]
     ]
-    if uneven or unnamed:
-        return _wrong(*uneven, *unnamed)
+    if row_length_faults or no_name_faults:
+        return _faulty_table(*row_length_faults, *no_name_faults)
     if width == 2:
-        return _of_lists(path, images, blanks=blanks)
-    return _of_columns(path, heading, images)
+        return _table_of_lists(path, images, split_at_blanks=split_at_blanks)
+    return _table_of_columns(path, heading, images)
 
 
-def _of_lists(path: str, images: Sequence[Cells], *, blanks: bool) -> LabelTable:
+def _table_of_lists(path: str, images: Sequence[Cells], *, split_at_blanks: bool) -> LabelTable:
     if {row.cells[1] for row in images} <= {"0", "1"}:
-        return _wrong(
+        return _faulty_table(
             f"{path}, line {images[0].line}: the only column beside the file has values of 0 and "
             "1, so there is one class; expected two or more classes. Add a column for each."
         )
     rows = tuple(
         Row(row.line, row.cells[0], frozenset(filter(None, map(str.strip, names))))
         for row in images
-        for names in [row.cells[1].split() if blanks else _SEPARATORS.split(row.cells[1])]
+        for names in [row.cells[1].split() if split_at_blanks else _SEPARATORS.split(row.cells[1])]
     )
     names = sorted(frozenset[str]().union(*(row.classes for row in rows)))
     return LabelTable(tuple(names), rows, ())
 
 
-def _of_columns(path: str, heading: Cells, images: Sequence[Cells]) -> LabelTable:
+def _table_of_columns(path: str, heading: Cells, images: Sequence[Cells]) -> LabelTable:
     names = heading.cells[1:]
     place = f"{path}, line {heading.line}"
     if not all(names):
-        return _wrong(
+        return _faulty_table(
             f"{place}: column {names.index('') + 2} has no name; expected the name of a class. "
             "Name it, or remove the column."
         )
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        return _wrong(
-            f"{place}: two columns are called {twice!r}; expected each class once. Remove one."
+        repeated_name = next(name for name in names if names.count(name) > 1)
+        return _faulty_table(
+            f"{place}: two columns are called {repeated_name!r}; expected each class once. "
+            "Remove one."
         )
-    wrong = [
+    value_faults = [
         f"{path}, line {row.line}: the class {name!r} has the value {value!r}; expected 0 or 1. "
         "Write one of these."
         for row in images
@@ -160,8 +161,8 @@ def _of_columns(path: str, heading: Cells, images: Sequence[Cells]) -> LabelTabl
         for row in images
         for pairs in [list(zip(names, row.cells[1:], strict=True))]
     )
-    return LabelTable(names, rows, tuple(wrong))
+    return LabelTable(names, rows, tuple(value_faults))
 
 
-def _wrong(*faults: str) -> LabelTable:
+def _faulty_table(*faults: str) -> LabelTable:
     return LabelTable((), (), faults)

@@ -22,22 +22,22 @@ def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
     """
     path, listing = image_folder.list_files(path, multi_label_layout.EXPECTED)
     layout = multi_label_layout.read(listing, path)
-    others = [file for files in layout.others.values() for file in files]
+    other_files = [file for files in layout.files_without_row.values() for file in files]
     return image_folder.source(
         path,
         listing,
         layout,
         kind="multi-label folder",
-        others=others,
-        faults=partial(_faults, path, layout, others),
-        notes=partial(_notes, layout, others),
+        other_files=other_files,
+        faults=partial(_faults, path, layout, other_files),
+        notes=partial(_notes, layout, other_files),
         image_size=image_size,
         resize=resize,
     )
 
 
 def _faults(
-    path: Path, layout: Layout, others: Sequence[str], headers: Mapping[str, "ImageHeader"]
+    path: Path, layout: Layout, other_files: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
     tables = {
         file: path / layout.tables[split]
@@ -52,14 +52,14 @@ def _faults(
     ]
     return [
         *layout.faults,
-        *multi_label_layout.without_rows(layout, {f for f in others if headers[f].size}, path),
+        *multi_label_layout.without_rows(layout, {f for f in other_files if headers[f].size}, path),
         *no_images,
         *image_folder.describe_unreadable(path, list(layout.lines), headers),
     ]
 
 
 def _notes(
-    layout: Layout, others: Sequence[str], headers: Mapping[str, "ImageHeader"]
+    layout: Layout, other_files: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
-    no_images = [file for file in others if not headers[file].size]
+    no_images = [file for file in other_files if not headers[file].size]
     return [*layout.notes, *folder_layout.skipped_note(no_images)]

@@ -32,7 +32,7 @@ class Layout:
         tables: by split, the CSV file.
         files: by split, the images that have a row, each with a row of 0 and 1, one for each class.
         lines: the line of each of these files in its CSV file.
-        others: by split, the files of its folder without a row; none if no row can be read.
+        files_without_row: by split, files in its folder; none if no row can be read.
         notes: what is not used, and what may surprise, one sentence each.
         faults: what makes training impossible, one sentence each.
     """
@@ -41,7 +41,7 @@ class Layout:
     tables: dict[str, str]
     files: dict[str, list[tuple[str, tuple[int, ...]]]]
     lines: dict[str, int]
-    others: dict[str, list[str]]
+    files_without_row: dict[str, list[str]]
     notes: list[str]
     faults: list[str]
 
@@ -53,12 +53,12 @@ def read(listing: Listing, root: Path) -> Layout:
         ValueError: there is no CSV file, or several in one place, or one cannot be read.
     """
     places = _places(listing)
-    notes, faults = _without_table(listing, places, root)
+    notes, faults = _missing_table_messages(listing, places, root)
     tables = {split: _table(listing, place, root) for split, place in places.items()}
     cells = {split: label_csv.read(root / table) for split, table in tables.items()}
-    blanks = label_csv.separated_by_blanks(cells.values())
+    split_at_blanks = label_csv.separated_by_blanks(cells.values())
     contents = {
-        split: label_csv.interpret(f"{root / tables[split]}", rows, blanks=blanks)
+        split: label_csv.interpret(f"{root / tables[split]}", rows, split_at_blanks=split_at_blanks)
         for split, rows in cells.items()
     }
     faults += [fault for table in contents.values() for fault in table.faults]
@@ -67,40 +67,40 @@ def read(listing: Listing, root: Path) -> Layout:
         faults.append(f"{root / tables['train']} has the class {names[0]}; expected two or more.")
     files: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
     lines: dict[str, int] = {}
-    others: dict[str, list[str]] = {}
+    files_without_row: dict[str, list[str]] = {}
     for split, table in contents.items():
-        where, place = f"{root / tables[split]}", places[split]
+        table_path, place = f"{root / tables[split]}", places[split]
         if not contents["train"].faults:
-            faults += _of_unknown_classes(where, table, names)
+            faults += _unknown_class_faults(table_path, table, names)
         members = _files_in(listing, place, tables[split])
-        rows_by_file, wrong = _rows_by_file(table.rows, members, where, place)
-        faults += wrong
+        rows_by_file, row_faults = _rows_by_file(table.rows, members, table_path, place)
+        faults += row_faults
         lines |= {file: row.line for file, row in rows_by_file.items()}
         files[split] = [
             (file, tuple(int(name in row.classes) for name in names))
             for file, row in rows_by_file.items()
         ]
         # Without a row that can be read, "this image has no row" would mislead.
-        others[split] = sorted(set(members) - set(rows_by_file)) if table.rows else []
+        files_without_row[split] = sorted(set(members) - set(rows_by_file)) if table.rows else []
     if not faults:
-        notes += _of_train(files["train"], names)
+        notes += _train_notes(files["train"], names)
         for split, examples in files.items():
-            notes += _of_missing_classes(split, examples, names)
-    return Layout(names, tables, files, lines, others, notes, faults)
+            notes += _missing_class_notes(split, examples, names)
+    return Layout(names, tables, files, lines, files_without_row, notes, faults)
 
 
 def without_rows(layout: Layout, images: set[str], root: Path) -> list[str]:
-    """A fault for each split that has images without a row; `images` are files of `others`."""
+    """A fault for each split that has images without a row; `images` are files without a row."""
     faults = []
-    for split, others in layout.others.items():
-        missing = [file for file in others if file in images]
-        if missing:
-            named = ", ".join(shortened([f"{root}/{file}" for file in missing], _NAMED))
+    for split, other_files in layout.files_without_row.items():
+        missing_images = [file for file in other_files if file in images]
+        if missing_images:
+            image_list = ", ".join(shortened([f"{root}/{file}" for file in missing_images], _NAMED))
             faults.append(
                 f"{root / layout.tables[split]} has no row for "
-                f"{folder_layout.count('image', missing)}: {named}; expected a row for each. Add "
-                "rows (with no class for an image that shows none), or move these images away; "
-                "--unlabelled folder:PATH trains on images whose classes are unknown."
+                f"{folder_layout.count('image', missing_images)}: {image_list}; expected a row for "
+                "each. Add rows (with no class for an image that shows none), or move these images "
+                "away; --unlabelled folder:PATH trains on images whose classes are unknown."
             )
     return faults
 
@@ -126,34 +126,36 @@ def _table(listing: Listing, place: str, root: Path) -> str:
     tables = _tables(listing, place)
     if len(tables) == 1:
         return tables[0]
-    where = root / place
+    folder = root / place
     if tables:
-        listed = ", ".join(posixpath.basename(table) for table in tables)
+        table_list = ", ".join(posixpath.basename(table) for table in tables)
         raise ValueError(
-            f"{where} has {len(tables)} CSV files: {listed}; expected one, with the classes of the "
-            "images in this folder. Move the others away."
+            f"{folder} has {len(tables)} CSV files: {table_list}; expected one, with the classes "
+            "of the images in this folder. Move the others away."
         )
-    raise ValueError(f"{where} has no CSV file; expected {EXPECTED}, for --labels multi.")
+    raise ValueError(f"{folder} has no CSV file; expected {EXPECTED}, for --labels multi.")
 
 
-def _without_table(
+def _missing_table_messages(
     listing: Listing, places: dict[str, str], root: Path
 ) -> tuple[list[str], list[str]]:
     """Notes and faults about folders that are called as splits and hold no CSV file."""
     if not places["train"]:
         return [], []
     tops = [top for top in listing.folders_in("") if top not in places.values()]
-    named = folder_layout.split_folders([places["train"], *tops])
+    split_names = folder_layout.split_folders([places["train"], *tops])
     notes, faults = [], []
-    if "validation" not in places and "validation" in named:
+    if "validation" not in places and "validation" in split_names:
         faults.append(
-            f"{root / named['validation']} has no CSV file, and {root / places['train']} has one; "
-            "expected one in each. Add it, or move the folder away."
+            f"{root / split_names['validation']} has no CSV file, and {root / places['train']} has "
+            "one; expected one in each. Add it, or move the folder away."
         )
-    unused = [top for top in tops if top != named.get("validation")]
-    if unused:
-        listed = ", ".join(shortened([f"{top} (without a CSV file)" for top in unused]))
-        notes.append(f"not used, beside {places['train']}/ in {root}: {listed}")
+    unused_folders = [top for top in tops if top != split_names.get("validation")]
+    if unused_folders:
+        folder_list = ", ".join(
+            shortened([f"{top} (without a CSV file)" for top in unused_folders])
+        )
+        notes.append(f"not used, beside {places['train']}/ in {root}: {folder_list}")
     return notes, faults
 
 
@@ -162,86 +164,86 @@ def _files_in(listing: Listing, place: str, table: str) -> list[str]:
     return [f.name for f in listing.files if f.name.startswith(start) and f.name != table]
 
 
-def _of_unknown_classes(where: str, table: LabelTable, names: Sequence[str]) -> list[str]:
-    known, listed = set(names), ", ".join(shortened(names, 5))
-    unknown = sorted(set(table.class_names) - known)
-    if not unknown:
+def _unknown_class_faults(table_path: str, table: LabelTable, names: Sequence[str]) -> list[str]:
+    known_classes, class_list = set(names), ", ".join(shortened(names, 5))
+    unknown_classes = sorted(set(table.class_names) - known_classes)
+    if not unknown_classes:
         return []
-    line = next((row.line for row in table.rows if unknown[0] in row.classes), 1)
+    line = next((row.line for row in table.rows if unknown_classes[0] in row.classes), 1)
     return [
-        f"{where}, line {line}: {folder_layout.count('class', unknown)} that train does not have: "
-        f"{', '.join(shortened(unknown))}; expected only classes of train: {listed}. Correct the "
-        "names, or add such images to train."
+        f"{table_path}, line {line}: {folder_layout.count('class', unknown_classes)} that train "
+        f"does not have: {', '.join(shortened(unknown_classes))}; expected only classes of train: "
+        f"{class_list}. Correct the names, or add such images to train."
     ]
 
 
 def _rows_by_file(
-    rows: Sequence[Row], files: Sequence[str], where: str, place: str
+    rows: Sequence[Row], files: Sequence[str], table_path: str, place: str
 ) -> tuple[dict[str, Row], list[str]]:
     """The row of each file that a CSV file names, and a fault for each row without one.
 
     A name may lack its ending, as in some competitions, or have other upper and lower case, as
     Windows allows, if just one file fits.
     """
-    by_name = {_normal(file): file for file in files}
-    others: dict[str, set[str]] = defaultdict(set)  # by name in lower case, and without ending
+    by_name = {_normal_path(file): file for file in files}
+    # By name in lower case, with and without ending.
+    similar_files: dict[str, set[str]] = defaultdict(set)
     for file in files:
-        others[_normal(file).lower()].add(file)
-        others[_normal(str(PurePosixPath(file).with_suffix(""))).lower()].add(file)
+        similar_files[_normal_path(file).lower()].add(file)
+        similar_files[_normal_path(str(PurePosixPath(file).with_suffix(""))).lower()].add(file)
     rows_by_file: dict[str, Row] = {}
     faults = []
     for row in rows:
-        name = _normal(posixpath.join(place, row.file.replace("\\", "/")))
-        alike = sorted(others.get(name.lower(), ()))
-        place_of = by_name.get(name) or (alike[0] if len(alike) == 1 else None)
-        if place_of is None:
-            several = f"there are {', '.join(alike)}" if alike else "there is no such file"
+        name = _normal_path(posixpath.join(place, row.file.replace("\\", "/")))
+        candidates = sorted(similar_files.get(name.lower(), ()))
+        match = by_name.get(name) or (candidates[0] if len(candidates) == 1 else None)
+        if match is None:
+            reason = f"there are {', '.join(candidates)}" if candidates else "there is no such file"
             faults.append(
-                f"{where}, line {row.line}: {row.file}: {several}; expected the path of one image "
-                "in the folder of the CSV file. Correct the name, or remove the row."
+                f"{table_path}, line {row.line}: {row.file}: {reason}; expected the path of one "
+                "image in the folder of the CSV file. Correct the name, or remove the row."
             )
-        elif place_of in rows_by_file:
-            first = rows_by_file[place_of]
-            which = "the same" if first.classes == row.classes else "different"
+        elif match in rows_by_file:
+            first = rows_by_file[match]
+            comparison = "the same" if first.classes == row.classes else "different"
             faults.append(
-                f"{where}, line {row.line}: {row.file} is in line {first.line} too, with {which} "
-                "classes; expected one row for each image. Remove one of the rows."
+                f"{table_path}, line {row.line}: {row.file} is in line {first.line} too, with "
+                f"{comparison} classes; expected one row for each image. Remove one of the rows."
             )
         else:
-            rows_by_file[place_of] = row
+            rows_by_file[match] = row
     return rows_by_file, faults
 
 
-def _normal(name: str) -> str:
+def _normal_path(name: str) -> str:
     """A path in one form: operating systems compose accents differently."""
     return unicodedata.normalize("NFC", posixpath.normpath(name))
 
 
-def _of_train(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]) -> list[str]:
+def _train_notes(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]) -> list[str]:
     """Notes on classes with nearly the same name, and on images without a class."""
     notes = []
     by_spelling: dict[str, list[str]] = defaultdict(list)
     for name in names:
         by_spelling[name.casefold()].append(name)
-    twins = [" and ".join(same) for same in by_spelling.values() if len(same) > 1]
+    twins = [" and ".join(spellings) for spellings in by_spelling.values() if len(spellings) > 1]
     if twins:
         notes.append(f"classes that differ in upper and lower case only: {', '.join(twins)}")
-    none = sum(not any(labels) for _, labels in files)
-    if none:
-        text = f"training images that show none of the classes: {none:,} of {len(files):,}"
+    num_without = sum(not any(labels) for _, labels in files)
+    if num_without:
+        text = f"training images that show none of the classes: {num_without:,} of {len(files):,}"
         notes.append(Note(text, "train"))
     return notes
 
 
-def _of_missing_classes(
+def _missing_class_notes(
     split: str, files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]
 ) -> list[str]:
     """A note on the classes that no image of a split has; mAP and F1 leave them out."""
     counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
-    missing = [name for name, count in zip(names, counts, strict=True) if not count]
-    if not missing:
+    missing_classes = [name for name, count in zip(names, counts, strict=True) if not count]
+    if not missing_classes:
         return []
-    listed = ", ".join(shortened(missing))
-    return [
-        Note(f"{split} has no image of {folder_layout.count('class', missing)}: {listed}", split)
-    ]
+    class_list = ", ".join(shortened(missing_classes))
+    text = f"{split} has no image of {folder_layout.count('class', missing_classes)}: {class_list}"
+    return [Note(text, split)]

@@ -38,8 +38,12 @@ def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) 
     Returns:
         (H, W, channels) uint8.
     """
-    native = tf.reduce_any([_begins_with(encoded, magic) for magic in NATIVE])
-    image = tf.cond(native, lambda: _native(encoded, channels), lambda: _other(encoded, channels))
+    is_native = tf.reduce_any([_begins_with(encoded, magic) for magic in NATIVE])
+    image = tf.cond(
+        is_native,
+        lambda: _decode_with_tensorflow(encoded, channels),
+        lambda: _decode_with_pillow(encoded, channels),
+    )
     image = tf.ensure_shape(image, (None, None, channels))
     if size is None:
         return image
@@ -76,20 +80,24 @@ def batches(
         image = decode(record["image"], size=size, channels=channels, resize=resize)
         return image, record["label"]
 
-    decoded = records.map(pixels, num_parallel_calls=_at_a_time(most_pixels), deterministic=True)
-    stored = size * size if size else most_pixels
-    batched = decoded.batch(min(BATCH, max(1, _BATCH_PIXELS // max(1, stored))))
+    decoded_images = records.map(
+        pixels, num_parallel_calls=_at_a_time(most_pixels), deterministic=True
+    )
+    pixels_per_image = size * size if size else most_pixels
+    image_batches = decoded_images.batch(
+        min(BATCH, max(1, _BATCH_PIXELS // max(1, pixels_per_image)))
+    )
     count, shape = 0, None
     try:
-        for images, labels in batched.prefetch(2).as_numpy_iterator():
+        for images, labels in image_batches.prefetch(2).as_numpy_iterator():
             shape = shape or images.shape[1:]
             if images.shape[1:] != shape:
                 raise _different_size(records.skip(count), shape, channels)
             yield images, labels
             count += len(labels)
     except tf.errors.InvalidArgumentError as error:
-        everything = records if other_records is None else records.concatenate(other_records)
-        faults = describe_undecodable(everything, channels=channels, most_pixels=most_pixels)
+        all_records = records if other_records is None else records.concatenate(other_records)
+        faults = describe_undecodable(all_records, channels=channels, most_pixels=most_pixels)
         raise (
             fault_report.error("Images do not decode", faults, _REMEDY)
             if faults
@@ -107,15 +115,17 @@ def describe_undecodable(
         with tf.control_dependencies([image]):
             return tf.identity(index)
 
-    numbered = records.enumerate()
-    decoded = numbered.map(place, num_parallel_calls=_at_a_time(most_pixels)).ignore_errors()
-    valid = set(decoded.as_numpy_iterator())
+    numbered_records = records.enumerate()
+    decoded_indices = numbered_records.map(
+        place, num_parallel_calls=_at_a_time(most_pixels)
+    ).ignore_errors()
+    valid_indices = set(decoded_indices.as_numpy_iterator())
     # A file that cannot be read at all raises here.
     names = records.map(lambda record: (record["image"], record["name"])).enumerate()
     return [
         f"{_text(name)} does not decode as an image ({reason(encoded, channels)})."
         for index, (encoded, name) in names.as_numpy_iterator()
-        if index not in valid
+        if index not in valid_indices
     ]
 
 
@@ -124,7 +134,7 @@ def _at_a_time(most_pixels: int) -> int:
     return min(os.cpu_count() or 1, max(1, _PIXELS_AT_A_TIME // max(1, most_pixels)))
 
 
-def _native(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+def _decode_with_tensorflow(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     # In the graph, `read_orientation` takes ten times as long as a small JPEG takes to decode.
     turn = tf.ensure_shape(tf.numpy_function(_orientation, [encoded], tf.int32), ())
     with tf.control_dependencies([turn]):  # which refuses images that would fill the memory
@@ -152,7 +162,7 @@ def _traced() -> Any:
     return tf.function(orientation.read_orientation, input_signature=[tf.TensorSpec((), tf.string)])
 
 
-def _other(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+def _decode_with_pillow(encoded: tf.Tensor, channels: int) -> tf.Tensor:
     def pixels(data: bytes) -> np.ndarray:
         return image_files.pixels(data, channels)
 

@@ -97,14 +97,14 @@ def pixels(encoded: bytes, channels: int) -> np.ndarray:
 def pixel_limit(most_pixels: int) -> Iterator[None]:
     """In the block, images of up to `most_pixels` are read, in every thread."""
     global _most_pixels
-    before = _most_pixels, Image.MAX_IMAGE_PIXELS
+    old_limits = _most_pixels, Image.MAX_IMAGE_PIXELS
     _most_pixels = most_pixels
     if most_pixels > MOST_PIXELS:  # Pillow has a limit of its own
         Image.MAX_IMAGE_PIXELS = most_pixels
     try:
         yield
     finally:
-        _most_pixels, Image.MAX_IMAGE_PIXELS = before
+        _most_pixels, Image.MAX_IMAGE_PIXELS = old_limits
 
 
 def may_be_too_large(encoded: bytes) -> bool:

@@ -34,9 +34,9 @@ class ImageReader:
         self.height, self.width, self.channels = shape
         self.most_pixels = most_pixels
         self._resize = resize
-        fitted = partial(resizing.resized, height=self.height, width=self.width, how=resize)
+        resize_image = partial(resizing.resized, height=self.height, width=self.width, how=resize)
         pixels = tf.TensorSpec((None, None, self.channels), tf.uint8)
-        self._resized = tf.function(lambda image: fitted(image), input_signature=[pixels])
+        self._resized = tf.function(lambda image: resize_image(image), input_signature=[pixels])
 
     def file(self, path: Path) -> np.ndarray:
         """The image in a file, (height, width, channels) uint8.
@@ -88,8 +88,8 @@ class ImageReader:
             )
         if image.shape[:2] == (self.height, self.width):
             return image
-        resized: np.ndarray = self._resized(tf.constant(image)).numpy()
-        return resized
+        resized_image: np.ndarray = self._resized(tf.constant(image)).numpy()
+        return resized_image
 
     def _check(self, header: image_files.ImageHeader) -> None:
         if header == image_files.NO_IMAGE:

@@ -62,7 +62,7 @@ def _changed_if(
 def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Where the TIFF data of the EXIF segment start and end in a JPEG; 0 and 0 without one."""
     size = tf.size(data, out_type=tf.int64)
-    none = tf.zeros((), tf.int64)
+    empty = tf.zeros((), tf.int64)
 
     def goes_on(at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
         marker = _number(data, at + 1, 1)
@@ -74,16 +74,18 @@ def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         marker, length = _number(data, at + 1, 1), _number(data, at + 2, 2)
         name = at + 4
-        after = tf.where(length < 2, size, at + 2 + length)
-        is_exif = tf.equal(marker, _EXIF_MARKER) & _starts_with(data[name:after], _EXIF_NAME)
-        following = tf.where(_one_of(marker, _STANDALONE), at + 2, after)
-        following = tf.where(tf.equal(marker, _MARKER), at + 1, following)  # a fill byte
-        start, end = (tf.where(is_exif, place, none) for place in (name + len(_EXIF_NAME), after))
-        return following, start, end
+        next_marker = tf.where(length < 2, size, at + 2 + length)
+        is_exif = tf.equal(marker, _EXIF_MARKER) & _starts_with(data[name:next_marker], _EXIF_NAME)
+        new_at = tf.where(_one_of(marker, _STANDALONE), at + 2, next_marker)
+        new_at = tf.where(tf.equal(marker, _MARKER), at + 1, new_at)  # a fill byte
+        start, end = (
+            tf.where(is_exif, place, empty) for place in (name + len(_EXIF_NAME), next_marker)
+        )
+        return new_at, start, end
 
-    first = tf.where(_starts_with(data, b"\xff\xd8"), none, size)
+    first = tf.where(_starts_with(data, b"\xff\xd8"), empty, size)
     _, start, end = tf.while_loop(
-        goes_on, step, (first, none, none), maximum_iterations=_MOST_SEGMENTS
+        goes_on, step, (first, empty, empty), maximum_iterations=_MOST_SEGMENTS
     )
     return start, end
 
@@ -91,20 +93,21 @@ def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
     """() int32: the orientation that the first directory of TIFF data holds; 1 without one."""
     little = _starts_with(tiff, b"II")
-    valid = (little | _starts_with(tiff, b"MM")) & tf.equal(_number(tiff, 2, 2, little), 42)
+    is_valid = (little | _starts_with(tiff, b"MM")) & tf.equal(_number(tiff, 2, 2, little), 42)
     directory = _number(tiff, 4, 4, little)
-    valid &= directory >= _HEADER
+    is_valid &= directory >= _HEADER
     count = _number(tiff, directory, 2, little)
     entries = tiff[directory + 2 : directory + 2 + _ENTRY * count]
-    complete = tf.size(entries) // _ENTRY  # of a truncated directory, the complete entries count
-    entries = tf.reshape(entries[: complete * _ENTRY], (-1, _ENTRY))
+    num_complete = tf.size(entries) // _ENTRY  # a truncated directory has fewer than `count`
+    entries = tf.reshape(entries[: num_complete * _ENTRY], (-1, _ENTRY))
     tag, kind = _numbers(entries[:, :2], little), _numbers(entries[:, 2:4], little)
-    single = tf.equal(_numbers(entries[:, 4:8], little), 1)
-    short, long = _numbers(entries[:, 8:10], little), _numbers(entries[:, 8:12], little)
-    values = tf.where(tf.equal(kind, _SHORT), short, long)
-    matches = tf.equal(tag, _TAG) & single & _one_of(kind, (_SHORT, _LONG))
-    matches &= valid & (values >= 1) & (values <= 8)
-    candidates = tf.concat([tf.ones((1,), tf.int64), values[matches]], axis=0)
+    is_single = tf.equal(_numbers(entries[:, 4:8], little), 1)
+    short_values = _numbers(entries[:, 8:10], little)
+    long_values = _numbers(entries[:, 8:12], little)
+    values = tf.where(tf.equal(kind, _SHORT), short_values, long_values)
+    is_match = tf.equal(tag, _TAG) & is_single & _one_of(kind, (_SHORT, _LONG))
+    is_match &= is_valid & (values >= 1) & (values <= 8)
+    candidates = tf.concat([tf.ones((1,), tf.int64), values[is_match]], axis=0)
     return tf.cast(candidates[-1], tf.int32)
 
 
@@ -113,17 +116,17 @@ def _number(
 ) -> tf.Tensor:
     """() int64: the unsigned number of `count` bytes at `at`; bytes past the end count as 0."""
     at = tf.cast(at, tf.int64)
-    present = data[at : at + count]
-    padded = tf.pad(present, [[0, count - tf.size(present)]])
-    return _numbers(tf.ensure_shape(padded, (count,)), little)
+    read_bytes = data[at : at + count]
+    padded_bytes = tf.pad(read_bytes, [[0, count - tf.size(read_bytes)]])
+    return _numbers(tf.ensure_shape(padded_bytes, (count,)), little)
 
 
 def _numbers(data: tf.Tensor, little: tf.Tensor | bool) -> tf.Tensor:
     """(...,) int64: the unsigned numbers in the last axis of (..., count) uint8."""
     count = data.shape[-1]
-    ordered = tf.where(little, tf.reverse(data, [-1]), data)
+    big_endian_bytes = tf.where(little, tf.reverse(data, [-1]), data)
     places = tf.constant([256 ** (count - 1 - i) for i in range(count)], tf.int64)
-    return tf.reduce_sum(tf.cast(ordered, tf.int64) * places, axis=-1)
+    return tf.reduce_sum(tf.cast(big_endian_bytes, tf.int64) * places, axis=-1)
 
 
 def _starts_with(data: tf.Tensor, text: bytes) -> tf.Tensor:

@@ -28,22 +28,22 @@ def resized(image: tf.Tensor, *, height: int, width: int, how: str) -> tf.Tensor
     size = tf.shape(image, out_type=tf.int64)[:2]
 
     def scaled() -> tf.Tensor:
-        full = _full_size(size, target, how)
+        full_size = _full_size(size, target, how)
         # Whole pixels: a shift by half a pixel would blur. Rounds towards zero.
-        shift = tf.truncatediv(target - full, 2)
+        shift = tf.truncatediv(target - full_size, 2)
         # Only the result is computed, not the full image, which may be much larger.
         smooth = tf.raw_ops.ScaleAndTranslate(
             images=image[None],
             size=tf.cast(target, tf.int32),
-            scale=tf.cast(full / size, tf.float32),
+            scale=tf.cast(full_size / size, tf.float32),
             translation=tf.cast(shift, tf.float32),
             kernel_type="triangle",
             antialias=True,
         )[0]
         return tf.cast(tf.clip_by_value(tf.round(smooth), 0, 255), tf.uint8)
 
-    fits = tf.reduce_all(tf.equal(size, target))
-    result = tf.cond(fits, lambda: image, scaled)
+    has_target_size = tf.reduce_all(tf.equal(size, target))
+    result = tf.cond(has_target_size, lambda: image, scaled)
     return tf.ensure_shape(result, (height, width, image.shape[-1]))
 
 
@@ -53,8 +53,8 @@ def _full_size(size: tf.Tensor, target: tf.Tensor, how: str) -> tf.Tensor:
         return target
     # The size at which the image has the target's height, and the one with the target's width.
     by_height, by_width = (_quotient(size * target[axis], size[axis]) for axis in (0, 1))
-    wider = size[1] * target[0] > size[0] * target[1]
-    return tf.where(tf.equal(wider, how == "crop"), by_height, by_width)
+    is_wider = size[1] * target[0] > size[0] * target[1]
+    return tf.where(tf.equal(is_wider, how == "crop"), by_height, by_width)
 
 
 def _quotient(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:

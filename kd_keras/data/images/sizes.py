@@ -31,10 +31,16 @@ def default_size(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[st
         return None, []
     median = int(statistics.median(map(min, shapes)))
     side = min(median, LARGEST_DEFAULT)
-    smallest, largest = (f"{height}x{width}" for height, width in (different[0], different[-1]))
-    sizes = f"of {smallest}" if len(different) == 1 else f"from {smallest} to {largest}"
-    why = "their median side" if side == median else f"their median side is {median}"
-    return side, [f"images {sizes} pixels are resized to {side}x{side} ({why}; see --image-size)"]
+    smallest_size, largest_size = (
+        f"{height}x{width}" for height, width in (different[0], different[-1])
+    )
+    sizes = (
+        f"of {smallest_size}" if len(different) == 1 else f"from {smallest_size} to {largest_size}"
+    )
+    reason = "their median side" if side == median else f"their median side is {median}"
+    return side, [
+        f"images {sizes} pixels are resized to {side}x{side} ({reason}; see --image-size)"
+    ]
 
 
 def aspect(shapes: Sequence[tuple[int, int]], resize: str) -> list[str]:

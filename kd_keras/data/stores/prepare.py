@@ -69,50 +69,52 @@ def ensure(
     source: Source, *, cache_dir: Path, progress: Progress | None = None, verify: bool = False
 ) -> store.Store:
     """Opens the source's store, or makes it; one process makes it while others wait."""
-    existing, _ = _usable(source, cache_dir, verify)
-    if existing is not None:
-        return existing
-    waiting = "Another process is preparing data in %s; waiting for it."
-    with files.locked(cache_dir, waiting=lambda: _LOG.warning(waiting, cache_dir)):
-        existing, reason = _usable(source, cache_dir, verify)
+    ready_store, _ = _usable_store(source, cache_dir, verify)
+    if ready_store is not None:
+        return ready_store
+    wait_message = "Another process is preparing data in %s; waiting for it."
+    with files.locked(cache_dir, on_wait=lambda: _LOG.warning(wait_message, cache_dir)):
+        ready_store, reason = _usable_store(source, cache_dir, verify)
         if reason:
             _LOG.warning("%s Preparing %s again.", reason, source.name)
-        return existing or _make(source, cache_dir, progress or silent)
+        return ready_store or _make(source, cache_dir, progress or silent)
 
 
-def _usable(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store | None, str]:
+def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store | None, str]:
     """The store if it may be used; else None and the reason, "" if there is no store."""
     folder = next(cache_dir.glob(f"{source.stem}-*-{source.key}"), None)
     if folder is None:
         return None, ""
     try:
-        existing = store.open_store(folder, verify=verify)
+        old_store = store.open_store(folder, verify=verify)
     except store.Damaged as damage:
         return None, str(damage)
-    changed = existing.state != source.state
-    if not changed and verify and source.digest is not None:
-        changed = existing.source_sha256 != source.digest()
-    if changed:
+    is_changed = old_store.state != source.state
+    if not is_changed and verify and source.digest is not None:
+        is_changed = old_store.source_sha256 != source.digest()
+    if is_changed:
         return None, f"The data behind {source.name} changed since they were prepared."
-    return existing, ""
+    return old_store, ""
 
 
 def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
-    partial = cache_dir / f".{source.stem}-{source.key}.partial"
-    shutil.rmtree(partial, ignore_errors=True)  # left by a killed process
-    target = partial / "store"
+    work_folder = cache_dir / f".{source.stem}-{source.key}.partial"
+    shutil.rmtree(work_folder, ignore_errors=True)  # left by a killed process
+    target = work_folder / "store"
     target.mkdir(parents=True)
-    about = {"source": source.name, "kind": source.kind, "state": source.state}
+    source_facts = {"source": source.name, "kind": source.kind, "state": source.state}
     try:
-        contents = source.contents(partial, progress)
-        about["source_sha256"] = source.digest() if source.digest else ""
+        contents = source.contents(work_folder, progress)
+        source_facts["source_sha256"] = source.digest() if source.digest else ""
         _check(source, contents)
         count = sum(part.count for part in contents.parts.values())
         with progress(f"Storing {source.name}", count) as advance:
-            shape = store_writer.write(target, contents, about, flip=source.flip, advance=advance)
+            shape = store_writer.write(
+                target, contents, source_facts, flip=source.flip, advance=advance
+            )
         folder = cache_dir / f"{source.stem}-{shape[0]}x{shape[1]}-{source.key}"
-        with files.in_place_of(folder) as fresh:  # who has mapped an older store can read on
-            target.rename(fresh)
+        with files.in_place_of(folder) as new_path:  # who has mapped an older store can read on
+            target.rename(new_path)
     except OSError as error:
         if error.errno not in files.NO_SPACE:
             raise
@@ -123,7 +125,7 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
         failure.errno = error.errno
         raise failure from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(work_folder, ignore_errors=True)
     return store.open_store(folder)
 
 
@@ -144,9 +146,9 @@ def check_names(source: str, names: Sequence[str]) -> None:
 
     Files of class names, as exports have them, have one name in each line.
     """
-    bad = [name for name in names if name.splitlines() != [name] or _CONTROL.search(name)]
-    if bad:
+    bad_names = [name for name in names if name.splitlines() != [name] or _CONTROL.search(name)]
+    if bad_names:
         raise ValueError(
-            f"{source} has the class {bad[0]!r}; expected a name without line breaks and control "
-            "characters. Rename it."
+            f"{source} has the class {bad_names[0]!r}; expected a name without line breaks and "
+            "control characters. Rename it."
         )

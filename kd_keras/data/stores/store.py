@@ -102,8 +102,8 @@ class Split:
     @property
     def known(self) -> np.ndarray:
         """(N,) bool: whose label is known."""
-        known: np.ndarray = np.not_equal(self.labels, UNKNOWN)
-        return np.asarray(known.all(axis=1)) if self.multi_label else known
+        is_known: np.ndarray = np.not_equal(self.labels, UNKNOWN)
+        return np.asarray(is_known.all(axis=1)) if self.multi_label else is_known
 
     @property
     def multi_label(self) -> bool:
@@ -119,11 +119,11 @@ class Split:
         if self.names_file is None:
             return None
         try:
-            stored = json.loads(self.names_file.read_text(encoding="utf-8"))
+            stored_names = json.loads(self.names_file.read_text(encoding="utf-8"))
         except (OSError, ValueError):  # they are a help for people; nothing else depends on them
             return None
-        is_complete = isinstance(stored, list) and len(stored) == len(self.images)
-        return [stored[row] for row in self.ids] if is_complete else None
+        is_complete = isinstance(stored_names, list) and len(stored_names) == len(self.images)
+        return [stored_names[row] for row in self.ids] if is_complete else None
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,8 @@ class Dataset:
 
     def summary(self) -> str:
         """Number of images, number of classes and image size, in one line."""
-        known = int(self.train.known.sum())
-        labels = f" ({known:,} with a label)" if known < len(self.train) else ""
+        num_known = int(self.train.known.sum())
+        labels = f" ({num_known:,} with a label)" if num_known < len(self.train) else ""
         labels = f", several an image{labels}" if self.multi_label else labels
         parts = [
             f"{len(self.train):,} train images in {len(self.class_names)} classes{labels}",
@@ -209,11 +209,11 @@ def open_store(folder: Path, *, verify: bool = False) -> Store:
         Damaged: a file differs from the header.
     """
     header = _header(folder)
-    retimed = [name for name, facts in header["files"].items() if _changed(folder / name, facts)]
-    for name in header["files"] if verify else retimed:
+    retimed_files = [n for n, facts in header["files"].items() if _is_retimed(folder / n, facts)]
+    for name in header["files"] if verify else retimed_files:
         if files.sha256(folder / name) != header["files"][name]["sha256"]:
             raise Damaged(f"{folder / name} is not what was written: its content hash differs.")
-    if retimed:
+    if retimed_files:
         _remember_times(folder, header)
     shape = header["image_shape"]
     return Store(
@@ -261,16 +261,16 @@ def _header(folder: Path) -> dict[str, Any]:
     path = folder / HEADER
     try:
         header = files.read_json(path)
-        valid = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
-        valid = valid and header[_HASH] == _hash(header)
+        is_valid = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
+        is_valid = is_valid and header[_HASH] == _hash(header)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise Damaged(f"{path} cannot be read ({error}).") from error
-    if not valid:
+    if not is_valid:
         raise Damaged(f"{path} was changed, or written by another version.")
     return header
 
 
-def _changed(path: Path, facts: dict[str, Any]) -> bool:
+def _is_retimed(path: Path, facts: dict[str, Any]) -> bool:
     try:
         stat = path.stat()
     except OSError as error:

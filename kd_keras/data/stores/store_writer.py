@@ -48,14 +48,14 @@ class Contents:
 
 
 def write(
-    folder: Path, contents: Contents, about: dict[str, Any], *, flip: bool, advance: Advance
+    folder: Path, contents: Contents, source_facts: dict[str, Any], *, flip: bool, advance: Advance
 ) -> Shape:
     """Writes the store's files and, last, its header.
 
     Args:
         folder: exists and is empty.
         contents: the data; its batches are read once.
-        about: "source", "kind", "state" and "source_sha256" for the header.
+        source_facts: "source", "kind", "state" and "source_sha256" for the header.
         flip: whether training may mirror the images.
         advance: function that is called with the number of images of each batch.
 
@@ -77,7 +77,7 @@ def write(
         raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
     shape = shapes["train"]
     header = {
-        **about,
+        **source_facts,
         "format": store.FORMAT,
         "counts": {name: part.count for name, part in contents.parts.items()},
         "image_shape": list(shape),
@@ -119,11 +119,12 @@ def _write_images(
 
 def _require_space(path: Path, size: int) -> None:
     """Raises OSError at the first image if the disk has no room for all of them."""
-    free = shutil.disk_usage(path.parent).free
-    if size > free:
+    free_bytes = shutil.disk_usage(path.parent).free
+    if size > free_bytes:
         raise OSError(
             errno.ENOSPC,
-            f"the decoded images take {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free",
+            f"the decoded images take {size / 1e6:,.1f} MB, and {free_bytes / 1e6:,.1f} MB are "
+            "free",
         )
 
 

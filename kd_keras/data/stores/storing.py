@@ -29,8 +29,10 @@ def stored_size(
     """
     check.number("eval_crop", crop, above=0, at_most=1)
     if store_size is None:
-        larger = resizes and image_size and dataset.startswith(_RESIZED)
-        store_size = min(round((image_size or 0) / SHARE), sizes.LARGEST) if larger else image_size
+        stores_larger = resizes and image_size and dataset.startswith(_RESIZED)
+        store_size = (
+            min(round((image_size or 0) / SHARE), sizes.LARGEST) if stores_larger else image_size
+        )
     elif image_size is None or store_size < image_size:
         raise ValueError(
             f"store_size is {store_size} and image_size is {image_size or 'not chosen'}; expected "
@@ -60,12 +62,12 @@ def trained_at(dataset: Dataset, side: int, crop: float) -> Dataset:
     images cost.
     """
 
-    def smaller(split: Split) -> Split:
+    def resized_split(split: Split) -> Split:
         return replace(split, side=side, crop=crop)
 
     height, width, channels = dataset.image_shape
-    stored = {id(s.images): s.images for s in _splits(dataset)}.values()
-    count = sum(len(images) for images in stored)
+    stored_images = {id(s.images): s.images for s in _splits(dataset)}.values()
+    count = sum(len(images) for images in stored_images)
     shapes = (dataset.image_shape, (side, side, channels))
     megabytes = [count * math.prod(shape) / 1e6 for shape in shapes]
     note = (
@@ -74,9 +76,9 @@ def trained_at(dataset: Dataset, side: int, crop: float) -> Dataset:
     )
     return replace(
         dataset,
-        train=smaller(dataset.train),
-        validation=smaller(dataset.validation),
-        test=None if dataset.test is None else smaller(dataset.test),
+        train=resized_split(dataset.train),
+        validation=resized_split(dataset.validation),
+        test=None if dataset.test is None else resized_split(dataset.test),
         image_shape=(side, side, channels),
         fingerprint=f"{dataset.fingerprint}-side{side}.{crop:g}",
         notes=(*dataset.notes, note),

@@ -68,8 +68,8 @@ def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[
         pixels = decode.decode(example[image], size=None, channels=3, resize="squash")
         return tf.shape(pixels)[:2]
 
-    encoded = _encoded_examples(builder, split, image).take(at_most)
-    sizes = encoded.map(shape, num_parallel_calls=os.cpu_count()).ignore_errors()
+    encoded_examples = _encoded_examples(builder, split, image).take(at_most)
+    sizes = encoded_examples.map(shape, num_parallel_calls=os.cpu_count()).ignore_errors()
     return [(int(height), int(width)) for height, width in sizes.as_numpy_iterator()]
 
 

@@ -50,8 +50,8 @@ def builder_of(name: str, data_dir: Path | None) -> Any:
     try:
         return tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
-        near = difflib.get_close_matches(name, tfds.list_builders(), n=1)
-        hint = f" Did you mean tfds:{near[0]}?" if near else ""
+        close_matches = difflib.get_close_matches(name, tfds.list_builders(), n=1)
+        hint = f" Did you mean tfds:{close_matches[0]}?" if close_matches else ""
         raise ValueError(
             f"TensorFlow Datasets has no dataset {name!r}; expected a name from its "
             f"catalogue.{hint}"
@@ -86,8 +86,8 @@ def _keys(builder: Any) -> tuple[str, str]:
     images = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
     labels = [key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)]
     keys = builder.info.supervised_keys or (*images[:1], *labels[:1])
-    valid = len(keys) == 2 and keys[0] in images and keys[1] in labels
-    if not valid or features[keys[0]].np_dtype != np.uint8:
+    is_valid = len(keys) == 2 and keys[0] in images and keys[1] in labels
+    if not is_valid or features[keys[0]].np_dtype != np.uint8:
         raise ValueError(
             f"tfds:{builder.info.name} has the features {dict(features.items())}; expected an "
             "8-bit image and a class label. It is not an image classification dataset."

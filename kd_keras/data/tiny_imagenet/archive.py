@@ -62,8 +62,14 @@ def open_archive(path: Path) -> Iterator[Archive]:
     with archive:
         _check_sizes(path, archive.infolist())
         members = [_safe(path, name) for name in archive.namelist() if not name.endswith("/")]
-        inside = (name.removeprefix(f"{ROOT}/") for name in members if name.startswith(f"{ROOT}/"))
-        yield Archive(path, frozenset(inside), lambda name: _read(archive, path, f"{ROOT}/{name}"))
+        member_names = (
+            name.removeprefix(f"{ROOT}/") for name in members if name.startswith(f"{ROOT}/")
+        )
+        yield Archive(
+            path,
+            frozenset(member_names),
+            lambda name: _read_member(archive, path, f"{ROOT}/{name}"),
+        )
 
 
 def _safe(path: Path, name: str) -> str:
@@ -77,9 +83,11 @@ def _safe(path: Path, name: str) -> str:
 
 def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """Raises ValueError for a zip that unpacks to too much; zipfile reads no more than it says."""
-    largest = max(members, key=lambda member: member.file_size, default=None)
-    if largest is not None and largest.file_size > MOST_BYTES:
-        raise _too_large(f"{largest.filename} in {path}", largest.file_size, MOST_BYTES)
+    largest_member = max(members, key=lambda member: member.file_size, default=None)
+    if largest_member is not None and largest_member.file_size > MOST_BYTES:
+        raise _too_large(
+            f"{largest_member.filename} in {path}", largest_member.file_size, MOST_BYTES
+        )
     total = sum(member.file_size for member in members)
     if total > MOST_BYTES_OF_ALL:
         raise _too_large(f"{path}, unpacked,", total, MOST_BYTES_OF_ALL)
@@ -92,14 +100,14 @@ def _read_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _too_large(what: str, size: int, most: int) -> ValueError:
+def _too_large(what: str, size: int, limit: int) -> ValueError:
     return ValueError(
-        f"{what} has {size:,} bytes; expected at most {most:,}. It is not of the official archive: "
-        "do not use it."
+        f"{what} has {size:,} bytes; expected at most {limit:,}. It is not of the official "
+        "archive: do not use it."
     )
 
 
-def _read(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
+def _read_member(archive: zipfile.ZipFile, path: Path, name: str) -> bytes:
     try:
         return archive.read(name)  # checks the CRC of the member
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:

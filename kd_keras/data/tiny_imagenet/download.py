@@ -40,10 +40,10 @@ def download(url: str, *, sha256: str, size: int, folder: Path, progress: Progre
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
-        actual = _fetch(url, part, size, progress)
-        if actual != sha256:
+        actual_sha256 = _fetch(url, part, size, progress)
+        if actual_sha256 != sha256:
             raise ValueError(
-                f"{url} gave a file of {part.stat().st_size:,} bytes with SHA-256 {actual}; "
+                f"{url} gave a file of {part.stat().st_size:,} bytes with SHA-256 {actual_sha256}; "
                 f"expected {size:,} bytes with {sha256}. Try again. {_INSTEAD}"
             )
         part.replace(path)

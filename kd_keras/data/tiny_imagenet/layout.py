@@ -44,9 +44,9 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
                 f"{name} in {archive.where} has the class {wnid}, which is not in wnids.txt."
             )
         files.append((name, labels[wnid]))
-    empty = sorted(set(labels.values()) - {label for _, label in files})
-    if empty:
-        names = [wnid for wnid, label in labels.items() if label in empty]
+    empty_classes = sorted(set(labels.values()) - {label for _, label in files})
+    if empty_classes:
+        names = [wnid for wnid, label in labels.items() if label in empty_classes]
         raise ValueError(
             f"train/{names[0]}/images/ in {archive.where} has no images ({len(names)} of "
             f"{len(labels)} classes are empty); expected some of every class. Extract the "
@@ -57,12 +57,14 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
 
 def _validation(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
     """Labels from the official list, or from class folders that the images were sorted into."""
-    flat = set(_images(archive, "val/images/"))
+    flat_files = set(_images(archive, "val/images/"))
     in_classes = _in_class_folders(archive, labels)
-    if _ANNOTATIONS in archive.names and (flat or not in_classes):
-        return _annotated(archive, labels, flat, {_base(name): name for name, _ in in_classes})
+    if _ANNOTATIONS in archive.names and (flat_files or not in_classes):
+        return _annotated_files(
+            archive, labels, flat_files, {_base(name): name for name, _ in in_classes}
+        )
     sorted_names = {_base(name) for name, _ in in_classes}
-    unlabelled = sorted(name for name in flat if _base(name) not in sorted_names)
+    unlabelled = sorted(name for name in flat_files if _base(name) not in sorted_names)
     if unlabelled:
         raise ValueError(
             f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS} and lies in no "
@@ -84,16 +86,16 @@ def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[st
     return files
 
 
-def _annotated(
-    archive: Archive, labels: dict[str, int], flat: set[str], moved: dict[str, str]
+def _annotated_files(
+    archive: Archive, labels: dict[str, int], flat_files: set[str], moved_files: dict[str, str]
 ) -> list[tuple[str, int]]:
-    """Labels from the official list; `moved` maps file names to images in class folders."""
+    """Labels from the official list; `moved_files` maps file names to images in class folders."""
     files: dict[str, int] = {}
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]
         place = f"Line {number} of {_ANNOTATIONS} in {archive.where}"
         name = f"val/images/{file}"
-        name = name if name in flat else moved.get(file, "")
+        name = name if name in flat_files else moved_files.get(file, "")
         if not name:
             raise ValueError(f"{place} names {file!r}, which is not in val/images/. {_AGAIN}")
         if wnid not in labels:
@@ -101,20 +103,22 @@ def _annotated(
         if name in files:
             raise ValueError(f"{place} names {file!r}, as an earlier line does. {_AGAIN}")
         files[name] = labels[wnid]
-    missing = sorted(flat - files.keys())
-    if missing:
-        raise ValueError(f"{missing[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}")
+    missing_files = sorted(flat_files - files.keys())
+    if missing_files:
+        raise ValueError(
+            f"{missing_files[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}"
+        )
     return list(files.items())
 
 
 _AGAIN = "Extract the archive again, or correct the list."
 
 
-def _images(archive: Archive, below: str) -> list[str]:
+def _images(archive: Archive, prefix: str) -> list[str]:
     return sorted(
         name
         for name in archive.names
-        if name.startswith(below)
+        if name.startswith(prefix)
         and name.lower().endswith(_ENDINGS)
         and not _base(name).startswith(".")
     )
@@ -129,9 +133,9 @@ def _names(archive: Archive, wnids: list[str]) -> list[str]:
     lines = (line.partition("\t") for line in _text(archive, "words.txt").splitlines())
     words = {wnid: text.split(",")[0].strip() for wnid, _, text in lines}
     names = [words.get(wnid, wnid) for wnid in wnids]
-    shared = Counter(names)
+    name_counts = Counter(names)
     return [
-        name if shared[name] == 1 else f"{name} ({wnid})"
+        name if name_counts[name] == 1 else f"{name} ({wnid})"
         for name, wnid in zip(names, wnids, strict=True)
     ]
 

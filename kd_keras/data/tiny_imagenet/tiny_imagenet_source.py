@@ -40,18 +40,19 @@ def _contents(
         from kd_keras.data.tiny_imagenet import tiny_imagenet_dataset_builder
 
         url = tiny_imagenet_dataset_builder.URL
-        expected = tiny_imagenet_dataset_builder.Builder.url_infos[url]
+        url_info = tiny_imagenet_dataset_builder.Builder.url_infos[url]
         path = download(
             url,
-            sha256=expected.checksum,
-            size=int(expected.size),
+            sha256=url_info.checksum,
+            size=int(url_info.size),
             folder=folder.parent / "downloads",
             progress=progress,
         )
     with archive.open_archive(path) as files:
-        official = layout.read(files)
-    ordered = {
-        split: images.in_store_order(split, examples) for split, examples in official.splits.items()
+        official_layout = layout.read(files)
+    ordered_examples = {
+        split: images.in_store_order(split, examples)
+        for split, examples in official_layout.splits.items()
     }
     parts = {
         split: Part(
@@ -59,6 +60,6 @@ def _contents(
             images.batches(path, examples, image_size),
             [name for name, _ in examples],
         )
-        for split, examples in ordered.items()
+        for split, examples in ordered_examples.items()
     }
-    return Contents(official.class_names, parts)
+    return Contents(official_layout.class_names, parts)
