@@ -59,7 +59,7 @@ def _canonical_model(config: Mapping[str, Any]) -> dict[str, Any]:
         for index, layer in enumerate(layers)
         if _is_automatic(_name(layer), layer)
     }
-    result = {key: _renamed(value, {}) for key, value in config.items() if key != "layers"}
+    result = {key: _canonical_value(value, {}) for key, value in config.items() if key != "layers"}
     result.pop("name", None)
     for key in ("input_layers", "output_layers"):
         if key in config:
@@ -73,15 +73,17 @@ def _canonical_layer(layer: Mapping[str, Any], indices: Mapping[str, int]) -> di
     inner = layer["config"]
     config = _canonical_model(inner) if _is_graph(inner) else _without_name(inner)
     left_out = ("config", "compile_config")  # how a nested model was trained does not count
-    result = {key: _renamed(value, indices) for key, value in layer.items() if key not in left_out}
+    result = {
+        key: _canonical_value(value, indices) for key, value in layer.items() if key not in left_out
+    }
     return {**result, "name": name, "config": config}
 
 
 def _without_name(config: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _renamed(value, {}) for key, value in config.items() if key != "name"}
+    return {key: _canonical_value(value, {}) for key, value in config.items() if key != "name"}
 
 
-def _renamed(value: Any, indices: Mapping[str, int]) -> Any:
+def _canonical_value(value: Any, indices: Mapping[str, int]) -> Any:
     """Part of a configuration, with layers referred to by index and inner layers without names."""
     if isinstance(value, Mapping):
         inner: Any = value.get("config")
@@ -89,17 +91,17 @@ def _renamed(value: Any, indices: Mapping[str, int]) -> Any:
             history = _references(inner.get("keras_history"), indices)
             return {**value, "config": {**inner, "keras_history": history}}
         if _is_graph(inner):  # a model inside a wrapper layer
-            return {**_others(value), "config": _canonical_model(inner)}
+            return {**_other_fields(value), "config": _canonical_model(inner)}
         if _is_layer(inner):
             # A layer inside a wrapper needs no name: nothing reads features there.
-            return {**_others(value), "config": _without_name(inner)}
-        return {key: _renamed(part, indices) for key, part in value.items()}
+            return {**_other_fields(value), "config": _without_name(inner)}
+        return {key: _canonical_value(part, indices) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_renamed(part, indices) for part in value]
+        return [_canonical_value(part, indices) for part in value]
     return value
 
 
-def _others(value: Mapping[str, Any]) -> dict[str, Any]:
+def _other_fields(value: Mapping[str, Any]) -> dict[str, Any]:
     return {key: part for key, part in value.items() if key not in ("config", "name")}
 
 

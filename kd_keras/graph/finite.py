@@ -19,10 +19,11 @@ def describe_non_finite(variables: Sequence[Any]) -> str:
     zeros = [ops.cast(ops.sum(ops.convert_to_tensor(v) * 0), "float32") for v in floats]
     if not zeros or float(ops.sum(ops.stack(zeros))) == 0:
         return ""
-    bad = [v for v, zero in zip(floats, zeros, strict=True) if float(zero) != 0]
-    first = ops.convert_to_numpy(ops.isfinite(ops.convert_to_tensor(bad[0])))
-    others = f", and some in {len(bad) - 1} other variables" if len(bad) > 1 else ""
-    return f"{int((~first).sum()):,} of {first.size:,} values of {bad[0].path}{others}"
+    non_finite = [v for v, zero in zip(floats, zeros, strict=True) if float(zero) != 0]
+    is_finite = ops.convert_to_numpy(ops.isfinite(ops.convert_to_tensor(non_finite[0])))
+    count = f"{int((~is_finite).sum()):,} of {is_finite.size:,} values of {non_finite[0].path}"
+    num_others = len(non_finite) - 1
+    return f"{count}, and some in {num_others} other variables" if num_others else count
 
 
 def statistics(model: keras.Model) -> list[Any]:

@@ -16,8 +16,8 @@ def in_float32(model: keras.Model) -> keras.Model:
     Raises:
         ValueError: the model cannot be made from its configuration.
     """
-    lowest = precision.lowest_precision([model])
-    if lowest == "float32":
+    lowest_precision = precision.lowest_precision([model])
+    if lowest_precision == "float32":
         return model
     try:
         config = keras.saving.serialize_keras_object(model)
@@ -30,8 +30,8 @@ def in_float32(model: keras.Model) -> keras.Model:
     except (TypeError, ValueError, NotImplementedError, AttributeError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
-            f"model {model.name!r} computes in {lowest}, and a float32 copy cannot be made "
-            f"({reason}); expected float32 layers. Make it again under "
+            f"model {model.name!r} computes in {lowest_precision}, and a float32 copy cannot be "
+            f"made ({reason}); expected float32 layers. Make it again under "
             "keras.config.set_dtype_policy('float32'), and load its weights."
         ) from error
     copy.trainable = model.trainable

@@ -87,7 +87,7 @@ def pairs(graph: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
     )
     outputs = {id(tensor) for tensor in keras.tree.flatten(graph.output)}
     origins = {id(tensor): node for node in nodes for tensor in node.output_tensors}
-    folded = []
+    layer_pairs = []
     for node in nodes:
         norm = node.operation
         if type(norm) is not layers.BatchNormalization or uses[id(norm)] > 1:
@@ -96,8 +96,8 @@ def pairs(graph: keras.Model) -> list[tuple[keras.Layer, keras.Layer]]:
         linear = origins[id(tensor)].operation
         one_reader = readers[id(tensor)] == 1 and id(tensor) not in outputs
         if one_reader and uses[id(linear)] == 1 and _is_linear(linear) and _is_last(norm, tensor):
-            folded.append((linear, norm))
-    return folded
+            layer_pairs.append((linear, norm))
+    return layer_pairs
 
 
 def _unique(tensors: Iterable[Any]) -> list[Any]:

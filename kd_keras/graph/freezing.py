@@ -21,38 +21,41 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
     Raises:
         ValueError: a pattern names no layer with weights, or no weight is left to train.
     """
-    named = dict(_layers(model))
+    layers_by_path = dict(_layers(model))
     for pattern in patterns:
-        if not any(_matches(path, pattern) for path in named):
+        if not any(_matches(path, pattern) for path in layers_by_path):
             core = pattern.strip("*?")
-            ends = {path.rpartition("/")[2]: None for path in named}
-            (near,) = difflib.get_close_matches(core, [*ends, *named], n=1, cutoff=0.0) or ["none"]
+            last_names = {path.rpartition("/")[2]: None for path in layers_by_path}
+            names = [*last_names, *layers_by_path]
+            (nearest_name,) = difflib.get_close_matches(core, names, n=1, cutoff=0.0) or ["none"]
             raise ValueError(
                 f"freeze is {pattern!r}, and model {model.name!r} has no layer with weights of "
-                f"such a name (nearest: {near!r}); expected a layer's name, with * for any text. "
-                "Correct --freeze."
+                f"such a name (nearest: {nearest_name!r}); expected a layer's name, with * for any "
+                "text. Correct --freeze."
             )
-    frozen = _frozen(model, patterns)
-    for path in frozen:
-        named[path].trainable = False
+    frozen_paths = _paths_to_freeze(model, patterns)
+    for path in frozen_paths:
+        layers_by_path[path].trainable = False
     if not model.trainable_variables:
         raise ValueError(
             f"freeze is {list(patterns)}, and no weight of model {model.name!r} is left to train; "
             "expected some. Name fewer layers with --freeze."
         )
-    return frozen
+    return frozen_paths
 
 
 def thaw(model: keras.Model, patterns: Sequence[str]) -> None:
     """Makes layers trainable again that `freeze` froze, so that a file does not keep them so."""
-    named = dict(_layers(model))
-    for path in _frozen(model, patterns):
-        named[path].trainable = True
+    layers_by_path = dict(_layers(model))
+    for path in _paths_to_freeze(model, patterns):
+        layers_by_path[path].trainable = True
 
 
-def _frozen(model: keras.Model, patterns: Sequence[str]) -> list[str]:
+def _paths_to_freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
     paths = [path for path, _ in _layers(model) if any(_matches(path, p) for p in patterns)]
-    return [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
+    return [
+        path for path in paths if not any(path.startswith(f"{outer_path}/") for outer_path in paths)
+    ]
 
 
 def _layers(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, keras.Layer]]:

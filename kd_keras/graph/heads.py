@@ -175,12 +175,12 @@ def _last_activation(model: keras.Model) -> str:
 
 def _rows_of_noise(model: keras.Model) -> np.ndarray:
     try:
-        outputs = _outputs_of_noise(model, below=255)
+        outputs = _outputs_of_noise(model, upper_bound=255)
     except Exception:  # of the backend's own class: token ids beyond a small vocabulary
-        outputs = _outputs_of_noise(model, below=2)
+        outputs = _outputs_of_noise(model, upper_bound=2)
     return np.asarray(ops.convert_to_numpy(taps.logits_of(outputs)))
 
 
-def _outputs_of_noise(model: keras.Model, *, below: int) -> Any:
+def _outputs_of_noise(model: keras.Model, *, upper_bound: int) -> Any:
     rng = np.random.default_rng(0)
-    return taps.run(model, lambda shape: rng.uniform(0, below, size=shape).astype("float32"))
+    return taps.run(model, lambda shape: rng.uniform(0, upper_bound, size=shape).astype("float32"))

@@ -52,13 +52,13 @@ def remove(model: keras.Model) -> keras.Model | None:
     if not (is_softmax or _activation(last) in ("softmax", "sigmoid")):
         return None
     linear = _linear(last)
-    rebuilt = taps.tapped_model(model, replace=lambda layer: linear if layer is last else layer)
-    if linear is not _unchanged:
+    new_model = taps.tapped_model(model, replace=lambda layer: linear if layer is last else layer)
+    if linear is not _identity:
         linear.set_weights(last.get_weights())
-    logits = rebuilt.output[taps.LOGITS]
+    logits = new_model.output[taps.LOGITS]
     if _activation(last) == "sigmoid" and logits.shape[-1] == 1:
         logits = ops.concatenate([ops.zeros_like(logits), logits], axis=-1)
-    return keras.Model(rebuilt.input, logits, name=model.name)
+    return keras.Model(new_model.input, logits, name=model.name)
 
 
 def _is_operation(operation: Any) -> bool:
@@ -73,9 +73,9 @@ def _activation(layer: Any) -> str:
 def _linear(layer: keras.Layer) -> Any:
     """The layer without its activation."""
     if not getattr(layer, "weights", None):
-        return _unchanged
+        return _identity
     return type(layer).from_config({**layer.get_config(), "activation": "linear"})
 
 
-def _unchanged(inputs: Any, **kwargs: Any) -> Any:
+def _identity(inputs: Any, **kwargs: Any) -> Any:
     return inputs

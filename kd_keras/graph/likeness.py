@@ -47,19 +47,19 @@ def _is_from_keras(layer: keras.Layer) -> bool:
     parts = layer._flatten_layers()
     all_keras = all(type(part).__module__.startswith("keras.") for part in parts)
     has_function = any(isinstance(part, keras.layers.Lambda) for part in parts)
-    return all_keras and not has_function and not any(_foreign(layer.get_config()))
+    return all_keras and not has_function and not any(_are_foreign(layer.get_config()))
 
 
-def _foreign(config: Any) -> Iterator[bool]:
+def _are_foreign(config: Any) -> Iterator[bool]:
     """For each object in a configuration, whether it belongs to another package than Keras."""
     if isinstance(config, dict):
         module = config.get("module")
         yield "class_name" in config and not f"{module}.".startswith("keras.")
         for value in config.values():
-            yield from _foreign(value)
+            yield from _are_foreign(value)
     elif isinstance(config, (list, tuple)):
         for value in config:
-            yield from _foreign(value)
+            yield from _are_foreign(value)
 
 
 def _copy_agrees(layer: keras.Layer) -> bool:
@@ -96,19 +96,19 @@ def _call_on_numbers(layer: keras.Layer) -> Callable[[keras.Layer, bool], Any]:
     args, kwargs = keras.tree.map_structure(numbers, (arguments.args, arguments.kwargs))
     takes_training = layer._call_has_training_arg
 
-    def call(one: keras.Layer, training: bool) -> Any:
-        return one(*args, **{**kwargs, **({"training": training} if takes_training else {})})
+    def call(target: keras.Layer, training: bool) -> Any:
+        return target(*args, **{**kwargs, **({"training": training} if takes_training else {})})
 
     return call
 
 
-def _run(call: Any, one: keras.Layer, source: keras.Layer, training: bool) -> list[np.ndarray]:
-    """Runs layer `one` with the state of `source`: its outputs, losses, and state afterwards."""
-    pairs = list(zip(state(one), [v.value for v in state(source)], strict=True))
+def _run(call: Any, target: keras.Layer, source: keras.Layer, training: bool) -> list[np.ndarray]:
+    """The outputs, losses and new state of the layer `target` with the state of `source`."""
+    pairs = list(zip(state(target), [v.value for v in state(source)], strict=True))
     with keras.StatelessScope(pairs, collect_losses=True) as scope:
-        outputs = [call(one, training), one.losses]
-    after = [scope.get_current_value(variable) for variable, _ in pairs]
-    return [keras.ops.convert_to_numpy(v) for v in keras.tree.flatten([outputs, after])]
+        outputs = [call(target, training), target.losses]
+    state_after = [scope.get_current_value(variable) for variable, _ in pairs]
+    return [keras.ops.convert_to_numpy(v) for v in keras.tree.flatten([outputs, state_after])]
 
 
 def _agree(expected: list[np.ndarray], actual: list[np.ndarray]) -> bool:
@@ -118,7 +118,7 @@ def _agree(expected: list[np.ndarray], actual: list[np.ndarray]) -> bool:
 def _are_close(expected: np.ndarray, actual: np.ndarray) -> bool:
     if expected.shape != actual.shape or expected.dtype != actual.dtype:
         return False
-    one, other = np.asarray(expected, "float64"), np.asarray(actual, "float64")
-    largest = np.max(np.abs(one), initial=0.0, where=np.isfinite(one))
-    least = _LEAST_ERROR * largest
-    return np.allclose(one, other, rtol=_RELATIVE_ERROR, atol=least, equal_nan=True)
+    expected, actual = np.asarray(expected, "float64"), np.asarray(actual, "float64")
+    largest_value = np.max(np.abs(expected), initial=0.0, where=np.isfinite(expected))
+    allowed_error = _LEAST_ERROR * largest_value
+    return np.allclose(expected, actual, rtol=_RELATIVE_ERROR, atol=allowed_error, equal_nan=True)

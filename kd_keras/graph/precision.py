@@ -10,9 +10,9 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 def best_precision() -> str:
     """The fastest precision of this machine; bfloat16, with float32's range, before float16."""
-    native = native_precisions()
+    supported = native_precisions()
     fastest_first = ("mixed_bfloat16", "mixed_float16", "float32")
-    return next(precision for precision in fastest_first if precision in native)
+    return next(precision for precision in fastest_first if precision in supported)
 
 
 def precision_of_training(model: keras.Model, precision: str) -> str:
@@ -28,8 +28,8 @@ def precision_of_training(model: keras.Model, precision: str) -> str:
         keras.layers.SeparableConv1D,
         keras.layers.SeparableConv2D,
     )
-    slow = any(isinstance(layer, depthwise) for layer in model._flatten_layers())
-    return "float32" if precision == "mixed_bfloat16" and on_cpu and slow else precision
+    has_depthwise = any(isinstance(layer, depthwise) for layer in model._flatten_layers())
+    return "float32" if precision == "mixed_bfloat16" and on_cpu and has_depthwise else precision
 
 
 def native_precisions() -> set[str]:
@@ -40,9 +40,9 @@ def native_precisions() -> set[str]:
         return {"float32", "mixed_bfloat16"} if has_bfloat16 else {"float32"}
     # No GPU has run this yet.
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
-    oldest = min(detail.get("compute_capability", (0, 0)) for detail in details)
-    needed = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
-    return {precision for precision, capability in needed.items() if oldest >= capability}
+    lowest_capability = min(detail.get("compute_capability", (0, 0)) for detail in details)
+    needed_capabilities = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
+    return {name for name, needed in needed_capabilities.items() if lowest_capability >= needed}
 
 
 def lowest_precision(layers: Iterable[keras.Layer]) -> str:

@@ -41,16 +41,16 @@ def _native_stderr_in_a_file() -> Iterator[None]:
         yield
         return
     with (
-        tempfile.TemporaryFile() as hidden,
-        os.fdopen(terminal, "w", buffering=1) as visible,
-        _python_stderr_to(visible),
+        tempfile.TemporaryFile() as hidden_output,
+        os.fdopen(terminal, "w", buffering=1) as visible_output,
+        _python_stderr_to(visible_output),
     ):
-        os.dup2(hidden.fileno(), _STDERR)
+        os.dup2(hidden_output.fileno(), _STDERR)
         try:
             yield
         except Exception:
-            hidden.seek(0)
-            os.write(terminal, hidden.read())
+            hidden_output.seek(0)
+            os.write(terminal, hidden_output.read())
             raise
         finally:
             os.dup2(terminal, _STDERR)
@@ -59,11 +59,11 @@ def _native_stderr_in_a_file() -> Iterator[None]:
 @contextlib.contextmanager
 def _python_stderr_to(visible: Any) -> Iterator[None]:
     """In the block, `sys.stderr` writes to the file `visible` instead of the descriptor."""
-    stderr, original = sys.stderr, sys.__stderr__
-    if not stderr or stderr is not original:  # absent, or replaced by a notebook or a test
+    stderr, original_stderr = sys.stderr, sys.__stderr__
+    if not stderr or stderr is not original_stderr:  # absent, or replaced by a notebook or a test
         yield
         return
-    original.flush()
+    original_stderr.flush()
     try:
         with contextlib.redirect_stderr(visible):
             yield
@@ -71,4 +71,4 @@ def _python_stderr_to(visible: Any) -> Iterator[None]:
         # TensorFlow's logger keeps the stream of its import, which is closed after the block.
         for handler in logging.getLogger("tensorflow").handlers:
             if isinstance(handler, logging.StreamHandler) and handler.stream is visible:
-                handler.setStream(original)
+                handler.setStream(original_stderr)

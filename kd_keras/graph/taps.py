@@ -76,7 +76,7 @@ def calls(model: keras.Model) -> list[tuple[Any, Any, Any]]:
         )
     records: list[tuple[Any, Any, Any]] = []
 
-    def recorded(operation: Any) -> Callable[..., Any]:
+    def recording_call(operation: Any) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             output = operation.compute_output_spec(*args, **kwargs)
             values = [*args, *(kwargs[name] for name in _ARGUMENTS if name in kwargs)]
@@ -89,7 +89,7 @@ def calls(model: keras.Model) -> list[tuple[Any, Any, Any]]:
     def symbolic(tensor: Tensor) -> Tensor:
         return keras.KerasTensor(tensor.shape, tensor.dtype)
 
-    _walk(model, keras.tree.map_structure(symbolic, _graph(model).input), recorded, "", {})
+    _walk(model, keras.tree.map_structure(symbolic, _graph(model).input), recording_call, "", {})
     return records
 
 
@@ -121,14 +121,14 @@ def output_shapes(model: keras.Model) -> Shapes:
     Raises ValueError for a model that has not been built or that gives several unnamed outputs.
     """
     outputs = _graph(model).output if is_graph(model) else run(model, np.zeros)
-    named = by_name(outputs)
-    if isinstance(named.get(LOGITS), (list, tuple, type(None))):
+    outputs_by_name = by_name(outputs)
+    if isinstance(outputs_by_name.get(LOGITS), (list, tuple, type(None))):
         names = sorted(outputs) if isinstance(outputs, dict) else f"{len(outputs)} outputs"
         raise ValueError(
             f"model {model.name!r} gives {names}; expected the logits alone, or a dict of "
             '"logits" and taps. Make a model of that form: keras.Model(model.input, logits).'
         )
-    return shapes(named)
+    return shapes(outputs_by_name)
 
 
 def logits_dtype(model: keras.Model) -> str:
@@ -159,9 +159,9 @@ def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> An
 def input_shapes(model: keras.Model) -> Any:
     """Shape of each input, in the model's own structure; None for a model that is not built."""
     # A Functional subclass with a call() of its own still declares its inputs.
-    declared = getattr(model, "_functional", None) or model
-    if hasattr(declared, "_run_through_graph"):
-        return keras.tree.map_structure(lambda tensor: tensor.shape, declared.input)
+    functional = getattr(model, "_functional", None) or model
+    if hasattr(functional, "_run_through_graph"):
+        return keras.tree.map_structure(lambda tensor: tensor.shape, functional.input)
     return (model.get_build_config() or {}).get("input_shape")
 
 
@@ -170,11 +170,13 @@ def tail(model: keras.Model) -> list[Any]:
     return _back_from(logits_of(_graph(model).output)) if is_graph(model) else []
 
 
-def unknown_tap(model: keras.Model, tap: str, known: Shapes) -> str:
+def unknown_tap(model: keras.Model, tap: str, tap_shapes: Shapes) -> str:
     """The error message for a tap that does not exist; it lists taps that do, with shapes."""
-    near = _near(tap, known)
-    which = "near ones" if near else "its last ones of each size"
-    listed = ", ".join(f"{name} {known[name]}" for name in near or _last_of_each_size(known))
+    similar_taps = _similar_taps(tap, tap_shapes)
+    kind = "near ones" if similar_taps else "its last ones of each size"
+    tap_list = ", ".join(
+        f"{name} {tap_shapes[name]}" for name in similar_taps or _last_of_each_size(tap_shapes)
+    )
     meaning = (
         "A tap is a layer's name, after the names of the nested models around it: "
         "backbone/block4_out."
@@ -183,7 +185,7 @@ def unknown_tap(model: keras.Model, tap: str, known: Shapes) -> str:
         "returns; it may return more."
     )
     return (
-        f"model {model.name!r} has no tap {tap!r}; {which}, with their shapes: {listed}. Name one "
+        f"model {model.name!r} has no tap {tap!r}; {kind}, with their shapes: {tap_list}. Name one "
         f"of them in the method (its options with 'tap' in their names). {meaning}"
     )
 
@@ -192,7 +194,7 @@ def _has_tensors(value: Any) -> bool:
     return any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(value))
 
 
-def _near(tap: str, known: Iterable[str]) -> list[str]:
+def _similar_taps(tap: str, tap_names: Iterable[str]) -> list[str]:
     """Up to four names like `tap`, with or without the names of nested models, best first."""
 
     def likeness(name: str) -> float:
@@ -200,13 +202,13 @@ def _near(tap: str, known: Iterable[str]) -> list[str]:
         pairs = (name, tap), ends
         return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
 
-    near = [name for name in known if likeness(name) >= _SIMILAR]
-    return sorted(near, key=likeness, reverse=True)[:4]
+    similar_taps = [name for name in tap_names if likeness(name) >= _SIMILAR]
+    return sorted(similar_taps, key=likeness, reverse=True)[:4]
 
 
-def _last_of_each_size(known: Shapes) -> list[str]:
+def _last_of_each_size(tap_shapes: Shapes) -> list[str]:
     """The last tap of each height and width, and the last vector that is not the logits."""
-    inner = {name: shape for name, shape in known.items() if shape != known[LOGITS]}
+    inner = {name: shape for name, shape in tap_shapes.items() if shape != tap_shapes[LOGITS]}
     return list({shape[1:-1]: name for name, shape in inner.items()}.values())[-8:] or [LOGITS]
 
 
@@ -226,8 +228,8 @@ def _back_from(tensor: Tensor) -> list[Any]:
         return tail(operation)
     if isinstance(operation, keras.layers.InputLayer) or getattr(operation, "weights", None):
         return [operation]
-    before = [_back_from(tensor) for tensor in keras.tree.flatten(operation.input)]
-    return [operation, *itertools.chain.from_iterable(before)]
+    earlier_operations = [_back_from(tensor) for tensor in keras.tree.flatten(operation.input)]
+    return [operation, *itertools.chain.from_iterable(earlier_operations)]
 
 
 def _fresh_input(tensor: Tensor) -> Tensor:
@@ -242,14 +244,14 @@ def _unique_names(outputs: Any) -> Iterator[None]:
     """
     operations = {id(operation): operation for operation in _operations(outputs)}.values()
     counts = collections.Counter(operation.name for operation in operations)
-    ambiguous = [operation for operation in operations if counts[operation.name] > 1]
-    names = [operation.name for operation in ambiguous]
+    same_named = [operation for operation in operations if counts[operation.name] > 1]
+    names = [operation.name for operation in same_named]
     try:
-        for number, operation in enumerate(ambiguous):
+        for number, operation in enumerate(same_named):
             operation.name = f"{operation.name}:{number}"
         yield
     finally:
-        for operation, name in zip(ambiguous, names, strict=True):
+        for operation, name in zip(same_named, names, strict=True):
             operation.name = name
 
 

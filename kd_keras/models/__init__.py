@@ -76,8 +76,8 @@ def get(
     build = importlib.import_module(f"kd_keras.models.{_family(name)[0]}").build
     sizes = {"width": float(width), "stem_stride": stem_stride}
     if width > _SAFE_WIDTH:  # counted before it is built: the memory may not be there
-        narrow = _in_float32(build, name, **shape, **{**sizes, "width": 1.0})
-        _require_room(name, width, round(narrow.count_params() * width**2))
+        narrow_model = _in_float32(build, name, **shape, **{**sizes, "width": 1.0})
+        _require_room(name, width, round(narrow_model.count_params() * width**2))
     return _in_float32(build, name, **shape, **sizes)
 
 
@@ -86,10 +86,10 @@ def check_knobs(name: str, knobs: Mapping[str, Any]) -> None:
 
     A `width` or `stem_stride` of 1 is none.
     """
-    allowed = ["weights"] if name.startswith("app:") else ["width", "stem_stride"]
+    allowed_knobs = ["weights"] if name.startswith("app:") else ["width", "stem_stride"]
     for knob, value in knobs.items():
         if not (knob in ("width", "stem_stride") and value == 1):
-            check.one_of(f"a knob of {name}", knob, allowed)
+            check.one_of(f"a knob of {name}", knob, allowed_knobs)
     check.number("width", knobs.get("width", 1), above=0, at_most=100)
     check.whole_number("stem_stride", knobs.get("stem_stride", 1), at_least=1)
 

@@ -40,16 +40,16 @@ def adapt_teacher(
     """
     if input_shape is None and preprocess is None and image_size is None and classes is None:
         return model
-    own = tuple(model.inputs[0].shape[1:])
-    size = own[:2]
+    own_shape = tuple(model.inputs[0].shape[1:])
+    size = own_shape[:2]
     if image_size is not None:
         size = (check.whole_number("image_size of the teacher", image_size, at_least=1),) * 2
-        _check_size("its image_size", size, own)
-    shape = input_shape or (*((None, None) if image_size else size), own[2])
+        _check_size("its image_size", size, own_shape)
+    shape = input_shape or (*((None, None) if image_size else size), own_shape[2])
     images = keras.Input(shape, name="images")
     x = _resized(images, size) if image_size else images
-    _check_size("its images", x.shape[1:3], own)
-    x = _with_channels(x, own[2])
+    _check_size("its images", x.shape[1:3], own_shape)
+    x = _with_channels(x, own_shape[2])
     scores = model(pixels.encode(x, preprocess or "0..255"))
     if classes is not None:
         order = class_matching.class_order(*classes, scores.shape[-1])
@@ -78,11 +78,12 @@ def two_logits(model: keras.Model) -> keras.Model:
     return keras.Model(images, heads.logits_of_teacher(scores, kind), name=model.name)
 
 
-def _check_size(what: str, size: tuple[int | None, ...], own: tuple[int | None, ...]) -> None:
-    if any(a is not None and b is not None and a != b for a, b in zip(size, own, strict=False)):
+def _check_size(what: str, size: tuple[int | None, ...], own_shape: tuple[int | None, ...]) -> None:
+    pairs = zip(size, own_shape, strict=False)
+    if any(a is not None and b is not None and a != b for a, b in pairs):
         raise ValueError(
-            f"the teacher takes images of {own[0]}x{own[1]}; got {size[0]}x{size[1]} for {what}. "
-            f"Give --teacher-image-size {own[0]}."
+            f"the teacher takes images of {own_shape[0]}x{own_shape[1]}; got {size[0]}x{size[1]} "
+            f"for {what}. Give --teacher-image-size {own_shape[0]}."
         )
 
 

@@ -71,9 +71,9 @@ def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
         ValueError: no mode has the same results.
     """
     probe = np.linspace(0, 255, 12, dtype="float32").reshape(1, 2, 2, 3)
-    expected = np.asarray(preprocess_input(probe.copy()))
+    preprocessed = np.asarray(preprocess_input(probe.copy()))
     for mode in pixels.MODES:
-        if np.allclose(pixels.encode_array(probe, mode), expected, atol=1e-3):
+        if np.allclose(pixels.encode_array(probe, mode), preprocessed, atol=1e-3):
             return mode
     raise ValueError(
         f"app:{name} has its own preprocessing of pixels; expected one of: "
@@ -82,9 +82,9 @@ def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
 
 
 def _spelled_as_keras_does(name: str) -> str:
-    spelled = {name.lower(): name for name in _constructors()}
-    if name.lower() in spelled:
-        return spelled[name.lower()]
+    keras_spellings = {name.lower(): name for name in _constructors()}
+    if name.lower() in keras_spellings:
+        return keras_spellings[name.lower()]
     return str(check.one_of("model of keras.applications", name, _constructors()))
 
 

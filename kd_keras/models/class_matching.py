@@ -24,19 +24,21 @@ def class_order(
         ValueError: the teacher's names are not one for each output, or lack one of ours, or two of
             them are the same class for us.
     """
-    doubled = [name for name, count in collections.Counter(teacher_names).items() if count > 1]
-    if len(teacher_names) != outputs or doubled:
-        also = f", {doubled[0]!r} more than once" if doubled else ""
+    repeated_names = [
+        name for name, count in collections.Counter(teacher_names).items() if count > 1
+    ]
+    if len(teacher_names) != outputs or repeated_names:
+        also = f", {repeated_names[0]!r} more than once" if repeated_names else ""
         raise ValueError(
             f"the teacher's classes are {len(teacher_names)} names{also}; expected {outputs} "
             "different names, one for each of its outputs, in their order. Correct "
             "--teacher-classes."
         )
-    exact = {name: [place] for place, name in enumerate(teacher_names)}
+    places_by_name = {name: [place] for place, name in enumerate(teacher_names)}
     alike: dict[str, list[int]] = collections.defaultdict(list)
     for place, name in enumerate(teacher_names):
         alike[normalised(name)].append(place)
-    places = [exact.get(name) or alike.get(normalised(name), []) for name in class_names]
+    places = [places_by_name.get(name) or alike.get(normalised(name), []) for name in class_names]
     _require_all(teacher_names, class_names, places)
     order = [place for (place,) in places]
     _require_different(teacher_names, class_names, order)
@@ -47,16 +49,16 @@ def describe(teacher_names: Sequence[str], class_names: Sequence[str]) -> list[s
     """Sentences on which of the teacher's classes are ours, under which names, and on the rest."""
     order = class_order(teacher_names, class_names, len(teacher_names))
     pairs = zip((teacher_names[place] for place in order), class_names, strict=True)
-    renamed = [f"{their} = {our}" for their, our in pairs if their != our]
-    dropped = [name for place, name in enumerate(teacher_names) if place not in set(order)]
+    renamed_pairs = [f"{their} = {our}" for their, our in pairs if their != our]
+    dropped_names = [name for place, name in enumerate(teacher_names) if place not in set(order)]
     lines = []
-    if renamed:
-        lines.append(f"teacher's classes under other names: {_list(renamed)}")
-    if dropped:
+    if renamed_pairs:
+        lines.append(f"teacher's classes under other names: {_list(renamed_pairs)}")
+    if dropped_names:
         lines.append(
             f"{len(class_names):,} of the teacher's {len(teacher_names):,} classes are ours; its "
-            f"scores of the other {len(dropped):,} are dropped ({_list(dropped)}), and the "
-            "probabilities of a softmax are renormalised over ours"
+            f"scores of the other {len(dropped_names):,} are dropped ({_list(dropped_names)}), and "
+            "the probabilities of a softmax are renormalised over ours"
         )
     return lines
 
@@ -64,21 +66,24 @@ def describe(teacher_names: Sequence[str], class_names: Sequence[str]) -> list[s
 def _require_all(
     teacher_names: Sequence[str], class_names: Sequence[str], places: Sequence[Sequence[int]]
 ) -> None:
-    missing = [name for name, candidates in zip(class_names, places, strict=True) if not candidates]
-    if missing:
-        near = difflib.get_close_matches(missing[0], teacher_names, n=1)
-        hint = f" (nearest: {near[0]!r})" if near else ""
+    missing_names = [
+        name for name, candidates in zip(class_names, places, strict=True) if not candidates
+    ]
+    if missing_names:
+        close_matches = difflib.get_close_matches(missing_names[0], teacher_names, n=1)
+        hint = f" (nearest: {close_matches[0]!r})" if close_matches else ""
         raise ValueError(
-            f"the teacher's classes lack {len(missing)} of our {len(class_names)}, such as "
-            f"{missing[0]!r}{hint}; expected all of ours. Use the dataset's names in "
+            f"the teacher's classes lack {len(missing_names)} of our {len(class_names)}, such as "
+            f"{missing_names[0]!r}{hint}; expected all of ours. Use the dataset's names in "
             "--teacher-classes, or a teacher that knows them."
         )
     for name, candidates in zip(class_names, places, strict=True):
         if len(candidates) > 1:
-            several = " and ".join(repr(teacher_names[place]) for place in candidates)
+            candidate_list = " and ".join(repr(teacher_names[place]) for place in candidates)
             raise ValueError(
-                f"the teacher's classes {several} are both our {name!r}, without case, blanks and "
-                "underscores; expected one. Spell one of them as ours in --teacher-classes."
+                f"the teacher's classes {candidate_list} are both our {name!r}, without case, "
+                "blanks and underscores; expected one. Spell one of them as ours in "
+                "--teacher-classes."
             )
 
 
@@ -87,7 +92,8 @@ def _require_different(
 ) -> None:
     for place, count in collections.Counter(order).items():
         if count > 1:
-            names = [name for name, of in zip(class_names, order, strict=True) if of == place]
+            pairs = zip(class_names, order, strict=True)
+            names = [name for name, teacher_place in pairs if teacher_place == place]
             raise ValueError(
                 f"our classes {' and '.join(map(repr, names))} are both the teacher's "
                 f"{teacher_names[place]!r}, without case, blanks and underscores; expected one "
@@ -96,5 +102,5 @@ def _require_different(
 
 
 def _list(names: Sequence[str]) -> str:
-    more = f", and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
-    return f"{', '.join(names[:_MAX_NAMES])}{more}"
+    suffix = f", and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    return f"{', '.join(names[:_MAX_NAMES])}{suffix}"

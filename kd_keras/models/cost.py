@@ -69,7 +69,7 @@ def _convolution(layer: Any, inputs: list[Shape], output: Shape) -> int:
     return _places(layer, output) * _weights(layer)
 
 
-def _transposed(layer: Any, inputs: list[Shape], output: Shape) -> int:
+def _transposed_conv(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Every place of the input uses each kernel weight once."""
     return _places(layer, inputs[0]) * _weights(layer)
 
@@ -82,12 +82,12 @@ def _dense(layer: Any, inputs: list[Shape], output: Shape) -> int:
 def _einsum(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """The product of all axes of the equation but the batch, which is the input's first."""
     operand, kernel = layer.equation.split("->")[0].replace(" ", "").split(",")
-    named = operand.removeprefix("...")
+    axis_names = operand.removeprefix("...")
     (shape,) = inputs
-    places = math.prod(shape[1 : -len(named)]) if named != operand else 1
-    sizes = dict(zip(named, shape[-len(named) :], strict=True))
-    if named == operand:
-        sizes.pop(named[0])
+    places = math.prod(shape[1 : -len(axis_names)]) if axis_names != operand else 1
+    sizes = dict(zip(axis_names, shape[-len(axis_names) :], strict=True))
+    if axis_names == operand:
+        sizes.pop(axis_names[0])
     sizes |= dict(zip(kernel, layer.kernel.shape, strict=True))
     return places * math.prod(sizes.values())
 
@@ -97,14 +97,14 @@ def _multi_head(layer: Any, inputs: list[Shape], output: Shape) -> int:
     query, value = inputs[0], inputs[1]
     key = inputs[2] if len(inputs) > 2 else value
     heads = layer.num_heads
-    places, others = math.prod(query[1:-1]), math.prod(value[1:-1])
+    places, value_places = math.prod(query[1:-1]), math.prod(value[1:-1])
     projections: int = heads * (
         places * query[-1] * layer.key_dim
-        + others * key[-1] * layer.key_dim
-        + others * value[-1] * layer.value_dim
+        + value_places * key[-1] * layer.key_dim
+        + value_places * value[-1] * layer.value_dim
         + places * layer.value_dim * output[-1]
     )
-    products: int = heads * places * others * (layer.key_dim + layer.value_dim)
+    products: int = heads * places * value_places * (layer.key_dim + layer.value_dim)
     return projections + products
 
 
@@ -115,8 +115,8 @@ def _dot_attention(layer: Any, inputs: list[Shape], output: Shape) -> int:
 
 
 def _each_step(layer: Any, inputs: list[Shape], output: Shape) -> int:
-    ((batch, steps, *rest),) = inputs
-    step, inner = keras.KerasTensor((batch, *rest)), layer.layer
+    ((batch, steps, *feature_shape),) = inputs
+    step, inner = keras.KerasTensor((batch, *feature_shape)), layer.layer
     if taps.is_graph(inner):
         return steps * macs(inner)
     return steps * _call_cost(inner, step, inner.compute_output_spec(step))
@@ -137,7 +137,7 @@ def _weights(layer: Any) -> int:
 
 
 _COUNTS: dict[tuple[type, ...], Count] = {
-    (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose): _transposed,
+    (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose): _transposed_conv,
     (
         *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
         *(layers.DepthwiseConv1D, layers.DepthwiseConv2D),

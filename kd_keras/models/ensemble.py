@@ -43,7 +43,7 @@ def mean_of_logits(
     shares = _shares(weights, len(members))
     kinds = [heads.kind(model, multi_label=multi_label) for model in members]
     _check_alike(members, kinds)
-    inputs = keras.tree.map_structure(_fresh, _ends(members[0])[0])
+    inputs = keras.tree.map_structure(_new_input, _ends(members[0])[0])
     total = None
     for number, (model, kind, share) in enumerate(zip(members, kinds, shares, strict=True), 1):
         logits = taps.logits_of(_with_name(model, f"teacher_{number}")(inputs))
@@ -54,8 +54,8 @@ def mean_of_logits(
 
 def _shares(weights: Sequence[float] | None, count: int) -> list[float]:
     numbers = [1.0] * count if weights is None else list(weights)
-    fits = all(isinstance(w, (int, float)) and math.isfinite(w) and w >= 0 for w in numbers)
-    if len(numbers) != count or not fits or not sum(numbers) > 0:
+    are_valid = all(isinstance(w, (int, float)) and math.isfinite(w) and w >= 0 for w in numbers)
+    if len(numbers) != count or not are_valid or not sum(numbers) > 0:
         raise ValueError(
             f"weights are {numbers} for {count} models; expected one finite number >= 0 for each, "
             "not all 0. They are divided by their sum, so only their proportions matter."
@@ -74,9 +74,9 @@ def _check_alike(models: list[keras.Model], kinds: list[str]) -> None:
     classes = [_classes(model, kind) for model, kind in zip(models, kinds, strict=True)]
     for what, values in (("inputs", [_inputs(model) for model in models]), ("classes", classes)):
         if any(value != values[0] for value in values):
-            listed = ", ".join(f"{m.name!r} {v}" for m, v in zip(models, values, strict=True))
+            value_list = ", ".join(f"{m.name!r} {v}" for m, v in zip(models, values, strict=True))
             raise ValueError(
-                f"the models' {what} differ: {listed}; expected the same {what}. Adapt the "
+                f"the models' {what} differ: {value_list}; expected the same {what}. Adapt the "
                 "models (kd_keras.models.adapt), or leave out those that differ."
             )
 
@@ -91,7 +91,7 @@ def _classes(model: keras.Model, kind: str) -> int:
     return classes
 
 
-def _fresh(tensor: Tensor) -> Tensor:
+def _new_input(tensor: Tensor) -> Tensor:
     return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
 
 

@@ -50,9 +50,9 @@ def _from_file(
         full_model = _constructed(constructor, path, True)
     except (ValueError, OSError) as error:
         raise ValueError(_does_not_fit(path, error)) from error
-    headless = _constructed(constructor, None, False, input_tensor=images)
-    headless.set_weights(full_model.get_weights()[: len(headless.weights)])  # the head comes last
-    return headless
+    backbone = _constructed(constructor, None, False, input_tensor=images)
+    backbone.set_weights(full_model.get_weights()[: len(backbone.weights)])  # the head comes last
+    return backbone
 
 
 def _constructed(
@@ -69,12 +69,12 @@ def _constructed(
 @contextlib.contextmanager
 def _patient() -> Iterator[None]:
     """Ends a connection without an answer; Keras's download has no setting for it."""
-    before = socket.getdefaulttimeout()
+    old_timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(old_timeout)
 
 
 def _does_not_fit(path: str, error: Exception) -> str:

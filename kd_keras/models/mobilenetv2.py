@@ -33,14 +33,14 @@ def build(
     for row, (stage, expansion, channels, depth, stride) in enumerate(_ROWS, start=1):
         ends_stage = stage and (row == len(_ROWS) or _ROWS[row][0] != stage)
         for block in range(1, depth + 1):
-            inside = f"row{row}_block{block}"
-            ends = f"stage{stage}_preact" if ends_stage and block == depth else inside
+            prefix = f"row{row}_block{block}"
+            ends = f"stage{stage}_preact" if ends_stage and block == depth else prefix
             x = _inverted_residual(
                 x,
                 blocks.scaled(channels, width),
                 expansion,
                 stride if block == 1 else 1,
-                inside=inside,
+                prefix=prefix,
                 name=ends,
             )
         if ends_stage:
@@ -52,12 +52,12 @@ def build(
 
 
 def _inverted_residual(
-    x: keras.KerasTensor, filters: int, expansion: int, stride: int, *, inside: str, name: str
+    x: keras.KerasTensor, filters: int, expansion: int, stride: int, *, prefix: str, name: str
 ) -> keras.KerasTensor:
     """Expand 1x1, filter channel by channel, project 1x1 without ReLU, add where shapes agree."""
     adds = stride == 1 and x.shape[-1] == filters
-    y = blocks.conv_bn_relu(x, expansion * x.shape[-1], 1, name=f"{inside}_expand")
-    y = blocks.depthwise_bn(y, stride=stride, name=f"{inside}_depthwise")
-    y = blocks.relu(y, name=f"{inside}_depthwise_relu")
-    y = blocks.conv_bn(y, filters, 1, name=f"{inside}_project" if adds else name)
+    y = blocks.conv_bn_relu(x, expansion * x.shape[-1], 1, name=f"{prefix}_expand")
+    y = blocks.depthwise_bn(y, stride=stride, name=f"{prefix}_depthwise")
+    y = blocks.relu(y, name=f"{prefix}_depthwise_relu")
+    y = blocks.conv_bn(y, filters, 1, name=f"{prefix}_project" if adds else name)
     return keras.layers.Add(name=name)([x, y]) if adds else y

@@ -93,19 +93,19 @@ def _check_unpacked(path: Path) -> None:
     """
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(member.file_size for member in archive.infolist())
-    most = max(_UNPACKED_BYTES, _UNPACKED_TIMES * path.stat().st_size)
-    if unpacked > most:
+    max_bytes = max(_UNPACKED_BYTES, _UNPACKED_TIMES * path.stat().st_size)
+    if unpacked > max_bytes:
         raise ValueError(
-            f"{path} unpacks to {unpacked:,} bytes; expected at most {most:,} for a file of its "
-            "size. It was made to fill the memory: do not use it."
+            f"{path} unpacks to {unpacked:,} bytes; expected at most {max_bytes:,} for a file of "
+            "its size. It was made to fill the memory: do not use it."
         )
 
 
 def _open_file(path: Path) -> keras.Model:
     if path.suffix in SUFFIXES[1:]:
         hdf5_check.require_readable(path)
-        return _loaded(path, "an .h5 file")
-    return _loaded(path, "a .keras file")
+        return _load_model(path, "an .h5 file")
+    return _load_model(path, "a .keras file")
 
 
 def _check_hdf5_file(path: Path) -> None:
@@ -124,7 +124,7 @@ def _check_hdf5_file(path: Path) -> None:
         )
 
 
-def _loaded(path: Path, kind: str) -> keras.Model:
+def _load_model(path: Path, kind: str) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:

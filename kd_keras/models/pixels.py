@@ -63,8 +63,8 @@ def encode_array(images: np.ndarray, mode: str) -> np.ndarray:
         return images
     blue_first, scale, offset = MODES[check.one_of("preprocessing", mode, MODES)]
     images = images[..., ::-1] if blue_first else images
-    encoded: np.ndarray = images.astype("float64") * np.asarray(scale) + np.asarray(offset)
-    return encoded
+    result: np.ndarray = images.astype("float64") * np.asarray(scale) + np.asarray(offset)
+    return result
 
 
 def three_channels(images: "keras.KerasTensor") -> "keras.KerasTensor":

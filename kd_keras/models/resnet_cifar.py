@@ -51,25 +51,25 @@ def residual_network(
     stem_stride: int,
 ) -> keras.Model:
     """A 3x3 stem of `stem` channels, then `stages` of (channels, number of basic blocks)."""
-    smallest = stem_stride * 2 ** (len(stages) - 1)
-    inputs, x = blocks.images(input_shape, smallest=smallest, name=name)
+    min_side = stem_stride * 2 ** (len(stages) - 1)
+    inputs, x = blocks.images(input_shape, smallest=min_side, name=name)
     x = blocks.conv_bn_relu(x, blocks.scaled(stem, width), 3, stride=stem_stride, name="stem")
     for stage, (channels, depth) in enumerate(stages, start=1):
         for block in range(1, depth + 1):
             stride = 2 if block == 1 and stage > 1 else 1
             ends = f"stage{stage}" if block == depth else f"stage{stage}_block{block}"
             filters = blocks.scaled(channels, width)
-            x = _basic_block(x, filters, stride, inside=f"stage{stage}_block{block}", name=ends)
+            x = _basic_block(x, filters, stride, prefix=f"stage{stage}_block{block}", name=ends)
     x = blocks.logits(blocks.pooled(x), num_classes)
     return keras.Model(inputs, x, name=name)
 
 
 def _basic_block(
-    x: keras.KerasTensor, filters: int, stride: int, *, inside: str, name: str
+    x: keras.KerasTensor, filters: int, stride: int, *, prefix: str, name: str
 ) -> keras.KerasTensor:
     """Two 3x3 convolutions and a shortcut, a 1x1 convolution where the shape changes."""
-    y = blocks.conv_bn_relu(x, filters, 3, stride=stride, name=f"{inside}_1")
-    y = blocks.conv_bn(y, filters, 3, name=f"{inside}_2")
+    y = blocks.conv_bn_relu(x, filters, 3, stride=stride, name=f"{prefix}_1")
+    y = blocks.conv_bn(y, filters, 3, name=f"{prefix}_2")
     if stride != 1 or x.shape[-1] != filters:
-        x = blocks.conv_bn(x, filters, 1, stride=stride, name=f"{inside}_shortcut")
+        x = blocks.conv_bn(x, filters, 1, stride=stride, name=f"{prefix}_shortcut")
     return blocks.relu(keras.layers.Add(name=f"{name}_preact")([x, y]), name=name)

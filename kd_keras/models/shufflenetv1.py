@@ -26,16 +26,16 @@ def build(
         # Each stage's first block appends its input, so it must widen by a multiple at the least.
         filters = max(blocks.scaled(channels, width, multiple=_MULTIPLE), x.shape[-1] + _MULTIPLE)
         for block in range(1, depth + 1):
-            inside = f"stage{stage}_block{block}"
-            ends = f"stage{stage}" if block == depth else inside
+            prefix = f"stage{stage}_block{block}"
+            ends = f"stage{stage}" if block == depth else prefix
             groups = 1 if stage == block == 1 else _GROUPS
-            x = _unit(x, filters, groups, strided=block == 1, inside=inside, name=ends)
+            x = _unit(x, filters, groups, strided=block == 1, prefix=prefix, name=ends)
     x = blocks.logits(blocks.pooled(x), num_classes)
     return keras.Model(inputs, x, name=name)
 
 
 def _unit(
-    x: keras.KerasTensor, filters: int, groups: int, *, strided: bool, inside: str, name: str
+    x: keras.KerasTensor, filters: int, groups: int, *, strided: bool, prefix: str, name: str
 ) -> keras.KerasTensor:
     """Grouped 1x1, shuffle, 3x3 channel by channel, grouped 1x1; added or appended to the input.
 
@@ -43,15 +43,15 @@ def _unit(
         groups: of the first convolution; the last one always has three.
         strided: halves the size and appends the averaged input instead of adding it.
     """
-    own = filters - x.shape[-1] if strided else filters
-    y = _grouped_conv(x, own // 4, groups, name=f"{inside}_1_conv")
-    y = blocks.bn_relu(y, name=f"{inside}_1")
+    conv_filters = filters - x.shape[-1] if strided else filters
+    y = _grouped_conv(x, conv_filters // 4, groups, name=f"{prefix}_1_conv")
+    y = blocks.bn_relu(y, name=f"{prefix}_1")
     if groups > 1:
         y = blocks.shuffle(y, groups)
-    y = blocks.depthwise_bn(y, stride=2 if strided else 1, name=f"{inside}_2_preact")
-    y = blocks.relu(y, name=f"{inside}_2")
-    y = _grouped_conv(y, own, _GROUPS, name=f"{inside}_3_conv")
-    y = blocks.batch_norm(y, name=f"{inside}_3")
+    y = blocks.depthwise_bn(y, stride=2 if strided else 1, name=f"{prefix}_2_preact")
+    y = blocks.relu(y, name=f"{prefix}_2")
+    y = _grouped_conv(y, conv_filters, _GROUPS, name=f"{prefix}_3_conv")
+    y = blocks.batch_norm(y, name=f"{prefix}_3")
     if strided:
         x, padding = blocks.pad(x, 3, 2)
         x = keras.layers.AveragePooling2D(3, strides=2, padding=padding)(x)

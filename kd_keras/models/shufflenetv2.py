@@ -23,7 +23,7 @@ def build(
         x = _down_block(x, half, name=f"stage{stage}_block1")
         for block in range(2, depth + 1):
             ends = f"stage{stage}" if block == depth else f"stage{stage}_block{block}"
-            x = _block(x, half, inside=f"stage{stage}_block{block}", name=ends)
+            x = _block(x, half, prefix=f"stage{stage}_block{block}", name=ends)
     x = blocks.conv_bn_relu(x, blocks.scaled(1024, width), 1, name="head")
     x = blocks.logits(blocks.pooled(x), num_classes)
     return keras.Model(inputs, x, name=name)
@@ -31,24 +31,24 @@ def build(
 
 def _down_block(x: keras.KerasTensor, half: int, *, name: str) -> keras.KerasTensor:
     """Two strided branches of `half` channels each, side by side, shuffled."""
-    left = blocks.depthwise_bn(x, stride=2, name=f"{name}_left_1")
-    left = blocks.conv_bn_relu(left, half, 1, name=f"{name}_left_2")
-    right = blocks.conv_bn_relu(x, half, 1, name=f"{name}_right_1")
-    right = blocks.depthwise_bn(right, stride=2, name=f"{name}_right_2")
-    right = blocks.conv_bn_relu(right, half, 1, name=f"{name}_right_3")
-    return blocks.shuffle(keras.layers.Concatenate()([left, right]), 2, name=name)
+    left_branch = blocks.depthwise_bn(x, stride=2, name=f"{name}_left_1")
+    left_branch = blocks.conv_bn_relu(left_branch, half, 1, name=f"{name}_left_2")
+    right_branch = blocks.conv_bn_relu(x, half, 1, name=f"{name}_right_1")
+    right_branch = blocks.depthwise_bn(right_branch, stride=2, name=f"{name}_right_2")
+    right_branch = blocks.conv_bn_relu(right_branch, half, 1, name=f"{name}_right_3")
+    return blocks.shuffle(keras.layers.Concatenate()([left_branch, right_branch]), 2, name=name)
 
 
-def _block(x: keras.KerasTensor, half: int, *, inside: str, name: str) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, half: int, *, prefix: str, name: str) -> keras.KerasTensor:
     """Half the channels pass, half are filtered; side by side, shuffled.
 
     The ReLU stands after the shuffle instead of before it: the half that passes is not negative, so
     the values are the same, and the tap before the ReLU has its channels in the order of the one
     after it.
     """
-    passed, y = keras.ops.split(x, 2, axis=-1)
-    y = blocks.conv_bn_relu(y, half, 1, name=f"{inside}_1")
-    y = blocks.depthwise_bn(y, name=f"{inside}_2")
-    y = blocks.conv_bn(y, half, 1, name=f"{inside}_3")
-    y = keras.layers.Concatenate(name=f"{inside}_halves")([passed, y])
+    kept_half, y = keras.ops.split(x, 2, axis=-1)
+    y = blocks.conv_bn_relu(y, half, 1, name=f"{prefix}_1")
+    y = blocks.depthwise_bn(y, name=f"{prefix}_2")
+    y = blocks.conv_bn(y, half, 1, name=f"{prefix}_3")
+    y = keras.layers.Concatenate(name=f"{prefix}_halves")([kept_half, y])
     return blocks.relu(blocks.shuffle(y, 2, name=f"{name}_preact"), name=name)

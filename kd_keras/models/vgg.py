@@ -25,8 +25,8 @@ def build(
     for stage, channels in enumerate((64, 128, 256, 512, 512), start=1):
         filters = blocks.scaled(channels, width)
         for convolution in range(1, _CONVOLUTIONS[name]):
-            inside = f"stage{stage}_block{convolution}"
-            x = blocks.conv_bn_relu(x, filters, 3, stride=stride, bias=True, name=inside)
+            prefix = f"stage{stage}_block{convolution}"
+            x = blocks.conv_bn_relu(x, filters, 3, stride=stride, bias=True, name=prefix)
             stride = 1
         x = blocks.conv_bn_relu(x, filters, 3, stride=stride, bias=True, name=f"stage{stage}")
         stride = 1

@@ -114,8 +114,8 @@ class DeepKD(SeparateMomenta):
     ) -> None:
         """Updates the variables once with the task's gradients alone."""
         grads = list(grads)
-        none: list[Tensor | None] = [None] * len(grads)
-        self.apply_three(grads, none, none, trainable_variables)
+        no_gradients: list[Tensor | None] = [None] * len(grads)
+        self.apply_three(grads, no_gradients, no_gradients, trainable_variables)
 
     def update_step(self, gradient: dict[str, Tensor], variable: Any, learning_rate: Any) -> None:
         """Updates one variable; `gradient` has some of the keys "task", "target", "nontarget"."""
@@ -123,30 +123,30 @@ class DeepKD(SeparateMomenta):
         for kind in KINDS:
             if kind in gradient:
                 value = ops.convert_to_tensor(variable)
-                decayed = ops.cast(gradient[kind], variable.dtype)
-                decayed = decayed + self._decay_of(kind, {*gradient}, variable) * value
+                decay = self._decay_of(kind, {*gradient}, variable)
+                decayed_gradient = ops.cast(gradient[kind], variable.dtype) + decay * value
                 factor = self._factor(kind, {*gradient})
-                momentum = self.accumulated(kind, decayed, variable, factor)
+                momentum = self.accumulated(kind, decayed_gradient, variable, factor)
                 self.assign_sub(variable, learning_rate * momentum)
 
-    def _factor(self, kind: str, present: set[str]) -> float:
+    def _factor(self, kind: str, present_kinds: set[str]) -> float:
         """The momentum that a kind of gradient has beside the others that are present."""
         partner, substitute = _PARTNERS[kind]
-        if partner in present:
-            own = TARGET if kind == TASK and self.as_coded else kind
-            return self.momentum + self.deltas[own]
-        if substitute in present:
+        if partner in present_kinds:
+            own_kind = TARGET if kind == TASK and self.as_coded else kind
+            return self.momentum + self.deltas[own_kind]
+        if substitute in present_kinds:
             return self.momentum + self.deltas[substitute]
         return self.momentum + sum(self.deltas.values()) / len(self.deltas)
 
-    def _decay_of(self, kind: str, present: set[str], variable: Any) -> Any:
+    def _decay_of(self, kind: str, present_kinds: set[str], variable: Any) -> Any:
         """Factor of the L2 penalty's gradient that is added to this kind of gradient."""
         l2 = self.decay(variable)
         if not l2:
             return 0.0
         if kind == TARGET:
-            return l2 * (1 + self.after_first_step(variable)) if present == {TARGET} else l2
-        return l2 * self.after_first_step(variable) if present == {NONTARGET} else 0.0
+            return l2 * (1 + self.after_first_step(variable)) if present_kinds == {TARGET} else l2
+        return l2 * self.after_first_step(variable) if present_kinds == {NONTARGET} else 0.0
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -93,15 +93,17 @@ class DOT(SeparateMomenta):
         spread = self.delta if len(gradient) == 2 else 0.0
         value = ops.convert_to_tensor(variable)
         if TASK in gradient:
-            decayed = ops.cast(gradient[TASK], variable.dtype) + self.decay(variable) * value
-            momentum = self.accumulated(TASK, decayed, variable, self.momentum - spread)
+            decayed_gradient = (
+                ops.cast(gradient[TASK], variable.dtype) + self.decay(variable) * value
+            )
+            momentum = self.accumulated(TASK, decayed_gradient, variable, self.momentum - spread)
             self.assign_sub(variable, learning_rate * momentum)
         if KD in gradient:
-            decayed = ops.cast(gradient[KD], variable.dtype)
+            decayed_gradient = ops.cast(gradient[KD], variable.dtype)
             if TASK not in gradient:
                 decay = self.decay(variable) * self.after_first_step(variable)
-                decayed = decayed + decay * value
-            momentum = self.accumulated(KD, decayed, variable, self.momentum + spread)
+                decayed_gradient = decayed_gradient + decay * value
+            momentum = self.accumulated(KD, decayed_gradient, variable, self.momentum + spread)
             self.assign_sub(variable, learning_rate * momentum)
 
     def get_config(self) -> dict[str, Any]:

@@ -49,12 +49,12 @@ def get(
     if name == "cosine":
         schedule = schedules.CosineDecay(learning_rate, total_steps - warmup_steps, alpha=alpha)
     if name == "one-cycle":
-        rising = max(1, round(ONE_CYCLE_WARMUP * total_steps))
+        rise_steps = max(1, round(ONE_CYCLE_WARMUP * total_steps))
         schedule = schedules.CosineDecay(
             learning_rate * ONE_CYCLE_START,
-            max(1, total_steps - rising),
+            max(1, total_steps - rise_steps),
             warmup_target=learning_rate,
-            warmup_steps=rising,
+            warmup_steps=rise_steps,
             alpha=alpha,
         )
     if name == "steps":

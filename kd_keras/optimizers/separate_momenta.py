@@ -77,20 +77,20 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         self, gradients: dict[str, Gradients], trainable_variables: list[Any] | None
     ) -> None:
         """Updates the variables once; a variable without any gradient is left alone."""
-        grouped = [
+        gradient_groups = [
             {kind: g for kind, g in zip(gradients, parts, strict=True) if g is not None} or None
             for parts in zip(*gradients.values(), strict=True)
         ]
         # A group passes through Keras as one gradient: its all-reduce takes nested structures.
-        super().apply(grouped, trainable_variables)
+        super().apply(gradient_groups, trainable_variables)
 
     def accumulated(self, kind: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
         """Updates the stored momentum with this step's gradient, and returns it."""
-        stored = self.momenta[kind][self._get_variable_index(variable)]
+        stored_momentum = self.momenta[kind][self._get_variable_index(variable)]
         if self.dampening:
             gradient = (1 - self.dampening * self.after_first_step(variable)) * gradient
-        momentum = factor * ops.convert_to_tensor(stored) + gradient
-        self.assign(stored, momentum)
+        momentum = factor * ops.convert_to_tensor(stored_momentum) + gradient
+        self.assign(stored_momentum, momentum)
         return momentum
 
     def after_first_step(self, variable: Any) -> Tensor:
@@ -101,17 +101,20 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         """Factor of the L2 penalty's gradient; 0 for variables that weight decay leaves out."""
         return self.l2 if self._use_weight_decay(variable) else 0.0
 
-    def clipped(self, grouped: list[dict[Any, Tensor]]) -> list[dict[Any, Tensor]]:
+    def clipped(self, gradient_groups: list[dict[Any, Tensor]]) -> list[dict[Any, Tensor]]:
         """The gradients of each variable by kind, all times one factor.
 
         So the norm of their sum, over all variables, is at most `global_clipnorm`.
         """
         if not self.global_clipnorm:
-            return grouped
-        sums = [sum(group.values()) for group in grouped]
+            return gradient_groups
+        sums = [sum(group.values()) for group in gradient_groups]
         norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in sums))
         factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
-        return [{k: g * ops.cast(factor, g.dtype) for k, g in of.items()} for of in grouped]
+        return [
+            {k: g * ops.cast(factor, g.dtype) for k, g in group.items()}
+            for group in gradient_groups
+        ]
 
     def _clip_gradients(self, grads: Any) -> Any:  # Keras's takes one gradient of each variable
         return self.clipped(grads)
