@@ -40,33 +40,33 @@ def place(strategy: tf.distribute.Strategy) -> int:
 
 def own_replicas(strategy: tf.distribute.Strategy) -> range:
     """The places of this process's replicas among all."""
-    own = strategy.num_replicas_in_sync // count(strategy)
-    return range(place(strategy) * own, (place(strategy) + 1) * own)
+    num_own = strategy.num_replicas_in_sync // count(strategy)
+    return range(place(strategy) * num_own, (place(strategy) + 1) * num_own)
 
 
 def any_of(strategy: tf.distribute.Strategy, fact: bool) -> bool:
     """Whether the fact is true in any of the processes; each waits for all."""
     if count(strategy) == 1:
         return fact
-    return float(_summed(strategy)(tf.constant([float(fact)]))[0]) > 0
+    return float(_sum_over_replicas(strategy)(tf.constant([float(fact)]))[0]) > 0
 
 
-def gather_rows(strategy: tf.distribute.Strategy, own: np.ndarray) -> np.ndarray:
+def gather_rows(strategy: tf.distribute.Strategy, own_rows: np.ndarray) -> np.ndarray:
     """Rows of all replicas, in order, from those of this process's replicas; each waits for all.
 
     Args:
         strategy: the devices.
-        own: (r, n) float64, a row for each of `own_replicas`.
+        own_rows: (r, n) float64, a row for each of `own_replicas`.
 
     Returns:
         (R, n) float64.
     """
     if count(strategy) == 1:
-        return own
-    everything = np.zeros((strategy.num_replicas_in_sync, own.shape[1]))
-    everything[own_replicas(strategy)] = own
-    summed = _summed(strategy)(tf.constant(everything))
-    result: np.ndarray = summed.numpy() / len(own)  # each replica gave all rows of its process
+        return own_rows
+    all_rows = np.zeros((strategy.num_replicas_in_sync, own_rows.shape[1]))
+    all_rows[own_replicas(strategy)] = own_rows
+    sums = _sum_over_replicas(strategy)(tf.constant(all_rows))
+    result: np.ndarray = sums.numpy() / len(own_rows)  # each replica gave all rows of its process
     return result
 
 
@@ -127,7 +127,7 @@ def explain_lost_machine(strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 
 @functools.cache
-def _summed(strategy: tf.distribute.Strategy) -> Any:
+def _sum_over_replicas(strategy: tf.distribute.Strategy) -> Any:
     """A compiled function that sums a tensor over all replicas."""
 
     @tf.function(reduce_retracing=True)

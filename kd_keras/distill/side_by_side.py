@@ -119,7 +119,8 @@ class SideBySideModel(ReplicaModel):
 
     @staticmethod
     def _with_prefixes(logs: dict[str, dict[str, Tensor]]) -> Logs:
-        return {f"{name}/{key}": value for name, own in logs.items() for key, value in own.items()}
+        items = [(name, part.items()) for name, part in logs.items()]
+        return {f"{name}/{key}": value for name, pairs in items for key, value in pairs}
 
 
 def check(distillers: Mapping[str, Distiller]) -> None:
@@ -175,11 +176,13 @@ class PerStudentCallbacks(keras.callbacks.Callback):
 
 def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
     """One Distiller's part of a `SideBySideModel`'s logs, under the names that it logs alone."""
-    own: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for prefix in ("", "val_"):
         start = f"{prefix}{name}/"
-        own |= {prefix + k.removeprefix(start): v for k, v in logs.items() if k.startswith(start)}
-    return own
+        result |= {
+            prefix + k.removeprefix(start): v for k, v in logs.items() if k.startswith(start)
+        }
+    return result
 
 
 def _prepare(distiller: Distiller) -> None:

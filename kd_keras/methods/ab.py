@@ -95,7 +95,7 @@ def ab(
         fires = teacher > 0
         too_high = ops.logical_and(student > -margin, ops.logical_not(fires))
         too_low = ops.logical_and(student <= margin, fires)
-        excess = ops.where(too_high, student + margin, ops.where(too_low, student - margin, 0.0))
+        violation = ops.where(too_high, student + margin, ops.where(too_low, student - margin, 0.0))
         factor = 2.0 ** (i - len(student_features) + 1) * 3 / 1000
-        per_tap.append(factor * ops.sum(ops.square(excess), axis=(1, 2, 3)))
+        per_tap.append(factor * ops.sum(ops.square(violation), axis=(1, 2, 3)))
     return {"loss": sum(per_tap), "per_tap": ops.stack(per_tap)}

@@ -82,6 +82,6 @@ def abkd(
     log_t = ops.log_softmax(teacher / temperature, axis=-1)
     log_s = ops.log_softmax(ops.cast(student_logits, "float32") / temperature, axis=-1)
     # Powers as exponentials of logarithms: the slope of p^b is infinite at a p that underflows.
-    own = a * ops.exp((a + b) * log_t) + b * ops.exp((a + b) * log_s)
+    power_sum = a * ops.exp((a + b) * log_t) + b * ops.exp((a + b) * log_s)
     product = ops.exp(a * log_t + b * log_s)
-    return {"loss": ops.sum(own / (a + b) - product, axis=-1) / (a * b)}
+    return {"loss": ops.sum(power_sum / (a + b) - product, axis=-1) / (a * b)}

@@ -101,7 +101,7 @@ class CRD(OneTap):
         self.random_state = self._random.generator.state
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        ids, inside = self._checked(batch.ids)
+        ids, is_inside = self._checked(batch.ids)
         embedded_student = self.embed_student(student[self.student_taps[0]])
         embedded_teacher = self.embed_teacher(ops.stop_gradient(teacher[self.teacher_taps[0]]))
         parts = crd(
@@ -118,16 +118,16 @@ class CRD(OneTap):
             self.memory_student.assign(parts["memory_student"])
             self.memory_teacher.assign(parts["memory_teacher"])
             self.log_z.assign(ops.stack(parts["log_z"]))
-        return ops.where(inside, parts["loss"], math.nan)  # NaN stops a run with wrong ids
+        return ops.where(is_inside, parts["loss"], math.nan)  # NaN stops a run with wrong ids
 
-    def _embedding(self, shapes: Shapes, tap: str, whose: str) -> layers.Dense:
+    def _embedding(self, shapes: Shapes, tap: str, side: str) -> layers.Dense:
         shape = shapes[tap]
         if len(shape) != 2 or shape[-1] is None:
             raise ValueError(
-                f"crd: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected vectors "
+                f"crd: the {side}'s tap {tap!r} has shape {tuple(shape)}; expected vectors "
                 "(B, D) of known D. Choose another tap, such as 'pooled'."
             )
-        embedding = layers.Dense(self.embedding_size, dtype="float32", name=f"embed_{whose}")
+        embedding = layers.Dense(self.embedding_size, dtype="float32", name=f"embed_{side}")
         embedding.build((None, shape[-1]))
         return embedding
 
@@ -200,29 +200,31 @@ def crd(
         cost, side_log_z = _contrastive(scores / temperature, memory.shape[0], old_log_z)
         parts[f"loss_{side}"] = cost
         new_log_z.append(side_log_z)
-    own = contrast_index[:, 0]
+    own_rows = contrast_index[:, 0]
     return {
         **parts,
         "loss": parts["loss_student"] + parts["loss_teacher"],
         "log_z": tuple(new_log_z),
-        "memory_student": _updated(memory_student, own, student, momentum),
-        "memory_teacher": _updated(memory_teacher, own, teacher, momentum),
+        "memory_student": _update_memory(memory_student, own_rows, student, momentum),
+        "memory_teacher": _update_memory(memory_teacher, own_rows, teacher, momentum),
     }
 
 
 def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor, Tensor]:
     """(B,) cost of scores (B, 1 + K), the example's own first; and the log Z that it used."""
     count = ops.cast(ops.size(scores), "float32")
-    fresh = ops.stop_gradient(ops.logsumexp(scores)) - ops.log(count) + math.log(num_examples)
-    log_z = ops.where(ops.isfinite(log_z), log_z, fresh)
+    estimated_log_z = (
+        ops.stop_gradient(ops.logsumexp(scores)) - ops.log(count) + math.log(num_examples)
+    )
+    log_z = ops.where(ops.isfinite(log_z), log_z, estimated_log_z)
     noise = (scores.shape[1] - 1) / num_examples
     # x = log(P / (q + e)); the logarithms are -softplus(-x) and log(q / (q + e)) - softplus(x).
     x = scores - log_z - math.log(noise + NOISE_FLOOR)
-    others = ops.softplus(x[:, 1:]) + math.log1p(NOISE_FLOOR / noise)
-    return ops.softplus(-x[:, 0]) + ops.sum(others, axis=1), log_z
+    negative_costs = ops.softplus(x[:, 1:]) + math.log1p(NOISE_FLOOR / noise)
+    return ops.softplus(-x[:, 0]) + ops.sum(negative_costs, axis=1), log_z
 
 
-def _updated(memory: Tensor, ids: Tensor, vector: Tensor, momentum: float) -> Tensor:
-    old = ops.take(memory, ids, axis=0)
-    new = vectors.unit(momentum * old + (1 - momentum) * ops.stop_gradient(vector))
-    return ops.scatter_update(memory, ids[:, None], new)
+def _update_memory(memory: Tensor, ids: Tensor, vector: Tensor, momentum: float) -> Tensor:
+    old_vectors = ops.take(memory, ids, axis=0)
+    new_vectors = vectors.unit(momentum * old_vectors + (1 - momentum) * ops.stop_gradient(vector))
+    return ops.scatter_update(memory, ids[:, None], new_vectors)

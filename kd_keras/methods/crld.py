@@ -98,11 +98,13 @@ def crld(
     def kd(student: Tensor, teacher: Tensor) -> Tensor:
         return losses.softened_kl(student, teacher, temperature=temperature)
 
-    within = kd(student_weak, teacher_weak) + kd(student_strong, teacher_strong)
-    cross = kd(student_strong, teacher_weak) + kd(student_weak, teacher_strong)
-    within = within_weight * ops.where(confident(teacher_weak, weak_threshold), within, 0.0)
-    cross = cross_weight * ops.where(confident(teacher_strong, strong_threshold), cross, 0.0)
-    return {"loss": within + cross, "loss_wv": within, "loss_cv": cross}
+    within_cost = kd(student_weak, teacher_weak) + kd(student_strong, teacher_strong)
+    cross_cost = kd(student_strong, teacher_weak) + kd(student_weak, teacher_strong)
+    counts_weak = confident(teacher_weak, weak_threshold)
+    counts_strong = confident(teacher_strong, strong_threshold)
+    within_cost = within_weight * ops.where(counts_weak, within_cost, 0.0)
+    cross_cost = cross_weight * ops.where(counts_strong, cross_cost, 0.0)
+    return {"loss": within_cost + cross_cost, "loss_wv": within_cost, "loss_cv": cross_cost}
 
 
 def confident(logits: losses.Logits, threshold: float) -> Tensor:

@@ -101,10 +101,10 @@ def ctkd(
         `loss`: (B,) float32 in nats, times the temperature squared. The gradient to
         `raw_temperature` includes this factor. `temperature`: (1,) float32.
     """
-    raw = ops.convert_to_tensor(raw_temperature)
-    value = ops.stop_gradient(raw)
-    raw = value + gradient_factor * (raw - value)
-    temperature = lowest_temperature + temperature_span * ops.sigmoid(raw)
+    scaled_raw = ops.convert_to_tensor(raw_temperature)
+    value = ops.stop_gradient(scaled_raw)
+    scaled_raw = value + gradient_factor * (scaled_raw - value)
+    temperature = lowest_temperature + temperature_span * ops.sigmoid(scaled_raw)
     loss = losses.softened_kl(student_logits, teacher_logits, temperature=temperature)
     return {"loss": loss, "temperature": temperature}
 

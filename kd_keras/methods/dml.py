@@ -101,8 +101,8 @@ def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Labels) -
         KL(peer || student), whose gradient reaches the student only; `loss_peer`, the same of each
         peer with all the others, summed over the peers; `loss_peer_ce`, their cross-entropies.
     """
-    everyone = [student_logits, *peer_logits]
-    costs = [_from_others(place, everyone) for place in range(len(everyone))]
+    all_logits = [student_logits, *peer_logits]
+    costs = [_from_others(place, all_logits) for place in range(len(all_logits))]
     parts = {
         "loss_student": costs[0],
         "loss_peer": sum(costs[1:]),
@@ -150,14 +150,14 @@ def _with_logits(peer: keras.Model) -> keras.Model:
 
 def _models(peers: Any) -> Any:
     """A number of peers or a list of them; raises ValueError for anything else."""
-    listed = [peers] if isinstance(peers, keras.Model) else peers
-    if isinstance(listed, (list, tuple)):
-        if not listed or not all(isinstance(peer, keras.Model) for peer in listed):
+    peer_list = [peers] if isinstance(peers, keras.Model) else peers
+    if isinstance(peer_list, (list, tuple)):
+        if not peer_list or not all(isinstance(peer, keras.Model) for peer in peer_list):
             raise ValueError(
-                f"dml: peers is {listed!r}; expected Keras models, at least one. Give a whole "
+                f"dml: peers is {peer_list!r}; expected Keras models, at least one. Give a whole "
                 "number for models of the student's architecture."
             )
-        return list(listed)
+        return list(peer_list)
     return check.whole_number("dml: peers", peers, at_least=1, remedy="Or give a list of models.")
 
 
@@ -168,10 +168,10 @@ def _require_fits(peer: keras.Model, student: keras.Model) -> None:
             "number for models of the student's architecture."
         )
     heads.check_student(peer, what="dml: the peer")
-    classes, expected = (taps.output_shapes(m)[taps.LOGITS][-1] for m in (peer, student))
-    if classes != expected:
+    classes, student_classes = (taps.output_shapes(m)[taps.LOGITS][-1] for m in (peer, student))
+    if classes != student_classes:
         raise ValueError(
-            f"dml: the peer has {classes} classes and the student {expected}; expected the "
+            f"dml: the peer has {classes} classes and the student {student_classes}; expected the "
             "same. Give both models the same number of outputs."
         )
     if taps.is_graph(student):
@@ -191,11 +191,11 @@ def _computes_the_same(student: keras.Model, peer: keras.Model) -> bool:
     start = peer.get_weights()
     if [w.shape for w in start] != [w.shape for w in student.get_weights()]:
         return False
-    expected = _scores_of_noise(student)
+    student_scores = _scores_of_noise(student)
     peer.set_weights(student.get_weights())
     scores = _scores_of_noise(peer)
     peer.set_weights(start)
-    return np.allclose(expected, scores, rtol=1e-4, atol=1e-6 * np.abs(expected).max())
+    return np.allclose(student_scores, scores, rtol=1e-4, atol=1e-6 * np.abs(student_scores).max())
 
 
 def _scores_of_noise(model: keras.Model) -> np.ndarray:
@@ -205,12 +205,12 @@ def _scores_of_noise(model: keras.Model) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(scores))
 
 
-def _have_one_start(one: Any, other: Any) -> bool:
-    return np.array_equal(*(keras.ops.convert_to_numpy(variable) for variable in (one, other)))
+def _have_one_start(first: Any, second: Any) -> bool:
+    return np.array_equal(*(keras.ops.convert_to_numpy(variable) for variable in (first, second)))
 
 
-def _from_others(place: int, everyone: Sequence[Tensor]) -> Tensor:
+def _from_others(place: int, all_logits: Sequence[Tensor]) -> Tensor:
     """(B,): what the model at `place` learns, the mean of KL(other || own) over the others."""
-    others = [logits for i, logits in enumerate(everyone) if i != place]
-    divergences = [losses.softened_kl(everyone[place], o, temperature=1.0) for o in others]
-    return sum(divergences) / len(others)
+    other_logits = [logits for i, logits in enumerate(all_logits) if i != place]
+    divergences = [losses.softened_kl(all_logits[place], o, temperature=1.0) for o in other_logits]
+    return sum(divergences) / len(other_logits)

@@ -69,7 +69,7 @@ def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) 
     return {"loss": sum(per_pair), "per_pair": ops.stack(per_pair)}
 
 
-def _flow(one: Tensor, following: Tensor) -> Tensor:
+def _flow(first: Tensor, second: Tensor) -> Tensor:
     """(B, C, D): the mean over places of the products of two maps' channels."""
-    one, following = (maps.by_position(f) for f in tap_pairs.same_size(one, following))
-    return ops.einsum("bpc,bpd->bcd", one, following) / one.shape[1]
+    first, second = (maps.by_position(f) for f in tap_pairs.same_size(first, second))
+    return ops.einsum("bpc,bpd->bcd", first, second) / first.shape[1]

@@ -128,13 +128,13 @@ class FT(OneTap):
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
         tap_pairs.require_places(self.name, self.student_taps[0], student, teacher)
-        wide, factor = teacher[-1], max(1, int(teacher[-1] * self.rate))
+        channels, factor = teacher[-1], max(1, int(teacher[-1] * self.rate))
         self.translator = Stack(
             (student[-1], factor, factor), batch_norm=self.translator_batch_norm
         )
-        self.encoder = Stack((wide, factor, factor), batch_norm=self.paraphraser_batch_norm)
+        self.encoder = Stack((channels, factor, factor), batch_norm=self.paraphraser_batch_norm)
         self.decoder = Stack(
-            (factor, wide, wide), transposed=True, batch_norm=self.paraphraser_batch_norm
+            (factor, channels, channels), transposed=True, batch_norm=self.paraphraser_batch_norm
         )
         self.translator.build(student)
         self.encoder.build(teacher)

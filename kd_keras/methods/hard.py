@@ -48,5 +48,5 @@ def hard(student_logits: Tensor, teacher_logits: Tensor) -> dict[str, Any]:
     """
     decision = ops.stop_gradient(ops.argmax(teacher_logits, axis=-1))
     cost = losses.cross_entropy(decision, student_logits)
-    undecided = ops.any(ops.isnan(teacher_logits), axis=-1)
-    return {"loss": ops.where(undecided, float("nan"), cost)}
+    has_nan = ops.any(ops.isnan(teacher_logits), axis=-1)
+    return {"loss": ops.where(has_nan, float("nan"), cost)}

@@ -64,7 +64,10 @@ def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]
         `loss`: (B,) float32, the sum over neighbours. `per_pair`: (taps - 1, B) float32.
     """
     patterns = [_patterns(s, t) for s, t in zip(student_features, teacher_features, strict=True)]
-    per_pair = [_relation_cost(*one, *following) for one, following in itertools.pairwise(patterns)]
+    per_pair = [
+        _relation_cost(*first_pair, *second_pair)
+        for first_pair, second_pair in itertools.pairwise(patterns)
+    ]
     return {"loss": sum(per_pair), "per_pair": ops.stack(per_pair)}
 
 

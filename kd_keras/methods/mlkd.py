@@ -92,18 +92,21 @@ def mlkd(
         `loss_kd`: (B,) float32 in nats, each term times its temperature squared. `loss_cc`,
         `loss_bc`: scalars. `loss`: (B,), the sum of the three.
     """
-    every = (temperature, *extra_temperatures)
+    temperatures = (temperature, *extra_temperatures)
     student = ops.cast(student_weak, "float32")
     teacher = ops.stop_gradient(ops.cast(teacher_weak, "float32"))
-    unsure = share_up_to_median(confidence(teacher))
-    rare = share_up_to_median(ops.logsumexp(ops.log_softmax(teacher, axis=-1), axis=0))
+    unsure_share = share_up_to_median(confidence(teacher))
+    rare_share = share_up_to_median(ops.logsumexp(ops.log_softmax(teacher, axis=-1), axis=0))
 
-    weak = {t: losses.softened_kl(student, teacher, temperature=t) for t in every}
-    strong = [losses.softened_kl(student_strong, teacher_strong, temperature=t) for t in every[:3]]
-    kd = unsure * sum(weak[t] for t in every) + sum(strong) + sum(weak[t] for t in every[3:])
-    pairs = [(ops.softmax(student / t), ops.softmax(teacher / t)) for t in every]
-    cc = rare * sum(gram_distance(ops.transpose(s), ops.transpose(t)) for s, t in pairs)
-    bc = unsure * sum(gram_distance(s, t) for s, t in pairs)
+    weak_costs = {t: losses.softened_kl(student, teacher, temperature=t) for t in temperatures}
+    strong_costs = [
+        losses.softened_kl(student_strong, teacher_strong, temperature=t) for t in temperatures[:3]
+    ]
+    kd = unsure_share * sum(weak_costs[t] for t in temperatures) + sum(strong_costs)
+    kd += sum(weak_costs[t] for t in temperatures[3:])
+    pairs = [(ops.softmax(student / t), ops.softmax(teacher / t)) for t in temperatures]
+    cc = rare_share * sum(gram_distance(ops.transpose(s), ops.transpose(t)) for s, t in pairs)
+    bc = unsure_share * sum(gram_distance(s, t) for s, t in pairs)
     return {"loss": kd + cc + bc, "loss_kd": kd, "loss_cc": cc, "loss_bc": bc}
 
 
@@ -117,8 +120,8 @@ def gram_distance(one: Tensor, other: Tensor) -> Tensor:
 
 def confidence(logits: losses.Logits) -> Tensor:
     """(B,) float32: log-odds of the largest probability, which order examples as it does."""
-    largest = nontarget.target_mask(ops.argmax(logits, axis=-1), logits.shape[-1])
-    return ops.minimum(nontarget.log_odds(logits, largest), SATURATED_LOG_ODDS)
+    largest_mask = nontarget.target_mask(ops.argmax(logits, axis=-1), logits.shape[-1])
+    return ops.minimum(nontarget.log_odds(logits, largest_mask), SATURATED_LOG_ODDS)
 
 
 def share_up_to_median(values: Tensor) -> Tensor:

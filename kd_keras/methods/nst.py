@@ -62,7 +62,7 @@ def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) 
     return {"loss": sum(per_tap), "per_tap": ops.stack(per_tap)}
 
 
-def _kernel(one: Tensor, other: Tensor) -> Tensor:
+def _kernel(first: Tensor, second: Tensor) -> Tensor:
     """(B, P, C) and (B, P, D) to the mean over the C*D pairs of channels of (a . b)^2, (B,)."""
-    products = ops.einsum("bpc,bpd->bcd", one, other)
+    products = ops.einsum("bpc,bpd->bcd", first, second)
     return ops.mean(ops.square(products), axis=(1, 2))

@@ -135,10 +135,10 @@ def make_exit(
     if not blocks:
         parts.append(_pointwise(width, f"{name}_convolution", use_bias=True))
     for i in range(blocks):
-        wider = width if i == blocks - 1 else 2 * channels
-        for j, (strides, filters) in enumerate(((2, channels), (1, wider))):
+        next_width = width if i == blocks - 1 else 2 * channels
+        for j, (strides, filters) in enumerate(((2, channels), (1, next_width))):
             parts += _separable(strides, filters, f"{name}_block_{i}_{j}")
-        channels = wider
+        channels = next_width
     parts.append(layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pooled"))
     parts.append(layers.Dense(classes, dtype="float32", name=f"{name}_logits"))
     sequence = keras.Sequential(parts, name=name)
@@ -194,8 +194,8 @@ def ofa(
 
     def cost(logits: Tensor, exponent: float) -> Tensor:
         targets = ops.where(mask, ops.power(1 + p, exponent) - 1, ops.power(p, exponent))
-        scaled = ops.cast(logits, "float32") / temperature
-        return -ops.sum(targets * ops.log_softmax(scaled, axis=-1), axis=-1)
+        scaled_logits = ops.cast(logits, "float32") / temperature
+        return -ops.sum(targets * ops.log_softmax(scaled_logits, axis=-1), axis=-1)
 
     *exit_exponents, final_exponent = exponents
     exits = [cost(z, e) for z, e in zip(exit_logits, exit_exponents, strict=True)]

@@ -74,12 +74,14 @@ class OFD(TapPairs):
             margin.assign(margin_of(gamma, beta))
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        connected = [
+        connected_maps = [
             connect(student[tap], training=batch.training)
             for connect, tap in zip(self.connectors, self.student_taps, strict=True)
         ]
         features = [teacher[tap] for tap in self.teacher_taps]
-        return ofd(connected, features, [ops.convert_to_tensor(m) for m in self.margins])["loss"]
+        return ofd(connected_maps, features, [ops.convert_to_tensor(m) for m in self.margins])[
+            "loss"
+        ]
 
 
 def ofd(
@@ -121,10 +123,12 @@ def margin_of(gamma: Any, beta: Any) -> np.ndarray:
     # A channel of deviation 0 has one value: all of it is below zero, or nothing.
     ratio = np.where(mean < 0, -np.inf, np.inf)
     np.divide(mean, deviation, out=ratio, where=deviation > 0)
-    below = np.array([math.erfc(r / math.sqrt(2)) / 2 for r in ratio])
+    share_below = np.array([math.erfc(r / math.sqrt(2)) / 2 for r in ratio])
     density = np.exp(-np.square(ratio) / 2) / math.sqrt(2 * math.pi)
-    mean_below = mean - deviation * density / np.maximum(below, RAREST_NEGATIVE)
-    return np.asarray(np.where(below > RAREST_NEGATIVE, mean_below, -3 * deviation), "float32")
+    mean_below = mean - deviation * density / np.maximum(share_below, RAREST_NEGATIVE)
+    return np.asarray(
+        np.where(share_below > RAREST_NEGATIVE, mean_below, -3 * deviation), "float32"
+    )
 
 
 def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization:
@@ -163,11 +167,11 @@ def _inputs(tensor: Tensor) -> list[Tensor]:
 
 def _upstream(tensor: Tensor) -> set[int]:
     """Ids of all operations that the tensor comes from."""
-    seen: set[int] = set()
-    waiting = [tensor]
-    while waiting:
-        tensor = waiting.pop()
-        if id(tensor._keras_history.operation) not in seen:
-            seen.add(id(tensor._keras_history.operation))
-            waiting.extend(_inputs(tensor))
-    return seen
+    operation_ids: set[int] = set()
+    pending_tensors = [tensor]
+    while pending_tensors:
+        tensor = pending_tensors.pop()
+        if id(tensor._keras_history.operation) not in operation_ids:
+            operation_ids.add(id(tensor._keras_history.operation))
+            pending_tensors.extend(_inputs(tensor))
+    return operation_ids

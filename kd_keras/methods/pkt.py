@@ -60,8 +60,8 @@ def pkt(
     teacher = _neighbours(ops.stop_gradient(teacher_features), epsilon)
     # log(t / s) as log1p((t - s) / s), less t - s, which sums to 0 in every row: rounding errors
     # then scale with the difference of the probabilities, not with the probabilities.
-    excess = teacher - student
-    divergence = teacher * ops.log1p(excess / (student + epsilon)) - excess
+    difference = teacher - student
+    divergence = teacher * ops.log1p(difference / (student + epsilon)) - difference
     return {"loss": ops.mean(divergence)}
 
 

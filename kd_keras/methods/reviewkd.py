@@ -61,13 +61,13 @@ class ReviewKD(tap_pairs.TapPairs):
             self.fusions.append(fusion)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        deeper, fused = None, []
+        deeper_mixture, fused_maps = None, []
         for fusion, tap in zip(self.fusions, self.student_taps[::-1], strict=True):
-            result, deeper = fusion(tap_pairs.as_map(student[tap]), deeper, training=batch.training)
-            fused.append(result)
-        return reviewkd(fused, [tap_pairs.as_map(teacher[tap]) for tap in self.teacher_taps[::-1]])[
-            "loss"
-        ]
+            features = tap_pairs.as_map(student[tap])
+            result, deeper_mixture = fusion(features, deeper_mixture, training=batch.training)
+            fused_maps.append(result)
+        teacher_maps = [tap_pairs.as_map(teacher[tap]) for tap in self.teacher_taps[::-1]]
+        return reviewkd(fused_maps, teacher_maps)["loss"]
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -148,8 +148,8 @@ def _context_loss(student: Tensor, teacher: Tensor, levels: Sequence[int]) -> Te
         if level < difference.shape[1]:
             weight /= 2
             total += weight
-            pooled = alignment.adaptive_average_pool(difference, (level, level))
-            cost = cost + weight * _mean_square(pooled)
+            pooled_difference = alignment.adaptive_average_pool(difference, (level, level))
+            cost = cost + weight * _mean_square(pooled_difference)
     return cost / total
 
 
@@ -159,7 +159,8 @@ def _mean_square(difference: Tensor) -> Tensor:
 
 def nearest(features: Tensor, size: Sequence[int]) -> Tensor:
     """Resizes (B, h, w, C) maps to (B, *size, C): row i is the source's row floor(i * h / H)."""
-    for axis, (old, new) in enumerate(zip(features.shape[1:3], size, strict=True), start=1):
-        if old != new:
-            features = ops.take(features, np.arange(new) * old // new, axis=axis)
+    pairs = zip(features.shape[1:3], size, strict=True)
+    for axis, (old_size, new_size) in enumerate(pairs, start=1):
+        if old_size != new_size:
+            features = ops.take(features, np.arange(new_size) * old_size // new_size, axis=axis)
     return features

@@ -136,6 +136,6 @@ def _cosines(differences: Tensor) -> Tensor:
     return ops.matmul(directions, ops.transpose(directions))
 
 
-def _huber(one: Tensor, other: Tensor) -> Tensor:
-    size = ops.abs(one - other)
+def _huber(first: Tensor, second: Tensor) -> Tensor:
+    size = ops.abs(first - second)
     return ops.where(size < 1, 0.5 * ops.square(size), size - 0.5)

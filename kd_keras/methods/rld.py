@@ -108,8 +108,8 @@ def rld(
         student / confidence_temperature, target, teacher / confidence_temperature, top
     )
     target_score = ops.sum(ops.where(target, teacher, 0.0), axis=-1, keepdims=True)
-    hidden = teacher >= target_score
-    mcd = nontarget.kl_of_others(student / temperature, teacher / temperature, hidden)
+    is_hidden = teacher >= target_score
+    mcd = nontarget.kl_of_others(student / temperature, teacher / temperature, is_hidden)
     scd, mcd = confidence_temperature**2 * scd, temperature**2 * mcd
     loss = confidence_weight * scd + ranking_weight * mcd
     return {"loss": loss, "loss_scd": scd, "loss_mcd": mcd}

@@ -98,19 +98,19 @@ class SDD(OneTap):
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         (tap,) = self.student_taps
-        own = teacher_classifier.last_dense(self.name, student, whose="student")
-        teacher_classifier.require_reads(self.name, student, tap, whose="student")
+        student_classifier = teacher_classifier.last_dense(self.name, student, side="student")
+        teacher_classifier.require_reads(self.name, student, tap, side="student")
         # Hidden from Keras: its weights belong to the student.
-        self._student = types.SimpleNamespace(classifier=own)
+        self._student = types.SimpleNamespace(classifier=student_classifier)
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        own = self._student.classifier
-        bias = ops.cast(own.bias, "float32") if own.use_bias else 0.0
+        student_classifier = self._student.classifier
+        bias = ops.cast(student_classifier.bias, "float32") if student_classifier.use_bias else 0.0
         cells = cell_features(student[self.student_taps[0]], self.scales)
         parts = sdd(
-            ops.matmul(cells, ops.cast(own.kernel, "float32")) + bias,
+            ops.matmul(cells, ops.cast(student_classifier.kernel, "float32")) + bias,
             self.classifier(cell_features(teacher[self.teacher_taps[0]], self.scales)),
             self.classifier(cell_features(teacher[self.teacher_taps[0]], (1,))),
             batch.labels,
@@ -125,11 +125,11 @@ class SDD(OneTap):
 
 def cell_features(features: Tensor, scales: tuple[int, ...]) -> Tensor:
     """(B, H, W, D) to (B, cells, D) float32: means over cells, by scale, then row by row."""
-    finest = alignment.adaptive_average_pool(ops.cast(features, "float32"), (FINEST, FINEST))
-    by_scale = [alignment.adaptive_average_pool(finest, (scale, scale)) for scale in scales]
+    finest_cells = alignment.adaptive_average_pool(ops.cast(features, "float32"), (FINEST, FINEST))
+    by_scale = [alignment.adaptive_average_pool(finest_cells, (scale, scale)) for scale in scales]
     depth = features.shape[-1]
-    flat = [ops.reshape(x, (-1, s * s, depth)) for x, s in zip(by_scale, scales, strict=True)]
-    return ops.concatenate(flat, axis=1)
+    flat_cells = [ops.reshape(x, (-1, s * s, depth)) for x, s in zip(by_scale, scales, strict=True)]
+    return ops.concatenate(flat_cells, axis=1)
 
 
 def sdd(
@@ -187,8 +187,8 @@ def cell_weights(
     teacher_cells: Tensor, teacher_whole: Tensor, label: Tensor, complementary_weight: float
 ) -> Tensor:
     """(B, cells) float32: the complementary weight where cell and whole differ in being right."""
-    right = [
+    is_right = [
         ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), label[:, None])
         for logits in (teacher_cells, teacher_whole)
     ]
-    return ops.where(ops.logical_xor(*right), complementary_weight, 1.0)
+    return ops.where(ops.logical_xor(*is_right), complementary_weight, 1.0)

@@ -129,13 +129,13 @@ def _pooling(shape: tuple[int, ...], size: tuple[int, int]) -> list[layers.Layer
 
 
 def _constant(
-    equation: str, shape: tuple[int, ...], axis: int, to: int, *, name: str
+    equation: str, shape: tuple[int, ...], axis: int, length: int, *, name: str
 ) -> layers.Layer:
-    """Averages one axis of a map of (H, W, C) to the length `to`, by a fixed matrix."""
-    output_shape = (*shape[:axis], to, *shape[axis + 1 :])
+    """Averages one axis of a map of (H, W, C) to `length` entries, by a fixed matrix."""
+    output_shape = (*shape[:axis], length, *shape[axis + 1 :])
     layer = layers.EinsumDense(equation, output_shape, dtype="float32", trainable=False, name=name)
     layer.build((None, *shape))
-    layer.kernel.assign(alignment.pooling_matrix(shape[axis], to).T)
+    layer.kernel.assign(alignment.pooling_matrix(shape[axis], length).T)
     return layer
 
 
@@ -147,16 +147,20 @@ def _require_last_map(method: str, student: keras.Model, tap: str) -> None:
             "Functional or Sequential model, whose layers up to the tap can be deployed without "
             "the rest. Give another student, or choose another method, such as srrl."
         )
-    before = taps.tapped_model(student, [tap])
-    used = {id(v) for v in keras.Model(before.input, before.output[tap]).variables}
-    after = [
+    tapped_student = taps.tapped_model(student, [tap])
+    up_to_tap = keras.Model(tapped_student.input, tapped_student.output[tap])
+    used_variables = {id(variable) for variable in up_to_tap.variables}
+    later_layers = [
         layer.name
-        for layer in before.layers
-        if layer.variables and id(layer.variables[0]) not in used and len(layer.output.shape) == 4
+        for layer in tapped_student.layers
+        if layer.variables
+        and id(layer.variables[0]) not in used_variables
+        and len(layer.output.shape) == 4
     ]
-    if after:
+    if later_layers:
         raise ValueError(
-            f"{method}: the student's tap {tap!r} is followed by {len(after)} more layers on "
-            f"feature maps, the last of them {after[-1]!r}; expected its last feature map, since "
-            f"later layers are not deployed. Set student_tap to that map, such as 'stage4'."
+            f"{method}: the student's tap {tap!r} is followed by {len(later_layers)} more layers "
+            f"on feature maps, the last of them {later_layers[-1]!r}; expected its last feature "
+            "map, since later layers are not deployed. Set student_tap to that map, such as "
+            "'stage4'."
         )

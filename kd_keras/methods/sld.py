@@ -69,8 +69,8 @@ class SLD(Method):
         )
         if self.student_swap_start in (0, 1):  # a constant, so that no run needs a length
             return parts["loss_teacher"] + (1 - self.student_swap_start) * parts["loss_student"]
-        started = ops.cast(batch.progress >= self.student_swap_start, "float32")
-        return parts["loss_teacher"] + started * parts["loss_student"]
+        has_started = ops.cast(batch.progress >= self.student_swap_start, "float32")
+        return parts["loss_teacher"] + has_started * parts["loss_student"]
 
 
 def sld(
@@ -97,9 +97,9 @@ def sld(
     teacher_loss, student_loss = 0.0, 0.0
     for student, teacher in ((student_weak, teacher_weak), (student_strong, teacher_strong)):
         student = ops.cast(student, "float32")
-        swapped = swap(ops.cast(teacher, "float32"), labels)
+        swapped_teacher = swap(ops.cast(teacher, "float32"), labels)
         for t in temperatures:
-            teacher_loss += losses.softened_kl(student, swapped, temperature=t)
+            teacher_loss += losses.softened_kl(student, swapped_teacher, temperature=t)
             student_loss += own_swap(student, labels, temperature=t)
     return {"loss_teacher": teacher_loss, "loss_student": student_loss}
 
@@ -117,8 +117,8 @@ def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Co
     """
     target, top, target_score, top_score = _target_and_top(logits, labels)
     p = ops.softmax(logits / temperature, axis=-1)
-    more = ops.sum(ops.where(top, p, 0.0) - ops.where(target, p, 0.0), axis=-1)
-    return temperature * more * (top_score - target_score)[:, 0]
+    probability_gap = ops.sum(ops.where(top, p, 0.0) - ops.where(target, p, 0.0), axis=-1)
+    return temperature * probability_gap * (top_score - target_score)[:, 0]
 
 
 def _target_and_top(logits: losses.Logits, labels: Labels) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -123,27 +123,27 @@ def uskd(
         `loss`: (B,), their weighted sum.
     """
     logits = ops.cast(student_logits, "float32")
-    weak = ops.cast(weak_logits, "float32")
+    weak_float32 = ops.cast(weak_logits, "float32")
     num_classes = logits.shape[-1]
     values, classes = targets(labels)
-    log_p, log_w = ops.log_softmax(logits, axis=-1), ops.log_softmax(weak, axis=-1)
+    log_p, log_w = ops.log_softmax(logits, axis=-1), ops.log_softmax(weak_float32, axis=-1)
 
     log_p_target = ops.take_along_axis(log_p, classes, axis=-1)  # (B, K) of the K targets
     soft = target_weights(ops.exp(log_p_target), values)
-    target = -ops.sum(soft * log_p_target, axis=-1)
+    target_cost = -ops.sum(soft * log_p_target, axis=-1)
 
     hits = ops.one_hot(classes, num_classes, dtype="float32")  # (B, K, C)
     mask = ops.sum(hits, axis=1) > 0
     zipf = nontarget_labels(log_p, ops.exp(log_w), mask)
     log_q = nontarget.log_softmax_of_others(logits, mask)
-    others = -ops.sum(zipf * log_q, axis=-1)
+    nontarget_cost = -ops.sum(zipf * log_q, axis=-1)
 
-    weak_loss = losses.cross_entropy(labels, weak, label_smoothing=WEAK_SMOOTHING)
-    loss = target_weight * target + nontarget_weight * others + weak_weight * weak_loss
+    weak_loss = losses.cross_entropy(labels, weak_float32, label_smoothing=WEAK_SMOOTHING)
+    loss = target_weight * target_cost + nontarget_weight * nontarget_cost + weak_weight * weak_loss
     return {
         "loss": loss,
-        "loss_target": target,
-        "loss_nontarget": others,
+        "loss_target": target_cost,
+        "loss_nontarget": nontarget_cost,
         "loss_weak": weak_loss,
     }
 

@@ -99,7 +99,7 @@ class WKD(Method):
             shape=(classes, classes), initializer="zeros", trainable=False, name="distances"
         )
         if self.class_distances is not None and not self._is_restored:
-            self.distances.assign(_read(self.class_distances, classes))
+            self.distances.assign(_read_distances(self.class_distances, classes))
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         self._is_restored = bool(config)  # the saved weights hold the distances
@@ -198,7 +198,7 @@ def _angles(weights: Tensor) -> Tensor:
     return ops.maximum(1 - ops.matmul(rows, ops.transpose(rows)), 0.0)
 
 
-def _read(path: str, classes: int) -> Any:
+def _read_distances(path: str, classes: int) -> Any:
     """(C, C) array of the file."""
     if not Path(path).is_file():
         raise ValueError(
@@ -206,8 +206,8 @@ def _read(path: str, classes: int) -> Any:
             f"({classes}, {classes}) array. Leave it out to use the teacher's classifier."
         )
     distances = np.load(path, allow_pickle=False)
-    wrong = distances.shape != (classes, classes) or not np.all(distances >= 0)
-    if wrong or not math.isfinite(float(np.sum(distances))):
+    is_wrong = distances.shape != (classes, classes) or not np.all(distances >= 0)
+    if is_wrong or not math.isfinite(float(np.sum(distances))):
         raise ValueError(
             f"wkd: {path!r} has an array of shape {distances.shape}; expected finite numbers >= 0 "
             f"in ({classes}, {classes}), the distance of each two classes. Compute them with "

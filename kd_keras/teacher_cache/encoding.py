@@ -23,11 +23,11 @@ def encode(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.nd
         ValueError: an output is missing, has a different shape than in the header, is not finite,
             or is too large for the dtype, or the logits are probabilities.
     """
-    missing = sorted(set(header.outputs) - set(outputs))
-    if missing:
+    missing_outputs = sorted(set(header.outputs) - set(outputs))
+    if missing_outputs:
         raise ValueError(
-            f"the teacher returns {sorted(outputs)}; expected {missing} too, as in the header. "
-            "Return them by name, or leave them out of the header."
+            f"the teacher returns {sorted(outputs)}; expected {missing_outputs} too, as in the "
+            "header. Return them by name, or leave them out of the header."
         )
     arrays = {name: np.asarray(outputs[name]) for name in header.outputs}
     for name, array in arrays.items():
@@ -38,8 +38,8 @@ def encode(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.nd
                 "--teacher-classes."
             )
         with np.errstate(over="ignore"):
-            fits = np.isfinite(array.astype(header.dtype)).all()
-        if not fits:
+            is_finite = np.isfinite(array.astype(header.dtype)).all()
+        if not is_finite:
             fault = "NaN or infinite" if not np.isfinite(array).all() else "too large for float16"
             raise ValueError(
                 f"the teacher's {name} are {fault} for some images; expected finite numbers. Check "
@@ -64,32 +64,37 @@ def decode(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.nda
     if header.top_k is None:
         return {name: stored[name].astype(np.float32) for name in header.outputs}
     (classes,) = header.outputs[file_format.LOGITS]
-    rest = stored[file_format.REST].astype(np.float64) - np.log(classes - header.top_k)
-    logits = np.empty((len(rest), classes), np.float32)
-    logits[:] = rest[:, None]
-    rows = np.arange(len(rest))[:, None]
+    num_rest = classes - header.top_k
+    rest_logits = stored[file_format.REST].astype(np.float64) - np.log(num_rest)
+    logits = np.empty((len(rest_logits), classes), np.float32)
+    logits[:] = rest_logits[:, None]
+    rows = np.arange(len(rest_logits))[:, None]
     logits[rows, stored[file_format.CLASSES].astype(np.intp)] = stored[file_format.TOP]
-    others = {name: stored[name].astype(np.float32) for name in header.outputs if name in stored}
-    return {file_format.LOGITS: logits, **others}
+    other_outputs = {
+        name: stored[name].astype(np.float32) for name in header.outputs if name in stored
+    }
+    return {file_format.LOGITS: logits, **other_outputs}
 
 
 def _top(logits: np.ndarray, k: int) -> dict[str, np.ndarray]:
     """The k largest logits, falling; of equal ones, the lower class comes first."""
     classes = logits.shape[1]
-    lowest = np.partition(logits, classes - k, axis=1)[:, classes - k, None]  # the k-th largest
-    among = logits >= lowest
-    tied = np.flatnonzero(np.count_nonzero(among, axis=1) > k)
-    if len(tied):  # several equal the k-th largest
-        above, equal = logits[tied] > lowest[tied], logits[tied] == lowest[tied]
-        room = k - np.count_nonzero(above, axis=1, keepdims=True)
-        among[tied] = above | (equal & (np.cumsum(equal, axis=1) <= room))
-    index = np.nonzero(among)[1].reshape(len(logits), k)  # rising, so that equal ones stay so
+    kth_logits = np.partition(logits, classes - k, axis=1)[:, classes - k, None]  # the k-th largest
+    is_top = logits >= kth_logits
+    tied_rows = np.flatnonzero(np.count_nonzero(is_top, axis=1) > k)
+    if len(tied_rows):  # several equal the k-th largest
+        is_above = logits[tied_rows] > kth_logits[tied_rows]
+        is_equal = logits[tied_rows] == kth_logits[tied_rows]
+        room = k - np.count_nonzero(is_above, axis=1, keepdims=True)
+        is_top[tied_rows] = is_above | (is_equal & (np.cumsum(is_equal, axis=1) <= room))
+    index = np.nonzero(is_top)[1].reshape(len(logits), k)  # rising, so that equal ones stay so
     top = np.take_along_axis(logits, index, axis=1)
     order = np.argsort(-top, axis=1, kind="stable")
-    rest = np.where(among, -np.inf, logits).astype(np.float64)
-    highest = np.max(rest, axis=1, keepdims=True)
+    rest_logits = np.where(is_top, -np.inf, logits).astype(np.float64)
+    largest_rest = np.max(rest_logits, axis=1, keepdims=True)
+    rest_sum = np.exp(rest_logits - largest_rest).sum(axis=1)
     return {
         file_format.TOP: np.take_along_axis(top, order, axis=1),
         file_format.CLASSES: np.take_along_axis(index, order, axis=1),
-        file_format.REST: highest[:, 0] + np.log(np.exp(rest - highest).sum(axis=1)),
+        file_format.REST: largest_rest[:, 0] + np.log(rest_sum),
     }

@@ -128,11 +128,11 @@ BOUND = {
 
 def write_header(folder: Path, header: Header, ids: np.ndarray) -> None:
     """Starts a cache: writes its header and the ids, ascending, of the examples to come."""
-    with files.in_place_of(folder / "ids.npy") as fresh:
-        files.save_array(fresh, ids.astype(np.int64))
-    with files.in_place_of(folder / "header.json") as fresh:
-        hashed = dataclasses.replace(header, ids_sha256=files.sha256(folder / "ids.npy"))
-        fresh.write_text(json.dumps(dataclasses.asdict(hashed), indent=2) + "\n")
+    with files.in_place_of(folder / "ids.npy") as new_path:
+        files.save_array(new_path, ids.astype(np.int64))
+    with files.in_place_of(folder / "header.json") as new_path:
+        full_header = dataclasses.replace(header, ids_sha256=files.sha256(folder / "ids.npy"))
+        new_path.write_text(json.dumps(dataclasses.asdict(full_header), indent=2) + "\n")
 
 
 def read_header(folder: Path) -> Header:
@@ -147,10 +147,10 @@ def read_header(folder: Path) -> Header:
         raise FileNotFoundError(f"{folder} holds no teacher cache. Make one with `kdk cache`.")
     try:
         fields = files.read_json(path)
-        newer = fields["format"] > FORMAT
-        outputs = {} if newer else {n: tuple(shape) for n, shape in fields["outputs"].items()}
+        is_new = fields["format"] > FORMAT
+        outputs = {} if is_new else {n: tuple(shape) for n, shape in fields["outputs"].items()}
         shape = tuple(fields.get("image_shape", ()))
-        header = None if newer else Header(**{**fields, "outputs": outputs, "image_shape": shape})
+        header = None if is_new else Header(**{**fields, "outputs": outputs, "image_shape": shape})
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(
             f"{path} is not a header of a teacher cache ({check.fault(error)}); expected the "
@@ -176,11 +176,11 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
             raise ValueError("its SHA-256 differs from the one in header.json")
         ids: np.ndarray = np.load(path, allow_pickle=False)
         contents = f"{ids.dtype} {ids.shape}"
-        valid = ids.shape == (header.examples,) and ids.dtype.kind == "i"
-        valid = valid and bool(np.all(np.diff(ids) > 0))
+        is_valid = ids.shape == (header.examples,) and ids.dtype.kind == "i"
+        is_valid = is_valid and bool(np.all(np.diff(ids) > 0))
     except _NO_ARRAY as error:
-        contents, valid = f"nothing that can be read ({error})", False
-    if not valid:
+        contents, is_valid = f"nothing that can be read ({error})", False
+    if not is_valid:
         raise ValueError(
             f"{path} holds {contents}; expected {header.examples} ids of examples, int64, "
             "ascending. Remove the folder and make the cache again."
@@ -188,15 +188,15 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
     return ids
 
 
-def differences(one: Header, other: Header) -> list[str]:
+def differences(first: Header, second: Header) -> list[str]:
     """Names, for messages, of what differs between two caches; empty if their rows are equal."""
-    unknown = [
-        n for n in ("precision", "image_shape") if not (getattr(one, n) and getattr(other, n))
+    unknown_fields = [
+        n for n in ("precision", "image_shape") if not (getattr(first, n) and getattr(second, n))
     ]
     return [
         words
         for name, words in BOUND.items()
-        if name not in unknown and getattr(one, name) != getattr(other, name)
+        if name not in unknown_fields and getattr(first, name) != getattr(second, name)
     ]
 
 
@@ -206,14 +206,14 @@ def write_part(folder: Path, view: int, part: int, arrays: Mapping[str, np.ndarr
     Raises:
         OSError: a file cannot be written, for example on a full disk; finished parts stay.
     """
-    contents = {}
+    entries = {}
     for name, array in arrays.items():
         path = _file(folder, view, part, f"{name}.npy")
-        with files.in_place_of(path) as fresh:
-            files.save_array(fresh, array)
-        contents[path.name] = {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
-    with files.in_place_of(_file(folder, view, part, "json")) as fresh:
-        fresh.write_text(json.dumps({"rows": len(next(iter(arrays.values()))), "files": contents}))
+        with files.in_place_of(path) as new_path:
+            files.save_array(new_path, array)
+        entries[path.name] = {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+    with files.in_place_of(_file(folder, view, part, "json")) as new_path:
+        new_path.write_text(json.dumps({"rows": len(array), "files": entries}))
 
 
 def is_finished(folder: Path, view: int, part: int) -> bool:
@@ -291,10 +291,10 @@ def locked(folder: Path) -> Iterator[None]:
 
 def tidy(folder: Path) -> None:
     """Removes what killed writers left; parts that another process writes now stay."""
-    for left in folder.glob(".partial.*"):
-        target = left.name.removeprefix(".partial.").rpartition(".")[0]
+    for scratch in folder.glob(".partial.*"):
+        target = scratch.name.removeprefix(".partial.").rpartition(".")[0]
         files.tidy_after_a_kill(folder / target)
 
 
-def _file(folder: Path, view: int, part: int, ending: str) -> Path:
-    return folder / f"view{view:04d}.part{part:04d}.{ending}"
+def _file(folder: Path, view: int, part: int, suffix: str) -> Path:
+    return folder / f"view{view:04d}.part{part:04d}.{suffix}"

@@ -83,8 +83,8 @@ class OnnxTeacher:
         total = hashlib.sha256(graph)
         for file in _weight_files(self._path, graph):
             total.update(file.read_bytes())
-        of = "logits of sigmoids" if self._multi_label else "logits"
-        total.update(repr((self._mode, self._size, self._classes, of)).encode())
+        output_kind = "logits of sigmoids" if self._multi_label else "logits"
+        total.update(repr((self._mode, self._size, self._classes, output_kind)).encode())
         return total.hexdigest()[:16]
 
     def __call__(self, images: np.ndarray) -> dict[str, np.ndarray]:
@@ -128,11 +128,11 @@ class OnnxTeacher:
     def _first_output(self, x: np.ndarray) -> np.ndarray:
         """The first output for all images, run in batches of the size that the file fixes."""
         size = self._batch or len(x)
-        padded = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])
+        padded_batch = np.concatenate([x, np.repeat(x[-1:], -len(x) % size, axis=0)])
         try:
             batches = [
-                self._session.run(None, {self._input: padded[start : start + size]})[0]
-                for start in range(0, len(padded), size)
+                self._session.run(None, {self._input: padded_batch[start : start + size]})[0]
+                for start in range(0, len(padded_batch), size)
             ]
         except Exception as error:  # see __init__
             raise ValueError(

@@ -61,12 +61,12 @@ class Cache:
 
     def require(self, expected: Header, ids: np.ndarray) -> None:
         """Raises ValueError unless the cache has the rows that `expected` describes, for `ids`."""
-        differing = file_format.differences(self.header, expected)
-        if differing:
+        different_facts = file_format.differences(self.header, expected)
+        if different_facts:
             raise ValueError(
                 f"the cache {self.folder} was made with a different "
-                f"{' and a different '.join(differing)} than this run. Use the settings of the "
-                f"cache{self._options(expected)}, or make another cache."
+                f"{' and a different '.join(different_facts)} than this run. Use the settings of "
+                f"the cache{self._options(expected)}, or make another cache."
             )
         missing_outputs = sorted(set(expected.outputs) - set(self.header.outputs))
         if missing_outputs:
@@ -81,10 +81,10 @@ class Cache:
                 f"expected {missing_outputs} too. {remedy}"
             )
         self._require_same_ids(ids)
-        missing = np.setdiff1d(ids, self.ids)
-        if len(missing):
+        missing_ids = np.setdiff1d(ids, self.ids)
+        if len(missing_ids):
             raise ValueError(
-                f"the cache {self.folder} has no rows for {len(missing):,} of the "
+                f"the cache {self.folder} has no rows for {len(missing_ids):,} of the "
                 f"{len(ids):,} training images; expected all. Make it from this dataset."
             )
 
@@ -99,28 +99,28 @@ class Cache:
             view_seed: seed of the augmentation.
             most_views: number of views of an image in the batches, numbered 0 to most_views - 1.
         """
-        batches = {
+        batch_facts = {
             "augmentation": facts(split, policy),
             "view seed": view_seed,
             "dataset": split.fingerprint or self.header.data,
             "image shape": split.image_shape,
         }
-        rows = {
+        cache_facts = {
             "augmentation": self.header.augment,
             "view seed": self.header.view_seed,
             "dataset": self.header.data,
-            "image shape": self.header.image_shape or batches["image shape"],
+            "image shape": self.header.image_shape or batch_facts["image shape"],
         }
-        differing = [
-            f"{name} {rows[name]} in the cache, {batches[name]} in the batches"
-            for name in batches
-            if rows[name] != batches[name]
+        different_facts = [
+            f"{name} {cache_facts[name]} in the cache, {batch_facts[name]} in the batches"
+            for name in batch_facts
+            if cache_facts[name] != batch_facts[name]
         ]
-        if differing:
+        if different_facts:
             raise ValueError(
                 f"the cache {self.folder} and the batches have different views: "
-                f"{'; '.join(differing)}. Use the settings of the cache for the batches, or make "
-                "another cache."
+                f"{'; '.join(different_facts)}. Use the settings of the cache for the batches, or "
+                "make another cache."
             )
         if most_views > self.views:
             raise ValueError(
@@ -151,15 +151,15 @@ class Cache:
             )
         rows = self._rows_of(ids)
         part_of, place = np.divmod(rows, self.header.rows_per_part)
-        stored = {
+        arrays = {
             name: np.empty((len(ids), *shape), dtype)
             for name, (shape, dtype) in self.header.stored.items()
         }
         for part in np.unique(part_of):
             places = np.flatnonzero(part_of == part)
             for name, array in self._parts[view][part].items():
-                stored[name][places] = array[place[places]]
-        return encoding.decode(stored, self.header)
+                arrays[name][places] = array[place[places]]
+        return encoding.decode(arrays, self.header)
 
     def _options(self, expected: Header) -> str:
         """The options that give the augmentation of the cache, if it is another one."""
@@ -181,12 +181,13 @@ class Cache:
     def _rows_of(self, ids: np.ndarray) -> np.ndarray:
         """(B,) int: the row of each id in a view. Raises ValueError for ids without a row."""
         rows = np.minimum(np.searchsorted(self.ids, ids), len(self.ids) - 1)
-        missing = np.unique(np.asarray(ids)[self.ids[rows] != ids])
-        if len(missing):
-            examples = ", ".join(str(i) for i in missing[:3]) + (", …" if len(missing) > 3 else "")
+        missing_ids = np.unique(np.asarray(ids)[self.ids[rows] != ids])
+        if len(missing_ids):
+            more = ", …" if len(missing_ids) > 3 else ""
+            examples = ", ".join(map(str, missing_ids[:3])) + more
             raise ValueError(
-                f"the cache {self.folder} has no row for {len(missing):,} ids ({examples}); it has "
-                f"rows for {len(self.ids):,} ids, {self.ids[0]} to {self.ids[-1]}. Train on the "
-                "images that the cache was made from, or make another cache."
+                f"the cache {self.folder} has no row for {len(missing_ids):,} ids ({examples}); it "
+                f"has rows for {len(self.ids):,} ids, {self.ids[0]} to {self.ids[-1]}. Train on "
+                "the images that the cache was made from, or make another cache."
             )
         return rows

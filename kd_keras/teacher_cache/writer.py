@@ -122,17 +122,18 @@ def require_same(folder: Path, header: Header, ids: np.ndarray) -> None:
     """Raises ValueError if the folder holds a cache that cannot be continued with `header`."""
     if not _exists(folder):
         return
-    old = file_format.read_header(folder)
-    differing = file_format.differences(old, header)
-    differing += [
-        words for name, words in _FORM.items() if getattr(old, name) != getattr(header, name)
+    old_header = file_format.read_header(folder)
+    different_facts = file_format.differences(old_header, header)
+    different_facts += [
+        words for name, words in _FORM.items() if getattr(old_header, name) != getattr(header, name)
     ]
-    if not np.array_equal(file_format.read_ids(folder, old), np.sort(ids)):
-        differing.append("set of examples")
-    if differing:
+    if not np.array_equal(file_format.read_ids(folder, old_header), np.sort(ids)):
+        different_facts.append("set of examples")
+    if different_facts:
         raise ValueError(
-            f"{folder} holds a cache made with a different {' and a different '.join(differing)}. "
-            "Choose another folder with --out, or remove this one."
+            f"{folder} holds a cache made with a different "
+            f"{' and a different '.join(different_facts)}. Choose another folder with --out, or "
+            "remove this one."
         )
 
 
@@ -169,9 +170,10 @@ def verify(
     for view in range(cache.views):
         ids = rng.choice(cache.ids, min(len(cache.ids), -(-samples // cache.views)), replace=False)
         images = views.images(ids, view)
-        computed = encoding.decode(encoding.encode(run_teacher(images), cache.header), cache.header)
-        rows = computed[name].astype(np.float64)
-        total += np.sum((cache(ids, view)[name] - rows) ** 2), np.sum(rows**2)
+        encoded_rows = encoding.encode(run_teacher(images), cache.header)
+        new_outputs = encoding.decode(encoded_rows, cache.header)
+        new_rows = new_outputs[name].astype(np.float64)
+        total += np.sum((cache(ids, view)[name] - new_rows) ** 2), np.sum(new_rows**2)
     error = float(np.sqrt(total[0] / max(total[1], 1e-30)))
     if not error <= TOLERANCE[cache.header.dtype]:
         raise ValueError(
@@ -198,9 +200,9 @@ def _part(
     """The arrays to store, encoded batch by batch: with `top_k` they are small."""
     batches: dict[str, list[np.ndarray]] = {name: [] for name in header.stored}
     for batch_ids in np.array_split(ids, -(-len(ids) // batch_size)):
-        stored = encoding.encode(run_teacher(views.images(batch_ids, view)), header)
+        encoded_rows = encoding.encode(run_teacher(views.images(batch_ids, view)), header)
         for name, arrays in batches.items():
-            arrays.append(stored[name])
+            arrays.append(encoded_rows[name])
         advance(len(batch_ids))
     return {name: np.concatenate(arrays) for name, arrays in batches.items()}
 

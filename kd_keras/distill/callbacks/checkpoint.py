@@ -80,8 +80,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.first_epoch = position.epoch if position else 0
         self.skipped = position.batch if position else 0
         self.seconds_before = position.seconds if position else 0.0
-        before = position.histories if position else {}
-        self.histories = {name: dict(before.get(name, {})) for name in names}
+        old_histories = position.histories if position else {}
+        self.histories = {name: dict(old_histories.get(name, {})) for name in names}
         self._minutes_ago = position.minutes_ago if position else 0
         self._written = position
         self._is_tidy = False
@@ -143,8 +143,8 @@ class Checkpoint(keras.callbacks.Callback):
         if batch >= self._batches_done:
             self._step_again()
         elif not isinstance(self.model.train_function, DroppedSteps):  # a new stage makes it anew
-            left = self._batches_done - batch
-            self.model.train_function = DroppedSteps(self.model, left, self._restore)
+            num_dropped = self._batches_done - batch
+            self.model.train_function = DroppedSteps(self.model, num_dropped, self._restore)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch < self._batches_done:
@@ -172,19 +172,19 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _newest(self, names: set[str]) -> tuple[Position, State] | None:
         folders = [self.folder] if self._end is None else [self.folder, self._end]
-        each = (
+        newest_of_folders = (
             checkpoint_files.newest(
                 folder, tell=self._tell, is_usable=lambda position: names <= set(position.models)
             )
             for folder in folders
         )
-        return next(filter(None, each), None)
+        return next(filter(None, newest_of_folders), None)
 
-    def _check_steps(self, saved: int) -> None:
+    def _check_steps(self, saved_steps: int) -> None:
         """Raises ValueError if an epoch now has a different number of steps."""
-        if saved != self.params["steps"]:
+        if saved_steps != self.params["steps"]:
             raise ValueError(
-                f"the checkpoint in {self.folder} is of a training with {saved} steps in an "
+                f"the checkpoint in {self.folder} is of a training with {saved_steps} steps in an "
                 f"epoch, and this one has {self.params['steps']}; expected the same data and batch "
                 "size. Use those, or remove the folder to start again."
             )
@@ -198,8 +198,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _is_affordable(self) -> bool:
         """Whether checkpoints, with one more, take no more than their share of the time."""
-        now, is_first = time.monotonic(), not self._cost
-        return is_first or self._spent + self._cost <= MOST_TIME * (now - self._begun)
+        time_now, is_first = time.monotonic(), not self._cost
+        return is_first or self._spent + self._cost <= MOST_TIME * (time_now - self._begun)
 
     def _all_agree(self, is_due: bool) -> bool:
         """Whether all processes save now: they save the same step, and ask each other seldom."""

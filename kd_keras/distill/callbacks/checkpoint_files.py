@@ -60,27 +60,29 @@ def write(folder: Path, position: Position, state: State) -> None:
     """
     arrays = folder / f"step-{position.step:09d}.npz"
     names = list(state)
-    with files.in_place_of(arrays) as fresh, fresh.open("wb") as file:
-        named = {f"{n}.{k}": a for n, name in enumerate(names) for k, a in enumerate(state[name])}
-        np.savez(file, **named)  # type: ignore[arg-type]
+    with files.in_place_of(arrays) as new_path, new_path.open("wb") as file:
+        arrays_by_name = {
+            f"{n}.{k}": a for n, name in enumerate(names) for k, a in enumerate(state[name])
+        }
+        np.savez(file, **arrays_by_name)  # type: ignore[arg-type]
     header = {
         "format": _FORMAT,
         "sha256": files.sha256(arrays),
         "names": names,
         "position": dataclasses.asdict(position),
     }
-    with files.in_place_of(arrays.with_suffix(".json")) as fresh:
+    with files.in_place_of(arrays.with_suffix(".json")) as new_path:
         # A metric may be NaN, which `files.write_json` refuses.
-        fresh.write_text(json.dumps({**header, "header_sha256": _checksum(header)}, indent=2))
-    for old in _headers(folder)[:-NUM_CHECKPOINTS]:
-        _remove(old)
+        new_path.write_text(json.dumps({**header, "header_sha256": _checksum(header)}, indent=2))
+    for old_header in _headers(folder)[:-NUM_CHECKPOINTS]:
+        _remove(old_header)
 
 
 def keep_only(folder: Path, position: Position | None) -> None:
     """Removes every checkpoint but that of a position, and what is half written."""
-    newest = "" if position is None else f"step-{position.step:09d}"
+    kept_stem = "" if position is None else f"step-{position.step:09d}"
     for path in [*folder.glob("step-*.json"), *folder.glob("step-*.npz")]:
-        if path.stem != newest:
+        if path.stem != kept_stem:
             path.unlink(missing_ok=True)
 
 
@@ -135,9 +137,9 @@ def _read_arrays(header: Path, entries: Mapping[str, Any]) -> State:
     if files.sha256(arrays) != entries["sha256"]:
         raise ValueError("its checksum differs")
     state: State = {name: [] for name in names}
-    with np.load(arrays, allow_pickle=False) as stored:
-        for key in stored.files:
-            state[names[int(key.partition(".")[0])]].append(stored[key])
+    with np.load(arrays, allow_pickle=False) as file:
+        for key in file.files:
+            state[names[int(key.partition(".")[0])]].append(file[key])
     return state
 
 

@@ -9,7 +9,7 @@ FAR = 100  # times another term's gradient is too much
 
 
 def sentences(
-    measured: Sequence[Mapping[str, float]], *, exempt: Collection[str] = ()
+    measurements: Sequence[Mapping[str, float]], *, exempt_terms: Collection[str] = ()
 ) -> list[str]:
     """A sentence for each term without a gradient, and one if a norm is `FAR` times another.
 
@@ -18,19 +18,21 @@ def sentences(
     last steps of a training without errors decide.
 
     Args:
-        measured: norms by term, from `gradient_norms.norms`, one mapping a measurement.
-        exempt: terms that are meant to have none, from `switched_off`.
+        measurements: norms by term, from `gradient_norms.norms`, one mapping a measurement.
+        exempt_terms: terms that are meant to have none, from `switched_off`.
     """
-    terms = [name for name in (measured[0] if measured else {}) if name not in exempt]
-    still = [name for name in terms if not any(norms[name] for norms in measured)]
-    lines = [_without(name) for name in still]
+    terms = [name for name in (measurements[0] if measurements else {}) if name not in exempt_terms]
+    still_terms = [name for name in terms if not any(norms[name] for norms in measurements)]
+    lines = [_no_gradient_sentence(name) for name in still_terms]
     ratios = {}
-    for one, other in itertools.combinations([name for name in terms if name not in still], 2):
-        pairs = [(norms[one], norms[other]) for norms in measured if norms[one] and norms[other]]
+    moving_terms = [name for name in terms if name not in still_terms]
+    for first, second in itertools.combinations(moving_terms, 2):
+        pairs = [(norms[first], norms[second]) for norms in measurements]
+        pairs = [pair for pair in pairs if all(pair)]
         if pairs:
             one_norm, other_norm = (median(values) for values in zip(*pairs, strict=True))
-            ratios[one_norm / other_norm] = (one, other, one_norm, other_norm)
-            ratios[other_norm / one_norm] = (other, one, other_norm, one_norm)
+            ratios[one_norm / other_norm] = (first, second, one_norm, other_norm)
+            ratios[other_norm / one_norm] = (second, first, other_norm, one_norm)
     if ratios and max(ratios) >= FAR:
         lines.append(_too_small(*ratios[max(ratios)]))
     return lines
@@ -42,16 +44,16 @@ def switched_off(distiller: Any, *, measurements: int) -> set[str]:
     A single measurement is that of the run's end, at which the costs of some methods are 0. With
     unknown labels, the batch that is measured may have no known one.
     """
-    exempt = {method.name for method in distiller.methods if not float(method.weight)}
-    exempt |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
+    term_names = {method.name for method in distiller.methods if not float(method.weight)}
+    term_names |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}
     if measurements == 1:
-        exempt |= {m.name for m in distiller.methods if getattr(m, "ends_at_zero", False)}
+        term_names |= {m.name for m in distiller.methods if getattr(m, "ends_at_zero", False)}
     # Of a batch in which no label is known, the cross-entropy is 0.
     by_chance = getattr(distiller, "ignore_class", None) is not None
-    return exempt | ({"ce"} if by_chance or not distiller.ce_weight else set())
+    return term_names | ({"ce"} if by_chance or not distiller.ce_weight else set())
 
 
-def _without(name: str) -> str:
+def _no_gradient_sentence(name: str) -> str:
     if name == "ce":
         return (
             "the cross-entropy with the labels has no gradient: the student learns nothing from "
@@ -64,14 +66,14 @@ def _without(name: str) -> str:
     )
 
 
-def _too_small(strong: str, weak: str, strong_norm: float, weak_norm: float) -> str:
+def _too_small(strong_term: str, weak_term: str, strong_norm: float, weak_norm: float) -> str:
     option, lower = (
         "ce_weight, --ce-weight" if name == "ce" else f"weight=…, --method {name}:weight=…"
-        for name in (weak, strong)
+        for name in (weak_term, strong_term)
     )
     return (
-        f"the gradient of {strong} is {strong_norm / weak_norm:,.0f} times that of {weak} (medians "
-        f"{strong_norm:.2g} and {weak_norm:.2g}), so that {weak} has almost no effect. Raise the "
-        "weight of "
-        f"{weak} ({option}) or lower that of {strong} ({lower}); a weight of 0 leaves {weak} out."
+        f"the gradient of {strong_term} is {strong_norm / weak_norm:,.0f} times that of "
+        f"{weak_term} (medians {strong_norm:.2g} and {weak_norm:.2g}), so that {weak_term} has "
+        f"almost no effect. Raise the weight of {weak_term} ({option}) or lower that of "
+        f"{strong_term} ({lower}); a weight of 0 leaves {weak_term} out."
     )

@@ -128,10 +128,10 @@ class GradientNorms(keras.callbacks.Callback):
         self._measured_at: int | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        before = _by_epoch(self.earlier)
-        last = max(before, default=None)
-        self._all = list(before.values())
-        self._norms = {} if last is None else before[last]
+        norms_by_epoch = _by_epoch(self.earlier)
+        last = max(norms_by_epoch, default=None)
+        self._all = list(norms_by_epoch.values())
+        self._norms = {} if last is None else norms_by_epoch[last]
         self._measured_at = None if last is None else (last + 1) * self.params["steps"]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -148,16 +148,16 @@ class GradientNorms(keras.callbacks.Callback):
         logs |= {f"{name}{SUFFIX}": norm for name, norm in self._norms.items()}
 
     def on_train_end(self, logs: Any = None) -> None:
-        exempt = gradient_balance.switched_off(self.model, measurements=len(self._all))
-        for line in gradient_balance.sentences(self._all, exempt=exempt):
+        exempt_terms = gradient_balance.switched_off(self.model, measurements=len(self._all))
+        for line in gradient_balance.sentences(self._all, exempt_terms=exempt_terms):
             self.warn(line)
 
     def _require_finite(self, epoch: int) -> None:
-        wrong = [name for name, norm in self._norms.items() if not math.isfinite(norm)]
-        if wrong:
+        not_finite = [name for name, norm in self._norms.items() if not math.isfinite(norm)]
+        if not_finite:
             raise NotFinite(
-                f"the gradient of {' and '.join(wrong)} is NaN or infinite after epoch "
+                f"the gradient of {' and '.join(not_finite)} is NaN or infinite after epoch "
                 f"{epoch + 1}, so that the next step makes the weights so too. Lower "
-                f"the learning rate (--learning-rate) or the weight of {wrong[0]}, train in "
-                f"float32 (--precision float32), or leave {wrong[0]} out."
+                f"the learning rate (--learning-rate) or the weight of {not_finite[0]}, train in "
+                f"float32 (--precision float32), or leave {not_finite[0]} out."
             )

@@ -113,8 +113,8 @@ class StopEarly(keras.callbacks.Callback):
         score = scores[self.metric] if self._map is None else self._map(self.model)
         if logs is not None:
             logs |= {self._name: score, LOSS: scores["loss"]}
-        before = {number: pair for number, pair in self._scores.items() if number < epoch}
-        self._scores = before | {epoch: (float(score), float(scores["loss"]))}
+        earlier_scores = {number: pair for number, pair in self._scores.items() if number < epoch}
+        self._scores = earlier_scores | {epoch: (float(score), float(scores["loss"]))}
         by_epoch, losses = zip(*self._scores.values(), strict=True)
         best, end = decide(by_epoch, losses, self.patience)
         if list(self._scores)[best] == epoch:

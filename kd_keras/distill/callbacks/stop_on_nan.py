@@ -64,18 +64,20 @@ class StopOnNaN(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
-        wrong = [name for name in ("agreement", "loss") if not math.isfinite(logs.get(name, 0.0))]
-        if wrong:
-            raise NotFinite(self._message(batch + 1, logs, wrong))
+        not_finite = [
+            name for name in ("agreement", "loss") if not math.isfinite(logs.get(name, 0.0))
+        ]
+        if not_finite:
+            raise NotFinite(self._message(batch + 1, logs, not_finite))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         require_finite_weights(self.model, self.what, f"in epoch {epoch + 1}")
         names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]
-        wrong = [name for name in names if not math.isfinite((logs or {}).get(name, 0.0))]
-        if wrong:
+        not_finite = [name for name in names if not math.isfinite((logs or {}).get(name, 0.0))]
+        if not_finite:
             raise NotFinite(
-                f"{self._subject} {wrong[0]} became {(logs or {})[wrong[0]]} in epoch {epoch + 1}; "
-                f"expected a finite number. {_LOWER}."
+                f"{self._subject} {not_finite[0]} became {(logs or {})[not_finite[0]]} in epoch "
+                f"{epoch + 1}; expected a finite number. {_LOWER}."
             )
 
     @property
@@ -87,30 +89,30 @@ class StopOnNaN(keras.callbacks.Callback):
         methods = getattr(self.model, "methods", ())
         return [LABELS, *(method.name for method in methods)]
 
-    def _message(self, step: int, logs: Mapping[str, Any], wrong: list[str]) -> str:
-        every = self.model.steps_per_execution
-        within = f" or up to {every - 1} steps before" if every > 1 else ""
-        where = f"at step {step} of epoch {self._epoch + 1}{within}"
-        if "agreement" in wrong:
+    def _message(self, step: int, logs: Mapping[str, Any], not_finite: list[str]) -> str:
+        steps = self.model.steps_per_execution
+        range_text = f" or up to {steps - 1} steps before" if steps > 1 else ""
+        place = f"at step {step} of epoch {self._epoch + 1}{range_text}"
+        if "agreement" in not_finite:
             return (
-                f"{self._subject} teacher's outputs became NaN or infinite {where}; expected "
+                f"{self._subject} teacher's outputs became NaN or infinite {place}; expected "
                 "finite numbers. Check the teacher's file or cache, and the pixel values that it "
                 "expects (--teacher-preprocess), train in float32, or give another teacher."
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
         if getattr(self.model, "no_label_known", False):  # NaN stands for no value then
             terms = [name for name in terms if name != LABELS]
-        became = f"{self._subject} loss became {logs['loss']} {where}; expected a finite number. "
+        fault = f"{self._subject} loss became {logs['loss']} {place}; expected a finite number. "
         if terms and LABELS not in terms:
             return (
-                f"{became}The cost of {' and '.join(terms)} is not finite, the cross-entropy with "
-                f"the labels is. {_LOWER}, start {terms[0]} slowly "
-                f"(warmup=0.1, --method {terms[0]}:warmup=0.1){self._about_ids()}."
+                f"{fault}The cost of {' and '.join(terms)} is not finite, the "
+                f"cross-entropy with the labels is. {_LOWER}, start {terms[0]} slowly (warmup=0.1, "
+                f"--method {terms[0]}:warmup=0.1){self._about_ids()}."
             )
-        which = "The cross-entropy with the labels is not finite. " if terms else ""
+        cross_entropy_text = "The cross-entropy with the labels is not finite. " if terms else ""
         return (
-            f"{became}{which}{_LOWER}, or fix labels outside 0 to C - 1 for C classes"
-            f"{self._about_ids()}."
+            f"{fault}{cross_entropy_text}{_LOWER}, or fix labels outside 0 to C - 1 for C "
+            f"classes{self._about_ids()}."
         )
 
     def _about_ids(self) -> str:

@@ -33,9 +33,9 @@ class StopSignals:
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in NUMBERS:
-                before = signal.getsignal(number)
-                if before not in (signal.SIG_IGN, None):
-                    self._before[number] = before
+                old_handler = signal.getsignal(number)
+                if old_handler not in (signal.SIG_IGN, None):
+                    self._before[number] = old_handler
                     signal.signal(number, self._keep)
         return self
 
@@ -54,11 +54,11 @@ class StopSignals:
         if self._at_once():
             self.act()
             return
-        for other in self._before:
-            signal.signal(other, signal.SIG_DFL)  # acts even while TensorFlow runs a step
+        for other_number in self._before:
+            signal.signal(other_number, signal.SIG_DFL)  # acts even while TensorFlow runs a step
 
     def _restore(self) -> None:
         while self._before:
-            number, before = self._before.popitem()
+            number, old_handler = self._before.popitem()
             with contextlib.suppress(ValueError):  # not in the main thread any more
-                signal.signal(number, before)
+                signal.signal(number, old_handler)

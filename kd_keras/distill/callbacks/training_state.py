@@ -20,12 +20,12 @@ def read(models: Mapping[str, Any]) -> State:
     state = {name: [part.numpy() for part in _parts(v)] for name, v in variables.items()}
     if machines.count(strategy) == 1:
         return state
-    own = [name for name, variable in variables.items() if _differs(variable)]
-    rows = zip(*(state[name] for name in own), strict=True)
-    vectors = machines.gather_rows(strategy, np.array([_joined(row) for row in rows]))
-    by_replica = [_taken_apart(vector, [state[name][0] for name in own]) for vector in vectors]
-    everything = dict(zip(own, map(list, zip(*by_replica, strict=True)), strict=True))
-    return {name: everything.get(name, parts[:1]) for name, parts in state.items()}
+    own_names = [name for name, variable in variables.items() if _differs(variable)]
+    rows = zip(*(state[name] for name in own_names), strict=True)
+    vectors = machines.gather_rows(strategy, np.array([_join(row) for row in rows]))
+    by_replica = [_split(vector, [state[name][0] for name in own_names]) for vector in vectors]
+    all_values = dict(zip(own_names, map(list, zip(*by_replica, strict=True)), strict=True))
+    return {name: all_values.get(name, parts[:1]) for name, parts in state.items()}
 
 
 def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) -> None:
@@ -38,7 +38,7 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
     """
     variables, strategy = _variables(models), _strategy(models)
     for name, variable in variables.items():
-        arrays, parts = _own(state.get(name, []), variable, strategy), _parts(variable)
+        arrays, parts = _own_values(state.get(name, []), variable, strategy), _parts(variable)
         if [array.shape for array in arrays] != [tuple(part.shape) for part in parts]:
             shapes = [array.shape for array in arrays] or "missing"
             raise ValueError(
@@ -48,29 +48,31 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
             )
     for name, variable in variables.items():
         for part, array in zip(
-            _parts(variable), _own(state[name], variable, strategy), strict=True
+            _parts(variable), _own_values(state[name], variable, strategy), strict=True
         ):
             part.assign(array)
 
 
 def _variables(models: Mapping[str, Any]) -> dict[str, Any]:
-    named: dict[str, Any] = {}
-    known: set[int] = set()
+    variables_by_name: dict[str, Any] = {}
+    known_ids: set[int] = set()
     for model_name, model in models.items():
         metrics = [metric for metric in model.metrics if hasattr(metric, "variables")]
-        everything = [
+        all_variables = [
             *model.variables,  # with the states of random generators
             *model.optimizer.variables,
             *(variable for metric in metrics for variable in metric.variables),
             model.run.start,  # its length is that of the fit, which may have more epochs now
             *model.kept_weights,
         ]
-        own = {id(variable): variable for variable in everything if id(variable) not in known}
-        known |= set(own)
-        for number, variable in enumerate(own.values()):
+        own_variables = {
+            id(variable): variable for variable in all_variables if id(variable) not in known_ids
+        }
+        known_ids |= set(own_variables)
+        for number, variable in enumerate(own_variables.values()):
             # Not by its name: names that Keras gives to layers count up within a process.
-            named[f"{model_name}/{number}"] = variable
-    return named
+            variables_by_name[f"{model_name}/{number}"] = variable
+    return variables_by_name
 
 
 def _parts(variable: Any) -> tuple[Any, ...]:
@@ -89,7 +91,7 @@ def _differs(variable: Any) -> bool:
     return bool(synchronization == tf.VariableSynchronization.ON_READ)
 
 
-def _own(
+def _own_values(
     arrays: list[np.ndarray], variable: Any, strategy: tf.distribute.Strategy
 ) -> list[np.ndarray]:
     """The arrays of this process's replicas, of those that a checkpoint holds of a variable."""
@@ -100,13 +102,13 @@ def _own(
     return [arrays[place] for place in places] if is_whole else arrays
 
 
-def _joined(arrays: Iterable[np.ndarray]) -> np.ndarray:
+def _join(arrays: Iterable[np.ndarray]) -> np.ndarray:
     """One float64 vector, which holds every number of a metric exactly."""
     return np.concatenate([np.ravel(array).astype(np.float64) for array in arrays])
 
 
-def _taken_apart(vector: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """What `_joined` joined, with the shapes and dtypes of `like`."""
+def _split(vector: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """What `_join` joined, with the shapes and dtypes of `like`."""
     ends = np.cumsum([array.size for array in like])[:-1]
     parts = zip(np.split(vector, ends), like, strict=True)
     return [part.reshape(array.shape).astype(array.dtype) for part, array in parts]

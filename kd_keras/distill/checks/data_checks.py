@@ -175,28 +175,28 @@ def _assertions(
 ) -> list[Any]:
     if y.shape.rank == 1 or y.shape[1] == 1:
         values = tf.cast(tf.reshape(y, (-1,)), "float64")
-        fits = (values >= 0) & (values < num_classes) & (values == tf.floor(values))
+        is_valid = (values >= 0) & (values < num_classes) & (values == tf.floor(values))
         if ignore_class is not None:
-            fits |= values == ignore_class
-        return [_assertion(fits, values, _NO_CLASS)]
+            is_valid |= values == ignore_class
+        return [_assertion(is_valid, values, _NO_CLASS)]
     values = tf.reduce_sum(tf.cast(y, "float32"), axis=-1)
-    fits = tf.abs(values - 1) <= label_rules.SUM_TOLERANCE
+    is_valid = tf.abs(values - 1) <= label_rules.SUM_TOLERANCE
     if ignore_class is not None:
-        fits |= tf.reduce_any(y < 0, axis=-1)
+        is_valid |= tf.reduce_any(y < 0, axis=-1)
     if weights and tf.is_tensor(weights[0]):
-        fits |= tf.reshape(weights[0], (-1,)) == 0
-    return [_assertion(fits, values, _NO_PROBABILITIES)]
+        is_valid |= tf.reshape(weights[0], (-1,)) == 0
+    return [_assertion(is_valid, values, _NO_PROBABILITIES)]
 
 
 def _assertions_of_rows(y: tf.Tensor, ignore_class: int | None) -> list[Any]:
     """Of multi-label rows; with `ignore_class`, rows with a negative value are unknown."""
     values = tf.cast(y, "float32")
-    fits = (values >= 0) & (values <= 1)
+    is_valid = (values >= 0) & (values <= 1)
     if ignore_class is not None:
-        fits |= tf.reduce_any(values < 0, axis=-1, keepdims=True)
-    return [_assertion(fits, values, _NO_SHARE)]
+        is_valid |= tf.reduce_any(values < 0, axis=-1, keepdims=True)
+    return [_assertion(is_valid, values, _NO_SHARE)]
 
 
-def _assertion(fits: tf.Tensor, values: tf.Tensor, marker: str) -> Any:
-    first = tf.boolean_mask(values, ~fits)[:1]
-    return tf.debugging.Assert(tf.reduce_all(fits), [marker, tf.strings.as_string(first)])
+def _assertion(is_valid: tf.Tensor, values: tf.Tensor, marker: str) -> Any:
+    first = tf.boolean_mask(values, ~is_valid)[:1]
+    return tf.debugging.Assert(tf.reduce_all(is_valid), [marker, tf.strings.as_string(first)])

@@ -14,17 +14,17 @@ from kd_keras.graph import taps
 _OPEN = "kd_keras.models.model_files.open_model"
 
 
-def check_student(student: Any, positional: tuple[Any, ...]) -> None:
+def check_student(student: Any, other_arguments: tuple[Any, ...]) -> None:
     """Raises unless the student is a keras.Model and the only positional argument.
 
     Keras's own Distiller takes the teacher first: its order would train the teacher here.
 
     Raises:
-        TypeError: `positional`, the arguments by position after the first, holds any.
+        TypeError: `other_arguments`, the arguments by position after the first, holds any.
         ValueError: the student is no keras.Model.
     """
-    if positional:
-        names = ", ".join(_described(part) for part in positional)
+    if other_arguments:
+        names = ", ".join(_describe(part) for part in other_arguments)
         raise TypeError(
             f"Distiller got {names} by position after the first argument; expected the student "
             "alone by position. Write Distiller(student, teacher=teacher, methods=methods)."
@@ -56,7 +56,7 @@ def require_no_loss(loss: Any) -> None:
     """Raises ValueError if `compile` is given a loss: the Distiller has its own."""
     if loss is not None:
         raise ValueError(
-            f"loss is {_described(loss)}; expected none: the loss is the cross-entropy plus the "
+            f"loss is {_describe(loss)}; expected none: the loss is the cross-entropy plus the "
             "costs of the methods. Leave it out; ce_weight= of Distiller weights the cross-entropy."
         )
 
@@ -64,7 +64,7 @@ def require_no_loss(loss: Any) -> None:
 def _require_model(model: Any, role: str) -> None:
     if not isinstance(model, keras.Model):
         raise ValueError(
-            f"the {role} is {_described(model)}; expected a keras.Model. {_remedy(model)}"
+            f"the {role} is {_describe(model)}; expected a keras.Model. {_remedy(model)}"
         )
     shapes = taps.input_shapes(model)
     tensors = getattr(model, "inputs", None) or ()
@@ -86,15 +86,15 @@ def _require_same_images(student: keras.Model, teacher: keras.Model) -> None:
     what, remedy = "inputs", "Make both models for the same inputs, such as texts of one length."
     if len(student_shape) == len(teacher_shape) == 3:
         size = "" if teacher_shape[0] is None else f", image_size={teacher_shape[0]}"
-        adapted = f"adapt_teacher(teacher, input_shape={_text(student_shape)}{size})"
-        what, remedy = "images", f"Give teacher=kd_keras.models.adapt.{adapted}."
+        adapt_call = f"adapt_teacher(teacher, input_shape={_text(student_shape)}{size})"
+        what, remedy = "images", f"Give teacher=kd_keras.models.adapt.{adapt_call}."
     raise ValueError(
         f"the student {student.name!r} takes {what} of {_text(student_shape)} and the teacher "
         f"{teacher.name!r} of {_text(teacher_shape)}; expected the same {what} for both. {remedy}"
     )
 
 
-def _described(value: Any) -> str:
+def _describe(value: Any) -> str:
     if value is None or isinstance(value, (str, os.PathLike, bool, int, float)):
         return repr(value)
     if isinstance(value, type):

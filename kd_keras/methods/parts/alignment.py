@@ -6,11 +6,11 @@ from keras import ops
 from kd_keras.losses import Tensor
 
 
-def pooling_matrix(size: int, to: int) -> np.ndarray:
+def pooling_matrix(size: int, pooled_size: int) -> np.ndarray:
     """(to, size) float32: row i averages entries floor(i*size/to) .. ceil((i+1)*size/to) - 1."""
-    matrix = np.zeros((to, size), "float32")
-    for i in range(to):
-        start, stop = i * size // to, -((-(i + 1) * size) // to)
+    matrix = np.zeros((pooled_size, size), "float32")
+    for i in range(pooled_size):
+        start, stop = i * size // pooled_size, -((-(i + 1) * size) // pooled_size)
         matrix[i, start:stop] = 1 / (stop - start)
     return matrix
 
@@ -22,10 +22,10 @@ def adaptive_average_pool(features: Tensor, size: tuple[int, int]) -> Tensor:
         return features
     rows = pooling_matrix(height, size[0])
     columns = pooling_matrix(width, size[1])
-    pooled = ops.einsum("ph,bhwc->bpwc", rows, features)
-    return ops.einsum("qw,bpwc->bpqc", columns, pooled)
+    pooled_rows = ops.einsum("ph,bhwc->bpwc", rows, features)
+    return ops.einsum("qw,bpwc->bpqc", columns, pooled_rows)
 
 
-def smaller(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+def smaller(first: tuple[int, int], second: tuple[int, int]) -> tuple[int, int]:
     """The size to which both maps can be pooled: the smaller height and the smaller width."""
-    return min(one[0], other[0]), min(one[1], other[1])
+    return min(first[0], second[0]), min(first[1], second[1])

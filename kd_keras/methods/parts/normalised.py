@@ -40,5 +40,5 @@ def nkd(
     log_q = nontarget.log_softmax_of_others(student / temperature, mask)
     log_p = nontarget.log_softmax_of_others(teacher / temperature, mask)
     p = ops.where(mask, 0.0, ops.exp(log_p))
-    others = -(temperature**2) * ops.sum(p * log_q, axis=-1)
-    return {"loss": target + nontarget_weight * others}
+    nontarget_cost = -(temperature**2) * ops.sum(p * log_q, axis=-1)
+    return {"loss": target + nontarget_weight * nontarget_cost}

@@ -60,11 +60,11 @@ class Regressor(keras.Layer):
             else:
                 self.convolution = layers.Conv2D(channels, 1, **arguments)
         if len(input_shape) == 4:
-            padded = self.pad.compute_output_shape(input_shape)
+            padded_shape = self.pad.compute_output_shape(input_shape)
         else:
-            padded = input_shape
-        self.convolution.build(padded)
-        self.norm.build(self.convolution.compute_output_shape(padded))
+            padded_shape = input_shape
+        self.convolution.build(padded_shape)
+        self.norm.build(self.convolution.compute_output_shape(padded_shape))
 
     def call(self, features: Tensor, training: bool = True) -> Tensor:
         if len(features.shape) == 4:
@@ -74,8 +74,8 @@ class Regressor(keras.Layer):
     def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(input_shape) == 2:
             return (*input_shape[:-1], self.target[-1])
-        padded = self.pad.compute_output_shape(input_shape)
-        return tuple(self.convolution.compute_output_shape(padded))
+        padded_shape = self.pad.compute_output_shape(input_shape)
+        return tuple(self.convolution.compute_output_shape(padded_shape))
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "target": self.target}

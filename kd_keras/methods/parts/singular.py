@@ -28,17 +28,18 @@ class Decomposition(NamedTuple):
 def decompose(matrices: Tensor) -> Decomposition:
     """Decomposes (B, P, C) matrices A through the smaller of A'A and AA'."""
     matrices = ops.cast(matrices, "float32")
-    largest = ops.max(ops.abs(ops.stop_gradient(matrices)), axis=(1, 2), keepdims=True)
-    matrices = matrices / ops.where(largest > 0, largest, 1.0)
+    largest_entry = ops.max(ops.abs(ops.stop_gradient(matrices)), axis=(1, 2), keepdims=True)
+    matrices = matrices / ops.where(largest_entry > 0, largest_entry, 1.0)
     constant = ops.stop_gradient(matrices)
-    wide = matrices.shape[1] < matrices.shape[2]
-    gram = ops.einsum("bpc,bqc->bpq" if wide else "bpc,bpd->bcd", constant, constant)
-    squares, right = (ops.flip(part, axis=-1) for part in ops.linalg.eigh(gram))
-    if wide:
-        right = vectors.unit(ops.einsum("bpc,bpr->bcr", constant, right), axis=1)
+    is_wide = matrices.shape[1] < matrices.shape[2]
+    gram = ops.einsum("bpc,bqc->bpq" if is_wide else "bpc,bpd->bcd", constant, constant)
+    squares, right_vectors = (ops.flip(part, axis=-1) for part in ops.linalg.eigh(gram))
+    if is_wide:
+        right_vectors = vectors.unit(ops.einsum("bpc,bpr->bcr", constant, right_vectors), axis=1)
     squares = ops.maximum(squares, 0.0)
-    right = ops.where((squares > SMALLEST_GAP * squares[:, :1])[:, None], right, 0.0)
-    return Decomposition(matrices, ops.stop_gradient(squares), ops.stop_gradient(right))
+    is_positive = (squares > SMALLEST_GAP * squares[:, :1])[:, None]
+    right_vectors = ops.where(is_positive, right_vectors, 0.0)
+    return Decomposition(matrices, ops.stop_gradient(squares), ops.stop_gradient(right_vectors))
 
 
 def leading_vector(parts: Decomposition) -> Tensor:
@@ -60,29 +61,30 @@ def nearest_vector(parts: Decomposition, direction: Tensor, *, among: int) -> Te
     choice = ops.argmax(ops.abs(cosines), axis=-1)
     one_hot = ops.one_hot(choice, parts.right.shape[-1])  # (B, R)
     signs = ops.sign(ops.sum(cosines * one_hot[:, : cosines.shape[-1]], axis=-1, keepdims=True))
-    return signs * _followed(parts, one_hot)
+    return signs * _with_gradient(parts, one_hot)
 
 
-def _followed(parts: Decomposition, one_hot: Tensor) -> Tensor:
+def _with_gradient(parts: Decomposition, one_hot: Tensor) -> Tensor:
     """The chosen vector v of A'A v = q v, with its dependence on A.
 
     dv = sum over the other vectors w, of square r, of w (w' d(A'A) v) / (q - r); all directions
     outside the R vectors have r = 0.
     """
-    chosen = ops.einsum("bcr,br->bc", parts.right, one_hot)
+    chosen_vector = ops.einsum("bcr,br->bc", parts.right, one_hot)
     square = ops.sum(parts.squares * one_hot, axis=-1, keepdims=True)
-    smallest = SMALLEST_GAP * parts.squares[:, :1]
-    places = ops.einsum("bpc,bc->bp", parts.matrices, chosen)
+    smallest_gap = SMALLEST_GAP * parts.squares[:, :1]
+    places = ops.einsum("bpc,bc->bp", parts.matrices, chosen_vector)
     image = ops.einsum("bpc,bp->bc", parts.matrices, places)
-    moved = image - ops.stop_gradient(image)  # its value is 0, its gradient is not
-    along = ops.einsum("bcr,bc->br", parts.right, moved)
-    slopes = along * _inverse(square - parts.squares, smallest)
-    within = ops.einsum("bcr,br->bc", parts.right, slopes)
-    outside = (moved - ops.einsum("bcr,br->bc", parts.right, along)) * _inverse(square, smallest)
-    return chosen + within + outside
+    image_change = image - ops.stop_gradient(image)  # its value is 0, its gradient is not
+    along = ops.einsum("bcr,bc->br", parts.right, image_change)
+    slopes = along * _inverse(square - parts.squares, smallest_gap)
+    change_within = ops.einsum("bcr,br->bc", parts.right, slopes)
+    residual = image_change - ops.einsum("bcr,br->bc", parts.right, along)
+    change_outside = residual * _inverse(square, smallest_gap)
+    return chosen_vector + change_within + change_outside
 
 
-def _inverse(gaps: Tensor, smallest: Tensor) -> Tensor:
-    """1 / gaps, and 0 for gaps of at most `smallest`: those directions get no gradient."""
-    distinct = ops.abs(gaps) > smallest
-    return ops.where(distinct, 1 / ops.where(distinct, gaps, 1.0), 0.0)
+def _inverse(gaps: Tensor, smallest_gap: Tensor) -> Tensor:
+    """1 / gaps, and 0 for gaps of at most `smallest_gap`: those directions get no gradient."""
+    is_distinct = ops.abs(gaps) > smallest_gap
+    return ops.where(is_distinct, 1 / ops.where(is_distinct, gaps, 1.0), 0.0)

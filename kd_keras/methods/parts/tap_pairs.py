@@ -77,21 +77,21 @@ class TapPairs(Method):
         return pairs
 
 
-def require_map(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> None:
+def require_map(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> None:
     """Raises ValueError unless `shape` is that of a feature map of known size."""
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
-            f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a feature map "
+            f"{method}: the {side}'s tap {tap!r} has shape {tuple(shape)}; expected a feature map "
             "(B, H, W, C) of known size. Choose another tap, such as 'stage2', or give the model "
             "inputs of a fixed size."
         )
 
 
-def require_known(method: str, whose: str, tap: str, shape: tuple[Any, ...]) -> None:
+def require_known(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> None:
     """Raises ValueError if a feature's size is unknown, so that it cannot be flattened."""
     if None in shape[1:]:
         raise ValueError(
-            f"{method}: the {whose}'s tap {tap!r} has shape {tuple(shape)}; expected a known size. "
+            f"{method}: the {side}'s tap {tap!r} has shape {tuple(shape)}; expected a known size. "
             "Choose a vector, such as 'pooled', or give the model inputs of a fixed size."
         )
 
@@ -100,9 +100,9 @@ def require_known_all(method: Method, student_shape: Shapes, teacher_shape: Shap
     """`require_known` for every tap of both models."""
     sides = {"student": (method.student_taps, student_shape)}
     sides["teacher"] = (method.teacher_taps, teacher_shape)
-    for whose, (names, shapes) in sides.items():
+    for side, (names, shapes) in sides.items():
         for tap in names:
-            require_known(method.name, whose, tap, shapes[tap])
+            require_known(method.name, side, tap, shapes[tap])
 
 
 def require_places(
@@ -127,10 +127,11 @@ def as_map(features: Tensor) -> Tensor:
     return features[:, None, None, :] if len(features.shape) == 2 else features
 
 
-def same_size(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
+def same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Average-pools the larger of two (B, H, W, C) maps to the other's height and width."""
-    size = alignment.smaller(tuple(one.shape[1:3]), tuple(other.shape[1:3]))
-    return alignment.adaptive_average_pool(one, size), alignment.adaptive_average_pool(other, size)
+    size = alignment.smaller(tuple(first.shape[1:3]), tuple(second.shape[1:3]))
+    pool = alignment.adaptive_average_pool
+    return pool(first, size), pool(second, size)
 
 
 def names(taps: Taps) -> tuple[str, ...]:

@@ -52,46 +52,50 @@ def pooled(features: Tensor) -> Tensor:
     return ops.mean(ops.cast(tap_pairs.as_map(features), "float32"), axis=(1, 2))
 
 
-def last_dense(method: str, model: keras.Model, *, whose: str = "teacher") -> layers.Dense:
+def last_dense(method: str, model: keras.Model, *, side: str = "teacher") -> layers.Dense:
     """The dense layer that computes the model's logits, before any softmax.
 
     Raises:
-        ValueError: the model ends in a different layer. The message names `method` and `whose`.
+        ValueError: the model ends in a different layer. The message names `method` and `side`.
     """
     if not taps.is_graph(model):
-        raise _no_dense(method, model, whose, f"is a {type(model).__name__} of unknown layers")
+        raise _no_dense(method, model, side, f"is a {type(model).__name__} of unknown layers")
     operations = [operation for operation in taps.tail(model) if not _is_softmax(operation)]
     last = operations[0]
     if not isinstance(last, layers.Dense):
-        raise _no_dense(method, model, whose, f"ends in a {type(last).__name__} layer")
+        raise _no_dense(method, model, side, f"ends in a {type(last).__name__} layer")
     if last.activation not in (keras.activations.linear, keras.activations.softmax):
         name = getattr(last.activation, "__name__", last.activation)
-        raise _no_dense(method, model, whose, f"ends in a Dense layer with the activation {name}")
+        raise _no_dense(method, model, side, f"ends in a Dense layer with the activation {name}")
     return last
 
 
-def _no_dense(method: str, model: keras.Model, whose: str, what: str) -> ValueError:
+def _no_dense(method: str, model: keras.Model, side: str, what: str) -> ValueError:
     return ValueError(
-        f"{method}: the {whose} {model.name!r} {what}; expected a Dense layer without "
-        f"activation or with a softmax. Choose a Functional or Sequential {whose} with such a "
+        f"{method}: the {side} {model.name!r} {what}; expected a Dense layer without "
+        f"activation or with a softmax. Choose a Functional or Sequential {side} with such a "
         "layer, or another method."
     )
 
 
-def require_reads(method: str, model: keras.Model, tap: str, *, whose: str = "teacher") -> None:
+def require_reads(method: str, model: keras.Model, tap: str, *, side: str = "teacher") -> None:
     """Raises ValueError unless the classifier reads the tap's mean over places; tested on noise."""
     end = [id(operation) for operation in taps.tail(model)]
-    headless = taps.tapped_model(
+    without_head = taps.tapped_model(
         model, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer
     )
     rng = np.random.default_rng(0)
-    outputs = taps.run(headless, lambda shape: rng.uniform(0, 255, size=shape).astype("float32"))
-    read, mean = (ops.convert_to_numpy(pooled(outputs[name])) for name in (taps.LOGITS, tap))
-    if np.max(np.abs(mean - read)) > TOLERANCE * np.max(np.abs(read)):
+    outputs = taps.run(
+        without_head, lambda shape: rng.uniform(0, 255, size=shape).astype("float32")
+    )
+    classifier_input, pooled_tap = (
+        ops.convert_to_numpy(pooled(outputs[name])) for name in (taps.LOGITS, tap)
+    )
+    if np.max(np.abs(pooled_tap - classifier_input)) > TOLERANCE * np.max(np.abs(classifier_input)):
         raise ValueError(
-            f"{method}: the classifier of {whose} {model.name!r} does not read the mean over "
+            f"{method}: the classifier of {side} {model.name!r} does not read the mean over "
             f"places of its tap {tap!r}; expected no norm, other layer or other pooling between "
-            f"the two. Set {whose}_tap to what it reads, or choose another {whose} or method."
+            f"the two. Set {side}_tap to what it reads, or choose another {side} or method."
         )
 
 

@@ -22,7 +22,7 @@ def test_a_term_without_a_gradient_is_named_with_what_to_check():
 
 
 def test_a_term_that_is_meant_to_have_none_is_not_mentioned():
-    assert gradient_balance.sentences([{"ce": 0.0, "kd": 1.0}], exempt={"ce"}) == []
+    assert gradient_balance.sentences([{"ce": 0.0, "kd": 1.0}], exempt_terms={"ce"}) == []
 
 
 def test_a_term_a_hundred_times_another_is_named_by_medians():
