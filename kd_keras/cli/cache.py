@@ -38,13 +38,13 @@ def _run(
 
         cache_list.run(prune=prune, older_than=older_than, yes=yes)
         return
-    resolved = recipe_files.resolve(recipe_name, shared_options.set_options(options), sets)
+    recipe = recipe_files.resolve(recipe_name, shared_options.set_options(options), sets)
     part = None if shard is None else _shard(shard)
     quiet.import_tensorflow()
     from kd_keras.job.cache import make_cache
 
     folder = make_cache.run(
-        resolved,
+        recipe,
         folder=None if out is None else Path(out).expanduser(),
         taps=_names(taps),
         top_k=top_k,

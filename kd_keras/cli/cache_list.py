@@ -19,18 +19,24 @@ def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
         cache_folder.show(entries, screen, title=f"Cache folder {place}")
         output.document({"folder": data.cache_folder(), "entries": cache_folder.as_json(entries)})
         return
-    chosen = cache_folder.removable(entries, older_than=older_than)
-    if not chosen:
+    removable_entries = cache_folder.removable(entries, older_than=older_than)
+    if not removable_entries:
         screen.result(f"nothing to remove in {place}: `kdk cache --list` shows what is there")
     else:
-        cache_folder.show(chosen, screen, title=f"To be removed from {place}")
-    gone = cache_folder.prune(chosen) if chosen and _agreed(yes) else []
-    if chosen:
-        screen.result(f"removed {len(gone)} of {len(chosen)} ({_size(gone)})")
-    output.document({"folder": data.cache_folder(), "removed": cache_folder.as_json(gone)})
+        cache_folder.show(removable_entries, screen, title=f"To be removed from {place}")
+    removed_entries = (
+        cache_folder.prune(removable_entries) if removable_entries and _has_consent(yes) else []
+    )
+    if removable_entries:
+        screen.result(
+            f"removed {len(removed_entries)} of {len(removable_entries)} ({_size(removed_entries)})"
+        )
+    output.document(
+        {"folder": data.cache_folder(), "removed": cache_folder.as_json(removed_entries)}
+    )
 
 
-def _agreed(yes: bool) -> bool:
+def _has_consent(yes: bool) -> bool:
     if yes:
         return True
     if not sys.stdin.isatty():

@@ -17,13 +17,13 @@ _PREFIX = ":"  # a name that ends in it is followed by the user's text
 def field_completion(name: str) -> _Complete | None:
     """The completion of a recipe's field; None for a field that takes any number or text."""
     if name == "method":
-        return _completion(lambda: _described(methods))
+        return _completion(lambda: _names_with_help(methods))
     if name in ("teacher", "student", "assistants"):
         return _completion(
-            lambda: [*_described(models), ("app:", "a model of keras.applications")], True
+            lambda: [*_names_with_help(models), ("app:", "a model of keras.applications")], True
         )
     if name == "dataset":
-        return _completion(lambda: [(_until_prefix(n), text) for n, text in _described(data)])
+        return _completion(lambda: [(_until_prefix(n), text) for n, text in _names_with_help(data)])
     if name == "augment":
         return _completion(lambda: [(preset, steps) for preset, steps in presets.PRESETS.items()])
     if name == "weights":
@@ -37,7 +37,7 @@ def field_completion(name: str) -> _Complete | None:
 
 def recipe_completion() -> _Complete:
     """Built-in names, else files."""
-    return _completion(lambda: _described(recipe_files), True)
+    return _completion(lambda: _names_with_help(recipe_files), True)
 
 
 def run_completion() -> _Complete:
@@ -69,7 +69,7 @@ def _completion(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = Fa
     return complete
 
 
-def _described(module: Any) -> list[tuple[str, str]]:
+def _names_with_help(module: Any) -> list[tuple[str, str]]:
     return [(name, module.describe(name)) for name in module.names()]
 
 

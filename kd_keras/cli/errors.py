@@ -43,7 +43,7 @@ def translate_errors(ctx: click.Context) -> Iterator[None]:
         _report(ctx, termination.message(signal.SIGINT))
         ctx.exit(termination.INTERRUPTED)
     except (ValueError, OSError) as error:
-        _report(ctx, _about(error))
+        _report(ctx, _error_text(error))
         ctx.exit(WRONG_INPUT)
     except Exception as error:
         if not _is_out_of_memory(error):
@@ -63,7 +63,7 @@ def traceback_option(command: Any) -> Any:
     )(command)
 
 
-def _about(error: ValueError | OSError) -> str:
+def _error_text(error: ValueError | OSError) -> str:
     """The error in words; one of the system's gets its file, or the disks that are full."""
     text = str(error) or type(error).__name__
     if not text.startswith("[Errno") or not isinstance(error, OSError):
@@ -77,19 +77,21 @@ def _about(error: ValueError | OSError) -> str:
         return f"{error.filename}: {reason}. Check the path and whether it may be read and written."
     if error.errno in files.NO_SPACE:
         places = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
-        free = ", ".join(f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free(places))
+        free_space = ", ".join(
+            f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free_bytes(places)
+        )
         return (
-            f"{reason}. Free space on the disk that is full ({free} free), or send the output "
-            "elsewhere, and run it again."
+            f"{reason}. Free space on the disk that is full ({free_space} free), or send the "
+            "output elsewhere, and run it again."
         )
     return f"{reason}. Run it with --traceback to see where."
 
 
-def _free(places: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+def _free_bytes(places: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     """Free bytes on the disk of each place, or of the nearest folder above it that exists."""
     for place in sorted(places):
-        existing = next(folder for folder in (place, *place.parents) if folder.exists())
-        yield place, shutil.disk_usage(existing).free
+        nearest_folder = next(folder for folder in (place, *place.parents) if folder.exists())
+        yield place, shutil.disk_usage(nearest_folder).free
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -38,7 +38,9 @@ def command(kind: str | None, name: str | None) -> None:
     if output.document(_facts(kind, name)):
         return
     if kind is None:
-        click.echo("\n\n".join(f"{each}:\n{_lines(_module(each))}" for each in _KINDS))
+        click.echo(
+            "\n\n".join(f"{kind_name}:\n{_lines(_module(kind_name))}" for kind_name in _KINDS)
+        )
     elif name is None:
         click.echo(_lines(_module(kind)))
     else:
@@ -49,10 +51,10 @@ def _facts(kind: str | None, name: str | None) -> dict[str, Any]:
     """The names of each kind with a line on each; with a name, its explanation."""
     if kind is not None and name is not None:
         return {"kind": kind, "name": name, "text": _explain(kind)(name)}
-    modules = {each: _module(each) for each in ([kind] if kind else _KINDS)}
+    modules = {kind_name: _module(kind_name) for kind_name in ([kind] if kind else _KINDS)}
     return {
-        each: {name: module.describe(name) for name in module.names()}
-        for each, module in modules.items()
+        kind_name: {name: module.describe(name) for name in module.names()}
+        for kind_name, module in modules.items()
     }
 
 
@@ -85,7 +87,9 @@ def _lines(module: ModuleType) -> str:
 
     if not families:
         return "\n".join(map(line, names))
-    members = {each: [n for n in names if module.family(n) == each] for each in families}
+    members = {family: [n for n in names if module.family(n) == family] for family in families}
     return "\n".join(
-        "\n".join([f" {each}:", *map(line, members[each])]) for each in families if members[each]
+        "\n".join([f" {family}:", *map(line, members[family])])
+        for family in families
+        if members[family]
     )

@@ -29,8 +29,8 @@ def explain(text: str) -> str:
     name, knobs = spec.parse(text)
     line = models.describe(name)  # refuses an unknown name before Keras is imported
     quiet.import_tensorflow()
-    model, side = _built(name, {**knobs, **({"weights": "none"} if _is_application(name) else {})})
-    about = [f"  {knob}: {_KNOBS[knob]}" for knob in _knobs(name)]
+    model, side = _build(name, {**knobs, **({"weights": "none"} if _is_application(name) else {})})
+    knob_lines = [f"  {knob}: {_KNOBS[knob]}" for knob in _knobs(name)]
     size = f"for images of {side}x{side}x3 in {CLASSES} classes"
     if side == SIDES[0]:
         size += ", as in tiny_imagenet"
@@ -39,7 +39,7 @@ def explain(text: str) -> str:
         [
             f"{text}: {line}",
             "knobs, as in NAME:knob=value:",
-            *about,
+            *knob_lines,
             f"{size}:",
             f"  parameters: {parameters:,}",
             f"  multiply-adds an image: {_macs(model)}",
@@ -56,7 +56,7 @@ def _is_application(name: str) -> bool:
     return name.startswith("app:")
 
 
-def _built(name: str, knobs: dict[str, Any]) -> tuple["keras.Model", int]:
+def _build(name: str, knobs: dict[str, Any]) -> tuple["keras.Model", int]:
     """The model, and the image size that it is built for."""
     if _is_application(name):
         with contextlib.suppress(

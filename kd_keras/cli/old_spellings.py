@@ -16,11 +16,11 @@ def print_old_spellings() -> Iterator[None]:
     """Prints each `OldSpelling` in the block on stderr; other warnings are shown as usual."""
     show_as_usual = warnings.showwarning
 
-    def show(message: Any, category: type[Warning], *rest: Any, **more: Any) -> None:
+    def show(message: Any, category: type[Warning], *arguments: Any, **keywords: Any) -> None:
         if issubclass(category, OldSpelling):
             click.echo(errors.wrapped(f"kdk: warning: {message}"), err=True)
         else:
-            show_as_usual(message, category, *rest, **more)
+            show_as_usual(message, category, *arguments, **keywords)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", OldSpelling)

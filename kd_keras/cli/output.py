@@ -71,20 +71,20 @@ def document(value: Any) -> bool:
 
     text = json.dumps(files.plain(value))
     # Python writes and reads NaN and Infinity, which JSON does not have.
-    finite = json.loads(text, parse_constant=lambda name: None)
-    click.echo(json.dumps(finite, indent=_INDENT, allow_nan=False), file=stdout)
+    finite_value = json.loads(text, parse_constant=lambda name: None)
+    click.echo(json.dumps(finite_value, indent=_INDENT, allow_nan=False), file=stdout)
     return True
 
 
-def _flag(key: str, *names: str, about: str) -> Any:
+def _flag(key: str, *names: str, help_text: str) -> Any:
     def keep(ctx: click.Context, option: click.Parameter, value: bool) -> None:
         ctx.meta[key] = value
 
-    return click.option(*names, is_flag=True, expose_value=False, callback=keep, help=about)
+    return click.option(*names, is_flag=True, expose_value=False, callback=keep, help=help_text)
 
 
-_quiet = _flag(_QUIET, "-q", "--quiet", about="print results and warnings only")
-_verbose = _flag(_VERBOSE, "-v", "--verbose", about="print more detail")
+_quiet = _flag(_QUIET, "-q", "--quiet", help_text="print results and warnings only")
+_verbose = _flag(_VERBOSE, "-v", "--verbose", help_text="print more detail")
 
 
 def _set_json(ctx: click.Context, option: click.Parameter, value: bool) -> None:

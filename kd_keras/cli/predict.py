@@ -80,8 +80,8 @@ def command(
     from kd_keras.cli import prediction_rows
     from kd_keras.job.prediction import model_argument
 
-    ending = Path(target).suffix if target else ""
-    row_format = row_format or prediction_rows.format_of(ending)
+    suffix = Path(target).suffix if target else ""
+    row_format = row_format or prediction_rows.format_of(suffix)
     check.one_of("format", row_format, prediction_rows.FORMATS)
     if top is not None:
         check.whole_number("top", top, at_least=1)
@@ -93,11 +93,13 @@ def command(
             f"{path} has no class names; their numbers are shown. Give --class-names FILE or "
             "--dataset NAME."
         )
-    several = predictor.threshold is not None
-    most = top or (len(predictor.names) if several else _TOP)
+    is_multi_label = predictor.threshold is not None
+    num_classes = top or (len(predictor.names) if is_multi_label else _TOP)
     tally = _Tally()
     with _rows_to(target) as file:
-        rows = prediction_rows.Rows(row_format, file, items, predictor.names, most, several=several)
+        rows = prediction_rows.Rows(
+            row_format, file, items, predictor.names, num_classes, multi_label=is_multi_label
+        )
         _predict(predictor, items, rows, tally)
         tally.check(images)
     _close(path, tally)
@@ -135,32 +137,32 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
         names = class_names.read_class_names(dataset, data_dir=data_dir)
     imports, preprocess = options.pop("imports"), options.pop("preprocess")
     labels = check.one_of("labels", options.pop("labels") or "single", data.LABELS)
-    opened = opened_model.open_model(
+    opened_classifier = opened_model.open_model(
         model,
         preprocess=preprocess,
         class_names=names,
         imports=imports,
         multi_label=labels == "multi",
     )
-    return Predictor(opened, **shared_options.set_options(options))
+    return Predictor(opened_classifier, **shared_options.set_options(options))
 
 
 def _predict(predictor: "Predictor", items: list["Item"], rows: "Rows", tally: "_Tally") -> None:
     screen, is_json = output.screen(), output.wants_document()
     with screen.progress("predicting", len(items)) as advance:
-        for one in predictor.stream(items, top=rows.top):
+        for prediction in predictor.stream(items, top=rows.top):
             advance(1)
-            if one.skipped:
+            if prediction.skipped:
                 tally.skipped += 1
-            elif one.error:
-                tally.failed[one.file or ""] = one.error
-                remedy = " Allow it with --max-pixels N." if "at most" in one.error else ""
-                screen.warn(f"{one.file}: {one.error}.{remedy}")
+            elif prediction.error:
+                tally.failed[prediction.file or ""] = prediction.error
+                remedy = " Allow it with --max-pixels N." if "at most" in prediction.error else ""
+                screen.warn(f"{prediction.file}: {prediction.error}.{remedy}")
             else:
                 tally.read += 1
-                rows.write(one)
+                rows.write(prediction)
                 if is_json:
-                    tally.predictions.append(rows.facts(one))
+                    tally.predictions.append(rows.facts(prediction))
 
 
 @dataclasses.dataclass
@@ -216,7 +218,7 @@ def _rows_to(target: str | None) -> Iterator[TextIO | None]:
     from kd_keras import files
 
     with (
-        files.in_place_of(Path(target).expanduser()) as fresh,
-        fresh.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file,
+        files.in_place_of(Path(target).expanduser()) as new_path,
+        new_path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file,
     ):
         yield file

@@ -16,9 +16,9 @@ _SHORTEST_FILE, _LONGEST_CLASS = 12, 24  # characters of the table's columns
 _OTHERS = 30  # characters left for the next classes, in a terminal
 
 
-def format_of(ending: str) -> str:
+def format_of(suffix: str) -> str:
     """The format of an output file by the ending of its name, such as ".csv"."""
-    return _BY_ENDING.get(ending.lower(), "table")
+    return _BY_ENDING.get(suffix.lower(), "table")
 
 
 class Rows:
@@ -41,19 +41,19 @@ class Rows:
         classes: Sequence[str],
         top: int,
         *,
-        several: bool = False,
+        multi_label: bool = False,
     ):
         self.top = min(top, len(classes))
         self._file, self._is_stdout = file, file is sys.stdout
         self._heading: list[str] = []
         self._row: Callable[[Prediction], str] = _json
         if row_format == "csv":
-            self._heading, self._row = self._csv_of_several() if several else self._csv()
+            self._heading, self._row = self._csv_of_several() if multi_label else self._csv()
         elif row_format == "table":
-            of_table = self._table_of_several if several else self._table
+            of_table = self._table_of_several if multi_label else self._table
             self._heading, self._row = of_table(items, classes)
 
-    def write(self, one: Prediction) -> None:
+    def write(self, prediction: Prediction) -> None:
         """Writes a row."""
         if self._file is None:
             return
@@ -61,33 +61,36 @@ class Rows:
         for line in self._heading:
             print(line, file=file)
         self._heading = []
-        print(self._row(one), file=file)
+        print(self._row(prediction), file=file)
 
     @staticmethod
-    def facts(one: Prediction) -> dict[str, Any]:
+    def facts(prediction: Prediction) -> dict[str, Any]:
         """A prediction as JSON holds it."""
-        best = zip(one.classes, one.indices, one.probabilities, strict=True)
+        classes = zip(prediction.classes, prediction.indices, prediction.probabilities, strict=True)
         return {
-            "file": one.file,
+            "file": prediction.file,
             "predictions": [
                 {"class": name, "index": index, "probability": round(probability, 6)}
-                for name, index, probability in best
+                for name, index, probability in classes
             ],
         }
 
     def _csv(self) -> tuple[list[str], Callable[[Prediction], str]]:
         ends = ["", *(f"_{rank}" for rank in range(2, self.top + 1))]
         names = [f"{name}{end}" for end in ends for name in ("class", "probability")]
-        return [_csv_line(["file", *names])], lambda one: _csv_line(
-            [one.file, *(cell for name, p in _best(one) for cell in (name, f"{p:.6f}"))]
-        )
+
+        def row(prediction: Prediction) -> str:
+            pairs = _named_probabilities(prediction)
+            return _csv_line([prediction.file, *(c for n, p in pairs for c in (n, f"{p:.6f}"))])
+
+        return [_csv_line(["file", *names])], row
 
     def _csv_of_several(self) -> tuple[list[str], Callable[[Prediction], str]]:
         """Columns file, classes and their probabilities, each list separated by semicolons."""
 
-        def row(one: Prediction) -> str:
-            probabilities = ";".join(f"{p:.6f}" for _, p in _best(one))
-            return _csv_line([one.file, ";".join(one.classes), probabilities])
+        def row(prediction: Prediction) -> str:
+            probabilities = ";".join(f"{p:.6f}" for _, p in _named_probabilities(prediction))
+            return _csv_line([prediction.file, ";".join(prediction.classes), probabilities])
 
         return [_csv_line(["file", "classes", "probabilities"])], row
 
@@ -97,9 +100,11 @@ class Rows:
         """Columns file, and its classes with their probabilities in percent."""
         of_file = max(map(len, ["file", *(item.name or "" for item in items)]))
 
-        def row(one: Prediction) -> str:
-            listed = ", ".join(f"{name} {100 * p:.1f}" for name, p in _best(one))
-            return f"{one.file or '':<{of_file}}  {listed or 'none'}"
+        def row(prediction: Prediction) -> str:
+            class_list = ", ".join(
+                f"{name} {100 * p:.1f}" for name, p in _named_probabilities(prediction)
+            )
+            return f"{prediction.file or '':<{of_file}}  {class_list or 'none'}"
 
         return [f"{'file':<{of_file}}  classes, %"], row
 
@@ -114,25 +119,29 @@ class Rows:
         if width is not None:
             file_width = max(_SHORTEST_FILE, min(file_width, width - class_width - _OTHERS))
 
-        def line(name: str, best: str, percent: str, others: str) -> str:
+        def line(name: str, best_class: str, percent: str, other_classes: str) -> str:
             if len(name) > file_width:
                 name = f"…{name[len(name) - file_width + 1 :]}"
-            text = f"{name:<{file_width}}  {best:<{class_width}}  {percent:>5}  {others}".rstrip()
+            cells = [f"{name:<{file_width}}", f"{best_class:<{class_width}}", f"{percent:>5}"]
+            text = "  ".join([*cells, other_classes]).rstrip()
             return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
 
-        def row(one: Prediction) -> str:
-            (best, percent), *others = [(name, f"{100 * p:.1f}") for name, p in _best(one)]
-            return line(one.file or "", best, percent, ", ".join(" ".join(each) for each in others))
+        def row(prediction: Prediction) -> str:
+            (best_class, percent), *other_classes = [
+                (name, f"{100 * p:.1f}") for name, p in _named_probabilities(prediction)
+            ]
+            others_text = ", ".join(" ".join(cells) for cells in other_classes)
+            return line(prediction.file or "", best_class, percent, others_text)
 
         return [line("file", "class", "%", "next classes" if self.top > 1 else "")], row
 
 
-def _best(one: Prediction) -> list[tuple[str, float]]:
-    return list(zip(one.classes, one.probabilities, strict=True))
+def _named_probabilities(prediction: Prediction) -> list[tuple[str, float]]:
+    return list(zip(prediction.classes, prediction.probabilities, strict=True))
 
 
-def _json(one: Prediction) -> str:
-    return json.dumps(Rows.facts(one), ensure_ascii=False)
+def _json(prediction: Prediction) -> str:
+    return json.dumps(Rows.facts(prediction), ensure_ascii=False)
 
 
 def _csv_line(cells: Sequence[Any]) -> str:

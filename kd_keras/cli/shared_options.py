@@ -50,8 +50,8 @@ def recipe_options() -> list[click.Option]:
 def method_knob_options() -> list[click.Option]:
     """Options that set a knob in the recipe's method specs."""
     return [
-        Option([f"--{name.replace('_', '-')}"], metavar="X", section="Method", help=about)
-        for name, about in method_options.HELP.items()
+        Option([f"--{name.replace('_', '-')}"], metavar="X", section="Method", help=help_text)
+        for name, help_text in method_options.HELP.items()
     ]
 
 
@@ -65,11 +65,13 @@ def _field_option(name: str, default: Any) -> click.Option:
     kind, choices, _ = fields.form(name)
     flag = _FLAGS.get(name, name.replace("_", "-"))
     default_text = " ".join(default or ["none"]) if kind is tuple else str(default).lower()
-    extra: Any = field.json_schema_extra
+    field_facts: Any = field.json_schema_extra
     help_text = f"{field.description} [{default_text}]"
-    about = {"help": help_text, "section": extra["group"], "default": None}
+    settings = {"help": help_text, "section": field_facts["group"], "default": None}
     if kind is bool:
-        return Option([f"--{flag}/--no-{flag}"], **about)
+        return Option([f"--{flag}/--no-{flag}"], **settings)
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])
-    about["shell_complete"] = completion.field_completion(name)
-    return Option([f"--{flag}", name], type=str, metavar=metavar, multiple=kind is tuple, **about)
+    settings["shell_complete"] = completion.field_completion(name)
+    return Option(
+        [f"--{flag}", name], type=str, metavar=metavar, multiple=kind is tuple, **settings
+    )

@@ -36,10 +36,10 @@ def raise_on_signals() -> Iterator[None]:
     cannot set a handler, and for signals that are ignored or have another handler already.
     """
     in_main_thread = threading.current_thread() is threading.main_thread()
-    replaced = {n: signal.getsignal(n) for n in _NUMBERS if in_main_thread and _is_free(n)}
-    stop = _Stop(list(replaced))
+    old_handlers = {n: signal.getsignal(n) for n in _NUMBERS if in_main_thread and _is_free(n)}
+    stop = _Stop(list(old_handlers))
     hook = sys.unraisablehook
-    for number in replaced:
+    for number in old_handlers:
         signal.signal(number, stop)
     try:
         yield
@@ -50,7 +50,7 @@ def raise_on_signals() -> Iterator[None]:
     finally:
         stop.close()
         sys.unraisablehook = hook
-        for number, handler in replaced.items():
+        for number, handler in old_handlers.items():
             signal.signal(number, handler)
 
 
@@ -86,8 +86,8 @@ class _Stop:
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         self.number = number
-        for each in self._numbers:
-            signal.signal(each, signal.SIG_DFL)
+        for handled in self._numbers:
+            signal.signal(handled, signal.SIG_DFL)
         if _loses_exceptions(frame):
             end_at_once(number, self._stderr)
         self._timer = threading.Timer(PATIENCE, end_at_once, [number, self._stderr])

@@ -33,13 +33,13 @@ def _run(
         _require_alone(repeat, [recipe_name, *sets, teacher_from, *changes])
         _repeat(repeat, folder=run, export_dir=export_dir, verify=verify)
         return
-    resolved = recipe_files.resolve(recipe_name, changes, sets, teacher_from=teacher_from)
+    recipe = recipe_files.resolve(recipe_name, changes, sets, teacher_from=teacher_from)
     quiet.import_tensorflow()
     from kd_keras.job import train
 
     screen = output.screen()
     results = train.run(
-        resolved,
+        recipe,
         run=run,
         export_dir=export_dir,
         screen=screen,
@@ -49,8 +49,8 @@ def _run(
     output.document(results)
 
 
-def _require_alone(run: str, others: Sequence[str | None]) -> None:
-    if any(others):
+def _require_alone(run: str, other_settings: Sequence[str | None]) -> None:
+    if any(other_settings):
         raise ValueError(
             f"--repeat is {run!r}, and there are other settings; expected its recipe as it "
             "is. Give only --run, --export-dir and --verify beside it, or --recipe to change it."

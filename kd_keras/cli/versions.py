@@ -27,12 +27,12 @@ def _show(ctx: click.Context, option: click.Parameter, value: bool) -> None:
 
 def lines() -> str:
     """A line each: kdk, Keras, TensorFlow and Python with their versions."""
-    installed = versions.package_versions()
+    installed_versions = versions.package_versions()
     return "\n".join(
         [
-            f"kdk, version {installed['kd_keras']}",
-            f"Keras {installed['keras']}",
-            f"TensorFlow {installed['tensorflow']}",
-            f"Python {installed['python']}",
+            f"kdk, version {installed_versions['kd_keras']}",
+            f"Keras {installed_versions['keras']}",
+            f"TensorFlow {installed_versions['tensorflow']}",
+            f"Python {installed_versions['python']}",
         ]
     )

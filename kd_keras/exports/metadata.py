@@ -56,13 +56,13 @@ class Metadata:
             entries.get("labels") == "multi",
         )
 
-    def filled_from(self, other: "Metadata") -> "Metadata":
-        """This metadata, with entries of `other` where this has none."""
+    def filled_from(self, source: "Metadata") -> "Metadata":
+        """This metadata, with entries of `source` where this has none."""
         return Metadata(
-            self.class_names or other.class_names,
-            self.image_shape or other.image_shape,
-            self.resize or other.resize,
-            self.multi_label or other.multi_label,
+            self.class_names or source.class_names,
+            self.image_shape or source.image_shape,
+            self.resize or source.resize,
+            self.multi_label or source.multi_label,
         )
 
 
@@ -93,13 +93,13 @@ def for_onnx(metadata: Metadata) -> dict[str, str]:
 def read_litert(path: Path) -> Metadata:
     """The metadata packed behind a LiteRT model; labels alone in files of another origin."""
     try:
-        with zipfile.ZipFile(path) as packed:
-            inside = packed.namelist()
-            if ASSET in inside:
-                return Metadata.from_json(packed.read(ASSET).decode())
-            labels = next((name for name in inside if name.endswith(".txt")), None)
+        with zipfile.ZipFile(path) as archive:
+            member_names = archive.namelist()
+            if ASSET in member_names:
+                return Metadata.from_json(archive.read(ASSET).decode())
+            labels = next((name for name in member_names if name.endswith(".txt")), None)
             if labels is not None:
-                return Metadata(tuple(packed.read(labels).decode().splitlines()))
+                return Metadata(tuple(archive.read(labels).decode().splitlines()))
     except (zipfile.BadZipFile, zlib.error, RuntimeError):  # damaged, encrypted or of unknown kind
         pass  # nothing of kd_keras is packed behind this model
     return Metadata()
@@ -113,10 +113,10 @@ def pack_into_litert(path: Path, metadata: Metadata) -> None:
     contents = {ASSET: metadata.to_json()}
     if metadata.class_names is not None:
         contents[LABELS] = "".join(f"{name}\n" for name in metadata.class_names)
-    with zipfile.ZipFile(path, "a") as packed:
+    with zipfile.ZipFile(path, "a") as archive:
         for name, text in contents.items():
             # A fixed date, so that equal models give equal files.
-            packed.writestr(zipfile.ZipInfo(name), text)
+            archive.writestr(zipfile.ZipInfo(name), text)
 
 
 def assets(metadata: Metadata) -> dict[str, str]:

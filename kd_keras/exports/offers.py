@@ -52,16 +52,16 @@ def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[
     for name in quantize:
         check.one_of("quantize", name, QUANTIZATIONS)
     pairs = [Offer(name, numbers) for name in formats for numbers in quantize]
-    offered = [offer for offer in pairs if offer.quantize in OFFERS[offer.format]]
+    supported_pairs = [offer for offer in pairs if offer.quantize in OFFERS[offer.format]]
     for name in formats:
-        if name not in {offer.format for offer in offered}:
+        if name not in {offer.format for offer in supported_pairs}:
             raise ValueError(
                 f"format is {name} and quantize {' and '.join(quantize)}; expected for {name} one "
                 f"of: {', '.join(OFFERS[name])}. Choose litert or onnx for smaller files."
             )
-    _check_installed([offer.format for offer in offered])
-    left_out = [offer for offer in pairs if offer not in offered]
-    return offered, [f"{o.format} has no {o.quantize}: not written" for o in left_out]
+    _check_installed([offer.format for offer in supported_pairs])
+    left_out = [offer for offer in pairs if offer not in supported_pairs]
+    return supported_pairs, [f"{o.format} has no {o.quantize}: not written" for o in left_out]
 
 
 def folder_of(out: str | Path) -> Path:
@@ -91,9 +91,11 @@ def _items(lists: Sequence[str]) -> list[str]:
 
 def _check_installed(formats: Sequence[str]) -> None:
     for name in dict.fromkeys(formats):
-        missing = [module for module in _NEEDS[name] if importlib.util.find_spec(module) is None]
-        if missing:
+        missing_modules = [
+            module for module in _NEEDS[name] if importlib.util.find_spec(module) is None
+        ]
+        if missing_modules:
             raise ValueError(
-                f"format {name} needs {', '.join(missing)}, which is not installed. "
+                f"format {name} needs {', '.join(missing_modules)}, which is not installed. "
                 f"Run pip install 'kd-keras[{name}]'."
             )

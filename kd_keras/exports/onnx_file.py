@@ -36,19 +36,19 @@ def write(
     images = require_calibration(calibration) if quantize == "int8" else None
     with tempfile.TemporaryDirectory() as scratch, quiet_conversion(graph.name, "ONNX"):
         source = graph if quantize == "none" else graph.for_few_bits()
-        proto = _converted(source, Path(scratch))
+        model_proto = _convert(source, Path(scratch))
         if quantize == "float16":
             from onnxruntime.transformers import float16
 
-            proto = float16.convert_float_to_float16(proto, keep_io_types=True)
+            model_proto = float16.convert_float_to_float16(model_proto, keep_io_types=True)
         if images is not None:
-            proto = _quantized(proto, Path(scratch), images)
-        onnx.helper.set_model_props(proto, metadata.for_onnx(facts))
-        content = proto.SerializeToString()
+            model_proto = _quantize(model_proto, Path(scratch), images)
+        onnx.helper.set_model_props(model_proto, metadata.for_onnx(facts))
+        content = model_proto.SerializeToString()
     path.write_bytes(content)
 
 
-def _converted(graph: ClassifierGraph, scratch: Path) -> Any:
+def _convert(graph: ClassifierGraph, scratch: Path) -> Any:
     """The float32 ONNX model, by tf2onnx's command: its functions take no SavedModel.
 
     They would make inputs of the constants that a graph reads from outside, such as the statistics
@@ -61,18 +61,18 @@ def _converted(graph: ClassifierGraph, scratch: Path) -> Any:
     target = str(scratch / "model.onnx")
     words = ["--saved-model", str(scratch / "model"), "--tag", "serve", "--output", target]
     words += ["--signature_def", "serving_default", "--opset", str(OPSET)]
-    before, variables = sys.argv, dict(os.environ)
+    old_argv, old_environment = sys.argv, dict(os.environ)
     sys.argv = ["tf2onnx", *words]
     try:
         convert.main()
     finally:
-        sys.argv = before
+        sys.argv = old_argv
         os.environ.clear()
-        os.environ.update(variables)  # tf2onnx sets TF_CPP_MIN_LOG_LEVEL
+        os.environ.update(old_environment)  # tf2onnx sets TF_CPP_MIN_LOG_LEVEL
     return onnx.load(target)
 
 
-def _quantized(proto: Any, scratch: Path, calibration: np.ndarray) -> Any:
+def _quantize(model_proto: Any, scratch: Path, calibration: np.ndarray) -> Any:
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization import shape_inference
@@ -85,15 +85,15 @@ def _quantized(proto: Any, scratch: Path, calibration: np.ndarray) -> Any:
             batch = next(self._batches, None)
             return None if batch is None else {INPUT: batch}
 
-    prepared, quantized = str(scratch / "prepared.onnx"), str(scratch / "quantized.onnx")
-    onnx.save(proto, scratch / "float.onnx")
+    prepared_path, quantized_path = str(scratch / "prepared.onnx"), str(scratch / "quantized.onnx")
+    onnx.save(model_proto, scratch / "float.onnx")
     # Fuses batch norms and infers shapes; symbolic inference would need SymPy.
     shape_inference.quant_pre_process(
-        str(scratch / "float.onnx"), prepared, skip_symbolic_shape=True
+        str(scratch / "float.onnx"), prepared_path, skip_symbolic_shape=True
     )
     quantization.quantize_static(
-        prepared,
-        quantized,
+        prepared_path,
+        quantized_path,
         Reader(),
         quant_format=quantization.QuantFormat.QDQ,
         per_channel=True,
@@ -101,4 +101,4 @@ def _quantized(proto: Any, scratch: Path, calibration: np.ndarray) -> Any:
         activation_type=quantization.QuantType.QInt8,
         weight_type=quantization.QuantType.QInt8,
     )
-    return onnx.load(quantized)
+    return onnx.load(quantized_path)

@@ -82,22 +82,23 @@ def saved_model(
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     with contextlib.ExitStack() as stack:
         serve = serve or stack.enter_context(fresh_process())
-        fresh = stack.enter_context(files.in_place_of(Path(folder)))
+        new_folder = stack.enter_context(files.in_place_of(Path(folder)))
         with tf.device("CPU:0"):  # as in the fresh process
             batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
-        expected = np.concatenate([batch["logits"] for batch in batches])
+        keras_logits = np.concatenate([batch["logits"] for batch in batches])
         if class_names is not None:
-            _check_class_names(class_names, expected.shape[-1])
+            _check_class_names(class_names, keras_logits.shape[-1])
         names = None if class_names is None else tuple(class_names)
         size = (shape[0], shape[1], shape[2])
         facts = metadata.Metadata(names, size, resize, multi_label)
-        _write(signatures.module(student, answer, shape, resize=resize), fresh, facts)
-        difference = _difference(serve(fresh, images), expected)
-        allowed = TOLERANCE * max(1.0, float(np.abs(expected).max()))
-        if not difference <= allowed:
+        _write(signatures.module(student, answer, shape, resize=resize), new_folder, facts)
+        difference = _difference(serve(new_folder, images), keras_logits)
+        allowed_difference = TOLERANCE * max(1.0, float(np.abs(keras_logits).max()))
+        if not difference <= allowed_difference:
             raise ValueError(
                 f"The exported student's logits differ by {difference:g} from the student's; "
-                f"expected at most {allowed:g}. Look for layers whose output changes between calls."
+                f"expected at most {allowed_difference:g}. Look for layers whose output changes "
+                "between calls."
             )
     return difference
 
@@ -116,14 +117,14 @@ def verify(folder: str | Path, images: np.ndarray, expected_logits: Any) -> floa
     Raises:
         ValueError: the fresh process cannot load or serve the SavedModel.
     """
-    expected = np.asarray(taps.logits_of(expected_logits))
+    keras_logits = np.asarray(taps.logits_of(expected_logits))
     with fresh_process() as serve:
-        return _difference(serve(Path(folder), images), expected)
+        return _difference(serve(Path(folder), images), keras_logits)
 
 
-def _difference(served: tuple[np.ndarray, np.ndarray], expected: np.ndarray) -> float:
-    by_pixels, by_files = served
-    pairs = ((by_pixels, expected), (by_files, expected[: len(by_files)]))
+def _difference(served_scores: tuple[np.ndarray, np.ndarray], keras_logits: np.ndarray) -> float:
+    by_pixels, by_files = served_scores
+    pairs = ((by_pixels, keras_logits), (by_files, keras_logits[: len(by_files)]))
     for logits, reference in pairs:
         if logits.shape != reference.shape:
             raise ValueError(
@@ -146,14 +147,15 @@ def keras_file(model: keras.Model, path: str | Path) -> None:
     if path.suffix != ".keras":
         raise ValueError(f"The path is {str(path)!r}; expected a path that ends in .keras.")
     finite.require(model)
-    with files.in_place_of(path) as fresh:
-        model.save(fresh)
-        with zipfile.ZipFile(fresh) as archive:
+    with files.in_place_of(path) as new_path:
+        model.save(new_path)
+        with zipfile.ZipFile(new_path) as archive:
             config = archive.read("config.json").decode()
-        if own := re.search(r'"(?:module|registered_name)": "(kd_keras[^"]*)"', config):
+        if own_class := re.search(r'"(?:module|registered_name)": "(kd_keras[^"]*)"', config):
             raise ValueError(
-                f"{model.name} holds a class of {own[1]}; expected classes of plain Keras, which "
-                "load anywhere. Save the student that the Distiller trained: distiller.student."
+                f"{model.name} holds a class of {own_class[1]}; expected classes of plain Keras, "
+                "which load anywhere. Save the student that the Distiller trained: "
+                "distiller.student."
             )
 
 
@@ -163,15 +165,15 @@ def megabytes(path: str | Path) -> float:
 
 
 def _image_shape(student: keras.Model, shape: tuple[int, int, int] | None) -> tuple[int, ...]:
-    declared = tuple(getattr(student, "input_shape", (None,) * 4)[1:])
-    sizes = tuple(shape or declared)
-    if not len(declared) == len(sizes) == 3 or not all(
+    declared_shape = tuple(getattr(student, "input_shape", (None,) * 4)[1:])
+    sizes = tuple(shape or declared_shape)
+    if not len(declared_shape) == len(sizes) == 3 or not all(
         isinstance(size, int) and size > 0 and declared_size in (None, size)
-        for declared_size, size in zip(declared, sizes, strict=True)
+        for declared_size, size in zip(declared_shape, sizes, strict=True)
     ):
         raise ValueError(
-            f"input_shape is {shape} and the student takes {declared}; expected (height, width, "
-            "channels) in whole numbers that fit the student. Pass input_shape=(H, W, C)."
+            f"input_shape is {shape} and the student takes {declared_shape}; expected (height, "
+            "width, channels) in whole numbers that fit the student. Pass input_shape=(H, W, C)."
         )
     return sizes
 
@@ -182,8 +184,10 @@ def _check_class_names(class_names: Sequence[str], num_classes: int) -> None:
             f"class_names has {len(class_names)} names; expected {num_classes}, one for each "
             "output of the student."
         )
-    if invalid := [name for name in class_names if len(name.splitlines()) != 1]:
-        raise ValueError(f"class_names holds {invalid[0]!r}; expected names of one line each.")
+    if invalid_names := [name for name in class_names if len(name.splitlines()) != 1]:
+        raise ValueError(
+            f"class_names holds {invalid_names[0]!r}; expected names of one line each."
+        )
 
 
 def _write(root: tf.Module, folder: Path, facts: metadata.Metadata) -> None:

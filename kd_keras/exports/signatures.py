@@ -43,10 +43,10 @@ def decoded(image_bytes: tf.Tensor, shape: tuple[int, ...], *, resize: str) -> t
     """Decodes image files, (B,) strings, to uint8 (B, H, W, C), upright, resized as in training."""
     height, width, channels = shape
 
-    def one(encoded: tf.Tensor) -> tf.Tensor:
-        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+    def one(image_bytes: tf.Tensor) -> tf.Tensor:
+        image = tf.io.decode_image(image_bytes, channels=channels, expand_animations=False)
         image = tf.ensure_shape(image, (None, None, channels))
-        image = orientation.turn_upright(image, orientation.read_orientation(encoded))
+        image = orientation.turn_upright(image, orientation.read_orientation(image_bytes))
         return resizing.resized(image, height=height, width=width, how=resize)
 
     return tf.map_fn(one, image_bytes, fn_output_signature=tf.TensorSpec(shape, tf.uint8))

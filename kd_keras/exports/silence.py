@@ -27,21 +27,24 @@ def silent() -> Iterator[None]:
         logging.disable(logging.CRITICAL)
         for stream in filter(None, (sys.stdout, sys.stderr)):
             stream.flush()
-        hidden = stack.enter_context(tempfile.TemporaryFile("w+"))
-        stack.enter_context(contextlib.redirect_stdout(hidden))
-        stack.enter_context(contextlib.redirect_stderr(hidden))
+        hidden_output = stack.enter_context(tempfile.TemporaryFile("w+"))
+        stack.enter_context(contextlib.redirect_stdout(hidden_output))
+        stack.enter_context(contextlib.redirect_stderr(hidden_output))
         for descriptor in _DESCRIPTORS:
             with contextlib.suppress(OSError):  # a stream that is closed shows nothing anyway
-                original = os.dup(descriptor)
-                stack.callback(os.close, original)
-                stack.callback(os.dup2, original, descriptor)
-                os.dup2(hidden.fileno(), descriptor)
+                original_descriptor = os.dup(descriptor)
+                stack.callback(os.close, original_descriptor)
+                stack.callback(os.dup2, original_descriptor, descriptor)
+                os.dup2(hidden_output.fileno(), descriptor)
         yield
 
 
 def _loggers() -> list[logging.Logger]:
-    named = logging.root.manager.loggerDict.values()  # holds placeholders too
-    return [logging.root, *(logger for logger in named if isinstance(logger, logging.Logger))]
+    logger_entries = logging.root.manager.loggerDict.values()  # holds placeholders too
+    return [
+        logging.root,
+        *(logger for logger in logger_entries if isinstance(logger, logging.Logger)),
+    ]
 
 
 def _restore_loggers(handlers: list[logging.Handler], levels: Mapping[logging.Logger, int]) -> None:

@@ -10,5 +10,5 @@ def as_os_error(error: Any) -> OSError:
     first = error.message.split("\n")[0]  # the lines after it say what it was done for
     reason = first.split("; ")[-1].split(" [Op:")[0].strip()
     numbers = {os.strerror(number): number for number in errno.errorcode}
-    known = (numbers[reason],) if reason in numbers else ()
-    return OSError(*known, reason)
+    error_numbers = (numbers[reason],) if reason in numbers else ()
+    return OSError(*error_numbers, reason)

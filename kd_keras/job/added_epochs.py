@@ -41,13 +41,13 @@ def check(folder: RunFolder) -> bool:
         FileNotFoundError: the folder holds no run.
         ValueError: the run cannot go on to the epochs of the new recipe.
     """
-    recipe, before = folder.recipe, recipe_files.load(folder.path)
-    if recipe.epochs < before.epochs:
+    recipe, old_recipe = folder.recipe, recipe_files.load(folder.path)
+    if recipe.epochs < old_recipe.epochs:
         raise ValueError(
-            f"--epochs is {recipe.epochs} and run {folder.path} has {before.epochs}; expected more "
-            "with --continue."
+            f"--epochs is {recipe.epochs} and run {folder.path} has {old_recipe.epochs}; expected "
+            "more with --continue."
         )
-    if recipe.epochs == before.epochs:
+    if recipe.epochs == old_recipe.epochs:
         return False
     if reason := obstacle(recipe):
         raise ValueError(

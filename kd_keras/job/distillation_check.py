@@ -18,32 +18,32 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
         results: entries of results.json by phase, with `taught_by` of each model that was taught.
     """
     # Of multi-label data, the verdict says whether a teacher is worse than the student alone.
-    several = job.data.validation.labels.ndim == 2
-    lines = [] if several else _of_predictions(job, results)
+    is_multi_label = job.data.validation.labels.ndim == 2
+    lines = [] if is_multi_label else _prediction_sentences(job, results)
     distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
     for phase, distiller in distillers.items():
-        measured = gradient_norms.measurements(job.folder.history(phase) or {})
-        exempt = gradient_balance.switched_off(distiller, measurements=len(measured))
+        norms_by_epoch = gradient_norms.measurements(job.folder.history(phase) or {})
+        exempt_terms = gradient_balance.switched_off(distiller, measurements=len(norms_by_epoch))
         lines += [
             f"{display_name(phase)}: {line}"
-            for line in gradient_balance.sentences(measured, exempt=exempt)
+            for line in gradient_balance.sentences(norms_by_epoch, exempt_terms=exempt_terms)
         ]
     return [line[0].upper() + line[1:] for line in lines]
 
 
-def _of_predictions(job: Job, results: Mapping[str, Any]) -> list[str]:
+def _prediction_sentences(job: Job, results: Mapping[str, Any]) -> list[str]:
     """Sentences about agreement and teachers, from the classes that the models predict."""
     lines: list[str] = []
     labels, seed = job.data.validation.labels, job.recipe.seed
     phases = table.models(results)
-    predicted = {phase: job.folder.predictions(phase) for phase in phases}
+    predictions = {phase: job.folder.predictions(phase) for phase in phases}
     for phase in phases:
         name = display_name(phase)
         if role(phase, results) == TEACHER:
-            lines += order_of_classes(name, predicted[phase], labels, job.data.class_names)
+            lines += order_of_classes(name, predictions[phase], labels, job.data.class_names)
         teacher = results[phase].get("taught_by")
-        if teacher in predicted:
-            classes = predicted[phase], predicted[teacher]
+        if teacher in predictions:
+            classes = predictions[phase], predictions[teacher]
             lines += low_agreement(name, display_name(teacher), *classes, labels)
             if role(teacher, results) in (
                 TEACHER,

@@ -41,18 +41,18 @@ class Measurements:
         self._scores: dict[str, np.ndarray] = {}
         self._times: dict[str, dict[str, Any]] = {}  # milliseconds by architecture
 
-    def score(self, planned: PlannedModel, model: keras.Model) -> float:
+    def score(self, planned_model: PlannedModel, model: keras.Model) -> float:
         """The model's top-1 accuracy, or mAP, on the validation set, 0 to 1."""
         key = main_score.score_of_data(self.data).key
-        result = self.folder.read(planned.phase).get("result")
+        result = self.folder.read(planned_model.phase).get("result")
         if result:
             return float(result[key])
-        scores = self._all_scores(planned, model)
+        scores = self._all_scores(planned_model, model)
         return measure_model.measure_scores(scores, self.data.validation.labels)[key]
 
     def measure(
         self,
-        planned: PlannedModel,
+        planned_model: PlannedModel,
         model: keras.Model,
         export: Path | None,
         serve: Serve | None = None,
@@ -60,25 +60,25 @@ class Measurements:
         """The model's entry of results.json; exports the model as well if `export` is a path.
 
         Args:
-            planned: which model of the run it is.
+            planned_model: which model of the run it is.
             model: the model, trained.
             export: folder for the model's SavedModel; None exports nothing.
             serve: checks the export, see `exports.process.fresh_process`.
         """
-        result = self._saved(planned.phase, export)
+        result = self._saved(planned_model.phase, export)
         if result is None:
-            result = self._measured(planned, model, export, serve)
-            self._save(planned.phase, result, self._all_scores(planned, model), export)
+            result = self._measured(planned_model, model, export, serve)
+            self._save(planned_model.phase, result, self._all_scores(planned_model, model), export)
             self.job_time.add_measured(result["seconds"]["measuring"])
         else:
             if self.recipe.timing and not result.get("milliseconds_per_image"):
                 result |= self._timed(model)
-                self.folder.update(planned.phase, result=result)
+                self.folder.update(planned_model.phase, result=result)
             self.job_time.add_measured(None)
         if result.get("architecture") and result["milliseconds_per_image"]:
             self._times[result["architecture"]] = result["milliseconds_per_image"]
-        self._scores.pop(planned.phase, None)
-        return {"role": planned.role, **result}
+        self._scores.pop(planned_model.phase, None)
+        return {"role": planned_model.role, **result}
 
     def _saved(self, phase: str, export: Path | None) -> dict[str, Any] | None:
         """The result of an earlier call; None without one, or if a file of it is not there."""
@@ -87,24 +87,28 @@ class Measurements:
         result: dict[str, Any] = self.folder.read(phase)["result"]
         if export is None:
             return result
-        exported = result.get("export", {}).get("path") == str(export)
-        return result if exported and export.is_dir() else None
+        is_exported = result.get("export", {}).get("path") == str(export)
+        return result if is_exported and export.is_dir() else None
 
     def _measured(
-        self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
+        self,
+        planned_model: PlannedModel,
+        model: keras.Model,
+        export: Path | None,
+        serve: Serve | None,
     ) -> dict[str, Any]:
         """The result of evaluating, exporting and timing the model."""
         start = time.perf_counter()
-        doing = "evaluating and exporting" if export else "evaluating"
-        self.screen.say(f"{display_name(planned.phase)}: {doing} it")
-        scores = self._all_scores(planned, model)
+        task = "evaluating and exporting" if export else "evaluating"
+        self.screen.say(f"{display_name(planned_model.phase)}: {task} it")
+        scores = self._all_scores(planned_model, model)
         result = measure_model.measure(model, self.data, export, scores, serve)
         if not self.data.validation.multi_label:
             labels = self.data.validation.labels
             result["calibration"] = calibration.measure_calibration(scores, labels)
         result |= self._timed(model)  # timed last, when no other process is at work
         result["seconds"] = {
-            "training": self.folder.read(planned.phase).get("training_seconds"),
+            "training": self.folder.read(planned_model.phase).get("training_seconds"),
             "measuring": time.perf_counter() - start,
         }
         return result
@@ -115,10 +119,10 @@ class Measurements:
         """Writes into the run folder; the result comes last, since it ends the phase."""
         if export:
             self.folder.sign_export(export)
-        several = self.data.validation.multi_label
-        predicted = multi_label.decisions(scores) if several else np.argmax(scores, axis=1)
-        self.folder.save_predictions(phase, predicted)
-        self.folder.save_scores(phase, scores, multi_label=several)
+        is_multi_label = self.data.validation.multi_label
+        predictions = multi_label.decisions(scores) if is_multi_label else np.argmax(scores, axis=1)
+        self.folder.save_predictions(phase, predictions)
+        self.folder.save_scores(phase, scores, multi_label=is_multi_label)
         self.folder.update(phase, result=result)
 
     def _timed(self, model: keras.Model) -> dict[str, Any]:
@@ -129,18 +133,20 @@ class Measurements:
             times = measure_model.milliseconds(model, self.data)
         return {"architecture": name, "milliseconds_per_image": times}
 
-    def _all_scores(self, planned: PlannedModel, model: keras.Model) -> np.ndarray:
+    def _all_scores(self, planned_model: PlannedModel, model: keras.Model) -> np.ndarray:
         """(N, C) scores of the validation images, computed once."""
-        phase = planned.phase
+        phase = planned_model.phase
         if phase not in self._scores:
-            trained_here = self.folder.history(phase) is not None
+            is_trained_here = self.folder.history(phase) is not None
             try:
                 self._scores[phase] = (
                     # As in the validation of its last epoch, so that both give one number.
                     measure_model.scores(model, self.data.validation)
-                    if trained_here or planned.role != "teacher"
+                    if is_trained_here or planned_model.role != "teacher"
                     else measure_model.teachers_scores(model, self.data)
                 )
             except ValueError as error:
-                raise ValueError(f"{display_name(phase)} ({planned.spec}): {error}") from error
+                raise ValueError(
+                    f"{display_name(phase)} ({planned_model.spec}): {error}"
+                ) from error
         return self._scores[phase]

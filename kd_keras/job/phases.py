@@ -36,12 +36,12 @@ def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
     Raises:
         ValueError: a file of saved weights is damaged.
     """
-    remaining = unfinished_distillers(job, distillers)
-    for phase in [phase for phase in distillers if phase not in remaining]:
+    learners = unfinished_distillers(job, distillers)
+    for phase in [phase for phase in distillers if phase not in learners]:
         file = job.folder.model_file(phase)
         distillers[phase].deployed.set_weights(_weights(file))
         job.screen.say(f"{display_name(phase)}: finished before, in {file}")
-    if not remaining:
+    if not learners:
         job.job_time.add_trained(list(distillers))
 
 

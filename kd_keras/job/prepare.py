@@ -72,14 +72,18 @@ class Job:
         return self.exports.get(model.phase, self.folder.path / "saved_models" / model.phase)
 
     def measure(
-        self, planned: PlannedModel, model: keras.Model, export: Path | None, serve: Serve | None
+        self,
+        planned_model: PlannedModel,
+        model: keras.Model,
+        export: Path | None,
+        serve: Serve | None,
     ) -> dict[str, Any]:
         """`Measurements.measure` on one machine of several; the others read what it measured."""
         result = machines.chief_first(
-            self.strategy, lambda: self.measurements.measure(planned, model, export, serve)
+            self.strategy, lambda: self.measurements.measure(planned_model, model, export, serve)
         )
-        saved = self.folder.read(planned.phase)
-        return result | {name: saved[name] for name in ("stop_early",) if name in saved}
+        saved_facts = self.folder.read(planned_model.phase)
+        return result | {name: saved_facts[name] for name in ("stop_early",) if name in saved_facts}
 
 
 def prepare(
@@ -259,8 +263,8 @@ def _say_what_is_frozen(recipe: Recipe, models: build.Models, screen: Screen) ->
         return
     for phase, distiller in models.rounds[-1].items():
         student = distiller.student
-        trained = sum(math.prod(variable.shape) for variable in student.trainable_variables)
-        trained_part = f"{trained:,} of its {student.count_params():,} weights are trained"
+        num_trained = sum(math.prod(variable.shape) for variable in student.trainable_variables)
+        trained_part = f"{num_trained:,} of its {student.count_params():,} weights are trained"
         screen.say(f"{display_name(phase)}: {trained_part}, the others are frozen")
     for text in dict.fromkeys(recipe.student):
         name, knobs = recipe_files.parse_spec(text)

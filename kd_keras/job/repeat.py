@@ -49,53 +49,57 @@ def repeat(
             what `train.run` raises.
     """
     screen = screen or Screen()
-    before = run_state.read(recipe_files.run_folder(run))
-    if before.results is None:
+    old_run = run_state.read(recipe_files.run_folder(run))
+    if old_run.results is None:
         raise ValueError(
-            f"the run {before.path} is not finished ({before.progress}); expected a finished one. "
-            f"Continue it first: {before.command}"
+            f"the run {old_run.path} is not finished ({old_run.progress}); expected a finished "
+            f"one. Continue it first: {old_run.command}"
         )
-    new = recipe_files.run_folder(folder) if folder else _beside(before.path)
-    if new.resolve() == before.path.resolve():
+    new_folder = recipe_files.run_folder(folder) if folder else _folder_beside(old_run.path)
+    if new_folder.resolve() == old_run.path.resolve():
         raise ValueError(
-            f"--repeat and --run are both {before.path}; expected a new folder. Leave "
+            f"--repeat and --run are both {old_run.path}; expected a new folder. Leave "
             "--run out, or give another."
         )
-    place = str(new) if "/" in str(new) else f"./{new}"
-    train.run(before.recipe, run=place, export_dir=export_dir, screen=screen, verify=verify)
-    comparison = compare_runs(before, run_state.read(new))
-    files.write_json(new / NAME, comparison)
+    place = str(new_folder) if "/" in str(new_folder) else f"./{new_folder}"
+    train.run(old_run.recipe, run=place, export_dir=export_dir, screen=screen, verify=verify)
+    comparison = compare_runs(old_run, run_state.read(new_folder))
+    files.write_json(new_folder / NAME, comparison)
     _show(comparison, screen)
     return comparison
 
 
-def compare_runs(one: RunState, other: RunState) -> dict[str, Any]:
+def compare_runs(first: RunState, second: RunState) -> dict[str, Any]:
     """What `repeat` returns, of two finished runs of one recipe."""
-    results = [state.results or {} for state in (one, other)]
+    results = [state.results or {} for state in (first, second)]
     models: dict[str, dict[str, Any]] = {}
     score = main_score.score_of_results(results[0])
     for phase in table.models(results[0]):
-        paths = [state.path / f"{phase}.keras" for state in (one, other)]
+        paths = [state.path / f"{phase}.keras" for state in (first, second)]
         have_file = [path.is_file() for path in paths]
         weights = _difference(*map(_weights, paths)) if all(have_file) else None
-        before, after = (scores.load(state.path, phase) for state in (one, other))
-        apart = None if before is None or after is None else _difference(before, after)
+        first_scores, second_scores = (scores.load(state.path, phase) for state in (first, second))
+        score_difference = (
+            None
+            if first_scores is None or second_scores is None
+            else _difference(first_scores, second_scores)
+        )
         models[phase] = {
-            "same": apart == 0.0 and (weights == 0.0 or not any(have_file)),
+            "same": score_difference == 0.0 and (weights == 0.0 or not any(have_file)),
             "weights": weights,
-            "scores": apart,
+            "scores": score_difference,
             score.key: [result[phase][score.key] for result in results],
         }
     return {
-        "run": str(one.path),
-        "repeat": str(other.path),
+        "run": str(first.path),
+        "repeat": str(second.path),
         "same": all(model["same"] for model in models.values()),
         "models": models,
-        "differences": provenance.differences(one.provenance, other.provenance),
+        "differences": provenance.differences(first.provenance, second.provenance),
     }
 
 
-def _beside(path: Path) -> Path:
+def _folder_beside(path: Path) -> Path:
     return path.with_name(f"{path.name}-repeat")
 
 
@@ -114,31 +118,31 @@ def _weights(path: Path) -> np.ndarray:
     return np.concatenate([arrays[name] for name in sorted(arrays)] or [np.zeros(0)])
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float | None:
+def _difference(first: np.ndarray, second: np.ndarray) -> float | None:
     """The largest absolute difference; None if the shapes differ."""
-    if one.shape != other.shape:
+    if first.shape != second.shape:
         return None
-    return float(np.max(np.abs(one - other), initial=0.0))
+    return float(np.max(np.abs(first - second), initial=0.0))
 
 
 def _show(comparison: dict[str, Any], screen: Screen) -> None:
-    run, new = comparison["run"], comparison["repeat"]
+    run, new_folder = comparison["run"], comparison["repeat"]
     if comparison["same"]:
         compared_weights = [m["weights"] is not None for m in comparison["models"].values()]
         parts = "all weights and scores" if all(compared_weights) else "all scores"
         if any(compared_weights) and not all(compared_weights):
             parts = "all scores, and the weights of all models that have a file"
-        screen.result(f"{new} came out the same as {run}: {parts}, to the bit")
+        screen.result(f"{new_folder} came out the same as {run}: {parts}, to the bit")
     else:
-        screen.warn(f"{new} did not come out the same as {run}")
+        screen.warn(f"{new_folder} did not come out the same as {run}")
     for phase, model in comparison["models"].items():
         if not model["same"]:
             score = main_score.score_of_groups([model])
-            before, after = model[score.key]
-            apart = f"weights {_text(model['weights'])}, scores {_text(model['scores'])}"
+            first_value, second_value = model[score.key]
+            differences = f"weights {_text(model['weights'])}, scores {_text(model['scores'])}"
             screen.result(
-                f"{display_name(phase)}: {score.name} {before:.2%} before, {after:.2%} now; "
-                f"largest difference: {apart}"
+                f"{display_name(phase)}: {score.name} {first_value:.2%} before, {second_value:.2%} "
+                f"now; largest difference: {differences}"
             )
     lines = comparison["differences"]
     for line in lines[:_MAX_DIFFERENCES]:

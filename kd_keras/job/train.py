@@ -168,24 +168,24 @@ def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
     if job.models.embedding:
         return embedding_teacher.result(recipe, teacher)
     results = {}
-    for planned in plan.teachers(recipe):
-        model = job.models.teachers[planned.phase]
-        from_file = identity.is_file(planned.spec)
+    for planned_model in plan.teachers(recipe):
+        model = job.models.teachers[planned_model.phase]
+        from_file = identity.is_file(planned_model.spec)
         if not from_file:
             with job.strategy.scope():
                 distiller = Distiller(model, labels=recipe.labels, precision=job.precision)
             rate = recipe.teacher_learning_rate or recipe.learning_rate
-            distillers = {planned.phase: distiller}
+            distillers = {planned_model.phase: distiller}
             phases.restore_finished(job, distillers)
-            remaining = phases.unfinished_distillers(job, distillers)
+            learners = phases.unfinished_distillers(job, distillers)
             # Fewer views save work of a teacher, and this training has none.
-            phases.train(job, remaining, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
+            phases.train(job, learners, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
             machines.chief_first(
                 job.strategy,
-                functools.partial(check_teacher, planned, job.models, job.measurements),
+                functools.partial(check_teacher, planned_model, job.models, job.measurements),
             )
-        export = None if from_file else job.export_folder(planned)
-        results[planned.phase] = job.measure(planned, model, export, serve)
+        export = None if from_file else job.export_folder(planned_model)
+        results[planned_model.phase] = job.measure(planned_model, model, export, serve)
     if len(results) > 1:
         mean = plan.mean_of_teachers(recipe)
         export = job.export_folder(mean)
@@ -203,14 +203,14 @@ def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
     if not recipe.baseline:
         return {"baseline": None}
     with job.strategy.scope():
-        alone = build.make_baselines(recipe, job.data, precision=job.precision)
+        distillers = build.make_baselines(recipe, job.data, precision=job.precision)
     rate = recipe.baseline_learning_rate or recipe.learning_rate
-    phases.restore_finished(job, alone)
-    remaining = phases.unfinished_distillers(job, alone)
-    phases.train(job, remaining, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
+    phases.restore_finished(job, distillers)
+    learners = phases.unfinished_distillers(job, distillers)
+    phases.train(job, learners, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
     return {
-        planned.phase: _measured(job, planned, alone[planned.phase].deployed, serve)
-        for planned in plan.baselines(recipe)
+        model.phase: _measure(job, model, distillers[model.phase].deployed, serve)
+        for model in plan.baselines(recipe)
     }
 
 
@@ -228,26 +228,29 @@ def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
                 with job.strategy.scope(), pair_warnings.without_warnings():
                     distiller.teacher = teacher  # methods read its weights, trained by now
         if recipe.assistants or recipe.generations > 1:
-            for planned in models:
-                name = display_name(planned.phase)
-                job.screen.say(f"{name}: {planned.spec}, taught by {display_name(teaching)}")
+            for planned_model in models:
+                name = display_name(planned_model.phase)
+                job.screen.say(f"{name}: {planned_model.spec}, taught by {display_name(teaching)}")
         phases.restore_finished(job, distillers)
-        remaining = phases.unfinished_distillers(job, distillers)
+        learners = phases.unfinished_distillers(job, distillers)
         phases.train(
             job,
-            remaining,
+            learners,
             epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
             views=recipe.views,
-            rows=phases.cached_rows(job, remaining),
+            rows=phases.cached_rows(job, learners),
         )
-        for planned in models:
-            distiller = distillers[planned.phase]
-            result = _measured(job, planned, distiller.deployed, serve)
-            result |= _agreement(job, planned, teaching if distiller.teacher is not None else None)
-            measured = gradient_norms.measurements(job.folder.history(planned.phase) or {})
-            result |= {"gradient_norms": measured[-1]} if measured else {}
-            results[planned.phase] = result
+        for planned_model in models:
+            distiller = distillers[planned_model.phase]
+            result = _measure(job, planned_model, distiller.deployed, serve)
+            taught_by = teaching if distiller.teacher is not None else None
+            result |= _agreement(job, planned_model, taught_by)
+            norms_by_epoch = gradient_norms.measurements(
+                job.folder.history(planned_model.phase) or {}
+            )
+            result |= {"gradient_norms": norms_by_epoch[-1]} if norms_by_epoch else {}
+            results[planned_model.phase] = result
         teacher, teaching = distillers[models[0].phase].deployed, models[0].phase
     return results
 
@@ -260,17 +263,17 @@ def _write_augmented_images(job: Job) -> None:
     tensorboard_logs.write_picture(logs, picture, title="augmented images")
 
 
-def _measured(
-    job: Job, planned: PlannedModel, model: keras.Model, serve: Serve | None
+def _measure(
+    job: Job, planned_model: PlannedModel, model: keras.Model, serve: Serve | None
 ) -> dict[str, Any]:
     """The entry of results.json for a model that is no teacher; says what it is among several."""
-    result = job.measure(planned, model, job.export_folder(planned), serve)
+    result = job.measure(planned_model, model, job.export_folder(planned_model), serve)
     if len(job.exports) > 1:
-        result |= {"spec": planned.spec, "methods": list(planned.methods)}
+        result |= {"spec": planned_model.spec, "methods": list(planned_model.methods)}
     return result
 
 
-def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[str, Any]:
+def _agreement(job: Job, planned_model: PlannedModel, teaching: str | None) -> dict[str, Any]:
     """Agreement of a model with its teacher, if any, on the validation images."""
     if teaching == "teacher" and isinstance(job.models.teacher, Cache):
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
@@ -279,9 +282,11 @@ def _agreement(job: Job, planned: PlannedModel, teaching: str | None) -> dict[st
     if teaching is None:
         return {"agreement": None}
     facts = {"taught_by": teaching}
-    own, others = job.folder.scores(planned.phase), job.folder.scores(teaching)
-    if own is None or others is None:  # measured by an earlier version
-        return facts | {"agreement": job.folder.agreement(planned.phase, teaching)}
+    student_scores = job.folder.scores(planned_model.phase)
+    teacher_scores = job.folder.scores(teaching)
+    if student_scores is None or teacher_scores is None:  # measured by an earlier version
+        return facts | {"agreement": job.folder.agreement(planned_model.phase, teaching)}
     if job.data.multi_label:
-        return facts | multi_label.measure_agreement(own, others)
-    return facts | agreement.measure_agreement(own, others, job.data.validation.labels)
+        return facts | multi_label.measure_agreement(student_scores, teacher_scores)
+    labels = job.data.validation.labels
+    return facts | agreement.measure_agreement(student_scores, teacher_scores, labels)

@@ -58,13 +58,15 @@ def in_batches(classify: Callable[[np.ndarray], Scores], images: np.ndarray) -> 
     return Scores(logits, probabilities)
 
 
-def compare_answers(classifier: Classifier, reference: Reference, *, exact: bool) -> dict[str, Any]:
+def compare_answers(
+    classifier: Classifier, reference: Reference, *, must_be_exact: bool
+) -> dict[str, Any]:
     """How a file's answers differ from the Keras model's, on the reference's images.
 
     Args:
         classifier: the file in its own program.
         reference: what the Keras model answers.
-        exact: whether the file must give the model's numbers, up to float32's rounding.
+        must_be_exact: whether the file must give the model's numbers, up to float32's rounding.
 
     Returns:
         `images` (their number), `agreement` (share with the same top-1 class),
@@ -74,14 +76,15 @@ def compare_answers(classifier: Classifier, reference: Reference, *, exact: bool
         is in place of `top1`.
 
     Raises:
-        ValueError: the file gives NaN, another number of classes or, with `exact`, other numbers.
+        ValueError: the file gives NaN, a different number of classes or, with `must_be_exact`,
+            different numbers.
     """
     scores = in_batches(classifier, reference.images)
-    _check(scores, reference, classifier, exact=exact)
-    answers, expected = (_answers(part, reference) for part in (scores, reference.scores))
+    _check(scores, reference, classifier, must_be_exact=must_be_exact)
+    answers, keras_answers = (_answers(part, reference) for part in (scores, reference.scores))
     entry = {
         "images": len(answers),
-        "agreement": float(np.mean(answers == expected)),
+        "agreement": float(np.mean(answers == keras_answers)),
         "max_abs_difference": _difference(scores.probabilities, reference.scores.probabilities),
     }
     if reference.labels is None:
@@ -91,9 +94,9 @@ def compare_answers(classifier: Classifier, reference: Reference, *, exact: bool
         change, low, high = multi_label.difference(reference.labels, *pair, seed=0)
         value = multi_label.mean_average_precision(reference.labels, scores.logits)
         return {**entry, "map": value, "change": change, "low": low, "high": high}
-    right, right_before = answers == reference.labels, expected == reference.labels
-    change, low, high = statistics.bootstrap_interval(right, right_before, seed=0)
-    return {**entry, "top1": float(right.mean()), "change": change, "low": low, "high": high}
+    is_right, keras_is_right = answers == reference.labels, keras_answers == reference.labels
+    change, low, high = statistics.bootstrap_interval(is_right, keras_is_right, seed=0)
+    return {**entry, "top1": float(is_right.mean()), "change": change, "low": low, "high": high}
 
 
 def reference_entry(
@@ -106,8 +109,8 @@ def reference_entry(
     if reference.multi_label:
         logits = reference.scores.logits
         return {"map": multi_label.mean_average_precision(reference.labels, logits), **entry}
-    right = reference.scores.logits.argmax(axis=-1) == reference.labels
-    return {"top1": float(right.mean()), **entry}
+    is_right = reference.scores.logits.argmax(axis=-1) == reference.labels
+    return {"top1": float(is_right.mean()), **entry}
 
 
 def cost(
@@ -126,10 +129,12 @@ def cost(
 
 def show(title: str, entries: dict[str, dict[str, Any]], screen: Screen) -> None:
     """Shows a table with a line for each file, by name; the first one is the Keras file."""
-    several = main_score.score_of_results(entries) is main_score.MAP
-    columns = [heading.replace("top-1", "mAP") if several else heading for heading in COLUMNS]
+    is_multi_label = main_score.score_of_results(entries) is main_score.MAP
+    columns = [
+        heading.replace("top-1", "mAP") if is_multi_label else heading for heading in COLUMNS
+    ]
     screen.table(title, columns, [[name, *_cells(entry)] for name, entry in entries.items()])
-    for line in LEGEND_OF_SEVERAL if several else LEGEND:
+    for line in LEGEND_OF_SEVERAL if is_multi_label else LEGEND:
         screen.say(line)
 
 
@@ -164,28 +169,30 @@ def _remedy(entry: dict[str, Any]) -> str:
     return "Use --quantize none."
 
 
-def _check(scores: Scores, reference: Reference, classifier: Classifier, *, exact: bool) -> None:
-    expected, name = reference.scores, classifier.path.name
-    if scores.probabilities.shape != expected.probabilities.shape:
+def _check(
+    scores: Scores, reference: Reference, classifier: Classifier, *, must_be_exact: bool
+) -> None:
+    keras_scores, name = reference.scores, classifier.path.name
+    if scores.probabilities.shape != keras_scores.probabilities.shape:
         raise ValueError(
             f"{name} gives scores of shape {scores.probabilities.shape}; expected "
-            f"{expected.probabilities.shape}. Report this: its conversion went wrong."
+            f"{keras_scores.probabilities.shape}. Report this: its conversion went wrong."
         )
     if not all(np.isfinite(part).all() for part in scores):
         raise ValueError(
             f"{name} gives scores that are NaN or infinite; expected finite ones. "
             "The model's numbers do not fit this precision: choose another with --quantize."
         )
-    if not exact:
+    if not must_be_exact:
         return
-    pairs = [(scores.probabilities, expected.probabilities)]
-    pairs += [(scores.logits, expected.logits)] if reference.is_logits else []
+    pairs = [(scores.probabilities, keras_scores.probabilities)]
+    pairs += [(scores.logits, keras_scores.logits)] if reference.is_logits else []
     for output, keras_output in pairs:
-        allowed = saved_model.TOLERANCE * max(1.0, float(np.abs(keras_output).max()))
-        if not (difference := _difference(output, keras_output)) <= allowed:
+        allowed_difference = saved_model.TOLERANCE * max(1.0, float(np.abs(keras_output).max()))
+        if not (difference := _difference(output, keras_output)) <= allowed_difference:
             raise ValueError(
-                f"{name} differs by {difference:g} from the Keras model; expected "
-                f"at most {allowed:g}. Look for layers whose output changes between calls."
+                f"{name} differs by {difference:g} from the Keras model; expected at most "
+                f"{allowed_difference:g}. Look for layers whose output changes between calls."
             )
 
 

@@ -31,25 +31,25 @@ def order_of_classes(
     classes = len(class_names)
     if classes > MOST_CLASSES:
         return []
-    meant = agreement.best_order(teacher, labels, classes=classes)
-    moved = [
+    true_class = agreement.best_order(teacher, labels, classes=classes)
+    moved_classes = [
         predicted
         for predicted in range(classes)
-        if _is_clear(predicted, int(meant[predicted]), teacher, labels)
+        if _is_clear(predicted, int(true_class[predicted]), teacher, labels)
     ]
-    if len(moved) < 2:
+    if len(moved_classes) < 2:
         return []
     order = np.arange(classes)
-    order[moved] = meant[moved]
+    order[moved_classes] = true_class[moved_classes]
     examples = "; ".join(
-        f"{class_names[predicted]!r} on images of {class_names[meant[predicted]]!r}"
-        for predicted in moved[:3]
+        f"{class_names[predicted]!r} on images of {class_names[true_class[predicted]]!r}"
+        for predicted in moved_classes[:3]
     )
     return [
         f"the {name}'s classes seem to be in a different order than the data's: its accuracy is "
-        f"{np.mean(teacher == labels):.1%}; with {len(moved)} of {classes} classes reordered it "
-        f"would be {np.mean(order[teacher] == labels):.1%}. It predicts {examples}. Give the file "
-        "of its class names (--teacher-classes)."
+        f"{np.mean(teacher == labels):.1%}; with {len(moved_classes)} of {classes} classes "
+        f"reordered it would be {np.mean(order[teacher] == labels):.1%}. It predicts {examples}. "
+        "Give the file of its class names (--teacher-classes)."
     ]
 
 
@@ -67,14 +67,14 @@ def low_agreement(
         labels: (N,) int.
     """
     share = float(np.mean(student == teacher))
-    expected, deviation = agreement.expected_if_independent(student, teacher, labels)
-    if share >= expected - max(DEVIATIONS * deviation, POINTS):
+    expected_share, deviation = agreement.expected_if_independent(student, teacher, labels)
+    if share >= expected_share - max(DEVIATIONS * deviation, POINTS):
         return []
     return [
         f"the {name} and the {teacher_name} predict the same class on {share:.1%} of the images; "
         "two models of the same accuracies that learnt independently would on about "
-        f"{expected:.1%}. Check that both get the same images and have the same order of classes "
-        "(--teacher-classes)."
+        f"{expected_share:.1%}. Check that both get the same images and have the same order of "
+        "classes (--teacher-classes)."
     ]
 
 
@@ -93,25 +93,25 @@ def worse_teacher(
         name, teacher_name, student, teacher, labels: as for `low_agreement`.
         seed: of the bootstrap.
     """
-    right = student == labels, teacher == labels
-    difference, low, high = statistics.bootstrap_interval(*right, seed)
-    entry = {"low": low, "high": high, "p": statistics.mcnemar(*right)[-1]}
+    is_right = student == labels, teacher == labels
+    difference, low, high = statistics.bootstrap_interval(*is_right, seed)
+    entry = {"low": low, "high": high, "p": statistics.mcnemar(*is_right)[-1]}
     if verdict.direction(entry) != verdict.BETTER:
         return []
     return [
-        f"the {teacher_name} is worse than the {name} that it taught ({right[1].mean():.1%} and "
-        f"{right[0].mean():.1%}: {difference * 100:.1f} points, 95 % interval {low * 100:.1f} to "
-        f"{high * 100:.1f}), so it has little to teach. Train it longer (--teacher-epochs) or use "
-        "a larger one (--teacher)."
+        f"the {teacher_name} is worse than the {name} that it taught ({is_right[1].mean():.1%} and "
+        f"{is_right[0].mean():.1%}: {difference * 100:.1f} points, 95 % interval {low * 100:.1f} "
+        f"to {high * 100:.1f}), so it has little to teach. Train it longer (--teacher-epochs) or "
+        "use a larger one (--teacher)."
     ]
 
 
-def _is_clear(predicted: int, meant: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
-    is_predicted, is_meant = teacher == predicted, labels == meant
-    count = np.sum(is_predicted & is_meant)
+def _is_clear(predicted: int, true_class: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
+    is_predicted, is_true_class = teacher == predicted, labels == true_class
+    count = np.sum(is_predicted & is_true_class)
     return bool(
-        predicted != meant
+        predicted != true_class
         and count >= FEWEST_IMAGES
         and count > 0.5 * is_predicted.sum()
-        and count > 0.5 * is_meant.sum()
+        and count > 0.5 * is_true_class.sum()
     )

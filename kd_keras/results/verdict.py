@@ -36,8 +36,8 @@ def make_verdict(
         predictions: returns, for a phase, the predicted class of each validation image, (N,) int;
             of labels (N, C), its scores, (N, C) float.
     """
-    each = {phase: predictions(phase) for phase in table.models(results)}
-    entries = comparisons(results, each, labels, seed=seed)
+    all_predictions = {phase: predictions(phase) for phase in table.models(results)}
+    entries = comparisons(results, all_predictions, labels, seed=seed)
     return {"comparisons": entries, "verdict": lines({**results, "comparisons": entries})}
 
 
@@ -65,18 +65,20 @@ def comparisons(
         Of labels (N, C), differences are those of mAP, and there is no test.
     """
     if labels.ndim == 2:
-        return _of_multi_label(results, predictions, labels, seed)
-    right = {phase: predicted == labels for phase, predicted in predictions.items()}
+        return _multi_label_comparisons(results, predictions, labels, seed)
+    is_right = {phase: predicted == labels for phase, predicted in predictions.items()}
     entries = []
     for phase, other in _pairs(results):
-        difference, low, high = statistics.bootstrap_interval(right[phase], right[other], seed)
-        *_, p = statistics.mcnemar(right[phase], right[other])
+        difference, low, high = statistics.bootstrap_interval(
+            is_right[phase], is_right[other], seed
+        )
+        *_, p = statistics.mcnemar(is_right[phase], is_right[other])
         interval = {"difference": difference, "low": low, "high": high, "p": p}
         entries.append({"phase": phase, "other": other, "images": len(labels), **interval})
     return entries
 
 
-def _of_multi_label(
+def _multi_label_comparisons(
     results: Mapping[str, Any], scores: Mapping[str, np.ndarray], labels: np.ndarray, seed: int
 ) -> list[dict[str, Any]]:
     entries = []
@@ -94,16 +96,16 @@ def lines(results: Mapping[str, Any]) -> list[str]:
         results: results by phase, as in `table.rows`, with "comparisons" from `comparisons`.
     """
     entries = results["comparisons"]
-    compared = {entry["phase"] for entry in entries}
+    compared_phases = {entry["phase"] for entry in entries}
     teacher = "a cached teacher" if results.get("teacher_cache") else "a teacher without classes"
     key = main_score.score_of_results(results).key
-    alone = [
+    lines_without_comparison = [
         f"The {table.model_name(phase, results)} ({results[phase][key]:.1%}) cannot be "
         f"compared: {teacher} has no accuracy on the validation images. {_WITH_BASELINE}"
         for phase in _distilled_students(results)
-        if phase not in compared
+        if phase not in compared_phases
     ]
-    return [_line(entry, results) for entry in entries] + alone
+    return [_line(entry, results) for entry in entries] + lines_without_comparison
 
 
 def direction(entry: Mapping[str, Any]) -> str:
@@ -119,13 +121,13 @@ def direction(entry: Mapping[str, Any]) -> str:
 
 def _pairs(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     phases = table.models(results)
-    alone = [phase for phase in phases if role(phase, results) == BASELINE]
+    baselines = [phase for phase in phases if role(phase, results) == BASELINE]
     teacher = ["teacher"] if "teacher" in phases else []
     pairs = []
     for learner in _distilled_students(results):
-        others = [b for b in alone if _spec(b, results) == _spec(learner, results)] or teacher
-        pairs += [(learner, other) for other in others]
-    return pairs + [(phase, other) for phase in teacher for other in alone]
+        partners = [b for b in baselines if _spec(b, results) == _spec(learner, results)] or teacher
+        pairs += [(learner, other) for other in partners]
+    return pairs + [(phase, other) for phase in teacher for other in baselines]
 
 
 def _distilled_students(results: Mapping[str, Any]) -> list[str]:

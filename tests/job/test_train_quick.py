@@ -23,7 +23,7 @@ def finished(no_report, own_cache, tiny_recipe, tmp_path_factory):
     scratch = tmp_path_factory.mktemp("quick")
     output = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
-        patch.setattr(measure_model, "_exported", no_export)
+        patch.setattr(measure_model, "_export", no_export)
         patch.setattr(train, "fresh_process", contextlib.nullcontext)
         folders = {"run": str(scratch / "run"), "export_dir": str(scratch / "exports")}
         settings = {"batch_size": 16, "learning_rate": 0.02, "baseline": True, "timing": False}

@@ -39,7 +39,7 @@ def reference():
 
 
 def test_an_equal_file(reference):
-    entry = export_check.compare_answers(File(LABELS), reference, exact=True)
+    entry = export_check.compare_answers(File(LABELS), reference, must_be_exact=True)
     assert entry == {
         **{"images": 200, "agreement": 1.0, "max_abs_difference": 0.0, "top1": 1.0},
         **{"change": 0.0, "low": 0.0, "high": 0.0},
@@ -49,7 +49,7 @@ def test_an_equal_file(reference):
 def test_ten_images_lost_of_two_hundred(reference):
     answers = LABELS.copy()
     answers[:10] = 1 - answers[:10]
-    entry = export_check.compare_answers(File(answers), reference, exact=False)
+    entry = export_check.compare_answers(File(answers), reference, must_be_exact=False)
     assert (entry["agreement"], entry["top1"], entry["change"]) == (
         0.95,
         0.95,
@@ -61,7 +61,7 @@ def test_ten_images_lost_of_two_hundred(reference):
 
 def test_noise_has_no_accuracy():
     reference = Reference(IMAGES, None, scores_of(LABELS), is_logits=True)
-    entry = export_check.compare_answers(File(LABELS), reference, exact=True)
+    entry = export_check.compare_answers(File(LABELS), reference, must_be_exact=True)
     assert set(entry) == {"images", "agreement", "max_abs_difference"}
 
 
@@ -80,7 +80,7 @@ def test_noise_has_no_accuracy():
 )
 def test_a_file_with_other_numbers_is_refused(reference, file, exact, message):
     with pytest.raises(ValueError, match=message):
-        export_check.compare_answers(file, reference, exact=exact)
+        export_check.compare_answers(file, reference, must_be_exact=exact)
 
 
 LOSS = {

@@ -60,8 +60,11 @@ class LiteRT:
             self._takes_any_batch, self._batch = False, 0
             self._interpreter = _interpreter(self.path, self._threads)
         size, count = self._own_batch, len(images)
-        padded = np.concatenate([images, np.repeat(images[-1:], -count % size, axis=0)])
-        parts = [self._run(padded[at : at + size]) for at in range(0, len(padded), size)]
+        padded_images = np.concatenate([images, np.repeat(images[-1:], -count % size, axis=0)])
+        parts = [
+            self._run(padded_images[start : start + size])
+            for start in range(0, len(padded_images), size)
+        ]
         logits, probabilities = (np.concatenate(part)[:count] for part in zip(*parts, strict=True))
         return scores.Scores(logits, probabilities)
 
@@ -71,7 +74,7 @@ class LiteRT:
             self._interpreter.allocate_tensors()
             self._batch = len(images)
         batch = pixels.encode_array(images, self._mode)
-        self._interpreter.set_tensor(self._input["index"], _quantised(batch, self._input))
+        self._interpreter.set_tensor(self._input["index"], _quantise(batch, self._input))
         self._interpreter.invoke()
         outputs, rounding = {}, 0.0
         for entry in self._interpreter.get_output_details():
@@ -118,7 +121,7 @@ def _interpreter(path: Path, threads: int | None) -> Any:
     return interpreter
 
 
-def _quantised(batch: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
+def _quantise(batch: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
     """The batch as the input's dtype: pixels as they are, or by the input's scale."""
     dtype = np.dtype(entry["dtype"])
     scale, zero = entry["quantization"]

@@ -42,11 +42,13 @@ class Onnx:
         self._batch = shape[0] if isinstance(shape[0], int) else None
         self._names = [output.name for output in self._session.get_outputs()]
         sizes = [shape[axis] for axis in ((2, 3, 1) if self._channels_first else (1, 2, 3))]
-        known = all(isinstance(size, int) for size in sizes)
+        has_fixed_sizes = all(isinstance(size, int) for size in sizes)
         self.metadata = metadata.read_onnx(
             self._session.get_modelmeta().custom_metadata_map
         ).filled_from(
-            metadata.Metadata(image_shape=tuple(sizes) if known else None, multi_label=multi_label)
+            metadata.Metadata(
+                image_shape=tuple(sizes) if has_fixed_sizes else None, multi_label=multi_label
+            )
         )
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
@@ -57,10 +59,10 @@ class Onnx:
             batch = batch.transpose(0, 3, 1, 2)
         batch = np.ascontiguousarray(batch, self._dtype)
         size = self._batch or len(batch)
-        padded = np.concatenate([batch, np.repeat(batch[-1:], -len(batch) % size, axis=0)])
+        padded_batch = np.concatenate([batch, np.repeat(batch[-1:], -len(batch) % size, axis=0)])
         parts = [
-            self._session.run(self._names, {self._input: padded[start : start + size]})
-            for start in range(0, len(padded), size)
+            self._session.run(self._names, {self._input: padded_batch[start : start + size]})
+            for start in range(0, len(padded_batch), size)
         ]
         outputs = {
             name: np.concatenate([part[index] for part in parts])[: len(images)]

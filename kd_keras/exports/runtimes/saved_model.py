@@ -55,7 +55,7 @@ def _signature(path: Path, session: Any) -> Any:
         )
     try:
         with silence.silent(), session.graph.as_default():  # it tells TensorFlow 1's users to move
-            loaded = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
+            meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
     except Exception as error:  # TensorFlow raises many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(
@@ -63,10 +63,10 @@ def _signature(path: Path, session: Any) -> Any:
             "export it again."
         ) from error
     for name in _SIGNATURES:
-        signature = loaded.signature_def.get(name)
+        signature = meta_graph.signature_def.get(name)
         if signature is not None and _takes_images(signature):
             return signature
-    names = ", ".join(sorted(loaded.signature_def)) or "none"
+    names = ", ".join(sorted(meta_graph.signature_def)) or "none"
     raise ValueError(
         f"{path} has the signatures {names}; expected {' or '.join(_SIGNATURES)} with one batch of "
         "images, (None, height, width, channels). Export it with such a signature."

@@ -45,41 +45,45 @@ def from_outputs(
                 "or probabilities, or just one. Export it with its logits only."
             )
         (output,) = outputs.values()
-        output = _checked(output) if multi_label else _two_columns(_checked(output))
+        output = _checked_output(output) if multi_label else _two_columns(_checked_output(output))
         in_range = bool(np.all((output >= 0) & (output <= 1)))
         if in_range if multi_label else _are_probabilities(output, rounding):
             probabilities = output
         else:
             logits = output
-    return _of_sigmoids(logits, probabilities) if multi_label else _filled(logits, probabilities)
+    return (
+        _of_sigmoids(logits, probabilities)
+        if multi_label
+        else _complete_scores(logits, probabilities)
+    )
 
 
-def _filled(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scores:
+def _complete_scores(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scores:
     if logits is None:
         assert probabilities is not None
-        probabilities = _checked(probabilities)
+        probabilities = _checked_output(probabilities)
         return Scores(np.log(np.maximum(probabilities, _TINY)), probabilities)
-    logits = _checked(logits)
+    logits = _checked_output(logits)
     if probabilities is None:
-        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        probabilities = shifted / shifted.sum(axis=-1, keepdims=True)
-    return Scores(logits, _checked(probabilities))
+        exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        probabilities = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return Scores(logits, _checked_output(probabilities))
 
 
 def _of_sigmoids(logits: np.ndarray | None, probabilities: np.ndarray | None) -> Scores:
     if logits is None:
         assert probabilities is not None
-        probabilities = _checked(probabilities)
+        probabilities = _checked_output(probabilities)
         # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = np.clip(probabilities, _TINY, np.float32(1 - 2**-24))
         return Scores(np.log(p) - np.log(1 - p), probabilities)
-    logits = _checked(logits)
+    logits = _checked_output(logits)
     if probabilities is None:
         probabilities = np.exp(-np.logaddexp(0, -logits)).astype(np.float32)
-    return Scores(logits, _checked(probabilities))
+    return Scores(logits, _checked_output(probabilities))
 
 
-def _checked(output: np.ndarray) -> np.ndarray:
+def _checked_output(output: np.ndarray) -> np.ndarray:
     if output.ndim != 2:
         raise ValueError(
             f"the model gives an output of shape {output.shape}; expected (images, classes). Use "

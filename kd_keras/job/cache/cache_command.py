@@ -28,18 +28,20 @@ def require_no_onnx(recipe: Recipe, *, views_per_image: int, embedding: bool = F
         views_per_image: number of views per image in a batch.
         embedding: whether students learn the teacher's embedding and no logits.
     """
-    learning = [spec for spec in (*recipe.assistants, *recipe.student) if _is_onnx(spec)]
-    if learning:
+    onnx_students = [spec for spec in (*recipe.assistants, *recipe.student) if _is_onnx(spec)]
+    if onnx_students:
         raise ValueError(
-            f"{learning[0]} is an ONNX file, which cannot be trained; expected the name of a model "
-            "or a .keras or .h5 file. Give one of those."
+            f"{onnx_students[0]} is an ONNX file, which cannot be trained; expected the name of a "
+            "model or a .keras or .h5 file. Give one of those."
         )
     file = onnx_teacher(recipe)
     if file is not None:
         views = recipe.views or min(recipe.epochs, _FEW_VIEWS)
         folder = f"{Path(file).stem}-cache"
         taps = " --taps output" if embedding else ""
-        replaced = "--teacher, --views and teacher_tap" if embedding else "--teacher and --views"
+        replaced_options = (
+            "--teacher, --views and teacher_tap" if embedding else "--teacher and --views"
+        )
         from kd_keras.data import (
             pipeline,
         )  # imports TensorFlow, which `kdk cache --help` does without
@@ -48,7 +50,7 @@ def require_no_onnx(recipe: Recipe, *, views_per_image: int, embedding: bool = F
         raise ValueError(
             f"the teacher {file} is an ONNX file; expected a cache of its outputs, made once "
             f"by this command:\n    {_command(recipe, total_views, folder)}{taps}\n"
-            f"Then run the same kdk train with this in place of its {replaced}:\n"
+            f"Then run the same kdk train with this in place of its {replaced_options}:\n"
             f"    --teacher {shlex.quote(f'cache:{folder}')} --views {views}"
         )
 

@@ -58,10 +58,14 @@ def entries(folder: Path | None = None) -> list[Entry]:
     folder = (folder or data.cache_folder()).resolve()
     if not folder.is_dir():
         return []
-    opened = _opened(folder)
-    locked = files.is_locked(folder)  # a store is being made
+    open_files = _open_files(folder)
+    is_locked = files.is_locked(folder)  # a store is being made
     return [
-        _entry(*facts, opened=opened, locked=locked and facts[1] in ("left over", "download"))
+        _entry(
+            *facts,
+            open_files=open_files,
+            is_locked=is_locked and facts[1] in ("left over", "download"),
+        )
         for facts in _described_paths(folder)
     ]
 
@@ -81,7 +85,7 @@ def removable(entries: Sequence[Entry], *, older_than: float | None = None) -> l
     ]
 
 
-def prune(chosen: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
+def prune(entries_to_remove: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
     """Removes entries of the cache folder and returns those that are gone.
 
     What a process has locked meanwhile stays.
@@ -91,11 +95,13 @@ def prune(chosen: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
         OSError: an entry cannot be removed.
     """
     folder = (folder or data.cache_folder()).resolve()
-    outside = [e.path for e in chosen if e.path.is_symlink() or not _is_inside(e.path, folder)]
-    if outside:
+    outside_paths = [
+        e.path for e in entries_to_remove if e.path.is_symlink() or not _is_inside(e.path, folder)
+    ]
+    if outside_paths:
         raise ValueError(
-            f"{outside[0]} is a link, or not in the cache folder {folder}; expected entries of the "
-            "cache folder. Nothing was removed."
+            f"{outside_paths[0]} is a link, or not in the cache folder {folder}; expected entries "
+            "of the cache folder. Nothing was removed."
         )
     with files.lock_at_once(folder) as idle:
         if not idle:
@@ -103,7 +109,7 @@ def prune(chosen: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
                 f"another process prepares data in {folder}; expected none while entries are "
                 "removed. Wait until it is done, then try again."
             )
-        return [entry for entry in chosen if _remove(entry.path)]
+        return [entry for entry in entries_to_remove if _remove(entry.path)]
 
 
 def show(entries: Sequence[Entry], screen: Screen, *, title: str) -> None:
@@ -132,20 +138,22 @@ def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 
 def _described_paths(folder: Path) -> Iterator[tuple[Path, str, str, str, str]]:
     """Path, kind, what it belongs to, state and reason of each entry."""
-    stores = {path: _header(path) for path in _inside(folder) if (path / store.HEADER).is_file()}
+    stores = {
+        path: _header(path) for path in _paths_inside(folder) if (path / store.HEADER).is_file()
+    }
     fingerprints = {
         str(header["fingerprint"]) for header in stores.values() if "fingerprint" in header
     }
     for path, header in stores.items():
         yield path, "store", *_describe_store(header)
-    for path in _inside(folder / TEACHERS):
+    for path in _paths_inside(folder / TEACHERS):
         yield path, "teacher cache", *_describe_teacher(path, fingerprints)
-    for path in _inside(folder / SCORES):
+    for path in _paths_inside(folder / SCORES):
         yield path, "scores", *_describe_scores(path, fingerprints)
-    for path in _inside(folder / DOWNLOADS):
+    for path in _paths_inside(folder / DOWNLOADS):
         yield path, "download", path.name, USABLE, ""
     for place in (folder, folder / TEACHERS, folder / SCORES, folder / DOWNLOADS):
-        for path in _inside(place, left_over=True):
+        for path in _paths_inside(place, left_over=True):
             yield path, "left over", path.name, UNFINISHED, "of a process that ended"
 
 
@@ -167,24 +175,24 @@ def _remove(path: Path) -> bool:
 def _entry(
     path: Path,
     kind: str,
-    about: str,
+    text: str,
     state: str,
     reason: str,
     *,
-    opened: set[str],
-    locked: bool,
+    open_files: set[str],
+    is_locked: bool,
 ) -> Entry:
     parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
     stats = [part.stat() for part in parts] or [path.stat()]
     days = (time.time() - max(stat.st_mtime for stat in stats)) / _DAY
     # Who makes a teacher cache holds its lock only while a part is written.
-    in_use = locked or (state == UNFINISHED and days < _SOON)
-    in_use = in_use or any(name == str(path) or name.startswith(f"{path}/") for name in opened)
+    in_use = is_locked or (state == UNFINISHED and days < _SOON)
+    in_use = in_use or any(name == str(path) or name.startswith(f"{path}/") for name in open_files)
     in_use = in_use or (path.is_dir() and files.is_locked(path))
-    return Entry(path, kind, about, state, reason, files.size(path), max(0.0, days), in_use)
+    return Entry(path, kind, text, state, reason, files.size(path), max(0.0, days), in_use)
 
 
-def _inside(folder: Path, *, left_over: bool = False) -> Iterator[Path]:
+def _paths_inside(folder: Path, *, left_over: bool = False) -> Iterator[Path]:
     """The paths in a folder, without links: either leftovers of killed processes, or all others."""
     if folder.is_dir() and not folder.is_symlink():
         for path in sorted(folder.iterdir()):
@@ -206,40 +214,42 @@ def _describe_store(header: dict[str, Any]) -> tuple[str, str, str]:
     kind, _, path = str(header["source"]).partition(":")
     images = sum(header.get("counts", {}).values())
     shape = "x".join(map(str, header.get("image_shape", ())))
-    about = (
+    text = (
         f"{paths.short_path(path) if kind == 'folder' else header['source']}, {images:,} of {shape}"
     )
     if kind == "folder" and not Path(path).exists():
-        return about, STALE, "its images are gone"
-    return about, USABLE, ""
+        return text, STALE, "its images are gone"
+    return text, USABLE, ""
 
 
 def _describe_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, str]:
     try:
         header = file_format.read_header(folder)
-        finished = sum(file_format.is_finished(folder, *task) for task in file_format.tasks(header))
+        num_finished = sum(
+            file_format.is_finished(folder, *task) for task in file_format.tasks(header)
+        )
     except (OSError, ValueError):
         return folder.name, STALE, "its header cannot be read"
     teacher = header.about.get("teacher") or header.teacher[:12]
     total = sum(1 for _ in file_format.tasks(header))
-    about = f"{teacher}, {header.views} views of {header.examples:,} images"
+    text = f"{teacher}, {header.views} views of {header.examples:,} images"
     if header.data.partition("-")[0] not in fingerprints:
-        return about, STALE, "the store of its images is gone"
-    if finished < total:
-        parts = f"{finished} of {total} parts"
-        return about, UNFINISHED, f"{parts}; `kdk cache` or the run continues it"
-    return about, USABLE, ""
+        return text, STALE, "the store of its images is gone"
+    if num_finished < total:
+        parts = f"{num_finished} of {total} parts"
+        return text, UNFINISHED, f"{parts}; `kdk cache` or the run continues it"
+    return text, USABLE, ""
 
 
 def _describe_scores(path: Path, fingerprints: set[str]) -> tuple[str, str, str]:
-    teacher, _, rest = path.stem.partition("-")
-    about = f"of teacher {teacher[:12]}"
-    if rest.partition("-")[0] not in fingerprints:
-        return about, STALE, "the store of its images is gone"
-    return about, USABLE, ""
+    teacher, _, fingerprint = path.stem.partition("-")
+    text = f"of teacher {teacher[:12]}"
+    if fingerprint.partition("-")[0] not in fingerprints:
+        return text, STALE, "the store of its images is gone"
+    return text, USABLE, ""
 
 
-def _opened(folder: Path) -> set[str]:
+def _open_files(folder: Path) -> set[str]:
     """Files in the folder that processes of this user have mapped or open (Linux)."""
     names = set()
     for process in Path("/proc").glob("[0-9]*"):

@@ -130,10 +130,10 @@ def _load(
     """The recipe, adjusted to the data, and the data; of several machines, one reads them first."""
 
     def load() -> tuple[Recipe, Dataset]:
-        adjusted, data = adjustment.load_and_adjust(
-            recipe, screen, verify=verify, shown=cache_command.FIELDS
+        adjusted_recipe, data = adjustment.load_and_adjust(
+            recipe, screen, verify=verify, shown_fields=cache_command.FIELDS
         )
-        return adjusted, data or dataset.load(adjusted, screen, verify=verify)
+        return adjusted_recipe, data or dataset.load(adjusted_recipe, screen, verify=verify)
 
     return machines.chief_first(strategy, load) if strategy else load()
 
@@ -188,11 +188,11 @@ def _teacher(
     onnx_file = cache_command.onnx_teacher(recipe)
     if onnx_file is not None:
         return _onnx_teacher(Path(onnx_file).expanduser(), recipe, data, taps)
-    untrained = [spec for spec in recipe.teacher if not identity.is_file(spec)]
-    if untrained:
+    untrained_specs = [spec for spec in recipe.teacher if not identity.is_file(spec)]
+    if untrained_specs:
         raise ValueError(
-            f"the teacher is {untrained[0]!r}, a model that is not trained yet; expected a file. "
-            "Train it with kdk train and give --teacher runs/NAME/teacher.keras."
+            f"the teacher is {untrained_specs[0]!r}, a model that is not trained yet; expected a "
+            "file. Train it with kdk train and give --teacher runs/NAME/teacher.keras."
         )
     if embed.OUTPUT in taps:
         if len(taps) > 1 or len(recipe.teacher) > 1:

@@ -17,7 +17,9 @@ def of_rounds(rounds: Sequence[Mapping[str, Distiller]]) -> list[str]:
     """
     teachers = ["teacher", *(next(iter(distillers)) for distillers in rounds)]
     pairs = zip(rounds, teachers, strict=False)
-    lines = (_lines(phase, d, by) for group, by in pairs for phase, d in group.items())
+    lines = (
+        _lines(phase, d, taught_by) for group, taught_by in pairs for phase, d in group.items()
+    )
     return list(dict.fromkeys(itertools.chain.from_iterable(lines)))
 
 

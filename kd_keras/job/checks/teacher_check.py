@@ -46,19 +46,19 @@ def show_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> f
     Raises:
         ValueError: as `show_model`.
     """
-    labelled = training_images.with_all_labels(data)
-    value = cached_teacher.score(cache, labelled)
-    known = (
+    labelled_split = training_images.with_all_labels(data)
+    value = cached_teacher.score(cache, labelled_split)
+    score_text = (
         f"{' and '.join(cache.header.outputs)}, no logits and so no accuracy"
         if value is None
         else f"{value:.1%} {_name(data)} on the first view of the training images"
     )
     screen.say(
         f"teacher: the cache {paths.short_path_with_size(cache.folder)}, {cache.header.views} "
-        f"views; {known}"
+        f"views; {score_text}"
     )
     if value is not None and not recipe.allow_weak_teacher:
-        _require_better("teacher", value, labelled)
+        _require_better("teacher", value, labelled_split)
     return value
 
 

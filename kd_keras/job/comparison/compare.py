@@ -43,7 +43,7 @@ def compare(
     states = compared_runs.read(runs)
     labels = compared_runs.labels_of(states)
     recipes, students = _students(states, labels)
-    groups = [*students, *_others(states, students, labels)]
+    groups = [*students, *_other_groups(states, students, labels)]
     document: dict[str, Any] = {
         "data": {
             "dataset": states[0].recipe.dataset,
@@ -81,12 +81,12 @@ def _students(states: Sequence[RunState], labels: np.ndarray) -> tuple[list[Reci
     return [state.recipe for state, _ in first.values()], groups
 
 
-def _others(
+def _other_groups(
     states: Sequence[RunState], students: Sequence[Group], labels: np.ndarray
 ) -> list[Group]:
     """Groups of students alone and of teachers; models that several groups share count once."""
     by_path = {str(state.path): state for state in states}
-    others: list[tuple[str, str, str, dict[int, Model]]] = []
+    facts_of_groups: list[tuple[str, str, str, dict[int, Model]]] = []
     for role in (BASELINE, TEACHER):
         for group in students:
             runs = [by_path[model.run] for model in group.models]
@@ -96,24 +96,28 @@ def _others(
                     for run in runs
                     if phase in compared_runs.phases(run, role)
                 }
-                same = [o for o in others if o[:2] == (role, phase) and _same(o[3], models)]
-                if same:
-                    same[0][3].update(models)
+                equal_groups = [
+                    o
+                    for o in facts_of_groups
+                    if o[:2] == (role, phase) and _are_same_models(o[3], models)
+                ]
+                if equal_groups:
+                    equal_groups[0][3].update(models)
                 else:
-                    others.append((role, phase, group.name, models))
-    words = [phase_names.display_name(phase) for _, phase, _, _ in others]
+                    facts_of_groups.append((role, phase, group.name, models))
+    words = [phase_names.display_name(phase) for _, phase, _, _ in facts_of_groups]
     return [
         Group(f"{word} of {owner}" if words.count(word) > 1 else word, role, [*models.values()])
-        for word, (role, _, owner, models) in zip(words, others, strict=True)
+        for word, (role, _, owner, models) in zip(words, facts_of_groups, strict=True)
     ]
 
 
-def _same(models: Mapping[int, Model], others: Mapping[int, Model]) -> bool:
+def _are_same_models(models: Mapping[int, Model], other_models: Mapping[int, Model]) -> bool:
     """Whether models with the same seed are the same ones."""
-    seeds = models.keys() & others.keys()
+    seeds = models.keys() & other_models.keys()
     return bool(seeds) and all(
-        models[seed].architecture == others[seed].architecture
-        and np.array_equal(models[seed].correct, others[seed].correct)
+        models[seed].architecture == other_models[seed].architecture
+        and np.array_equal(models[seed].correct, other_models[seed].correct)
         for seed in seeds
     )
 

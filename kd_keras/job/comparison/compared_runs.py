@@ -30,10 +30,10 @@ def read(runs: Sequence[str | Path]) -> list[RunState]:
             validation images differ.
     """
     states = [run_state.read(folder_of(run)) for run in runs]
-    _refuse_twice(states)
-    unfinished = [state for state in states if state.results is None]
-    if unfinished:
-        lines = [f"{state.path} ({state.progress}): {state.command}" for state in unfinished]
+    _refuse_repeated_runs(states)
+    unfinished_states = [state for state in states if state.results is None]
+    if unfinished_states:
+        lines = [f"{state.path} ({state.progress}): {state.command}" for state in unfinished_states]
         raise ValueError(
             "runs are not finished; expected finished ones. Continue them, or leave them out:\n  "
             + "\n  ".join(lines)
@@ -71,7 +71,7 @@ def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
     """
     results: Any = state.results
     entry = results[phase]
-    alone = [
+    baselines = [
         baseline
         for baseline in phases(state, BASELINE)
         if phase_names.role(phase, results) == STUDENT
@@ -89,7 +89,7 @@ def model(state: RunState, phase: str, labels: np.ndarray) -> Model:
             MEGABYTES: (entry.get("export") or {}).get("megabytes"),
         },
         architecture=entry.get("architecture"),
-        alone=model(state, alone[0], labels) if alone else None,
+        alone=model(state, baselines[0], labels) if baselines else None,
         answers=(labels, _scores(state, phase)) if labels.ndim == 2 else None,
     )
 
@@ -111,15 +111,15 @@ def _labels_of_data(state: RunState) -> np.ndarray:
     from kd_keras.job.images import dataset
     from kd_keras.results.terminal.screen import Screen
 
-    loaded = dataset.load(state.recipe, Screen(quiet=True))
-    if loaded.fingerprint != state.provenance.get("data"):
+    dataset_now = dataset.load(state.recipe, Screen(quiet=True))
+    if dataset_now.fingerprint != state.provenance.get("data"):
         raise ValueError(
             f"the run {state.path} has no labels, since an earlier version made it, and the "
             "dataset "
             f"{state.recipe.dataset} has changed since; expected the data of the run. Train it "
             "again."
         )
-    return loaded.validation.labels
+    return dataset_now.validation.labels
 
 
 def _scores(state: RunState, phase: str) -> np.ndarray:
@@ -135,29 +135,29 @@ def _scores(state: RunState, phase: str) -> np.ndarray:
 def _predictions(state: RunState, phase: str, shape: tuple[int, ...]) -> np.ndarray:
     path = state.path / f"{phase}-predictions.npy"
     try:
-        predicted = sealed.load(path)
+        predictions = sealed.load(path)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"{path} cannot be read ({error}); expected the classes that the model predicted. "
             "Restore the file, or train the run again."
         ) from error
-    if predicted.shape != shape:
+    if predictions.shape != shape:
         raise ValueError(
-            f"{path} has shape {predicted.shape}; expected {shape}, the answers for each "
+            f"{path} has shape {predictions.shape}; expected {shape}, the answers for each "
             "validation image. Restore the file, or train the run again."
         )
-    return np.asarray(predicted)
+    return np.asarray(predictions)
 
 
-def _refuse_twice(states: Sequence[RunState]) -> None:
-    seen: dict[Path, Path] = {}
+def _refuse_repeated_runs(states: Sequence[RunState]) -> None:
+    given_paths: dict[Path, Path] = {}
     for state in states:
-        before = seen.setdefault(state.path.resolve(), state.path)
-        if before is not state.path:
-            same = "" if before == state.path else f", also as {before}"
+        earlier_path = given_paths.setdefault(state.path.resolve(), state.path)
+        if earlier_path is not state.path:
+            other_name = "" if earlier_path == state.path else f", also as {earlier_path}"
             raise ValueError(
-                f"the run {state.path} is given twice{same}; expected different runs. Leave one "
-                "out."
+                f"the run {state.path} is given twice{other_name}; expected different runs. Leave "
+                "one out."
             )
 
 
@@ -180,9 +180,9 @@ def _refuse_different_data(states: Sequence[RunState]) -> None:
 def _data(state: RunState) -> str:
     recipe, defaults = state.recipe, type(state.recipe)()
     fields = ("image_size", "store_size", "eval_crop", "resize", "flip", "val_fraction", "select")
-    changed = [
+    changed_settings = [
         f"{name} {getattr(recipe, name)}"
         for name in fields
         if getattr(recipe, name) != getattr(defaults, name)
     ]
-    return ", ".join([recipe.dataset, *changed])
+    return ", ".join([recipe.dataset, *changed_settings])

@@ -41,31 +41,33 @@ def names(students: Sequence[tuple[RunState, str]]) -> list[str]:
         students: for each group its first run and the student's phase in it.
     """
     recipes = {str(state.path): state.recipe for state, _ in students}
-    differing = fields(recipes)
-    values = {run: _values(differing, run) for run in recipes}
-    longest = max(map(len, values.values()), default=0)
-    several = {run for run in recipes if [str(s.path) for s, _ in students].count(run) > 1}
+    differing_fields = fields(recipes)
+    values = {run: _values(differing_fields, run) for run in recipes}
+    longest_value = max(map(len, values.values()), default=0)
+    runs_of_several = {run for run in recipes if [str(s.path) for s, _ in students].count(run) > 1}
     result = []
     for state, phase in students:
         run = str(state.path)
-        student = table.model_name(phase, state.results or {}) if run in several else ""
-        run_name = values[run] if 0 < longest <= _LONGEST else state.path.name
+        student = table.model_name(phase, state.results or {}) if run in runs_of_several else ""
+        run_name = values[run] if 0 < longest_value <= _LONGEST else state.path.name
         run_name = "" if len(recipes) == 1 and student else run_name
         result.append(": ".join(filter(None, [run_name, student])))
     return result if len(set(result)) == len(result) else _with_paths(students, result)
 
 
-def _values(differing: Mapping[str, Mapping[str, Any]], run: str) -> str:
-    return ", ".join(_value(field, by_run, run) for field, by_run in differing.items())
+def _values(differing_fields: Mapping[str, Mapping[str, Any]], run: str) -> str:
+    return ", ".join(_value(field, by_run, run) for field, by_run in differing_fields.items())
 
 
 def _value(field: str, by_run: Mapping[str, Any], run: str) -> str:
     """One field's value; specs without knobs if their names alone tell the groups apart."""
     if not isinstance(by_run[run], list):
         return f"{field} {by_run[run]}"
-    short = {each: " + ".join(_plain(text) for text in by_run[each]) for each in by_run}
-    distinct = len(set(short.values())) == len({str(value) for value in by_run.values()})
-    return short[run] if distinct else " + ".join(map(str, by_run[run]))
+    short_texts = {
+        run_path: " + ".join(_plain(text) for text in by_run[run_path]) for run_path in by_run
+    }
+    tells_apart = len(set(short_texts.values())) == len({str(value) for value in by_run.values()})
+    return short_texts[run] if tells_apart else " + ".join(map(str, by_run[run]))
 
 
 def _plain(text: Any) -> str:

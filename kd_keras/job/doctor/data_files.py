@@ -47,11 +47,11 @@ def _tiny_imagenet(data_dir: Path | None) -> Finding:
             if path.name.startswith(archive.ROOT) or data_dir:
                 option = "" if place == downloads else f"; give --data-dir {place}"
                 return Finding("tiny_imagenet", FINE, f"{paths.short_path(path)}{option}")
-    where = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_PLACES))
+    place_list = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_PLACES))
     return Finding(
         "tiny_imagenet",
         MISSING,
-        f"not in {where}",
+        f"not in {place_list}",
         "kdk train downloads it (248 MB); or give --data-dir FOLDER",
     )
 
@@ -61,11 +61,12 @@ def _caches() -> Finding:
     sizes = dict.fromkeys(sorted({entry.kind for entry in entries}), 0)
     for entry in entries:
         sizes[entry.kind] += entry.bytes
-    each = [f"{kind} {paths.megabytes(size)}" for kind, size in sizes.items()]
-    old = cache_folder.removable(entries)
-    text = ", ".join(each) or "empty"
-    if old:
-        text += f"; {paths.megabytes(sum(e.bytes for e in old))} can go (kdk cache --prune)"
+    size_texts = [f"{kind} {paths.megabytes(size)}" for kind, size in sizes.items()]
+    removable_entries = cache_folder.removable(entries)
+    text = ", ".join(size_texts) or "empty"
+    if removable_entries:
+        size = sum(entry.bytes for entry in removable_entries)
+        text += f"; {paths.megabytes(size)} can go (kdk cache --prune)"
     return Finding("caches", FINE, text)
 
 

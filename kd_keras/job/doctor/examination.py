@@ -34,10 +34,10 @@ def show(findings: list[Finding], screen: Screen) -> None:
 
 
 def _summary(findings: list[Finding]) -> str:
-    wrong = dict.fromkeys(finding.name for finding in findings if finding.state == WRONG)
-    missing = dict.fromkeys(finding.name for finding in findings if finding.state == MISSING)
-    if wrong:
-        return f"kdk train cannot run here: fix {', '.join(wrong)}."
-    if missing:
-        return f"kdk train can run here. Missing, for some commands: {', '.join(missing)}."
+    wrong_names = dict.fromkeys(finding.name for finding in findings if finding.state == WRONG)
+    missing_names = dict.fromkeys(finding.name for finding in findings if finding.state == MISSING)
+    if wrong_names:
+        return f"kdk train cannot run here: fix {', '.join(wrong_names)}."
+    if missing_names:
+        return f"kdk train can run here. Missing, for some commands: {', '.join(missing_names)}."
     return "kdk train can run here, and nothing is missing."

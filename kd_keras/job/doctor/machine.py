@@ -53,25 +53,27 @@ def _devices() -> Iterator[Finding]:
     flags = precision.cpu_flags()
     words = ", ".join(f"{name} {'yes' if name in flags else 'no'}" for name in _FLAGS)
     yield Finding("processor", FINE, words if flags else "its features are not known here")
-    best = precision.best_precision()
-    yield Finding("precision", FINE, f"auto is {best}: {_why(best, bool(gpus))}")
+    best_precision = precision.best_precision()
+    yield Finding(
+        "precision", FINE, f"auto is {best_precision}: {_reason(best_precision, bool(gpus))}"
+    )
 
 
-def _why(precision: str, gpu: bool) -> str:
+def _reason(precision: str, gpu: bool) -> str:
     if precision == "float32":
         return "a GPU here is below capability 7.0" if gpu else f"no {' or '.join(_BFLOAT16)} here"
     return "every GPU here has hardware for it" if gpu else "the processor has hardware for it"
 
 
 def _memory() -> Iterator[Finding]:
-    free, total = memory()
-    if total is None or free is None:
+    free_bytes, total_bytes = memory()
+    if total_bytes is None or free_bytes is None:
         yield Finding("memory", FINE, "its size is not known here")
         return
-    text = f"{free / 1e9:.1f} GB free of {total / 1e9:.1f} GB"
-    little = free < _LITTLE_MEMORY
-    remedy = "close other programs, or train with a smaller --batch-size" if little else ""
-    yield Finding("memory", MISSING if little else FINE, text, remedy)
+    text = f"{free_bytes / 1e9:.1f} GB free of {total_bytes / 1e9:.1f} GB"
+    is_low = free_bytes < _LITTLE_MEMORY
+    remedy = "close other programs, or train with a smaller --batch-size" if is_low else ""
+    yield Finding("memory", MISSING if is_low else FINE, text, remedy)
 
 
 def memory() -> tuple[float | None, float | None]:
@@ -81,13 +83,13 @@ def memory() -> tuple[float | None, float | None]:
     except OSError:
         return None, None  # not Linux
     sizes = {line.split(":")[0]: 1024.0 * int(line.split()[1]) for line in lines}
-    free, total = sizes.get("MemAvailable"), sizes.get("MemTotal")
+    free_bytes, total_bytes = sizes.get("MemAvailable"), sizes.get("MemTotal")
     try:
         limit = float(Path("/sys/fs/cgroup/memory.max").read_text())
-        used = float(Path("/sys/fs/cgroup/memory.current").read_text())
+        used_bytes = float(Path("/sys/fs/cgroup/memory.current").read_text())
     except (OSError, ValueError):  # no container, or no limit
-        return free, total
-    return min(free or limit, limit - used), min(total or limit, limit)
+        return free_bytes, total_bytes
+    return min(free_bytes or limit, limit - used_bytes), min(total_bytes or limit, limit)
 
 
 def _disks() -> Iterator[Finding]:
@@ -96,12 +98,12 @@ def _disks() -> Iterator[Finding]:
         "run folder": (recipe_files.RUNS.absolute(), "go to a folder of yours, or give --run PATH"),
     }
     for name, (folder, remedy) in places.items():
-        there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        free = shutil.disk_usage(there).free
-        text = f"{paths.short_path(folder)}, {free / 1e9:,.0f} GB free"
-        if not os.access(there, os.W_OK):
+        existing_folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        free_bytes = shutil.disk_usage(existing_folder).free
+        text = f"{paths.short_path(folder)}, {free_bytes / 1e9:,.0f} GB free"
+        if not os.access(existing_folder, os.W_OK):
             yield Finding(name, WRONG, f"{paths.short_path(folder)} cannot be written", remedy)
-        elif free < _LITTLE_DISK:
+        elif free_bytes < _LITTLE_DISK:
             yield Finding(name, MISSING, text, f"free some space, or {remedy}")
         else:
             yield Finding(name, FINE, text)

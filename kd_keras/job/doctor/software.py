@@ -18,13 +18,15 @@ _SAME = {"tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly", "tf-nightl
 
 def findings() -> Iterator[Finding]:
     """Versions, requirements that are not met, the backend, and each extra."""
-    installed = versions.package_versions()
-    yield Finding("Python", FINE, f"{installed['python']}, {platform.platform(terse=True)}")
-    yield Finding("kd_keras", FINE, installed["kd_keras"])
+    installed_versions = versions.package_versions()
+    yield Finding(
+        "Python", FINE, f"{installed_versions['python']}, {platform.platform(terse=True)}"
+    )
+    yield Finding("kd_keras", FINE, installed_versions["kd_keras"])
     requirements = _requirements()
     for name in (name for name in versions.NAMES if name not in {r.name for r in requirements}):
         if name != "kd_keras":
-            yield Finding(name, FINE, installed[name])
+            yield Finding(name, FINE, installed_versions[name])
     for requirement in requirements:
         version = _version(requirement.name)
         if version is None or not requirement.specifier.contains(version, prereleases=True):
@@ -36,7 +38,7 @@ def findings() -> Iterator[Finding]:
         backend.require_tensorflow()
     except ValueError as error:
         yield Finding("backend", WRONG, str(error), "unset KERAS_BACKEND")
-    yield from map(_extra, _extras())
+    yield from map(_extra_finding, _extras())
 
 
 def _requirements(extra: str = "") -> list[Requirement]:
@@ -45,12 +47,12 @@ def _requirements(extra: str = "") -> list[Requirement]:
         lines = importlib.metadata.requires(_PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         return []  # a checkout that is not installed
-    each = [Requirement(line) for line in lines]
+    requirements = [Requirement(line) for line in lines]
     if not extra:
-        return [r for r in each if r.marker is None or r.marker.evaluate({"extra": ""})]
+        return [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
     return [
         r
-        for r in each
+        for r in requirements
         if r.marker and r.marker.evaluate({"extra": extra}) and not r.marker.evaluate({"extra": ""})
     ]
 
@@ -63,11 +65,11 @@ def _extras() -> list[str]:
     return sorted(name for name in names if name not in _NOT_SHOWN)
 
 
-def _extra(name: str) -> Finding:
-    absent = [r.name for r in _requirements(name) if not _is_met(r)]
-    if not absent:
+def _extra_finding(name: str) -> Finding:
+    absent_packages = [r.name for r in _requirements(name) if not _is_met(r)]
+    if not absent_packages:
         return Finding(f"extra {name}", FINE, "installed")
-    text = f"not installed: {', '.join(absent)}"
+    text = f"not installed: {', '.join(absent_packages)}"
     return Finding(f"extra {name}", MISSING, text, f"pip install '{_PACKAGE}[{name}]'")
 
 

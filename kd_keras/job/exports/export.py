@@ -110,8 +110,8 @@ def export(
     job = _job(source, images, folder, screen)
     for line in left_out:
         screen.say(line)
-    entries = {offer.name(source.stem): _exported(job, offer) for offer in combinations}
-    return _finished(job, entries)
+    entries = {offer.name(source.stem): _export(job, offer) for offer in combinations}
+    return _finish(job, entries)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,12 +163,12 @@ def _source(model: str | Path | keras.Model, imports: Sequence[str], multi_label
     run_imports = () if run is None else recipe_files.load(run).imports
     custom_objects.register([*run_imports, *imports])
     multi_label = multi_label or argument.metadata.multi_label
-    opened = model_files.open_model(path, sigmoid=not multi_label)
+    keras_model = model_files.open_model(path, sigmoid=not multi_label)
     folder = (
         run / model_argument.EXPORTS if run is not None else path.with_name(f"{path.stem}-exports")
     )
     return _Source(
-        *(opened, argument, path.stem, str(path.resolve()), folder), multi_label=multi_label
+        *(keras_model, argument, path.stem, str(path.resolve()), folder), multi_label=multi_label
     )
 
 
@@ -183,21 +183,21 @@ def _images(
     inputs = getattr(source.model, "inputs", None)
     shape = inputs[0].shape if inputs else taps.input_shapes(source.model) or (None,) * 4
     shape = tuple(shape[1:])
-    known = source.known()
+    known_model = source.known()
     if not isinstance(dataset, Dataset):
         size = None if None in shape else shape
-        metadata = dataclasses.replace(known.metadata, image_shape=size)
-        sized = dataclasses.replace(known, metadata=metadata)
-        dataset = export_images.load(sized, dataset, data_dir, screen)
+        metadata = dataclasses.replace(known_model.metadata, image_shape=size)
+        model_with_size = dataclasses.replace(known_model, metadata=metadata)
+        dataset = export_images.load(model_with_size, dataset, data_dir, screen)
     return export_images.choose(
-        dataset, known.metadata, shape, calibration_images=calibration_images, seed=seed
+        dataset, known_model.metadata, shape, calibration_images=calibration_images, seed=seed
     )
 
 
 def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) -> _Job:
-    lowest = precision.lowest_precision([source.model])
-    if lowest != "float32":
-        screen.say(f"{source.stem} computes in {lowest}; its files compute in float32.")
+    lowest_precision = precision.lowest_precision([source.model])
+    if lowest_precision != "float32":
+        screen.say(f"{source.stem} computes in {lowest_precision}; its files compute in float32.")
     graph = classifier_graph.from_model(source.model, images.shape, multi_label=source.multi_label)
     function = graph.function()
 
@@ -219,24 +219,24 @@ def _path(source: _Source) -> Path | None:
     return None if source.argument is None else source.argument.path
 
 
-def _exported(job: _Job, offer: Offer) -> dict[str, Any]:
+def _export(job: _Job, offer: Offer) -> dict[str, Any]:
     name = offer.name(job.source.stem)
     target = job.folder / name
     job.screen.say(f"writing and checking {name}")
     with contextlib.ExitStack() as stack:
         if offer.format == "savedmodel":
-            fresh = target  # it replaces an earlier one by itself
+            new_path = target  # it replaces an earlier one by itself
         else:
-            fresh = stack.enter_context(files.in_place_of(target))
-        _write(job, offer, fresh)
-        classifier = runtimes.open_classifier(fresh)
-        measured = export_check.compare_answers(
-            classifier, job.reference, exact=offer.quantize == "none"
-        ) | export_check.cost(classifier, fresh, job.images.check)
+            new_path = stack.enter_context(files.in_place_of(target))
+        _write(job, offer, new_path)
+        classifier = runtimes.open_classifier(new_path)
+        measurements = export_check.compare_answers(
+            classifier, job.reference, must_be_exact=offer.quantize == "none"
+        ) | export_check.cost(classifier, new_path, job.images.check)
     facts: dict[str, Any] = {"format": offer.format, "quantize": offer.quantize}
     if offer.quantize == "int8" and job.images.calibration is not None:
         facts["calibration_images"] = len(job.images.calibration)
-    entry = {**facts, "path": str(target), "model": job.source.identity, **measured}
+    entry = {**facts, "path": str(target), "model": job.source.identity, **measurements}
     export_record.add(job.folder, name, entry)
     return entry
 
@@ -263,7 +263,7 @@ def _write_saved_model(job: _Job, path: Path, facts: Metadata) -> None:
     )
 
 
-def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _finish(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     argument = job.source.argument
     export_record.require_files(job.folder, entries)
     if argument is not None and argument.run is not None:
@@ -271,9 +271,9 @@ def _finished(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
         export_record.require_files(job.folder, entries)  # the run's folder may be gone only now
     count = len(job.images.check)
     real = job.images.labels is not None
-    on = f"{count:,} validation images" if real else f"{count} images of noise"
+    images_text = f"{count:,} validation images" if real else f"{count} images of noise"
     keras_name = f"{job.source.stem}.keras" if argument is None else argument.path.name
-    title = f"Files in {paths.short_path(job.folder)}, compared on {on}"
+    title = f"Files in {paths.short_path(job.folder)}, compared on {images_text}"
     export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)
     if argument is not None and argument.run is not None:
         job.screen.say(f"To show this table in the run's report: kdk report {argument.run}")

@@ -54,14 +54,14 @@ def load(
     if name == NONE or (name is None and model.run is None):
         return None
     options = DataOptions(name, data_dir)
-    loaded = evaluation_data.load(model, options, progress=screen.progress, tell=screen.detail)
-    screen.say(f"{loaded.name}: {loaded.summary()}")
-    return loaded
+    dataset = evaluation_data.load(model, options, progress=screen.progress, tell=screen.detail)
+    screen.say(f"{dataset.name}: {dataset.summary()}")
+    return dataset
 
 
 def choose(
     dataset: Dataset | None,
-    known: Metadata,
+    run_metadata: Metadata,
     shape: tuple[int | None, ...],
     *,
     calibration_images: int,
@@ -71,7 +71,7 @@ def choose(
 
     Args:
         dataset: where to draw from; None: the check is on noise.
-        known: what the model's run says about it.
+        run_metadata: what the model's run says about it.
         shape: (H, W, C) of the model's input; None where it takes any.
         calibration_images: number of training images, evenly from all classes.
         seed: seed of the choice.
@@ -80,23 +80,23 @@ def choose(
         ValueError: the dataset's images or classes are not the model's, or there are too few.
     """
     if dataset is None:
-        shape = shape if None not in shape else known.image_shape or shape
-        return _noise(_closed(shape), known, seed)
-    _check_fit(dataset, shape, known)
-    several = dataset.multi_label
-    expected = Metadata(dataset.class_names, dataset.image_shape, dataset.resize, several)
-    rows = sample.stratified_sample(dataset.train.labels, calibration_images, seed=seed)
-    labels = _labels(dataset, known)
-    checked = sample.stratified_sample(labels, CHECKED, seed=seed)
-    size = _closed(
+        shape = shape if None not in shape else run_metadata.image_shape or shape
+        return _noise(_fixed_shape(shape), run_metadata, seed)
+    _check_fit(dataset, shape, run_metadata)
+    multi_label = dataset.multi_label
+    data_metadata = Metadata(dataset.class_names, dataset.image_shape, dataset.resize, multi_label)
+    calibration_rows = sample.stratified_sample(dataset.train.labels, calibration_images, seed=seed)
+    labels = _labels(dataset, run_metadata)
+    check_rows = sample.stratified_sample(labels, CHECKED, seed=seed)
+    size = _fixed_shape(
         tuple(b if a is None else a for a, b in zip(shape, dataset.image_shape, strict=True))
     )
     return ExportImages(
         shape=size,
-        check=evaluation_data.images(dataset.validation.images_at(checked), size),
-        labels=labels[checked],
-        calibration=evaluation_data.images(dataset.train.images_at(rows), size),
-        metadata=dataclasses.replace(known.filled_from(expected), image_shape=size),
+        check=evaluation_data.images(dataset.validation.images_at(check_rows), size),
+        labels=labels[check_rows],
+        calibration=evaluation_data.images(dataset.train.images_at(calibration_rows), size),
+        metadata=dataclasses.replace(run_metadata.filled_from(data_metadata), image_shape=size),
     )
 
 
@@ -119,24 +119,26 @@ def check_calibration(images: ExportImages) -> int:
     return len(images.calibration)
 
 
-def _labels(dataset: Dataset, known: Metadata) -> np.ndarray:
+def _labels(dataset: Dataset, run_metadata: Metadata) -> np.ndarray:
     """The validation labels as numbers of the model's outputs, whose names it may know."""
     labels = dataset.validation.labels
-    if known.class_names is None:
+    if run_metadata.class_names is None:
         return labels
     if dataset.multi_label:
-        columns = [dataset.class_names.index(name) for name in known.class_names]
+        columns = [dataset.class_names.index(name) for name in run_metadata.class_names]
         return np.asarray(labels[:, columns])
-    places = [known.class_names.index(name) for name in dataset.class_names]
+    places = [run_metadata.class_names.index(name) for name in dataset.class_names]
     return np.take(np.array(places, labels.dtype), labels)
 
 
-def _noise(shape: tuple[int, int, int], known: Metadata, seed: int) -> ExportImages:
+def _noise(shape: tuple[int, int, int], run_metadata: Metadata, seed: int) -> ExportImages:
     noise = np.random.default_rng(seed).integers(0, 256, (NOISE, *shape), dtype=np.uint8)
-    return ExportImages(shape, noise, None, None, dataclasses.replace(known, image_shape=shape))
+    return ExportImages(
+        shape, noise, None, None, dataclasses.replace(run_metadata, image_shape=shape)
+    )
 
 
-def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
+def _fixed_shape(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
     sizes = [size for size in shape if size is not None]
     if len(sizes) != 3:
         raise ValueError(
@@ -146,20 +148,20 @@ def _closed(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
     return sizes[0], sizes[1], sizes[2]
 
 
-def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], known: Metadata) -> None:
+def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], run_metadata: Metadata) -> None:
     height, width, channels = dataset.image_shape
     pairs = zip(shape, (height, width, channels), strict=True)
     sizes = [*pairs][: 2 if {channels, shape[2]} == {1, 3} else 3]
-    if any(size not in (None, expected) for size, expected in sizes):
+    if any(size not in (None, data_size) for size, data_size in sizes):
         raise ValueError(
             f"{dataset.name} has images of {dataset.image_shape}; expected {shape}, which the "
             "model takes. Give the dataset that it was trained on."
         )
-    names = known.class_names
+    names = run_metadata.class_names
     if names is not None and sorted(names) != sorted(dataset.class_names):
         raise ValueError(
-            f"{dataset.name} has the classes {_few(dataset.class_names)}; expected those of the "
-            f"model, {_few(names)}. Give a dataset with the same classes."
+            f"{dataset.name} has the classes {_first_names(dataset.class_names)}; expected those "
+            f"of the model, {_first_names(names)}. Give a dataset with the same classes."
         )
 
 
@@ -167,11 +169,11 @@ def check_classes(model: keras.Model, classes: int, names: tuple[str, ...] | Non
     """Raises ValueError unless there is a name for each class that the model gives."""
     if names is not None and len(names) != classes:
         raise ValueError(
-            f"{model.name} has {classes} classes, and its dataset or class names have "
-            f"{len(names)} ({_few(names)}); expected as many. Give the dataset that it was trained "
-            "on, or its --class-names."
+            f"{model.name} has {classes} classes, and its dataset or class names have {len(names)} "
+            f"({_first_names(names)}); expected as many. Give the dataset that it was trained on, "
+            "or its --class-names."
         )
 
 
-def _few(names: tuple[str, ...]) -> str:
+def _first_names(names: tuple[str, ...]) -> str:
     return f"{', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"

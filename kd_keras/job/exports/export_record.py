@@ -38,17 +38,21 @@ def check(folder: Path, offers: list[Offer], stem: str, model: str) -> None:
         name = offer.name(stem)
         owner = entries.get(name, {}).get("model")
         if (folder / name).exists() and owner != model:
-            other = "something that `kdk export` did not write" if owner is None else owner
+            owner_text = "something that `kdk export` did not write" if owner is None else owner
             raise ValueError(
-                f"{folder / name} exists and is of {other}; expected a folder for the files of "
-                f"{model}. Choose another with --out, or give --overwrite."
+                f"{folder / name} exists and is of {owner_text}; expected a folder for the files "
+                f"of {model}. Choose another with --out, or give --overwrite."
             )
 
 
 def add(folder: Path, name: str, entry: dict[str, Any]) -> None:
     """Adds or replaces the entry of one file."""
-    present = {other: old for other, old in read(folder).items() if (folder / other).exists()}
-    files.write_json(folder / NAME, {"files": {**present, name: entry}})
+    present_entries = {
+        file_name: file_entry
+        for file_name, file_entry in read(folder).items()
+        if (folder / file_name).exists()
+    }
+    files.write_json(folder / NAME, {"files": {**present_entries, name: entry}})
 
 
 def require_files(folder: Path, names: Iterable[str]) -> None:

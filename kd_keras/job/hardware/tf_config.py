@@ -31,23 +31,23 @@ def read() -> Task | None:
     try:
         settings = json.loads(text)
         cluster, task = settings.get("cluster", {}), settings.get("task", {})
-        others = sorted({*cluster, task.get("type", "worker")} - set(_KINDS))
+        other_kinds = sorted({*cluster, task.get("type", "worker")} - set(_KINDS))
         sizes = {kind: len(cluster.get(kind, ())) for kind in _KINDS}
         index = int(task.get("index", 0))
         kind = task.get("type", "worker")
     except (ValueError, TypeError, AttributeError) as error:
-        raise _wrong(text, f"which cannot be read ({error})") from error
-    if others:
-        raise _wrong(text, f"with tasks of type {others[0]!r}")
+        raise _wrong_value(text, f"which cannot be read ({error})") from error
+    if other_kinds:
+        raise _wrong_value(text, f"with tasks of type {other_kinds[0]!r}")
     if sum(sizes.values()) < 2:
         return None
     if not 0 <= index < sizes[kind]:
-        raise _wrong(text, f"with {kind} {index} of {sizes[kind]}")
+        raise _wrong_value(text, f"with {kind} {index} of {sizes[kind]}")
     place = index + (sizes["chief"] if kind == "worker" else 0)
     return Task(place, sum(sizes.values()))
 
 
-def _wrong(text: str, fault: str) -> ValueError:
+def _wrong_value(text: str, fault: str) -> ValueError:
     return ValueError(
         f"{NAME} is {text!r}, {fault}; expected chiefs and workers alone, such as {_EXAMPLE}. "
         "Correct it, or unset it to train on this machine alone."

@@ -32,11 +32,11 @@ def load_and_adjust(
     screen: Screen,
     *,
     verify: bool = False,
-    shown: Collection[str] | None = None,
+    shown_fields: Collection[str] | None = None,
 ) -> tuple[Recipe, Dataset | None]:
     """Loads the data, adjusts the recipe to them and shows what changed.
 
-    `shown` names the fields whose changes are shown; None shows all.
+    `shown_fields` names the fields whose changes are shown; None shows all.
 
     Returns the recipe unchanged and None if there is nothing to adjust: the dataset is the
     recipe's own, or all of `FIELDS` are chosen.
@@ -46,20 +46,22 @@ def load_and_adjust(
     """
     if "dataset" not in recipe.model_fields_set:
         return recipe, None
-    own, recipe = recipe, with_all_labels(recipe)
+    typed_recipe, recipe = recipe, with_all_labels(recipe)
     if recipe.model_fields_set >= FIELDS:
         return recipe, None
     data = dataset.load(recipe, screen, verify=verify)
     images, classes = len(data.train), len(data.class_names)
     side = max(data.image_shape[:2])
-    adjusted = adjust_recipe(recipe, images=images, side=side, classes=classes)
-    visible = adjusted
-    if shown is not None:
-        hidden = set(Recipe.model_fields) - set(shown)
-        visible = adjusted.model_copy(update={name: getattr(own, name) for name in hidden})
-    for line in describe_changes(own, visible, images=images, classes=classes):
+    adjusted_recipe = adjust_recipe(recipe, images=images, side=side, classes=classes)
+    visible = adjusted_recipe
+    if shown_fields is not None:
+        hidden_fields = set(Recipe.model_fields) - set(shown_fields)
+        visible = adjusted_recipe.model_copy(
+            update={name: getattr(typed_recipe, name) for name in hidden_fields}
+        )
+    for line in describe_changes(typed_recipe, visible, images=images, classes=classes):
         screen.say(line)
-    return adjusted, data
+    return adjusted_recipe, data
 
 
 def with_all_labels(recipe: Recipe) -> Recipe:
@@ -92,7 +94,7 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
     batch = recipe.batch_size
     if "batch_size" not in recipe.model_fields_set:
         batch = fields["batch_size"] = batch_size(
-            batch, images, least=MIN_BATCH * recipe.accumulate
+            batch, images, min_size=MIN_BATCH * recipe.accumulate
         )
     if recipe.optimizer in _LIKE_ADAM:
         fields |= _rates(recipe, math.sqrt(batch / recipe.batch_size))
@@ -100,28 +102,33 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
         fields[name] = epochs(getattr(recipe, name), steps, max(1, images // batch))
     if "epochs" not in recipe.model_fields_set:
         fields["views"] = round(recipe.views * fields["epochs"] / recipe.epochs)
-    free = {name: new for name, new in fields.items() if name not in recipe.model_fields_set}
-    return recipe.model_copy(update=free)  # they count as chosen now, so nothing is adjusted twice
+    unset_fields = {
+        name: value for name, value in fields.items() if name not in recipe.model_fields_set
+    }
+    # they count as chosen now, so nothing is adjusted twice
+    return recipe.model_copy(update=unset_fields)
 
 
-def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: int) -> list[str]:
+def describe_changes(
+    recipe: Recipe, adjusted_recipe: Recipe, *, images: int, classes: int
+) -> list[str]:
     """Lines on what `adjust_recipe` changed for so many training images and classes."""
     lines = []
-    if adjusted.method != recipe.method:
+    if adjusted_recipe.method != recipe.method:
         need = f"more classes than these {classes}"
         if recipe.labels == "multi":
             need = "one class for each image"
         lines.append(
-            f"method: {' '.join(adjusted.method)} instead of the recipe's "
+            f"method: {' '.join(adjusted_recipe.method)} instead of the recipe's "
             f"{' '.join(recipe.method)}, which needs {need}"
         )
-    unused = ["method"]  # has its line
+    unused_fields = ["method"]  # has its line
     if all(text.startswith("cache:") or identity.is_file(text) for text in recipe.teacher):
-        unused += ["teacher_epochs", "teacher_learning_rate"]  # no teacher is trained
+        unused_fields += ["teacher_epochs", "teacher_learning_rate"]  # no teacher is trained
     changes = [
         line.replace("->", "to")
-        for line in recipe_files.difference(recipe, adjusted)
-        if line.partition(":")[0] not in unused
+        for line in recipe_files.difference(recipe, adjusted_recipe)
+        if line.partition(":")[0] not in unused_fields
     ]
     if changes:
         lines.append(
@@ -131,13 +138,13 @@ def describe_changes(recipe: Recipe, adjusted: Recipe, *, images: int, classes: 
     return lines
 
 
-def batch_size(default: int, images: int, *, least: int = MIN_BATCH) -> int:
+def batch_size(default: int, images: int, *, min_size: int = MIN_BATCH) -> int:
     """`default`, or the largest power of two with which an epoch has `STEPS_PER_EPOCH`.
 
-    It is at least `least`, unless there are fewer images.
+    It is at least `min_size`, unless there are fewer images.
     """
-    most = min(images, max(least, images // STEPS_PER_EPOCH))
-    return default if default <= most else 2 ** int(math.log2(most))
+    max_size = min(images, max(min_size, images // STEPS_PER_EPOCH))
+    return default if default <= max_size else 2 ** int(math.log2(max_size))
 
 
 def epochs(default: int, least_steps: int, steps_per_epoch: int) -> int:
@@ -152,7 +159,7 @@ def stem_stride(side: int) -> int:
 
 def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
     """The specs, with `FALLBACK` for methods that cannot be used; chosen knobs are kept."""
-    chosen = {
+    chosen_knobs = {
         knob for option, knob in method_options.KNOBS.items() if option in recipe.model_fields_set
     }
 
@@ -164,7 +171,7 @@ def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
         name, knobs = spec.parse(text)
         if name == "none" or fits(name):
             return text
-        return spec.with_knobs(FALLBACK, {k: v for k, v in knobs.items() if k in chosen})
+        return spec.with_knobs(FALLBACK, {k: v for k, v in knobs.items() if k in chosen_knobs})
 
     return tuple(dict.fromkeys(map(fitting, recipe.method)))
 

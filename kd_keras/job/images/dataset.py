@@ -21,7 +21,7 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         ValueError, FileNotFoundError, OSError: see `data.load`.
     """
     notes: list[str] = []
-    loaded = data.load(
+    dataset = data.load(
         recipe.dataset,
         labels=recipe.labels,
         data_dir=recipe.data_dir,
@@ -44,16 +44,16 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         tell=notes.append,
     )
     if recipe.stop_early:
-        loaded = holdout.for_stopping(loaded, STOP_FRACTION)
-        notes.append(loaded.notes[-1])
-    screen.say(f"{recipe.dataset}: {loaded.summary()}")
-    for note in [*notes, f"augmentation: {loaded.augment.describe()}"]:
+        dataset = holdout.for_stopping(dataset, STOP_FRACTION)
+        notes.append(dataset.notes[-1])
+    screen.say(f"{recipe.dataset}: {dataset.summary()}")
+    for note in [*notes, f"augmentation: {dataset.augment.describe()}"]:
         screen.say(f"  {note}")
-    screen.say(f"decoded images: {paths.short_path_with_size(_store(loaded))}")
-    return loaded
+    screen.say(f"decoded images: {paths.short_path_with_size(_store(dataset))}")
+    return dataset
 
 
-def _store(loaded: Dataset) -> Path:
+def _store(dataset: Dataset) -> Path:
     """The folder with the memory-mapped images."""
-    images: Any = loaded.validation.images  # those of train may be several files
+    images: Any = dataset.validation.images  # those of train may be several files
     return Path(images.filename).parent

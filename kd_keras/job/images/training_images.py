@@ -31,8 +31,8 @@ def teacher_images(recipe: Recipe, data: Dataset) -> Split:
 
 def with_all_labels(data: Dataset) -> Split:
     """The training images that have a label in the dataset, also if students do not see it."""
-    every = data.train_with_all_labels
-    return data.train if every is None else every
+    all_labelled = data.train_with_all_labels
+    return data.train if all_labelled is None else all_labelled
 
 
 def phase_images(
@@ -45,8 +45,8 @@ def phase_images(
     """
     if all(phase.partition("-")[0] == TEACHER for phase in distillers):
         return teacher_images(recipe, data), steps_per_epoch(recipe, data, teacher=True)
-    learns = any(distiller.methods for distiller in distillers.values())
-    images = data.train if learns else data.train.labelled()
+    has_methods = any(distiller.methods for distiller in distillers.values())
+    images = data.train if has_methods else data.train.labelled()
     return images, steps_per_epoch(recipe, data, teacher=False)
 
 
@@ -59,13 +59,13 @@ def steps_per_epoch(recipe: Recipe, data: Dataset, *, teacher: bool) -> int:
 
 def facts(data: Dataset) -> dict[str, Any]:
     """Numbers of images with and without a label, and a hash of which; {} if all have one."""
-    known = data.train.known
-    if known.all():
+    is_known = data.train.known
+    if is_known.all():
         return {}
     what = [data.train.fingerprint.encode(), data.train.ids.tobytes(), data.train.labels.tobytes()]
     return {
-        "labelled": int(known.sum()),
-        "unlabelled": int(np.sum(~known)),
+        "labelled": int(is_known.sum()),
+        "unlabelled": int(np.sum(~is_known)),
         "sha256": hashlib.sha256(b"".join(what)).hexdigest()[:16],
     }
 
@@ -76,12 +76,12 @@ def counts(recipe: Recipe, data: Dataset) -> dict[str, int]:
     `labelled_images` and `unlabelled_images` are those of the student; `teacher_labels` is the
     number of labels that a teacher learns from which the run trains.
     """
-    known = int(data.train.known.sum())
-    if known == len(data.train):
+    num_known = int(data.train.known.sum())
+    if num_known == len(data.train):
         return {}
     return {
-        "labelled_images": known,
-        "unlabelled_images": len(data.train) - known,
+        "labelled_images": num_known,
+        "unlabelled_images": len(data.train) - num_known,
         "teacher_labels": len(teacher_images(recipe, data)),
     }
 
@@ -102,15 +102,15 @@ def sentences(recipe: Recipe, data: Dataset) -> list[str]:
     """What each model learns from, in words; empty if all learn from all labels."""
     if not (numbers := counts(recipe, data)):
         return []
-    known, labels = numbers["labelled_images"], numbers["teacher_labels"]
+    num_known, num_teacher_labels = numbers["labelled_images"], numbers["teacher_labels"]
     lines = [
         f"the student learns from its teacher on {len(data.train):,} images, and from the labels "
-        f"of {known:,} of them"
+        f"of {num_known:,} of them"
     ]
     if recipe.baseline:
-        lines.append(f"the student alone learns from these {known:,} only, in as many steps")
-    trained = [spec for spec in recipe.teacher if not identity.is_file(spec)]
-    if trained and identity.cache_of(recipe) is None and recipe.method != ("none",):
-        hidden = "as its students do" if recipe.hide_from_teacher else "none is hidden from it"
-        lines.append(f"the teacher learns from {labels:,} labels: {hidden}")
+        lines.append(f"the student alone learns from these {num_known:,} only, in as many steps")
+    trained_specs = [spec for spec in recipe.teacher if not identity.is_file(spec)]
+    if trained_specs and identity.cache_of(recipe) is None and recipe.method != ("none",):
+        hiding_text = "as its students do" if recipe.hide_from_teacher else "none is hidden from it"
+        lines.append(f"the teacher learns from {num_teacher_labels:,} labels: {hiding_text}")
     return lines

@@ -58,8 +58,8 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
     planned_rounds, count = plan.rounds(recipe), len(data.train.images)
     by_phase = {
         model.phase: make_methods(model.methods, num_examples=count)
-        for planned in planned_rounds
-        for model in planned
+        for planned_models in planned_rounds
+        for model in planned_models
     }
     all_methods = [method for group in by_phase.values() for method in group]
     teachers: dict[str, keras.Model] = {}
@@ -73,7 +73,9 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
         )
     elif has_teacher(all_methods):
         teachers = {
-            model.phase: _seeded(model.seed, make_one_teacher, model.spec, recipe, data, any_model)
+            model.phase: _make_seeded(
+                model.seed, make_one_teacher, model.spec, recipe, data, any_model
+            )
             for model in plan.teachers(recipe)
         }
         teacher = as_one(list(teachers.values()), recipe)
@@ -81,14 +83,14 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
     if embedding:
         embedding_teacher.require_taps(teacher, all_methods)
     rounds, teaching = [], teacher
-    for planned in planned_rounds:
+    for planned_models in planned_rounds:
         distillers = {
             model.phase: _distiller(
                 model, recipe, data, by_phase[model.phase], teacher=teaching, precision=precision
             )
-            for model in planned
+            for model in planned_models
         }
-        teaching = distillers[planned[0].phase].deployed
+        teaching = distillers[planned_models[0].phase].deployed
         rounds.append(distillers)
     return Models(teachers, teacher, rounds, embedding)
 
@@ -110,7 +112,7 @@ def _distiller(
     teacher: keras.Model | Cache | None,
     precision: str,
 ) -> Distiller:
-    student = _seeded(model.seed, make, model.spec, data, recipe.weights)
+    student = _make_seeded(model.seed, make, model.spec, data, recipe.weights)
     try:
         if recipe.freeze and model.role in FREEZABLE:
             freezing.freeze(student, recipe.freeze)
@@ -164,15 +166,17 @@ def make_one_teacher(
     """
     if not is_file(spec):
         return make(spec, data, recipe.weights)
-    foreign = recipe.teacher_classes is not None
+    has_own_classes = recipe.teacher_classes is not None
     model = model_files.open_model(
         recipe_files.parse_spec(spec)[0],
-        num_classes=None if foreign or any_model else len(data.class_names),
+        num_classes=None if has_own_classes or any_model else len(data.class_names),
         two_logits=not (any_model or data.multi_label),
     )
     order = order_of_classes(recipe, data)
     same_images = tuple(model.inputs[0].shape[1:]) == data.image_shape
-    if same_images and not (recipe.teacher_preprocess or recipe.teacher_image_size or foreign):
+    if same_images and not (
+        recipe.teacher_preprocess or recipe.teacher_image_size or has_own_classes
+    ):
         return model  # unwrapped, so that its taps keep their names
     return adapt.adapt_teacher(
         model,
@@ -219,13 +223,13 @@ def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> li
     Raises:
         ValueError: unknown method or knob (with the nearest), or a value out of range.
     """
-    parsed = [recipe_files.parse_spec(text) for text in specs]
-    if [name for name, _ in parsed] == ["none"]:
+    names_and_knobs = [recipe_files.parse_spec(text) for text in specs]
+    if [name for name, _ in names_and_knobs] == ["none"]:
         return []
     count = {} if num_examples is None else {"num_examples": num_examples}
     return [
         methods.get(name, **{**(count if "num_examples" in methods.knobs(name) else {}), **knobs})
-        for name, knobs in parsed
+        for name, knobs in names_and_knobs
     ]
 
 
@@ -234,7 +238,7 @@ def has_teacher(chosen_methods: Sequence[Any]) -> bool:
     return not all(method.teacher_free for method in chosen_methods)
 
 
-def _seeded(seed: int, make_model: Callable[..., keras.Model], *arguments: Any) -> keras.Model:
+def _make_seeded(seed: int, make_model: Callable[..., keras.Model], *arguments: Any) -> keras.Model:
     """The model with the initial weights of this seed."""
     keras.utils.set_random_seed(seed)
     return make_model(*arguments)

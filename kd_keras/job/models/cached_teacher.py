@@ -44,24 +44,24 @@ def from_cache(
         return None
     header = file_format.read_header(folder)
     if not recipe.views:
-        most = max(1, header.views // views_per_image)
+        max_views = max(1, header.views // views_per_image)
         raise ValueError(
             f"views is 0, a new view of each image every epoch, and the teacher is a cache of "
-            f"{header.views} views; expected 1 to {most}. Give --views {most}."
+            f"{header.views} views; expected 1 to {max_views}. Give --views {max_views}."
         )
-    rows = Cache(folder, views=pipeline.total_views(recipe.views, views_per_image))
+    cache = Cache(folder, views=pipeline.total_views(recipe.views, views_per_image))
     expected = writer.header_for(
         data,
         teacher=header.teacher,
         outputs={file_format.LOGITS: (len(data.class_names),)} if reads_logits else {},
-        views=rows.views,
+        views=cache.views,
         view_seed=recipe.view_seed,
     )
-    rows.require(expected, data.train.ids)
-    return rows
+    cache.require(expected, data.train.ids)
+    return cache
 
 
-def score(rows: Cache, split: Split) -> float | None:
+def score(cache: Cache, split: Split) -> float | None:
     """The cached teacher's top-1 accuracy, 0 to 1, on the first view of the split's images.
 
     Of multi-label data, its mean average precision. None for a cache without logits, and of mixed
@@ -69,37 +69,37 @@ def score(rows: Cache, split: Split) -> float | None:
 
     Raises ValueError if logits of that view are not finite.
     """
-    is_mixed = augmentation.from_json(rows.header.augment).mixes
-    if is_mixed or file_format.LOGITS not in rows.shapes:
+    is_mixed = augmentation.from_json(cache.header.augment).mixes
+    if is_mixed or file_format.LOGITS not in cache.shapes:
         return None
     parts = np.array_split(np.arange(len(split)), -(-len(split) // 4096))
     if split.multi_label:
-        logits = np.concatenate([_logits(rows, split, places) for places in parts])
+        logits = np.concatenate([_logits(cache, split, places) for places in parts])
         return multi_label.mean_average_precision(split.labels, logits)
-    correct = sum(
-        int(np.sum(losses.in_top(split.labels[places], _logits(rows, split, places))))
+    num_correct = sum(
+        int(np.sum(losses.in_top(split.labels[places], _logits(cache, split, places))))
         for places in parts
     )
-    return correct / len(split)
+    return num_correct / len(split)
 
 
-def _logits(rows: Cache, split: Split, places: np.ndarray) -> np.ndarray:
+def _logits(cache: Cache, split: Split, places: np.ndarray) -> np.ndarray:
     """The logits of the first view of the images at these positions in the split."""
-    logits = rows(split.ids[places], 0)[file_format.LOGITS]
-    bad = split.ids[places][~np.isfinite(logits).all(axis=-1)]
-    if len(bad):
+    logits = cache(split.ids[places], 0)[file_format.LOGITS]
+    bad_ids = split.ids[places][~np.isfinite(logits).all(axis=-1)]
+    if len(bad_ids):
         raise ValueError(
-            f"the teacher is the cache {rows.folder}, whose logits are NaN or infinite, for "
-            f"example those of image {bad[0]}; expected finite numbers. Make the cache again, "
+            f"the teacher is the cache {cache.folder}, whose logits are NaN or infinite, for "
+            f"example those of image {bad_ids[0]}; expected finite numbers. Make the cache again, "
             "from a teacher whose outputs are finite."
         )
     return logits
 
 
-def origin(rows: Cache) -> dict[str, Any]:
+def origin(cache: Cache) -> dict[str, Any]:
     """What provenance.json says of outputs that come from a cache."""
-    facts = {"folder": str(rows.folder), "dtype": rows.header.dtype}
-    return {"source": "cache", "why": "", **facts, "fingerprint": rows.fingerprint}
+    facts = {"folder": str(cache.folder), "dtype": cache.header.dtype}
+    return {"source": "cache", "why": "", **facts, "fingerprint": cache.fingerprint}
 
 
 def from_model(
@@ -278,8 +278,8 @@ def _existing(header: Header, ids: np.ndarray) -> Path | None:
         has_rows = set(header.outputs) <= set(other.outputs) and other.views >= header.views
         # Not rows of another dtype or precision: they would give other results.
         same = (other.dtype, other.precision, other.top_k) == (header.dtype, header.precision, None)
-        fits = not file_format.differences(other, header) and same
-        if fits and has_rows and has_images and writer.is_complete(path.parent, other):
+        is_usable = not file_format.differences(other, header) and same
+        if is_usable and has_rows and has_images and writer.is_complete(path.parent, other):
             return path.parent
     return None
 

@@ -105,8 +105,8 @@ def _gives_logits(recipe: Recipe, data: Dataset) -> ValueError:
 def result(recipe: Recipe, teacher: keras.Model) -> dict[str, Any]:
     """The entries of results.json about such a teacher, which has no accuracy."""
     size = taps.output_shapes(teacher)[taps.LOGITS][-1]
-    about = {"model": recipe.teacher[0], "size": size, "parameters": teacher.count_params()}
-    return {"teacher": None, "teacher_embedding": about}
+    facts = {"model": recipe.teacher[0], "size": size, "parameters": teacher.count_params()}
+    return {"teacher": None, "teacher_embedding": facts}
 
 
 def sentence(recipe: Recipe, teacher: keras.Model) -> str:

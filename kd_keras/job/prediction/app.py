@@ -140,11 +140,13 @@ class _Clock:
 
 
 def _timed_model(file: Path) -> TimedModel:
-    opened = opened_model.open_model(file)
-    clock = _Clock(opened.classifier)
+    opened_classifier = opened_model.open_model(file)
+    clock = _Clock(opened_classifier.classifier)
     # Of several classes an image, the likeliest are shown too, whatever their probability.
-    least = 0.0 if opened.metadata.multi_label else None
-    predict = predictor.Predictor(dataclasses.replace(opened, classifier=clock), threshold=least)
+    threshold = 0.0 if opened_classifier.metadata.multi_label else None
+    predict = predictor.Predictor(
+        dataclasses.replace(opened_classifier, classifier=clock), threshold=threshold
+    )
     blank = io.BytesIO()
     Image.new("RGB", predict.shape[1::-1]).save(blank, "PNG")
     for _ in range(2):  # the first call compiles

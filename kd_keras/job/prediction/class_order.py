@@ -10,7 +10,7 @@ _MAX_CLASSES = 5
 
 
 def columns(
-    model_names: Sequence[str] | None, class_names: Sequence[str], *, count: int, where: str
+    model_names: Sequence[str] | None, class_names: Sequence[str], *, count: int, source: str
 ) -> np.ndarray | None:
     """Which output of the model belongs to each class of the dataset.
 
@@ -18,7 +18,7 @@ def columns(
         model_names: one for each output of the model; None if it has no names.
         class_names: the dataset's.
         count: outputs of the model.
-        where: the model's path, for errors.
+        source: the model's path, for errors.
 
     Returns:
         (C,) int: scores[:, columns] are in the dataset's order. None if they are already, or if
@@ -29,25 +29,26 @@ def columns(
     """
     if count != len(class_names):
         raise ValueError(
-            f"{where} has {count} classes{_some(model_names)}, and the dataset has "
-            f"{len(class_names)}{_some(class_names)}; expected the same classes. Give a dataset "
-            "with the model's classes, or a model of the dataset's."
+            f"{source} has {count} classes{_first_names(model_names)}, and the dataset has "
+            f"{len(class_names)}{_first_names(class_names)}; expected the same classes. Give a "
+            "dataset with the model's classes, or a model of the dataset's."
         )
     if model_names is None or tuple(model_names) == tuple(class_names):
         return None
     places = {name: place for place, name in enumerate(model_names)}
-    missing = [name for name in class_names if name not in places]
-    if missing:
-        others = [name for name in model_names if name not in class_names]
+    missing_names = [name for name in class_names if name not in places]
+    if missing_names:
+        other_names = [name for name in model_names if name not in class_names]
         raise ValueError(
-            f"{where} has the classes {_list(others)}, which the dataset does not have, and the "
-            f"dataset has {_list(missing)}; expected the same names. If only names differ, give "
-            "the dataset's names in the order of the model's outputs with --class-names FILE."
+            f"{source} has the classes {_list(other_names)}, which the dataset does not have, and "
+            f"the dataset has {_list(missing_names)}; expected the same names. If only names "
+            "differ, give the dataset's names in the order of the model's outputs with "
+            "--class-names FILE."
         )
     return np.array([places[name] for name in class_names])
 
 
-def _some(names: Sequence[str] | None) -> str:
+def _first_names(names: Sequence[str] | None) -> str:
     return "" if names is None else f" ({_list(names)})"
 
 

@@ -84,24 +84,27 @@ def evaluate(
     """
     check.whole_number("batch_size", batch_size, at_least=1)
     check.one_of("split", split, evaluation_data.SPLITS)
-    several = labels is not None and check.one_of("labels", labels, LABELS) == "multi"
-    opened = opened_model.open_model(
+    is_multi_label = labels is not None and check.one_of("labels", labels, LABELS) == "multi"
+    opened_classifier = opened_model.open_model(
         model,
         preprocess=preprocess,
         class_names=class_names,
         imports=imports,
-        multi_label=several,
+        multi_label=is_multi_label,
     )
     options = DataOptions(
         *(dataset, data_dir, image_size, resize, val_fraction),
-        labels="multi" if opened.metadata.multi_label else labels,
+        labels="multi" if opened_classifier.metadata.multi_label else labels,
     )
     job = _Job(options, split, batch_size, screen or Screen(quiet=True))
-    data, part = job.data_of(opened)
+    data, part = job.data_of(opened_classifier)
     if screen is not None:
-        which = "" if split == "all" else f"{split} "
-        screen.say(f"{paths.short_path(opened.path)} on {len(part):,} {which}images of {data.name}")
-    logits, confidence = job.scores(opened, data, part)
+        split_text = "" if split == "all" else f"{split} "
+        screen.say(
+            f"{paths.short_path(opened_classifier.path)} on {len(part):,} {split_text}images of "
+            f"{data.name}"
+        )
+    logits, confidence = job.scores(opened_classifier, data, part)
     compared = None
     if teacher is not None:
         second = opened_model.open_model(
@@ -111,9 +114,9 @@ def evaluate(
             multi_label=data.multi_label,
         )
         compared = job.compared(second, logits)
-    facts = job.facts(opened, data, part, timing=timing) | {
+    facts = job.facts(opened_classifier, data, part, timing=timing) | {
         "teacher": compared,
-        "folder": _folder(out, opened, data.name, split) if write else None,
+        "folder": _folder(out, opened_classifier, data.name, split) if write else None,
     }
     result = (
         MultiLabelEvaluation.from_scores(logits, part, **facts)
@@ -174,7 +177,7 @@ class _Job:
                 f"{model.path.name} has no class names: its classes are taken to be those of the "
                 "dataset, in the same order"
             )
-        columns = class_order.columns(names, data.class_names, count=count, where=str(model.path))
+        columns = class_order.columns(names, data.class_names, count=count, source=str(model.path))
         if columns is not None:
             self.notes.append(
                 f"the classes of {model.path.name} have a different order than the dataset's; "

@@ -75,11 +75,11 @@ def load(
             "evaluate it on. Give it with --dataset, such as folder:PATH."
         )
     settings.setdefault("labels", "multi" if model.metadata.multi_label else "single")
-    loaded = data.load(name, **settings, progress=progress, tell=tell)
-    _check_shape(model, loaded)
-    for note in _doubts(model, options, loaded):
+    dataset = data.load(name, **settings, progress=progress, tell=tell)
+    _check_shape(model, dataset)
+    for note in _doubts(model, options, dataset):
         tell(note)
-    return loaded
+    return dataset
 
 
 def part(dataset: Dataset, split: str) -> Split:
@@ -90,20 +90,20 @@ def part(dataset: Dataset, split: str) -> Split:
     """
     check.one_of("split", split, SPLITS)
     if split == "all":
-        return _all(dataset)
-    chosen: Split | None = getattr(dataset, split)
-    if chosen is None:
-        have = "train and validation" if split == "test" else "no such split"
+        return _all_labelled(dataset)
+    chosen_split: Split | None = getattr(dataset, split)
+    if chosen_split is None:
+        split_names = "train and validation" if split == "test" else "no such split"
         raise ValueError(
-            f"split is {split!r}, but {dataset.name} has {have} only. Choose one of these, or put "
-            "the images into a folder test/ with one folder a class."
+            f"split is {split!r}, but {dataset.name} has {split_names} only. Choose one of these, "
+            "or put the images into a folder test/ with one folder a class."
         )
-    if (chosen.labels < 0).any():
+    if (chosen_split.labels < 0).any():
         raise ValueError(
             f"the {split} split of {dataset.name} has no labels; expected a labelled one. Choose "
             "--split validation."
         )
-    return chosen
+    return chosen_split
 
 
 def images(batch: np.ndarray, shape: tuple[int, int, int] | None) -> np.ndarray:
@@ -120,17 +120,18 @@ def _run_settings(model: KnownModel, options: DataOptions) -> dict[str, Any]:
     if model.run is None:
         return {}
     recipe = recipe_files.load(model.run)
-    known = _data_of_run(model.run)
-    name = known.dataset if known else recipe.dataset  # with an absolute path, if known
+    data_of_run = _data_of_run(model.run)
+    name = data_of_run.dataset if data_of_run else recipe.dataset  # with an absolute path, if known
     if options.dataset not in (None, name, recipe.dataset):
         return {}
     shape = model.metadata.image_shape
-    other_size = known and shape and shape[0] != known.image_shape[0]  # as of a larger teacher
-    stored: dict[str, Any] = {}
+    # as of a larger teacher
+    other_size = data_of_run and shape and shape[0] != data_of_run.image_shape[0]
+    size_settings: dict[str, Any] = {}
     if not other_size and options.image_size is None:
         names = ("augment", "store_size", "eval_crop")  # the policy decides the default size
-        stored = {name: getattr(recipe, name) for name in names}
-    return stored | {
+        size_settings = {name: getattr(recipe, name) for name in names}
+    return size_settings | {
         "dataset": name,
         "labels": recipe.labels,
         "data_dir": recipe.data_dir,
@@ -151,55 +152,55 @@ def _data_of_run(run: Path) -> run_data.RunData | None:
     return run_data.read(run) if (run / run_data.NAME).is_file() else None
 
 
-def _check_shape(model: KnownModel, loaded: Dataset) -> None:
+def _check_shape(model: KnownModel, dataset: Dataset) -> None:
     shape = model.metadata.image_shape
-    height, width, channels = loaded.image_shape
+    height, width, channels = dataset.image_shape
     if shape is None or (shape[:2] == (height, width) and {channels, shape[2]} <= {1, 3}):
         return
     raise ValueError(
-        f"{model.path} takes images of {_by(shape)}, and those of {loaded.name} are "
-        f"{_by(loaded.image_shape)}; expected one shape. Give --image-size {shape[0]}, or a "
-        "dataset of such images."
+        f"{model.path} takes images of {_size_text(shape)}, and those of {dataset.name} are "
+        f"{_size_text(dataset.image_shape)}; expected one shape. Give --image-size {shape[0]}, or "
+        "a dataset of such images."
     )
 
 
-def _by(shape: tuple[int, int, int]) -> str:
+def _size_text(shape: tuple[int, int, int]) -> str:
     return "x".join(map(str, shape))
 
 
-def _doubts(model: KnownModel, options: DataOptions, loaded: Dataset) -> Iterator[str]:
+def _doubts(model: KnownModel, options: DataOptions, dataset: Dataset) -> Iterator[str]:
     """Notes on data for which the accuracy may be misleading."""
-    known = None if model.run is None else _data_of_run(model.run)
-    if model.metadata.image_shape and model.metadata.image_shape[2] < loaded.image_shape[2]:
+    data_of_run = None if model.run is None else _data_of_run(model.run)
+    if model.metadata.image_shape and model.metadata.image_shape[2] < dataset.image_shape[2]:
         yield "the model takes grey images: colours are turned into grey"
-    if model.run is None and loaded.fingerprint != loaded.store_fingerprint:
+    if model.run is None and dataset.fingerprint != dataset.store_fingerprint:
         yield Note(
             f"{model.path.name} lies in no run folder, so the validation images are a share of "
-            f"{loaded.name} that is held out now; whether the model was trained on some of them is "
-            "not known. For every labelled image, give --split all; for another share, "
+            f"{dataset.name} that is held out now; whether the model was trained on some of them "
+            "is not known. For every labelled image, give --split all; for another share, "
             "--val-fraction X",
             "validation",
         )
-    same_data = known is not None and known.dataset == loaded.name
-    same_size = known is not None and known.image_shape == loaded.image_shape
-    if known and same_data and same_size and known.fingerprint != loaded.fingerprint:
+    same_data = data_of_run is not None and data_of_run.dataset == dataset.name
+    same_size = data_of_run is not None and data_of_run.image_shape == dataset.image_shape
+    if data_of_run and same_data and same_size and data_of_run.fingerprint != dataset.fingerprint:
         yield (
             "the dataset, or what is held out of it, differs from that of the run: images that the "
             "model was trained on may be among these"
         )
 
 
-def _all(dataset: Dataset) -> Split:
+def _all_labelled(dataset: Dataset) -> Split:
     """All labelled examples of the stores' files, which must be one file to be one split."""
     splits = [dataset.train, dataset.validation, dataset.test]
-    labelled = [s for s in splits if s is not None and not (s.labels < 0).any()]
-    if all(split.images is labelled[0].images for split in labelled):
-        first = labelled[0]
-        order = np.argsort(np.concatenate([split.ids for split in labelled]), kind="stable")
+    labelled_splits = [s for s in splits if s is not None and not (s.labels < 0).any()]
+    if all(split.images is labelled_splits[0].images for split in labelled_splits):
+        first = labelled_splits[0]
+        order = np.argsort(np.concatenate([split.ids for split in labelled_splits]), kind="stable")
         return dataclasses.replace(
             first,
-            labels=np.concatenate([split.labels for split in labelled])[order],
-            ids=np.concatenate([split.ids for split in labelled])[order],
+            labels=np.concatenate([split.labels for split in labelled_splits])[order],
+            ids=np.concatenate([split.ids for split in labelled_splits])[order],
         )
     raise ValueError(
         f"split is 'all', but {dataset.name} has several splits of its own; expected one of "

@@ -32,8 +32,12 @@ def read(class_names: str | Path | Sequence[str]) -> tuple[str, ...]:
                 f"{path} is not UTF-8 text ({error.reason}); expected one class name a line."
             ) from error
         names = tuple(line.strip() for line in lines if line.strip())
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if len(names) < 2 or twice:
-        wrong = f"the name {twice[0]!r} more than once" if twice else f"{len(names)} names"
-        raise ValueError(f"{source} has {wrong}; expected two or more different class names.")
+    repeated_names = [name for name, count in Counter(names).items() if count > 1]
+    if len(names) < 2 or repeated_names:
+        problem = (
+            f"the name {repeated_names[0]!r} more than once"
+            if repeated_names
+            else f"{len(names)} names"
+        )
+        raise ValueError(f"{source} has {problem}; expected two or more different class names.")
     return names

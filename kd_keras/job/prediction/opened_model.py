@@ -70,8 +70,10 @@ def open_model(
         quiet_import.import_keras()
         run_imports = () if argument.run is None else recipe_files.load(argument.run).imports
         custom_objects.register([*run_imports, *imports])
-    several = multi_label or argument.metadata.multi_label
-    classifier = runtimes.open_classifier(argument.path, preprocess=preprocess, multi_label=several)
+    is_multi_label = multi_label or argument.metadata.multi_label
+    classifier = runtimes.open_classifier(
+        argument.path, preprocess=preprocess, multi_label=is_multi_label
+    )
     metadata = classifier.metadata.filled_from(argument.metadata)
     if class_names is not None:
         metadata = dataclasses.replace(metadata, class_names=names_file.read(class_names))

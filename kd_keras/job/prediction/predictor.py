@@ -77,8 +77,8 @@ class Predictor:
         self.model = model
         self.threshold = _threshold(model, threshold)
         self.batch_size = check.whole_number("batch_size", batch_size, at_least=1)
-        most = image_files.MOST_PIXELS if max_pixels is None else max_pixels
-        self.max_pixels = check.whole_number("max_pixels", most, at_least=1)
+        pixel_limit = image_files.MOST_PIXELS if max_pixels is None else max_pixels
+        self.max_pixels = check.whole_number("max_pixels", pixel_limit, at_least=1)
         if resize is not None:
             check.one_of("resize", resize, RESIZES)
         self.resize = resize or model.metadata.resize or _RESIZE
@@ -93,15 +93,15 @@ class Predictor:
         count = self.class_count
         if top is not None:
             count = min(count, check.whole_number("top", top, at_least=1))
-        waiting: list[_Read] = []
-        ready = 0
+        pending: list[_Read] = []
+        num_images = 0
         for item, pixels in self._read_ahead(items):
-            waiting.append((item, pixels))
-            ready += isinstance(pixels, np.ndarray)
-            if ready == self.batch_size or len(waiting) == 8 * self.batch_size:
-                yield from self._predicted(waiting, count)
-                waiting, ready = [], 0
-        yield from self._predicted(waiting, count)
+            pending.append((item, pixels))
+            num_images += isinstance(pixels, np.ndarray)
+            if num_images == self.batch_size or len(pending) == 8 * self.batch_size:
+                yield from self._predicted(pending, count)
+                pending, num_images = [], 0
+        yield from self._predicted(pending, count)
 
     def _read_ahead(self, items: Iterable[Item]) -> Iterator["_Read"]:
         """Each item with its pixels, or with the prediction that says why it has none."""
@@ -128,7 +128,7 @@ class Predictor:
             pixels = source[..., None] if source.ndim == 2 else source
             return lambda item: pixels
         # In this thread: imports of several threads at a time may meet.
-        return partial(_read, self._image_reader())
+        return partial(_read_item, self._image_reader())
 
     def _image_reader(self) -> "ImageReader":
         """Reads files as in training. It needs TensorFlow, which decoded the training images."""
@@ -140,10 +140,10 @@ class Predictor:
             self._reader = ImageReader(self.shape, resize=self.resize, most_pixels=self.max_pixels)
         return self._reader
 
-    def _predicted(self, waiting: Sequence["_Read"], count: int) -> Iterator[Prediction]:
-        images = [pixels for _, pixels in waiting if isinstance(pixels, np.ndarray)]
+    def _predicted(self, pending: Sequence["_Read"], count: int) -> Iterator[Prediction]:
+        images = [pixels for _, pixels in pending if isinstance(pixels, np.ndarray)]
         rows = zip(*self.model.classifier(np.stack(images)), strict=True) if images else iter(())
-        for item, pixels in waiting:
+        for item, pixels in pending:
             if isinstance(pixels, np.ndarray):
                 yield self._best(item, *next(rows), count)
             else:
@@ -177,7 +177,7 @@ def _threshold(model: OpenedModel, threshold: float | None) -> float | None:
     return None
 
 
-def _read(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
+def _read_item(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
     """The pixels of an item, or why a file has none.
 
     Raises:
@@ -191,15 +191,15 @@ def _read(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
     except (ValueError, OSError) as error:
         from kd_keras.data.images.image_reader import NotAnImage
 
-        skipped = item.in_folder and isinstance(error, NotAnImage)
+        is_skipped = item.in_folder and isinstance(error, NotAnImage)
         reason = error.strerror if isinstance(error, OSError) else None
-        return Prediction(item.name, error=reason or str(error), skipped=skipped)
+        return Prediction(item.name, error=reason or str(error), skipped=is_skipped)
 
 
 def _fits(image: np.ndarray, shape: tuple[int, int, int]) -> bool:
     """Whether an array holds the very pixels that the model takes."""
-    grey = shape[2] == 1 and image.shape == shape[:2]
-    return image.dtype == np.uint8 and (image.shape == shape or grey)
+    is_grey_array = shape[2] == 1 and image.shape == shape[:2]
+    return image.dtype == np.uint8 and (image.shape == shape or is_grey_array)
 
 
 def _shape(model: OpenedModel, image_size: int | None) -> tuple[int, int, int]:

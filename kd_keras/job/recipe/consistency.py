@@ -32,16 +32,17 @@ def _check_cache(recipe: Any) -> None:
     caches = [spec for spec in recipe.teacher if spec.startswith("cache:")]
     fields = [name for name in _MODEL_FIELDS if getattr(recipe, name) is not None]
     if caches and (len(recipe.teacher) > 1 or fields):
-        others = " and ".join([*recipe.teacher[1:], *fields])
+        other_settings = " and ".join([*recipe.teacher[1:], *fields])
         raise ValueError(
-            f"the teacher is {recipe.teacher[0]!r}, a cache, and there is also {others}; expected "
-            f"the cache alone, since it contains the teacher's outputs. Remove {others}."
+            f"the teacher is {recipe.teacher[0]!r}, a cache, and there is also {other_settings}; "
+            "expected the cache alone, since it contains the teacher's outputs. Remove "
+            f"{other_settings}."
         )
 
 
 def _check_several_students(recipe: Any) -> None:
-    several = len(recipe.student) > 1 or (recipe.each_method and len(recipe.method) > 1)
-    if several and recipe.generations > 1:
+    has_several = len(recipe.student) > 1 or (recipe.each_method and len(recipe.method) > 1)
+    if has_several and recipe.generations > 1:
         raise ValueError(
             f"there are several students and {recipe.generations} generations; expected one "
             "student or one generation. Leave --generations out, or give one --student."
@@ -83,11 +84,11 @@ def _check_unlabelled(recipe: Any) -> None:
             f"accumulate is {recipe.accumulate}; expected 1 with images without a label: means "
             "over the labelled images of parts are not that of the batch. Leave --accumulate out."
         )
-    twice = [name for name in recipe.unlabelled if recipe.unlabelled.count(name) > 1]
-    if twice:
+    repeated_names = [name for name in recipe.unlabelled if recipe.unlabelled.count(name) > 1]
+    if repeated_names:
         raise ValueError(
-            f"unlabelled names {twice[0]!r} more than once; expected each source of images once. "
-            "Remove one."
+            f"unlabelled names {repeated_names[0]!r} more than once; expected each source of "
+            "images once. Remove one."
         )
 
 

@@ -94,5 +94,5 @@ def refusal(name: str, value: Any) -> str:
 
 
 def _message(error: Any) -> str:
-    own = error.get("ctx", {}).get("error")
-    return str(own) if own else refusal(error["loc"][0], error["input"])
+    own_error = error.get("ctx", {}).get("error")
+    return str(own_error) if own_error else refusal(error["loc"][0], error["input"])

@@ -38,8 +38,8 @@ def apply_knobs(recipe: Recipe, knobs: Mapping[str, Any], *, replace: bool) -> R
         return recipe
     # With each_method, every method is the first one of its student.
     count = len(recipe.method) if recipe.each_method else 1
-    edited = [spec.with_knobs(text, knobs, replace=replace) for text in recipe.method[:count]]
-    return recipe.model_copy(update={"method": (*edited, *recipe.method[count:])})
+    edited_specs = [spec.with_knobs(text, knobs, replace=replace) for text in recipe.method[:count]]
+    return recipe.model_copy(update={"method": (*edited_specs, *recipe.method[count:])})
 
 
 def from_fields(fields: Mapping[str, Any]) -> Recipe:
@@ -73,5 +73,7 @@ def _number(option: str, value: Any) -> spec.Knob | None:
     if number is None or number == "none":
         return None
     bound: dict[str, float] = {"above": 0} if option == "temperature" else {"at_least": 0}
-    checked = check.number(option, number, **bound, remedy="Or give none: the method's default.")
-    return int(checked) if checked.is_integer() else checked
+    checked_number = check.number(
+        option, number, **bound, remedy="Or give none: the method's default."
+    )
+    return int(checked_number) if checked_number.is_integer() else checked_number

@@ -69,12 +69,12 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
             f"recipe.json, or one of: {', '.join(names())}. Check the path."
         )
     try:
-        return method_options.from_fields(_parsed(path))
+        return method_options.from_fields(_read_fields(path))
     except ValueError as error:
         raise ValueError(f"recipe file {str(path)!r}: {error}") from None
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _read_fields(path: Path) -> dict[str, Any]:
     files.require_regular(path)
     text = path.read_text(encoding="utf-8")
     try:
@@ -115,19 +115,19 @@ def resolve(
         recipe, options = _with_teacher_run(teacher_from, recipe, options)
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
     knobs, fields = method_options.split(options)
-    resolved = Recipe(**{**base.model_dump(), **fields})
+    new_recipe = Recipe(**{**base.model_dump(), **fields})
     # A spec that is given beside these options is the more particular, so its own knobs stay.
-    resolved = method_options.apply_knobs(resolved, knobs, replace="method" not in fields)
+    new_recipe = method_options.apply_knobs(new_recipe, knobs, replace="method" not in fields)
     changed_fields = {
         name for name in options if name != "dataset" or options[name] != base.dataset
     }
-    resolved = _with_fields_set(resolved, base.model_fields_set | changed_fields)
-    if teacher_from is not None and resolved.method == ("none",):
+    new_recipe = _with_fields_set(new_recipe, base.model_fields_set | changed_fields)
+    if teacher_from is not None and new_recipe.method == ("none",):
         raise ValueError(
             f"--teacher-from is {teacher_from!r} and the method none, plain training; expected a "
             "method to learn by. Give one, such as --method kd."
         )
-    return resolved
+    return new_recipe
 
 
 def _with_fields_set(recipe: Recipe, fields: set[str]) -> Recipe:
@@ -146,10 +146,10 @@ def _with_teacher_run(run: str, recipe: Any, options: dict[str, Any]) -> tuple[A
                 f"--teacher-from is {run!r}, a run of several students; expected a run of one "
                 f"student. Choose one, such as --teacher {folder / 'student-1.keras'}."
             )
-        finished = sorted(path.parent.name for path in RUNS.glob("*/results.json"))
+        finished_runs = sorted(path.parent.name for path in RUNS.glob("*/results.json"))
         raise FileNotFoundError(
             f"--teacher-from is {run!r}, and the run folder {folder} {state}; expected a finished "
-            f"run, by its name or path (in {RUNS}: {', '.join(finished) or 'none'}). Run its "
+            f"run, by its name or path (in {RUNS}: {', '.join(finished_runs) or 'none'}). Run its "
             "command until it shows its results."
         )
     if "teacher" in options:
@@ -208,17 +208,23 @@ def run_name(recipe: Recipe) -> str:
     Those are the fields that change the result and differ from their defaults."""
     defaults = Recipe().model_dump()
     fields = recipe.model_dump(exclude=without_result(recipe)).items()
-    named = {name: value for name, value in fields if value != defaults[name]}
-    content = json.dumps(named, sort_keys=True)
+    changed_fields = {name: value for name, value in fields if value != defaults[name]}
+    content = json.dumps(changed_fields, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
     parts = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
     # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.
-    short = [re.split(r"[/\\:]", part.rstrip("/\\:"))[-1].removesuffix(".keras") for part in parts]
-    readable = re.sub(r"[^\w.+-]", "_", "-".join(short))[:80]
-    return f"{readable}-{hashlib.sha256(content.encode()).hexdigest()[:6]}"
+    short_parts = [
+        re.split(r"[/\\:]", part.rstrip("/\\:"))[-1].removesuffix(".keras") for part in parts
+    ]
+    readable_name = re.sub(r"[^\w.+-]", "_", "-".join(short_parts))[:80]
+    return f"{readable_name}-{hashlib.sha256(content.encode()).hexdigest()[:6]}"
 
 
 def difference(a: Recipe, b: Recipe) -> list[str]:
     """A text "field: value of a -> value of b" for each field that differs."""
-    old, new = json.loads(to_json(a)), json.loads(to_json(b))
-    return [f"{name}: {old[name]!r} -> {new[name]!r}" for name in old if old[name] != new[name]]
+    fields_of_a, fields_of_b = json.loads(to_json(a)), json.loads(to_json(b))
+    return [
+        f"{name}: {fields_of_a[name]!r} -> {fields_of_b[name]!r}"
+        for name in fields_of_a
+        if fields_of_a[name] != fields_of_b[name]
+    ]

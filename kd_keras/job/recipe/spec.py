@@ -24,8 +24,8 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
     name, colon, knobs = _halves(text)
     pairs = [pair.partition("=") for pair in knobs.split(",")] if colon else []
     settings = {knob: value(setting) for knob, _, setting in pairs}
-    complete = all(knob and setting for knob, _, setting in pairs)
-    if not name or name.endswith(":") or not complete or len(settings) < len(pairs):
+    are_complete = all(knob and setting for knob, _, setting in pairs)
+    if not name or name.endswith(":") or not are_complete or len(settings) < len(pairs):
         raise ValueError(
             f"{text!r} is not a valid spec; expected NAME or NAME:knob=value,knob=value with "
             "each knob "
@@ -36,16 +36,18 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
 
 def _halves(text: str) -> tuple[str, str, str]:
     """The name, the colon that ends it ("" if there is none) and the text behind the colon."""
-    prefix, colon, rest = text.partition(":")
+    prefix, colon, text_after_colon = text.partition(":")
     if colon and prefix in ("app", "tfds"):
         # Only knobs end the name, so that a TFDS version stays in it: "tfds:cifar100:3.0.2".
-        end = re.search(r":(?=\w+=)", rest)
+        end = re.search(r":(?=\w+=)", text_after_colon)
         return (
-            (f"{prefix}:{rest[: end.start()]}", ":", rest[end.end() :]) if end else (text, "", "")
+            (f"{prefix}:{text_after_colon[: end.start()]}", ":", text_after_colon[end.end() :])
+            if end
+            else (text, "", "")
         )
     if prefix in ("folder", "cache") or _is_path(text):
         return text, "", ""
-    return prefix, colon, rest
+    return prefix, colon, text_after_colon
 
 
 def _is_path(text: str) -> bool:
@@ -71,8 +73,8 @@ def with_knobs(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = T
     Without `replace`, knobs that the spec has already are not changed.
     """
     parse(text)  # raises ValueError if it is no spec
-    name, _, rest = _halves(text)
-    texts: dict[str, Any] = dict(pair.split("=", 1) for pair in rest.split(",") if pair)
-    texts |= {knob: new for knob, new in knobs.items() if replace or knob not in texts}
-    pairs = [f"{knob}={new}" for knob, new in texts.items() if new is not None]
+    name, _, knob_text = _halves(text)
+    texts: dict[str, Any] = dict(pair.split("=", 1) for pair in knob_text.split(",") if pair)
+    texts |= {knob: setting for knob, setting in knobs.items() if replace or knob not in texts}
+    pairs = [f"{knob}={setting}" for knob, setting in texts.items() if setting is not None]
     return ":".join([name, ",".join(pairs)] if pairs else [name])

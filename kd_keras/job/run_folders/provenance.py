@@ -57,13 +57,13 @@ def read(folder: Path) -> dict[str, Any]:
     return files.read_json(path) if path.is_file() else {}
 
 
-def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
     """A line for each fact that two runs do not share, but for their commands and folders."""
     lines = []
-    for name in sorted({*one, *other} - {"command"}):
-        before, after = _comparable(one.get(name)), _comparable(other.get(name))
-        if before != after:
-            lines.append(f"{name}: {before} -> {after}")
+    for name in sorted({*first, *second} - {"command"}):
+        first_value, second_value = _comparable(first.get(name)), _comparable(second.get(name))
+        if first_value != second_value:
+            lines.append(f"{name}: {first_value} -> {second_value}")
     return lines
 
 

@@ -59,8 +59,8 @@ class RunFolder:
         if self._more_epochs:
             (self.path / "results.json").unlink(missing_ok=True)
         files.write_json(self.path / "recipe.json", self.recipe.model_dump())
-        before = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
-        outputs = {provenance.TEACHER_OUTPUTS: before} if before else {}
+        old_outputs = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
+        outputs = {provenance.TEACHER_OUTPUTS: old_outputs} if old_outputs else {}
         facts = facts | outputs | provenance.machine_facts()
         files.write_json(self.path / provenance.NAME, facts)
 
@@ -90,11 +90,11 @@ class RunFolder:
         phases = [phase for phase in results if self.read(phase)]
         checksums.write(
             self.path,
-            [*_RUN_FILES, *(f"{phase}{ending}" for phase in phases for ending in _PHASE_SUFFIXES)],
+            [*_RUN_FILES, *(f"{phase}{suffix}" for phase in phases for suffix in _PHASE_SUFFIXES)],
             {path.name: text},
         )
-        with files.in_place_of(path) as fresh:
-            fresh.write_text(text, encoding="utf-8")
+        with files.in_place_of(path) as new_path:
+            new_path.write_text(text, encoding="utf-8")
 
     def require_present(self) -> None:
         """Raises FileNotFoundError if the folder, or its recipe, was removed under the run."""
@@ -108,11 +108,11 @@ class RunFolder:
     def check_same_facts(self, facts: dict[str, Any]) -> None:
         """Raises ValueError if the folder's provenance differs from these facts."""
         path = self.path / "provenance.json"
-        before = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
-        differing = [name for name in facts if before.get(name, facts[name]) != facts[name]]
-        if differing:
+        old_facts = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
+        changed_names = [name for name in facts if old_facts.get(name, facts[name]) != facts[name]]
+        if changed_names:
             raise ValueError(
-                f"run folder {self.path} was made with a different {' and '.join(differing)}; "
+                f"run folder {self.path} was made with a different {' and '.join(changed_names)}; "
                 "expected the same. Choose another name with --run, or remove the folder."
             )
 
@@ -153,30 +153,30 @@ class RunFolder:
         saved_model.keras_file(model, self.model_file(phase))
         self.update(phase, history=history, training_seconds=seconds, **facts)
 
-    def check_export(self, exported: Path) -> None:
-        """Raises ValueError if an export to `exported` would replace something else.
+    def check_export(self, export: Path) -> None:
+        """Raises ValueError if an export to `export` would replace something else.
 
         That is the run folder, or the student of another run whose folder still exists.
         """
-        if self.path.resolve().is_relative_to(exported.resolve()):
+        if self.path.resolve().is_relative_to(export.resolve()):
             raise ValueError(
-                f"the student's SavedModel goes to {exported} and would replace the run folder "
+                f"the student's SavedModel goes to {export} and would replace the run folder "
                 f"{self.path}; expected two different folders. Choose another with --export-dir, "
                 "or another name with --run."
             )
-        mark = exported / _EXPORTED_BY
-        other = Path(mark.read_text()) if mark.is_file() else self.path.resolve()
-        if other != self.path.resolve() and (other / "recipe.json").is_file():
+        mark = export / _EXPORTED_BY
+        owner = Path(mark.read_text()) if mark.is_file() else self.path.resolve()
+        if owner != self.path.resolve() and (owner / "recipe.json").is_file():
             raise ValueError(
-                f"{exported} holds the student of the run {other}; expected a folder of its own "
+                f"{export} holds the student of the run {owner}; expected a folder of its own "
                 f"for that of {self.path}. Choose another with --export-dir, or another name with "
                 "--run."
             )
 
-    def sign_export(self, exported: Path) -> None:
+    def sign_export(self, export: Path) -> None:
         """Writes the path of this run into an export."""
-        with files.in_place_of(exported / _EXPORTED_BY) as fresh:
-            fresh.write_text(str(self.path.resolve()))
+        with files.in_place_of(export / _EXPORTED_BY) as new_path:
+            new_path.write_text(str(self.path.resolve()))
 
     def save_scores(self, phase: str, logits: np.ndarray, *, multi_label: bool = False) -> None:
         """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`."""
@@ -194,13 +194,13 @@ class RunFolder:
             return len(self.predictions(phase)) > 0
         return False
 
-    def save_predictions(self, phase: str, predicted: np.ndarray) -> None:
+    def save_predictions(self, phase: str, predictions: np.ndarray) -> None:
         """Saves the class predicted for each validation image, (N,) int, in order.
 
         Of multi-label data, (N, C) of 0 and 1.
         """
         self.require_present()
-        sealed.save(self.path / f"{phase}-predictions.npy", predicted)
+        sealed.save(self.path / f"{phase}-predictions.npy", predictions)
 
     def predictions(self, phase: str) -> np.ndarray:
         """The classes that `save_predictions` saved, (N,) int."""
@@ -221,16 +221,18 @@ class RunFolder:
             self._check_empty()
             return
         lines = recipe_files.difference(recipe_files.load(self.path), self.recipe)
-        ignored = recipe_files.without_result(self.recipe)
+        ignored_fields = recipe_files.without_result(self.recipe)
         differences = {line.partition(":")[0]: line for line in lines}
-        differences = {name: line for name, line in differences.items() if name not in ignored}
+        differences = {
+            name: line for name, line in differences.items() if name not in ignored_fields
+        }
         only_epochs = [*differences] == ["epochs"]
         if differences and not (only_epochs and self._more_epochs):
-            more = "give --continue to train for more epochs, " if only_epochs else ""
+            continue_advice = "give --continue to train for more epochs, " if only_epochs else ""
             raise ValueError(
                 f"run folder {self.path} holds a run of a different recipe "
                 f"({'; '.join(differences.values())}); expected the same one. Choose another name "
-                f"with --run, {more}or remove the folder."
+                f"with --run, {continue_advice}or remove the folder."
             )
 
     def _check_empty(self) -> None:

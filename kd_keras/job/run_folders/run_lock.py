@@ -72,10 +72,10 @@ class RunLock:
                 "expected one process at a time. Wait until it ends, stop it, or choose another "
                 "name with --run."
             )
-        now = datetime.datetime.now().isoformat(timespec="seconds")
+        start_time = datetime.datetime.now().isoformat(timespec="seconds")
         self._identity = _identity(self.folder)
-        me = Holder(os.getpid(), socket.gethostname(), now)
-        files.write_json(self.folder / NAME, dataclasses.asdict(me))
+        own_holder = Holder(os.getpid(), socket.gethostname(), start_time)
+        files.write_json(self.folder / NAME, dataclasses.asdict(own_holder))
 
     def release(self) -> None:
         """Lets others have it."""
@@ -106,7 +106,7 @@ def holder(folder: Path) -> Holder | None:
 
 def _identity(folder: Path) -> tuple[int, int] | None:
     try:
-        about = folder.stat()
+        status = folder.stat()
     except OSError:
         return None
-    return about.st_dev, about.st_ino
+    return status.st_dev, status.st_ino

@@ -73,9 +73,9 @@ def read(folder: Path) -> RunState:
         )
     recipe = recipe_files.load(folder)
     try:
-        finished = results(folder, recipe)
+        final_results = results(folder, recipe)
         provenance = _json(folder / "provenance.json")
-        if not finished:
+        if not final_results:
             progress = _progress(folder, recipe)
             return RunState(folder, recipe, None, provenance, progress, holder(folder))
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -84,7 +84,7 @@ def read(folder: Path) -> RunState:
             "train` wrote. Restore them, or remove the folder and train again."
         ) from error
     checksums.require_unchanged(folder, most_bytes=_MOST_BYTES)
-    return RunState(folder, recipe, finished, provenance, "", None)
+    return RunState(folder, recipe, final_results, provenance, "", None)
 
 
 def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
@@ -92,8 +92,8 @@ def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     entries = _json(folder / "results.json")
     if not entries or (recipe.baseline and entries.get("baseline", 0) is None):
         return None
-    untimed = any(entries[p]["milliseconds_per_image"] is None for p in table.models(entries))
-    return None if recipe.timing and untimed else entries
+    has_untimed = any(entries[p]["milliseconds_per_image"] is None for p in table.models(entries))
+    return None if recipe.timing and has_untimed else entries
 
 
 def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
@@ -119,9 +119,9 @@ def _progress(folder: Path, recipe: Recipe) -> str:
         name = phase_names.display_name(model.phase)
         entry = _json(folder / f"{model.phase}.json")
         epochs = recipe.teacher_epochs if model.role == "teacher" else recipe.epochs
-        trained = is_trained(entry, epochs) and (folder / f"{model.phase}.keras").is_file()
-        if _is_trained_here(model) and not trained:
-            return f"{name}, {_within(folder, model.phase, epochs)}"
+        is_complete = is_trained(entry, epochs) and (folder / f"{model.phase}.keras").is_file()
+        if _is_trained_here(model) and not is_complete:
+            return f"{name}, {_progress_of_training(folder, model.phase, epochs)}"
         if not entry.get("result") and _has_result(model):
             return f"{name}, to be measured"
     return "all models trained, results to be written"
@@ -137,7 +137,7 @@ def _has_result(model: PlannedModel) -> bool:
     return not model.spec.startswith("cache:")
 
 
-def _within(folder: Path, phase: str, epochs: int) -> str:
+def _progress_of_training(folder: Path, phase: str, epochs: int) -> str:
     """How far a training that did not end is: where its checkpoint would go on."""
     position = checkpoint_files.newest_position(folder / CHECKPOINTS)
     if position is None or phase not in position.models:

@@ -46,8 +46,10 @@ def runs(folders: Sequence[str | Path] = (recipe_files.RUNS,)) -> list[dict[str,
                 f"folder {folder} does not exist; expected run folders, or folders that hold them. "
                 "Check the path; `kdk train` makes runs in ./runs."
             )
-        inside = [folder] if run_state.is_run(folder) else sorted(folder.iterdir())
-        by_resolved_path |= {path.resolve(): path for path in inside if run_state.is_run(path)}
+        folders_inside = [folder] if run_state.is_run(folder) else sorted(folder.iterdir())
+        by_resolved_path |= {
+            path.resolve(): path for path in folders_inside if run_state.is_run(path)
+        }
     return [_facts(path) for path in by_resolved_path.values()]
 
 
@@ -59,8 +61,8 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
         screen: where they are shown.
         width: columns of the terminal; a narrow one has fewer columns.
     """
-    finished = [entry for entry in entries if entry["state"] == FINISHED]
-    students = [student for entry in finished for student in entry["students"]]
+    finished_entries = [entry for entry in entries if entry["state"] == FINISHED]
+    students = [student for entry in finished_entries for student in entry["students"]]
     names = sorted({_score(student).name for student in students}, reverse=True)
     rows = [
         _row(entry, student, width, names=len(names) > 1)
@@ -69,17 +71,17 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
         for student in entry["students"]
     ]
     if rows:
-        more = ["data", "teacher -> student"] if width >= WIDE else []
+        wide_columns = ["data", "teacher -> student"] if width >= WIDE else []
         gain = "gain, points\n(95 % interval)"
         heading = " / ".join(names)
-        screen.table("Runs", ["run", *more, f"{heading}\n%", gain, "changed", "size"], rows)
+        screen.table("Runs", ["run", *wide_columns, f"{heading}\n%", gain, "changed", "size"], rows)
     for entry in entries:
         if entry["state"] == UNFINISHED:
-            changed = entry["changed"].replace("T", " ")[:16]
-            running = entry["running"]
-            state = f"running: {entry['run']}" if running else f"unfinished: {entry['run']}"
-            screen.result(f"{state} ({entry['progress']}; {running or changed})")
-            if not running:
+            change_time = entry["changed"].replace("T", " ")[:16]
+            process = entry["running"]
+            state = f"running: {entry['run']}" if process else f"unfinished: {entry['run']}"
+            screen.result(f"{state} ({entry['progress']}; {process or change_time})")
+            if not process:
                 screen.result(f"  continue: {entry['command']}")
         if entry["state"] == BROKEN:
             screen.warn(f"{entry['run']} cannot be read: {entry['problem']}")
@@ -88,8 +90,8 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
 def _facts(path: Path) -> dict[str, Any]:
     times = [file.stat().st_mtime for file in path.rglob("*") if file.is_file()]
     last = max(times, default=path.stat().st_mtime)
-    changed = datetime.datetime.fromtimestamp(last).isoformat(timespec="seconds")
-    entry = {"run": str(path), "changed": changed, "bytes": files.size(path)}
+    change_time = datetime.datetime.fromtimestamp(last).isoformat(timespec="seconds")
+    entry = {"run": str(path), "changed": change_time, "bytes": files.size(path)}
     try:
         state = run_state.read(path)
         return {**entry, **_state_text(state)}
@@ -135,30 +137,30 @@ def _row(
     entry: Mapping[str, Any], student: Mapping[str, Any], width: int, *, names: bool
 ) -> list[str | None]:
     """The cells of a student; with `names`, its score's name stands beside it."""
-    models = f"{_short(entry['teacher'])} -> {_short(student['model'])}"
-    data = _short(entry["dataset"])
+    models = f"{_short_spec(entry['teacher'])} -> {_short_spec(student['model'])}"
+    data = _short_spec(entry["dataset"])
     name = Path(entry["run"]).name
     if student["phase"] != STUDENT:
         name += f" {phase_names.display_name(student['phase'])}"
-    more = [data, models] if width >= WIDE else []
+    wide_cells = [data, models] if width >= WIDE else []
     gain = None
     if student["gain"] is not None:
         low, high = student["low"] * 100, student["high"] * 100
         gain = f"{student['gain'] * 100:+.1f} ({low:+.1f} to {high:+.1f})"
-    first = name if more else f"{name}: {data}, {models}"
+    name_cell = name if wide_cells else f"{name}: {data}, {models}"
     size = paths.megabytes(entry["bytes"])
     score = _score(student)
     value = f"{100 * student[score.key]:.2f}"
     if names:
         value = f"{score.name} {value}"
-    return [first, *more, value, gain, entry["changed"][:10], size]
+    return [name_cell, *wide_cells, value, gain, entry["changed"][:10], size]
 
 
 def _score(student: Mapping[str, Any]) -> main_score.Score:
     return main_score.score_of_groups([student])
 
 
-def _short(text: str) -> str:
+def _short_spec(text: str) -> str:
     """A spec without its folders: "runs/a/teacher.keras" is a/teacher.keras."""
     name, _ = spec.parse(text) if " + " not in text else (text, {})
     is_path = "/" in name and not name.startswith("tfds:")

@@ -60,10 +60,12 @@ def fit(
         stop_on_nan.NotFinite: the loss became NaN or infinite.
     """
     images, steps = training_images.phase_images(recipe, data, distillers)
-    plan = _batch_plan(images, data, recipe, distillers, views)
-    unknown = None if images.known.all() else UNKNOWN
+    batch_plan = _batch_plan(images, data, recipe, distillers, views)
+    unknown_class = None if images.known.all() else UNKNOWN
     for distiller in distillers.values():
-        _compile(distiller, recipe, learning_rate, epochs, steps, len(data.class_names), unknown)
+        _compile(
+            distiller, recipe, learning_rate, epochs, steps, len(data.class_names), unknown_class
+        )
 
     strategy = next(iter(distillers.values())).distribute_strategy
     callbacks_by_phase = {
@@ -73,28 +75,28 @@ def fit(
             folder,
             screen,
             checkpoint,
-            functools.partial(_last_batch, plan, rows),
+            functools.partial(_last_batch, batch_plan, rows),
             steps_before=checkpoint.first_epoch * steps + checkpoint.skipped,
             data=data,
-            batch_size=plan.batch_size,
+            batch_size=batch_plan.batch_size,
             writes=machines.is_chief(strategy),
         )
         for phase in distillers
     }
-    model, each = _together(distillers, callbacks_by_phase, recipe)
+    model, all_callbacks = _together(distillers, callbacks_by_phase, recipe)
     title = _title(list(distillers))
-    if where := checkpoint.describe(epochs):
-        screen.say(f"{title}: {where}")
-    with callbacks.Bar(screen, title, plan.batch_size) as bar, checkpoint:
+    if start_text := checkpoint.describe(epochs):
+        screen.say(f"{title}: {start_text}")
+    with callbacks.Bar(screen, title, batch_plan.batch_size) as bar, checkpoint:
         model.fit(
-            _batches(plan, checkpoint, steps, epochs, rows, strategy),
+            _batches(batch_plan, checkpoint, steps, epochs, rows, strategy),
             shuffle=False,
             initial_epoch=checkpoint.first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
             validation_data=pipeline.evaluation(data.validation, batch_size=recipe.images_per_step),
             verbose=0,
-            callbacks=[bar, *callbacks_of_all, *each, checkpoint],
+            callbacks=[bar, *callbacks_of_all, *all_callbacks, checkpoint],
         )
     return _as_floats(checkpoint.histories)
 
@@ -123,7 +125,7 @@ def _batch_plan(
 
 
 def _batches(
-    plan: pipeline.BatchPlan,
+    batch_plan: pipeline.BatchPlan,
     checkpoint: Checkpoint,
     steps: int,
     epochs: int,
@@ -132,7 +134,7 @@ def _batches(
 ) -> Any:
     """The batches from the checkpoint to the last epoch; each of several machines has its part."""
     batches = functools.partial(
-        plan.dataset,
+        batch_plan.dataset,
         checkpoint.first_epoch * steps,
         epochs * steps,
         teacher=rows,
@@ -145,9 +147,9 @@ def _batches(
     )
 
 
-def _last_batch(plan: pipeline.BatchPlan, rows: TeacherRows | None, steps: int) -> Any:
+def _last_batch(batch_plan: pipeline.BatchPlan, rows: TeacherRows | None, steps: int) -> Any:
     """The last batch of so many steps."""
-    return next(iter(plan.dataset(steps - 1, steps, teacher=rows)))
+    return next(iter(batch_plan.dataset(steps - 1, steps, teacher=rows)))
 
 
 def _as_floats(
@@ -166,14 +168,16 @@ def _together(
     recipe: Recipe,
 ) -> tuple[keras.Model, list[Any]]:
     """What `fit` trains, one model or several side by side, and its callbacks."""
-    first, *others = distillers.values()
-    if not others:
-        return first, next(iter(callbacks_by_phase.values()))
-    with first.distribute_strategy.scope():
+    first_distiller, *other_distillers = distillers.values()
+    if not other_distillers:
+        return first_distiller, next(iter(callbacks_by_phase.values()))
+    with first_distiller.distribute_strategy.scope():
         model = side_by_side.SideBySideModel(distillers)
-    own = {phase: (distiller, callbacks_by_phase[phase]) for phase, distiller in distillers.items()}
+    callbacks_of_phases = {
+        phase: (distiller, callbacks_by_phase[phase]) for phase, distiller in distillers.items()
+    }
     stop = [stop_early.StopTogether(list(distillers.values()))] if recipe.stop_early else []
-    return model, [side_by_side.PerStudentCallbacks(own), *stop]
+    return model, [side_by_side.PerStudentCallbacks(callbacks_of_phases), *stop]
 
 
 def _title(phases: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def values(recipe: Recipe, model: PlannedModel) -> dict[str, Any]:
         "teacher": (recipe.teacher_epochs, recipe.teacher_learning_rate),
         "baseline": (recipe.epochs, recipe.baseline_learning_rate),
     }.get(model.role, (recipe.epochs, None))
-    own = {
+    model_values = {
         "model": model.spec,
         "methods": " + ".join(model.methods) or "none",
         "epochs": epochs,
@@ -37,9 +37,9 @@ def values(recipe: Recipe, model: PlannedModel) -> dict[str, Any]:
     }
     defaults = Recipe().model_dump()
     # The run's lists of students and methods: `model` and `methods` say which of them.
-    shared = recipe.model_dump(exclude={*own, "student", "method"})
-    changed = {name: value for name, value in shared.items() if value != defaults[name]}
-    return own | changed | shared
+    run_values = recipe.model_dump(exclude={*model_values, "student", "method"})
+    changed_values = {name: value for name, value in run_values.items() if value != defaults[name]}
+    return model_values | changed_values | run_values
 
 
 def write(
@@ -54,11 +54,11 @@ def write(
     """
     from tensorboard.plugins.hparams import api
 
-    flat = dict(_flat(hyperparameters))
+    flat_values = dict(_flatten(hyperparameters))
     with tensorboard_logs.writing_events(folder):
-        tf.summary.experimental.write_raw_pb(_columns(flat, metrics), step=0)
+        tf.summary.experimental.write_raw_pb(_columns(flat_values, metrics), step=0)
         # A trial is a folder: by default equal values of several models would become one line.
-        api.hparams(flat, trial_id=str(folder))
+        api.hparams(flat_values, trial_id=str(folder))
         for name, value in metrics.items():
             tf.summary.scalar(_tag(name), value, step=0)
 
@@ -83,10 +83,10 @@ def _tag(metric: str) -> str:
     return f"final/{metric}"
 
 
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in nested.items():
+def _flatten(nested_values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in nested_values.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from _flatten(value, f"{prefix}{name}.")
         elif isinstance(value, (bool, int, float, str)):
             yield prefix + name, value
         else:

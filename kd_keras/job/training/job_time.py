@@ -75,11 +75,22 @@ class JobTime:
 
     def update(self, stage: Stage, seconds_per_step: float, steps_left: int) -> None:
         """Shows the time of the job at this speed, unless it is about the time shown before."""
-        others = [other for other in self._stages if other.phases != stage.phases]
-        later = sum(other.steps * other.work for other in others) / stage.work * seconds_per_step
-        each = sum(self._measuring) / max(1, len(self._measuring))
+        later_stages = [
+            later_stage for later_stage in self._stages if later_stage.phases != stage.phases
+        ]
+        later_seconds = (
+            sum(later_stage.steps * later_stage.work for later_stage in later_stages)
+            / stage.work
+            * seconds_per_step
+        )
+        measuring_seconds = sum(self._measuring) / max(1, len(self._measuring))
         elapsed = time.perf_counter() - self._begin
-        total = elapsed + steps_left * seconds_per_step + later + self._models_left * each
+        total = (
+            elapsed
+            + steps_left * seconds_per_step
+            + later_seconds
+            + self._models_left * measuring_seconds
+        )
         if abs(total - self._seconds_on_screen) > CHANGE * self._seconds_on_screen:
             self._seconds_on_screen = total
             self._screen.say(f"time left: about {format_duration(total - elapsed)}")
@@ -100,19 +111,19 @@ class Pace(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         if self._waiting and batch > self._skipped:
-            self._update(self._epoch * self.params["steps"] + batch, least=WAIT)
+            self._update(self._epoch * self.params["steps"] + batch, min_seconds=WAIT)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._skipped = 0
-        self._update((epoch + 1) * self.params["steps"], least=0.0)
+        self._update((epoch + 1) * self.params["steps"], min_seconds=0.0)
 
-    def _update(self, steps_so_far: int, *, least: float) -> None:
-        now = time.perf_counter()
+    def _update(self, steps_so_far: int, *, min_seconds: float) -> None:
+        time_now = time.perf_counter()
         if self._first is None:
-            self._first = steps_so_far, now
+            self._first = steps_so_far, time_now
             return
-        steps, seconds = steps_so_far - self._first[0], now - self._first[1]
-        if steps and seconds >= least:
+        steps, seconds = steps_so_far - self._first[0], time_now - self._first[1]
+        if steps and seconds >= min_seconds:
             self._waiting = False
             self._job.update(self._stage, seconds / steps, self._stage.steps - steps_so_far)
 
@@ -135,9 +146,9 @@ def run_time(
     """
     stages = _stages(recipe, data, teachers, rounds)
     learners = [phase for group in rounds for phase in group]
-    alone = plan.baselines(recipe) if recipe.baseline else []
+    baselines = plan.baselines(recipe) if recipe.baseline else []
     mean = len(teachers) > 1
-    return JobTime(stages, len(teachers) + mean + len(alone) + len(learners), screen)
+    return JobTime(stages, len(teachers) + mean + len(baselines) + len(learners), screen)
 
 
 def _stages(
@@ -150,30 +161,34 @@ def _stages(
     steps = training_images.steps_per_epoch(recipe, data, teacher=False)
     teacher_steps = training_images.steps_per_epoch(recipe, data, teacher=True)
 
-    def stage(phases: Iterable[str], steps: int, students: Iterable[Any], beside: float) -> Stage:
-        work_per_image = _PASSES * sum(map(_work, students)) + beside
+    def stage(
+        phases: Iterable[str], steps: int, students: Iterable[Any], teacher_work: float
+    ) -> Stage:
+        work_per_image = _PASSES * sum(map(_work, students)) + teacher_work
         work = _LEAST_WORK + recipe.images_per_step * work_per_image
         return Stage(tuple(phases), steps, work)
 
     stages = [
-        stage([m.phase], recipe.teacher_epochs * teacher_steps, [teachers[m.phase]], beside=0.0)
+        stage(
+            [m.phase], recipe.teacher_epochs * teacher_steps, [teachers[m.phase]], teacher_work=0.0
+        )
         for m in plan.teachers(recipe)
         if m.phase in teachers and not identity.is_file(m.spec)
     ]
     if recipe.baseline:
         student_by_spec = {m.spec: rounds[-1][m.phase].student for m in plan.students(recipe)}
-        alone = plan.baselines(recipe)
-        students = [student_by_spec[model.spec] for model in alone]
-        phases = [model.phase for model in alone]
-        stages.append(stage(phases, recipe.epochs * steps, students, beside=0.0))
+        baselines = plan.baselines(recipe)
+        students = [student_by_spec[model.spec] for model in baselines]
+        phases = [model.phase for model in baselines]
+        stages.append(stage(phases, recipe.epochs * steps, students, teacher_work=0.0))
     # To make a cache, the teacher runs once over each view.
     passes = min(recipe.views, recipe.epochs) if recipe.views and recipe.cache != "never" else None
     share = 1.0 if passes is None else passes / recipe.epochs
     for group in rounds:
         students = [distiller.student for distiller in group.values()]
         teacher = next(iter(group.values())).teacher
-        beside = share * _work(teacher)
-        stages.append(stage(group, recipe.epochs * steps, students, beside=beside))
+        teacher_work = share * _work(teacher)
+        stages.append(stage(group, recipe.epochs * steps, students, teacher_work=teacher_work))
     return stages
 
 

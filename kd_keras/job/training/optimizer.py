@@ -136,8 +136,8 @@ def _trainings(recipe: Recipe, methods: Sequence[Any]) -> dict[str, tuple[int, l
     rate = recipe.learning_rate
     baseline_rates = [recipe.baseline_learning_rate or rate] if recipe.baseline else []
     trainings = {"epochs": (recipe.epochs, [rate, *baseline_rates])}
-    named = [] if identity.cache_of(recipe) else recipe.teacher
-    if build.has_teacher(methods) and not all(map(identity.is_file, named)):
+    teacher_specs = [] if identity.cache_of(recipe) else recipe.teacher
+    if build.has_teacher(methods) and not all(map(identity.is_file, teacher_specs)):
         teacher_rate = recipe.teacher_learning_rate or rate
         trainings["teacher_epochs"] = (recipe.teacher_epochs, [teacher_rate])
     return trainings
@@ -152,9 +152,10 @@ def precision(recipe: Recipe) -> str:
     """The recipe's precision, chosen for this machine if "auto"."""
     if recipe.precision != "auto":
         return recipe.precision
-    best = best_precision()
-    scaled = best == "mixed_float16"  # needs loss scaling, which dot and deepkd do not support
-    return "float32" if scaled and recipe.optimizer in SEPARATE else best
+    best_here = best_precision()
+    # needs loss scaling, which dot and deepkd do not support
+    needs_scaling = best_here == "mixed_float16"
+    return "float32" if needs_scaling and recipe.optimizer in SEPARATE else best_here
 
 
 def warn_of_slow_precision(precision: str, screen: Screen) -> None:

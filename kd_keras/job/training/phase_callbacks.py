@@ -48,12 +48,12 @@ def make(
         batch_size: images in a batch.
         writes: whether this machine writes files; one of several does.
     """
-    stopping, earlier = data.stopping, checkpoint.histories[phase]
+    stopping, earlier_logs = data.stopping, checkpoint.histories[phase]
     logs = folder / "logs" / phase
     if writes:
         shutil.rmtree(logs, ignore_errors=True)  # of a phase that was interrupted
     files = [
-        tensorboard_logs.callback(logs, earlier=checkpoint.histories[phase]),
+        tensorboard_logs.callback(logs, earlier_logs=checkpoint.histories[phase]),
         *_trackers(phase, recipe, folder),
         HistoryFile(folder / f"{phase}-history.csv", checkpoint.histories[phase]),
     ]
@@ -69,7 +69,7 @@ def make(
         ),
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         *([ValidationScores(data.validation)] if data.multi_label else []),
-        *(_ending(recipe, stopping, earlier) if stopping is not None else []),
+        *(_early_stopping(recipe, stopping, earlier_logs) if stopping is not None else []),
         callbacks.Speed(
             batch_size,
             skipped=checkpoint.skipped,
@@ -81,8 +81,8 @@ def make(
     ]
 
 
-def _ending(
-    recipe: Recipe, stopping: Split, earlier: Mapping[str, Sequence[float]]
+def _early_stopping(
+    recipe: Recipe, stopping: Split, earlier_logs: Mapping[str, Sequence[float]]
 ) -> list[keras.callbacks.Callback]:
     """What ends a training early."""
     held_out = pipeline.evaluation(stopping, batch_size=recipe.images_per_step)
@@ -90,17 +90,17 @@ def _ending(
     score = mean_average_precision_on(stopping) if stopping.multi_label else None
     return [
         stop_early.StopEarly(
-            held_out, patience=patience, mean_average_precision=score, earlier=earlier
+            held_out, patience=patience, mean_average_precision=score, earlier=earlier_logs
         )
     ]
 
 
 def _step_logs(
-    phase: str, every: int, folder: Path, screen: Screen, steps_before: int
+    phase: str, steps_between: int, folder: Path, screen: Screen, steps_before: int
 ) -> step_logs.StepLogs:
     """What logs a phase within its epochs."""
     return step_logs.StepLogs(
-        every,
+        steps_between,
         file=folder / f"{phase}-steps.csv",
         folder=folder / "logs" / phase / "steps",
         screen=screen,

@@ -46,7 +46,7 @@ class StepLogs(keras.callbacks.Callback):
         super().__init__()
         self.every = check.whole_number("every", every, at_least=1)
         self.file, self.folder, self.screen, self.what = file, folder, screen, what
-        rows = _read(file) if steps_before else []
+        rows = _read_rows(file) if steps_before else []
         self.rows = [row for row in rows if row[STEP] <= steps_before]
         self._begin = 0  # steps of the epochs before
         self._writer = tensorboard_logs.StepWriter(folder)
@@ -69,7 +69,7 @@ class StepLogs(keras.callbacks.Callback):
             row["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
         self.rows.append(row)
         self._write(row)
-        values = [f"{name} {row[name]:.4g}" for name in ("loss", "top1") if _known(row, name)]
+        values = [f"{name} {row[name]:.4g}" for name in ("loss", "top1") if _has_value(row, name)]
         self.screen.say(f"{self.what}, step {step:,}: {', '.join(values)}")
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -85,10 +85,10 @@ class StepLogs(keras.callbacks.Callback):
         for name, mean in logs.items():
             if not name.endswith(_RATIO):
                 pairs = zip(lengths, epoch_rows, strict=True)
-                known = [(n, row[name]) for n, row in pairs if _known(row, name)]
-                steps_before = sum(n for n, _ in known)
+                known_values = [(n, row[name]) for n, row in pairs if _has_value(row, name)]
+                steps_before = sum(n for n, _ in known_values)
                 total = float(mean) * (steps_before + length)
-                result[name] = (total - sum(n * value for n, value in known)) / length
+                result[name] = (total - sum(n * value for n, value in known_values)) / length
         return result
 
     def _write(self, row: Mapping[str, float]) -> None:
@@ -98,15 +98,15 @@ class StepLogs(keras.callbacks.Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow(row)
-        values = {name: row[name] for name in row if name != STEP and _known(row, name)}
+        values = {name: row[name] for name in row if name != STEP and _has_value(row, name)}
         self._writer.write(int(row[STEP]), values)
 
 
-def _known(row: Mapping[str, float], name: str) -> bool:
+def _has_value(row: Mapping[str, float], name: str) -> bool:
     return not math.isnan(row.get(name, math.nan))
 
 
-def _read(file: Path) -> list[dict[str, float]]:
+def _read_rows(file: Path) -> list[dict[str, float]]:
     """The rows of a file that `StepLogs` wrote; none if there is no file or it is damaged."""
     if not file.is_file():
         return []

@@ -43,5 +43,5 @@ class ValidationScores(keras.callbacks.Callback):
         if logs is None:
             return
         self._score = self._score or measure_model.scorer(self.model.deployed)
-        measured = multi_label.measure(self._validation.labels, self._score(self._validation))
-        logs |= {"val_map": measured["map"], "val_f1": measured["f1"]}
+        measurements = multi_label.measure(self._validation.labels, self._score(self._validation))
+        logs |= {"val_map": measurements["map"], "val_f1": measurements["f1"]}

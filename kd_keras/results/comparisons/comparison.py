@@ -98,7 +98,7 @@ def facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
         for cost in (MILLISECONDS, MEGABYTES)
     }
     return [
-        entry | {"front": {cost: on[index] for cost, on in fronts.items()}}
+        entry | {"front": {cost: is_on_front[index] for cost, is_on_front in fronts.items()}}
         for index, entry in enumerate(entries)
     ]
 
@@ -119,15 +119,15 @@ def differences(groups: Sequence[Group], *, seed: int = 0) -> list[dict[str, Any
         one seed compared over images, by McNemar's exact test too; `p_holm` is adjusted for the
         number of all pairs.
     """
-    first, *others = groups
-    entries = [_compared(group, first, seed) for group in others]
+    first, *other_groups = groups
+    entries = [_compare_groups(group, first, seed) for group in other_groups]
     pairs = [pair for entry in entries for pair in entry["pairs"]]
     if any(pair["p"] is None for pair in pairs):  # of multi-label data, there is no test
         for pair in pairs:
             pair["p_holm"] = None
         return entries
-    for pair, adjusted in zip(pairs, statistics.holm([pair["p"] for pair in pairs]), strict=True):
-        pair["p_holm"] = adjusted
+    for pair, p_holm in zip(pairs, statistics.holm([pair["p"] for pair in pairs]), strict=True):
+        pair["p_holm"] = p_holm
     return entries
 
 
@@ -140,34 +140,34 @@ def difference(pairs: Sequence[tuple[Model, Model]], *, seed: int = 0) -> dict[s
         pair's `runs`, `seeds`, `difference`, `low`, `high`, `only` and `only_other` (images that
         only one of the two has right) and `p` (McNemar); these are None of multi-label data.
     """
-    each = [_pair(one, other, seed) for one, other in pairs]
-    if len(each) == 1:
-        interval = {name: each[0][name] for name in ("difference", "low", "high")}
-        return {**interval, "over": "images", "paired": True, "pairs": each}
-    mean, low, high = statistics.paired_interval([pair["difference"] for pair in each])
+    entries = [_pair(first, second, seed) for first, second in pairs]
+    if len(entries) == 1:
+        interval = {name: entries[0][name] for name in ("difference", "low", "high")}
+        return {**interval, "over": "images", "paired": True, "pairs": entries}
+    mean, low, high = statistics.paired_interval([pair["difference"] for pair in entries])
     interval = {"difference": mean, "low": low, "high": high}
-    return {**interval, "over": "seeds", "paired": True, "pairs": each}
+    return {**interval, "over": "seeds", "paired": True, "pairs": entries}
 
 
-def _pair(one: Model, other: Model, seed: int) -> dict[str, Any]:
-    only: int | None
-    only_other: int | None
+def _pair(first: Model, second: Model, seed: int) -> dict[str, Any]:
+    only_first: int | None
+    only_second: int | None
     p_value: float | None
-    if one.answers is not None and other.answers is not None:
-        (labels, scores), (_, others) = one.answers, other.answers
-        mean, low, high = multi_label.difference(labels, scores, others, seed=seed)
-        only = only_other = p_value = None
+    if first.answers is not None and second.answers is not None:
+        (labels, scores), (_, second_scores) = first.answers, second.answers
+        mean, low, high = multi_label.difference(labels, scores, second_scores, seed=seed)
+        only_first = only_second = p_value = None
     else:
-        mean, low, high = statistics.bootstrap_interval(one.correct, other.correct, seed)
-        only, only_other, p_value = statistics.mcnemar(one.correct, other.correct)
+        mean, low, high = statistics.bootstrap_interval(first.correct, second.correct, seed)
+        only_first, only_second, p_value = statistics.mcnemar(first.correct, second.correct)
     return {
-        **{"runs": [one.run, other.run], "seeds": [one.seed, other.seed]},
+        **{"runs": [first.run, second.run], "seeds": [first.seed, second.seed]},
         **{"difference": mean, "low": low, "high": high},
-        **{"only": only, "only_other": only_other, "p": p_value},
+        **{"only": only_first, "only_other": only_second, "p": p_value},
     }
 
 
-def _compared(group: Group, other: Group, seed: int) -> dict[str, Any]:
+def _compare_groups(group: Group, other: Group, seed: int) -> dict[str, Any]:
     """The entry of `differences` for two groups."""
     seeds = [sorted(model.seed for model in side.models) for side in (group, other)]
     names = {"group": group.name, "other": other.name, "seeds": seeds}
@@ -190,21 +190,21 @@ def _pairs(group: Group, other: Group) -> list[tuple[Model, Model]]:
 
 
 def _group_rows(group: Group, costs: Mapping[str, float | None]) -> dict[str, Any]:
-    each, key = [model.value for model in group.models], group.models[0].score.key
-    if len(each) > 1:
-        mean, low, high = statistics.paired_interval(each)
+    values, key = [model.value for model in group.models], group.models[0].score.key
+    if len(values) > 1:
+        mean, low, high = statistics.paired_interval(values)
         low, high = max(low, 0.0), min(high, 1.0)  # Student's t knows no limits
     else:
-        mean = each[0]
+        mean = values[0]
         low, high = group.models[0].interval()
     pairs = [(model, model.alone) for model in group.models if model.alone is not None]
     return {
         **{"name": group.name, "role": group.role},
         "runs": [model.run for model in group.models],
         "seeds": [model.seed for model in group.models],
-        f"each_{key}": each,
+        f"each_{key}": values,
         **{key: mean, "low": low, "high": high},
-        "over": "seeds" if len(each) > 1 else "images",
+        "over": "seeds" if len(values) > 1 else "images",
         "gain": difference(pairs) if pairs else None,
         "parameters": group.models[0].parameters,
         **costs,
@@ -236,5 +236,5 @@ def _network(model: Model, group: Group) -> str:
 
 
 def _median(values: Any) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+    known_values = [value for value in values if value is not None]
+    return median(known_values) if known_values else None

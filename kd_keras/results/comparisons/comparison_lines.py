@@ -18,12 +18,12 @@ def verdict(document: Mapping[str, Any]) -> list[str]:
     Args:
         document: what `compare` returns, without "verdict".
     """
-    adjusted = sum(len(entry["pairs"]) for entry in document["differences"]) > 1
-    lines = [_difference(entry, document, adjusted) for entry in document["differences"]]
+    has_several_tests = sum(len(entry["pairs"]) for entry in document["differences"]) > 1
+    lines = [_difference(entry, document, has_several_tests) for entry in document["differences"]]
     fronts: dict[str, list[str]] = {}
     for cost, words in _COST_NAMES.items():
-        best = [group["name"] for group in document["groups"] if group["front"][cost]]
-        fronts.setdefault(", ".join(best), []).append(words)
+        front_names = [group["name"] for group in document["groups"] if group["front"][cost]]
+        fronts.setdefault(", ".join(front_names), []).append(words)
     return lines + [
         f"On the front of accuracy against {' and '.join(words)}: {names} (no other model is "
         "better in both)."
@@ -42,11 +42,11 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
     screen.table(title, columns, [_row(group) for group in groups])
     seeds = any(group["over"] == "seeds" for group in groups)
     images = any(group["over"] == "images" for group in groups)
-    over = "over seeds" if seeds else "over images"
-    over += ", over images for one seed" if seeds and images else ""
+    interval_source = "over seeds" if seeds else "over images"
+    interval_source += ", over images for one seed" if seeds and images else ""
     screen.result(
-        f"intervals: {over}. gain: points over the student alone. ms: per image, batch 1. front: "
-        "no other model is better in both accuracy and time (t) or size (s)."
+        f"intervals: {interval_source}. gain: points over the student alone. ms: per image, batch "
+        "1. front: no other model is better in both accuracy and time (t) or size (s)."
     )
     if document["differences"]:
         screen.result("")
@@ -65,8 +65,8 @@ def show(document: Mapping[str, Any], screen: Screen) -> None:
         )
     screen.result("")
     for field, values in document["fields"].items():
-        each = "; ".join(f"{format_value(value)} ({name})" for name, value in values.items())
-        screen.result(f"recipes differ in {field}: {each}")
+        value_list = "; ".join(f"{format_value(value)} ({name})" for name, value in values.items())
+        screen.result(f"recipes differ in {field}: {value_list}")
     for note in document["notes"]:
         screen.warn(note)
     for line in document["verdict"]:
@@ -80,13 +80,13 @@ def difference_rows(entry: Mapping[str, Any]) -> list[list[str | None]]:
         mean = [entry["group"], _seeds(entry, " / "), points(entry)]
         rows.append([*mean, None, None, None])
     for pair in entry["pairs"]:
-        same = pair["seeds"][0] == pair["seeds"][1]
-        seeds = str(pair["seeds"][0]) if same else " / ".join(map(str, pair["seeds"]))
+        has_one_seed = pair["seeds"][0] == pair["seeds"][1]
+        seeds = str(pair["seeds"][0]) if has_one_seed else " / ".join(map(str, pair["seeds"]))
         name = f"  seed {seeds}" if entry["over"] == "seeds" else entry["group"]
-        known = pair["p"] is not None
-        right = f"{pair['only']} / {pair['only_other']}" if known else None
-        tests = [probability(pair[name]) if known else None for name in ("p", "p_holm")]
-        rows.append([name, None if rows else seeds, points(pair), right, *tests])
+        has_test = pair["p"] is not None
+        right_alone = f"{pair['only']} / {pair['only_other']}" if has_test else None
+        tests = [probability(pair[name]) if has_test else None for name in ("p", "p_holm")]
+        rows.append([name, None if rows else seeds, points(pair), right_alone, *tests])
     return rows
 
 
@@ -111,44 +111,48 @@ def format_value(value: Any) -> str:
 
 def front(group: Mapping[str, Any]) -> str:
     """ "t", "s" or "t s" for a group on the front of accuracy against time or size."""
-    return " ".join(_COST_NAMES[cost][0] for cost, on in group["front"].items() if on)
+    return " ".join(
+        _COST_NAMES[cost][0] for cost, is_on_front in group["front"].items() if is_on_front
+    )
 
 
 def _row(group: Mapping[str, Any]) -> list[str | None]:
     value = 100 * group[main_score.score_of_groups([group]).key]
-    shown = f"{value:.1f} ({100 * group['low']:.1f} to {100 * group['high']:.1f})"
+    score_text = f"{value:.1f} ({100 * group['low']:.1f} to {100 * group['high']:.1f})"
     gain = _points(group["gain"]["difference"]) if group["gain"] else None
     times, size = group[MILLISECONDS], group[MEGABYTES]
     return [
-        *(group["name"], str(len(group["seeds"])), shown, gain),
+        *(group["name"], str(len(group["seeds"])), score_text, gain),
         *(None if times is None else f"{times:.3g}", None if size is None else f"{size:.2f}"),
         front(group) or None,
     ]
 
 
-def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted: bool) -> str:
+def _difference(
+    entry: Mapping[str, Any], document: Mapping[str, Any], has_several_tests: bool
+) -> str:
     group, other, pairs = entry["group"], entry["other"], entry["pairs"]
     images, score = (
         f"{document['data']['images']:,} images",
         main_score.score_of_groups(document["groups"]),
     )
-    over = f"{_seeds(entry, ' and ')} seeds" if entry["over"] == "seeds" else images
+    interval_source = f"{_seeds(entry, ' and ')} seeds" if entry["over"] == "seeds" else images
     numbers = (
         f"{_points(entry['difference'])} points of {score.name}, 95 % interval "
-        f"{_points(entry['low'])} to {_points(entry['high'])} over {over}"
+        f"{_points(entry['low'])} to {_points(entry['high'])} over {interval_source}"
     )
-    certain, scope, repeat = True, "", ""
+    is_significant, scope, repeat = True, "", ""
     if entry["over"] == "images":
         scope = f" with seed {' against '.join(map(str, dict.fromkeys(pairs[0]['seeds'])))}"
         repeat = " Repeat with more seeds (--seed) to compare the methods."
-        p_value = pairs[0]["p_holm" if adjusted else "p"]
-        by = "McNemar, Holm" if adjusted else "McNemar"
+        p_value = pairs[0]["p_holm" if has_several_tests else "p"]
+        test_name = "McNemar, Holm" if has_several_tests else "McNemar"
         if p_value is not None:
-            numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({by})"
-            certain = p_value < LEVEL
-    if certain and entry["low"] > 0:
+            numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({test_name})"
+            is_significant = p_value < LEVEL
+    if is_significant and entry["low"] > 0:
         return f"{group} is {score.better} than {other}{scope} ({numbers}).{repeat}"
-    if certain and entry["high"] < 0:
+    if is_significant and entry["high"] < 0:
         return f"{group} is {score.worse} than {other}{scope} ({numbers}).{repeat}"
     return (
         f"There is no measurable difference between {group} and {other}{scope} ({numbers}). Repeat "
@@ -156,10 +160,10 @@ def _difference(entry: Mapping[str, Any], document: Mapping[str, Any], adjusted:
     )
 
 
-def _seeds(entry: Mapping[str, Any], between: str) -> str:
+def _seeds(entry: Mapping[str, Any], separator: str) -> str:
     """How many seeds the two groups have: "3", or "3 / 2" if they are not paired."""
     counts = [str(len(seeds)) for seeds in entry["seeds"]]
-    return counts[0] if entry["paired"] else between.join(counts)
+    return counts[0] if entry["paired"] else separator.join(counts)
 
 
 def _points(fraction: float) -> str:

@@ -47,8 +47,8 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def _verdict(document: Mapping[str, Any]) -> list[Part]:
-    first, *others = document["verdict"]
-    return [Text(first, "lead"), *(Text(line) for line in others)]
+    first_line, *other_lines = document["verdict"]
+    return [Text(first_line, "lead"), *(Text(line) for line in other_lines)]
 
 
 def _accuracy(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Part]:
@@ -92,7 +92,9 @@ def _accuracy(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Part]:
 
 def _gains(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Plot]:
     gains = [(group["name"], group["gain"]) for group in groups if group["gain"]]
-    values = [(n, g["difference"], g["low"], g["high"], _each(g), STUDENT) for n, g in gains]
+    values = [
+        (n, g["difference"], g["low"], g["high"], _pair_differences(g), STUDENT) for n, g in gains
+    ]
     caption = (
         "What distillation gained over the same student trained alone. An interval that includes "
         "0 shows no measurable gain."
@@ -105,17 +107,18 @@ def _differences(document: Mapping[str, Any], folder: Path) -> list[Section]:
     entries = document["differences"]
     if not entries:
         return []
-    other, score = entries[0]["other"], main_score.score_of_groups(document["groups"])
+    reference, score = entries[0]["other"], main_score.score_of_groups(document["groups"])
     values = [
-        (e["group"], e["difference"], e["low"], e["high"], _each(e), STUDENT) for e in entries
+        (e["group"], e["difference"], e["low"], e["high"], _pair_differences(e), STUDENT)
+        for e in entries
     ]
     plot = _intervals(
         "difference",
         values,
-        f"Difference in {score.name} to {other}, with its 95 % interval, and that of each pair "
+        f"Difference in {score.name} to {reference}, with its 95 % interval, and that of each pair "
         "(small). An interval that includes 0 shows no measurable difference.",
         folder,
-        f"points of {score.name} over {other}",
+        f"points of {score.name} over {reference}",
         zero=True,
         height=_LOW,
     )
@@ -123,16 +126,16 @@ def _differences(document: Mapping[str, Any], folder: Path) -> list[Section]:
     rows = [row for entry in entries for row in comparison_lines.difference_rows(entry)]
     if score is main_score.MAP:  # which has no test
         table = Table(columns[:3], [row[:3] for row in rows])
-        return [Section("differences", f"Differences to {other}", [plot, table])]
+        return [Section("differences", f"Differences to {reference}", [plot, table])]
     table = Table(columns, rows)
-    about = Text(
+    explanation = Text(
         "Right alone: images that only this model / only the other predicts right. p: McNemar's "
         "exact test over images; Holm's is adjusted for the number of tests."
     )
-    return [Section("differences", f"Differences to {other}", [plot, table, about])]
+    return [Section("differences", f"Differences to {reference}", [plot, table, explanation])]
 
 
-def _each(entry: Mapping[str, Any]) -> list[float]:
+def _pair_differences(entry: Mapping[str, Any]) -> list[float]:
     return [pair["difference"] for pair in entry["pairs"]]
 
 
@@ -150,16 +153,18 @@ def _intervals(
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for place, (_, mean, low, high, each, role) in enumerate(values):
+        for place, (_, mean, low, high, single_values, role) in enumerate(values):
             look = plots.look(_ROLES.index(role))
             axes.plot([100 * low, 100 * high], [place, place], color=look.color, linewidth=2)
             axes.plot(100 * mean, place, look.marker, color=look.color, markersize=7)
-            if len(each) > 1:
-                heights = [place + 0.22] * len(each)
-                axes.plot([100 * x for x in each], heights, look.marker, color=plots.SOFT, ms=3)
+            if len(single_values) > 1:
+                heights = [place + 0.22] * len(single_values)
+                axes.plot(
+                    [100 * x for x in single_values], heights, look.marker, color=plots.SOFT, ms=3
+                )
         if zero:
             axes.axvline(0, color=plots.INK, linewidth=1)
-        axes.set_yticks(range(len(values)), [_broken(value[0]) for value in values])
+        axes.set_yticks(range(len(values)), [_name_in_lines(value[0]) for value in values])
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.set_xlabel(label)
 
@@ -175,16 +180,17 @@ def _intervals(
 
 
 def _cost(groups: Sequence[Mapping[str, Any]], cost: str, folder: Path) -> Plot:
-    known = [group for group in groups if group[cost] is not None]
+    measured_groups = [group for group in groups if group[cost] is not None]
     score = main_score.score_of_groups(groups)
     return plots.plot(
         f"front-{cost.replace('_', '-')}",
-        _front_painter(known, cost, score),
+        _front_painter(measured_groups, cost, score),
         caption=f"Accuracy against {_COSTS[cost]}. Up and left is better. Filled: "
         "on the front, no other model is better in both. Bars are 95 % intervals.",
         columns=["model", cost, score.key, "low", "high", "on_front"],
         rows=[
-            (g["name"], g[cost], g[score.key], g["low"], g["high"], g["front"][cost]) for g in known
+            (g["name"], g[cost], g[score.key], g["low"], g["high"], g["front"][cost])
+            for g in measured_groups
         ],
         folder=folder,
     )
@@ -204,13 +210,16 @@ def _front_painter(
         for index, group in enumerate(groups):
             look = plots.look(_ROLES.index(group["role"]))
             x, y = group[cost], 100 * group[score.key]
-            beside = [other[cost] for other in groups[:index]].count(x)  # equal networks
-            moved = transforms.offset_copy(axes.transData, figure, x=6 * beside, units="points")
+            # equal networks
+            num_equal = [earlier_group[cost] for earlier_group in groups[:index]].count(x)
+            shifted_axes = transforms.offset_copy(
+                axes.transData, figure, x=6 * num_equal, units="points"
+            )
             interval = [100 * group["low"], 100 * group["high"]]
-            axes.plot([x, x], interval, color=look.color, linewidth=1, transform=moved)
+            axes.plot([x, x], interval, color=look.color, linewidth=1, transform=shifted_axes)
             face = look.color if group["front"][cost] else "none"
             point: Any = {"color": look.color, "markerfacecolor": face, "markersize": 7}
-            axes.plot(x, y, look.marker, transform=moved, **point)
+            axes.plot(x, y, look.marker, transform=shifted_axes, **point)
         axes.update_datalim([(g[cost], 100 * g[end]) for g in groups for end in ("low", "high")])
         axes.margins(x=0.3)
         axes.autoscale_view()
@@ -223,17 +232,17 @@ def _front_painter(
 def _label(axes: Any, groups: Sequence[Mapping[str, Any]], cost: str, score: Score) -> None:
     """Names right of the points, from the lowest up, moved up where they would overlap."""
     low, high = axes.get_ylim()
-    below: dict[Any, float] = {}
+    top_labels: dict[Any, float] = {}
     for group in sorted(groups, key=lambda group: float(group[score.key])):
         x, y = group[cost], 100 * group[score.key]
-        equal = sum(other[cost] == x for other in groups)
-        place = max(y, below.get(x, low) + _LINE * (high - low))
-        below[x] = place
-        right = (6 * equal + 4, 0)
+        num_equal = sum(other_group[cost] == x for other_group in groups)
+        place = max(y, top_labels.get(x, low) + _LINE * (high - low))
+        top_labels[x] = place
+        label_offset = (6 * num_equal + 4, 0)
         axes.annotate(
-            _broken(group["name"]),
+            _name_in_lines(group["name"]),
             (x, place),
-            right,
+            label_offset,
             textcoords="offset points",
             fontsize=8,
             va="bottom",
@@ -275,7 +284,7 @@ def _runs(document: Mapping[str, Any]) -> list[Part]:
     ]
 
 
-def _broken(name: str) -> str:
+def _name_in_lines(name: str) -> str:
     """The name in lines that fit beside a plot."""
     return "\n".join(textwrap.wrap(name, 26, break_long_words=False)) or name
 

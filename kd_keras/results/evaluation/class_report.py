@@ -60,9 +60,9 @@ def rows(
         labels, predicted, labels=classes, zero_division=np.nan
     )
     precision, recall, f1, support = (np.asarray(score).tolist() for score in scores)
-    others = confusion_matrix(labels, predicted, len(classes))
-    predicted_counts = others.sum(axis=0).tolist()
-    np.fill_diagonal(others, 0)
+    confusions = confusion_matrix(labels, predicted, len(classes))
+    predicted_counts = confusions.sum(axis=0).tolist()
+    np.fill_diagonal(confusions, 0)
     return tuple(
         ClassRow(
             name,
@@ -71,7 +71,7 @@ def rows(
             _number(f1[index]),
             int(support[index]),
             int(predicted_counts[index]),
-            class_names[others[index].argmax()] if others[index].any() else "",
+            class_names[confusions[index].argmax()] if confusions[index].any() else "",
         )
         for index, name in enumerate(class_names)
     )

@@ -32,7 +32,7 @@ def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title
     count = len(class_names)
     cell = _inches_per_class(count)
     side = cell * count
-    names = [_shortened(name) for name in class_names] if count <= _MOST_NAMED else []
+    names = [_short_name(name) for name in class_names] if count <= _MOST_NAMED else []
     font = max(4.5, min(10.0, 55 * cell))
     margin = 0.55 + font / 72 * _WIDTH_OF_LETTER * max(map(len, names), default=0)
     width, height = margin + side + 0.15, margin + side + 0.4
@@ -43,8 +43,8 @@ def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title
         axes = figure.add_axes(place)
         _draw(axes, matrix, names, font)
         figure.text(0.1 / width, 1 - 0.25 / height, title, fontsize=10)
-        with files.in_place_of(path) as fresh:
-            figure.savefig(fresh, format="png", dpi=_DPI, facecolor="white")
+        with files.in_place_of(path) as new_path:
+            figure.savefig(new_path, format="png", dpi=_DPI, facecolor="white")
 
 
 def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
@@ -53,13 +53,17 @@ def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
     plots.write_csv(path, ["true class \\ predicted", *class_names], rows)
 
 
-def worst_pairs(matrix: np.ndarray, *, most: int) -> list[tuple[int, int, int]]:
+def worst_pairs(matrix: np.ndarray, *, count: int) -> list[tuple[int, int, int]]:
     """(true class, predicted class, images) of the most frequent confusions, in order."""
-    others = matrix.copy()
-    np.fill_diagonal(others, 0)
-    order = np.argsort(-others, axis=None, kind="stable")[:most]
+    confusions = matrix.copy()
+    np.fill_diagonal(confusions, 0)
+    order = np.argsort(-confusions, axis=None, kind="stable")[:count]
     pairs = [divmod(int(place), len(matrix)) for place in order]
-    return [(row, column, int(others[row, column])) for row, column in pairs if others[row, column]]
+    return [
+        (row, column, int(confusions[row, column]))
+        for row, column in pairs
+        if confusions[row, column]
+    ]
 
 
 def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> None:
@@ -72,9 +76,9 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
     axes.set_ylabel("true class", fontsize=9)
     axes.tick_params(length=0)
     places = range(len(names))
-    widest = max(map(len, names), default=0) * font * _WIDTH_OF_LETTER / 72
-    fits = widest < _inches_per_class(len(matrix))
-    axes.set_xticks(places, names, rotation=0 if fits else 90, fontsize=font)
+    widest_name = max(map(len, names), default=0) * font * _WIDTH_OF_LETTER / 72
+    is_horizontal = widest_name < _inches_per_class(len(matrix))
+    axes.set_xticks(places, names, rotation=0 if is_horizontal else 90, fontsize=font)
     axes.set_yticks(places, names, fontsize=font)
     if len(matrix) > _MOST_WITH_NUMBERS:
         return
@@ -83,8 +87,8 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
     axes.tick_params(which="minor", length=0)
     axes.grid(which="minor", color=plots.LINE, linewidth=0.5)
     for row, column in np.argwhere(matrix):
-        dark = shares[row, column] > _DARK
-        color = "white" if dark else plots.INK
+        is_dark = shares[row, column] > _DARK
+        color = "white" if is_dark else plots.INK
         text = f"{matrix[row, column]:,}"
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=font)
 
@@ -96,5 +100,5 @@ def _inches_per_class(count: int) -> float:
     return 0.08 if count <= _MOST_NAMED else 16 / count
 
 
-def _shortened(name: str) -> str:
+def _short_name(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"

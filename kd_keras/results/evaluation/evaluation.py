@@ -50,7 +50,7 @@ class Evaluation(EvaluatedModel):
         examples: Split,
         *,
         class_names: tuple[str, ...],
-        **others: Any,
+        **other_fields: Any,
     ) -> "Evaluation":
         """The evaluation of a model's scores on labelled images.
 
@@ -59,7 +59,7 @@ class Evaluation(EvaluatedModel):
             confidence: (N,) float, probability of each answer, 0 to 1.
             examples: the N labelled images.
             class_names: C names.
-            others: the attributes that do not follow from the scores, such as `model`.
+            other_fields: the attributes that do not follow from the scores, such as `model`.
         """
         labels, predicted = examples.labels, logits.argmax(axis=1)
         return cls(
@@ -73,7 +73,7 @@ class Evaluation(EvaluatedModel):
             matrix=class_report.confusion_matrix(labels, predicted, len(class_names)),
             predicted=predicted,
             wrong=wrong_images.list_wrong_images(examples, predicted, confidence, class_names),
-            **others,
+            **other_fields,
         )
 
     @property

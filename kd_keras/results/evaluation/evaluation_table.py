@@ -24,12 +24,12 @@ def show(evaluation: Evaluation, screen: Screen) -> None:
     screen.say("")
     _show_classes(evaluation, screen)
     screen.say("")
-    pairs = confusion.worst_pairs(evaluation.matrix, most=3)
+    pairs = confusion.worst_pairs(evaluation.matrix, count=3)
     names = evaluation.class_names
     if pairs:
-        listed = ", ".join(f"{names[a]} for {names[b]} ({count})" for a, b, count in pairs)
-        screen.say(f"most often mistaken: {listed}")
-    files = f"{MATRIX}.png and .csv, {CLASSES}.csv, {_wrong(evaluation)}"
+        pair_list = ", ".join(f"{names[a]} for {names[b]} ({count})" for a, b, count in pairs)
+        screen.say(f"most often mistaken: {pair_list}")
+    files = f"{MATRIX}.png and .csv, {CLASSES}.csv, {_wrong_images_text(evaluation)}"
     show_end(evaluation, files, screen)
 
 
@@ -111,7 +111,7 @@ def shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
-def _wrong(evaluation: Evaluation) -> str:
+def _wrong_images_text(evaluation: Evaluation) -> str:
     count = len(evaluation.wrong)
     if not count:
         return "and no wrong images"

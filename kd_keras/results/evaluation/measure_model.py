@@ -32,8 +32,8 @@ def predictor(model: keras.Model) -> Callable[[np.ndarray], tf.Tensor]:
     def predict(images: tf.Tensor) -> tf.Tensor:
         return taps.logits_of(model(images, training=False))
 
-    compiled: Callable[[np.ndarray], tf.Tensor] = predict
-    return compiled
+    compiled_predict: Callable[[np.ndarray], tf.Tensor] = predict
+    return compiled_predict
 
 
 def scores(model: keras.Model, split: Split) -> np.ndarray:
@@ -61,9 +61,9 @@ def scorer(model: keras.Model) -> Callable[[Split], np.ndarray]:
 
     # Traced once for each model. Calls of the tf.function itself would warn after a few models: to
     # TensorFlow they are one function that is traced too often.
-    traced = score.get_concrete_function()
+    traced_score = score.get_concrete_function()
     return lambda split: _all_scores(
-        lambda images: traced(tf.convert_to_tensor(images)), model.name, split
+        lambda images: traced_score(tf.convert_to_tensor(images)), model.name, split
     )
 
 
@@ -77,18 +77,18 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them
-        stored = sealed.load(file)
-        if stored.shape == (len(data.validation), len(data.class_names)):
-            return stored
+        stored_scores = sealed.load(file)
+        if stored_scores.shape == (len(data.validation), len(data.class_names)):
+            return stored_scores
     run_teacher = keras_teacher.teacher_function(
         model, (), precision=precision, multi_label=data.validation.multi_label
     )
-    computed = _all_scores(
+    new_scores = _all_scores(
         lambda images: run_teacher(images)[taps.LOGITS], model.name, data.validation
     )
     with contextlib.suppress(OSError):  # a full disk stores none
-        sealed.save(file, computed)
-    return computed
+        sealed.save(file, new_scores)
+    return new_scores
 
 
 def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -> np.ndarray:
@@ -133,12 +133,12 @@ def measure(
     """
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
-    exported = {} if folder is None else _exported(model, data, folder, images, serve)
+    export_entry = {} if folder is None else _export(model, data, folder, images, serve)
     return {
         **measure_scores(validation_scores, validation.labels),
         "parameters": model.count_params(),
         "multiply_adds": _multiply_adds(model),
-        **exported,
+        **export_entry,
     }
 
 
@@ -161,7 +161,7 @@ def _multiply_adds(model: keras.Model) -> int | None:
         return None
 
 
-def _exported(
+def _export(
     model: keras.Model,
     data: Dataset,
     folder: Path,

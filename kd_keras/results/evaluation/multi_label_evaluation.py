@@ -39,7 +39,12 @@ class MultiLabelEvaluation(EvaluatedModel):
 
     @classmethod
     def from_scores(
-        cls, logits: np.ndarray, examples: Split, *, class_names: tuple[str, ...], **others: Any
+        cls,
+        logits: np.ndarray,
+        examples: Split,
+        *,
+        class_names: tuple[str, ...],
+        **other_fields: Any,
     ) -> "MultiLabelEvaluation":
         """The evaluation of a model's scores on labelled images.
 
@@ -47,23 +52,23 @@ class MultiLabelEvaluation(EvaluatedModel):
             logits: (N, C) float32, in the order of `class_names`.
             examples: the N labelled images.
             class_names: C names.
-            others: the attributes that do not follow from the scores, such as `model`.
+            other_fields: the attributes that do not follow from the scores, such as `model`.
 
         Raises:
             ValueError: no image has any of the classes.
         """
         labels = examples.labels
-        measured = multi_label.measure(labels, logits)
+        measurements = multi_label.measure(labels, logits)
         return cls(
             images=len(examples),
             class_names=class_names,
-            map=measured["map"],
-            f1=measured["f1"],
-            micro_f1=measured["micro_f1"],
+            map=measurements["map"],
+            f1=measurements["f1"],
+            micro_f1=measurements["micro_f1"],
             map_interval=multi_label.interval(labels, logits, seed=0),
             per_class=multi_label.rows(labels, logits, class_names),
             predicted=multi_label.decisions(logits),
-            **others,
+            **other_fields,
         )
 
 

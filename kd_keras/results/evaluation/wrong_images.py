@@ -45,8 +45,8 @@ def list_wrong_images(
         confidence: (N,) float probabilities of these classes.
         class_names: C names.
     """
-    wrong = np.flatnonzero(predicted != split.labels)
-    ordered = wrong[np.argsort(-confidence[wrong], kind="stable")]
+    wrong_rows = np.flatnonzero(predicted != split.labels)
+    rows_by_confidence = wrong_rows[np.argsort(-confidence[wrong_rows], kind="stable")]
     names = split.names() or [f"id {number}" for number in split.ids]
     return tuple(
         WrongImage(
@@ -56,23 +56,23 @@ def list_wrong_images(
             float(confidence[row]),
             int(row),
         )
-        for row in ordered
+        for row in rows_by_confidence
     )
 
 
-def write(path: Path, wrong: Sequence[WrongImage]) -> None:
+def write(path: Path, wrong_images: Sequence[WrongImage]) -> None:
     """Writes file, truth, prediction and confidence as CSV."""
-    rows = ([w.file, w.truth, w.prediction, f"{w.confidence:.6f}"] for w in wrong)
+    rows = ([w.file, w.truth, w.prediction, f"{w.confidence:.6f}"] for w in wrong_images)
     write_csv(path, COLUMNS, rows)
 
 
-def contact_sheet(path: Path, split: Split, wrong: Sequence[WrongImage]) -> None:
+def contact_sheet(path: Path, split: Split, wrong_images: Sequence[WrongImage]) -> None:
     """Writes a PNG of the first `ON_SHEET` wrong images, with truth and prediction below each."""
     from PIL import Image
 
-    most_confident = wrong[:ON_SHEET]
-    images = split.images_at(np.array([one.row for one in most_confident]))
+    most_confident = wrong_images[:ON_SHEET]
+    images = split.images_at(np.array([image.row for image in most_confident]))
     texts = [f"is {w.truth}\nsaid {w.prediction} ({w.confidence:.0%})" for w in most_confident]
     sheet = pictures.grid(images, texts, smallest_side=_SMALLEST_SIDE)
-    with files.in_place_of(path) as fresh:
-        Image.fromarray(sheet).save(fresh, format="PNG", optimize=True)
+    with files.in_place_of(path) as new_path:
+        Image.fromarray(sheet).save(new_path, format="PNG", optimize=True)

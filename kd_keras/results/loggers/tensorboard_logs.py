@@ -53,9 +53,9 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
         earlier: logs by name of the epochs before the first one, which are written again.
     """
 
-    def __init__(self, folder: str, earlier: Mapping[str, Sequence[float]]) -> None:
+    def __init__(self, folder: str, earlier_logs: Mapping[str, Sequence[float]]) -> None:
         super().__init__(folder, write_graph=False)
-        self._earlier = {name: list(values) for name, values in earlier.items()}
+        self._earlier = {name: list(values) for name, values in earlier_logs.items()}
 
     def on_train_begin(self, logs: Any = None) -> None:
         with _translate_errors(self.log_dir):
@@ -116,15 +116,15 @@ class StepWriter:
 
 
 def callback(
-    folder: str | Path, *, earlier: Mapping[str, Sequence[float]] | None = None
+    folder: str | Path, *, earlier_logs: Mapping[str, Sequence[float]] | None = None
 ) -> keras.callbacks.TensorBoard:
     """A callback that writes each epoch's logs to `folder`/train and `folder`/validation.
 
     Args:
         folder: folder of the event files.
-        earlier: logs by name of the epochs before the first one, which are written again.
+        earlier_logs: logs by name of the epochs before the first one, which are written again.
     """
-    return EpochTensorBoard(str(folder), earlier or {})
+    return EpochTensorBoard(str(folder), earlier_logs or {})
 
 
 def write_graph(model: keras.Model) -> None:
@@ -169,8 +169,8 @@ def writing_events(folder: str | Path) -> Iterator[None]:
 
     Raises OSError if that fails.
     """
-    for earlier in Path(folder).glob("events.*"):  # of a run that was interrupted after them
-        earlier.unlink()
+    for event_file in Path(folder).glob("events.*"):  # of a run that was interrupted after them
+        event_file.unlink()
     with _translate_errors(folder):
         writer = tf.summary.create_file_writer(str(folder))
         try:

@@ -71,8 +71,12 @@ class MlflowLogs(keras.callbacks.Callback):
         self._run = ""
 
     def on_train_begin(self, logs: Any = None) -> None:
-        known = self._client.get_experiment_by_name(self._experiment)
-        number = known.experiment_id if known else self._client.create_experiment(self._experiment)
+        experiment = self._client.get_experiment_by_name(self._experiment)
+        number = (
+            experiment.experiment_id
+            if experiment
+            else self._client.create_experiment(self._experiment)
+        )
         self._run = self._client.create_run(number, run_name=self._name).info.run_id
         for name, value in self._config.items():
             self._client.log_param(self._run, name, str(value)[:500])

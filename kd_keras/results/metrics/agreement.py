@@ -20,10 +20,12 @@ def measure_agreement(
     Returns:
         `agreement`; `agreement_if_independent`, see `expected_if_independent`; `predictive_kl`.
     """
-    expected, _ = expected_if_independent(student.argmax(axis=1), teacher.argmax(axis=1), labels)
+    expected_share, _ = expected_if_independent(
+        student.argmax(axis=1), teacher.argmax(axis=1), labels
+    )
     return {
         "agreement": agreement(student, teacher),
-        "agreement_if_independent": expected,
+        "agreement_if_independent": expected_share,
         "predictive_kl": predictive_kl(student, teacher),
     }
 
@@ -72,15 +74,15 @@ def expected_if_independent(
         The expected agreement, 0 to 1, and its standard deviation over draws of N answers.
     """
     classes = int(max(student.max(), teacher.max(), labels.max())) + 1
-    expected = variance = 0.0
+    expected_share = variance = 0.0
     for label in np.unique(labels):  # one class at a time: C x C for all would not fit for many
         in_class = labels == label
         count = int(in_class.sum())
         shares = [np.bincount(p[in_class], minlength=classes) / count for p in (student, teacher)]
-        same = float(shares[0] @ shares[1])
-        expected += count * same
-        variance += count * same * (1 - same)
-    return expected / len(labels), math.sqrt(variance) / len(labels)
+        same_share = float(shares[0] @ shares[1])
+        expected_share += count * same_share
+        variance += count * same_share * (1 - same_share)
+    return expected_share / len(labels), math.sqrt(variance) / len(labels)
 
 
 def best_order(teacher: np.ndarray, labels: np.ndarray, *, classes: int) -> np.ndarray:
@@ -104,5 +106,5 @@ def best_order(teacher: np.ndarray, labels: np.ndarray, *, classes: int) -> np.n
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+    shifted_logits = np.asarray(logits, np.float64) - logits.max(axis=1, keepdims=True)
+    return np.asarray(shifted_logits - np.log(np.exp(shifted_logits).sum(axis=1, keepdims=True)))

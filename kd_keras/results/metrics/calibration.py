@@ -37,17 +37,17 @@ def measure_calibration(logits: np.ndarray, labels: np.ndarray, *, seed: int = 0
     if len(labels) < 2:
         return entry
     order = np.random.default_rng(seed).permutation(len(labels))
-    fitted, measured = np.array_split(order, 2)
-    temperature = best_temperature(logits[fitted], labels[fitted])
-    others = logits[measured], labels[measured]
+    fit_rows, test_rows = np.array_split(order, 2)
+    temperature = best_temperature(logits[fit_rows], labels[fit_rows])
+    test_half = logits[test_rows], labels[test_rows]
     return entry | {
         "temperature": temperature,
-        "fitted_on": len(fitted),
-        "measured_on": len(measured),
-        "ece_before": ece(*others),
-        "ece_after": ece(*others, temperature=temperature),
-        "nll_before": nll(*others),
-        "nll_after": nll(*others, temperature=temperature),
+        "fitted_on": len(fit_rows),
+        "measured_on": len(test_rows),
+        "ece_before": ece(*test_half),
+        "ece_after": ece(*test_half, temperature=temperature),
+        "nll_before": nll(*test_half),
+        "nll_after": nll(*test_half, temperature=temperature),
     }
 
 
@@ -72,10 +72,12 @@ def bins(
     Source: Guo, Pleiss, Sun, Weinberger 2017, "On Calibration of Modern Neural Networks",
     arXiv:1706.04599, section 2.
     """
-    confidence, right = _confidence(logits, labels, temperature)
+    confidence, is_right = _confidence(logits, labels, temperature)
     place = np.clip(np.ceil(confidence * count).astype(int) - 1, 0, count - 1)
     images = np.bincount(place, minlength=count)
-    sums = [np.bincount(place, weights=values, minlength=count) for values in (confidence, right)]
+    sums = [
+        np.bincount(place, weights=values, minlength=count) for values in (confidence, is_right)
+    ]
     return [
         {
             "low": i / count,
@@ -99,9 +101,9 @@ def ece(
     Source: Naeini, Cooper, Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using Bayesian
     Binning", AAAI, for two classes; Guo et al. 2017, equation 3, for several.
     """
-    parts = bins(logits, labels, temperature=temperature, count=count)
-    full = [part for part in parts if part["images"]]
-    gaps = sum(part["images"] * abs(part["accuracy"] - part["confidence"]) for part in full)
+    all_bins = bins(logits, labels, temperature=temperature, count=count)
+    filled_bins = [part for part in all_bins if part["images"]]
+    gaps = sum(part["images"] * abs(part["accuracy"] - part["confidence"]) for part in filled_bins)
     return float(gaps / len(labels))
 
 
@@ -141,10 +143,10 @@ def _confidence(
     logits: np.ndarray, labels: np.ndarray, temperature: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """(N,) float64 largest probabilities, and (N,) bool whether their class is the label."""
-    largest = np.max(logits, axis=1).astype(np.float64)
+    largest_logits = np.max(logits, axis=1).astype(np.float64)
     confidence = np.empty(len(labels))
     for start in range(0, len(labels), _ROWS):
         rows = slice(start, start + _ROWS)
-        shifted = np.asarray(logits[rows], np.float64) - largest[rows, None]
-        confidence[rows] = 1 / np.exp(shifted / temperature).sum(axis=1)
+        shifted_logits = np.asarray(logits[rows], np.float64) - largest_logits[rows, None]
+        confidence[rows] = 1 / np.exp(shifted_logits / temperature).sum(axis=1)
     return confidence, np.argmax(logits, axis=1) == labels

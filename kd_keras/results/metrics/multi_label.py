@@ -85,9 +85,9 @@ def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         labels: (N, C) int, 1 for each class that an image has, else 0.
         scores: (N, C) float, larger for images that rather have the class.
     """
-    ones = np.ones((1, len(labels)))
+    counts = np.ones((1, len(labels)))
     return np.array(
-        [_weighted(Ranking.of(*column), ones)[0] for column in _columns(labels, scores)]
+        [_weighted_precision(Ranking.of(*column), counts)[0] for column in _columns(labels, scores)]
     )
 
 
@@ -101,9 +101,9 @@ def rows(
 ) -> tuple[LabelRow, ...]:
     """One row for each class; arguments as for `measure`, and C names."""
     answers = decisions(logits)
-    positives, predicted = (labels == 1).sum(axis=0), answers.sum(axis=0)
+    num_positives, num_predicted = (labels == 1).sum(axis=0), answers.sum(axis=0)
     hits = _hits(labels, answers)
-    precision, recall = _share(hits, predicted), _share(hits, positives)
+    precision, recall = _share(hits, num_predicted), _share(hits, num_positives)
     f1, of_ranking = _f1s(hits, (labels != answers).sum(axis=0)), average_precisions(labels, logits)
     return tuple(
         LabelRow(
@@ -112,8 +112,8 @@ def rows(
             precision=_number(precision[index]),
             recall=_number(recall[index]),
             f1=_number(f1[index]),
-            positives=int(positives[index]),
-            predicted=int(predicted[index]),
+            positives=int(num_positives[index]),
+            predicted=int(num_predicted[index]),
         )
         for index, name in enumerate(class_names)
     )
@@ -130,7 +130,7 @@ def interval(
 ) -> tuple[float, float]:
     """The 95 % interval of `mean_average_precision` over images (bootstrap, bias corrected)."""
     estimate = mean_average_precision(labels, scores)
-    return bias_corrected_interval(estimate, _resampled(labels, scores, seed, samples))
+    return bias_corrected_interval(estimate, _resampled_map(labels, scores, seed, samples))
 
 
 def difference(
@@ -151,9 +151,11 @@ def difference(
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapters 13 and 14.
     """
-    first, second = (mean_average_precision(labels, scores) for scores in (ones, others))
-    each = [_resampled(labels, scores, seed, samples) for scores in (ones, others)]
-    return first - second, *bias_corrected_interval(first - second, each[0] - each[1])
+    first_map, second_map = (mean_average_precision(labels, scores) for scores in (ones, others))
+    samples_of_models = [_resampled_map(labels, scores, seed, samples) for scores in (ones, others)]
+    return first_map - second_map, *bias_corrected_interval(
+        first_map - second_map, samples_of_models[0] - samples_of_models[1]
+    )
 
 
 def measure_agreement(student: np.ndarray, teacher: np.ndarray) -> dict[str, float]:
@@ -167,13 +169,16 @@ def measure_agreement(student: np.ndarray, teacher: np.ndarray) -> dict[str, flo
         `predictive_kl`: mean over images and classes of KL(teacher || student) of the two sigmoids,
         in nats.
     """
-    ours, theirs = np.asarray(student, np.float64), np.asarray(teacher, np.float64)
-    p = np.exp(-np.logaddexp(0, -theirs))
-    present = p * (np.logaddexp(0, -ours) - np.logaddexp(0, -theirs))
-    absent = (1 - p) * (np.logaddexp(0, ours) - np.logaddexp(0, theirs))
+    student_logits, teacher_logits = (
+        np.asarray(student, np.float64),
+        np.asarray(teacher, np.float64),
+    )
+    p = np.exp(-np.logaddexp(0, -teacher_logits))
+    present_cost = p * (np.logaddexp(0, -student_logits) - np.logaddexp(0, -teacher_logits))
+    absent_cost = (1 - p) * (np.logaddexp(0, student_logits) - np.logaddexp(0, teacher_logits))
     return {
         "agreement": float(np.mean(decisions(student) == decisions(teacher))),
-        "predictive_kl": float(np.mean(present + absent)),
+        "predictive_kl": float(np.mean(present_cost + absent_cost)),
     }
 
 
@@ -200,29 +205,29 @@ class Ranking:
         return cls(order, label[order] == 1, ends[places])
 
 
-def _weighted(ranking: Ranking, counts: np.ndarray) -> np.ndarray:
+def _weighted_precision(ranking: Ranking, counts: np.ndarray) -> np.ndarray:
     """(S,) average precision of S samples, which hold each image `counts` (S, N) times."""
-    ordered = counts[:, ranking.order]
-    hits = ordered * ranking.has
-    ranked = np.maximum(np.cumsum(ordered, axis=1)[:, ranking.last], 1)
-    precision = np.cumsum(hits, axis=1)[:, ranking.last] / ranked
+    ordered_counts = counts[:, ranking.order]
+    hits = ordered_counts * ranking.has
+    num_ranked = np.maximum(np.cumsum(ordered_counts, axis=1)[:, ranking.last], 1)
+    precision = np.cumsum(hits, axis=1)[:, ranking.last] / num_ranked
     total = hits.sum(axis=1)
     return np.where(total > 0, (hits * precision).sum(axis=1) / np.maximum(total, 1), np.nan)
 
 
-def _resampled(labels: np.ndarray, scores: np.ndarray, seed: int, samples: int) -> np.ndarray:
+def _resampled_map(labels: np.ndarray, scores: np.ndarray, seed: int, samples: int) -> np.ndarray:
     """(samples,) mAP of bootstrap samples; equal seeds draw the same images."""
     rankings = [Ranking.of(*column) for column in _columns(labels, scores)]
     rankings = [ranking for ranking in rankings if ranking.has.any()]
     random, count = np.random.default_rng(seed), len(labels)
     results: list[np.ndarray] = []
-    most = max(1, _AT_A_TIME // count)
-    for start in range(0, samples, most):
-        size = min(samples - start, most)
+    chunk_size = max(1, _AT_A_TIME // count)
+    for start in range(0, samples, chunk_size):
+        size = min(samples - start, chunk_size)
         counts = random.multinomial(count, np.full(count, 1 / count), size=size)
-        each = np.stack([_weighted(ranking, counts) for ranking in rankings])
-        known = np.maximum(np.isfinite(each).sum(axis=0), 1)
-        results.append(np.nansum(each, axis=0) / known)
+        precisions = np.stack([_weighted_precision(ranking, counts) for ranking in rankings])
+        num_finite = np.maximum(np.isfinite(precisions).sum(axis=0), 1)
+        results.append(np.nansum(precisions, axis=0) / num_finite)
     return np.concatenate(results)
 
 

@@ -16,10 +16,12 @@ def front(accuracies: Sequence[float], costs: Sequence[float | None]) -> list[bo
         costs: cost of each model, such as milliseconds or megabytes; None if unknown, which is
             never on the front.
     """
-    known = np.array([cost is not None for cost in costs], bool)
+    is_known = np.array([cost is not None for cost in costs], bool)
     accuracy = np.asarray(accuracies, np.float64)
-    cost = np.array([np.inf if each is None else each for each in costs], np.float64)
+    cost = np.array(
+        [np.inf if model_cost is None else model_cost for model_cost in costs], np.float64
+    )
     at_least = (accuracy[:, None] >= accuracy) & (cost[:, None] <= cost)  # (other, model)
-    better = (accuracy[:, None] > accuracy) | (cost[:, None] < cost)
-    beaten = (at_least & better & known[:, None]).any(axis=0)
-    return [bool(on) for on in known & ~beaten]
+    is_better = (accuracy[:, None] > accuracy) | (cost[:, None] < cost)
+    is_beaten = (at_least & is_better & is_known[:, None]).any(axis=0)
+    return [bool(is_on_front) for is_on_front in is_known & ~is_beaten]

@@ -84,7 +84,7 @@ def bootstrap_interval(
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    a, b = _paired(correct_a, correct_b)
+    a, b = _checked_pair(correct_a, correct_b)
     values = np.array([-1, 0, 1])
     differences = a.astype(int) - b.astype(int)
     shares = (differences == values[:, None]).mean(axis=1)
@@ -113,9 +113,9 @@ def bias_corrected_interval(estimate: float, samples: np.ndarray) -> tuple[float
     from scipy import stats
 
     values = samples[np.isfinite(samples)]
-    below = float(np.mean(values < estimate) + np.mean(values == estimate) / 2)
-    least = 0.5 / len(values)  # of a share that S samples can tell from 0
-    shift = 2 * stats.norm.ppf(min(max(below, least), 1 - least))
+    share_below = float(np.mean(values < estimate) + np.mean(values == estimate) / 2)
+    smallest_share = 0.5 / len(values)  # of a share that S samples can tell from 0
+    shift = 2 * stats.norm.ppf(min(max(share_below, smallest_share), 1 - smallest_share))
     low, high = np.quantile(values, stats.norm.cdf(shift + stats.norm.ppf([0.025, 0.975])))
     return float(low), float(high)
 
@@ -141,7 +141,7 @@ def mcnemar(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[int, int, flo
     """
     from scipy import stats
 
-    a, b = _paired(correct_a, correct_b)
+    a, b = _checked_pair(correct_a, correct_b)
     only_a, only_b = int(np.sum(a & ~b)), int(np.sum(b & ~a))
     if only_a + only_b == 0:
         return 0, 0, 1.0
@@ -154,11 +154,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     Source: Holm 1979, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
     Journal of Statistics 6, 65-70.
     """
-    adjusted, largest = [0.0] * len(p_values), 0.0
+    adjusted_values, largest_value = [0.0] * len(p_values), 0.0
     for rank, index in enumerate(np.argsort(p_values)):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        adjusted[index] = largest
-    return adjusted
+        largest_value = max(largest_value, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted_values[index] = largest_value
+    return adjusted_values
 
 
 def share_interval(count: int, total: int) -> tuple[float, float]:
@@ -176,7 +176,7 @@ def share_interval(count: int, total: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def _paired(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _checked_pair(correct_a: np.ndarray, correct_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     a, b = np.asarray(correct_a, bool), np.asarray(correct_b, bool)
     if a.ndim != 1 or a.shape != b.shape or not len(a):
         raise ValueError(

@@ -60,8 +60,10 @@ def _milliseconds(
 
     call()
     call()
-    enough = seconds * 1e3
+    total_milliseconds = seconds * 1e3
     calls: list[float] = []
-    while sum(calls) < enough or (len(calls) < FEWEST_CALLS and sum(calls) < 10 * enough):
+    while sum(calls) < total_milliseconds or (
+        len(calls) < FEWEST_CALLS and sum(calls) < 10 * total_milliseconds
+    ):
         calls.append(call())
     return calls

@@ -12,8 +12,8 @@ def legend_above(axes: Any) -> None:
     handles, labels = axes.get_legend_handles_labels()
     if not handles:
         return
-    longest = max(max(map(len, label.split("\n"))) for label in labels)
-    entry = _HANDLE + _LETTER * longest
+    longest_line = max(max(map(len, label.split("\n"))) for label in labels)
+    entry = _HANDLE + _LETTER * longest_line
     axes.figure.legend(
         *(handles, labels),
         **{"loc": "outside upper left", "handlelength": 2.2, "columnspacing": 1.2},
@@ -30,8 +30,8 @@ def whole_epochs(axes: Any, epochs: int) -> None:
 
 def wrapped(name: str, width: int) -> str:
     """A name in lines of at most `width` characters where it has places to break at."""
-    spaced = name.replace(", ", ",").replace(",", ", ")  # lets lines break after each comma
-    return "\n".join(textwrap.wrap(spaced, width, break_long_words=False)) or name
+    spaced_name = name.replace(", ", ",").replace(",", ", ")  # lets lines break after each comma
+    return "\n".join(textwrap.wrap(spaced_name, width, break_long_words=False)) or name
 
 
 def shortened(name: str, width: int) -> str:

@@ -32,8 +32,8 @@ def write(
     """
     content = {"title": title, "subtitle": subtitle, "head": head, "sections": sections}
     text = render({**content, "footer": footer})
-    with files.in_place_of(path) as fresh:
-        fresh.write_text(text, encoding="utf-8")
+    with files.in_place_of(path) as new_path:
+        new_path.write_text(text, encoding="utf-8")
 
 
 def render(content: Mapping[str, Any]) -> str:
@@ -47,17 +47,17 @@ def render(content: Mapping[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["marked"] = _marked
+    environment.filters["marked"] = _with_code_tags
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
     return environment.get_template("page.html").render(style=style, **content) + "\n"
 
 
-def _marked(text: str) -> Any:
+def _with_code_tags(text: str) -> Any:
     """The text as HTML, with options such as --epochs, and what is in backquotes, as code."""
     import markupsafe
 
-    escaped = str(markupsafe.escape(text))
-    as_code = re.sub(r"`([^`]+)`|(?<![\w-])(--[a-z][\w-]*)", _code, escaped)
+    escaped_text = str(markupsafe.escape(text))
+    as_code = re.sub(r"`([^`]+)`|(?<![\w-])(--[a-z][\w-]*)", _code, escaped_text)
     return markupsafe.Markup(as_code)
 
 

@@ -125,12 +125,12 @@ class Section:
         """The parts in runs: plots that follow each other are one group, and so are tables."""
         groups: list[list[Part]] = []
         for part in self.parts:
-            before = groups[-1][-1] if groups else None
+            previous_part = groups[-1][-1] if groups else None
             if (
-                before is not None
-                and part.kind == before.kind
-                and _beside(part)
-                and _beside(before)
+                previous_part is not None
+                and part.kind == previous_part.kind
+                and _may_stand_beside(part)
+                and _may_stand_beside(previous_part)
             ):
                 groups[-1].append(part)
             else:
@@ -138,6 +138,6 @@ class Section:
         return groups
 
 
-def _beside(part: Part) -> bool:
+def _may_stand_beside(part: Part) -> bool:
     """Whether a part may stand beside others of its kind."""
     return isinstance(part, Plot) or (isinstance(part, Table) and not part.summary)

@@ -115,7 +115,10 @@ def rectangle(corner: tuple[float, float], side: float, *, color: str, hatch: st
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table as CSV, whole or not at all; None is an empty cell."""
-    with files.in_place_of(path) as fresh, fresh.open("w", encoding="utf-8", newline="") as file:
+    with (
+        files.in_place_of(path) as new_path,
+        new_path.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
@@ -144,8 +147,8 @@ def _save_png(figure: Any, path: Path) -> None:
     figure.set_facecolor("white")
     figure.set_dpi(_DOTS_PER_INCH)
     print_png: Any = FigureCanvasAgg(figure).print_png
-    with files.in_place_of(path) as fresh:
-        print_png(fresh)
+    with files.in_place_of(path) as new_path:
+        print_png(new_path)
 
 
 def _for_page(svg: str, name: str, caption: str) -> str:
@@ -153,8 +156,8 @@ def _for_page(svg: str, name: str, caption: str) -> str:
     svg = svg[svg.index("<svg") :]
     # Its style would apply to the whole page; page.css has it for drawings.
     svg = re.sub(r"<(metadata|style)\b.*?</\1>", "", svg, flags=re.DOTALL)
-    for color, called in _NAMES.items():
-        svg = re.sub(color, f"var(--{called})", svg, flags=re.IGNORECASE)
+    for color, variable in _NAMES.items():
+        svg = re.sub(color, f"var(--{variable})", svg, flags=re.IGNORECASE)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"(font(?:-family)?: (?:[^;\"]*?px )?)'[^;\"]*", r"\1system-ui, sans-serif", svg)

@@ -41,8 +41,8 @@ def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
 
 def write(folder: Path, image: np.ndarray) -> None:
     """Writes a picture to `folder`/augmentation.png, whole or not at all."""
-    with files.in_place_of(folder / FILE) as fresh:
-        Image.fromarray(image).save(fresh, format="png")
+    with files.in_place_of(folder / FILE) as new_path:
+        Image.fromarray(image).save(new_path, format="png")
 
 
 def _names(
@@ -53,13 +53,13 @@ def _names(
         return [f"view {view}"] * len(ids)
     soft = views.labels(ids, view, len(data.class_names))
     names = []
-    for probabilities, own in zip(soft, labels, strict=True):
-        if (own == UNKNOWN).any():
+    for probabilities, own_label in zip(soft, labels, strict=True):
+        if (own_label == UNKNOWN).any():
             names.append("?")
             continue
-        first = [] if data.multi_label else [own]
-        others = [c for c in np.flatnonzero(probabilities) if c not in first]
-        shares = [(probabilities[c], data.class_names[c]) for c in [*others, *first]]
+        own_classes = [] if data.multi_label else [own_label]
+        other_classes = [c for c in np.flatnonzero(probabilities) if c not in own_classes]
+        shares = [(probabilities[c], data.class_names[c]) for c in [*other_classes, *own_classes]]
         words = [f"{100 * share:.0f} % {name}" for share, name in sorted(shares)[::-1]]
         names.append("\n".join(words))
     return names

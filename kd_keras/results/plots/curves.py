@@ -33,25 +33,25 @@ def plot(
     """
     from matplotlib.figure import Figure  # pyplot would keep figures open and need a display
 
-    labels = {phase: _wrapped((names or {}).get(phase, phase)) for phase in histories}
+    labels = {phase: _wrap_name((names or {}).get(phase, phase)) for phase in histories}
     lines = sum(label.count("\n") + 2 for label in labels.values())
     figure = Figure(figsize=(10, max(3.8, _LINE_HEIGHT * lines)), layout="constrained")
     top1, ce = figure.subplots(1, 2)
     score = MAP if any(f"val_{MAP.key}" in history for history in histories.values()) else TOP1
-    _draw(top1, histories, labels, f"val_{score.key}", scale=100.0, least=1.0)
-    _draw(ce, histories, labels, "ce", scale=1.0, least=0.05)
+    _draw(top1, histories, labels, f"val_{score.key}", scale=100.0, min_range=1.0)
+    _draw(ce, histories, labels, "ce", scale=1.0, min_range=0.05)
     top1.set(xlabel="epoch", ylabel=f"{score.title} on validation (%)")
     ce.set(xlabel="epoch", ylabel="cross-entropy on training (nats)")
     handles = {line.get_label(): line for axes in (top1, ce) for line in axes.lines}
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9)
-    with files.in_place_of(Path(path)) as fresh:
-        figure.savefig(fresh, format="png", dpi=150)
+    with files.in_place_of(Path(path)) as new_path:
+        figure.savefig(new_path, format="png", dpi=150)
 
 
-def _wrapped(name: str) -> str:
-    spaced = name.replace(", ", ",").replace(",", ", ")  # lets lines break after each comma
-    return "\n".join(textwrap.wrap(spaced, _LEGEND_WIDTH))
+def _wrap_name(name: str) -> str:
+    spaced_name = name.replace(", ", ",").replace(",", ", ")  # lets lines break after each comma
+    return "\n".join(textwrap.wrap(spaced_name, _LEGEND_WIDTH))
 
 
 def _draw(
@@ -61,11 +61,11 @@ def _draw(
     key: str,
     *,
     scale: float,
-    least: float,
+    min_range: float,
 ) -> None:
-    """A line for each history that has `key`; `least` is the smallest range of the y axis."""
+    """A line for each history that has `key`; `min_range` is the smallest range of the y axis."""
     curves = {phase: np.multiply(h[key], scale) for phase, h in histories.items() if h.get(key)}
-    longest = max(map(len, curves.values()), default=1)
+    most_epochs = max(map(len, curves.values()), default=1)
     for index, phase in enumerate(histories):
         if phase in curves:
             axes.plot(
@@ -73,19 +73,19 @@ def _draw(
                 curves[phase],
                 color=_COLORS[index % len(_COLORS)],
                 marker=_MARKERS[index % len(_MARKERS)],
-                markersize=3 if longest >= _MANY_EPOCHS else 6,
+                markersize=3 if most_epochs >= _MANY_EPOCHS else 6,
                 linewidth=1.5,
                 label=labels[phase],
             )
-    axes.set_xlim(0.5, longest + 0.5)
+    axes.set_xlim(0.5, most_epochs + 0.5)
     if curves:
-        axes.set_ylim(_limits(np.concatenate(list(curves.values())), least))
+        axes.set_ylim(_limits(np.concatenate(list(curves.values())), min_range))
     axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     axes.grid(alpha=0.3)
 
 
-def _limits(values: np.ndarray, least: float) -> tuple[float, float]:
-    """The range of the values with a margin, at least `least` wide."""
+def _limits(values: np.ndarray, min_range: float) -> tuple[float, float]:
+    """The range of the values with a margin, at least `min_range` wide."""
     low, high = float(values.min()), float(values.max())
-    margin = max(0.05 * (high - low), (least - (high - low)) / 2)
+    margin = max(0.05 * (high - low), (min_range - (high - low)) / 2)
     return low - margin, high + margin

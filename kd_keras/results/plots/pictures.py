@@ -46,11 +46,11 @@ def grid(
     for index, (image, name) in enumerate(zip(images, names, strict=True)):
         x, y = index % columns * step_x, index // columns * step_y
         colors = np.broadcast_to(image, (height, width, 3))
-        enlarged = np.repeat(np.repeat(colors, scale, axis=0), scale, axis=1)
-        picture.paste(Image.fromarray(enlarged), (x, y))
+        pixels = np.repeat(np.repeat(colors, scale, axis=0), scale, axis=1)
+        picture.paste(Image.fromarray(pixels), (x, y))
         for line, text in enumerate(name.split("\n")):
             place = (x, y + height * scale + line * _LINE)
-            draw.text(place, _fitting(text, width * scale, font), fill=(_BLACK,) * 3, font=font)
+            draw.text(place, _fit_text(text, width * scale, font), fill=(_BLACK,) * 3, font=font)
     return np.asarray(picture)
 
 
@@ -63,7 +63,7 @@ def _font() -> Any:
     return ImageFont.truetype(str(path), _FONT_SIZE)
 
 
-def _fitting(name: str, width: int, font: Any) -> str:
+def _fit_text(name: str, width: int, font: Any) -> str:
     """The name, shortened with an ellipsis if it is too wide."""
     if font.getlength(name) <= width:
         return name

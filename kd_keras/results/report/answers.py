@@ -25,9 +25,9 @@ class Answers:
     def recall(self, predicted: np.ndarray) -> np.ndarray:
         """(C,) share of each class's images that are named rightly; NaN without images."""
         images = np.bincount(self.labels, minlength=self.classes)
-        right = np.bincount(self.labels[predicted == self.labels], minlength=self.classes)
+        num_right = np.bincount(self.labels[predicted == self.labels], minlength=self.classes)
         share = np.full(self.classes, np.nan)
-        np.divide(right, images, out=share, where=images > 0)
+        np.divide(num_right, images, out=share, where=images > 0)
         return share
 
     def confusion(self, predicted: np.ndarray) -> np.ndarray:
@@ -42,8 +42,8 @@ class Answers:
 
     def gain(self) -> np.ndarray:
         """(C,) the student's recall less that of what it is compared with; NaN without images."""
-        student, other = map(self.recall, self.predictions)
-        return np.asarray(student - other)
+        student_recall, other_recall = map(self.recall, self.predictions)
+        return np.asarray(student_recall - other_recall)
 
 
 def compared_name(run: FinishedRun) -> str:

@@ -18,8 +18,10 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     entries = {phase: entry for phase in run.phases if (entry := _calibration(run, phase))}
     title = "Calibration"
     if not entries:
-        missing = "This run has no saved scores: a version before calibration was measured made it."
-        return Section("calibration", title, [Text(missing)])
+        explanation = (
+            "This run has no saved scores: a version before calibration was measured made it."
+        )
+        return Section("calibration", title, [Text(explanation)])
     parts: list[Part] = [_diagram(run, entries, folder), _confidences(run, entries, folder)]
     parts.append(_table(run, entries))
     if run.student in entries:
@@ -41,12 +43,12 @@ def _diagram(run: FinishedRun, entries: Mapping[str, Calibration], folder: Path 
         axes.plot([0, 100], [0, 100], color=plots.SOFT, linewidth=1, linestyle=":")
         for phase, entry in entries.items():
             look = run.look(phase)
-            full = [part for part in entry["bins"] if part["images"]]
-            most = max(part["images"] for part in full)
-            x, y = ([100 * part[k] for part in full] for k in ("confidence", "accuracy"))
+            filled_bins = [part for part in entry["bins"] if part["images"]]
+            max_images = max(part["images"] for part in filled_bins)
+            x, y = ([100 * part[k] for part in filled_bins] for k in ("confidence", "accuracy"))
             axes.plot(x, y, color=look.color, linestyle=look.line, linewidth=1)
             axes.scatter(
-                *(x, y, [12 + 70 * part["images"] / most for part in full]),
+                *(x, y, [12 + 70 * part["images"] / max_images for part in filled_bins]),
                 **{"color": look.color, "marker": look.marker, "clip_on": False},
             )
             axes.plot(

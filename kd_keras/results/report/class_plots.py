@@ -58,14 +58,14 @@ def _paint_gains(figure: Any, *, gain: np.ndarray, names: Sequence[str] | None) 
         axes.invert_yaxis()
         axes.axvline(0, color=plots.INK, linewidth=0.8)
         axes.set(xlabel="gain (points of the class's accuracy)")
-    _at_least(axes, named=names is not None)
+    _at_least(axes, has_names=names is not None)
 
 
-def _at_least(axes: Any, *, named: bool) -> None:
+def _at_least(axes: Any, *, has_names: bool) -> None:
     """Keeps the axis of gains from becoming tiny where nothing was gained."""
-    low, high = axes.get_xlim() if named else axes.get_ylim()
+    low, high = axes.get_xlim() if has_names else axes.get_ylim()
     if high - low < 2:
-        (axes.set_xlim if named else axes.set_ylim)(min(low, -1), max(high, 1))
+        (axes.set_xlim if has_names else axes.set_ylim)(min(low, -1), max(high, 1))
 
 
 def matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
@@ -94,18 +94,20 @@ def _paint_matrix(figure: Any, *, counts: np.ndarray, names: Sequence[str]) -> N
             _add_number(axes, label, predicted, side, str(counts[label, predicted]))
     places = range(len(names))
     short_names = [drawing.shortened(name, 10) for name in names]
-    longest = max(map(len, short_names))
-    axes.set_xticks(places, short_names, rotation=90 if longest > 2 else 0)
+    longest_name = max(map(len, short_names))
+    axes.set_xticks(places, short_names, rotation=90 if longest_name > 2 else 0)
     axes.set_yticks(places, short_names)
     axes.set(xlabel="predicted", ylabel="truth", aspect="equal")
     axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
 
 
 def _add_square(axes: Any, label: int, predicted: int, side: float) -> None:
-    right = label == predicted
-    look = plots.look(2 if right else 1)
+    is_right = label == predicted
+    look = plots.look(2 if is_right else 1)
     corner = (predicted - side / 2, label - side / 2)
-    axes.add_patch(plots.rectangle(corner, side, color=look.color, hatch=None if right else "////"))
+    axes.add_patch(
+        plots.rectangle(corner, side, color=look.color, hatch=None if is_right else "////")
+    )
 
 
 def _add_number(axes: Any, label: int, predicted: int, side: float, text: str) -> None:
@@ -114,5 +116,5 @@ def _add_number(axes: Any, label: int, predicted: int, side: float, text: str) -
     if label == predicted:
         axes.text(predicted, label, text, va="center", color="white", **style)
     else:
-        above = label - side / 2 - 0.02
-        axes.text(predicted, above, text, va="bottom", color=plots.INK, **style)
+        text_y = label - side / 2 - 0.02
+        axes.text(predicted, text_y, text, va="bottom", color=plots.INK, **style)

@@ -25,7 +25,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     if answers.classes > class_plots.NAMED:
         parts.append(_extremes(run, answers))
     parts += _pairs(run, answers)
-    parts.append(_all(run, answers))
+    parts.append(_all_classes(run, answers))
     return Section("classes", "Class by class", parts)
 
 
@@ -37,8 +37,8 @@ def _answers(run: FinishedRun) -> Answers | None:
     if not len(student_classes) == len(other_classes) == len(run.labels):
         return None
     classes = run.results.get("data", {}).get("classes")
-    known = len(run.data.class_names) if run.data else classes
-    count = known or int(max(student_classes.max(), other_classes.max(), run.labels.max())) + 1
+    num_known = len(run.data.class_names) if run.data else classes
+    count = num_known or int(max(student_classes.max(), other_classes.max(), run.labels.max())) + 1
     return Answers(run.labels, student_classes, other_classes, count)
 
 
@@ -53,21 +53,22 @@ def _why_not(run: FinishedRun) -> str:
 
 def _summary(run: FinishedRun, answers: Answers) -> str:
     gain = answers.gain()
-    better, worse = int(np.sum(gain > 0)), int(np.sum(gain < 0))
-    fixed = int(
+    num_better, num_worse = int(np.sum(gain > 0)), int(np.sum(gain < 0))
+    num_fixed = int(
         np.sum(
             (answers.student_classes == answers.labels) & (answers.other_classes != answers.labels)
         )
     )
-    lost = int(
+    num_lost = int(
         np.sum(
             (answers.student_classes != answers.labels) & (answers.other_classes == answers.labels)
         )
     )
     return (
         f"Against the {compared_name(run)}, the {run.name_in_text(run.student)} is better on "
-        f"{better} classes and worse on {worse} of {answers.classes}. It is right on {fixed:,} "
-        f"images that the other has wrong, and wrong on {lost:,} that the other has right."
+        f"{num_better} classes and worse on {num_worse} of {answers.classes}. It is right on "
+        f"{num_fixed:,} images that the other has wrong, and wrong on {num_lost:,} that the other "
+        "has right."
     )
 
 
@@ -90,44 +91,53 @@ def _extremes(run: FinishedRun, answers: Answers) -> Table:
 
 
 def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
-    before, after = (answers.confusion(p) for p in (answers.other_classes, answers.student_classes))
-    np.fill_diagonal(before, 0)
-    np.fill_diagonal(after, 0)
+    other_counts, student_counts = (
+        answers.confusion(p) for p in (answers.other_classes, answers.student_classes)
+    )
+    np.fill_diagonal(other_counts, 0)
+    np.fill_diagonal(student_counts, 0)
     # A pair of classes is in one table: it left or came if half of its images did, or more.
-    left, came = 2 * after <= before, 2 * before <= after
+    has_left, has_come = 2 * student_counts <= other_counts, 2 * other_counts <= student_counts
     tables: list[Part] = []
     for title, value in (
-        ("Confusions that left", np.where(left, before - after, 0)),
-        ("Confusions that stayed", np.where(left | came, 0, np.minimum(before, after))),
-        ("Confusions that came", np.where(came, after - before, 0)),
+        ("Confusions that left", np.where(has_left, other_counts - student_counts, 0)),
+        (
+            "Confusions that stayed",
+            np.where(has_left | has_come, 0, np.minimum(other_counts, student_counts)),
+        ),
+        ("Confusions that came", np.where(has_come, student_counts - other_counts, 0)),
     ):
         order = np.argsort(-value, axis=None, kind="stable")[:_PAIRS]
         pairs = [divmod(int(place), answers.classes) for place in order if value.flat[place]]
         rows = [
             [
                 *(run.class_name(label) for label in pair),
-                *(int(counts[pair]) for counts in (before, after)),
+                *(int(counts[pair]) for counts in (other_counts, student_counts)),
             ]
             for pair in pairs
         ]
         if rows:
             columns = ["truth", "predicted", *column_names(run)]
             tables.append(Table(columns, rows, f"{title} (images)", left=["predicted"]))
-    confusions = after + after.T
+    confusions = student_counts + student_counts.T
     order = np.argsort(-np.triu(confusions), axis=None, kind="stable")[:_PAIRS]
-    worst = [
-        [f"{run.class_name(a)} and {run.class_name(b)}", int(after[a, b]), int(after[b, a])]
+    pair_rows = [
+        [
+            f"{run.class_name(a)} and {run.class_name(b)}",
+            int(student_counts[a, b]),
+            int(student_counts[b, a]),
+        ]
         for a, b in (divmod(int(place), answers.classes) for place in order)
         if confusions[a, b]
     ]
-    if worst and answers.classes > 2:
+    if pair_rows and answers.classes > 2:
         columns = ["pair of classes", "first taken for second", "second for first"]
         caption = f"Pairs that the {run.name_in_text(run.student)} confuses most (images)"
-        tables.append(Table(columns, worst, caption))
+        tables.append(Table(columns, pair_rows, caption))
     return tables
 
 
-def _all(run: FinishedRun, answers: Answers) -> Table:
+def _all_classes(run: FinishedRun, answers: Answers) -> Table:
     images = np.bincount(answers.labels, minlength=answers.classes)
     recalls = [answers.recall(p) for p in (answers.other_classes, answers.student_classes)]
     rows = [

@@ -61,25 +61,25 @@ def lines(
     """A line for each model whose history has `key`, by epoch."""
     curves = values_by_phase(run, key)
     scale = 100.0 if "(%)" in label else 1.0
-    longest = max(map(len, curves.values()))
+    most_epochs = max(map(len, curves.values()))
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         for phase, values in curves.items():
             look = run.look(phase)
-            marks = None if longest > _MANY else look.marker
+            marks = None if most_epochs > _MANY else look.marker
             axes.plot(
                 *(range(1, len(values) + 1), np.multiply(values, scale)),
                 **{"color": look.color, "linestyle": look.line, "marker": marks},
                 label=drawing.wrapped(run.name(phase), 24),
             )
         axes.set(xlabel="epoch", ylabel=label)
-        drawing.whole_epochs(axes, longest)
+        drawing.whole_epochs(axes, most_epochs)
         drawing.legend_above(axes)
 
     rows = [
         [epoch + 1, *(values[epoch] if epoch < len(values) else None for values in curves.values())]
-        for epoch in range(longest)
+        for epoch in range(most_epochs)
     ]
     columns = ["epoch", *map(run.name, curves)]
     return plots.plot(name, paint, caption=caption, columns=columns, rows=rows, folder=folder)
@@ -103,16 +103,16 @@ def stacked(
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        below = np.zeros(epochs)
+        heights_below = np.zeros(epochs)
         for place, (term, shares) in enumerate(terms.items()):
             look = plots.look(place + 1)
             values = 100 * np.asarray(shares, float)
             axes.bar(
                 *(range(1, epochs + 1), values, 0.9 if epochs <= _MANY else 1.0),
-                **{"bottom": below, "color": look.color, "label": term},
+                **{"bottom": heights_below, "color": look.color, "label": term},
                 **({"hatch": look.hatch, "ec": plots.INK} if epochs <= _MANY else seamless(look)),
             )
-            below = below + values
+            heights_below = heights_below + values
         axes.set(xlabel="epoch", ylabel=label, ylim=(0, 100))
         drawing.whole_epochs(axes, epochs)
         drawing.legend_above(axes)

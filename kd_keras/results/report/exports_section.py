@@ -19,9 +19,9 @@ Entry = Mapping[str, Any]
 def section(run: FinishedRun) -> Section:
     """SavedModels of the training, and the files of `kdk export`."""
     parts: list[Part] = []
-    saved = [phase for phase in run.phases if run.results[phase].get("export")]
-    if saved:
-        parts.append(_saved_models(run, saved))
+    exported_phases = [phase for phase in run.phases if run.results[phase].get("export")]
+    if exported_phases:
+        parts.append(_saved_models(run, exported_phases))
     files = run.results.get("exports") or {}
     if files:
         parts.append(_files(files))
@@ -49,18 +49,20 @@ def _saved_models(run: FinishedRun, phases: list[str]) -> Table:
 
 def _files(files: Mapping[str, Entry]) -> Table:
     score = main_score.score_of_results(files)
-    same = "same answers %" if score is main_score.MAP else "same class %"
+    agreement_heading = "same answers %" if score is main_score.MAP else "same class %"
     columns: dict[str, Callable[[Entry], str | None]] = {
         f"{score.name} %": lambda entry: _percent(entry, score.key),
         "change (95 % interval)": _change,
         "MB": lambda entry: _number(entry, "megabytes", ".2f"),
-        same: lambda entry: _percent(entry, "agreement"),
+        agreement_heading: lambda entry: _percent(entry, "agreement"),
         "ms/image, batch 1": _time,
         "largest difference": lambda entry: _number(entry, "max_abs_difference", ".1g"),
         "format": lambda entry: entry.get("format"),
         "quantize": lambda entry: entry.get("quantize"),
     }
-    rows = [[name, *(of(entry) for of in columns.values())] for name, entry in files.items()]
+    rows = [
+        [name, *(cell_of(entry) for cell_of in columns.values())] for name, entry in files.items()
+    ]
     images = max((int(entry.get("images") or 0) for entry in files.values()), default=0)
     caption = f"Files of `kdk export`, each run by its own program on {images:,} images."
     return Table(["file", *columns], rows, caption, ["format", "quantize"])

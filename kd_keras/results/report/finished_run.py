@@ -71,8 +71,8 @@ class FinishedRun:
         images = len(labels if labels is not None else predicted if predicted is not None else ())
         if not images:
             return None
-        right = round(self.results[phase][self.score.key] * images)
-        return statistics.share_interval(right, images)
+        num_right = round(self.results[phase][self.score.key] * images)
+        return statistics.share_interval(num_right, images)
 
     def name(self, phase: str) -> str:
         """What people call the model of a phase."""
@@ -104,8 +104,8 @@ class FinishedRun:
     def alone(self) -> str | None:
         """The phase of the same network trained alone; None without a baseline."""
         spec = self.results[self.student].get("spec")
-        alone = [phase for phase in self.phases if self.role(phase) == phase_names.BASELINE]
-        return next((p for p in alone if self.results[p].get("spec") == spec), None)
+        baselines = [phase for phase in self.phases if self.role(phase) == phase_names.BASELINE]
+        return next((p for p in baselines if self.results[p].get("spec") == spec), None)
 
     @property
     def teacher(self) -> str | None:
@@ -123,10 +123,13 @@ class FinishedRun:
 
     @functools.cached_property
     def _places(self) -> dict[str, int]:
-        first = [phase for phase in (self.teacher, self.alone, self.student) if phase]
+        named_phases = [phase for phase in (self.teacher, self.alone, self.student) if phase]
         places = {self.teacher: 0, self.alone: 1, self.student: 2}
-        others = [phase for phase in self.phases if phase not in first]
-        return {**{p: places[p] for p in first}, **{p: 3 + i for i, p in enumerate(others)}}
+        other_phases = [phase for phase in self.phases if phase not in named_phases]
+        return {
+            **{p: places[p] for p in named_phases},
+            **{p: 3 + i for i, p in enumerate(other_phases)},
+        }
 
     def history(self, phase: str) -> History:
         """Values by metric, one per epoch; empty for a model that was not trained in this run."""
@@ -198,11 +201,11 @@ def _require_entries(run: FinishedRun) -> None:
     """Raises ValueError if there is no student, or an entry lacks what every version wrote."""
     if not run.students:
         raise ValueError("results.json has no student")
-    needed = (run.score.key, run.score.second, *_REQUIRED_ENTRIES)
+    needed_names = (run.score.key, run.score.second, *_REQUIRED_ENTRIES)
     for phase in run.phases:
-        missing = [name for name in needed if name not in run.results[phase]]
-        if missing:
-            raise ValueError(f"the {phase} in results.json has no {' and no '.join(missing)}")
+        missing_names = [name for name in needed_names if name not in run.results[phase]]
+        if missing_names:
+            raise ValueError(f"the {phase} in results.json has no {' and no '.join(missing_names)}")
 
 
 def _json(path: Path) -> dict[str, Any]:

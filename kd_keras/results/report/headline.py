@@ -67,20 +67,22 @@ def advice(run: FinishedRun) -> list[str]:
         )
     lines += _longer(run, history)
     agreement = history.get("agreement") or [1.0]
-    followed = agreement[-1]
-    if followed < 0.7:
+    last_agreement = agreement[-1]
+    if last_agreement < 0.7:
         lines.append(
-            f"The student agrees with its teacher on only {100 * followed:.0f} % of the training "
-            "images. If longer training does not raise that, its capacity is the limit: try a "
-            "larger --student, or an assistant in between (--assistants)."
+            f"The student agrees with its teacher on only {100 * last_agreement:.0f} % of the "
+            "training images. If longer training does not raise that, its capacity is the limit: "
+            "try a larger --student, or an assistant in between (--assistants)."
         )
     images = _images(run)
     if images is not None and images < FEW_IMAGES and run.alone:
         held_out = run.data is None or "-val" in run.data.fingerprint
-        more = "hold out more images (--val-fraction)" if held_out else "add validation images"
+        data_advice = (
+            "hold out more images (--val-fraction)" if held_out else "add validation images"
+        )
         lines.append(
             f"{images:,} validation images cannot show small gains. Repeat with more seeds "
-            f"(--seed), or {more}."
+            f"(--seed), or {data_advice}."
         )
     return lines
 
@@ -89,14 +91,14 @@ def _longer(run: FinishedRun, history: Mapping[str, Sequence[float]]) -> list[st
     """Advice to train longer, with a number of epochs, if the training was short."""
     epochs = len(history.get("loss", ()))
     steps, rise = _steps(run, epochs), _late_rise(history.get(f"val_{run.score.key}", ())) or 0.0
-    rises = rise > max(STILL_RISING, RISING_IMAGES / (_images(run) or math.inf))
+    is_rising = rise > max(STILL_RISING, RISING_IMAGES / (_images(run) or math.inf))
     is_short = steps is not None and steps < FEW_STEPS
-    if not (rises or is_short):
+    if not (is_rising or is_short):
         return []
     reasons = []
     if steps is not None and is_short:
         reasons.append(f"Training took {steps:,} steps, which is few")
-    if rises:
+    if is_rising:
         reasons.append(
             f"the student was still learning when training ended ({100 * rise:+.1f} points in the "
             "last quarter of the epochs)"
@@ -116,8 +118,8 @@ def _images(run: FinishedRun) -> int | None:
 
 def _comparison(run: FinishedRun, phase: str | None, other: str | None) -> Mapping[str, Any] | None:
     entries = run.results.get("comparisons", ())
-    matching = [e for e in entries if (e["phase"], e["other"]) == (phase, other)]
-    return matching[0] if matching else None
+    matches = [e for e in entries if (e["phase"], e["other"]) == (phase, other)]
+    return matches[0] if matches else None
 
 
 def _verdict(run: FinishedRun) -> list[Text]:
@@ -125,10 +127,10 @@ def _verdict(run: FinishedRun) -> list[Text]:
     if "comparisons" not in run.results:
         return [Text(line, "note") for line in run.results.get("verdict", ())]
     lines, entries = verdict.lines(run.results), run.results["comparisons"]
-    looks = [_look(run, entry) for entry in entries]
+    styles = [_look(run, entry) for entry in entries]
     return [
-        Text(line, look)
-        for line, look in zip(lines, looks + ["note"] * (len(lines) - len(looks)), strict=True)
+        Text(line, style)
+        for line, style in zip(lines, styles + ["note"] * (len(lines) - len(styles)), strict=True)
     ]
 
 
@@ -136,8 +138,8 @@ def _look(run: FinishedRun, entry: Mapping[str, Any]) -> str:
     direction = verdict.direction(entry)
     if direction == verdict.WORSE and run.role(entry["other"]) == BASELINE:
         return "bad"  # distillation cost accuracy, or the teacher has little to teach
-    gained = direction == verdict.BETTER and run.role(entry["phase"]) == STUDENT
-    return "good" if gained else "note"
+    has_gained = direction == verdict.BETTER and run.role(entry["phase"]) == STUDENT
+    return "good" if has_gained else "note"
 
 
 def _against_teacher(run: FinishedRun) -> str:
@@ -148,21 +150,23 @@ def _against_teacher(run: FinishedRun) -> str:
     size = _times(teacher["parameters"], student["parameters"], "smaller", "larger")
     parts = [f"is {size}"]
     if timing.steady(teacher) and timing.steady(student):
-        slow, fast = (entry["milliseconds_per_image"]["batch1"] for entry in (teacher, student))
-        parts[0] += f" and {_times(slow, fast, 'faster', 'slower')}"
+        teacher_time, student_time = (
+            entry["milliseconds_per_image"]["batch1"] for entry in (teacher, student)
+        )
+        parts[0] += f" and {_times(teacher_time, student_time, 'faster', 'slower')}"
     if teacher[run.score.key]:
         share = student[run.score.key] / teacher[run.score.key]
         what = run.score.name if run.multi_label else "accuracy"
         parts.insert(0, f"keeps {100 * share:.0f} % of the teacher's {what}")
-    joined = ", " if " and " in parts[-1] else " and "
-    return f" It {joined.join(parts)}."
+    conjunction = ", " if " and " in parts[-1] else " and "
+    return f" It {conjunction.join(parts)}."
 
 
-def _times(teacher: float, student: float, better: str, worse: str) -> str:
+def _times(teacher: float, student: float, better_word: str, worse_word: str) -> str:
     ratio = teacher / max(student, 1e-9)
     if 0.95 < ratio < 1.05:
-        return {"smaller": "as large as it", "faster": "as fast as it"}[better]
-    times, word = (ratio, better) if ratio > 1 else (1 / ratio, worse)
+        return {"smaller": "as large as it", "faster": "as fast as it"}[better_word]
+    times, word = (ratio, better_word) if ratio > 1 else (1 / ratio, worse_word)
     return f"{times:,.{0 if times >= 10 else 1}f} times {word}"
 
 

@@ -26,14 +26,14 @@ _NOTES = {
 def section(run: FinishedRun, *, is_included: bool) -> Section:
     """Up to twenty images; says why there are none."""
     title = "Soft targets, image by image"
-    stored = samples.load(run.folder) if is_included else None
+    stored_images = samples.load(run.folder) if is_included else None
     logits = run.scores(run.student)
-    if stored is None or logits is None or run.labels is None:
-        missing = (
+    if stored_images is None or logits is None or run.labels is None:
+        reason = (
             "an earlier version made it" if is_included else "the report was made with --no-images"
         )
-        return Section("images", title, [Text(f"There are no images in this report: {missing}.")])
-    rows, images = stored
+        return Section("images", title, [Text(f"There are no images in this report: {reason}.")])
+    rows, images = stored_images
     temperature = _temperature(run)
     models = (
         {run.student: 1.0} if run.teacher is None else {run.teacher: temperature, run.student: 1.0}
@@ -47,12 +47,14 @@ def section(run: FinishedRun, *, is_included: bool) -> Section:
         )
         for row, image in zip(rows, images, strict=True)
     ]
-    softened = f", softened by the method's temperature {temperature:g}" if temperature != 1 else ""
-    first = "that distillation gained and lost" if run.alone else "where the models differ"
+    temperature_note = (
+        f", softened by the method's temperature {temperature:g}" if temperature != 1 else ""
+    )
+    first_kind = "that distillation gained and lost" if run.alone else "where the models differ"
     caption = (
-        f"Images of the validation set; those {first} come first. {_ticks(run)}Bars are the {_TOP} "
-        "likeliest "
-        f"classes: what the teacher taught{softened}, and what the student answers."
+        f"Images of the validation set; those {first_kind} come first. {_ticks(run)}Bars are the "
+        f"{_TOP} likeliest classes: what the teacher taught{temperature_note}, and what the "
+        "student answers."
     )
     return Section("images", title, [Pictures(pictures, caption)])
 
@@ -89,29 +91,37 @@ def _bars(run: FinishedRun, phase: str, row: int, temperature: float) -> Bars | 
     if logits is None:
         return None
     scores = logits[row].astype(np.float64) / temperature
-    best = np.argsort(-scores, kind="stable")[:_TOP]
+    best_labels = np.argsort(-scores, kind="stable")[:_TOP]
     if run.multi_label:
         shares = np.exp(-np.logaddexp(0, -scores))
         answers = multi_label.decisions(logits[row])
-        right = run.labels is not None and bool((answers == run.labels[row]).all())
+        is_right = run.labels is not None and bool((answers == run.labels[row]).all())
     else:
         shares = np.exp(scores - scores.max())
         shares /= shares.sum()
-        right = run.labels is not None and int(best[0]) == int(run.labels[row])
-    named = {run.class_name(int(label)): float(shares[label]) for label in best}
-    return Bars(run.name(phase), named, "✓" if right else "✗")
+        is_right = run.labels is not None and int(best_labels[0]) == int(run.labels[row])
+    shares_by_name = {run.class_name(int(label)): float(shares[label]) for label in best_labels}
+    return Bars(run.name(phase), shares_by_name, "✓" if is_right else "✗")
 
 
 def _note(run: FinishedRun, row: int) -> str:
     student_classes = run.predictions(run.student)
-    others = None if run.alone is None else run.predictions(run.alone)
+    baseline_classes = None if run.alone is None else run.predictions(run.alone)
     if student_classes is None or run.labels is None:
         return ""
-    one = slice(row, row + 1)
+    one_row = slice(row, row + 1)
     kind = samples.kind(
-        student_classes[one], None if others is None else others[one], run.labels[one]
+        student_classes[one_row],
+        None if baseline_classes is None else baseline_classes[one_row],
+        run.labels[one_row],
     )
-    return _NOTES[str(kind[0])] if others is not None else "" if kind[0] == "right" else "wrong"
+    return (
+        _NOTES[str(kind[0])]
+        if baseline_classes is not None
+        else ""
+        if kind[0] == "right"
+        else "wrong"
+    )
 
 
 def _temperature(run: FinishedRun) -> float:

@@ -17,13 +17,15 @@ _ROW = 0.22  # inches
 
 def section(run: FinishedRun, folder: Path | None) -> Section:
     """A plot of the classes' average precisions, and a table of each class's scores."""
-    title, ours = "Class by class", _rows(run, run.student)
-    if ours is None:
-        missing = "This run has no saved labels or scores. Train it again for its classes."
-        return Section("classes", title, [Text(missing)])
-    others = None if run.reference is None else _rows(run, run.reference)
-    parts: list[Part] = [_plot(run, ours, others, folder)] if len(ours) <= MOST_DRAWN else []
-    return Section("classes", title, [*parts, _table(run, ours, others)])
+    title, student_rows = "Class by class", _rows(run, run.student)
+    if student_rows is None:
+        explanation = "This run has no saved labels or scores. Train it again for its classes."
+        return Section("classes", title, [Text(explanation)])
+    compared_rows = None if run.reference is None else _rows(run, run.reference)
+    parts: list[Part] = (
+        [_plot(run, student_rows, compared_rows, folder)] if len(student_rows) <= MOST_DRAWN else []
+    )
+    return Section("classes", title, [*parts, _table(run, student_rows, compared_rows)])
 
 
 def _rows(run: FinishedRun, phase: str) -> tuple[LabelRow, ...] | None:
@@ -36,14 +38,14 @@ def _rows(run: FinishedRun, phase: str) -> tuple[LabelRow, ...] | None:
 
 def _plot(
     run: FinishedRun,
-    ours: tuple[LabelRow, ...],
-    others: tuple[LabelRow, ...] | None,
+    student_rows: tuple[LabelRow, ...],
+    compared_rows: tuple[LabelRow, ...] | None,
     folder: Path | None,
 ) -> Plot:
-    models = [(run.student, ours)]
-    if others is not None and run.reference is not None:
-        models.append((run.reference, others))
-    places = np.arange(len(ours))
+    models = [(run.student, student_rows)]
+    if compared_rows is not None and run.reference is not None:
+        models.append((run.reference, compared_rows))
+    places = np.arange(len(student_rows))
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
@@ -55,7 +57,7 @@ def _plot(
                 **{"color": look.color, "hatch": look.hatch, "edgecolor": plots.INK},
                 label=run.name(phase),
             )
-        axes.set_yticks(places, [drawing.shortened(row.name, 18) for row in ours])
+        axes.set_yticks(places, [drawing.shortened(row.name, 18) for row in student_rows])
         axes.invert_yaxis()
         axes.set(xlabel="average precision (%)", xlim=(0, 100))
         axes.grid(visible=False, axis="y")
@@ -67,14 +69,16 @@ def _plot(
         paint,
         caption="Average precision of each class on the validation images.",
         columns=["class", *(run.name(phase) for phase, _ in models)],
-        rows=[list(line) for line in zip([row.name for row in ours], *columns, strict=True)],
+        rows=[
+            list(line) for line in zip([row.name for row in student_rows], *columns, strict=True)
+        ],
         folder=folder,
-        height=max(plots.HEIGHT, 0.9 + _ROW * len(ours) * len(models)),
+        height=max(plots.HEIGHT, 0.9 + _ROW * len(student_rows) * len(models)),
     )
 
 
 def _table(
-    run: FinishedRun, ours: tuple[LabelRow, ...], others: tuple[LabelRow, ...] | None
+    run: FinishedRun, student_rows: tuple[LabelRow, ...], compared_rows: tuple[LabelRow, ...] | None
 ) -> Table:
     columns = ["class", "images", "AP %", "precision %", "recall %", "F1 %"]
     rows = [
@@ -83,13 +87,13 @@ def _table(
             f"{row.positives:,}",
             *map(_percent, (row.average_precision, row.precision, row.recall, row.f1)),
         ]
-        for row in ours
+        for row in student_rows
     ]
-    if others is not None and run.reference is not None:
+    if compared_rows is not None and run.reference is not None:
         columns.append(f"AP % of the {run.name_in_text(run.reference)}")
         rows = [
-            [*row, _percent(other.average_precision)]
-            for row, other in zip(rows, others, strict=True)
+            [*row, _percent(compared_row.average_precision)]
+            for row, compared_row in zip(rows, compared_rows, strict=True)
         ]
     threshold = f"{100 * multi_label.THRESHOLD:.0f} %"
     caption = (

@@ -15,7 +15,7 @@ from kd_keras.results.terminal.table import FEWEST_CLASSES_FOR_TOP5
 
 _COSTS: dict[str, Callable[[Any], float | None]] = {
     "parameters (thousands)": lambda entry: entry["parameters"] / 1e3,
-    "multiply-adds (millions)": lambda entry: _scaled(entry.get("multiply_adds"), 1e-6),
+    "multiply-adds (millions)": lambda entry: _scale(entry.get("multiply_adds"), 1e-6),
     "ms per image, batch 1": lambda entry: _time(entry, "batch1"),
 }
 _LONGEST = 20  # letters of a name in one line
@@ -79,8 +79,8 @@ def _accuracy(run: FinishedRun, folder: Path | None) -> Plot:
     if run.multi_label:
         caption = "Mean average precision of each model on the validation images"
     if rows[0][2] is not None:
-        how = "bootstrap" if run.multi_label else "Wilson"
-        caption += f". Lines: 95 % interval over images ({how})"
+        interval_name = "bootstrap" if run.multi_label else "Wilson"
+        caption += f". Lines: 95 % interval over images ({interval_name})"
     return plots.plot(
         "accuracy",
         paint,
@@ -95,8 +95,8 @@ def _accuracy(run: FinishedRun, folder: Path | None) -> Plot:
 def _costs(run: FinishedRun, folder: Path | None) -> Plot:
     costs = {
         name: values
-        for name, of in _COSTS.items()
-        if any(values := [of(run.results[phase]) for phase in run.phases])
+        for name, cost_of in _COSTS.items()
+        if any(values := [cost_of(run.results[phase]) for phase in run.phases])
     }
 
     def paint(figure: Any) -> None:
@@ -130,11 +130,11 @@ def _costs(run: FinishedRun, folder: Path | None) -> Plot:
 
 
 def _against_time(run: FinishedRun, folder: Path | None) -> Plot:
-    timed = [phase for phase in run.phases if _time(run.results[phase], "batch1")]
+    timed_phases = [phase for phase in run.phases if _time(run.results[phase], "batch1")]
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for phase in timed:
+        for phase in timed_phases:
             entry, look = run.results[phase], run.look(phase)
             x, y = _time(entry, "batch1"), 100 * entry[run.score.key]
             axes.plot(
@@ -155,14 +155,14 @@ def _against_time(run: FinishedRun, folder: Path | None) -> Plot:
         columns=["model", "ms_batch1", run.score.key],
         rows=[
             [run.name(p), _time(run.results[p], "batch1"), run.results[p][run.score.key]]
-            for p in timed
+            for p in timed_phases
         ],
         folder=folder,
     )
 
 
 def _table(run: FinishedRun) -> Table:
-    few = run.results.get("data", {}).get("classes", 0) < FEWEST_CLASSES_FOR_TOP5
+    has_few_classes = run.results.get("data", {}).get("classes", 0) < FEWEST_CLASSES_FOR_TOP5
     score = run.score
     columns: dict[str, Callable[[str], str | None]] = {
         "model": run.name,
@@ -181,16 +181,18 @@ def _table(run: FinishedRun) -> Table:
         ),
         "best epoch": lambda p: table.best_epoch(run.results[p]),
     }
-    if few:
+    if has_few_classes:
         columns.pop("top-5 %", None)
-    cells = {name: [of(phase) for phase in run.phases] for name, of in columns.items()}
+    cells = {name: [cell_of(phase) for phase in run.phases] for name, cell_of in columns.items()}
     caption = "Times are medians ± half of the interquartile range; equal networks are timed once."
-    timed = any(_time(run.results[phase], "batch1") for phase in run.phases)
-    known = {name: values for name, values in cells.items() if any(v is not None for v in values)}
+    is_timed = any(_time(run.results[phase], "batch1") for phase in run.phases)
+    known_columns = {
+        name: values for name, values in cells.items() if any(v is not None for v in values)
+    }
     return Table(
-        list(known),
-        list(zip(*known.values(), strict=True)),
-        caption if timed else "Times were not measured.",
+        list(known_columns),
+        list(zip(*known_columns.values(), strict=True)),
+        caption if is_timed else "Times were not measured.",
         strong=[run.phases.index(run.student)],
     )
 
@@ -225,7 +227,7 @@ def _height(run: FinishedRun) -> float:
     return max(plots.HEIGHT, 0.9 + 1.4 * _row(run) * len(run.phases))
 
 
-def _scaled(value: float | None, factor: float) -> float | None:
+def _scale(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 

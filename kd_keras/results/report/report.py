@@ -40,22 +40,22 @@ def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
         ValueError: the run is not finished, or a file of it is damaged.
         OSError: the report cannot be written; an earlier one stays.
     """
-    finished = finished_run.read(Path(run).expanduser())
-    path = finished.folder / NAME
-    plots = finished.folder / FOLDER
+    run_data = finished_run.read(Path(run).expanduser())
+    path = run_data.folder / NAME
+    plots = run_data.folder / FOLDER
     page.write(
         path,
-        title=f"Distillation report: {finished.folder.name}",
-        subtitle=_subtitle(finished),
-        head=headline.parts(finished),
+        title=f"Distillation report: {run_data.folder.name}",
+        subtitle=_subtitle(run_data),
+        head=headline.parts(run_data),
         sections=[
-            models_section.section(finished, plots),
-            curves_section.section(finished, plots),
-            *_of_classes(finished, plots),
-            teaching_section.section(finished, plots),
-            images_section.section(finished, is_included=images),
-            exports_section.section(finished),
-            recipe_section.section(finished),
+            models_section.section(run_data, plots),
+            curves_section.section(run_data, plots),
+            *_of_classes(run_data, plots),
+            teaching_section.section(run_data, plots),
+            images_section.section(run_data, is_included=images),
+            exports_section.section(run_data),
+            recipe_section.section(run_data),
         ],
         footer="The numbers are in results.json; those of each plot are a CSV file in report/.",
     )

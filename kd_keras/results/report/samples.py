@@ -18,35 +18,49 @@ _KINDS = ("gained", "lost", "wrong", "right")
 
 
 def choose(
-    student: np.ndarray, other: np.ndarray | None, labels: np.ndarray, *, seed: int
+    student_classes: np.ndarray,
+    compared_classes: np.ndarray | None,
+    labels: np.ndarray,
+    *,
+    seed: int,
 ) -> np.ndarray:
     """Up to `COUNT` rows, (n,) int: gained first, then lost, wrong for both, and right.
 
     Args:
-        student: (N,) predicted classes, or (N, C) of 0 and 1.
-        other: (N,) those of the model that it is compared with; None if there is none.
+        student_classes: (N,) predicted classes, or (N, C) of 0 and 1.
+        compared_classes: (N,) those of the model that it is compared with; None if there is none.
         labels: (N,) int, or (N, C) of 0 and 1.
         seed: of the choice among many.
     """
-    kinds = kind(student, other, labels)
+    kinds = kind(student_classes, compared_classes, labels)
     random = np.random.default_rng(seed)
     by_kind = [random.permutation(np.flatnonzero(kinds == name)) for name in _KINDS]
-    first = [
-        rows[:most] for rows, most in zip(by_kind, (_GAINED, _LOST, _WRONG, COUNT), strict=True)
+    rows_of_kinds = [
+        rows[:limit] for rows, limit in zip(by_kind, (_GAINED, _LOST, _WRONG, COUNT), strict=True)
     ]
-    chosen = np.concatenate(first)[:COUNT]
-    spare = np.setdiff1d(np.concatenate(by_kind), chosen)[: COUNT - len(chosen)]
-    chosen = np.concatenate([chosen, spare])
-    return chosen[np.argsort([_KINDS.index(kinds[row]) for row in chosen], kind="stable")]
+    rows_to_show = np.concatenate(rows_of_kinds)[:COUNT]
+    spare_rows = np.setdiff1d(np.concatenate(by_kind), rows_to_show)[: COUNT - len(rows_to_show)]
+    rows_to_show = np.concatenate([rows_to_show, spare_rows])
+    return rows_to_show[
+        np.argsort([_KINDS.index(kinds[row]) for row in rows_to_show], kind="stable")
+    ]
 
 
-def kind(student: np.ndarray, other: np.ndarray | None, labels: np.ndarray) -> np.ndarray:
+def kind(
+    student_classes: np.ndarray, compared_classes: np.ndarray | None, labels: np.ndarray
+) -> np.ndarray:
     """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
     "wrong" or "right".
     """
-    ours = correct(student, labels)
-    others = ours if other is None else correct(other, labels)
-    return np.select([ours & others, ours, others], ["right", "gained", "lost"], "wrong")
+    student_is_right = correct(student_classes, labels)
+    compared_is_right = (
+        student_is_right if compared_classes is None else correct(compared_classes, labels)
+    )
+    return np.select(
+        [student_is_right & compared_is_right, student_is_right, compared_is_right],
+        ["right", "gained", "lost"],
+        "wrong",
+    )
 
 
 def correct(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -57,24 +71,26 @@ def correct(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def keep(run: FinishedRun, split: Split) -> None:
     """Chooses images of the validation split and saves them in the run folder."""
-    student = run.predictions(run.student)
-    other = None if run.reference is None else run.predictions(run.reference)
-    if student is not None:
-        rows = choose(student, other, split.labels, seed=int(run.recipe.get("seed", 0)))
+    student_classes = run.predictions(run.student)
+    compared_classes = None if run.reference is None else run.predictions(run.reference)
+    if student_classes is not None:
+        rows = choose(
+            student_classes, compared_classes, split.labels, seed=int(run.recipe.get("seed", 0))
+        )
         save(run.folder, split, rows)
 
 
 def save(folder: Path, split: Split, rows: np.ndarray) -> None:
     """Saves the images of the rows, uint8, with the rows."""
-    with files.in_place_of(folder / NAME) as fresh:
-        np.savez_compressed(fresh, rows=rows, images=split.images_at(rows))
+    with files.in_place_of(folder / NAME) as new_path:
+        np.savez_compressed(new_path, rows=rows, images=split.images_at(rows))
 
 
 def load(folder: Path) -> tuple[np.ndarray, np.ndarray] | None:
     """Rows (n,) and images (n, H, W, C) uint8 that `save` saved; None if they cannot be read."""
     try:
-        with np.load(folder / NAME, allow_pickle=False) as stored:
-            return stored["rows"], stored["images"]
+        with np.load(folder / NAME, allow_pickle=False) as arrays:
+            return arrays["rows"], arrays["images"]
     except (
         *(OSError, ValueError, KeyError, EOFError, SyntaxError),
         *(zipfile.BadZipFile, zlib.error, RuntimeError),  # encrypted, or of an unknown kind

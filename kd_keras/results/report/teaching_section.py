@@ -22,17 +22,17 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     title = "Is distillation happening?"
     if run.teacher is None and not has_unmeasured_teacher(run.results):
         return Section("teaching", title, [Text("This run has no teacher.")])
-    plotted = _agreement_by_epoch(run, folder), _gradients(run, folder)
+    plot_parts = _agreement_by_epoch(run, folder), _gradients(run, folder)
     rows = [row for phase in run.phases if phase != run.teacher and (row := _row(run, phase))]
-    known: list[Part] = [part for part in plotted if part]
+    parts: list[Part] = [part for part in plot_parts if part]
     if rows:
-        known.append(_table(run, rows))
+        parts.append(_table(run, rows))
     note = run.results[run.student].get("agreement_note")
     if note:
-        known.append(Text(f"On validation images it is unknown: {note}."))
-    if not known:
-        known.append(Text("This run has no numbers on its teacher: an earlier version made it."))
-    return Section("teaching", title, [*map(Text, _summary(run)), *known])
+        parts.append(Text(f"On validation images it is unknown: {note}."))
+    if not parts:
+        parts.append(Text("This run has no numbers on its teacher: an earlier version made it."))
+    return Section("teaching", title, [*map(Text, _summary(run)), *parts])
 
 
 def _row(run: FinishedRun, phase: str) -> list[Any] | None:
@@ -44,43 +44,43 @@ def _row(run: FinishedRun, phase: str) -> list[Any] | None:
         return None
     pair = run.scores(phase), run.scores(run.teacher)
     if pair[0] is None or pair[1] is None or run.labels is None:
-        known = entry.get("agreement")
-        return None if known is None else [phase, known, None, None]
-    measured = (
+        agreement_share = entry.get("agreement")
+        return None if agreement_share is None else [phase, agreement_share, None, None]
+    measurements = (
         multi_label.measure_agreement(pair[0], pair[1])
         if run.multi_label
         else agreement.measure_agreement(pair[0], pair[1], run.labels)
     )
-    return [phase, *(measured.get(key) for key in _KEYS)]
+    return [phase, *(measurements.get(key) for key in _KEYS)]
 
 
 _KEYS = ("agreement", "agreement_if_independent", "predictive_kl")
 
 
 def _table(run: FinishedRun, rows: Sequence[Sequence[Any]]) -> Table:
-    strong = [i for i, row in enumerate(rows) if row[0] == run.student]
+    bold_rows = [i for i, row in enumerate(rows) if row[0] == run.student]
     if run.multi_label:
         return Table(
             ["model", "agreement %", "KL, nats"],
-            [[run.name(phase), f"{100 * same:.1f}", f"{kl:.3f}"] for phase, same, _, kl in rows],
+            [[run.name(phase), f"{100 * share:.1f}", f"{kl:.3f}"] for phase, share, _, kl in rows],
             "Agreement with the teacher on validation images: share of all classes of all images "
             "for which both say the same; mean over classes of KL(teacher || model).",
-            strong=strong,
+            strong=bold_rows,
         )
     return Table(
         ["model", "agreement %", "if independent %", "KL, nats"],
         [
             [
                 run.name(phase),
-                f"{100 * same:.1f}",
-                None if expected is None else f"{100 * expected:.1f}",
+                f"{100 * share:.1f}",
+                None if independent_share is None else f"{100 * independent_share:.1f}",
                 None if kl is None else f"{kl:.3f}",
             ]
-            for phase, same, expected, kl in rows
+            for phase, share, independent_share, kl in rows
         ],
         "Agreement with the teacher on validation images; the agreement of two models with these "
         "accuracies whose errors have nothing to do with each other; KL(teacher || model).",
-        strong=strong,
+        strong=bold_rows,
     )
 
 
@@ -88,24 +88,24 @@ def _summary(run: FinishedRun) -> list[str]:
     lines = []
     rows = {phase: row for phase in run.phases if (row := _row(run, phase))}
     if run.student in rows and run.alone in rows:
-        student_row, others = rows[run.student], rows[run.alone]
-        on = "classes of validation images" if run.multi_label else "validation images"
+        student_row, baseline_row = rows[run.student], rows[run.alone]
+        answers = "classes of validation images" if run.multi_label else "validation images"
         lines.append(
-            f"The student agrees with its teacher on {100 * student_row[1]:.1f} % of the {on}; "
-            f"trained alone, it does on {100 * others[1]:.1f} %."
+            f"The student agrees with its teacher on {100 * student_row[1]:.1f} % of the "
+            f"{answers}; trained alone, it does on {100 * baseline_row[1]:.1f} %."
         )
-        if None not in (student_row[3], others[3]):
-            closer = "closer to" if student_row[3] < others[3] else "no closer to"
+        if None not in (student_row[3], baseline_row[3]):
+            comparison = "closer to" if student_row[3] < baseline_row[3] else "no closer to"
             lines[0] += (
-                f" Its probabilities are {closer} the teacher's: a divergence of "
-                f"{student_row[3]:.3f} against {others[3]:.3f} nats."
+                f" Its probabilities are {comparison} the teacher's: a divergence of "
+                f"{student_row[3]:.3f} against {baseline_row[3]:.3f} nats."
             )
     shares = _gradient_shares(run)
-    weak = [name for name, values in shares.items() if values[-1] < _WEAK]
-    if weak:
+    weak_terms = [name for name, values in shares.items() if values[-1] < _WEAK]
+    if weak_terms:
         lines.append(
-            f"The gradient of {' and '.join(weak)} is below {100 * _WEAK:.0f} % of all at the end: "
-            "it hardly trains the student. Raise its weight, or leave it out."
+            f"The gradient of {' and '.join(weak_terms)} is below {100 * _WEAK:.0f} % of all at "
+            "the end: it hardly trains the student. Raise its weight, or leave it out."
         )
     return lines
 

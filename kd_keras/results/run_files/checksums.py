@@ -30,7 +30,7 @@ def write(folder: Path, names: Iterable[str], texts: Mapping[str, str]) -> None:
 
 def update(folder: Path, name: str) -> None:
     """Writes the checksum of one file anew, if the run folder has checksums."""
-    entries = _read(folder)
+    entries = _read_checksums(folder)
     if entries:
         files.write_json(folder / NAME, {"files": {**entries, name: _file_checksum(folder / name)}})
 
@@ -42,16 +42,16 @@ def require_unchanged(folder: Path, *, most_bytes: int | None = None) -> None:
         folder: the run folder; a run of an earlier version has no checksums, and passes.
         most_bytes: size up to which contents are checked, and not sizes only; None: every size.
     """
-    changed = [
+    changed_names = [
         f"{name} {'has changed' if (folder / name).is_file() else 'is missing'}"
-        for name, entry in _read(folder).items()
+        for name, entry in _read_checksums(folder).items()
         if not _is_same(folder / name, entry, most_bytes)
     ]
-    if changed:
+    if changed_names:
         raise ValueError(
-            f"the run in {folder} is finished, but {' and '.join(changed)} since then. Restore "
-            f"the file; or remove it and {folder / 'results.json'}, and run the same command again "
-            "to make it anew."
+            f"the run in {folder} is finished, but {' and '.join(changed_names)} since then. "
+            f"Restore the file; or remove it and {folder / 'results.json'}, and run the same "
+            "command again to make it anew."
         )
 
 
@@ -66,7 +66,7 @@ def _file_checksum(path: Path) -> dict[str, int | str]:
     return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
 
 
-def _read(folder: Path) -> dict[str, dict[str, int | str]]:
+def _read_checksums(folder: Path) -> dict[str, dict[str, int | str]]:
     path = folder / NAME
     if not path.is_file():
         return {}

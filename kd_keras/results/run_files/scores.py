@@ -31,23 +31,27 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
     `multi_label`, logits of sigmoids, all are kept as they are.
     """
     _, classes = scores.shape
-    plain, packed = _paths(folder, phase)
+    npy_path, npz_path = _paths(folder, phase)
     if multi_label:
-        large = 4 * scores.size > FLOAT32_BYTES
-        most = float(np.finfo(np.float16).max)
-        values = np.clip(scores, -most, most).astype(np.float16) if large else scores
-        sealed.save(plain, np.asarray(values, np.float16 if large else np.float32))
+        is_large = 4 * scores.size > FLOAT32_BYTES
+        largest_float16 = float(np.finfo(np.float16).max)
+        values = (
+            np.clip(scores, -largest_float16, largest_float16).astype(np.float16)
+            if is_large
+            else scores
+        )
+        sealed.save(npy_path, np.asarray(values, np.float16 if is_large else np.float32))
         return
     if classes <= MOST_CLASSES:
-        sealed.save(plain, _small(scores))
-        packed.unlink(missing_ok=True)
+        sealed.save(npy_path, _in_small_dtype(scores))
+        npz_path.unlink(missing_ok=True)
         return
     header = _header(scores.shape)
-    arrays: dict[str, Any] = encoding.encode({LOGITS: _shifted(scores)}, header)
-    with files.in_place_of(packed) as fresh:
-        np.savez(fresh, classes=np.array(classes), **arrays)
-        sealed.seal(fresh)
-    plain.unlink(missing_ok=True)
+    arrays: dict[str, Any] = encoding.encode({LOGITS: _shift_to_float16(scores)}, header)
+    with files.in_place_of(npz_path) as new_path:
+        np.savez(new_path, classes=np.array(classes), **arrays)
+        sealed.seal(new_path)
+    npy_path.unlink(missing_ok=True)
 
 
 def load(folder: Path, phase: str) -> np.ndarray | None:
@@ -55,13 +59,13 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
 
     Of many classes, those that are not kept share the rest of an image's probability evenly.
     """
-    plain, packed = _paths(folder, phase)
+    npy_path, npz_path = _paths(folder, phase)
     try:
-        if plain.is_file():
-            return np.asarray(sealed.load(plain), np.float32)
-        with np.load(io.BytesIO(sealed.unsealed(packed)), allow_pickle=False) as stored:
-            shape = (len(stored[file_format.TOP]), int(stored["classes"]))
-            return encoding.decode(dict(stored), _header(shape))[LOGITS]
+        if npy_path.is_file():
+            return np.asarray(sealed.load(npy_path), np.float32)
+        with np.load(io.BytesIO(sealed.unsealed(npz_path)), allow_pickle=False) as arrays:
+            shape = (len(arrays[file_format.TOP]), int(arrays["classes"]))
+            return encoding.decode(dict(arrays), _header(shape))[LOGITS]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -83,16 +87,16 @@ def _paths(folder: Path, phase: str) -> tuple[Path, Path]:
     return folder / f"{phase}-scores.npy", folder / f"{phase}-scores.npz"
 
 
-def _small(scores: np.ndarray) -> np.ndarray:
+def _in_small_dtype(scores: np.ndarray) -> np.ndarray:
     if 4 * scores.size <= FLOAT32_BYTES:
         return np.asarray(scores, np.float32)
-    return _shifted(scores).astype(np.float16)
+    return _shift_to_float16(scores).astype(np.float16)
 
 
-def _shifted(scores: np.ndarray) -> np.ndarray:
+def _shift_to_float16(scores: np.ndarray) -> np.ndarray:
     """The scores less the largest of their row, within the range of float16."""
-    shifted = np.asarray(scores, np.float32) - scores.max(axis=1, keepdims=True)
-    return np.asarray(np.clip(shifted, float(np.finfo(np.float16).min), 0.0))
+    shifted_scores = np.asarray(scores, np.float32) - scores.max(axis=1, keepdims=True)
+    return np.asarray(np.clip(shifted_scores, float(np.finfo(np.float16).min), 0.0))
 
 
 def _header(shape: tuple[int, ...]) -> Header:

@@ -19,13 +19,13 @@ FEWEST_CLASSES_FOR_TOP5 = 10
 
 def columns(results: Mapping[str, Any]) -> list[str]:
     """The headings of the closing table: no top-5 for few classes, no times if none is known."""
-    few = results.get("data", {}).get("classes", math.inf) < FEWEST_CLASSES_FOR_TOP5
-    timed = any(results[phase]["milliseconds_per_image"] for phase in models(results))
-    several = main_score.score_of_results(results) is main_score.MAP
-    every = [_OF_SEVERAL.get(column, column) if several else column for column in COLUMNS]
-    without = {_TOP5} if few else set()
-    without |= set() if timed else {_ALONE, _BATCH}
-    return [column for column in every if column not in without]
+    has_few_classes = results.get("data", {}).get("classes", math.inf) < FEWEST_CLASSES_FOR_TOP5
+    is_timed = any(results[phase]["milliseconds_per_image"] for phase in models(results))
+    is_multi_label = main_score.score_of_results(results) is main_score.MAP
+    headings = [_OF_SEVERAL.get(column, column) if is_multi_label else column for column in COLUMNS]
+    hidden_headings = {_TOP5} if has_few_classes else set()
+    hidden_headings |= set() if is_timed else {_ALONE, _BATCH}
+    return [column for column in headings if column not in hidden_headings]
 
 
 def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
@@ -63,14 +63,16 @@ def time_spent(results: Mapping[str, Any]) -> str:
         results: as for `rows`, with `seconds` of each model: `training`, None of one that came
             from a file, and `measuring`; both are of the call that did it.
     """
-    spent = [(model_name(p, results), results[p]["seconds"]) for p in models(results)]
-    trained = [(name, times["training"]) for name, times in spent if times["training"]]
-    parts = ", ".join(f"{name} {time:,.0f}" for name, time in trained)
-    measuring = sum(times["measuring"] for _, times in spent)
-    in_all = sum(time for _, time in trained)
+    times_of_models = [(model_name(p, results), results[p]["seconds"]) for p in models(results)]
+    training_times = [
+        (name, times["training"]) for name, times in times_of_models if times["training"]
+    ]
+    parts = ", ".join(f"{name} {time:,.0f}" for name, time in training_times)
+    measuring_seconds = sum(times["measuring"] for _, times in times_of_models)
+    training_seconds = sum(time for _, time in training_times)
     return (
-        f"Training took {in_all:,.0f} s ({parts}), evaluating, exporting and timing "
-        f"{measuring:,.0f} s"
+        f"Training took {training_seconds:,.0f} s ({parts}), evaluating, exporting and timing "
+        f"{measuring_seconds:,.0f} s"
     )
 
 
@@ -101,11 +103,11 @@ def labels(results: Mapping[str, Any]) -> str | None:
     data = results.get("data", {})
     if "unlabelled_images" not in data:
         return None
-    known = f"{data['labelled_images']:,} labelled"
-    parts = [f"{known} and {data['unlabelled_images']:,} unlabelled images for the student"]
+    labelled_text = f"{data['labelled_images']:,} labelled"
+    parts = [f"{labelled_text} and {data['unlabelled_images']:,} unlabelled images for the student"]
     roles = {phase_names.role(phase, results): phase for phase in models(results)}
     if phase_names.BASELINE in roles:
-        parts.append(f"the {known} ones for the student alone")
+        parts.append(f"the {labelled_text} ones for the student alone")
     teacher = results.get(roles.get(phase_names.TEACHER, ""), {})
     if teacher.get("seconds", {}).get("training"):  # a teacher from a file was trained elsewhere
         parts.append(f"{data['teacher_labels']:,} labelled ones for the teacher")
@@ -119,11 +121,11 @@ def model_name(phase: str, results: Mapping[str, Any]) -> str:
     if "spec" in (results[phase] or {}):  # one of several students
         return f"{results[phase]['spec']}, {' + '.join(results[phase]['methods']) or 'alone'}"
     if phase_names.role(phase, results) == phase_names.STUDENT:
-        roles = [phase_names.role(other, results) for other in models(results)]
-        before = roles.count(phase_names.GENERATION)
+        roles = [phase_names.role(other_phase, results) for other_phase in models(results)]
+        num_generations = roles.count(phase_names.GENERATION)
         has_teacher = results.get("teacher") or phase_names.has_unmeasured_teacher(results)
-        named = "student distilled" if has_teacher else "student"
-        return f"{named}, generation {before + 1}" if before else named
+        name = "student distilled" if has_teacher else "student"
+        return f"{name}, generation {num_generations + 1}" if num_generations else name
     return phase_names.display_name(phase)
 
 

@@ -98,7 +98,7 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
     assert "adjusted to 36 training images: " in text
     assert "batch_size: 256 to 8" in text
     few = recorder()
-    same, _ = adjustment.load_and_adjust(recipe, few, shown=("views", "teacher"))
+    same, _ = adjustment.load_and_adjust(recipe, few, shown_fields=("views", "teacher"))
     assert same == result
     assert not any("method" in line or "batch_size" in line for line in few.lines)
     assert "views: 2 to " in "\n".join(few.lines)
