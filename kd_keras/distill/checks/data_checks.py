@@ -13,14 +13,16 @@ import tensorflow as tf
 from kd_keras.distill.step import label_rules
 
 # How a check within a dataset is told from other errors of TensorFlow: [marker] [value].
-_NO_CLASS, _NO_PROBABILITIES, _NO_SHARE = (
+_NO_CLASS, _NO_PROBABILITIES, _NO_NEGATIVE, _NO_SHARE = (
     "kd_keras.distill.step.label_rules.no_class",
     "kd_keras.distill.step.label_rules.no_probabilities",
+    "kd_keras.distill.step.label_rules.no_negative",
     "kd_keras.distill.step.label_rules.no_share",
 )
 _MESSAGES = {
     rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": label_rules.no_class,
     rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": label_rules.no_probabilities,
+    rf"\[{re.escape(_NO_NEGATIVE)}\] \[([^\]]+)\]": label_rules.no_negative,
     rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": label_rules.no_share,
     r"label value of (-?\d+) which is outside": label_rules.no_class,  # TensorFlow's own on a CPU
 }
@@ -179,13 +181,15 @@ def _assertions(
         if ignore_class is not None:
             is_valid |= values == ignore_class
         return [_assertion(is_valid, values, _NO_CLASS)]
-    values = tf.reduce_sum(tf.cast(y, "float32"), axis=-1)
-    is_valid = tf.abs(values - 1) <= label_rules.SUM_TOLERANCE
-    if ignore_class is not None:
-        is_valid |= tf.reduce_any(y < 0, axis=-1)
+    rows = tf.cast(y, "float32")
+    negative, sums = tf.reduce_any(rows < 0, axis=-1), tf.reduce_sum(rows, axis=-1)
+    ignored = negative & (ignore_class is not None)
     if weights and tf.is_tensor(weights[0]):
-        is_valid |= tf.reshape(weights[0], (-1,)) == 0
-    return [_assertion(is_valid, values, _NO_PROBABILITIES)]
+        ignored |= tf.reshape(weights[0], (-1,)) == 0
+    lowest = tf.reduce_min(rows, axis=-1)
+    with tf.control_dependencies([_assertion(ignored | ~negative, lowest, _NO_NEGATIVE)]):
+        is_valid = tf.abs(sums - 1) <= label_rules.SUM_TOLERANCE
+        return [_assertion(ignored | is_valid, sums, _NO_PROBABILITIES)]
 
 
 def _assertions_of_rows(y: tf.Tensor, ignore_class: int | None) -> list[Any]:
@@ -199,4 +203,6 @@ def _assertions_of_rows(y: tf.Tensor, ignore_class: int | None) -> list[Any]:
 
 def _assertion(is_valid: tf.Tensor, values: tf.Tensor, marker: str) -> Any:
     first = tf.boolean_mask(values, ~is_valid)[:1]
-    return tf.debugging.Assert(tf.reduce_all(is_valid), [marker, tf.strings.as_string(first)])
+    return tf.debugging.Assert(
+        tf.reduce_all(is_valid), [marker, tf.strings.as_string(first, shortest=True)]
+    )

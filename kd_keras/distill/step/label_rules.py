@@ -94,9 +94,12 @@ def check_values(
             raise ValueError(no_class(labels[labels != np.floor(labels)][0], num_classes))
         return
     sums = labels.sum(axis=-1, dtype="float64")
-    fits = np.abs(sums - 1) <= SUM_TOLERANCE
+    negative, fits = (labels < 0).any(axis=-1), np.abs(sums - 1) <= SUM_TOLERANCE
     if sample_weight is not None:
-        fits |= np.reshape(sample_weight, (-1,)) == 0
+        ignored = np.reshape(sample_weight, (-1,)) == 0
+        negative, fits = negative & ~ignored, fits | ignored
+    if negative.any():
+        raise ValueError(no_negative(labels[negative].min(), num_classes))
     if not fits.all():
         raise ValueError(no_probabilities(sums[~fits][0], num_classes))
 
@@ -124,14 +127,23 @@ def no_probabilities(total: Any, num_classes: int) -> str:
     )
 
 
+def no_negative(value: Any, num_classes: int) -> str:
+    """The message for (B, C) labels with a negative `value`: their cross-entropy has no minimum."""
+    return (
+        f"labels hold {float(value):g}; expected rows of {num_classes} probabilities from 0 to 1. "
+        f"Correct them.{_remedy_of_unknown_rows(value)}"
+    )
+
+
 def no_share(value: Any, num_classes: int) -> str:
     """The message for multi-label rows; `value` is one that is not from 0 to 1."""
-    remedy = (
-        " If rows of -1 mean that labels are unknown, compile with ignore_class=-1."
-        if float(value) == -1
-        else ""
-    )
     return (
         f"labels hold {float(value):g}; expected rows of {num_classes} values from 0 to 1, 1 for "
-        f"each class that the example has. Correct them.{remedy}"
+        f"each class that the example has. Correct them.{_remedy_of_unknown_rows(value)}"
     )
+
+
+def _remedy_of_unknown_rows(value: Any) -> str:
+    if float(value) != -1:
+        return ""
+    return " If rows of -1 mean that labels are unknown, compile with ignore_class=-1."

@@ -24,6 +24,10 @@ def checked(data):
         ([0, 1, 2, 3, 4, 5], "labels hold 5;"),
         ([0.0, 1.0, 2.0, 3.0, 4.0, 2.5], "labels hold 2.5;"),
         (np.eye(5)[[0, 1, 2, 3, 4, 0]] + np.eye(5)[[0]], "labels have a row that sums to 2;"),
+        ([[3, -2, 0, 0, 0]] * 6, "labels hold -2; expected rows of 5 probabilities from 0 to 1"),
+        ([[1, -1e-7, 0, 0, 0]] * 6, "labels hold -1e-07;"),
+        ([[-1] * 5] * 6, "labels hold -1; .* compile with ignore_class=-1"),
+        ([[np.nan] * 5] * 6, "labels have a row that sums to nan;"),
         (np.eye(4)[[0, 1, 2, 3, 0, 1]], "labels have rows of 4 values; expected 5"),
         (["cat"] * 6, "labels are strings"),
     ],
@@ -46,6 +50,18 @@ def test_rows_of_weight_0_in_a_dataset_need_no_probabilities():
     y = np.eye(5)[[0, 1, 2, 3, 4, 0]]
     y[5] = 0
     assert len(checked(batches(y, np.array([1, 1, 1, 1, 1, 0], "float32")))) == 2
+
+
+def test_negative_rows_of_a_dataset_are_unknown_or_have_weight_0():
+    y = np.eye(5, dtype="float32")[[0, 1, 2, 3, 4, 0]]
+    y[5] = [3, -2, 0, 0, 0]
+    assert len(list(data_checks.checked(batches(y), None, None, 5, ignore_class=-1))) == 2
+    assert len(checked(batches(y, np.array([1, 1, 1, 1, 1, 0], "float32")))) == 2
+
+
+def test_rows_of_booleans_in_a_dataset_are_probabilities_of_one_class():
+    y = np.eye(5, dtype=bool)[[0, 1, 2, 3, 4, 0]]
+    assert len(list(data_checks.checked(batches(y), None, None, 5, ignore_class=-1))) == 2
 
 
 def test_labels_of_unknown_rank_are_refused():

@@ -48,6 +48,9 @@ def test_labels_of_another_form_are_refused_with_what_is_expected(shape, dtype, 
         ([0.0, np.nan], "labels hold nan"),
         ([[1, 0, 1, 0, 0]], "labels have a row that sums to 2; expected rows of 5 probabilities"),
         ([[0.2] * 5, [0.0] * 5], "labels have a row that sums to 0;"),
+        ([[3, -2, 0, 0, 0]], "labels hold -2; expected rows of 5 probabilities from 0 to 1"),
+        ([[1, -1e-7, 0, 0, 0]], "labels hold -1e-07; expected rows of 5 probabilities"),
+        ([[-1] * 5], "labels hold -1; .* If rows of -1 mean .* compile with ignore_class=-1"),
         ([[np.nan] * 5], "labels have a row that sums to nan"),
     ],
 )
@@ -61,6 +64,16 @@ def test_rows_of_weight_0_need_no_probabilities():
     label_rules.check_values(padded, 5, sample_weight=np.array([1, 1, 1, 0]))
     with pytest.raises(ValueError, match="sums to 0"):
         label_rules.check_values(padded, 5, sample_weight=np.array([0, 1, 1, 1]))
+
+
+def test_a_negative_row_is_unknown_with_an_ignored_class_and_no_fault_with_weight_0():
+    rows = np.array([[0, 1], [3, -2]], "float32")
+    label_rules.check_values(rows, 2, ignore_class=-1)
+    label_rules.check_values(rows, 2, sample_weight=np.array([1, 0]))
+    with pytest.raises(ValueError, match="labels hold -2"):
+        label_rules.check_values(rows, 2, sample_weight=np.array([0, 1]))
+    with pytest.raises(ValueError, match="labels hold -2; expected rows of 2 values from 0 to 1"):
+        label_rules.check_values(rows[:, ::-1], 2, multi_label=True)
 
 
 def test_a_row_of_nan_is_no_unknown_label():
