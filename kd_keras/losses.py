@@ -92,7 +92,9 @@ def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: 
 
     Returns:
         (B,) float32 in nats, times temperature**2 so that gradients keep
-        their size when the temperature changes. Not averaged.
+        their size when the temperature changes. Not averaged. NaN where a
+        logit of the teacher is infinite: give a class that it leaves out
+        -1e4, not -inf.
 
     Source: Hinton, Vinyals, Dean 2015, arXiv:1503.02531, section 2.
     """
@@ -117,6 +119,7 @@ def softened_binary_kl(
 
     Returns:
         (B,) float32 in nats, times temperature**2 as in `softened_kl`. Not averaged over examples.
+        NaN where a logit of the teacher is infinite.
 
     Source: Yang et al. 2023, "Multi-Label Knowledge Distillation", arXiv:2308.06453, the part on
     logits, there a sum over the classes, without a temperature.

@@ -48,6 +48,13 @@ def test_an_index_that_is_no_class_is_never_taken_for_one(wrong, label_smoothing
         np.testing.assert_array_equal(np.isnan(cost()), [False, True])
 
 
+@pytest.mark.parametrize("loss", [losses.softened_kl, losses.softened_binary_kl])
+def test_a_class_that_the_teacher_leaves_out_needs_a_finite_logit(loss):
+    student, teacher = np.zeros((2, 3)), np.array([[0.0, 1.0, -np.inf], [0.0, 1.0, -1e4]])
+    result = np.asarray(loss(student, teacher, temperature=4.0))
+    assert np.isnan(result).tolist() == [True, False]
+
+
 def test_softened_kl_stays_exact_where_clipped_probabilities_would_not():
     # KL of (1, 0) to (e^-40, 1) is 40 nats; probabilities clipped at 1e-7 give 16.1.
     teacher, student = np.array([[40.0, 0.0]]), np.array([[0.0, 40.0]])
