@@ -149,7 +149,7 @@ def _orientation(encoded: Any) -> np.int32:
 
     Raises ValueError for an image of more pixels than are read.
     """
-    data = np.asarray(encoded, object).item()  # bytes in a graph, an array of them in eager mode
+    data = _bytes(encoded)
     if image_files.may_be_too_large(data):
         header = image_files.read_header(io.BytesIO(data), "")
         if header.too_large:
@@ -163,10 +163,16 @@ def _traced() -> Any:
 
 
 def _decode_with_pillow(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    def pixels(data: bytes) -> np.ndarray:
-        return image_files.pixels(data, channels)
+    def pixels(encoded: Any) -> np.ndarray:
+        return image_files.pixels(_bytes(encoded), channels)
 
     return tf.numpy_function(pixels, [encoded], tf.uint8)
+
+
+def _bytes(encoded: Any) -> bytes:
+    """What `tf.numpy_function` gives for a string: bytes in a graph, an array of them eagerly."""
+    data: bytes = np.asarray(encoded, object).item()
+    return data
 
 
 def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:

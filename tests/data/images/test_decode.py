@@ -20,6 +20,13 @@ def png(image):
     return tf.io.encode_png(image).numpy()
 
 
+def file_of(image, kind, **options):
+    """An array's image file, as bytes."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
 def records(**files):
     return tf.data.Dataset.from_tensor_slices(
         {"image": list(files.values()), "label": range(len(files)), "name": list(files)}
@@ -94,13 +101,43 @@ def test_png_files_of_every_mode_keep_their_colours(images_of, mode):
     np.testing.assert_array_equal(pixels(buffer.getvalue()), expected)
 
 
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "BMP", "GIF", "ICO", "PCX", "PPM", "SGI", "TGA", "TIFF", "WEBP"]
+)
+def test_a_file_has_the_same_pixels_eagerly_and_in_a_graph(images_of, kind):
+    options = {"lossless": True} if kind == "WEBP" else {}
+    encoded = file_of(images_of(1)[0], kind, **options)
+    in_graph = tf.function(lambda e: decode.decode(e, size=None, channels=3, resize="squash"))
+    eager = pixels(encoded)
+    np.testing.assert_array_equal(eager, in_graph(tf.constant(encoded)))
+    if kind not in ("JPEG", "GIF"):  # which change colours
+        np.testing.assert_array_equal(eager, images_of(1)[0])
+
+
+def test_the_reason_is_that_of_the_program_that_decodes(images_of):
+    image = images_of(1)[0]
+    for kind in ("BMP", "TIFF", "PPM", "GIF"):
+        assert "truncated" in decode.reason(file_of(image, kind)[:-40], 3)
+    floats = file_of(image[..., 0].astype("float32"), "TIFF")
+    message = "pixels of 32 bits (mode F); expected 8 or 16 bits"
+    assert decode.reason(floats, 3) == message
+    assert decode.reason(b"text", 3) == "unknown format"
+    files = {"good": png(image), "bad.tif": floats}
+    with pytest.raises(ValueError, match=r"bad\.tif does not decode .*\(pixels of 32 bits"):
+        list(batches(records(**files), size=None))
+
+
+def test_an_image_of_another_size_is_named_in_every_format(images_of):
+    files = {"a.bmp": file_of(images_of(1)[0], "BMP")}
+    files["b.bmp"] = file_of(images_of(1, side=9)[0], "BMP")
+    with pytest.raises(ValueError, match=r"^b\.bmp is 9x9, but the images before it are 8x8"):
+        list(batches(records(**files), size=None))
+
+
 def test_other_formats_are_decoded_within_batches(images_of):
     images = images_of(3)
-    files = {}
-    for image, kind in zip(images, ("BMP", "PNG", "TIFF"), strict=True):
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, kind)
-        files[kind] = buffer.getvalue()
+    kinds = ("BMP", "PNG", "TIFF")
+    files = {kind: file_of(image, kind) for image, kind in zip(images, kinds, strict=True)}
     ((decoded, labels),) = batches(records(**files), size=None)
     np.testing.assert_array_equal(decoded, images)
     assert labels.tolist() == [0, 1, 2]
