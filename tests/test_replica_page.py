@@ -106,3 +106,34 @@ def test_a_difference_is_relative_to_the_largest_weight_and_is_not_hidden_by_nan
     nan = [np.array([[np.nan, 0.0]]), *other[1:]]
     assert not training.difference(one, nan) <= training.LIMIT
     assert not training.difference(nan, one) <= training.LIMIT
+
+
+def test_the_learning_rate_is_the_largest_that_does_not_amplify_a_change(monkeypatch):
+    training = load("replica_training")
+
+    class Amplifying:
+        """Trains one weight to 1; a changed start moves it by what the learning rate says."""
+
+        def __init__(self, name, setting, strategy, learning_rate):
+            self.felt = {"fitnet": [1e-1, 3e-7, 1e-7], "ofd": [2e-6, 1.3e-6, 1.2e-6]}[name]
+
+        def restart(self, learning_rate, *, changed=False):
+            index = training.LEARNING_RATES.index(learning_rate)
+            self.weight = 1.0 + (self.felt[index] if changed else 0.0)
+
+        def weights(self):
+            return [np.array([self.weight])]
+
+        floats = weights
+        weight = 0.5
+
+        def moved(self, before, after):
+            return after[0][0] - before[0][0]
+
+    monkeypatch.setattr(training, "Training", Amplifying)
+    rates = training.LEARNING_RATES[:3]
+    fitnet = training.reference("fitnet", "plain", rates)
+    assert fitnet.learning_rate == 1e-3
+    assert fitnet.moved == 0.5
+    np.testing.assert_allclose(fitnet.changed[0] - fitnet.after[0], 3e-7, rtol=1e-6)
+    assert training.reference("ofd", "plain", rates).learning_rate == 1e-3  # at most a fifth worse
