@@ -10,9 +10,9 @@ PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 def best_precision() -> str:
     """The fastest precision of this machine; bfloat16, with float32's range, before float16."""
-    supported = native_precisions()
+    supported_precisions = native_precisions()
     fastest_first = ("mixed_bfloat16", "mixed_float16", "float32")
-    return next(precision for precision in fastest_first if precision in supported)
+    return next(precision for precision in fastest_first if precision in supported_precisions)
 
 
 def precision_of_training(model: keras.Model, precision: str) -> str:
@@ -42,7 +42,11 @@ def native_precisions() -> set[str]:
     details = [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
     lowest_capability = min(detail.get("compute_capability", (0, 0)) for detail in details)
     needed_capabilities = {"float32": (0, 0), "mixed_float16": (7, 0), "mixed_bfloat16": (8, 0)}
-    return {name for name, needed in needed_capabilities.items() if lowest_capability >= needed}
+    return {
+        name
+        for name, needed_capability in needed_capabilities.items()
+        if lowest_capability >= needed_capability
+    }
 
 
 def lowest_precision(layers: Iterable[keras.Layer]) -> str:

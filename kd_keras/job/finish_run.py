@@ -25,11 +25,11 @@ def write(results: dict[str, Any], recipe: Recipe, folder: RunFolder) -> None:
     """
     folder.require_present()
     histories = {phase: folder.history(phase) for phase in results}
-    trained = {phase: history for phase, history in histories.items() if history}
-    names = {phase: table.model_name(phase, results) for phase in trained}
-    curves.plot(trained, folder.path / "history.png", names=names)
+    trained_histories = {phase: history for phase, history in histories.items() if history}
+    names = {phase: table.model_name(phase, results) for phase in trained_histories}
+    curves.plot(trained_histories, folder.path / "history.png", names=names)
     for model in plan.models(recipe):
-        if model.phase in trained:
+        if model.phase in trained_histories:
             score = main_score.score_of_results(results)
             accuracies = {name: results[model.phase][name] for name in (score.key, score.second)}
             trained_with = hparams.values(recipe, model)

@@ -65,14 +65,14 @@ class Measurements:
             export: folder for the model's SavedModel; None exports nothing.
             serve: checks the export, see `exports.process.fresh_process`.
         """
-        result = self._saved(planned_model.phase, export)
+        result = self._saved_result(planned_model.phase, export)
         if result is None:
-            result = self._measured(planned_model, model, export, serve)
+            result = self._measured_result(planned_model, model, export, serve)
             self._save(planned_model.phase, result, self._all_scores(planned_model, model), export)
             self.job_time.add_measured(result["seconds"]["measuring"])
         else:
             if self.recipe.timing and not result.get("milliseconds_per_image"):
-                result |= self._timed(model)
+                result |= self._architecture_and_times(model)
                 self.folder.update(planned_model.phase, result=result)
             self.job_time.add_measured(None)
         if result.get("architecture") and result["milliseconds_per_image"]:
@@ -80,7 +80,7 @@ class Measurements:
         self._scores.pop(planned_model.phase, None)
         return {"role": planned_model.role, **result}
 
-    def _saved(self, phase: str, export: Path | None) -> dict[str, Any] | None:
+    def _saved_result(self, phase: str, export: Path | None) -> dict[str, Any] | None:
         """The result of an earlier call; None without one, or if a file of it is not there."""
         if not self.folder.is_measured(phase):
             return None
@@ -90,7 +90,7 @@ class Measurements:
         is_exported = result.get("export", {}).get("path") == str(export)
         return result if is_exported and export.is_dir() else None
 
-    def _measured(
+    def _measured_result(
         self,
         planned_model: PlannedModel,
         model: keras.Model,
@@ -106,7 +106,8 @@ class Measurements:
         if not self.data.validation.multi_label:
             labels = self.data.validation.labels
             result["calibration"] = calibration.measure_calibration(scores, labels)
-        result |= self._timed(model)  # timed last, when no other process is at work
+        # Timed last, when no other process is at work
+        result |= self._architecture_and_times(model)
         result["seconds"] = {
             "training": self.folder.read(planned_model.phase).get("training_seconds"),
             "measuring": time.perf_counter() - start,
@@ -125,7 +126,7 @@ class Measurements:
         self.folder.save_scores(phase, scores, multi_label=is_multi_label)
         self.folder.update(phase, result=result)
 
-    def _timed(self, model: keras.Model) -> dict[str, Any]:
+    def _architecture_and_times(self, model: keras.Model) -> dict[str, Any]:
         """The model's architecture and its times; each architecture is timed once."""
         name = architecture.fingerprint(model)
         times = self._times.get(name or "")

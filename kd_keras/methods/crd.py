@@ -101,7 +101,7 @@ class CRD(OneTap):
         self.random_state = self._random.generator.state
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        ids, is_inside = self._checked(batch.ids)
+        ids, is_inside = self._checked_ids(batch.ids)
         embedded_student = self.embed_student(student[self.student_taps[0]])
         embedded_teacher = self.embed_teacher(ops.stop_gradient(teacher[self.teacher_taps[0]]))
         parts = crd(
@@ -141,7 +141,7 @@ class CRD(OneTap):
             name=name,
         )
 
-    def _checked(self, ids: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _checked_ids(self, ids: Tensor | None) -> tuple[Tensor, Tensor]:
         """Ids clipped to the memory, and whether they were inside: a trace has no values."""
         if ids is None:
             raise ValueError(

@@ -80,15 +80,15 @@ class Embed(OneTap):
                 f"teacher's {self.teacher_taps[0]!r} has {teacher}; expected two vectors (B, D). "
                 "Choose other taps with student_tap= and teacher_tap=, such as pooled."
             )
-        hidden = (None, 2 * student[-1])
-        self.hidden = layers.Dense(hidden[-1], dtype="float32", name="hidden")
+        hidden_shape = (None, 2 * student[-1])
+        self.hidden = layers.Dense(hidden_shape[-1], dtype="float32", name="hidden")
         self.norm = layers.BatchNormalization(
             epsilon=projectors.BATCH_NORM_EPSILON, dtype="float32", name="norm"
         )
         self.last = layers.Dense(teacher[-1], dtype="float32", name="last")
         self.hidden.build(student)
-        self.norm.build(hidden)
-        self.last.build(hidden)
+        self.norm.build(hidden_shape)
+        self.last.build(hidden_shape)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         if not self.main_stage_weight:
@@ -100,8 +100,10 @@ class Embed(OneTap):
 
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """(B,) float32: the method's cost, the same in both stages."""
-        hidden = self.norm(self.hidden(student[self.student_taps[0]]), training=batch.training)
-        projected = self.last(ops.relu(hidden))
+        hidden_features = self.norm(
+            self.hidden(student[self.student_taps[0]]), training=batch.training
+        )
+        projected = self.last(ops.relu(hidden_features))
         return embed(projected, teacher[self.teacher_taps[0]], distance=self.distance)["loss"]
 
 

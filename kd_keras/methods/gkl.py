@@ -84,11 +84,11 @@ class GKL(Method):
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         teacher_logits = ops.stop_gradient(ops.cast(teacher["logits"], "float32"))
-        own = ops.softmax(teacher_logits / self.prior_temperature, axis=-1)
+        own_probabilities = ops.softmax(teacher_logits / self.prior_temperature, axis=-1)
         parts = gkl(
             student["logits"],
             teacher_logits,
-            self._priors(own, batch) if self.class_prior else own,
+            self._priors(own_probabilities, batch) if self.class_prior else own_probabilities,
             temperature=self.temperature,
             exponent=self.exponent,
             cross_entropy_weight=self.cross_entropy_weight,
@@ -96,11 +96,13 @@ class GKL(Method):
         )
         return parts["loss"]
 
-    def _priors(self, own: Tensor, batch: Batch) -> Tensor:
+    def _priors(self, own_probabilities: Tensor, batch: Batch) -> Tensor:
         """(B, C): the prior of each example's class, which counts the batch itself."""
-        classes = own.shape[-1]
+        classes = own_probabilities.shape[-1]
         members = ops.cast(nontarget.target_mask(batch.labels, classes), "float32")
-        sums = ops.convert_to_tensor(self.class_sums) + ops.matmul(ops.transpose(members), own)
+        sums = ops.convert_to_tensor(self.class_sums) + ops.matmul(
+            ops.transpose(members), own_probabilities
+        )
         if batch.training:
             self.class_sums.assign(sums)
         return ops.matmul(members, mean_rows(sums))

@@ -110,10 +110,10 @@ def mlkd(
     return {"loss": kd + cc + bc, "loss_kd": kd, "loss_cc": cc, "loss_bc": bc}
 
 
-def gram_distance(one: Tensor, other: Tensor) -> Tensor:
+def gram_distance(first: Tensor, second: Tensor) -> Tensor:
     """Scalar: squared Frobenius distance of the two (N, D) arrays' N x N Grams, divided by N."""
     # AA' - BB' is the symmetric part of (A - B)(A + B)', where nothing cancels as A nears B.
-    product = ops.matmul(one - other, ops.transpose(one + other))
+    product = ops.matmul(first - second, ops.transpose(first + second))
     difference = (product + ops.transpose(product)) / 2
     return ops.mean(ops.sum(ops.square(difference), axis=-1))
 

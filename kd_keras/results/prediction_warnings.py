@@ -33,17 +33,18 @@ def order_of_classes(
         return []
     true_class = agreement.best_order(teacher, labels, classes=classes)
     moved_classes = [
-        predicted
-        for predicted in range(classes)
-        if _is_clear(predicted, int(true_class[predicted]), teacher, labels)
+        predicted_class
+        for predicted_class in range(classes)
+        if _is_clear(predicted_class, int(true_class[predicted_class]), teacher, labels)
     ]
     if len(moved_classes) < 2:
         return []
     order = np.arange(classes)
     order[moved_classes] = true_class[moved_classes]
     examples = "; ".join(
-        f"{class_names[predicted]!r} on images of {class_names[true_class[predicted]]!r}"
-        for predicted in moved_classes[:3]
+        f"{class_names[predicted_class]!r} on images of "
+        f"{class_names[true_class[predicted_class]]!r}"
+        for predicted_class in moved_classes[:3]
     )
     return [
         f"the {name}'s classes seem to be in a different order than the data's: its accuracy is "
@@ -106,11 +107,13 @@ def worse_teacher(
     ]
 
 
-def _is_clear(predicted: int, true_class: int, teacher: np.ndarray, labels: np.ndarray) -> bool:
-    is_predicted, is_true_class = teacher == predicted, labels == true_class
+def _is_clear(
+    predicted_class: int, true_class: int, teacher: np.ndarray, labels: np.ndarray
+) -> bool:
+    is_predicted, is_true_class = teacher == predicted_class, labels == true_class
     count = np.sum(is_predicted & is_true_class)
     return bool(
-        predicted != true_class
+        predicted_class != true_class
         and count >= FEWEST_IMAGES
         and count > 0.5 * is_predicted.sum()
         and count > 0.5 * is_true_class.sum()

@@ -66,7 +66,9 @@ def comparisons(
     """
     if labels.ndim == 2:
         return _multi_label_comparisons(results, predictions, labels, seed)
-    is_right = {phase: predicted == labels for phase, predicted in predictions.items()}
+    is_right = {
+        phase: predicted_classes == labels for phase, predicted_classes in predictions.items()
+    }
     entries = []
     for phase, other in _pairs(results):
         difference, low, high = statistics.bootstrap_interval(

@@ -115,10 +115,14 @@ def skipped_note(files: Sequence[str]) -> list[str]:
     if not files:
         return []
     kinds = Counter(map(_kind, files))
-    ordered = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    counts = ", ".join(shortened([f"{kind} {number:,}" for kind, number in ordered]))
-    phone = {".heic", ".heif"} & {kind.lower() for kind in kinds}
-    hint = f" (convert {' and '.join(sorted(phone))} to JPEG to use them)" if phone else ""
+    sorted_kinds = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
+    counts = ", ".join(shortened([f"{kind} {number:,}" for kind, number in sorted_kinds]))
+    phone_formats = {".heic", ".heif"} & {kind.lower() for kind in kinds}
+    hint = (
+        f" (convert {' and '.join(sorted(phone_formats))} to JPEG to use them)"
+        if phone_formats
+        else ""
+    )
     return [f"skipped {count('file', files)}: {counts}{hint}"]
 
 
@@ -172,17 +176,17 @@ def _unused_notes(listing: Listing, places: dict[str, str], root: str) -> list[s
 
 def _splits_within_classes(listing: Listing, train: str) -> list[str]:
     """A note if the folders in class folders are named as splits, which they are not read as."""
-    within = [
+    split_names = [
         class_name(folder)
         for place in listing.folders_in(train)
         for folder in listing.folders_in(place)
     ]
-    names = sorted(set(within))
+    names = sorted(set(split_names))
     if len(names) < 2 or not _all_splits(names):
         return []
-    listed = shortened([f"{name}/" for name in names])
+    name_list = shortened([f"{name}/" for name in names])
     return [
-        f"{' and '.join(listed)} within class folders are not read as splits: all images of a "
+        f"{' and '.join(name_list)} within class folders are not read as splits: all images of a "
         "class are used together"
     ]
 
@@ -203,10 +207,10 @@ def _only_splits(listing: Listing, train: str, root: str) -> list[str]:
             f"{root} holds {', '.join(names)}, but no train/; expected {EXPECTED}. Add train/, or "
             "rename the folders if they are classes."
         ]
-    flat = [f"{name}/" for name in names if not listing.folders_in(name)]
-    listed = " and ".join(filter(None, (", ".join(flat[:-1]), flat[-1])))
+    flat_folders = [f"{name}/" for name in names if not listing.folders_in(name)]
+    name_list = " and ".join(filter(None, (", ".join(flat_folders[:-1]), flat_folders[-1])))
     remedy = _csv_hint(listing) or " Put the images of each class into a folder of its own."
-    return [f"{root} has no class folders in {listed}; expected {EXPECTED}.{remedy}"]
+    return [f"{root} has no class folders in {name_list}; expected {EXPECTED}.{remedy}"]
 
 
 def _all_splits(names: Sequence[str]) -> bool:

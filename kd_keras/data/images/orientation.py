@@ -64,24 +64,25 @@ def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     size = tf.size(data, out_type=tf.int64)
     empty = tf.zeros((), tf.int64)
 
-    def goes_on(at: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-        marker = _number(data, at + 1, 1)
-        segment = tf.equal(_number(data, at, 1), _MARKER) & ~_one_of(marker, _LAST)
-        return segment & tf.equal(end, 0) & (at + 4 <= size)
+    def goes_on(position: tf.Tensor, start: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
+        marker = _number(data, position + 1, 1)
+        segment = tf.equal(_number(data, position, 1), _MARKER) & ~_one_of(marker, _LAST)
+        return segment & tf.equal(end, 0) & (position + 4 <= size)
 
     def step(
-        at: tf.Tensor, start: tf.Tensor, end: tf.Tensor
+        position: tf.Tensor, start: tf.Tensor, end: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        marker, length = _number(data, at + 1, 1), _number(data, at + 2, 2)
-        name = at + 4
-        next_marker = tf.where(length < 2, size, at + 2 + length)
+        marker, length = _number(data, position + 1, 1), _number(data, position + 2, 2)
+        name = position + 4
+        next_marker = tf.where(length < 2, size, position + 2 + length)
         is_exif = tf.equal(marker, _EXIF_MARKER) & _starts_with(data[name:next_marker], _EXIF_NAME)
-        new_at = tf.where(_one_of(marker, _STANDALONE), at + 2, next_marker)
-        new_at = tf.where(tf.equal(marker, _MARKER), at + 1, new_at)  # a fill byte
+        next_position = tf.where(_one_of(marker, _STANDALONE), position + 2, next_marker)
+        # A fill byte.
+        next_position = tf.where(tf.equal(marker, _MARKER), position + 1, next_position)
         start, end = (
             tf.where(is_exif, place, empty) for place in (name + len(_EXIF_NAME), next_marker)
         )
-        return new_at, start, end
+        return next_position, start, end
 
     first = tf.where(_starts_with(data, b"\xff\xd8"), empty, size)
     _, start, end = tf.while_loop(
@@ -92,18 +93,23 @@ def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
     """() int32: the orientation that the first directory of TIFF data holds; 1 without one."""
-    little = _starts_with(tiff, b"II")
-    is_valid = (little | _starts_with(tiff, b"MM")) & tf.equal(_number(tiff, 2, 2, little), 42)
-    directory = _number(tiff, 4, 4, little)
+    is_little_endian = _starts_with(tiff, b"II")
+    is_valid = (is_little_endian | _starts_with(tiff, b"MM")) & tf.equal(
+        _number(tiff, 2, 2, is_little_endian), 42
+    )
+    directory = _number(tiff, 4, 4, is_little_endian)
     is_valid &= directory >= _HEADER
-    count = _number(tiff, directory, 2, little)
+    count = _number(tiff, directory, 2, is_little_endian)
     entries = tiff[directory + 2 : directory + 2 + _ENTRY * count]
     num_complete = tf.size(entries) // _ENTRY  # a truncated directory has fewer than `count`
     entries = tf.reshape(entries[: num_complete * _ENTRY], (-1, _ENTRY))
-    tag, kind = _numbers(entries[:, :2], little), _numbers(entries[:, 2:4], little)
-    is_single = tf.equal(_numbers(entries[:, 4:8], little), 1)
-    short_values = _numbers(entries[:, 8:10], little)
-    long_values = _numbers(entries[:, 8:12], little)
+    tag, kind = (
+        _numbers(entries[:, :2], is_little_endian),
+        _numbers(entries[:, 2:4], is_little_endian),
+    )
+    is_single = tf.equal(_numbers(entries[:, 4:8], is_little_endian), 1)
+    short_values = _numbers(entries[:, 8:10], is_little_endian)
+    long_values = _numbers(entries[:, 8:12], is_little_endian)
     values = tf.where(tf.equal(kind, _SHORT), short_values, long_values)
     is_match = tf.equal(tag, _TAG) & is_single & _one_of(kind, (_SHORT, _LONG))
     is_match &= is_valid & (values >= 1) & (values <= 8)
@@ -112,19 +118,22 @@ def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
 
 
 def _number(
-    data: tf.Tensor, at: tf.Tensor | int, count: int, little: tf.Tensor | bool = False
+    data: tf.Tensor,
+    position: tf.Tensor | int,
+    count: int,
+    is_little_endian: tf.Tensor | bool = False,
 ) -> tf.Tensor:
-    """() int64: the unsigned number of `count` bytes at `at`; bytes past the end count as 0."""
-    at = tf.cast(at, tf.int64)
-    read_bytes = data[at : at + count]
+    """() int64: the unsigned number of `count` bytes at a position; bytes past the end are 0."""
+    position = tf.cast(position, tf.int64)
+    read_bytes = data[position : position + count]
     padded_bytes = tf.pad(read_bytes, [[0, count - tf.size(read_bytes)]])
-    return _numbers(tf.ensure_shape(padded_bytes, (count,)), little)
+    return _numbers(tf.ensure_shape(padded_bytes, (count,)), is_little_endian)
 
 
-def _numbers(data: tf.Tensor, little: tf.Tensor | bool) -> tf.Tensor:
+def _numbers(data: tf.Tensor, is_little_endian: tf.Tensor | bool) -> tf.Tensor:
     """(...,) int64: the unsigned numbers in the last axis of (..., count) uint8."""
     count = data.shape[-1]
-    big_endian_bytes = tf.where(little, tf.reverse(data, [-1]), data)
+    big_endian_bytes = tf.where(is_little_endian, tf.reverse(data, [-1]), data)
     places = tf.constant([256 ** (count - 1 - i) for i in range(count)], tf.int64)
     return tf.reduce_sum(tf.cast(big_endian_bytes, tf.int64) * places, axis=-1)
 

@@ -20,7 +20,7 @@ _EXPECTED = f"{ROOT}.zip, the folder that holds it, or the extracted {ROOT}/"
 class Archive:
     """The files in tiny-imagenet-200/ by name; they are never extracted to disk."""
 
-    where: Path
+    path: Path
     names: frozenset[str]
     read: Callable[[str], bytes]
 

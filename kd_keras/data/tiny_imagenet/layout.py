@@ -41,14 +41,14 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
         wnid = name.split("/")[1]
         if wnid not in labels:
             raise ValueError(
-                f"{name} in {archive.where} has the class {wnid}, which is not in wnids.txt."
+                f"{name} in {archive.path} has the class {wnid}, which is not in wnids.txt."
             )
         files.append((name, labels[wnid]))
     empty_classes = sorted(set(labels.values()) - {label for _, label in files})
     if empty_classes:
         names = [wnid for wnid, label in labels.items() if label in empty_classes]
         raise ValueError(
-            f"train/{names[0]}/images/ in {archive.where} has no images ({len(names)} of "
+            f"train/{names[0]}/images/ in {archive.path} has no images ({len(names)} of "
             f"{len(labels)} classes are empty); expected some of every class. Extract the "
             "archive again, or take the classes out of wnids.txt and val_annotations.txt."
         )
@@ -67,7 +67,7 @@ def _validation(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int
     unlabelled = sorted(name for name in flat_files if _base(name) not in sorted_names)
     if unlabelled:
         raise ValueError(
-            f"{unlabelled[0]} in {archive.where} has no line in {_ANNOTATIONS} and lies in no "
+            f"{unlabelled[0]} in {archive.path} has no line in {_ANNOTATIONS} and lies in no "
             f"class folder. {_AGAIN}"
         )
     return in_classes
@@ -81,7 +81,7 @@ def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[st
             files.append((name, labels[folder]))
         elif folder != "images":
             raise ValueError(
-                f"{name} in {archive.where} has the class {folder}, not in wnids.txt. {_AGAIN}"
+                f"{name} in {archive.path} has the class {folder}, not in wnids.txt. {_AGAIN}"
             )
     return files
 
@@ -93,7 +93,7 @@ def _annotated_files(
     files: dict[str, int] = {}
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]
-        place = f"Line {number} of {_ANNOTATIONS} in {archive.where}"
+        place = f"Line {number} of {_ANNOTATIONS} in {archive.path}"
         name = f"val/images/{file}"
         name = name if name in flat_files else moved_files.get(file, "")
         if not name:
@@ -106,7 +106,7 @@ def _annotated_files(
     missing_files = sorted(flat_files - files.keys())
     if missing_files:
         raise ValueError(
-            f"{missing_files[0]} in {archive.where} has no line in {_ANNOTATIONS}. {_AGAIN}"
+            f"{missing_files[0]} in {archive.path} has no line in {_ANNOTATIONS}. {_AGAIN}"
         )
     return list(files.items())
 
@@ -142,5 +142,5 @@ def _names(archive: Archive, wnids: list[str]) -> list[str]:
 
 def _text(archive: Archive, name: str) -> str:
     if name not in archive.names:
-        raise ValueError(f"{archive.where} has no {name}; expected the official layout. {_AGAIN}")
+        raise ValueError(f"{archive.path} has no {name}; expected the official layout. {_AGAIN}")
     return archive.read(name).decode("utf-8")

@@ -28,24 +28,24 @@ def decide(score: Sequence[float], loss: Sequence[float], patience: int) -> Deci
         score, loss: accuracy or mAP, and cross-entropy, on the held-out images after each epoch.
         patience: epochs without a better one after which training ends, >= 1.
     """
-    best = 0
+    best_epoch = 0
     for epoch in range(1, len(score)):
-        if epoch - best > patience:
+        if epoch - best_epoch > patience:
             break
-        if (score[epoch], -loss[epoch]) > (score[best], -loss[best]):
-            best = epoch
-    end = best + patience
-    return Decision(best, end if end < len(score) else None)
+        if (score[epoch], -loss[epoch]) > (score[best_epoch], -loss[best_epoch]):
+            best_epoch = epoch
+    end = best_epoch + patience
+    return Decision(best_epoch, end if end < len(score) else None)
 
 
 def facts(history: Mapping[str, Sequence[float]], patience: int) -> dict[str, Any]:
     """What results.json says of a training with `StopEarly`, from its history."""
     name = score_name(history)
-    best, end = decide(history[name], history[LOSS], patience)
+    best_epoch, end = decide(history[name], history[LOSS], patience)
     return {
-        "best_epoch": best + 1,
+        "best_epoch": best_epoch + 1,
         "epochs": len(history[name]) if end is None else end + 1,
-        name: history[name][best],
+        name: history[name][best_epoch],
     }
 
 
@@ -116,8 +116,8 @@ class StopEarly(keras.callbacks.Callback):
         earlier_scores = {number: pair for number, pair in self._scores.items() if number < epoch}
         self._scores = earlier_scores | {epoch: (float(score), float(scores["loss"]))}
         by_epoch, losses = zip(*self._scores.values(), strict=True)
-        best, end = decide(by_epoch, losses, self.patience)
-        if list(self._scores)[best] == epoch:
+        best_epoch, end = decide(by_epoch, losses, self.patience)
+        if list(self._scores)[best_epoch] == epoch:
             self.model.keep_weights()
         if end is not None:
             self.model.stop_training = True

@@ -41,19 +41,21 @@ def findings() -> Iterator[Finding]:
     yield from map(_extra_finding, _extras())
 
 
-def _requirements(extra: str = "") -> list[Requirement]:
+def _requirements(extra_name: str = "") -> list[Requirement]:
     """What the package needs, or what its extra needs beside that."""
     try:
         lines = importlib.metadata.requires(_PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:
         return []  # a checkout that is not installed
     requirements = [Requirement(line) for line in lines]
-    if not extra:
+    if not extra_name:
         return [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
     return [
         r
         for r in requirements
-        if r.marker and r.marker.evaluate({"extra": extra}) and not r.marker.evaluate({"extra": ""})
+        if r.marker
+        and r.marker.evaluate({"extra": extra_name})
+        and not r.marker.evaluate({"extra": ""})
     ]
 
 

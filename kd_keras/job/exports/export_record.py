@@ -74,8 +74,8 @@ def add_to_results(run: Path, folder: Path, entries: dict[str, Any]) -> None:
     if not path.is_file():
         return
     results = files.read_json(path)
-    inside = folder.resolve().is_relative_to(run.resolve())
-    parent = folder.resolve().relative_to(run.resolve()) if inside else folder.resolve()
+    is_inside = folder.resolve().is_relative_to(run.resolve())
+    parent = folder.resolve().relative_to(run.resolve()) if is_inside else folder.resolve()
     exports = results.get("exports", {})
     exports |= {str(parent / name): entry for name, entry in entries.items()}
     files.write_json(path, {**results, "exports": exports})

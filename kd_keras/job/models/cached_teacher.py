@@ -156,7 +156,7 @@ def from_model(
         precision=precision,
         about={"teacher": teacher.name},
     )
-    folder = _existing(header, data.train.ids)
+    folder = _existing_cache(header, data.train.ids)
     machines.any_of(strategy, False)  # all have looked before one of them writes
     if folder is None:
         folder = folder_of(header, data.train.ids)
@@ -168,25 +168,25 @@ def from_model(
         except OSError as error:
             if recipe.cache == "always":
                 raise
-            why = f"no cache: {error.strerror or error}"
-            screen.warn(f"{why}; the teacher runs beside the student")
-            note(source="teacher", why=why)
+            reason = f"no cache: {error.strerror or error}"
+            screen.warn(f"{reason}; the teacher runs beside the student")
+            note(source="teacher", why=reason)
             return None
-    return _opened(folder, header, data, note, screen)
+    return _open_cache(folder, header, data, note, screen)
 
 
-def _opened(
+def _open_cache(
     folder: Path, header: Header, data: Dataset, note: Callable[..., None], screen: Screen
 ) -> Cache:
     """The cache in this folder; says so on the screen and to provenance.json."""
-    rows = Cache(folder, views=header.views)
-    rows.require(header, data.train.ids)
-    note(**origin(rows))
+    cache = Cache(folder, views=header.views)
+    cache.require(header, data.train.ids)
+    note(**origin(cache))
     screen.say(
         f"teacher's outputs come from the cache {paths.short_path_with_size(folder)}, "
         f"{header.views} views; the teacher does not run beside the student"
     )
-    return rows
+    return cache
 
 
 def write_together(
@@ -259,27 +259,27 @@ def outputs_of(
     return {name: tuple(shape[1:]) for name, shape in shapes.items() if name in names}
 
 
-def _existing(header: Header, ids: np.ndarray) -> Path | None:
+def _existing_cache(header: Header, ids: np.ndarray) -> Path | None:
     """A finished cache that holds all rows of `header`, and may hold more views or outputs."""
     # Mixed images come from pairs of the images that a cache is made from, so these must be equal.
     mixes = augmentation.from_json(header.augment).mixes
 
-    def has_images_of(others: np.ndarray) -> bool:
-        return np.array_equal(np.sort(ids), others) if mixes else bool(np.isin(ids, others).all())
+    def has_images_of(row_ids: np.ndarray) -> bool:
+        return np.array_equal(np.sort(ids), row_ids) if mixes else bool(np.isin(ids, row_ids).all())
 
     for path in sorted(
         (cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
     ):
         try:
-            other = file_format.read_header(path.parent)
-            has_images = has_images_of(file_format.read_ids(path.parent, other))
+            candidate = file_format.read_header(path.parent)
+            has_images = has_images_of(file_format.read_ids(path.parent, candidate))
         except ValueError:  # damaged, or written by a newer version
             continue
-        has_rows = set(header.outputs) <= set(other.outputs) and other.views >= header.views
+        has_rows = set(header.outputs) <= set(candidate.outputs) and candidate.views >= header.views
         # Not rows of another dtype or precision: they would give other results.
-        same = (other.dtype, other.precision, other.top_k) == (header.dtype, header.precision, None)
-        is_usable = not file_format.differences(other, header) and same
-        if is_usable and has_rows and has_images and writer.is_complete(path.parent, other):
+        has_form = (candidate.dtype, candidate.precision) == (header.dtype, header.precision)
+        is_usable = has_form and not (candidate.top_k or file_format.differences(candidate, header))
+        if is_usable and has_rows and has_images and writer.is_complete(path.parent, candidate):
             return path.parent
     return None
 

@@ -105,7 +105,7 @@ def evaluate(
             f"{data.name}"
         )
     logits, confidence = job.scores(opened_classifier, data, part)
-    compared = None
+    comparison = None
     if teacher is not None:
         second = opened_model.open_model(
             teacher,
@@ -113,9 +113,9 @@ def evaluate(
             imports=imports,
             multi_label=data.multi_label,
         )
-        compared = job.compared(second, logits)
+        comparison = job.compared(second, logits)
     facts = job.facts(opened_classifier, data, part, timing=timing) | {
-        "teacher": compared,
+        "teacher": comparison,
         "folder": _folder(out, opened_classifier, data.name, split) if write else None,
     }
     result = (

@@ -99,9 +99,9 @@ class Predictor:
             pending.append((item, pixels))
             num_images += isinstance(pixels, np.ndarray)
             if num_images == self.batch_size or len(pending) == 8 * self.batch_size:
-                yield from self._predicted(pending, count)
+                yield from self._predictions(pending, count)
                 pending, num_images = [], 0
-        yield from self._predicted(pending, count)
+        yield from self._predictions(pending, count)
 
     def _read_ahead(self, items: Iterable[Item]) -> Iterator["_Read"]:
         """Each item with its pixels, or with the prediction that says why it has none."""
@@ -124,7 +124,7 @@ class Predictor:
         source = item.source
         if item.error:
             return lambda item: Prediction(item.name, error=item.error)
-        if isinstance(source, np.ndarray) and _fits(source, self.shape):
+        if isinstance(source, np.ndarray) and _has_model_shape(source, self.shape):
             pixels = source[..., None] if source.ndim == 2 else source
             return lambda item: pixels
         # In this thread: imports of several threads at a time may meet.
@@ -140,16 +140,16 @@ class Predictor:
             self._reader = ImageReader(self.shape, resize=self.resize, most_pixels=self.max_pixels)
         return self._reader
 
-    def _predicted(self, pending: Sequence["_Read"], count: int) -> Iterator[Prediction]:
+    def _predictions(self, pending: Sequence["_Read"], count: int) -> Iterator[Prediction]:
         images = [pixels for _, pixels in pending if isinstance(pixels, np.ndarray)]
         rows = zip(*self.model.classifier(np.stack(images)), strict=True) if images else iter(())
         for item, pixels in pending:
             if isinstance(pixels, np.ndarray):
-                yield self._best(item, *next(rows), count)
+                yield self._prediction(item, *next(rows), count)
             else:
                 yield pixels
 
-    def _best(
+    def _prediction(
         self, item: Item, logits: np.ndarray, probabilities: np.ndarray, count: int
     ) -> Prediction:
         # Not by probabilities: those of 8 bits are often equal where logits are not.
@@ -196,7 +196,7 @@ def _read_item(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
         return Prediction(item.name, error=reason or str(error), skipped=is_skipped)
 
 
-def _fits(image: np.ndarray, shape: tuple[int, int, int]) -> bool:
+def _has_model_shape(image: np.ndarray, shape: tuple[int, int, int]) -> bool:
     """Whether an array holds the very pixels that the model takes."""
     is_grey_array = shape[2] == 1 and image.shape == shape[:2]
     return image.dtype == np.uint8 and (image.shape == shape or is_grey_array)

@@ -173,7 +173,10 @@ def _intervals(
         paint,
         caption=caption,
         columns=["model", "mean", "low", "high", "each"],
-        rows=[(n, m, low, high, " ".join(map(str, each))) for n, m, low, high, each, _ in values],
+        rows=[
+            (n, m, low, high, " ".join(map(str, single_values)))
+            for n, m, low, high, single_values, _ in values
+        ],
         folder=folder,
         height=max(height, 0.9 + 0.42 * len(values)),
     )

@@ -35,32 +35,34 @@ class ClassRow:
     taken_for: str
 
 
-def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(labels: np.ndarray, predicted_classes: np.ndarray, classes: int) -> np.ndarray:
     """(C, C) int64: images by true class (row) and predicted class (column)."""
     from sklearn import metrics
 
-    matrix: np.ndarray = metrics.confusion_matrix(labels, predicted, labels=np.arange(classes))
+    matrix: np.ndarray = metrics.confusion_matrix(
+        labels, predicted_classes, labels=np.arange(classes)
+    )
     return matrix.astype(np.int64)
 
 
 def rows(
-    labels: np.ndarray, predicted: np.ndarray, class_names: Sequence[str]
+    labels: np.ndarray, predicted_classes: np.ndarray, class_names: Sequence[str]
 ) -> tuple[ClassRow, ...]:
     """One row for each class.
 
     Args:
         labels: (N,) int, N at least 1.
-        predicted: (N,) int.
+        predicted_classes: (N,) int.
         class_names: C names.
     """
     from sklearn import metrics
 
     classes = np.arange(len(class_names))
     scores = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=classes, zero_division=np.nan
+        labels, predicted_classes, labels=classes, zero_division=np.nan
     )
     precision, recall, f1, support = (np.asarray(score).tolist() for score in scores)
-    confusions = confusion_matrix(labels, predicted, len(classes))
+    confusions = confusion_matrix(labels, predicted_classes, len(classes))
     predicted_counts = confusions.sum(axis=0).tolist()
     np.fill_diagonal(confusions, 0)
     return tuple(

@@ -61,18 +61,22 @@ class Evaluation(EvaluatedModel):
             class_names: C names.
             other_fields: the attributes that do not follow from the scores, such as `model`.
         """
-        labels, predicted = examples.labels, logits.argmax(axis=1)
+        labels, predicted_classes = examples.labels, logits.argmax(axis=1)
         return cls(
             images=len(examples),
             class_names=class_names,
             top1=measure_model.accuracy(logits, labels),
-            top1_interval=statistics.share_interval(int((predicted == labels).sum()), len(labels)),
+            top1_interval=statistics.share_interval(
+                int((predicted_classes == labels).sum()), len(labels)
+            ),
             top5=measure_model.accuracy(logits, labels, k=5),
             ece=calibration.ece(logits, labels),
-            per_class=class_report.rows(labels, predicted, class_names),
-            matrix=class_report.confusion_matrix(labels, predicted, len(class_names)),
-            predicted=predicted,
-            wrong=wrong_images.list_wrong_images(examples, predicted, confidence, class_names),
+            per_class=class_report.rows(labels, predicted_classes, class_names),
+            matrix=class_report.confusion_matrix(labels, predicted_classes, len(class_names)),
+            predicted=predicted_classes,
+            wrong=wrong_images.list_wrong_images(
+                examples, predicted_classes, confidence, class_names
+            ),
             **other_fields,
         )
 

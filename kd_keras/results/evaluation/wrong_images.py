@@ -35,24 +35,24 @@ class WrongImage:
 
 
 def list_wrong_images(
-    split: Split, predicted: np.ndarray, confidence: np.ndarray, class_names: Sequence[str]
+    split: Split, predicted_classes: np.ndarray, confidence: np.ndarray, class_names: Sequence[str]
 ) -> tuple[WrongImage, ...]:
     """The wrong images of a split, most confident first.
 
     Args:
         split: labelled examples, (N,).
-        predicted: (N,) int classes.
+        predicted_classes: (N,) int classes.
         confidence: (N,) float probabilities of these classes.
         class_names: C names.
     """
-    wrong_rows = np.flatnonzero(predicted != split.labels)
+    wrong_rows = np.flatnonzero(predicted_classes != split.labels)
     rows_by_confidence = wrong_rows[np.argsort(-confidence[wrong_rows], kind="stable")]
     names = split.names() or [f"id {number}" for number in split.ids]
     return tuple(
         WrongImage(
             names[row],
             class_names[split.labels[row]],
-            class_names[predicted[row]],
+            class_names[predicted_classes[row]],
             float(confidence[row]),
             int(row),
         )

@@ -22,17 +22,21 @@ class Answers:
     other_classes: np.ndarray
     classes: int
 
-    def recall(self, predicted: np.ndarray) -> np.ndarray:
+    def recall(self, predicted_classes: np.ndarray) -> np.ndarray:
         """(C,) share of each class's images that are named rightly; NaN without images."""
         images = np.bincount(self.labels, minlength=self.classes)
-        num_right = np.bincount(self.labels[predicted == self.labels], minlength=self.classes)
+        num_right = np.bincount(
+            self.labels[predicted_classes == self.labels], minlength=self.classes
+        )
         share = np.full(self.classes, np.nan)
         np.divide(num_right, images, out=share, where=images > 0)
         return share
 
-    def confusion(self, predicted: np.ndarray) -> np.ndarray:
+    def confusion(self, predicted_classes: np.ndarray) -> np.ndarray:
         """(C, C) number of images by label and predicted class."""
-        counts = np.bincount(self.labels * self.classes + predicted, minlength=self.classes**2)
+        counts = np.bincount(
+            self.labels * self.classes + predicted_classes, minlength=self.classes**2
+        )
         return counts.reshape(self.classes, self.classes)
 
     @property

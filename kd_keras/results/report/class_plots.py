@@ -23,7 +23,7 @@ def gains(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
     order = [int(label) for label in np.argsort(-gain, kind="stable") if np.isfinite(gain[label])]
     is_named = len(order) <= NAMED
     names = [drawing.shortened(run.class_name(label), 18) for label in order] if is_named else None
-    recalls = [answers.recall(predicted) for predicted in answers.predictions]
+    recalls = [answers.recall(predicted_classes) for predicted_classes in answers.predictions]
     return plots.plot(
         "class-gains",
         functools.partial(_paint_gains, gain=gain[order], names=names),
@@ -87,11 +87,11 @@ def matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
 def _paint_matrix(figure: Any, *, counts: np.ndarray, names: Sequence[str]) -> None:
     axes = figure.subplots()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for label, predicted in zip(*np.nonzero(counts), strict=True):
-        side = max(0.2, 0.95 * float(np.sqrt(shares[label, predicted])))
-        _add_square(axes, label, predicted, side)
+    for label, predicted_label in zip(*np.nonzero(counts), strict=True):
+        side = max(0.2, 0.95 * float(np.sqrt(shares[label, predicted_label])))
+        _add_square(axes, label, predicted_label, side)
         if len(names) <= _NUMBERED:
-            _add_number(axes, label, predicted, side, str(counts[label, predicted]))
+            _add_number(axes, label, predicted_label, side, str(counts[label, predicted_label]))
     places = range(len(names))
     short_names = [drawing.shortened(name, 10) for name in names]
     longest_name = max(map(len, short_names))
@@ -101,20 +101,20 @@ def _paint_matrix(figure: Any, *, counts: np.ndarray, names: Sequence[str]) -> N
     axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
 
 
-def _add_square(axes: Any, label: int, predicted: int, side: float) -> None:
-    is_right = label == predicted
+def _add_square(axes: Any, label: int, predicted_label: int, side: float) -> None:
+    is_right = label == predicted_label
     look = plots.look(2 if is_right else 1)
-    corner = (predicted - side / 2, label - side / 2)
+    corner = (predicted_label - side / 2, label - side / 2)
     axes.add_patch(
         plots.rectangle(corner, side, color=look.color, hatch=None if is_right else "////")
     )
 
 
-def _add_number(axes: Any, label: int, predicted: int, side: float, text: str) -> None:
+def _add_number(axes: Any, label: int, predicted_label: int, side: float, text: str) -> None:
     """The number of images: in the square if the prediction is right, else above it."""
     style = {"ha": "center", "fontsize": 7}
-    if label == predicted:
-        axes.text(predicted, label, text, va="center", color="white", **style)
+    if label == predicted_label:
+        axes.text(predicted_label, label, text, va="center", color="white", **style)
     else:
         text_y = label - side / 2 - 0.02
-        axes.text(predicted, text_y, text, va="bottom", color=plots.INK, **style)
+        axes.text(predicted_label, text_y, text, va="bottom", color=plots.INK, **style)

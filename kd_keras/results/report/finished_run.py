@@ -62,13 +62,19 @@ class FinishedRun:
         return {phase: self._interval(phase) for phase in self.phases}
 
     def _interval(self, phase: str) -> tuple[float, float] | None:
-        predicted, labels = self.predictions(phase), self.labels
+        predicted_classes, labels = self.predictions(phase), self.labels
         if self.multi_label:
             logits = self.scores(phase)
             if logits is None or labels is None:
                 return None
             return multi_label.interval(labels, logits, seed=0)
-        images = len(labels if labels is not None else predicted if predicted is not None else ())
+        images = len(
+            labels
+            if labels is not None
+            else predicted_classes
+            if predicted_classes is not None
+            else ()
+        )
         if not images:
             return None
         num_right = round(self.results[phase][self.score.key] * images)

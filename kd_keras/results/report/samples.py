@@ -63,9 +63,9 @@ def kind(
     )
 
 
-def correct(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def correct(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(N,) bool: whether an image is predicted rightly; of (N, C) labels, all of its classes."""
-    equal = np.equal(predicted, labels)
+    equal = np.equal(predictions, labels)
     return np.asarray(equal.all(axis=1) if equal.ndim == 2 else equal)
 
 

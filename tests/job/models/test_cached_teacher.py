@@ -156,7 +156,7 @@ def test_rows_of_another_dtype_are_not_taken_by_themselves(
     rows = cached_rows(cacheable_recipe(views=2), data)
     header = rows.folder / "header.json"
     header.write_text(header.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
-    assert cached_teacher._existing(rows.header, data.train.ids) is None
+    assert cached_teacher._existing_cache(rows.header, data.train.ids) is None
 
 
 @pytest.mark.slow
