@@ -30,7 +30,7 @@ class Rows:
         items: all images to come, for the width of a table's columns.
         classes: names of all classes.
         top: classes in a row, or more than there are.
-        several: whether an image may have several classes, or none.
+        multi_label: whether an image may have several classes, or none.
     """
 
     def __init__(

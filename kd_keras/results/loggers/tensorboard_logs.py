@@ -50,7 +50,7 @@ class EpochTensorBoard(keras.callbacks.TensorBoard):
 
     Args:
         folder: folder of the event files.
-        earlier: logs by name of the epochs before the first one, which are written again.
+        earlier_logs: logs by name of the epochs before the first one, which are written again.
     """
 
     def __init__(self, folder: str, earlier_logs: Mapping[str, Sequence[float]]) -> None:
