@@ -63,7 +63,13 @@ def from_store(
 
 
 def with_hidden_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
-    """The dataset, of which `train` knows the labels of so many images of each class."""
+    """The dataset, of which `train` knows the labels of so many images of each class.
+
+    Args:
+        dataset: the dataset, all of whose labels may be known.
+        per_class: images of each class that keep their label, >= 1.
+        seed: seed of the choice.
+    """
     all_labels = dataset.train
     train_split = hidden_labels.hide(
         all_labels, per_class=per_class, class_names=dataset.class_names, seed=seed

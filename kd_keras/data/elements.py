@@ -22,6 +22,13 @@ def specs(
     """Images, ids and labels of a batch; of mixed images, shares too.
 
     `label_shape` is that of one example's label as stored: (C,) of multi-label data.
+
+    Args:
+        batch_size: B; None where batches differ in size.
+        image_shape: (H, W, C), or (n, H, W, C) of n views of each image.
+        mixed_classes: number of classes C of mixed images, whose labels are (B, C); None without
+            mixing.
+        label_shape: shape of one example's label as stored: (C,) of multi-label data, else ().
     """
     images = tf.TensorSpec((batch_size, *image_shape), tf.uint8)
     ids = tf.TensorSpec((batch_size,), tf.int64)
@@ -32,7 +39,13 @@ def specs(
 
 
 def first_zeros(batch: Batch, first: int, specs: Sequence[tf.TensorSpec]) -> Batch:
-    """`batch` from step `first` on, zeros before."""
+    """`batch` from step `first` on, zeros before.
+
+    Args:
+        batch: from a step to the arrays of its batch.
+        first: the first step whose batch is made, >= 0.
+        specs: shapes and dtypes of the arrays; an open axis gets length 1.
+    """
 
     def zeros_or_batch(t: int) -> tuple[np.ndarray, ...]:
         if t >= first:
@@ -54,6 +67,13 @@ def dataset(
     """`batch` of each step: images, ids, labels, and arrays called `names`.
 
     These are the shares of mixed images, and a teacher's outputs.
+
+    Args:
+        batch: from a step to the arrays of its batch.
+        steps: the steps, in order.
+        specs: shapes and dtypes of the arrays.
+        names: names of the arrays after images, ids and labels.
+        threads: number of batches that are made at a time, >= 1.
     """
 
     def element(step: tf.Tensor) -> tuple[dict[str, Any], tf.Tensor]:

@@ -20,6 +20,11 @@ def error(heading: str, faults: Sequence[str], remedy: str = "") -> ValueError:
 
 
 def shortened(items: Sequence[str], limit: int = SHOWN) -> list[str]:
-    """The first items; if there are more, a last item says how many."""
+    """The first items; if there are more, a last item says how many.
+
+    Args:
+        items: what is listed.
+        limit: number of items that are shown, >= 1.
+    """
     num_left_out = len(items) - limit
     return [*items[:limit], *([f"and {num_left_out:,} more"] if num_left_out > 0 else [])]

@@ -81,7 +81,13 @@ def multi_label_split(
 
 
 def split_rows(split: Split, fraction: float, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """`stratified_split` or `multi_label_split`, whichever suits the split's labels."""
+    """`stratified_split` or `multi_label_split`, whichever suits the split's labels.
+
+    Args:
+        split: labelled examples.
+        fraction: share of every class to hold out, above 0 and below 1.
+        seed: seed of the choice.
+    """
     divide = multi_label_split if split.multi_label else stratified_split
     return divide(split.labels, fraction, seed=seed)
 
@@ -91,6 +97,10 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
 
     They are its `stopping`, by which a training may end: never by the validation split, on which
     accuracy is reported.
+
+    Args:
+        data: the dataset.
+        fraction: share of the labelled training examples to hold out, above 0 and below 1.
 
     Raises:
         ValueError: no class has two labelled examples.

@@ -44,7 +44,12 @@ def steps_per_epoch(split: Split, batch_size: int, accumulate: int = 1) -> int:
 
 
 def total_views(views: int, views_per_image: int) -> int:
-    """The number of views of each image, and so of teacher rows, if a batch shows several."""
+    """The number of views of each image, and so of teacher rows, if a batch shows several.
+
+    Args:
+        views: number of different views of an image over the epochs; 0: a new one in each epoch.
+        views_per_image: views of an image in one batch, >= 1.
+    """
     return views * views_per_image
 
 
@@ -230,6 +235,10 @@ def _interleave(views: list[np.ndarray]) -> np.ndarray:
 
 def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
     """Every example once, in order, not augmented.
+
+    Args:
+        split: examples, at least one.
+        batch_size: examples in a batch at most, >= 1.
 
     Returns:
         A dataset of ({"inputs": (B, H, W, C) uint8, "id": (B,) int64}, labels (B,) int32): as few

@@ -91,6 +91,10 @@ def joined(split: Split, stores: Sequence[Store]) -> Split:
 
     Ids of the split stay; those of the stores' images follow on the last row of its file. The
     fingerprint is that of the split's store, a dash, and a hash of the others' fingerprints.
+
+    Args:
+        split: the training examples.
+        stores: stores of images without labels, of the same shape.
     """
     added_splits = [store.splits["train"] for store in stores]
     firsts = np.cumsum([len(split.images), *(len(part.images) for part in added_splits)])

@@ -123,6 +123,10 @@ def facts(split: Split, policy: Policy) -> dict[str, Any]:
 
     That of the policy; where it mixes and labels are unknown, also "labelled": a hash of the ids of
     the labelled images, since they are mixed with each other.
+
+    Args:
+        split: the training examples.
+        policy: the augmentation.
     """
     values = policy.to_json()
     if not policy.mixes or split.known.all():

@@ -45,7 +45,12 @@ def own_replicas(strategy: tf.distribute.Strategy) -> range:
 
 
 def any_of(strategy: tf.distribute.Strategy, fact: bool) -> bool:
-    """Whether the fact is true in any of the processes; each waits for all."""
+    """Whether the fact is true in any of the processes; each waits for all.
+
+    Args:
+        strategy: the devices.
+        fact: what this process says.
+    """
     if count(strategy) == 1:
         return fact
     return float(_sum_over_replicas(strategy)(tf.constant([float(fact)]))[0]) > 0

@@ -175,7 +175,12 @@ class PerStudentCallbacks(keras.callbacks.Callback):
 
 
 def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
-    """One Distiller's part of a `SideBySideModel`'s logs, under the names that it logs alone."""
+    """One Distiller's part of a `SideBySideModel`'s logs, under the names that it logs alone.
+
+    Args:
+        name: name of the Distiller.
+        logs: logs by name, such as "student-1/loss" or "val_student-1/loss".
+    """
     result: dict[str, Any] = {}
     for prefix in ("", "val_"):
         start = f"{prefix}{name}/"

@@ -75,6 +75,11 @@ def from_model(
 ) -> ClassifierGraph:
     """The graph of a classifier; layers of lower precision are copied to float32.
 
+    Args:
+        model: the classifier.
+        shape: (H, W, C) of the images that the file takes.
+        multi_label: whether an image may have several classes.
+
     Raises:
         ValueError: the model is no classifier, or cannot be copied to float32.
     """

@@ -109,6 +109,10 @@ def pack_into_litert(path: Path, metadata: Metadata) -> None:
     """Packs the metadata behind a LiteRT model, as a zip archive that interpreters do not read.
 
     `unzip model.tflite labels.txt` takes the class names out.
+
+    Args:
+        path: the .tflite file, which is extended in place.
+        metadata: what the file shall say about itself.
     """
     contents = {ASSET: metadata.to_json()}
     if metadata.class_names is not None:

@@ -42,6 +42,10 @@ def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[
 
     An item may be a list itself, separated by commas: "litert,onnx".
 
+    Args:
+        formats: names of formats, see `OFFERS`.
+        quantize: names of number formats: "none", "float16" or "int8".
+
     Raises:
         ValueError: an unknown format or quantization, one that no combination uses, or a format
             whose programs are not installed.

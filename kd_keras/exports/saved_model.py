@@ -138,6 +138,10 @@ def _difference(served_scores: tuple[np.ndarray, np.ndarray], keras_logits: np.n
 def keras_file(model: keras.Model, path: str | Path) -> None:
     """Saves a `.keras` file that plain Keras loads; an earlier file stays until it is complete.
 
+    Args:
+        model: the model, built.
+        path: the file, with the ending .keras.
+
     Raises:
         ValueError: `path` does not end in .keras, the model holds classes of this package, or
             weights that are not finite.

@@ -33,7 +33,12 @@ def main(requests: BinaryIO, answers: BinaryIO) -> None:
 
 
 def serve_images(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The logits of all images, and the logits of the first ones sent as files."""
+    """The logits of all images, and the logits of the first ones sent as files.
+
+    Args:
+        folder: the SavedModel.
+        images: (N, H, W, C) uint8.
+    """
     files = np.array([tf.io.encode_png(image).numpy() for image in images[:FILES]], object)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         signatures = tf.compat.v1.saved_model.load(session, ["serve"], folder).signature_def

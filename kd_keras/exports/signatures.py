@@ -40,7 +40,13 @@ def answer(student: keras.Model, *, head: str, multi_label: bool = False) -> Ans
 
 
 def decoded(image_bytes: tf.Tensor, shape: tuple[int, ...], *, resize: str) -> tf.Tensor:
-    """Decodes image files, (B,) strings, to uint8 (B, H, W, C), upright, resized as in training."""
+    """Decodes image files, (B,) strings, to uint8 (B, H, W, C), upright, resized as in training.
+
+    Args:
+        image_bytes: (B,) string, contents of image files.
+        shape: (H, W, C) of the result.
+        resize: "crop", "pad" or "squash", see `resizing.resized`.
+    """
     height, width, channels = shape
 
     def one(image_bytes: tf.Tensor) -> tf.Tensor:
@@ -55,7 +61,14 @@ def decoded(image_bytes: tf.Tensor, shape: tuple[int, ...], *, resize: str) -> t
 def module(
     student: keras.Model, answer: Answer, shape: tuple[int, ...], *, resize: str
 ) -> tf.Module:
-    """A module whose `serve` takes `images` and whose `serve_bytes` takes `image_bytes`."""
+    """A module whose `serve` takes `images` and whose `serve_bytes` takes `image_bytes`.
+
+    Args:
+        student: the model, which the module keeps.
+        answer: from a batch of images to the outputs by name.
+        shape: (H, W, C) of the images that the model takes.
+        resize: how image files are made square, see `resizing.resized`.
+    """
     pixels = tf.TensorSpec((None, *shape), tf.uint8, name="images")
     files = tf.TensorSpec((None,), tf.string, name="image_bytes")
     root = tf.Module()

@@ -45,7 +45,12 @@ def freeze(model: keras.Model, patterns: Sequence[str]) -> list[str]:
 
 
 def thaw(model: keras.Model, patterns: Sequence[str]) -> None:
-    """Makes layers trainable again that `freeze` froze, so that a file does not keep them so."""
+    """Makes layers trainable again that `freeze` froze, so that a file does not keep them so.
+
+    Args:
+        model: the model, built.
+        patterns: those that `freeze` got.
+    """
     layers_by_path = dict(_layers(model))
     for path in _paths_to_freeze(model, patterns):
         layers_by_path[path].trainable = True

@@ -21,6 +21,10 @@ def kind(model: keras.Model, *, multi_label: bool = False) -> str:
     With `multi_label`, an example may have several classes: "logits" or "sigmoids" (each class's
     probability).
 
+    Args:
+        model: the classifier, built.
+        multi_label: whether an example may have several classes.
+
     Raises:
         ValueError: the output is not (B, C), has several sigmoids, or is one value without a
             sigmoid.
@@ -115,6 +119,10 @@ def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
     The logits of probabilities are their logarithms, finite also for a probability of 0. The logits
     of one sigmoid output p are (0, log(p / (1 - p))): their softmax is (1 - p, p). Those of several
     sigmoids are log(p / (1 - p)) each.
+
+    Args:
+        outputs: (B, C) float, what the classifier gives; (B, 1) of one sigmoid.
+        kind_of_head: what `kind` returns for the classifier.
     """
     outputs = ops.cast(outputs, "float32")
     if kind_of_head == "probabilities":
@@ -130,7 +138,12 @@ def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
 
 
 def shapes_of_teacher(shapes: dict[str, Any], kind_of_head: str) -> dict[str, Any]:
-    """Shapes of a teacher's outputs after `logits_of_teacher`."""
+    """Shapes of a teacher's outputs after `logits_of_teacher`.
+
+    Args:
+        shapes: shape of each output by name, batch axis as None.
+        kind_of_head: what `kind` returns for the teacher.
+    """
     return shapes | ({taps.LOGITS: (None, 2)} if kind_of_head == "sigmoid" else {})
 
 

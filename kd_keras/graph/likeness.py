@@ -37,7 +37,12 @@ def state(layer: keras.Layer) -> list[Any]:
 
 
 def are_alike(layer: keras.Layer, copy: keras.Layer) -> bool:
-    """True if the copy has as many sublayers as the layer, and variables of the same shapes."""
+    """True if the copy has as many sublayers as the layer, and variables of the same shapes.
+
+    Args:
+        layer: a layer that has been called.
+        copy: a layer made from its configuration.
+    """
     same_parts = len(layer._flatten_layers()) == len(copy._flatten_layers())
     return same_parts and [v.shape for v in state(layer)] == [v.shape for v in state(copy)]
 

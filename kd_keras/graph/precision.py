@@ -20,6 +20,10 @@ def precision_of_training(model: keras.Model, precision: str) -> str:
 
     On CPUs, bfloat16 gradients of depthwise convolutions are slow, and those of their kernels some
     percent too small, since they are summed in bfloat16. Their forward pass is faster in bfloat16.
+
+    Args:
+        model: the student.
+        precision: one of `PRECISIONS`.
     """
     on_cpu = not tf.config.list_physical_devices("GPU")
     depthwise = (

@@ -140,6 +140,10 @@ def logits_dtype(model: keras.Model) -> str:
 def run(model: keras.Model, draw: Callable[[tuple[int, ...]], np.ndarray]) -> Any:
     """The model's outputs, in inference mode, for a few examples that `draw` makes from shapes.
 
+    Args:
+        model: the model, built.
+        draw: from a shape to an array; it is called once for each input.
+
     Raises:
         ValueError: the model has not been built.
     """
@@ -171,7 +175,13 @@ def tail(model: keras.Model) -> list[Any]:
 
 
 def unknown_tap(model: keras.Model, tap: str, tap_shapes: Shapes) -> str:
-    """The error message for a tap that does not exist; it lists taps that do, with shapes."""
+    """The error message for a tap that does not exist; it lists taps that do, with shapes.
+
+    Args:
+        model: the model.
+        tap: the name that is not one of its taps.
+        tap_shapes: shape of each tap by name.
+    """
     similar_taps = _similar_taps(tap, tap_shapes)
     kind = "near ones" if similar_taps else "its last ones of each size"
     tap_list = ", ".join(

@@ -12,7 +12,13 @@ from kd_keras.job.run_folders.run_folder import RunFolder
 
 
 def end_of(recipe: Recipe, folder: Path, phases: Iterable[str]) -> Path | None:
-    """Folder of the last checkpoint of phases that train side by side; None if it is not kept."""
+    """Folder of the last checkpoint of phases that train side by side; None if it is not kept.
+
+    Args:
+        recipe: the run's recipe.
+        folder: the run folder.
+        phases: names of the phases.
+    """
     first = next(iter(phases))
     may_go_on = first in {model.phase for model in _learners(recipe)} and not obstacle(recipe)
     return folder / run_state.ENDS / first if may_go_on else None

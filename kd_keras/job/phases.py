@@ -133,7 +133,12 @@ def _weights(file: Path) -> list[np.ndarray]:
 
 
 def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
-    """The cached outputs of the Distillers' teacher; None if the teacher runs or there is none."""
+    """The cached outputs of the Distillers' teacher; None if the teacher runs or there is none.
+
+    Args:
+        job: the run.
+        distillers: Distillers by phase that share a teacher.
+    """
     taught_phases = [phase for phase, d in distillers.items() if d.teacher is not None]
     learners = [distillers[phase] for phase in taught_phases]
     teacher = learners[0].teacher if learners else None

@@ -85,6 +85,10 @@ def check_knobs(name: str, knobs: Mapping[str, Any]) -> None:
     """Raises ValueError for a knob that the model `name` does not have, or one out of range.
 
     A `width` or `stem_stride` of 1 is none.
+
+    Args:
+        name: name of a model; app: and a name for one of keras.applications.
+        knobs: values by knob, as in a spec.
     """
     allowed_knobs = ["weights"] if name.startswith("app:") else ["width", "stem_stride"]
     for knob, value in knobs.items():

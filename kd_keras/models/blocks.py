@@ -52,6 +52,11 @@ def pad(x: keras.KerasTensor, kernel: int, stride: int) -> tuple[keras.KerasTens
     Keras's "same" pads only the right and bottom at stride 2. At stride 1 both agree, and "same"
     is faster.
 
+    Args:
+        x: (B, H, W, C).
+        kernel: side of the convolution that follows.
+        stride: its stride.
+
     Returns:
         The tensor and the padding to give to the convolution that follows.
     """
@@ -69,7 +74,16 @@ def conv(
     bias: bool = False,
     name: str,
 ) -> keras.KerasTensor:
-    """A square convolution, (B, H, W, C) to (B, ceil(H / stride), ceil(W / stride), filters)."""
+    """A square convolution, (B, H, W, C) to (B, ceil(H / stride), ceil(W / stride), filters).
+
+    Args:
+        x: (B, H, W, C).
+        filters: number of output channels.
+        kernel: side of the kernel.
+        stride: step in both directions.
+        bias: whether the convolution has a bias.
+        name: name of the layer.
+    """
     x, padding = pad(x, kernel, stride)
     return keras.layers.Conv2D(
         filters,
@@ -83,7 +97,13 @@ def conv(
 
 
 def depthwise_bn(x: keras.KerasTensor, *, stride: int = 1, name: str) -> keras.KerasTensor:
-    """A 3x3 convolution of each channel by itself, then batch norm."""
+    """A 3x3 convolution of each channel by itself, then batch norm.
+
+    Args:
+        x: (B, H, W, C).
+        stride: step in both directions.
+        name: name of the batch norm; the convolution is `name`_conv.
+    """
     x, padding = pad(x, 3, stride)
     x = keras.layers.DepthwiseConv2D(
         3,
@@ -129,7 +149,13 @@ def conv_bn_relu(
 
 
 def shuffle(x: keras.KerasTensor, groups: int, *, name: str | None = None) -> keras.KerasTensor:
-    """Deals out the channels of `groups` groups in turn, so that the next groups see them all."""
+    """Deals out the channels of `groups` groups in turn, so that the next groups see them all.
+
+    Args:
+        x: (B, H, W, C).
+        groups: number of groups, a divisor of C.
+        name: name of the last layer; None for none of its own.
+    """
     height, width, channels = x.shape[1:]
     x = keras.layers.Reshape((height, width, groups, channels // groups))(x)
     x = keras.layers.Permute((1, 2, 4, 3))(x)  # (B, H, W, C / groups, groups)

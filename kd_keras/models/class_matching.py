@@ -20,6 +20,11 @@ def class_order(
 
     Names are compared as they are, and where that finds none, `normalised`.
 
+    Args:
+        teacher_names: name of each of the teacher's outputs, in their order.
+        class_names: names of our classes.
+        outputs: number of the teacher's outputs.
+
     Raises:
         ValueError: the teacher's names are not one for each output, or lack one of ours, or two of
             them are the same class for us.
@@ -46,7 +51,11 @@ def class_order(
 
 
 def describe(teacher_names: Sequence[str], class_names: Sequence[str]) -> list[str]:
-    """Sentences on which of the teacher's classes are ours, under which names, and on the rest."""
+    """Sentences on which of the teacher's classes are ours, under which names, and on the rest.
+
+    Args:
+        teacher_names, class_names: as for `class_order`.
+    """
     order = class_order(teacher_names, class_names, len(teacher_names))
     pairs = zip((teacher_names[place] for place in order), class_names, strict=True)
     renamed_pairs = [f"{their} = {our}" for their, our in pairs if their != our]

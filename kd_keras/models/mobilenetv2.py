@@ -26,7 +26,12 @@ _ROWS = (
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
 ) -> keras.Model:
-    """A stem of stride 2 * `stem_stride`, seven rows of inverted residuals, a 1x1 head."""
+    """A stem of stride 2 * `stem_stride`, seven rows of inverted residuals, a 1x1 head.
+
+    Args:
+        name: a key of `NAMES`.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     inputs, x = blocks.images(input_shape, smallest=16 * stem_stride, name=name)
     stem = blocks.scaled(16, width)
     x = blocks.conv_bn_relu(x, stem, 3, stride=2 * stem_stride, name="stem")

@@ -18,7 +18,12 @@ _DEPTHS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3)}
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
 ) -> keras.Model:
-    """Stem of 64 channels, then four stages of basic blocks, all but the first at half size."""
+    """Stem of 64 channels, then four stages of basic blocks, all but the first at half size.
+
+    Args:
+        name: a key of `NAMES`.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     return resnet_cifar.residual_network(
         name,
         64,

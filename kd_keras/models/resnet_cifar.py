@@ -50,7 +50,14 @@ def residual_network(
     width: float,
     stem_stride: int,
 ) -> keras.Model:
-    """A 3x3 stem of `stem` channels, then `stages` of (channels, number of basic blocks)."""
+    """A 3x3 stem of `stem` channels, then `stages` of (channels, number of basic blocks).
+
+    Args:
+        name: name of the model.
+        stem: channels of the stem before `width` applies.
+        stages: (channels, number of basic blocks) of each stage; each later one halves the size.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     min_side = stem_stride * 2 ** (len(stages) - 1)
     inputs, x = blocks.images(input_shape, smallest=min_side, name=name)
     x = blocks.conv_bn_relu(x, blocks.scaled(stem, width), 3, stride=stem_stride, name="stem")

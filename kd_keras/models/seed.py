@@ -22,7 +22,12 @@ _STAGES = {
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
 ) -> keras.Model:
-    """Stages of 3x3 convolutions with ReLU, average-pooling; the teacher has a dense 512."""
+    """Stages of 3x3 convolutions with ReLU, average-pooling; the teacher has a dense 512.
+
+    Args:
+        name: a key of `NAMES`.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     inputs, x = blocks.images(input_shape, smallest=8 * stem_stride, name=name)
     stride = stem_stride
     for stage, channels in enumerate(_STAGES[name], start=1):

@@ -18,7 +18,12 @@ _MULTIPLE = 4 * _GROUPS
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
 ) -> keras.Model:
-    """A 1x1 stem (3x3, as on ImageNet, where strided) and three stages of 4, 8 and 4 blocks."""
+    """A 1x1 stem (3x3, as on ImageNet, where strided) and three stages of 4, 8 and 4 blocks.
+
+    Args:
+        name: a key of `NAMES`.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     inputs, x = blocks.images(input_shape, smallest=8 * stem_stride, name=name)
     stem = blocks.scaled(24, width, multiple=_MULTIPLE)
     x = blocks.conv_bn_relu(x, stem, 1 if stem_stride == 1 else 3, stride=stem_stride, name="stem")

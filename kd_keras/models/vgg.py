@@ -19,7 +19,12 @@ _CONVOLUTIONS = {"vgg8": 1, "vgg13": 2}  # a stage
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
 ) -> keras.Model:
-    """Five stages of one (VGG8) or two (VGG13) 3x3 convolutions with bias, batch norm and ReLU."""
+    """Five stages of one (VGG8) or two (VGG13) 3x3 convolutions with bias, batch norm and ReLU.
+
+    Args:
+        name: a key of `NAMES`.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     inputs, x = blocks.images(input_shape, smallest=8 * stem_stride, name=name)
     stride = stem_stride
     for stage, channels in enumerate((64, 128, 256, 512, 512), start=1):

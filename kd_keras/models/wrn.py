@@ -18,7 +18,12 @@ NAMES = {
 def build(
     name: str, *, num_classes: int, input_shape: tuple[int, ...], width: float, stem_stride: int
 ) -> keras.Model:
-    """Stem of 16 channels, then three stages; the last ends in the network's last ReLU."""
+    """Stem of 16 channels, then three stages; the last ends in the network's last ReLU.
+
+    Args:
+        name: a key of `NAMES`.
+        num_classes, input_shape, width, stem_stride: see `models.get`.
+    """
     depth, widening = (int(part) for part in name.split("_")[1:])
     per_stage = (depth - 4) // 6
     inputs, x = blocks.images(input_shape, smallest=4 * stem_stride, name=name)

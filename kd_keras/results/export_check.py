@@ -52,7 +52,12 @@ class Reference:
 
 
 def in_batches(classify: Callable[[np.ndarray], Scores], images: np.ndarray) -> Scores:
-    """The scores of all images, computed `BATCH` at a time."""
+    """The scores of all images, computed `BATCH` at a time.
+
+    Args:
+        classify: from (B, H, W, C) uint8 images to their scores.
+        images: (N, H, W, C) uint8.
+    """
     parts = [classify(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
     logits, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
     return Scores(logits, probabilities)
@@ -116,7 +121,13 @@ def reference_entry(
 def cost(
     classify: Callable[[np.ndarray], Scores], path: Path | None, images: np.ndarray
 ) -> dict[str, Any]:
-    """`megabytes` of a file or folder, and `milliseconds_per_image` (see `timing.latency`)."""
+    """`megabytes` of a file or folder, and `milliseconds_per_image` (see `timing.latency`).
+
+    Args:
+        classify: from (B, H, W, C) uint8 images to their scores.
+        path: the file or folder; None: its size is unknown.
+        images: (N, H, W, C) uint8, which are repeated for larger batches.
+    """
 
     def batch(count: int) -> np.ndarray:
         return np.resize(images, (count, *images.shape[1:]))

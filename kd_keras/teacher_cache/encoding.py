@@ -60,6 +60,10 @@ def decode(stored: Mapping[str, np.ndarray], header: Header) -> dict[str, np.nda
     """The outputs, (n, …) float32 by name, from stored rows.
 
     With `top_k`, the classes that are not stored share the remaining probability evenly.
+
+    Args:
+        stored: rows by name, (n, …), as `encode` gave them.
+        header: header of the cache.
     """
     if header.top_k is None:
         return {name: stored[name].astype(np.float32) for name in header.outputs}

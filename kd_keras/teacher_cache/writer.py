@@ -138,7 +138,12 @@ def require_same(folder: Path, header: Header, ids: np.ndarray) -> None:
 
 
 def is_complete(folder: Path, header: Header) -> bool:
-    """Whether every part of the header's views is finished."""
+    """Whether every part of the header's views is finished.
+
+    Args:
+        folder: folder of the cache.
+        header: its header, or one of fewer views.
+    """
     return _exists(folder) and all(
         file_format.is_finished(folder, view, part) for view, part in file_format.tasks(header)
     )

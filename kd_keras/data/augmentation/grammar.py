@@ -61,6 +61,10 @@ def parse(text: str) -> tuple[Step, ...]:
 def make(name: str, settings: dict[str, Any]) -> Step:
     """The step of a name with some of its parameters set, as text or as the values of JSON.
 
+    Args:
+        name: a name in `STEPS`, such as "crop".
+        settings: values by parameter; the others keep their defaults.
+
     Raises:
         ValueError: an unknown step or parameter, or a value of another kind.
     """

@@ -57,6 +57,11 @@ def mixture(draws: Draws, policy: Policy, height: int, width: int) -> Mixture:
     of the area, a middle that is uniform over the image, and the image's aspect ratio; what sticks
     out is cut off, and the own share grows by it. A box of less than half a pixel a side is empty.
 
+    Args:
+        draws: random numbers of the batch's images in one view.
+        policy: the augmentation; its alphas `mixup` and `cutmix` count.
+        height, width: pixels of the images.
+
     Source: Zhang et al. 2017, arXiv:1710.09412, equation 1; Yun et al. 2019, arXiv:1905.04899,
     section 3.1, where the sides of the box are rounded down.
     """
@@ -96,6 +101,11 @@ def mix(images: np.ndarray, partners: np.ndarray, mixture: Mixture) -> None:
     """Mixes (B, H, W, C) uint8 images with those of their partners, in place.
 
     A mixed value is rounded to the nearest whole number, halves up.
+
+    Args:
+        images: (B, H, W, C) uint8, overwritten by the result.
+        partners: (B, H, W, C) uint8, the partner of each image.
+        mixture: shares and boxes of the B pairs.
     """
     rows = zip(images, partners, mixture.shares.tolist(), mixture.boxes.tolist(), strict=True)
     for image, partner, share, (left, top, right, bottom) in rows:

@@ -48,6 +48,11 @@ def require_fitting(policy: Policy, image_shape: Sequence[int], side: int | None
     """Raises ValueError if images of a shape (H, W, C) cannot pass the policy's steps.
 
     `side` is that of `augment`.
+
+    Args:
+        policy: the augmentation.
+        image_shape: (H, W, C) of the stored images.
+        side: pixels a side that `augment` resizes to; None keeps the size.
     """
     if side is not None and not policy.resizes:
         raise ValueError(

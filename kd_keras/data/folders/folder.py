@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
-    """The images in the folder `path`; `image_size` None: `sizes.default_size` chooses it."""
+    """The images in the folder `path`; `image_size` None: `sizes.default_size` chooses it.
+
+    Args:
+        path: the folder.
+        image_size: pixels a side that images are stored at; None: `sizes.default_size` chooses.
+        resize: how an image that is not square is made square; None chooses.
+    """
     path, listing = image_folder.list_files(path, folder_layout.EXPECTED)
     layout = folder_layout.read(listing, str(path))
     members = [file for files in layout.files.values() for file, _ in files]

@@ -127,7 +127,12 @@ def skipped_note(files: Sequence[str]) -> list[str]:
 
 
 def count(noun: str, items: Sequence[object]) -> str:
-    """The number of items with their noun: "1 file", "2 files"."""
+    """The number of items with their noun: "1 file", "2 files".
+
+    Args:
+        noun: the noun in the singular; one that ends in "s" gets "es".
+        items: what is counted.
+    """
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{len(items):,} {noun if len(items) == 1 else plural}"
 

@@ -137,7 +137,12 @@ def _contents(
 
 
 def headers_of(path: Path, files: Sequence[str]) -> dict[str, "ImageHeader"]:
-    """The header of each file; files whose name starts with a dot are not read."""
+    """The header of each file; files whose name starts with a dot are not read.
+
+    Args:
+        path: the folder.
+        files: names of files, relative to it.
+    """
     from kd_keras.data.images import image_files
 
     visible = [file for file in files if not file.rpartition("/")[2].startswith(".")]
@@ -148,7 +153,13 @@ def headers_of(path: Path, files: Sequence[str]) -> dict[str, "ImageHeader"]:
 def describe_unreadable(
     path: Path, members: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
-    """A sentence on each of the files that is an image by its name and cannot be read."""
+    """A sentence on each of the files that is an image by its name and cannot be read.
+
+    Args:
+        path: the folder.
+        members: names of the files, relative to it, that belong to a split.
+        headers: the header of each of these files, see `headers_of`.
+    """
     reasons = {file: headers[file].reason for file in members if headers[file].reason}
     return [
         f"{path}/{file} does not decode as an image ({reason})."
@@ -158,7 +169,12 @@ def describe_unreadable(
 
 
 def records_of(path: Path, files: Sequence[tuple[str, Any]]) -> "tf.data.Dataset":
-    """Records for `decode.batches` of files with their labels, each an int or a row of them."""
+    """Records for `decode.batches` of files with their labels, each an int or a row of them.
+
+    Args:
+        path: the folder.
+        files: names of files, relative to it, with the label of each.
+    """
     import tensorflow as tf
 
     # Bytes, since a file name need not be valid text.

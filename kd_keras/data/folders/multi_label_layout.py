@@ -49,6 +49,10 @@ class Layout:
 def read(listing: Listing, root: Path) -> Layout:
     """Finds splits, CSV files and labels in a listing of the folder `root`.
 
+    Args:
+        listing: the files and folders in `root`.
+        root: path of the folder, for notes and faults.
+
     Raises:
         ValueError: there is no CSV file, or several in one place, or one cannot be read.
     """
@@ -90,7 +94,13 @@ def read(listing: Listing, root: Path) -> Layout:
 
 
 def without_rows(layout: Layout, images: set[str], root: Path) -> list[str]:
-    """A fault for each split that has images without a row; `images` are files without a row."""
+    """A fault for each split that has images without a row; `images` are files without a row.
+
+    Args:
+        layout: layout of the folder.
+        images: those of `layout.files_without_row` that are images.
+        root: path of the folder.
+    """
     faults = []
     for split, other_files in layout.files_without_row.items():
         missing_images = [file for file in other_files if file in images]

@@ -108,7 +108,13 @@ def batches(
 def describe_undecodable(
     records: tf.data.Dataset, *, channels: int, most_pixels: int = 0
 ) -> list[str]:
-    """One sentence for each record whose image does not decode, in order."""
+    """One sentence for each record whose image does not decode, in order.
+
+    Args:
+        records: as for `batches`.
+        channels: 1 or 3, as for `decode`.
+        most_pixels: pixels of the largest image; 0: not known, images are small.
+    """
 
     def place(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
         image = decode(record["image"], size=None, channels=channels, resize="squash")
@@ -180,7 +186,12 @@ def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
 
 
 def reason(encoded: bytes, channels: int) -> str:
-    """Why a file's bytes do not decode, in a few words of the program that decodes them."""
+    """Why a file's bytes do not decode, in a few words of the program that decodes them.
+
+    Args:
+        encoded: content of the file.
+        channels: 1 or 3, as for `decode`.
+    """
     try:
         decode(tf.constant(encoded), size=None, channels=channels, resize="squash")
     except ValueError as error:  # of the check before TensorFlow decodes

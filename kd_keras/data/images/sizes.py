@@ -44,7 +44,12 @@ def default_size(shapes: Sequence[tuple[int, int]]) -> tuple[int | None, list[st
 
 
 def aspect(shapes: Sequence[tuple[int, int]], resize: str) -> list[str]:
-    """A note on what `resize` does to images that are not square; no note if all are square."""
+    """A note on what `resize` does to images that are not square; no note if all are square.
+
+    Args:
+        shapes: (height, width) of all images, in pixels.
+        resize: "crop", "pad" or "squash", see `resizing.resized`.
+    """
     oblong = sum(height != width for height, width in shapes)
     if not oblong:
         return []

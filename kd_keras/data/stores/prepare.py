@@ -68,7 +68,14 @@ class Source:
 def ensure(
     source: Source, *, cache_dir: Path, progress: Progress | None = None, verify: bool = False
 ) -> store.Store:
-    """Opens the source's store, or makes it; one process makes it while others wait."""
+    """Opens the source's store, or makes it; one process makes it while others wait.
+
+    Args:
+        source: what the store is made from.
+        cache_dir: folder of all stores.
+        progress: shows how many images are stored; None shows nothing.
+        verify: whether to compare contents with their hashes, at about 1 GB/s.
+    """
     ready_store, _ = _usable_store(source, cache_dir, verify)
     if ready_store is not None:
         return ready_store
@@ -145,6 +152,10 @@ def check_names(source: str, names: Sequence[str]) -> None:
     """Raises ValueError for a class name that one line of a text cannot hold.
 
     Files of class names, as exports have them, have one name in each line.
+
+    Args:
+        source: name of the dataset, for the message.
+        names: one name for each class.
     """
     bad_names = [name for name in names if name.splitlines() != [name] or _CONTROL.search(name)]
     if bad_names:

@@ -60,6 +60,11 @@ def trained_at(dataset: Dataset, side: int, crop: float) -> Dataset:
 
     `crop` is the share of a stored image's side that evaluation sees. A note says what the larger
     images cost.
+
+    Args:
+        dataset: the dataset, whose images are stored larger than `side`.
+        side: pixels a side of the images that models take.
+        crop: share of a stored image's side that evaluation sees, above 0 and at most 1.
     """
 
     def resized_split(split: Split) -> Split:

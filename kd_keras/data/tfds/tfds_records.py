@@ -55,14 +55,29 @@ def part(
     image: str,
     label: str | None = None,
 ) -> Part:
-    """Reads a split of a prepared builder; without `label`, labels are unknown."""
+    """Reads a split of a prepared builder; without `label`, labels are unknown.
+
+    Args:
+        builder: a prepared tfds.core.DatasetBuilder.
+        split: name of the builder's split.
+        size, channels, resize: as for `decode.decode`.
+        image: name of the feature that holds the image.
+        label: name of the feature that holds the class; None: labels are unknown.
+    """
     records = _records(builder, split, image, label)
     batches = decode.batches(records, size=size, channels=channels, resize=resize)
     return Part(builder.info.splits[split].num_examples, batches)
 
 
 def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
-    """(height, width) of the first images of a split, without those that do not decode."""
+    """(height, width) of the first images of a split, without those that do not decode.
+
+    Args:
+        builder: a prepared tfds.core.DatasetBuilder.
+        split: name of the builder's split.
+        image: name of the feature that holds the image.
+        at_most: number of images to look at.
+    """
 
     def shape(example: dict[str, tf.Tensor]) -> tf.Tensor:
         pixels = decode.decode(example[image], size=None, channels=3, resize="squash")

@@ -42,7 +42,12 @@ def source(
 
 
 def builder_of(name: str, data_dir: Path | None) -> Any:
-    """The tfds.core.DatasetBuilder of this name; raises ValueError if there is none."""
+    """The tfds.core.DatasetBuilder of this name; raises ValueError if there is none.
+
+    Args:
+        name: name of the dataset, with a config and version if wanted: cifar10_1/v6:1.1.0.
+        data_dir: folder of prepared datasets; None: ~/tensorflow_datasets.
+    """
     import tensorflow_datasets as tfds
 
     from kd_keras.data.tfds import tfds_workarounds

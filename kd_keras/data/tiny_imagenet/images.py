@@ -15,6 +15,10 @@ def in_store_order(split: str, examples: list[tuple[str, int]]) -> list[tuple[st
     """Examples in the order in which TensorFlow Datasets 4.9 writes the builder's examples.
 
     Ids follow the order, so stores, teacher caches and measured accuracies depend on it.
+
+    Args:
+        split: name of the split; the order depends on it.
+        examples: (file, label) of each image.
     """
     return sorted(
         examples, key=lambda example: hashlib.md5(f"{split}{example[0]}".encode()).digest()
@@ -24,7 +28,13 @@ def in_store_order(split: str, examples: list[tuple[str, int]]) -> list[tuple[st
 def batches(
     path: Path, examples: list[tuple[str, int]], image_size: int | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Decoded images and labels; the archive is open while they are read."""
+    """Decoded images and labels; the archive is open while they are read.
+
+    Args:
+        path: the zip or the extracted folder, from `archive.find`.
+        examples: (file, label) of each image, in order.
+        image_size: pixels a side; None keeps 64.
+    """
     with archive.open_archive(path) as files:
 
         def record(name: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:

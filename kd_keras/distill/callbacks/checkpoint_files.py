@@ -55,6 +55,11 @@ class Position:
 def write(folder: Path, position: Position, state: State) -> None:
     """Writes a checkpoint, whole or not at all, then removes those before the last two.
 
+    Args:
+        folder: folder of the checkpoints, made if needed.
+        position: where the training stands.
+        state: arrays of each variable by name, see `training_state.read`.
+
     Raises:
         OSError: writing failed; earlier checkpoints stay.
     """
@@ -79,7 +84,12 @@ def write(folder: Path, position: Position, state: State) -> None:
 
 
 def keep_only(folder: Path, position: Position | None) -> None:
-    """Removes every checkpoint but that of a position, and what is half written."""
+    """Removes every checkpoint but that of a position, and what is half written.
+
+    Args:
+        folder: folder of the checkpoints.
+        position: position of the checkpoint that stays; None: none stays.
+    """
     kept_stem = "" if position is None else f"step-{position.step:09d}"
     for path in [*folder.glob("step-*.json"), *folder.glob("step-*.npz")]:
         if path.stem != kept_stem:

@@ -43,6 +43,10 @@ def switched_off(distiller: Any, *, measurements: int) -> set[str]:
 
     A single measurement is that of the run's end, at which the costs of some methods are 0. With
     unknown labels, the batch that is measured may have no known one.
+
+    Args:
+        distiller: the Distiller that was trained.
+        measurements: how often its gradient norms were measured.
     """
     term_names = {method.name for method in distiller.methods if not float(method.weight)}
     term_names |= {m.name for m in distiller.methods if getattr(m, "main_stage_weight", 1) == 0}

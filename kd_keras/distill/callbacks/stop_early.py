@@ -39,7 +39,12 @@ def decide(score: Sequence[float], loss: Sequence[float], patience: int) -> Deci
 
 
 def facts(history: Mapping[str, Sequence[float]], patience: int) -> dict[str, Any]:
-    """What results.json says of a training with `StopEarly`, from its history."""
+    """What results.json says of a training with `StopEarly`, from its history.
+
+    Args:
+        history: values by metric, one for each epoch.
+        patience: epochs without a better score after which the training ended, >= 1.
+    """
     name = score_name(history)
     best_epoch, end = decide(history[name], history[LOSS], patience)
     return {

@@ -33,6 +33,10 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
 
     Entries of other models are ignored, so models that were trained side by side can go on alone.
 
+    Args:
+        models: Distillers by name, with an optimizer that is built.
+        state: arrays of each variable by name; one array, or one for each replica.
+
     Raises:
         ValueError: the state lacks a variable of the Distillers, or has it in another shape.
     """

@@ -82,6 +82,13 @@ def checked(
     Of a `keras.utils.PyDataset` the first batch is checked. With `multi_label`, labels are rows of
     values from 0 to 1.
 
+    Args:
+        x: what `fit` got as `x`.
+        y, sample_weight: labels and weights beside an array `x`; else None.
+        num_classes: C.
+        ignore_class: label that stands for an unknown one; None: every label counts.
+        multi_label: whether labels are rows of values from 0 to 1.
+
     Raises:
         ValueError: labels that a classifier of `num_classes` classes cannot be trained on, and that
             are not unknown by `ignore_class`.
@@ -106,7 +113,12 @@ def check_arrays(
     ignore_class: int | None = None,
     multi_label: bool = False,
 ) -> None:
-    """Raises ValueError for an array of labels that cannot be used; leaves other structures."""
+    """Raises ValueError for an array of labels that cannot be used; leaves other structures.
+
+    Args:
+        y: labels, (B,) int, (B, C) of probabilities or, with `multi_label`, of values 0 to 1.
+        sample_weight, num_classes, ignore_class, multi_label: as for `checked`.
+    """
     if hasattr(y, "shape") and hasattr(y, "dtype"):
         label_rules.check_form(y.shape, y.dtype, num_classes, multi_label=multi_label)
         label_rules.check_values(

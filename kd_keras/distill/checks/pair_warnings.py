@@ -68,14 +68,24 @@ def warn_of_pair(student: keras.Model, teacher: Any) -> None:
 
 
 def half_precision(student: keras.Model, *, precision: str) -> str | None:
-    """The dtype of the logits in a training step if it has 16 bits, else None."""
+    """The dtype of the logits in a training step if it has 16 bits, else None.
+
+    Args:
+        student: the model.
+        precision: precision that it is trained in, one of `graph.precision.PRECISIONS`.
+    """
     dtype = taps.logits_dtype(student)
     is_converted = taps.is_graph(student) and precision != "float32"
     return dtype if dtype in ("float16", "bfloat16") and not is_converted else None
 
 
 def sizes_of_larger_student(student: keras.Model, teacher: Any) -> tuple[int, int] | None:
-    """Parameters of student and teacher if the student has more; else, or if unknown, None."""
+    """Parameters of student and teacher if the student has more; else, or if unknown, None.
+
+    Args:
+        student: the model.
+        teacher: its teacher, or a cache of outputs, whose size is unknown.
+    """
     student_size = _parameters(student)
     teacher_size = _parameters(teacher) if isinstance(teacher, keras.Model) else 0
     # 0: a cache, or a SavedModel, whose variables Keras does not count.

@@ -90,6 +90,10 @@ def prune(entries_to_remove: Sequence[Entry], folder: Path | None = None) -> lis
 
     What a process has locked meanwhile stays.
 
+    Args:
+        entries_to_remove: from `removable`.
+        folder: the cache folder; None: that of `entries`.
+
     Raises:
         ValueError: an entry lies outside the cache folder.
         OSError: an entry cannot be removed.

@@ -43,6 +43,12 @@ def show_cache(cache: Cache, recipe: Recipe, data: Dataset, screen: Screen) -> f
 
     It is measured on the first view of the training images: a cache has no validation images.
 
+    Args:
+        cache: the cached outputs.
+        recipe: the run's recipe; its `allow_weak_teacher` counts.
+        data: the dataset.
+        screen: where the line is shown.
+
     Raises:
         ValueError: as `show_model`.
     """

@@ -166,7 +166,13 @@ def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], run_metadata: Me
 
 
 def check_classes(model: keras.Model, classes: int, names: tuple[str, ...] | None) -> None:
-    """Raises ValueError unless there is a name for each class that the model gives."""
+    """Raises ValueError unless there is a name for each class that the model gives.
+
+    Args:
+        model: the classifier.
+        classes: number of its outputs.
+        names: one name for each class; None: there are none to compare.
+    """
     if names is not None and len(names) != classes:
         raise ValueError(
             f"{model.name} has {classes} classes, and its dataset or class names have {len(names)} "

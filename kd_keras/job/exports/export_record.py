@@ -46,7 +46,13 @@ def check(folder: Path, offers: list[Offer], stem: str, model: str) -> None:
 
 
 def add(folder: Path, name: str, entry: dict[str, Any]) -> None:
-    """Adds or replaces the entry of one file."""
+    """Adds or replaces the entry of one file.
+
+    Args:
+        folder: folder of the exported files.
+        name: name of the file.
+        entry: what was measured of it.
+    """
     present_entries = {
         file_name: file_entry
         for file_name, file_entry in read(folder).items()
@@ -69,6 +75,11 @@ def add_to_results(run: Path, folder: Path, entries: dict[str, Any]) -> None:
     """Puts the entries into the run's results.json, under "exports", by the files' paths.
 
     Paths within the run folder are relative to it.
+
+    Args:
+        run: the run folder; without a results.json, nothing is written.
+        folder: folder of the exported files.
+        entries: what was measured, by name of the file.
     """
     path = run / "results.json"
     if not path.is_file():

@@ -112,7 +112,14 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
 def describe_changes(
     recipe: Recipe, adjusted_recipe: Recipe, *, images: int, classes: int
 ) -> list[str]:
-    """Lines on what `adjust_recipe` changed for so many training images and classes."""
+    """Lines on what `adjust_recipe` changed for so many training images and classes.
+
+    Args:
+        recipe: the recipe before.
+        adjusted_recipe: what `adjust_recipe` made of it.
+        images: number of training images.
+        classes: number of classes.
+    """
     lines = []
     if adjusted_recipe.method != recipe.method:
         need = f"more classes than these {classes}"
@@ -142,13 +149,24 @@ def batch_size(default: int, images: int, *, min_size: int = MIN_BATCH) -> int:
     """`default`, or the largest power of two with which an epoch has `STEPS_PER_EPOCH`.
 
     It is at least `min_size`, unless there are fewer images.
+
+    Args:
+        default: the recipe's batch size.
+        images: number of training images.
+        min_size: smallest batch size.
     """
     max_size = min(images, max(min_size, images // STEPS_PER_EPOCH))
     return default if default <= max_size else 2 ** int(math.log2(max_size))
 
 
 def epochs(default: int, least_steps: int, steps_per_epoch: int) -> int:
-    """`default`, or the number of epochs, up to `MAX_EPOCHS`, that gives `least_steps`."""
+    """`default`, or the number of epochs, up to `MAX_EPOCHS`, that gives `least_steps`.
+
+    Args:
+        default: the recipe's number of epochs.
+        least_steps: smallest number of steps of a training.
+        steps_per_epoch: number of batches in an epoch, >= 1.
+    """
     return max(default, min(MAX_EPOCHS, math.ceil(least_steps / steps_per_epoch)))
 
 

@@ -42,6 +42,11 @@ def phase_images(
 
     A model without a method, such as a student alone, learns from images with a label. It takes as
     many steps as the distilled student: where it has fewer images, it sees each more often.
+
+    Args:
+        recipe: the run's recipe.
+        data: the dataset.
+        distillers: Distillers by phase, which are trained side by side.
     """
     if all(phase.partition("-")[0] == TEACHER for phase in distillers):
         return teacher_images(recipe, data), steps_per_epoch(recipe, data, teacher=True)
@@ -51,7 +56,13 @@ def phase_images(
 
 
 def steps_per_epoch(recipe: Recipe, data: Dataset, *, teacher: bool) -> int:
-    """Steps of an epoch of a teacher, or of any other model."""
+    """Steps of an epoch of a teacher, or of any other model.
+
+    Args:
+        recipe: the run's recipe.
+        data: the dataset.
+        teacher: whether the model is a teacher that the run trains.
+    """
     images = with_all_labels(data) if teacher else data.train
     batch = min(recipe.images_per_step, len(images))
     return pipeline.steps_per_epoch(images, batch, recipe.accumulate)

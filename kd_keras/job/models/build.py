@@ -96,7 +96,13 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
 
 
 def make_baselines(recipe: Recipe, data: Dataset, *, precision: str) -> dict[str, Distiller]:
-    """The students alone, by phase, with the initial weights of the distilled ones."""
+    """The students alone, by phase, with the initial weights of the distilled ones.
+
+    Args:
+        recipe: the run's recipe.
+        data: the dataset that the models are trained on.
+        precision: precision of the training, one of `graph.precision.PRECISIONS`.
+    """
     return {
         model.phase: _distiller(model, recipe, data, [], teacher=None, precision=precision)
         for model in plan.baselines(recipe)
@@ -136,6 +142,11 @@ def make(spec: str, data: Dataset, weights: str | None = None) -> keras.Model:
 
     A model of keras.applications starts from `weights`: "imagenet", a file, or None for random.
 
+    Args:
+        spec: NAME or NAME:knob=value, or a path of a model file.
+        data: the dataset; its classes and image size count.
+        weights: initial weights of a model of keras.applications.
+
     Raises:
         ValueError: unknown name or knob (with the nearest), or a file whose model does not fit.
         FileNotFoundError: no such file.
@@ -163,6 +174,12 @@ def make_one_teacher(
     """One teacher, wrapped if its pixels, image size or classes differ from the data's.
 
     With `any_model`, one that is no classifier is taken too.
+
+    Args:
+        spec: as for `make`.
+        recipe: the run's recipe; its fields about the teacher's images and classes count.
+        data: the dataset.
+        any_model: whether the model need not be a classifier.
     """
     if not is_file(spec):
         return make(spec, data, recipe.weights)

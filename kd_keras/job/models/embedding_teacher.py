@@ -37,6 +37,10 @@ def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
     """Whether a model's output cannot be scores of the data's classes.
 
     An embedding with as many numbers as there are classes is taken for their logits.
+
+    Args:
+        teacher: the model.
+        data: the dataset; its number of classes counts.
     """
     if taps.output_shapes(teacher)[taps.LOGITS] != (None, len(data.class_names)):
         return True

@@ -85,6 +85,10 @@ def load(
 def part(dataset: Dataset, split: str) -> Split:
     """The labelled examples of a split; "all" is every labelled example, whatever its split.
 
+    Args:
+        dataset: the dataset.
+        split: "train", "validation", "test" or "all".
+
     Raises:
         ValueError: there is no such split, or it has no labels.
     """
@@ -107,7 +111,12 @@ def part(dataset: Dataset, split: str) -> Split:
 
 
 def images(batch: np.ndarray, shape: tuple[int, int, int] | None) -> np.ndarray:
-    """A batch as a model of `shape` takes it: grey becomes three equal channels, colours grey."""
+    """A batch as a model of `shape` takes it: grey becomes three equal channels, colours grey.
+
+    Args:
+        batch: (B, H, W, C) uint8, C 1 or 3.
+        shape: (H, W, C) that the model takes; None takes any.
+    """
     if shape is not None and shape[2] == 3 and batch.shape[3] == 1:
         return np.repeat(batch, 3, axis=3)
     if shape is not None and shape[2] == 1 and batch.shape[3] == 3:

@@ -83,6 +83,10 @@ def open_model(
 def check_class_count(model: OpenedModel, shape: tuple[int, int, int]) -> int:
     """The number of the model's classes, which its names must have; it is run on one black image.
 
+    Args:
+        model: the opened model.
+        shape: (H, W, C) of its images.
+
     Raises:
         ValueError: the model has more or fewer names than outputs.
     """

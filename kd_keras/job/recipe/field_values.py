@@ -38,6 +38,11 @@ def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
 def parse(name: str, field: FieldInfo, value: Any) -> Any:
     """Parses a text to the field's type; text fields and other values stay unchanged.
 
+    Args:
+        name: name of the field.
+        field: its declaration in `Recipe`.
+        value: what a user typed, or a value of a file.
+
     Raises:
         ValueError: none for a field that needs a value, an unknown choice, or a bool for a number.
     """

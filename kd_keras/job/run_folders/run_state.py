@@ -100,6 +100,10 @@ def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
     """Whether what is saved about a phase is of a training of so many epochs, from its history.
 
     A finished phase has fewer of them once its run was told to train for more.
+
+    Args:
+        entry: what `<phase>.json` holds; empty if there is no file.
+        epochs: number of epochs of the recipe.
     """
     history = entry.get("history")
     if history is None:

@@ -36,7 +36,13 @@ class ClassRow:
 
 
 def confusion_matrix(labels: np.ndarray, predicted_classes: np.ndarray, classes: int) -> np.ndarray:
-    """(C, C) int64: images by true class (row) and predicted class (column)."""
+    """(C, C) int64: images by true class (row) and predicted class (column).
+
+    Args:
+        labels: (N,) int, true classes.
+        predicted_classes: (N,) int.
+        classes: C.
+    """
     from sklearn import metrics
 
     matrix: np.ndarray = metrics.confusion_matrix(
@@ -80,7 +86,12 @@ def rows(
 
 
 def macro(rows: Sequence[ClassRow], score: str) -> float:
-    """Mean of "precision", "recall" or "f1" over the classes that have it."""
+    """Mean of "precision", "recall" or "f1" over the classes that have it.
+
+    Args:
+        rows: rows from `rows`, one for each class.
+        score: "precision", "recall" or "f1".
+    """
     values = [value for row in rows if (value := getattr(row, score)) is not None]
     return float(np.mean(values))
 

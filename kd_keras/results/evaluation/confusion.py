@@ -54,7 +54,12 @@ def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
 
 
 def worst_pairs(matrix: np.ndarray, *, count: int) -> list[tuple[int, int, int]]:
-    """(true class, predicted class, images) of the most frequent confusions, in order."""
+    """(true class, predicted class, images) of the most frequent confusions, in order.
+
+    Args:
+        matrix: (C, C) int, images by true class (row) and predicted class (column).
+        count: number of pairs at most.
+    """
     confusions = matrix.copy()
     np.fill_diagonal(confusions, 0)
     order = np.argsort(-confusions, axis=None, kind="stable")[:count]

@@ -41,6 +41,10 @@ def scores(model: keras.Model, split: Split) -> np.ndarray:
 
     Those of a model that ends in a softmax are the sums before it, as in its training.
 
+    Args:
+        model: the classifier, built.
+        split: examples; labels are not read.
+
     Raises:
         ValueError: some scores are not finite.
     """
@@ -104,12 +108,23 @@ def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -
 
 
 def accuracy(all_scores: np.ndarray, labels: np.ndarray, *, k: int = 1) -> float:
-    """Share, 0 to 1, of the examples whose label is among the k classes with the highest scores."""
+    """Share, 0 to 1, of the examples whose label is among the k classes with the highest scores.
+
+    Args:
+        all_scores: (N, C) float.
+        labels: (N,) int.
+        k: number of classes that count, >= 1.
+    """
     return float(np.mean(losses.in_top(labels, all_scores, k=k)))
 
 
 def measure_scores(all_scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """`top1` and `top5`, 0 to 1; of labels (N, C), see `multi_label.measure`."""
+    """`top1` and `top5`, 0 to 1; of labels (N, C), see `multi_label.measure`.
+
+    Args:
+        all_scores: (N, C) float.
+        labels: (N,) int, or (N, C) of 0 and 1.
+    """
     if labels.ndim == 2:
         return multi_label.measure(labels, all_scores)
     return {"top1": accuracy(all_scores, labels), "top5": accuracy(all_scores, labels, k=5)}

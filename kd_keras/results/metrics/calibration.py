@@ -126,6 +126,10 @@ def nll(logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0) -> 
 def best_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature, 0.01 to 100, that minimises `nll`; above 1 for an overconfident model.
 
+    Args:
+        logits: (N, C) float.
+        labels: (N,) int.
+
     Source: Guo et al. 2017, section 4.2, "temperature scaling". It changes no prediction.
     """
     from scipy import optimize

@@ -64,6 +64,10 @@ def measure(labels: np.ndarray, logits: np.ndarray) -> dict[str, float]:
 def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> float:
     """Mean of the classes' average precisions, over the classes that an image has; 0 to 1.
 
+    Args:
+        labels: (N, C) int, 1 for each class that an image has, else 0.
+        scores: (N, C) float, larger for images that rather have the class.
+
     Raises:
         ValueError: no image has any class.
     """
@@ -128,7 +132,13 @@ def write(path: Path, of_classes: Sequence[LabelRow]) -> None:
 def interval(
     labels: np.ndarray, scores: np.ndarray, *, seed: int, samples: int = SAMPLES
 ) -> tuple[float, float]:
-    """The 95 % interval of `mean_average_precision` over images (bootstrap, bias corrected)."""
+    """The 95 % interval of `mean_average_precision` over images (bootstrap, bias corrected).
+
+    Args:
+        labels, scores: as for `mean_average_precision`.
+        seed: seed of the resampling.
+        samples: number of bootstrap samples, each of N images.
+    """
     estimate = mean_average_precision(labels, scores)
     return bias_corrected_interval(estimate, _resampled_map(labels, scores, seed, samples))
 

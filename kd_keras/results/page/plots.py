@@ -106,7 +106,14 @@ def plot(
 
 
 def rectangle(corner: tuple[float, float], side: float, *, color: str, hatch: str | None) -> Any:
-    """A square to be added to axes, outlined in the page's ink."""
+    """A square to be added to axes, outlined in the page's ink.
+
+    Args:
+        corner: (x, y) of the lower left corner, in the units of the axes.
+        side: length of a side, in the same units.
+        color: color of the inside.
+        hatch: pattern of matplotlib's; None for none.
+    """
     from matplotlib import patches
 
     look: Any = {"facecolor": color, "edgecolor": INK, "linewidth": 0.5}
@@ -114,7 +121,13 @@ def rectangle(corner: tuple[float, float], side: float, *, color: str, hatch: st
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a table as CSV, whole or not at all; None is an empty cell."""
+    """Writes a table as CSV, whole or not at all; None is an empty cell.
+
+    Args:
+        path: the file.
+        columns: headings.
+        rows: cells of each line.
+    """
     with (
         files.in_place_of(path) as new_path,
         new_path.open("w", encoding="utf-8", newline="") as file,

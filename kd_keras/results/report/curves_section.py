@@ -58,7 +58,16 @@ def values_by_phase(run: FinishedRun, key: str) -> dict[str, Sequence[float]]:
 def lines(
     run: FinishedRun, key: str, name: str, label: str, caption: str, folder: Path | None
 ) -> Plot:
-    """A line for each model whose history has `key`, by epoch."""
+    """A line for each model whose history has `key`, by epoch.
+
+    Args:
+        run: the finished run.
+        key: name of a metric in the histories.
+        name: name of the plot's files.
+        label: title of the y axis.
+        caption: text below the plot.
+        folder: folder for the plot's files; None writes none.
+    """
     curves = values_by_phase(run, key)
     scale = 100.0 if "(%)" in label else 1.0
     most_epochs = max(map(len, curves.values()))
@@ -98,7 +107,13 @@ def stacked(
     caption: str,
     folder: Path | None,
 ) -> Plot:
-    """Shares of the terms, 0 to 1, one bar for each epoch."""
+    """Shares of the terms, 0 to 1, one bar for each epoch.
+
+    Args:
+        name: name of the plot's files.
+        terms: shares of each term, one for each epoch.
+        label, caption, folder: as for `lines`.
+    """
     epochs = max(map(len, terms.values()))
 
     def paint(figure: Any) -> None:

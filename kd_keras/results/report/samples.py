@@ -51,6 +51,9 @@ def kind(
 ) -> np.ndarray:
     """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
     "wrong" or "right".
+
+    Args:
+        student_classes, compared_classes, labels: as for `choose`.
     """
     student_is_right = correct(student_classes, labels)
     compared_is_right = (
@@ -64,7 +67,12 @@ def kind(
 
 
 def correct(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N,) bool: whether an image is predicted rightly; of (N, C) labels, all of its classes."""
+    """(N,) bool: whether an image is predicted rightly; of (N, C) labels, all of its classes.
+
+    Args:
+        predictions: (N,) int classes, or (N, C) of 0 and 1.
+        labels: of the same shape.
+    """
     equal = np.equal(predictions, labels)
     return np.asarray(equal.all(axis=1) if equal.ndim == 2 else equal)
 
@@ -81,7 +89,13 @@ def keep(run: FinishedRun, split: Split) -> None:
 
 
 def save(folder: Path, split: Split, rows: np.ndarray) -> None:
-    """Saves the images of the rows, uint8, with the rows."""
+    """Saves the images of the rows, uint8, with the rows.
+
+    Args:
+        folder: the run folder.
+        split: the validation split.
+        rows: (n,) int, positions in the split.
+    """
     with files.in_place_of(folder / NAME) as new_path:
         np.savez_compressed(new_path, rows=rows, images=split.images_at(rows))
 

@@ -29,6 +29,12 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
     In float16, each image's largest logit is 0: that changes no probability, and it is exact, so
     that the predicted class stays the same, unless another logit is within 3e-8 of it. With
     `multi_label`, logits of sigmoids, all are kept as they are.
+
+    Args:
+        folder: the run folder.
+        phase: name of the phase.
+        scores: (N, C) float, finite.
+        multi_label: whether they are logits of sigmoids.
     """
     _, classes = scores.shape
     npy_path, npz_path = _paths(folder, phase)
