@@ -38,6 +38,7 @@ def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) 
     Returns:
         (H, W, channels) uint8.
     """
+    encoded = tf.convert_to_tensor(encoded, tf.string)  # NumPy cuts zeros off the end of bytes
     is_native = tf.reduce_any([_begins_with(encoded, magic) for magic in NATIVE])
     image = tf.cond(
         is_native,

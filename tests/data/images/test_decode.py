@@ -110,6 +110,7 @@ def test_a_file_has_the_same_pixels_eagerly_and_in_a_graph(images_of, kind):
     in_graph = tf.function(lambda e: decode.decode(e, size=None, channels=3, resize="squash"))
     eager = pixels(encoded)
     np.testing.assert_array_equal(eager, in_graph(tf.constant(encoded)))
+    np.testing.assert_array_equal(eager, pixels(tf.constant(encoded)))
     if kind not in ("JPEG", "GIF"):  # which change colours
         np.testing.assert_array_equal(eager, images_of(1)[0])
 
