@@ -21,7 +21,11 @@ ROOT = Path(__file__).parent.parent
 # Tests that read all files of a folder, without their names.
 READERS = {
     "docs/methods/*": ["tests/test_method_pages.py"],
-    "docs/*.json": ["tests/test_method_pages.py", "tests/test_trust_figures.py"],
+    "docs/*.json": [
+        "tests/test_method_pages.py",
+        "tests/test_result_tables.py",
+        "tests/test_trust_figures.py",
+    ],
     "tests/parity/*.npz": ["tests/parity/test_goldens.py"],
 }
 
