@@ -53,7 +53,14 @@ def write_report(folder: RunFolder, data: Dataset, screen: Screen) -> None:
 
 
 def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Screen) -> None:
-    """Shows the results table, the verdict, the time spent and the paths of the files."""
+    """Shows the results table, the verdict, the time spent and the paths of the files.
+
+    Args:
+        results: results by phase, as in results.json.
+        recipe: the run's recipe.
+        folder: the run folder.
+        screen: where they are shown.
+    """
     held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
     table.table(results, screen, f"Results on {held_out}")
     if labels := table.labels(results):

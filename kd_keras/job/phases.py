@@ -33,6 +33,10 @@ def unfinished_distillers(job: Job, distillers: Mapping[str, Distiller]) -> dict
 def restore_finished(job: Job, distillers: Mapping[str, Distiller]) -> None:
     """Gives the Distillers that an earlier call trained, by phase, their saved weights.
 
+    Args:
+        job: the run.
+        distillers: Distillers by phase; those that are not trained yet stay as they are.
+
     Raises:
         ValueError: a file of saved weights is damaged.
     """

@@ -98,7 +98,12 @@ def _phases(role: Role, count: int) -> list[str]:
 
 
 def nth_seed(seed: int, number: int) -> int:
-    """The run's seed for the first of several models; a different seed for each later model."""
+    """The run's seed for the first of several models; a different seed for each later model.
+
+    Args:
+        seed: the run's seed.
+        number: which of the models, >= 1.
+    """
     if number == 1:
         return seed
     return int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)

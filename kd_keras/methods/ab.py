@@ -65,7 +65,11 @@ class AB(two_stage.TwoStage):
 
 
 def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector | None:
-    """A built layer from the student's shape to the teacher's; None if they are equal."""
+    """A built layer from the student's shape to the teacher's; None if they are equal.
+
+    Args:
+        student, teacher: shapes (None, H, W, C) of a student's and a teacher's map.
+    """
     if tuple(student[1:]) == tuple(teacher[1:]):
         return None
     layer = Connector(tuple(teacher))

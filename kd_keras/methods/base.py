@@ -245,6 +245,10 @@ def label_users(methods: Sequence[Method], *, multi_label: bool = False) -> tupl
     """Names of the methods that need the label of every example; without methods, the training.
 
     With `multi_label`, the training too: the shape of labels that are not there is unknown.
+
+    Args:
+        methods: the Distiller's methods.
+        multi_label: whether an example may have several classes.
     """
     names = tuple(method.name for method in methods if method.needs_labels)
     if multi_label:
@@ -287,5 +291,10 @@ def as_methods(methods: Any) -> tuple[Method, ...]:
 
 
 def taps_of(side: str, methods: Sequence[Method]) -> tuple[str, ...]:
-    """Names of the taps that methods read, each once; `side` is "student" or "teacher"."""
+    """Names of the taps that methods read, each once; `side` is "student" or "teacher".
+
+    Args:
+        side: "student" or "teacher".
+        methods: the Distiller's methods.
+    """
     return tuple(dict.fromkeys(tap for m in methods for tap in getattr(m, f"{side}_taps")))

@@ -108,6 +108,11 @@ def crld(
 
 
 def confident(logits: losses.Logits, threshold: float) -> Tensor:
-    """(B,) bool: whether the largest probability, at temperature 1, is at least `threshold`."""
+    """(B,) bool: whether the largest probability, at temperature 1, is at least `threshold`.
+
+    Args:
+        logits: (B, C) float, raw scores.
+        threshold: 0 to 1.
+    """
     probabilities = ops.softmax(ops.cast(logits, "float32"), axis=-1)
     return ops.max(probabilities, axis=-1) >= threshold

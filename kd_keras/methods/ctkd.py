@@ -110,6 +110,12 @@ def ctkd(
 
 
 def reversal(position: Tensor | float, *, first: float, last: float, length: float) -> Tensor:
-    """Half a cosine from `first` at position 0 to `last` at `length`, constant from there on."""
+    """Half a cosine from `first` at position 0 to `last` at `length`, constant from there on.
+
+    Args:
+        position: share of the training that is done, 0 to 1.
+        first, last: values at the begin and at the end.
+        length: share, above 0, from which on the value is `last`.
+    """
     share = ops.minimum(ops.cast(position, "float32") / length, 1.0)
     return last + (first - last) * (1 + ops.cos(math.pi * share)) / 2

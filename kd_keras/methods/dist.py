@@ -92,7 +92,12 @@ def dist(
 
 
 def correlation(a: Tensor, b: Tensor, *, axis: int) -> Tensor:
-    """Pearson's rho of two (B, C) arrays along `axis`; 0, without gradient, if one is constant."""
+    """Pearson's rho of two (B, C) arrays along `axis`; 0, without gradient, if one is constant.
+
+    Args:
+        a, b: (B, C) float.
+        axis: 0: over the examples; 1 or -1: over the classes.
+    """
     a = a - ops.mean(a, axis=axis, keepdims=True)
     b = b - ops.mean(b, axis=axis, keepdims=True)
     norms = ops.squeeze(vectors.norm(a, axis) * vectors.norm(b, axis), axis)

@@ -157,7 +157,12 @@ class FT(OneTap):
 
 
 def reconstruction(rebuilt: Tensor, teacher_features: Tensor) -> Tensor:
-    """(B,) float32: mean over each example's entries of the squared difference of two maps."""
+    """(B,) float32: mean over each example's entries of the squared difference of two maps.
+
+    Args:
+        rebuilt: (B, H, W, C) float, what the decoder gives.
+        teacher_features: (B, H, W, C) float.
+    """
     teacher_features = ops.stop_gradient(ops.cast(teacher_features, "float32"))
     return ops.mean(ops.square(rebuilt - teacher_features), axis=(1, 2, 3))
 

@@ -111,7 +111,11 @@ def mlkd(
 
 
 def gram_distance(first: Tensor, second: Tensor) -> Tensor:
-    """Scalar: squared Frobenius distance of the two (N, D) arrays' N x N Grams, divided by N."""
+    """Scalar: squared Frobenius distance of the two (N, D) arrays' N x N Grams, divided by N.
+
+    Args:
+        first, second: (N, D) float.
+    """
     # AA' - BB' is the symmetric part of (A - B)(A + B)', where nothing cancels as A nears B.
     product = ops.matmul(first - second, ops.transpose(first + second))
     difference = (product + ops.transpose(product)) / 2

@@ -118,6 +118,9 @@ def margin_of(gamma: Any, beta: Any) -> np.ndarray:
     """(C,) float32: for each channel the mean of the part of N(beta, gamma^2) below zero.
 
     If less than a thousandth is below zero: -3 * |gamma|.
+
+    Args:
+        gamma, beta: (C,) scale and shift of a batch norm.
     """
     deviation, mean = np.abs(np.asarray(gamma, "float64")), np.asarray(beta, "float64")
     # A channel of deviation 0 has one value: all of it is below zero, or nothing.
@@ -133,6 +136,10 @@ def margin_of(gamma: Any, beta: Any) -> np.ndarray:
 
 def batch_norm_before(model: keras.Model, tap: str) -> layers.BatchNormalization:
     """The batch norm whose output is the tap, or that ends the main branch of the tap's sum.
+
+    Args:
+        model: the teacher.
+        tap: name of its feature before a ReLU.
 
     Raises:
         ValueError: the tap is not the output of either.

@@ -158,7 +158,12 @@ def _mean_square(difference: Tensor) -> Tensor:
 
 
 def nearest(features: Tensor, size: Sequence[int]) -> Tensor:
-    """Resizes (B, h, w, C) maps to (B, *size, C): row i is the source's row floor(i * h / H)."""
+    """Resizes (B, h, w, C) maps to (B, *size, C): row i is the source's row floor(i * h / H).
+
+    Args:
+        features: (B, h, w, C) float.
+        size: height and width of the result.
+    """
     pairs = zip(features.shape[1:3], size, strict=True)
     for axis, (old_size, new_size) in enumerate(pairs, start=1):
         if old_size != new_size:

@@ -124,7 +124,12 @@ class SDD(OneTap):
 
 
 def cell_features(features: Tensor, scales: tuple[int, ...]) -> Tensor:
-    """(B, H, W, D) to (B, cells, D) float32: means over cells, by scale, then row by row."""
+    """(B, H, W, D) to (B, cells, D) float32: means over cells, by scale, then row by row.
+
+    Args:
+        features: (B, H, W, D) float, of known height and width.
+        scales: number of cells along each axis, one for each scale.
+    """
     finest_cells = alignment.adaptive_average_pool(ops.cast(features, "float32"), (FINEST, FINEST))
     by_scale = [alignment.adaptive_average_pool(finest_cells, (scale, scale)) for scale in scales]
     depth = features.shape[-1]
@@ -186,7 +191,14 @@ def sdd(
 def cell_weights(
     teacher_cells: Tensor, teacher_whole: Tensor, label: Tensor, complementary_weight: float
 ) -> Tensor:
-    """(B, cells) float32: the complementary weight where cell and whole differ in being right."""
+    """(B, cells) float32: the complementary weight where cell and whole differ in being right.
+
+    Args:
+        teacher_cells: (B, cells, C) float, raw scores of each cell.
+        teacher_whole: (B, 1, C) float, raw scores of the whole image.
+        label: (B,) int.
+        complementary_weight: weight of such cells, >= 0; the others have 1.
+    """
     is_right = [
         ops.equal(ops.cast(ops.argmax(logits, axis=-1), "int32"), label[:, None])
         for logits in (teacher_cells, teacher_whole)

@@ -81,7 +81,13 @@ class SimKD(OneTap):
 
 
 def projector(input_shape: tuple[Any, ...], channels: int, factor: int) -> list[keras.Sequential]:
-    """The three parts from a map of `input_shape` to one of `channels`."""
+    """The three parts from a map of `input_shape` to one of `channels`.
+
+    Args:
+        input_shape: (None, H, W, c), shape of the student's map.
+        channels: C of the teacher's map.
+        factor: the middle part has C / `factor` channels, >= 1.
+    """
     inner = max(1, channels // factor)
     parts = []
     for i, (width, kernel_size) in enumerate(((inner, 1), (inner, 3), (channels, 1))):
@@ -95,7 +101,13 @@ def projector(input_shape: tuple[Any, ...], channels: int, factor: int) -> list[
 
 
 def project(parts: list[keras.Sequential], features: Tensor, *, training: bool) -> Tensor:
-    """(B, h, w, c) to the teacher's (B, h, w, C) by the parts of `projector`."""
+    """(B, h, w, c) to the teacher's (B, h, w, C) by the parts of `projector`.
+
+    Args:
+        parts: from `projector`.
+        features: (B, h, w, c) float, the student's map.
+        training: whether batch norms use the batch's statistics.
+    """
     for part in parts:
         features = part(features, training=training)
     return features

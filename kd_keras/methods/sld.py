@@ -105,7 +105,12 @@ def sld(
 
 
 def swap(logits: losses.Logits, labels: Labels) -> Tensor:
-    """(B, C): the logits, in which the label's and the largest one have changed places."""
+    """(B, C): the logits, in which the label's and the largest one have changed places.
+
+    Args:
+        logits: (B, C) float, raw scores.
+        labels: (B,) int classes or (B, C) probabilities, whose largest counts.
+    """
     target, top, target_score, top_score = _target_and_top(logits, labels)
     return ops.where(target, top_score, ops.where(top, target_score, logits))
 
@@ -114,6 +119,11 @@ def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Co
     """(B,) float32: T^2 KL(softmax of swap(z) / T || softmax of z / T), differentiated in both.
 
     All but two terms of the sum are 0; what remains is T (p_top - p_y) (z_top - z_y).
+
+    Args:
+        logits: (B, C) float, raw scores z.
+        labels: (B,) int classes or (B, C) probabilities, whose largest counts.
+        temperature: T > 0.
     """
     target, top, target_score, top_score = _target_and_top(logits, labels)
     p = ops.softmax(logits / temperature, axis=-1)

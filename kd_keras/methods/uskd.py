@@ -158,14 +158,25 @@ def targets(labels: Labels) -> tuple[Tensor, Tensor]:
 
 
 def target_weights(p_target: Tensor, values: Tensor) -> Tensor:
-    """(B, K), no gradient: p^2 + value - the batch's mean of p^2; 0 where the label's value is."""
+    """(B, K), no gradient: p^2 + value - the batch's mean of p^2; 0 where the label's value is.
+
+    Args:
+        p_target: (B, K) float, the student's probabilities of the targets.
+        values: (B, K) float, the targets' values in the label.
+    """
     squares = ops.square(p_target)
     weights = squares + values - ops.mean(squares, axis=0, keepdims=True)
     return ops.stop_gradient(ops.where(values > 0, weights, 0.0))
 
 
 def nontarget_labels(log_p: Tensor, w: Tensor, mask: Tensor) -> Tensor:
-    """(B, C), no gradient: 1 / rank among all classes, summing to 1 over those not masked."""
+    """(B, C), no gradient: 1 / rank among all classes, summing to 1 over those not masked.
+
+    Args:
+        log_p: (B, C) float, the student's log-probabilities.
+        w: (B, C) float, the weak head's probabilities.
+        mask: (B, C) bool, True at the targets.
+    """
     weak_rest = ops.sum(ops.where(mask, 0.0, w), axis=-1, keepdims=True)  # 1 - w(y), uncancelled
     strong_rest = 1 - ops.sum(ops.where(mask, log_p, 0.0), axis=-1, keepdims=True)
     score = w / (weak_rest + RANK_EPSILON) + log_p / (strong_rest + RANK_EPSILON)

@@ -109,7 +109,13 @@ class WKDFeature(OneTap):
 def bottleneck(
     input_shape: tuple[Any, ...], channels: int, *, hidden_channels: int
 ) -> keras.Sequential:
-    """A built projector from a map of `input_shape` to one of `channels`, of the same size."""
+    """A built projector from a map of `input_shape` to one of `channels`, of the same size.
+
+    Args:
+        input_shape: (None, H, W, c), shape of the student's map.
+        channels: C of the teacher's map.
+        hidden_channels: channels in between.
+    """
     widths_and_kernels = ((hidden_channels, 1), (hidden_channels, 3), (channels, 1))
     parts: list[layers.Layer] = [
         layers.Conv2D(

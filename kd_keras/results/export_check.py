@@ -107,7 +107,13 @@ def compare_answers(
 def reference_entry(
     classify: Callable[[np.ndarray], Scores], reference: Reference, path: Path | None
 ) -> dict[str, Any]:
-    """The Keras model's own entry: `top1` or `map`, with labels, and its `cost`."""
+    """The Keras model's own entry: `top1` or `map`, with labels, and its `cost`.
+
+    Args:
+        classify: the Keras model, from (B, H, W, C) uint8 images to scores.
+        reference: its answers, and the labels.
+        path: its file; None: its size is unknown.
+    """
     entry = cost(classify, path, reference.images)
     if reference.labels is None:
         return entry

@@ -32,7 +32,14 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def check(folder: Path, offers: list[Offer], stem: str, model: str) -> None:
-    """Raises ValueError if a file to write exists and is of another model."""
+    """Raises ValueError if a file to write exists and is of another model.
+
+    Args:
+        folder: folder of the exported files.
+        offers: the files to write.
+        stem: what their names start with.
+        model: what identifies the model, such as its resolved path.
+    """
     entries = read(folder)
     for offer in offers:
         name = offer.name(stem)

@@ -41,6 +41,12 @@ def load_and_adjust(
     Returns the recipe unchanged and None if there is nothing to adjust: the dataset is the
     recipe's own, or all of `FIELDS` are chosen.
 
+    Args:
+        recipe: the recipe; its `model_fields_set` are the chosen fields.
+        screen: where the changes are shown.
+        verify: whether to compare the data's contents with their hashes.
+        shown_fields: fields whose changes are shown; None shows all.
+
     Raises:
         ValueError, FileNotFoundError, OSError: see `dataset.load`.
     """

@@ -23,6 +23,10 @@ def teacher_images(recipe: Recipe, data: Dataset) -> Split:
 
     It learns from all labels of the dataset, as a teacher that somebody made before would have;
     with `hide_from_teacher`, from the labels that its students see.
+
+    Args:
+        recipe: the run's recipe; its `hide_from_teacher` counts.
+        data: the dataset.
     """
     if recipe.hide_from_teacher:
         return data.train.labelled()
@@ -98,7 +102,12 @@ def counts(recipe: Recipe, data: Dataset) -> dict[str, int]:
 
 
 def require_no_labels_needed(recipe: Recipe, methods: Iterable[Method]) -> None:
-    """Raises ValueError if a method needs labels of all images, and some will have none."""
+    """Raises ValueError if a method needs labels of all images, and some will have none.
+
+    Args:
+        recipe: the run's recipe; its fields that hide or add images count.
+        methods: methods of all models.
+    """
     reasons = [option for name, option in _REASONS.items() if getattr(recipe, name)]
     names = [method.name for method in methods if method.needs_labels]
     if reasons and names:

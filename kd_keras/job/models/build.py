@@ -216,14 +216,24 @@ def order_of_classes(recipe: Recipe, data: Dataset) -> tuple[list[str], list[str
 
 
 def describe_classes(recipe: Recipe, data: Dataset) -> list[str]:
-    """Sentences on how the teacher's class names become ours; none where it has our classes."""
+    """Sentences on how the teacher's class names become ours; none where it has our classes.
+
+    Args:
+        recipe: the run's recipe; its `teacher` and `teacher_classes` count.
+        data: the dataset.
+    """
     is_foreign = any(is_file(spec) for spec in recipe.teacher)
     names = order_of_classes(recipe, data) if is_foreign else None
     return [] if names is None else class_matching.describe(*names)
 
 
 def as_one(teachers: list[keras.Model], recipe: Recipe) -> keras.Model:
-    """The teachers as one model, which shares their weights."""
+    """The teachers as one model, which shares their weights.
+
+    Args:
+        teachers: the teachers, one or more.
+        recipe: the run's recipe; its `teacher_weights` and `labels` count.
+    """
     if len(teachers) == 1:
         return teachers[0]
     multi_label = recipe.labels == "multi"

@@ -27,6 +27,10 @@ def is_allowed(recipe: Recipe, methods: Sequence[Method]) -> bool:
     """Whether the recipe's teacher need not be a classifier.
 
     It comes from a file, methods learn from it, and none of them reads its logits.
+
+    Args:
+        recipe: the run's recipe.
+        methods: methods of all models.
     """
     one_file = len(recipe.teacher) == 1 and identity.is_file(recipe.teacher[0])
     learn = not all(method.teacher_free for method in methods)
@@ -66,6 +70,12 @@ def rows(
     recipe: Recipe, data: Dataset, model: keras.Model, *, precision: str
 ) -> tuple[str, TeacherFunction, Shapes]:
     """What a cache of such a teacher's embedding alone holds, under the name `ROWS`.
+
+    Args:
+        recipe: the run's recipe.
+        data: the dataset, whose number of classes counts.
+        model: the teacher.
+        precision: precision that it computes in, one of `graph.precision.PRECISIONS`.
 
     Returns:
         The teacher's fingerprint, the function that computes the rows, and their shape by name.

@@ -64,7 +64,13 @@ def parse(name: str, field: FieldInfo, value: Any) -> Any:
 
 
 def refusal(name: str, field: FieldInfo, value: Any) -> str:
-    """The message for a value of the wrong type or out of range."""
+    """The message for a value of the wrong type or out of range.
+
+    Args:
+        name: name of the field.
+        field: its declaration in `Recipe`.
+        value: the wrong value.
+    """
     kind, _, optional = form(field)
     words = {
         int: "a whole number",

@@ -71,6 +71,11 @@ def with_knobs(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = T
     """The spec with these knobs set (None removes a knob); other knobs keep their text.
 
     Without `replace`, knobs that the spec has already are not changed.
+
+    Args:
+        text: a spec, such as "kd:weight=0.9".
+        knobs: values by knob; None removes the knob.
+        replace: whether a knob that the spec has already gets the new value.
     """
     parse(text)  # raises ValueError if it is no spec
     name, _, knob_text = _halves(text)

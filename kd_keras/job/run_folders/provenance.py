@@ -58,7 +58,11 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str]:
-    """A line for each fact that two runs do not share, but for their commands and folders."""
+    """A line for each fact that two runs do not share, but for their commands and folders.
+
+    Args:
+        first, second: contents of two provenance.json.
+    """
     lines = []
     for name in sorted({*first, *second} - {"command"}):
         first_value, second_value = _comparable(first.get(name)), _comparable(second.get(name))

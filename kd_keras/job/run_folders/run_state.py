@@ -113,7 +113,12 @@ def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
 
 
 def end_position(folder: Path, phase: str) -> Position | None:
-    """The position of the checkpoint that was kept of a phase's end; None if there is none."""
+    """The position of the checkpoint that was kept of a phase's end; None if there is none.
+
+    Args:
+        folder: the run folder.
+        phase: name of the phase.
+    """
     positions = map(checkpoint_files.newest_position, (folder / ENDS).glob("*"))
     return next((p for p in positions if p is not None and phase in p.models), None)
 

@@ -114,7 +114,12 @@ def check(recipe: Recipe) -> None:
 
 
 def notes(recipe: Recipe, students: Iterable[keras.Model]) -> list[str]:
-    """Sentences on what the recipe's optimizer does not do for these models."""
+    """Sentences on what the recipe's optimizer does not do for these models.
+
+    Args:
+        recipe: the run's recipe; its optimizer counts.
+        students: the models that it trains.
+    """
     if recipe.optimizer in SEPARATE and recipe.method == ("none",):
         name = recipe.optimizer
         return [f"optimizer {name} has one gradient without a method: it is SGD with momentum"]

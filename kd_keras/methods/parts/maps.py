@@ -7,7 +7,12 @@ from kd_keras.methods.parts import vectors
 
 
 def tapped(method: Method, student: Outputs, teacher: Outputs) -> tuple[list[Tensor], list[Tensor]]:
-    """The student's and the teacher's features at the method's taps, shallow to deep."""
+    """The student's and the teacher's features at the method's taps, shallow to deep.
+
+    Args:
+        method: the method, with its taps.
+        student, teacher: outputs by name.
+    """
     return [student[t] for t in method.student_taps], [teacher[t] for t in method.teacher_taps]
 
 
@@ -21,5 +26,9 @@ def attention(features: Tensor, *, power: int) -> Tensor:
     """(B, H, W, C) to (B, H*W): mean_c features^power, scaled to a unit vector over places.
 
     It is large where the map is active. An odd power keeps signs.
+
+    Args:
+        features: (B, H, W, C) float.
+        power: exponent of each entry, >= 1.
     """
     return vectors.unit(ops.mean(ops.power(by_position(features), power), axis=-1))

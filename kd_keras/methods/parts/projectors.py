@@ -82,7 +82,12 @@ class Regressor(keras.Layer):
 
 
 def matched(projected: Tensor, teacher: Tensor) -> Tensor:
-    """The teacher's features, average-pooled if the projected student's map is smaller."""
+    """The teacher's features, average-pooled if the projected student's map is smaller.
+
+    Args:
+        projected: (B, h, w, C) float map of the student after a regressor, or a vector (B, C).
+        teacher: (B, H, W, C) float map, or a vector (B, C).
+    """
     if len(teacher.shape) != 4:
         return teacher
     return alignment.adaptive_average_pool(teacher, tuple(projected.shape[1:3]))

@@ -56,6 +56,11 @@ def nearest_vector(parts: Decomposition, direction: Tensor, *, among: int) -> Te
 
     Nearest means the largest absolute cosine. The sign makes the cosine >= 0. Gradients flow to
     the matrices.
+
+    Args:
+        parts: decomposition of the matrices.
+        direction: (B, C) float unit vectors.
+        among: number of vectors to choose from, >= 1.
     """
     cosines = ops.einsum("bcr,bc->br", parts.right[:, :, :among], direction)
     choice = ops.argmax(ops.abs(cosines), axis=-1)

@@ -17,6 +17,10 @@ def standardised(logits: losses.Logits, epsilon: float = STANDARDISATION_EPSILON
     """(B, C) float32 with mean 0 and deviation 1 in each row; 0 if all logits of a row are equal.
 
     Equal logits get no gradient: they have no direction to learn, and the formula's slope is 1e7.
+
+    Args:
+        logits: (B, C) float, raw scores.
+        epsilon: added to the deviation, > 0.
     """
     logits = ops.cast(logits, "float32")
     centred = logits - ops.mean(logits, axis=-1, keepdims=True)

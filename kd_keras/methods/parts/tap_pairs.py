@@ -78,7 +78,14 @@ class TapPairs(Method):
 
 
 def require_map(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> None:
-    """Raises ValueError unless `shape` is that of a feature map of known size."""
+    """Raises ValueError unless `shape` is that of a feature map of known size.
+
+    Args:
+        method: the method's name, for the message.
+        side: "student" or "teacher".
+        tap: name of the feature.
+        shape: its shape, batch axis as None.
+    """
     if len(shape) != 4 or None in shape[1:]:
         raise ValueError(
             f"{method}: the {side}'s tap {tap!r} has shape {tuple(shape)}; expected a feature map "
@@ -88,7 +95,11 @@ def require_map(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> Non
 
 
 def require_known(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> None:
-    """Raises ValueError if a feature's size is unknown, so that it cannot be flattened."""
+    """Raises ValueError if a feature's size is unknown, so that it cannot be flattened.
+
+    Args:
+        method, side, tap, shape: as for `require_map`.
+    """
     if None in shape[1:]:
         raise ValueError(
             f"{method}: the {side}'s tap {tap!r} has shape {tuple(shape)}; expected a known size. "
@@ -97,7 +108,12 @@ def require_known(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> N
 
 
 def require_known_all(method: Method, student_shape: Shapes, teacher_shape: Shapes) -> None:
-    """`require_known` for every tap of both models."""
+    """`require_known` for every tap of both models.
+
+    Args:
+        method: the method, with its taps.
+        student_shape, teacher_shape: shape of each output by name.
+    """
     sides = {"student": (method.student_taps, student_shape)}
     sides["teacher"] = (method.teacher_taps, teacher_shape)
     for side, (names, shapes) in sides.items():
@@ -108,7 +124,13 @@ def require_known_all(method: Method, student_shape: Shapes, teacher_shape: Shap
 def require_places(
     method: str, tap: str, student: tuple[Any, ...], teacher: tuple[Any, ...]
 ) -> None:
-    """Raises ValueError if two maps are pooled to one place: a unit vector over it is always 1."""
+    """Raises ValueError if two maps are pooled to one place: a unit vector over it is always 1.
+
+    Args:
+        method: the method's name, for the message.
+        tap: name of the student's feature.
+        student, teacher: shapes (None, H, W, C) of the two maps.
+    """
     if alignment.smaller(student[1:3], teacher[1:3]) == (1, 1):
         raise ValueError(
             f"{method}: at the student's tap {tap!r} the maps have shapes {tuple(student)} and "
@@ -128,7 +150,11 @@ def as_map(features: Tensor) -> Tensor:
 
 
 def same_size(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-    """Average-pools the larger of two (B, H, W, C) maps to the other's height and width."""
+    """Average-pools the larger of two (B, H, W, C) maps to the other's height and width.
+
+    Args:
+        first, second: maps of known height and width; channels may differ.
+    """
     size = alignment.smaller(tuple(first.shape[1:3]), tuple(second.shape[1:3]))
     pool = alignment.adaptive_average_pool
     return pool(first, size), pool(second, size)

@@ -15,7 +15,12 @@ TOLERANCE = 0.02
 
 
 def frozen_classifier(features: int, num_classes: int) -> layers.Dense:
-    """A built dense layer from (B, `features`) to logits. `fill` copies the teacher's weights."""
+    """A built dense layer from (B, `features`) to logits. `fill` copies the teacher's weights.
+
+    Args:
+        features: number D of the teacher's features.
+        num_classes: number of logits.
+    """
     classifier = layers.Dense(num_classes, trainable=False, dtype="float32", name="logits")
     classifier.build((None, features))
     return classifier
@@ -55,6 +60,11 @@ def pooled(features: Tensor) -> Tensor:
 def last_dense(method: str, model: keras.Model, *, side: str = "teacher") -> layers.Dense:
     """The dense layer that computes the model's logits, before any softmax.
 
+    Args:
+        method: the method's name, for the message.
+        model: the student or the teacher.
+        side: "student" or "teacher".
+
     Raises:
         ValueError: the model ends in a different layer. The message names `method` and `side`.
     """
@@ -79,7 +89,14 @@ def _no_dense(method: str, model: keras.Model, side: str, what: str) -> ValueErr
 
 
 def require_reads(method: str, model: keras.Model, tap: str, *, side: str = "teacher") -> None:
-    """Raises ValueError unless the classifier reads the tap's mean over places; tested on noise."""
+    """Raises ValueError unless the classifier reads the tap's mean over places; tested on noise.
+
+    Args:
+        method: the method's name, for the message.
+        model: the student or the teacher.
+        tap: name of its feature.
+        side: "student" or "teacher".
+    """
     end = [id(operation) for operation in taps.tail(model)]
     without_head = taps.tapped_model(
         model, [tap], replace=lambda layer: _passed_on if id(layer) in end else layer

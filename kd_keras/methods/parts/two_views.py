@@ -7,7 +7,11 @@ from kd_keras.methods.base import Outputs, Tensor
 
 
 def logits(student: Outputs, teacher: Outputs) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The student's logits of the first and the second view, then the teacher's."""
+    """The student's logits of the first and the second view, then the teacher's.
+
+    Args:
+        student, teacher: outputs by name, with `logits` and `logits_view2`, (B, C) each.
+    """
     student_views = student["logits"], student["logits_view2"]
     return *student_views, teacher["logits"], teacher["logits_view2"]
 

@@ -23,7 +23,12 @@ def magnitude(values: Tensor) -> Tensor:
 
 
 def norm(vectors: Tensor, axis: int = -1) -> Tensor:
-    """L2 norm along `axis`, which becomes 1 long; float32; gradient 0 at the zero vector."""
+    """L2 norm along `axis`, which becomes 1 long; float32; gradient 0 at the zero vector.
+
+    Args:
+        vectors: float, any shape.
+        axis: the axis of a vector's entries.
+    """
     squares = ops.sum(ops.square(ops.cast(vectors, "float32")), axis=axis, keepdims=True)
     # The slope of sqrt is infinite at 0, and times zero it is NaN: never take sqrt of 0.
     positive = squares > 0
@@ -35,6 +40,10 @@ def unit(vectors: Tensor, axis: int = -1) -> Tensor:
 
     No gradient flows to a vector shorter than that: it has no direction to learn, and the
     formula's slope there is 1e12.
+
+    Args:
+        vectors: float, any shape.
+        axis: the axis of a vector's entries.
     """
     vectors = ops.cast(vectors, "float32")
     length = norm(vectors, axis)

@@ -134,6 +134,10 @@ def differences(groups: Sequence[Group], *, seed: int = 0) -> list[dict[str, Any
 def difference(pairs: Sequence[tuple[Model, Model]], *, seed: int = 0) -> dict[str, Any]:
     """The mean difference in top-1 of pairs of models, the first of each minus the second.
 
+    Args:
+        pairs: pairs of models, measured on the same images.
+        seed: seed of the bootstrap.
+
     Returns:
         `difference` with the interval `low` to `high` `over` "seeds" (Student's t, of two or more
         pairs) or, for one pair, "images" (bootstrap); `paired`, True; and `pairs`, with each

@@ -48,7 +48,13 @@ def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title
 
 
 def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
-    """Writes the numbers of images as CSV: a row for each true class, a column for each answer."""
+    """Writes the numbers of images as CSV: a row for each true class, a column for each answer.
+
+    Args:
+        path: the file.
+        matrix: (C, C) int, images by true class (row) and predicted class (column).
+        class_names: C names.
+    """
     rows = ([name, *row.tolist()] for name, row in zip(class_names, matrix, strict=True))
     plots.write_csv(path, ["true class \\ predicted", *class_names], rows)
 

@@ -76,6 +76,10 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
 
     They are stored beside the datasets, since many runs use one teacher. The file's name depends
     on the model's weights and layers, and on the data.
+
+    Args:
+        model: the teacher.
+        data: the dataset; its fingerprint and validation split count.
     """
     precision = "float32"
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
@@ -158,7 +162,12 @@ def measure(
 
 
 def milliseconds(model: keras.Model, data: Dataset) -> dict[str, Any]:
-    """The model's time for validation images, see `timing.latency`."""
+    """The model's time for validation images, see `timing.latency`.
+
+    Args:
+        model: the classifier.
+        data: the dataset; its validation images are timed.
+    """
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
 

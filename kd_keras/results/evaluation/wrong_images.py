@@ -67,7 +67,13 @@ def write(path: Path, wrong_images: Sequence[WrongImage]) -> None:
 
 
 def contact_sheet(path: Path, split: Split, wrong_images: Sequence[WrongImage]) -> None:
-    """Writes a PNG of the first `ON_SHEET` wrong images, with truth and prediction below each."""
+    """Writes a PNG of the first `ON_SHEET` wrong images, with truth and prediction below each.
+
+    Args:
+        path: the file.
+        split: the split that the images are of.
+        wrong_images: from `list_wrong_images`.
+    """
     from PIL import Image
 
     most_confident = wrong_images[:ON_SHEET]

@@ -40,6 +40,11 @@ def shortened(name: str, width: int) -> str:
 
 
 def digits(value: float, count: int = 3) -> str:
-    """A number >= 0 of so many significant digits, never with an exponent."""
+    """A number >= 0 of so many significant digits, never with an exponent.
+
+    Args:
+        value: the number, >= 0.
+        count: number of significant digits, >= 1.
+    """
     places = count - 1 - math.floor(math.log10(value)) if value else 0
     return f"{value:,.{max(0, places)}f}"

@@ -64,6 +64,10 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
     """The logits that `save` saved, (N, C) float32; None if there are none or they are damaged.
 
     Of many classes, those that are not kept share the rest of an image's probability evenly.
+
+    Args:
+        folder: the run folder.
+        phase: name of the phase.
     """
     npy_path, npz_path = _paths(folder, phase)
     try:

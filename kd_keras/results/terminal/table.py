@@ -115,7 +115,12 @@ def labels(results: Mapping[str, Any]) -> str | None:
 
 
 def model_name(phase: str, results: Mapping[str, Any]) -> str:
-    """What a person calls the model; without a teacher the student is not called distilled."""
+    """What a person calls the model; without a teacher the student is not called distilled.
+
+    Args:
+        phase: name of the phase.
+        results: results by phase, as for `rows`.
+    """
     if phase == "teacher" and "teacher-1" in results:
         return "mean of the teachers"
     if "spec" in (results[phase] or {}):  # one of several students
