@@ -15,18 +15,27 @@ LOGITS = ("logits", f"logits{SECOND_VIEW}")
 def flatten(inputs: Any, views: int) -> Any:
     """(B, views, …) inputs as (B * views, …), what a model takes; inputs of one view as they are.
 
+    Args:
+        inputs: one array of images, or a structure of such arrays for a model of several inputs.
+        views: views of each image.
+
     Raises:
-        ValueError: the inputs have another number of views.
+        ValueError: an array has another number of views, or is none of images.
     """
     if views == 1:
         return inputs
-    shape = tuple(inputs.shape)
+    return keras.tree.map_structure(lambda images: _flatten_images(images, views), inputs)
+
+
+def _flatten_images(images: Any, views: int) -> Any:
+    shape = tuple(images.shape)
     if len(shape) != 5 or shape[1] != views:
         raise ValueError(
             f"inputs have shape {shape}; expected (B, {views}, H, W, C), {views} views of each "
-            "image. Set views_per_image in the pipeline."
+            "image, in every input. Set views_per_image in the pipeline, or use methods of one "
+            "view."
         )
-    return keras.ops.reshape(inputs, (-1, *shape[2:]))
+    return keras.ops.reshape(images, (-1, *shape[2:]))
 
 
 def separate(outputs: Outputs, views: int) -> Outputs:
@@ -40,6 +49,7 @@ def with_first_view(call: Callable[..., Costs], views: int) -> Callable[..., Cos
     """A call of a method of one view, whose batch has the inputs of each image's first view."""
 
     def call_with_first(*, batch: Any, **outputs: Outputs) -> Costs:
-        return call(**outputs, batch=dataclasses.replace(batch, inputs=batch.inputs[::views]))
+        first = keras.tree.map_structure(lambda images: images[::views], batch.inputs)
+        return call(**outputs, batch=dataclasses.replace(batch, inputs=first))
 
     return call_with_first
