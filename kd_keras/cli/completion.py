@@ -49,8 +49,10 @@ def run_completion() -> _Complete:
 
 def assignment_completion() -> _Complete:
     """FIELD= of every field of a recipe."""
-    by_name = fields.Recipe.model_fields.items()
-    return _completion(lambda: [(f"{name}=", field.description or "") for name, field in by_name])
+    fields_by_name = fields.Recipe.model_fields.items()
+    return _completion(
+        lambda: [(f"{name}=", field.description or "") for name, field in fields_by_name]
+    )
 
 
 def _completion(pairs: Callable[[], Iterable[tuple[str, str]]], paths: bool = False) -> _Complete:

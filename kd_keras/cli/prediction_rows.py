@@ -50,8 +50,8 @@ class Rows:
         if row_format == "csv":
             self._heading, self._row = self._csv_of_several() if multi_label else self._csv()
         elif row_format == "table":
-            of_table = self._table_of_several if multi_label else self._table
-            self._heading, self._row = of_table(items, classes)
+            table_columns = self._table_of_several if multi_label else self._table
+            self._heading, self._row = table_columns(items, classes)
 
     def write(self, prediction: Prediction) -> None:
         """Writes a row."""
@@ -98,15 +98,15 @@ class Rows:
         self, items: Sequence[Item], classes: Sequence[str]
     ) -> tuple[list[str], Callable[[Prediction], str]]:
         """Columns file, and its classes with their probabilities in percent."""
-        of_file = max(map(len, ["file", *(item.name or "" for item in items)]))
+        file_width = max(map(len, ["file", *(item.name or "" for item in items)]))
 
         def row(prediction: Prediction) -> str:
             class_list = ", ".join(
                 f"{name} {100 * p:.1f}" for name, p in _named_probabilities(prediction)
             )
-            return f"{prediction.file or '':<{of_file}}  {class_list or 'none'}"
+            return f"{prediction.file or '':<{file_width}}  {class_list or 'none'}"
 
-        return [f"{'file':<{of_file}}  classes, %"], row
+        return [f"{'file':<{file_width}}  classes, %"], row
 
     def _table(
         self, items: Sequence[Item], classes: Sequence[str]

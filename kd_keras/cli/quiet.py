@@ -16,11 +16,11 @@ def import_tensorflow() -> None:
     os.environ.setdefault("KERAS_BACKEND", backend.TENSORFLOW)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Keras imports scikit-learn, where there is one, for wrappers that no command uses.
-    unwanted = "sklearn" not in sys.modules
-    if unwanted:
+    hides_sklearn = "sklearn" not in sys.modules
+    if hides_sklearn:
         sys.modules["sklearn"] = None  # type: ignore[assignment]
     try:
         quiet_import.import_keras()
     finally:
-        if unwanted:
+        if hides_sklearn:
             del sys.modules["sklearn"]

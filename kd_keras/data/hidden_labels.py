@@ -42,10 +42,10 @@ def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int 
             f"--labels-per-class {counts[rarest_class]} or less, or leave it out to use all labels."
         )
     random_order = np.argsort(hashing.random_bits(split.ids, _PURPOSE, seed), kind="stable")
-    by_class = random_order[np.argsort(split.labels[random_order], kind="stable")]
-    _, starts, sizes = np.unique(split.labels[by_class], return_index=True, return_counts=True)
+    rows_by_class = random_order[np.argsort(split.labels[random_order], kind="stable")]
+    _, starts, sizes = np.unique(split.labels[rows_by_class], return_index=True, return_counts=True)
     rank = np.arange(len(split)) - np.repeat(starts, sizes)  # of each example within its class
     labels = np.full_like(split.labels, UNKNOWN)
-    labelled_rows = by_class[rank < per_class]
+    labelled_rows = rows_by_class[rank < per_class]
     labels[labelled_rows] = split.labels[labelled_rows]
     return replace(split, labels=labels)

@@ -32,12 +32,12 @@ def stratified_split(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
     # One class after the other.
-    by_class = random_order[np.argsort(labels[random_order], kind="stable")]
-    starts = np.flatnonzero(np.diff(labels[by_class], prepend=np.nan))
+    rows_by_class = random_order[np.argsort(labels[random_order], kind="stable")]
+    starts = np.flatnonzero(np.diff(labels[rows_by_class], prepend=np.nan))
     held_out = np.zeros(len(labels), bool)
     for start, size in zip(starts, np.diff(starts, append=len(labels)), strict=True):
         count = min(max(round(int(size) * fraction), 1), int(size) - 1)
-        held_out[by_class[start : start + count]] = True
+        held_out[rows_by_class[start : start + count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
@@ -64,15 +64,15 @@ def multi_label_split(
     held_out, is_free = np.zeros(len(labels), bool), np.ones(len(labels), bool)
     num_left = (labels == 1).sum(axis=0)  # training examples of each class
     for label in np.argsort((labels == 1).sum(axis=0), kind="stable"):
-        of_class = random_order[labels[random_order, label] == 1]
-        count = min(max(round(len(of_class) * fraction), 1), len(of_class) - 1)
-        num_missing = count - int(held_out[of_class].sum())
-        for example in of_class[is_free[of_class]]:
+        class_rows = random_order[labels[random_order, label] == 1]
+        count = min(max(round(len(class_rows) * fraction), 1), len(class_rows) - 1)
+        num_missing = count - int(held_out[class_rows].sum())
+        for example in class_rows[is_free[class_rows]]:
             if num_missing > 0 and (num_left[labels[example] == 1] > 1).all():
                 held_out[example] = True
                 num_left -= labels[example] == 1
                 num_missing -= 1
-        is_free[of_class] = False
+        is_free[class_rows] = False
     free_examples = random_order[is_free[random_order]]
     held_out[free_examples[: round(len(free_examples) * fraction)]] = True
     if not held_out.any():  # classes of one example each
@@ -107,26 +107,27 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
     """
     labelled_rows = np.flatnonzero(data.train.known)
     _, chosen_positions = split_rows(data.train.take(labelled_rows), fraction, seed=_STOPPING)
-    held_out = labelled_rows[chosen_positions]
-    if not len(held_out):
+    held_out_rows = labelled_rows[chosen_positions]
+    if not len(held_out_rows):
         raise ValueError(
             f"no class of the {len(data.train)} training images has two labelled ones; expected "
             "some, to hold out one of them. Leave --stop-early out."
         )
-    train_rows = np.setdiff1d(np.arange(len(data.train)), held_out)
+    train_rows = np.setdiff1d(np.arange(len(data.train)), held_out_rows)
     all_labels = data.train_with_all_labels
     if all_labels is not None:
-        stays = ~np.isin(all_labels.ids, data.train.ids[held_out])
+        stays = ~np.isin(all_labels.ids, data.train.ids[held_out_rows])
         all_labels = all_labels.take(np.flatnonzero(stays))
     note = Note(
-        f"holding out {100 * fraction:g} % of train ({len(held_out):,} images) to stop early by",
+        f"holding out {100 * fraction:g} % of train ({len(held_out_rows):,} images) to stop early "
+        "by",
         "train",
     )
     return replace(
         data,
         train=data.train.take(train_rows),
         train_with_all_labels=all_labels,
-        stopping=data.train.take(held_out),
+        stopping=data.train.take(held_out_rows),
         notes=(*data.notes, note),
     )
 

@@ -25,9 +25,9 @@ def stratified_sample(labels: np.ndarray, count: int, *, seed: int) -> np.ndarra
     random_order = np.argsort(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
-    by_class = random_order[np.argsort(labels[random_order], kind="stable")]
-    _, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
+    rows_by_class = random_order[np.argsort(labels[random_order], kind="stable")]
+    _, starts, sizes = np.unique(labels[rows_by_class], return_index=True, return_counts=True)
     rank = np.arange(len(labels)) - np.repeat(starts, sizes)  # of each example within its class
     # The first of every class, then the second ones, and so on; of the last round, any.
-    round_robin = by_class[np.lexsort((random_order.argsort()[by_class], rank))]
+    round_robin = rows_by_class[np.lexsort((random_order.argsort()[rows_by_class], rank))]
     return np.sort(round_robin[:count])

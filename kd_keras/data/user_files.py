@@ -83,10 +83,12 @@ def list_files(path: Path) -> Listing:
                 elif is_hidden(entry.name):
                     hidden_folders.append(name)
                 else:
-                    real = os.path.realpath(entry.path) if link else f"{parents[-1]}/{entry.name}"
-                    if not (link and _contains_one(real, parents)):
+                    real_path = (
+                        os.path.realpath(entry.path) if link else f"{parents[-1]}/{entry.name}"
+                    )
+                    if not (link and _contains_one(real_path, parents)):
                         folders.append(name)
-                        stack.append((name, (*parents, real)))
+                        stack.append((name, (*parents, real_path)))
     return Listing(tuple(sorted(files)), tuple(sorted(folders)), tuple(sorted(hidden_folders)))
 
 

@@ -64,8 +64,8 @@ def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[
                 f"of: {', '.join(OFFERS[name])}. Choose litert or onnx for smaller files."
             )
     _check_installed([offer.format for offer in supported_pairs])
-    left_out = [offer for offer in pairs if offer not in supported_pairs]
-    return supported_pairs, [f"{o.format} has no {o.quantize}: not written" for o in left_out]
+    pairs_left_out = [offer for offer in pairs if offer not in supported_pairs]
+    return supported_pairs, [f"{o.format} has no {o.quantize}: not written" for o in pairs_left_out]
 
 
 def folder_of(out: str | Path) -> Path:

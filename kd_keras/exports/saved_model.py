@@ -123,8 +123,11 @@ def verify(folder: str | Path, images: np.ndarray, expected_logits: Any) -> floa
 
 
 def _difference(served_scores: tuple[np.ndarray, np.ndarray], keras_logits: np.ndarray) -> float:
-    by_pixels, by_files = served_scores
-    pairs = ((by_pixels, keras_logits), (by_files, keras_logits[: len(by_files)]))
+    logits_of_pixels, logits_of_files = served_scores
+    pairs = (
+        (logits_of_pixels, keras_logits),
+        (logits_of_files, keras_logits[: len(logits_of_files)]),
+    )
     for logits, reference in pairs:
         if logits.shape != reference.shape:
             raise ValueError(
@@ -200,5 +203,5 @@ def _write(root: tf.Module, folder: Path, facts: metadata.Metadata) -> None:
         for name, text in metadata.assets(facts).items():
             Path(scratch, name).write_text(text, encoding="utf-8")
             root.kd_keras_assets.append(tf.saved_model.Asset(str(Path(scratch, name))))
-        by_name = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}
-        signatures.save(root, str(folder), by_name)
+        functions_by_name = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}
+        signatures.save(root, str(folder), functions_by_name)

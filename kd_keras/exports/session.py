@@ -45,8 +45,8 @@ def serve_images(folder: str, images: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
         def logits(signature: str, name: str, batch: np.ndarray) -> Any:
             tensors = signatures[signature]
-            feed = {tensors.inputs[name].name: batch}
-            return session.run(tensors.outputs["logits"].name, feed)
+            feed_values = {tensors.inputs[name].name: batch}
+            return session.run(tensors.outputs["logits"].name, feed_values)
 
         batches = [images[start : start + BATCH] for start in range(0, len(images), BATCH)]
         by_pixels = [logits("serving_default", "images", batch) for batch in batches]

@@ -70,11 +70,15 @@ def _canonical_model(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _canonical_layer(layer: Mapping[str, Any], indices: Mapping[str, int]) -> dict[str, Any]:
     name = indices.get(_name(layer), _name(layer))
-    inner = layer["config"]
-    config = _canonical_model(inner) if _is_graph(inner) else _without_name(inner)
-    left_out = ("config", "compile_config")  # how a nested model was trained does not count
+    inner_config = layer["config"]
+    config = (
+        _canonical_model(inner_config) if _is_graph(inner_config) else _without_name(inner_config)
+    )
+    left_out_fields = ("config", "compile_config")  # how a nested model was trained does not count
     result = {
-        key: _canonical_value(value, indices) for key, value in layer.items() if key not in left_out
+        key: _canonical_value(value, indices)
+        for key, value in layer.items()
+        if key not in left_out_fields
     }
     return {**result, "name": name, "config": config}
 
@@ -86,15 +90,15 @@ def _without_name(config: Mapping[str, Any]) -> dict[str, Any]:
 def _canonical_value(value: Any, indices: Mapping[str, int]) -> Any:
     """Part of a configuration, with layers referred to by index and inner layers without names."""
     if isinstance(value, Mapping):
-        inner: Any = value.get("config")
-        if value.get("class_name") == _TENSOR and isinstance(inner, Mapping):
-            history = _references(inner.get("keras_history"), indices)
-            return {**value, "config": {**inner, "keras_history": history}}
-        if _is_graph(inner):  # a model inside a wrapper layer
-            return {**_other_fields(value), "config": _canonical_model(inner)}
-        if _is_layer(inner):
+        inner_config: Any = value.get("config")
+        if value.get("class_name") == _TENSOR and isinstance(inner_config, Mapping):
+            history = _references(inner_config.get("keras_history"), indices)
+            return {**value, "config": {**inner_config, "keras_history": history}}
+        if _is_graph(inner_config):  # a model inside a wrapper layer
+            return {**_other_fields(value), "config": _canonical_model(inner_config)}
+        if _is_layer(inner_config):
             # A layer inside a wrapper needs no name: nothing reads features there.
-            return {**_other_fields(value), "config": _without_name(inner)}
+            return {**_other_fields(value), "config": _without_name(inner_config)}
         return {key: _canonical_value(part, indices) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [_canonical_value(part, indices) for part in value]

@@ -52,7 +52,7 @@ def _holds_more_than_configuration(layer: keras.Layer) -> bool:
 def _leaves(value: Any) -> Iterator[Any]:
     """Every value inside nested containers; unlike Keras's tree, with keys of any type."""
     if isinstance(value, (dict, list, tuple, set)):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(inner)
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(part)
     else:
         yield value

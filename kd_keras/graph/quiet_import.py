@@ -57,18 +57,18 @@ def _native_stderr_in_a_file() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _python_stderr_to(visible: Any) -> Iterator[None]:
-    """In the block, `sys.stderr` writes to the file `visible` instead of the descriptor."""
+def _python_stderr_to(visible_file: Any) -> Iterator[None]:
+    """In the block, `sys.stderr` writes to the file `visible_file` instead of the descriptor."""
     stderr, original_stderr = sys.stderr, sys.__stderr__
     if not stderr or stderr is not original_stderr:  # absent, or replaced by a notebook or a test
         yield
         return
     original_stderr.flush()
     try:
-        with contextlib.redirect_stderr(visible):
+        with contextlib.redirect_stderr(visible_file):
             yield
     finally:
         # TensorFlow's logger keeps the stream of its import, which is closed after the block.
         for handler in logging.getLogger("tensorflow").handlers:
-            if isinstance(handler, logging.StreamHandler) and handler.stream is visible:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is visible_file:
                 handler.setStream(original_stderr)

@@ -218,8 +218,8 @@ def _similar_taps(tap: str, tap_names: Iterable[str]) -> list[str]:
 
 def _last_of_each_size(tap_shapes: Shapes) -> list[str]:
     """The last tap of each height and width, and the last vector that is not the logits."""
-    inner = {name: shape for name, shape in tap_shapes.items() if shape != tap_shapes[LOGITS]}
-    return list({shape[1:-1]: name for name, shape in inner.items()}.values())[-8:] or [LOGITS]
+    taps = {name: shape for name, shape in tap_shapes.items() if shape != tap_shapes[LOGITS]}
+    return list({shape[1:-1]: name for name, shape in taps.items()}.values())[-8:] or [LOGITS]
 
 
 def _graph(model: Any) -> Any:

@@ -20,7 +20,9 @@ def warnings(job: Job, results: Mapping[str, Any]) -> list[str]:
     # Of multi-label data, the verdict says whether a teacher is worse than the student alone.
     is_multi_label = job.data.validation.labels.ndim == 2
     lines = [] if is_multi_label else _prediction_sentences(job, results)
-    distillers = {phase: d for of_round in job.models.rounds for phase, d in of_round.items()}
+    distillers = {
+        phase: d for round_distillers in job.models.rounds for phase, d in round_distillers.items()
+    }
     for phase, distiller in distillers.items():
         norms_by_epoch = gradient_norms.measurements(job.folder.history(phase) or {})
         exempt_terms = gradient_balance.switched_off(distiller, measurements=len(norms_by_epoch))

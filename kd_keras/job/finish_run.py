@@ -61,8 +61,8 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
         folder: the run folder.
         screen: where they are shown.
     """
-    held_out = "a held-out tenth of train" if results["data"]["selected"] else "validation"
-    table.table(results, screen, f"Results on {held_out}")
+    images_text = "a held-out tenth of train" if results["data"]["selected"] else "validation"
+    table.table(results, screen, f"Results on {images_text}")
     if labels := table.labels(results):
         screen.say(f"Training had {labels}")
     if epochs := table.best_epochs(results):

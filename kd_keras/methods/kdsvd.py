@@ -73,8 +73,8 @@ def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]
 
 def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """The two (B, C) vectors of one tap."""
-    decomposed = singular.decompose(maps.by_position(ops.stop_gradient(teacher)))
-    teacher_vectors = singular.leading_vector(decomposed)
+    decomposition = singular.decompose(maps.by_position(ops.stop_gradient(teacher)))
+    teacher_vectors = singular.leading_vector(decomposition)
     student_parts = singular.decompose(maps.by_position(student))
     return singular.nearest_vector(
         student_parts, teacher_vectors, among=CANDIDATES

@@ -88,9 +88,11 @@ def projector(input_shape: tuple[Any, ...], channels: int, factor: int) -> list[
         channels: C of the teacher's map.
         factor: the middle part has C / `factor` channels, >= 1.
     """
-    inner = max(1, channels // factor)
+    inner_channels = max(1, channels // factor)
     parts = []
-    for i, (width, kernel_size) in enumerate(((inner, 1), (inner, 3), (channels, 1))):
+    for i, (width, kernel_size) in enumerate(
+        ((inner_channels, 1), (inner_channels, 3), (channels, 1))
+    ):
         parts.append(
             connectors.connector(
                 input_shape, width, kernel_size=kernel_size, relu=True, name=f"projector_{i}"

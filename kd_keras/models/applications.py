@@ -71,9 +71,9 @@ def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
         ValueError: no mode has the same results.
     """
     probe = np.linspace(0, 255, 12, dtype="float32").reshape(1, 2, 2, 3)
-    preprocessed = np.asarray(preprocess_input(probe.copy()))
+    expected_pixels = np.asarray(preprocess_input(probe.copy()))
     for mode in pixels.MODES:
-        if np.allclose(pixels.encode_array(probe, mode), preprocessed, atol=1e-3):
+        if np.allclose(pixels.encode_array(probe, mode), expected_pixels, atol=1e-3):
             return mode
     raise ValueError(
         f"app:{name} has its own preprocessing of pixels; expected one of: "

@@ -116,10 +116,10 @@ def _dot_attention(layer: Any, inputs: list[Shape], output: Shape) -> int:
 
 def _each_step(layer: Any, inputs: list[Shape], output: Shape) -> int:
     ((batch, steps, *feature_shape),) = inputs
-    step, inner = keras.KerasTensor((batch, *feature_shape)), layer.layer
-    if taps.is_graph(inner):
-        return steps * macs(inner)
-    return steps * _call_cost(inner, step, inner.compute_output_spec(step))
+    step, inner_layer = keras.KerasTensor((batch, *feature_shape)), layer.layer
+    if taps.is_graph(inner_layer):
+        return steps * macs(inner_layer)
+    return steps * _call_cost(inner_layer, step, inner_layer.compute_output_spec(step))
 
 
 def _matrix_product(operation: Any, inputs: list[Shape], output: Shape) -> int:

@@ -92,12 +92,12 @@ def _check_unpacked(path: Path) -> None:
     Keras stores weights as they are, so that an honest file unpacks to its own size.
     """
     with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
+        unpacked_bytes = sum(member.file_size for member in archive.infolist())
     max_bytes = max(_UNPACKED_BYTES, _UNPACKED_TIMES * path.stat().st_size)
-    if unpacked > max_bytes:
+    if unpacked_bytes > max_bytes:
         raise ValueError(
-            f"{path} unpacks to {unpacked:,} bytes; expected at most {max_bytes:,} for a file of "
-            "its size. It was made to fill the memory: do not use it."
+            f"{path} unpacks to {unpacked_bytes:,} bytes; expected at most {max_bytes:,} for a "
+            "file of its size. It was made to fill the memory: do not use it."
         )
 
 

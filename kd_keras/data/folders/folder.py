@@ -52,8 +52,8 @@ def _notes(
     layout: Layout, members: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
     loose_images = [file for file in layout.loose if headers[file].size]
-    no_images = [file for file in [*members, *layout.loose] if not headers[file].size]
-    notes = [*layout.notes, *folder_layout.skipped_note(no_images)]
+    other_kinds = [file for file in [*members, *layout.loose] if not headers[file].size]
+    notes = [*layout.notes, *folder_layout.skipped_note(other_kinds)]
     if loose_images:
         notes.append(f"not used: {count('image', loose_images)} beside the class folders")
     return notes

@@ -145,9 +145,11 @@ def headers_of(path: Path, files: Sequence[str]) -> dict[str, "ImageHeader"]:
     """
     from kd_keras.data.images import image_files
 
-    visible = [file for file in files if not file.rpartition("/")[2].startswith(".")]
-    headers = image_files.read_headers([f"{path}/{file}" for file in visible])
-    return dict.fromkeys(files, image_files.NO_IMAGE) | dict(zip(visible, headers, strict=True))
+    visible_files = [file for file in files if not file.rpartition("/")[2].startswith(".")]
+    headers = image_files.read_headers([f"{path}/{file}" for file in visible_files])
+    return dict.fromkeys(files, image_files.NO_IMAGE) | dict(
+        zip(visible_files, headers, strict=True)
+    )
 
 
 def describe_unreadable(

@@ -44,7 +44,7 @@ def _faults(
         for split, files in layout.files.items()
         for file, _ in files
     }
-    no_images = [
+    no_image_faults = [
         f"{tables[file]}, line {line}: {file} is no image; expected one. Correct the name, or "
         "remove the row."
         for file, line in layout.lines.items()
@@ -53,7 +53,7 @@ def _faults(
     return [
         *layout.faults,
         *multi_label_layout.without_rows(layout, {f for f in other_files if headers[f].size}, path),
-        *no_images,
+        *no_image_faults,
         *image_folder.describe_unreadable(path, list(layout.lines), headers),
     ]
 
@@ -61,5 +61,5 @@ def _faults(
 def _notes(
     layout: Layout, other_files: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
-    no_images = [file for file in other_files if not headers[file].size]
-    return [*layout.notes, *folder_layout.skipped_note(no_images)]
+    other_kinds = [file for file in other_files if not headers[file].size]
+    return [*layout.notes, *folder_layout.skipped_note(other_kinds)]

@@ -195,7 +195,7 @@ def _rows_by_file(
     A name may lack its ending, as in some competitions, or have other upper and lower case, as
     Windows allows, if just one file fits.
     """
-    by_name = {_normal_path(file): file for file in files}
+    files_by_name = {_normal_path(file): file for file in files}
     # By name in lower case, with and without ending.
     similar_files: dict[str, set[str]] = defaultdict(set)
     for file in files:
@@ -206,7 +206,7 @@ def _rows_by_file(
     for row in rows:
         name = _normal_path(posixpath.join(place, row.file.replace("\\", "/")))
         candidates = sorted(similar_files.get(name.lower(), ()))
-        match = by_name.get(name) or (candidates[0] if len(candidates) == 1 else None)
+        match = files_by_name.get(name) or (candidates[0] if len(candidates) == 1 else None)
         if match is None:
             reason = f"there are {', '.join(candidates)}" if candidates else "there is no such file"
             faults.append(

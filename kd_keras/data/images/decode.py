@@ -24,13 +24,13 @@ _FRAME = re.compile(r"^\{\{.*?\}\} |^ValueError: | \[Op:.*$")
 NATIVE = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
-def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) -> tf.Tensor:
+def decode(image_bytes: tf.Tensor, *, size: int | None, channels: int, resize: str) -> tf.Tensor:
     """Decodes one image file, turned upright: the first frame, without transparency.
 
     TensorFlow decodes JPEG and PNG, as in served models; Pillow decodes other formats.
 
     Args:
-        encoded: () string, the file's bytes.
+        image_bytes: () string, the file's bytes.
         size: pixels a side; None keeps the size of the image.
         channels: 1 or 3; grey images become three equal channels, colours become grey.
         resize: how an image that is not square is made square, see `resizing.resized`.
@@ -38,12 +38,13 @@ def decode(encoded: tf.Tensor, *, size: int | None, channels: int, resize: str) 
     Returns:
         (H, W, channels) uint8.
     """
-    encoded = tf.convert_to_tensor(encoded, tf.string)  # NumPy cuts zeros off the end of bytes
-    is_native = tf.reduce_any([_begins_with(encoded, magic) for magic in NATIVE])
+    # NumPy cuts zeros off the end of bytes.
+    image_bytes = tf.convert_to_tensor(image_bytes, tf.string)
+    is_native = tf.reduce_any([_begins_with(image_bytes, magic) for magic in NATIVE])
     image = tf.cond(
         is_native,
-        lambda: _decode_with_tensorflow(encoded, channels),
-        lambda: _decode_with_pillow(encoded, channels),
+        lambda: _decode_with_tensorflow(image_bytes, channels),
+        lambda: _decode_with_pillow(image_bytes, channels),
     )
     image = tf.ensure_shape(image, (None, None, channels))
     if size is None:
@@ -130,8 +131,8 @@ def describe_undecodable(
     # A file that cannot be read at all raises here.
     names = records.map(lambda record: (record["image"], record["name"])).enumerate()
     return [
-        f"{_text(name)} does not decode as an image ({reason(encoded, channels)})."
-        for index, (encoded, name) in names.as_numpy_iterator()
+        f"{_text(name)} does not decode as an image ({reason(image_bytes, channels)})."
+        for index, (image_bytes, name) in names.as_numpy_iterator()
         if index not in valid_indices
     ]
 
@@ -141,22 +142,22 @@ def _at_a_time(most_pixels: int) -> int:
     return min(os.cpu_count() or 1, max(1, _PIXELS_AT_A_TIME // max(1, most_pixels)))
 
 
-def _decode_with_tensorflow(encoded: tf.Tensor, channels: int) -> tf.Tensor:
+def _decode_with_tensorflow(image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
     # In the graph, `read_orientation` takes ten times as long as a small JPEG takes to decode.
-    turn = tf.ensure_shape(tf.numpy_function(_orientation, [encoded], tf.int32), ())
+    turn = tf.ensure_shape(tf.numpy_function(_orientation, [image_bytes], tf.int32), ())
     with tf.control_dependencies([turn]):  # which refuses images that would fill the memory
-        image = tf.io.decode_image(encoded, channels=channels, expand_animations=False)
+        image = tf.io.decode_image(image_bytes, channels=channels, expand_animations=False)
     image = tf.ensure_shape(image, (None, None, channels))
     upright = tf.cond(turn > 1, lambda: orientation.turn_upright(image, turn), lambda: image)
     return tf.ensure_shape(upright, (None, None, channels))
 
 
-def _orientation(encoded: Any) -> np.int32:
+def _orientation(image_bytes: Any) -> np.int32:
     """`orientation.read_orientation`, called only if the file may have an EXIF segment.
 
     Raises ValueError for an image of more pixels than are read.
     """
-    data = _bytes(encoded)
+    data = _bytes(image_bytes)
     if image_files.may_be_too_large(data):
         header = image_files.read_header(io.BytesIO(data), "")
         if header.too_large:
@@ -169,32 +170,32 @@ def _traced() -> Any:
     return tf.function(orientation.read_orientation, input_signature=[tf.TensorSpec((), tf.string)])
 
 
-def _decode_with_pillow(encoded: tf.Tensor, channels: int) -> tf.Tensor:
-    def pixels(encoded: Any) -> np.ndarray:
-        return image_files.pixels(_bytes(encoded), channels)
+def _decode_with_pillow(image_bytes: tf.Tensor, channels: int) -> tf.Tensor:
+    def pixels(image_bytes: Any) -> np.ndarray:
+        return image_files.pixels(_bytes(image_bytes), channels)
 
-    return tf.numpy_function(pixels, [encoded], tf.uint8)
+    return tf.numpy_function(pixels, [image_bytes], tf.uint8)
 
 
-def _bytes(encoded: Any) -> bytes:
+def _bytes(image_bytes: Any) -> bytes:
     """What `tf.numpy_function` gives for a string: bytes in a graph, an array of them eagerly."""
-    data: bytes = np.asarray(encoded, object).item()
+    data: bytes = np.asarray(image_bytes, object).item()
     return data
 
 
-def _begins_with(encoded: tf.Tensor, magic: bytes) -> tf.Tensor:
-    return tf.equal(tf.strings.substr(encoded, 0, len(magic)), magic)
+def _begins_with(image_bytes: tf.Tensor, magic: bytes) -> tf.Tensor:
+    return tf.equal(tf.strings.substr(image_bytes, 0, len(magic)), magic)
 
 
-def reason(encoded: bytes, channels: int) -> str:
+def reason(image_bytes: bytes, channels: int) -> str:
     """Why a file's bytes do not decode, in a few words of the program that decodes them.
 
     Args:
-        encoded: content of the file.
+        image_bytes: content of the file.
         channels: 1 or 3, as for `decode`.
     """
     try:
-        decode(tf.constant(encoded), size=None, channels=channels, resize="squash")
+        decode(tf.constant(image_bytes), size=None, channels=channels, resize="squash")
     except ValueError as error:  # of the check before TensorFlow decodes
         return str(error)
     except tf.errors.InvalidArgumentError as error:

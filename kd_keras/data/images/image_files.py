@@ -64,11 +64,11 @@ def read_header(file: str | IO[bytes], ending: str) -> ImageHeader:
     return NO_IMAGE if header == _UNKNOWN and ending not in _image_endings() else header
 
 
-def pixels(encoded: bytes, channels: int) -> np.ndarray:
+def pixels(image_bytes: bytes, channels: int) -> np.ndarray:
     """Decodes the first frame of an image in any format, turned upright.
 
     Args:
-        encoded: the file's bytes.
+        image_bytes: the file's bytes.
         channels: 1 or 3. Transparency is ignored: colours stay as stored.
 
     Returns:
@@ -78,7 +78,7 @@ def pixels(encoded: bytes, channels: int) -> np.ndarray:
         ValueError: the bytes are not an image, or not a complete one.
     """
     try:
-        with Image.open(io.BytesIO(encoded), formats=_formats(".tga")) as image:
+        with Image.open(io.BytesIO(image_bytes), formats=_formats(".tga")) as image:
             if image.width * image.height > _most_pixels:
                 raise ValueError(_too_large(image.width * image.height).reason)
             image.load()
@@ -107,13 +107,13 @@ def pixel_limit(most_pixels: int) -> Iterator[None]:
         _most_pixels, Image.MAX_IMAGE_PIXELS = old_limits
 
 
-def may_be_too_large(encoded: bytes) -> bool:
+def may_be_too_large(image_bytes: bytes) -> bool:
     """Whether a file of so many bytes can hold more pixels than are read.
 
     Deflate, the densest compression of these formats, writes at most 1,032 bytes for one, and a
     byte holds at most 8 pixels. So the headers of small files need not be read.
     """
-    return len(encoded) * 1032 * 8 > _most_pixels
+    return len(image_bytes) * 1032 * 8 > _most_pixels
 
 
 def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:

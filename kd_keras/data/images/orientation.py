@@ -19,17 +19,17 @@ _HEADER = 8  # bytes: order 2, the number 42, the first directory's offset 4
 _ENTRY = 12  # bytes: tag 2, type 2, count 4, value 4
 
 
-def read_orientation(encoded: tf.Tensor) -> tf.Tensor:
+def read_orientation(image_bytes: tf.Tensor) -> tf.Tensor:
     """The orientation of one image file.
 
     Args:
-        encoded: () string, the file's bytes.
+        image_bytes: () string, the file's bytes.
 
     Returns:
         () int32, 1 to 8 as EXIF defines them; 1, upright, for a JPEG without a valid orientation
         and for every other format.
     """
-    data = tf.io.decode_raw(encoded, tf.uint8)
+    data = tf.io.decode_raw(image_bytes, tf.uint8)
     start, end = _exif_segment(data)
     return _first_directory_orientation(data[start:end])
 

@@ -179,8 +179,8 @@ class Dataset:
             f"{len(self.validation):,} validation images",
         ]
         if self.test is not None:
-            unlabelled = "unlabelled " if (self.test.labels < 0).all() else ""
-            parts.append(f"{len(self.test):,} {unlabelled}test images")
+            label_text = "unlabelled " if (self.test.labels < 0).all() else ""
+            parts.append(f"{len(self.test):,} {label_text}test images")
         return ", ".join([*parts, "x".join(map(str, self.image_shape))])
 
 

@@ -38,8 +38,10 @@ def batches(
     with archive.open_archive(path) as files:
 
         def record(name: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
-            encoded = tf.numpy_function(lambda text: files.read(text.decode()), [name], tf.string)
-            return {"image": tf.ensure_shape(encoded, ()), "label": label, "name": name}
+            image_bytes = tf.numpy_function(
+                lambda text: files.read(text.decode()), [name], tf.string
+            )
+            return {"image": tf.ensure_shape(image_bytes, ()), "label": label, "name": name}
 
         names, labels = zip(*examples, strict=True)
         records = tf.data.Dataset.from_tensor_slices((list(names), np.array(labels, np.int64)))

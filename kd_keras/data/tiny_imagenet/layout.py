@@ -58,19 +58,19 @@ def _train(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
 def _validation(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:
     """Labels from the official list, or from class folders that the images were sorted into."""
     flat_files = set(_images(archive, "val/images/"))
-    in_classes = _in_class_folders(archive, labels)
-    if _ANNOTATIONS in archive.names and (flat_files or not in_classes):
+    class_folder_files = _in_class_folders(archive, labels)
+    if _ANNOTATIONS in archive.names and (flat_files or not class_folder_files):
         return _annotated_files(
-            archive, labels, flat_files, {_base(name): name for name, _ in in_classes}
+            archive, labels, flat_files, {_base(name): name for name, _ in class_folder_files}
         )
-    sorted_names = {_base(name) for name, _ in in_classes}
-    unlabelled = sorted(name for name in flat_files if _base(name) not in sorted_names)
-    if unlabelled:
+    sorted_names = {_base(name) for name, _ in class_folder_files}
+    unlabelled_files = sorted(name for name in flat_files if _base(name) not in sorted_names)
+    if unlabelled_files:
         raise ValueError(
-            f"{unlabelled[0]} in {archive.path} has no line in {_ANNOTATIONS} and lies in no "
+            f"{unlabelled_files[0]} in {archive.path} has no line in {_ANNOTATIONS} and lies in no "
             f"class folder. {_AGAIN}"
         )
-    return in_classes
+    return class_folder_files
 
 
 def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[str, int]]:

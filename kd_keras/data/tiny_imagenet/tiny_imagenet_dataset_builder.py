@@ -45,11 +45,11 @@ class Builder(tfds.core.GeneratorBasedBuilder):
     def _split_generators(self, dl_manager: tfds.download.DownloadManager) -> dict[str, Any]:
         path = archive.find(Path(self._source or dl_manager.download(URL)))
         with archive.open_archive(path) as files:
-            official = layout.read(files)
-        self.info.features["label"].names = official.class_names
+            official_layout = layout.read(files)
+        self.info.features["label"].names = official_layout.class_names
         return {
             split: self._generate_examples(path, examples)
-            for split, examples in official.splits.items()
+            for split, examples in official_layout.splits.items()
         }
 
     def _generate_examples(

@@ -71,7 +71,7 @@ def _no_gradient_sentence(name: str) -> str:
 
 
 def _too_small(strong_term: str, weak_term: str, strong_norm: float, weak_norm: float) -> str:
-    option, lower = (
+    option, other_option = (
         "ce_weight, --ce-weight" if name == "ce" else f"weight=…, --method {name}:weight=…"
         for name in (weak_term, strong_term)
     )
@@ -79,5 +79,5 @@ def _too_small(strong_term: str, weak_term: str, strong_norm: float, weak_norm: 
         f"the gradient of {strong_term} is {strong_norm / weak_norm:,.0f} times that of "
         f"{weak_term} (medians {strong_norm:.2g} and {weak_norm:.2g}), so that {weak_term} has "
         f"almost no effect. Raise the weight of {weak_term} ({option}) or lower that of "
-        f"{strong_term} ({lower}); a weight of 0 leaves {weak_term} out."
+        f"{strong_term} ({other_option}); a weight of 0 leaves {weak_term} out."
     )

@@ -194,12 +194,12 @@ def _assertions(
             is_valid |= values == ignore_class
         return [_assertion(is_valid, values, _NO_CLASS)]
     rows = tf.cast(y, "float32")
-    negative, sums = tf.reduce_any(rows < 0, axis=-1), tf.reduce_sum(rows, axis=-1)
-    ignored = negative & (ignore_class is not None)
+    has_negative, sums = tf.reduce_any(rows < 0, axis=-1), tf.reduce_sum(rows, axis=-1)
+    ignored = has_negative & (ignore_class is not None)
     if weights and tf.is_tensor(weights[0]):
         ignored |= tf.reshape(weights[0], (-1,)) == 0
     lowest = tf.reduce_min(rows, axis=-1)
-    with tf.control_dependencies([_assertion(ignored | ~negative, lowest, _NO_NEGATIVE)]):
+    with tf.control_dependencies([_assertion(ignored | ~has_negative, lowest, _NO_NEGATIVE)]):
         is_valid = tf.abs(sums - 1) <= label_rules.SUM_TOLERANCE
         return [_assertion(ignored | is_valid, sums, _NO_PROBABILITIES)]
 

@@ -162,14 +162,14 @@ def _refuse_repeated_runs(states: Sequence[RunState]) -> None:
 
 
 def _refuse_different_data(states: Sequence[RunState]) -> None:
-    by_data: dict[str, list[RunState]] = {}
+    states_by_data: dict[str, list[RunState]] = {}
     for state in states:
-        by_data.setdefault(str(state.provenance.get("data")), []).append(state)
-    if len(by_data) > 1:
+        states_by_data.setdefault(str(state.provenance.get("data")), []).append(state)
+    if len(states_by_data) > 1:
         lines = [
             f"{_data(group[0])} (fingerprint {fingerprint}): "
             + ", ".join(str(state.path) for state in group)
-            for fingerprint, group in by_data.items()
+            for fingerprint, group in states_by_data.items()
         ]
         raise ValueError(
             "the runs have different data, so their accuracies cannot be compared; expected runs "

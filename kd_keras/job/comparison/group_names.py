@@ -25,12 +25,12 @@ def fields(recipes: Mapping[str, Recipe]) -> dict[str, dict[str, Any]]:
     Args:
         recipes: a recipe of each group, by the group's name.
     """
-    dumped = {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()}
+    fields_of_runs = {name: recipe.model_dump(mode="json") for name, recipe in recipes.items()}
     fields = [name for name in Recipe.model_fields if name not in (*SEEDS, *recipe_files.NO_RESULT)]
     return {
-        field: {name: values[field] for name, values in dumped.items()}
+        field: {name: values[field] for name, values in fields_of_runs.items()}
         for field in fields
-        if len({str(values[field]) for values in dumped.values()}) > 1
+        if len({str(values[field]) for values in fields_of_runs.values()}) > 1
     }
 
 
@@ -56,18 +56,23 @@ def names(students: Sequence[tuple[RunState, str]]) -> list[str]:
 
 
 def _values(differing_fields: Mapping[str, Mapping[str, Any]], run: str) -> str:
-    return ", ".join(_value(field, by_run, run) for field, by_run in differing_fields.items())
+    return ", ".join(
+        _value(field, values_by_run, run) for field, values_by_run in differing_fields.items()
+    )
 
 
-def _value(field: str, by_run: Mapping[str, Any], run: str) -> str:
+def _value(field: str, values_by_run: Mapping[str, Any], run: str) -> str:
     """One field's value; specs without knobs if their names alone tell the groups apart."""
-    if not isinstance(by_run[run], list):
-        return f"{field} {by_run[run]}"
+    if not isinstance(values_by_run[run], list):
+        return f"{field} {values_by_run[run]}"
     short_texts = {
-        run_path: " + ".join(_plain(text) for text in by_run[run_path]) for run_path in by_run
+        run_path: " + ".join(_plain(text) for text in values_by_run[run_path])
+        for run_path in values_by_run
     }
-    tells_apart = len(set(short_texts.values())) == len({str(value) for value in by_run.values()})
-    return short_texts[run] if tells_apart else " + ".join(map(str, by_run[run]))
+    tells_apart = len(set(short_texts.values())) == len(
+        {str(value) for value in values_by_run.values()}
+    )
+    return short_texts[run] if tells_apart else " + ".join(map(str, values_by_run[run]))
 
 
 def _plain(text: Any) -> str:

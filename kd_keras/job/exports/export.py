@@ -270,8 +270,8 @@ def _finish(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
         export_record.add_to_results(argument.run, job.folder, entries)
         export_record.require_files(job.folder, entries)  # the run's folder may be gone only now
     count = len(job.images.check)
-    real = job.images.labels is not None
-    images_text = f"{count:,} validation images" if real else f"{count} images of noise"
+    has_real_images = job.images.labels is not None
+    images_text = f"{count:,} validation images" if has_real_images else f"{count} images of noise"
     keras_name = f"{job.source.stem}.keras" if argument is None else argument.path.name
     title = f"Files in {paths.short_path(job.folder)}, compared on {images_text}"
     export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)
@@ -279,7 +279,7 @@ def _finish(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
         job.screen.say(f"To show this table in the run's report: kdk report {argument.run}")
     for line in export_check.losses(entries):
         job.screen.warn(line)
-    if not real:
+    if not has_real_images:
         job.screen.warn(
             "without a dataset the files were compared on noise, so their accuracy is not known. "
             "Give --dataset to compare them on real images."

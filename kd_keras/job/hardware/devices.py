@@ -29,8 +29,8 @@ def get(devices: str | None = None) -> Strategy:
             other CPU devices; several CPU devices in each of several processes.
     """
     in_team = tf_config.read() is not None
-    visible = tf.config.list_physical_devices("GPU")
-    gpus = [gpu.name.removeprefix("/physical_device:") for gpu in visible]
+    gpus = tf.config.list_physical_devices("GPU")
+    gpus = [gpu.name.removeprefix("/physical_device:") for gpu in gpus]
     if devices is None:
         if in_team:
             return tf.distribute.MultiWorkerMirroredStrategy()
@@ -81,15 +81,15 @@ def gpu_names() -> list[str]:
     return [detail.get("device_name", "GPU") for detail in details]
 
 
-def _too_many_gpus(devices: str, available: int) -> str:
-    if not available:
+def _too_many_gpus(devices: str, num_gpus: int) -> str:
+    if not num_gpus:
         return (
             f"devices is {devices!r}, and TensorFlow finds no GPU on this machine; expected cpu:N. "
             "Leave --devices out to use the CPU. `kdk doctor` says what a GPU lacks."
         )
     return (
-        f"devices is {devices!r}; expected gpu:{available} or fewer, the GPUs of this machine. "
-        f"Give --devices gpu:{available}, or leave it out to use all."
+        f"devices is {devices!r}; expected gpu:{num_gpus} or fewer, the GPUs of this machine. "
+        f"Give --devices gpu:{num_gpus}, or leave it out to use all."
     )
 
 

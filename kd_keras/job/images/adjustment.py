@@ -59,13 +59,13 @@ def load_and_adjust(
     images, classes = len(data.train), len(data.class_names)
     side = max(data.image_shape[:2])
     adjusted_recipe = adjust_recipe(recipe, images=images, side=side, classes=classes)
-    visible = adjusted_recipe
+    shown_recipe = adjusted_recipe
     if shown_fields is not None:
         hidden_fields = set(Recipe.model_fields) - set(shown_fields)
-        visible = adjusted_recipe.model_copy(
+        shown_recipe = adjusted_recipe.model_copy(
             update={name: getattr(typed_recipe, name) for name in hidden_fields}
         )
-    for line in describe_changes(typed_recipe, visible, images=images, classes=classes):
+    for line in describe_changes(typed_recipe, shown_recipe, images=images, classes=classes):
         screen.say(line)
     return adjusted_recipe, data
 
@@ -128,12 +128,12 @@ def describe_changes(
     """
     lines = []
     if adjusted_recipe.method != recipe.method:
-        need = f"more classes than these {classes}"
+        requirement = f"more classes than these {classes}"
         if recipe.labels == "multi":
-            need = "one class for each image"
+            requirement = "one class for each image"
         lines.append(
             f"method: {' '.join(adjusted_recipe.method)} instead of the recipe's "
-            f"{' '.join(recipe.method)}, which needs {need}"
+            f"{' '.join(recipe.method)}, which needs {requirement}"
         )
     unused_fields = ["method"]  # has its line
     if all(text.startswith("cache:") or identity.is_file(text) for text in recipe.teacher):

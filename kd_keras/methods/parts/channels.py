@@ -28,14 +28,16 @@ class ProjectedMaps(TapPairs):
         self.projections: list[Any] = []
         shapes = self.map_shapes(student_shape, teacher_shape)
         for tap, (student, teacher) in zip(self.student_taps, shapes, strict=True):
-            equal = student[-1] == teacher[-1]
-            if not equal and not self.project:
+            has_equal_channels = student[-1] == teacher[-1]
+            if not has_equal_channels and not self.project:
                 raise ValueError(
                     f"{self.name}: at the student's tap {tap!r} the student has {student[-1]} "
                     f"channels, the teacher {teacher[-1]}; expected equal numbers. Choose other "
                     "taps or models, or set project=True, which adds a trained 1x1 convolution."
                 )
-            self.projections.append(None if equal else _convolution(student, teacher[-1]))
+            self.projections.append(
+                None if has_equal_channels else _convolution(student, teacher[-1])
+            )
 
     def projected_maps(
         self, student: Outputs, teacher: Outputs
@@ -43,8 +45,8 @@ class ProjectedMaps(TapPairs):
         """The student's maps after the convolutions, and the teacher's, shallow to deep."""
         student_maps, teacher_maps = maps.tapped(self, student, teacher)
         pairs = zip(self.projections, student_maps, strict=True)
-        projected = [f if convolution is None else convolution(f) for convolution, f in pairs]
-        return projected, teacher_maps
+        student_maps = [f if convolution is None else convolution(f) for convolution, f in pairs]
+        return student_maps, teacher_maps
 
 
 def require_neighbours(method: TapPairs) -> None:

@@ -76,9 +76,11 @@ def expected_if_independent(
     classes = int(max(student.max(), teacher.max(), labels.max())) + 1
     expected_share = variance = 0.0
     for label in np.unique(labels):  # one class at a time: C x C for all would not fit for many
-        in_class = labels == label
-        count = int(in_class.sum())
-        shares = [np.bincount(p[in_class], minlength=classes) / count for p in (student, teacher)]
+        is_in_class = labels == label
+        count = int(is_in_class.sum())
+        shares = [
+            np.bincount(p[is_in_class], minlength=classes) / count for p in (student, teacher)
+        ]
         same_share = float(shares[0] @ shares[1])
         expected_share += count * same_share
         variance += count * same_share * (1 - same_share)

@@ -108,11 +108,12 @@ def rows(
     num_positives, num_predicted = (labels == 1).sum(axis=0), answers.sum(axis=0)
     hits = _hits(labels, answers)
     precision, recall = _share(hits, num_predicted), _share(hits, num_positives)
-    f1, of_ranking = _f1s(hits, (labels != answers).sum(axis=0)), average_precisions(labels, logits)
+    f1 = _f1s(hits, (labels != answers).sum(axis=0))
+    ranking_precision = average_precisions(labels, logits)
     return tuple(
         LabelRow(
             name=name,
-            average_precision=_number(of_ranking[index]),
+            average_precision=_number(ranking_precision[index]),
             precision=_number(precision[index]),
             recall=_number(recall[index]),
             f1=_number(f1[index]),
@@ -123,10 +124,10 @@ def rows(
     )
 
 
-def write(path: Path, of_classes: Sequence[LabelRow]) -> None:
+def write(path: Path, label_rows: Sequence[LabelRow]) -> None:
     """Writes the rows as CSV."""
     names = [field.name for field in dataclasses.fields(LabelRow)]
-    write_csv(path, ["class", *names[1:]], [dataclasses.astuple(row) for row in of_classes])
+    write_csv(path, ["class", *names[1:]], [dataclasses.astuple(row) for row in label_rows])
 
 
 def interval(

@@ -76,9 +76,9 @@ def advice(run: FinishedRun) -> list[str]:
         )
     images = _images(run)
     if images is not None and images < FEW_IMAGES and run.alone:
-        held_out = run.data is None or "-val" in run.data.fingerprint
+        is_held_out = run.data is None or "-val" in run.data.fingerprint
         data_advice = (
-            "hold out more images (--val-fraction)" if held_out else "add validation images"
+            "hold out more images (--val-fraction)" if is_held_out else "add validation images"
         )
         lines.append(
             f"{images:,} validation images cannot show small gains. Repeat with more seeds "

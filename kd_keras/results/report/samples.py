@@ -73,8 +73,8 @@ def correct(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
         predictions: (N,) int classes, or (N, C) of 0 and 1.
         labels: of the same shape.
     """
-    equal = np.equal(predictions, labels)
-    return np.asarray(equal.all(axis=1) if equal.ndim == 2 else equal)
+    is_equal = np.equal(predictions, labels)
+    return np.asarray(is_equal.all(axis=1) if is_equal.ndim == 2 else is_equal)
 
 
 def keep(run: FinishedRun, split: Split) -> None:
