@@ -55,7 +55,7 @@ def raise_on_signals() -> Iterator[None]:
 
 
 def message(number: int) -> str:
-    """What a command says that a signal ended."""
+    """The message of a command that a signal ended."""
     name = _NAMES[signal.Signals(number)]
     return f"stopped by {name}. Run the same command again to continue."
 

@@ -63,7 +63,7 @@ def from_store(
 
 
 def with_hidden_labels(dataset: Dataset, per_class: int, seed: int) -> Dataset:
-    """The dataset, of which `train` knows the labels of so many images of each class.
+    """The dataset with all but `per_class` labels of each class hidden from training.
 
     Args:
         dataset: the dataset, all of whose labels may be known.

@@ -208,7 +208,7 @@ class BatchPlan:
         return elements.dataset(batches, steps, specs, [*extras, *names], threads)
 
     def _specs(self, size: int | None) -> list[tf.TensorSpec]:
-        """Shapes and dtypes of the arrays of `batch`, of so many images, or of any number."""
+        """Shapes and dtypes of the arrays of `batch`, for `size` images; None: for any number."""
         views = (self.views_per_image,) if self.views_per_image > 1 else ()
         return elements.specs(
             size,

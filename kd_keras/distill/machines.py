@@ -34,7 +34,7 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 def place(strategy: tf.distribute.Strategy) -> int:
-    """This process's place among those that train together, from 0."""
+    """Index of this process among all that train together, from 0."""
     return int(getattr(strategy.extended, "_id_in_cluster", 0)) if count(strategy) > 1 else 0
 
 

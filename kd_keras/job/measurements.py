@@ -81,7 +81,7 @@ class Measurements:
         return {"role": planned_model.role, **result}
 
     def _saved_result(self, phase: str, export: Path | None) -> dict[str, Any] | None:
-        """The result of an earlier call; None without one, or if a file of it is not there."""
+        """The result of an earlier call; None if there is none, or one of its files is missing."""
         if not self.folder.is_measured(phase):
             return None
         result: dict[str, Any] = self.folder.read(phase)["result"]

@@ -191,7 +191,7 @@ def sdd(
 def cell_weights(
     teacher_cells: Tensor, teacher_whole: Tensor, label: Tensor, complementary_weight: float
 ) -> Tensor:
-    """(B, cells) float32: the complementary weight where cell and whole differ in being right.
+    """(B, cells) float32: the complementary weight where only one of cell and image is right.
 
     Args:
         teacher_cells: (B, cells, C) float, raw scores of each cell.

@@ -61,7 +61,7 @@ def _conv_relu(x: keras.KerasTensor, filters: int, stride: int, *, name: str) ->
 
 
 def _dense_512(x: keras.KerasTensor, width: float) -> keras.KerasTensor:
-    """What the logits read is the tap `pooled`: here the dense layer after the pooling."""
+    """The tap `pooled` is the input of the logits: here, the dense layer after the pooling."""
     x = keras.layers.GlobalAveragePooling2D(name="places")(x)
     units = blocks.scaled(512, width)
     x = keras.layers.Dense(units, kernel_initializer="he_normal", name="pooled_preact")(x)

@@ -138,7 +138,7 @@ def describe_undecodable(
 
 
 def _at_a_time(most_pixels: int) -> int:
-    """How many images of so many pixels are decoded at a time."""
+    """Number of images to decode at a time; fewer where images have many pixels."""
     return min(os.cpu_count() or 1, max(1, _PIXELS_AT_A_TIME // max(1, most_pixels)))
 
 

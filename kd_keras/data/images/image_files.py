@@ -108,7 +108,7 @@ def pixel_limit(most_pixels: int) -> Iterator[None]:
 
 
 def may_be_too_large(image_bytes: bytes) -> bool:
-    """Whether a file of so many bytes can hold more pixels than are read.
+    """Whether a file of this length can hold more pixels than the limit.
 
     Deflate, the densest compression of these formats, writes at most 1,032 bytes for one, and a
     byte holds at most 8 pixels. So the headers of small files need not be read.

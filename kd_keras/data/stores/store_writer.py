@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a dataset holds: "train" and, if it has them, "validation" and "test".
+    """The contents of a dataset: "train" and, if it has them, "validation" and "test".
 
     `notes` say what was left out or changed, one sentence each.
     """

@@ -84,7 +84,7 @@ def write(folder: Path, position: Position, state: State) -> None:
 
 
 def keep_only(folder: Path, position: Position | None) -> None:
-    """Removes every checkpoint but that of a position, and what is half written.
+    """Removes every checkpoint but the one at `position`, and files that are incomplete.
 
     Args:
         folder: folder of the checkpoints.

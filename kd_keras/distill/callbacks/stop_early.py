@@ -13,7 +13,7 @@ TOP1, MAP, LOSS = "held_out_top1", "held_out_map", "held_out_loss"
 
 
 class Decision(NamedTuple):
-    """What the epochs so far say; epochs are counted from 0."""
+    """The best epoch so far, and whether training ends; epochs count from 0."""
 
     best: int  # the epoch with the best weights
     end: int | None  # the epoch after which training ends; None: it goes on

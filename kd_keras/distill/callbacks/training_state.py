@@ -98,7 +98,7 @@ def _differs(variable: Any) -> bool:
 def _own_values(
     arrays: list[np.ndarray], variable: Any, strategy: tf.distribute.Strategy
 ) -> list[np.ndarray]:
-    """The arrays of this process's replicas, of those that a checkpoint holds of a variable."""
+    """A variable's arrays in a checkpoint that belong to this process's replicas."""
     places = machines.own_replicas(strategy)
     if len(arrays) == 1 and not _differs(variable):
         return arrays * len(places)

@@ -71,7 +71,7 @@ def entries(folder: Path | None = None) -> list[Entry]:
 
 
 def removable(entries: Sequence[Entry], *, older_than: float | None = None) -> list[Entry]:
-    """The entries that `prune` may remove: stale and unfinished ones, and those that are old.
+    """The entries that `prune` may remove: stale, unfinished and old ones.
 
     Args:
         entries: from `entries`.
@@ -88,7 +88,7 @@ def removable(entries: Sequence[Entry], *, older_than: float | None = None) -> l
 def prune(entries_to_remove: Sequence[Entry], folder: Path | None = None) -> list[Entry]:
     """Removes entries of the cache folder and returns those that are gone.
 
-    What a process has locked meanwhile stays.
+    An entry that another process has locked meanwhile stays.
 
     Args:
         entries_to_remove: from `removable`.

@@ -135,7 +135,7 @@ def _run(state: RunState, students: Sequence[Group]) -> dict[str, Any]:
 
 
 def _notes(states: Sequence[RunState]) -> list[str]:
-    """What the reader of the comparison should know, one sentence each."""
+    """Warnings for the reader of the comparison, one sentence each."""
     devices = {(str(s.provenance.get("machine")), str(s.provenance.get("devices"))) for s in states}
     versions = {str(sorted(dict(s.provenance.get("versions") or {}).items())) for s in states}
     notes = []

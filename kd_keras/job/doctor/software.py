@@ -42,7 +42,7 @@ def findings() -> Iterator[Finding]:
 
 
 def _requirements(extra_name: str = "") -> list[Requirement]:
-    """What the package needs, or what its extra needs beside that."""
+    """The requirements of the package, or those that one of its extras adds."""
     try:
         lines = importlib.metadata.requires(_PACKAGE) or []
     except importlib.metadata.PackageNotFoundError:

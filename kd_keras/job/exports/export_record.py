@@ -32,7 +32,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def check(folder: Path, offers: list[Offer], stem: str, model: str) -> None:
-    """Raises ValueError if a file to write exists and is of another model.
+    """Raises ValueError if a file to write exists already and belongs to a different model.
 
     Args:
         folder: folder of the exported files.

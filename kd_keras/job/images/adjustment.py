@@ -118,7 +118,7 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
 def describe_changes(
     recipe: Recipe, adjusted_recipe: Recipe, *, images: int, classes: int
 ) -> list[str]:
-    """Lines on what `adjust_recipe` changed for so many training images and classes.
+    """Lines that describe the changes of `adjust_recipe`.
 
     Args:
         recipe: the recipe before.

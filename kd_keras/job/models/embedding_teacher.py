@@ -56,7 +56,7 @@ def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
 
 
 def require_taps(teacher: keras.Model, methods: Sequence[Method]) -> None:
-    """Raises ValueError if such a teacher has no feature of a name that the methods read."""
+    """Raises ValueError if a teacher of an embedding lacks a feature that the methods read."""
     try:
         twins.Twin(teacher, base.taps_of("teacher", methods))
     except ValueError as error:
@@ -69,7 +69,7 @@ def require_taps(teacher: keras.Model, methods: Sequence[Method]) -> None:
 def rows(
     recipe: Recipe, data: Dataset, model: keras.Model, *, precision: str
 ) -> tuple[str, TeacherFunction, Shapes]:
-    """What a cache of such a teacher's embedding alone holds, under the name `ROWS`.
+    """The rows of a cache that holds a teacher's embedding alone, under the name `ROWS`.
 
     Args:
         recipe: the run's recipe.
@@ -95,7 +95,7 @@ def rows(
 def onnx_rows(
     recipe: Recipe, data: Dataset, teacher: OnnxTeacher
 ) -> tuple[str, TeacherFunction, Shapes]:
-    """As `rows`, of an ONNX file; a blank image tells how many numbers it gives.
+    """As `rows`, for an ONNX file; its number of outputs comes from a run on a blank image.
 
     Raises:
         ValueError: the file may be a classifier of the data.
@@ -117,14 +117,14 @@ def _gives_logits(recipe: Recipe, data: Dataset) -> ValueError:
 
 
 def result(recipe: Recipe, teacher: keras.Model) -> dict[str, Any]:
-    """The entries of results.json about such a teacher, which has no accuracy."""
+    """The entries of results.json about a teacher of an embedding, which has no accuracy."""
     size = taps.output_shapes(teacher)[taps.LOGITS][-1]
     facts = {"model": recipe.teacher[0], "size": size, "parameters": teacher.count_params()}
     return {"teacher": None, "teacher_embedding": facts}
 
 
 def sentence(recipe: Recipe, teacher: keras.Model) -> str:
-    """What the screen says about such a teacher."""
+    """A sentence for the screen about a teacher of an embedding."""
     size = taps.output_shapes(teacher)[taps.LOGITS][-1]
     return (
         f"teacher: {recipe.teacher[0]} gives an embedding of {size:,} numbers and no classes, so "

@@ -97,9 +97,9 @@ def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
 
 
 def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
-    """Whether what is saved about a phase is of a training of so many epochs, from its history.
+    """Whether a phase was trained for this number of epochs, judged by its saved history.
 
-    A finished phase has fewer of them once its run was told to train for more.
+    A finished phase has fewer epochs once its run was told to train for more.
 
     Args:
         entry: what `<phase>.json` holds; empty if there is no file.

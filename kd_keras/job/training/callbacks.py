@@ -109,7 +109,7 @@ class Bar(keras.callbacks.Callback):
         self._bar.close()
 
     def _show(self, steps: int | None) -> None:
-        """Moves the bar to so many `steps`, unless their number is unknown."""
+        """Moves the bar to `steps`, unless the number of all steps is unknown."""
         if steps is not None:
             self._advance((steps - self._steps_done) * self.images_per_step)
             self._steps_done = steps

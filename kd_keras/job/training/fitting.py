@@ -148,7 +148,7 @@ def _batches(
 
 
 def _last_batch(batch_plan: pipeline.BatchPlan, rows: TeacherRows | None, steps: int) -> Any:
-    """The last batch of so many steps."""
+    """The last batch of a training of `steps` steps."""
     return next(iter(batch_plan.dataset(steps - 1, steps, teacher=rows)))
 
 
@@ -167,7 +167,7 @@ def _together(
     callbacks_by_phase: Mapping[str, list[Any]],
     recipe: Recipe,
 ) -> tuple[keras.Model, list[Any]]:
-    """What `fit` trains, one model or several side by side, and its callbacks."""
+    """The model that `fit` trains, or several side by side, and its callbacks."""
     first_distiller, *other_distillers = distillers.values()
     if not other_distillers:
         return first_distiller, next(iter(callbacks_by_phase.values()))

@@ -78,7 +78,7 @@ class TapPairs(Method):
 
 
 def require_map(method: str, side: str, tap: str, shape: tuple[Any, ...]) -> None:
-    """Raises ValueError unless `shape` is that of a feature map of known size.
+    """Raises ValueError unless a tap gives a feature map of known size.
 
     Args:
         method: the method's name, for the message.

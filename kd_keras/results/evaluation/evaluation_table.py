@@ -19,7 +19,7 @@ _LONGEST_NAME = 20
 
 
 def show(evaluation: Evaluation, screen: Screen) -> None:
-    """Shows the numbers, the classes, or the worst of many, and where the files are."""
+    """Shows the numbers, the classes (the worst ones if there are many) and the files' paths."""
     screen.table("Accuracy and cost", ["", evaluation.model.name], _rows(evaluation))
     screen.say("")
     _show_classes(evaluation, screen)
@@ -34,7 +34,7 @@ def show(evaluation: Evaluation, screen: Screen) -> None:
 
 
 def show_end(evaluation: EvaluatedModel, files: str, screen: Screen) -> None:
-    """Shows the notes, and where the files are, which `files` names."""
+    """Shows the notes, and the folder of the files that `files` names."""
     for note in evaluation.notes:
         screen.say(note)
     if evaluation.folder is not None:

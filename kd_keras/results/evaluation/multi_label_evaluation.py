@@ -80,7 +80,7 @@ def write(folder: Path, evaluation: MultiLabelEvaluation) -> None:
 
 
 def show(evaluation: MultiLabelEvaluation, screen: Screen) -> None:
-    """Shows the numbers, the classes, or the worst of many, and where the files are."""
+    """Shows the numbers, the classes (the worst ones if there are many) and the files' paths."""
     screen.table("Scores and cost", ["", evaluation.model.name], _rows(evaluation))
     screen.say("")
     _show_classes(evaluation, screen)

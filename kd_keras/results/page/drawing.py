@@ -40,7 +40,7 @@ def shortened(name: str, width: int) -> str:
 
 
 def digits(value: float, count: int = 3) -> str:
-    """A number >= 0 of so many significant digits, never with an exponent.
+    """A number >= 0 with `count` significant digits, never with an exponent.
 
     Args:
         value: the number, >= 0.

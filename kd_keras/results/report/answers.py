@@ -51,7 +51,7 @@ class Answers:
 
 
 def compared_name(run: FinishedRun) -> str:
-    """What the student is compared with, in words."""
+    """Name, for texts, of the model that the student is compared with."""
     return "" if run.reference is None else run.name_in_text(run.reference)
 
 

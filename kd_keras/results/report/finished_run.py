@@ -25,7 +25,7 @@ History = Mapping[str, Sequence[float]]
 
 @dataclasses.dataclass(frozen=True)
 class FinishedRun:
-    """What a report is made from.
+    """A finished run, as its report reads it.
 
     Attributes:
         folder: the run folder.
@@ -48,7 +48,7 @@ class FinishedRun:
 
     @functools.cached_property
     def score(self) -> Score:
-        """What the models are compared by."""
+        """The score that the models are compared by."""
         return main_score.score_of_results(self.results)
 
     @property

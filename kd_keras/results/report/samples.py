@@ -49,8 +49,9 @@ def choose(
 def kind(
     student_classes: np.ndarray, compared_classes: np.ndarray | None, labels: np.ndarray
 ) -> np.ndarray:
-    """(N,) text: "gained" if only the student is right, "lost" if only the other is, or both are
-    "wrong" or "right".
+    """(N,) text: which of the two models is right on each image.
+
+    "gained": the student alone; "lost": the other alone; "right": both; "wrong": neither.
 
     Args:
         student_classes, compared_classes, labels: as for `choose`.

@@ -160,7 +160,7 @@ def _time(times: Mapping[str, Any], batch: str) -> str | None:
 
 
 def _digits(value: float, digits: int) -> str:
-    """A number >= 0 of so many significant digits, never with an exponent."""
+    """A number >= 0 with `digits` significant digits, never with an exponent."""
     places = digits - 1 - math.floor(math.log10(value)) if value else 0
     return f"{value:,.{max(0, places)}f}"
 
