@@ -23,9 +23,9 @@ def main() -> None:
 
 def with_drawing(page: str) -> str:
     """The page with the drawing of today's imports between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}{drawing()}{END}{after}"
+    text_before, _, text_after = page.partition(BEGIN)
+    _, _, after = text_after.partition(END)
+    return f"{text_before}{BEGIN}{drawing()}{END}{after}"
 
 
 def drawing() -> str:
@@ -70,8 +70,8 @@ def shortest(edges: Edges) -> Edges:
         return edges[package] | {end for other in edges[package] for end in reached(other)}
 
     return {
-        package: others - {end for other in others for end in reached(other)}
-        for package, others in edges.items()
+        package: imports - {end for other in imports for end in reached(other)}
+        for package, imports in edges.items()
     }
 
 

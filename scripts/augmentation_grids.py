@@ -61,8 +61,8 @@ def photographs(size: int) -> Dataset:
     parts, labels = [], []
     for label, photograph in enumerate(load_sample_images().images):
         height, width = photograph.shape[:2]
-        for left in np.linspace(0, width - height, PARTS).astype(int):
-            square = Image.fromarray(photograph[:, left : left + height])
+        for left_edge in np.linspace(0, width - height, PARTS).astype(int):
+            square = Image.fromarray(photograph[:, left_edge : left_edge + height])
             parts.append(np.asarray(square.resize((size, size), Image.Resampling.LANCZOS)))
             labels.append(label)
     split = Split(np.stack(parts), np.array(labels, np.int32), np.arange(len(parts)))

@@ -55,14 +55,15 @@ Step = Callable[[], Any]
 def main(pair: tuple[str, ...], out: str) -> None:
     screen = Screen()
     tf.get_logger().setLevel("ERROR")  # a function a step is no retracing
-    most, precision = ceiling(), best_precision()
-    screen.say(f"best bfloat16 matrix product: {most:.0f} GFLOP/s; precision {precision}")
-    pairs = {name: {CEILING: most, **measured(name, screen)} for name in pair or PAIRS}
+    top_gflops, precision = ceiling(), best_precision()
+    screen.say(f"best bfloat16 matrix product: {top_gflops:.0f} GFLOP/s; precision {precision}")
+    pairs = {name: {CEILING: top_gflops, **measured(name, screen)} for name in pair or PAIRS}
     for name, figures in pairs.items():
         figures |= shares(name, figures)
         screen.say(
             f"{name}: the teacher's {figures[MULTIPLY_ADDS] / 1e6:.1f} million multiply-adds run "
-            f"at {figures[TEACHERS]:.0f} GFLOP/s, {figures[TEACHERS] / most:.0%} of that product"
+            f"at {figures[TEACHERS]:.0f} GFLOP/s, {figures[TEACHERS] / top_gflops:.0%} of that "
+            "product"
         )
     file = Path(out)
     before = json.loads(file.read_text())["pairs"] if pair and file.is_file() else {}

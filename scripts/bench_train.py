@@ -186,24 +186,24 @@ def reported_times(run: Path, row: Row) -> dict[str, float]:
 
 def lay_out(source: Path, data: Path, images: int, validation: int) -> None:
     """Links to `images` training images, all classes alike, repeated if there are fewer."""
-    fresh = data.with_name("data.partial")
-    shutil.rmtree(fresh, ignore_errors=True)
+    new_folder = data.with_name("data.partial")
+    shutil.rmtree(new_folder, ignore_errors=True)
     wnids = (source / "wnids.txt").read_text().split()
     for wnid in wnids:
         files = sorted((source / "train" / wnid / "images").iterdir())
-        folder = fresh / ROOT / "train" / wnid / "images"
+        folder = new_folder / ROOT / "train" / wnid / "images"
         folder.mkdir(parents=True)
         for number in range(images // len(wnids)):
             linked(files[number % len(files)], folder / f"{wnid}_{number}.JPEG")
     lines = (source / "val" / "val_annotations.txt").read_text().splitlines()[:validation]
-    folder = fresh / ROOT / "val" / "images"
+    folder = new_folder / ROOT / "val" / "images"
     folder.mkdir(parents=True)
     for name in (line.split("\t")[0] for line in lines):
         linked(source / "val" / "images" / name, folder / name)
     (folder.parent / "val_annotations.txt").write_text("\n".join(lines) + "\n")
     for name in ("wnids.txt", "words.txt"):
-        shutil.copy(source / name, fresh / ROOT / name)
-    fresh.replace(data)
+        shutil.copy(source / name, new_folder / ROOT / name)
+    new_folder.replace(data)
 
 
 def linked(file: Path, link: Path) -> None:

@@ -137,17 +137,22 @@ def _distiller(
     recipe: Recipe, name: str, model: keras.Model, loaded: Dataset, steps: int
 ) -> Distiller:
     specs = [] if name == ALONE else [_spec(name)]
-    chosen = build.make_methods(specs, num_examples=len(loaded.train.images))
+    chosen_methods = build.make_methods(specs, num_examples=len(loaded.train.images))
     keras.utils.set_random_seed(recipe.seed)  # every student starts from the same weights
     student = build.make(recipe.student[0], loaded)
-    teacher = model if chosen else None
+    teacher = model if chosen_methods else None
     distiller = Distiller(
-        student, teacher=teacher, methods=chosen, precision=optimizer.precision(recipe)
+        student, teacher=teacher, methods=chosen_methods, precision=optimizer.precision(recipe)
     )
     distiller.total_steps = steps
     distiller.compile(
         optimizer.make(
-            recipe, recipe.learning_rate, epochs=1, steps=steps, model=student, methods=chosen
+            recipe,
+            recipe.learning_rate,
+            epochs=1,
+            steps=steps,
+            model=student,
+            methods=chosen_methods,
         )
     )
     return distiller

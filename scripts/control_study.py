@@ -84,8 +84,8 @@ def _teachers(trained: Path, folder: Path) -> tuple[Path, Path, Path]:
     untrained, permuted = folder / "untrained.keras", folder / "permuted.keras"
     if not untrained.exists():
         keras.utils.set_random_seed(0)
-        fresh = keras.models.clone_model(model_files.open_model(trained))
-        fresh.save(untrained)
+        new_model = keras.models.clone_model(model_files.open_model(trained))
+        new_model.save(untrained)
     if not permuted.exists():
         model = model_files.open_model(trained)
         last = model.layers[-1]

@@ -20,13 +20,13 @@ def write(results: Results, teachers: Mapping[str, str]) -> None:
 
 def with_tables(page: str, results: Results, teachers: Mapping[str, str]) -> str:
     """The page with both tables between its two marks."""
-    before, _, rest = page.partition(BEGIN)
-    _, _, after = rest.partition(END)
+    text_before, _, text_after = page.partition(BEGIN)
+    _, _, after = text_after.partition(END)
     text = (
         f"The largest difference over all methods:\n\n{overview(results)}\n"
         f"The largest difference over all places, for each method:\n\n{table(results, teachers)}"
     )
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+    return f"{text_before}{BEGIN}\n{text}\n{END}{after}"
 
 
 def overview(results: Results) -> str:
@@ -82,10 +82,10 @@ def is_complete(setting: str, row: Mapping[str, Cell]) -> bool:
 def _settings(results: Results) -> list[str]:
     """The settings that any method has completed, in the order of the rows."""
     longest = max(results.values(), key=len, default={})
-    others = (setting for row in results.values() for setting in row)
+    setting_names = (setting for row in results.values() for setting in row)
     return [
         setting
-        for setting in dict.fromkeys([*longest, *others])
+        for setting in dict.fromkeys([*longest, *setting_names])
         if any(is_complete(setting, row) for row in results.values())
     ]
 

@@ -106,12 +106,12 @@ def _listing(paragraph: str) -> list[str]:
 def _sections(command: click.Command, context: click.Context) -> dict[str, list[tuple[str, str]]]:
     options = command.get_params(context)
     titles = [option.section for option in options if hasattr(option, "section")]
-    rest = titles[0] if titles else "Options"  # for click's own, such as --help
+    other_title = titles[0] if titles else "Options"  # for click's own, such as --help
     sections: dict[str, list[tuple[str, str]]] = {}
     for option in options:
         record = option.get_help_record(context)
         if record and record[1]:  # an argument has no help of its own
-            sections.setdefault(getattr(option, "section", rest), []).append(record)
+            sections.setdefault(getattr(option, "section", other_title), []).append(record)
     return sections
 
 

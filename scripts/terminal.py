@@ -66,8 +66,8 @@ def as_html(text: str) -> str:
         screen = console.Console(record=True, width=COLUMNS, file=nowhere)
         for line in text.splitlines():  # as a terminal does: cut at its width, not at words
             cut = [line[i : i + COLUMNS] for i in range(0, len(line), COLUMNS)]
-            for each in [line] if "\x1b" in line else cut or [""]:
-                screen.print(Text.from_ansi(each), overflow="ignore", crop=False)
+            for part in [line] if "\x1b" in line else cut or [""]:
+                screen.print(Text.from_ansi(part), overflow="ignore", crop=False)
         return screen.export_html(inline_styles=True, code_format=_PAGE)
 
 

@@ -253,9 +253,9 @@ def run_folder(rng: random.Random, folder: Path) -> None:
                 ]
             )
         (folder / name).write_bytes(content)
-    for read in (run_state.read, finished_run.read, run_data.read):
+    for read_run in (run_state.read, finished_run.read, run_data.read):
         with contextlib.suppress(ValueError, OSError):
-            read(folder)
+            read_run(folder)
 
 
 #: Cases that one process can run, by name.

@@ -127,9 +127,9 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
     recipe = {"teacher": str(tmp_path / "teacher.keras"), "student": "seed_student:width=0.25"}
     recipe["generations"] = 3
     run(tmp_path / "run", **recipe, baseline=True)
-    alone, first, *others = starts
+    alone, first, *other_starts = starts
     np.testing.assert_array_equal(alone, first)
-    assert len({weights.tobytes() for weights in (first, *others)}) == 3
+    assert len({weights.tobytes() for weights in (first, *other_starts)}) == 3
 
 
 def test_several_teachers_teach_by_their_mean(tmp_path, files, events):

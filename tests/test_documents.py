@@ -114,8 +114,8 @@ def test_kdk_understands_the_command(command):
     teachers = [teacher] if isinstance(teacher, str) else teacher
     for text in [*(options.get("student") or ()), *teachers]:
         model, _ = spec.parse(text) if not text.endswith(FILE_SUFFIXES) else (text, {})
-        known = (*models.names(), "FOLDER", "cache", "app")
-        assert model.partition(":")[0] in known or model.endswith(FILE_SUFFIXES), text
+        model_names = (*models.names(), "FOLDER", "cache", "app")
+        assert model.partition(":")[0] in model_names or model.endswith(FILE_SUFFIXES), text
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

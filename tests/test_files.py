@@ -17,17 +17,17 @@ def names(folder):
 
 
 def write_half(target, error):
-    with files.in_place_of(target) as fresh:
-        assert not fresh.exists()
-        fresh.write_text("half")
+    with files.in_place_of(target) as new_path:
+        assert not new_path.exists()
+        new_path.write_text("half")
         raise error
 
 
 def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
     target = tmp_path / "deep" / "a.json"
-    with files.in_place_of(target) as fresh:
-        assert fresh.suffix == ".json"
-        fresh.write_text("new")
+    with files.in_place_of(target) as new_path:
+        assert new_path.suffix == ".json"
+        new_path.write_text("new")
         assert not target.exists()
     assert target.read_text() == "new"
     assert names(target.parent) == ["a.json"]
@@ -37,9 +37,9 @@ def test_a_folder_replaces_one_that_holds_other_files(tmp_path):
     target = tmp_path / "model"
     (target / "inner").mkdir(parents=True)
     (target / "inner" / "old").write_text("old")
-    with files.in_place_of(target) as fresh:
-        fresh.mkdir()
-        (fresh / "new").write_text("new")
+    with files.in_place_of(target) as new_path:
+        new_path.mkdir()
+        (new_path / "new").write_text("new")
     assert names(target) == ["new"]
     assert names(tmp_path) == ["model"]
 
@@ -102,8 +102,8 @@ def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path):
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "a.json"
     message = rf"Could not write {re.escape(str(target))}: .*Move what is in the way, or"
-    with pytest.raises(OSError, match=message), files.in_place_of(target) as fresh:
-        os.stat(fresh)
+    with pytest.raises(OSError, match=message), files.in_place_of(target) as new_path:
+        os.stat(new_path)
 
 
 def test_a_system_without_fcntl_prepares_data_without_a_lock(tmp_path):
@@ -179,9 +179,9 @@ def test_json_that_holds_no_object_is_named(tmp_path, content, fault):
 
 def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for read in (files.read_json, files.sha256):
+    for read_file in (files.read_json, files.sha256):
         with pytest.raises(OSError, match="pipe is a pipe, a socket or a device"):
-            read(tmp_path / "pipe")
+            read_file(tmp_path / "pipe")
 
 
 def test_a_folder_that_cannot_be_written_is_known_before(tmp_path):

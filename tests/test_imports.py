@@ -171,18 +171,24 @@ def test_imports_by_name_are_found():
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_imports_point_to_lower_ranks(path):
-    own = package_of(path)
-    for other in set(imported_packages(path)) - {own}:
-        assert RANKS[other] < RANKS[own], f"{own} (rank {RANKS[own]}) imports {other}"
+    own_package = package_of(path)
+    for other in set(imported_packages(path)) - {own_package}:
+        assert RANKS[other] < RANKS[own_package], (
+            f"{own_package} (rank {RANKS[own_package]}) imports {other}"
+        )
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "methods").glob("*.py")), ids=lambda p: p.stem)
 def test_methods_do_not_import_each_other(path):
-    others = {p.stem for p in (PACKAGE / "methods").glob("*.py")} - {"base", "__init__", path.stem}
+    other_methods = {p.stem for p in (PACKAGE / "methods").glob("*.py")} - {
+        "base",
+        "__init__",
+        path.stem,
+    }
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kd_keras.methods"):
             names = {*node.module.split(".")[2:], *(alias.name for alias in node.names)}
-            siblings = set() if "parts" in names else names & others
+            siblings = set() if "parts" in names else names & other_methods
             assert not siblings, f"{path.name} imports {siblings}; shared code lies in parts/"
 
 
@@ -202,9 +208,9 @@ def parts_imported(folder):
     for path in folder.rglob("*.py"):
         part = path.relative_to(folder).with_suffix("").parts[0]
         below = f"kd_keras.{folder.name}."
-        others = {m.split(".")[2] for m in imported_modules(path) if m.startswith(below)}
-        imported.setdefault(part, set()).update(others - {part})
-    return {part: others & set(imported) for part, others in imported.items()}
+        part_names = {m.split(".")[2] for m in imported_modules(path) if m.startswith(below)}
+        imported.setdefault(part, set()).update(part_names - {part})
+    return {part: part_names & set(imported) for part, part_names in imported.items()}
 
 
 @pytest.mark.parametrize(

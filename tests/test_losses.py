@@ -68,8 +68,8 @@ def test_agreement_is_one_where_both_rank_the_same_class_first():
 
 
 def test_scores_with_a_nan_agree_with_nothing():
-    broken = np.array([[np.nan, 0, 0], [9.0, 0, 0]])
-    np.testing.assert_array_equal(losses.agreement(broken, broken), [0, 1])
+    nan_scores = np.array([[np.nan, 0, 0], [9.0, 0, 0]])
+    np.testing.assert_array_equal(losses.agreement(nan_scores, nan_scores), [0, 1])
 
 
 @pytest.mark.parametrize("labels", [[2, 0], [[2], [0]], [[0.1, 0.2, 0.7], [0.8, 0.1, 0.1]]])

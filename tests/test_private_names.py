@@ -53,13 +53,13 @@ def uses(tree):
 
 def foreign_names():
     """Each name that is not of kd_keras, with the files that use it."""
-    files, own = defaultdict(set), set()
+    files, own_names = defaultdict(set), set()
     for path in PACKAGE.rglob("*.py"):
         for name, is_own in uses(ast.parse(path.read_text("utf-8"))):
             if is_private(name) or str(name).startswith(PRIVATE_MODULES):
                 files[name].add(path.relative_to(PACKAGE).as_posix())
-                own |= {name} if is_own else set()
-    ours = (own - names_of_keras()) | OURS | PYTHON
+                own_names |= {name} if is_own else set()
+    ours = (own_names - names_of_keras()) | OURS | PYTHON
     return {name: places for name, places in files.items() if name not in ours}
 
 

@@ -19,8 +19,8 @@ def rows(page, *, after=""):
     table = {}
     for line in text.splitlines():
         if line.startswith("| "):
-            first, *others = (cell.strip() for cell in line.strip().strip("|").split("|"))
-            table.setdefault(first, others)
+            first_cell, *other_cells = (cell.strip() for cell in line.strip().strip("|").split("|"))
+            table.setdefault(first_cell, other_cells)
     return table
 
 
