@@ -54,6 +54,18 @@ def test_the_times_the_speed_of_keras_distillation():
         assert table[f"{row} teacher"] == ratios
 
 
+def test_the_times_the_speed_of_pytorch():
+    pair, text = read("bench_step")["pairs"]["narrow"], (DOCS / "speed.md").read_text()
+    table, forms = rows("speed.md"), ("alone", "cached", "online")
+    alone, cached, online = (pair[f"PyTorch {form}, bfloat16"] for form in forms)
+    for form in ("online", "cached"):
+        row = f"{form}, first pair, against keras.distillation / PyTorch's online loop"
+        ratios = (pair[form] / pair["keras.distillation"], pair[form] / online)
+        assert table[row][1] == " / ".join(f"{ratio:.1f}" for ratio in ratios) + " times"
+    assert f"its cached loop is {cached / pair['cached']:.2f} times as fast" in text
+    assert f"its student alone {alone / pair['student alone']:.2f} times as fast" in text
+
+
 def test_the_images_a_second_in_fit():
     table = rows("speed.md", after="| steps a call")
     for calls, (bare, fit) in read("bench_fit")["images_a_second"].items():
