@@ -227,7 +227,10 @@ def _weighted_precision(ranking: Ranking, counts: np.ndarray) -> np.ndarray:
 
 
 def _resampled_map(labels: np.ndarray, scores: np.ndarray, seed: int, samples: int) -> np.ndarray:
-    """(samples,) mAP of bootstrap samples; equal seeds draw the same images."""
+    """(samples,) mAP of bootstrap samples; equal seeds draw the same images.
+
+    NaN for a sample in which no image has a class: it has no average precision.
+    """
     rankings = [Ranking.of(*column) for column in _columns(labels, scores)]
     rankings = [ranking for ranking in rankings if ranking.has.any()]
     random, count = np.random.default_rng(seed), len(labels)
@@ -237,8 +240,7 @@ def _resampled_map(labels: np.ndarray, scores: np.ndarray, seed: int, samples: i
         size = min(samples - start, chunk_size)
         counts = random.multinomial(count, np.full(count, 1 / count), size=size)
         precisions = np.stack([_weighted_precision(ranking, counts) for ranking in rankings])
-        num_finite = np.maximum(np.isfinite(precisions).sum(axis=0), 1)
-        results.append(np.nansum(precisions, axis=0) / num_finite)
+        results.append(_share(np.nansum(precisions, axis=0), np.isfinite(precisions).sum(axis=0)))
     return np.concatenate(results)
 
 

@@ -105,7 +105,7 @@ def bias_corrected_interval(estimate: float, samples: np.ndarray) -> tuple[float
         samples: (S,) float, of S bootstrap samples of the data; NaN for those without a value.
 
     Returns:
-        Low, high.
+        Low, high; both NaN if no sample has a value.
 
     Source: Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 14, with an
     acceleration of 0.
@@ -113,6 +113,8 @@ def bias_corrected_interval(estimate: float, samples: np.ndarray) -> tuple[float
     from scipy import stats
 
     values = samples[np.isfinite(samples)]
+    if not len(values):
+        return math.nan, math.nan
     share_below = float(np.mean(values < estimate) + np.mean(values == estimate) / 2)
     smallest_share = 0.5 / len(values)  # of a share that S samples can tell from 0
     shift = 2 * stats.norm.ppf(min(max(share_below, smallest_share), 1 - smallest_share))

@@ -92,3 +92,11 @@ def test_agreement_by_hand():
     first = 0.75 * np.log(1.5) + 0.25 * np.log(0.5)
     second = q * np.log(q / (1 - q)) + (1 - q) * np.log((1 - q) / q)
     assert result["predictive_kl"] == pytest.approx((first + second) / 2)
+
+
+def test_samples_in_which_no_image_has_a_class_have_no_score():
+    # The only image with a class is ranked first, so each sample that holds it scores 1.
+    labels, scores = np.zeros((5, 2), int), np.zeros((5, 2))
+    labels[0, 0] = scores[0, 0] = 1
+    assert multi_label.interval(labels, scores, seed=0) == (1, 1)
+    assert multi_label.difference(labels, scores, scores, seed=0) == (0, 0, 0)

@@ -94,3 +94,7 @@ def test_samples_above_the_estimate_move_the_interval_down():
 def test_samples_without_a_value_do_not_count():
     samples = np.array([0.0, np.nan, 0.0])
     assert statistics.bias_corrected_interval(0.0, samples) == (0, 0)
+
+
+def test_samples_without_a_value_have_no_interval():
+    assert np.isnan(statistics.bias_corrected_interval(0.5, np.full(3, np.nan))).all()
