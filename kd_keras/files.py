@@ -271,7 +271,7 @@ def _bring_back(aside_path: Path, target: Path) -> None:
 def _rename_over(new_path: Path, aside_path: Path, target: Path) -> None:
     if not target.is_dir():
         os.replace(new_path, target)
-    else:  # no rename replaces a folder that has files: it steps aside, and back on failure
+    else:  # no rename replaces a folder that has files: move it away first, and back on failure
         os.rename(target, aside_path)
         try:
             os.rename(new_path, target)

@@ -21,7 +21,7 @@ def gathered(value: tf.Tensor) -> tf.Tensor:
     """The examples of all replicas in one tensor, in replica order; differentiable, any dtype."""
     if count() == 1:
         return value
-    # A part of the input has no device, and with one replica in a process gathering wants one.
+    # A part of the input has no device, and with one replica in a process gathering needs one.
     part = tf.identity(tf.cast(value, _gathered_dtype(value.dtype)))
     all_values = tf.distribute.get_replica_context().all_gather(part, axis=0)
     all_values = tf.ensure_shape(all_values, (None, *value.shape[1:]))  # gathering loses the shape

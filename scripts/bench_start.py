@@ -154,7 +154,7 @@ def until(last: str, command: list[str], run: Path, env: dict[str, str]) -> dict
 def _read(file: int) -> bytes:
     try:
         return os.read(file, 65536)
-    except OSError:  # a terminal that nobody writes to any more
+    except OSError:  # a terminal whose program has ended
         return b""
 
 

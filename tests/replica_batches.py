@@ -23,7 +23,7 @@ def odd_batches(scope):
 
 
 def two_views(scope):
-    """What mlkd logs, with compiled metrics that nobody built before."""
+    """What mlkd logs, with compiled metrics that are not built yet."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
         distiller = Distiller(

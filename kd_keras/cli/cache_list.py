@@ -11,7 +11,7 @@ from kd_keras.results.terminal import paths
 
 
 def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
-    """Lists the cache folder; with prune, shows the removable entries, asks, and removes them."""
+    """Lists the cache folder; with prune, removes removable entries after a confirmation."""
     screen = output.screen()
     entries = cache_folder.entries()
     place = f"{paths.short_path(data.cache_folder())} ({_size(entries)})"

@@ -25,7 +25,7 @@ def command(data_dir: Path | None) -> None:
     0 otherwise, also if something optional is missing.
     """
     screen = output.screen()
-    with contextlib.suppress(ImportError, OSError, ValueError):  # found again, and said, below
+    with contextlib.suppress(ImportError, OSError, ValueError):  # found and shown again below
         quiet.import_tensorflow()
     from kd_keras.job.doctor import examination
     from kd_keras.job.doctor.finding import WRONG

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kd_keras.job.prediction.predictor import Predictor
 
 _STDIN = "-"
-_TOP = 5  # classes for each image, unless told otherwise
+_TOP = 5  # default number of classes for each image
 
 
 @click.command("predict")

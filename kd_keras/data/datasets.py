@@ -83,7 +83,7 @@ def load(
         store_size: pixels a side of stored images, from which the step `resized_crop` cuts. None
             is `image_size`, and `image_size` / 0.875 if one is chosen for a folder or tfds:NAME and
             `augment` has that step.
-        eval_crop: side of the middle that evaluation sees of a larger stored image, as a share.
+        eval_crop: side of the middle that evaluation uses of a larger stored image, as a share.
         resize: how an image that is not square is made square: "crop" cuts its centre out, "pad"
             adds black borders, "squash" changes its aspect ratio. None is the dataset's default
             (tfds:NAME "squash", others "crop").

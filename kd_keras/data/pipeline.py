@@ -152,8 +152,8 @@ class BatchPlan:
             start: the first step, int >= 0.
             stop: the step after the last, int >= `start`.
             teacher: outputs of a teacher for each view of each image, if it does not run itself.
-            dropped: number of batches at the start that nobody looks at, since their steps are
-                done already; they are zeros, and no image is read for them.
+            dropped: number of batches at the start that are not used, since their steps are done
+                already; they are zeros, and no image is read for them.
             places: which parts of each batch to give, one after the other, in place of it.
             parts: into how many parts a batch is shared; the last ones may be smaller.
 

@@ -218,7 +218,7 @@ def _source(
         kind=f"unlabelled {name.partition(':')[0]}",
         settings=settings,
         state=state,
-        flip=False,  # the dataset that they join decides
+        flip=False,  # follows from the dataset that they join
         val_fraction=0.0,
         contents=contents,
         resize=settings["resize"],

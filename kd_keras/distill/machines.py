@@ -49,7 +49,7 @@ def any_of(strategy: tf.distribute.Strategy, fact: bool) -> bool:
 
     Args:
         strategy: the devices.
-        fact: what this process says.
+        fact: the value of this process.
     """
     if count(strategy) == 1:
         return fact

@@ -13,7 +13,7 @@ OFFERS = {
     "litert": ("none", "float16", "int8"),
     "onnx": ("none", "float16", "int8"),
 }
-CALIBRATION_IMAGES = 500  # training images for "int8", unless told otherwise
+CALIBRATION_IMAGES = 500  # default number of training images for "int8"
 QUANTIZATIONS = ("none", "float16", "int8")
 _SUFFIXES = {"savedmodel": "", "litert": ".tflite", "onnx": ".onnx"}
 _NEEDS = {

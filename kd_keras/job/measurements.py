@@ -30,7 +30,7 @@ class Measurements:
         data: the dataset, on whose validation images the models are measured.
         folder: the run folder.
         screen: where lines are shown.
-        job_time: estimates the time of the whole run and is told of each measured model.
+        job_time: estimates the time of the whole run; updated after each measured model.
     """
 
     def __init__(

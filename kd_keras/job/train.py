@@ -197,7 +197,7 @@ def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
     """Trains the students without a teacher if the recipe says so; measures them.
 
     Returns:
-        Entries of results.json by phase; "baseline" is None if the recipe wants none.
+        Entries of results.json by phase; "baseline" is None if the recipe has none.
     """
     recipe = job.recipe
     if not recipe.baseline:

@@ -270,7 +270,7 @@ def as_methods(methods: Any) -> tuple[Method, ...]:
     """A tuple of one method, several, or none, which None stands for too.
 
     Raises:
-        ValueError: an entry is not a method, or wants more than two views of an image.
+        ValueError: an entry is not a method, or needs more than two views of an image.
     """
     if methods is None:
         return ()

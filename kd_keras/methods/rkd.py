@@ -110,7 +110,7 @@ def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor
     distances = ops.maximum(ops.sum(ops.square(differences), axis=-1), smallest)
     if not squared:
         distances = ops.sqrt(distances)
-    # An example's distance to itself is 0 and not in the mean; ops.eye wants a static size.
+    # An example's distance to itself is 0 and not in the mean; ops.eye needs a static size.
     places = ops.arange(ops.shape(distances)[0])
     distances = ops.where(places[:, None] == places[None], 0.0, distances)
     count = ops.sum(ops.cast(distances > 0, "float32"))

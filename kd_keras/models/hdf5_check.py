@@ -31,7 +31,7 @@ with h5py.File(path) as file:
 def require_readable(path: Path) -> None:
     """Raises ValueError if reading the file does not end or ends the process that reads it.
 
-    An error that the library reports is left to whoever opens the file.
+    If the library reports an error, nothing is raised here: opening the file raises it.
     """
     words = [sys.executable, "-c", _READ, str(path), str(_SECONDS)]
     if subprocess.run(words, capture_output=True).returncode < 0:

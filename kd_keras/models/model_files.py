@@ -89,7 +89,7 @@ def _is_zip(path: Path) -> bool:
 def _check_unpacked(path: Path) -> None:
     """Raises ValueError for a .keras file that unpacks to far more than it holds.
 
-    Keras stores weights as they are, so that an honest file unpacks to its own size.
+    Keras stores weights as they are, so that a file written by Keras unpacks to its own size.
     """
     with zipfile.ZipFile(path) as archive:
         unpacked_bytes = sum(member.file_size for member in archive.infolist())

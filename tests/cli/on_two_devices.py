@@ -18,7 +18,7 @@ from kd_keras.job.recipe import recipe_files
 
 
 class Lines(list):
-    """A screen that keeps what it is told."""
+    """A screen that stores its lines."""
 
     say = warn = result = list.append
 

@@ -61,7 +61,7 @@ def test_validation_is_of_the_plain_student_as_it_is_now(student, images, labels
     now = by_hand.cross_entropy(labels, student(images, training=False).numpy()).mean()
     assert values[-1] == pytest.approx(now, rel=1e-5)
     assert values[0] != pytest.approx(now, rel=1e-3)
-    distiller.teacher = None  # forgets what was made for it
+    distiller.teacher = None  # drops what was made for it
     step = tf.function(distiller.test_step)  # without evaluate, which would prepare it
     assert float(step((images, labels))["ce"]) == pytest.approx(now, rel=1e-5)
 

@@ -1,4 +1,4 @@
-"""Layers whose configuration forgets something run as they are, not as another function."""
+"""Layers whose configuration leaves an argument out run as they are, not as another function."""
 
 import keras
 import numpy as np

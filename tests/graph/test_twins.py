@@ -221,7 +221,7 @@ def test_layers_whose_configuration_is_not_all_run_as_they_are(images):
         def get_config(self):
             raise NotImplementedError
 
-    class Grows(layers.Layer):  # its configuration forgets its size
+    class Grows(layers.Layer):  # its configuration leaves its size out
         def __init__(self, size=1, **kwargs):
             super().__init__(**kwargs)
             self.size = size

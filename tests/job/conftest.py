@@ -4,7 +4,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def recorder():
-    """recorder() is a screen that keeps what it is told in `lines` and prints nothing."""
+    """recorder() is a screen that stores its lines in `lines` and prints nothing."""
     from kd_keras.results.terminal.screen import Screen
 
     class Recorder(Screen):

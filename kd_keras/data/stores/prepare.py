@@ -28,7 +28,7 @@ class Source:
     Attributes:
         name: what users type, for messages and for the name of the store.
         kind: the name without a path, for the fingerprint.
-        settings: what tells this store from others, such as path and image size; JSON.
+        settings: what distinguishes this store from others, such as path and image size; JSON.
         state: text that changes when the data at this path change.
         flip: whether a mirrored image still belongs to its class.
         val_fraction: share of train to validate on if there is no validation split.

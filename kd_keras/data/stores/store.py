@@ -43,7 +43,7 @@ class Split:
         fingerprint: fingerprint of the store that holds the images; "" if no store does.
         names_file: the names of the files that the rows of `images` come from; None if unknown.
         side: pixels a side of the images that models take; None: those of `images`.
-        crop: share of the side of a larger stored image that evaluation sees, see `centre_crop`.
+        crop: share of the side of a larger stored image that evaluation uses, see `centre_crop`.
 
     Raises ValueError if the parts do not fit together.
     """
@@ -115,7 +115,7 @@ class Split:
         return self if self.known.all() else self.take(np.flatnonzero(self.known))
 
     def names(self) -> list[str] | None:
-        """(N,) names of the examples' files, as their source knows them; None if unknown."""
+        """(N,) names of the examples' files, as their source names them; None if unknown."""
         if self.names_file is None:
             return None
         try:

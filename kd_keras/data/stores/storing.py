@@ -21,7 +21,7 @@ def stored_size(
         image_size: pixels a side of training images; None: the dataset's own.
         store_size: pixels a side; None is `image_size` / 0.875 where an `image_size` is chosen for
             images in files, and `resizes`.
-        crop: share of a stored image's side that evaluation sees.
+        crop: share of a stored image's side that evaluation uses.
         resizes: whether the augmentation cuts out parts and resizes them.
 
     Raises:
@@ -58,13 +58,13 @@ def stored_size(
 def trained_at(dataset: Dataset, side: int, crop: float) -> Dataset:
     """A dataset of larger stored images, as one of images of `side` pixels a side.
 
-    `crop` is the share of a stored image's side that evaluation sees. A note says what the larger
+    `crop` is the share of a stored image's side that evaluation uses. A note says what the larger
     images cost.
 
     Args:
         dataset: the dataset, whose images are stored larger than `side`.
         side: pixels a side of the images that models take.
-        crop: share of a stored image's side that evaluation sees, above 0 and at most 1.
+        crop: share of a stored image's side that evaluation uses, above 0 and at most 1.
     """
 
     def resized_split(split: Split) -> Split:

@@ -107,7 +107,7 @@ def newest(
     Args:
         folder: folder of the checkpoints, which need not exist.
         tell: called with a sentence about each damaged checkpoint, which is passed over.
-        is_usable: whether a checkpoint is of the training that asks.
+        is_usable: whether a checkpoint belongs to this training.
     """
     for header in reversed(_headers(folder)):
         try:

@@ -102,7 +102,7 @@ class GradientNorms(keras.callbacks.Callback):
         batch: a batch as `fit` takes them, (x, y) or (x, y, sample_weight), or a function that
             returns one for the number of steps that were trained.
         every: steps, >= 1. The last epoch is measured too, unless a later callback ends it.
-        warn: is told at the end of the training what `gradient_balance.sentences` says.
+        warn: called at the end of the training with each sentence of `gradient_balance.sentences`.
         earlier: logs by name of the epochs before the first one, one value each, of a training that
             goes on.
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kd_keras.distill.step import label_rules
 
-# How a check within a dataset is told from other errors of TensorFlow: [marker] [value].
+# Marks errors of a check within a dataset, to distinguish them from TensorFlow's: [marker] [value].
 _NO_CLASS, _NO_PROBABILITIES, _NO_NEGATIVE, _NO_SHARE = (
     "kd_keras.distill.step.label_rules.no_class",
     "kd_keras.distill.step.label_rules.no_probabilities",

@@ -45,7 +45,7 @@ def update(metrics: Any, examples: Examples, logits: Logits) -> None:
     labels = unknown_labels.unknown_as_class_0(labels, known)
     counts = ops.cast(known, "float32")
     weights = counts if sample_weight is None else counts * ops.cast(sample_weight, "float32")
-    # Keras gives `metrics` no weight, and could not be told to leave examples out.
+    # Keras gives `metrics` no weight and has no option to leave examples out.
     for group, group_weights in (
         (metrics._flat_metrics, counts),
         (metrics._flat_weighted_metrics, weights),

@@ -54,7 +54,7 @@ def _signature(path: Path, session: Any) -> Any:
             "Check the path."
         )
     try:
-        with silence.silent(), session.graph.as_default():  # it tells TensorFlow 1's users to move
+        with silence.silent(), session.graph.as_default():  # it logs a deprecation
             meta_graph = tf.compat.v1.saved_model.load(session, ["serve"], str(path))
     except Exception as error:  # TensorFlow raises many kinds
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

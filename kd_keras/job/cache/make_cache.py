@@ -99,7 +99,7 @@ def _run(
         outputs=outputs,
         views=recipe.views,
         view_seed=recipe.view_seed,
-        # An ONNX file decides its precision itself.
+        # The precision of an ONNX file is fixed.
         precision=precision if cache_command.onnx_teacher(recipe) is None else "",
         dtype=dtype,
         top_k=top_k,

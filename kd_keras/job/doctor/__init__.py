@@ -1,1 +1,1 @@
-"""What `kdk doctor` looks at: each file checks one part of what a run needs."""
+"""The checks of `kdk doctor`: each file checks one part of what a run needs."""

@@ -1,4 +1,4 @@
-"""How the processes of a run on several machines show what they do: the first one speaks."""
+"""Screens of a run on several machines: the first machine shows everything, others warnings."""
 
 from kd_keras.job.hardware import tf_config
 from kd_keras.results.terminal.screen import Screen
@@ -15,7 +15,7 @@ class Silent(Screen):
 
 
 def screen(screen: Screen) -> Screen:
-    """The screen of this process: of several, the first one speaks for all.
+    """The screen of this process; a silent one on all machines but the first.
 
     Raises ValueError for a TF_CONFIG of another form than TensorFlow's.
     """

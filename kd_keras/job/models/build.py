@@ -245,7 +245,8 @@ def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> li
 
     Args:
         specs: specs of methods.
-        num_examples: number of training images, for methods that remember each; None only checks.
+        num_examples: number of training images, for methods that store a value for each; None
+            only checks.
 
     Raises:
         ValueError: unknown method or knob (with the nearest), or a value out of range.

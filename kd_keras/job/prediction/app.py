@@ -124,7 +124,7 @@ def timed_models(run: Path) -> list[TimedModel]:
 
 
 class _Clock:
-    """A classifier that remembers how long it took last."""
+    """A classifier that stores the duration of its last call."""
 
     def __init__(self, classifier: Classifier) -> None:
         self.path, self.format = classifier.path, classifier.format

@@ -1,4 +1,4 @@
-"""Which images a user wants predictions of: files, folders, one from stdin, or arrays."""
+"""The images to predict: files, folders, one from stdin, or arrays."""
 
 import dataclasses
 import os

@@ -97,7 +97,7 @@ def resolve(
 
     `temperature` and `kd_weight` are no fields: they set knobs of the first method, see
     `method_options`. Fields that are set here count as chosen, with those of `recipe` (see `load`),
-    except for a dataset that is the recipe's own: it asks for no adjustment.
+    except for a dataset that is the recipe's own, which needs no adjustment.
 
     Args:
         recipe: a Recipe, or what `load` takes.

@@ -1,1 +1,1 @@
-"""Run folders: what lies in them and what state a run is in."""
+"""Run folders: the files in them, and the state that a run is in."""

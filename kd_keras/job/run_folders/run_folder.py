@@ -65,7 +65,7 @@ class RunFolder:
         files.write_json(self.path / provenance.NAME, facts)
 
     def results(self) -> dict[str, Any] | None:
-        """The results of a finished run; None if anything that the recipe wants is missing.
+        """The results of a finished run; None if anything that the recipe requires is missing.
 
         Raises:
             ValueError: a file of the finished run has changed since, or is missing.

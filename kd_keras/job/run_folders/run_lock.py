@@ -1,4 +1,4 @@
-"""One process at a time works in a run folder; another one is told which."""
+"""One process at a time works in a run folder; for a second one, an error names the first."""
 
 import contextlib
 import dataclasses

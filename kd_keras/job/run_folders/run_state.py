@@ -88,7 +88,7 @@ def read(folder: Path) -> RunState:
 
 
 def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
-    """The results of a finished run; None if anything that the recipe wants is missing."""
+    """The results of a finished run; None if anything that the recipe requires is missing."""
     entries = _json(folder / "results.json")
     if not entries or (recipe.baseline and entries.get("baseline", 0) is None):
         return None
@@ -99,7 +99,7 @@ def results(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
 def is_trained(entry: Mapping[str, Any], epochs: int) -> bool:
     """Whether a phase was trained for this number of epochs, judged by its saved history.
 
-    A finished phase has fewer epochs once its run was told to train for more.
+    A finished phase has too few epochs if `--epochs` was raised later.
 
     Args:
         entry: what `<phase>.json` holds; empty if there is no file.

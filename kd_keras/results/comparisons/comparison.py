@@ -197,7 +197,7 @@ def _group_rows(group: Group, costs: Mapping[str, float | None]) -> dict[str, An
     values, key = [model.value for model in group.models], group.models[0].score.key
     if len(values) > 1:
         mean, low, high = statistics.paired_interval(values)
-        low, high = max(low, 0.0), min(high, 1.0)  # Student's t knows no limits
+        low, high = max(low, 0.0), min(high, 1.0)  # an interval of Student's t has no bounds
     else:
         mean = values[0]
         low, high = group.models[0].interval()

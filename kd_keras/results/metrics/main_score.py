@@ -15,7 +15,7 @@ class Score(NamedTuple):
         second: that of the score which is shown beside it.
         name, second_name: what people call the two.
         title: its name on axes and in headings.
-        better, worse: what is said of a model with more, and with less of it.
+        better, worse: words for a model with more, and with less of it.
     """
 
     key: str

@@ -2,7 +2,7 @@
 
 Text and lines of the SVG take the colours of the page, so that one drawing is readable on dark and
 light and on paper. A series differs from others by marker, dash and hatch too, so that it can be
-told apart in grey.
+distinguished in grey.
 """
 
 import csv

@@ -1,4 +1,4 @@
-"""Checksums of the files of a finished run, so that it is told when one changes later."""
+"""Checksums of the files of a finished run, which show whether one has changed since."""
 
 import hashlib
 import json
