@@ -42,10 +42,7 @@ class OnnxTeacher:
                 f"{path} is an ONNX file, and onnxruntime is not installed ({error}). "
                 "Run pip install 'kd-keras[onnx]'."
             ) from error
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} does not exist; expected an ONNX file. Check --teacher."
-            )
+        require_file(path)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), providers=["CPUExecutionProvider"]
@@ -140,6 +137,12 @@ class OnnxTeacher:
                 "--teacher-image-size and the input shape of the export."
             ) from error
         return np.concatenate(batches)[: len(x)]
+
+
+def require_file(path: Path) -> None:
+    """Raises FileNotFoundError unless there is a file at `path`."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; expected an ONNX file. Check --teacher.")
 
 
 def _weight_files(path: Path, graph: bytes) -> list[Path]:

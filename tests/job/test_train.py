@@ -187,6 +187,7 @@ def test_plain_training_needs_no_teacher(run, tmp_path):
         ({"batch_size": 5000}, r"batch_size is 5000, but there are only 1438"),
         ({"student": "missing/student.keras"}, r"no model at missing/student.keras"),
         ({"teacher_classes": "missing.txt", "teacher": "missing.keras"}, r"no model at"),
+        ({"teacher_classes": "missing.txt"}, r"teacher_classes is missing.txt, .*Check the path"),
     ],
     ids=str,
 )

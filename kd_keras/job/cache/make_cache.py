@@ -10,7 +10,7 @@ from kd_keras.data.stores.store import Dataset
 from kd_keras.distill import machines
 from kd_keras.graph.precision import best_precision
 from kd_keras.job import identity
-from kd_keras.job.cache import cache_command
+from kd_keras.job.cache import cache_check, cache_command
 from kd_keras.job.hardware import devices, team
 from kd_keras.job.images import adjustment, dataset
 from kd_keras.job.models import build, cached_teacher, embedding_teacher
@@ -53,17 +53,8 @@ def run(
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
-    if not recipe.views:
-        raise ValueError(
-            "views is 0, a new view of each image every epoch; expected the number of views to "
-            "cache. Give --views, such as --views 5, and train with the same number."
-        )
-    if top_k is not None and recipe.labels == "multi":
-        raise ValueError(
-            f"top_k is {top_k}, and images may have several classes (labels is 'multi'): the "
-            "logits that are left out would follow from a softmax; expected all of them. Leave "
-            "--top-k out."
-        )
+    custom_objects.register(recipe.imports)
+    cache_check.check_settings(recipe, folder=folder, taps=taps, top_k=top_k, dtype=dtype)
     screen = screen or Screen()
     if shard is not None:
         return _run(recipe, folder, taps, top_k, dtype, shard, None, screen, verify=verify)
@@ -85,7 +76,6 @@ def _run(
     *,
     verify: bool,
 ) -> Path:
-    custom_objects.register(recipe.imports)
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
     recipe, data = _load(recipe, strategy, screen, verify=verify)
     for line in filter(None, map(identity.program_warning, recipe.teacher)):
@@ -180,26 +170,10 @@ def _teacher(
     recipe: Recipe, data: Dataset, taps: Sequence[str], precision: str
 ) -> tuple[str, TeacherFunction, dict[str, tuple[int, ...]]]:
     """The teacher's fingerprint, the function that computes its outputs, and their shapes."""
-    if identity.cache_of(recipe):
-        raise ValueError(
-            f"the teacher is {recipe.teacher[0]!r}, a cache already; expected a model. Use the "
-            "cache with kdk train, or give --teacher FILE."
-        )
     onnx_file = cache_command.onnx_teacher(recipe)
     if onnx_file is not None:
         return _onnx_teacher(Path(onnx_file).expanduser(), recipe, data, taps)
-    untrained_specs = [spec for spec in recipe.teacher if not identity.is_file(spec)]
-    if untrained_specs:
-        raise ValueError(
-            f"the teacher is {untrained_specs[0]!r}, a model that is not trained yet; expected a "
-            "file. Train it with kdk train and give --teacher runs/NAME/teacher.keras."
-        )
     if embed.OUTPUT in taps:
-        if len(taps) > 1 or len(recipe.teacher) > 1:
-            raise ValueError(
-                f"taps are {list(taps)} of the teachers {list(recipe.teacher)}; expected one "
-                f"teacher, and {embed.OUTPUT} alone or other taps. Make a cache for each."
-            )
         tower = build.make_one_teacher(recipe.teacher[0], recipe, data, any_model=True)
         return embedding_teacher.rows(recipe, data, tower, precision=precision)
     model = build.make_teacher(recipe, data)
@@ -213,12 +187,6 @@ def _onnx_teacher(
     file: Path, recipe: Recipe, data: Dataset, taps: Sequence[str]
 ) -> tuple[str, TeacherFunction, dict[str, tuple[int, ...]]]:
     """As `_teacher`, for an ONNX file."""
-    if taps and tuple(taps) != (embed.OUTPUT,):
-        raise ValueError(
-            f"taps are {list(taps)}; expected none: an ONNX file gives its first output alone. "
-            f"Leave --taps out, or give --taps {embed.OUTPUT} for a teacher that gives an "
-            "embedding."
-        )
     teacher = onnx_teacher.OnnxTeacher(
         file,
         preprocess=recipe.teacher_preprocess,

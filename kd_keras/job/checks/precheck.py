@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kd_keras import check, files, models
+from kd_keras import check, models
 from kd_keras.job import identity
 from kd_keras.job.cache import cache_command
 from kd_keras.job.images import training_images
@@ -22,7 +22,7 @@ def check_recipe(recipe: Recipe) -> None:
     Raises:
         ValueError: unknown model, method or knob, a knob out of range, or a damaged cache; an ONNX
             file, or assistants or generations without a method that learns from a teacher.
-        FileNotFoundError: no cache in the teacher's folder.
+        FileNotFoundError: no cache in the teacher's folder, or no file of its classes.
     """
     custom_objects.register(recipe.imports)
     cache = identity.cache_of(recipe)
@@ -39,8 +39,7 @@ def check_recipe(recipe: Recipe) -> None:
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
         models.check_knobs(name, knobs)
     check_weights(recipe.weights)
-    if recipe.teacher_classes is not None:
-        files.require_regular(Path(recipe.teacher_classes).expanduser())
+    build.require_teacher_classes(recipe)
     methods = build.make_methods(recipe.method)
     if recipe.mixup or recipe.cutmix:
         refusals.require_mixable(methods)

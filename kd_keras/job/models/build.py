@@ -209,10 +209,22 @@ def order_of_classes(recipe: Recipe, data: Dataset) -> tuple[list[str], list[str
     """Class names in the teacher's order and in ours; None if the recipe names no file of them."""
     if recipe.teacher_classes is None:
         return None
+    require_teacher_classes(recipe)
+    text = Path(recipe.teacher_classes).expanduser().read_text(encoding="utf-8")
+    return [line.strip() for line in text.splitlines() if line.strip()], list(data.class_names)
+
+
+def require_teacher_classes(recipe: Recipe) -> None:
+    """Raises FileNotFoundError, or OSError, if the file of the teacher's class names is none."""
+    if recipe.teacher_classes is None:
+        return
     path = Path(recipe.teacher_classes).expanduser()
     files.require_regular(path)
-    text = path.read_text(encoding="utf-8")
-    return [line.strip() for line in text.splitlines() if line.strip()], list(data.class_names)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"teacher_classes is {path}, which is no file; expected a text file with one class "
+            "name a line, in the teacher's order. Check the path."
+        )
 
 
 def describe_classes(recipe: Recipe, data: Dataset) -> list[str]:
