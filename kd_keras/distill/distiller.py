@@ -229,6 +229,7 @@ class Distiller(DeployingModel):
     def prepare_step(self) -> None:
         """Makes variables and freezes layers, which a traced step cannot do."""
         self._twin.follow_trainable()
+        pair_warnings.warn_of_frozen(self.student, self.methods)
         if not self.optimizer.built:
             with self.distribute_strategy.scope():
                 self.optimizer.build(self.trainable_variables)

@@ -4,12 +4,13 @@ import contextlib
 import math
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 
 from kd_keras.graph import taps
+from kd_keras.methods.base import Method, deploy_student
 
 # By name, since Keras does not publish its class, and KerasCV and KerasHub have their own.
 _AUGMENTING = {"BaseImagePreprocessingLayer", "BaseImageAugmentationLayer"}
@@ -64,6 +65,20 @@ def warn_of_pair(student: keras.Model, teacher: Any) -> None:
             f"the student {student.name!r} changes its images at random inside itself ({layers}), "
             "so that its teacher sees different images. Augment in the dataset instead: "
             "dataset.map(lambda x, y: (augment(x, training=True), y))."
+        )
+
+
+def warn_of_frozen(student: keras.Model, methods: Sequence[Method]) -> None:
+    """Warns if no weight of the student is trained and the student itself is deployed.
+
+    Args:
+        student: what is trained, built.
+        methods: what it learns by; parts of their own do not change the student.
+    """
+    if not student.trainable_variables and deploy_student(methods):
+        _warn(
+            f"the student {student.name!r} has no trainable weights, so that training does not "
+            "change it; expected some. Set trainable = True on it and on the layers to train."
         )
 
 

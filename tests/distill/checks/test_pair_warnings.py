@@ -85,3 +85,30 @@ def test_logits_of_a_model_without_a_graph_are_looked_at_too():
             continue
         with pytest.warns(UserWarning, match="gives its logits in bfloat16"):
             Distiller(student, precision=policy)  # it has no copy whose last layer is in float32
+
+
+@pytest.mark.parametrize("names", [[], ["kd"], ["fitnet"]], ids=str)
+def test_a_frozen_student_is_warned_of_when_its_step_is_prepared(names):
+    student, teacher = classifier(), classifier("teacher", width=3)
+    student.trainable = False
+    taps = {"student_tap": student.layers[1].name, "teacher_tap": teacher.layers[1].name}
+    distiller = Distiller(
+        student,
+        teacher=teacher,
+        methods=[methods.get(name, **(taps if name == "fitnet" else {})) for name in names],
+    )
+    distiller.compile()
+    with pytest.warns(UserWarning, match=r"'student' has no trainable weights.*trainable = True"):
+        distiller.prepare_step()
+    student.trainable = True
+    distiller.prepare_step()
+
+
+def test_a_frozen_student_that_is_not_deployed_itself_is_fine():
+    student, teacher = classifier(), classifier("teacher", width=3)
+    student.trainable = False
+    taps = {"student_tap": student.layers[1].name, "teacher_tap": teacher.layers[1].name}
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("simkd", **taps))
+    distiller.compile()
+    distiller.prepare_step()
+    assert distiller.trainable_variables
