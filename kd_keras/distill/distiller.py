@@ -12,20 +12,21 @@ from kd_keras.data import LABELS
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill.checks import model_checks, pair_warnings
 from kd_keras.distill.keras_model.deploying_model import DeployingModel
-from kd_keras.distill.step import batches, gradients, log_names, run_progress, validation
+from kd_keras.distill.step import (
+    batches,
+    gradients,
+    log_names,
+    run_progress,
+    validation,
+)
 from kd_keras.distill.step.metrics import Diagnostics
 from kd_keras.distill.step.objective import Loss, Objective, PartsObjective
-from kd_keras.distill.step.teacher import CachedTeacher, Teacher
+from kd_keras.distill.step.teacher import CachedTeacher, Teacher, wrap
 from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
 from kd_keras.methods.parts import refusals
-
-_FIXED_OPTIONS = {
-    *("student", "methods", "labels", "precision"),
-    *("ce_weight", "label_smoothing", "validate_teacher"),
-}
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -34,7 +35,7 @@ class Distiller(DeployingModel):
 
     This class holds the training step. Its bases add what surrounds it: `ReplicaModel` steps over
     several replicas, `CheckedModel` the checks of the data of `fit` and `evaluate`, and
-    `DeployingModel` validation, metrics and export of the deployed model.
+    `DeployingModel` validation, logs and export of the deployed model.
 
     The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
@@ -139,21 +140,6 @@ class Distiller(DeployingModel):
             multi_label=self.multi_label,
         )
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name == "teacher":  # Keras would track the model before the setter is called
-            object.__setattr__(self, name, value)
-            return
-        if name in _FIXED_OPTIONS and self.built:
-            raise AttributeError(
-                f"{name} is set on a Distiller that exists; expected it in the constructor alone, "
-                f"since the loss is made from it there. Make a new Distiller with this {name}."
-            )
-        super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        # Keras saves each model that it finds under these names; they are not the Distiller's own.
-        return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
-
     @property
     def teacher(self) -> keras.Model | TeacherRows | None:
         """The classifier that the methods learn from; set it anew after loading a Distiller."""
@@ -164,17 +150,18 @@ class Distiller(DeployingModel):
         wrapped: Teacher | CachedTeacher | None = None
         if teacher is not None:
             model_checks.check_teacher(self.student, teacher)
-            names = base.taps_of("teacher", self.methods)
-            classifies = self._reads_logits
             model = teacher if isinstance(teacher, keras.Model) else None
             if self.validate_teacher:
                 validation.require_model(teacher, is_model=model is not None)
-            if model is not None:
-                form = {"classifies": classifies, "multi_label": self.multi_label}
-                wrapped = Teacher(model, names, precision=self.precision, **form)
-            else:
+            if model is None:
                 refusals.require_no_model(self.methods)
-                wrapped = CachedTeacher(teacher, names, classifies=classifies)
+            wrapped = wrap(
+                teacher,
+                base.taps_of("teacher", self.methods),
+                precision=self.precision,
+                classifies=self._reads_logits,
+                multi_label=self.multi_label,
+            )
             if self._reads_logits:
                 readers = base.logit_users(self.methods)
                 heads.check_same_classes(self._twin.shapes, wrapped.shapes, readers)
@@ -204,14 +191,14 @@ class Distiller(DeployingModel):
         `jit_compile=True` over several replicas, which XLA cannot compile.
         """
         model_checks.require_no_loss(loss)
-        log_names.require_metric_names([metrics, weighted_metrics], self._diagnostics.everything())
+        log_names.require_metric_names([metrics, weighted_metrics], self._diagnostics.all_metrics())
         self._check_jit_compile(jit_compile)
         self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
-        self._by_parts = gradients.takes_two(optimizer)
+        self._by_parts = gradients.takes_separate_gradients(optimizer)
         self._step = gradients.step_by_parts if self._by_parts else gradients.step
-        in_parts = gradients.takes_three(optimizer)
+        in_parts = gradients.takes_gradients_of_parts(optimizer)
         self._objective = self._make_objective(PartsObjective if in_parts else Objective)
         super().compile(
             optimizer=optimizer,
@@ -271,6 +258,18 @@ class Distiller(DeployingModel):
             student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
         )
         return loss, student
+
+    def teacher_outputs(self, inputs: Any) -> Outputs:
+        """What the methods read of the teacher, for inputs (B, ...); empty if none reads it.
+
+        Raises ValueError if there is no teacher model.
+        """
+        if not self._needs_teacher:
+            return {}
+        if self._untracked.teacher is None:
+            model_checks.require_some_teacher(None, self.methods)
+        outputs: Outputs = self._untracked.teacher(inputs)
+        return outputs
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

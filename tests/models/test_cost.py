@@ -157,8 +157,8 @@ def test_macs_of_the_benchmark_s_teacher_are_those_of_its_stages():
 )
 def test_what_cannot_be_counted_is_named(layer, shape, message):
     inputs = keras.Input(shape)
-    takes_two = isinstance(layer, (L.AdditiveAttention, L.Dot))
-    outputs = layer([inputs, inputs]) if takes_two else layer(inputs)
+    takes_separate_gradients = isinstance(layer, (L.AdditiveAttention, L.Dot))
+    outputs = layer([inputs, inputs]) if takes_separate_gradients else layer(inputs)
     with pytest.raises(ValueError, match=message):
         cost.macs(keras.Model(inputs, outputs))
 

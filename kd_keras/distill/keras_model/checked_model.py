@@ -1,4 +1,4 @@
-"""A model whose calls check their data first, and whose training steps belong to a run."""
+"""A model that checks its data and its options, and whose training steps belong to a run."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -33,6 +33,11 @@ class CheckedModel(ReplicaModel):
     teacher: keras.Model | TeacherRows | None
     stages: Sequence[float]  # progress values, rising from 0, at which the loss changes
     _twin: twins.Twin  # of the student
+    #: Names of attributes that stay as they are after the constructor.
+    fixed_options = (
+        *("student", "methods", "labels", "precision"),
+        *("ce_weight", "label_smoothing", "validate_teacher"),
+    )
     #: Names of what needs the label of every example; if there are any, a batch has labels.
     needs_labels: tuple[str, ...] = ()
     #: How many classes an example has: "single" or "multi", see `Distiller`.
@@ -48,6 +53,22 @@ class CheckedModel(ReplicaModel):
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_progress.Run()
         self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "teacher":  # Keras would track the model before the setter is called
+            object.__setattr__(self, name, value)
+            return
+        if name in self.fixed_options and self.built:
+            raise AttributeError(
+                f"{name} is set on a {type(self).__name__} that exists; expected it in the "
+                "constructor alone, since the loss is made from it there. Make a new "
+                f"{type(self).__name__} with this {name}."
+            )
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        # Keras saves each model that it finds under these names; they are not this model's own.
+        return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
 
     @property
     def total_steps(self) -> int | None:

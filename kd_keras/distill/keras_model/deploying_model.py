@@ -1,14 +1,13 @@
 """A model in training whose calls, exports and validation use the deployed model."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from kd_keras import replicas
-from kd_keras.distill.checks import model_checks
 from kd_keras.distill.keras_model.checked_model import CheckedModel
 from kd_keras.distill.step import (
     batches,
@@ -34,6 +33,7 @@ class DeployingModel(CheckedModel):
     _objective: objective.Objective
     _needs_teacher: bool
     _diagnostics: metrics.Diagnostics
+    teacher_outputs: Callable[[Any], Outputs]  # what the methods read of the teacher
 
     def __init__(self, **options: Any):
         super().__init__(**options)
@@ -44,8 +44,8 @@ class DeployingModel(CheckedModel):
         """The model that is evaluated and exported: the student, or what a method makes of it."""
         if self._untracked.deployed is None:
             models = [method.deployed(self.student) for method in self.methods]
-            made = [model for model in models if model is not self.student]
-            self._untracked.deployed = made[0] if made else self.student
+            new_models = [model for model in models if model is not self.student]
+            self._untracked.deployed = new_models[0] if new_models else self.student
         return self._untracked.deployed
 
     def _build_methods(self, teacher: keras.Model | None, teacher_shapes: dict[str, Any]) -> None:
@@ -81,18 +81,6 @@ class DeployingModel(CheckedModel):
             averages = optimizer._model_variables_moving_average
             for average, weight in zip(averages, optimizer._trainable_variables, strict=True):
                 average.assign(weight)
-
-    def teacher_outputs(self, inputs: Any) -> Outputs:
-        """What the methods read of the teacher, for inputs (B, ...); empty if none reads it.
-
-        Raises ValueError if there is no teacher model.
-        """
-        if not self._needs_teacher:
-            return {}
-        if self._untracked.teacher is None:
-            model_checks.require_some_teacher(None, self.methods)
-        outputs: Outputs = self._untracked.teacher(inputs)
-        return outputs
 
     def call(self, inputs: Any, training: bool | None = None) -> Tensor:
         return taps.logits_of(self.deployed(batches.model_inputs(inputs), training=training))
@@ -144,24 +132,25 @@ class DeployingModel(CheckedModel):
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
         others = [metric for metric in super().metrics if metric is not self._loss_tracker]
-        return [*self._diagnostics.everything(), *others]
+        return [*self._diagnostics.all_metrics(), *others]
 
     def get_metrics_result(self) -> Logs:
         """The results of the metrics that this phase updates; Keras logs them.
 
         Those that need labels are NaN while all labels so far are unknown.
         """
-        own = self._diagnostics.in_training(labels=self.trained_with_labels)
+        diagnostics, compiled = self._diagnostics, self._compile_metrics
         if self.evaluating:
-            reported = validation.reported(self.methods) if self._validates_methods else []
-            own = self._diagnostics.in_evaluation(
-                teacher=self._validates_methods, methods=[method.name for method in reported]
+            with_cost = validation.reported(self.methods) if self._validates_methods else []
+            logged = diagnostics.in_evaluation(
+                teacher=self._validates_methods, methods=[method.name for method in with_cost]
             )
-        others = self.metrics[len(self._diagnostics.everything()) :]
-        measured = self._diagnostics.trains_deployed and self.trained_with_labels
-        if not (self.evaluating or measured):
-            others = [metric for metric in others if metric is not self._compile_metrics]
-        logs = metrics.results([*own, *others])
+        else:
+            logged = diagnostics.in_training(labels=self.trained_with_labels)
+        of_others = self.metrics[len(diagnostics.all_metrics()) :]  # compiled, or of layers
+        if not self.evaluating and not (diagnostics.trains_deployed and self.trained_with_labels):
+            of_others = [metric for metric in of_others if metric is not compiled]
+        logs = metrics.results([*logged, *of_others])
         if self.ignore_class is None:
             return logs
         any_known = self._diagnostics.terms["ce"].count > 0

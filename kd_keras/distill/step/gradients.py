@@ -28,7 +28,7 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
     if precision == "mixed_float16" and not scaled:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     inner = _inner(optimizer)
-    if inner is not optimizer and takes_two(inner):
+    if inner is not optimizer and takes_separate_gradients(inner):
         raise ValueError(
             f"optimizer {inner.name!r} takes two gradients, whose loss cannot be scaled; expected "
             "precision float32 or mixed_bfloat16 with it, got a LossScaleOptimizer around it."
@@ -38,12 +38,12 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
     return optimizer
 
 
-def takes_two(optimizer: Any) -> bool:
+def takes_separate_gradients(optimizer: Any) -> bool:
     """True for an optimizer that takes the task's and the methods' gradients separately."""
-    return getattr(optimizer, "two_gradients", False) or takes_three(optimizer)
+    return getattr(optimizer, "two_gradients", False) or takes_gradients_of_parts(optimizer)
 
 
-def takes_three(optimizer: Any) -> bool:
+def takes_gradients_of_parts(optimizer: Any) -> bool:
     """True for one that also takes target and nontarget parts of the methods' costs separately."""
     return getattr(optimizer, "three_gradients", False)
 
@@ -89,7 +89,7 @@ def step_by_parts(
     num_examples: Any = 1,
     num_replicas: int = 1,
 ) -> None:
-    """As `step`, for an optimizer that `takes_two`: it is given the gradient of each part.
+    """As `step`, for an optimizer that `takes_separate_gradients`: each part has a gradient.
 
     Args:
         optimizer, variables, num_examples, num_replicas: see `step`.
@@ -107,7 +107,7 @@ def step_by_parts(
     if optimizer.global_clipnorm:
         parts = [[_dense(gradient) for gradient in part] for part in parts]
         parts = _summed_parts(parts, optimizer) if is_distributed else parts
-    apply = optimizer.apply_three if takes_three(optimizer) else optimizer.apply_two
+    apply = optimizer.apply_three if takes_gradients_of_parts(optimizer) else optimizer.apply_two
     apply(*parts, reached_variables)
 
 

@@ -22,8 +22,8 @@ def require_method_names(names: Sequence[str]) -> None:
     Args:
         names: of all methods of a training.
     """
-    taken = [name for name in names if name in RESERVED or is_derived(name)]
-    if taken or len(set(names)) < len(names):
+    reserved_names = [name for name in names if name in RESERVED or is_derived(name)]
+    if reserved_names or len(set(names)) < len(names):
         reserved = ", ".join(repr(name) for name in RESERVED)
         raise ValueError(
             f"methods are called {list(names)}; expected names that differ from each other "
@@ -40,10 +40,10 @@ def require_metric_names(compiled: Any, own: Iterable[keras.metrics.Metric]) -> 
             dicts; None for none.
         own: the Distiller's own metrics.
     """
-    taken = sorted(set(_names(compiled)) & {metric.name for metric in own})
-    if taken:
+    clashes = sorted(set(_names(compiled)) & {metric.name for metric in own})
+    if clashes:
         raise ValueError(
-            f"metrics are called {taken}; expected names that the Distiller does not log itself. "
+            f"metrics are called {clashes}; expected names that the Distiller does not log itself. "
             "Give each metric, or the method of that name, another name=."
         )
 
@@ -51,5 +51,5 @@ def require_metric_names(compiled: Any, own: Iterable[keras.metrics.Metric]) -> 
 def _names(compiled: Any) -> Iterator[str]:
     """The names under which Keras logs compiled metrics."""
     for metric in keras.tree.flatten(compiled):
-        named = getattr(metric, "name", None) or getattr(metric, "__name__", "")
-        yield metric if isinstance(metric, str) else str(named)
+        name = getattr(metric, "name", None) or getattr(metric, "__name__", "")
+        yield metric if isinstance(metric, str) else str(name)

@@ -70,7 +70,7 @@ class Diagnostics:
         self.agreement = keras.metrics.Mean("agreement") if teacher else None
         self.trains_deployed = trains_deployed
 
-    def everything(self) -> list[keras.metrics.Metric]:
+    def all_metrics(self) -> list[keras.metrics.Metric]:
         """All metrics that Keras resets at the start of an epoch, whichever phase updates them."""
         agreement = [self.agreement] if self.agreement else []
         return [self.loss, *self.terms.values(), *self.shares.values(), *agreement]
@@ -79,7 +79,7 @@ class Diagnostics:
         """Without `labels`, those of the cross-entropy are left out."""
         left_out = [] if self.trains_deployed else [self.agreement]
         left_out += [] if labels else [self.terms["ce"], self.shares.get("ce")]
-        return [m for m in self.everything() if not any(m is other for other in left_out)]
+        return [m for m in self.all_metrics() if not any(m is other for other in left_out)]
 
     def in_evaluation(
         self, *, teacher: bool, methods: Sequence[str] = ()

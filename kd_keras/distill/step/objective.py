@@ -80,7 +80,11 @@ class Objective:
         return Stage(calls, minimised, with_labels=is_last)
 
     def _call_of(self, method: Method, stage: float) -> MethodCall:
-        """What gives the method's cost: the method, with the batch in the form that it needs."""
+        """What gives the method's cost, for a batch in the form that every method is given.
+
+        It calls the method in this stage; a method of whole batches with the examples of all
+        replicas, and a method of one view with the inputs of the first view.
+        """
         call = self._cost_of(method, stage)
         if method.whole_batch:
             call = gathered_batch.over_all_replicas(method, call)

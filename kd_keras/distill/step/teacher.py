@@ -91,3 +91,18 @@ class CachedTeacher:
     def shapes(self) -> Shapes:
         """Shape of each output, batch axis as None."""
         return dict(self.model.shapes)
+
+
+def wrap(
+    teacher: keras.Model | TeacherRows,
+    names: Iterable[str],
+    *,
+    precision: str,
+    classifies: bool,
+    multi_label: bool,
+) -> Teacher | CachedTeacher:
+    """A model as a `Teacher`, rows of outputs as a `CachedTeacher`; arguments as of `Teacher`."""
+    if isinstance(teacher, keras.Model):
+        options: dict[str, Any] = {"classifies": classifies, "multi_label": multi_label}
+        return Teacher(teacher, names, precision=precision, **options)
+    return CachedTeacher(teacher, names, classifies=classifies)

@@ -103,9 +103,9 @@ def check(recipe: Recipe) -> None:
         for rate in rates:
             steps = 2 * recipe.accumulate  # of some epoch
             example = make(recipe, rate, epochs=epochs, steps=steps, methods=methods)
-    if gradients.takes_three(example):
+    if gradients.takes_gradients_of_parts(example):
         refusals.require_parts(methods)
-    if gradients.takes_two(example) and precision(recipe) == "mixed_float16":
+    if gradients.takes_separate_gradients(example) and precision(recipe) == "mixed_float16":
         raise ValueError(
             f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs "
             f"loss scaling; expected another precision for {recipe.optimizer}, which has none. "

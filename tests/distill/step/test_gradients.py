@@ -28,7 +28,9 @@ def test_float16_has_its_loss_scaled_once():
 def test_two_gradients_cannot_be_scaled():
     optimizer = keras.optimizers.SGD()
     optimizer.two_gradients = True
-    assert gradients.takes_two(gradients.optimizer_for(optimizer, precision="mixed_bfloat16"))
+    assert gradients.takes_separate_gradients(
+        gradients.optimizer_for(optimizer, precision="mixed_bfloat16")
+    )
     with pytest.raises(ValueError, match=r"takes two gradients, whose loss cannot be scaled"):
         gradients.optimizer_for(optimizer, precision="mixed_float16")
 
@@ -53,9 +55,9 @@ def test_a_step_follows_the_sum_of_the_losses(scaled):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     variable, idle = keras.Variable([1.0, 2.0]), keras.Variable(3.0)
     optimizer.build([variable, idle])
-    with tf.GradientTape(persistent=gradients.takes_two(optimizer)) as tape:
+    with tf.GradientTape(persistent=gradients.takes_separate_gradients(optimizer)) as tape:
         losses = tf.reduce_sum(variable**2), tf.reduce_sum(3 * variable)
-    two = gradients.takes_two(optimizer)
+    two = gradients.takes_separate_gradients(optimizer)
     step = gradients.step_by_parts if two else gradients.step
     step(optimizer, tape, loss_of(*losses), [variable, idle])
     np.testing.assert_allclose(variable, [1 - 0.5 * (2 + 3), 2 - 0.5 * (4 + 3)])
