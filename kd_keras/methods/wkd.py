@@ -16,7 +16,6 @@ parts. Each example has its own cost. Needs three classes or more: with two ther
 class. Without the factor T^2 of kd. Not zero at equality.
 """
 
-import math
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -205,12 +204,23 @@ def _read_distances(path: str, classes: int) -> Any:
             f"wkd: class_distances is {path!r}, which is no file; expected an .npy file with a "
             f"({classes}, {classes}) array. Leave it out to use the teacher's classifier."
         )
-    distances = np.load(path, allow_pickle=False)
-    is_wrong = distances.shape != (classes, classes) or not np.all(distances >= 0)
-    if is_wrong or not math.isfinite(float(np.sum(distances))):
-        raise ValueError(
-            f"wkd: {path!r} has an array of shape {distances.shape}; expected finite numbers >= 0 "
-            f"in ({classes}, {classes}), the distance of each two classes. Compute them with "
-            "kd_keras.methods.wkd.class_distances."
-        )
+    try:
+        with open(path, "rb") as file:
+            distances = np.lib.format.read_array(file, allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise ValueError(_message(path, "is no .npy file of numbers", classes)) from error
+    if distances.shape != (classes, classes) or distances.dtype.kind not in "biuf":
+        contents = f"has an array of {distances.dtype} and shape {distances.shape}"
+        raise ValueError(_message(path, contents, classes))
+    low, high = np.min(distances), np.max(distances)  # NaN if one is NaN
+    if not 0 <= low <= high <= np.finfo("float32").max:
+        raise ValueError(_message(path, f"has numbers from {low} to {high}", classes))
     return distances
+
+
+def _message(path: str, contents: str, classes: int) -> str:
+    return (
+        f"wkd: the file {path!r} of class_distances {contents}; expected finite numbers >= 0 in "
+        f"({classes}, {classes}), the distance of each two classes. Compute them with "
+        "kd_keras.methods.wkd.class_distances, and save them with numpy.save."
+    )

@@ -92,6 +92,33 @@ def test_classes_are_compared_by_a_file(tmp_path):
         built(class_distances="none_such.npy")
 
 
+@pytest.mark.parametrize(
+    ("contents", "message"),
+    [
+        ("no array", r"is no \.npy file of numbers"),
+        ("", r"is no \.npy file of numbers"),
+        (np.full((4, 4), None), r"is no \.npy file of numbers"),
+        (np.full((4, 4), "a"), r"has an array of <U1 and shape \(4, 4\)"),
+        (np.full((4, 4), 1j), r"has an array of complex128"),
+        (np.full((4, 4), -1.0), r"has numbers from -1\.0 to -1\.0"),
+        (np.full((4, 4), np.nan), r"has numbers from nan to nan"),
+        (np.full((4, 4), 1e200), r"has numbers from 1e\+200"),
+    ],
+    ids=["text", "empty", "objects", "strings", "complex", "negative", "nan", "large"],
+)
+def test_a_file_that_holds_no_distances_is_refused(tmp_path, contents, message):
+    path = tmp_path / "distances.npy"
+    if isinstance(contents, str):
+        path.write_text(contents)
+    else:
+        np.save(path, contents)
+    with pytest.raises(
+        ValueError, match=rf"wkd: .*{message}; expected finite numbers >= 0"
+    ) as error:
+        built(class_distances=str(path))
+    assert "pickle" not in str(error.value)
+
+
 def test_a_saved_method_needs_no_file(tmp_path):
     path = tmp_path / "distances.npy"
     np.save(path, np.ones((4, 4), "float32"))
