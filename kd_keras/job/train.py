@@ -113,9 +113,9 @@ def _results(job: Job) -> dict[str, Any]:
     machines.chief_only(job.strategy, lambda: _start(job))
     results: dict[str, Any] = {}
     with _fresh_process(job) as serve:  # starts meanwhile; checks the exports
-        results |= teach(job, serve)
+        results |= train_teachers(job, serve)
         results |= train_baselines(job, serve)
-        results |= learn(job, serve)
+        results |= train_students(job, serve)
     results["data"] = {
         "summary": job.data.summary(),
         "selected": job.recipe.select,
@@ -152,7 +152,7 @@ def _fresh_process(job: Job) -> contextlib.AbstractContextManager[Serve | None]:
     return fresh_process() if machines.is_chief(job.strategy) else contextlib.nullcontext()
 
 
-def teach(job: Job, serve: Serve | None) -> dict[str, Any]:
+def train_teachers(job: Job, serve: Serve | None) -> dict[str, Any]:
     """Trains the teachers that are not files; measures each and, if there are several, their mean.
 
     Returns:
@@ -214,7 +214,7 @@ def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
     }
 
 
-def learn(job: Job, serve: Serve | None) -> dict[str, Any]:
+def train_students(job: Job, serve: Serve | None) -> dict[str, Any]:
     """Trains assistants, generations and students, round by round; measures them.
 
     Returns:
