@@ -20,6 +20,8 @@ SETTINGS = {
 }
 LIMIT = 1e-6
 LEARNING_RATES = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
+CHANGE = 1e-6  # of the first kernel, about as much as rounding; bfloat16 would round it away
+BFLOAT16_CHANGE = 2**-8
 Weights = list[np.ndarray]
 
 
@@ -29,13 +31,13 @@ class Reference(NamedTuple):
     learning_rate: float
     moved: float  # the largest change of a trained weight, divided by the largest weight
     after: Weights
-    changed: Weights  # after a start with the first kernel times 1 + 1e-6
+    changed: Weights  # after a start with the first kernel times 1 + `CHANGE`
 
 
 def reference(name: str, setting: str, rates: tuple[float, ...] = LEARNING_RATES) -> Reference:
     """The training on one device, at the largest learning rate that does not amplify rounding.
 
-    That is the first of `rates` at which a change of 1e-6 of the student's first kernel changes no
+    That is the first of `rates` at which a change of the student's first kernel by 1e-6 changes no
     weight by more than `LIMIT`. Statistics of batch norms may feel the change more than that at
     any rate: it is then the first at which they feel it at most a fifth more than at the best one.
     What replicas train has no influence on it.
@@ -78,13 +80,14 @@ class Training:
         self._start = [v.numpy() for v in self._variables]
 
     def restart(self, learning_rate: float, *, changed: bool = False) -> None:
-        """Sets all variables as they were at the start, `changed` the first kernel * (1 + 1e-6)."""
+        """Sets all variables as they were at the start, and the first kernel a little `changed`."""
         for variable, value in zip(self._variables, self._start, strict=True):
             variable.assign(value)
         self.distiller.optimizer.learning_rate = learning_rate
         if changed:
             kernel = self.distiller.student.trainable_variables[0]
-            kernel.assign(kernel * (1 + 1e-6))
+            change = BFLOAT16_CHANGE if self.setting == "bfloat16" else CHANGE
+            kernel.assign(kernel * (1 + change))
 
     def weights(self) -> Weights:
         """Trains; the weights of student and method after it."""
