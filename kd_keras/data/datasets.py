@@ -121,6 +121,7 @@ def load(
     from kd_keras.data.augmentation import policy_of
     from kd_keras.data.images import image_files
     from kd_keras.data.stores import prepare, storing
+    from kd_keras.data.unlabelled import require_source
 
     mixing = {"mixup": mixup, "cutmix": cutmix}
     resizes = policy_of(augment, crop_padding=0, flip=False, **mixing).resizes
@@ -128,6 +129,8 @@ def load(
     stored_side = storing.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
     check.one_of("labels", labels, LABELS)
     source = _source(name, labels, data_dir, stored_side or image_size, resize)
+    for unlabelled_name in unlabelled:
+        require_source(unlabelled_name)  # before a download, which takes minutes
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
     pixel_limit = image_files.MOST_PIXELS if max_pixels is None else max_pixels
     check.whole_number("max_pixels", pixel_limit, at_least=1)

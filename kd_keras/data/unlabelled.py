@@ -46,14 +46,29 @@ def source(name: str, *, shape: Shape, resize: str, data_dir: Path | None = None
             f"the training images are {height}x{width}; expected square ones beside unlabelled "
             f"images. Give --image-size, such as {min(height, width)}."
         )
+    require_source(name)
     kind, _, place = name.partition(":")
     settings: dict[str, Any] = {"image_size": height, "channels": channels, "resize": resize}
     if kind == "folder" and place:
         return _folder(Path(place).expanduser(), settings)
-    if kind == "tfds" and place:
-        return _tfds(place, data_dir, settings)
-    hint = f" Give folder:{name}." if Path(name).expanduser().is_dir() else ""
-    raise ValueError(f"unlabelled is {name!r}; expected {FORMS}.{hint or ' Give one of these.'}")
+    return _tfds(place, data_dir, settings)
+
+
+def require_source(name: str) -> None:
+    """Raises ValueError for another name than "folder:PATH" or "tfds:NAME".
+
+    Raises FileNotFoundError or PermissionError if there is no such folder.
+    """
+    kind, _, place = name.partition(":")
+    if kind not in ("folder", "tfds") or not place:
+        hint = f" Give folder:{name}." if Path(name).expanduser().is_dir() else ""
+        raise ValueError(
+            f"unlabelled is {name!r}; expected {FORMS}.{hint or ' Give one of these.'}"
+        )
+    if kind == "folder":
+        path = user_files.readable_path(Path(place).expanduser(), EXPECTED)
+        if not path.is_dir():
+            raise FileNotFoundError(f"{path} is a file; expected {EXPECTED}.")
 
 
 def require_others(data: Dataset, stores: Mapping[str, Store]) -> None:
@@ -118,8 +133,6 @@ def joined(split: Split, stores: Sequence[Store]) -> Split:
 
 def _folder(path: Path, settings: dict[str, Any]) -> Source:
     path = user_files.readable_path(path, EXPECTED)
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path} is a file; expected {EXPECTED}.")
     listing = user_files.list_files(path)
     names = [file.name for file in listing.files]
     return _source(

@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from kd_keras import data
 from kd_keras.data import unlabelled
 from kd_keras.data.pipeline import BatchPlan
+from kd_keras.data.stores import prepare
 
 
 @pytest.fixture
@@ -129,6 +130,12 @@ def test_what_holds_no_images_is_refused(pets, name, message):
     (pets / "broken" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n, and no more")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         load(pets, name.format(pets))
+
+
+def test_a_missing_folder_is_told_before_the_dataset_is_prepared(pets, monkeypatch):
+    monkeypatch.setattr(prepare, "ensure", lambda *arguments, **options: pytest.fail("prepared"))
+    with pytest.raises(FileNotFoundError, match="none does not exist; expected a folder of images"):
+        load(pets, f"folder:{pets}/none")
 
 
 def test_images_that_are_used_already_are_refused(pets, put, images_of):

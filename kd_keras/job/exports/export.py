@@ -103,6 +103,7 @@ def export(
         )
     if class_names is not None:
         source = dataclasses.replace(source, class_names=names_file.read(class_names))
+    files.require_writable(folder)
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
     if any(offer.quantize == "int8" for offer in combinations):
         count = export_images.check_calibration(images)

@@ -11,7 +11,12 @@ from kd_keras import check, files
 from kd_keras.data import LABELS
 from kd_keras.data.notes import concerns
 from kd_keras.data.stores.store import Dataset, Split
-from kd_keras.job.prediction import class_order, evaluation_data, opened_model
+from kd_keras.job.prediction import (
+    class_order,
+    evaluation_data,
+    model_argument,
+    opened_model,
+)
 from kd_keras.job.prediction.evaluation_data import DataOptions
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.models import cost
@@ -92,6 +97,10 @@ def evaluate(
         imports=imports,
         multi_label=is_multi_label,
     )
+    if teacher is not None:
+        model_argument.resolve(teacher)
+    if write and out is not None:
+        files.require_writable(Path(out).expanduser())
     options = DataOptions(
         *(dataset, data_dir, image_size, resize, val_fraction),
         labels="multi" if opened_classifier.metadata.multi_label else labels,
