@@ -14,6 +14,7 @@ classifier of each model, and labels; of labels that are probabilities, the larg
 example has its own cost. The student's classifier is trained by the cells too.
 """
 
+import numbers
 import types
 from typing import Any, Unpack
 
@@ -74,7 +75,8 @@ class SDD(OneTap):
         self.over = check.one_of("over", over, OVER)
         if over != "kd":
             self.min_classes = 3
-        if not isinstance(scales, (tuple, list)) or not scales or not {*scales} <= {1, 2, FINEST}:
+        is_valid = isinstance(scales, (tuple, list)) and bool(scales)
+        if not is_valid or not all(_is_scale(scale) for scale in scales):
             raise ValueError(
                 f"scales is {scales!r}; expected one or more of 1, 2 and 4, such as (1, 2, 4). "
                 "Leave it out to use these."
@@ -186,6 +188,11 @@ def sdd(
         )["loss"]
     weights_of_cells = cell_weights(teacher_cells, teacher_whole, label, complementary_weight)
     return {"loss": ops.mean(weights_of_cells * ops.reshape(costs, (-1, cells)), axis=-1)}
+
+
+def _is_scale(scale: Any) -> bool:
+    is_whole = isinstance(scale, numbers.Integral) and not isinstance(scale, bool)
+    return is_whole and scale in (1, 2, FINEST)
 
 
 def cell_weights(

@@ -117,6 +117,9 @@ def test_refuses_a_student_whose_classifier_reads_something_else():
     [
         ({"over": "rkd"}, "over is 'rkd'; expected one of"),
         ({"scales": (1, 3)}, r"scales is \(1, 3\); expected one or more of 1, 2 and 4"),
+        ({"scales": ([1], 2)}, r"scales is \(\[1\], 2\); expected one or more of 1, 2 and 4"),
+        ({"scales": (1, True)}, r"scales is \(1, True\); expected one or more of 1, 2 and 4"),
+        ({"scales": (1.0, 2)}, r"scales is \(1\.0, 2\); expected one or more of 1, 2 and 4"),
         ({"scales": ()}, r"scales is \(\); expected one or more of 1, 2 and 4"),
         ({"temperature": 0}, "temperature is 0; expected a finite number > 0"),
     ],
