@@ -80,7 +80,7 @@ def mirrored(file: str) -> list[str]:
         patterns = [f"test_{name}.py"]
     else:
         names = (name, f"{folder.name}_{name}")
-        patterns = [f"test_{of}{end}.py" for of in names for end in ("", "_*")]
+        patterns = [f"test_{stem}{end}.py" for stem in names for end in ("", "_*")]
     return relative(path for pattern in patterns for path in (ROOT / folder).glob(pattern))
 
 

@@ -34,7 +34,9 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         self.anchors |= {values["id"]} if "id" in values else set()
-        self.loads += [values[name] for of, name in LOADS if of == tag and name in values]
+        self.loads += [
+            values[name] for tag_name, name in LOADS if tag_name == tag and name in values
+        ]
         if tag == "link" and values.get("rel") in ("stylesheet", "icon", "preconnect", "preload"):
             self.loads.append(values["href"])
         if tag == "a" and "href" in values:

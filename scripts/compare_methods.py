@@ -213,8 +213,8 @@ def row_of(folder: Path, name: str, loaded: Dataset) -> dict[str, Any]:
     gain = None
     if name != ALONE and all(result["finite"] for result in results):
         distilled, alone = (
-            np.mean([_right(folder, of, r["seed"], loaded) for r in results], axis=0)
-            for of in (name, ALONE)
+            np.mean([_right(folder, student, r["seed"], loaded) for r in results], axis=0)
+            for student in (name, ALONE)
         )
         gain = _mean_and_interval(distilled - alone)
     return {
@@ -250,8 +250,8 @@ def _groups(names: Sequence[str], together: int) -> Iterable[tuple[int, list[str
     by_views: dict[int, list[str]] = {}
     for name in names:
         by_views.setdefault(1 if name == ALONE else _method(name).views_per_image, []).append(name)
-    for views, of in by_views.items():
-        yield from ((views, of[i : i + together]) for i in range(0, len(of), together))
+    for views, members in by_views.items():
+        yield from ((views, members[i : i + together]) for i in range(0, len(members), together))
 
 
 def _seeds_of(name: str) -> int:

@@ -65,7 +65,7 @@ def main(data_dir: str, teacher: str, image_size: int, seeds: int, runs: str, ou
                 recipe, run=str(run), export_dir=str(run / "saved_models"), screen=screen
             )
             results[name].append(result["student"])
-    rows = [_row(name, of, results[ALONE]) for name, of in results.items()]
+    rows = [_row(name, runs_of_name, results[ALONE]) for name, runs_of_name in results.items()]
     columns = ["student", "top-1 %", "gain", "95 % over seeds", "agreement %", "KL, nats", "ECE"]
     screen.table("Official validation, means over seeds", columns, [_words(row) for row in rows])
     about = {

@@ -33,7 +33,9 @@ def main():
     assert two.num_replicas_in_sync == 2
     start = net("student", width=4, seed=0)
     students = {"start": start, "one": trained(tf.distribute.get_strategy()), "two": trained(two)}
-    arrays = {f"{name} {v.path}": v.numpy() for name, of in students.items() for v in of.variables}
+    arrays = {
+        f"{name} {v.path}": v.numpy() for name, model in students.items() for v in model.variables
+    }
     np.savez(sys.argv[1], **arrays)
 
 

@@ -177,7 +177,7 @@ def test_models_are_scored_once_and_exports_are_not_replaced(tmp_path, files, mo
     ],
     ids=str,
 )
-def test_bad_input_is_told_before_anything_is_written(tmp_path, fields, message):
+def test_bad_input_is_reported_before_anything_is_written(tmp_path, fields, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         run(tmp_path / "bad", **fields)
     assert not (tmp_path / "bad").exists()
@@ -190,7 +190,7 @@ def test_dot_without_a_method_says_what_it_is(tmp_path, files, capsys):
     assert not np.array_equal(before.get_weights()[0], after.get_weights()[0])  # it trains
 
 
-def test_a_student_larger_than_its_teacher_is_told_once_in_words(tmp_path, capsys, recwarn):
+def test_a_student_larger_than_its_teacher_is_reported_once(tmp_path, capsys, recwarn):
     sizes = {"teacher": 0.25, "student": 0.5}
     for name, width in sizes.items():
         model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=width)

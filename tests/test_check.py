@@ -77,7 +77,7 @@ def test_a_message_without_a_remedy_ends_with_what_is_expected():
         check.one_of("side", "zzzzz", ["b", "a"])
 
 
-def test_a_fault_is_told_in_words():
+def test_a_fault_is_reported_with_a_message():
     assert check.fault(ValueError("x.json is damaged: it is empty")).startswith("x.json is damaged")
     assert check.fault(KeyError("student")) == "it has no 'student'"
     assert check.fault(TypeError("'int' object is not iterable")) == "an entry has another type"

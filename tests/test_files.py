@@ -54,7 +54,7 @@ def test_an_error_passes_through_and_leaves_what_was_there(tmp_path, error):
     assert names(tmp_path) == ["a.json"]
 
 
-def test_what_a_killed_run_left_is_cleared_and_what_it_had_moved_aside_comes_back(tmp_path):
+def test_files_of_a_killed_run_are_removed_and_a_folder_that_it_moved_is_restored(tmp_path):
     leftover = tmp_path / ".partial.model.a1_b2_c3"
     (leftover / "model").mkdir(parents=True)
     (leftover / ".replaced").mkdir()
@@ -98,7 +98,7 @@ def test_a_failed_rename_puts_the_earlier_folder_back(tmp_path):
     assert names(tmp_path) == ["model"]
 
 
-def test_a_place_that_cannot_be_written_is_told_in_words(tmp_path):
+def test_a_place_that_cannot_be_written_is_reported_with_a_message(tmp_path):
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "a.json"
     message = rf"Could not write {re.escape(str(target))}: .*Move what is in the way, or"

@@ -146,8 +146,10 @@ def _imported_by_name(path):
             text = node.args[0]
             parts = text.values if isinstance(text, ast.JoinedStr) else [text]
             if isinstance(parts[0], ast.Constant):
-                of = [re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+" for p in parts]
-                yield from (m for m in MODULES if re.fullmatch("".join(of), m))
+                pattern = [
+                    re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+" for p in parts
+                ]
+                yield from (m for m in MODULES if re.fullmatch("".join(pattern), m))
 
 
 def imported_packages(path):
@@ -193,7 +195,7 @@ def test_methods_do_not_import_each_other(path):
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "job/recipe").rglob("*.py")), ids=name)
-def test_a_recipe_knows_nothing_of_the_job(path):
+def test_a_recipe_does_not_import_the_job(path):
     outside = [
         module
         for module in imported_modules(path)

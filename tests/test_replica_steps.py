@@ -16,6 +16,6 @@ def test_a_few_steps_on_two_devices_give_the_weights_of_one(tmp_path):
     paths = [name.removeprefix("one ") for name in weights if name.startswith("one ")]
     assert len(paths) == 6
     for path in paths:
-        start, one, two = (weights[f"{of} {path}"] for of in ("start", "one", "two"))
+        start, one, two = (weights[f"{place} {path}"] for place in ("start", "one", "two"))
         assert np.max(np.abs(one - start)) > 1e-3, path
         np.testing.assert_allclose(two, one, rtol=0, atol=1e-6, err_msg=path)

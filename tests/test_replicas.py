@@ -112,7 +112,7 @@ def test_replicas_keep_one_state_of_a_subclassed_student(results):
 
 
 def test_each_validation_example_counts_once_as_in_the_saved_model(results):
-    evaluated, saved = (results["subclassed"][of] for of in ("evaluated", "saved"))
+    evaluated, saved = (results["subclassed"][name] for name in ("evaluated", "saved"))
     assert {name: evaluated[name] for name in saved} == pytest.approx(saved, rel=1e-5)
 
 

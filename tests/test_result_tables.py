@@ -118,7 +118,7 @@ def test_the_gain_with_few_labels():
     for means in document["means"]:
         runs = [run for run in document["runs"] if run["share"] == means["share"]]
         gains = ", ".join(gain(run["gain"], run["low"], run["high"], digits=1) for run in runs)
-        accuracy = [f"{means[of]:.1f}" for of in ("alone", "distilled")]
+        accuracy = [f"{means[student]:.1f}" for student in ("alone", "distilled")]
         assert table[f"{100 * means['share']:.0f} %"] == [
             f"{runs[0]['labelled']:,}",
             *accuracy,

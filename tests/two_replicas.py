@@ -125,8 +125,8 @@ def states(scope):
     run = tf.function(lambda: twin(tf.ones((1, 64)), training=True)[0]["dropped"])
     values = {"masks": two.run(run), "seeds": seed.value, "means": norm.moving_mean.value}
     return {
-        name: [value.numpy().tolist() for value in two.experimental_local_results(of)]
-        for name, of in values.items()
+        name: [value.numpy().tolist() for value in two.experimental_local_results(value)]
+        for name, value in values.items()
     }
 
 

@@ -15,7 +15,7 @@ def invoke(tmp_path, monkeypatch):
     return lambda *args: CliRunner().invoke(kdk, ["cache", *args])
 
 
-def test_help_tells_of_views_and_shards(invoke):
+def test_help_explains_views_and_shards(invoke):
     help_text = invoke("--help")
     assert help_text.exit_code == 0
     for word in ("--views", "--shard", "--verify", "--top-k", "--teacher", "onnx"):

@@ -51,7 +51,7 @@ def test_the_document_names_each_file(model):
         (["--preprocess", "imagenet"], "preprocess is 'imagenet'; expected one of"),
     ],
 )
-def test_wrong_input_is_told_in_words(model, words, message, monkeypatch, tmp_path):
+def test_wrong_input_is_reported_with_a_message(model, words, message, monkeypatch, tmp_path):
     pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path))
     result = kdk_export(shutil.copy(model, tmp_path), *words)

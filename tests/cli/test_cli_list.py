@@ -43,7 +43,7 @@ def test_without_a_kind_all_are_listed():
     assert headings == ["datasets:", "models:", "methods:", "recipes:"]
 
 
-def test_a_name_is_told_at_length():
+def test_a_name_is_described_at_length():
     assert listed("methods", "kd").output == methods.explain("kd") + "\n"
     assert "# Command: kdk train" in listed("recipes", "quickstart").output
     assert listed("datasets", "digits").output == data.describe("digits") + "\n"
@@ -57,7 +57,7 @@ def test_a_name_is_told_at_length():
         ("resnet8:stem_stride=2", 91_064, 12_513_792, "0.36"),
     ],
 )
-def test_a_model_is_told_with_its_knobs_and_costs(spec, parameters, macs, megabytes):
+def test_a_model_is_described_with_its_knobs_and_costs(spec, parameters, macs, megabytes):
     lines = listed("models", spec).output.splitlines()
     assert lines[0].startswith(f"{spec}: CIFAR ResNet, 8 layers")
     assert [line.split(":")[0].strip() for line in lines[2:4]] == ["width", "stem_stride"]
@@ -69,7 +69,7 @@ def test_a_model_is_told_with_its_knobs_and_costs(spec, parameters, macs, megaby
     ]
 
 
-def test_an_application_is_told_at_a_size_that_it_takes():
+def test_an_application_is_described_at_a_size_that_it_takes():
     output = listed("models", "app:InceptionV3").output
     assert "  weights: imagenet, none or a file" in output
     assert "for images of 224x224x3 in 200 classes:" in output

@@ -76,7 +76,7 @@ def test_a_run_that_comes_out_the_same_ends_with_0(repeat):
     assert "all weights and scores, to the bit" in answer.output
 
 
-def test_a_run_that_differs_is_told_and_ends_with_1(repeat):
+def test_a_run_that_differs_is_reported_and_ends_with_1(repeat):
     def change(folder):
         scores.save(folder, "student", scores.load(folder, "student") + 1)
         path = folder / "provenance.json"

@@ -39,7 +39,7 @@ def test_json_names_the_files(questions):
     assert document == {"report": "runs/pets/report.html", "plots": "runs/pets/report"}
 
 
-def test_a_run_that_does_not_exist_is_told(tmp_path, monkeypatch):
+def test_a_run_that_does_not_exist_is_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(kdk, ["report", "pets"])
     assert result.exit_code == 2

@@ -66,7 +66,7 @@ def test_a_dataset_hides_labels_of_train_alone(tmp_path):
     assert not np.array_equal(other.train.labels, hidden.train.labels)
 
 
-def test_images_held_out_to_stop_by_are_learnt_by_nobody(tmp_path):
+def test_images_held_out_for_early_stopping_train_no_model(tmp_path):
     loaded = data.load("digits", labels_per_class=10, cache_dir=tmp_path, tell=lambda note: None)
     held_out = holdout.for_stopping(loaded, 0.1)
     ids = held_out.stopping.ids

@@ -13,8 +13,8 @@ def test_a_note_concerns_its_splits_and_a_plain_text_all():
 
 
 def test_a_store_keeps_the_splits_of_its_notes():
-    given = (Note("a", "train", "validation"), "b")
-    header = json.loads(json.dumps(notes.to_json(given)))
+    several_notes = (Note("a", "train", "validation"), "b")
+    header = json.loads(json.dumps(notes.to_json(several_notes)))
     assert notes.from_json(header) == ("a", "b")
     assert list(map(notes.splits_of, notes.from_json(header))) == [("train", "validation"), ()]
 

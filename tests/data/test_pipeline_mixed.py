@@ -77,7 +77,7 @@ def test_teacher_rows_come_with_mixed_images(split):
         np.testing.assert_array_equal(x["teacher"]["logits"][:, 0], x["id"])
 
 
-def test_batches_that_nobody_looks_at_have_the_same_form(split):
+def test_dropped_batches_have_the_same_form(split):
     plan = plan_of(split, policy=STRONG, num_classes=5)
     (x, y), *_ = plan.dataset(0, 4, dropped=2)
     assert (x["inputs"].shape, y.shape, x["share"].shape) == ((4, 8, 8, 3), (4, 5), (4,))

@@ -100,8 +100,8 @@ def test_class_weights_multiply_every_cost(net, teacher, images, labels, one_ste
         Distiller(net("student", norm=False), teacher=teacher, methods=kd_and_fitnet())
         for _ in range(2)
     )
-    for start, of in zip(weights(by_class), by_example.trainable_variables, strict=True):
-        of.assign(start)  # projectors are drawn anew each time
+    for start, variable in zip(weights(by_class), by_example.trainable_variables, strict=True):
+        variable.assign(start)  # projectors are drawn anew each time
     factors = {0: 0.0, 1: 2.0, 2: 1.0, 3: 0.5, 4: 3.0}
     one_step(by_class, images, labels, class_weight=factors)
     per_example = np.array([factors[label] for label in labels], "float32")
@@ -128,7 +128,9 @@ def test_labels_of_every_form_train_alike(net, teacher, images, labels, form, on
     assert_equal(weights(other), weights(usual), atol=1e-7)
 
 
-def test_a_cached_teacher_is_taken_at_its_word(student, teacher, images, labels, by_hand, one_step):
+def test_a_cached_teacher_replaces_the_running_teacher(
+    student, teacher, images, labels, by_hand, one_step
+):
     cached = np.random.default_rng(5).normal(size=(40, 5)).astype("float16")
     x = {"inputs": images, "id": np.arange(40), "teacher": {"logits": cached}}
     logits = student(images).numpy()
@@ -202,10 +204,10 @@ def test_an_optimizer_of_two_gradients_gets_them_apart(
         )
         for _ in range(2)
     ]
-    for start, of in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
-        of.assign(start)
-    for distiller, optimizer in zip(pair, (TwoGradients(0.1), sgd(0.1)), strict=True):
-        one_step(distiller, images, labels, optimizer=optimizer)
+    for start, variable in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
+        variable.assign(start)
+    for model, optimizer in zip(pair, (TwoGradients(0.1), sgd(0.1)), strict=True):
+        one_step(model, images, labels, optimizer=optimizer)
     task, distillation = pair[0].optimizer.seen
     inside = len(pair[0].student.trainable_variables)
     assert all(g is not None for g in task[:inside])
@@ -223,14 +225,14 @@ def test_an_optimizer_of_three_gradients_gets_target_and_nontarget_parts(
         )
 
     pair = [distiller("dkd", warmup=0.0, weight=0.5) for _ in range(2)]
-    for start, of in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
-        of.assign(start)
+    for start, variable in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
+        variable.assign(start)
     none = {"task_delta": 0, "target_delta": 0, "nontarget_delta": 0}
     deepkd = DeepKD(0.1, momentum=0, **none)
-    for of, optimizer in zip(pair, (deepkd, sgd(0.1)), strict=True):
-        one_step(of, images, labels, optimizer=optimizer)
+    for model, optimizer in zip(pair, (deepkd, sgd(0.1)), strict=True):
+        one_step(model, images, labels, optimizer=optimizer)
     assert_equal(weights(pair[0]), weights(pair[1]), atol=1e-6)
-    momenta = [np.asarray(of[0]) for of in deepkd.momenta.values()]
+    momenta = [np.asarray(variables[0]) for variables in deepkd.momenta.values()]
     assert all(np.any(momentum) for momentum in momenta)
     with pytest.raises(ValueError, match=r"methods \['kd'\] have no such parts; expected"):
         distiller("kd").compile(DeepKD(0.1))

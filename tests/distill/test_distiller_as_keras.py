@@ -14,10 +14,10 @@ FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
 CROSS_ENTROPY = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def some_in_the_suite(*in_the_suite, of):
+def some_in_the_suite(*in_the_suite, pairs):
     """For `parametrize`: all pairs, of which those outside the suite are marked `extended`."""
     extended = pytest.mark.extended
-    return [pytest.param(*pair, marks=[] if pair in in_the_suite else extended) for pair in of]
+    return [pytest.param(*pair, marks=[] if pair in in_the_suite else extended) for pair in pairs]
 
 
 def both_trained(make, x, y, *, prepare=lambda model: None, epochs=1, precision="float32"):
@@ -117,7 +117,7 @@ def test_a_metric_in_a_nested_or_subclassed_student_is_logged(images, labels):
     some_in_the_suite(
         ("LSTM", FLOAT32),
         ("Bidirectional", BFLOAT16),
-        of=itertools.product(("LSTM", "GRU", "Bidirectional"), (FLOAT32, BFLOAT16)),
+        pairs=itertools.product(("LSTM", "GRU", "Bidirectional"), (FLOAT32, BFLOAT16)),
     ),
 )
 def test_a_stateful_layer_keeps_its_state(images, labels, kind, precision):
@@ -171,7 +171,7 @@ def norms(model):
         ("flat", FLOAT32),
         ("nested", BFLOAT16),
         ("block", FLOAT32),
-        of=itertools.product(("flat", "nested", "block"), (FLOAT32, BFLOAT16)),
+        pairs=itertools.product(("flat", "nested", "block"), (FLOAT32, BFLOAT16)),
     ),
 )
 def test_what_is_frozen_after_compile_stays(images, labels, wrap, precision):

@@ -179,7 +179,7 @@ class Staged(Method):
         ),
     ],
 )
-def test_what_a_stage_does_not_train_rests(optimizer, net, images, labels):
+def test_what_a_stage_does_not_train_keeps_its_values(optimizer, net, images, labels):
     student, method = net("student", norm=False, l2=0.1), Staged()
     distiller = Distiller(student, methods=method)
     values = []

@@ -114,7 +114,7 @@ def test_columns_by_name_reach_both_models(labels, one_step):
             assert loss(term, table | {name: column}) != pytest.approx(before)
 
 
-def test_texts_of_two_lengths_are_refused_in_words_of_no_image():
+def test_the_error_for_texts_of_two_lengths_does_not_mention_images():
     with pytest.raises(
         ValueError, match=r"'s' takes inputs of \(6\) and the teacher 't' of \(9\)"
     ) as e:

@@ -5,7 +5,7 @@ import pytest
 from kd_keras.exports.conversion import quiet_conversion
 
 
-def test_its_error_is_told_in_one_line_of_it(capfd):
+def test_its_error_is_shown_in_one_line(capfd):
     message = "\n<unknown>:0: error: loc(\"a/b\"): 'tf.Foo' op is neither a custom op\nmore\n"
     expected = r"'pet' cannot be converted to LiteRT \('tf.Foo' op is neither a custom op\)"
 

@@ -64,7 +64,9 @@ def test_half_of_the_weights_size_and_close_numbers(net, graph_of, noise, tmp_pa
     assert sizes["float16"] < 0.6 * sizes["none"]
 
 
-def test_a_layer_that_litert_does_not_have_is_told_in_words(graph_of, noise, tmp_path, capfd):
+def test_a_layer_that_litert_does_not_have_is_reported_with_a_message(
+    graph_of, noise, tmp_path, capfd
+):
     inputs = keras.Input((8, 8, 3))
     odd = keras.ops.erfinv(keras.layers.Flatten()(inputs) / 300)
     model = keras.Model(inputs, keras.layers.Dense(5)(odd), name="odd")

@@ -165,7 +165,7 @@ for write, place, most in (
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_told_and_leaves_the_earlier_exports_alone(tmp_path):
+def test_a_full_disk_is_reported_and_leaves_the_earlier_exports_alone(tmp_path):
     earlier = [tmp_path / "model" / "saved_model.pb", tmp_path / "model.keras"]
     earlier[0].parent.mkdir()
     for path in earlier:

@@ -168,7 +168,7 @@ def test_other_widths_and_strides_are_other_networks(knobs):
     assert architecture.fingerprint(resnet(**knobs)) != architecture.fingerprint(resnet())
 
 
-def test_of_a_subclass_nothing_is_known():
+def test_a_subclass_has_no_fingerprint_of_its_architecture():
     class Own(keras.Model):
         def call(self, x):
             return x

@@ -109,7 +109,7 @@ def test_weights_are_read_at_each_call():
 
 
 @pytest.mark.parametrize("name", ["resnet8x4", "mobilenetv2", "shufflenetv1", "vgg8", "wrn_16_1"])
-def test_the_zoo_s_models_come_out_right(name):
+def test_folding_keeps_the_outputs_of_the_models_of_the_package(name):
     model = randomised(models.get(name, num_classes=5, input_shape=(32, 32, 3)))
     # Weights of one sign would make outputs of 1e10: kernels centred, small.
     for variable in model.variables:
@@ -124,7 +124,7 @@ def test_the_zoo_s_models_come_out_right(name):
     np.testing.assert_allclose(result / scale, expected / scale, atol=1e-5)
 
 
-def test_bfloat16_stays_near():
+def test_folding_in_bfloat16_is_close_to_float32():
     model, _ = MODELS["one after the other"]()
     x = images(model)
     twin = twins.Twin(model, folded=True, precision="mixed_bfloat16")

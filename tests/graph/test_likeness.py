@@ -85,7 +85,7 @@ def test_several_inputs_of_numbers_and_of_integers_are_compared():
     assert likeness.is_defined_by_configuration(layer)
 
 
-def test_what_raises_when_made_or_run_is_not_told():
+def test_what_raises_when_made_or_run_is_not_reported():
     class NeedsArgument(layers.Layer):
         def __init__(self, needed, **kwargs):
             super().__init__(**kwargs)

@@ -79,7 +79,7 @@ def test_the_fused_kernel_runs(net, images):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_low_precision_is_close_and_lands_in_the_float32_model(net, images, precision):
+def test_low_precision_is_close_and_updates_the_float32_model(net, images, precision):
     model = net("m")
     assert_trains_as_plain_keras(model, images, atol=0.05, precision=precision)
     twin = Twin(model, ["stage1"], precision=precision)

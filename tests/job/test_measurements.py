@@ -98,7 +98,7 @@ def test_the_times_of_a_phase_that_was_measured_before_are_taken_over(measured):
     assert len(measured.timed) == 1
 
 
-def test_without_timing_all_but_the_times_is_the_same_and_they_come_when_wanted(measured):
+def test_without_timing_only_the_times_are_missing_and_a_later_call_adds_them(measured):
     model = classifier(4, seed=0)
     untimed = measured("student", model, timing=False)
     assert untimed["milliseconds_per_image"] is None

@@ -92,7 +92,7 @@ def test_results_are_the_scores_of_the_saved_logits(finished):
     assert (entry["difference"], entry["low"], entry["high"]) == pytest.approx((mean, low, high))
 
 
-def test_no_line_and_no_page_speaks_of_top_1(finished):
+def test_no_line_and_no_page_mentions_top_1(finished):
     path, _, lines = finished
     pages = [(path / name).read_text() for name in ("report.html", "results.json", "data.json")]
     for text in [*lines, *pages]:
@@ -249,7 +249,7 @@ def test_a_training_stops_early_by_map_and_an_interrupted_one_ends_equal_to_the_
         np.testing.assert_array_equal(one, other)
 
 
-def test_a_method_that_nobody_chose_gives_way_to_kd():
+def test_a_default_method_is_replaced_by_kd():
     recipe = Recipe(dataset="folder:x", labels="multi").model_copy(
         update={"method": ("lskd:temperature=2",)}
     )
@@ -270,6 +270,6 @@ def test_a_method_that_nobody_chose_gives_way_to_kd():
         ({"labels_per_class": 2}, "labels_per_class is 2, which goes by the one class"),
     ],
 )
-def test_what_goes_by_one_class_is_refused(fields, message):
+def test_settings_for_one_class_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
         precheck.check_recipe(Recipe(dataset="folder:x", labels="multi", **fields))

@@ -191,7 +191,7 @@ def test_plain_training_needs_no_teacher(run, tmp_path):
     ],
     ids=str,
 )
-def test_bad_input_is_told_before_anything_is_written(run, tmp_path, fields, message):
+def test_bad_input_is_reported_before_anything_is_written(run, tmp_path, fields, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         run(tmp_path / "bad", **fields)
     assert not (tmp_path / "bad").exists()

@@ -63,7 +63,7 @@ def cost_and_gradients(autodiff):
             "teacher": teacher,
             "part": {path: np.asarray(v) for path, v in variables.items()},
         }
-        arrays = {(group, key): a for group, of in groups.items() for key, a in of.items()}
+        arrays = {(group, key): a for group, values in groups.items() for key, a in values.items()}
 
         def cost(tensors):
             values = [(v, tensors["part", path]) for path, v in variables.items()]

@@ -139,11 +139,11 @@ def test_the_transport_s_weight_falls_at_the_end():
         who: {"logits": rng.normal(size=(2, 4)).astype("float32")} for who in ("student", "teacher")
     }
 
-    def cost(of, progress):
-        return np.asarray(of(**arguments, batch=Batch(np.array([0, 1]), progress=progress)))
+    def cost(method, progress):
+        return np.asarray(method(**arguments, batch=Batch(np.array([0, 1]), progress=progress)))
 
-    for of in (method, constant):
-        of.attach(None, model(rng.normal(size=(2, 4))))
+    for each in (method, constant):
+        each.attach(None, model(rng.normal(size=(2, 4))))
     constant.distances.assign(method.distances)
     full, end = cost(constant, 1.0), cost(method, 1.0)
     np.testing.assert_allclose(cost(method, 0.4), full, rtol=1e-6)

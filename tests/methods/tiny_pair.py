@@ -55,10 +55,10 @@ def distiller(names, steps, *, norm=True, **how):
     pair.
     """
     chosen_methods = [method(name) for name in ([names] if isinstance(names, str) else names)]
-    staged = [of for of in chosen_methods if of.first_stage]
-    for of in staged:
-        of.first_stage = 0.5
-    free = all(of.teacher_free for of in chosen_methods)
+    staged = [each for each in chosen_methods if each.first_stage]
+    for each in staged:
+        each.first_stage = 0.5
+    free = all(each.teacher_free for each in chosen_methods)
     model = kd_keras.Distiller(  # resolved here: other backends of Keras have none
         student(norm=norm), teacher=None if free else teacher(), methods=chosen_methods, **how
     )

@@ -103,10 +103,10 @@ def groups(names):
     """
     names_by_kind = {}
     for name in names:
-        of = tiny_pair.method(name)
-        if not (of.teacher_free or of.needs_teacher_model):
-            stages = 2 if of.first_stage else 1
-            names_by_kind.setdefault(f"{of.views_per_image} views, {stages} stages", []).append(
+        method = tiny_pair.method(name)
+        if not (method.teacher_free or method.needs_teacher_model):
+            stages = 2 if method.first_stage else 1
+            names_by_kind.setdefault(f"{method.views_per_image} views, {stages} stages", []).append(
                 name
             )
     return names_by_kind

@@ -103,6 +103,6 @@ def test_nothing_asked_gives_the_model_itself():
         ),
     ],
 )
-def test_what_does_not_fit_is_said_in_words(knobs, message):
+def test_what_does_not_fit_is_reported_with_a_message(knobs, message):
     with pytest.raises(ValueError, match=message):
         adapt.adapt_teacher(teacher(), **knobs)

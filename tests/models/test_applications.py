@@ -76,7 +76,7 @@ def test_the_own_head_stays_where_weights_and_classes_are_its_own(
         (ValueError("at least 75x75"), None, ValueError, r"\(8, 8, 1\).*75x75.*--image-size"),
     ],
 )
-def test_what_keras_refuses_is_said_in_words(monkeypatch, raised, weights, kind, message):
+def test_what_keras_refuses_is_reported_with_a_message(monkeypatch, raised, weights, kind, message):
     def constructor(**_):
         raise raised
 
@@ -96,7 +96,7 @@ def test_preprocessing_of_an_unknown_kind_is_refused():
         ("app:MobileNetV2", {"depth": 2}, r"knob of app:MobileNetV2 is 'depth'.*: weights"),
     ],
 )
-def test_bad_arguments_are_answered_in_words(name, knobs, message):
+def test_bad_arguments_are_refused_with_a_message(name, knobs, message):
     with pytest.raises(ValueError, match=message):
         models.get(name, num_classes=3, input_shape=(32, 32, 3), **knobs)
     assert models.describe("app:MobileNetV2") == "MobileNetV2 from keras.applications"

@@ -28,7 +28,7 @@ def test_a_stride_of_two_rounds_up(size, kernel):
     assert x.shape == (None, -(-size // 2), -(-size // 2), 2)
 
 
-def test_convolutions_start_as_he_has_it():
+def test_convolutions_have_he_initialisation():
     inputs = keras.Input((8, 8, 32))
     keras.utils.set_random_seed(0)
     model = keras.Model(inputs, blocks.conv_bn(inputs, 64, 3, name="x"))
@@ -38,7 +38,7 @@ def test_convolutions_start_as_he_has_it():
     assert (model.get_layer("x").momentum, model.get_layer("x").epsilon) == (0.9, 1e-5)
 
 
-def test_shuffle_deals_the_groups_out_in_turn():
+def test_shuffle_interleaves_the_groups():
     inputs = keras.Input((1, 1, 6))
     result = run(inputs, blocks.shuffle(inputs, 3), np.arange(6).reshape(1, 1, 1, 6))
     assert np.ravel(result).tolist() == [0, 2, 4, 1, 3, 5]

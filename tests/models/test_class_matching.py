@@ -15,7 +15,7 @@ def test_a_name_that_is_spelled_the_same_comes_before_one_that_is_alike():
     assert class_matching.class_order(["crane", "Crane"], ["Crane", "crane"], 2) == [1, 0]
 
 
-def test_what_is_renamed_and_dropped_is_told():
+def test_what_is_renamed_and_dropped_is_reported():
     teacher_names = ["tench", "Egyptian cat", "goldfish"]
     renamed, dropped = class_matching.describe(teacher_names, ["egyptian_cat", "goldfish"])
     assert renamed == "teacher's classes under other names: Egyptian cat = egyptian_cat"

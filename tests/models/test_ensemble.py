@@ -50,7 +50,7 @@ def test_a_softmax_counts_as_its_log_probabilities():
         ([[1.0, 2.0]] * 2, [0, 0], r"not all 0\. They are divided by their sum"),
     ],
 )
-def test_what_has_no_mean_is_refused_in_words(members, weights, message):
+def test_what_has_no_mean_is_refused_with_a_message(members, weights, message):
     with pytest.raises(ValueError, match=message):
         ensemble.mean_of_logits([constant(logits) for logits in members], weights)
 

@@ -74,7 +74,7 @@ def test_without_network_the_message_says_what_to_do(download, tmp_path):
         mobilenet(num_classes=5, weights="imagenet")
 
 
-def test_a_server_that_never_answers_is_given_up(download, monkeypatch):
+def test_a_server_that_does_not_answer_ends_in_an_error(download, monkeypatch):
     monkeypatch.setattr(imagenet, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         download(f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -111,7 +111,7 @@ def test_a_file_with_the_head_gives_the_body_its_weights(tmp_path):
     assert_starts_from(body, full_model.get_weights()[:2])
 
 
-def test_a_file_that_does_not_fit_is_refused_in_words(tmp_path):
+def test_a_file_that_does_not_fit_is_refused_with_a_message(tmp_path):
     file = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]).save_weights(file)
     with pytest.raises(ValueError, match=r"other\.weights\.h5 does not fit .*--weights none"):

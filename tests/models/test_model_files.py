@@ -107,7 +107,7 @@ def test_pixels_are_rounded_for_a_model_of_whole_numbers(folder):
         ("io.npz", r"not a \.keras file that Keras can open"),
     ],
 )
-def test_what_is_no_classifier_is_refused_in_words(folder, name, message):
+def test_what_is_no_classifier_is_refused_with_a_message(folder, name, message):
     with pytest.raises(ValueError, match=message):
         model_files.open_model(folder / name)
 

@@ -60,10 +60,10 @@ SHAPES = {
 }
 
 
-def every_model(of=SHAPES, *, in_the_suite=IN_THE_SUITE):
+def every_model(names=SHAPES, *, in_the_suite=IN_THE_SUITE):
     """Each of them for `parametrize`; those outside `in_the_suite` are marked `extended`."""
     extended = pytest.mark.extended
-    return [pytest.param(name, marks=[] if name in in_the_suite else extended) for name in of]
+    return [pytest.param(name, marks=[] if name in in_the_suite else extended) for name in names]
 
 
 @functools.cache
@@ -253,7 +253,7 @@ def test_names_import_no_keras():
         ("app:MobileNetV2", {"width": 2.0}, r"knob of app:MobileNetV2 is 'width'.*: weights"),
     ],
 )
-def test_bad_arguments_are_answered_in_words(name, knobs, message):
+def test_bad_arguments_are_refused_with_a_message(name, knobs, message):
     with pytest.raises(ValueError, match=message):
         models.get(name, **{"num_classes": 10, "input_shape": (32, 32, 3), **knobs})
 

@@ -31,7 +31,7 @@ def test_three_channels_repeats_grey_and_leaves_colour():
     assert pixels.three_channels(colour) is colour
 
 
-def test_bad_modes_are_answered_in_words():
+def test_bad_modes_are_refused_with_a_message():
     with pytest.raises(ValueError, match=r"preprocessing is 'cafe'.*Did you mean 'caffe'\?"):
         pixels.encode(keras.Input((2, 2, 3)), "cafe")
     with pytest.raises(ValueError, match=r"'torch' got images of 1 channel\(s\); expected 3"):

@@ -35,8 +35,8 @@ def check_case(case, config, as_coded, end):
             for kind in PARTS.values()
         ]
         optimizer.apply_three(*gradients, variables)
-        for of, variable in zip(values, variables, strict=True):
-            of.append(variable.numpy())
+        for history, variable in zip(values, variables, strict=True):
+            history.append(variable.numpy())
     for j in numbers:
         close(np.stack(values[j]), case[f"out_param_{j}{end}"], config)
         for part, golden_part in PARTS.items():

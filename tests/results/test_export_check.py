@@ -104,7 +104,7 @@ LOSS = {
         ({"change": -0.009}, None),
     ],
 )
-def test_a_loss_of_more_than_a_point_is_told_with_what_to_do(changed, expected):
+def test_a_loss_of_more_than_a_point_is_reported_with_what_to_do(changed, expected):
     lines = export_check.losses({"a.tflite": {**LOSS, **changed}, "noise": {"agreement": 1.0}})
     assert len(lines) == (expected is not None)
     assert all(expected in line for line in lines)

@@ -15,7 +15,7 @@ def model(accuracy, seed=0):
     return np.where(rng.random(1000) < accuracy, LABELS, rng.integers(0, 10, 1000))
 
 
-def test_a_teacher_with_all_classes_in_another_order_is_told_with_its_accuracy():
+def test_a_teacher_with_all_classes_in_another_order_is_reported_with_its_accuracy():
     permuted = (model(0.9) + 3) % 10
     (line,) = order_of_classes("teacher", permuted, LABELS, NAMES)
     right, would = np.mean(permuted == LABELS), np.mean(model(0.9) == LABELS)
@@ -48,7 +48,7 @@ def test_a_teacher_that_confuses_two_classes_or_says_one_alone_raises_no_doubt()
     assert order_of_classes("teacher", np.full(1000, 7), LABELS, NAMES) == []
 
 
-def test_models_that_agree_less_than_unrelated_ones_are_told():
+def test_models_that_agree_less_than_unrelated_ones_are_reported():
     teacher, student = LABELS.copy(), LABELS.copy()
     half = np.arange(1000) // 10 % 2 == 0  # of each class
     teacher[half] += 1
@@ -75,7 +75,7 @@ def test_unrelated_and_related_models_raise_no_doubt(pair):
             assert low_agreement("student", "teacher", student, teacher, LABELS) == []
 
 
-def test_a_teacher_that_is_measurably_worse_is_told():
+def test_a_teacher_that_is_measurably_worse_is_reported():
     (line,) = worse_teacher("student", "teacher", model(0.9), model(0.6, 1), LABELS, seed=0)
     assert line.startswith("the teacher is worse than the student that it taught (6")
     assert "95 % interval" in line
@@ -84,7 +84,7 @@ def test_a_teacher_that_is_measurably_worse_is_told():
         assert result == []
 
 
-def test_a_teacher_that_is_wrong_on_five_more_images_is_not_told():
+def test_a_teacher_that_is_wrong_on_five_more_images_is_not_reported():
     student, teacher = LABELS.copy(), LABELS.copy()
     teacher[:5] = (LABELS[:5] + 1) % 10
     assert worse_teacher("student", "teacher", student, teacher, LABELS, seed=0) == []

@@ -24,7 +24,7 @@ def test_a_header_comes_back_as_it_was(tmp_path, header_of):
     assert np.load(tmp_path / "ids.npy").tolist() == list(range(36))
 
 
-def test_sizes_are_told_before_anything_is_written(header_of):
+def test_sizes_are_reported_before_anything_is_written(header_of):
     assert (
         header_of(outputs={"logits": (200,)}, examples=100_000, dtype="float16").bytes_per_view
         == 40_000_000

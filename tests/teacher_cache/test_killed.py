@@ -105,7 +105,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, call, full_cache, tmp_path):
+def test_a_killed_maker_continues_and_writes_the_same_cache(started, call, full_cache, tmp_path):
     out = tmp_path / "killed"
     process = started(out)
     until = time.monotonic() + 120
@@ -131,7 +131,7 @@ def test_a_killed_maker_goes_on_and_gives_what_one_go_gives(started, call, full_
     assert contents(out) == contents(full_cache)
 
 
-def test_a_full_disk_leaves_what_is_finished_and_is_told_in_a_line(
+def test_a_full_disk_leaves_what_is_finished_and_is_reported_in_a_line(
     started, call, full_cache, tmp_path
 ):
     out = tmp_path / "full"

@@ -93,7 +93,7 @@ def test_the_example_writes_a_cache_and_a_student_learns_from_it(place, tmp_path
     assert "student distilled" in result.output
 
 
-def test_the_example_run_again_asks_nothing_twice(place):
+def test_the_example_run_again_changes_no_file(place):
     (program,) = blocks("python")
     exec(compile(program, str(PAGE), "exec"), {})
     before = {path: path.stat().st_mtime_ns for path in Path("caches/my_net").iterdir()}

@@ -45,7 +45,7 @@ def test_a_draw_is_a_function_of_its_id_and_not_of_the_batch():
     ],
     ids=["the next image", "the next view", "the next seed", "another step", "any purpose"],
 )
-def test_what_happens_to_an_image_says_nothing_about(other):
+def test_draws_of_an_image_are_independent_of(other):
     first, second = np.array(Flip().mirrored(draws())), np.array(other())
     table = [[np.sum((first == a) & (second == b)) for b in (0, 1)] for a in (0, 1)]
     assert stats.chi2_contingency(table).pvalue > 0.001

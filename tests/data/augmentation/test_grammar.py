@@ -86,7 +86,7 @@ def test_another_text_is_refused(text, message):
         grammar.parse(text)
 
 
-def test_any_text_is_steps_or_refused_in_words():
+def test_any_text_is_steps_or_refused_with_a_message():
     rng = random.Random(0)
     words = ["flip", "crop", "blur", "erase", "sigma", "padding", "fill", "nan", "inf"]
     refusals = []

@@ -214,7 +214,7 @@ def test_a_test_folder_of_other_classes_is_announced_and_not_used(put, tmp_path,
     assert dataset.notes[0].startswith("test split not used: 1 folder of classes that train does")
 
 
-def test_classes_without_a_validation_folder_are_told(put, tmp_path, load, images_of):
+def test_classes_without_a_validation_folder_are_reported(put, tmp_path, load, images_of):
     for place in ("train/cat", "train/dog", "train/eel", "val/cat"):
         put(tmp_path / "own" / place / "1.png", images_of(1)[0])
     dataset = load(tmp_path / "own")

@@ -130,7 +130,7 @@ def test_a_folder_that_may_not_be_read_is_refused(pets, load):
         pets.chmod(0o700)
 
 
-def test_a_folder_without_any_image_is_told_as_such(load, tmp_path):
+def test_a_folder_without_any_image_is_reported_as_such(load, tmp_path):
     for name in ("api", "how-to"):
         (tmp_path / "docs" / name).mkdir(parents=True)
         (tmp_path / "docs" / name / "page.md").write_text("text")

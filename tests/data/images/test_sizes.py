@@ -26,7 +26,7 @@ def test_photographs_get_224_pixels():
     assert note.startswith("images of 3024x4032 pixels are resized to 224x224")
 
 
-def test_a_change_of_aspect_is_told():
+def test_a_change_of_aspect_is_reported():
     assert sizes.aspect([(8, 8), (9, 9)], "crop") == []
     assert sizes.aspect([(8, 8), (8, 9)], "squash") == [
         "1 of 2 images are not square: their aspect ratio is changed (--resize squash)"

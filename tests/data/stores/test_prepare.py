@@ -70,7 +70,7 @@ def test_a_store_of_any_folder_name_can_be_made_and_found(tmp_path, place):
     assert name.startswith(f"made_{place[:50]}")
 
 
-def test_progress_is_told_of_every_image(tmp_path):
+def test_progress_counts_every_image(tmp_path):
     events = []
 
     @contextlib.contextmanager
@@ -185,7 +185,7 @@ def _without_room(cache_dir, message):
         message.send(str(error))
 
 
-def test_a_full_disk_is_told_in_words_and_leaves_nothing(tmp_path):
+def test_a_full_disk_is_reported_with_a_message_and_leaves_nothing(tmp_path):
     fork = multiprocessing.get_context("fork")
     receive, send = fork.Pipe()
     process = fork.Process(target=_without_room, args=(tmp_path, send))

@@ -117,7 +117,7 @@ def test_images_of_several_sizes_get_their_median_side(load):
         ("mnist_shape", r"has no dataset 'mnist_shape'; .* Did you mean tfds:mnist_shapes\?"),
     ],
 )
-def test_a_set_that_will_not_do_is_refused(load, name, message):
+def test_a_dataset_that_cannot_be_used_is_refused(load, name, message):
     with pytest.raises(ValueError, match=f"(?s){message}"):
         load(name)
 

@@ -59,6 +59,6 @@ def test_without_a_network_the_message_says_what_to_do(fetch, tmp_path):
     assert not list((tmp_path / "downloads").iterdir())
 
 
-def test_an_address_that_is_no_more_is_told(url, fetch):
+def test_an_address_that_is_no_more_is_reported(url, fetch):
     with pytest.raises(ConnectionError, match=r"gone\.zip cannot be downloaded .*404"):
         fetch(url.replace("tiny.zip", "gone.zip"))

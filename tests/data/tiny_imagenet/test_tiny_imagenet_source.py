@@ -87,7 +87,7 @@ def test_a_jpeg_that_does_not_decode_is_named(dummy_folder, load):
         load(dummy_folder)
 
 
-def test_a_damaged_list_is_told_before_anything_is_prepared(dummy_folder, load):
+def test_a_damaged_list_is_reported_before_anything_is_prepared(dummy_folder, load):
     (dummy_folder / "wnids.txt").unlink()
     with pytest.raises(FileNotFoundError, match="expected tiny-imagenet-200"):
         load(dummy_folder)

@@ -235,7 +235,7 @@ def test_checkpoints_at_the_ends_of_short_epochs_take_a_fiftieth_of_the_time(tmp
     assert 0.9 < (0.1 * 50 + 0.4 * len(saved_epochs)) / (0.02 * now[0]) <= 1
 
 
-def test_two_are_kept_and_a_damaged_one_is_passed_over(saved, train):
+def test_two_are_kept_and_a_damaged_one_is_skipped(saved, train):
     folder = saved
     names = [file.name for file in sorted(folder.glob("*.npz"))]
     assert names == ["step-000000005.npz", "step-000000006.npz"]

@@ -107,7 +107,7 @@ def test_a_training_that_goes_on_measures_when_it_would_have(student, teacher, i
     assert history["kd_gradient_norm"][0] == 2.0
 
 
-def test_the_end_of_a_training_tells_of_a_term_that_does_not_pull(net, teacher, images, labels):
+def test_the_end_of_a_training_warns_of_a_term_without_a_gradient(net, teacher, images, labels):
     class Idle(methods.base.Method):
         def call(self, student, teacher, batch):
             return 0 * student["logits"][:, 0]

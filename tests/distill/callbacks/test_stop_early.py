@@ -124,7 +124,7 @@ def test_side_by_side_each_student_keeps_the_weights_of_its_own_best_epoch(
     data = tf.data.Dataset.from_tensor_slices((images[:32], labels[:32])).batch(BATCH)
     held_out = images[30:], labels[30:]
     histories = {name: keras.callbacks.History() for name in distillers}
-    of = {
+    callbacks_of_students = {
         name: (distillers[name], [stop_early.StopEarly(held_out, patience=1), histories[name]])
         for name in distillers
     }
@@ -133,7 +133,7 @@ def test_side_by_side_each_student_keeps_the_weights_of_its_own_best_epoch(
         epochs=EPOCHS,
         verbose=0,
         callbacks=[
-            side_by_side.PerStudentCallbacks(of),
+            side_by_side.PerStudentCallbacks(callbacks_of_students),
             stop_early.StopTogether(list(distillers.values())),
         ],
     )

@@ -108,7 +108,7 @@ def test_a_teacher_whose_outputs_are_nan_is_named(
         distil(student, teacher, images, labels, method)
 
 
-def test_labels_out_of_range_and_broken_students_are_told_apart_from_methods(
+def test_labels_out_of_range_and_broken_students_are_distinguished_from_methods(
     student, teacher, images, labels
 ):
     student.layers[-1].bias.assign(np.full(5, np.nan))

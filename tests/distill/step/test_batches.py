@@ -57,7 +57,7 @@ def test_labels_that_cannot_be_used_are_refused():
         batches.unpack((X, {"a": Y, "b": Y}))
 
 
-def test_mixed_images_are_told_by_their_shares():
+def test_mixed_images_are_recognised_by_their_shares():
     x = {"inputs": X, "id": np.array([7, 8, 9]), "share": np.ones(3, "float32")}
     soft = np.eye(3, dtype="float32")[Y]
     assert batches.model_inputs(x) is X

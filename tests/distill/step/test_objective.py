@@ -29,8 +29,8 @@ def examples(*, labels=LABELS, inputs=None, sample_weight=None, ids=None):
     return Examples(inputs, labels, sample_weight, ids, None)
 
 
-def objective(*of, ce_weight=1.0, label_smoothing=0.0):
-    return Objective(of, ce_weight=ce_weight, label_smoothing=label_smoothing)
+def objective(*chosen_methods, ce_weight=1.0, label_smoothing=0.0):
+    return Objective(chosen_methods, ce_weight=ce_weight, label_smoothing=label_smoothing)
 
 
 def loss(goal, batch=None, *, progress=1.0, stage=0.0):
@@ -107,7 +107,7 @@ class Views(Constant):
         )
 
 
-def test_two_views_of_an_image_are_told_apart(by_hand):
+def test_two_views_of_an_image_are_separated(by_hand):
     goal = objective(Views())
     images = np.arange(2 * 2 * 3).reshape(4, 1, 1, 3)  # two views of two images
     example = examples(labels=LABELS[:2], inputs=images)

@@ -20,11 +20,11 @@ def partly(labels):
 
 
 def distilled(net, teacher, *, smoothing=0.0, ce_weight=0.5, method="kd"):
-    of = [methods.get(method)] if method else []
+    chosen_methods = [methods.get(method)] if method else []
     return Distiller(
         net("student", norm=False),
         teacher=teacher if method else None,
-        methods=of,
+        methods=chosen_methods,
         ce_weight=ce_weight,
         label_smoothing=smoothing,
     )
@@ -205,7 +205,7 @@ def test_values_of_labels_are_nan_until_a_label_is_known(net, teacher, images, p
     assert np.isfinite(list(second.values())).all()
 
 
-def test_a_loss_that_is_nan_is_not_put_down_to_unknown_labels(net, teacher, images):
+def test_a_loss_that_is_nan_is_not_explained_by_unknown_labels(net, teacher, images):
     distiller = distilled(net, teacher)
     distiller.compile(ignore_class=UNKNOWN)
     distiller.methods[0].weight = np.nan

@@ -83,7 +83,7 @@ def test_a_store_whose_images_are_gone_is_stale(folder, tmp_path):
     assert entry.state == "usable"
 
 
-def test_prune_removes_what_is_stale_or_unfinished_and_old_things_only_if_told(folder):
+def test_prune_removes_stale_and_unfinished_entries_and_old_ones_only_if_asked(folder):
     chosen = cache_folder.removable(cache_folder.entries())
     names = {entry.path.name for entry in chosen}
     assert names == {"begun", "stale", "teacher-gone-float32.npy", ".partial.ids.npy"}

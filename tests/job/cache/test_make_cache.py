@@ -126,7 +126,7 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(
     assert caches["bfloat16"] != folder
 
 
-def test_the_cache_of_mirrored_views_does_not_stand_in_for_others(cached):
+def test_the_cache_of_mirrored_views_is_not_used_for_others(cached):
     mirrored = cached(views=1, flip=True)
     assert mirrored != cached(views=1) == cached(views=1, flip=False)
 
@@ -154,12 +154,12 @@ def test_mixed_rows_of_more_images_are_not_taken(cached, cacheable_recipe, cache
     assert caches[0] == expected != caches[1]
 
 
-def test_the_cache_of_a_held_out_run_does_not_stand_in_for_the_whole(cached):
+def test_the_cache_of_a_held_out_run_is_not_used_for_the_whole(cached):
     part = cached(views=1, select=True)
     assert part != cached(views=1)
 
 
-def test_a_cache_that_cannot_be_read_is_passed_over(cached, cacheable_recipe, cached_rows):
+def test_a_cache_that_cannot_be_read_is_skipped(cached, cacheable_recipe, cached_rows):
     folder = cached(views=1)
     other = folder.with_name(folder.name.replace("seed0", "seed00"))
     folder.rename(other)
@@ -212,6 +212,6 @@ def test_what_a_teacher_without_classes_gives_is_cached_as_pooled(cached, record
         ({"taps": ("poled",)}, "has no tap 'poled'; near ones.*pooled"),
     ],
 )
-def test_bad_input_is_told_in_words(cached, changes, message):
+def test_bad_input_is_reported_with_a_message(cached, changes, message):
     with pytest.raises(ValueError, match=message):
         cached(**changes)

@@ -95,7 +95,7 @@ def test_a_run_of_several_students_is_compared_within(copy):
     assert "no measurable difference" in document["verdict"][0]
 
 
-def test_runs_that_cannot_be_compared_are_refused_in_words(copy, tiny_run, tmp_path):
+def test_runs_that_cannot_be_compared_are_refused_with_a_message(copy, tiny_run, tmp_path):
     with pytest.raises(ValueError, match=r"there is the run .* with one student to compare"):
         compare.compare([tiny_run])
     with pytest.raises(ValueError, match=r"there is none to compare; expected two runs or more"):
@@ -120,7 +120,7 @@ def test_runs_on_different_data_are_refused_with_which(copy, tiny_run):
     assert f"digits, image_size 16 (fingerprint another): {other}" in str(error.value)
 
 
-def test_damaged_predictions_and_other_devices_are_told(copy, tiny_run):
+def test_damaged_predictions_and_other_devices_are_reported(copy, tiny_run):
     other = copy("other", seed=1)
     edit(other / "provenance.json", devices=["/device:GPU:0"])
     assert compare.compare([tiny_run, other])["notes"] == [

@@ -36,13 +36,13 @@ def test_a_file_of_another_model_is_refused(tmp_path, owner, message):
     export_record.check(tmp_path, FILES, "other", "/run/a")
 
 
-def test_a_changed_record_is_told(tmp_path):
+def test_a_changed_record_is_reported(tmp_path):
     (tmp_path / "exports.json").write_text('{"files": 3}')
     with pytest.raises(ValueError, match=r"exports.json cannot be read"):
         export_record.read(tmp_path)
 
 
-def test_a_file_that_was_removed_during_the_export_is_told(tmp_path):
+def test_a_file_that_was_removed_during_the_export_is_reported(tmp_path):
     (tmp_path / "a.tflite").touch()
     export_record.require_files(tmp_path, ["a.tflite"])
     message = r"b\.onnx was removed while the export was running\. Leave its folder in place"

@@ -37,7 +37,7 @@ def test_the_place_of_a_process(monkeypatch, text, task):
         (config(TWO, "worker", 2), "with worker 2 of 2"),
     ],
 )
-def test_another_tf_config_is_refused_in_words(monkeypatch, text, fault):
+def test_another_tf_config_is_refused_with_a_message(monkeypatch, text, fault):
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(ValueError, match=fault) as failure:
         tf_config.read()

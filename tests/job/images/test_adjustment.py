@@ -105,7 +105,7 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("teacher", ["cache:rows", "teacher.onnx", "runs/big/teacher.keras"])
-def test_the_training_of_a_teacher_that_is_trained_already_is_not_told_of(teacher):
+def test_adjusted_settings_of_a_trained_teacher_are_not_shown(teacher):
     recipe = Recipe(teacher=teacher)
     adjusted = adjustment.adjust_recipe(recipe, images=900, side=32, classes=9)
     assert adjusted.teacher_epochs != recipe.teacher_epochs

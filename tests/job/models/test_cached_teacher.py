@@ -96,7 +96,9 @@ def test_a_student_learns_from_a_cache_as_from_the_teacher_that_made_it(
         ({"allow_weak_teacher": False}, "the teacher's top-1 is .* expected at least 3"),
     ],
 )
-def test_a_cache_that_does_not_fit_is_refused_in_words(cache, run, tmp_path, changes, message):
+def test_a_cache_that_does_not_fit_is_refused_with_a_message(
+    cache, run, tmp_path, changes, message
+):
     with pytest.raises(ValueError, match=message):
         run(tmp_path, **{"teacher": f"cache:{cache}", **changes})
     assert not (tmp_path / "recipe.json").exists()

@@ -100,7 +100,7 @@ def test_several_values_in_one_text_are_read_with_a_warning(field, text, values)
         ("epoch", 3, r"recipe field is 'epoch'; expected one of:.*Did you mean 'epochs'\?"),
     ],
 )
-def test_a_wrong_value_is_refused_in_words(name, value, message):
+def test_a_wrong_value_is_refused_with_a_message(name, value, message):
     with pytest.raises(ValueError, match=message):
         Recipe(**{name: value})
 
@@ -115,7 +115,7 @@ def test_a_recipe_is_frozen():
         Recipe().epochs = 3
 
 
-def test_form_tells_type_choices_and_whether_none_is_allowed():
+def test_form_has_type_choices_and_whether_none_is_allowed():
     assert fields.form("epochs") == (int, (), False)
     assert fields.form("ce_weight") == (float, (), True)
     assert fields.form("weights") == (str, (), True)

@@ -26,7 +26,7 @@ def test_old_recipes_with_temperature_and_weight_are_read_into_the_specs(tmp_pat
         assert recipe_files.load(tmp_path / "mine.toml") == Recipe(method=["kd:temperature=3"])
 
 
-def test_old_recipes_without_values_are_read_without_a_word():
+def test_old_recipes_without_values_are_read_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = recipe_files.from_json('{"temperature": null, "kd_weight": null, "epochs": 3}')
@@ -43,7 +43,7 @@ def test_old_recipes_without_values_are_read_without_a_word():
         ("kd_weight", True, "kd_weight is True; expected a finite number >= 0."),
     ],
 )
-def test_a_wrong_value_is_refused_in_words(option, value, message):
+def test_a_wrong_value_is_refused_with_a_message(option, value, message):
     with pytest.raises(ValueError, match=message):
         recipe_files.resolve("seed", {option: value})
 

@@ -125,7 +125,7 @@ def test_a_path_is_a_folder_even_if_it_is_named_like_a_built_in_recipe(tmp_path,
     assert recipe_files.load("seed").dataset == "tiny_imagenet"
 
 
-def test_resolve_lets_the_command_line_win_and_set_last():
+def test_resolve_prefers_set_then_options_then_the_recipe():
     result = recipe_files.resolve(
         "seed", {"epochs": "9", "seed": 4}, ["epochs=11", "learning-rate = 0.5"]
     )
@@ -237,7 +237,7 @@ def test_a_runs_student_teaches_on_another_recipe(finished_run):
     ]
 
 
-def test_a_run_that_cannot_teach_is_refused_in_words(finished_run):
+def test_a_run_that_cannot_teach_is_refused_with_a_message(finished_run):
     with pytest.raises(FileNotFoundError, match=r"run folder runs/fist does not exist; .*: first"):
         recipe_files.resolve(teacher_from="fist")
     with pytest.raises(

@@ -106,7 +106,7 @@ def test_results_without_a_recipe_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("removed", [".", "recipe.json"])
-def test_a_folder_that_is_removed_under_the_run_is_told(tmp_path, removed):
+def test_a_folder_that_is_removed_under_the_run_is_reported(tmp_path, removed):
     folder = run_folder.RunFolder(RECIPE, str(tmp_path / "run"))
     folder.start({})
     (folder.path / removed).rename(tmp_path / "gone")

@@ -72,7 +72,7 @@ def test_another_process_that_works_on_it_is_named(run):
     assert run_state.read(run).holder is None
 
 
-def test_a_finished_run_whose_files_changed_is_told(tiny_run, tmp_path):
+def test_a_finished_run_whose_files_changed_is_reported(tiny_run, tmp_path):
     run = shutil.copytree(tiny_run, tmp_path / "run", ignore=shutil.ignore_patterns("logs"))
     run_state.read(run)
     text = (run / "results.json").read_text()

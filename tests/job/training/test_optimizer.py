@@ -199,7 +199,7 @@ def test_a_momentum_that_never_fades_is_refused():
         optimizer.check(Recipe(optimizer="dot", momentum=0.95))
 
 
-def test_a_precision_without_units_on_the_machine_is_told_to_be_slow(monkeypatch):
+def test_a_precision_without_hardware_support_is_reported_as_slow(monkeypatch):
     class Screen:
         warned = ()
 

@@ -1,7 +1,7 @@
 from kd_keras.results.metrics import pareto
 
 
-def test_a_model_that_another_beats_in_both_is_off_the_front():
+def test_a_model_that_another_beats_in_both_is_not_on_the_front():
     accuracies, costs = [0.9, 0.8, 0.7, 0.95], [1.0, 0.5, 0.6, 9.0]
     assert pareto.front(accuracies, costs) == [True, True, False, True]
 

@@ -23,14 +23,14 @@ def test_teacher_student_alone_and_student_look_alike_in_every_run(make_run, fin
     assert other.look("generation-1") not in map(finished.look, finished.phases)
 
 
-def test_a_folder_that_is_no_run_is_told(tmp_path):
+def test_a_folder_that_is_no_run_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nowhere does not exist.*kdk runs"):
         finished_run.read(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match=r"has no recipe\.json; expected the name or path"):
         finished_run.read(tmp_path)
 
 
-def test_an_unfinished_run_is_told_with_the_command_that_continues_it(run_folder, tmp_path):
+def test_an_unfinished_run_is_reported_with_the_command_that_continues_it(run_folder, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
     (folder / "results.json").unlink()
@@ -39,7 +39,7 @@ def test_an_unfinished_run_is_told_with_the_command_that_continues_it(run_folder
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"student": {"top1": 1}}'])
-def test_a_damaged_run_is_told(run_folder, tmp_path, text):
+def test_a_damaged_run_is_reported(run_folder, tmp_path, text):
     folder = tmp_path / "run"
     shutil.copytree(run_folder, folder)
     (folder / "results.json").write_text(text)

@@ -42,7 +42,7 @@ def test_the_sentence_has_gain_interval_share_size_and_speed(finished):
     )
 
 
-def test_a_slower_student_of_equal_size_is_told(finished):
+def test_a_slower_student_of_equal_size_is_reported(finished):
     run = with_entries(
         finished,
         teacher={"top1": 0.8, "parameters": 100, "milliseconds_per_image": {"batch1": 1.0}},

@@ -75,7 +75,7 @@ def test_shares_of_the_loss_fill_each_bar(finished, sketched):
     assert tops == pytest.approx([50] * 4 + [100] * 4)
 
 
-def test_calibration_says_what_mends_it(finished, sketched):
+def test_calibration_names_the_temperature_that_corrects_it(finished, sketched):
     section = calibration_section.section(finished, None)
     entry = calibration.measure_calibration(finished.scores("student"), finished.labels)
     side = "overconfident" if entry["temperature"] > 1 else "not confident enough"
@@ -105,7 +105,7 @@ def test_teaching_compares_with_the_student_alone(finished, sketched):
     assert [bar.get_height() for bar in bars] == pytest.approx([100 / 3] * 4 + [200 / 3] * 4)
 
 
-def test_a_term_that_hardly_pulls_is_named(finished, sketched, monkeypatch):
+def test_a_term_with_a_small_gradient_is_named(finished, sketched, monkeypatch):
     norms = {"ce_gradient_norm": [1.0], "kd_gradient_norm": [0.001]}
     monkeypatch.setattr(finished_run.FinishedRun, "history", lambda run, phase: norms)
     text = words(teaching_section.section(finished, None))

@@ -22,13 +22,13 @@ def test_what_is_written_is_read_again(digits, tmp_path):
     assert facts.fingerprint == digits.fingerprint
 
 
-def test_a_folder_without_it_is_told(tmp_path):
+def test_a_folder_without_it_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no data\.json; expected the folder of a run"):
         run_data.read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"class_names": ["a"]})])
-def test_a_changed_file_is_told(tmp_path, text):
+def test_a_changed_file_is_reported(tmp_path, text):
     (tmp_path / "data.json").write_text(text)
     with pytest.raises(ValueError, match=r"data\.json cannot be read .* Restore the file"):
         run_data.read(tmp_path)

@@ -64,7 +64,7 @@ def test_rows_name_every_model_of_a_chain(phases, names):
     assert [row[0] for row in rows] == names
 
 
-def test_the_time_spent_is_told_of_every_model_that_was_trained():
+def test_the_time_spent_is_reported_of_every_model_that_was_trained():
     file = result(0.5, seconds={"training": None, "measuring": 2.0})
     alone = result(0.5, seconds={"training": 20.4, "measuring": 2.0})
     results = {"teacher": file, "baseline": alone, "student": RESULTS["student"]}
@@ -74,7 +74,7 @@ def test_the_time_spent_is_told_of_every_model_that_was_trained():
     )
 
 
-def test_the_best_epochs_are_told_of_models_that_stopped_early():
+def test_the_best_epochs_are_reported_of_models_that_stopped_early():
     assert table.best_epochs(RESULTS) is None
     student = {**RESULTS["student"], "stop_early": {"best_epoch": 7, "epochs": 12}}
     line = table.best_epochs({**RESULTS, "student": student})
