@@ -99,10 +99,10 @@ def test_classes_are_compared_by_a_file(tmp_path):
         ("", r"is no \.npy file of numbers"),
         (np.full((4, 4), None), r"is no \.npy file of numbers"),
         (np.full((4, 4), "a"), r"has an array of <U1 and shape \(4, 4\)"),
-        (np.full((4, 4), 1j), r"has an array of complex128"),
+        (np.full((4, 4), 1j), r"has an array of complex128 and shape \(4, 4\)"),
         (np.full((4, 4), -1.0), r"has numbers from -1\.0 to -1\.0"),
         (np.full((4, 4), np.nan), r"has numbers from nan to nan"),
-        (np.full((4, 4), 1e200), r"has numbers from 1e\+200"),
+        (np.full((4, 4), 1e200), r"has numbers from 1e\+200 to 1e\+200"),
     ],
     ids=["text", "empty", "objects", "strings", "complex", "negative", "nan", "large"],
 )
