@@ -203,7 +203,10 @@ def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
     learners = [d for d in distillers if not all(m.teacher_free for m in d.methods)]
     model = learners[0].teacher if learners else None
     if any(d.teacher is not model for d in learners):
-        raise ValueError("the students have different teachers; expected one for all of them.")
+        raise ValueError(
+            "the students have different teachers; expected one for all of them. Make each "
+            "Distiller with the same teacher object, or train them one after the other."
+        )
     if model is None or not isinstance(model, keras.Model):
         return None  # of a cache, rows come with the batches
     its_methods = [method for d in learners for method in d.methods]

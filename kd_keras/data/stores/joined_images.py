@@ -22,7 +22,9 @@ class JoinedImages:
     def __init__(self, parts: Sequence[Any]):
         shapes = {tuple(part.shape[1:]) for part in parts}
         if len(shapes) != 1:
-            raise ValueError(f"the images have shapes {sorted(shapes)}; expected one.")
+            raise ValueError(
+                f"the images have shapes {sorted(shapes)}; expected one. Resize them to one size."
+            )
         self.parts = tuple(parts)
         self._starts = np.cumsum([0, *map(len, self.parts)])  # row of each part's first image
         self.shape: tuple[int, ...] = (int(self._starts[-1]), *shapes.pop())

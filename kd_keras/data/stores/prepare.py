@@ -140,12 +140,16 @@ def _check(source: Source, contents: store_writer.Contents) -> None:
     names = contents.class_names
     if source.labelled and (len(names) < 2 or len(set(names)) < len(names)):
         raise ValueError(
-            f"{source.name} has the classes {names[:5]}; expected two or more different ones."
+            f"{source.name} has the classes {names[:5]}; expected two or more different ones. "
+            "Give a dataset of several classes, or rename those that have one name."
         )
     check_names(source.name, names)
     for name, part in contents.parts.items():
         if part.count == 0:
-            raise ValueError(f"{source.name} has no {name} images; expected at least one.")
+            raise ValueError(
+                f"{source.name} has no {name} images; expected at least one. Add "
+                "some, or give another dataset."
+            )
 
 
 def check_names(source: str, names: Sequence[str]) -> None:

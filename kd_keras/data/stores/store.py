@@ -60,7 +60,7 @@ class Split:
         if self.images.dtype != np.uint8 or self.images.ndim != 4:
             raise ValueError(
                 f"images are {self.images.dtype} of {self.images.ndim} dimensions; expected uint8 "
-                "(M, H, W, C)."
+                "(M, H, W, C). Convert the images, and give grey ones an axis of channels."
             )
         if len(self.labels) != len(self.ids):
             raise ValueError(
@@ -69,7 +69,7 @@ class Split:
         if len(self.ids) and not 0 <= self.ids.min() <= self.ids.max() < len(self.images):
             raise ValueError(
                 f"ids go from {self.ids.min()} to {self.ids.max()}; expected rows of "
-                f"{len(self.images)} images."
+                f"{len(self.images)} images. Give the row of each example's image."
             )
 
     def __len__(self) -> int:

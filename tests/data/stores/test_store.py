@@ -128,7 +128,9 @@ def test_labels_and_ids_must_fit(images_of, labels, ids, message):
 
 
 def test_images_must_be_bytes(images_of):
-    with pytest.raises(ValueError, match=r"images are float32 of 4 dimensions; expected uint8"):
+    with pytest.raises(
+        ValueError, match=r"images are float32 of 4 dimensions; expected uint8 .*Convert"
+    ):
         Split(images_of(1).astype(np.float32), np.zeros(1), np.zeros(1))
 
 
