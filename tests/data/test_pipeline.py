@@ -179,6 +179,20 @@ def test_a_batch_larger_than_the_data_is_refused(split):
 
 
 @pytest.mark.parametrize(
+    ("accumulate", "remedy"),
+    [
+        (4, r"Give batch_size=5 or less \(--batch-size 20\)\."),
+        (30, r"Give accumulate=23 or less \(--accumulate 23\) and a smaller batch_size\."),
+    ],
+)
+def test_batches_of_one_update_larger_than_the_data_are_refused(split, accumulate, remedy):
+    message = rf"batch_size is 8 and accumulate is {accumulate}, .* only 23 training images; "
+    with pytest.raises(ValueError, match=f"{message}.*{remedy}"):
+        pipeline.steps_per_epoch(split, 8, accumulate)
+    assert pipeline.steps_per_epoch(split, 5, 4) == 4
+
+
+@pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
         ("policy", light(crop_padding=8, flip=True), r"crop_padding is 8; expected .* <= 7"),
