@@ -12,7 +12,14 @@ LARGEST_WHOLE = 2**63 - 1  # of 64 bits
 
 
 def one_of(what: str, value: Any, allowed: Iterable[Any], *, remedy: str = "") -> Any:
-    """Returns `value` if it is allowed; otherwise raises ValueError that names the nearest one."""
+    """Returns `value` if it is allowed; otherwise raises ValueError that names the nearest one.
+
+    Args:
+        what: the argument or option, as the message names it.
+        value: the value to check.
+        allowed: the allowed values.
+        remedy: what to do, a sentence for the end of the message.
+    """
     allowed = list(allowed)
     if value in allowed:
         return value
@@ -35,6 +42,14 @@ def number(
 
     Numbers that float32 could not square are refused too: beyond ±`LARGEST`, and with `above`, less
     than `SMALLEST` above it.
+
+    Args:
+        what: the argument or option, as the message names it.
+        value: the value to check; booleans are refused.
+        above: exclusive lower bound; None: no bound.
+        at_least: lower bound; None: no bound.
+        at_most: upper bound; None: no bound.
+        remedy: what to do, a sentence for the end of the message.
     """
     bounds = [
         f"> {above:g}" if above is not None else "",
@@ -59,7 +74,15 @@ def number(
 def whole_number(
     what: str, value: Any, *, at_least: int = 0, at_most: int = LARGEST_WHOLE, remedy: str = ""
 ) -> int:
-    """Returns `value` as an int if it is whole and within bounds; otherwise raises ValueError."""
+    """Returns `value` as an int if it is whole and within bounds; otherwise raises ValueError.
+
+    Args:
+        what: the argument or option, as the message names it.
+        value: the value to check; booleans are refused.
+        at_least: lower bound.
+        at_most: upper bound, at most 64 bits.
+        remedy: what to do, a sentence for the end of the message.
+    """
     is_whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not is_whole or not at_least <= value <= at_most:
         upper_bound = f" and <= {at_most}" if at_most != LARGEST_WHOLE else ""

@@ -52,7 +52,13 @@ def _contents(folder: Path, progress: Progress, *, times: int) -> Contents:
 def _enlarged_batches(
     images: np.ndarray, labels: np.ndarray, times: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches of the images, each pixel repeated `times` in both directions."""
+    """Batches of the images, each pixel repeated `times` in both directions.
+
+    Args:
+        images: (N, 8, 8, 1) uint8.
+        labels: (N,) int.
+        times: factor of height and width, >= 1.
+    """
     count = max(1, _BATCH_PIXELS // (_SIDE * times) ** 2)
     for start in range(0, len(labels), count):
         rows = slice(start, start + count)

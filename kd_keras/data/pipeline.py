@@ -131,6 +131,11 @@ class BatchPlan:
     def batch(self, t: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, ...]:
         """Batch `t`, an int >= 0 that counts steps across all epochs, or its p-th of n parts.
 
+        Args:
+            t: number of the step, >= 0.
+            part: number of the part, from 0.
+            parts: into how many parts the batch is shared.
+
         Returns:
             images, (B, H, W, C) uint8, or (B, n, H, W, C) for n > 1 views of each image; ids, (B,)
             int64; labels, (B,) int32, or (B, C) of multi-label data. Of mixed images, labels are
@@ -284,5 +289,11 @@ def threads_of(policy: Policy) -> int:
 
 @functools.lru_cache(maxsize=4)
 def _order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """The epoch's permutation; cached, since every batch of the epoch needs it."""
+    """The epoch's permutation; cached, since every batch of the epoch needs it.
+
+    Args:
+        seed: seed of the run.
+        epoch: number of the epoch, from 0.
+        count: number of images.
+    """
     return np.argsort(hashing.random_bits(np.arange(count), _PURPOSE, seed, epoch), kind="stable")

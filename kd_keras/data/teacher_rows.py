@@ -29,4 +29,10 @@ class CheckedRows(TeacherRows, Protocol):
         """Raises ValueError unless there is a row for each view that such batches show.
 
         Such batches show the views 0 to `most_views` - 1 of each image of the split.
+
+        Args:
+            split: the images.
+            policy: their augmentation.
+            view_seed: seed of the views.
+            most_views: number of views of each image.
         """

@@ -41,6 +41,11 @@ def write_report(folder: RunFolder, data: Dataset, screen: Screen) -> None:
     """Writes `report.html` and the images that it shows; warns if that fails.
 
     The run is finished by now: nothing that goes wrong here may cost its results.
+
+    Args:
+        folder: the run folder.
+        data: the dataset.
+        screen: where lines are shown.
     """
     try:
         samples.keep(finished_run.read(folder.path), data.validation)

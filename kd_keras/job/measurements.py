@@ -97,7 +97,14 @@ class Measurements:
         export: Path | None,
         serve: Serve | None,
     ) -> dict[str, Any]:
-        """The result of evaluating, exporting and timing the model."""
+        """The result of evaluating, exporting and timing the model.
+
+        Args:
+            planned_model: the phase of the model.
+            model: the model.
+            export: folder of its SavedModel; None: it is not exported.
+            serve: runs the SavedModel for its check; None: see `measure_model.measure`.
+        """
         start = time.perf_counter()
         task = "evaluating and exporting" if export else "evaluating"
         self.screen.say(f"{display_name(planned_model.phase)}: {task} it")
@@ -117,7 +124,14 @@ class Measurements:
     def _save(
         self, phase: str, result: dict[str, Any], scores: np.ndarray, export: Path | None
     ) -> None:
-        """Writes into the run folder; the result comes last, since it ends the phase."""
+        """Writes into the run folder; the result comes last, since it ends the phase.
+
+        Args:
+            phase: the phase of the model.
+            result: entry of results.json.
+            scores: (N, C) float, logits of the validation images.
+            export: folder of the SavedModel; None: there is none.
+        """
         if export:
             self.folder.sign_export(export)
         is_multi_label = self.data.validation.multi_label

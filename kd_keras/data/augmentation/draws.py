@@ -41,12 +41,25 @@ class Draws:
         return hashing.random_bits(self.ids, purpose, self.view_seed, self.view, *place)
 
     def uniform(self, purpose: int, place: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-        """(B,) float64, uniform from `low` to `high`; `high` itself is left out."""
+        """(B,) float64, uniform from `low` to `high`; `high` itself is left out.
+
+        Args:
+            purpose: number of the step, from `purpose`.
+            place: which of the step's draws.
+            low: lower bound.
+            high: upper bound.
+        """
         share = (self.bits(purpose, place) >> np.uint64(11)).astype(np.float64) * _WHOLE
         return low + (high - low) * share
 
     def happens(self, purpose: int, place: int, probability: float) -> np.ndarray:
-        """(B,) bool: whether an event of this probability happens to each image."""
+        """(B,) bool: whether an event of this probability happens to each image.
+
+        Args:
+            purpose: number of the step, from `purpose`.
+            place: which of the step's draws.
+            probability: 0 to 1.
+        """
         return self.uniform(purpose, place) < probability
 
     def take(self, positions: np.ndarray) -> "Draws":

@@ -44,7 +44,13 @@ class Erase(Step):
         self.require_choice("fill")
 
     def boxes(self, draws: Draws, height: int, width: int) -> np.ndarray:
-        """(B, 4) int64: left, top, width and height of each image's box; 0 wide: none."""
+        """(B, 4) int64: left, top, width and height of each image's box; 0 wide: none.
+
+        Args:
+            draws: the random numbers of the images.
+            height: height of the images in pixels.
+            width: width of the images in pixels.
+        """
         size = np.zeros((len(draws.ids), 2), int)  # height and width
         pending_rows = np.flatnonzero(draws.happens(_ERASE, 0, self.probability))
         low, high = self.ratio

@@ -103,7 +103,13 @@ class ResizedCrop(Step):
         self.require_choice("interpolation")
 
     def boxes(self, draws: Draws, height: int, width: int) -> np.ndarray:
-        """(B, 4) int64: left, top, right and bottom of each image's part, in pixels."""
+        """(B, 4) int64: left, top, right and bottom of each image's part, in pixels.
+
+        Args:
+            draws: the random numbers of the images.
+            height: height of the images in pixels.
+            width: width of the images in pixels.
+        """
         size = np.tile(np.array(self._largest(height, width)), (len(draws.ids), 1))  # (B, 2)
         pending_rows = np.arange(len(draws.ids))
         low, high = self.ratio
@@ -134,7 +140,13 @@ class ResizedCrop(Step):
         return [tuple(box) for box in self.boxes(draws, height, width).tolist()]
 
     def apply(self, image: Image.Image, change: Any, side: int | None = None) -> Image.Image:
-        """The part `change`, resized to the image's size, or to `side` pixels a side."""
+        """The part `change`, resized to the image's size, or to `side` pixels a side.
+
+        Args:
+            image: the image, of mode L or RGB.
+            change: left, top, right and bottom of the part, in pixels.
+            side: height and width of the result in pixels; None: those of `image`.
+        """
         size = image.size if side is None else (side, side)
         return image.resize(size, _FILTERS[self.interpolation], box=change)
 

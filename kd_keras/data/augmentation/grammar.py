@@ -120,7 +120,13 @@ def _step_name(name: str, text: str) -> str:
 
 
 def _value(what: str, value: Any, default: Any) -> Any:
-    """The value of a parameter, of the type of its default; ranges are checked by the step."""
+    """The value of a parameter, of the type of its default; ranges are checked by the step.
+
+    Args:
+        what: the step and parameter, as a message names them.
+        value: the value as a text or from JSON.
+        default: the parameter's default.
+    """
     if isinstance(default, tuple):
         return _range(what, value)
     if isinstance(default, str):

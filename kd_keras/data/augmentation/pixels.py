@@ -76,7 +76,15 @@ def require_fitting(policy: Policy, image_shape: Sequence[int], side: int | None
 def _move_images(
     images_source: np.ndarray, rows: np.ndarray, draws: Draws, crop: Crop | None, flip: Flip | None
 ) -> np.ndarray:
-    """The images, moved and mirrored: a copy."""
+    """The images, moved and mirrored: a copy.
+
+    Args:
+        images_source: (N, H, W, C) uint8 images of the split.
+        rows: (B,) int, the images to take.
+        draws: the random numbers of these images.
+        crop: the padded crop; None: no crop.
+        flip: the mirroring; None: no mirroring.
+    """
     if crop is None and flip is None:
         copies: np.ndarray = np.asarray(images_source)[rows]
         return copies
@@ -108,7 +116,14 @@ def _whole_pixels(images: np.ndarray) -> np.ndarray:
 def _apply_steps(
     batch: np.ndarray, draws: Draws, steps: Sequence[Step], side: int | None
 ) -> np.ndarray:
-    """The batch after the steps; the same array if its images keep their size."""
+    """The batch after the steps; the same array if its images keep their size.
+
+    Args:
+        batch: (B, H, W, C) uint8.
+        draws: the random numbers of the images.
+        steps: the steps, in order.
+        side: height and width of the result in pixels; None: those of `batch`.
+    """
     count, height, width, channels = batch.shape
     result = batch if side is None else np.empty((count, side, side, channels), np.uint8)
     changes: list[Callable[..., Image.Image]] = []

@@ -28,7 +28,13 @@ class Step(ABC):
 
     @abstractmethod
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
-        """What happens to each image of a batch; one entry for each, None changes nothing."""
+        """What happens to each image of a batch; one entry for each, None changes nothing.
+
+        Args:
+            draws: the random numbers of the images.
+            height: height of the images in pixels.
+            width: width of the images in pixels.
+        """
 
     @abstractmethod
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
@@ -43,7 +49,13 @@ class Step(ABC):
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def require(self, name: str, value: Any, *, above: float | None = None, **bounds: Any) -> None:
-        """Raises ValueError if a number, or one of a range, is out of the bounds of `check`."""
+        """Raises ValueError if a number, or one of a range, is out of the bounds of `check`.
+
+        Args:
+            name: name of the parameter.
+            value: a number, or a range (low, high).
+            above: exclusive lower bound; None: no bound.
+        """
         numbers = value if isinstance(value, tuple) else (value,)
         for number in numbers:
             check.number(f"{self.NAME}: {name}", number, above=above, **bounds)

@@ -99,6 +99,15 @@ def _contents(
 ) -> Contents:
     """The images of a folder, ready to be decoded; for the arguments see `source`.
 
+    Args:
+        path: the folder.
+        layout: its images by split, with their labels.
+        other_files: files that are no images of a split; their headers are read for notes.
+        faults: makes the list of faults from the headers.
+        notes: makes the list of notes from the headers.
+        size: height and width in pixels; None: see `source`.
+        resize: how images become square.
+
     Raises:
         ValueError: there are faults; images that do not decode are then named too.
     """

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
     """The images and labels in the folder `path`; see `multi_label_layout` for its form.
 
+    Args:
+        path: the folder.
+        image_size: height and width in pixels; None: see `image_folder.source`.
+        resize: how images become square; None: crop.
+
     Raises:
         ValueError: the folder has no CSV file, or several in one place, or one cannot be read.
         FileNotFoundError: there is no such folder.

@@ -149,7 +149,13 @@ def _table(listing: Listing, place: str, root: Path) -> str:
 def _missing_table_messages(
     listing: Listing, places: dict[str, str], root: Path
 ) -> tuple[list[str], list[str]]:
-    """Notes and faults about folders that are called as splits and hold no CSV file."""
+    """Notes and faults about folders that are called as splits and hold no CSV file.
+
+    Args:
+        listing: all files of the folder.
+        places: folder of each split.
+        root: the folder, for the messages.
+    """
     if not places["train"]:
         return [], []
     tops = [top for top in listing.folders_in("") if top not in places.values()]
@@ -194,6 +200,12 @@ def _rows_by_file(
 
     A name may lack its ending, as in some competitions, or have other upper and lower case, as
     Windows allows, if just one file fits.
+
+    Args:
+        rows: rows of the CSV file.
+        files: images in the folder of the CSV file, relative to the data's folder.
+        table_path: path of the CSV file, for the messages.
+        place: folder of the CSV file, relative to the data's folder.
     """
     files_by_name = {_normal_path(file): file for file in files}
     # By name in lower case, with and without ending.
@@ -249,7 +261,13 @@ def _train_notes(files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[s
 def _missing_class_notes(
     split: str, files: Sequence[tuple[str, tuple[int, ...]]], names: Sequence[str]
 ) -> list[str]:
-    """A note on the classes that no image of a split has; mAP and F1 leave them out."""
+    """A note on the classes that no image of a split has; mAP and F1 leave them out.
+
+    Args:
+        split: name of the split.
+        files: its images, with a 0 or 1 for each class.
+        names: names of the classes.
+    """
     counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
     missing_classes = [name for name, count in zip(names, counts, strict=True) if not count]
     if not missing_classes:

@@ -206,7 +206,13 @@ def reason(image_bytes: bytes, channels: int) -> str:
 def _different_size(
     records: tf.data.Dataset, shape: tuple[int, ...] | None, channels: int
 ) -> ValueError:
-    """Names the first image of the next batch whose size differs."""
+    """Names the first image of the next batch whose size differs.
+
+    Args:
+        records: images that are not decoded, the next batch first.
+        shape: (H, W, C) of the images before; None: there are none.
+        channels: 1 or 3.
+    """
     for record in records.take(BATCH):
         image = decode(record["image"], size=None, channels=channels, resize="squash")
         height, width, _ = image_shape = tuple(image.shape)

@@ -55,6 +55,13 @@ def turn_upright(image: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 def _changed_if(
     condition: tf.Tensor, image: tf.Tensor, change: Callable[[tf.Tensor], tf.Tensor]
 ) -> tf.Tensor:
+    """The image, changed if a condition in the graph holds; the static shape is (None, None, C).
+
+    Args:
+        condition: scalar bool.
+        image: (H, W, C).
+        change: the function to apply.
+    """
     result = tf.cond(condition, lambda: change(image), lambda: image)
     return tf.ensure_shape(result, (None, None, image.shape[-1]))
 
@@ -123,7 +130,14 @@ def _number(
     count: int,
     is_little_endian: tf.Tensor | bool = False,
 ) -> tf.Tensor:
-    """() int64: the unsigned number of `count` bytes at a position; bytes past the end are 0."""
+    """() int64: the unsigned number of `count` bytes at a position; bytes past the end are 0.
+
+    Args:
+        data: (N,) uint8, bytes of the file, or of its Exif data.
+        position: position of the first byte.
+        count: number of bytes.
+        is_little_endian: whether the lowest byte comes first.
+    """
     position = tf.cast(position, tf.int64)
     read_bytes = data[position : position + count]
     padded_bytes = tf.pad(read_bytes, [[0, count - tf.size(read_bytes)]])

@@ -48,7 +48,13 @@ def resized(image: tf.Tensor, *, height: int, width: int, how: str) -> tf.Tensor
 
 
 def _full_size(size: tf.Tensor, target: tf.Tensor, how: str) -> tf.Tensor:
-    """(2,) int64: height and width of the whole image once it is scaled, before crop or border."""
+    """(2,) int64: height and width of the whole image once it is scaled, before crop or border.
+
+    Args:
+        size: (2,) int64, height and width of the image.
+        target: (2,) int64, height and width of the result.
+        how: "crop", "pad" or "squash".
+    """
     if how == "squash":
         return target
     # The size at which the image has the target's height, and the one with the target's width.

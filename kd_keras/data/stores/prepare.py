@@ -88,7 +88,13 @@ def ensure(
 
 
 def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store | None, str]:
-    """The store if it may be used; else None and the reason, "" if there is no store."""
+    """The store if it may be used; else None and the reason, "" if there is no store.
+
+    Args:
+        source: the data.
+        cache_dir: folder of the stores.
+        verify: whether to compare contents, not only sizes and times.
+    """
     folder = next(cache_dir.glob(f"{source.stem}-*-{source.key}"), None)
     if folder is None:
         return None, ""

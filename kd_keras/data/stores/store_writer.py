@@ -94,7 +94,13 @@ def write(
 def _write_images(
     path: Path, part: Part, advance: Advance
 ) -> tuple[Shape, np.ndarray, dict[str, Any]]:
-    """Returns the shape of the images, all labels, and the facts of the file."""
+    """Returns the shape of the images, all labels, and the facts of the file.
+
+    Args:
+        path: the file to write.
+        part: batches of images and labels.
+        advance: called with the number of images of each batch.
+    """
     label_batches: list[np.ndarray] = []
     hasher = hashlib.sha256()
     # Written, not assigned through a memory map: a full disk is an OSError, not a bus error.

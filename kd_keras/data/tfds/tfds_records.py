@@ -89,7 +89,13 @@ def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[
 
 
 def _encoded_examples(builder: Any, split: str, image: str) -> tf.data.Dataset:
-    """A split's examples in the order of its files; each image is still the bytes of its file."""
+    """A split's examples in the order of its files; each image is still the bytes of its file.
+
+    Args:
+        builder: builder of the dataset, whose files are prepared.
+        split: name of the split.
+        image: name of the feature that holds the image.
+    """
     return builder.as_dataset(
         split=split,
         decoders={image: tfds.decode.SkipDecoding()},
@@ -99,7 +105,14 @@ def _encoded_examples(builder: Any, split: str, image: str) -> tf.data.Dataset:
 
 
 def _records(builder: Any, split: str, image: str, label: str | None) -> tf.data.Dataset:
-    """Records for `decode.batches`; an image is named by its number in the split."""
+    """Records for `decode.batches`; an image is named by its number in the split.
+
+    Args:
+        builder: builder of the dataset, whose files are prepared.
+        split: name of the split.
+        image: name of the feature that holds the image.
+        label: name of the feature that holds the label; None: labels are unknown.
+    """
 
     def record(number: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         place = f"Image {builder.info.name}/{split}/"

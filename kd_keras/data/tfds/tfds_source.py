@@ -26,6 +26,12 @@ def source(
 
     Its own files stay in TensorFlow Datasets' folder, `data_dir` or ~/tensorflow_datasets, where
     other programs find them too.
+
+    Args:
+        name: name of the dataset.
+        data_dir: folder of TensorFlow Datasets; None: ~/tensorflow_datasets.
+        image_size: height and width in pixels; None: the images' own size, or their median.
+        resize: how images become square; None: squash.
     """
     builder = builder_of(name, data_dir)
     resize = resize or _RESIZE

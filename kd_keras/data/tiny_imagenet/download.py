@@ -53,7 +53,14 @@ def download(url: str, *, sha256: str, size: int, folder: Path, progress: Progre
 
 
 def _fetch(url: str, path: Path, size: int, progress: Progress) -> str:
-    """Writes the file and returns its SHA-256."""
+    """Writes the file and returns its SHA-256.
+
+    Args:
+        url: the address.
+        path: the file to write.
+        size: expected size in bytes, for the progress bar.
+        progress: shows the progress.
+    """
     hasher = hashlib.sha256()
     try:
         with (

@@ -89,7 +89,14 @@ def _in_class_folders(archive: Archive, labels: dict[str, int]) -> list[tuple[st
 def _annotated_files(
     archive: Archive, labels: dict[str, int], flat_files: set[str], moved_files: dict[str, str]
 ) -> list[tuple[str, int]]:
-    """Labels from the official list; `moved_files` maps file names to images in class folders."""
+    """Labels from the official list; `moved_files` maps file names to images in class folders.
+
+    Args:
+        archive: the zip or folder.
+        labels: label of each WordNet id.
+        flat_files: images directly in val/images/.
+        moved_files: path of each image that lies in a class folder, by file name.
+    """
     files: dict[str, int] = {}
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]

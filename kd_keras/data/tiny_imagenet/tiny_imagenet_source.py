@@ -15,7 +15,13 @@ _SIDE = 64
 
 
 def source(*, data_dir: Path | None, image_size: int | None, resize: str | None) -> Source:
-    """Tiny ImageNet from the user's own zip or folder, or else from the network."""
+    """Tiny ImageNet from the user's own zip or folder, or else from the network.
+
+    Args:
+        data_dir: the zip, the folder, or a folder that holds one of them; None: download.
+        image_size: height and width in pixels; None: 64.
+        resize: how images become square; None: crop.
+    """
     path = None if data_dir is None else archive.find(data_dir)
     image_size = None if image_size == _SIDE else image_size  # one store, not two equal ones
     return Source(

@@ -75,7 +75,13 @@ def _is_onnx(spec: str) -> bool:
 
 
 def _command(recipe: Recipe, views: int, folder: str) -> str:
-    """The `kdk cache` command of the recipe's data and teacher, quoted for a shell."""
+    """The `kdk cache` command of the recipe's data and teacher, quoted for a shell.
+
+    Args:
+        recipe: the recipe.
+        views: number of views of each image.
+        folder: folder of the cache.
+    """
     default = recipe_files.load(recipe_files.DEFAULT)
     words = ["kdk", "cache"]
     for name in FIELDS:

@@ -117,7 +117,13 @@ def prune(entries_to_remove: Sequence[Entry], folder: Path | None = None) -> lis
 
 
 def show(entries: Sequence[Entry], screen: Screen, *, title: str) -> None:
-    """Shows entries as a table, within 80 columns."""
+    """Shows entries as a table, within 80 columns.
+
+    Args:
+        entries: entries of the cache folder.
+        screen: where lines are shown.
+        title: title of the table.
+    """
     rows = [
         [
             f"{entry.kind}: {entry.about}",

@@ -117,7 +117,14 @@ def _run(
 def _load(
     recipe: Recipe, strategy: devices.Strategy | None, screen: Screen, *, verify: bool
 ) -> tuple[Recipe, Dataset]:
-    """The recipe, adjusted to the data, and the data; of several machines, one reads them first."""
+    """The recipe, adjusted to the data, and the data; of several machines, one reads them first.
+
+    Args:
+        recipe: the recipe.
+        strategy: of several machines; None: there is one.
+        screen: where lines are shown.
+        verify: whether the contents of a store are compared.
+    """
 
     def load() -> tuple[Recipe, Dataset]:
         adjusted_recipe, data = adjustment.load_and_adjust(
@@ -137,7 +144,17 @@ def _write(
     strategy: devices.Strategy | None,
     screen: Screen,
 ) -> None:
-    """Writes the cache: the part that `shard` names, or with a strategy each machine its part."""
+    """Writes the cache: the part that `shard` names, or with a strategy each machine its part.
+
+    Args:
+        folder: folder of the cache.
+        header: what the cache holds.
+        data: the dataset.
+        run_teacher: computes the teacher's outputs of a batch of images.
+        shard: (i, n), part i of n; None: all of it.
+        strategy: of several machines; None: there is one.
+        screen: where lines are shown.
+    """
     files.require_writable(folder)
     if strategy:
         cached_teacher.write_together(folder, header, data, run_teacher, strategy, screen)
@@ -146,7 +163,13 @@ def _write(
 
 
 def _say_how_to_train(folder: Path, views: int, screen: Screen) -> None:
-    """Shows the options with which a student learns a cached embedding."""
+    """Shows the options with which a student learns a cached embedding.
+
+    Args:
+        folder: folder of the cache.
+        views: number of views of each image.
+        screen: where lines are shown.
+    """
     options = ("--teacher", f"cache:{folder}", "--views", str(views))
     screen.say(
         f"the teacher's embedding is its only output; train with {shlex.join(options)}"
@@ -169,7 +192,14 @@ def facts(folder: Path) -> dict[str, Any]:
 def _teacher(
     recipe: Recipe, data: Dataset, taps: Sequence[str], precision: str
 ) -> tuple[str, TeacherFunction, dict[str, tuple[int, ...]]]:
-    """The teacher's fingerprint, the function that computes its outputs, and their shapes."""
+    """The teacher's fingerprint, the function that computes its outputs, and their shapes.
+
+    Args:
+        recipe: the recipe.
+        data: the dataset.
+        taps: names of the features to store beside the logits.
+        precision: what the teacher computes in, such as float32.
+    """
     onnx_file = cache_command.onnx_teacher(recipe)
     if onnx_file is not None:
         return _onnx_teacher(Path(onnx_file).expanduser(), recipe, data, taps)
@@ -186,7 +216,14 @@ def _teacher(
 def _onnx_teacher(
     file: Path, recipe: Recipe, data: Dataset, taps: Sequence[str]
 ) -> tuple[str, TeacherFunction, dict[str, tuple[int, ...]]]:
-    """As `_teacher`, for an ONNX file."""
+    """As `_teacher`, for an ONNX file.
+
+    Args:
+        file: the ONNX file.
+        recipe: the recipe.
+        data: the dataset.
+        taps: empty, or the name of the embedding alone.
+    """
     teacher = onnx_teacher.OnnxTeacher(
         file,
         preprocess=recipe.teacher_preprocess,

@@ -84,7 +84,13 @@ def _students(states: Sequence[RunState], labels: np.ndarray) -> tuple[list[Reci
 def _other_groups(
     states: Sequence[RunState], students: Sequence[Group], labels: np.ndarray
 ) -> list[Group]:
-    """Groups of students alone and of teachers; models that several groups share count once."""
+    """Groups of students alone and of teachers; models that several groups share count once.
+
+    Args:
+        states: states of the compared runs.
+        students: groups of distilled students.
+        labels: labels of the validation images.
+    """
     by_path = {str(state.path): state for state in states}
     facts_of_groups: list[tuple[str, str, str, dict[int, Model]]] = []
     for role in (BASELINE, TEACHER):

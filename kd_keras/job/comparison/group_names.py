@@ -62,7 +62,13 @@ def _values(differing_fields: Mapping[str, Mapping[str, Any]], run: str) -> str:
 
 
 def _value(field: str, values_by_run: Mapping[str, Any], run: str) -> str:
-    """One field's value; specs without knobs if their names alone tell the groups apart."""
+    """One field's value; specs without knobs if their names alone tell the groups apart.
+
+    Args:
+        field: name of the field.
+        values_by_run: the field's value in each run.
+        run: the run, a key of `values_by_run`.
+    """
     if not isinstance(values_by_run[run], list):
         return f"{field} {values_by_run[run]}"
     short_texts = {

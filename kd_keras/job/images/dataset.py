@@ -17,6 +17,11 @@ STOP_FRACTION = 0.1  # share of what is left, held out to end trainings by
 def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     """The dataset that the recipe names; shows its size, notes and augmentation.
 
+    Args:
+        recipe: the recipe.
+        screen: where lines are shown.
+        verify: whether the contents of a store are compared.
+
     Raises:
         ValueError, FileNotFoundError, OSError: see `data.load`.
     """

@@ -97,6 +97,11 @@ def onnx_rows(
 ) -> tuple[str, TeacherFunction, Shapes]:
     """As `rows`, for an ONNX file; its number of outputs comes from a run on a blank image.
 
+    Args:
+        recipe: the recipe.
+        data: the dataset.
+        teacher: the ONNX file.
+
     Raises:
         ValueError: the file may be a classifier of the data.
     """

@@ -139,7 +139,13 @@ def evaluate(
 def _write_and_show(
     result: Evaluation | MultiLabelEvaluation, part: Split, screen: Screen | None
 ) -> None:
-    """Writes the files if there is a folder for them; shows the tables if there is a screen."""
+    """Writes the files if there is a folder for them; shows the tables if there is a screen.
+
+    Args:
+        result: the evaluation, with its folder or None.
+        part: the evaluated images.
+        screen: where tables are shown; None: nowhere.
+    """
     if isinstance(result, MultiLabelEvaluation):
         if result.folder is not None:
             multi_label_evaluation.write(result.folder, result)
@@ -174,6 +180,11 @@ class _Job:
         self, model: OpenedModel, data: Dataset, part: Split
     ) -> tuple[np.ndarray, np.ndarray]:
         """(N, C) float32 logits in the order of the dataset's classes, and (N,) confidences.
+
+        Args:
+            model: the model.
+            data: the dataset.
+            part: the images to evaluate on.
 
         Raises:
             ValueError: the model has other classes, or some scores are not finite.
@@ -228,7 +239,14 @@ class _Job:
     def facts(
         self, model: OpenedModel, data: Dataset, part: Split, *, timing: bool
     ) -> dict[str, Any]:
-        """Fields of the evaluation that do not follow from scores."""
+        """Fields of the evaluation that do not follow from scores.
+
+        Args:
+            model: the model.
+            data: the dataset.
+            part: the images to time on.
+            timing: whether the model is timed.
+        """
         times = _milliseconds(model, data, part) if timing else None
         parameters, multiply_adds = self.cost(model)
         return {

@@ -178,7 +178,13 @@ def _size_text(shape: tuple[int, int, int]) -> str:
 
 
 def _doubts(model: KnownModel, options: DataOptions, dataset: Dataset) -> Iterator[str]:
-    """Notes on data for which the accuracy may be misleading."""
+    """Notes on data for which the accuracy may be misleading.
+
+    Args:
+        model: the model.
+        options: the dataset's options.
+        dataset: the dataset that is loaded.
+    """
     data_of_run = None if model.run is None else _data_of_run(model.run)
     if model.metadata.image_shape and model.metadata.image_shape[2] < dataset.image_shape[2]:
         yield "the model takes grey images: colours are turned into grey"

@@ -136,7 +136,13 @@ def _with_fields_set(recipe: Recipe, fields: set[str]) -> Recipe:
 
 
 def _with_teacher_run(run: str, recipe: Any, options: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    """The recipe and options of a run whose teacher is the student of another run."""
+    """The recipe and options of a run whose teacher is the student of another run.
+
+    Args:
+        run: name or folder of the run whose student is the teacher.
+        recipe: name, file or Recipe; None: that of the run.
+        options: options by field, which have priority.
+    """
     folder = run_folder(run)
     student = folder / "student.keras"
     if not (student.is_file() and (folder / "results.json").is_file()):

@@ -147,7 +147,14 @@ class RunFolder:
         seconds: float,
         **facts: Any,
     ) -> None:
-        """Saves a phase's model, then its history, time and facts, which mark it as finished."""
+        """Saves a phase's model, then its history, time and facts, which mark it as finished.
+
+        Args:
+            phase: the phase.
+            model: the model to save.
+            history: values of each log, one for each epoch.
+            seconds: time of the training.
+        """
         self.require_present()
         (self.path / f"{phase}.json").unlink(missing_ok=True)  # it describes an earlier model
         saved_model.keras_file(model, self.model_file(phase))
@@ -179,7 +186,13 @@ class RunFolder:
             new_path.write_text(str(self.path.resolve()))
 
     def save_scores(self, phase: str, logits: np.ndarray, *, multi_label: bool = False) -> None:
-        """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`."""
+        """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`.
+
+        Args:
+            phase: the phase.
+            logits: (N, C) float.
+            multi_label: whether an image may have several classes.
+        """
         scores.save(self.path, phase, logits, multi_label=multi_label)
 
     def scores(self, phase: str) -> np.ndarray | None:

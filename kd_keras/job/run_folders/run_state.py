@@ -147,7 +147,13 @@ def _has_result(model: PlannedModel) -> bool:
 
 
 def _progress_of_training(folder: Path, phase: str, epochs: int) -> str:
-    """How far a training that did not end is: where its checkpoint would go on."""
+    """How far a training that did not end is: where its checkpoint would go on.
+
+    Args:
+        folder: the run folder.
+        phase: the phase that did not end.
+        epochs: number of its epochs.
+    """
     position = checkpoint_files.newest_position(folder / CHECKPOINTS)
     if position is None or phase not in position.models:
         position = end_position(folder, phase)

@@ -136,7 +136,14 @@ def _students(state: RunState) -> list[dict[str, Any]]:
 def _row(
     entry: Mapping[str, Any], student: Mapping[str, Any], width: int, *, names: bool
 ) -> list[str | None]:
-    """The cells of a student; with `names`, its score's name stands beside it."""
+    """The cells of a student; with `names`, its score's name stands beside it.
+
+    Args:
+        entry: the run.
+        student: the entry of one of its students.
+        width: width of the terminal in characters.
+        names: whether the score's name is shown.
+    """
     models = f"{_short_spec(entry['teacher'])} -> {_short_spec(student['model'])}"
     data = _short_spec(entry["dataset"])
     name = Path(entry["run"]).name

@@ -110,7 +110,15 @@ def check_together(distillers: Mapping[str, Distiller]) -> None:
 def _batch_plan(
     images: Split, data: Dataset, recipe: Recipe, distillers: Mapping[str, Distiller], views: int
 ) -> pipeline.BatchPlan:
-    """The batches of the training images."""
+    """The batches of the training images.
+
+    Args:
+        images: the training images.
+        data: the dataset.
+        recipe: the recipe.
+        distillers: the models that are trained, by phase.
+        views: number of views of each image; 0: a new one every epoch.
+    """
     return pipeline.BatchPlan(
         images,
         batch_size=min(recipe.images_per_step, len(images)),
@@ -132,7 +140,16 @@ def _batches(
     rows: TeacherRows | None,
     strategy: Any,
 ) -> Any:
-    """The batches from the checkpoint to the last epoch; each of several machines has its part."""
+    """The batches from the checkpoint to the last epoch; each of several machines has its part.
+
+    Args:
+        batch_plan: the batches of the training.
+        checkpoint: where the training continues.
+        steps: number of steps per epoch.
+        epochs: number of epochs.
+        rows: outputs of a cached teacher; None: none.
+        strategy: the devices.
+    """
     batches = functools.partial(
         batch_plan.dataset,
         checkpoint.first_epoch * steps,
@@ -167,7 +184,13 @@ def _together(
     callbacks_by_phase: Mapping[str, list[Any]],
     recipe: Recipe,
 ) -> tuple[keras.Model, list[Any]]:
-    """The model that `fit` trains, or several side by side, and its callbacks."""
+    """The model that `fit` trains, or several side by side, and its callbacks.
+
+    Args:
+        distillers: the models, by phase.
+        callbacks_by_phase: their callbacks.
+        recipe: the recipe.
+    """
     first_distiller, *other_distillers = distillers.values()
     if not other_distillers:
         return first_distiller, next(iter(callbacks_by_phase.values()))

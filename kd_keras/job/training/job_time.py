@@ -74,7 +74,13 @@ class JobTime:
         self._measuring += [] if seconds is None else [seconds]
 
     def update(self, stage: Stage, seconds_per_step: float, steps_left: int) -> None:
-        """Shows the time of the job at this speed, unless it is about the time shown before."""
+        """Shows the time of the job at this speed, unless it is about the time shown before.
+
+        Args:
+            stage: the stage that is trained.
+            seconds_per_step: its present speed.
+            steps_left: number of its steps that are left.
+        """
         later_stages = [
             later_stage for later_stage in self._stages if later_stage.phases != stage.phases
         ]
@@ -157,7 +163,14 @@ def _stages(
     teachers: Mapping[str, keras.Model],
     rounds: Sequence[Mapping[str, Distiller]],
 ) -> list[Stage]:
-    """What a run trains, in order."""
+    """What a run trains, in order.
+
+    Args:
+        recipe: the recipe.
+        data: the dataset.
+        teachers: models by phase.
+        rounds: Distillers by phase for each of `plan.rounds`.
+    """
     steps = training_images.steps_per_epoch(recipe, data, teacher=False)
     teacher_steps = training_images.steps_per_epoch(recipe, data, teacher=True)
 

@@ -84,7 +84,13 @@ def make(
 def _early_stopping(
     recipe: Recipe, stopping: Split, earlier_logs: Mapping[str, Sequence[float]]
 ) -> list[keras.callbacks.Callback]:
-    """What ends a training early."""
+    """What ends a training early.
+
+    Args:
+        recipe: the recipe.
+        stopping: held-out images that decide when to stop.
+        earlier_logs: values of the epochs before, by log.
+    """
     held_out = pipeline.evaluation(stopping, batch_size=recipe.images_per_step)
     patience = check.whole_number("stop_early", recipe.stop_early, at_least=1)
     score = mean_average_precision_on(stopping) if stopping.multi_label else None
@@ -98,7 +104,15 @@ def _early_stopping(
 def _step_logs(
     phase: str, steps_between: int, folder: Path, screen: Screen, steps_before: int
 ) -> step_logs.StepLogs:
-    """What logs a phase within its epochs."""
+    """What logs a phase within its epochs.
+
+    Args:
+        phase: the phase.
+        steps_between: number of steps from one log to the next.
+        folder: the run folder.
+        screen: where lines are shown.
+        steps_before: steps that an earlier call has done.
+    """
     return step_logs.StepLogs(
         steps_between,
         file=folder / f"{phase}-steps.csv",
@@ -110,7 +124,13 @@ def _step_logs(
 
 
 def _trackers(phase: str, recipe: Recipe, folder: Path) -> list[keras.callbacks.Callback]:
-    """Callbacks that log to the services that the recipe names."""
+    """Callbacks that log to the services that the recipe names.
+
+    Args:
+        phase: the phase.
+        recipe: the recipe.
+        folder: the run folder.
+    """
     settings = recipe.model_dump()
     wandb = [trackers.WandbLogs(recipe.wandb, folder, phase, settings)] if recipe.wandb else []
     mlflow = [trackers.MlflowLogs(recipe.mlflow, folder, phase, settings)] if recipe.mlflow else []
