@@ -180,18 +180,24 @@ def test_imports_point_to_lower_ranks(path):
         )
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "methods").glob("*.py")), ids=lambda p: p.stem)
+METHODS = {m for m in MODULES if re.fullmatch(r"kd_keras\.methods\.(?!parts\b|base\b)\w+", m)}
+
+
+def methods_imported(path):
+    """Modules of methods that a file imports, beside itself."""
+    return METHODS & {*modules_imported(path)}
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "methods").rglob("*.py")), ids=name)
 def test_methods_do_not_import_each_other(path):
-    other_methods = {p.stem for p in (PACKAGE / "methods").glob("*.py")} - {
-        "base",
-        "__init__",
-        path.stem,
-    }
-    for node in ast.walk(tree(path)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kd_keras.methods"):
-            names = {*node.module.split(".")[2:], *(alias.name for alias in node.names)}
-            siblings = set() if "parts" in names else names & other_methods
-            assert not siblings, f"{path.name} imports {siblings}; shared code lies in parts/"
+    if path != PACKAGE / "methods" / "__init__.py":  # which makes a method by its name
+        assert not methods_imported(path), "shared code of methods lies in methods/parts/"
+
+
+@pytest.mark.parametrize("line", ["from . import dkd, parts", "import kd_keras.methods.dkd as x"])
+def test_methods_that_import_each_other_are_found(line, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "tree", lambda path: ast.parse(path.name))
+    assert methods_imported(PACKAGE / "methods" / line) == {"kd_keras.methods.dkd"}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "job/recipe").rglob("*.py")), ids=name)
