@@ -226,6 +226,14 @@ def _split_note(split: str) -> str:
 def _source(
     name: str, settings: dict[str, Any], state: str, contents: Any, **other_fields: Any
 ) -> Source:
+    """A source of images without labels.
+
+    Args:
+        name: name of the dataset, with its prefix.
+        settings: what the store depends on.
+        state: state of the files, to notice changes.
+        contents: reads the images.
+    """
     return Source(
         name=name,
         kind=f"unlabelled {name.partition(':')[0]}",

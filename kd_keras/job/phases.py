@@ -167,6 +167,13 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
 
 
 def _note(job: Job, phases: Sequence[str], facts: Mapping[str, Any]) -> None:
+    """Adds the source of the teacher's outputs to provenance.json.
+
+    Args:
+        job: the run.
+        phases: phases that learn from the teacher.
+        facts: where its outputs come from.
+    """
     if not machines.is_chief(job.strategy):
         return  # one process writes the run folder
     for phase in phases:

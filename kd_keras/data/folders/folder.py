@@ -40,6 +40,14 @@ def source(path: Path, *, image_size: int | None, resize: str | None) -> Source:
 def _faults(
     path: Path, layout: Layout, members: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
+    """What makes training impossible, a sentence for each fault.
+
+    Args:
+        path: the folder.
+        layout: splits and classes.
+        members: files of the splits.
+        headers: format and size of each file.
+    """
     images = {file for file in members if headers[file].size or headers[file].reason}
     return [
         *layout.faults,
@@ -51,6 +59,13 @@ def _faults(
 def _notes(
     layout: Layout, members: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
+    """What is skipped or not used, a sentence for each.
+
+    Args:
+        layout: splits and classes.
+        members: files of the splits.
+        headers: format and size of each file.
+    """
     loose_images = [file for file in layout.loose if headers[file].size]
     other_kinds = [file for file in [*members, *layout.loose] if not headers[file].size]
     notes = [*layout.notes, *folder_layout.skipped_note(other_kinds)]

@@ -121,6 +121,13 @@ def interpret(path: str, rows: Sequence[Cells], *, split_at_blanks: bool) -> Lab
 
 
 def _table_of_lists(path: str, images: Sequence[Cells], *, split_at_blanks: bool) -> LabelTable:
+    """The table of a file with a column of class lists.
+
+    Args:
+        path: path of the CSV file, for the messages.
+        images: the rows below the heading.
+        split_at_blanks: whether blanks separate the classes.
+    """
     if {row.cells[1] for row in images} <= {"0", "1"}:
         return _faulty_table(
             f"{path}, line {images[0].line}: the only column beside the file has values of 0 and "
@@ -136,6 +143,13 @@ def _table_of_lists(path: str, images: Sequence[Cells], *, split_at_blanks: bool
 
 
 def _table_of_columns(path: str, heading: Cells, images: Sequence[Cells]) -> LabelTable:
+    """The table of a file with a column of 0 and 1 for each class.
+
+    Args:
+        path: path of the CSV file, for the messages.
+        heading: the first row, with the names of the classes.
+        images: the rows below it.
+    """
     names = heading.cells[1:]
     place = f"{path}, line {heading.line}"
     if not all(names):

@@ -117,6 +117,13 @@ def may_be_too_large(image_bytes: bytes) -> bool:
 
 
 def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
+    """(H, W) or (H, W, 3) uint8; raises ValueError for pixels of 32 bits.
+
+    Args:
+        image: the decoded image.
+        sixteen: whether its pixels have 16 bits.
+        mode: L or RGB.
+    """
     if sixteen:
         image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):

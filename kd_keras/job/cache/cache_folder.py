@@ -192,6 +192,15 @@ def _entry(
     open_files: set[str],
     is_locked: bool,
 ) -> Entry:
+    """The entry of a file or folder, with its size, age and use.
+
+    Args:
+        path: the file or folder.
+        kind, state, reason: see `Entry`.
+        text: what it belongs to, in words.
+        open_files: files that processes have open.
+        is_locked: whether a process has it locked.
+    """
     parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
     stats = [part.stat() for part in parts] or [path.stat()]
     days = (time.time() - max(stat.st_mtime for stat in stats)) / _DAY

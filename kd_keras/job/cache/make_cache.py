@@ -76,6 +76,19 @@ def _run(
     *,
     verify: bool,
 ) -> Path:
+    """Makes the cache and returns its folder.
+
+    Args:
+        recipe: the recipe.
+        folder: folder of the cache; None: the default.
+        taps: names of the features to store beside the logits.
+        top_k: number of largest logits to store; None: all.
+        dtype: type of the stored numbers.
+        shard: (i, n), part i of n; None: all of it.
+        strategy: of several machines; None: there is one.
+        screen: where lines are shown.
+        verify: whether stored rows are computed again and compared.
+    """
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
     recipe, data = _load(recipe, strategy, screen, verify=verify)
     for line in filter(None, map(identity.program_warning, recipe.teacher)):

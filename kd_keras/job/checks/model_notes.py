@@ -24,6 +24,13 @@ def of_rounds(rounds: Sequence[Mapping[str, Distiller]]) -> list[str]:
 
 
 def _lines(phase: str, distiller: Distiller, taught_by: str) -> Iterator[str]:
+    """Notes on one student.
+
+    Args:
+        phase: the phase of the student.
+        distiller: the student with its teacher.
+        taught_by: the teacher's phase.
+    """
     name, student, teacher = display_name(phase), distiller.student, distiller.teacher
     if dtype := pair_warnings.half_precision(student, precision=distiller.precision):
         yield (

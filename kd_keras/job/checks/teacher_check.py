@@ -73,5 +73,12 @@ def _name(data: Dataset) -> str:
 
 
 def _require_better(what: str, value: float, split: Split) -> None:
+    """Raises ValueError if the teacher is hardly better than guessing.
+
+    Args:
+        what: the teacher, as the message names it.
+        value: its top-1 accuracy or mAP, 0 to 1.
+        split: the validation images.
+    """
     require = chance.require_better_map if split.multi_label else chance.require_better
     require(what, value, split.labels)

@@ -133,6 +133,13 @@ def _scores(state: RunState, phase: str) -> np.ndarray:
 
 
 def _predictions(state: RunState, phase: str, shape: tuple[int, ...]) -> np.ndarray:
+    """The saved predictions of a model; raises ValueError if they are damaged.
+
+    Args:
+        state: state of the run.
+        phase: phase of the model.
+        shape: expected shape.
+    """
     path = state.path / f"{phase}-predictions.npy"
     try:
         predictions = sealed.load(path)

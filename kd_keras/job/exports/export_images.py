@@ -132,6 +132,13 @@ def _labels(dataset: Dataset, run_metadata: Metadata) -> np.ndarray:
 
 
 def _noise(shape: tuple[int, int, int], run_metadata: Metadata, seed: int) -> ExportImages:
+    """Images of noise for the check, without labels or calibration images.
+
+    Args:
+        shape: (H, W, C) of the images.
+        run_metadata: metadata of the model's run.
+        seed: seed of the noise.
+    """
     noise = np.random.default_rng(seed).integers(0, 256, (NOISE, *shape), dtype=np.uint8)
     return ExportImages(
         shape, noise, None, None, dataclasses.replace(run_metadata, image_shape=shape)
@@ -149,6 +156,13 @@ def _fixed_shape(shape: tuple[int | None, ...]) -> tuple[int, int, int]:
 
 
 def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], run_metadata: Metadata) -> None:
+    """Raises ValueError if the model was not trained on images and classes like these.
+
+    Args:
+        dataset: the dataset.
+        shape: (H, W, C) that the model takes; None for an open size.
+        run_metadata: metadata of the model's run.
+    """
     height, width, channels = dataset.image_shape
     pairs = zip(shape, (height, width, channels), strict=True)
     sizes = [*pairs][: 2 if {channels, shape[2]} == {1, 3} else 3]

@@ -152,6 +152,14 @@ class Predictor:
     def _prediction(
         self, item: Item, logits: np.ndarray, probabilities: np.ndarray, count: int
     ) -> Prediction:
+        """The classes of one image, the largest logit first.
+
+        Args:
+            item: the image.
+            logits: (C,) float.
+            probabilities: (C,) float, 0 to 1.
+            count: largest number of classes.
+        """
         # Not by probabilities: those of 8 bits are often equal where logits are not.
         order = np.argsort(-logits, kind="stable")[:count]
         if self.threshold is not None:

@@ -219,6 +219,17 @@ def _compile(
     num_classes: int,
     ignore_class: int | None,
 ) -> None:
+    """Compiles the model with the recipe's optimizer, schedule and metrics.
+
+    Args:
+        distiller: the model.
+        recipe: the recipe.
+        learning_rate: the largest learning rate.
+        epochs: number of epochs.
+        steps: number of steps per epoch.
+        num_classes: C.
+        ignore_class: label of unknown classes; None: all labels are known.
+    """
     distiller.total_steps = epochs * steps
     with distiller.distribute_strategy.scope():
         distiller.compile(

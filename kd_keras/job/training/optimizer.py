@@ -76,6 +76,13 @@ def make(
 def _keras_optimizer(
     recipe: Recipe, settings: dict[str, Any], model: keras.Model | None
 ) -> keras.Optimizer:
+    """The recipe's optimizer, if it needs no separate gradients.
+
+    Args:
+        recipe: the recipe.
+        settings: arguments that all optimizers take.
+        model: the model, whose last layer muon leaves to Adam; None: unknown.
+    """
     settings["gradient_accumulation_steps"] = recipe.accumulate if recipe.accumulate > 1 else None
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=recipe.momentum, nesterov=SGD_NESTEROV, **settings)
