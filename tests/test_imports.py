@@ -180,12 +180,10 @@ def test_imports_point_to_lower_ranks(path):
         )
 
 
-METHODS = {m for m in MODULES if re.fullmatch(r"kd_keras\.methods\.(?!parts\b|base\b)\w+", m)}
-
-
 def methods_imported(path):
     """Modules of methods that a file imports, beside itself."""
-    return METHODS & {*modules_imported(path)}
+    of_method = re.compile(r"kd_keras\.methods\.(?!parts\b|base\b)\w+")
+    return {module for module in modules_imported(path) if of_method.fullmatch(module)}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "methods").rglob("*.py")), ids=name)
