@@ -35,7 +35,7 @@ def kind(model: keras.Model, *, multi_label: bool = False) -> str:
             f"model {model.name!r} gives outputs of shape {shape}; expected (batch, classes) with "
             "two classes or more. Pass a model that gives one row of scores for each example."
         )
-    activation = _last_activation(model)
+    activation = activation_name(model)
     if multi_label:
         return _kind_of_multi_label(model, activation, shape[-1])
     if shape[-1] == 1:
@@ -50,6 +50,22 @@ def kind(model: keras.Model, *, multi_label: bool = False) -> str:
         return "logits"
     is_softmax = activation == "softmax" or are_probabilities(_rows_of_noise(model))
     return "probabilities" if is_softmax else "logits"
+
+
+def activation_name(model: keras.Model) -> str:
+    """The activation of the last layer: "linear", "softmax", …; its class's name if it has none.
+
+    Only a layer with weights counts as "linear": any other may pass on the outputs of a softmax.
+
+    Args:
+        model: the classifier, built.
+    """
+    layer = next(iter(taps.tail(model)), None)
+    activation = getattr(getattr(layer, "activation", None), "__name__", None)
+    has_weights = isinstance(layer, keras.Layer) and layer.weights
+    if activation is None or (activation == "linear" and not has_weights):
+        return type(layer).__name__.lower()
+    return str(activation)
 
 
 def check_student(
@@ -171,19 +187,6 @@ def _kind_of_one_output(model: keras.Model, activation: str) -> str:
         "more, or one sigmoid. If the output is the logit of two classes, add the sigmoid: "
         "keras.Model(model.input, keras.ops.sigmoid(model.output))."
     )
-
-
-def _last_activation(model: keras.Model) -> str:
-    """The activation of the last layer: "linear", "softmax", …; its class's name if it has none.
-
-    Only a layer with weights counts as "linear": any other may pass on the outputs of a softmax.
-    """
-    layer = next(iter(taps.tail(model)), None)
-    activation = getattr(getattr(layer, "activation", None), "__name__", None)
-    has_weights = isinstance(layer, keras.Layer) and layer.weights
-    if activation is None or (activation == "linear" and not has_weights):
-        return type(layer).__name__.lower()
-    return str(activation)
 
 
 def _rows_of_noise(model: keras.Model) -> np.ndarray:

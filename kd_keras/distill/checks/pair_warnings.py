@@ -9,12 +9,17 @@ from typing import Any
 
 import keras
 
-from kd_keras.graph import taps
+from kd_keras.graph import heads, taps
 from kd_keras.methods.base import Method, deploy_student
 
 # By name, since Keras does not publish its class, and KerasCV and KerasHub have their own.
 _AUGMENTING = {"BaseImagePreprocessingLayer", "BaseImageAugmentationLayer"}
 _RANDOM = {"SeedGenerator", "RandomGenerator"}
+# Last activations, as functions and as names of layers in lower case, that no score needs.
+_LIMITING = {
+    *("relu", "relu6", "leaky_relu", "leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu"),
+    *("mish", "softplus", "softsign", "tanh", "hard_tanh", "exponential"),
+}
 _MOST_NAMED = 3
 _INTERNAL = ("kd_keras", "keras", "click")  # not the lines that a warning is about
 
@@ -32,7 +37,7 @@ def without_warnings() -> Iterator[None]:
 
 
 def warn_of_student(student: keras.Model, *, precision: str) -> None:
-    """Warns if the training step gets its logits in half precision.
+    """Warns if the training step gets its logits in half precision, or limited in value.
 
     Args:
         student: what is trained.
@@ -45,15 +50,25 @@ def warn_of_student(student: keras.Model, *, precision: str) -> None:
             "in training and in what is saved. Give its last layer dtype='float32'; or make it in "
             f"float32, and give Distiller precision='mixed_{dtype}'."
         )
+    if activation := limiting_activation(student):
+        _warn(
+            f"the student {student.name!r} ends in {activation!r}, so that its logits cannot take "
+            "every value; expected scores without an activation. Remove it (activation=None)."
+        )
 
 
 def warn_of_pair(student: keras.Model, teacher: Any) -> None:
-    """Warns if a student is larger than its teacher, or augments images inside itself.
+    """Warns if a student is its own teacher, or larger than it, or augments images inside itself.
 
     Args:
         student: what is trained.
         teacher: a model, or a cache of a model's outputs.
     """
+    if student is teacher:
+        _warn(
+            f"the student {student.name!r} is its own teacher, which changes with each step; "
+            "expected two models. Train a copy: keras.models.clone_model(teacher)."
+        )
     if sizes := sizes_of_larger_student(student, teacher):
         _warn(
             f"the student {student.name!r} has {sizes[0]:,} parameters, more than the teacher "
@@ -92,6 +107,16 @@ def half_precision(student: keras.Model, *, precision: str) -> str | None:
     dtype = taps.logits_dtype(student)
     is_converted = taps.is_graph(student) and precision != "float32"
     return dtype if dtype in ("float16", "bfloat16") and not is_converted else None
+
+
+def limiting_activation(student: keras.Model) -> str | None:
+    """The last activation if it keeps logits from taking every value, else None.
+
+    Args:
+        student: the model, built.
+    """
+    name = heads.activation_name(student)
+    return name if name in _LIMITING else None
 
 
 def sizes_of_larger_student(student: keras.Model, teacher: Any) -> tuple[int, int] | None:

@@ -37,6 +37,11 @@ def _lines(phase: str, distiller: Distiller, taught_by: str) -> Iterator[str]:
             f"{name} gives its logits in {dtype}, rounded to 3 digits, in training and in what is "
             "saved; make the model with a last layer of dtype='float32'"
         )
+    if activation := pair_warnings.limiting_activation(student):
+        yield (
+            f"{name} ends in {activation!r}, so that its logits cannot take every value; make the "
+            "model without a last activation"
+        )
     if teacher is None:
         return
     if sizes := pair_warnings.sizes_of_larger_student(student, teacher):

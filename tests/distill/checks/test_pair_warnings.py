@@ -112,3 +112,17 @@ def test_a_frozen_student_that_is_not_deployed_itself_is_fine():
     distiller.compile()
     distiller.prepare_step()
     assert distiller.trainable_variables
+
+
+def test_a_student_that_is_its_own_teacher_is_warned_of():
+    model = classifier()
+    with pytest.warns(UserWarning, match=r"'student' is its own teacher.*clone_model"):
+        Distiller(model, teacher=model, methods=methods.get("kd"))
+
+
+@pytest.mark.parametrize("last", [layers.ReLU(), layers.Activation("tanh"), keras.ops.relu6])
+def test_a_last_activation_that_limits_the_logits_is_warned_of(last):
+    net = classifier()
+    student = keras.Model(net.input, last(net.output), name="student")
+    with pytest.warns(UserWarning, match=r"'student' ends in '(relu6?|tanh)'.*activation=None"):
+        Distiller(student)

@@ -1,3 +1,4 @@
+import keras
 from keras import layers
 
 from kd_keras import Distiller, methods
@@ -29,8 +30,6 @@ def test_a_model_without_a_teacher_is_compared_with_nothing(net):
 
 
 def test_a_student_that_augments_and_one_with_logits_in_half_precision_are_named(net):
-    import keras
-
     inner = net("inner")
     inputs = keras.Input((8, 8, 3))
     logits = inner(layers.RandomFlip(name="flip")(inputs))
@@ -39,3 +38,10 @@ def test_a_student_that_augments_and_one_with_logits_in_half_precision_are_named
     assert half.startswith("student gives its logits in bfloat16, rounded to 3 digits")
     assert augments.startswith("student changes its images at random inside itself (flip), so")
     assert "Distiller(" not in half + augments  # words for the command line
+
+
+def test_a_student_with_limited_logits_is_named(net):
+    inner = net("inner")
+    student = keras.Model(inner.input, keras.ops.relu(inner.output), name="limited")
+    (line,) = model_notes.of_rounds([{"student": distil(student, net("teacher", width=6))}])
+    assert line.startswith("student ends in 'relu', so that its logits cannot take every value")
