@@ -5,27 +5,43 @@ from typing import Any
 import keras
 from keras import ops
 
+from kd_keras import losses
 from kd_keras.distill.step import unknown_labels
 from kd_keras.distill.step.batches import Examples
 from kd_keras.losses import Logits
 
 
 def build(metrics: Any, labels: Any, classes: int) -> None:
-    """Makes the metrics' variables from the shapes of the data, without calling a model.
+    """Makes the metrics' variables from the form of the labels, without calling a model.
 
     Keras builds metrics in the first step, where replicas can make no variables, or by a call of
     the model on the first batch, which fails for a batch of several views.
 
     Args:
         metrics: a model's `CompileMetrics`; None, or built already, changes nothing.
-        labels: (B,) int classes or (B, C) float probabilities, or a KerasTensor of that form.
+        labels: (B,) int classes or (B, C) float probabilities, or a KerasTensor of that form; None,
+            where the form is not known, changes nothing.
         classes: C.
     """
-    if metrics is None or metrics.built:
+    if metrics is None or metrics.built or labels is None:
         return
     with keras.StatelessScope():  # variables are made in it, and keep their first values
         example = ops.zeros((1, *labels.shape[1:]), labels.dtype)
         metrics.update_state(example, ops.zeros((1, classes)), sample_weight=ops.ones((1,)))
+
+
+def label_form(spec: Any) -> keras.KerasTensor | None:
+    """The form of the labels that `batches.unpack` makes, by a dataset's `element_spec`.
+
+    None for batches without labels, and for labels whose rank or number of classes is unknown.
+    """
+    _, y, _ = keras.utils.unpack_x_y_sample_weight(spec)
+    shape = getattr(y, "shape", None)
+    if shape is None or shape.rank not in (1, 2) or (shape.rank == 2 and shape[-1] is None):
+        return None
+    if losses.is_class_index(y):
+        return keras.KerasTensor((None,), "int32")
+    return keras.KerasTensor((None, shape[-1]), "float32")
 
 
 def update(metrics: Any, examples: Examples, logits: Logits) -> None:

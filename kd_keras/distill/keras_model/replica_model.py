@@ -57,10 +57,14 @@ class ReplicaModel(keras.Model):
         """Checks and makes what depends on the data, before the first step of a phase is traced.
 
         Keras's own adds the replicas' parts of the first batch to each other and calls the model
-        on the sum. That fails for parts of unequal size and for batches of several views.
+        on the sum. That fails for parts of unequal size and for batches of several views. On one
+        device, Keras makes metrics in the first step, which it then traces again.
         """
         if self._distribute_strategy is None:
-            return  # one device makes everything in its first step
+            if iterator is not None:
+                labels = compiled_metrics.label_form(iterator._get_iterator().element_spec)
+                compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
+            return
         replicas = self.distribute_strategy.num_replicas_in_sync
         if iterator is not None and not self.evaluating:
             split_batch.require_full_batches(iterator.data_adapter, replicas)
