@@ -108,6 +108,7 @@ class Distiller(DeployingModel):
         self._needs_progress = any(method.needs_progress for method in self.methods)
         self._twin = self._twin_of_student()
         self._objective = self._make_objective(Objective)
+        self._step, self._by_parts = gradients.step, False  # until compile knows the optimizer
         #: Progress values, rising from 0, at which the minimised loss changes.
         self.stages = self._objective.stages
         #: Augmented views of each image that a batch must hold.
@@ -196,6 +197,7 @@ class Distiller(DeployingModel):
         self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
+        self.run.start.assign(0)  # the optimizer counts from 0 again
         self._by_parts = gradients.takes_separate_gradients(optimizer)
         self._step = gradients.step_by_parts if self._by_parts else gradients.step
         in_parts = gradients.takes_gradients_of_parts(optimizer)

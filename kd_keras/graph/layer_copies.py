@@ -32,6 +32,8 @@ def copy_layer(layer: keras.Layer, policy: keras.DTypePolicy, *, fused: bool) ->
 
 
 def _has_kernel(policy: keras.DTypePolicy) -> bool:
+    if policy.compute_dtype == "float64":
+        return False
     # TensorFlow has no fused float16 kernel for CPUs. No GPU has run this yet.
     return policy.compute_dtype != "float16" or bool(tf.config.list_physical_devices("GPU"))
 

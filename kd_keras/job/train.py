@@ -99,7 +99,7 @@ def _run(
             if folder.path.is_dir() and machines.is_chief(strategy):
                 lock.take()
             job = prepare(recipe, folder, data, export_dir=exports, screen=screen, verify=verify)
-            results = _results(job)
+            results = _train_and_measure(job)
     else:
         folder.check_same_facts(identity.identities(recipe))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
@@ -108,7 +108,7 @@ def _run(
     return results
 
 
-def _results(job: Job) -> dict[str, Any]:
+def _train_and_measure(job: Job) -> dict[str, Any]:
     """Trains and measures all models and writes the results into the run folder."""
     machines.chief_only(job.strategy, lambda: _start(job))
     results: dict[str, Any] = {}

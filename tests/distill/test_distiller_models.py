@@ -191,3 +191,23 @@ def test_what_a_method_deploys_is_evaluated_and_the_student_saved(student, image
     (ce,) = distiller.evaluate(images, labels, verbose=0)[1:]
     assert ce == pytest.approx(by_hand.cross_entropy(labels, twice).mean(), rel=1e-5)
     assert not {"deployed", "teacher"} & set(dir(distiller))  # what Keras would save beside it
+
+
+def test_a_student_in_float64_trains(teacher, images, labels):
+    layers = keras.layers
+    student = keras.Sequential(
+        [
+            keras.Input((8, 8, 3), dtype="float64"),
+            layers.Conv2D(4, 3, dtype="float64"),
+            layers.BatchNormalization(dtype="float64"),
+            layers.GlobalAveragePooling2D(dtype="float64"),
+            layers.Dense(teacher.output_shape[-1], dtype="float64"),
+        ]
+    )
+    distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
+    distiller.compile(keras.optimizers.SGD(0.1), run_eagerly=True)
+    before = weights(student)
+    distiller.train_on_batch(images[:8].astype("float64"), labels[:8])
+    after = weights(student)
+    assert all(np.isfinite(value).all() for value in after)
+    assert any(np.any(one != other) for one, other in zip(before, after, strict=True))

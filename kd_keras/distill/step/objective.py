@@ -80,10 +80,10 @@ class Objective:
         return Stage(calls, minimised, with_labels=is_last)
 
     def _call_of(self, method: Method, stage: float) -> MethodCall:
-        """What gives the method's cost, for a batch in the form that every method is given.
+        """The function that computes the method's cost from a batch as the pipeline gives it.
 
-        It calls the method in this stage; a method of whole batches with the examples of all
-        replicas, and a method of one view with the inputs of the first view.
+        A method of whole batches gets the examples of all replicas, and a method of one view the
+        inputs of the first view.
         """
         call = self._cost_of(method, stage)
         if method.whole_batch:
@@ -183,10 +183,11 @@ class PartsObjective(Objective):
         return lambda **arguments: ops.stack(method.parts_call(**arguments))  # (2, B)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Loss:
-        """As `Objective`; what that makes of a method's cost has two parts here, (2,)."""
+        """As `Objective`, with the target and the nontarget part of the loss in `parts`."""
         loss = super().__call__(*args, **kwargs)
         parts = ops.broadcast_to(loss.distillation, (2,))  # a scalar 0 without methods
         return loss._replace(
+            # The mean of a cost in two parts is (2,).
             terms={name: ops.sum(value) for name, value in loss.terms.items()},
             weighted={name: ops.sum(value) for name, value in loss.weighted.items()},
             distillation=ops.sum(parts),
@@ -202,7 +203,8 @@ def mean_over_examples(
     Args:
         values: (..., B) float32.
         sample_weight: (B,), or None for 1 each.
-        may_be_empty: whether B may be 0, as of a replica's part of a validation batch; then 0.
+        may_be_empty: whether B may be 0; the mean is then 0. A replica's part of a validation batch
+            may have no example.
 
     Returns:
         (...) float32.

@@ -228,3 +228,12 @@ def test_side_by_side_takes_the_callbacks_that_keras_takes(net, teacher, batches
     watcher = Shares("one/watch")
     side_by_side.SideBySideModel({"one": distiller}).fit(data, None, None, 1, 0, as_list([watcher]))
     np.testing.assert_allclose(watcher.shares, [0, 0.25, 0.5, 0.75], atol=1e-5)
+
+
+def test_a_run_begins_anew_when_the_model_is_compiled_again(watched, batches, images, labels):
+    distiller = watched()
+    for _ in range(2):
+        distiller.fit(batches, verbose=0)
+    distiller.compile(keras.optimizers.SGD(0.0))
+    logs = [distiller.train_on_batch(images[:8], labels[:8], return_dict=True) for _ in range(3)]
+    assert [float(each["watch"]) for each in logs] == pytest.approx([0, 1 / 4, 2 / 4])
