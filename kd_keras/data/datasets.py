@@ -120,13 +120,13 @@ def load(
     from kd_keras.data import assembly
     from kd_keras.data.augmentation import policy_of
     from kd_keras.data.images import image_files
-    from kd_keras.data.stores import prepare, storing
+    from kd_keras.data.stores import prepare, stored_sizes
     from kd_keras.data.unlabelled import require_source
 
     mixing = {"mixup": mixup, "cutmix": cutmix}
     resizes = policy_of(augment, crop_padding=0, flip=False, **mixing).resizes
     sizes = {"image_size": image_size, "store_size": store_size}
-    stored_side = storing.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
+    stored_side = stored_sizes.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
     check.one_of("labels", labels, LABELS)
     source = _source(name, labels, data_dir, stored_side or image_size, resize)
     for unlabelled_name in unlabelled:
@@ -143,7 +143,7 @@ def load(
     policy = policy_of(augment, crop_padding=padding, flip=flips, **mixing)
     dataset = replace(dataset, augment=policy)
     if stored_side and image_size:
-        dataset = storing.trained_at(dataset, image_size, eval_crop)
+        dataset = stored_sizes.trained_at(dataset, image_size, eval_crop)
     if labels_per_class is not None:
         dataset = assembly.with_hidden_labels(dataset, labels_per_class, labels_seed)
     if unlabelled:

@@ -88,7 +88,7 @@ def train(
         rows=rows,
         callbacks_of_all=[
             job.job_time.watch(list(distillers), skipped=checkpoint.skipped),
-            callbacks.Presence(job.folder.require_present),
+            callbacks.FolderCheck(job.folder.require_present),
         ],
     )
     seconds = checkpoint.seconds_before + time.perf_counter() - start

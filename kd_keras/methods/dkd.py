@@ -47,8 +47,8 @@ class DKD(Method):
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        target_cost, nontarget = self.parts_call(student, teacher, batch)
-        return target_cost + nontarget
+        target_cost, nontarget_cost = self.parts_call(student, teacher, batch)
+        return target_cost + nontarget_cost
 
     def parts_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Costs, Costs]:
         parts = dkd(

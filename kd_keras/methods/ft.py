@@ -106,7 +106,7 @@ class FT(OneTap):
         difference_power: int = 1,
         translator_batch_norm: bool = True,
         paraphraser_batch_norm: bool = False,
-        first_stage: float = two_stage.SHARE,
+        first_stage: float = two_stage.FIRST_STAGE_SHARE,
         **common: Unpack[OneTapOptions],
     ):
         super().__init__(**common)

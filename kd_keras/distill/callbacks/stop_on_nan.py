@@ -8,7 +8,7 @@ import keras
 
 from kd_keras.graph import finite
 
-LABELS = "ce"
+LABEL_TERM = "ce"
 _LOWER = (
     "Lower the learning rate (--learning-rate) or the weights of the methods, train in float32 "
     "(--precision float32)"
@@ -87,7 +87,7 @@ class StopOnNaN(keras.callbacks.Callback):
     @property
     def _terms(self) -> list[str]:
         methods = getattr(self.model, "methods", ())
-        return [LABELS, *(method.name for method in methods)]
+        return [LABEL_TERM, *(method.name for method in methods)]
 
     def _message(self, step: int, logs: Mapping[str, Any], not_finite: list[str]) -> str:
         steps = self.model.steps_per_execution
@@ -101,9 +101,9 @@ class StopOnNaN(keras.callbacks.Callback):
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
         if getattr(self.model, "no_label_known", False):  # NaN stands for no value then
-            terms = [name for name in terms if name != LABELS]
+            terms = [name for name in terms if name != LABEL_TERM]
         fault = f"{self._subject} loss became {logs['loss']} {place}; expected a finite number. "
-        if terms and LABELS not in terms:
+        if terms and LABEL_TERM not in terms:
             return (
                 f"{fault}The cost of {' and '.join(terms)} is not finite, the "
                 f"cross-entropy with the labels is. {_LOWER}, start {terms[0]} slowly (warmup=0.1, "

@@ -118,7 +118,9 @@ class DeployingModel(CheckedModel):
         self, examples: batches.Examples, student: Outputs, teacher: Outputs, loss: objective.Loss
     ) -> None:
         """Adds a batch of the training."""
-        counts = {} if examples.known is None else {"ce": unknown_labels.count(examples.known)}
+        counts = (
+            {} if examples.known is None else {"ce": unknown_labels.count_known(examples.known)}
+        )
         count, total = tf.shape(examples.labels)[0], loss.task + loss.distillation
         self._diagnostics.update(total, loss.terms, loss.weighted, count=count, counts=counts)
         if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
@@ -226,5 +228,8 @@ class DeployingModel(CheckedModel):
             ), None
         labels = unknown_labels.unknown_as_class_0(examples.labels, known)
         costs = self._objective.cross_entropy(labels, logits)
-        count = unknown_labels.count(known)
-        return unknown_labels.mean(costs, known, sample_weight), {"ce": count, "loss": count}
+        count = unknown_labels.count_known(known)
+        return unknown_labels.mean_of_known(costs, known, sample_weight), {
+            "ce": count,
+            "loss": count,
+        }

@@ -71,8 +71,10 @@ def step(
     """
     is_distributed = num_replicas > 1
     share = split_batch.share(num_examples) if is_distributed else 1.0
-    share = tf.convert_to_tensor(optimizer.scale_loss(share))
-    gradients = tape.gradient([loss.task, loss.distillation], variables, [share, share])
+    scaled_share = tf.convert_to_tensor(optimizer.scale_loss(share))
+    # The factor of each loss: this replica's share, and float16's loss scale.
+    factors = [scaled_share, scaled_share]
+    gradients = tape.gradient([loss.task, loss.distillation], variables, factors)
     if is_distributed:
         gradients = _summed(gradients, optimizer)
     pairs = list(zip(gradients, variables, strict=True))
@@ -98,17 +100,17 @@ def step_by_parts(
     """
     is_distributed = num_replicas > 1
     share = split_batch.share(num_examples) if is_distributed else 1.0
-    share = tf.convert_to_tensor(optimizer.scale_loss(share))
+    scaled_share = tf.convert_to_tensor(optimizer.scale_loss(share))
     losses = (loss.task, *loss.parts)
-    separate = [tape.gradient(part, variables, share) for part in losses]
+    separate = [tape.gradient(each_loss, variables, scaled_share) for each_loss in losses]
     rows = list(zip(*separate, variables, strict=True))
     reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
-    *parts, reached_variables = map(list, zip(*reached, strict=True))
-    if optimizer.global_clipnorm:
-        parts = [[_dense(gradient) for gradient in part] for part in parts]
-        parts = _summed_parts(parts, optimizer) if is_distributed else parts
+    *gradients, reached_variables = map(list, zip(*reached, strict=True))
+    if optimizer.global_clipnorm:  # without clipping, the optimizer itself sums over replicas
+        gradients = [[_dense(gradient) for gradient in of_loss] for of_loss in gradients]
+        gradients = _summed_parts(gradients, optimizer) if is_distributed else gradients
     apply = optimizer.apply_three if takes_gradients_of_parts(optimizer) else optimizer.apply_two
-    apply(*parts, reached_variables)
+    apply(*gradients, reached_variables)
 
 
 def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:

@@ -9,7 +9,7 @@ import keras
 from kd_keras.losses import Costs, Outputs
 
 SECOND_VIEW = "_view2"  # ends the name of an output of an image's second view
-LOGITS = ("logits", f"logits{SECOND_VIEW}")
+LOGITS_BY_VIEW = ("logits", f"logits{SECOND_VIEW}")
 
 
 def flatten(inputs: Any, views: int) -> Any:

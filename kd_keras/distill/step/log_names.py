@@ -7,13 +7,13 @@ import keras
 
 #: What the Distiller, Keras's callbacks and `kdk train` log.
 RESERVED = ("ce", "loss", "agreement", "learning_rate", "images_per_second")
-SHARE = "_share"  # ends the name of a term's share of the loss
-VALIDATION = "val_"  # begins the names of all logs of validation data
+SHARE_SUFFIX = "_share"  # ends the name of a term's share of the loss
+VALIDATION_PREFIX = "val_"  # begins the names of all logs of validation data
 
 
 def is_derived(name: str) -> bool:
     """Whether a log is of validation data, or a term's share of the loss."""
-    return name.startswith(VALIDATION) or name.endswith(SHARE)
+    return name.startswith(VALIDATION_PREFIX) or name.endswith(SHARE_SUFFIX)
 
 
 def require_method_names(names: Sequence[str]) -> None:
@@ -27,8 +27,8 @@ def require_method_names(names: Sequence[str]) -> None:
         reserved = ", ".join(repr(name) for name in RESERVED)
         raise ValueError(
             f"methods are called {list(names)}; expected names that differ from each other "
-            f"and from {reserved}, and that neither begin with {VALIDATION!r} nor end with "
-            f"{SHARE!r}. Give each a name=."
+            f"and from {reserved}, and that neither begin with {VALIDATION_PREFIX!r} nor end with "
+            f"{SHARE_SUFFIX!r}. Give each a name=."
         )
 
 

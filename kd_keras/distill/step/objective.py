@@ -12,7 +12,7 @@ from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import refusals
 
-# (student, teacher, batch) to costs per example, (B,)
+# (student, teacher, batch) to costs per example: (B,), or (2, B) in a `PartsObjective`
 MethodCall = Callable[..., Costs]
 
 
@@ -127,7 +127,10 @@ class Objective:
             student = image_views.separate(student, self.views)
             teacher = image_views.separate(teacher, self.views)
         batch = Batch(
-            *(examples.labels, examples.ids, examples.inputs, progress),
+            labels=examples.labels,
+            ids=examples.ids,
+            inputs=examples.inputs,
+            progress=progress,
             multi_label=self.multi_label,
         )
         current = self._stages[stage]
@@ -158,14 +161,14 @@ class Objective:
             labels = unknown_labels.unknown_as_class_0(labels, known)
         costs_by_view = [
             self.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
-            for name in image_views.LOGITS[: self.views]
+            for name in image_views.LOGITS_BY_VIEW[: self.views]
         ]
         costs = sum(costs_by_view)  # (B,)
         if known is None:
             in_loss = mean_over_examples(costs, sample_weight)
             return in_loss / self.views, in_loss
         in_loss = unknown_labels.part_of_mean(costs, known, sample_weight)
-        return unknown_labels.mean(costs / self.views, known, sample_weight), in_loss
+        return unknown_labels.mean_of_known(costs / self.views, known, sample_weight), in_loss
 
 
 class PartsObjective(Objective):

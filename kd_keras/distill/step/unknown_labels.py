@@ -80,7 +80,7 @@ def unknown_as_class_0(labels: Labels, known: Tensor) -> Labels:
     return ops.where(known, labels, 0) if losses.is_class_index(labels) else labels
 
 
-def mean(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
+def mean_of_known(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
     """Mean of the costs over this replica's examples whose label is known; 0 if there is none.
 
     Args:
@@ -88,22 +88,22 @@ def mean(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
         known: (B,) bool.
         sample_weight: (B,) or None; multiplies the costs, and the number of known labels divides.
     """
-    return _sum(costs, known, sample_weight) / ops.maximum(count(known), 1.0)
+    return _sum(costs, known, sample_weight) / ops.maximum(count_known(known), 1.0)
 
 
 def part_of_mean(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
-    """This replica's part of the `mean` over all replicas' examples of a training batch.
+    """This replica's part of `mean_of_known` over all replicas' examples of a training batch.
 
     The parts, each multiplied by its replica's `split_batch.share`, add up to that mean.
     """
     if replicas.count() == 1:
-        return mean(costs, known, sample_weight)
-    everywhere = replicas.summed(count(known))
+        return mean_of_known(costs, known, sample_weight)
+    everywhere = replicas.summed(count_known(known))
     share = split_batch.share(known.shape[0] or ops.shape(known)[0])
     return _sum(costs, known, sample_weight) / (ops.maximum(everywhere, 1.0) * share)
 
 
-def count(known: Tensor) -> Tensor:
+def count_known(known: Tensor) -> Tensor:
     """How many labels are known, a float32 scalar."""
     return ops.sum(ops.cast(known, "float32"))
 

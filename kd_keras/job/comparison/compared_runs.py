@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders import run_state
 from kd_keras.job.run_folders.run_state import RunState
@@ -142,7 +142,7 @@ def _predictions(state: RunState, phase: str, shape: tuple[int, ...]) -> np.ndar
     """
     path = state.path / f"{phase}-predictions.npy"
     try:
-        predictions = sealed.load(path)
+        predictions = hashed_arrays.load(path)
     except (OSError, ValueError, EOFError) as error:
         raise ValueError(
             f"{path} cannot be read ({error}); expected the classes that the model predicted. "

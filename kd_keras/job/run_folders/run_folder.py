@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kd_keras import check, files
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.exports import saved_model
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -213,11 +213,11 @@ class RunFolder:
         Of multi-label data, (N, C) of 0 and 1.
         """
         self.require_present()
-        sealed.save(self.path / f"{phase}-predictions.npy", predictions)
+        hashed_arrays.save(self.path / f"{phase}-predictions.npy", predictions)
 
     def predictions(self, phase: str) -> np.ndarray:
         """The classes that `save_predictions` saved, (N,) int."""
-        return sealed.load(self.path / f"{phase}-predictions.npy")
+        return hashed_arrays.load(self.path / f"{phase}-predictions.npy")
 
     def agreement(self, phase: str, teaching: str) -> float | None:
         """Share, 0 to 1, of the validation images for which two deployed models predict one class.

@@ -115,7 +115,7 @@ class Bar(keras.callbacks.Callback):
             self._steps_done = steps
 
 
-class Line(keras.callbacks.Callback):
+class EpochLine(keras.callbacks.Callback):
     """A line after each epoch: loss, accuracies, and the speed if `Speed` comes before.
 
     Args:
@@ -131,7 +131,7 @@ class Line(keras.callbacks.Callback):
         self.screen.say(f"{_title(self.what, epoch, self.params)}: {_format_logs(logs or {})}")
 
 
-class Presence(keras.callbacks.Callback):
+class FolderCheck(keras.callbacks.Callback):
     """Checks before anything is written that the run folder is still there.
 
     Args:

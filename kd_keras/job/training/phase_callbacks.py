@@ -75,7 +75,7 @@ def make(
             skipped=checkpoint.skipped,
             seconds_before=checkpoint.seconds_before,
         ),
-        callbacks.Line(screen, display_name(phase)),
+        callbacks.EpochLine(screen, display_name(phase)),
         history,
         *(files if writes else []),
     ]

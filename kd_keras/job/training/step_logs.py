@@ -10,11 +10,11 @@ from typing import Any
 import keras
 
 from kd_keras import check
+from kd_keras.distill.step.log_names import SHARE_SUFFIX
 from kd_keras.results.loggers import tensorboard_logs
 from kd_keras.results.terminal.screen import Screen
 
 STEP = "step"
-_RATIO = "_share"  # of two means: no mean itself
 
 
 class StepLogs(keras.callbacks.Callback):
@@ -83,7 +83,7 @@ class StepLogs(keras.callbacks.Callback):
         length = self._begin + batches - starts[-1]
         result: dict[str, float] = {}
         for name, mean in logs.items():
-            if not name.endswith(_RATIO):
+            if not name.endswith(SHARE_SUFFIX):
                 pairs = zip(lengths, epoch_rows, strict=True)
                 known_values = [(n, row[name]) for n, row in pairs if _has_value(row, name)]
                 steps_before = sum(n for n, _ in known_values)

@@ -9,7 +9,7 @@ from kd_keras.methods.base import Batch, Costs, Outputs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
 
 #: Later comparisons of these methods train 30 epochs of this stage, then 240 others.
-SHARE = 30 / 270
+FIRST_STAGE_SHARE = 30 / 270
 
 
 class TwoStageOptions(TapPairsOptions, total=False):
@@ -31,7 +31,7 @@ class TwoStage(TapPairs):
     def __init__(
         self,
         *,
-        first_stage: float = SHARE,
+        first_stage: float = FIRST_STAGE_SHARE,
         main_stage_weight: float = 0.0,
         **common: Unpack[TapPairsOptions],
     ):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from kd_keras import losses
 from kd_keras.data import cache_folder
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports import saved_model
 from kd_keras.graph import heads, taps, twins
@@ -85,7 +85,7 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
     name = f"{fingerprint.fingerprint(model)}-{data.fingerprint}-{precision}.npy"
     file = cache_folder() / "scores" / name
     with contextlib.suppress(OSError, ValueError, EOFError):  # missing or damaged: compute them
-        stored_scores = sealed.load(file)
+        stored_scores = hashed_arrays.load(file)
         if stored_scores.shape == (len(data.validation), len(data.class_names)):
             return stored_scores
     run_teacher = keras_teacher.teacher_function(
@@ -95,7 +95,7 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
         lambda images: run_teacher(images)[taps.LOGITS], model.name, data.validation
     )
     with contextlib.suppress(OSError):  # a full disk stores none
-        sealed.save(file, new_scores)
+        hashed_arrays.save(file, new_scores)
     return new_scores
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kd_keras import files
+from kd_keras.distill.step.log_names import SHARE_SUFFIX
 from kd_keras.exports import system_errors
 
 _TAGS = {
@@ -34,7 +35,7 @@ def tag(name: str) -> str:
         return f"accuracy/{name}"
     if name.startswith("held_out_"):
         return f"held_out/{name.removeprefix('held_out_')}"
-    if name.endswith("_share"):
+    if name.endswith(SHARE_SUFFIX):
         return f"loss_share/{name.removesuffix('_share')}"
     if name.endswith("_gradient_norm"):
         return f"gradient_norm/{name.removesuffix('_gradient_norm')}"

@@ -11,7 +11,8 @@ from kd_keras.results.page.parts import Part, Plot, Section, Text
 from kd_keras.results.page.plots import Look
 from kd_keras.results.report.finished_run import FinishedRun
 
-SHARE = "_share"
+SHARE_SUFFIX = "_share"  # as distill.step.log_names has it, without an import of Keras
+
 _MANY = 20  # epochs; with more, markers would touch
 
 
@@ -139,7 +140,11 @@ def stacked(
 
 def _shares(run: FinishedRun, folder: Path | None) -> Plot | None:
     history = run.history(run.student)
-    terms = {k.removesuffix(SHARE): v for k, v in history.items() if k.endswith(SHARE) and v}
+    terms = {
+        k.removesuffix(SHARE_SUFFIX): v
+        for k, v in history.items()
+        if k.endswith(SHARE_SUFFIX) and v
+    }
     terms = {term: v for term, v in terms.items() if not term.startswith("val_")}
     if len(terms) < 2:
         return None
@@ -155,7 +160,7 @@ def _shares(run: FinishedRun, folder: Path | None) -> Plot | None:
 def _terms(run: FinishedRun, folder: Path | None) -> Plot | None:
     """The values of the terms by epoch, each relative to its first one."""
     history = run.history(run.student)
-    names = [k.removesuffix(SHARE) for k in history if k.endswith(SHARE)]
+    names = [k.removesuffix(SHARE_SUFFIX) for k in history if k.endswith(SHARE_SUFFIX)]
     terms = {k: history[k] for k in names if history.get(k) and history[k][0]}
     epochs = max(map(len, terms.values()), default=0)
     if epochs < 2:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import check, files
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.results import phase_names
 from kd_keras.results.metrics import main_score, multi_label, statistics
 from kd_keras.results.metrics.main_score import Score
@@ -159,7 +159,7 @@ class FinishedRun:
         """(N,) predicted classes of the validation images; (N, C) of multi-label data."""
         try:
             path = self.folder / f"{phase}-predictions.npy"
-            return sealed.load(path)
+            return hashed_arrays.load(path)
         except (OSError, ValueError, EOFError):
             return None
 

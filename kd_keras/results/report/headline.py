@@ -127,14 +127,14 @@ def _verdict(run: FinishedRun) -> list[Text]:
     if "comparisons" not in run.results:
         return [Text(line, "note") for line in run.results.get("verdict", ())]
     lines, entries = verdict.lines(run.results), run.results["comparisons"]
-    styles = [_look(run, entry) for entry in entries]
+    styles = [_text_style(run, entry) for entry in entries]
     return [
         Text(line, style)
         for line, style in zip(lines, styles + ["note"] * (len(lines) - len(styles)), strict=True)
     ]
 
 
-def _look(run: FinishedRun, entry: Mapping[str, Any]) -> str:
+def _text_style(run: FinishedRun, entry: Mapping[str, Any]) -> str:
     direction = verdict.direction(entry)
     if direction == verdict.WORSE and run.role(entry["other"]) == BASELINE:
         return "bad"  # distillation cost accuracy, or the teacher has little to teach

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import LOGITS, Header
 
@@ -46,17 +46,17 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
             if is_large
             else scores
         )
-        sealed.save(npy_path, np.asarray(values, np.float16 if is_large else np.float32))
+        hashed_arrays.save(npy_path, np.asarray(values, np.float16 if is_large else np.float32))
         return
     if classes <= MOST_CLASSES:
-        sealed.save(npy_path, _in_small_dtype(scores))
+        hashed_arrays.save(npy_path, _in_small_dtype(scores))
         npz_path.unlink(missing_ok=True)
         return
     header = _header(scores.shape)
     arrays: dict[str, Any] = encoding.encode({LOGITS: _shift_to_float16(scores)}, header)
     with files.in_place_of(npz_path) as new_path:
         np.savez(new_path, classes=np.array(classes), **arrays)
-        sealed.seal(new_path)
+        hashed_arrays.seal(new_path)
     npy_path.unlink(missing_ok=True)
 
 
@@ -72,8 +72,8 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
     npy_path, npz_path = _paths(folder, phase)
     try:
         if npy_path.is_file():
-            return np.asarray(sealed.load(npy_path), np.float32)
-        with np.load(io.BytesIO(sealed.unsealed(npz_path)), allow_pickle=False) as arrays:
+            return np.asarray(hashed_arrays.load(npy_path), np.float32)
+        with np.load(io.BytesIO(hashed_arrays.unsealed(npz_path)), allow_pickle=False) as arrays:
             shape = (len(arrays[file_format.TOP]), int(arrays["classes"]))
             return encoding.decode(dict(arrays), _header(shape))[LOGITS]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -82,13 +82,13 @@ def load(folder: Path, phase: str) -> np.ndarray | None:
 
 def save_labels(folder: Path, labels: np.ndarray) -> None:
     """Saves the labels of the validation images, (N,) int or (N, C) of 0 and 1, in order."""
-    sealed.save(folder / LABELS, np.asarray(labels, np.int32))
+    hashed_arrays.save(folder / LABELS, np.asarray(labels, np.int32))
 
 
 def load_labels(folder: Path) -> np.ndarray | None:
     """The labels that `save_labels` saved, int32; None if there are none."""
     try:
-        return sealed.load(folder / LABELS)
+        return hashed_arrays.load(folder / LABELS)
     except (OSError, ValueError, EOFError):
         return None
 

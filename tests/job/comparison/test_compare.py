@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 import pytest
 
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.job.comparison import compare
 from kd_keras.results.metrics import statistics
 from kd_keras.results.run_files import scores
@@ -26,7 +26,7 @@ def copy(tiny_run, tmp_path):
         (run / "recipe.json").write_text(json.dumps(recipe | fields))
         predicted = np.load(run / "student-predictions.npy")
         predicted[:flip] = scores.load_labels(run)[:flip]
-        sealed.save(run / "student-predictions.npy", predicted)
+        hashed_arrays.save(run / "student-predictions.npy", predicted)
         return run
 
     return make
@@ -126,7 +126,7 @@ def test_damaged_predictions_and_other_devices_are_reported(copy, tiny_run):
     assert compare.compare([tiny_run, other])["notes"] == [
         "The runs had different devices, so their times cannot be compared."
     ]
-    sealed.save(other / "student-predictions.npy", np.zeros(3, int))
+    hashed_arrays.save(other / "student-predictions.npy", np.zeros(3, int))
     with pytest.raises(ValueError, match=r"has shape \(3,\); expected \(359,\)"):
         compare.compare([tiny_run, other])
     (other / "student-predictions.npy").write_bytes(b"no array")

@@ -100,7 +100,7 @@ def test_speed_and_bar_refuse_a_batch_of_no_images():
 
 def test_bar_and_line_show_a_bar_and_a_line_for_each_epoch(two_classes):
     screen = FakeScreen()
-    line = callbacks.Line(screen, "student")
+    line = callbacks.EpochLine(screen, "student")
     with callbacks.Bar(screen, "student", two_classes.BATCH) as bar:
         watching = [bar, callbacks.Speed(two_classes.BATCH), line]
         history = two_classes.fit(

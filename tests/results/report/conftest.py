@@ -5,7 +5,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from kd_keras import files
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.data.stores.store import Split
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import verdict
@@ -75,7 +75,7 @@ def make_run():
                 }
             if name.startswith("baseline") and "student-1" in phases:
                 results[name] |= {"spec": "resnet8", "methods": []}
-            sealed.save(folder / f"{name}-predictions.npy", predicted)
+            hashed_arrays.save(folder / f"{name}-predictions.npy", predicted)
             scores.save(folder, name, all_logits[name])
             terms = ("ce", "kd") if role == "student" else ("ce",)
             saved = {"history": history(epochs, terms)}

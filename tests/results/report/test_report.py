@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kd_keras.data.stores import sealed
+from kd_keras.data.stores import hashed_arrays
 from kd_keras.results.report import report
 
 
@@ -157,7 +157,7 @@ def test_images_can_be_left_out(make_run, sketched, tmp_path):
 def test_a_failure_leaves_the_earlier_report(make_run, sketched, tmp_path, monkeypatch):
     folder = make_run(tmp_path / "run")
     before = report.report(folder).read_bytes()
-    sealed.save(folder / "student-predictions.npy", np.full(300, 99))
+    hashed_arrays.save(folder / "student-predictions.npy", np.full(300, 99))
     with pytest.raises(ValueError, match="reshape"):
         report.report(folder)
     assert (folder / "report.html").read_bytes() == before

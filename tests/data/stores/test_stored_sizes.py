@@ -6,7 +6,7 @@ from PIL import Image
 
 from kd_keras.data import pipeline
 from kd_keras.data.images.centre_crop import centre_crops
-from kd_keras.data.stores import storing
+from kd_keras.data.stores import stored_sizes
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_a_part_keeps_the_size(large, load):
 )
 def test_the_default_is_an_eighth_more_for_images_in_files(dataset, image_size, resizes, stored):
     settings = {"store_size": None, "crop": 1.0, "resizes": resizes}
-    assert storing.stored_size(dataset, image_size=image_size, **settings) == stored
+    assert stored_sizes.stored_size(dataset, image_size=image_size, **settings) == stored
 
 
 @pytest.mark.parametrize(

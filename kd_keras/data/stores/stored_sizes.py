@@ -7,7 +7,7 @@ from kd_keras import check
 from kd_keras.data.images import sizes
 from kd_keras.data.stores.store import Dataset, Split
 
-SHARE = 0.875  # default side of a training image, as a share of the stored one
+TRAINED_SHARE = 0.875  # default side of a training image, as a share of the stored one
 _RESIZED = ("folder:", "tfds:")  # datasets whose files may be larger than training images
 
 
@@ -31,7 +31,9 @@ def stored_size(
     if store_size is None:
         stores_larger = resizes and image_size and dataset.startswith(_RESIZED)
         store_size = (
-            min(round((image_size or 0) / SHARE), sizes.LARGEST) if stores_larger else image_size
+            min(round((image_size or 0) / TRAINED_SHARE), sizes.LARGEST)
+            if stores_larger
+            else image_size
         )
     elif image_size is None or store_size < image_size:
         raise ValueError(
