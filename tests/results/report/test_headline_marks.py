@@ -20,4 +20,4 @@ RUN = types.SimpleNamespace(role={"student": STUDENT, "baseline": BASELINE}.get)
 )
 def test_a_sentence_is_marked_as_it_says(low, high, p, mark):
     entry = {"phase": "student", "other": "baseline", "low": low, "high": high, "p": p}
-    assert headline._look(RUN, entry) == mark
+    assert headline._text_style(RUN, entry) == mark
