@@ -255,32 +255,6 @@ def test_float16_scales_the_loss_and_stays_finite(net, teacher, images, labels, 
         distiller.compile(TwoGradients(0.1))
 
 
-def test_compile_s_default_is_adam(student):
-    distiller = Distiller(student)
-    distiller.compile()
-    assert type(distiller.optimizer) is keras.optimizers.Adam
-    assert float(distiller.optimizer.learning_rate) == pytest.approx(0.001)
-
-
-@pytest.mark.parametrize("loss", ["mse", keras.losses.MeanSquaredError(name="mse")])
-def test_compile_refuses_a_loss_in_words(student, loss):
-    message = "loss is .*'mse'; expected none: .* Leave it out; ce_weight= of Distiller weights"
-    with pytest.raises(ValueError, match=message):
-        Distiller(student).compile("sgd", loss)
-    with pytest.raises(ValueError, match=message):
-        Distiller(student).compile(loss=loss)
-
-
-def test_none_is_no_method_and_no_other_value_is(student, teacher):
-    assert Distiller(student, methods=None).methods == ()
-    kd = type(methods.get("kd"))
-    for value in (3, kd, "kd", [kd]):
-        with pytest.raises(ValueError, match=r"methods contain .*; expected Method objects. Make"):
-            Distiller(student, teacher=teacher, methods=value)
-    with pytest.raises(ValueError, match="validate_teacher is 'no'; expected one of: False, True"):
-        Distiller(student, validate_teacher="no")
-
-
 def test_the_optimizer_waits_for_the_data(student, images, labels):
     """A step whose data never come leaves no trace (the end of a dataset of unknown size)."""
     distiller = Distiller(student)
@@ -308,3 +282,12 @@ def test_layers_frozen_before_compile_stay(net, teacher, images, labels, one_ste
     assert trained
     assert all(np.any(v.numpy() != old) for v, old in zip(trained, others, strict=True))
     assert isinstance(student.get_layer("conv"), layers.Conv2D)
+
+
+def test_a_teacher_s_statistics_stay_whatever_is_frozen(net, teacher, images, labels):
+    norm = teacher.get_layer("norm")
+    before = norm.moving_mean.numpy()
+    distiller = Distiller(net("s"), teacher=teacher, methods=methods.get("kd"))
+    distiller.compile("sgd")
+    distiller.fit(images, labels, verbose=0)
+    np.testing.assert_array_equal(norm.moving_mean, before)
