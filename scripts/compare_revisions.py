@@ -5,7 +5,7 @@ Shows   images a second of each step of scripts/bench_step.py (without Keras's o
         their turn, and their ratio.
 On      random images in batches of 128, the first pair of scripts/bench_step.py. Each revision
         runs in a process of its own, which waits while the other one runs.
-Takes   about five minutes on two idle CPU cores.
+Takes   about five minutes on two idle CPU cores with AMX, three times as long without.
 
     git worktree add ../other REVISION
     python scripts/compare_revisions.py ../other --out docs/compare_revisions.json
@@ -22,21 +22,23 @@ from pathlib import Path
 import click
 
 HERE = Path(__file__).resolve().parent.parent
-PAIR, WARM, ROUNDS, STEPS, BATCH = "narrow", 3, 15, 8, 128
+PAIR, WARM, STEPS, BATCH = "narrow", 3, 8, 128
 NAMES = ("student alone", "student alone, float32", "cached", "online", "online, float32")
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.argument("other", type=click.Path(exists=True, file_okay=False))
+@click.option("--rounds", default=15, show_default=True, type=click.IntRange(min=2))
 @click.option("--out", default=None, help="JSON file for the figures")
-def main(other: str, out: str | None) -> None:
+def main(other: str, rounds: int, out: str | None) -> None:
     workers = {"other": worker(Path(other).resolve()), "this": worker(HERE)}
     seconds: dict[str, dict[str, list[float]]] = {name: {"other": [], "this": []} for name in NAMES}
-    for round_number in range(ROUNDS):
+    for round_number in range(rounds):
         order = list(workers) if round_number % 2 else list(reversed(workers))
         for name in NAMES:
             for revision in order:
                 seconds[name][revision].append(ask(workers[revision], name))
+        click.echo(f"round {round_number + 1} of {rounds}", err=True)
     for process in workers.values():
         process.stdin.close()
         process.wait()
@@ -50,7 +52,7 @@ def main(other: str, out: str | None) -> None:
     if out:
         import bench_jobs  # beside this file
 
-        about = {"machine": bench_jobs.machine(), "rounds": ROUNDS, "steps": STEPS}
+        about = {"machine": bench_jobs.machine(), "rounds": rounds, "steps": STEPS}
         Path(out).write_text(json.dumps({**about, "images per second": table}, indent=1) + "\n")
 
 
