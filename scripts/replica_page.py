@@ -1,11 +1,10 @@
 """The results of scripts/replica_table.py as two tables in docs/how-to/devices.md."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "how-to" / "devices.md"
 BEGIN, END = "<!-- replicas: begin -->\n", "<!-- replicas: end -->\n"
-QUICK = "eager"  # the setting of few steps on two replicas; the others have all places
 LEARNING_RATE, LARGEST = "learning rate", "largest difference"
 MOVED, CHANGED = "1 device, moved", "1 device, changed"
 COMPARED = ("2 replicas", "4 replicas", "2 processes")
@@ -23,25 +22,27 @@ def with_tables(page: str, results: Results, teachers: Mapping[str, str]) -> str
     text_before, _, text_after = page.partition(BEGIN)
     _, _, after = text_after.partition(END)
     text = (
-        f"The largest difference over all methods:\n\n{overview(results)}\n"
-        f"The largest difference over all places, for each method:\n\n{table(results, teachers)}"
+        "The largest difference over all methods, with the number of methods compared in the "
+        f"place:\n\n{overview(results)}\n"
+        f"The largest difference over the places, for each method:\n\n{table(results, teachers)}"
     )
     return f"{text_before}{BEGIN}\n{text}\n{END}{after}"
 
 
 def overview(results: Results) -> str:
-    """A line for each setting: its number of methods, and the largest difference by place."""
+    """A line for each setting: the largest difference by place, and over how many methods."""
     lines = [
-        f"| setting | methods | moved, least | changed | {' | '.join(COMPARED)} |",
-        "| --- |" + " ---: |" * (3 + len(COMPARED)),
+        f"| setting | moved, least | changed | {' | '.join(COMPARED)} |",
+        "| --- |" + " ---: |" * (2 + len(COMPARED)),
     ]
     for setting in _settings(results):
-        cells = [row[setting] for row in results.values() if is_complete(setting, row)]
+        cells = [row[setting] for row in results.values() if setting in row]
         numbers = [
-            _number(min, (cell.get(MOVED) for cell in cells)),
-            *(_number(max, (cell.get(place) for cell in cells)) for place in (CHANGED, *COMPARED)),
+            _text(min((cell[MOVED] for cell in cells if MOVED in cell), default=None)),
+            _text(max((cell[CHANGED] for cell in cells if CHANGED in cell), default=None)),
+            *(_counted([cell[place] for cell in cells if place in cell]) for place in COMPARED),
         ]
-        lines.append(f"| `{setting}` | {len(cells)} | {' | '.join(numbers)} |")
+        lines.append(f"| `{setting}` | {' | '.join(numbers)} |")
     return "\n".join([*lines, ""])
 
 
@@ -52,10 +53,7 @@ def table(results: Results, teachers: Mapping[str, str]) -> str:
         results: by method and setting, the learning rate and the differences by place.
         teachers: by method, where the outputs of its teacher come from in `cached`.
     """
-    rows = {
-        name: {s: _shown(cell) for s, cell in row.items() if is_complete(s, row)}
-        for name, row in results.items()
-    }
+    rows = {name: {s: _shown(cell) for s, cell in row.items()} for name, row in results.items()}
     columns = [
         (setting, fact)
         for setting in _settings(results)
@@ -73,21 +71,11 @@ def table(results: Results, teachers: Mapping[str, str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def is_complete(setting: str, row: Mapping[str, Cell]) -> bool:
-    """Whether the method was trained in the setting in all its places."""
-    places: Sequence[str] = COMPARED[:1] if setting == QUICK else COMPARED
-    return setting in row and all(place in row[setting] for place in places)
-
-
 def _settings(results: Results) -> list[str]:
-    """The settings that any method has completed, in the order of the rows."""
+    """The settings in which any method was compared, in the order of the longest row."""
     longest = max(results.values(), key=len, default={})
     setting_names = (setting for row in results.values() for setting in row)
-    return [
-        setting
-        for setting in dict.fromkeys([*longest, *setting_names])
-        if any(is_complete(setting, row) for row in results.values())
-    ]
+    return list(dict.fromkeys([*longest, *setting_names]))
 
 
 def _shown(cell: Cell) -> dict[str, float]:
@@ -95,9 +83,8 @@ def _shown(cell: Cell) -> dict[str, float]:
     return facts | {LARGEST: max(cell[place] for place in COMPARED if place in cell)}
 
 
-def _number(choose: Callable[[list[float]], float], values: Iterable[float | None]) -> str:
-    numbers = [value for value in values if value is not None]
-    return _text(choose(numbers) if numbers else None)
+def _counted(differences: Sequence[float]) -> str:
+    return f"{_text(max(differences))} ({len(differences)})" if differences else ""
 
 
 def _text(value: float | None) -> str:

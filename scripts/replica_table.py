@@ -171,12 +171,21 @@ def _trained(
     if place == ONE:
         rates: tuple[float, ...] = replica_training.LEARNING_RATES
         if setting == "bfloat16":
-            rates = (_reference(work / ONE / f"plain.{name}.npz").learning_rate,)
+            rates = (_plain_rate(name, work),)
         result = replica_training.reference(name, setting, rates)
         numbers = {n: np.asarray(getattr(result, n)) for n in ("learning_rate", "moved")}
         return numbers | _named("after", result.after) | _named("changed", result.changed)
     rate = _reference(work / ONE / f"{setting}.{name}.npz").learning_rate
     return _named("after", replica_training.Training(name, setting, strategy, rate).weights())
+
+
+def _plain_rate(name: str, work: Path) -> float:
+    """The learning rate of the method in "plain": in `work`, or in an earlier call's results."""
+    trained = work / ONE / f"plain.{name}.npz"
+    if trained.is_file():
+        return _reference(trained).learning_rate
+    plain: dict[str, float] = _earlier(RESULTS)[name]["plain"]
+    return plain.get(LEARNING_RATE, replica_training.LEARNING_RATES[0])
 
 
 def _named(field: str, weights: replica_training.Weights) -> dict[str, np.ndarray]:
@@ -187,7 +196,7 @@ def _reference(path: Path) -> Reference:
     """What one device trained.
 
     Raises:
-        FileNotFoundError: it has not trained; for "bfloat16", "plain" has to be trained first.
+        FileNotFoundError: it has not trained.
     """
     saved = np.load(path, allow_pickle=False)
     learning_rate, moved = float(saved["learning_rate"]), float(saved["moved"])
