@@ -1,10 +1,14 @@
 """Argument checks. A message says what was given, what is allowed, and what to do."""
 
 import difflib
+import functools
+import inspect
 import math
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
+
+Kind = TypeVar("Kind")
 
 #: Numbers of methods and training beyond these overflow or vanish in float32 once they are squared.
 SMALLEST, LARGEST = 1e-9, 1e9
@@ -16,12 +20,12 @@ def one_of(what: str, value: Any, allowed: Iterable[Any], *, remedy: str = "") -
 
     Args:
         what: the argument or option, as the message names it.
-        value: the value to check.
-        allowed: the allowed values.
+        value: the value to check, of any type.
+        allowed: the allowed values, all of which have a hash.
         remedy: what to do, a sentence for the end of the message.
     """
     allowed = list(allowed)
-    if value in allowed:
+    if _has_hash(value) and value in allowed:  # an array is neither equal to a value nor different
         return value
     close_matches = difflib.get_close_matches(str(value), [str(a) for a in allowed], n=1)
     names = ", ".join(sorted(str(a) for a in allowed))
@@ -99,6 +103,34 @@ def text(what: str, value: Any, *, remedy: str = "") -> str:
     return value
 
 
+def naming_errors(cls: type[Kind]) -> type[Kind]:
+    """The class, of whose constructor all ValueErrors begin with the object's name, as "kd: ".
+
+    Args:
+        cls: a class of objects with a `name`. Its own constructor is changed, if it has one. An
+            error before an object has its name begins with that of the class's file.
+    """
+    constructor = vars(cls).get("__init__")
+    if constructor is None:
+        return cls
+
+    @functools.wraps(constructor)
+    def construct(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            constructor(self, *args, **kwargs)
+        except ValueError as error:
+            file_name = type(self).__module__.rpartition(".")[2]
+            start = f"{getattr(self, 'name', None) or file_name}: "
+            if type(error) is ValueError and not str(error).startswith(start):
+                error.args = (f"{start}{error}",)
+            raise
+
+    # Keras compares the arguments with what `inspect.getfullargspec` says, which unwraps nothing.
+    construct.__signature__ = inspect.signature(constructor)  # type: ignore[attr-defined]
+    cls.__init__ = construct  # type: ignore[method-assign]
+    return cls
+
+
 def fault(error: Exception) -> str:
     """What an error says about a file's contents, to stand in brackets in another message."""
     if isinstance(error, KeyError):
@@ -113,8 +145,18 @@ def _message(what: str, value: Any, expected: str, *remedies: str) -> str:
     return " ".join([f"{what} is {_shown(value)}; expected {expected}.", *filter(None, remedies)])
 
 
+def _has_hash(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
 def _shown(value: Any) -> str:
-    """The value as code; of a whole number of more than 64 bits, how large it is."""
+    """The value as code; of an array its shape; of a whole number over 64 bits, how large it is."""
+    if getattr(value, "shape", None) and hasattr(value, "dtype"):
+        return f"an array of shape {tuple(value.shape)}"
     if not isinstance(value, int) or abs(value) <= 2 * LARGEST_WHOLE:
         return repr(value)
     sign = "-" if value < 0 else ""

@@ -1,3 +1,4 @@
+import inspect
 import math
 
 import numpy as np
@@ -15,6 +16,21 @@ def test_one_of_names_the_nearest_allowed_value():
 def test_one_of_gives_the_remedy_when_nothing_is_near():
     with pytest.raises(ValueError, match=r"expected one of: a, b\. Run `kdk list`\.$"):
         check.one_of("method", "zzzzz", ["b", "a"], remedy="Run `kdk list`.")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (np.array(["a", "b"]), r"an array of shape \(2,\)"),
+        (np.array(["a"]), r"an array of shape \(1,\)"),
+        (["a"], r"\['a'\]"),
+        ({"a": 1}, r"\{'a': 1\}"),
+        (({"a"},), r"\(\{'a'\},\)"),
+    ],
+)
+def test_one_of_refuses_what_has_no_hash(value, shown):
+    with pytest.raises(ValueError, match=rf"^side is {shown}; expected one of: a, b\."):
+        check.one_of("side", value, ["a", "b"])
 
 
 @pytest.mark.parametrize("value", [0, -1.0, math.nan, math.inf, "4", True, None])
@@ -81,3 +97,22 @@ def test_a_fault_is_reported_with_a_message():
     assert check.fault(ValueError("x.json is damaged: it is empty")).startswith("x.json is damaged")
     assert check.fault(KeyError("student")) == "it has no 'student'"
     assert check.fault(TypeError("'int' object is not iterable")) == "an entry has another type"
+
+
+@check.naming_errors
+class Named:
+    name = "kd"
+
+    def __init__(self, error):
+        raise error
+
+
+def test_an_error_of_a_constructor_begins_with_the_name_once():
+    assert list(inspect.signature(Named).parameters) == ["error"]
+    for text in ("t is 0", "kd: t is 0"):
+        with pytest.raises(ValueError, match=r"^kd: t is 0$"):
+            Named(ValueError(text))
+    with pytest.raises(TypeError, match=r"^t$"):
+        Named(TypeError("t"))
+    with pytest.raises(UnicodeDecodeError, match="'utf-8' codec"):
+        Named(UnicodeDecodeError("utf-8", b"", 0, 1, "bad"))

@@ -47,7 +47,7 @@ class AB(two_stage.TwoStage):
 
     def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageOptions]):
         super().__init__(**common)
-        self.margin = check.number("ab: margin", margin, above=0)
+        self.margin = check.number("margin", margin, above=0)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         self.connectors = [

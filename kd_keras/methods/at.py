@@ -35,7 +35,7 @@ class AT(TapPairs):
 
     def __init__(self, *, power: int = 2, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
-        self.power = check.whole_number("at: power", power, at_least=1, at_most=16)
+        self.power = check.whole_number("power", power, at_least=1, at_most=16)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         pairs = self.map_shapes(student_shape, teacher_shape)

@@ -32,26 +32,25 @@ class CommonOptions(TypedDict, total=False):
     name: str | None
 
 
+@check.naming_errors
 class Method(keras.Layer):
     """Base class of every method. A subclass says which features it reads and computes the cost.
 
     A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its trainable parts
     in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs are the
-    keyword-only arguments of its constructor. Each is an attribute of the same name. Its
-    constructor passes the shared knobs on:
-    `def __init__(self, *, own=1.0, **common: Unpack[CommonOptions])`.
+    keyword-only arguments of its constructor, each an attribute of that name. The constructor
+    passes shared knobs on: `def __init__(self, *, own=1.0, **common: Unpack[CommonOptions])`.
 
     Args:
         weight: factor of this method's cost in the loss, >= 0; None: `default_weight`.
         ce_weight: factor that the method's paper gives to the cross-entropy, >= 0; None:
-            `default_ce_weight`. The Distiller uses that of its first method, unless the Distiller
-            has a `ce_weight` itself.
+            `default_ce_weight`. A Distiller without its own uses that of its first method.
         warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0; None:
             `default_warmup`.
         name: name of the cost in logs; None: the name of the method's file.
 
     Raises:
-        ValueError: a knob, of the subclass or shared, is out of range.
+        ValueError: a knob is out of range; the message begins with the name.
     """
 
     #: What the student matches, one of `kd_keras.methods.FAMILIES`; by it `kdk list` sorts.
@@ -60,7 +59,6 @@ class Method(keras.Layer):
     default_weight = 1.0
     default_ce_weight = 1.0
     default_warmup = 0.0
-
     #: How this code differs from the paper, in full sentences; empty if no difference is known.
     departures = ""
     #: Whether the cost needs no teacher.
@@ -101,16 +99,18 @@ class Method(keras.Layer):
         warmup: float | None = None,
         name: str | None = None,
     ):
-        super().__init__(name=name or type(self).__module__.rpartition(".")[2], dtype="float32")
+        name = check.text("name", type(self).__module__.split(".")[-1] if name is None else name)
+        super().__init__(name=name, dtype="float32")
         weight = self.default_weight if weight is None else weight
         ce_weight = self.default_ce_weight if ce_weight is None else ce_weight
         warmup = self.default_warmup if warmup is None else warmup
-        self.weight = check.number(f"{self.name}: weight", weight, at_least=0)
-        self.ce_weight = check.number(f"{self.name}: ce_weight", ce_weight, at_least=0)
-        self.warmup = check.number(f"{self.name}: warmup", warmup, at_least=0, at_most=1)
+        self.weight = check.number("weight", weight, at_least=0)
+        self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
+        self.warmup = check.number("warmup", warmup, at_least=0, at_most=1)
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        check.naming_errors(cls)
         keras.saving.register_keras_serializable(package="kd_keras")(cls)
 
     @property

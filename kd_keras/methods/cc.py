@@ -44,7 +44,7 @@ class CC(OneTap):
     def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapOptions]):
         super().__init__(**common)
         if dimensions is not None:
-            check.whole_number("cc: dimensions", dimensions, at_least=1, at_most=65_536)
+            check.whole_number("dimensions", dimensions, at_least=1, at_most=65_536)
         self.dimensions = dimensions
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

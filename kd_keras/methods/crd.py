@@ -68,17 +68,15 @@ class CRD(OneTap):
     ):
         super().__init__(**common)
         if num_examples is not None:
-            check.whole_number("crd: num_examples", num_examples, at_least=2)
+            check.whole_number("num_examples", num_examples, at_least=2)
         self.num_examples = num_examples
-        self.negatives = check.whole_number(
-            "crd: negatives", negatives, at_least=1, at_most=1_000_000
-        )
-        self.temperature = check.number("crd: temperature", temperature, above=0)
+        self.negatives = check.whole_number("negatives", negatives, at_least=1, at_most=1_000_000)
+        self.temperature = check.number("temperature", temperature, above=0)
         self.embedding_size = check.whole_number(
-            "crd: embedding_size", embedding_size, at_least=1, at_most=65_536
+            "embedding_size", embedding_size, at_least=1, at_most=65_536
         )
-        self.momentum = check.number("crd: momentum", momentum, at_least=0, at_most=1)
-        self.seed = check.whole_number("crd: seed", seed)
+        self.momentum = check.number("momentum", momentum, at_least=0, at_most=1)
+        self.seed = check.whole_number("seed", seed)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         if self.num_examples is None:

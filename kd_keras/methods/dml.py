@@ -154,11 +154,11 @@ def _models(peers: Any) -> Any:
     if isinstance(peer_list, (list, tuple)):
         if not peer_list or not all(isinstance(peer, keras.Model) for peer in peer_list):
             raise ValueError(
-                f"dml: peers is {peer_list!r}; expected Keras models, at least one. Give a whole "
+                f"peers is {peer_list!r}; expected Keras models, at least one. Give a whole "
                 "number for models of the student's architecture."
             )
         return list(peer_list)
-    return check.whole_number("dml: peers", peers, at_least=1, remedy="Or give a list of models.")
+    return check.whole_number("peers", peers, at_least=1, remedy="Or give a list of models.")
 
 
 def _require_fits(peer: keras.Model, student: keras.Model) -> None:

@@ -53,7 +53,7 @@ class Embed(OneTap):
         **common: Unpack[OneTapOptions],
     ):
         super().__init__(**common)
-        self.distance = check.one_of("embed: distance", distance, DISTANCES)
+        self.distance = check.one_of("distance", distance, DISTANCES)
         self.first_stage = check.number(
             f"{self.name}: first_stage", first_stage, at_least=0, at_most=1
         )

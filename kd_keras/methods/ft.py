@@ -110,10 +110,10 @@ class FT(OneTap):
         **common: Unpack[OneTapOptions],
     ):
         super().__init__(**common)
-        self.rate = check.number("ft: rate", rate, above=0)
-        self.map_power = check.whole_number("ft: map_power", map_power, at_least=1, at_most=16)
+        self.rate = check.number("rate", rate, above=0)
+        self.map_power = check.whole_number("map_power", map_power, at_least=1, at_most=16)
         self.difference_power = check.whole_number(
-            "ft: difference_power", difference_power, at_least=1, at_most=16
+            "difference_power", difference_power, at_least=1, at_most=16
         )
         self.translator_batch_norm = check.one_of(
             "translator_batch_norm", translator_batch_norm, (True, False)
@@ -121,7 +121,7 @@ class FT(OneTap):
         self.paraphraser_batch_norm = check.one_of(
             "paraphraser_batch_norm", paraphraser_batch_norm, (True, False)
         )
-        self.first_stage = check.number("ft: first_stage", first_stage, at_least=0, at_most=1)
+        self.first_stage = check.number("first_stage", first_stage, at_least=0, at_most=1)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         (student,), (teacher,) = maps.tapped(self, student_shape, teacher_shape)

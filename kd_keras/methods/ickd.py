@@ -40,9 +40,7 @@ class ICKD(TapPairs):
 
     def __init__(self, *, kernel_size: int = 3, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
-        self.kernel_size = check.whole_number(
-            "ickd: kernel_size", kernel_size, at_least=1, at_most=31
-        )
+        self.kernel_size = check.whole_number("kernel_size", kernel_size, at_least=1, at_most=31)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         pairs = self.map_shapes(student_shape, teacher_shape)

@@ -70,19 +70,17 @@ class OFA(Method):
         super().__init__(**common)
         self._student_taps = tap_pairs.names(student_taps)
         for tap in self._student_taps:
-            check.text("ofa: one of student_taps", tap, remedy="Name layers: stage1+stage2.")
+            check.text("one of student_taps", tap, remedy="Name layers: stage1+stage2.")
         if not self._student_taps:
             raise ValueError(
-                f"ofa: student_taps is {student_taps!r}; expected one feature map or more. "
+                f"student_taps is {student_taps!r}; expected one feature map or more. "
                 "Leave it out to use stage1+stage2+stage3, or choose kd, which needs none."
             )
         self.temperature = check.number("temperature", temperature, above=0)
         self.exponent = check.number("exponent", exponent, at_least=1)
         self.exit_weight = check.number("exit_weight", exit_weight, at_least=0)
         self.exit_width = (
-            None
-            if exit_width is None
-            else check.whole_number("ofa: exit_width", exit_width, at_least=1)
+            None if exit_width is None else check.whole_number("exit_width", exit_width, at_least=1)
         )
 
     @property

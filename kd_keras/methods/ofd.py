@@ -46,9 +46,7 @@ class OFD(TapPairs):
 
     def __init__(self, *, kernel_size: int = 1, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
-        self.kernel_size = check.whole_number(
-            "ofd: kernel_size", kernel_size, at_least=1, at_most=31
-        )
+        self.kernel_size = check.whole_number("kernel_size", kernel_size, at_least=1, at_most=31)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         self.connectors, self.margins = [], []

@@ -46,7 +46,7 @@ class ReviewKD(tap_pairs.TapPairs):
     def __init__(self, *, max_channels: int = 512, **common: Unpack[tap_pairs.TapPairsOptions]):
         super().__init__(**common)
         self.max_channels = check.whole_number(
-            "reviewkd: max_channels", max_channels, at_least=1, at_most=65_536
+            "max_channels", max_channels, at_least=1, at_most=65_536
         )
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -47,8 +47,8 @@ class RKD(OneTap):
         **common: Unpack[OneTapOptions],
     ):
         super().__init__(**common)
-        self.distance_weight = check.number("rkd: distance_weight", distance_weight, at_least=0)
-        self.angle_weight = check.number("rkd: angle_weight", angle_weight, at_least=0)
+        self.distance_weight = check.number("distance_weight", distance_weight, at_least=0)
+        self.angle_weight = check.number("angle_weight", angle_weight, at_least=0)
         self.squared = check.one_of("squared", squared, (True, False))
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -42,7 +42,7 @@ class SimKD(OneTap):
 
     def __init__(self, *, factor: int = 2, **common: Unpack[OneTapOptions]):
         super().__init__(**common)
-        self.factor = check.whole_number("simkd: factor", factor, at_least=1, at_most=1024)
+        self.factor = check.whole_number("factor", factor, at_least=1, at_most=1024)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         student = student_shape[self.student_taps[0]]

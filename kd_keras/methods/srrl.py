@@ -41,7 +41,7 @@ class SRRL(OneTap):
 
     def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapOptions]):
         super().__init__(**common)
-        self.logit_weight = check.number("srrl: logit_weight", logit_weight, at_least=0)
+        self.logit_weight = check.number("logit_weight", logit_weight, at_least=0)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         student = tap_pairs.as_map_shape(student_shape[self.student_taps[0]])

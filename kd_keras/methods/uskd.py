@@ -65,7 +65,7 @@ class USKD(Method):
         **common: Unpack[CommonOptions],
     ):
         super().__init__(**common)
-        self.tap = check.text("uskd: tap", tap, remedy="Name a layer, such as 'pooled'.")
+        self.tap = check.text("tap", tap, remedy="Name a layer, such as 'pooled'.")
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
         self.weak_weight = check.number("weak_weight", weak_weight, at_least=0)

@@ -40,7 +40,7 @@ class VID(TapPairs):
     def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsOptions]):
         super().__init__(**common)
         self.initial_variance = check.number(
-            "vid: initial_variance", initial_variance, above=SMALLEST_VARIANCE
+            "initial_variance", initial_variance, above=SMALLEST_VARIANCE
         )
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

@@ -80,7 +80,9 @@ class WKD(Method):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         self.transport_weight = check.number("transport_weight", transport_weight, at_least=0)
-        self.class_distances = None if class_distances is None else str(class_distances)
+        if class_distances is not None:
+            class_distances = check.text("class_distances", _path_text(class_distances))
+        self.class_distances = class_distances
         self.needs_teacher_model = class_distances is None
         self._is_restored = False
         self.sharpness = check.number("sharpness", sharpness, at_least=0)
@@ -195,6 +197,11 @@ def _angles(weights: Tensor) -> Tensor:
     """(C, C): 1 minus the cosine of each two rows, less the rows' mean, which no softmax shows."""
     rows = vectors.unit(weights - ops.mean(weights, axis=0, keepdims=True))
     return ops.maximum(1 - ops.matmul(rows, ops.transpose(rows)), 0.0)
+
+
+def _path_text(value: Any) -> Any:
+    """The text of a path; anything else as it is."""
+    return str(value) if isinstance(value, Path) else value
 
 
 def _read_distances(path: str, classes: int) -> Any:

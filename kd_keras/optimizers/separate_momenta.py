@@ -23,6 +23,7 @@ class CommonOptions(TypedDict, total=False):
     ema_overwrite_frequency: int | None
 
 
+@check.naming_errors
 class SeparateMomenta(keras.optimizers.Optimizer):
     """Base class: one momentum variable for each trained variable and kind of gradient.
 
@@ -63,6 +64,10 @@ class SeparateMomenta(keras.optimizers.Optimizer):
             )
         self.dampening = check.number("dampening", dampening, at_least=0, at_most=1)
         self.l2 = check.number("weight_decay", weight_decay or 0.0, at_least=0)
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        check.naming_errors(cls)
 
     def build(self, variables: list[Any]) -> None:
         """Makes the momenta of every variable, initially zero."""

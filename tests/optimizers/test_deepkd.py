@@ -123,5 +123,5 @@ def test_comes_back_from_its_config():
     ],
 )
 def test_refuses_bad_knobs(knobs, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=f"^deepkd: {message}"):
         DeepKD(**knobs)

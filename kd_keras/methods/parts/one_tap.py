@@ -35,8 +35,10 @@ class OneTap(Method):
     ):
         super().__init__(**common)
         tap = self.default_tap if tap is None else tap
-        for tap_name in (tap, student_tap or tap, teacher_tap or tap):
-            check.text(f"{self.name}: a tap", tap_name, remedy="Name a layer, such as 'stage3'.")
+        taps = {"tap": tap, "student_tap": student_tap, "teacher_tap": teacher_tap}
+        for knob, value in taps.items():
+            value = tap if value is None else value
+            check.text(knob, value, remedy="Name a layer, such as 'stage3'.")
         self.tap = tap
         self.student_tap = student_tap
         self.teacher_tap = teacher_tap

@@ -43,15 +43,18 @@ class TapPairs(Method):
     ):
         super().__init__(**common)
         if taps is None:
-            taps, teacher_taps = self.default_taps, teacher_taps or self.default_teacher_taps
+            taps = self.default_taps
+            teacher_taps = self.default_teacher_taps if teacher_taps is None else teacher_taps
         self.taps = names(taps)
-        self._student_taps = names(student_taps or taps)
-        self._teacher_taps = names(teacher_taps or taps)
-        for tap in {*self.taps, *self._student_taps, *self._teacher_taps}:
-            check.text(f"{self.name}: one of the taps", tap, remedy="Name layers: stage1+stage2.")
+        self._student_taps = names(taps if student_taps is None else student_taps)
+        self._teacher_taps = names(taps if teacher_taps is None else teacher_taps)
+        knobs = {"taps": self.taps, "student_taps": self._student_taps}
+        for knob, tap_names in (knobs | {"teacher_taps": self._teacher_taps}).items():
+            for tap in tap_names:
+                check.text(f"one of {knob}", tap, remedy="Name layers: stage1+stage2.")
         if not self._student_taps or len(self._student_taps) != len(self._teacher_taps):
             raise ValueError(
-                f"{self.name}: the student's taps are {self._student_taps}, the teacher's "
+                f"the student's taps are {self._student_taps}, the teacher's "
                 f"{self._teacher_taps}; expected as many of each, and at least one. "
                 "Name them in pairs, shallow to deep."
             )

@@ -36,12 +36,8 @@ class TwoStage(TapPairs):
         **common: Unpack[TapPairsOptions],
     ):
         super().__init__(**common)
-        self.first_stage = check.number(
-            f"{self.name}: first_stage", first_stage, at_least=0, at_most=1
-        )
-        self.main_stage_weight = check.number(
-            f"{self.name}: main_stage_weight", main_stage_weight, at_least=0
-        )
+        self.first_stage = check.number("first_stage", first_stage, at_least=0, at_most=1)
+        self.main_stage_weight = check.number("main_stage_weight", main_stage_weight, at_least=0)
 
     def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         """(B,) float32: the method's cost, the same in both stages."""
