@@ -9,6 +9,7 @@ import math
 import os
 import shutil
 import tempfile
+import tokenize
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -29,6 +30,7 @@ def in_place_of(target: Path) -> Iterator[Path]:
         OSError: writing failed. Other errors of the block are raised unchanged.
     """
     try:
+        require_regular(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         tidy_after_a_kill(target)
         with _scratch_beside(target) as scratch:
@@ -104,20 +106,6 @@ def require_regular(path: Path) -> None:
         raise OSError(f"{path} is a pipe, a socket or a device; expected a file. Check the path.")
 
 
-def require_writable(folder: Path) -> None:
-    """Raises OSError unless files can be written in the folder, or in one made there."""
-    existing_folder = folder.absolute()
-    try:
-        while not os.path.lexists(existing_folder):
-            existing_folder = existing_folder.parent
-        if not existing_folder.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, f"{existing_folder} is a file")
-        with tempfile.TemporaryDirectory(prefix=".kd_keras-", dir=existing_folder):
-            pass
-    except OSError as error:
-        raise format_error(folder, error, "") from error
-
-
 def save_array(path: Path, array: Any) -> None:
     """Like np.save, but an error says why writing failed, such as a full disk."""
     import numpy as np  # here, since `kdk --help` does without
@@ -126,6 +114,19 @@ def save_array(path: Path, array: Any) -> None:
         facts = np.lib.format.header_data_from_array_1_0(array)
         np.lib.format.write_array_header_1_0(file, {**facts, "fortran_order": False})
         file.write(np.ascontiguousarray(array).data)
+
+
+def load_array(path: Path, *, mmap_mode: Any = None) -> Any:
+    """The array of an .npy file; raises ValueError that says what is wrong with its contents."""
+    import numpy as np
+
+    try:
+        return np.load(path, mmap_mode=mmap_mode, allow_pickle=False)
+    except (OSError, EOFError, ValueError, MemoryError, SyntaxError, tokenize.TokenError) as error:
+        fault = str(error).rstrip(".")
+        if "allow_pickle" in fault or "Python objects" in fault:
+            fault = "it holds Python objects, or it is no file of numpy.save"  # without its advice
+        raise ValueError(fault) from error
 
 
 def sync(file: IO[Any]) -> None:
@@ -269,8 +270,8 @@ def _bring_back(aside_path: Path, target: Path) -> None:
 
 
 def _rename_over(new_path: Path, aside_path: Path, target: Path) -> None:
-    if not target.is_dir():
-        os.replace(new_path, target)
+    if new_path.is_file() or not target.is_dir():
+        os.replace(new_path, target)  # raises an error where a file would replace a folder
     else:  # no rename replaces a folder that has files: move it away first, and back on failure
         os.rename(target, aside_path)
         try:

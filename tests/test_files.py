@@ -1,6 +1,5 @@
 import errno
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -184,15 +183,35 @@ def test_a_pipe_is_refused_before_it_is_opened(tmp_path):
             read_file(tmp_path / "pipe")
 
 
-def test_a_folder_that_cannot_be_written_is_known_before(tmp_path):
-    files.require_writable(tmp_path / "a" / "b")
-    assert not list(tmp_path.iterdir())
-    (tmp_path / "a").write_text("")
-    for place in (tmp_path / "a", tmp_path / "a" / "b"):
-        with pytest.raises(OSError, match=r"a is a file\. Move what is in the way"):
-            files.require_writable(place)
-    with pytest.raises(OSError, match="Could not write /proc/a"):
-        files.require_writable(pathlib.Path("/proc/a"))
+def test_a_file_never_replaces_a_folder_or_a_pipe(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").write_text("1")
+    os.mkfifo(tmp_path / "pipe")
+    for name, message in (("folder", "Is a directory"), ("pipe", "pipe is a pipe, a socket or a")):
+        with (
+            pytest.raises(OSError, match=rf"^Could not write .*{name}: .*{message}"),
+            files.in_place_of(tmp_path / name) as new_path,
+        ):
+            new_path.write_text("2")
+    assert (tmp_path / "folder" / "mine").read_text() == "1"
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "pipe"]
+
+
+def test_an_array_that_cannot_be_read_says_so_in_our_words(tmp_path):
+    np.save(tmp_path / "numbers.npy", np.arange(3))
+    assert files.load_array(tmp_path / "numbers.npy").tolist() == [0, 1, 2]
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    (tmp_path / "text.npy").write_text("hello")
+    (tmp_path / "empty.npy").touch()
+    for name, message in (
+        ("objects", "^it holds Python objects, or it is no file of numpy.save$"),
+        ("text", "^it holds Python objects, or it is no file of numpy.save$"),
+        ("empty", "No data left in file"),
+        ("missing", "No such file"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            files.load_array(tmp_path / f"{name}.npy")
 
 
 def test_the_hash_of_a_folder_tells_names_and_where_a_file_ends(tmp_path):

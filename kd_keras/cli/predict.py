@@ -78,6 +78,7 @@ def command(
     PCX, PNG, PPM, PSD, QOI, SGI, TGA, TIFF and WebP.
     """
     from kd_keras.cli import prediction_rows
+    from kd_keras.job import output_paths
     from kd_keras.job.prediction import model_argument
 
     suffix = Path(target).suffix if target else ""
@@ -85,6 +86,8 @@ def command(
     check.one_of("format", row_format, prediction_rows.FORMATS)
     if top is not None:
         check.whole_number("top", top, at_least=1)
+    if target is not None:
+        output_paths.require_file(Path(target).expanduser(), "--output")
     path = model_argument.resolve(model).path  # before TensorFlow, whose import takes seconds
     items = _items(images)
     predictor = _predictor(model, options)

@@ -21,9 +21,12 @@ def command(run: str, images: bool) -> None:
     Its plots are also in the run's folder report/, as PNG, with their numbers as CSV. `kdk train`
     writes it at the end of a run.
     """
+    from kd_keras.job import output_paths
     from kd_keras.results.report import report
 
-    screen = output.screen()
-    path = report.report(recipe_files.run_folder(run), images=images)
+    screen, folder = output.screen(), recipe_files.run_folder(run)
+    if (folder / "recipe.json").is_file():  # or the report says what is missing
+        output_paths.require_file(folder / report.NAME)
+    path = report.report(folder, images=images)
     screen.result(f"Report, for a browser: {path}")
     output.document({"report": path, "plots": path.parent / report.FOLDER})

@@ -1,6 +1,7 @@
 """The files that an export can write: formats, quantizations, file names."""
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -75,7 +76,7 @@ def folder_of(out: str | Path) -> Path:
         ValueError: it is a file, named like one, or a SavedModel, which is one model's own folder.
     """
     path = Path(out).expanduser()
-    if path.suffix in (".tflite", ".onnx", ".keras", ".h5") or path.is_file():
+    if path.suffix in (".tflite", ".onnx", ".keras", ".h5") or os.path.isfile(path):
         raise ValueError(
             f"out is {str(path)!r}; expected a folder, in which each file is named after the "
             f"model. Give its folder, such as {str(path.parent)!r}, and the format with --format."

@@ -10,13 +10,12 @@ from typing import Any
 
 import keras
 
-from kd_keras import files
 from kd_keras.data import pipeline
 from kd_keras.data.stores.store import Dataset
 from kd_keras.distill import machines
 from kd_keras.distill.step import split_batch, validation
 from kd_keras.exports.process import Serve
-from kd_keras.job import identity, plan
+from kd_keras.job import identity, output_paths, plan
 from kd_keras.job.checks import model_notes, teacher_check
 from kd_keras.job.doctor import machine
 from kd_keras.job.hardware import devices
@@ -176,7 +175,7 @@ def _check_recipe_and_places(
         folder.check_export(export)
     parts = [folder.path / name for name in ("logs", "checkpoints", "saved_models")]
     for place in (folder.path, *parts, *exports.values()):
-        files.require_writable(place)
+        output_paths.require_folder(place)
 
 
 def _check_batches(recipe: Recipe, data: Dataset, strategy: devices.Strategy) -> None:

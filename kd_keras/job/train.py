@@ -84,6 +84,8 @@ def _run(
     more_epochs: bool,
 ) -> dict[str, Any]:
     precheck.check_recipe(recipe)
+    exports = Path(export_dir).expanduser()
+    precheck.check_places(run, exports)
     recipe, data = machines.chief_first(
         strategy, lambda: adjustment.load_and_adjust(recipe, screen, verify=verify)
     )
@@ -94,7 +96,6 @@ def _run(
         results = None
     machines.any_of(strategy, False)  # all have read the folder before one of them writes to it
     if results is None:
-        exports = Path(export_dir).expanduser()
         with folder.lock as lock:
             if folder.path.is_dir() and machines.is_chief(strategy):
                 lock.take()

@@ -13,7 +13,6 @@ Part p starts at row p * rows_per_part of its view. It is finished once its .jso
 import contextlib
 import dataclasses
 import json
-import tokenize
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,6 @@ FORMAT = 1
 ROWS_PER_PART = 8192
 DTYPES = ("float16", "float32")
 LOGITS = "logits"
-# What np.load raises for a file that is no array; it parses the text of a header as Python does.
-_NO_ARRAY = (OSError, EOFError, ValueError, MemoryError, SyntaxError, tokenize.TokenError)
 #: With `top_k`, logits are stored as the k largest, their classes, and log sum exp of the others.
 TOP, CLASSES, REST = "logits_top", "logits_classes", "logits_rest"
 
@@ -174,11 +171,11 @@ def read_ids(folder: Path, header: Header) -> np.ndarray:
     try:
         if header.ids_sha256 not in ("", files.sha256(path)):
             raise ValueError("its SHA-256 differs from the one in header.json")
-        ids: np.ndarray = np.load(path, allow_pickle=False)
+        ids: np.ndarray = files.load_array(path)
         contents = f"{ids.dtype} {ids.shape}"
         is_valid = ids.shape == (header.examples,) and ids.dtype.kind == "i"
         is_valid = is_valid and bool(np.all(np.diff(ids) > 0))
-    except _NO_ARRAY as error:
+    except (OSError, ValueError) as error:
         contents, is_valid = f"nothing that can be read ({error})", False
     if not is_valid:
         raise ValueError(
@@ -256,7 +253,10 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
             raise ValueError(f"{file} is missing or truncated. {remedy}")
         if files.sha256(file) != sha256:
             raise ValueError(f"{file} is damaged: its SHA-256 differs. {remedy}")
-        arrays[name] = np.load(file, mmap_mode="r", allow_pickle=False)
+        try:
+            arrays[name] = files.load_array(file, mmap_mode="r")
+        except ValueError as error:
+            raise ValueError(f"{file} is no array: {error}. {remedy}") from error
         if arrays[name].shape != (rows, *shape) or arrays[name].dtype != np.dtype(dtype):
             raise ValueError(
                 f"{file} holds {arrays[name].dtype} {arrays[name].shape}; expected {dtype} "

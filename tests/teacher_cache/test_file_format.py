@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from kd_keras import files
 from kd_keras.teacher_cache import file_format
 
 
@@ -59,6 +60,30 @@ def test_a_damaged_part_is_found(tmp_path, header_of, arrays, harm):
     what = "SHA-256 differs" if harm == "flip" else "missing or truncated"
     with pytest.raises(ValueError, match=rf"{path.name}.*{what}.*to make this part again"):
         file_format.read_part(tmp_path, header_of(), 0, 0)
+
+
+@pytest.mark.parametrize("content", ["objects", "text"])
+def test_what_is_no_array_of_numbers_is_said_in_our_words(tmp_path, header_of, arrays, content):
+    def write(path):
+        objects = np.array([{}], dtype=object)
+        path.write_text("hello")
+        if content == "objects":
+            np.save(path, objects, allow_pickle=True)
+        return {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
+
+    header = dataclasses.replace(header_of(), ids_sha256="")
+    write(tmp_path / "ids.npy")
+    fault = "it holds Python objects, or it is no file of numpy.save"
+    with pytest.raises(ValueError, match=rf"ids\.npy holds nothing that can be .* \({fault}\); e"):
+        file_format.read_ids(tmp_path, header)
+    file_format.write_part(tmp_path, 0, 0, arrays)
+    facts = write(tmp_path / "view0000.part0000.logits.npy")
+    path = tmp_path / "view0000.part0000.json"
+    entries = json.loads(path.read_text())
+    entries["files"]["view0000.part0000.logits.npy"] = facts
+    path.write_text(json.dumps(entries))
+    with pytest.raises(ValueError, match=rf"logits\.npy is no array: {fault}\. Remove view0000"):
+        file_format.read_part(tmp_path, header, 0, 0)
 
 
 def test_what_is_no_header_of_ours_is_said(tmp_path, header_of):

@@ -289,9 +289,9 @@ def _remember_times(folder: Path, header: dict[str, Any]) -> None:
 
 def _split(folder: Path, name: str, shape: tuple[int, ...], fingerprint: str) -> Split:
     try:
-        images = np.load(folder / f"{name}.images.npy", mmap_mode="r", allow_pickle=False)
-        labels = np.load(folder / f"{name}.labels.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
+        images = files.load_array(folder / f"{name}.images.npy", mmap_mode="r")
+        labels = files.load_array(folder / f"{name}.labels.npy")
+    except ValueError as error:
         raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
     if images.shape != shape or labels.shape[:1] != shape[:1] or labels.ndim > 2:
         raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")

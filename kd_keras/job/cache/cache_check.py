@@ -1,10 +1,11 @@
 """Checks of `kdk cache` that need no data, which may take a long download."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from kd_keras import check, files
-from kd_keras.job import identity
+from kd_keras import check
+from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_command
 from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
@@ -44,8 +45,8 @@ def check_settings(
         )
     _check_teacher(recipe, taps)
     build.require_teacher_classes(recipe)
-    if folder is not None and not (folder / "header.json").is_file():  # a cache may be complete
-        files.require_writable(folder)
+    if folder is not None and not os.path.isfile(folder / "header.json"):  # a cache may be complete
+        output_paths.require_folder(folder, "--out")
 
 
 def _check_teacher(recipe: Recipe, taps: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from kd_keras import files
 from kd_keras.data.stores.store import Dataset
 from kd_keras.distill import machines
 from kd_keras.graph.precision import best_precision
-from kd_keras.job import identity
+from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_check, cache_command
 from kd_keras.job.hardware import devices, team
 from kd_keras.job.images import adjustment, dataset
@@ -168,7 +168,7 @@ def _write(
         strategy: of several machines; None: there is one.
         screen: where lines are shown.
     """
-    files.require_writable(folder)
+    output_paths.require_folder(folder)
     if strategy:
         cached_teacher.write_together(folder, header, data, run_teacher, strategy, screen)
     else:

@@ -1,9 +1,10 @@
 """Checks of a recipe that need no data: names of models and methods, knobs, weights, ONNX files."""
 
+import os
 from pathlib import Path
 
 from kd_keras import check, models
-from kd_keras.job import identity
+from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_command
 from kd_keras.job.images import training_images
 from kd_keras.job.models import build
@@ -60,6 +61,25 @@ def check_recipe(recipe: Recipe) -> None:
             "expected a method by which one model learns from another. Give one, such as "
             "--method kd, or leave them out."
         )
+
+
+def check_places(run: str | None, export_dir: Path) -> None:
+    """Raises OSError if a new run folder, or its SavedModel, cannot be written.
+
+    A finished run may be on a disk that cannot be written, since it is only shown.
+
+    Args:
+        run: name or path of the run folder; None: a short name, known once data are read.
+        export_dir: parent of the folder of the run's SavedModel.
+    """
+    folder = recipe_files.run_folder(run) if run else None
+    if folder is not None and os.path.exists(folder):  # Path's raises an error for a long name
+        return
+    if not os.path.exists(export_dir):
+        output_paths.require_folder(export_dir / "run", "--export-dir")
+    if folder is not None:
+        output_paths.require_folder(folder, "--run")
+        output_paths.require_folder(export_dir / folder.name, "--run")
 
 
 def _require_trainable(spec: str, recipe: Recipe) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from kd_keras.job import output_paths
 from kd_keras.job.comparison import compared_runs, group_names
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_state import RunState
@@ -40,6 +41,10 @@ def compare(
         FileNotFoundError: a folder does not exist or holds no run.
         ValueError: a run is not finished or given twice, or the validation images differ.
     """
+    page = None if html is None else Path(html).expanduser()
+    if page is not None:
+        output_paths.require_file(page, "--html")
+        output_paths.require_folder(page.with_suffix(""), "--html")  # its plots
     states = compared_runs.read(runs)
     labels = compared_runs.labels_of(states)
     recipes, students = _students(states, labels)
@@ -59,8 +64,7 @@ def compare(
     document["verdict"] = comparison_lines.verdict(document)
     if screen is not None:
         comparison_lines.show(document, screen)
-    if html is not None:
-        page = Path(html).expanduser()
+    if page is not None:
         comparison_page.write(page, document)
         if screen is not None:
             screen.result(f"page: {page}, its plots as PNG and CSV in {page.with_suffix('')}")

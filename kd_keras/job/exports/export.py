@@ -18,6 +18,7 @@ from kd_keras.exports.metadata import Metadata
 from kd_keras.exports.offers import Offer
 from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.graph import precision, taps
+from kd_keras.job import output_paths
 from kd_keras.job.exports import export_images, export_record
 from kd_keras.job.exports.export_images import ExportImages
 from kd_keras.job.prediction import model_argument, names_file
@@ -93,7 +94,10 @@ def export(
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
         check.one_of("preprocess", preprocess, pixels.MODES)
-    source = _source(model, imports, check.one_of("labels", labels, LABELS) == "multi")
+    multi_label = check.one_of("labels", labels, LABELS) == "multi"
+    if out is not None:
+        output_paths.require_folder(offers.folder_of(out), "--out")  # before the model is opened
+    source = _source(model, imports, multi_label)
     folder = offers.folder_of(out) if out is not None else source.folder
     if not overwrite:
         export_record.check(folder, combinations, source.stem, source.identity)
@@ -103,7 +107,10 @@ def export(
         )
     if class_names is not None:
         source = dataclasses.replace(source, class_names=names_file.read(class_names))
-    files.require_writable(folder)
+    for offer in combinations:
+        is_folder = offer.format == "savedmodel"
+        require = output_paths.require_folder if is_folder else output_paths.require_file
+        require(folder / offer.name(source.stem), "--out")
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
     if any(offer.quantize == "int8" for offer in combinations):
         count = export_images.check_calibration(images)

@@ -11,6 +11,7 @@ from kd_keras import check, files
 from kd_keras.data import LABELS
 from kd_keras.data.notes import concerns
 from kd_keras.data.stores.store import Dataset, Split
+from kd_keras.job import output_paths
 from kd_keras.job.prediction import (
     class_order,
     evaluation_data,
@@ -90,6 +91,9 @@ def evaluate(
     check.whole_number("batch_size", batch_size, at_least=1)
     check.one_of("split", split, evaluation_data.SPLITS)
     is_multi_label = labels is not None and check.one_of("labels", labels, LABELS) == "multi"
+    if write:
+        place = model_argument.resolve(model).run or Path() if out is None else out
+        output_paths.require_folder(Path(place).expanduser(), "--out" if out else "")
     opened_classifier = opened_model.open_model(
         model,
         preprocess=preprocess,
@@ -99,8 +103,6 @@ def evaluate(
     )
     if teacher is not None:
         model_argument.resolve(teacher)
-    if write and out is not None:
-        files.require_writable(Path(out).expanduser())
     options = DataOptions(
         *(dataset, data_dir, image_size, resize, val_fraction),
         labels="multi" if opened_classifier.metadata.multi_label else labels,
