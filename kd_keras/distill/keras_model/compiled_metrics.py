@@ -8,7 +8,7 @@ from keras import ops
 from kd_keras import losses
 from kd_keras.distill.step import unknown_labels
 from kd_keras.distill.step.batches import Examples
-from kd_keras.losses import Logits
+from kd_keras.losses import Labels, Logits
 
 
 def build(metrics: Any, labels: Any, classes: int) -> None:
@@ -25,6 +25,7 @@ def build(metrics: Any, labels: Any, classes: int) -> None:
     """
     if metrics is None or metrics.built or labels is None:
         return
+    metrics.takes_indices = losses.is_class_index(labels)
     with keras.StatelessScope():  # variables are made in it, and keep their first values
         example = ops.zeros((1, *labels.shape[1:]), labels.dtype)
         metrics.update_state(example, ops.zeros((1, classes)), sample_weight=ops.ones((1,)))
@@ -47,6 +48,9 @@ def label_form(spec: Any) -> keras.KerasTensor | None:
 def update(metrics: Any, examples: Examples, logits: Logits) -> None:
     """Adds a batch; examples whose label is unknown do not count.
 
+    Labels get the form of those that the metrics were made for: Keras took "accuracy" for sparse or
+    categorical accuracy by it. Of probabilities, the class is then the largest.
+
     Args:
         metrics: a model's `CompileMetrics`.
         examples: the batch.
@@ -54,11 +58,12 @@ def update(metrics: Any, examples: Examples, logits: Logits) -> None:
     """
     labels, sample_weight, known = examples.labels, examples.sample_weight, examples.known
     if known is None:
+        labels = _in_form(metrics, labels, logits)
         metrics.update_state(labels, logits, sample_weight=sample_weight)
         return
+    labels = _in_form(metrics, unknown_labels.unknown_as_class_0(labels, known), logits)
     if not metrics.built:
         metrics.build(labels, logits)
-    labels = unknown_labels.unknown_as_class_0(labels, known)
     counts = ops.cast(known, "float32")
     weights = counts if sample_weight is None else counts * ops.cast(sample_weight, "float32")
     # Keras gives `metrics` no weight and has no option to leave examples out.
@@ -68,3 +73,15 @@ def update(metrics: Any, examples: Examples, logits: Logits) -> None:
     ):
         for metrics_of_output in filter(None, group):
             metrics_of_output.update_state(labels, logits, sample_weight=group_weights)
+
+
+def _in_form(metrics: Any, labels: Labels, logits: Logits) -> Labels:
+    """The labels as class indices or as rows, as those were that the metrics were made for."""
+    are_indices = losses.is_class_index(labels)
+    if not metrics.built:
+        metrics.takes_indices = are_indices
+    if getattr(metrics, "takes_indices", are_indices) == are_indices:
+        return labels
+    if are_indices:
+        return ops.one_hot(labels, logits.shape[-1], dtype="float32")
+    return ops.argmax(labels, axis=-1)

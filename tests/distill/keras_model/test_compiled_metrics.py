@@ -1,6 +1,7 @@
 """The variables of compiled metrics, which are made before the first step."""
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -44,3 +45,29 @@ def test_the_form_of_labels_is_that_of_the_examples(spec, form):
     label_form = compiled_metrics.label_form((tf.TensorSpec((None, 8)), spec))
     assert form == (None if label_form is None else (tuple(label_form.shape), label_form.dtype))
     assert compiled_metrics.label_form(tf.TensorSpec((None, 8))) is None
+
+
+def accuracies(distiller, images, y):
+    """Accuracy by `evaluate` and by `test_on_batch`."""
+    logs = distiller.evaluate(images, y, verbose=0, return_dict=True)
+    batch_logs = distiller.test_on_batch(images, y, return_dict=True)
+    return [logs["accuracy"], batch_logs["accuracy"]]
+
+
+@pytest.mark.parametrize("ignore_class", [None, -1])
+@pytest.mark.parametrize("rows_first", [False, True])
+def test_labels_may_change_from_indices_to_rows_and_back(
+    net, images, labels, rows_first, ignore_class
+):
+    images, indices = images[:8], labels[:8]
+    rows = keras.utils.to_categorical(indices, 5)
+    student = net("student")
+    expected = pytest.approx(np.mean(student.predict(images, verbose=0).argmax(-1) == indices))
+    distiller = Distiller(student)
+    distiller.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"], ignore_class=ignore_class)
+    first, second = (rows, indices) if rows_first else (indices, rows)
+    logs = distiller.fit(images, first, validation_data=(images, second), verbose=0).history
+    assert logs["val_accuracy"][-1] == expected
+    for y in (first, second, first):
+        assert accuracies(distiller, images, y) == [expected, expected]
+        distiller.train_on_batch(images, y)
