@@ -93,7 +93,7 @@ def dot(where):
             kd = tf.reduce_mean((outputs * part.value - 1) ** 2) / count
         variables = [kernel, part]
         of_task, of_kd = (tape.gradient(cost, [v.value for v in variables]) for cost in (task, kd))
-        optimizer.apply_two(of_task, of_kd, variables)
+        optimizer.apply_parts({"task": of_task, "distillation": of_kd}, variables)
 
     data = tf.data.Dataset.from_tensor_slices(np.random.default_rng(0).normal(size=(40, 2)))
     data = data.map(lambda x: tf.cast(x, tf.float32)).batch(8)

@@ -16,11 +16,12 @@ from kd_keras.distill.step import (
     batches,
     gradients,
     log_names,
+    objective,
     run_progress,
     validation,
 )
 from kd_keras.distill.step.metrics import Diagnostics
-from kd_keras.distill.step.objective import Loss, Objective, PartsObjective
+from kd_keras.distill.step.objective import Loss, Objective
 from kd_keras.distill.step.teacher import CachedTeacher, Teacher, wrap
 from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
@@ -198,10 +199,10 @@ class Distiller(DeployingModel):
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
         self.run.start.assign(0)  # the optimizer counts from 0 again
-        self._by_parts = gradients.takes_separate_gradients(optimizer)
-        self._step = gradients.step_by_parts if self._by_parts else gradients.step
-        in_parts = gradients.takes_gradients_of_parts(optimizer)
-        self._objective = self._make_objective(PartsObjective if in_parts else Objective)
+        parts = gradients.gradient_parts(optimizer)
+        self._by_parts = bool(parts)
+        self._step = gradients.step_by_parts if parts else gradients.step
+        self._objective = self._make_objective(objective.kind_for(parts))
         super().compile(
             optimizer=optimizer,
             metrics=metrics,

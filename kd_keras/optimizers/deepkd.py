@@ -28,11 +28,10 @@ from keras import ops
 
 from kd_keras import check
 from kd_keras.losses import Tensor
-from kd_keras.optimizers.separate_momenta import CommonOptions, Gradients, SeparateMomenta
+from kd_keras.optimizers.separate_momenta import TASK, CommonOptions, SeparateMomenta
 
-TASK, TARGET, NONTARGET = "task", "target", "nontarget"
-KINDS = (TASK, NONTARGET, TARGET)  # in the order of their updates
-# For each kind: a gradient with which it takes its own momentum, and another kind whose momentum it
+TARGET, NONTARGET = "target", "nontarget"
+# For each part: a gradient with which it takes its own momentum, and another part whose momentum it
 # takes otherwise, if that has a gradient.
 _PARTNERS = {TASK: (TARGET, NONTARGET), NONTARGET: (TASK, TARGET), TARGET: (TASK, NONTARGET)}
 
@@ -41,7 +40,7 @@ _PARTNERS = {TASK: (TARGET, NONTARGET), NONTARGET: (TASK, TARGET), TARGET: (TASK
 class DeepKD(SeparateMomenta):
     """SGD with one momentum each for the gradients of task, target part and nontarget part.
 
-    Use `apply_three`. `apply` and `apply_gradients` treat their gradients as the task's.
+    Use `apply_parts`. `apply` and `apply_gradients` treat their gradients as the task's.
 
     Args:
         learning_rate: float, schedule, or function without arguments.
@@ -57,10 +56,7 @@ class DeepKD(SeparateMomenta):
         ValueError: a number is out of range.
     """
 
-    #: Tells the Distiller to pass the three gradients separately.
-    three_gradients = True
-
-    kinds = KINDS
+    gradient_parts = (TASK, NONTARGET, TARGET)  # in the order of their updates
 
     def __init__(
         self,
@@ -80,77 +76,48 @@ class DeepKD(SeparateMomenta):
             TARGET: check.number("target_delta", target_delta, at_least=-1, at_most=1),
             NONTARGET: check.number("nontarget_delta", nontarget_delta, at_least=-1, at_most=1),
         }
-        for kind, delta in self.deltas.items():
+        for part, delta in self.deltas.items():
             if not 0 <= self.momentum + delta < 1:
                 raise ValueError(
-                    f"momentum is {momentum!r} and {kind}_delta {delta!r}; expected a sum >= 0 and "
+                    f"momentum is {momentum!r} and {part}_delta {delta!r}; expected a sum >= 0 and "
                     "< 1, since a momentum of 1 never fades. Change one of them."
                 )
         self.as_coded = check.one_of("as_coded", as_coded, (True, False))
 
-    def apply_three(
-        self,
-        task_gradients: Gradients,
-        target_gradients: Gradients,
-        nontarget_gradients: Gradients,
-        trainable_variables: list[Any] | None = None,
-    ) -> None:
-        """Updates the variables once.
-
-        Args:
-            task_gradients, target_gradients, nontarget_gradients: one for each variable, or None.
-                Gradients of several replicas are summed.
-            trainable_variables: variables to update; None: those the optimizer was built with.
-        """
-        gradients = {
-            TASK: task_gradients,
-            TARGET: target_gradients,
-            NONTARGET: nontarget_gradients,
-        }
-        self.apply_by_kind(gradients, trainable_variables)
-
-    def apply(
-        self, grads: list[Tensor | None], trainable_variables: list[Any] | None = None
-    ) -> None:
-        """Updates the variables once with the task's gradients alone."""
-        grads = list(grads)
-        no_gradients: list[Tensor | None] = [None] * len(grads)
-        self.apply_three(grads, no_gradients, no_gradients, trainable_variables)
-
     def update_step(self, gradient: dict[str, Tensor], variable: Any, learning_rate: Any) -> None:
         """Updates one variable; `gradient` has some of the keys "task", "target", "nontarget"."""
         learning_rate = ops.cast(learning_rate, variable.dtype)
-        for kind in KINDS:
-            if kind in gradient:
+        for part in self.gradient_parts:
+            if part in gradient:
                 value = ops.convert_to_tensor(variable)
-                decay = self._decay_of(kind, {*gradient}, variable)
-                decayed_gradient = ops.cast(gradient[kind], variable.dtype) + decay * value
-                factor = self._factor(kind, {*gradient})
-                momentum = self.accumulated(kind, decayed_gradient, variable, factor)
+                decay = self._decay_of(part, {*gradient}, variable)
+                decayed_gradient = ops.cast(gradient[part], variable.dtype) + decay * value
+                factor = self._factor(part, {*gradient})
+                momentum = self.accumulated(part, decayed_gradient, variable, factor)
                 self.assign_sub(variable, learning_rate * momentum)
 
-    def _factor(self, kind: str, present_kinds: set[str]) -> float:
-        """The momentum that a kind of gradient has beside the others that are present."""
-        partner, substitute = _PARTNERS[kind]
-        if partner in present_kinds:
-            own_kind = TARGET if kind == TASK and self.as_coded else kind
-            return self.momentum + self.deltas[own_kind]
-        if substitute in present_kinds:
+    def _factor(self, part: str, present_parts: set[str]) -> float:
+        """The momentum that a part's gradient has beside the others that are present."""
+        partner, substitute = _PARTNERS[part]
+        if partner in present_parts:
+            own_part = TARGET if part == TASK and self.as_coded else part
+            return self.momentum + self.deltas[own_part]
+        if substitute in present_parts:
             return self.momentum + self.deltas[substitute]
         return self.momentum + sum(self.deltas.values()) / len(self.deltas)
 
-    def _decay_of(self, kind: str, present_kinds: set[str], variable: Any) -> Any:
-        """Factor of the L2 penalty's gradient that is added to this kind of gradient."""
+    def _decay_of(self, part: str, present_parts: set[str], variable: Any) -> Any:
+        """Factor of the L2 penalty's gradient that is added to this part's gradient."""
         l2 = self.decay(variable)
         if not l2:
             return 0.0
-        if kind == TARGET:
-            return l2 * (1 + self.after_first_step(variable)) if present_kinds == {TARGET} else l2
-        return l2 * self.after_first_step(variable) if present_kinds == {NONTARGET} else 0.0
+        if part == TARGET:
+            return l2 * (1 + self.after_first_step(variable)) if present_parts == {TARGET} else l2
+        return l2 * self.after_first_step(variable) if present_parts == {NONTARGET} else 0.0
 
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            **{f"{kind}_delta": delta for kind, delta in self.deltas.items()},
+            **{f"{part}_delta": delta for part, delta in self.deltas.items()},
             "as_coded": self.as_coded,
         }

@@ -2,8 +2,8 @@
 
 With momentum mu and delta, a variable that has both gradients is updated with
     task = (mu - delta) * task + (task gradient + weight_decay * variable)
-    kd = (mu + delta) * kd + kd gradient
-    variable -= learning_rate * task + learning_rate * kd
+    distillation = (mu + delta) * distillation + distillation gradient
+    variable -= learning_rate * task + learning_rate * distillation
 The distillation's gradient changes less from step to step, so its momentum may last longer.
 
 Source: Zhao et al. 2023, "DOT: A Distillation-Oriented Trainer", arXiv:2307.08436, as in the
@@ -19,16 +19,16 @@ from keras import ops
 
 from kd_keras import check
 from kd_keras.losses import Tensor
-from kd_keras.optimizers.separate_momenta import CommonOptions, Gradients, SeparateMomenta
+from kd_keras.optimizers.separate_momenta import TASK, CommonOptions, SeparateMomenta
 
-TASK, KD = "task", "kd"
+DISTILLATION = "distillation"
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
 class DOT(SeparateMomenta):
     """SGD with one momentum for the task's gradients and one for the distillation's.
 
-    Use `apply_two`. `apply` and `apply_gradients` treat their gradients as the task's.
+    Use `apply_parts`. `apply` and `apply_gradients` treat their gradients as the task's.
 
     Args:
         learning_rate: float, schedule, or function without arguments.
@@ -43,10 +43,7 @@ class DOT(SeparateMomenta):
         ValueError: a number is out of range.
     """
 
-    #: Tells the Distiller to pass the two gradients separately.
-    two_gradients = True
-
-    kinds = (TASK, KD)
+    gradient_parts = (TASK, DISTILLATION)
 
     def __init__(
         self,
@@ -65,30 +62,8 @@ class DOT(SeparateMomenta):
                 "distillation's momentum never fades otherwise. Lower one of them."
             )
 
-    def apply_two(
-        self,
-        task_gradients: Gradients,
-        kd_gradients: Gradients,
-        trainable_variables: list[Any] | None = None,
-    ) -> None:
-        """Updates the variables once.
-
-        Args:
-            task_gradients, kd_gradients: one for each variable, or None. Gradients of several
-                replicas are summed.
-            trainable_variables: variables to update; None: those the optimizer was built with.
-        """
-        self.apply_by_kind({TASK: task_gradients, KD: kd_gradients}, trainable_variables)
-
-    def apply(
-        self, grads: list[Tensor | None], trainable_variables: list[Any] | None = None
-    ) -> None:
-        """Updates the variables once with the task's gradients alone."""
-        grads = list(grads)
-        self.apply_two(grads, [None] * len(grads), trainable_variables)
-
     def update_step(self, gradient: dict[str, Tensor], variable: Any, learning_rate: Any) -> None:
-        """Updates one variable; `gradient` has the keys "task", "kd" or both."""
+        """Updates one variable; `gradient` has the keys "task", "distillation" or both."""
         learning_rate = ops.cast(learning_rate, variable.dtype)
         spread = self.delta if len(gradient) == 2 else 0.0
         value = ops.convert_to_tensor(variable)
@@ -98,12 +73,14 @@ class DOT(SeparateMomenta):
             )
             momentum = self.accumulated(TASK, decayed_gradient, variable, self.momentum - spread)
             self.assign_sub(variable, learning_rate * momentum)
-        if KD in gradient:
-            decayed_gradient = ops.cast(gradient[KD], variable.dtype)
+        if DISTILLATION in gradient:
+            decayed_gradient = ops.cast(gradient[DISTILLATION], variable.dtype)
             if TASK not in gradient:
                 decay = self.decay(variable) * self.after_first_step(variable)
                 decayed_gradient = decayed_gradient + decay * value
-            momentum = self.accumulated(KD, decayed_gradient, variable, self.momentum + spread)
+            momentum = self.accumulated(
+                DISTILLATION, decayed_gradient, variable, self.momentum + spread
+            )
             self.assign_sub(variable, learning_rate * momentum)
 
     def get_config(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""SGD that keeps a momentum of its own for each kind of gradient: what DOT and DeepKD share."""
+"""SGD with a momentum of its own for each part of the loss: what DOT and DeepKD share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
 import keras
@@ -10,6 +10,7 @@ from kd_keras import check
 from kd_keras.losses import Tensor
 
 Gradients = Sequence[Tensor | None]
+TASK = "task"  # the part that every such optimizer has
 
 
 class CommonOptions(TypedDict, total=False):
@@ -25,24 +26,27 @@ class CommonOptions(TypedDict, total=False):
 
 @check.naming_errors
 class SeparateMomenta(keras.optimizers.Optimizer):
-    """Base class: one momentum variable for each trained variable and kind of gradient.
+    """Base class: one momentum variable for each trained variable and part of the loss.
 
-    A subclass names its kinds and updates a variable in `update_step`, whose `gradient` is a dict
-    by kind, without the kinds that the variable has no gradient of.
+    A subclass names the parts in `gradient_parts` and updates a variable in `update_step`, whose
+    `gradient` is a dict by part, without the parts that do not depend on the variable.
 
     Args:
         learning_rate: float, schedule, or function without arguments.
         momentum: >= 0 and < 1. Keras's SGD takes 1 too, at which no gradient ever fades.
         dampening: share of each gradient after the first, 0 to 1, that momentum does not include.
         weight_decay: factor, >= 0, of the L2 penalty's gradient; None for none.
-        global_clipnorm: largest norm of the sum of all kinds, over all variables; None for any.
+        global_clipnorm: largest norm of the sum of all parts, over all variables; None for any.
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
 
     Raises:
         ValueError: a number is out of range.
     """
 
-    kinds: ClassVar[tuple[str, ...]]
+    #: Parts of the loss whose gradients a Distiller passes separately to `apply_parts`. "task" is
+    #: the weighted cross-entropy and the regularisers, "distillation" the weighted costs of the
+    #: methods; "target" and "nontarget" are the two parts of these costs, as dkd has them.
+    gradient_parts: ClassVar[tuple[str, ...]]
 
     def __init__(
         self,
@@ -75,23 +79,41 @@ class SeparateMomenta(keras.optimizers.Optimizer):
             return
         super().build(variables)
         self.momenta = {
-            kind: self.add_optimizer_variables(variables, f"{kind}_momentum") for kind in self.kinds
+            part: self.add_optimizer_variables(variables, f"{part}_momentum")
+            for part in self.gradient_parts
         }
 
-    def apply_by_kind(
-        self, gradients: dict[str, Gradients], trainable_variables: list[Any] | None
+    def apply_parts(
+        self, gradients: Mapping[str, Gradients], trainable_variables: list[Any] | None = None
     ) -> None:
-        """Updates the variables once; a variable without any gradient is left alone."""
+        """Updates the variables once; a variable without any gradient is left alone.
+
+        Args:
+            gradients: by name of the part, a gradient or None for each variable. Parts of
+                `gradient_parts` may be absent. Gradients of several replicas are summed.
+            trainable_variables: variables to update; None: those the optimizer was built with.
+
+        Raises:
+            ValueError: a name that is not in `gradient_parts`.
+        """
+        for part in gradients:
+            check.one_of("gradient part", part, self.gradient_parts)
         gradient_groups = [
-            {kind: g for kind, g in zip(gradients, parts, strict=True) if g is not None} or None
-            for parts in zip(*gradients.values(), strict=True)
+            {part: g for part, g in zip(gradients, row, strict=True) if g is not None} or None
+            for row in zip(*gradients.values(), strict=True)
         ]
         # A group passes through Keras as one gradient: its all-reduce takes nested structures.
         super().apply(gradient_groups, trainable_variables)
 
-    def accumulated(self, kind: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
+    def apply(
+        self, grads: list[Tensor | None], trainable_variables: list[Any] | None = None
+    ) -> None:
+        """Updates the variables once with the task's gradients alone."""
+        self.apply_parts({TASK: list(grads)}, trainable_variables)
+
+    def accumulated(self, part: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
         """Updates the stored momentum with this step's gradient, and returns it."""
-        stored_momentum = self.momenta[kind][self._get_variable_index(variable)]
+        stored_momentum = self.momenta[part][self._get_variable_index(variable)]
         if self.dampening:
             gradient = (1 - self.dampening * self.after_first_step(variable)) * gradient
         momentum = factor * ops.convert_to_tensor(stored_momentum) + gradient
@@ -106,8 +128,8 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         """Factor of the L2 penalty's gradient; 0 for variables that weight decay leaves out."""
         return self.l2 if self._use_weight_decay(variable) else 0.0
 
-    def clipped(self, gradient_groups: list[dict[Any, Tensor]]) -> list[dict[Any, Tensor]]:
-        """The gradients of each variable by kind, all times one factor.
+    def clipped(self, gradient_groups: list[dict[str, Tensor]]) -> list[dict[str, Tensor]]:
+        """The gradients of each variable by part, all times one factor.
 
         So the norm of their sum, over all variables, is at most `global_clipnorm`.
         """
@@ -117,7 +139,7 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         norm = ops.sqrt(sum(ops.sum(ops.square(ops.cast(g, "float32"))) for g in sums))
         factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
         return [
-            {k: g * ops.cast(factor, g.dtype) for k, g in group.items()}
+            {part: g * ops.cast(factor, g.dtype) for part, g in group.items()}
             for group in gradient_groups
         ]
 

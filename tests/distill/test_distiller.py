@@ -181,19 +181,19 @@ def test_one_student_pass_a_step_moves_statistics_once_and_draws_one_mask(
         np.testing.assert_array_equal(variable, value)
 
 
-class TwoGradients(keras.optimizers.SGD):
-    two_gradients = True
+class SGDByParts(keras.optimizers.SGD):
+    gradient_parts = ("task", "distillation")
 
-    def apply_two(self, task, distillation, variables):
-        self.seen = task, distillation
+    def apply_parts(self, gradients, variables):
+        self.seen = gradients
         pairs = [
-            [g for g in pair if g is not None] for pair in zip(task, distillation, strict=True)
+            [g for g in pair if g is not None] for pair in zip(*gradients.values(), strict=True)
         ]
         self.apply([sum(pair) for pair in pairs], variables)
 
 
 @pytest.mark.parametrize("with_methods", [True, False])
-def test_an_optimizer_of_two_gradients_gets_them_apart(
+def test_an_optimizer_by_parts_gets_the_gradients_of_task_and_distillation(
     net, teacher, images, labels, with_methods, one_step
 ):
     pair = [
@@ -206,9 +206,9 @@ def test_an_optimizer_of_two_gradients_gets_them_apart(
     ]
     for start, variable in zip(weights(pair[0]), pair[1].trainable_variables, strict=True):
         variable.assign(start)
-    for model, optimizer in zip(pair, (TwoGradients(0.1), sgd(0.1)), strict=True):
+    for model, optimizer in zip(pair, (SGDByParts(0.1), sgd(0.1)), strict=True):
         one_step(model, images, labels, optimizer=optimizer)
-    task, distillation = pair[0].optimizer.seen
+    task, distillation = (pair[0].optimizer.seen[part] for part in SGDByParts.gradient_parts)
     inside = len(pair[0].student.trainable_variables)
     assert all(g is not None for g in task[:inside])
     assert all(g is None for g in task[inside:])  # the projector's: the labels do not reach it
@@ -216,7 +216,7 @@ def test_an_optimizer_of_two_gradients_gets_them_apart(
     assert_equal(weights(pair[0]), weights(pair[1]), atol=1e-6)
 
 
-def test_an_optimizer_of_three_gradients_gets_target_and_nontarget_parts(
+def test_deepkd_gets_the_gradients_of_target_and_nontarget_parts(
     net, teacher, images, labels, one_step
 ):
     def distiller(name, **knobs):
@@ -251,8 +251,8 @@ def test_float16_scales_the_loss_and_stays_finite(net, teacher, images, labels, 
     assert all(np.isfinite(w).all() for w in weights(distiller))
     assert any(np.any(w != old) for w, old in zip(weights(distiller), before, strict=True))
     assert {v.dtype for v in distiller.student.variables} == {"float32"}
-    with pytest.raises(ValueError, match="takes two gradients, whose loss cannot be scaled"):
-        distiller.compile(TwoGradients(0.1))
+    with pytest.raises(ValueError, match="of task and distillation separately, and these"):
+        distiller.compile(SGDByParts(0.1))
 
 
 def test_the_optimizer_waits_for_the_data(student, images, labels):

@@ -34,7 +34,7 @@ def check_case(case, config, as_coded, end):
             ]
             for kind in PARTS.values()
         ]
-        optimizer.apply_three(*gradients, variables)
+        optimizer.apply_parts(dict(zip(PARTS, gradients, strict=True)), variables)
         for history, variable in zip(values, variables, strict=True):
             history.append(variable.numpy())
     for j in numbers:
@@ -66,7 +66,7 @@ def run(optimizer, triples):
     values = []
     for triple in triples:
         gradients = ([None if g is None else tensor([g])] for g in triple)
-        optimizer.apply_three(*gradients, [variable])
+        optimizer.apply_parts(dict(zip(PARTS, gradients, strict=True)), [variable])
         values.append(float(variable.numpy()[0]))
     return values
 

@@ -5,9 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kd_keras import replicas
+from kd_keras import check, replicas
 from kd_keras.distill.step import accumulation, split_batch
-from kd_keras.distill.step.objective import Loss
+from kd_keras.distill.step.objective import LOSS_PARTS, Loss
 from kd_keras.losses import Tensor
 
 ADAM_LEARNING_RATE = 0.001
@@ -28,24 +28,27 @@ def optimizer_for(optimizer: Any, *, precision: str) -> keras.Optimizer:
     if precision == "mixed_float16" and not scaled:
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     inner = _inner(optimizer)
-    if inner is not optimizer and takes_separate_gradients(inner):
+    parts = gradient_parts(inner)
+    if inner is not optimizer and parts:
         raise ValueError(
-            f"optimizer {inner.name!r} takes two gradients, whose loss cannot be scaled; expected "
-            "precision float32 or mixed_bfloat16 with it, got a LossScaleOptimizer around it."
+            f"optimizer {inner.name!r} takes the gradients of {' and '.join(parts)} separately, "
+            "and these cannot be scaled as float16 needs it; expected precision float32 or "
+            "mixed_bfloat16 with it, and no LossScaleOptimizer around it."
         )
     if replicas.count() > 1 and inner.gradient_accumulation_steps:
         accumulation.over_replicas(inner)
     return optimizer
 
 
-def takes_separate_gradients(optimizer: Any) -> bool:
-    """True for an optimizer that takes the task's and the methods' gradients separately."""
-    return getattr(optimizer, "two_gradients", False) or takes_gradients_of_parts(optimizer)
+def gradient_parts(optimizer: Any) -> tuple[str, ...]:
+    """Parts of the loss whose gradients the optimizer takes separately; empty: it takes their sum.
 
-
-def takes_gradients_of_parts(optimizer: Any) -> bool:
-    """True for one that also takes target and nontarget parts of the methods' costs separately."""
-    return getattr(optimizer, "three_gradients", False)
+    Raises ValueError for a name that is not in `objective.LOSS_PARTS`.
+    """
+    parts = tuple(getattr(optimizer, "gradient_parts", ()))
+    for part in parts:
+        check.one_of(f"gradient_parts of optimizer {optimizer.name!r}", part, LOSS_PARTS)
+    return parts
 
 
 def step(
@@ -91,26 +94,26 @@ def step_by_parts(
     num_examples: Any = 1,
     num_replicas: int = 1,
 ) -> None:
-    """As `step`, for an optimizer that `takes_separate_gradients`: each part has a gradient.
+    """As `step`, for an optimizer with `gradient_parts`: each has a gradient of its own.
 
     Args:
         optimizer, variables, num_examples, num_replicas: see `step`.
         tape: the losses recorded; persistent.
-        loss: its `task` and each of its `parts` has a gradient of its own.
+        loss: its `parts` include the optimizer's `gradient_parts`.
     """
     is_distributed = num_replicas > 1
     share = split_batch.share(num_examples) if is_distributed else 1.0
     scaled_share = tf.convert_to_tensor(optimizer.scale_loss(share))
-    losses = (loss.task, *loss.parts)
-    separate = [tape.gradient(each_loss, variables, scaled_share) for each_loss in losses]
+    parts = optimizer.gradient_parts
+    separate = [tape.gradient(loss.parts[part], variables, scaled_share) for part in parts]
     rows = list(zip(*separate, variables, strict=True))
     reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
-    *gradients, reached_variables = map(list, zip(*reached, strict=True))
+    *by_part, reached_variables = map(list, zip(*reached, strict=True))
+    gradients = dict(zip(parts, by_part, strict=True))
     if optimizer.global_clipnorm:  # without clipping, the optimizer itself sums over replicas
-        gradients = [[_dense(gradient) for gradient in of_loss] for of_loss in gradients]
+        gradients = {part: [_dense(g) for g in gradients[part]] for part in parts}
         gradients = _summed_parts(gradients, optimizer) if is_distributed else gradients
-    apply = optimizer.apply_three if takes_gradients_of_parts(optimizer) else optimizer.apply_two
-    apply(*gradients, reached_variables)
+    optimizer.apply_parts(gradients, reached_variables)
 
 
 def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
@@ -145,16 +148,18 @@ def _part(gradient: Any) -> Any:
     return gradient / replicas.count()
 
 
-def _summed_parts(parts: list[list[Any]], optimizer: Any) -> list[list[Any]]:
-    """As `_summed`, for the gradients of each loss, which are clipped by one factor."""
-    rows = zip(*parts, strict=True)
-    grouped = [{kind: g for kind, g in enumerate(row) if g is not None} for row in rows]
+def _summed_parts(gradients: dict[str, list[Any]], optimizer: Any) -> dict[str, list[Any]]:
+    """As `_summed`, for the gradients of each part, which are clipped by one factor."""
+    grouped = [
+        {part: g for part, g in zip(gradients, row, strict=True) if g is not None}
+        for row in zip(*gradients.values(), strict=True)
+    ]
     total = tf.distribute.get_replica_context().all_reduce("SUM", grouped)
     shares = [
-        {kind: gradient / replicas.count() for kind, gradient in group.items()}
+        {part: gradient / replicas.count() for part, gradient in group.items()}
         for group in optimizer.clipped(total)
     ]
-    return [[group.get(kind) for group in shares] for kind in range(len(parts))]
+    return {part: [group.get(part) for group in shares] for part in gradients}
 
 
 def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:

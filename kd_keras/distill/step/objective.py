@@ -12,7 +12,12 @@ from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import refusals
 
-# (student, teacher, batch) to costs per example: (B,), or (2, B) in a `PartsObjective`
+TASK, DISTILLATION, TARGET, NONTARGET = "task", "distillation", "target", "nontarget"
+#: Parts of the loss whose gradients an optimizer may take separately: the weighted cross-entropy
+#: with the regularisers; the weighted costs of the methods; and the two parts of these costs.
+LOSS_PARTS = (TASK, DISTILLATION, TARGET, NONTARGET)
+
+# (student, teacher, batch) to costs per example: (B,), or (2, B) in a `DecoupledObjective`
 MethodCall = Callable[..., Costs]
 
 
@@ -27,7 +32,8 @@ class Loss(NamedTuple):
     weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
     task: Tensor  # scalar: weighted cross-entropy and regularisers
     distillation: Tensor  # scalar: weighted costs of the methods
-    parts: tuple[Tensor, ...]  # `distillation` alone, or its target and nontarget parts; scalars
+    parts: dict[str, Tensor]  # by names of `LOSS_PARTS`, scalars; without target and nontarget
+    # where no optimizer takes their gradients
 
 
 class Stage(NamedTuple):
@@ -148,7 +154,13 @@ class Objective:
         if current.with_labels:
             weighted["ce"] = self.ce_weight * ce_in_loss
             task = sum(regularisers, weighted["ce"])
-        return Loss({"ce": ce} | means, weighted, task, distillation, parts=(distillation,))
+        return Loss(
+            {"ce": ce} | means,
+            weighted,
+            task,
+            distillation,
+            {TASK: task, DISTILLATION: distillation},
+        )
 
     def _cross_entropy(self, student: Outputs, examples: Examples) -> tuple[Tensor, Tensor]:
         """The cross-entropy with the known labels: the term "ce", and what is minimised; scalars.
@@ -171,8 +183,8 @@ class Objective:
         return unknown_labels.mean_of_known(costs / self.views, known, sample_weight), in_loss
 
 
-class PartsObjective(Objective):
-    """For an optimizer that takes separate gradients of target and nontarget parts of the costs.
+class DecoupledObjective(Objective):
+    """For an optimizer that takes the gradients of a cost's target and nontarget parts separately.
 
     Raises:
         ValueError: a method's cost has no such parts.
@@ -186,16 +198,24 @@ class PartsObjective(Objective):
         return lambda **arguments: ops.stack(method.parts_call(**arguments))  # (2, B)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Loss:
-        """As `Objective`, with the target and the nontarget part of the loss in `parts`."""
+        """As `Objective`, with the target and the nontarget part of the costs in `parts`."""
         loss = super().__call__(*args, **kwargs)
-        parts = ops.broadcast_to(loss.distillation, (2,))  # a scalar 0 without methods
+        costs = ops.broadcast_to(loss.distillation, (2,))  # a scalar 0 without methods
+        target, nontarget = ops.unstack(costs, 2)
+        distillation = ops.sum(costs)
+        parts = {DISTILLATION: distillation, TARGET: target, NONTARGET: nontarget}
         return loss._replace(
             # The mean of a cost in two parts is (2,).
             terms={name: ops.sum(value) for name, value in loss.terms.items()},
             weighted={name: ops.sum(value) for name, value in loss.weighted.items()},
-            distillation=ops.sum(parts),
-            parts=tuple(ops.unstack(parts, 2)),
+            distillation=distillation,
+            parts=loss.parts | parts,
         )
+
+
+def kind_for(gradient_parts: Sequence[str]) -> type[Objective]:
+    """The class of the objective for an optimizer that takes these parts' gradients separately."""
+    return DecoupledObjective if {TARGET, NONTARGET} & {*gradient_parts} else Objective
 
 
 def mean_over_examples(

@@ -67,8 +67,8 @@ def _check_accumulation(recipe: Any) -> None:
     if recipe.accumulate > 1 and recipe.optimizer in ("dot", "deepkd"):
         raise ValueError(
             f"accumulate is {recipe.accumulate}; expected 1 with the optimizer {recipe.optimizer}, "
-            "which takes each loss's gradients separately and cannot add them up over parts of a "
-            "batch. Leave --accumulate out, or choose another --optimizer, such as sgd."
+            "which takes the gradients of parts of the loss separately and cannot add them up over "
+            "parts of a batch. Leave --accumulate out, or choose another --optimizer, such as sgd."
         )
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kd_keras.distill.step import accumulation, gradients
+from kd_keras.distill.step import accumulation, gradients, objective
 from kd_keras.graph import taps
 from kd_keras.graph.precision import best_precision, native_precisions
 from kd_keras.job import identity
@@ -16,7 +16,7 @@ from kd_keras.optimizers import deepkd, dot, muon, schedules
 from kd_keras.results.terminal.screen import Screen
 
 SGD_NESTEROV = True
-SEPARATE = ("dot", "deepkd")  # take the gradients of each loss separately
+BY_PARTS = ("dot", "deepkd")  # take the gradients of several parts of the loss separately
 
 
 def make(
@@ -64,7 +64,7 @@ def make(
             nontarget_delta=recipe.delta,
             **settings,
         )
-    if recipe.optimizer in SEPARATE:
+    if recipe.optimizer in BY_PARTS:
         delta = recipe.delta if recipe.optimizer == "dot" else 0.0
         return dot.DOT(momentum=recipe.momentum, delta=delta, **settings)
     optimizer = _keras_optimizer(recipe, settings, model)
@@ -76,7 +76,7 @@ def make(
 def _keras_optimizer(
     recipe: Recipe, settings: dict[str, Any], model: keras.Model | None
 ) -> keras.Optimizer:
-    """The recipe's optimizer, if it needs no separate gradients.
+    """The recipe's optimizer, if it takes one gradient.
 
     Args:
         recipe: the recipe.
@@ -110,9 +110,10 @@ def check(recipe: Recipe) -> None:
         for rate in rates:
             steps = 2 * recipe.accumulate  # of some epoch
             example = make(recipe, rate, epochs=epochs, steps=steps, methods=methods)
-    if gradients.takes_gradients_of_parts(example):
+    parts = gradients.gradient_parts(example)
+    if objective.kind_for(parts) is objective.DecoupledObjective:
         refusals.require_parts(methods)
-    if gradients.takes_separate_gradients(example) and precision(recipe) == "mixed_float16":
+    if parts and precision(recipe) == "mixed_float16":
         raise ValueError(
             f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs "
             f"loss scaling; expected another precision for {recipe.optimizer}, which has none. "
@@ -127,7 +128,7 @@ def notes(recipe: Recipe, students: Iterable[keras.Model]) -> list[str]:
         recipe: the run's recipe; its optimizer counts.
         students: the models that it trains.
     """
-    if recipe.optimizer in SEPARATE and recipe.method == ("none",):
+    if recipe.optimizer in BY_PARTS and recipe.method == ("none",):
         name = recipe.optimizer
         return [f"optimizer {name} has one gradient without a method: it is SGD with momentum"]
     if recipe.optimizer != "muon":
@@ -167,7 +168,7 @@ def precision(recipe: Recipe) -> str:
     best_here = best_precision()
     # needs loss scaling, which dot and deepkd do not support
     needs_scaling = best_here == "mixed_float16"
-    return "float32" if needs_scaling and recipe.optimizer in SEPARATE else best_here
+    return "float32" if needs_scaling and recipe.optimizer in BY_PARTS else best_here
 
 
 def warn_of_slow_precision(precision: str, screen: Screen) -> None:

@@ -72,7 +72,7 @@ def require_parts(methods: Sequence[Method]) -> None:
     names = [m.name for m in methods if type(m).parts_call is Method.parts_call]
     if names:
         raise ValueError(
-            "the optimizer takes separate gradients of a cost's target and nontarget parts, and "
+            "the optimizer takes the gradients of a cost's target and nontarget parts, and "
             f"methods {names} have no such parts; expected methods that have them, such as dkd. "
             "Choose such methods, or another optimizer."
         )

@@ -9,7 +9,8 @@ from kd_keras.optimizers import dot
 
 
 def loss_of(task, distillation):
-    return Loss({}, {}, task, distillation, parts=(distillation,))
+    parts = {"task": task, "distillation": distillation}
+    return Loss({}, {}, task, distillation, parts)
 
 
 def test_adam_is_the_default_and_names_are_taken():
@@ -25,17 +26,25 @@ def test_float16_has_its_loss_scaled_once():
     assert gradients.optimizer_for(scaled, precision="mixed_float16") is scaled
 
 
-def test_two_gradients_cannot_be_scaled():
-    optimizer = keras.optimizers.SGD()
-    optimizer.two_gradients = True
-    assert gradients.takes_separate_gradients(
-        gradients.optimizer_for(optimizer, precision="mixed_bfloat16")
+def test_gradients_of_parts_cannot_be_scaled():
+    optimizer = gradients.optimizer_for(dot.DOT(), precision="mixed_bfloat16")
+    assert gradients.gradient_parts(optimizer) == ("task", "distillation")
+    message = (
+        r"'dot' takes the gradients of task and distillation separately, and these cannot be scaled"
     )
-    with pytest.raises(ValueError, match=r"takes two gradients, whose loss cannot be scaled"):
-        gradients.optimizer_for(optimizer, precision="mixed_float16")
+    with pytest.raises(ValueError, match=message):
+        gradients.optimizer_for(dot.DOT(), precision="mixed_float16")
 
 
-def test_separate_gradients_of_an_embedding_are_clipped():
+def test_parts_that_no_loss_has_are_refused():
+    assert gradients.gradient_parts(keras.optimizers.SGD()) == ()
+    optimizer = dot.DOT()
+    optimizer.gradient_parts = ("task", "methods")
+    with pytest.raises(ValueError, match=r"gradient_parts of optimizer 'dot' is 'methods'; expe"):
+        gradients.optimizer_for(optimizer, precision="float32")
+
+
+def test_gradients_of_parts_of_an_embedding_are_clipped():
     optimizer = dot.DOT(0.5, momentum=0.0, delta=0.0, global_clipnorm=1.0)
     variable = keras.Variable(np.zeros((3, 2), "float32"))
     optimizer.build([variable])
@@ -55,11 +64,9 @@ def test_a_step_follows_the_sum_of_the_losses(scaled):
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     variable, idle = keras.Variable([1.0, 2.0]), keras.Variable(3.0)
     optimizer.build([variable, idle])
-    with tf.GradientTape(persistent=gradients.takes_separate_gradients(optimizer)) as tape:
+    with tf.GradientTape() as tape:
         losses = tf.reduce_sum(variable**2), tf.reduce_sum(3 * variable)
-    two = gradients.takes_separate_gradients(optimizer)
-    step = gradients.step_by_parts if two else gradients.step
-    step(optimizer, tape, loss_of(*losses), [variable, idle])
+    gradients.step(optimizer, tape, loss_of(*losses), [variable, idle])
     np.testing.assert_allclose(variable, [1 - 0.5 * (2 + 3), 2 - 0.5 * (4 + 3)])
     assert float(idle) == 3
 
