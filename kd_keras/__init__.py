@@ -14,9 +14,9 @@ __version__ = "0.1.0"
 _HOME = {
     "Distiller": "kd_keras.distill.distiller",
     "Recipe": "kd_keras.job.recipe.recipe_files",
-    "compare": "kd_keras.job.comparison.compare",
+    "compare": "kd_keras.job.compare_command.compare",
     "evaluate": "kd_keras.job.prediction.evaluate_model_file",
-    "export": "kd_keras.job.exports.export",
+    "export": "kd_keras.job.export_command.export",
     "predict": "kd_keras.job.prediction.predict",
     "report": "kd_keras.results.report.report",
     "run": "kd_keras.job.train",

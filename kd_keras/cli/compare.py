@@ -26,7 +26,7 @@ def command(runs: tuple[str, ...], html: Path | None) -> None:
     Differences have 95 % intervals: over seeds (Student's t) where two groups share two seeds or
     more, over images (bootstrap) otherwise; p-values are of McNemar's exact test over images.
     """
-    from kd_keras.job.comparison import compare
+    from kd_keras.job.compare_command import compare
 
     screen = output.screen()
     output.document(compare.compare(runs, html=html, screen=screen))

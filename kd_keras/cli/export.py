@@ -68,6 +68,6 @@ def command(model: str, **options: Any) -> None:
     offers.combinations(options["formats"], options["quantize"])
     model_argument.resolve(model)
     quiet.import_tensorflow()
-    from kd_keras.job.exports import export
+    from kd_keras.job.export_command import export
 
     output.document(export.export(model, **options, screen=screen))

@@ -1,1 +1,1 @@
-"""Exports for other programs: SavedModels and `.keras` files, each checked after writing."""
+"""File formats of exported models, one file each, and the programs that run them."""

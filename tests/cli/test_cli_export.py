@@ -1,4 +1,4 @@
-"""`kdk export`: its options and its document; job/exports/test_export.py tests the work."""
+"""`kdk export`: its options and its document; job/export_command/test_export.py tests the work."""
 
 import json
 import shutil

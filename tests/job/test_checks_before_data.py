@@ -9,7 +9,7 @@ from kd_keras.cli import kdk
 from kd_keras.data import datasets
 from kd_keras.job import train
 from kd_keras.job.cache import make_cache
-from kd_keras.job.comparison import compare
+from kd_keras.job.compare_command import compare
 from kd_keras.job.images import dataset
 from kd_keras.job.prediction import opened_model
 from kd_keras.job.recipe import recipe_files

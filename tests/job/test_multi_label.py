@@ -18,8 +18,8 @@ from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.job import train
 from kd_keras.job.cache import make_cache
 from kd_keras.job.checks import precheck
-from kd_keras.job.comparison.compare import compare
-from kd_keras.job.exports.export import export
+from kd_keras.job.compare_command.compare import compare
+from kd_keras.job.export_command.export import export
 from kd_keras.job.images import adjustment
 from kd_keras.job.prediction.evaluate_model_file import evaluate
 from kd_keras.job.prediction.predict import predict

@@ -1,1 +1,1 @@
-"""Compares finished runs, as text and as a page."""
+"""Compares runs: statistics, text lines and a page; `job/compare_command/` reads the runs."""

@@ -12,8 +12,8 @@ from keras import layers
 import kd_keras
 from kd_keras import data
 from kd_keras.exports import litert, runtimes
-from kd_keras.job.exports import export as job
-from kd_keras.job.exports import export_record
+from kd_keras.job.export_command import export as job
+from kd_keras.job.export_command import export_record
 from kd_keras.results.metrics import timing
 
 pytest.importorskip("ai_edge_litert", reason="the extra 'litert' is not installed")

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from kd_keras.exports.offers import Offer
-from kd_keras.job.exports import export_record
+from kd_keras.job.export_command import export_record
 
 FILES = [Offer("litert", "none"), Offer("onnx", "int8")]
 

@@ -6,7 +6,7 @@ import pytest
 from kd_keras.data.augmentation import light
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job.exports import export_images
+from kd_keras.job.export_command import export_images
 
 SHAPE = (8, 8, 3)
 

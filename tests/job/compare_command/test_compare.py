@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kd_keras.data.stores import hashed_arrays
-from kd_keras.job.comparison import compare
+from kd_keras.job.compare_command import compare
 from kd_keras.results.metrics import statistics
 from kd_keras.results.run_files import scores
 from kd_keras.results.terminal.screen import Screen

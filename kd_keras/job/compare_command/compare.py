@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.job import output_paths
-from kd_keras.job.comparison import compared_runs, group_names
+from kd_keras.job.compare_command import compared_runs, group_names
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_state import RunState
 from kd_keras.results import phase_names

@@ -19,8 +19,8 @@ from kd_keras.exports.offers import Offer
 from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.graph import precision, taps
 from kd_keras.job import output_paths
-from kd_keras.job.exports import export_images, export_record
-from kd_keras.job.exports.export_images import ExportImages
+from kd_keras.job.export_command import export_images, export_record
+from kd_keras.job.export_command.export_images import ExportImages
 from kd_keras.job.prediction import model_argument, names_file
 from kd_keras.job.prediction.model_argument import ModelArgument
 from kd_keras.job.recipe import recipe_files

@@ -1,0 +1,1 @@
+"""The work of `kdk compare`: reads finished runs; `results/comparisons/` compares them."""

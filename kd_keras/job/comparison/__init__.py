@@ -1,1 +1,0 @@
-"""Compares finished runs."""
