@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kd_keras.results.page.plots import write_csv
+from kd_keras.results import csv_table
 
 COLUMNS = ("class", "precision", "recall", "f1", "support", "predicted", "most often taken for")
 
@@ -98,7 +98,7 @@ def macro(rows: Sequence[ClassRow], score: str) -> float:
 
 def write(path: Path, rows: Sequence[ClassRow]) -> None:
     """Writes the rows as CSV."""
-    write_csv(path, COLUMNS, [dataclasses.astuple(row) for row in rows])
+    csv_table.write(path, COLUMNS, [dataclasses.astuple(row) for row in rows])
 
 
 def format_row(row: ClassRow) -> list[Any]:

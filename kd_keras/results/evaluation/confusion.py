@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras import files
+from kd_keras.results import csv_table
 from kd_keras.results.page import plots
 
 _DPI = 110
@@ -56,7 +57,7 @@ def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
         class_names: C names.
     """
     rows = ([name, *row.tolist()] for name, row in zip(class_names, matrix, strict=True))
-    plots.write_csv(path, ["true class \\ predicted", *class_names], rows)
+    csv_table.write(path, ["true class \\ predicted", *class_names], rows)
 
 
 def worst_pairs(matrix: np.ndarray, *, count: int) -> list[tuple[int, int, int]]:

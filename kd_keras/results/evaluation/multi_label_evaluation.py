@@ -8,6 +8,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data.stores.store import Split
+from kd_keras.results import csv_table
 from kd_keras.results.evaluation import evaluation_table
 from kd_keras.results.evaluation.evaluated_model import EvaluatedModel
 from kd_keras.results.evaluation.evaluation import CLASSES, JSON
@@ -75,7 +76,9 @@ class MultiLabelEvaluation(EvaluatedModel):
 def write(folder: Path, evaluation: MultiLabelEvaluation) -> None:
     """Writes the numbers as JSON, and those of the classes as CSV; creates the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    multi_label.write(folder / f"{CLASSES}.csv", evaluation.per_class)
+    columns = [field.name for field in dataclasses.fields(LabelRow)]
+    rows = [dataclasses.astuple(row) for row in evaluation.per_class]
+    csv_table.write(folder / f"{CLASSES}.csv", ["class", *columns[1:]], rows)
     files.write_json(folder / f"{JSON}.json", evaluation.to_json())
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from kd_keras import files
 from kd_keras.data.stores.store import Split
-from kd_keras.results.page.plots import write_csv
+from kd_keras.results import csv_table
 from kd_keras.results.plots import pictures
 
 COLUMNS = ("file", "truth", "prediction", "confidence")
@@ -63,7 +63,7 @@ def list_wrong_images(
 def write(path: Path, wrong_images: Sequence[WrongImage]) -> None:
     """Writes file, truth, prediction and confidence as CSV."""
     rows = ([w.file, w.truth, w.prediction, f"{w.confidence:.6f}"] for w in wrong_images)
-    write_csv(path, COLUMNS, rows)
+    csv_table.write(path, COLUMNS, rows)
 
 
 def contact_sheet(path: Path, split: Split, wrong_images: Sequence[WrongImage]) -> None:

@@ -2,13 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kd_keras.results.metrics.statistics import bias_corrected_interval
-from kd_keras.results.page.plots import write_csv
 
 THRESHOLD = 0.5  # probability from which on an image counts as having a class
 SAMPLES = 1000  # of the bootstrap
@@ -122,12 +120,6 @@ def rows(
         )
         for index, name in enumerate(class_names)
     )
-
-
-def write(path: Path, label_rows: Sequence[LabelRow]) -> None:
-    """Writes the rows as CSV."""
-    names = [field.name for field in dataclasses.fields(LabelRow)]
-    write_csv(path, ["class", *names[1:]], [dataclasses.astuple(row) for row in label_rows])
 
 
 def interval(

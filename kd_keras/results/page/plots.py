@@ -5,7 +5,6 @@ light and on paper. A series differs from others by marker, dash and hatch too, 
 distinguished in grey.
 """
 
-import csv
 import dataclasses
 import html
 import io
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
+from kd_keras.results import csv_table
 from kd_keras.results.page.parts import Plot
 
 _DOTS_PER_INCH = 150  # of the PNG
@@ -101,7 +101,7 @@ def plot(
         svg = _as_svg(figure)
         if folder is not None:
             _save_png(figure, folder / f"{name}.png")
-            write_csv(folder / f"{name}.csv", columns, rows)
+            csv_table.write(folder / f"{name}.csv", columns, rows)
     return Plot(name, caption, _for_page(svg, name, caption), wide)
 
 
@@ -118,23 +118,6 @@ def rectangle(corner: tuple[float, float], side: float, *, color: str, hatch: st
 
     look: Any = {"facecolor": color, "edgecolor": INK, "linewidth": 0.5}
     return patches.Rectangle(corner, side, side, hatch=hatch, **look)
-
-
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Writes a table as CSV, whole or not at all; None is an empty cell.
-
-    Args:
-        path: the file.
-        columns: headings.
-        rows: cells of each line.
-    """
-    with (
-        files.in_place_of(path) as new_path,
-        new_path.open("w", encoding="utf-8", newline="") as file,
-    ):
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        writer.writerows(rows)
 
 
 def _lay_out(figure: Any) -> None:

@@ -1,5 +1,6 @@
 """What people and programs read of an evaluation on images of several classes."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -54,3 +55,8 @@ def test_the_file_holds_the_numbers_and_no_image(tmp_path):
     assert [row["average_precision"] for row in stored["per_class"]][1:] == [1.0, None]
     assert stored["model"] == "student.onnx"
     assert "predicted" not in stored
+    with (tmp_path / "per_class.csv").open() as file:
+        first, *_, last = csv.DictReader(file)
+    assert first["class"] == result.class_names[0]
+    assert int(first["positives"]) == result.per_class[0].positives
+    assert last["average_precision"] == ""  # no image has the class
