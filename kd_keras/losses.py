@@ -12,6 +12,7 @@ Images: TypeAlias = Tensor  # (B, H, W, C), uint8 or float, 0 to 255
 Labels: TypeAlias = Tensor  # (B,) or (B, 1) int classes, or (B, C) float 0 to 1
 Logits: TypeAlias = Tensor  # (B, C) float
 Costs: TypeAlias = Tensor  # (B,) float32, one of each example
+CostParts: TypeAlias = dict[str, Tensor]  # a method's "loss" (B,), and the parts that it is made of
 Outputs: TypeAlias = dict[str, Tensor]  # a model's features by tap, "logits" among them
 Logs: TypeAlias = dict[str, Tensor]  # a metric's name to its scalar
 Shapes: TypeAlias = dict[str, tuple[Any, ...]]  # a tap's name to its shape, batch axis first (None)
@@ -82,7 +83,9 @@ def binary_cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: flo
     return ops.mean(costs, axis=-1)
 
 
-def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any) -> Tensor:
+def softened_kl(
+    student_logits: Logits, teacher_logits: Logits, *, temperature: float | Tensor
+) -> Costs:
     """KL(teacher || student) of the two softmaxes at `temperature`.
 
     Args:
@@ -106,8 +109,8 @@ def softened_kl(student_logits: Tensor, teacher_logits: Tensor, *, temperature: 
 
 
 def softened_binary_kl(
-    student_logits: Tensor, teacher_logits: Tensor, *, temperature: Any
-) -> Tensor:
+    student_logits: Logits, teacher_logits: Logits, *, temperature: float | Tensor
+) -> Costs:
     """KL(teacher || student) of each class's sigmoid at `temperature`, mean over the classes.
 
     For one class it is `softened_kl` of the two logits 0 and z, whose softmax is that sigmoid.
@@ -144,7 +147,7 @@ def class_index(labels: Labels) -> Tensor:
     return ops.cast(ops.argmax(labels, axis=-1), "int32")
 
 
-def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
+def agreement(student_logits: Logits, teacher_logits: Logits) -> Costs:
     """(B,) float32: 1 where student and teacher score the same class highest, else 0.
 
     Among equal scores the lower class counts as higher. Scores with a NaN give 0.
@@ -154,7 +157,7 @@ def agreement(student_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     return ops.cast(ops.logical_and(is_same, are_numbers), "float32")
 
 
-def in_top(labels: Labels, scores: Tensor, *, k: int = 1) -> Tensor:
+def in_top(labels: Labels, scores: Logits, *, k: int = 1) -> Costs:
     """Whether the label is among the k classes with the highest scores.
 
     Among equal scores the lower class counts as higher, as in argmax. Scores with a NaN, and labels
@@ -182,6 +185,6 @@ def in_top(labels: Labels, scores: Tensor, *, k: int = 1) -> Tensor:
     return ops.cast(is_in_top & in_range & _are_numbers(scores), "float32")
 
 
-def _are_numbers(scores: Tensor) -> Tensor:
+def _are_numbers(scores: Logits) -> Tensor:
     """(B,) bool: whether none of the example's scores is NaN."""
     return ops.logical_not(ops.any(ops.isnan(scores), axis=-1))

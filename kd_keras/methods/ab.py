@@ -19,6 +19,7 @@ import keras
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, two_stage
 
@@ -79,7 +80,7 @@ def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector |
 
 def ab(
     student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, margin: float = 1.0
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -10,12 +10,13 @@ and 0.3, T 4, weight 64 and cross-entropy 1, the authors' example for CIFAR-100.
 No trained parts. Each example has its own cost. Without the factor T^2 of kd.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
 
 
 class ABKD(Method):
@@ -60,13 +61,13 @@ class ABKD(Method):
 
 
 def abkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     *,
     temperature: float,
     teacher_exponent: float,
     student_exponent: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -10,11 +10,12 @@ map is average-pooled to the smaller. No trained parts. Each example has its own
 """
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
@@ -48,7 +49,7 @@ class AT(TapPairs):
 
 def at(
     student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, power: int = 2
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -16,6 +16,7 @@ from typing import Any, Unpack
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -73,7 +74,7 @@ class CC(OneTap):
         return ops.broadcast_to(cost, ops.shape(student_values)[:1])
 
 
-def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> dict[str, Any]:
+def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -22,6 +22,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -175,7 +176,7 @@ def crd(
     temperature: float,
     momentum: float,
     log_z: tuple[Any, Any] = (NOT_FIXED, NOT_FIXED),
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

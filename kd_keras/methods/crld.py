@@ -12,11 +12,12 @@ both of its pairs. Defaults: T 4, weights 2 and 0.5, thresholds 0.9 and 0.2, wei
 image; the first stands for the weak one. No trained parts. Each example has its own cost.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import two_views
 
@@ -82,7 +83,7 @@ def crld(
     cross_weight: float,
     weak_threshold: float,
     strong_threshold: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

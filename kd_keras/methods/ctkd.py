@@ -11,11 +11,12 @@ weights 0.9 and 0.1. Reads logits only. Trains one number. Each example has its 
 """
 
 import math
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
 
 
@@ -80,14 +81,14 @@ class CTKD(Method):
 
 
 def ctkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     raw_temperature: Tensor,
     *,
     lowest_temperature: float,
     temperature_span: float,
     gradient_factor: Tensor | float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

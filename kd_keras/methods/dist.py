@@ -12,11 +12,12 @@ Because of the 1e-8 the cost is not exactly zero at equality where a class has a
 in the batch.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
 
@@ -64,13 +65,13 @@ class DIST(Method):
 
 
 def dist(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     *,
     temperature: float,
     inter_weight: float,
     intra_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

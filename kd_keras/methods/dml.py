@@ -17,6 +17,7 @@ import numpy as np
 
 from kd_keras import check, losses
 from kd_keras.graph import heads, last_activation, taps
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -88,7 +89,7 @@ class DML(Method):
         return cls(**{**config, "peers": peers})
 
 
-def dml(student_logits: Tensor, peer_logits: Sequence[Tensor], labels: Labels) -> dict[str, Any]:
+def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -10,11 +10,12 @@ cross-entropy 1. Reads one vector of each model, and neither labels nor the teac
 teacher may be an image tower without a classifier. Each example has its own cost.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -107,7 +108,7 @@ class Embed(OneTap):
         return embed(projected, teacher[self.teacher_taps[0]], distance=self.distance)["loss"]
 
 
-def embed(projected: Tensor, embedding: Tensor, *, distance: str = "cosine") -> dict[str, Any]:
+def embed(projected: Tensor, embedding: Tensor, *, distance: str = "cosine") -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -8,10 +8,9 @@ Defaults: the regressor and weight 100 of later comparisons of the method. Reads
 model. Each example has its own cost.
 """
 
-from typing import Any
-
 from keras import ops
 
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap
@@ -52,7 +51,7 @@ class FitNet(OneTap):
         return fitnet(projected, teacher[self.teacher_taps[0]])["loss"]
 
 
-def fitnet(projected: Tensor, teacher_features: Tensor) -> dict[str, Any]:
+def fitnet(projected: Tensor, teacher_features: Tensor) -> CostParts:
     """Named parts of the method.
 
     Args:

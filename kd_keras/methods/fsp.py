@@ -12,11 +12,12 @@ two neighbours the larger map is average-pooled. Each example has its own cost.
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
 
@@ -49,7 +50,7 @@ class FSP(channels.ProjectedMaps, two_stage.TwoStage):
         return fsp(*self.projected_maps(student, teacher))["loss"]
 
 
-def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -18,6 +18,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -173,7 +174,7 @@ def ft(
     *,
     map_power: int = 2,
     difference_power: int = 1,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -14,20 +14,13 @@ logits, and with class_prior also labels; of labels that are probabilities, the 
 class. No trained parts. The cost belongs to the whole batch. Not zero at equality.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import (
-    Batch,
-    CommonOptions,
-    Costs,
-    Method,
-    Outputs,
-    Shapes,
-    Tensor,
-)
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 
 
@@ -115,15 +108,15 @@ def mean_rows(sums: Tensor) -> Tensor:
 
 
 def gkl(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     priors: Tensor,
     *,
     temperature: float,
     exponent: float,
     cross_entropy_weight: float,
     difference_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

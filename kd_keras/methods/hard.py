@@ -8,12 +8,11 @@ Reads logits only, and no labels: with ce_weight 0, these have no effect. No tra
 example has its own cost. Not zero at equality.
 """
 
-from typing import Any
-
 from keras import ops
 
 from kd_keras import losses
-from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Batch, Costs, Method, Outputs
 
 
 class Hard(Method):
@@ -35,7 +34,7 @@ class Hard(Method):
         return hard(student["logits"], teacher["logits"])["loss"]
 
 
-def hard(student_logits: Tensor, teacher_logits: Tensor) -> dict[str, Any]:
+def hard(student_logits: Logits, teacher_logits: Logits) -> CostParts:
     """Named parts of the method.
 
     Args:

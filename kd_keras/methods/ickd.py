@@ -12,11 +12,12 @@ That is `weight=2.5 * N, kernel_size=1` here. Reads one tap of each model, the l
 default; sizes may differ. The cost belongs to the whole batch.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
@@ -61,7 +62,7 @@ class ICKD(TapPairs):
         return ops.broadcast_to(sum(costs), ops.shape(student["logits"])[:1])
 
 
-def ickd(embedded: Tensor, teacher_features: Tensor) -> dict[str, Any]:
+def ickd(embedded: Tensor, teacher_features: Tensor) -> CostParts:
     """Named parts of the method.
 
     Args:

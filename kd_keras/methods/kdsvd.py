@@ -17,11 +17,12 @@ model.
 
 import itertools
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
 from kd_keras.methods.parts.tap_pairs import TapPairsOptions
@@ -53,7 +54,7 @@ class KDSVD(channels.ProjectedMaps):
         return kdsvd(*self.projected_maps(student, teacher))["loss"]
 
 
-def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
     """Named parts of the method.
 
     Args:

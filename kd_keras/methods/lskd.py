@@ -9,10 +9,11 @@ and a warm-up of 1/12. Reads logits, and over dkd also labels. No trained parts.
 its own cost. Needs three classes or more: two standardised logits are always the same pair.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.standard import STANDARDISATION_EPSILON, standardised
 
@@ -63,12 +64,12 @@ class LSKD(Method):
 
 
 def lskd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     *,
     temperature: float,
     epsilon: float = STANDARDISATION_EPSILON,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method over kd.
 
     Args:
@@ -86,15 +87,15 @@ def lskd(
 
 
 def lskd_over_dkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     labels: Labels,
     *,
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
     epsilon: float = STANDARDISATION_EPSILON,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method over dkd: those of `dkd` on standardised logits, (B,) float32.
 
     Args:

@@ -13,11 +13,12 @@ Reads logits of two views of each image; the first is the weak one. No trained p
 belongs to the whole batch.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
 
@@ -80,7 +81,7 @@ def mlkd(
     *,
     temperature: float,
     extra_temperatures: tuple[float, ...],
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -12,10 +12,10 @@ cost.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from keras import ops
 
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
@@ -42,7 +42,7 @@ class NST(TapPairs):
         return nst(*maps.tapped(self, student, teacher))["loss"]
 
 
-def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
     """Named parts of the method.
 
     Args:

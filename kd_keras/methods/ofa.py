@@ -22,6 +22,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -164,14 +165,14 @@ def _pointwise(filters: int, name: str, *, use_bias: bool) -> layers.Layer:
 
 
 def ofa(
-    student_logits: Tensor,
+    student_logits: Logits,
     exit_logits: list[Tensor],
-    teacher_logits: Tensor,
+    teacher_logits: Logits,
     labels: Labels,
     *,
     temperature: float,
     exponents: list[float],
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:
@@ -190,7 +191,7 @@ def ofa(
     p = ops.softmax(teacher / temperature, axis=-1)
     mask = nontarget.target_mask(labels, teacher.shape[-1])
 
-    def cost(logits: Tensor, exponent: float) -> Tensor:
+    def cost(logits: Logits, exponent: float) -> Tensor:
         targets = ops.where(mask, ops.power(1 + p, exponent) - 1, ops.power(p, exponent))
         scaled_logits = ops.cast(logits, "float32") / temperature
         return -ops.sum(targets * ops.log_softmax(scaled_logits, axis=-1), axis=-1)

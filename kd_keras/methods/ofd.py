@@ -21,6 +21,7 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
@@ -84,7 +85,7 @@ class OFD(TapPairs):
 
 def ofd(
     connected: Sequence[Tensor], teacher_features: Sequence[Tensor], margins: Sequence[Tensor]
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

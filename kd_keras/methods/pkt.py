@@ -9,10 +9,9 @@ method (the mean over pairs is small). Reads one feature of each model, `pooled`
 may differ. No trained parts. The cost belongs to the whole batch.
 """
 
-from typing import Any
-
 from keras import ops
 
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
@@ -45,7 +44,7 @@ class PKT(OneTap):
 
 def pkt(
     student_features: Tensor, teacher_features: Tensor, *, epsilon: float = EPSILON
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

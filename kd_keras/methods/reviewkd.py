@@ -21,6 +21,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs
 
@@ -125,7 +126,7 @@ class Fusion(keras.Layer):
 
 def reviewkd(
     fused: Sequence[Tensor], teacher_features: Sequence[Tensor], *, levels: Sequence[int] = LEVELS
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method: hierarchical context loss.
 
     Args:

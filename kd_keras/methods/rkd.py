@@ -11,12 +11,13 @@ computed for one example k at a time, forwards and backwards, so memory grows wi
 grows with B^3.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -74,7 +75,7 @@ def rkd(
     angle_weight: float = 50.0,
     squared: bool = False,
     smallest: float = SMALLEST_SQUARED_DISTANCE,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

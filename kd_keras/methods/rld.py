@@ -14,12 +14,13 @@ Defaults, the authors' for CIFAR-100: weights 1 and 8, T 4, t 1, cross-entropy 1
 counts. No trained parts. Each example has its own cost.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts import nontarget, standard
 
 
@@ -78,15 +79,15 @@ class RLD(Method):
 
 
 def rld(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     labels: Labels,
     *,
     temperature: float,
     confidence_temperature: float,
     confidence_weight: float,
     ranking_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

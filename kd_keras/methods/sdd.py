@@ -22,6 +22,7 @@ import keras
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Labels, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
@@ -150,7 +151,7 @@ def sdd(
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -19,6 +19,7 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -115,7 +116,7 @@ def project(parts: list[keras.Sequential], features: Tensor, *, training: bool) 
     return features
 
 
-def simkd(projected: Tensor, teacher_features: Tensor) -> dict[str, Any]:
+def simkd(projected: Tensor, teacher_features: Tensor) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -12,11 +12,12 @@ begins: student_swap_start=1. Reads logits of two views of each image, and label
 are probabilities, the largest counts. No trained parts. Each example has its own cost.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
 
@@ -81,7 +82,7 @@ def sld(
     labels: Labels,
     *,
     temperatures: tuple[float, ...],
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

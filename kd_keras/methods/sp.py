@@ -10,10 +10,10 @@ batch.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from keras import ops
 
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
@@ -43,7 +43,7 @@ class SP(TapPairs):
         return ops.broadcast_to(cost, ops.shape(student_features[0])[:1])
 
 
-def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> dict[str, Any]:
+def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -16,6 +16,7 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -73,11 +74,11 @@ class SRRL(OneTap):
 def srrl(
     projected: Tensor,
     teacher_features: Tensor,
-    cross_logits: Tensor,
-    teacher_logits: Tensor,
+    cross_logits: Logits,
+    teacher_logits: Logits,
     *,
     logit_weight: float = 1.0,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -11,12 +11,13 @@ models. Reads logits only. No trained parts. Each example has its own cost. With
 of kd. Not zero at equality, unless the exponent is 1.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
 
 
 class TTM(Method):
@@ -38,7 +39,7 @@ class TTM(Method):
         return ttm(student["logits"], teacher["logits"], exponent=self.exponent)["loss"]
 
 
-def ttm(student_logits: Tensor, teacher_logits: Tensor, *, exponent: float) -> dict[str, Any]:
+def ttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -14,12 +14,13 @@ that are probabilities, the two largest are targets. Trains the weak head. The c
 whole batch. Needs three classes or more: with two there is nothing to rank.
 """
 
-from typing import Any, Unpack
+from typing import Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -102,14 +103,14 @@ class USKD(Method):
 
 
 def uskd(
-    student_logits: Tensor,
-    weak_logits: Tensor,
+    student_logits: Logits,
+    weak_logits: Logits,
     labels: Labels,
     *,
     target_weight: float,
     nontarget_weight: float,
     weak_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

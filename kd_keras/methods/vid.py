@@ -18,6 +18,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
@@ -121,7 +122,7 @@ class Predictor(keras.Layer):
         }
 
 
-def vid(predicted: Tensor, teacher_features: Tensor, log_scale: Tensor) -> dict[str, Any]:
+def vid(predicted: Tensor, teacher_features: Tensor, log_scale: Tensor) -> CostParts:
     """Named parts of the method.
 
     Args:

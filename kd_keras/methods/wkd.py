@@ -24,6 +24,7 @@ import numpy as np
 from keras import ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -129,8 +130,8 @@ class WKD(Method):
 
 
 def wkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     labels: Labels,
     distances: Tensor,
     *,
@@ -138,7 +139,7 @@ def wkd(
     sharpness: float,
     regularization: float,
     iterations: int,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

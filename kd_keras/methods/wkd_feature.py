@@ -20,6 +20,7 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, decay, projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -141,7 +142,7 @@ def bottleneck(
 
 def wkd_feature(
     projected: Tensor, teacher_features: Tensor, *, mean_weight: float, grid: int
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -3,23 +3,22 @@
 Source: Zhao et al. 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679, equations 6 and 7.
 """
 
-from typing import Any
-
 from keras import ops
 
-from kd_keras.methods.base import Labels, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
 
 
 def dkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     labels: Labels,
     *,
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:

@@ -4,22 +4,21 @@ Source: Yang et al. 2023, "From Knowledge Distillation to Self-Knowledge Distill
 Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005.
 """
 
-from typing import Any
-
 from keras import ops
 
-from kd_keras.methods.base import Labels, Tensor
+from kd_keras.losses import CostParts, Logits
+from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
 
 
 def nkd(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
+    student_logits: Logits,
+    teacher_logits: Logits,
     labels: Labels,
     *,
     temperature: float,
     nontarget_weight: float,
-) -> dict[str, Any]:
+) -> CostParts:
     """Named parts of the method.
 
     Args:
