@@ -160,11 +160,11 @@ def _cache(distiller: Any, data: Any) -> Any:
     """The teacher's outputs, which take its place; None if the method does not allow it."""
     from two_replicas_of_methods import Rows
 
-    from kd_keras.methods import base
+    from kd_keras.methods.parts import requirements
 
     if _teacher_source(distiller.methods[0]) != "cached":
         return None
-    names = base.taps_of("teacher", distiller.methods)
+    names = requirements.taps_of("teacher", distiller.methods)
     distiller.teacher = Rows(distiller.teacher, names, data, distiller.views_per_image)
     return distiller.teacher
 

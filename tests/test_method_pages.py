@@ -7,7 +7,7 @@ import pytest
 from kd_keras import methods, models
 from kd_keras.graph import twins
 from kd_keras.job.recipe import recipe_files
-from kd_keras.methods import base
+from kd_keras.methods.parts import requirements
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,7 +60,7 @@ def test_the_command_of_a_page_works_with_the_default_models(name, pages, defaul
     needed = {"num_examples": 100} if "num_examples" in type(methods.get(name)).knobs() else {}
     method = methods.get(method_name, **knobs, **needed)
     shapes = [
-        twins.Twin(model, base.taps_of(role, [method]), precision="float32").shapes
+        twins.Twin(model, requirements.taps_of(role, [method]), precision="float32").shapes
         for role, model in (("student", student), ("teacher", teacher))
     ]
     method.build_for(*shapes)

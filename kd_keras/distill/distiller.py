@@ -27,7 +27,7 @@ from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
 from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
-from kd_keras.methods.parts import refusals
+from kd_keras.methods.parts import refusals, requirements
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -93,7 +93,7 @@ class Distiller(DeployingModel):
         super().__init__(name=name, dtype="float32")
         model_checks.check_student(student, positional)
         self.student = student
-        self.methods = base.as_methods(methods)
+        self.methods = requirements.as_methods(methods)
         if ce_weight is None:
             ce_weight = self.methods[0].ce_weight if self.methods else 1.0
         self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
@@ -103,9 +103,9 @@ class Distiller(DeployingModel):
         )
         self.precision = check.one_of("precision", precision, PRECISIONS)
         self.validate_teacher = check.one_of("validate_teacher", validate_teacher, (True, False))
-        self.needs_labels = base.label_users(self.methods, multi_label=self.multi_label)
+        self.needs_labels = requirements.label_users(self.methods, multi_label=self.multi_label)
         self._needs_teacher = not all(method.teacher_free for method in self.methods)
-        self._reads_logits = bool(base.logit_users(self.methods)) or not self._needs_teacher
+        self._reads_logits = bool(requirements.logit_users(self.methods)) or not self._needs_teacher
         self._needs_progress = any(method.needs_progress for method in self.methods)
         self._twin = self._twin_of_student()
         self._objective = self._make_objective(Objective)
@@ -117,7 +117,7 @@ class Distiller(DeployingModel):
         self._diagnostics = Diagnostics(
             ["ce", *(method.name for method in self.methods)],
             teacher=self._needs_teacher and self._reads_logits and not self.multi_label,
-            trains_deployed=base.deploy_student(self.methods),
+            trains_deployed=requirements.deploy_student(self.methods),
         )
         if teacher is not None:
             self.teacher = teacher
@@ -131,7 +131,7 @@ class Distiller(DeployingModel):
         heads.check_student(self.student, before_softmax=True, multi_label=self.multi_label)
         pair_warnings.warn_of_student(self.student, precision=self.precision)
         precision = precision_of_training(self.student, self.precision)
-        tap_names = base.taps_of("student", self.methods)
+        tap_names = requirements.taps_of("student", self.methods)
         return twins.Twin(self.student, tap_names, precision=precision, before_softmax=True)
 
     def _make_objective(self, kind: type[Objective]) -> Objective:
@@ -159,13 +159,13 @@ class Distiller(DeployingModel):
                 refusals.require_no_model(self.methods)
             wrapped = wrap(
                 teacher,
-                base.taps_of("teacher", self.methods),
+                requirements.taps_of("teacher", self.methods),
                 precision=self.precision,
                 classifies=self._reads_logits,
                 multi_label=self.multi_label,
             )
             if self._reads_logits:
-                readers = base.logit_users(self.methods)
+                readers = requirements.logit_users(self.methods)
                 heads.check_same_classes(self._twin.shapes, wrapped.shapes, readers)
             self._build_methods(model, wrapped.shapes)
             pair_warnings.warn_of_pair(self.student, teacher)

@@ -15,7 +15,7 @@ from kd_keras.distill.step.teacher import Teacher
 from kd_keras.graph import taps
 from kd_keras.graph.untracked import Untracked
 from kd_keras.losses import Logs, Tensor
-from kd_keras.methods import base
+from kd_keras.methods.parts import requirements
 
 HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_")]
 
@@ -212,8 +212,8 @@ def _one_teacher(distillers: list[Distiller]) -> Teacher | None:
     its_methods = [method for d in learners for method in d.methods]
     return Teacher(
         model,
-        base.taps_of("teacher", its_methods),
+        requirements.taps_of("teacher", its_methods),
         precision=learners[0].precision,
-        classifies=bool(base.logit_users(its_methods)),
+        classifies=bool(requirements.logit_users(its_methods)),
         multi_label=learners[0].multi_label,
     )

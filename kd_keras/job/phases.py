@@ -20,7 +20,7 @@ from kd_keras.job.prepare import Job
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders import provenance, run_state
 from kd_keras.job.training import callbacks, fitting
-from kd_keras.methods import base
+from kd_keras.methods.parts import requirements
 from kd_keras.results.phase_names import display_name
 from kd_keras.teacher_cache.reader import Cache
 
@@ -156,13 +156,13 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
         job.recipe,
         job.data,
         teacher,
-        sorted(base.taps_of("teacher", methods)),
+        sorted(requirements.taps_of("teacher", methods)),
         views_per_image=learners[0].views_per_image,
         precision=job.precision,
         strategy=job.strategy,
         screen=job.screen,
         note=lambda **facts: _note(job, taught_phases, facts),
-        reads_logits=bool(base.logit_users(methods)),
+        reads_logits=bool(requirements.logit_users(methods)),
     )
 
 

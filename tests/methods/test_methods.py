@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from kd_keras import Distiller, methods
-from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Method
+from kd_keras.methods.parts import requirements
 
 
 def test_names_are_the_files_and_none_is_a_shared_piece():
@@ -98,7 +98,7 @@ def test_what_is_no_method_is_refused():
     with pytest.raises(
         ValueError, match=r"methods contain 'kd'; expected Method objects\. Make one with kd_keras"
     ):
-        base.as_methods("kd")
+        requirements.as_methods("kd")
 
 
 @pytest.mark.parametrize("views", [0, 3])
@@ -109,7 +109,7 @@ def test_more_than_two_views_of_an_image_are_refused(views):
     with pytest.raises(
         ValueError, match=rf"mine: views_per_image is {views}; expected 1 or 2\. Set it in .* Views"
     ):
-        base.as_methods([methods.get("kd"), Views(name="mine")])
+        requirements.as_methods([methods.get("kd"), Views(name="mine")])
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     with pytest.raises(ValueError, match=rf"views_per_image is {views}; expected 1 or 2"):
         Distiller(model, teacher=model, methods=Views())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kd_keras import methods
-from kd_keras.methods import base
+from kd_keras.methods.parts import requirements
 
 pytestmark = [
     pytest.mark.slow,
@@ -45,7 +45,7 @@ def require_same(one, two):
 
 def require_same_alone(name, one, two):
     require_same(one, two)
-    deploys_student = base.deploy_student([methods.get(name)])
+    deploys_student = requirements.deploy_student([methods.get(name)])
     logged = {name, "loss"} | ({"top1", "top5"} if deploys_student else set())
     assert logged <= set(two["logs"])
 

@@ -20,7 +20,7 @@ from kd_keras.data.augmentation import augment, light
 from kd_keras.data.stores.store import Split
 from kd_keras.distill.step.teacher import Teacher
 from kd_keras.job.hardware import devices
-from kd_keras.methods import base
+from kd_keras.methods.parts import requirements
 
 POLICY = light(crop_padding=1, flip=True)
 
@@ -60,7 +60,7 @@ def training(names, where, *, steps, cached=False, run_eagerly=False):
     with where.scope():
         distiller = tiny_pair.distiller(names, steps, norm=False)
         if cached:
-            taps = base.taps_of("teacher", distiller.methods)
+            taps = requirements.taps_of("teacher", distiller.methods)
             rows = Rows(distiller.teacher, taps, data, distiller.views_per_image)
             distiller.teacher = rows
         # Clipped, since some methods' weights are large.

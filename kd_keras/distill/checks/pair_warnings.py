@@ -10,7 +10,8 @@ from typing import Any
 import keras
 
 from kd_keras.graph import heads, taps
-from kd_keras.methods.base import Method, deploy_student
+from kd_keras.methods.base import Method
+from kd_keras.methods.parts.requirements import deploy_student
 
 # By name, since Keras does not publish its class, and KerasCV and KerasHub have their own.
 _AUGMENTING = {"BaseImagePreprocessingLayer", "BaseImageAugmentationLayer"}

@@ -8,9 +8,8 @@ from keras import ops
 from kd_keras import losses
 from kd_keras.distill.step import gathered_batch, image_views, log_names, unknown_labels
 from kd_keras.distill.step.batches import Examples
-from kd_keras.methods import base
 from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
-from kd_keras.methods.parts import refusals
+from kd_keras.methods.parts import refusals, requirements
 
 TASK, DISTILLATION, TARGET, NONTARGET = "task", "distillation", "target", "nontarget"
 #: Parts of the loss whose gradients an optimizer may take separately: the weighted cross-entropy
@@ -70,7 +69,7 @@ class Objective:
         self.cross_entropy = losses.binary_cross_entropy if multi_label else losses.cross_entropy
         self.ce_weight = ce_weight
         self.label_smoothing = label_smoothing
-        self.views = base.views_per_image(methods)
+        self.views = requirements.views_per_image(methods)
         first_stages = {method.first_stage for method in methods if method.first_stage}
         #: Shares of the run at which what is minimised changes.
         self.stages = (0.0, *sorted(first_stages))

@@ -10,8 +10,8 @@ from kd_keras.job.images import training_images
 from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.methods import base, embed
-from kd_keras.methods.parts import refusals
+from kd_keras.methods import embed
+from kd_keras.methods.parts import refusals, requirements
 from kd_keras.models import custom_objects, model_files
 from kd_keras.models.weights import check_weights
 from kd_keras.teacher_cache import file_format
@@ -48,8 +48,8 @@ def check_recipe(recipe: Recipe) -> None:
         refusals.require_multi_label(methods)
     cache_command.require_no_onnx(
         recipe,
-        views_per_image=base.views_per_image(methods),
-        embedding=not base.logit_users(methods)
+        views_per_image=requirements.views_per_image(methods),
+        embedding=not requirements.logit_users(methods)
         and any(isinstance(method, embed.Embed) for method in methods),
     )
     training_images.require_no_labels_needed(recipe, methods)

@@ -18,7 +18,7 @@ from kd_keras.job.models import cached_teacher, embedding_teacher
 from kd_keras.job.plan import PlannedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.methods import base
+from kd_keras.methods.parts import requirements
 from kd_keras.models import adapt, class_matching, ensemble, model_files
 from kd_keras.teacher_cache.reader import Cache
 
@@ -66,8 +66,8 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
     teacher: keras.Model | Cache | None = None
     any_model = embedding_teacher.is_allowed(recipe, all_methods)
     if has_teacher(all_methods) and cache_of(recipe):
-        views = base.views_per_image(all_methods)
-        reads_logits = bool(base.logit_users(all_methods))
+        views = requirements.views_per_image(all_methods)
+        reads_logits = bool(requirements.logit_users(all_methods))
         teacher = cached_teacher.from_cache(
             recipe, data, views_per_image=views, reads_logits=reads_logits
         )

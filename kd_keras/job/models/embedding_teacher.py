@@ -11,8 +11,9 @@ from kd_keras.graph import heads, taps, twins
 from kd_keras.job import identity
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.losses import Shapes
-from kd_keras.methods import base, embed
+from kd_keras.methods import embed
 from kd_keras.methods.base import Method
+from kd_keras.methods.parts import requirements
 from kd_keras.teacher_cache import fingerprint, keras_teacher
 from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher
 from kd_keras.teacher_cache.writer import TeacherFunction
@@ -34,7 +35,7 @@ def is_allowed(recipe: Recipe, methods: Sequence[Method]) -> bool:
     """
     one_file = len(recipe.teacher) == 1 and identity.is_file(recipe.teacher[0])
     learn = not all(method.teacher_free for method in methods)
-    return one_file and learn and not base.logit_users(methods)
+    return one_file and learn and not requirements.logit_users(methods)
 
 
 def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
@@ -58,7 +59,7 @@ def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
 def require_taps(teacher: keras.Model, methods: Sequence[Method]) -> None:
     """Raises ValueError if a teacher of an embedding lacks a feature that the methods read."""
     try:
-        twins.Twin(teacher, base.taps_of("teacher", methods))
+        twins.Twin(teacher, requirements.taps_of("teacher", methods))
     except ValueError as error:
         raise ValueError(
             f"the teacher gives an embedding, and the methods read another feature of it: {error} "
