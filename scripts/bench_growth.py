@@ -81,14 +81,14 @@ def making(classes: int) -> dict[str, float]:
 
 
 def reading(classes: int) -> dict[str, float]:
-    from kd_keras.teacher_cache import file_format
+    from kd_keras.teacher_cache import file_format, part_files
     from kd_keras.teacher_cache.reader import Cache
 
     rng, form = np.random.default_rng(0), header(classes, ROWS)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         file_format.write_header(folder, form, np.arange(ROWS))
-        for view, part in file_format.tasks(form):
+        for view, part in part_files.tasks(form):
             rows = min(form.rows_per_part, ROWS - part * form.rows_per_part)
             arrays = {
                 "logits_top": rng.normal(size=(rows, TOP)).astype("float16"),
@@ -97,7 +97,7 @@ def reading(classes: int) -> dict[str, float]:
                 )[np.arange(rows) % 64, :TOP],
                 "logits_rest": rng.normal(size=rows).astype("float16"),
             }
-            file_format.write_part(folder, view, part, arrays)
+            part_files.write_part(folder, view, part, arrays)
         cache = Cache(folder)
         cache(np.arange(BATCH), 0)
         start = time.process_time()

@@ -153,7 +153,7 @@ def zip_members(rng: random.Random, folder: Path) -> None:
 
 def teacher_cache(rng: random.Random, folder: Path) -> None:
     """A teacher's cache of which one file was changed: a message, or the rows as written."""
-    from kd_keras.teacher_cache import encoding, file_format
+    from kd_keras.teacher_cache import encoding, file_format, part_files
     from kd_keras.teacher_cache.reader import Cache
 
     logits = np.arange(24, dtype=np.float32).reshape(8, 3)
@@ -168,7 +168,7 @@ def teacher_cache(rng: random.Random, folder: Path) -> None:
     file_format.write_header(cache, header, ids)
     for part, rows in enumerate((logits[:5], logits[5:])):
         arrays = encoding.encode({"logits": rows}, header)
-        file_format.write_part(cache, 0, part, arrays)
+        part_files.write_part(cache, 0, part, arrays)
     broken.spoil_a_file(rng, cache, but=("header.json",))
     rows = Cache(cache)
     np.testing.assert_array_equal(rows(ids, 0)["logits"], logits)

@@ -14,7 +14,7 @@ from kd_keras.data import augmentation
 from kd_keras.data.augmentation import Policy
 from kd_keras.data.stores.store import Split
 from kd_keras.data.views import facts
-from kd_keras.teacher_cache import encoding, file_format
+from kd_keras.teacher_cache import encoding, file_format, part_files
 from kd_keras.teacher_cache.file_format import Header
 
 
@@ -41,14 +41,14 @@ class Cache:
             )
         self.ids = file_format.read_ids(folder, self.header)
         self._parts = [
-            [file_format.read_part(folder, self.header, v, p) for p in range(self.header.parts)]
+            [part_files.read_part(folder, self.header, v, p) for p in range(self.header.parts)]
             for v in range(self.views)
         ]
 
     @property
     def fingerprint(self) -> str:
         """16 hex digits, a hash of the rows of the opened views."""
-        parts = [file_format.part_hashes(self.folder, v, p) for v, p in self._places()]
+        parts = [part_files.part_hashes(self.folder, v, p) for v, p in self._places()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
     def _places(self) -> Iterator[tuple[int, int]]:

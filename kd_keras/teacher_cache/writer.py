@@ -9,7 +9,7 @@ import numpy as np
 from kd_keras.data import augmentation
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.data.views import Views, facts
-from kd_keras.teacher_cache import encoding, file_format
+from kd_keras.teacher_cache import encoding, file_format, part_files
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
 
@@ -106,16 +106,16 @@ def make(
     """
     start(folder, header, split)
     ids, views = np.sort(split.ids), _views(split, header)
-    for view, part in file_format.tasks(header, shard):
+    for view, part in part_files.tasks(header, shard):
         first = part * header.rows_per_part
         part_ids = ids[first : first + header.rows_per_part]
-        if file_format.is_finished(folder, view, part):
+        if part_files.is_finished(folder, view, part):
             advance(len(part_ids))
             continue
         arrays = _part(run_teacher, views, part_ids, header, view, batch_size, advance)
         with file_format.locked(folder):
-            if not file_format.is_finished(folder, view, part):  # by another process
-                file_format.write_part(folder, view, part, arrays)
+            if not part_files.is_finished(folder, view, part):  # by another process
+                part_files.write_part(folder, view, part, arrays)
 
 
 def require_same(folder: Path, header: Header, ids: np.ndarray) -> None:
@@ -145,7 +145,7 @@ def is_complete(folder: Path, header: Header) -> bool:
         header: its header, or one of fewer views.
     """
     return _exists(folder) and all(
-        file_format.is_finished(folder, view, part) for view, part in file_format.tasks(header)
+        part_files.is_finished(folder, view, part) for view, part in part_files.tasks(header)
     )
 
 

@@ -13,7 +13,7 @@ from kd_keras.cli import kdk, quiet
 from kd_keras.distill.callbacks import checkpoint_files
 from kd_keras.job import train
 from kd_keras.job.training import fitting
-from kd_keras.teacher_cache import file_format
+from kd_keras.teacher_cache import part_files
 
 TINY = (
     *("--recipe", "quickstart", "--epochs", "2", "--teacher-epochs", "1", "--batch-size", "256"),
@@ -130,7 +130,7 @@ def test_a_cache_with_nan_is_refused_or_stops_the_run_at_its_step(refused, teach
 def spoil(folder, view):
     """Makes all rows of a view NaN, with the hashes of what is there now."""
     logits = np.load(folder / f"view{view:04d}.part0000.logits.npy")
-    file_format.write_part(folder, view, 0, {"logits": np.full_like(logits, np.nan)})
+    part_files.write_part(folder, view, 0, {"logits": np.full_like(logits, np.nan)})
 
 
 def test_a_saved_model_is_no_student(refused, tmp_path):

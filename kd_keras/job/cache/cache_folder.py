@@ -14,7 +14,7 @@ from kd_keras import data, files
 from kd_keras.data.stores import store
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
-from kd_keras.teacher_cache import file_format
+from kd_keras.teacher_cache import file_format, part_files
 
 TEACHERS, SCORES, DOWNLOADS = "teachers", "scores", "downloads"
 USABLE, STALE, UNFINISHED = "usable", "stale", "unfinished"
@@ -245,12 +245,12 @@ def _describe_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, s
     try:
         header = file_format.read_header(folder)
         num_finished = sum(
-            file_format.is_finished(folder, *task) for task in file_format.tasks(header)
+            part_files.is_finished(folder, *task) for task in part_files.tasks(header)
         )
     except (OSError, ValueError):
         return folder.name, STALE, "its header cannot be read"
     teacher = header.about.get("teacher") or header.teacher[:12]
-    total = sum(1 for _ in file_format.tasks(header))
+    total = sum(1 for _ in part_files.tasks(header))
     text = f"{teacher}, {header.views} views of {header.examples:,} images"
     if header.data.partition("-")[0] not in fingerprints:
         return text, STALE, "the store of its images is gone"

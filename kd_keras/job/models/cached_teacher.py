@@ -20,7 +20,7 @@ from kd_keras.losses import Shapes
 from kd_keras.results.metrics import multi_label
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
-from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
+from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, part_files, writer
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
 from kd_keras.teacher_cache.writer import TeacherFunction
@@ -229,7 +229,7 @@ def write(
         f"view{'s' if views > 1 else ''} of {header.examples:,} images, "
         f"{paths.megabytes(views * header.bytes_per_view)}{share}"
     )
-    total = sum(1 for _ in file_format.tasks(header, shard)) * header.rows_per_part
+    total = sum(1 for _ in part_files.tasks(header, shard)) * header.rows_per_part
     with screen.progress("caching", min(total, views * header.examples)) as advance:
         writer.make(folder, header, data.train, run_teacher, shard=shard, advance=advance)
 

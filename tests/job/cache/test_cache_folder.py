@@ -9,7 +9,7 @@ import pytest
 from kd_keras import data, files
 from kd_keras.job.cache import cache_folder
 from kd_keras.results.terminal.screen import Screen
-from kd_keras.teacher_cache import file_format
+from kd_keras.teacher_cache import file_format, part_files
 from kd_keras.teacher_cache.file_format import Header
 
 DAY = 86_400
@@ -42,7 +42,7 @@ def _teacher(folder, name, fingerprint, *, parts):
     cache.mkdir(parents=True)
     file_format.write_header(cache, header, np.arange(4))
     for part in range(parts):
-        file_format.write_part(cache, 0, part, {"logits": np.zeros((4, 2), np.float16)})
+        part_files.write_part(cache, 0, part, {"logits": np.zeros((4, 2), np.float16)})
 
 
 def _age(path, *, days):
