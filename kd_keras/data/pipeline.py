@@ -15,48 +15,13 @@ import tensorflow as tf
 from kd_keras import check
 from kd_keras.data import elements, hashing
 from kd_keras.data.augmentation import Policy
+from kd_keras.data.epoch_length import steps_per_epoch
 from kd_keras.data.stores.store import Split
 from kd_keras.data.teacher_rows import CheckedRows, TeacherRows
 from kd_keras.data.views import Views
 
 _PURPOSE = 0x6F72646572  # "order": keeps these bits apart from those of the views
 _MOST_THREADS = 4  # of one dataset, unless the plan says more
-
-
-def steps_per_epoch(split: Split, batch_size: int, accumulate: int = 1) -> int:
-    """Full batches in one pass over the split; the remainder, new in each epoch, is left out.
-
-    Args:
-        split: the examples.
-        batch_size: examples in a batch.
-        accumulate: batches that make one update; their number in an epoch is a multiple of it.
-
-    Raises:
-        ValueError: the batches of one update are larger than the split.
-    """
-    check.whole_number("batch_size", batch_size, at_least=1)
-    update = batch_size * check.whole_number("accumulate", accumulate, at_least=1)
-    if update > len(split):
-        raise ValueError(_too_large_update(batch_size, accumulate, images=len(split)))
-    return accumulate * (len(split) // update)
-
-
-def _too_large_update(batch_size: int, accumulate: int, *, images: int) -> str:
-    """The message about an update of more images than there are."""
-    if accumulate == 1:
-        return (
-            f"batch_size is {batch_size}, but there are only {images} training images; "
-            f"expected a batch no larger than the data. Give --batch-size {images} or less."
-        )
-    largest = images // accumulate
-    remedy = f"batch_size={largest} or less (--batch-size {largest * accumulate})"
-    if not largest:
-        remedy = f"accumulate={images} or less (--accumulate {images}) and a smaller batch_size"
-    return (
-        f"batch_size is {batch_size} and accumulate is {accumulate}, so that an update takes "
-        f"{batch_size * accumulate} images, but there are only {images} training images; expected "
-        f"{images} or less in an update. Give {remedy}."
-    )
 
 
 def total_views(views: int, views_per_image: int) -> int:

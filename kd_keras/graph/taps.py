@@ -2,7 +2,6 @@
 
 import collections
 import contextlib
-import difflib
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -10,11 +9,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from kd_keras.graph import unknown_taps
 from kd_keras.losses import Logits, Outputs, Shapes, Tensor
 
 LOGITS = "logits"
 _FEW = 4  # examples to try a model on
-_SIMILAR = 0.6  # difflib's ratio from which on two names count as similar
 # Names under which Keras's layers and operations take tensors.
 _ARGUMENTS = ("inputs", "query", "value", "key", "x", "x1", "x2")
 _ANY_SIZE = 32  # stands for the size of an open axis
@@ -55,7 +54,7 @@ def tapped_model(
     outputs = {LOGITS: features[LOGITS]}
     for tap in taps:
         if tap not in features:
-            raise ValueError(unknown_tap(model, tap, shapes(features)))
+            raise ValueError(unknown_taps.message(model, tap, shapes(features), is_graph=True))
         outputs[tap] = features[tap]
     with _unique_names(outputs):
         return keras.Model(inputs, outputs, name=model.name)
@@ -174,52 +173,8 @@ def tail(model: keras.Model) -> list[Any]:
     return _back_from(logits_of(_graph(model).output)) if is_graph(model) else []
 
 
-def unknown_tap(model: keras.Model, tap: str, tap_shapes: Shapes) -> str:
-    """The error message for a tap that does not exist; it lists taps that do, with shapes.
-
-    Args:
-        model: the model.
-        tap: the name that is not one of its taps.
-        tap_shapes: shape of each tap by name.
-    """
-    similar_taps = _similar_taps(tap, tap_shapes)
-    kind = "near ones" if similar_taps else "its last ones of each size"
-    tap_list = ", ".join(
-        f"{name} {tap_shapes[name]}" for name in similar_taps or _last_of_each_size(tap_shapes)
-    )
-    meaning = (
-        "A tap is a layer's name, after the names of the nested models around it: "
-        "backbone/block4_out."
-        if is_graph(model)
-        else f"The taps of a {type(model).__name__} are the entries of the dict that its call() "
-        "returns; it may return more."
-    )
-    return (
-        f"model {model.name!r} has no tap {tap!r}; {kind}, with their shapes: {tap_list}. Name one "
-        f"of them in the method (its options with 'tap' in their names). {meaning}"
-    )
-
-
 def _has_tensors(value: Any) -> bool:
     return any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(value))
-
-
-def _similar_taps(tap: str, tap_names: Iterable[str]) -> list[str]:
-    """Up to four names like `tap`, with or without the names of nested models, best first."""
-
-    def likeness(name: str) -> float:
-        ends = name.rpartition("/")[2], tap.rpartition("/")[2]
-        pairs = (name, tap), ends
-        return max(difflib.SequenceMatcher(None, *pair).ratio() for pair in pairs)
-
-    similar_taps = [name for name in tap_names if likeness(name) >= _SIMILAR]
-    return sorted(similar_taps, key=likeness, reverse=True)[:4]
-
-
-def _last_of_each_size(tap_shapes: Shapes) -> list[str]:
-    """The last tap of each height and width, and the last vector that is not the logits."""
-    taps = {name: shape for name, shape in tap_shapes.items() if shape != tap_shapes[LOGITS]}
-    return list({shape[1:-1]: name for name, shape in taps.items()}.values())[-8:] or [LOGITS]
 
 
 def _graph(model: Any) -> Any:

@@ -21,6 +21,7 @@ from kd_keras.graph import (
     layer_copies,
     likeness,
     taps,
+    unknown_taps,
 )
 from kd_keras.graph.precision import PRECISIONS
 from kd_keras.losses import Outputs, Tensor
@@ -78,7 +79,8 @@ class Twin:
             self.shapes = taps.shapes(self._model.output)
         missing = sorted(set(self.tap_names) - set(self.shapes))
         if missing:
-            raise ValueError(taps.unknown_tap(model, missing[0], self.shapes))
+            message = unknown_taps.message(model, missing[0], self.shapes, is_graph=self._is_graph)
+            raise ValueError(message)
         bias_gradient.sum_in_float32()  # always: any part of the step may compute in bfloat16
 
     def __call__(self, inputs: Any, *, training: bool) -> tuple[Outputs, list[Tensor]]:

@@ -13,7 +13,7 @@ from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_check, cache_command
 from kd_keras.job.hardware import devices, team
 from kd_keras.job.images import adjustment, dataset
-from kd_keras.job.models import build, cached_teacher, embedding_teacher
+from kd_keras.job.models import build, cache_files, cached_teacher, embedding_teacher
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.methods import embed
 from kd_keras.models import custom_objects
@@ -108,7 +108,7 @@ def _run(
         top_k=top_k,
         about={"teacher": " ".join(recipe.teacher)},
     )
-    folder = folder or cached_teacher.folder_of(header, data.train.ids)
+    folder = folder or cache_files.folder_of(header, data.train.ids)
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
         _write(folder, header, data, run_teacher, shard, strategy, screen)
@@ -170,9 +170,9 @@ def _write(
     """
     output_paths.require_folder(folder)
     if strategy:
-        cached_teacher.write_together(folder, header, data, run_teacher, strategy, screen)
+        cache_files.write_together(folder, header, data, run_teacher, strategy, screen)
     else:
-        cached_teacher.write(folder, header, data, run_teacher, screen, shard=shard or (0, 1))
+        cache_files.write(folder, header, data, run_teacher, screen, shard=shard or (0, 1))
 
 
 def _say_how_to_train(folder: Path, views: int, screen: Screen) -> None:

@@ -1,6 +1,5 @@
-"""Finds the cached outputs of a run's teacher, or makes them if that saves work."""
+"""The cached outputs of a run's teacher, made if that saves work."""
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,23 +8,21 @@ import keras
 import numpy as np
 
 from kd_keras import losses
-from kd_keras.data import augmentation, cache_folder, pipeline
+from kd_keras.data import augmentation, pipeline
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.distill import machines
 from kd_keras.distill.step.teacher import Teacher
 from kd_keras.job import identity
 from kd_keras.job.hardware import devices
+from kd_keras.job.models import cache_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.losses import Shapes
 from kd_keras.results.metrics import multi_label
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
-from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, part_files, writer
+from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
-from kd_keras.teacher_cache.writer import TeacherFunction
-
-FOLDER = "teachers"  # beside the stores
 
 
 def from_cache(
@@ -156,15 +153,15 @@ def from_model(
         precision=precision,
         about={"teacher": teacher.name},
     )
-    folder = _existing_cache(header, data.train.ids)
+    folder = cache_files.find(header, data.train.ids)
     machines.any_of(strategy, False)  # all have looked before one of them writes
     if folder is None:
-        folder = folder_of(header, data.train.ids)
+        folder = cache_files.folder_of(header, data.train.ids)
         try:
             run_teacher = keras_teacher.teacher_function(
                 teacher, taps, precision=precision, classifies=reads_logits, **form
             )
-            write_together(folder, header, data, run_teacher, strategy, screen)
+            cache_files.write_together(folder, header, data, run_teacher, strategy, screen)
         except OSError as error:
             if recipe.cache == "always":
                 raise
@@ -189,63 +186,6 @@ def _open_cache(
     return cache
 
 
-def write_together(
-    folder: Path,
-    header: Header,
-    data: Dataset,
-    run_teacher: TeacherFunction,
-    strategy: devices.Strategy,
-    screen: Screen,
-) -> None:
-    """Writes a cache, of which each of several machines makes its part.
-
-    Raises:
-        OSError: a file cannot be written, by this machine or another.
-    """
-    machines.chief_only(strategy, lambda: writer.start(folder, header, data.train))
-    shard, failure = (machines.place(strategy), machines.count(strategy)), None
-    try:
-        write(folder, header, data, run_teacher, screen, shard=shard)
-    except OSError as error:
-        failure = error
-    if machines.any_of(strategy, failure is not None):
-        raise failure or OSError("another machine could not write its part of the cache")
-
-
-def write(
-    folder: Path,
-    header: Header,
-    data: Dataset,
-    run_teacher: TeacherFunction,
-    screen: Screen,
-    *,
-    shard: tuple[int, int] = (0, 1),
-) -> None:
-    """Writes a cache, or its i-th of n parts; shows its size first, but not its folder."""
-    views = header.views
-    share = f", part {shard[0]} of {shard[1]}" if shard[1] > 1 else ""
-    screen.say(
-        f"caching the teacher's {' and '.join(header.outputs)}: {views} "
-        f"view{'s' if views > 1 else ''} of {header.examples:,} images, "
-        f"{paths.megabytes(views * header.bytes_per_view)}{share}"
-    )
-    total = sum(1 for _ in part_files.tasks(header, shard)) * header.rows_per_part
-    with screen.progress("caching", min(total, views * header.examples)) as advance:
-        writer.make(folder, header, data.train, run_teacher, shard=shard, advance=advance)
-
-
-def folder_of(header: Header, ids: np.ndarray) -> Path:
-    """The default folder of a cache, whose name follows from its contents."""
-    examples = hashlib.sha256(np.sort(ids).tobytes()).hexdigest()[:8]
-    top = [] if header.top_k is None else [f"top{header.top_k}"]
-    views = augmentation.short_name(header.augment)
-    size = "x".join(map(str, header.image_shape))
-    words = [header.teacher, header.data, examples, size, views, f"seed{header.view_seed}"]
-    words += [name.replace("/", ".") for name in sorted(header.outputs)]
-    words += [header.precision] if header.precision else []
-    return cache_folder() / FOLDER / "-".join([*words, header.dtype, *top])
-
-
 def outputs_of(
     teacher: keras.Model,
     taps: Sequence[str],
@@ -257,31 +197,6 @@ def outputs_of(
     shapes = Teacher(teacher, taps, classifies=reads_logits, multi_label=multi_label).shapes
     names = [*taps, *([file_format.LOGITS] if reads_logits else [])]
     return {name: tuple(shape[1:]) for name, shape in shapes.items() if name in names}
-
-
-def _existing_cache(header: Header, ids: np.ndarray) -> Path | None:
-    """A finished cache that holds all rows of `header`, and may hold more views or outputs."""
-    # Mixed images come from pairs of the images that a cache is made from, so these must be equal.
-    mixes = augmentation.from_json(header.augment).mixes
-
-    def has_images_of(row_ids: np.ndarray) -> bool:
-        return np.array_equal(np.sort(ids), row_ids) if mixes else bool(np.isin(ids, row_ids).all())
-
-    for path in sorted(
-        (cache_folder() / FOLDER).glob(f"{header.teacher}-{header.data}-*/header.json")
-    ):
-        try:
-            candidate = file_format.read_header(path.parent)
-            has_images = has_images_of(file_format.read_ids(path.parent, candidate))
-        except ValueError:  # damaged, or written by a newer version
-            continue
-        has_rows = set(header.outputs) <= set(candidate.outputs) and candidate.views >= header.views
-        # Not rows of another dtype or precision: they would give other results.
-        has_form = (candidate.dtype, candidate.precision) == (header.dtype, header.precision)
-        is_usable = has_form and not (candidate.top_k or file_format.differences(candidate, header))
-        if is_usable and has_rows and has_images and writer.is_complete(path.parent, candidate):
-            return path.parent
-    return None
 
 
 def _why_not(recipe: Recipe, outputs: Shapes, *, reads_logits: bool) -> str:

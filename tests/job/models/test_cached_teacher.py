@@ -11,7 +11,7 @@ from kd_keras import Distiller, methods, models
 from kd_keras import data as sources
 from kd_keras.job import train
 from kd_keras.job.cache import make_cache
-from kd_keras.job.models import cached_teacher
+from kd_keras.job.models import cache_files
 from kd_keras.job.run_folders import provenance
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
@@ -158,7 +158,7 @@ def test_rows_of_another_dtype_are_not_taken_by_themselves(
     rows = cached_rows(cacheable_recipe(views=2), data)
     header = rows.folder / "header.json"
     header.write_text(header.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
-    assert cached_teacher._existing_cache(rows.header, data.train.ids) is None
+    assert cache_files.find(rows.header, data.train.ids) is None
 
 
 @pytest.mark.slow

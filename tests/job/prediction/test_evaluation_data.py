@@ -10,8 +10,9 @@ from PIL import Image
 from kd_keras.data.notes import Note
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job.prediction import evaluate_model_file, evaluation_data
+from kd_keras.job.prediction import evaluation_data
 from kd_keras.job.prediction.evaluation_data import DataOptions
+from kd_keras.job.prediction.evaluation_job import EvaluationJob
 from kd_keras.job.prediction.opened_model import OpenedModel
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results.terminal.screen import Screen
@@ -60,7 +61,7 @@ def test_only_notes_on_the_evaluated_images_are_shown_each_once(monkeypatch):
     monkeypatch.setattr(evaluation_data, "load", load)
     monkeypatch.setattr(evaluation_data, "part", lambda data, split: data)
     for split, expected in (("test", ["few images", "resized"]), ("all", ["resized"])):
-        job = evaluate_model_file._Job(DataOptions(), split, 1, Screen(quiet=True))
+        job = EvaluationJob(DataOptions(), split, 1, Screen(quiet=True))
         job.data_of(model())
         job.data_of(model())  # that of the teacher
         assert job.notes == expected
