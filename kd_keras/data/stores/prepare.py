@@ -15,7 +15,8 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.data.progress import Progress, silent
-from kd_keras.data.stores import store, store_writer
+from kd_keras.data.stores import store_folder, store_writer
+from kd_keras.data.stores.store import Store
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _LOG = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Source:
     @property
     def key(self) -> str:
         """8 hex digits, a hash of what decides the content."""
-        facts = json.dumps([self.kind, self.settings, store.FORMAT], sort_keys=True)
+        facts = json.dumps([self.kind, self.settings, store_folder.FORMAT], sort_keys=True)
         return hashlib.sha256(facts.encode()).hexdigest()[:8]
 
     @property
@@ -67,7 +68,7 @@ class Source:
 
 def ensure(
     source: Source, *, cache_dir: Path, progress: Progress | None = None, verify: bool = False
-) -> store.Store:
+) -> Store:
     """Opens the source's store, or makes it; one process makes it while others wait.
 
     Args:
@@ -87,7 +88,7 @@ def ensure(
         return ready_store or _make(source, cache_dir, progress or silent)
 
 
-def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[store.Store | None, str]:
+def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[Store | None, str]:
     """The store if it may be used; else None and the reason, "" if there is no store.
 
     Args:
@@ -99,8 +100,8 @@ def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[store.
     if folder is None:
         return None, ""
     try:
-        old_store = store.open_store(folder, verify=verify)
-    except store.Damaged as damage:
+        old_store = store_folder.open_store(folder, verify=verify)
+    except store_folder.Damaged as damage:
         return None, str(damage)
     is_changed = old_store.state != source.state
     if not is_changed and verify and source.digest is not None:
@@ -110,7 +111,7 @@ def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[store.
     return old_store, ""
 
 
-def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
+def _make(source: Source, cache_dir: Path, progress: Progress) -> Store:
     work_folder = cache_dir / f".{source.stem}-{source.key}.partial"
     shutil.rmtree(work_folder, ignore_errors=True)  # left by a killed process
     target = work_folder / "store"
@@ -139,7 +140,7 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> store.Store:
         raise failure from error
     finally:
         shutil.rmtree(work_folder, ignore_errors=True)
-    return store.open_store(folder)
+    return store_folder.open_store(folder)
 
 
 def _check(source: Source, contents: store_writer.Contents) -> None:

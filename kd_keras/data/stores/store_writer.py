@@ -16,7 +16,7 @@ from kd_keras import files
 from kd_keras.data import notes
 from kd_keras.data.augmentation import light
 from kd_keras.data.progress import Advance
-from kd_keras.data.stores import store
+from kd_keras.data.stores import store_folder
 
 Shape = tuple[int, int, int]
 
@@ -72,13 +72,13 @@ def write(
         shapes[name], values, file_facts[images.name] = _write_images(images, part, advance)
         file_facts[labels.name] = _write_array(labels, values)
         if part.names is not None:  # no part of the content, so not in its fingerprint
-            files.write_json(folder / store.NAMES.format(name), list(part.names))
+            files.write_json(folder / store_folder.NAMES.format(name), list(part.names))
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
     shape = shapes["train"]
     header = {
         **source_facts,
-        "format": store.FORMAT,
+        "format": store_folder.FORMAT,
         "counts": {name: part.count for name, part in contents.parts.items()},
         "image_shape": list(shape),
         "class_names": contents.class_names,
@@ -87,7 +87,7 @@ def write(
         "augment": light(min(shape[:2]) // 8, flip).to_json(),
         "files": file_facts,
     }
-    store.write_header(folder, {**header, "fingerprint": store.fingerprint(header)})
+    store_folder.write_header(folder, {**header, "fingerprint": store_folder.fingerprint(header)})
     return shape
 
 
@@ -150,4 +150,4 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
 
 
 def _facts(path: Path, sha256: str) -> dict[str, Any]:
-    return {"bytes": path.stat().st_size, "sha256": sha256, **store.times(path)}
+    return {"bytes": path.stat().st_size, "sha256": sha256, **store_folder.times(path)}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import data, files
-from kd_keras.data.stores import store
+from kd_keras.data.stores import store_folder
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache import file_format, part_files
@@ -149,7 +149,9 @@ def as_json(entries: Sequence[Entry]) -> list[dict[str, Any]]:
 def _described_paths(folder: Path) -> Iterator[tuple[Path, str, str, str, str]]:
     """Path, kind, what it belongs to, state and reason of each entry."""
     stores = {
-        path: _header(path) for path in _paths_inside(folder) if (path / store.HEADER).is_file()
+        path: _header(path)
+        for path in _paths_inside(folder)
+        if (path / store_folder.HEADER).is_file()
     }
     fingerprints = {
         str(header["fingerprint"]) for header in stores.values() if "fingerprint" in header
@@ -221,7 +223,7 @@ def _paths_inside(folder: Path, *, left_over: bool = False) -> Iterator[Path]:
 
 def _header(folder: Path) -> dict[str, Any]:
     try:
-        header = json.loads((folder / store.HEADER).read_text(encoding="utf-8"))
+        header = json.loads((folder / store_folder.HEADER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return header if isinstance(header, dict) and "source" in header else {}

@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from kd_keras.data.stores import prepare, store, store_writer
+from kd_keras.data.stores import prepare, store_folder, store_writer
 
 
 def source(count=4, *, state="one", name="made:up", batches=None, labels=(0, 1), calls=None):
@@ -213,7 +213,7 @@ def test_one_class_is_not_enough(tmp_path):
 
 def test_a_store_of_another_format_is_made_again(tmp_path, monkeypatch, caplog):
     prepare.ensure(source(), cache_dir=tmp_path)
-    monkeypatch.setattr(store, "FORMAT", store.FORMAT + 1)
+    monkeypatch.setattr(store_folder, "FORMAT", store_folder.FORMAT + 1)
     prepare.ensure(source(), cache_dir=tmp_path)
     assert len(stores(tmp_path)) == 2  # the format is part of the key: older versions keep theirs
 
