@@ -28,3 +28,14 @@ def shortened(items: Sequence[str], limit: int = SHOWN) -> list[str]:
     """
     num_left_out = len(items) - limit
     return [*items[:limit], *([f"and {num_left_out:,} more"] if num_left_out > 0 else [])]
+
+
+def count(noun: str, items: Sequence[object]) -> str:
+    """The number of items with their noun: "1 file", "2 files".
+
+    Args:
+        noun: the noun in the singular; one that ends in "s" gets "es".
+        items: what is counted.
+    """
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{len(items):,} {noun if len(items) == 1 else plural}"

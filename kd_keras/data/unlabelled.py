@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from kd_keras.data import fault_report, user_files
-from kd_keras.data.folders import folder_layout, image_folder
+from kd_keras.data.fault_report import count
+from kd_keras.data.folders import image_folder, skipped_files
 from kd_keras.data.progress import Progress
 from kd_keras.data.stores.joined_images import JoinedImages
 from kd_keras.data.stores.prepare import Source
@@ -165,7 +166,7 @@ def _folder_contents(
     images = [name for name in names if headers[name].size]
     faults = image_folder.describe_unreadable(path, names, headers)
     if not images and not faults:
-        faults = [f"it holds {folder_layout.count('file', names)}, and none is an image."]
+        faults = [f"it holds {count('file', names)}, and none is an image."]
     if faults:
         raise fault_report.error(f"{path} has faults", faults)
     sizes = [size for name in images if (size := headers[name].size)]
@@ -176,9 +177,9 @@ def _folder_contents(
         resize=settings["resize"],
         most_pixels=max(height * width for height, width in sizes),
     )
-    notes = folder_layout.skipped_note([name for name in names if not headers[name].size])
+    notes = skipped_files.note([name for name in names if not headers[name].size])
     if hidden_folders:
-        notes.append(f"skipped {folder_layout.count('hidden folder', hidden_folders)}")
+        notes.append(f"skipped {count('hidden folder', hidden_folders)}")
     paths = [f"{path}/{name}" for name in images]
     return Contents([], {"train": Part(len(images), batches, paths)}, tuple(notes))
 

@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kd_keras.data.folders import folder_layout, image_folder
-from kd_keras.data.folders.folder_layout import Layout, count
+from kd_keras.data.fault_report import count
+from kd_keras.data.folders import folder_layout, image_folder, skipped_files
+from kd_keras.data.folders.folder_layout import Layout
 from kd_keras.data.stores.prepare import Source
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def _notes(
     """
     loose_images = [file for file in layout.loose if headers[file].size]
     other_kinds = [file for file in [*members, *layout.loose] if not headers[file].size]
-    notes = [*layout.notes, *folder_layout.skipped_note(other_kinds)]
+    notes = [*layout.notes, *skipped_files.note(other_kinds)]
     if loose_images:
         notes.append(f"not used: {count('image', loose_images)} beside the class folders")
     return notes

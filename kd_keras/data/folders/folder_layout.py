@@ -2,12 +2,10 @@
 
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
-from kd_keras.data.fault_report import shortened
+from kd_keras.data.fault_report import count, shortened
 from kd_keras.data.notes import Note
 from kd_keras.data.user_files import Listing
 
@@ -108,33 +106,6 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
         f"{', '.join(shortened(empty_folders))}; expected one or more in each. Put images in, or "
         "take the folders out."
     ]
-
-
-def skipped_note(files: Sequence[str]) -> list[str]:
-    """A note on unused files, such as "skipped 3 files: .txt 2, .DS_Store 1"; empty if none."""
-    if not files:
-        return []
-    kinds = Counter(map(_kind, files))
-    sorted_kinds = sorted(kinds.items(), key=lambda kind: (-kind[1], kind[0]))
-    counts = ", ".join(shortened([f"{kind} {number:,}" for kind, number in sorted_kinds]))
-    phone_formats = {".heic", ".heif"} & {kind.lower() for kind in kinds}
-    hint = (
-        f" (convert {' and '.join(sorted(phone_formats))} to JPEG to use them)"
-        if phone_formats
-        else ""
-    )
-    return [f"skipped {count('file', files)}: {counts}{hint}"]
-
-
-def count(noun: str, items: Sequence[object]) -> str:
-    """The number of items with their noun: "1 file", "2 files".
-
-    Args:
-        noun: the noun in the singular; one that ends in "s" gets "es".
-        items: what is counted.
-    """
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{len(items):,} {noun if len(items) == 1 else plural}"
 
 
 def _places(listing: Listing) -> dict[str, str]:
@@ -284,11 +255,3 @@ def _files(
         elif len(parts) == 1 or (place in splits and len(parts) == 2):
             loose.append(file.name)
     return files, loose
-
-
-def _kind(file: str) -> str:
-    """The kind that a file is counted as: its ending, or its whole name if it is all ending."""
-    path = PurePosixPath(file)
-    if path.name.startswith("._"):
-        return "._*"  # written by macOS beside files on other file systems
-    return path.suffix or (path.name if path.name.startswith(".") else "no ending")

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kd_keras.data.folders import folder_layout, image_folder, multi_label_layout
+from kd_keras.data.folders import image_folder, multi_label_layout, skipped_files
 from kd_keras.data.folders.multi_label_layout import Layout
 from kd_keras.data.stores.prepare import Source
 
@@ -67,4 +67,4 @@ def _notes(
     layout: Layout, other_files: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
     other_kinds = [file for file in other_files if not headers[file].size]
-    return [*layout.notes, *folder_layout.skipped_note(other_kinds)]
+    return [*layout.notes, *skipped_files.note(other_kinds)]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kd_keras.data.fault_report import shortened
+from kd_keras.data.fault_report import count, shortened
 from kd_keras.data.folders import folder_layout, label_csv
 from kd_keras.data.folders.label_csv import LabelTable, Row
 from kd_keras.data.notes import Note
@@ -108,7 +108,7 @@ def without_rows(layout: Layout, images: set[str], root: Path) -> list[str]:
             image_list = ", ".join(shortened([f"{root}/{file}" for file in missing_images], _NAMED))
             faults.append(
                 f"{root / layout.tables[split]} has no row for "
-                f"{folder_layout.count('image', missing_images)}: {image_list}; expected a row for "
+                f"{count('image', missing_images)}: {image_list}; expected a row for "
                 "each. Add rows (with no class for an image that shows none), or move these images "
                 "away; --unlabelled folder:PATH trains on images whose classes are unknown."
             )
@@ -187,7 +187,7 @@ def _unknown_class_faults(table_path: str, table: LabelTable, names: Sequence[st
         return []
     line = next((row.line for row in table.rows if unknown_classes[0] in row.classes), 1)
     return [
-        f"{table_path}, line {line}: {folder_layout.count('class', unknown_classes)} that train "
+        f"{table_path}, line {line}: {count('class', unknown_classes)} that train "
         f"does not have: {', '.join(shortened(unknown_classes))}; expected only classes of train: "
         f"{class_list}. Correct the names, or add such images to train."
     ]
@@ -273,5 +273,5 @@ def _missing_class_notes(
     if not missing_classes:
         return []
     class_list = ", ".join(shortened(missing_classes))
-    text = f"{split} has no image of {folder_layout.count('class', missing_classes)}: {class_list}"
+    text = f"{split} has no image of {count('class', missing_classes)}: {class_list}"
     return [Note(text, split)]
