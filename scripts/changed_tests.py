@@ -3,8 +3,8 @@
     python scripts/changed_tests.py
 
 A module's tests are tests/<package>/test_<name>.py and test_<name>_*.py. Without these they are
-the tests that import it; without these, all tests of its package. A module without any test is an
-error.
+the tests that import it; without these, all tests of its package and those of the modules that
+import it. A module without any test is an error.
 Other files have the tests that read them.
 """
 
@@ -65,12 +65,17 @@ def tests_of(file: str) -> list[str]:
         shared = path.name == "conftest.py"  # by all tests of the folder
         return ([] if shared else reading(file)) or everything_in(path.parent)
     if is_module(file):
-        return mirrored(file) or importing(file) or package_tests(path)
+        return own(file) or sorted({*of_users(file), *package_tests(path)})
     return (package_tests(path) if path.parts[0] == "kd_keras" else []) or reading(file)
 
 
 def is_module(file: str) -> bool:
     return file.startswith("kd_keras/") and file.endswith(".py")
+
+
+def own(file: str) -> list[str]:
+    """The tests of a module itself; empty if there are none."""
+    return mirrored(file) or importing(file)
 
 
 def mirrored(file: str) -> list[str]:
@@ -99,13 +104,24 @@ def folder_of(file: str) -> Path:
 
 def importing(file: str) -> list[str]:
     """Tests that import a module."""
-    module = ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__")
-    return relative(path for path, text in texts().items() if module in imported(text))
+    return relative(path for path, text in texts().items() if dotted(file) in imported(text))
+
+
+def of_users(file: str) -> list[str]:
+    """The own tests of the modules that import a module."""
+    modules = {path: path.read_text("utf-8") for path in (ROOT / "kd_keras").rglob("*.py")}
+    users = relative(path for path, text in modules.items() if dotted(file) in imported(text))
+    return sorted({test for user in users for test in own(user)})
+
+
+def dotted(file: str) -> str:
+    """A module's name for `import`."""
+    return ".".join(Path(file).with_suffix("").parts).removesuffix(".__init__")
 
 
 @functools.cache
 def imported(text: str) -> set[str]:
-    """Dotted names of what a test imports, also within a program that it holds as a string."""
+    """Dotted names of what a file imports, also within a program that it holds as a string."""
     names = set(re.findall(r"kd_keras(?:\.\w+)+", text))
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):

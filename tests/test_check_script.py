@@ -17,7 +17,8 @@ def repository(tmp_path):
     """change({path: text}) writes files to a small repository and gives what check.sh lists."""
     shutil.copytree(ROOT / "scripts", tmp_path / "scripts")
     files = {
-        "kd_keras/job/fit.py": "",
+        "kd_keras/job/fit.py": "from kd_keras.job.parts import decay\n",
+        "kd_keras/job/parts/decay.py": "",
         "kd_keras/job/loop.py": "",
         "kd_keras/cli/show.py": "",
         "kd_keras/lonely/alone.py": "",
@@ -25,6 +26,7 @@ def repository(tmp_path):
         "LICENSE": "",
         "tests/job/test_fit.py": "",
         "tests/job/test_fit_long.py": "",
+        "tests/job/parts/test_other.py": "",
         "tests/job/test_fitness.py": "from kd_keras.job import loop\n",
         "tests/cli/test_words.py": "",
         "tests/cli/on_two.py": "",
@@ -64,6 +66,14 @@ def repository(tmp_path):
     [
         ("kd_keras/job/fit.py", ["tests/job/test_fit.py", "tests/job/test_fit_long.py"]),
         ("kd_keras/job/loop.py", ["tests/job/test_fitness.py"]),  # which imports it
+        (
+            "kd_keras/job/parts/decay.py",
+            [
+                "tests/job/parts/test_other.py",
+                "tests/job/test_fit.py",
+                "tests/job/test_fit_long.py",
+            ],
+        ),  # its package, and fit.py, which imports it
         (
             "kd_keras/cli/show.py",
             ["tests/cli/test_two.py", "tests/cli/test_words.py"],
