@@ -7,6 +7,7 @@ from pathlib import Path
 from kd_keras import check
 from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_command
+from kd_keras.job.cache.cache_options import CacheOptions
 from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
@@ -15,13 +16,12 @@ from kd_keras.models import model_files
 from kd_keras.teacher_cache import file_format, onnx_teacher
 
 
-def check_settings(
-    recipe: Recipe, *, folder: Path | None, taps: Sequence[str], top_k: int | None, dtype: str
-) -> None:
+def check_options(recipe: Recipe, options: CacheOptions) -> None:
     """Checks the settings of a cache, and that its teacher and its folder can be there.
 
     Args:
-        recipe, folder, taps, top_k, dtype: as for `make_cache.run`.
+        recipe: names the data, the views and the teacher.
+        options: what the cache holds.
 
     Raises:
         ValueError: no views, a number out of range, a teacher that cannot be cached, or taps that
@@ -34,7 +34,8 @@ def check_settings(
             "views is 0, a new view of each image every epoch; expected the number of views to "
             "cache. Give --views, such as --views 5, and train with the same number."
         )
-    check.one_of("cache dtype", dtype, file_format.DTYPES)
+    check.one_of("cache dtype", options.dtype, file_format.DTYPES)
+    top_k, folder = options.top_k, options.folder
     if top_k is not None:
         check.whole_number("top_k", top_k, at_least=1)
     if top_k is not None and recipe.labels == "multi":
@@ -43,7 +44,7 @@ def check_settings(
             "logits that are left out would follow from a softmax; expected all of them. Leave "
             "--top-k out."
         )
-    _check_teacher(recipe, taps)
+    _check_teacher(recipe, options.taps)
     build.require_teacher_classes(recipe)
     if folder is not None and not os.path.isfile(folder / "header.json"):  # a cache may be complete
         output_paths.require_folder(folder, "--out")

@@ -11,6 +11,7 @@ from kd_keras.distill import machines
 from kd_keras.graph.precision import best_precision
 from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_check, cache_command
+from kd_keras.job.cache.cache_options import CacheOptions
 from kd_keras.job.hardware import devices, team
 from kd_keras.job.images import adjustment, dataset
 from kd_keras.job.models import build, cache_files, cached_teacher, embedding_teacher
@@ -54,46 +55,33 @@ def run(
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
     custom_objects.register(recipe.imports)
-    cache_check.check_settings(recipe, folder=folder, taps=taps, top_k=top_k, dtype=dtype)
+    options = CacheOptions(folder, taps, top_k, dtype, shard, verify)
+    cache_check.check_options(recipe, options)
     screen = screen or Screen()
     if shard is not None:
-        return _run(recipe, folder, taps, top_k, dtype, shard, None, screen, verify=verify)
+        return _run(recipe, options, None, screen)
     screen = team.screen(screen)
     strategy = devices.get()
     with machines.explain_lost_machine(strategy):
-        return _run(recipe, folder, taps, top_k, dtype, shard, strategy, screen, verify=verify)
+        return _run(recipe, options, strategy, screen)
 
 
 def _run(
-    recipe: Recipe,
-    folder: Path | None,
-    taps: Sequence[str],
-    top_k: int | None,
-    dtype: str,
-    shard: tuple[int, int] | None,
-    strategy: devices.Strategy | None,
-    screen: Screen,
-    *,
-    verify: bool,
+    recipe: Recipe, options: CacheOptions, strategy: devices.Strategy | None, screen: Screen
 ) -> Path:
     """Makes the cache and returns its folder.
 
     Args:
         recipe: the recipe.
-        folder: folder of the cache; None: the default.
-        taps: names of the features to store beside the logits.
-        top_k: number of largest logits to store; None: all.
-        dtype: type of the stored numbers.
-        shard: (i, n), part i of n; None: all of it.
+        options: what the cache holds.
         strategy: of several machines; None: there is one.
         screen: where lines are shown.
-        verify: whether stored rows are computed again and compared.
     """
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
-    recipe, data = _load(recipe, strategy, screen, verify=verify)
+    recipe, data = _load(recipe, strategy, screen, verify=options.verify)
     for line in filter(None, map(identity.program_warning, recipe.teacher)):
         screen.say(line)
-    name, run_teacher, outputs = _teacher(recipe, data, taps, precision)
+    name, run_teacher, outputs = _teacher(recipe, data, options.taps, precision)
     for line in build.describe_classes(recipe, data):
         screen.say(line)
     header = writer.header_for(
@@ -104,14 +92,14 @@ def _run(
         view_seed=recipe.view_seed,
         # The precision of an ONNX file is fixed.
         precision=precision if cache_command.onnx_teacher(recipe) is None else "",
-        dtype=dtype,
-        top_k=top_k,
+        dtype=options.dtype,
+        top_k=options.top_k,
         about={"teacher": " ".join(recipe.teacher)},
     )
-    folder = folder or cache_files.folder_of(header, data.train.ids)
+    folder = options.folder or cache_files.folder_of(header, data.train.ids)
     writer.require_same(folder, header, data.train.ids)
     if not writer.is_complete(folder, header):
-        _write(folder, header, data, run_teacher, shard, strategy, screen)
+        _write(folder, header, data, run_teacher, options.shard, strategy, screen)
     path_and_size = paths.short_path_with_size(folder)
     if not writer.is_complete(folder, header):
         screen.result(f"cache: {path_and_size}, this part complete, others not yet")
@@ -119,9 +107,9 @@ def _run(
     cache = Cache(folder, views=header.views)
     cache.require(header, data.train.ids)
     screen.result(f"cache: {path_and_size}, complete, every part's hash checked")
-    if embed.OUTPUT in taps:
+    if embed.OUTPUT in options.taps:
         _say_how_to_train(folder, recipe.views, screen)
-    if verify:
+    if options.verify:
         error = writer.verify(cache, data.train, run_teacher)
         screen.result(f"verified: a sample computed again differs by {error:.2g} (relative L2)")
     return folder
