@@ -57,6 +57,7 @@ MAY_IMPORT_TENSORFLOW = {
         "distill/callbacks/gradient_norms.py",
         "distill/checks/data_checks.py",
         "distill/checks/model_checks.py",
+        "distill/checks/weight_checks.py",
         "distill/distiller.py",
         "distill/keras_model/checked_model.py",
         "distill/keras_model/deploying_model.py",

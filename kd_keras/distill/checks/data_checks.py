@@ -10,20 +10,23 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kd_keras.distill.checks import weight_checks
 from kd_keras.distill.step import label_rules
 
 # Marks errors of a check within a dataset, to distinguish them from TensorFlow's: [marker] [value].
-_NO_CLASS, _NO_PROBABILITIES, _NO_NEGATIVE, _NO_SHARE = (
+_NO_CLASS, _NO_PROBABILITIES, _NO_NEGATIVE, _NO_SHARE, _NO_WEIGHT = (
     "kd_keras.distill.step.label_rules.no_class",
     "kd_keras.distill.step.label_rules.no_probabilities",
     "kd_keras.distill.step.label_rules.no_negative",
     "kd_keras.distill.step.label_rules.no_share",
+    "kd_keras.distill.checks.weight_checks.no_weight",
 )
 _MESSAGES = {
     rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": label_rules.no_class,
     rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": label_rules.no_probabilities,
     rf"\[{re.escape(_NO_NEGATIVE)}\] \[([^\]]+)\]": label_rules.no_negative,
     rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": label_rules.no_share,
+    rf"\[{re.escape(_NO_WEIGHT)}\] \[([^\]]+)\]": weight_checks.no_weight,
     r"label value of (-?\d+) which is outside": label_rules.no_class,  # TensorFlow's own on a CPU
 }
 
@@ -91,7 +94,7 @@ def checked(
 
     Raises:
         ValueError: labels that a classifier of `num_classes` classes cannot be trained on, and that
-            are not unknown by `ignore_class`.
+            are not unknown by `ignore_class`; weights that are no finite numbers >= 0.
     """
     form = (num_classes, ignore_class, multi_label)
     if isinstance(x, tf.data.Dataset):
@@ -113,12 +116,15 @@ def check_arrays(
     ignore_class: int | None = None,
     multi_label: bool = False,
 ) -> None:
-    """Raises ValueError for an array of labels that cannot be used; leaves other structures.
+    """Raises ValueError for arrays of labels and weights that cannot be used.
+
+    Other structures than arrays are left as they are.
 
     Args:
         y: labels, (B,) int, (B, C) of probabilities or, with `multi_label`, of values 0 to 1.
         sample_weight, num_classes, ignore_class, multi_label: as for `checked`.
     """
+    weight_checks.check_arrays(sample_weight, y)
     if hasattr(y, "shape") and hasattr(y, "dtype"):
         label_rules.check_form(y.shape, y.dtype, num_classes, multi_label=multi_label)
         label_rules.check_values(
@@ -171,6 +177,8 @@ def _checked_dataset(
             raise ValueError(f"labels are a {kind}; expected a tf.Tensor. Call .to_dense on them.")
         return dataset  # a structure: the step says so
     label_rules.check_form(spec[1].shape, spec[1].dtype, num_classes, multi_label=multi_label)
+    if len(spec) == 3 and isinstance(spec[2], tf.TensorSpec) and spec[2].shape.rank is not None:
+        weight_checks.check_form(spec[2].shape, spec[2].dtype)
 
     def check(x: Any, y: tf.Tensor, *weights: Any) -> tuple[Any, ...]:
         assertions = (
@@ -178,6 +186,10 @@ def _checked_dataset(
             if multi_label
             else _assertions(y, weights, num_classes, ignore_class)
         )
+        if weights and tf.is_tensor(weights[0]):
+            is_right = weight_checks.is_right(weights[0])
+            values = tf.reshape(weights[0], (-1,))
+            assertions.append(_assertion(is_right, values, _NO_WEIGHT))
         with tf.control_dependencies(assertions):
             return (x, tf.identity(y), *weights)
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kd_keras import check
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill.checks import data_checks, model_checks
+from kd_keras.distill.checks import data_checks, model_checks, weight_checks
 from kd_keras.distill.keras_model import call_arguments
 from kd_keras.distill.keras_model.replica_model import ReplicaModel
 from kd_keras.distill.step import run_progress, split_batch, unknown_labels
@@ -127,6 +127,7 @@ class CheckedModel(ReplicaModel):
                 "class_weight is given, and labels may be unknown (ignore_class="
                 f"{self.ignore_class}); expected one of these. Give sample_weight in its place."
             )
+        weight_checks.check_class_weight(arguments.get("class_weight"), self.num_classes)
         steps = arguments.get("steps_per_epoch")
         data_checks.require_end("the training data", arguments.get("x"), steps, "steps_per_epoch")
         self._check_labels(arguments)
@@ -159,6 +160,7 @@ class CheckedModel(ReplicaModel):
         """As `keras.Model.train_on_batch`; raises as `fit`."""
         model_checks.require_some_teacher(self.teacher, self.methods)
         arguments = call_arguments.by_name(keras.Model.train_on_batch, args, kwargs)
+        weight_checks.check_class_weight(arguments.get("class_weight"), self.num_classes)
         self._check_labels(arguments)
         self.trained_with_labels = arguments.get("y") is not None
         run_progress.enter_stage(self, [self])
