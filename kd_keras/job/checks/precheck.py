@@ -6,6 +6,7 @@ from pathlib import Path
 from kd_keras import check, models
 from kd_keras.job import identity, output_paths
 from kd_keras.job.cache import cache_command
+from kd_keras.job.checks import repeated_specs
 from kd_keras.job.images import training_images
 from kd_keras.job.models import build
 from kd_keras.job.recipe import recipe_files
@@ -21,7 +22,8 @@ def check_recipe(recipe: Recipe) -> None:
     """Checks all that can be checked before data are read, which may take minutes.
 
     Raises:
-        ValueError: unknown model, method or knob, a knob out of range, or a damaged cache; an ONNX
+        ValueError: unknown model, method or knob, a knob out of range, or a damaged cache; a
+            student, a method or a teacher's file that is named twice; an ONNX
             file, or assistants or generations without a method that learns from a teacher.
         FileNotFoundError: no cache in the teacher's folder, or no file of its classes.
     """
@@ -42,6 +44,7 @@ def check_recipe(recipe: Recipe) -> None:
     check_weights(recipe.weights)
     build.require_teacher_classes(recipe)
     methods = build.make_methods(recipe.method)
+    repeated_specs.check(recipe, methods)
     if recipe.mixup or recipe.cutmix:
         refusals.require_mixable(methods)
     if recipe.labels == "multi" and "method" in recipe.model_fields_set:  # else it is adjusted
