@@ -19,12 +19,11 @@ from kd_keras.exports.offers import Offer
 from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.graph import precision, taps
 from kd_keras.job import output_paths
-from kd_keras.job.export_command import export_images, export_record
+from kd_keras.job.export_command import export_images, export_record, model_to_export
 from kd_keras.job.export_command.export_images import ExportImages
-from kd_keras.job.prediction import model_argument, names_file
-from kd_keras.job.prediction.model_argument import ModelArgument
-from kd_keras.job.recipe import recipe_files
-from kd_keras.models import adapt, custom_objects, model_files, pixels
+from kd_keras.job.export_command.model_to_export import ModelToExport
+from kd_keras.job.prediction import names_file
+from kd_keras.models import adapt, pixels
 from kd_keras.results import export_check
 from kd_keras.results.export_check import Reference
 from kd_keras.results.terminal import paths
@@ -97,7 +96,7 @@ def export(
     multi_label = check.one_of("labels", labels, LABELS) == "multi"
     if out is not None:
         output_paths.require_folder(offers.folder_of(out), "--out")  # before the model is opened
-    source = _source(model, imports, multi_label)
+    source = model_to_export.find(model, imports, multi_label=multi_label)
     folder = offers.folder_of(out) if out is not None else source.folder
     if not overwrite:
         export_record.check(folder, combinations, source.stem, source.identity)
@@ -123,29 +122,8 @@ def export(
 
 
 @dataclasses.dataclass(frozen=True)
-class _Source:
-    """The model to export; `stem` is what its files are named after."""
-
-    model: keras.Model
-    argument: ModelArgument | None
-    stem: str
-    identity: str
-    folder: Path
-    class_names: tuple[str, ...] | None = None
-    multi_label: bool = False
-
-    def known(self) -> ModelArgument:
-        """What is known about the model, its class names as the user gives them."""
-        argument = self.argument or ModelArgument(Path(self.stem), Metadata(), None)
-        facts = dataclasses.replace(argument.metadata, multi_label=self.multi_label)
-        if self.class_names is not None:
-            facts = dataclasses.replace(facts, class_names=self.class_names)
-        return dataclasses.replace(argument, metadata=facts)
-
-
-@dataclasses.dataclass(frozen=True)
 class _Job:
-    source: _Source
+    source: ModelToExport
     graph: ClassifierGraph
     images: ExportImages
     reference: Reference
@@ -154,34 +132,8 @@ class _Job:
     screen: Screen
 
 
-def _source(model: str | Path | keras.Model, imports: Sequence[str], multi_label: bool) -> _Source:
-    if isinstance(model, keras.Model):
-        stem = model.name
-        return _Source(
-            *(model, None, stem, f"a Keras model named {stem}", Path(f"{stem}-exports")),
-            multi_label=multi_label,
-        )
-    argument = model_argument.resolve(model)
-    path, run = argument.path, argument.run
-    if path.suffix not in model_files.SUFFIXES:
-        raise ValueError(
-            f"the model is {path}; expected a .keras or .h5 file, or a run. Export from the Keras "
-            "model that this file was made from."
-        )
-    run_imports = () if run is None else recipe_files.load(run).imports
-    custom_objects.register([*run_imports, *imports])
-    multi_label = multi_label or argument.metadata.multi_label
-    keras_model = model_files.open_model(path, sigmoid=not multi_label)
-    folder = (
-        run / model_argument.EXPORTS if run is not None else path.with_name(f"{path.stem}-exports")
-    )
-    return _Source(
-        *(keras_model, argument, path.stem, str(path.resolve()), folder), multi_label=multi_label
-    )
-
-
 def _images(
-    source: _Source,
+    source: ModelToExport,
     dataset: str | Dataset | None,
     data_dir: str | None,
     calibration_images: int,
@@ -202,7 +154,7 @@ def _images(
     )
 
 
-def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) -> _Job:
+def _job(source: ModelToExport, images: ExportImages, folder: Path, screen: Screen) -> _Job:
     lowest_precision = precision.lowest_precision([source.model])
     if lowest_precision != "float32":
         screen.say(f"{source.stem} computes in {lowest_precision}; its files compute in float32.")
@@ -219,12 +171,8 @@ def _job(source: _Source, images: ExportImages, folder: Path, screen: Screen) ->
         *(images.check, images.labels, scores, graph.head == "logits"),
         multi_label=source.multi_label,
     )
-    entry = export_check.reference_entry(classify, reference, _path(source))
+    entry = export_check.reference_entry(classify, reference, source.path())
     return _Job(source, graph, images, reference, folder, entry, screen)
-
-
-def _path(source: _Source) -> Path | None:
-    return None if source.argument is None else source.argument.path
 
 
 def _export(job: _Job, offer: Offer) -> dict[str, Any]:
