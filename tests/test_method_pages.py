@@ -1,3 +1,4 @@
+import functools
 import importlib.util
 import re
 from pathlib import Path
@@ -52,16 +53,21 @@ def default_pair():
     return make(recipe.student[0]), make(recipe.teacher[0])
 
 
+@pytest.fixture(scope="module")
+def shapes_of(default_pair):
+    """shapes_of(role, taps) gives the shapes of a default model's taps; many methods share them."""
+    roles = dict(zip(("student", "teacher"), default_pair, strict=True))
+    return functools.cache(
+        lambda role, taps: twins.Twin(roles[role], taps, precision="float32").shapes
+    )
+
+
 @pytest.mark.parametrize("name", methods.names())
-def test_the_command_of_a_page_works_with_the_default_models(name, pages, default_pair):
-    student, teacher = default_pair
+def test_the_command_of_a_page_works_with_the_default_models(name, pages, default_pair, shapes_of):
     (text,) = re.findall(r"^kdk train .*--method (\S+)", pages[f"{name}.md"], re.MULTILINE)
     method_name, knobs = recipe_files.parse_spec(text)
     needed = {"num_examples": 100} if "num_examples" in type(methods.get(name)).knobs() else {}
     method = methods.get(method_name, **knobs, **needed)
-    shapes = [
-        twins.Twin(model, requirements.taps_of(role, [method]), precision="float32").shapes
-        for role, model in (("student", student), ("teacher", teacher))
-    ]
-    method.build_for(*shapes)
-    method.attach(student, teacher)
+    taps = {role: tuple(requirements.taps_of(role, [method])) for role in ("student", "teacher")}
+    method.build_for(*(shapes_of(role, names) for role, names in taps.items()))
+    method.attach(*default_pair)

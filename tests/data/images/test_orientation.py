@@ -36,8 +36,14 @@ def entry(value, *, tag=0x0112, kind=3, count=1):
     return tag, kind, count, struct.pack("<H2x" if kind == 3 else "<I", value)
 
 
+# Compiled, since the loop over a file of fill bytes takes seconds eagerly.
+read_compiled = tf.function(
+    orientation.read_orientation, input_signature=[tf.TensorSpec((), tf.string)]
+)
+
+
 def read(encoded):
-    value = orientation.read_orientation(tf.constant(encoded))
+    value = read_compiled(tf.constant(encoded))
     assert value.dtype == tf.int32
     return int(value)
 
