@@ -176,8 +176,7 @@ def teacher_cache(rng: random.Random, folder: Path) -> None:
 
 def store(rng: random.Random, folder: Path) -> None:
     """A store of which one file was changed and its times put back: a message, or its content."""
-    from kd_keras.data.stores import store as stores
-    from kd_keras.data.stores import store_writer
+    from kd_keras.data.stores import store_folder, store_writer
 
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
     labels = np.array([0, 1, 0, 1, 0, 1])
@@ -188,7 +187,7 @@ def store(rng: random.Random, folder: Path) -> None:
     contents = store_writer.Contents(["a", "b"], parts)
     store_writer.write(place, contents, about, flip=True, advance=lambda count: None)
     broken.spoil_a_file(rng, place)
-    opened = stores.open_store(place)
+    opened = store_folder.open_store(place)
     np.testing.assert_array_equal(opened.splits["train"].images, images)
     np.testing.assert_array_equal(opened.splits["train"].labels, labels)
     assert opened.class_names == ("a", "b")
