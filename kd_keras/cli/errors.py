@@ -46,13 +46,10 @@ def translate_errors(ctx: click.Context) -> Iterator[None]:
         _report(ctx, _error_text(error))
         ctx.exit(WRONG_INPUT)
     except Exception as error:
-        if not _is_out_of_memory(error):
+        message = _text_of_other(error)
+        if not message:
             raise
-        _report(
-            ctx,
-            f"the memory of this machine is full ({str(error).partition(chr(10))[0]}). Lower "
-            "--batch-size or --image-size, take smaller models, or end other programs.",
-        )
+        _report(ctx, message)
         ctx.exit(WRONG_INPUT)
 
 
@@ -92,6 +89,21 @@ def _free_bytes(places: Iterable[Path]) -> Iterator[tuple[Path, int]]:
     for place in sorted(places):
         nearest_folder = next(folder for folder in (place, *place.parents) if folder.exists())
         yield place, shutil.disk_usage(nearest_folder).free
+
+
+def _text_of_other(error: Exception) -> str:
+    """In words, an error that is neither a ValueError nor an OSError; "" for one of the program."""
+    if isinstance(error, RuntimeError) and "home directory" in str(error):  # of Path.expanduser
+        return (
+            "a path begins with ~ and a name that no user of this machine has; expected ~/, or the "
+            "name of a user. Write the whole path."
+        )
+    if not _is_out_of_memory(error):
+        return ""
+    return (
+        f"the memory of this machine is full ({str(error).partition(chr(10))[0]}). Lower "
+        "--batch-size or --image-size, take smaller models, or end other programs."
+    )
 
 
 def _is_out_of_memory(error: Exception) -> bool:

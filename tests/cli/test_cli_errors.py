@@ -53,6 +53,18 @@ def test_errors_of_the_system_get_a_place_and_a_remedy(error, message):
     assert (answer.exit_code, message in answer.output) == (2, True), answer.output
 
 
+def test_a_path_of_an_unknown_user_is_wrong_input():
+    @click.command()
+    @click.pass_context
+    def command(ctx):
+        with errors.translate_errors(ctx):
+            Path("~no-such-user/run").expanduser()
+
+    answer = CliRunner().invoke(command)
+    assert answer.exit_code == 2
+    assert "a path begins with ~ and a name that no user of this machine has;" in answer.output
+
+
 def test_an_error_of_the_program_stays_one():
     @click.command()
     @click.pass_context

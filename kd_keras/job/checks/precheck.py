@@ -67,15 +67,24 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def check_places(run: str | None, export_dir: Path) -> None:
-    """Raises OSError if a new run folder, or its SavedModel, cannot be written.
+    """Raises an error for a run folder without a name, or that cannot be written.
 
     A finished run may be on a disk that cannot be written, since it is only shown.
 
     Args:
         run: name or path of the run folder; None: a short name, known once data are read.
         export_dir: parent of the folder of the run's SavedModel.
+
+    Raises:
+        ValueError: the run folder has no name, so that its SavedModel would have none.
+        OSError: a new run folder, or its SavedModel, cannot be written.
     """
     folder = recipe_files.run_folder(run) if run else None
+    if run == "." or (folder is not None and folder.name in ("", "..")):
+        raise ValueError(
+            f"--run is {run!r}; expected the name of a run, or the path of a folder of its own. "
+            "Give a name, such as --run first."
+        )
     if folder is not None and os.path.exists(folder):  # Path's raises an error for a long name
         return
     if not os.path.exists(export_dir):
