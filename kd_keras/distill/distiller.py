@@ -195,6 +195,7 @@ class Distiller(DeployingModel):
         model_checks.require_no_loss(loss)
         log_names.require_metric_names([metrics, weighted_metrics], self._diagnostics.all_metrics())
         self._check_jit_compile(jit_compile)
+        check.whole_number("steps_per_execution", steps_per_execution, at_least=1)
         self._take_unknown_labels(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)

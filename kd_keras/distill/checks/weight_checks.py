@@ -18,8 +18,10 @@ def check_arrays(sample_weight: Any, y: Any) -> None:
         sample_weight: (B,) or (B, 1) finite numbers >= 0; None: there are none.
         y: labels of the examples, (B, ...); None or without a shape: B is not known.
     """
-    if sample_weight is None or isinstance(sample_weight, dict):  # of several outputs: Keras says
+    if sample_weight is None:
         return
+    if isinstance(sample_weight, dict):
+        raise ValueError(f"sample_weight is a dict; {_EXPECTED}. Give one array.")
     weights = np.asarray(sample_weight)
     count = y.shape[0] if getattr(y, "shape", None) else None
     check_form(weights.shape, weights.dtype, count)

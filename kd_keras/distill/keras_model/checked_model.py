@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kd_keras import check
 from kd_keras.data.teacher_rows import TeacherRows
-from kd_keras.distill.checks import data_checks, model_checks, weight_checks
+from kd_keras.distill.checks import argument_checks, data_checks, model_checks, weight_checks
 from kd_keras.distill.keras_model import call_arguments
 from kd_keras.distill.keras_model.replica_model import ReplicaModel
 from kd_keras.distill.step import run_progress, split_batch, unknown_labels
@@ -25,7 +25,8 @@ class CheckedModel(ReplicaModel):
     sets the attributes without a value in its constructor.
 
     Raises:
-        ValueError: labels that are no classes or probabilities, data that never end without a
+        ValueError: labels that are no classes or probabilities, data without an example or whose
+            parts differ in length, counts that are no whole numbers, data that never end without a
             number of steps, or methods without the teacher that they need.
     """
 
@@ -153,6 +154,7 @@ class CheckedModel(ReplicaModel):
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.predict`."""
         arguments = call_arguments.by_name(keras.Model.predict, args, kwargs)
+        argument_checks.check_arguments(arguments)
         data_checks.require_end("the data", arguments.get("x"), arguments.get("steps"), "steps")
         return super().predict(**arguments)
 
@@ -173,6 +175,7 @@ class CheckedModel(ReplicaModel):
         return super().test_on_batch(**arguments)
 
     def _check_labels(self, arguments: dict[str, Any]) -> None:
+        argument_checks.check_arguments(arguments)
         x, y, sample_weight = (arguments.get(name) for name in ("x", "y", "sample_weight"))
         arguments["x"] = self._checked(x, y, sample_weight)
 
@@ -186,5 +189,6 @@ class CheckedModel(ReplicaModel):
         x, y, weight = keras.utils.unpack_x_y_sample_weight(arguments["validation_data"])
         steps = arguments.get("validation_steps")
         data_checks.require_end("the validation data", x, steps, "validation_steps")
+        argument_checks.require_examples(x, y, weight)
         x = self._checked(x, y, weight)
         return x if y is None else keras.utils.pack_x_y_sample_weight(x, y, weight)

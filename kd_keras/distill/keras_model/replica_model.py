@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kd_keras import check
 from kd_keras.distill.keras_model import compiled_metrics
 from kd_keras.distill.step import batches, split_batch
 from kd_keras.distill.step.batches import Examples
@@ -35,10 +36,12 @@ class ReplicaModel(keras.Model):
         return self._while_evaluating(super().test_on_batch, *args, **kwargs)
 
     def _check_jit_compile(self, jit_compile: Any) -> None:
-        """Raises ValueError where XLA cannot compile the step: its variables lie on many devices.
+        """Raises ValueError where XLA cannot compile the step, or for what says neither yes nor no.
 
-        "auto" leaves the step of several replicas uncompiled.
+        Variables of several replicas lie on many devices; "auto" leaves their step uncompiled.
         """
+        if jit_compile is not None:
+            check.one_of("jit_compile", jit_compile, ("auto", True, False))
         count = self.distribute_strategy.num_replicas_in_sync
         if jit_compile is True and count > 1:
             raise ValueError(

@@ -12,10 +12,14 @@ WRONG = [
     (np.ones((6, 2)), r"sample_weight has shape \(6, 2\) for 6 examples; expected finite numbers"),
     (np.ones(3), r"sample_weight has shape \(3,\) for 6 examples"),
     (2.0, r"sample_weight has shape \(\) for 6 examples"),
-    ([1, 1, 1, 1, 1, np.nan], "sample_weight holds nan; expected finite numbers >= 0"),
-    ([1, 1, 1, 1, 1, -0.5], r"sample_weight holds -0\.5; .* Give 0 to examples that should not"),
-    ([1, 1, 1, 1, 1, np.inf], "sample_weight holds inf;"),
-    (["a"] * 6, "sample_weight is of dtype string;"),
+    (np.array([1, 1, 1, 1, 1, np.nan]), "sample_weight holds nan; expected finite numbers >= 0"),
+    (
+        np.array([1, 1, 1, 1, 1, -0.5]),
+        r"sample_weight holds -0\.5; .* Give 0 to examples that should not",
+    ),
+    (np.array([1, 1, 1, 1, 1, np.inf]), "sample_weight holds inf;"),
+    ({"a": np.ones(6)}, "sample_weight is a dict; expected finite numbers"),
+    (np.array(["a"] * 6), "sample_weight is of dtype string;"),
 ]
 
 
