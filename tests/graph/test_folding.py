@@ -108,7 +108,13 @@ def test_weights_are_read_at_each_call():
     )
 
 
-@pytest.mark.parametrize("name", ["resnet8x4", "mobilenetv2", "shufflenetv1", "vgg8", "wrn_16_1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("resnet8x4", "mobilenetv2", "vgg8"),
+        *(pytest.param(name, marks=pytest.mark.extended) for name in ("shufflenetv1", "wrn_16_1")),
+    ],
+)
 def test_folding_keeps_the_outputs_of_the_models_of_the_package(name):
     model = randomised(models.get(name, num_classes=5, input_shape=(32, 32, 3)))
     # Weights of one sign would make outputs of 1e10: kernels centred, small.
