@@ -76,7 +76,8 @@ def test_the_differences_of_replicas():
     assert figure_of("Several replicas and processes train the weights of one device") == (
         "weights differ, as a share of the largest one, by at most "
         f"{up_to(max(differences.values()))} after 20 steps on 2 and 4 replicas and in 2 processes "
-        f"({len(names)} methods)"
+        f"({len(names)} methods, each at a learning rate at which one device alone does not "
+        "amplify rounding)"
     )
 
 

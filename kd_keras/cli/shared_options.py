@@ -7,7 +7,7 @@ import click
 
 from kd_keras.cli import completion
 from kd_keras.cli.sections import Option
-from kd_keras.job.recipe import fields, method_options, recipe_files
+from kd_keras.job.recipe import field_values, fields, method_options, recipe_files
 
 # By the field's type, or by its name where the type says too little.
 _METAVARS: dict[Any, str] = {
@@ -18,7 +18,6 @@ _METAVARS: dict[Any, str] = {
 }
 #: One sentence for every command's help.
 LISTS = "Give an option again for each further value, as in --teacher A --teacher B."
-_FLAGS = {"imports": "import"}  # other options are named like their fields
 
 
 def field_options(names: Iterable[str]) -> list[click.Option]:
@@ -63,7 +62,7 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
 def _field_option(name: str, default: Any) -> click.Option:
     field = fields.Recipe.model_fields[name]
     kind, choices, _ = fields.form(name)
-    flag = _FLAGS.get(name, name.replace("_", "-"))
+    flag = field_values.option(name).removeprefix("--")
     default_text = " ".join(default or ["none"]) if kind is tuple else str(default).lower()
     field_facts: Any = field.json_schema_extra
     help_text = f"{field.description} [{default_text}]"

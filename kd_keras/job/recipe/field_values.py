@@ -22,6 +22,7 @@ _LISTS = {
 _ONE_MAY_HAVE_SPACES = ("teacher", "student", "unlabelled")  # paths
 _MAY_BE_EMPTY = ("assistants", "freeze", "imports", "unlabelled")
 _NUMBERS = ("teacher_weights",)
+_OPTIONS = {"imports": "--import"}  # the options of other fields are named like them
 
 
 def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
@@ -33,6 +34,11 @@ def form(field: FieldInfo) -> tuple[type, tuple[str, ...], bool]:
     if get_origin(annotation) is Literal:
         return str, get_args(annotation), optional
     return get_origin(annotation) or annotation, (), optional
+
+
+def option(name: str) -> str:
+    """The command line's option of a field, such as "--batch-size" of `batch_size`."""
+    return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
 
 def parse(name: str, field: FieldInfo, value: Any) -> Any:
@@ -85,7 +91,7 @@ def refusal(name: str, field: FieldInfo, value: Any) -> str:
     expected = " ".join([words.get(kind, "text"), " and ".join(bounds)]).strip()
     return (
         f"{name} is {value!r}; expected {expected}{' or none' if optional else ''} "
-        f"({field.description}). Change it in the recipe or by --set {name}=..."
+        f"({field.description}). Change it in the recipe or by {option(name)}."
     )
 
 

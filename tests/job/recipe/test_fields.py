@@ -65,7 +65,7 @@ def test_several_values_in_one_text_are_read_with_a_warning(field, text, values)
         (
             "ce_weight",
             -1,
-            r"ce_weight is -1; expected a number >= 0 and <= .* or none .*--set ce_weight=",
+            r"ce_weight is -1; expected a number >= 0 and <= .* or none .* by --ce-weight",
         ),
         ("temperature", 3, r"'temperature'; expected one of:.* part of its spec, as in kd:temp"),
         ("learning_rate", math.nan, r"learning_rate is nan; expected a number > 0 "),
