@@ -34,7 +34,7 @@ from kd_keras.data.augmentation import light  # noqa: E402
 from kd_keras.data.stores.store import Split  # noqa: E402
 from kd_keras.distill.callbacks import stop_on_nan  # noqa: E402
 from kd_keras.graph.precision import best_precision  # noqa: E402
-from kd_keras.job.training import callbacks  # noqa: E402
+from kd_keras.job.training import progress_callbacks  # noqa: E402
 from kd_keras.results.loggers import tensorboard_logs  # noqa: E402
 from kd_keras.teacher_cache import writer  # noqa: E402
 from kd_keras.teacher_cache.file_format import Header  # noqa: E402
@@ -104,9 +104,9 @@ def measured(split: Split, rows: Cache, executed: int, folder: Path) -> tuple[fl
         verbose=0,
         callbacks=[
             between,
-            callbacks.Bar(Screen(), "fit", BATCH),
+            progress_callbacks.Bar(Screen(), "fit", BATCH),
             stop_on_nan.StopOnNaN(),
-            callbacks.Speed(BATCH),
+            progress_callbacks.Speed(BATCH),
             keras.callbacks.CSVLogger(str(folder / f"{executed}.csv")),
             tensorboard_logs.callback(folder / f"logs-{executed}"),
         ],

@@ -1,7 +1,7 @@
 """What several machines send each other in a training step, and how long a question to all takes.
 
 Shows   bytes on the loopback interface per step of two processes, beside 2 * 4 bytes a trained
-        weight (each process sends its gradient once); milliseconds of `machines.any_of`.
+        weight (each process sends its gradient once); milliseconds of `machines.wait_for_all`.
 On      a student of dense layers, method kd with a teacher of the same size, float32, 40 steps.
 Takes   half a minute. Other programs' loopback traffic counts too, so use a network of its own:
 
@@ -64,10 +64,10 @@ def measure() -> None:
     before = loopback_bytes()
     distiller.fit(x, y, batch_size=BATCH, verbose=0)
     sent = (loopback_bytes() - before) / STEPS
-    machines.any_of(strategy, False)
+    machines.wait_for_all(strategy)
     start = time.perf_counter()
     for _ in range(QUESTIONS):
-        machines.any_of(strategy, False)
+        machines.wait_for_all(strategy)
     seconds = (time.perf_counter() - start) / QUESTIONS
     if machines.is_chief(strategy):
         weights = distiller.student.count_params()

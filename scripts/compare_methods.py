@@ -44,7 +44,7 @@ from kd_keras.job.images import dataset  # noqa: E402
 from kd_keras.job.models import build  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.job.recipe.recipe_files import Recipe  # noqa: E402
-from kd_keras.job.training import callbacks, optimizer  # noqa: E402
+from kd_keras.job.training import optimizer, progress_callbacks  # noqa: E402
 from kd_keras.results.evaluation import measure_model  # noqa: E402
 from kd_keras.results.terminal.screen import Screen  # noqa: E402
 
@@ -124,7 +124,7 @@ def train_together(
         views_per_image=views,
     )
     batches = plan.dataset(0, total)
-    with callbacks.Bar(Screen(), "training", recipe.batch_size) as bar:
+    with progress_callbacks.Bar(Screen(), "training", recipe.batch_size) as bar:
         side_by_side.SideBySideModel(distillers).fit(
             batches, epochs=recipe.epochs, steps_per_epoch=steps, callbacks=[bar], verbose=0
         )

@@ -196,14 +196,14 @@ def store(rng: random.Random, folder: Path) -> None:
 
 def run_scores(rng: random.Random, folder: Path) -> None:
     """Scores and labels of a run of which a file was changed: nothing, or what was written."""
-    from kd_keras.results.run_files import scores
+    from kd_keras.results.run_files import score_files
 
     logits = np.random.default_rng(0).normal(size=(7, rng.choice([3, 501]))).astype(np.float32)
-    scores.save(folder, "student", logits)
-    scores.save_labels(folder, np.arange(7))
-    before = scores.load(folder, "student")
+    score_files.save(folder, "student", logits)
+    score_files.save_labels(folder, np.arange(7))
+    before = score_files.load(folder, "student")
     broken.spoil_a_file(rng, folder)
-    after, labels = scores.load(folder, "student"), scores.load_labels(folder)
+    after, labels = score_files.load(folder, "student"), score_files.load_labels(folder)
     assert after is None or np.array_equal(after, before)
     assert labels is None or np.array_equal(labels, np.arange(7))
 

@@ -7,7 +7,7 @@ from keras import layers
 
 from kd_keras import Distiller, methods
 from kd_keras.exports import saved_model
-from kd_keras.job.training import callbacks
+from kd_keras.job.training import progress_callbacks
 from kd_keras.optimizers.dot import DOT
 
 
@@ -109,7 +109,7 @@ def learning_rates(where):
         rate = keras.optimizers.schedules.PolynomialDecay(0.4, decay_steps=8, end_learning_rate=0.0)
         model.compile(keras.optimizers.SGD(rate), "mse")
     data = tf.data.Dataset.from_tensors((np.ones((8, 3)), np.ones((8, 2)))).repeat(4)
-    history = model.fit(data, epochs=2, verbose=0, callbacks=[callbacks.Speed(8)]).history
+    history = model.fit(data, epochs=2, verbose=0, callbacks=[progress_callbacks.Speed(8)]).history
     return [float(rate) for rate in history["learning_rate"]]
 
 

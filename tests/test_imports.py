@@ -73,8 +73,8 @@ MAY_IMPORT_TENSORFLOW = {
         "exports/signatures.py",
     ],
     "runs an exported file": [
-        "exports/runtimes/keras_file.py",
-        "exports/runtimes/saved_model.py",
+        "exports/runtimes/run_keras_file.py",
+        "exports/runtimes/run_saved_model.py",
         "exports/session.py",
     ],
     "changes how a model's graph is computed": [

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from kd_keras import check
-from kd_keras.cli import errors, old_spellings, versions
+from kd_keras.cli import errors, old_spellings, version_option
 
 # One line about each command. Its click command is `command` in the module of that name.
 _COMMANDS = {
@@ -47,7 +47,7 @@ class _Table(click.Group):
 
 
 @click.group(cls=_Table, context_settings={"max_content_width": 100}, epilog=errors.EXIT_CODES)
-@versions.option
+@version_option.option
 @errors.traceback_option
 def kdk() -> None:
     """Knowledge distillation for Keras image classifiers."""

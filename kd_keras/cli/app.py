@@ -18,12 +18,12 @@ def command(run: str, port: int, browser: bool) -> None:
     RUN is the name of a finished run in ./runs, or a path. Only this machine can open the page
     (127.0.0.1). It needs the extra "app": pip install 'kd-keras[app]'. Ctrl-C ends it.
     """
-    from kd_keras.job.prediction import app
+    from kd_keras.job.prediction import web_app
 
-    app.check(run, port)  # before TensorFlow, whose import takes seconds
+    web_app.check(run, port)  # before TensorFlow, whose import takes seconds
     quiet.import_tensorflow()
     screen = output.screen()
-    app.serve(
+    web_app.serve(
         run,
         port=port,
         open_browser=browser,

@@ -8,8 +8,8 @@ from typing import Any
 
 from kd_keras.data import hidden_labels, holdout, unlabelled
 from kd_keras.data.notes import Note
-from kd_keras.data.stores import prepare
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores import make_store
+from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store import Dataset, Split, Store
 
 _DIVIDED = ("train", "validation")
@@ -97,7 +97,7 @@ def with_unlabelled(
         dataset: the dataset.
         names: names of the sources, see `datasets.load`.
         data_dir: the folder of TensorFlow Datasets.
-        options: see `prepare.ensure`.
+        options: see `make_store.ensure`.
     """
     shape = dataset.train.images.shape[1:]
     path = None if data_dir is None else Path(data_dir).expanduser()
@@ -105,7 +105,7 @@ def with_unlabelled(
     notes = list(dataset.notes)
     for name in dict.fromkeys(names):
         source = unlabelled.source(name, shape=shape, resize=dataset.resize, data_dir=path)
-        store = prepare.ensure(source, **options)
+        store = make_store.ensure(source, **options)
         stores[source.name] = store
         images = f"{len(store.splits['train']):,} images without labels from {source.name}"
         text = ": ".join([images, *filter(None, ["; ".join(store.notes)])])

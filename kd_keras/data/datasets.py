@@ -13,7 +13,7 @@ from kd_keras.data.presets import PRESETS
 
 if TYPE_CHECKING:
     from kd_keras.data.progress import Progress
-    from kd_keras.data.stores.prepare import Source
+    from kd_keras.data.stores.make_store import Source
     from kd_keras.data.stores.store import Dataset
 
 DEFAULT_CACHE = "~/.cache/kd_keras"
@@ -120,7 +120,7 @@ def load(
     from kd_keras.data import assembly
     from kd_keras.data.augmentation import policy_of
     from kd_keras.data.images import image_files
-    from kd_keras.data.stores import prepare, stored_sizes
+    from kd_keras.data.stores import make_store, stored_sizes
     from kd_keras.data.unlabelled import require_source
 
     mixing = {"mixup": mixup, "cutmix": cutmix}
@@ -135,8 +135,8 @@ def load(
     pixel_limit = image_files.MOST_PIXELS if max_pixels is None else max_pixels
     check.whole_number("max_pixels", pixel_limit, at_least=1)
     with image_files.pixel_limit(pixel_limit):
-        store = prepare.ensure(source, cache_dir=cache, progress=progress, verify=verify)
-    prepare.check_names(source.name, store.class_names)  # of a store of before too
+        store = make_store.ensure(source, cache_dir=cache, progress=progress, verify=verify)
+    make_store.check_names(source.name, store.class_names)  # of a store of before too
     dataset = assembly.from_store(source, store, val_fraction, select, seed)
     flips = store.augment.flip if flip is None else flip
     padding = store.augment.crop_padding

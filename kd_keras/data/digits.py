@@ -7,7 +7,7 @@ import numpy as np
 
 from kd_keras import check
 from kd_keras.data.progress import Progress
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store_writer import Contents, Part
 
 _SIDE = 8

@@ -14,7 +14,7 @@ from kd_keras.data.fault_report import count
 from kd_keras.data.folders import image_folder, skipped_files
 from kd_keras.data.progress import Progress
 from kd_keras.data.stores.joined_images import JoinedImages
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store import UNKNOWN, Dataset, Split, Store
 from kd_keras.data.stores.store_writer import Contents, Part
 

@@ -56,6 +56,11 @@ def any_of(strategy: tf.distribute.Strategy, fact: bool) -> bool:
     return float(_sum_over_replicas(strategy)(tf.constant([float(fact)]))[0]) > 0
 
 
+def wait_for_all(strategy: tf.distribute.Strategy) -> None:
+    """Returns once every process has called it."""
+    any_of(strategy, False)
+
+
 def gather_rows(strategy: tf.distribute.Strategy, own_rows: np.ndarray) -> np.ndarray:
     """Rows of all replicas, in order, from those of this process's replicas; each waits for all.
 

@@ -19,7 +19,7 @@ from kd_keras.job.models import build, cached_teacher
 from kd_keras.job.prepare import Job
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders import provenance, run_state
-from kd_keras.job.training import callbacks, fitting
+from kd_keras.job.training import fitting, progress_callbacks
 from kd_keras.methods.parts import requirements
 from kd_keras.results.phase_names import display_name
 from kd_keras.teacher_cache.reader import Cache
@@ -88,7 +88,7 @@ def train(
         rows=rows,
         callbacks_of_all=[
             job.job_time.watch(list(distillers), skipped=checkpoint.skipped),
-            callbacks.FolderCheck(job.folder.require_present),
+            progress_callbacks.FolderCheck(job.folder.require_present),
         ],
     )
     seconds = checkpoint.seconds_before + time.perf_counter() - start

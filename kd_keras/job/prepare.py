@@ -192,14 +192,14 @@ def _check_batches(recipe: Recipe, data: Dataset, strategy: devices.Strategy) ->
 
 def _check_memory(batch_size: int, data: Dataset) -> None:
     """Raises ValueError if the images of one batch take a quarter of this machine's memory."""
-    batch = batch_size * math.prod(data.image_shape) * _FLOAT32
+    batch_bytes = batch_size * math.prod(data.image_shape) * _FLOAT32
     _, memory = machine.memory()
-    if memory and batch > memory / 4:
+    if memory and batch_bytes > memory / 4:
         shape = "x".join(map(str, data.image_shape))
         raise ValueError(
-            f"a batch of {batch_size:,} images of {shape} takes {batch / 1e9:,.1f} GB; expected at "
-            f"most a quarter of the {memory / 1e9:,.1f} GB of memory. Lower --batch-size or "
-            "--image-size."
+            f"a batch of {batch_size:,} images of {shape} takes {batch_bytes / 1e9:,.1f} GB; "
+            f"expected at most a quarter of the {memory / 1e9:,.1f} GB of memory. Lower "
+            "--batch-size or --image-size."
         )
 
 

@@ -15,7 +15,7 @@ from kd_keras.job.run_folders import provenance, run_state
 from kd_keras.job.run_folders.run_state import RunState
 from kd_keras.results.metrics import main_score
 from kd_keras.results.phase_names import display_name
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 from kd_keras.results.terminal import table
 from kd_keras.results.terminal.screen import Screen
 
@@ -78,7 +78,9 @@ def compare_runs(first: RunState, second: RunState) -> dict[str, Any]:
         paths = [state.path / f"{phase}.keras" for state in (first, second)]
         have_file = [path.is_file() for path in paths]
         weights = _difference(*map(_weights, paths)) if all(have_file) else None
-        first_scores, second_scores = (scores.load(state.path, phase) for state in (first, second))
+        first_scores, second_scores = (
+            score_files.load(state.path, phase) for state in (first, second)
+        )
         score_difference = (
             None
             if first_scores is None or second_scores is None

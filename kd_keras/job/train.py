@@ -27,7 +27,7 @@ from kd_keras.results.loggers import tensorboard_logs
 from kd_keras.results.metrics import agreement, main_score, multi_label
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.plots import augmented_images
-from kd_keras.results.run_files import run_data, scores
+from kd_keras.results.run_files import run_data, score_files
 from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -94,7 +94,7 @@ def _run(
     results = folder.results()
     if more_epochs and added_epochs.check(folder):
         results = None
-    machines.any_of(strategy, False)  # all have read the folder before one of them writes to it
+    machines.wait_for_all(strategy)  # all have read the folder before one of them writes to it
     if results is None:
         with folder.lock as lock:
             if folder.path.is_dir() and machines.is_chief(strategy):
@@ -137,7 +137,7 @@ def _start(job: Job) -> None:
     """Writes what is known before any training into the run folder."""
     job.folder.start(dict(job.facts))
     run_data.write(job.folder.path, job.data)
-    scores.save_labels(job.folder.path, job.data.validation.labels)
+    score_files.save_labels(job.folder.path, job.data.validation.labels)
     _write_augmented_images(job)
 
 

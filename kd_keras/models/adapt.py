@@ -4,7 +4,7 @@ import keras
 
 from kd_keras import check
 from kd_keras.graph import heads, taps
-from kd_keras.models import class_matching, pixels
+from kd_keras.models import class_matching, preprocessing
 
 
 def adapt_teacher(
@@ -22,8 +22,8 @@ def adapt_teacher(
         model: classifier from one batch of images to (B, its classes); its weights are shared.
         input_shape: (H, W, C) of our images; None: the teacher's (any size if `image_size` is
             given). Grey images are repeated to three channels for a teacher of colour images.
-        preprocess: range of the pixels that it was trained on, one of `pixels.MODES`; None: ours,
-            0..255.
+        preprocess: range of the pixels that it was trained on, one of `preprocessing.MODES`; None:
+            ours, 0..255.
         image_size: height and width of its images; ours are resized to it, bilinearly.
         classes: (its class names in its order, our class names in our order). It may know more
             classes, whose scores are dropped; see `class_matching.class_order` for names.
@@ -50,7 +50,7 @@ def adapt_teacher(
     x = _resized(images, size) if image_size else images
     _check_size("its images", x.shape[1:3], own_shape)
     x = _with_channels(x, own_shape[2])
-    scores = model(pixels.encode(x, preprocess or "0..255"))
+    scores = model(preprocessing.encode(x, preprocess or "0..255"))
     if classes is not None:
         order = class_matching.class_order(*classes, scores.shape[-1])
         head = heads.kind(model, multi_label=multi_label)
@@ -101,4 +101,4 @@ def _with_channels(images: keras.KerasTensor, channels: int | None) -> keras.Ker
             f"the teacher takes images of {channels} channel(s); got {images.shape[-1]}. "
             "Choose a teacher for such images."
         )
-    return pixels.three_channels(images)
+    return preprocessing.three_channels(images)

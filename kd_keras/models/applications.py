@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from kd_keras import check
-from kd_keras.models import imagenet, pixels
+from kd_keras.models import imagenet, preprocessing
 from kd_keras.models.weights import check_weights
 
 _Preprocess: TypeAlias = Callable[[np.ndarray], Any]
@@ -51,7 +51,7 @@ def build(
     constructor, preprocess_input = _constructors()[name]
     inputs = keras.Input(input_shape, name="images")
     mode = preprocessing_mode(name, preprocess_input)
-    x = pixels.encode(pixels.three_channels(inputs), mode)
+    x = preprocessing.encode(preprocessing.three_channels(inputs), mode)
     own_head = weights is not None and num_classes == imagenet.CLASSES
     try:
         body = imagenet.body(constructor, x, weights=weights, own_head=own_head)
@@ -65,19 +65,19 @@ def build(
 
 
 def preprocessing_mode(name: str, preprocess_input: _Preprocess) -> str:
-    """The mode of `pixels.MODES` with the same results as `preprocess_input`, on a few pixels.
+    """The mode of `preprocessing.MODES` that does the same as `preprocess_input` to a few pixels.
 
     Raises:
         ValueError: no mode has the same results.
     """
     probe = np.linspace(0, 255, 12, dtype="float32").reshape(1, 2, 2, 3)
     expected_pixels = np.asarray(preprocess_input(probe.copy()))
-    for mode in pixels.MODES:
-        if np.allclose(pixels.encode_array(probe, mode), expected_pixels, atol=1e-3):
+    for mode in preprocessing.MODES:
+        if np.allclose(preprocessing.encode_array(probe, mode), expected_pixels, atol=1e-3):
             return mode
     raise ValueError(
         f"app:{name} has its own preprocessing of pixels; expected one of: "
-        f"{', '.join(pixels.MODES)}. Build it in Keras, save it as .keras and give its path."
+        f"{', '.join(preprocessing.MODES)}. Build it in Keras, save it as .keras and give its path."
     )
 
 

@@ -8,7 +8,7 @@ the taps `stage1` and `stage1_preact`.
 import keras
 
 from kd_keras import check
-from kd_keras.models import pixels
+from kd_keras.models import preprocessing
 
 
 def images(
@@ -38,7 +38,7 @@ def images(
             "a smaller stem_stride or another model.",
         )
     inputs = keras.Input(shape, name="images")
-    return inputs, pixels.encode(inputs, "-1..1")
+    return inputs, preprocessing.encode(inputs, "-1..1")
 
 
 def scaled(channels: int, width: float, *, multiple: int = 1) -> int:

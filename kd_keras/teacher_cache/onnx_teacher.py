@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kd_keras import losses
 from kd_keras.graph import probability_rows
-from kd_keras.models import class_matching, pixels
+from kd_keras.models import class_matching, preprocessing
 
 
 class OnnxTeacher:
@@ -17,7 +17,7 @@ class OnnxTeacher:
     Args:
         path: the ONNX file. Its one input is float32 images, (B, H, W, C) or (B, C, H, W), B fixed
             or open; its first output is (B, C) logits or probabilities.
-        preprocess: pixel range that the file expects, one of `pixels.MODES`; None means 0..255.
+        preprocess: pixel range that the file expects, of `preprocessing.MODES`; None means 0..255.
         image_size: height and width to resize images to; None takes the size in the file.
         classes: (class names in the file's order, class names in the dataset's order).
 
@@ -110,7 +110,7 @@ class OnnxTeacher:
             images = tf.image.resize(images, (self._size, self._size)).numpy()
         if (images.shape[-1], self._channels) == (1, 3):
             images = np.repeat(images, 3, axis=-1)
-        x = pixels.encode_array(images, self._mode).astype(np.float32)
+        x = preprocessing.encode_array(images, self._mode).astype(np.float32)
         if self._channels_first:
             x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
         rows = self._first_output(x)

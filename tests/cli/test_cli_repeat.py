@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from kd_keras.cli import kdk, quiet
 from kd_keras.job import train
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 
 TINY = (
     *("--epochs", "2", "--teacher-epochs", "1", "--batch-size", "255", "--precision", "float32"),
@@ -78,7 +78,7 @@ def test_a_run_that_comes_out_the_same_ends_with_0(repeat):
 
 def test_a_run_that_differs_is_reported_and_ends_with_1(repeat):
     def change(folder):
-        scores.save(folder, "student", scores.load(folder, "student") + 1)
+        score_files.save(folder, "student", score_files.load(folder, "student") + 1)
         path = folder / "provenance.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "precision": "float16"}))
 

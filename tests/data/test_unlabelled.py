@@ -8,7 +8,7 @@ import tensorflow_datasets as tfds
 from kd_keras import data
 from kd_keras.data import unlabelled
 from kd_keras.data.pipeline import BatchPlan
-from kd_keras.data.stores import prepare
+from kd_keras.data.stores import make_store
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_what_holds_no_images_is_refused(pets, name, message):
 
 
 def test_a_missing_folder_is_told_before_the_dataset_is_prepared(pets, monkeypatch):
-    monkeypatch.setattr(prepare, "ensure", lambda *arguments, **options: pytest.fail("prepared"))
+    monkeypatch.setattr(make_store, "ensure", lambda *arguments, **options: pytest.fail("prepared"))
     with pytest.raises(FileNotFoundError, match="none does not exist; expected a folder of images"):
         load(pets, f"folder:{pets}/none")
 

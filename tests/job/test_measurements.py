@@ -13,7 +13,7 @@ from kd_keras.job.recipe import recipe_files
 from kd_keras.job.run_folders.run_folder import RunFolder
 from kd_keras.job.training.job_time import JobTime
 from kd_keras.results.evaluation import measure_model
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 
 CLASSES = 3
 
@@ -64,7 +64,7 @@ def test_a_teacher_of_a_file_is_scored_in_float32_whatever_the_precision(measure
     measured("teacher-1", model)
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 1), dtype="uint8")
     expected = model(images.astype("float32"))
-    np.testing.assert_allclose(scores.load(tmp_path / "run", "teacher-1"), expected, rtol=1e-4)
+    np.testing.assert_allclose(score_files.load(tmp_path / "run", "teacher-1"), expected, rtol=1e-4)
 
 
 def test_a_teacher_of_this_run_is_scored_by_the_folded_twin_as_its_epochs_were(

@@ -25,7 +25,7 @@ from kd_keras.job.prediction.evaluate_model_file import evaluate
 from kd_keras.job.prediction.predict import predict
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results.metrics import multi_label
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache.reader import Cache
 
@@ -74,10 +74,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "own_cache
 
 def test_results_are_the_scores_of_the_saved_logits(finished):
     path, results, _ = finished
-    labels = scores.load_labels(path)
+    labels = score_files.load_labels(path)
     assert labels.shape == (len(labels), 3)
     for phase in ("teacher", "baseline", "student"):
-        expected = multi_label.measure(labels, scores.load(path, phase))
+        expected = multi_label.measure(labels, score_files.load(path, phase))
         assert {name: results[phase][name] for name in expected} == pytest.approx(expected)
         assert not {"top1", "top5", "calibration"} & set(results[phase])
     history = json.loads((path / "student.json").read_text())["history"]
@@ -86,7 +86,7 @@ def test_results_are_the_scores_of_the_saved_logits(finished):
     assert "agreement" not in history
     assert 0 <= results["student"]["agreement"] <= 1
     assert results["data"]["labels"] == "multi"
-    ours, others = (scores.load(path, phase) for phase in ("student", "baseline"))
+    ours, others = (score_files.load(path, phase) for phase in ("student", "baseline"))
     mean, low, high = multi_label.difference(labels, ours, others, seed=0)
     (entry,) = [e for e in results["comparisons"] if e["phase"] == "student"]
     assert (entry["difference"], entry["low"], entry["high"]) == pytest.approx((mean, low, high))

@@ -14,7 +14,7 @@ from kd_keras.job import train
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.training import fitting
 from kd_keras.results.evaluation import measure_model
-from kd_keras.results.run_files import run_data, scores
+from kd_keras.results.run_files import run_data, score_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "own_cache")]
 
@@ -68,11 +68,11 @@ def test_accuracy_and_agreement_are_those_of_the_saved_models(finished):
         for name, rank in (("top1", 1), ("top5", 5)):
             assert results[phase][name] - np.mean(better < rank) == one_image, (phase, name)
         predicted[phase] = logits.argmax(axis=1)
-        np.testing.assert_allclose(scores.load(folder, phase), logits, rtol=1e-3, atol=1e-3)
+        np.testing.assert_allclose(score_files.load(folder, phase), logits, rtol=1e-3, atol=1e-3)
     agreement = np.mean(predicted["student"] == predicted["teacher"])
     assert results["student"]["agreement"] - agreement == one_image
-    np.testing.assert_array_equal(scores.load_labels(folder), digits.labels)
-    logits = {phase: scores.load(folder, phase) for phase in predicted}
+    np.testing.assert_array_equal(score_files.load_labels(folder), digits.labels)
+    logits = {phase: score_files.load(folder, phase) for phase in predicted}
     divergence = special.rel_entr(*(special.softmax(logits[p], 1) for p in ("teacher", "student")))
     assert results["student"]["predictive_kl"] == pytest.approx(divergence.sum(1).mean(), rel=1e-4)
     for phase in predicted:

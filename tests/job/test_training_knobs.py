@@ -13,7 +13,7 @@ from kd_keras.distill.callbacks import stop_early
 from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.job import train
 from kd_keras.job.training import fitting, optimizer
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 FIELDS = {
@@ -117,7 +117,7 @@ def test_a_student_with_a_softmax_keeps_it_and_is_judged_by_its_logits(run):
     for phase in ("baseline", "student"):
         probabilities = np.asarray(keras.models.load_model(folder / f"{phase}.keras")(images))
         np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-        logits = scores.load(folder, phase)
+        logits = score_files.load(folder, phase)
         assert logits.min() < -0.1
         np.testing.assert_allclose(special.softmax(logits, axis=1), probabilities, atol=2e-3)
         assert results[phase]["export"]["max_abs_difference"] < 1e-4

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kd_keras.graph import heads
-from kd_keras.models import adapt, pixels
+from kd_keras.models import adapt, preprocessing
 
 
 def teacher(shape=(4, 4, 3), num_classes=3):
@@ -17,11 +17,11 @@ def images(shape):
     return np.random.default_rng(0).integers(0, 256, shape).astype("float32")
 
 
-@pytest.mark.parametrize("mode", pixels.MODES)
+@pytest.mark.parametrize("mode", preprocessing.MODES)
 def test_our_pixels_reach_the_teacher_in_its_range(mode):
     x = images((2, 4, 4, 3))
     result = adapt.adapt_teacher(teacher(), preprocess=mode)(x)
-    np.testing.assert_allclose(result, pixels.encode_array(x, mode)[:, 0, 0], atol=1e-4)
+    np.testing.assert_allclose(result, preprocessing.encode_array(x, mode)[:, 0, 0], atol=1e-4)
 
 
 def test_images_are_resized_bilinearly():
@@ -38,7 +38,7 @@ def test_images_are_resized_bilinearly():
 def test_grey_images_reach_a_teacher_of_colour_images():
     x = images((2, 4, 4, 1))
     result = adapt.adapt_teacher(teacher(), input_shape=(4, 4, 1), preprocess="caffe")(x)
-    expected = pixels.encode_array(np.repeat(x, 3, axis=-1), "caffe")[:, 0, 0]
+    expected = preprocessing.encode_array(np.repeat(x, 3, axis=-1), "caffe")[:, 0, 0]
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
 

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kd_keras import models
-from kd_keras.models import applications, pixels
+from kd_keras.models import applications, preprocessing
 
 
 def test_mobilenet_takes_pixels_and_gives_logits():
@@ -29,7 +29,7 @@ def test_preprocessing_equals_that_of_keras(name, module):
     constructor, preprocess_input = applications._constructors()[name]
     assert constructor is getattr(keras.applications, name)
     inputs = keras.Input((4, 4, 3))
-    outputs = pixels.encode(inputs, applications.preprocessing_mode(name, preprocess_input))
+    outputs = preprocessing.encode(inputs, applications.preprocessing_mode(name, preprocess_input))
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype("float32")
     expected = module.preprocess_input(images.copy())
     np.testing.assert_allclose(keras.Model(inputs, outputs)(images), expected, atol=1e-4)

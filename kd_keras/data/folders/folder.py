@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kd_keras.data.fault_report import count
 from kd_keras.data.folders import folder_layout, image_folder, skipped_files
 from kd_keras.data.folders.folder_layout import Layout
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 
 if TYPE_CHECKING:
     from kd_keras.data.images.image_files import ImageHeader

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kd_keras.data import fault_report, user_files
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store_writer import Contents, Part
 from kd_keras.data.user_files import Listing
 

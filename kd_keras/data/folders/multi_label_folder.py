@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kd_keras.data.folders import image_folder, multi_label_layout, skipped_files
 from kd_keras.data.folders.multi_label_layout import Layout
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 
 if TYPE_CHECKING:
     from kd_keras.data.images.image_files import ImageHeader

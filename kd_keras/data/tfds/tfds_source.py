@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.data.progress import Progress, silent
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store_writer import Contents
 
 # A mirrored character is a different character, or none.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kd_keras.data import user_files
 from kd_keras.data.progress import Progress
-from kd_keras.data.stores.prepare import Source
+from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store_writer import Contents, Part
 from kd_keras.data.tiny_imagenet import archive, layout
 from kd_keras.data.tiny_imagenet.download import download

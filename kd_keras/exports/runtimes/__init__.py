@@ -11,11 +11,11 @@ from kd_keras.exports.runtimes.scores import Scores
 
 # File endings, and the module of this package that runs such files. A folder is a SavedModel.
 _MODULES = {
-    ".keras": "keras_file",
-    ".h5": "keras_file",
-    ".hdf5": "keras_file",
-    ".tflite": "litert",
-    ".onnx": "onnx",
+    ".keras": "run_keras_file",
+    ".h5": "run_keras_file",
+    ".hdf5": "run_keras_file",
+    ".tflite": "run_litert",
+    ".onnx": "run_onnx",
 }
 
 
@@ -44,7 +44,7 @@ def open_classifier(
 
     Args:
         path: the file or folder.
-        preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        preprocess: pixel values that the model expects, see `models.preprocessing`; None: 0..255.
         multi_label: whether an image may have several classes, where the file does not say it.
 
     Raises:
@@ -56,7 +56,7 @@ def open_classifier(
     if not path.exists():
         raise FileNotFoundError(f"no model at {path}; expected a file or folder. Check the path.")
     if path.is_dir():
-        name = "saved_model"
+        name = "run_saved_model"
     elif path.suffix.lower() in _MODULES:
         name = _MODULES[path.suffix.lower()]
     else:

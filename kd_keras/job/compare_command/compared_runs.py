@@ -14,7 +14,7 @@ from kd_keras.results import phase_names
 from kd_keras.results.comparisons.comparison import MEGABYTES, MILLISECONDS, Model
 from kd_keras.results.phase_names import BASELINE, STUDENT
 from kd_keras.results.report import samples
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 from kd_keras.results.terminal import table
 
 
@@ -101,7 +101,7 @@ def labels_of(states: Sequence[RunState]) -> np.ndarray:
         ValueError: no run has them, since an earlier version made it, and the data changed.
     """
     for state in states:
-        labels = scores.load_labels(state.path)
+        labels = score_files.load_labels(state.path)
         if labels is not None:
             return labels
     return _labels_of_data(states[0])
@@ -123,7 +123,7 @@ def _labels_of_data(state: RunState) -> np.ndarray:
 
 
 def _scores(state: RunState, phase: str) -> np.ndarray:
-    logits = scores.load(state.path, phase)
+    logits = score_files.load(state.path, phase)
     if logits is None:
         raise ValueError(
             f"the scores of {phase} in {state.path} cannot be read; expected the file that `kdk "

@@ -23,7 +23,7 @@ from kd_keras.job.export_command import export_images, export_record, model_to_e
 from kd_keras.job.export_command.export_images import ExportImages
 from kd_keras.job.export_command.model_to_export import ModelToExport
 from kd_keras.job.prediction import names_file
-from kd_keras.models import adapt, pixels
+from kd_keras.models import adapt, preprocessing
 from kd_keras.results import export_check
 from kd_keras.results.export_check import Reference
 from kd_keras.results.terminal import paths
@@ -71,7 +71,7 @@ def export(
         data_dir: folder with the dataset's own files.
         calibration_images: number of training images that int8 is calibrated on, at least 100.
         seed: seed of the choice of images.
-        preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        preprocess: pixel values that the model expects, see `models.preprocessing`; None: 0..255.
         imports: modules that register the model's own layers.
         labels: "multi" for a model of no run that gives each image several classes, or none; a run
             says it itself.
@@ -92,7 +92,7 @@ def export(
     if any(offer.quantize == "int8" for offer in combinations):
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
-        check.one_of("preprocess", preprocess, pixels.MODES)
+        check.one_of("preprocess", preprocess, preprocessing.MODES)
     multi_label = check.one_of("labels", labels, LABELS) == "multi"
     if out is not None:
         output_paths.require_folder(offers.folder_of(out), "--out")  # before the model is opened

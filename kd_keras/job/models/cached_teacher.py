@@ -154,7 +154,7 @@ def from_model(
         about={"teacher": teacher.name},
     )
     folder = cache_files.find(header, data.train.ids)
-    machines.any_of(strategy, False)  # all have looked before one of them writes
+    machines.wait_for_all(strategy)  # all have looked before one of them writes
     if folder is None:
         folder = cache_files.folder_of(header, data.train.ids)
         try:

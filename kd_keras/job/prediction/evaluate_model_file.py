@@ -63,7 +63,7 @@ def evaluate(
         batch_size: images that the model gets at a time.
         timing: whether to measure the time per image.
         preprocess, teacher_preprocess: pixel values that the models expect, one of
-            `models.pixels.MODES`; None: 0..255.
+            `models.preprocessing.MODES`; None: 0..255.
         class_names: names in the order of the model's outputs, or a text file with one a line;
             None: those that the file or the run has.
         data_dir, image_size, resize, val_fraction: see `data.load`; None: those of the run, else

@@ -13,7 +13,7 @@ from kd_keras.exports.runtimes import Classifier
 from kd_keras.graph import backend, quiet_import
 from kd_keras.job.prediction import model_argument, names_file
 from kd_keras.job.recipe import recipe_files
-from kd_keras.models import custom_objects, pixels
+from kd_keras.models import custom_objects, preprocessing
 
 # Formats whose programs do without TensorFlow, which takes seconds to import.
 _LIGHT = (".tflite", ".onnx")
@@ -51,7 +51,7 @@ def open_model(
 
     Args:
         model_or_run: see `model_argument.resolve`.
-        preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        preprocess: pixel values that the model expects, see `models.preprocessing`; None: 0..255.
         class_names: names in the order of the model's outputs, or a file with one a line; None:
             what the file or the run says.
         imports: modules that register the model's own layers, beside those of its run.
@@ -63,7 +63,7 @@ def open_model(
         ValueError: it is no image classifier, or the program that runs it is not installed.
     """
     if preprocess is not None:
-        check.one_of("preprocess", preprocess, pixels.MODES)
+        check.one_of("preprocess", preprocess, preprocessing.MODES)
     argument = model_argument.resolve(model_or_run)
     if argument.path.suffix.lower() not in _LIGHT:
         backend.require_tensorflow()

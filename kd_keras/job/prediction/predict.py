@@ -41,7 +41,7 @@ def predict(
             None: those that the file or the run has.
         resize: "crop", "pad" or "squash", see `data.load`; None: as in training, else "crop".
         image_size: height and width in pixels, for a model that takes any size.
-        preprocess: pixel values that the model expects, one of `models.pixels.MODES`; None: 0..255.
+        preprocess: pixel values that the model expects, see `models.preprocessing`; None: 0..255.
         imports: modules that register the model's own layers.
         labels: "multi" for a model that gives each image several classes, or none, where neither
             its file nor its run says it.

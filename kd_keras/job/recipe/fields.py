@@ -4,7 +4,7 @@ A field, with its unit, default, range and explanation, is in the file of its gr
 `data_fields`, `model_fields`, `method_fields`, `training_fields` or `machine_fields`.
 
 Types and ranges are checked here. Names of datasets, models and methods are checked in
-`precheck.py` and `dataset.py`.
+`job/checks/precheck.py` and `job/images/dataset.py`.
 """
 
 from typing import Any, Self

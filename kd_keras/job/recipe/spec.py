@@ -28,8 +28,7 @@ def parse(text: str) -> tuple[str, dict[str, Knob]]:
     if not name or name.endswith(":") or not are_complete or len(settings) < len(pairs):
         raise ValueError(
             f"{text!r} is not a valid spec; expected NAME or NAME:knob=value,knob=value with "
-            "each knob "
-            "once, as in kd:weight=0.9,temperature=4. Correct the spec."
+            "each knob once, as in kd:weight=0.9,temperature=4. Correct the spec."
         )
     return name, settings
 

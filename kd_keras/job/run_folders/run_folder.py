@@ -15,13 +15,13 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders import provenance, run_state
 from kd_keras.job.run_folders.run_lock import RunLock
 from kd_keras.results import phase_names
-from kd_keras.results.run_files import checksums, scores
+from kd_keras.results.run_files import checksums, score_files
 
 _REMEDY = "Remove it, and run the command again: what it held is made again."
 # TensorFlow keeps extra files of a SavedModel in this folder.
 _EXPORTED_BY = Path("assets.extra") / "run.txt"
 # Files of a finished run that must not change.
-_RUN_FILES = ("recipe.json", "data.json", scores.LABELS)
+_RUN_FILES = ("recipe.json", "data.json", score_files.LABELS)
 _PHASE_SUFFIXES = (".json", ".keras", "-predictions.npy", "-scores.npy")
 
 
@@ -186,18 +186,18 @@ class RunFolder:
             new_path.write_text(str(self.path.resolve()))
 
     def save_scores(self, phase: str, logits: np.ndarray, *, multi_label: bool = False) -> None:
-        """Saves the logits of each validation image, (N, C) float, in order; see `scores.save`.
+        """Saves the logits of each validation image, (N, C) float, in order: `score_files.save`.
 
         Args:
             phase: the phase.
             logits: (N, C) float.
             multi_label: whether an image may have several classes.
         """
-        scores.save(self.path, phase, logits, multi_label=multi_label)
+        score_files.save(self.path, phase, logits, multi_label=multi_label)
 
     def scores(self, phase: str) -> np.ndarray | None:
         """The logits that `save_scores` saved, (N, C) float32; None if there are none."""
-        return scores.load(self.path, phase)
+        return score_files.load(self.path, phase)
 
     def is_measured(self, phase: str) -> bool:
         """Whether the phase has a result, and its scores and predictions are what was saved."""

@@ -18,7 +18,7 @@ from kd_keras.distill.distiller import Distiller
 from kd_keras.distill.step import metrics
 from kd_keras.job.images import training_images
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.training import callbacks, optimizer, phase_callbacks
+from kd_keras.job.training import optimizer, phase_callbacks, progress_callbacks
 from kd_keras.results.phase_names import display_name
 from kd_keras.results.terminal.screen import Screen
 
@@ -87,7 +87,7 @@ def fit(
     title = _title(list(distillers))
     if start_text := checkpoint.describe(epochs):
         screen.say(f"{title}: {start_text}")
-    with callbacks.Bar(screen, title, batch_plan.batch_size) as bar, checkpoint:
+    with progress_callbacks.Bar(screen, title, batch_plan.batch_size) as bar, checkpoint:
         model.fit(
             _batches(batch_plan, checkpoint, steps, epochs, rows, strategy),
             shuffle=False,

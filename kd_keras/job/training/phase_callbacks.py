@@ -13,7 +13,7 @@ from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.distill.callbacks import gradient_norms, stop_early, stop_on_nan
 from kd_keras.distill.callbacks.checkpoint import Checkpoint
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.job.training import callbacks, step_logs
+from kd_keras.job.training import progress_callbacks, step_logs
 from kd_keras.job.training.history_file import HistoryFile
 from kd_keras.job.training.validation_scores import ValidationScores, mean_average_precision_on
 from kd_keras.results.loggers import tensorboard_logs, trackers
@@ -70,12 +70,12 @@ def make(
         *([keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if recipe.ema else []),
         *([ValidationScores(data.validation)] if data.multi_label else []),
         *(_early_stopping(recipe, stopping, earlier_logs) if stopping is not None else []),
-        callbacks.Speed(
+        progress_callbacks.Speed(
             batch_size,
             skipped=checkpoint.skipped,
             seconds_before=checkpoint.seconds_before,
         ),
-        callbacks.EpochLine(screen, display_name(phase)),
+        progress_callbacks.EpochLine(screen, display_name(phase)),
         history,
         *(files if writes else []),
     ]

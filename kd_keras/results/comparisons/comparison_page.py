@@ -8,7 +8,7 @@ from kd_keras.results.comparisons import comparison_lines, comparison_plots
 from kd_keras.results.comparisons.comparison import MEGABYTES, MILLISECONDS
 from kd_keras.results.metrics import main_score
 from kd_keras.results.page import page
-from kd_keras.results.page.parts import Code, Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Code, Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import STUDENT
 
 

@@ -9,7 +9,7 @@ from kd_keras.results.comparisons.comparison import MEGABYTES, MILLISECONDS
 from kd_keras.results.metrics import main_score
 from kd_keras.results.metrics.main_score import Score
 from kd_keras.results.page import plots
-from kd_keras.results.page.parts import Plot
+from kd_keras.results.page.page_elements import Plot
 from kd_keras.results.phase_names import BASELINE, STUDENT, TEACHER
 
 #: What a model costs, by field of a group, as the axis calls it.

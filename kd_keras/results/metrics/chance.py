@@ -38,7 +38,7 @@ def weak_below(chance: float, images: int) -> float:
     return max(by_chance, chance + min(errors, MOST_FOR_ERRORS * way))
 
 
-def of_classes(labels: np.ndarray) -> float:
+def chance_map(labels: np.ndarray) -> float:
     """The mean average precision, 0 to 1, of images in random order: the mean share of a class.
 
     Args:
@@ -57,7 +57,7 @@ def require_better_map(what: str, value: float, labels: np.ndarray) -> None:
         value: mean average precision of the teacher, 0 to 1.
         labels: (N, C) int labels of the images that it was measured on.
     """
-    chance = of_classes(labels)
+    chance = chance_map(labels)
     bound = weak_below(chance, len(labels))
     if value < bound:
         raise ValueError(

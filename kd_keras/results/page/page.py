@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
-from kd_keras.results.page.parts import Part, Section
+from kd_keras.results.page.page_elements import Part, Section
 
 _FOLDER = Path(__file__).parent
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.results import csv_table
-from kd_keras.results.page.parts import Plot
+from kd_keras.results.page.page_elements import Plot
 
 _DOTS_PER_INCH = 150  # of the PNG
 WIDTH, HEIGHT = 4.5, 3.1  # inches; wider drawings have too small letters on a phone

@@ -6,7 +6,7 @@ from typing import Any
 
 from kd_keras.results.metrics import calibration
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 Calibration = Mapping[str, Any]

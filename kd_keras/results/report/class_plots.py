@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.parts import Plot
+from kd_keras.results.page.page_elements import Plot
 from kd_keras.results.report.answers import Answers, column_names, compared_name
 from kd_keras.results.report.finished_run import FinishedRun
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kd_keras.results.page.parts import Part, Section, Table, Text
+from kd_keras.results.page.page_elements import Part, Section, Table, Text
 from kd_keras.results.report import class_plots
 from kd_keras.results.report.answers import Answers, column_names, compared_name
 from kd_keras.results.report.finished_run import FinishedRun

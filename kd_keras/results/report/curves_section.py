@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.parts import Part, Plot, Section, Text
+from kd_keras.results.page.page_elements import Part, Plot, Section, Text
 from kd_keras.results.page.plots import Look
 from kd_keras.results.report.finished_run import FinishedRun
 

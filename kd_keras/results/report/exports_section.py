@@ -6,7 +6,7 @@ from typing import Any
 
 from kd_keras.results.metrics import main_score
 from kd_keras.results.page import drawing
-from kd_keras.results.page.parts import Code, Part, Section, Table, Text
+from kd_keras.results.page.page_elements import Code, Part, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 _NONE = (

@@ -15,7 +15,7 @@ from kd_keras.results.metrics import main_score, multi_label, statistics
 from kd_keras.results.metrics.main_score import Score
 from kd_keras.results.page import plots
 from kd_keras.results.page.plots import Look
-from kd_keras.results.run_files import checksums, run_data, scores
+from kd_keras.results.run_files import checksums, run_data, score_files
 from kd_keras.results.run_files.run_data import RunData
 from kd_keras.results.terminal import table
 
@@ -145,11 +145,11 @@ class FinishedRun:
     @functools.cached_property
     def labels(self) -> np.ndarray | None:
         """(N,) labels of the validation images; (N, C) of 0 and 1 of multi-label data."""
-        return scores.load_labels(self.folder)
+        return score_files.load_labels(self.folder)
 
     @functools.cached_property
     def _scores(self) -> dict[str, np.ndarray | None]:
-        return {phase: scores.load(self.folder, phase) for phase in self.phases}
+        return {phase: score_files.load(self.folder, phase) for phase in self.phases}
 
     def scores(self, phase: str) -> np.ndarray | None:
         """(N, C) logits of the validation images."""

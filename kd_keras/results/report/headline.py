@@ -6,7 +6,7 @@ from typing import Any
 
 from kd_keras.results import verdict
 from kd_keras.results.metrics import timing
-from kd_keras.results.page.parts import Text
+from kd_keras.results.page.page_elements import Text
 from kd_keras.results.phase_names import BASELINE, STUDENT, has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.results.metrics import multi_label
-from kd_keras.results.page.parts import Bars, Picture, Pictures, Section, Text
+from kd_keras.results.page.page_elements import Bars, Picture, Pictures, Section, Text
 from kd_keras.results.report import samples
 from kd_keras.results.report.finished_run import FinishedRun
 

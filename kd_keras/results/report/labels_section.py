@@ -8,7 +8,7 @@ import numpy as np
 from kd_keras.results.metrics import multi_label
 from kd_keras.results.metrics.multi_label import LabelRow
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 MOST_DRAWN = 40  # classes; with more, the table alone

@@ -7,7 +7,7 @@ from typing import Any
 from kd_keras.results.metrics import timing
 from kd_keras.results.metrics.timing import MOST_SPREAD
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
 from kd_keras.results.terminal import table

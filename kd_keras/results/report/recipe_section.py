@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from kd_keras.results.page.parts import Code, Part, Section, Table, Text
+from kd_keras.results.page.page_elements import Code, Part, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 from kd_keras.results.terminal import table
 

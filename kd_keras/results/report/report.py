@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from kd_keras.results.page import page
-from kd_keras.results.page.parts import Section
+from kd_keras.results.page.page_elements import Section
 from kd_keras.results.report import (
     calibration_section,
     classes_section,

@@ -8,7 +8,7 @@ import numpy as np
 
 from kd_keras.results.metrics import agreement, multi_label
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.parts import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.curves_section import stacked
 from kd_keras.results.report.finished_run import FinishedRun

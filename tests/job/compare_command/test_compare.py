@@ -11,7 +11,7 @@ import pytest
 from kd_keras.data.stores import hashed_arrays
 from kd_keras.job.compare_command import compare
 from kd_keras.results.metrics import statistics
-from kd_keras.results.run_files import scores
+from kd_keras.results.run_files import score_files
 from kd_keras.results.terminal.screen import Screen
 
 
@@ -25,7 +25,7 @@ def copy(tiny_run, tmp_path):
         recipe = json.loads((run / "recipe.json").read_text())
         (run / "recipe.json").write_text(json.dumps(recipe | fields))
         predicted = np.load(run / "student-predictions.npy")
-        predicted[:flip] = scores.load_labels(run)[:flip]
+        predicted[:flip] = score_files.load_labels(run)[:flip]
         hashed_arrays.save(run / "student-predictions.npy", predicted)
         return run
 
@@ -40,7 +40,7 @@ def test_two_recipes_are_compared_on_the_same_images(copy, tiny_run, tmp_path, c
     other = copy("other", 120, method=["dist"], epochs=2)
     html = tmp_path / "page.html"
     document = compare.compare([tiny_run, other], html=html, screen=Screen())
-    labels = scores.load_labels(tiny_run)
+    labels = score_files.load_labels(tiny_run)
     right = [np.load(run / "student-predictions.npy") == labels for run in (tiny_run, other)]
     (entry,) = document["differences"]
     assert (entry["group"], entry["other"]) == ("dist, epochs 2", "kd, epochs 1")
@@ -139,7 +139,7 @@ def test_labels_of_a_run_of_an_earlier_version_come_from_its_dataset(copy, tiny_
     runs = [copy(name, seed=seed) for seed, name in enumerate("ab")]
     expected = compare.compare(runs)["groups"]
     for run in runs:
-        (run / scores.LABELS).unlink()
+        (run / score_files.LABELS).unlink()
     assert compare.compare(runs)["groups"] == expected
     for run in runs:
         edit(run / "provenance.json", data="changed since")

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
-from kd_keras.job.training import callbacks
+from kd_keras.job.training import progress_callbacks
 from kd_keras.results.loggers import tensorboard_logs
 
 
@@ -36,7 +36,7 @@ def logged(tmp_path_factory):
     distiller = Distiller(student, teacher=teacher, methods=kd, validate_teacher=True)
     top1 = keras.metrics.SparseCategoricalAccuracy(name="top1")
     distiller.compile(keras.optimizers.SGD(0.1), metrics=[top1])
-    watching = [callbacks.Speed(4), tensorboard_logs.callback(folder)]
+    watching = [progress_callbacks.Speed(4), tensorboard_logs.callback(folder)]
     history = distiller.fit(
         x, y, batch_size=4, epochs=2, validation_data=(x, y), verbose=0, callbacks=watching
     )

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from kd_keras.results.page import page, plots
-from kd_keras.results.page.parts import (
+from kd_keras.results.page.page_elements import (
     Bars,
     Code,
     Picture,

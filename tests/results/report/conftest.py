@@ -11,9 +11,9 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results import verdict
 from kd_keras.results.metrics import agreement, calibration
 from kd_keras.results.page import plots
-from kd_keras.results.page.parts import Plot
+from kd_keras.results.page.page_elements import Plot
 from kd_keras.results.report import finished_run, samples
-from kd_keras.results.run_files import run_data, scores
+from kd_keras.results.run_files import run_data, score_files
 
 IMAGES = 300
 EXPORT = {"path": "saved_models/x", "max_abs_difference": 1e-6, "megabytes": 0.4}
@@ -76,7 +76,7 @@ def make_run():
             if name.startswith("baseline") and "student-1" in phases:
                 results[name] |= {"spec": "resnet8", "methods": []}
             hashed_arrays.save(folder / f"{name}-predictions.npy", predicted)
-            scores.save(folder, name, all_logits[name])
+            score_files.save(folder, name, all_logits[name])
             terms = ("ce", "kd") if role == "student" else ("ce",)
             saved = {"history": history(epochs, terms)}
             (folder / f"{name}.json").write_text(json.dumps(saved))
@@ -96,7 +96,7 @@ def make_run():
         names = names or [f"class <{label}>" for label in range(classes)]
         facts = {"class_names": names, "image_shape": [8, 8, 1], "resize": "crop"}
         files.write_json(folder / run_data.NAME, {**facts, "fingerprint": "f", "dataset": "digits"})
-        scores.save_labels(folder, labels)
+        score_files.save_labels(folder, labels)
         pixels = np.random.default_rng(1).integers(0, 256, (IMAGES, 8, 8, 1), dtype="uint8")
         split = Split(pixels, labels.astype("int32"), np.arange(IMAGES))
         samples.keep(finished_run.read(folder), split)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from kd_keras.results.page.parts import Table
+from kd_keras.results.page.page_elements import Table
 from kd_keras.results.report import classes_section
 from kd_keras.results.report.answers import Answers
 

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from kd_keras.results.metrics import calibration, statistics
-from kd_keras.results.page.parts import Table, Text
+from kd_keras.results.page.page_elements import Table, Text
 from kd_keras.results.report import (
     calibration_section,
     curves_section,

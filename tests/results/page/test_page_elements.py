@@ -1,4 +1,4 @@
-from kd_keras.results.page.parts import Plot, Section, Text
+from kd_keras.results.page.page_elements import Plot, Section, Text
 
 
 def test_plots_that_follow_each_other_are_one_group():

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kd_keras.exports import metadata, silence
 from kd_keras.exports.runtimes import scores
-from kd_keras.models import pixels
+from kd_keras.models import preprocessing
 
 _SIGNATURES = ("serving_default", "serve")
 
@@ -34,7 +34,7 @@ class SavedModel:
         )
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
-        batch = pixels.encode_array(images, self._mode)
+        batch = preprocessing.encode_array(images, self._mode)
         if np.issubdtype(self._dtype, np.integer):
             batch = np.round(batch)
         outputs = self._session.run(self._outputs, {self._input: batch.astype(self._dtype)})

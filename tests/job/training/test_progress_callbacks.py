@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras.job.training import callbacks
+from kd_keras.job.training import progress_callbacks
 
 
 class FakeScreen:
@@ -34,7 +34,7 @@ def logged(two_classes, tmp_path_factory):
     """Two epochs of training with the callbacks of a run; their history and folder."""
     folder = tmp_path_factory.mktemp("logs")
     watchers = [
-        callbacks.Speed(two_classes.BATCH),
+        progress_callbacks.Speed(two_classes.BATCH),
         keras.callbacks.CSVLogger(folder / "history.csv"),
     ]
     history = two_classes.fit(two_classes.model(), watchers, validation_data=two_classes.batches())
@@ -50,12 +50,14 @@ def test_speed_and_learning_rate_reach_csv_and_history(logged):
 
 def speeds(two_classes, monkeypatch, epochs):
     """images_per_second of epochs given as [(begin, end) of each step], 10 images a step."""
-    speed = callbacks.Speed(10)
+    speed = progress_callbacks.Speed(10)
     speed.set_model(two_classes.model())
     speed.on_train_begin()
     for number, steps in enumerate(epochs):
         clock = iter([steps[0][0], *(end for _, end in steps)])
-        monkeypatch.setattr(callbacks.time, "perf_counter", lambda clock=clock: next(clock))
+        monkeypatch.setattr(
+            progress_callbacks.time, "perf_counter", lambda clock=clock: next(clock)
+        )
         speed.on_epoch_begin(number)
         for batch in range(len(steps)):
             speed.on_train_batch_begin(batch)
@@ -74,7 +76,7 @@ def test_speed_counts_from_first_begin_to_last_end_but_not_the_step_that_compile
 
 
 def test_an_epoch_whose_steps_were_all_done_before_has_the_speed_of_the_time_before(two_classes):
-    speed = callbacks.Speed(10, skipped=3, seconds_before=4.5)
+    speed = progress_callbacks.Speed(10, skipped=3, seconds_before=4.5)
     speed.set_model(two_classes.model())
     speed.set_params({"steps": 3})
     speed.on_train_begin()
@@ -93,16 +95,19 @@ def test_speed_of_a_single_step_counts_it_although_it_compiles(two_classes, monk
 
 
 def test_speed_and_bar_refuse_a_batch_of_no_images():
-    for make in (callbacks.Speed, lambda n: callbacks.Bar(FakeScreen(), "student", n)):
+    for make in (
+        progress_callbacks.Speed,
+        lambda n: progress_callbacks.Bar(FakeScreen(), "student", n),
+    ):
         with pytest.raises(ValueError, match=r"images_per_step is 0; expected a whole number"):
             make(0)
 
 
 def test_bar_and_line_show_a_bar_and_a_line_for_each_epoch(two_classes):
     screen = FakeScreen()
-    line = callbacks.EpochLine(screen, "student")
-    with callbacks.Bar(screen, "student", two_classes.BATCH) as bar:
-        watching = [bar, callbacks.Speed(two_classes.BATCH), line]
+    line = progress_callbacks.EpochLine(screen, "student")
+    with progress_callbacks.Bar(screen, "student", two_classes.BATCH) as bar:
+        watching = [bar, progress_callbacks.Speed(two_classes.BATCH), line]
         history = two_classes.fit(
             two_classes.model(), watching, validation_data=two_classes.batches()
         )
@@ -128,7 +133,7 @@ def test_a_bar_ends_when_training_breaks_off(two_classes):
             raise KeyboardInterrupt
 
     screen = FakeScreen()
-    progress = callbacks.Bar(screen, "student", two_classes.BATCH)
+    progress = progress_callbacks.Bar(screen, "student", two_classes.BATCH)
     stop = keras.callbacks.LambdaCallback(on_train_batch_begin=break_off)
     with pytest.raises(KeyboardInterrupt), progress:
         two_classes.fit(two_classes.model(), [progress, stop])

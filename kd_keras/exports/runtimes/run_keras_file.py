@@ -8,7 +8,7 @@ import tensorflow as tf
 from kd_keras.exports.metadata import Metadata
 from kd_keras.exports.runtimes import scores
 from kd_keras.graph import heads, taps
-from kd_keras.models import model_files, pixels
+from kd_keras.models import model_files, preprocessing
 
 
 class KerasFile:
@@ -31,7 +31,7 @@ class KerasFile:
         )
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
-        outputs = self._predict(pixels.encode_array(images, self._mode).astype("float32"))
+        outputs = self._predict(preprocessing.encode_array(images, self._mode).astype("float32"))
         return scores.from_outputs(
             {self._output: outputs.numpy()}, multi_label=self.metadata.multi_label
         )

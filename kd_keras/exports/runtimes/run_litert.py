@@ -7,7 +7,7 @@ import numpy as np
 
 from kd_keras.exports import metadata, silence
 from kd_keras.exports.runtimes import scores
-from kd_keras.models import pixels
+from kd_keras.models import preprocessing
 
 _IDENTIFIER = b"TFL3"  # bytes 4 to 8 of each LiteRT file
 
@@ -73,7 +73,7 @@ class LiteRT:
             self._interpreter.resize_tensor_input(self._input["index"], images.shape)
             self._interpreter.allocate_tensors()
             self._batch = len(images)
-        batch = pixels.encode_array(images, self._mode)
+        batch = preprocessing.encode_array(images, self._mode)
         self._interpreter.set_tensor(self._input["index"], _quantise(batch, self._input))
         self._interpreter.invoke()
         outputs, rounding = {}, 0.0

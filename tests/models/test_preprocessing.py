@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from kd_keras.models import pixels
+from kd_keras.models import preprocessing
 
 # One pixel of red 255, green 0, blue 102 in each mode, by hand.
 ENCODED = {
@@ -14,25 +14,27 @@ ENCODED = {
 }
 
 
-@pytest.mark.parametrize("mode", pixels.MODES)
+@pytest.mark.parametrize("mode", preprocessing.MODES)
 def test_a_pixel_by_hand(mode):
     image = np.array([255, 0, 102], "float32").reshape(1, 1, 1, 3)
     inputs = keras.Input((1, 1, 3))
-    result = keras.Model(inputs, pixels.encode(inputs, mode))(image)
+    result = keras.Model(inputs, preprocessing.encode(inputs, mode))(image)
     np.testing.assert_allclose(np.ravel(result), ENCODED[mode], atol=1e-4)
-    np.testing.assert_allclose(np.ravel(pixels.encode_array(image, mode)), ENCODED[mode], atol=1e-4)
+    np.testing.assert_allclose(
+        np.ravel(preprocessing.encode_array(image, mode)), ENCODED[mode], atol=1e-4
+    )
 
 
 def test_three_channels_repeats_grey_and_leaves_colour():
     grey, colour = keras.Input((2, 2, 1)), keras.Input((2, 2, 3))
     image = np.arange(4, dtype="float32").reshape(1, 2, 2, 1)
-    result = keras.Model(grey, pixels.three_channels(grey))(image)
+    result = keras.Model(grey, preprocessing.three_channels(grey))(image)
     np.testing.assert_array_equal(result, np.repeat(image, 3, axis=-1))
-    assert pixels.three_channels(colour) is colour
+    assert preprocessing.three_channels(colour) is colour
 
 
 def test_bad_modes_are_refused_with_a_message():
     with pytest.raises(ValueError, match=r"preprocessing is 'cafe'.*Did you mean 'caffe'\?"):
-        pixels.encode(keras.Input((2, 2, 3)), "cafe")
+        preprocessing.encode(keras.Input((2, 2, 3)), "cafe")
     with pytest.raises(ValueError, match=r"'torch' got images of 1 channel\(s\); expected 3"):
-        pixels.encode(keras.Input((2, 2, 1)), "torch")
+        preprocessing.encode(keras.Input((2, 2, 1)), "torch")

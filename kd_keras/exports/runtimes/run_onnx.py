@@ -7,7 +7,7 @@ import numpy as np
 
 from kd_keras.exports import metadata
 from kd_keras.exports.runtimes import scores
-from kd_keras.models import pixels
+from kd_keras.models import preprocessing
 
 _DTYPES = {
     "tensor(uint8)": np.uint8,
@@ -52,7 +52,7 @@ class Onnx:
         )
 
     def __call__(self, images: np.ndarray) -> scores.Scores:
-        batch = pixels.encode_array(images, self._mode)
+        batch = preprocessing.encode_array(images, self._mode)
         if np.issubdtype(self._dtype, np.integer):
             batch = np.round(batch)
         if self._channels_first:
