@@ -64,7 +64,7 @@ def end_at_once(number: int, stderr: int) -> None:
     """Ends the process with the message and exit code of a signal; nothing is cleaned up.
 
     Args:
-        number: of the signal.
+        number: number of the signal.
         stderr: file descriptor for the message.
     """
     show_cursor = "\x1b[?25h" if os.isatty(stderr) else ""  # a progress bar hides it

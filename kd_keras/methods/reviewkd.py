@@ -77,7 +77,7 @@ class Fusion(keras.Layer):
 
     Args:
         target: (H, W, C) of the teacher's map.
-        channels: of the mixture.
+        channels: number of channels of the mixture.
         mixes: whether there is a deeper map; the deepest tap has none.
     """
 

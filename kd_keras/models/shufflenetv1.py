@@ -45,7 +45,7 @@ def _unit(
     """Grouped 1x1, shuffle, 3x3 channel by channel, grouped 1x1; added or appended to the input.
 
     Args:
-        groups: of the first convolution; the last one always has three.
+        groups: number of groups of the first convolution; the last one always has three.
         strided: halves the size and appends the averaged input instead of adding it.
     """
     conv_filters = filters - x.shape[-1] if strided else filters

@@ -24,7 +24,7 @@ def make(head: Iterable[str], *, weight_decay: float | None = None, **settings: 
 
     Args:
         head: paths of the layers that AdamW updates.
-        weight_decay: of both.
+        weight_decay: decoupled weight decay of Muon and of AdamW.
         settings: as `keras.optimizers.Muon` takes them.
 
     **Source:** Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; the scale of an

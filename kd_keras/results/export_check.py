@@ -39,7 +39,7 @@ class Reference:
     Attributes:
         images: uint8 (N, H, W, C).
         labels: (N,) int; None if the images are noise.
-        scores: of the Keras model, (N, classes).
+        scores: scores of the Keras model, (N, classes).
         is_logits: whether the model gives logits; else its logits are computed from probabilities.
         multi_label: whether an image may have several classes; labels are then (N, C) of 0 and 1.
     """

@@ -92,7 +92,7 @@ def worse_teacher(
 
     Args:
         name, teacher_name, student, teacher, labels: as for `low_agreement`.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     is_right = student == labels, teacher == labels
     difference, low, high = statistics.bootstrap_interval(*is_right, seed)

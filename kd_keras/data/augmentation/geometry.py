@@ -85,7 +85,7 @@ class ResizedCrop(Step):
     Args:
         scale: share of the image's area, uniform, above 0 and at most 1.
         ratio: width / height of the part, log-uniform.
-        interpolation: of the resizing, which is antialiased.
+        interpolation: how to resize; always antialiased.
 
     Source: Szegedy et al. 2014, arXiv:1409.4842, section 6. A part that sticks out of the image is
     drawn again, up to ten times; then the largest middle part with a ratio in range is taken.

@@ -83,7 +83,7 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
     """One fault that names all class folders without an image; empty if there are none.
 
     Args:
-        layout: of the folder.
+        layout: layout of the folder.
         images: the files of the layout that are images.
         root: path of the folder.
     """

@@ -90,7 +90,7 @@ def interpret(path: str, rows: Sequence[Cells], *, split_at_blanks: bool) -> Lab
     """The classes of each image.
 
     Args:
-        path: of the file, for messages.
+        path: path of the file, for messages.
         rows: from `read`.
         split_at_blanks: see `separated_by_blanks`.
     """

@@ -64,8 +64,8 @@ def batches(
     """Decodes records in order.
 
     Args:
-        records: of {"image": () string, "label": () int, "name": () string}, the same ones in the
-            same order at every pass.
+        records: dataset of {"image": () string, "label": () int, "name": () string}; every pass
+            gives the same records in the same order.
         size, channels, resize: as for `decode`; without a size, all images must have the same.
         other_records: records of other splits, whose faults are named in the same error.
         most_pixels: pixels of the largest image, which decides how many are decoded at a time; 0:

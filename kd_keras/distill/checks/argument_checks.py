@@ -19,7 +19,7 @@ def check_arguments(arguments: Mapping[str, Any]) -> None:
     """Raises ValueError for arguments that Keras would misread, or fail on in its own words.
 
     Args:
-        arguments: of a call, by name; see `require_examples` and `check_counts`.
+        arguments: arguments of a call, by name; see `require_examples` and `check_counts`.
     """
     check_counts(arguments)
     require_examples(*(arguments.get(name) for name in _ARRAYS))
@@ -31,7 +31,7 @@ def check_counts(arguments: Mapping[str, Any]) -> None:
     It takes 0 batches for all, and trains on nothing with a negative number of epochs.
 
     Args:
-        arguments: of a call, by name.
+        arguments: arguments of a call, by name.
     """
     for name, at_least in _COUNTS.items():
         if arguments.get(name) is not None:

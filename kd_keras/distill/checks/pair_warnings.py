@@ -42,7 +42,7 @@ def warn_of_student(student: keras.Model, *, precision: str) -> None:
 
     Args:
         student: what is trained.
-        precision: of `graph.precision.PRECISIONS`; any but float32 keeps the logits in float32.
+        precision: one of `graph.precision.PRECISIONS`; any but float32 keeps the logits in float32.
     """
     if dtype := half_precision(student, precision=precision):
         _warn(

@@ -34,7 +34,7 @@ def check_form(shape: Any, dtype: Any, count: int | None = None) -> None:
     """Raises ValueError for sample weights whose shape or dtype alone shows they cannot be used.
 
     Args:
-        shape: of a batch of weights; sizes may be None.
+        shape: shape of a batch of weights; sizes may be None.
         dtype: NumPy's or TensorFlow's.
         count: number of examples; None: unknown.
     """

@@ -17,7 +17,7 @@ def check_form(
     """Raises ValueError for labels whose shape or dtype alone shows that they cannot be used.
 
     Args:
-        shape: of a batch of labels, sizes may be None; or a TensorShape of unknown rank.
+        shape: shape of a batch of labels, sizes may be None; or a TensorShape of unknown rank.
         dtype: NumPy's or TensorFlow's, or its name.
         num_classes: C; None where it is not known.
         multi_label: whether an example may have several classes.
@@ -64,7 +64,7 @@ def check_values(
     """Raises ValueError for labels that are neither class indices below C nor probabilities.
 
     Args:
-        labels: of the form that `check_form` accepts.
+        labels: labels in a form that `check_form` accepts.
         num_classes: C.
         sample_weight: (B,) or (B, 1); rows of weight 0 need no probabilities.
         ignore_class: class index of an unknown label. With one, rows with a negative value are

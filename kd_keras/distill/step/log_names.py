@@ -20,7 +20,7 @@ def require_method_names(names: Sequence[str]) -> None:
     """Raises ValueError if a method's cost would have the name of another number in the logs.
 
     Args:
-        names: of all methods of a training.
+        names: names of all methods of a training.
     """
     reserved_names = [name for name in names if name in RESERVED or is_derived(name)]
     if reserved_names or len(set(names)) < len(names):

@@ -114,7 +114,7 @@ def nan_unless(any_known: Tensor, logs: Logs, names: Collection[str]) -> Logs:
     Args:
         any_known: scalar bool, whether a label is known.
         logs: scalars by name.
-        names: of the logs that need labels; those that `logs` lacks stay out.
+        names: names of the logs that need labels; those that `logs` lacks stay out.
     """
     nan = {name: ops.where(any_known, logs[name], math.nan) for name in names if name in logs}
     return {**logs, **nan}

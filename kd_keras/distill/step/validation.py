@@ -24,7 +24,7 @@ def costs(
     """Mean cost of each method that validation can report, without its weight, by name; scalars.
 
     Args:
-        methods: of the training.
+        methods: all methods of the training.
         student: "logits" (B, C) and every tap that the methods read, float32.
         teacher: the same of the teacher.
         examples: the batch.

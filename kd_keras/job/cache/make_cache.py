@@ -74,7 +74,7 @@ def _run(
     Args:
         recipe: the recipe.
         options: what the cache holds.
-        strategy: of several machines; None: there is one.
+        strategy: the strategy of several machines; None: there is one machine.
         screen: where lines are shown.
     """
     precision = best_precision() if recipe.precision == "auto" else recipe.precision
@@ -122,7 +122,7 @@ def _load(
 
     Args:
         recipe: the recipe.
-        strategy: of several machines; None: there is one.
+        strategy: the strategy of several machines; None: there is one machine.
         screen: where lines are shown.
         verify: whether the contents of a store are compared.
     """
@@ -153,7 +153,7 @@ def _write(
         data: the dataset.
         run_teacher: computes the teacher's outputs of a batch of images.
         shard: (i, n), part i of n; None: all of it.
-        strategy: of several machines; None: there is one.
+        strategy: the strategy of several machines; None: there is one machine.
         screen: where lines are shown.
     """
     output_paths.require_folder(folder)

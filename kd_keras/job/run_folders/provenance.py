@@ -41,7 +41,7 @@ def add_teacher_outputs(folder: Path, phase: str, /, **facts: Any) -> None:
 
     Args:
         folder: the run folder.
-        phase: of the student.
+        phase: name of the phase that trains the student.
         facts: "source" ("teacher": it ran beside the student; or "cache"), "why", and of a cache
             its "folder", "dtype" and "fingerprint".
     """

@@ -17,7 +17,7 @@ class ClassRow:
     """One class; shares are 0 to 1.
 
     Attributes:
-        name: of the class.
+        name: name of the class.
         precision: share of the images given this class that have it; None if none was given it.
         recall: share of the class's images that were given it; None if it has no images.
         f1: 2 TP / (2 TP + FP + FN); None if the class has no images and none was given it.

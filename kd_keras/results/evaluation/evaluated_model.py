@@ -23,7 +23,7 @@ class EvaluatedModel:
         teacher: None, or the teacher's `model`, its score, `agreement` and `predictive_kl`.
         milliseconds_per_image: see `timing.latency`; None if it was not timed.
         megabytes: size of the file or folder, in 10^6 bytes.
-        parameters, multiply_adds: of a Keras model; None where the format does not say.
+        parameters, multiply_adds: numbers for a Keras model; None where the format does not say.
         notes: what readers of the numbers should know, one sentence each.
         folder: where the files of the evaluation are; None if none were written.
     """

@@ -93,7 +93,7 @@ def shown_classes(rows: Sequence[Row], score: str, name: str) -> tuple[Sequence[
     Args:
         rows: one for each class.
         score: attribute of a row by which they are sorted; classes without one come last.
-        name: of this score, for the title.
+        name: name of this score, for the title.
     """
     if len(rows) <= ALL_CLASSES:
         return rows, "Classes"

@@ -20,7 +20,7 @@ def measure_calibration(logits: np.ndarray, labels: np.ndarray, *, seed: int = 0
     Args:
         logits: (N, C) float, raw scores, finite.
         labels: (N,) int.
-        seed: of the split into halves.
+        seed: seed of the split into halves.
 
     Returns:
         `images` N; `ece` and `nll` of all of them; `bins` of the reliability diagram, see `bins`.

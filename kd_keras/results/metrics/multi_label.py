@@ -18,7 +18,7 @@ class LabelRow:
     """One class; shares are 0 to 1.
 
     Attributes:
-        name: of the class.
+        name: name of the class.
         average_precision: see `average_precisions`; None if no image has the class.
         precision: share of the images given the class that have it; None if none was given it.
         recall: share of the images with the class that were given it; None if none has it.

@@ -101,7 +101,7 @@ def bias_corrected_interval(estimate: float, samples: np.ndarray) -> tuple[float
     they are, it is the percentile bootstrap.
 
     Args:
-        estimate: of the data themselves.
+        estimate: value of the statistic for the data themselves.
         samples: (S,) float, of S bootstrap samples of the data; NaN for those without a value.
 
     Returns:

@@ -30,7 +30,7 @@ def choose(
         student_classes: (N,) predicted classes, or (N, C) of 0 and 1.
         compared_classes: (N,) those of the model that it is compared with; None if there is none.
         labels: (N,) int, or (N, C) of 0 and 1.
-        seed: of the choice among many.
+        seed: seed of the choice among many.
     """
     kinds = kind(student_classes, compared_classes, labels)
     random = np.random.default_rng(seed)
@@ -72,7 +72,7 @@ def correct(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Args:
         predictions: (N,) int classes, or (N, C) of 0 and 1.
-        labels: of the same shape.
+        labels: labels, in the same shape.
     """
     is_equal = np.equal(predictions, labels)
     return np.asarray(is_equal.all(axis=1) if is_equal.ndim == 2 else is_equal)
