@@ -125,7 +125,7 @@ def load_array(path: Path, *, mmap_mode: Any = None) -> Any:
     except (OSError, EOFError, ValueError, MemoryError, SyntaxError, tokenize.TokenError) as error:
         fault = str(error).rstrip(".")
         if "allow_pickle" in fault or "Python objects" in fault:
-            fault = "it holds Python objects, or it is no file of numpy.save"  # without its advice
+            fault = "it holds Python objects, or it is not a file of numpy.save"
         raise ValueError(fault) from error
 
 

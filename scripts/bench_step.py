@@ -54,7 +54,7 @@ Step = Callable[[], Any]
 @click.option("--out", default="docs/bench_step.json", show_default=True)
 def main(pair: tuple[str, ...], out: str) -> None:
     screen = Screen()
-    tf.get_logger().setLevel("ERROR")  # a function a step is no retracing
+    tf.get_logger().setLevel("ERROR")  # one function a step is not a retracing
     top_gflops, precision = ceiling(), best_precision()
     screen.say(f"best bfloat16 matrix product: {top_gflops:.0f} GFLOP/s; precision {precision}")
     pairs = {name: {CEILING: top_gflops, **measured(name, screen)} for name in pair or PAIRS}

@@ -4,8 +4,8 @@
 
 Writes OUT.png (head and first section, on a wide screen), OUT-whole.png (every section, scaled, in
 columns), OUT-phone.png (the same at a width of 390 pixels) and OUT-dark.png (the top, dark). Needs
-Debian's `chromium`, which is no dependency of the package. Takes half a minute. Reports that show
-images of a dataset that may not be redistributed are refused: make them with
+Debian's `chromium`, which is not a dependency of the package. Takes half a minute. Reports that
+show images of a dataset that may not be redistributed are refused: make them with
 `kdk report RUN --no-images`.
 """
 

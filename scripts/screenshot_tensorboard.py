@@ -5,8 +5,8 @@
 Writes OUT-PAGE.png of the pages "timeseries" (its curves of accuracy), "images" (augmented ones),
 "hparams" and "graphs" (the student's layers). Fails if the server does not list the run's models
 and curves, if accuracy is not the first group of curves, or if a page does not show what it should.
-Needs Debian's `chromium` (apt-get install chromium), which is no dependency of the package. Takes a
-minute or two. Everything stays on the loopback; what was started is stopped.
+Needs Debian's `chromium` (apt-get install chromium), which is not a dependency of the package.
+Takes a minute or two. Everything stays on the loopback; what was started is stopped.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--settle", type=float, default=8.0, help="seconds until a page is drawn")
     arguments = parser.parse_args()
     if not arguments.logdir.is_dir():
-        parser.error(f"logdir {arguments.logdir} is no folder; train something first.")
+        parser.error(f"logdir {arguments.logdir} is not a folder; train something first.")
     return arguments
 
 

@@ -1,7 +1,7 @@
 """The programs that a SavedModel is written for, each as a function that a test can ask.
 
 Each takes the SavedModel's folder and a batch, and gives {"logits": …, "probabilities": …}, as the
-program itself computes them; none uses this package. Programs that are no requirement of it are
+program itself computes them; none uses this package. Programs that are not required by it are
 skipped with a reason where they are absent.
 """
 

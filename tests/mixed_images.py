@@ -8,7 +8,7 @@ KINDS = ("photo.jpg", "grey.png", "alpha.png", "turned.jpg", "photo.webp", "grey
 
 
 def write(folder, *, each=12):
-    """Cats are bright above, dogs below; `each` files a class, and some that are no images."""
+    """Cats are bright above, dogs below; `each` files a class, and some that are not images."""
     rng = np.random.default_rng(0)
     for name in ("cat", "dog"):
         (folder / name).mkdir(parents=True)

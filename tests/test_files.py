@@ -205,8 +205,8 @@ def test_an_array_that_cannot_be_read_says_so_in_our_words(tmp_path):
     (tmp_path / "text.npy").write_text("hello")
     (tmp_path / "empty.npy").touch()
     for name, message in (
-        ("objects", "^it holds Python objects, or it is no file of numpy.save$"),
-        ("text", "^it holds Python objects, or it is no file of numpy.save$"),
+        ("objects", "^it holds Python objects, or it is not a file of numpy.save$"),
+        ("text", "^it holds Python objects, or it is not a file of numpy.save$"),
         ("empty", "No data left in file"),
         ("missing", "No such file"),
     ):

@@ -196,7 +196,7 @@ class _Tally:
 def _close(path: Path, tally: _Tally) -> None:
     screen = output.screen()
     if tally.skipped and not screen.quiet:
-        click.echo(f"skipped files that are no images: {tally.skipped:,}", err=True)
+        click.echo(f"skipped files that are not images: {tally.skipped:,}", err=True)
     output.document(
         {
             "model": path,

@@ -34,7 +34,7 @@ class Listing:
     """All files and folders in a folder; names are relative to it and sorted.
 
     Attributes:
-        files: the files, also behind symbolic links; a broken link, and what is no regular file
+        files: the files, also behind symbolic links; a broken link, and what is not a regular file
             (a named pipe, a socket, a device), has size -1.
         folders: the folders, without hidden ones and their contents, and without links to a folder
             that the link is in, at any depth.

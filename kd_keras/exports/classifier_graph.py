@@ -81,7 +81,7 @@ def from_model(
         multi_label: whether an image may have several classes.
 
     Raises:
-        ValueError: the model is no classifier, or cannot be copied to float32.
+        ValueError: the model is not a classifier, or cannot be copied to float32.
     """
     model = float32_form.in_float32(model)
     head = heads.kind(model, multi_label=multi_label)

@@ -43,7 +43,7 @@ class Metadata:
         """The metadata in a text that `to_json` made; unknown entries are ignored.
 
         Raises:
-            ValueError: the text is no such metadata.
+            ValueError: the text is not such metadata.
         """
         entries = json.loads(text)
         if not isinstance(entries, dict):

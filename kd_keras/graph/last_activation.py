@@ -44,7 +44,7 @@ def remove(model: keras.Model) -> keras.Model | None:
     Returns:
         A functional model of the same layers without the last activation; its last layer is a copy,
         whose weights do not follow `model`. The logits of one sigmoid are 0 and its input. None
-        if the activation cannot be taken out: the model is no graph of layers, or computes its
+        if the activation cannot be taken out: the model is not a graph of layers, or computes its
         probabilities in another way.
     """
     last: Any = next(iter(taps.tail(model)), None)

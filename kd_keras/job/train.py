@@ -267,7 +267,7 @@ def _write_augmented_images(job: Job) -> None:
 def _measure(
     job: Job, planned_model: PlannedModel, model: keras.Model, serve: Serve | None
 ) -> dict[str, Any]:
-    """The entry of results.json for a model that is no teacher; says what it is among several."""
+    """The entry of results.json for a model that is trained; says what it is among several."""
     result = job.measure(planned_model, model, job.export_folder(planned_model), serve)
     if len(job.exports) > 1:
         result |= {"spec": planned_model.spec, "methods": list(planned_model.methods)}

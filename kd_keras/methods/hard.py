@@ -43,7 +43,7 @@ def hard(student_logits: Logits, teacher_logits: Logits) -> CostParts:
             decision; no gradient flows back.
 
     Returns:
-        `loss`: (B,) float32 in nats; NaN where a score of the teacher is NaN, which is no decision.
+        `loss`: (B,) float32 in nats; NaN where a score of the teacher is NaN.
     """
     decision = ops.stop_gradient(ops.argmax(teacher_logits, axis=-1))
     cost = losses.cross_entropy(decision, student_logits)

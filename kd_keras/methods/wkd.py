@@ -209,14 +209,14 @@ def _read_distances(path: str, classes: int) -> Any:
     """(C, C) array of the file."""
     if not Path(path).is_file():
         raise ValueError(
-            f"wkd: class_distances is {path!r}, which is no file; expected an .npy file with a "
+            f"wkd: class_distances is {path!r}, which is not a file; expected an .npy file with a "
             f"({classes}, {classes}) array. Leave it out to use the teacher's classifier."
         )
     try:
         with open(path, "rb") as file:
             distances = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(_message(path, "is no .npy file of numbers", classes)) from error
+        raise ValueError(_message(path, "is not an .npy file of numbers", classes)) from error
     if distances.shape != (classes, classes) or distances.dtype.kind not in "biuf":
         contents = f"has an array of {distances.dtype} and shape {distances.shape}"
         raise ValueError(_message(path, contents, classes))

@@ -22,7 +22,7 @@ def images(
         name: the architecture, for the message.
 
     Raises:
-        ValueError: for a shape that is no image's, or too small an image.
+        ValueError: for a shape that is not an image's, or too small an image.
     """
     shape = tuple(input_shape)
     if len(shape) != 3 or shape[-1] not in (1, 3):

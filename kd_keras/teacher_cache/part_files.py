@@ -69,7 +69,7 @@ def read_part(folder: Path, header: Header, view: int, part: int) -> dict[str, n
         try:
             arrays[name] = files.load_array(file, mmap_mode="r")
         except ValueError as error:
-            raise ValueError(f"{file} is no array: {error}. {remedy}") from error
+            raise ValueError(f"{file} is not an array: {error}. {remedy}") from error
         if arrays[name].shape != (rows, *shape) or arrays[name].dtype != np.dtype(dtype):
             raise ValueError(
                 f"{file} holds {arrays[name].dtype} {arrays[name].shape}; expected {dtype} "

@@ -31,7 +31,7 @@ def test_a_folder_as_csv_and_as_a_table(student, mixed_folder, tmp_path):
     rows = list(csv.DictReader(io.StringIO(result.stdout)))
     assert len(rows) == 24
     assert list(rows[0]) == ["file", "class", "probability", "class_2", "probability_2"]
-    assert "skipped files that are no images: 1" in result.stderr
+    assert "skipped files that are not images: 1" in result.stderr
     table = predict(*student, mixed_folder, "--output", tmp_path / "rows.txt")
     assert table.stdout == ""
     heading, *lines = (tmp_path / "rows.txt").read_text().splitlines()
@@ -74,7 +74,7 @@ def test_nothing_that_can_be_read_is_wrong_input(student, tmp_path):
     for path, message in (
         (tmp_path / "empty", "the folder holds no files"),
         (tmp_path / "text", "holds no images (files of other kinds: 1); expected images"),
-        (tmp_path / "text" / "a.txt", "it is no image of a known format"),
+        (tmp_path / "text" / "a.txt", "it is not an image of a known format"),
         (tmp_path / "none.png", "No such file or directory"),
         (tmp_path / "none.png", "none.png can be read; expected images. The lines above say"),
     ):

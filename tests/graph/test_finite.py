@@ -1,4 +1,4 @@
-"""Weights that are no numbers are found and named; those that are pass."""
+"""Weights that are not numbers are found and named; those that are pass."""
 
 import keras
 import numpy as np

@@ -37,7 +37,7 @@ def outputs(batch_size, scale=1.0):
 
 
 def test_target_weights_by_hand():
-    # p 1/2 and 1/4: p^2 = 1/4, 1/16, mean 5/32; a label of 0 is no target.
+    # p 1/2 and 1/4: p^2 = 1/4, 1/16, mean 5/32; a label of 0 is not a target.
     p, ones = np.array([[0.5], [0.25]], "float32"), np.ones((2, 1), "float32")
     np.testing.assert_allclose(target_weights(p, ones), [[1 + 3 / 32], [1 - 3 / 32]])
     np.testing.assert_allclose(target_weights(p, 0 * ones), [[0], [0]])

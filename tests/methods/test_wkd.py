@@ -88,16 +88,16 @@ def test_classes_are_compared_by_a_file(tmp_path):
     other = methods.get("wkd", class_distances=str(tmp_path / "distances.npy"))
     with pytest.raises(ValueError, match=r"wkd: .* shape \(4, 4\); expected .* in \(5, 5\)"):
         other.build_for({"logits": (None, 5)}, {"logits": (None, 5)})
-    with pytest.raises(ValueError, match=r"class_distances is 'none_such\.npy', which is no file"):
+    with pytest.raises(ValueError, match=r"is 'none_such\.npy', which is not a file"):
         built(class_distances="none_such.npy")
 
 
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
-        ("no array", r"is no \.npy file of numbers"),
-        ("", r"is no \.npy file of numbers"),
-        (np.full((4, 4), None), r"is no \.npy file of numbers"),
+        ("no array", r"is not an \.npy file of numbers"),
+        ("", r"is not an \.npy file of numbers"),
+        (np.full((4, 4), None), r"is not an \.npy file of numbers"),
         (np.full((4, 4), "a"), r"has an array of <U1 and shape \(4, 4\)"),
         (np.full((4, 4), 1j), r"has an array of complex128 and shape \(4, 4\)"),
         (np.full((4, 4), -1.0), r"has numbers from -1\.0 to -1\.0"),

@@ -54,7 +54,7 @@ def test_what_is_no_array_of_numbers_is_said_in_our_words(tmp_path, header_of, a
 
     header = dataclasses.replace(header_of(), ids_sha256="")
     write(tmp_path / "ids.npy")
-    fault = "it holds Python objects, or it is no file of numpy.save"
+    fault = "it holds Python objects, or it is not a file of numpy.save"
     with pytest.raises(ValueError, match=rf"ids\.npy holds nothing that can be .* \({fault}\); e"):
         file_format.read_ids(tmp_path, header)
     part_files.write_part(tmp_path, 0, 0, arrays)
@@ -63,7 +63,7 @@ def test_what_is_no_array_of_numbers_is_said_in_our_words(tmp_path, header_of, a
     entries = json.loads(path.read_text())
     entries["files"]["view0000.part0000.logits.npy"] = facts
     path.write_text(json.dumps(entries))
-    with pytest.raises(ValueError, match=rf"logits\.npy is no array: {fault}\. Remove view0000"):
+    with pytest.raises(ValueError, match=rf"logits\.npy is not an array: {fault}\. Remove"):
         part_files.read_part(tmp_path, header, 0, 0)
 
 

@@ -46,8 +46,9 @@ def parse(text: str) -> tuple[Step, ...]:
             continue
         if not parts or not parameter or not value.strip():
             raise ValueError(
-                f"augment is {text!r}, and {item!r} is no step and no parameter of one; expected "
-                f"STEP or STEP:parameter=value, separated by commas, {_EXAMPLE}. Correct it."
+                f"augment is {text!r}, and {item!r} is neither a step nor a parameter of one; "
+                f"expected STEP or STEP:parameter=value, separated by commas, {_EXAMPLE}. Correct "
+                "it."
             )
         if parameter in parts[-1][1]:
             raise ValueError(

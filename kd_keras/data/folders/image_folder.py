@@ -102,7 +102,7 @@ def _contents(
     Args:
         path: the folder.
         layout: its images by split, with their labels.
-        other_files: files that are no images of a split; their headers are read for notes.
+        other_files: files that are not images of a split; their headers are read for notes.
         faults: makes the list of faults from the headers.
         notes: makes the list of notes from the headers.
         size: height and width in pixels; None: see `source`.

@@ -50,7 +50,7 @@ def _faults(
         for file, _ in files
     }
     no_image_faults = [
-        f"{tables[file]}, line {line}: {file} is no image; expected one. Correct the name, or "
+        f"{tables[file]}, line {line}: {file} is not an image; expected one. Correct the name, or "
         "remove the row."
         for file, line in layout.lines.items()
         if not headers[file].size and not headers[file].reason

@@ -132,8 +132,8 @@ def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
 
 
 NO_IMAGE = ImageHeader(None)
-NOT_REGULAR = "it is no regular file, but a pipe, a socket, a device or a folder"
-_UNKNOWN = ImageHeader(None, "its content is no image of a known format")
+NOT_REGULAR = "it is not a regular file, but a pipe, a socket, a device or a folder"
+_UNKNOWN = ImageHeader(None, "its content is not an image of a known format")
 
 
 def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader:

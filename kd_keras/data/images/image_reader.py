@@ -11,7 +11,7 @@ from kd_keras.data.images import decode, image_files, resizing
 
 
 class NotAnImage(ValueError):
-    """A file that is no image, neither by its content nor by its name."""
+    """A file that is not an image, neither by its content nor by its name."""
 
 
 class ImageReader:
@@ -43,7 +43,7 @@ class ImageReader:
 
         Raises:
             NotAnImage: it is a file of another kind.
-            ValueError: it is no image that can be read, or too large.
+            ValueError: it is not an image that can be read, or too large.
             OSError: there is no such file, or it may not be read.
         """
         if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
@@ -93,7 +93,7 @@ class ImageReader:
 
     def _check(self, header: image_files.ImageHeader) -> None:
         if header == image_files.NO_IMAGE:
-            raise NotAnImage("it is no image of a known format")
+            raise NotAnImage("it is not an image of a known format")
         if header.size is None:
             raise ValueError(header.reason)
         height, width = header.size

@@ -94,7 +94,7 @@ def checked(
 
     Raises:
         ValueError: labels that a classifier of `num_classes` classes cannot be trained on, and that
-            are not unknown by `ignore_class`; weights that are no finite numbers >= 0.
+            are not unknown by `ignore_class`; weights that are not finite numbers >= 0.
     """
     form = (num_classes, ignore_class, multi_label)
     if isinstance(x, tf.data.Dataset):

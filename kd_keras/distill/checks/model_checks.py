@@ -21,7 +21,7 @@ def check_student(student: Any, other_arguments: tuple[Any, ...]) -> None:
 
     Raises:
         TypeError: `other_arguments`, the arguments by position after the first, holds any.
-        ValueError: the student is no keras.Model.
+        ValueError: the student is not a keras.Model.
     """
     if other_arguments:
         names = ", ".join(_describe(part) for part in other_arguments)

@@ -25,8 +25,8 @@ class CheckedModel(ReplicaModel):
     sets the attributes without a value in its constructor.
 
     Raises:
-        ValueError: labels that are no classes or probabilities, data without an example or whose
-            parts differ in length, counts that are no whole numbers, data that never end without a
+        ValueError: labels that are not classes or probabilities, data without an example or whose
+            parts differ in length, counts that are not whole numbers, data that never end without a
             number of steps, or methods without the teacher that they need.
     """
 
@@ -119,7 +119,7 @@ class CheckedModel(ReplicaModel):
         """As `keras.Model.fit`; `fit(x)` too, where methods need no labels.
 
         Raises ValueError where a method needs a teacher or labels and has none, and for labels that
-        are no classes. Several replicas need an example each in every batch.
+        are not classes. Several replicas need an example each in every batch.
         """
         model_checks.require_some_teacher(self.teacher, self.methods)
         arguments = call_arguments.by_name(keras.Model.fit, args, kwargs)

@@ -1,6 +1,6 @@
 """Examples whose label is unknown: which ones they are, and means over the others.
 
-An unknown label is a class index that is no class, usually -1, or a row of probabilities with a
+An unknown label is a class index that is not a class, usually -1, or a row of probabilities with a
 negative value, such as a row of -1. A mixture of rows is unknown if a part of it is.
 """
 

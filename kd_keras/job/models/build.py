@@ -173,7 +173,7 @@ def make_one_teacher(
 ) -> keras.Model:
     """One teacher, wrapped if its pixels, image size or classes differ from the data's.
 
-    With `any_model`, one that is no classifier is taken too.
+    With `any_model`, one that is not a classifier is taken too.
 
     Args:
         spec: as for `make`.
@@ -222,7 +222,7 @@ def require_teacher_classes(recipe: Recipe) -> None:
     files.require_regular(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"teacher_classes is {path}, which is no file; expected a text file with one class "
+            f"teacher_classes is {path}, which is not a file; expected a text file with one class "
             "name a line, in the teacher's order. Check the path."
         )
 

@@ -60,7 +60,7 @@ def open_model(
 
     Raises:
         FileNotFoundError: there is no such file and no such run.
-        ValueError: it is no image classifier, or the program that runs it is not installed.
+        ValueError: it is not an image classifier, or the program that runs it is not installed.
     """
     if preprocess is not None:
         check.one_of("preprocess", preprocess, preprocessing.MODES)

@@ -101,7 +101,7 @@ class TimedModel:
         The time is that of the model alone, without reading the file.
 
         Raises:
-            ValueError: the file is no image that can be read.
+            ValueError: the file is not an image that can be read.
         """
         item = Item(str(file), Path(file))
         (answer,) = self.predict.stream([item], top=TOP)
@@ -115,7 +115,7 @@ def timed_models(run: Path) -> list[TimedModel]:
     """The models that a finished run saved: teacher, student alone, distilled students.
 
     Raises:
-        ValueError: the folder is no finished run.
+        ValueError: the folder is not a finished run.
     """
     _check_finished(run)
     files = [file for file in run.glob("*.keras") if file.stem.split("-")[0] in _ORDER]

@@ -95,7 +95,7 @@ def resolve(
 ) -> Recipe:
     """The recipe (`DEFAULT` if None) with fields replaced by `overrides`, then by `sets`.
 
-    `temperature` and `kd_weight` are no fields: they set knobs of the first method, see
+    `temperature` and `kd_weight` are not fields: they set knobs of the first method, see
     `method_options`. Fields that are set here count as chosen, with those of `recipe` (see `load`),
     except for a dataset that is the recipe's own, which needs no adjustment.
 
@@ -107,7 +107,7 @@ def resolve(
             `recipe`, that run's recipe is used.
 
     Raises:
-        FileNotFoundError: `teacher_from` is no finished run.
+        FileNotFoundError: `teacher_from` is not a finished run.
         ValueError: a wrong field, or `teacher_from` together with a teacher or without a method.
     """
     options = {**(overrides or {}), **_assignments(sets)}

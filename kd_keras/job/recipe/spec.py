@@ -76,7 +76,7 @@ def with_knobs(text: str, knobs: Mapping[str, Knob | None], *, replace: bool = T
         knobs: values by knob; None removes the knob.
         replace: whether a knob that the spec has already gets the new value.
     """
-    parse(text)  # raises ValueError if it is no spec
+    parse(text)  # raises ValueError if it is not a spec
     name, _, knob_text = _halves(text)
     texts: dict[str, Any] = dict(pair.split("=", 1) for pair in knob_text.split(",") if pair)
     texts |= {knob: setting for knob, setting in knobs.items() if replace or knob not in texts}

@@ -26,8 +26,8 @@ def mean_average_precision_on(split: Split) -> Callable[[Any], float]:
 class ValidationScores(keras.callbacks.Callback):
     """Adds `val_map` and `val_f1`, see `multi_label.measure`, to the logs of an epoch.
 
-    Average precision ranks all images, so it is no mean over batches, as Keras's metrics are. Put
-    this before callbacks that write logs and after
+    Average precision ranks all images, so it is not a mean over batches, as Keras's metrics are.
+    Put this before callbacks that write logs and after
     `keras.callbacks.SwapEMAWeights(swap_on_epoch=True)`.
 
     Args:

@@ -52,7 +52,7 @@ def read(folder: Path) -> RunData:
     """What `write` wrote.
 
     Raises:
-        FileNotFoundError: the folder has no `data.json`: it is no run, or one of a version before.
+        FileNotFoundError: the folder has no `data.json`: it is not a run, or of an older version.
         ValueError: the file was changed.
     """
     path = folder / NAME

@@ -36,7 +36,7 @@ def rows(results: Mapping[str, Any]) -> list[list[str | None]]:
             "student"), in the order of the lines, None or a mapping of `top1`, `top5` (fractions;
             of multi-label data `map`, `f1`), `parameters`, `milliseconds_per_image` (see
             `timing.latency`; None if it was not timed) and, if it was exported, `export`
-            (`megabytes`). Of what is no model, "data" may tell the number of `classes`.
+            (`megabytes`). Of what is not a model, "data" may tell the number of `classes`.
 
     Returns:
         A text for each of `columns`.

@@ -172,7 +172,7 @@ def test_two_csv_files_or_none_are_refused(make, load_multi, pets):
 def test_a_row_of_a_file_that_is_no_image_is_refused(make, load_multi):
     path = make(LISTS + "note.txt,cat\n")
     (path / "note.txt").write_text("no image")
-    with pytest.raises(ValueError, match=r"line 6: note\.txt is no image; expected one"):
+    with pytest.raises(ValueError, match=r"line 6: note\.txt is not an image; expected one"):
         load_multi(path)
 
 

@@ -50,8 +50,8 @@ def test_the_documents_list_the_formats():
         ("film.mp4", b"\0\0\0\x18ftypmp42", ""),
         ("report.pdf", b"%PDF-1.7", ""),
         ("vector.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", ""),
-        ("empty.JPG", b"", "its content is no image of a known format"),
-        ("text.jpg", b"a cat", "its content is no image of a known format"),
+        ("empty.JPG", b"", "its content is not an image of a known format"),
+        ("text.jpg", b"a cat", "its content is not an image of a known format"),
     ],
 )
 def test_what_is_no_image_has_a_reason_only_where_it_is_named_like_one(

@@ -110,7 +110,7 @@ def test_a_header_that_was_changed_is_refused(folder):
 
 def test_names_of_files_are_kept_beside_the_content(tmp_path, images_of):
     images, labels = images_of(3), np.array([0, 1, 0])
-    odd = "a/\udcff.png"  # a byte of a file name that is no text
+    odd = "a/\udcff.png"  # a byte of a file name that is not text
     fingerprints = []
     for place, names in (("with", ["a/1.png", odd, "b/1.png"]), ("without", None)):
         (tmp_path / place).mkdir()
@@ -126,7 +126,7 @@ def test_names_of_files_are_kept_beside_the_content(tmp_path, images_of):
         fingerprints.append(opened.fingerprint)
         expected = names and [names[2], names[1]]
         assert opened.splits["train"].take(np.array([2, 1])).names() == expected
-    assert fingerprints[0] == fingerprints[1]  # names are no part of the content
+    assert fingerprints[0] == fingerprints[1]  # names are not part of the content
 
 
 @pytest.mark.parametrize("text", ["[", '["one"]', '{"a": 1}'])

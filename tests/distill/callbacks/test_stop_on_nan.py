@@ -1,4 +1,4 @@
-"""A loss that is no number stops the training and says where and what to try."""
+"""A loss that is not a number stops the training and says where and what to try."""
 
 import keras
 import numpy as np

@@ -58,7 +58,7 @@ def test_files_that_cannot_be_read_do_not_stop_the_others(model, mixed_folder, t
     assert six.error == "jpeg::Uncompress failed. Invalid JPEG data or crop window"
     assert one.error == "No such file or directory"
     assert "PNG" in three.error
-    assert four.error == "it is no image of a known format"  # named by hand, so not skipped
+    assert four.error == "it is not an image of a known format"  # named by hand, so not skipped
     assert not four.skipped
     assert two.classes == five.classes
     assert not two.error
