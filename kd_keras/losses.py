@@ -1,21 +1,10 @@
 """Losses and scores of each example that several methods share: in float32, never averaged."""
 
 import math
-from typing import Any, TypeAlias
 
 from keras import ops
 
-# Types of what flows through a step. A tensor is one of the backend of Keras, or an array: these
-# have no common class, so the names say shape and meaning where a checker cannot.
-Tensor: TypeAlias = Any
-Images: TypeAlias = Tensor  # (B, H, W, C), uint8 or float, 0 to 255
-Labels: TypeAlias = Tensor  # (B,) or (B, 1) int classes, or (B, C) float 0 to 1
-Logits: TypeAlias = Tensor  # (B, C) float
-Costs: TypeAlias = Tensor  # (B,) float32, one of each example
-CostParts: TypeAlias = dict[str, Tensor]  # a method's "loss" (B,), and the parts that it is made of
-Outputs: TypeAlias = dict[str, Tensor]  # a model's features by tap, "logits" among them
-Logs: TypeAlias = dict[str, Tensor]  # a metric's name to its scalar
-Shapes: TypeAlias = dict[str, tuple[Any, ...]]  # a tap's name to its shape, batch axis first (None)
+from kd_keras.tensor_types import Costs, Labels, Logits, Logs, Outputs, Tensor  # noqa: F401
 
 #: Smallest normal float32. Its log is finite, and adding it changes no probability.
 FLOAT32_TINY = 1.1754944e-38

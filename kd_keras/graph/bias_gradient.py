@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.python.framework import ops
 from tensorflow.python.ops import nn_grad
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 _OPERATION = "BiasAdd"
 

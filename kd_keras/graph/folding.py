@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 #: Linear layers, and the attribute of each that holds the kernel of its output channels.
 _KERNELS = {

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 
 class FusedBatchNormalization(keras.layers.BatchNormalization):

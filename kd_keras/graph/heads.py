@@ -10,7 +10,7 @@ from keras import ops
 from kd_keras import losses
 from kd_keras.graph import last_activation, taps
 from kd_keras.graph.probability_rows import are_probabilities, in_range
-from kd_keras.losses import Logits
+from kd_keras.tensor_types import Logits
 
 
 def kind(model: keras.Model, *, multi_label: bool = False) -> str:

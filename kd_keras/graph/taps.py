@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kd_keras.graph import unknown_taps
-from kd_keras.losses import Logits, Outputs, Shapes, Tensor
+from kd_keras.tensor_types import Logits, Outputs, Shapes, Tensor
 
 LOGITS = "logits"
 _FEW = 4  # examples to try a model on

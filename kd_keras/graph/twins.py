@@ -24,7 +24,7 @@ from kd_keras.graph import (
     unknown_taps,
 )
 from kd_keras.graph.precision import PRECISIONS
-from kd_keras.losses import Outputs, Tensor
+from kd_keras.tensor_types import Outputs, Tensor
 
 MORE_THAN_ANY_SEED = 1_000_000_007  # seeds that Keras draws by itself are at most 10^9
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import keras
 
-from kd_keras.losses import Shapes
+from kd_keras.tensor_types import Shapes
 
 _LOGITS = "logits"
 _SIMILAR = 0.6  # difflib's ratio from which on two names count as similar

@@ -19,9 +19,9 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, two_stage
+from kd_keras.tensor_types import CostParts
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

@@ -15,10 +15,10 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.tensor_types import CostParts
 
 
 class AT(TapPairs):

@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import keras
 
 from kd_keras import check
-from kd_keras.losses import Costs, Images, Labels, Outputs, Shapes, Tensor
+from kd_keras.tensor_types import Costs, Images, Labels, Outputs, Shapes, Tensor
 
 
 @dataclasses.dataclass(frozen=True)

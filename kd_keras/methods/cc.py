@@ -16,10 +16,10 @@ from typing import Any, Unpack
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.tensor_types import CostParts
 
 
 class CC(OneTap):

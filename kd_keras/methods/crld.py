@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import two_views
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class CRLD(Method):
@@ -108,7 +108,7 @@ def crld(
     return {"loss": within_cost + cross_cost, "loss_wv": within_cost, "loss_cv": cross_cost}
 
 
-def confident(logits: losses.Logits, threshold: float) -> Tensor:
+def confident(logits: Logits, threshold: float) -> Tensor:
     """(B,) bool: whether the largest probability, at temperature 1, is at least `threshold`.
 
     Args:

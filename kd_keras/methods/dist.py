@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
+from kd_keras.tensor_types import CostParts, Logits
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from kd_keras import check, losses
 from kd_keras.graph import heads, last_activation, taps
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -28,6 +27,7 @@ from kd_keras.methods.base import (
     Shapes,
     Tensor,
 )
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class DML(Method):

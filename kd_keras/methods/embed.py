@@ -15,10 +15,10 @@ from typing import Unpack
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.tensor_types import CostParts
 
 DISTANCES = ("cosine", "squared")
 #: Name of a teacher's tap that means what the model itself returns.

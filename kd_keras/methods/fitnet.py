@@ -10,10 +10,10 @@ model. Each example has its own cost.
 
 from keras import ops
 
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.tensor_types import CostParts
 
 
 class FitNet(OneTap):

@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
+from kd_keras.tensor_types import CostParts
 
 
 class FSP(channels.ProjectedMaps, two_stage.TwoStage):

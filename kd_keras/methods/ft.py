@@ -18,10 +18,10 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.tensor_types import CostParts
 
 NEGATIVE_SLOPE = 0.1  # slope of the leaky ReLUs below zero
 

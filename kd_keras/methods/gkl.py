@@ -19,9 +19,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class GKL(Method):

@@ -11,8 +11,8 @@ example has its own cost. Not zero at equality.
 from keras import ops
 
 from kd_keras import losses
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, Costs, Method, Outputs
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class Hard(Method):

@@ -22,10 +22,10 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
 from kd_keras.methods.parts.tap_pairs import TapPairsOptions
+from kd_keras.tensor_types import CostParts
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function

@@ -12,10 +12,10 @@ its own cost. Needs three classes or more: two standardised logits are always th
 from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.standard import STANDARDISATION_EPSILON, standardised
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class LSKD(Method):

@@ -18,9 +18,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
+from kd_keras.tensor_types import CostParts, Logits
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
 # confidences as equal: log(2^53).
@@ -123,7 +123,7 @@ def gram_distance(first: Tensor, second: Tensor) -> Tensor:
     return ops.mean(ops.sum(ops.square(difference), axis=-1))
 
 
-def confidence(logits: losses.Logits) -> Tensor:
+def confidence(logits: Logits) -> Tensor:
     """(B,) float32: log-odds of the largest probability, which order examples as it does."""
     largest_mask = nontarget.target_mask(ops.argmax(logits, axis=-1), logits.shape[-1])
     return ops.minimum(nontarget.log_odds(logits, largest_mask), SATURATED_LOG_ODDS)

@@ -22,7 +22,6 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -34,6 +33,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import nontarget, projectors, tap_pairs
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class OFA(Method):

@@ -21,10 +21,10 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.tensor_types import CostParts
 
 RAREST_NEGATIVE = 0.001  # if fewer values are below zero, the margin is -3 deviations
 

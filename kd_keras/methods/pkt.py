@@ -11,10 +11,10 @@ may differ. No trained parts. The cost belongs to the whole batch.
 
 from keras import ops
 
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
+from kd_keras.tensor_types import CostParts
 
 EPSILON = 1e-7  # added to norms and to probabilities, as in the authors' code
 

@@ -21,9 +21,9 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs
+from kd_keras.tensor_types import CostParts
 
 LEVELS = (4, 2, 1)
 

@@ -19,9 +19,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts import nontarget, standard
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class RLD(Method):

@@ -22,12 +22,12 @@ import keras
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Labels, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.normalised import nkd
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.tensor_types import CostParts
 
 FINEST = 4  # cells in each direction at the finest scale; each coarser scale is made of these
 OVER = ("kd", "dkd", "nkd")

@@ -19,10 +19,10 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.tensor_types import CostParts
 
 
 class SimKD(OneTap):

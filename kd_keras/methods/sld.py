@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class SLD(Method):
@@ -105,7 +105,7 @@ def sld(
     return {"loss_teacher": teacher_loss, "loss_student": student_loss}
 
 
-def swap(logits: losses.Logits, labels: Labels) -> Tensor:
+def swap(logits: Logits, labels: Labels) -> Tensor:
     """(B, C): the logits, in which the label's and the largest one have changed places.
 
     Args:
@@ -116,7 +116,7 @@ def swap(logits: losses.Logits, labels: Labels) -> Tensor:
     return ops.where(target, top_score, ops.where(top, target_score, logits))
 
 
-def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Costs:
+def own_swap(logits: Logits, labels: Labels, *, temperature: float) -> Costs:
     """(B,) float32: T^2 KL(softmax of swap(z) / T || softmax of z / T), differentiated in both.
 
     All but two terms of the sum are 0; what remains is T (p_top - p_y) (z_top - z_y).
@@ -132,7 +132,7 @@ def own_swap(logits: losses.Logits, labels: Labels, *, temperature: float) -> Co
     return temperature * probability_gap * (top_score - target_score)[:, 0]
 
 
-def _target_and_top(logits: losses.Logits, labels: Labels) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _target_and_top(logits: Logits, labels: Labels) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Masks (B, C) of the label's and the largest logit, and the two logits (B, 1)."""
     classes = logits.shape[-1]
     target = nontarget.target_mask(labels, classes)

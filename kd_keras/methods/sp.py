@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
+from kd_keras.tensor_types import CostParts
 
 
 class SP(TapPairs):

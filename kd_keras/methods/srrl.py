@@ -16,11 +16,11 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 from kd_keras.methods.parts.teacher_classifier import pooled
+from kd_keras.tensor_types import CostParts, Logits
 
 
 class SRRL(OneTap):

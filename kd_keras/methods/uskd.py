@@ -20,7 +20,6 @@ import keras
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -32,6 +31,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import nontarget
+from kd_keras.tensor_types import CostParts, Logits
 
 RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
 WEAK_SMOOTHING = 0.1  # share of the weak head's target that is spread over all classes

@@ -18,10 +18,10 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.tensor_types import CostParts
 
 SMALLEST_VARIANCE = 1e-5
 

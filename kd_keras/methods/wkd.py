@@ -24,7 +24,6 @@ import numpy as np
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import (
     Batch,
     CommonOptions,
@@ -36,6 +35,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import decay, nontarget, teacher_classifier, vectors
+from kd_keras.tensor_types import CostParts, Logits
 
 FLOOR = 1e-8  # as in the authors' code: keeps divisors and costs above 0
 

@@ -20,10 +20,10 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.losses import CostParts
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, decay, projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.tensor_types import CostParts
 
 VARIANCE_EPSILON = 1e-5  # as in the authors' code
 

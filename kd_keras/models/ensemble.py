@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kd_keras.graph import heads, taps
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 
 def mean_of_logits(

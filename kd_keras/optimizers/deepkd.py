@@ -27,8 +27,8 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import Tensor
 from kd_keras.optimizers.separate_momenta import TASK, CommonOptions, SeparateMomenta
+from kd_keras.tensor_types import Tensor
 
 TARGET, NONTARGET = "target", "nontarget"
 # For each part: a gradient with which it takes its own momentum, and another part whose momentum it

@@ -18,8 +18,8 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import Tensor
 from kd_keras.optimizers.separate_momenta import TASK, CommonOptions, SeparateMomenta
+from kd_keras.tensor_types import Tensor
 
 DISTILLATION = "distillation"
 

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 STEPS_AT = (0.625, 0.75, 0.875)  # shares of the run: epochs 150, 180, 210 of 240 in the literature
 STEPS_FACTOR = 0.1

@@ -17,7 +17,7 @@ from kd_keras import check
 from kd_keras.distill.callbacks import gradient_balance
 from kd_keras.distill.callbacks.stop_on_nan import NotFinite
 from kd_keras.distill.step import batches, run_progress
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 EVERY = 1000  # steps between measurements: scripts/bench_gradient_norms.py shows their cost
 SUFFIX = "_gradient_norm"

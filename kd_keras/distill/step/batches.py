@@ -9,7 +9,7 @@ import keras
 from kd_keras import losses
 from kd_keras.data.stores.store import UNKNOWN
 from kd_keras.distill.step import image_views, label_rules, unknown_labels
-from kd_keras.losses import Labels, Tensor
+from kd_keras.tensor_types import Labels, Tensor
 
 # Keys of an x from `kd_keras.data.pipeline`: with a cached teacher's outputs, or shares of mixed
 # images, or both. A model with inputs of these names is refused (`model_checks`).

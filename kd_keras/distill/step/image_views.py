@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kd_keras.losses import Costs, Outputs
+from kd_keras.tensor_types import Costs, Outputs
 
 SECOND_VIEW = "_view2"  # ends the name of an output of an image's second view
 LOGITS_BY_VIEW = ("logits", f"logits{SECOND_VIEW}")

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from kd_keras import check, losses
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 
 class Run:

@@ -7,7 +7,7 @@ import keras
 
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.graph import heads, taps, twins
-from kd_keras.losses import Outputs, Shapes
+from kd_keras.tensor_types import Outputs, Shapes
 
 
 class Teacher:

@@ -16,7 +16,7 @@ from keras import ops
 from kd_keras import losses, replicas
 from kd_keras.data.stores.store import UNKNOWN
 from kd_keras.distill.step import split_batch
-from kd_keras.losses import Costs, Labels, Logs, Tensor
+from kd_keras.tensor_types import Costs, Labels, Logs, Tensor
 
 
 def check_ignore_class(

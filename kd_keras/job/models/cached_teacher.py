@@ -16,13 +16,13 @@ from kd_keras.job import identity
 from kd_keras.job.hardware import devices
 from kd_keras.job.models import cache_files
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.losses import Shapes
 from kd_keras.results.metrics import multi_label
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
 from kd_keras.teacher_cache import file_format, fingerprint, keras_teacher, writer
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
+from kd_keras.tensor_types import Shapes
 
 
 def from_cache(

@@ -10,13 +10,13 @@ from kd_keras.data.stores.store import Dataset
 from kd_keras.graph import heads, taps, twins
 from kd_keras.job import identity
 from kd_keras.job.recipe.recipe_files import Recipe
-from kd_keras.losses import Shapes
 from kd_keras.methods import embed
 from kd_keras.methods.base import Method
 from kd_keras.methods.parts import requirements
 from kd_keras.teacher_cache import fingerprint, keras_teacher
 from kd_keras.teacher_cache.onnx_teacher import OnnxTeacher
 from kd_keras.teacher_cache.writer import TeacherFunction
+from kd_keras.tensor_types import Shapes
 
 #: Why results.json has no agreement for a student of such a teacher.
 NO_AGREEMENT = "the teacher gives an embedding and no classes"

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 
 def pooling_matrix(size: int, pooled_size: int) -> np.ndarray:

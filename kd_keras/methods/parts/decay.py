@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 
 def cosine(progress: Any, start: float) -> Tensor:

@@ -5,9 +5,9 @@ Source: Zhao et al. 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679, 
 
 from keras import ops
 
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
+from kd_keras.tensor_types import CostParts, Logits
 
 
 def dkd(

@@ -3,7 +3,7 @@
 from keras import ops
 
 from kd_keras import losses
-from kd_keras.losses import Labels, Logits, Tensor
+from kd_keras.tensor_types import Labels, Logits, Tensor
 
 HIDDEN = -1e30  # a logit of probability 0; finite, so that no gradient becomes NaN
 

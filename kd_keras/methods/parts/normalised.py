@@ -6,9 +6,9 @@ Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005.
 
 from keras import ops
 
-from kd_keras.losses import CostParts, Logits
 from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
+from kd_keras.tensor_types import CostParts, Logits
 
 
 def nkd(

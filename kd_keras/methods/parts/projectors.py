@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from kd_keras.losses import Tensor
 from kd_keras.methods.parts import alignment
+from kd_keras.tensor_types import Tensor
 
 BATCH_NORM_EPSILON = 1e-5  # as in the reference implementations; Keras's default is 1e-3
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from keras import ops
 
-from kd_keras.losses import Tensor
 from kd_keras.methods.parts import vectors
+from kd_keras.tensor_types import Tensor
 
 #: Squared singular values count as equal if they differ by less than this share of the largest:
 #: float32 cannot tell their vectors apart.

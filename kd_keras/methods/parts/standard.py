@@ -6,14 +6,13 @@ algorithm 1.
 
 from keras import ops
 
-from kd_keras import losses
-from kd_keras.losses import Tensor
 from kd_keras.methods.parts import vectors
+from kd_keras.tensor_types import Logits, Tensor
 
 STANDARDISATION_EPSILON = 1e-7  # added to the deviation, as in the authors' code
 
 
-def standardised(logits: losses.Logits, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:
+def standardised(logits: Logits, epsilon: float = STANDARDISATION_EPSILON) -> Tensor:
     """(B, C) float32 with mean 0 and deviation 1 in each row; 0 if all logits of a row are equal.
 
     Equal logits get no gradient: they have no direction to learn, and the formula's slope is 1e7.

@@ -2,7 +2,7 @@
 
 from keras import ops
 
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 SMALLEST_NORM = 1e-12  # smallest divisor, as in the reference implementations
 
