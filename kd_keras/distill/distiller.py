@@ -109,7 +109,7 @@ class Distiller(DeployingModel):
         self._needs_progress = any(method.needs_progress for method in self.methods)
         self._twin = self._twin_of_student()
         self._objective = self._make_objective(Objective)
-        self._step, self._by_parts = gradients.step, False  # until compile knows the optimizer
+        self._by_parts = False  # until compile knows the optimizer
         #: Progress values, rising from 0, at which the minimised loss changes.
         self.stages = self._objective.stages
         #: Augmented views of each image that a batch must hold.
@@ -202,7 +202,6 @@ class Distiller(DeployingModel):
         self.run.start.assign(0)  # the optimizer counts from 0 again
         parts = gradients.gradient_parts(optimizer)
         self._by_parts = bool(parts)
-        self._step = gradients.step_by_parts if parts else gradients.step
         self._objective = self._make_objective(objective.kind_for(parts))
         super().compile(
             optimizer=optimizer,
@@ -243,13 +242,12 @@ class Distiller(DeployingModel):
         teacher = examples.teacher or self.teacher_outputs(examples.inputs)
         with tf.GradientTape(persistent=self._by_parts) as tape:
             loss, student = self.loss_of(examples, teacher)
-        self._step(
+        gradients.step(
             self.optimizer,
             tape,
             loss,
             self.trainable_variables,
             num_examples=examples.labels.shape[0] or tf.shape(examples.labels)[0],
-            num_replicas=self.distribute_strategy.num_replicas_in_sync,
         )
         self._update_metrics(examples, student, teacher, loss)
         return self.get_metrics_result()

@@ -87,7 +87,7 @@ class Twin:
         """Logits and taps, float32, and the model's own losses (regularisers), float32 scalars."""
         if not self._is_graph:
             return self._run_uncopied(inputs, training)
-        is_distributed = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        is_distributed = replicas.count() > 1
         offset = _seed_offset() if is_distributed else 0
         values = [pair for folded in self._pairs for pair in folded.values()]
         for variable, source, is_seed in self._state:
@@ -207,6 +207,6 @@ def _is_seed(variable: Any) -> bool:
 def _seed_offset() -> Any:
     """The offset of this replica's seeds, so that dropout masks differ between replicas."""
     context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if context is None or replicas.count() == 1:
         return 0
     return tf.cast([context.replica_id_in_sync_group, 0], "int64") * MORE_THAN_ANY_SEED

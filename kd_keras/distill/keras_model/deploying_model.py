@@ -121,8 +121,8 @@ class DeployingModel(CheckedModel):
         counts = (
             {} if examples.known is None else {"ce": unknown_labels.count_known(examples.known)}
         )
-        count, total = tf.shape(examples.labels)[0], loss.task + loss.distillation
-        self._diagnostics.update(total, loss.terms, loss.weighted, count=count, counts=counts)
+        count = tf.shape(examples.labels)[0]
+        self._diagnostics.update(loss.total, loss.terms, loss.weighted, count=count, counts=counts)
         if not self._diagnostics.trains_deployed:  # accuracy would be that of another model
             return
         logits = student[taps.LOGITS][:: self._objective.views]
@@ -219,17 +219,11 @@ class DeployingModel(CheckedModel):
         self, examples: batches.Examples, logits: Logits
     ) -> tuple[Tensor, dict[str, Tensor] | None]:
         """The mean over the examples with a known label; with unknown ones, also their numbers."""
-        known, sample_weight = examples.known, examples.sample_weight
+        labels, known = examples.labels, examples.known
+        if known is not None:
+            labels = unknown_labels.unknown_as_class_0(labels, known)
+        costs = validation.weighted(self._objective.cross_entropy(labels, logits), examples)
         if known is None:
-            costs = self._objective.cross_entropy(examples.labels, logits)
-            may_be_empty = replicas.count() > 1
-            return objective.mean_over_examples(
-                costs, sample_weight, may_be_empty=may_be_empty
-            ), None
-        labels = unknown_labels.unknown_as_class_0(examples.labels, known)
-        costs = self._objective.cross_entropy(labels, logits)
+            return validation.mean_over_examples(costs), None
         count = unknown_labels.count_known(known)
-        return unknown_labels.mean_of_known(costs, known, sample_weight), {
-            "ce": count,
-            "loss": count,
-        }
+        return unknown_labels.mean_of_known(costs, known), {"ce": count, "loss": count}

@@ -58,26 +58,26 @@ def step(
     variables: list[Any],
     *,
     num_examples: Any = 1,
-    num_replicas: int = 1,
 ) -> None:
     """Takes one step of the optimizer by the gradient of the mean loss over all examples.
 
     A variable that no loss depends on is not updated: momentum and weight decay leave it alone too.
 
     Args:
-        optimizer: from `optimizer_for`.
-        tape: the losses recorded.
-        loss: of this replica's examples.
+        optimizer: from `optimizer_for`. One with `gradient_parts` gets a gradient of each.
+        tape: the losses recorded; persistent for an optimizer with `gradient_parts`.
+        loss: of this replica's examples; its `parts` include the optimizer's `gradient_parts`.
         variables: what is trained.
         num_examples: of this replica, see `split_batch.share`; the shares weight the gradients.
-        num_replicas: replicas that take the step together.
     """
-    is_distributed = num_replicas > 1
+    is_distributed = replicas.count() > 1
     share = split_batch.share(num_examples) if is_distributed else 1.0
-    scaled_share = tf.convert_to_tensor(optimizer.scale_loss(share))
     # The factor of each loss: this replica's share, and float16's loss scale.
-    factors = [scaled_share, scaled_share]
-    gradients = tape.gradient([loss.task, loss.distillation], variables, factors)
+    factor = tf.convert_to_tensor(optimizer.scale_loss(share))
+    if getattr(optimizer, "gradient_parts", ()):
+        _step_by_parts(optimizer, tape, loss, variables, factor)
+        return
+    gradients = tape.gradient([loss.task, loss.distillation], variables, [factor, factor])
     if is_distributed:
         gradients = _summed(gradients, optimizer)
     pairs = list(zip(gradients, variables, strict=True))
@@ -85,42 +85,28 @@ def step(
     optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
 
 
-def step_by_parts(
-    optimizer: Any,
-    tape: tf.GradientTape,
-    loss: Loss,
-    variables: list[Any],
-    *,
-    num_examples: Any = 1,
-    num_replicas: int = 1,
+def _step_by_parts(
+    optimizer: Any, tape: tf.GradientTape, loss: Loss, variables: list[Any], factor: Tensor
 ) -> None:
-    """As `step`, for an optimizer with `gradient_parts`: each has a gradient of its own.
-
-    Args:
-        optimizer, variables, num_examples, num_replicas: see `step`.
-        tape: the losses recorded; persistent.
-        loss: its `parts` include the optimizer's `gradient_parts`.
-    """
-    is_distributed = num_replicas > 1
-    share = split_batch.share(num_examples) if is_distributed else 1.0
-    scaled_share = tf.convert_to_tensor(optimizer.scale_loss(share))
+    """As `step`, with a gradient of each of the optimizer's parts of the loss, times `factor`."""
     parts = optimizer.gradient_parts
-    separate = [tape.gradient(loss.parts[part], variables, scaled_share) for part in parts]
+    separate = [tape.gradient(loss.parts[part], variables, factor) for part in parts]
     rows = list(zip(*separate, variables, strict=True))
     reached = [row for row in rows if any(g is not None for g in row[:-1])] or rows
     *by_part, reached_variables = map(list, zip(*reached, strict=True))
     gradients = dict(zip(parts, by_part, strict=True))
     if optimizer.global_clipnorm:  # without clipping, the optimizer itself sums over replicas
         gradients = {part: [_dense(g) for g in gradients[part]] for part in parts}
-        gradients = _summed_parts(gradients, optimizer) if is_distributed else gradients
+        if replicas.count() > 1:
+            gradients = _summed_by_part(gradients, optimizer)
     optimizer.apply_parts(gradients, reached_variables)
 
 
 def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
-    """This replica's part of the summed gradient, for Keras's optimizers to sum.
+    """This replica's share of the summed gradient, for Keras's optimizers to sum.
 
     Keras clips each replica's gradient before it sums them, and looks for float16's overflow in the
-    first's alone; so where it does, every replica is given the same part of the clipped sum.
+    first's alone; so where it does, every replica is given the same share of the clipped sum.
     """
     inner = _inner(optimizer)
     clips = inner.clipnorm or inner.global_clipnorm or inner.clipvalue
@@ -131,8 +117,8 @@ def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
     total = tf.distribute.get_replica_context().all_reduce("SUM", known)
     if clips:
         total = _clipped(total, inner, optimizer.scale_loss(1.0))
-    parts = iter(total)
-    return [None if g is None else _part(next(parts)) for g in gradients]
+    totals = iter(total)
+    return [None if g is None else _replica_share(next(totals)) for g in gradients]
 
 
 def _dense(gradient: Any) -> Tensor | None:
@@ -140,26 +126,26 @@ def _dense(gradient: Any) -> Tensor | None:
     return None if gradient is None else tf.convert_to_tensor(gradient)
 
 
-def _part(gradient: Any) -> Any:
-    """One of as many equal parts of a gradient as there are replicas."""
+def _replica_share(gradient: Any) -> Any:
+    """One of as many equal shares of a gradient as there are replicas."""
     if isinstance(gradient, tf.IndexedSlices):  # of an embedding
         values = gradient.values / replicas.count()
         return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
     return gradient / replicas.count()
 
 
-def _summed_parts(gradients: dict[str, list[Any]], optimizer: Any) -> dict[str, list[Any]]:
-    """As `_summed`, for the gradients of each part, which are clipped by one factor."""
+def _summed_by_part(gradients: dict[str, list[Any]], optimizer: Any) -> dict[str, list[Any]]:
+    """As `_summed`, for gradients by part of the loss, which are clipped by one factor."""
     grouped = [
         {part: g for part, g in zip(gradients, row, strict=True) if g is not None}
         for row in zip(*gradients.values(), strict=True)
     ]
     total = tf.distribute.get_replica_context().all_reduce("SUM", grouped)
-    shares = [
-        {part: gradient / replicas.count() for part, gradient in group.items()}
+    replica_shares = [
+        {part: _replica_share(gradient) for part, gradient in group.items()}
         for group in optimizer.clipped(total)
     ]
-    return {part: [group.get(part) for group in shares] for part in gradients}
+    return {part: [group.get(part) for group in replica_shares] for part in gradients}
 
 
 def _clipped(gradients: list[Tensor], optimizer: Any, scale: Any) -> list[Tensor]:

@@ -16,8 +16,8 @@ TASK, DISTILLATION, TARGET, NONTARGET = "task", "distillation", "target", "nonta
 #: with the regularisers; the weighted costs of the methods; and the two parts of these costs.
 LOSS_PARTS = (TASK, DISTILLATION, TARGET, NONTARGET)
 
-# (student, teacher, batch) to costs per example: (B,), or (2, B) in a `DecoupledObjective`
-MethodCall = Callable[..., Costs]
+# (student, teacher, batch) to costs per example (B,); in a `DecoupledObjective`, to two of these
+MethodCall = Callable[..., Any]
 
 
 class Loss(NamedTuple):
@@ -33,6 +33,19 @@ class Loss(NamedTuple):
     distillation: Tensor  # scalar: weighted costs of the methods
     parts: dict[str, Tensor]  # by names of `LOSS_PARTS`, scalars; without target and nontarget
     # where no optimizer takes their gradients
+
+    @property
+    def total(self) -> Tensor:
+        """What is minimised, a scalar."""
+        return self.task + self.distillation
+
+
+class MethodCosts(NamedTuple):
+    """What the methods contribute to a `Loss`, scalars."""
+
+    means: dict[str, Tensor]  # by method, without its weight
+    weighted: dict[str, Tensor]  # by method that is minimised now, with its weight
+    parts: dict[str, Tensor]  # sums over the methods, by names of `LOSS_PARTS`
 
 
 class Stage(NamedTuple):
@@ -138,48 +151,44 @@ class Objective:
             progress=progress,
             multi_label=self.multi_label,
         )
-        current = self._stages[stage]
-        means = {}  # of each method's cost over the batch
-        for name, call in current.calls.items():
-            costs = call(student=student, teacher=teacher, batch=batch)
-            means[name] = mean_over_examples(costs, examples.sample_weight)
-        weighted = {}
-        for method in current.minimised:
-            warmup = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
-            weighted[method.name] = method.weight * warmup * means[method.name]
-        distillation = sum(weighted.values(), ops.zeros(()))
-        ce, ce_in_loss = self._cross_entropy(student, examples)
-        task = ops.zeros(())
-        if current.with_labels:
-            weighted["ce"] = self.ce_weight * ce_in_loss
-            task = sum(regularisers, weighted["ce"])
-        return Loss(
-            {"ce": ce} | means,
-            weighted,
-            task,
-            distillation,
-            {TASK: task, DISTILLATION: distillation},
+        weights = 1.0  # of the examples: a scalar, or (B,)
+        if examples.sample_weight is not None:
+            weights = ops.cast(examples.sample_weight, "float32")
+        current, known, labels = self._stages[stage], examples.known, examples.labels
+        means, weighted, parts = self._method_costs(
+            current, weights, student=student, teacher=teacher, batch=batch
         )
-
-    def _cross_entropy(self, student: Outputs, examples: Examples) -> tuple[Tensor, Tensor]:
-        """The cross-entropy with the known labels: the term "ce", and what is minimised; scalars.
-
-        The term is a mean over the views of an image and over this replica's examples. What is
-        minimised is a sum over the views, and this replica's part of the mean over all examples.
-        """
-        labels, known, sample_weight = examples.labels, examples.known, examples.sample_weight
         if known is not None:
             labels = unknown_labels.unknown_as_class_0(labels, known)
         costs_by_view = [
             self.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
             for name in image_views.LOGITS_BY_VIEW[: self.views]
         ]
-        costs = sum(costs_by_view)  # (B,)
-        if known is None:
-            in_loss = mean_over_examples(costs, sample_weight)
-            return in_loss / self.views, in_loss
-        in_loss = unknown_labels.part_of_mean(costs, known, sample_weight)
-        return unknown_labels.mean_of_known(costs / self.views, known, sample_weight), in_loss
+        costs = weights * sum(costs_by_view)  # (B,)
+        ce = ops.mean(costs) if known is None else unknown_labels.mean_of_known(costs, known)
+        task = ops.zeros(())
+        if current.with_labels:
+            ce_in_loss = ce if known is None else unknown_labels.part_of_mean(costs, known)
+            weighted["ce"] = self.ce_weight * ce_in_loss
+            task = sum(regularisers, weighted["ce"])
+        terms = {"ce": ce / self.views} | means
+        return Loss(terms, weighted, task, parts[DISTILLATION], {TASK: task} | parts)
+
+    def _method_costs(self, current: Stage, weights: Any, **arguments: Any) -> MethodCosts:
+        """The methods' costs.
+
+        Args:
+            current: the stage that the run is in.
+            weights: of the examples, (B,) or a scalar.
+            arguments: of the methods' calls: `student`, `teacher` and `batch`.
+        """
+        calls, progress = current.calls.items(), arguments["batch"].progress
+        means = {name: ops.mean(weights * call(**arguments)) for name, call in calls}
+        weighted = {}
+        for method in current.minimised:
+            warmup = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
+            weighted[method.name] = method.weight * warmup * means[method.name]
+        return MethodCosts(means, weighted, {DISTILLATION: sum(weighted.values(), ops.zeros(()))})
 
 
 class DecoupledObjective(Objective):
@@ -194,49 +203,28 @@ class DecoupledObjective(Objective):
         super().__init__(methods, **options)
 
     def _cost_of(self, method: Method, stage: float) -> MethodCall:
-        return lambda **arguments: ops.stack(method.parts_call(**arguments))  # (2, B)
+        return method.parts_call
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Loss:
-        """As `Objective`, with the target and the nontarget part of the costs in `parts`."""
-        loss = super().__call__(*args, **kwargs)
-        costs = ops.broadcast_to(loss.distillation, (2,))  # a scalar 0 without methods
-        target, nontarget = ops.unstack(costs, 2)
-        distillation = ops.sum(costs)
-        parts = {DISTILLATION: distillation, TARGET: target, NONTARGET: nontarget}
-        return loss._replace(
-            # The mean of a cost in two parts is (2,).
-            terms={name: ops.sum(value) for name, value in loss.terms.items()},
-            weighted={name: ops.sum(value) for name, value in loss.weighted.items()},
-            distillation=distillation,
-            parts=loss.parts | parts,
-        )
+    def _method_costs(self, current: Stage, weights: Any, **arguments: Any) -> MethodCosts:
+        """As `Objective`, with the sums of the target and of the nontarget parts in `parts`."""
+        calls, progress = current.calls.items(), arguments["batch"].progress
+        costs = {name: call(**arguments) for name, call in calls}  # two (B,) each
+        parts = {name: [ops.mean(weights * part) for part in two] for name, two in costs.items()}
+        means = {name: sum(both) for name, both in parts.items()}
+        weighted, target, nontarget = {}, ops.zeros(()), ops.zeros(())
+        for method in current.minimised:
+            warmup = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
+            both = [method.weight * warmup * mean for mean in parts[method.name]]
+            weighted[method.name] = sum(both)
+            target, nontarget = target + both[0], nontarget + both[1]
+        distillation = target + nontarget
+        sums = {DISTILLATION: distillation, TARGET: target, NONTARGET: nontarget}
+        return MethodCosts(means, weighted, sums)
 
 
 def kind_for(gradient_parts: Sequence[str]) -> type[Objective]:
     """The class of the objective for an optimizer that takes these parts' gradients separately."""
     return DecoupledObjective if {TARGET, NONTARGET} & {*gradient_parts} else Objective
-
-
-def mean_over_examples(
-    values: Tensor, sample_weight: Tensor | None, *, may_be_empty: bool = False
-) -> Tensor:
-    """Mean over the examples of the weighted values: Keras's "sum over batch size".
-
-    Args:
-        values: (..., B) float32.
-        sample_weight: (B,), or None for 1 each.
-        may_be_empty: whether B may be 0; the mean is then 0. A replica's part of a validation batch
-            may have no example.
-
-    Returns:
-        (...) float32.
-    """
-    if sample_weight is not None:
-        values = values * ops.cast(sample_weight, "float32")
-    if may_be_empty:
-        num_examples = ops.cast(ops.shape(values)[-1], "float32")
-        return ops.sum(values, axis=-1) / ops.maximum(num_examples, 1.0)
-    return ops.mean(values, axis=-1)
 
 
 def _require_usable(examples: Examples, methods: Sequence[Method]) -> None:

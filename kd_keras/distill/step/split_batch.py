@@ -11,6 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kd_keras import replicas
 from kd_keras.losses import Tensor
 
 _EXPECTED = "expected at least one example for each device."
@@ -20,41 +21,42 @@ _REMEDY = (
 _MARK = "A training batch leaves a device without examples"
 
 
-def sizes(count: int, replicas: int) -> list[int]:
+def sizes(count: int, num_replicas: int) -> list[int]:
     """How many of `count` examples each replica gets, in order."""
-    size = -(-count // replicas)  # of every part that is full
-    return [min(size, max(0, count - place * size)) for place in range(replicas)]
+    size = -(-count // num_replicas)  # of every part that is full
+    return [min(size, max(0, count - place * size)) for place in range(num_replicas)]
 
 
-def require_full(what: str, count: int, replicas: int, *, remedy: str = _REMEDY) -> None:
+def require_full(what: str, count: int, num_replicas: int, *, remedy: str = _REMEDY) -> None:
     """Raises ValueError if a training batch leaves a replica without examples.
 
     Args:
         what: the subject of the message, such as "batch_size".
         count: examples in the batch, over all replicas.
-        replicas: number of devices.
+        num_replicas: number of devices.
         remedy: what the user can do, as a sentence.
     """
-    if 0 in sizes(count, replicas):
+    shares = sizes(count, num_replicas)
+    if 0 in shares:
         raise ValueError(
-            f"{what} is {count}, which {replicas} devices share as {sizes(count, replicas)}; "
+            f"{what} is {count}, which {num_replicas} devices share as {shares}; "
             f"{_EXPECTED} {remedy}"
         )
 
 
-def require_full_batches(adapter: Any, replicas: int) -> None:
+def require_full_batches(adapter: Any, num_replicas: int) -> None:
     """`require_full` for the batches that Keras makes of arrays; those of datasets are unknown.
 
     Args:
         adapter: Keras's data adapter: `batch_size`, and `partial_batch_size` of the last batch.
-        replicas: number of devices.
+        num_replicas: number of devices.
     """
     if isinstance(getattr(adapter, "_dataset", None), tf.distribute.DistributedDataset):
         return  # shared already, such as by `machines.distribute_batches`
     if adapter.batch_size is not None:
-        require_full("batch_size", adapter.batch_size, replicas)
+        require_full("batch_size", adapter.batch_size, num_replicas)
     if adapter.partial_batch_size:
-        require_full("the size of the last batch", adapter.partial_batch_size, replicas)
+        require_full("the size of the last batch", adapter.partial_batch_size, num_replicas)
 
 
 def first_part(strategy: tf.distribute.Strategy, batch: Any) -> Any:
@@ -91,12 +93,11 @@ def share(count: Tensor) -> Any:
         count: scalar, this replica's number of examples; a Python int, in a traced step, is the
             same on each replica.
     """
-    replicas = tf.distribute.get_strategy().num_replicas_in_sync
-    if replicas == 1 or (isinstance(count, int) and not tf.executing_eagerly()):
-        return 1.0 / replicas
+    if replicas.count() == 1 or (isinstance(count, int) and not tf.executing_eagerly()):
+        return 1.0 / replicas.count()
     own = tf.cast(count, "float32")
     # No GPU has run this yet: one all-reduce of a scalar a step, where batches have no known size.
-    return own / tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, own)
+    return own / replicas.summed(own)
 
 
 def run_on_any(run: Callable[[Any], Any], inputs: Any) -> Any:
@@ -105,7 +106,7 @@ def run_on_any(run: Callable[[Any], Any], inputs: Any) -> Any:
     Layers such as Flatten fail on an empty batch, so that one is run on an example of zeros, which
     is not in the result.
     """
-    if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+    if replicas.count() == 1:
         return run(inputs)
     count = tf.shape(keras.tree.flatten(inputs)[0])[0]
     num_padding = tf.maximum(1 - count, 0)

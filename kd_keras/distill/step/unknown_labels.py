@@ -80,27 +80,26 @@ def unknown_as_class_0(labels: Labels, known: Tensor) -> Labels:
     return ops.where(known, labels, 0) if losses.is_class_index(labels) else labels
 
 
-def mean_of_known(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
+def mean_of_known(costs: Costs, known: Tensor) -> Tensor:
     """Mean of the costs over this replica's examples whose label is known; 0 if there is none.
 
     Args:
-        costs: (B,) float32.
+        costs: (B,) float32, times their sample weights; the number of known labels divides.
         known: (B,) bool.
-        sample_weight: (B,) or None; multiplies the costs, and the number of known labels divides.
     """
-    return _sum(costs, known, sample_weight) / ops.maximum(count_known(known), 1.0)
+    return _sum(costs, known) / ops.maximum(count_known(known), 1.0)
 
 
-def part_of_mean(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
+def part_of_mean(costs: Costs, known: Tensor) -> Tensor:
     """This replica's part of `mean_of_known` over all replicas' examples of a training batch.
 
     The parts, each multiplied by its replica's `split_batch.share`, add up to that mean.
     """
     if replicas.count() == 1:
-        return mean_of_known(costs, known, sample_weight)
+        return mean_of_known(costs, known)
     everywhere = replicas.summed(count_known(known))
     share = split_batch.share(known.shape[0] or ops.shape(known)[0])
-    return _sum(costs, known, sample_weight) / (ops.maximum(everywhere, 1.0) * share)
+    return _sum(costs, known) / (ops.maximum(everywhere, 1.0) * share)
 
 
 def count_known(known: Tensor) -> Tensor:
@@ -130,7 +129,5 @@ def warn_of_evaluation(names: Collection[str]) -> None:
     )
 
 
-def _sum(costs: Costs, known: Tensor, sample_weight: Tensor | None) -> Tensor:
-    if sample_weight is not None:
-        costs = costs * ops.cast(sample_weight, "float32")
+def _sum(costs: Costs, known: Tensor) -> Tensor:
     return ops.sum(ops.where(known, costs, 0.0))

@@ -7,10 +7,11 @@ teacher are both in inference mode.
 from collections.abc import Sequence
 from typing import Any
 
+from keras import ops
+
 from kd_keras import replicas
-from kd_keras.distill.step import objective
 from kd_keras.distill.step.batches import Examples
-from kd_keras.methods.base import Batch, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
 
 
 def costs(
@@ -32,11 +33,21 @@ def costs(
     """
     batch = Batch(examples.labels, None, examples.inputs, training=False, multi_label=multi_label)
     values = {m.name: m(student=student, teacher=teacher, batch=batch) for m in reported(methods)}
-    may_be_empty = replicas.count() > 1
-    return {
-        name: objective.mean_over_examples(value, examples.sample_weight, may_be_empty=may_be_empty)
-        for name, value in values.items()
-    }
+    return {n: mean_over_examples(weighted(v, examples)) for n, v in values.items()}
+
+
+def weighted(costs: Costs, examples: Examples) -> Costs:
+    """(B,) float32: the costs, each times its example's sample weight."""
+    if examples.sample_weight is None:
+        return costs
+    return costs * ops.cast(examples.sample_weight, "float32")
+
+
+def mean_over_examples(costs: Costs) -> Tensor:
+    """Mean of (B,) costs; 0 of none, since a replica's part of a batch may have no example."""
+    if replicas.count() == 1:
+        return ops.mean(costs)
+    return ops.sum(costs) / ops.maximum(ops.cast(ops.shape(costs)[0], "float32"), 1.0)
 
 
 def reported(methods: Sequence[Method]) -> list[Method]:

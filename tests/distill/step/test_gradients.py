@@ -51,7 +51,7 @@ def test_gradients_of_parts_of_an_embedding_are_clipped():
     with tf.GradientTape(persistent=True) as tape:
         rows = tf.gather(variable.value, [0, 0, 2])
         losses = tf.reduce_sum(3 * rows), tf.reduce_sum(rows)
-    gradients.step_by_parts(optimizer, tape, loss_of(*losses), [variable])
+    gradients.step(optimizer, tape, loss_of(*losses), [variable])
     # Row 0 has the gradient 8 and row 2 the gradient 4, each twice; the norm is sqrt(160).
     expected = -0.5 * np.array([[8, 8], [0, 0], [4, 4]]) / np.sqrt(160)
     np.testing.assert_allclose(variable.numpy(), expected, rtol=1e-5)
