@@ -53,7 +53,8 @@ class DeepKD(SeparateMomenta):
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or another argument of a Keras optimizer is given,
+            such as `clipnorm`.
     """
 
     gradient_parts = (TASK, NONTARGET, TARGET)  # in the order of their updates

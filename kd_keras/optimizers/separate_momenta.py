@@ -40,7 +40,8 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         use_ema, ema_momentum, ema_overwrite_frequency, name: as in every Keras optimizer.
 
     Raises:
-        ValueError: a number is out of range.
+        ValueError: a number is out of range, or another argument of a Keras optimizer is given,
+            such as `clipnorm`.
     """
 
     #: Parts of the loss whose gradients a Distiller passes separately to `apply_parts`. "task" is
@@ -56,10 +57,28 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         name: str,
         dampening: float = 0.0,
         weight_decay: float | None = None,
-        **keras_options: Any,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        **others: Any,
     ):
+        given = [f"{option}={value!r}" for option, value in others.items() if value is not None]
+        if given:
+            allowed = ", ".join(CommonOptions.__annotations__)
+            raise ValueError(
+                f"{', '.join(given)} is given; expected no arguments but its own and {allowed}, "
+                "since one update has several gradients. To clip their sum, use global_clipnorm."
+            )
         # Keras's own weight decay is decoupled from the gradient; this one is not.
-        super().__init__(learning_rate, name=name, **keras_options)
+        super().__init__(
+            learning_rate,
+            name=name,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+        )
         self.momentum = check.number("momentum", momentum, at_least=0)
         if self.momentum >= 1:
             raise ValueError(

@@ -111,6 +111,10 @@ def test_comes_back_from_its_config():
         ({"delta": 0.2}, "momentum is 0.9 and delta 0.2; expected a sum below 1"),
         ({"weight_decay": -1}, "weight_decay is -1; expected a finite number >= 0"),
         ({"dampening": 2}, "dampening is 2; expected a finite number >= 0 and <= 1"),
+        ({"clipnorm": 1.0}, "clipnorm=1.0 is given; expected no .*use global_clipnorm"),
+        ({"clipvalue": 0.5}, "clipvalue=0.5 is given; expected no arguments but"),
+        ({"gradient_accumulation_steps": 2}, "gradient_accumulation_steps=2 is given"),
+        ({"loss_scale_factor": 8.0}, "loss_scale_factor=8.0 is given"),
     ],
 )
 def test_refuses_bad_knobs(knobs, message):
