@@ -1,18 +1,17 @@
 """Trains several students on the same batches, with one teacher pass per batch."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from kd_keras import replicas
 from kd_keras.distill.distiller import Distiller
-from kd_keras.distill.keras_model import call_arguments, compiled_metrics
+from kd_keras.distill.keras_model import call_arguments
 from kd_keras.distill.keras_model.replica_model import ReplicaModel
 from kd_keras.distill.step import image_views, run_progress, split_batch
 from kd_keras.distill.step.teacher import Teacher
-from kd_keras.graph import taps
 from kd_keras.graph.untracked import Untracked
 from kd_keras.losses import Logs, Tensor
 from kd_keras.methods.parts import requirements
@@ -47,18 +46,18 @@ class SideBySideModel(ReplicaModel):
 
     def make_train_function(self, force: bool = False) -> None:
         with self.distribute_strategy.scope():
-            for distiller in self._untracked.distillers.values():
-                _prepare(distiller)
+            for distiller in self.trained_models():
+                distiller.prepare_step()
         super().make_train_function(force)
 
     def make_test_function(self, force: bool = False) -> None:
-        for distiller in self._untracked.distillers.values():
+        for distiller in self.trained_models():
             distiller.make_test_function(force)
         super().make_test_function(force)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; several replicas need an example each in every batch."""
-        distillers = list(self._untracked.distillers.values())
+        distillers = self.trained_models()
         arguments = {"shuffle": False} | call_arguments.by_name(keras.Model.fit, args, kwargs)
         callbacks = run_progress.with_progress(arguments.pop("callbacks", None), distillers)
         with split_batch.translate_errors():
@@ -78,15 +77,18 @@ class SideBySideModel(ReplicaModel):
     @replicas.after_data
     def test_step(self, data: Any) -> Logs:
         """The validation step of every Distiller on one batch."""
-        if any(distiller.validate_teacher for distiller in self._untracked.distillers.values()):
+        if any(distiller.validate_teacher for distiller in self.trained_models()):
             data = self._with_teacher_outputs(data, views=1)
         return self._with_prefixes(
             {n: d.test_step(data) for n, d in self._untracked.distillers.items()}
         )
 
+    def trained_models(self) -> Sequence[Distiller]:
+        return list(self._untracked.distillers.values())
+
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        return [metric for d in self._untracked.distillers.values() for metric in d.metrics]
+        return [metric for d in self.trained_models() for metric in d.metrics]
 
     def get_metrics_result(self) -> Logs:
         distillers = self._untracked.distillers.items()
@@ -101,12 +103,12 @@ class SideBySideModel(ReplicaModel):
         )
 
     def _while_evaluating(self, evaluate: Any, *args: Any, **kwargs: Any) -> Any:
-        for distiller in self._untracked.distillers.values():
+        for distiller in self.trained_models():
             distiller.evaluating = True
         try:
             return super()._while_evaluating(evaluate, *args, **kwargs)
         finally:
-            for distiller in self._untracked.distillers.values():
+            for distiller in self.trained_models():
                 distiller.evaluating = False
 
     def _with_teacher_outputs(self, data: Any, *, views: int) -> Any:
@@ -188,14 +190,6 @@ def own_logs(name: str, logs: Mapping[str, Any]) -> dict[str, Any]:
             prefix + k.removeprefix(start): v for k, v in logs.items() if k.startswith(start)
         }
     return result
-
-
-def _prepare(distiller: Distiller) -> None:
-    """Makes a Distiller's variables, which a traced step over replicas cannot do."""
-    distiller.prepare_step()
-    logits = taps.output_shapes(distiller.student)[taps.LOGITS]
-    labels = keras.KerasTensor((None,), "int32")
-    compiled_metrics.build(distiller._compile_metrics, labels, logits[-1])
 
 
 def _one_teacher(distillers: list[Distiller]) -> Teacher | None:

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
@@ -80,6 +81,37 @@ def test_students_side_by_side_are_trained_as_each_alone(split, learner):
         assert set(logged) == set(expected)
         for key, values in expected.items():
             np.testing.assert_allclose(logged[key], values, rtol=1e-4, err_msg=key)
+
+
+@pytest.mark.parametrize("labels", ["multi", "single"])
+def test_metrics_of_rows_are_those_of_each_student_alone(net, labels):
+    rng = np.random.default_rng(0)
+    x = {"inputs": rng.normal(size=(24, *SHAPE)).astype("float32"), "id": np.arange(24)}
+    y = (rng.random((24, CLASSES)) < 0.5).astype("float32")
+    metrics = [keras.metrics.BinaryAccuracy, keras.metrics.AUC]
+    if labels == "single":
+        y = np.eye(CLASSES, dtype="float32")[y.argmax(-1)]
+        metrics = [keras.metrics.CategoricalAccuracy, keras.metrics.TopKCategoricalAccuracy]
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+
+    def learner(seed):
+        distiller = Distiller(net("student", seed=seed), labels=labels)
+        distiller.compile(
+            keras.optimizers.SGD(0.1),
+            metrics=[make(name="m") for make in metrics[:1]],
+            weighted_metrics=[make(name="n") for make in metrics[1:]],
+        )
+        return distiller
+
+    model = side_by_side.SideBySideModel({"a": learner(0), "b": learner(1)})
+    logs = model.fit(data, validation_data=data, verbose=0).history
+    for seed, name in enumerate("ab"):
+        alone = learner(seed).fit(data, validation_data=data, verbose=0).history
+        assert side_by_side.own_logs(name, logs).keys() == alone.keys()
+        for key, values in alone.items():
+            np.testing.assert_allclose(
+                side_by_side.own_logs(name, logs)[key], values, rtol=1e-4, err_msg=key
+            )
 
 
 def test_the_teacher_runs_once_a_batch(split, learner, monkeypatch):

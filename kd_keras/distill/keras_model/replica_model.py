@@ -1,6 +1,6 @@
 """A Keras model whose training and evaluation also work over several replicas."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -22,10 +22,12 @@ class ReplicaModel(keras.Model):
     #: True while `evaluate` runs, also the one within `fit`.
     evaluating = False
 
-    @property
-    def num_classes(self) -> int:
-        """Entries of the logits that compiled metrics are given."""
-        return 0
+    def trained_models(self) -> Sequence[Any]:
+        """The models whose compiled metrics are given the batches' labels.
+
+        A method, since Keras saves the models that it finds in properties.
+        """
+        return [self]
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.evaluate`."""
@@ -66,18 +68,24 @@ class ReplicaModel(keras.Model):
         if self._distribute_strategy is None:
             if iterator is not None:
                 labels = compiled_metrics.label_form(iterator._get_iterator().element_spec)
-                compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
+                self._build_compiled_metrics(labels)
             return
         replicas = self.distribute_strategy.num_replicas_in_sync
         if iterator is not None and not self.evaluating:
             split_batch.require_full_batches(iterator.data_adapter, replicas)
-        if self._compile_metrics is None or self._compile_metrics.built:
+        if all(
+            m._compile_metrics is None or m._compile_metrics.built for m in self.trained_models()
+        ):
             return
         batch = next(next(iter(iterator))[2]) if iterator is not None else data_batch
         part = split_batch.first_part(self.distribute_strategy, batch)
         labels = batches.unpack(part, needs_labels=()).labels
         with self.distribute_strategy.scope():
-            compiled_metrics.build(self._compile_metrics, labels, self.num_classes)
+            self._build_compiled_metrics(labels)
+
+    def _build_compiled_metrics(self, labels: Any) -> None:
+        for model in self.trained_models():
+            compiled_metrics.build(model._compile_metrics, labels, model.num_classes)
 
     def _update_compiled_metrics(self, examples: Examples, logits: Logits) -> None:
         if self._compile_metrics:
