@@ -6,7 +6,8 @@ peer's cross-entropy. No gradient flows to `other`. Softmaxes are at temperature
 Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, section 2.2 and, for several
 peers, section 2.3. Defaults of the paper: one peer, weights 1. Needs no teacher and no taps, but
 labels. Each example has its own cost. Each peer takes as much time and memory as the student. Peers
-are saved with the Distiller and are not part of the deployed model.
+are saved with the Distiller and are not part of the deployed model. Their regularisers are added to
+the loss once, as the student's are: `weight` and sample weights do not multiply them.
 """
 
 from collections.abc import Sequence
@@ -71,9 +72,7 @@ class DML(Method):
             )
         outputs = [peer(batch.inputs, training=batch.training) for peer in self.peers]
         logits = [taps.logits_of(peer_outputs) for peer_outputs in outputs]
-        costs = [loss for peer in self.peers for loss in peer.losses]
-        regularisers = [keras.ops.sum(keras.ops.cast(cost, "float32")) for cost in costs]
-        return dml(student["logits"], logits, batch.labels)["loss"] + sum(regularisers)
+        return dml(student["logits"], logits, batch.labels)["loss"]
 
     def get_config(self) -> dict[str, Any]:
         peers = self.peers

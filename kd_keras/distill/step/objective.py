@@ -132,7 +132,8 @@ class Objective:
             teacher: the same of the teacher; empty where no method has one.
             examples: the batch.
             progress: share of the run that is done, scalar, 0 to 1.
-            regularisers: losses of the student's own layers, scalars.
+            regularisers: losses of the student's own layers, scalars. Those of the methods' layers
+                are added too.
             stage: the one of `stages` that the run is in.
 
         Raises:
@@ -170,7 +171,9 @@ class Objective:
         if current.with_labels:
             ce_in_loss = ce if known is None else unknown_labels.part_of_mean(costs, known)
             weighted["ce"] = self.ce_weight * ce_in_loss
-            task = sum(regularisers, weighted["ce"])
+            own = [loss for method in self.methods for loss in method.losses]  # such as of peers
+            own = [ops.sum(ops.cast(loss, "float32")) for loss in own]
+            task = sum([*regularisers, *own], weighted["ce"])
         terms = {"ce": ce / self.views} | means
         return Loss(terms, weighted, task, parts[DISTILLATION], {TASK: task} | parts)
 
