@@ -48,7 +48,7 @@ SHARED_KNOBS = {
     "teacher_tap": "its name in the teacher, if it differs from `tap`",
     "student_taps": "their names in the student, if they differ from `taps`",
     "teacher_taps": "their names in the teacher, if they differ from `taps`",
-    "first_stage": "share of the run in which the first stage's cost alone is minimised",
+    "first_stage": "share of the run in which only methods with a first stage are minimised",
     "main_stage_weight": "factor of the cost after the first stage",
 }
 

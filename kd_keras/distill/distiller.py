@@ -42,8 +42,9 @@ class Distiller(DeployingModel):
     own regularisers. Costs are per example; sample weights multiply them. Validation reports the
     compiled metrics and, as `val_loss`, the cross-entropy of what is deployed: compare it with
     `ce`, not with `loss`. Where a method deploys another model than the student (simkd), training
-    reports no accuracy and no agreement. In a method's first stage nothing else is minimised, and
-    variables that it does not train stay. The teacher runs in inference mode, without a gradient.
+    reports no accuracy and no agreement. Until the longest first stage of a method ends, only the
+    methods that have one are minimised, and variables that these do not train stay. The teacher
+    runs in inference mode, without a gradient.
 
     Warm-ups and first stages depend on the progress, 0 to 1. By default each `fit` is a run of its
     own, and progress is the finished steps / (epochs * steps); epochs before `initial_epoch` count

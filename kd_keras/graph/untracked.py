@@ -1,11 +1,11 @@
-"""A holder for models that a Keras model uses but does not own."""
+"""A holder for what a Keras model or layer uses but does not own."""
 
 import types
 
 
 class Untracked(types.SimpleNamespace):
-    """Holds models and layers by name, without Keras tracking, saving or counting them.
+    """Holds models, layers and random generators by name, without Keras tracking them.
 
     A model that is an attribute of a Keras model becomes a part of it: Keras trains, saves and
-    counts it. Models in this holder do not.
+    counts it. What is in this holder does not.
     """

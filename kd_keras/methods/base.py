@@ -84,7 +84,8 @@ class Method(keras.Layer):
     #: Number of augmented views of each image in a batch, 1 or 2. With 2, the outputs of an
     #: image's second view have the suffix "_view2" in their names.
     views_per_image = 1
-    #: Share of the run, 0 to 1, in which the cost of `first_stage_call` alone is minimised.
+    #: Share of the run, 0 to 1, in which `first_stage_call` gives the cost. Until the longest first
+    #: stage of the run's methods ends, only the methods that have one are minimised.
     first_stage = 0.0
 
     built: bool
@@ -169,9 +170,9 @@ class Method(keras.Layer):
         )
 
     def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        """(B,) float32: the cost that alone is minimised in the first `first_stage` of the run.
+        """(B,) float32: the cost in the first `first_stage` of the run, without its weight.
 
-        A variable on which this cost does not depend is not updated in that stage.
+        A variable on which no minimised cost depends is not updated, see `first_stage`.
         """
         return self.call(student, teacher, batch)
 

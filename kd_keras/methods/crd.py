@@ -14,7 +14,6 @@ makes two arrays (batch, num_examples).
 """
 
 import math
-import types
 from typing import Any, Unpack
 
 import keras
@@ -22,6 +21,7 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
+from kd_keras.graph.untracked import Untracked
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
@@ -96,7 +96,7 @@ class CRD(OneTap):
             name="log_z",
         )
         # Hidden from Keras, which would not save the generator. Its state is saved as a weight.
-        self._random = types.SimpleNamespace(generator=keras.random.SeedGenerator(self.seed))
+        self._random = Untracked(generator=keras.random.SeedGenerator(self.seed))
         self.random_state = self._random.generator.state
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:

@@ -30,7 +30,8 @@ class Embed(OneTap):
 
     Args:
         distance: "cosine" compares directions; "squared" compares lengths too.
-        first_stage: share of the run, 0 to 1, in which only this cost is minimised.
+        first_stage: share of the run, 0 to 1, in which labels, and methods without a first stage,
+            are not minimised.
         main_stage_weight: factor of the cost after the first stage, >= 0; `weight` multiplies it.
         tap, student_tap, teacher_tap: see `OneTap`; a teacher_tap "output" is what the teacher
             returns, of a model that ends with its embedding.

@@ -15,13 +15,13 @@ example has its own cost. The student's classifier is trained by the cells too.
 """
 
 import numbers
-import types
 from typing import Any, Unpack
 
 import keras
 from keras import ops
 
 from kd_keras import check, losses
+from kd_keras.graph.untracked import Untracked
 from kd_keras.methods.base import Batch, Costs, Labels, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
@@ -104,7 +104,7 @@ class SDD(OneTap):
         student_classifier = teacher_classifier.last_dense(self.name, student, side="student")
         teacher_classifier.require_reads(self.name, student, tap, side="student")
         # Hidden from Keras: its weights belong to the student.
-        self._student = types.SimpleNamespace(classifier=student_classifier)
+        self._student = Untracked(classifier=student_classifier)
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 

@@ -20,10 +20,11 @@ class TwoStageOptions(TapPairsOptions, total=False):
 
 
 class TwoStage(TapPairs):
-    """Minimises its cost alone in a first stage, and by default not at all afterwards.
+    """Minimises its cost in a first stage, without labels, and by default not at all afterwards.
 
     Args:
-        first_stage: share of the run, 0 to 1, in which only this cost is minimised.
+        first_stage: share of the run, 0 to 1, before the cost has the factor `main_stage_weight`.
+            Labels, and methods without a first stage, wait for the longest one.
         main_stage_weight: factor of the cost after the first stage, >= 0; `weight` multiplies it.
         common: knobs of `TapPairs` and `Method`.
     """
