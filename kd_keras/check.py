@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-Kind = TypeVar("Kind")
+Class = TypeVar("Class")
 
 #: Numbers of methods and training beyond these overflow or vanish in float32 once they are squared.
 SMALLEST, LARGEST = 1e-9, 1e9
@@ -103,7 +103,7 @@ def text(what: str, value: Any, *, remedy: str = "") -> str:
     return value
 
 
-def naming_errors(cls: type[Kind]) -> type[Kind]:
+def naming_errors(cls: type[Class]) -> type[Class]:
     """The class, of whose constructor all ValueErrors begin with the object's name, as "kd: ".
 
     Args:

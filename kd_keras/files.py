@@ -76,9 +76,9 @@ def plain(value: Any) -> Any:
     if type(value).__module__ == "numpy":
         value = value.tolist()
     if isinstance(value, dict):
-        return {str(key): plain(part) for key, part in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(part) for part in value]
+        return [plain(item) for item in value]
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
 
 
@@ -143,8 +143,8 @@ def sha256(path: Path) -> str:
     require_regular(path)
     if path.is_dir():
         total = hashlib.sha256()
-        for part in sorted(part for part in path.rglob("*") if part.is_file()):
-            total.update(f"{part.relative_to(path).as_posix()}\0{sha256(part)}\n".encode())
+        for member in sorted(member for member in path.rglob("*") if member.is_file()):
+            total.update(f"{member.relative_to(path).as_posix()}\0{sha256(member)}\n".encode())
         return total.hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -153,8 +153,8 @@ def sha256(path: Path) -> str:
 def size(path: str | os.PathLike[str]) -> int:
     """Bytes of a file, or of all files in a folder and the folders in it."""
     path = Path(path)
-    parts = path.rglob("*") if path.is_dir() else [path]
-    return sum(part.stat().st_size for part in parts if part.is_file())
+    members = path.rglob("*") if path.is_dir() else [path]
+    return sum(member.stat().st_size for member in members if member.is_file())
 
 
 @contextlib.contextmanager
@@ -233,8 +233,8 @@ def _not_finite(data: Any, value_path: str) -> Iterator[tuple[str, float]]:
         for name, value in data.items():
             yield from _not_finite(value, f"{value_path}.{name}" if value_path else name)
     elif isinstance(data, list):
-        for place, value in enumerate(data):
-            yield from _not_finite(value, f"{value_path}[{place}]")
+        for index, value in enumerate(data):
+            yield from _not_finite(value, f"{value_path}[{index}]")
     elif isinstance(data, float) and not math.isfinite(data):
         yield value_path, data
 

@@ -22,8 +22,8 @@ def gathered(value: tf.Tensor) -> tf.Tensor:
     if count() == 1:
         return value
     # A part of the input has no device, and with one replica in a process gathering needs one.
-    part = tf.identity(tf.cast(value, _gathered_dtype(value.dtype)))
-    all_values = tf.distribute.get_replica_context().all_gather(part, axis=0)
+    own_values = tf.identity(tf.cast(value, _gathered_dtype(value.dtype)))
+    all_values = tf.distribute.get_replica_context().all_gather(own_values, axis=0)
     all_values = tf.ensure_shape(all_values, (None, *value.shape[1:]))  # gathering loses the shape
     return tf.cast(all_values, value.dtype)
 
@@ -88,9 +88,9 @@ def require_made_here(model: keras.Model) -> None:
 
 def synchronize(layer: keras.Layer) -> None:
     """Lets the batch norms inside `layer` use the batches of all replicas, as on one device."""
-    for part in layer._flatten_layers():
-        if isinstance(part, keras.layers.BatchNormalization) and count() > 1:
-            part.synchronized = True
+    for sublayer in layer._flatten_layers():
+        if isinstance(sublayer, keras.layers.BatchNormalization) and count() > 1:
+            sublayer.synchronized = True
 
 
 def after_data(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -102,8 +102,8 @@ def after_data(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def step_after_data(model: Any, data: Any) -> Any:
-        parts = [] if model.jit_compile else tf.nest.flatten(data, expand_composites=True)
-        with tf.control_dependencies([part for part in parts if tf.is_tensor(part)]):
+        arrays = [] if model.jit_compile else tf.nest.flatten(data, expand_composites=True)
+        with tf.control_dependencies([array for array in arrays if tf.is_tensor(array)]):
             return step(model, data)
 
     return step_after_data

@@ -112,7 +112,7 @@ def train(folder: Path, killed_at: int) -> None:
 
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
             self.steps += 1
-            if self.steps == killed_at and machines.place(strategy) == 1:
+            if self.steps == killed_at and machines.process_index(strategy) == 1:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     checkpoint = Checkpoint(folder / "checkpoints", minutes=0)

@@ -180,7 +180,7 @@ def store(rng: random.Random, folder: Path) -> None:
 
     images = np.random.default_rng(0).integers(0, 256, (6, 4, 4, 3), dtype=np.uint8)
     labels = np.array([0, 1, 0, 1, 0, 1])
-    parts = {"train": store_writer.Part(6, iter([(images, labels)]))}
+    parts = {"train": store_writer.SplitContents(6, iter([(images, labels)]))}
     about = {"source": "x", "kind": "x", "state": "x"}
     place = folder / "store"
     place.mkdir()

@@ -39,7 +39,7 @@ def _run(
         cache_list.run(prune=prune, older_than=older_than, yes=yes)
         return
     recipe = recipe_files.resolve(recipe_name, shared_options.set_options(options), sets)
-    part = None if shard is None else _shard(shard)
+    own_shard = None if shard is None else _shard(shard)
     quiet.import_tensorflow()
     from kd_keras.job.cache import make_cache
 
@@ -49,7 +49,7 @@ def _run(
         taps=_names(taps),
         top_k=top_k,
         dtype=cache_dtype,
-        shard=part,
+        shard=own_shard,
         verify=verify,
         screen=output.screen(),
     )

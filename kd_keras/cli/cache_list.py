@@ -14,16 +14,16 @@ def run(*, prune: bool, older_than: float | None, yes: bool) -> None:
     """Lists the cache folder; with prune, removes removable entries after a confirmation."""
     screen = output.screen()
     entries = cache_folder.entries()
-    place = f"{paths.short_path(data.cache_folder())} ({_size(entries)})"
+    folder = f"{paths.short_path(data.cache_folder())} ({_size(entries)})"
     if not prune:
-        cache_folder.show(entries, screen, title=f"Cache folder {place}")
+        cache_folder.show(entries, screen, title=f"Cache folder {folder}")
         output.document({"folder": data.cache_folder(), "entries": cache_folder.as_json(entries)})
         return
     removable_entries = cache_folder.removable(entries, older_than=older_than)
     if not removable_entries:
-        screen.result(f"nothing to remove in {place}: `kdk cache --list` shows what is there")
+        screen.result(f"nothing to remove in {folder}: `kdk cache --list` shows what is there")
     else:
-        cache_folder.show(removable_entries, screen, title=f"To be removed from {place}")
+        cache_folder.show(removable_entries, screen, title=f"To be removed from {folder}")
     removed_entries = (
         cache_folder.prune(removable_entries) if removable_entries and _has_consent(yes) else []
     )

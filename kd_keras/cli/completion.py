@@ -77,5 +77,5 @@ def _names_with_help(module: Any) -> list[tuple[str, str]]:
 
 def _until_prefix(name: str) -> str:
     """ "folder:PATH" to "folder:"."""
-    kind, colon, _ = name.partition(_PREFIX)
-    return kind + colon
+    prefix, colon, _ = name.partition(_PREFIX)
+    return prefix + colon

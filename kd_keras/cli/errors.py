@@ -73,9 +73,9 @@ def _error_text(error: ValueError | OSError) -> str:
     if error.filename is not None:
         return f"{error.filename}: {reason}. Check the path and whether it may be read and written."
     if error.errno in files.NO_SPACE:
-        places = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
+        folders = {data.cache_folder(), Path.cwd(), Path(tempfile.gettempdir())}
         free_space = ", ".join(
-            f"{place} {disk / 1e6:,.0f} MB" for place, disk in _free_bytes(places)
+            f"{folder} {disk / 1e6:,.0f} MB" for folder, disk in _free_bytes(folders)
         )
         return (
             f"{reason}. Free space on the disk that is full ({free_space} free), or send the "
@@ -84,11 +84,11 @@ def _error_text(error: ValueError | OSError) -> str:
     return f"{reason}. Run it with --traceback to see where."
 
 
-def _free_bytes(places: Iterable[Path]) -> Iterator[tuple[Path, int]]:
-    """Free bytes on the disk of each place, or of the nearest folder above it that exists."""
-    for place in sorted(places):
-        nearest_folder = next(folder for folder in (place, *place.parents) if folder.exists())
-        yield place, shutil.disk_usage(nearest_folder).free
+def _free_bytes(folders: Iterable[Path]) -> Iterator[tuple[Path, int]]:
+    """Free bytes on the disk of each folder, or of the nearest folder above it that exists."""
+    for folder in sorted(folders):
+        nearest_folder = next(path for path in (folder, *folder.parents) if path.exists())
+        yield folder, shutil.disk_usage(nearest_folder).free
 
 
 def _text_of_other(error: Exception) -> str:
@@ -108,7 +108,7 @@ def _text_of_other(error: Exception) -> str:
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Whether Python, NumPy or TensorFlow, which need not be imported, got no memory."""
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = {base.__name__ for base in type(error).__mro__}
     return isinstance(error, MemoryError) or "ResourceExhaustedError" in names
 
 

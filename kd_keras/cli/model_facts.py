@@ -75,7 +75,7 @@ def _macs(model: "keras.Model") -> str:
     from kd_keras.models import cost
 
     try:
-        count = cost.macs(model)
+        multiply_adds = cost.macs(model)
     except ValueError as error:
         return f"not known ({str(error).partition(';')[0]})"
-    return f"{count:,} ({count / 1e6:,.1f} million)"
+    return f"{multiply_adds:,} ({multiply_adds / 1e6:,.1f} million)"

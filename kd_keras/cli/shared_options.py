@@ -61,16 +61,16 @@ def set_options(options: dict[str, Any]) -> dict[str, Any]:
 
 def _field_option(name: str, default: Any) -> click.Option:
     field = fields.Recipe.model_fields[name]
-    kind, choices, _ = fields.form(name)
+    value_type, choices, _ = fields.form(name)
     flag = field_values.option(name).removeprefix("--")
-    default_text = " ".join(default or ["none"]) if kind is tuple else str(default).lower()
+    default_text = " ".join(default or ["none"]) if value_type is tuple else str(default).lower()
     field_facts: Any = field.json_schema_extra
     help_text = f"{field.description} [{default_text}]"
     settings = {"help": help_text, "section": field_facts["group"], "default": None}
-    if kind is bool:
+    if value_type is bool:
         return Option([f"--{flag}/--no-{flag}"], **settings)
-    metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[kind])
+    metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[value_type])
     settings["shell_complete"] = completion.field_completion(name)
     return Option(
-        [f"--{flag}", name], type=str, metavar=metavar, multiple=kind is tuple, **settings
+        [f"--{flag}", name], type=str, metavar=metavar, multiple=value_type is tuple, **settings
     )

@@ -120,13 +120,13 @@ def with_unlabelled(
     )
 
 
-def _hold_out_note(fraction: float, count: int, test: Split | None = None) -> str:
+def _hold_out_note(fraction: float, num_held_out: int, test: Split | None = None) -> str:
     """The note about images of train that validate.
 
     Args:
         fraction: share of train that is held out, 0 to 1.
-        count: number of held-out images.
+        num_held_out: number of held-out images.
         test: the test split; None: there is none.
     """
-    note = f"holding out {100 * fraction:g} % of train ({count:,} images) as validation"
+    note = f"holding out {100 * fraction:g} % of train ({num_held_out:,} images) as validation"
     return note if test is None else f"{note}; test stays a test split, used for neither"

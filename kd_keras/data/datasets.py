@@ -171,8 +171,8 @@ def _source(
     if resize is not None:
         check.one_of("resize", resize, RESIZES)
     path = None if data_dir is None else Path(data_dir).expanduser()
-    kind, _, place = name.partition(":")
-    if labels == "multi" and not (kind == "folder" and place):
+    kind, _, location = name.partition(":")
+    if labels == "multi" and not (kind == "folder" and location):
         raise ValueError(
             f"labels is 'multi', and {name} has one class for each image; expected folder:PATH, "
             "images with a CSV file of labels. Leave --labels out, or give such a folder."
@@ -181,11 +181,11 @@ def _source(
         from kd_keras.data.tiny_imagenet import tiny_imagenet_source
 
         return tiny_imagenet_source.source(data_dir=path, image_size=image_size, resize=resize)
-    if kind == "tfds" and place:
+    if kind == "tfds" and location:
         from kd_keras.data.tfds import tfds_source
 
-        return tfds_source.source(place, data_dir=path, image_size=image_size, resize=resize)
-    if name != "digits" and not (kind == "folder" and place):
+        return tfds_source.source(location, data_dir=path, image_size=image_size, resize=resize)
+    if name != "digits" and not (kind == "folder" and location):
         is_folder = Path(name).expanduser().is_dir()
         hint = f"{name} is a folder: did you mean --dataset folder:{name}?" if is_folder else ""
         check.one_of("dataset", name, _ABOUT, remedy=hint)
@@ -198,4 +198,4 @@ def _source(
     from kd_keras.data.folders import folder, multi_label_folder
 
     describe_files = multi_label_folder.source if labels == "multi" else folder.source
-    return describe_files(Path(place).expanduser(), image_size=image_size, resize=resize)
+    return describe_files(Path(location).expanduser(), image_size=image_size, resize=resize)

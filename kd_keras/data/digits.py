@@ -8,7 +8,7 @@ import numpy as np
 from kd_keras import check
 from kd_keras.data.progress import Progress
 from kd_keras.data.stores.make_store import Source
-from kd_keras.data.stores.store_writer import Contents, Part
+from kd_keras.data.stores.store_writer import Contents, SplitContents
 
 _SIDE = 8
 _BATCH_PIXELS = 20_000_000
@@ -45,7 +45,7 @@ def _contents(folder: Path, progress: Progress, *, times: int) -> Contents:
     images = np.rint(intensities.reshape(-1, _SIDE, _SIDE, 1) * (255 / 16)).astype(np.uint8)
     return Contents(
         class_names=[str(digit) for digit in range(10)],
-        parts={"train": Part(len(labels), _enlarged_batches(images, labels, times))},
+        splits={"train": SplitContents(len(labels), _enlarged_batches(images, labels, times))},
     )
 
 
@@ -59,7 +59,7 @@ def _enlarged_batches(
         labels: (N,) int.
         times: factor of height and width, >= 1.
     """
-    count = max(1, _BATCH_PIXELS // (_SIDE * times) ** 2)
-    for start in range(0, len(labels), count):
-        rows = slice(start, start + count)
+    images_per_batch = max(1, _BATCH_PIXELS // (_SIDE * times) ** 2)
+    for start in range(0, len(labels), images_per_batch):
+        rows = slice(start, start + images_per_batch)
         yield images[rows].repeat(times, axis=1).repeat(times, axis=2), labels[rows]

@@ -30,7 +30,7 @@ def shortened(items: Sequence[str], limit: int = SHOWN) -> list[str]:
     return [*items[:limit], *([f"and {num_left_out:,} more"] if num_left_out > 0 else [])]
 
 
-def count(noun: str, items: Sequence[object]) -> str:
+def number_of(noun: str, items: Sequence[object]) -> str:
     """The number of items with their noun: "1 file", "2 files".
 
     Args:

@@ -33,13 +33,14 @@ def hide(split: Split, *, per_class: int, class_names: Sequence[str], seed: int 
             "number of images of each class can be chosen; expected labels of one class. Leave "
             "--labels-per-class out; --unlabelled adds images without labels."
         )
-    counts = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
-    rarest_class = int(counts.argmin())
-    if counts[rarest_class] < per_class:
+    class_sizes = np.bincount(split.labels[split.labels >= 0], minlength=len(class_names))
+    rarest_class = int(class_sizes.argmin())
+    if class_sizes[rarest_class] < per_class:
         raise ValueError(
             f"labels_per_class is {per_class:,}, but the class {class_names[rarest_class]!r} has "
-            f"{counts[rarest_class]:,} labelled training images; expected at most that. Give "
-            f"--labels-per-class {counts[rarest_class]} or less, or leave it out to use all labels."
+            f"{class_sizes[rarest_class]:,} labelled training images; expected at most that. Give "
+            f"--labels-per-class {class_sizes[rarest_class]} or less, or leave it out to use all "
+            "labels."
         )
     random_order = np.argsort(hashing.random_bits(split.ids, _PURPOSE, seed), kind="stable")
     rows_by_class = random_order[np.argsort(split.labels[random_order], kind="stable")]

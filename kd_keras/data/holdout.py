@@ -36,8 +36,8 @@ def stratified_split(
     starts = np.flatnonzero(np.diff(labels[rows_by_class], prepend=np.nan))
     held_out = np.zeros(len(labels), bool)
     for start, size in zip(starts, np.diff(starts, append=len(labels)), strict=True):
-        count = min(max(round(int(size) * fraction), 1), int(size) - 1)
-        held_out[rows_by_class[start : start + count]] = True
+        num_images = min(max(round(int(size) * fraction), 1), int(size) - 1)
+        held_out[rows_by_class[start : start + num_images]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
@@ -65,8 +65,8 @@ def multi_label_split(
     num_left = (labels == 1).sum(axis=0)  # training examples of each class
     for label in np.argsort((labels == 1).sum(axis=0), kind="stable"):
         class_rows = random_order[labels[random_order, label] == 1]
-        count = min(max(round(len(class_rows) * fraction), 1), len(class_rows) - 1)
-        num_missing = count - int(held_out[class_rows].sum())
+        num_images = min(max(round(len(class_rows) * fraction), 1), len(class_rows) - 1)
+        num_missing = num_images - int(held_out[class_rows].sum())
         for example in class_rows[is_free[class_rows]]:
             if num_missing > 0 and (num_left[labels[example] == 1] > 1).all():
                 held_out[example] = True

@@ -253,12 +253,14 @@ def threads_of(policy: Policy) -> int:
 
 
 @functools.lru_cache(maxsize=4)
-def _order(seed: int, epoch: int, count: int) -> np.ndarray:
+def _order(seed: int, epoch: int, num_examples: int) -> np.ndarray:
     """The epoch's permutation; cached, since every batch of the epoch needs it.
 
     Args:
         seed: seed of the run.
         epoch: number of the epoch, from 0.
-        count: number of images.
+        num_examples: number of images.
     """
-    return np.argsort(hashing.random_bits(np.arange(count), _PURPOSE, seed, epoch), kind="stable")
+    return np.argsort(
+        hashing.random_bits(np.arange(num_examples), _PURPOSE, seed, epoch), kind="stable"
+    )

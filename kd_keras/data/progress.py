@@ -10,4 +10,4 @@ Progress = Callable[[str, int], contextlib.AbstractContextManager[Advance]]
 @contextlib.contextmanager
 def silent(task: str, total: int) -> Iterator[Advance]:
     """A progress that shows nothing."""
-    yield lambda count: None
+    yield lambda num_done: None

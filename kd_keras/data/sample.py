@@ -7,14 +7,14 @@ from kd_keras.data import hashing
 _PURPOSE = 0x73616D70  # "samp": keeps these bits apart from those of the hold-out
 
 
-def stratified_sample(labels: np.ndarray, count: int, *, seed: int) -> np.ndarray:
-    """Positions of `count` examples, spread over the classes as evenly as possible.
+def stratified_sample(labels: np.ndarray, num_examples: int, *, seed: int) -> np.ndarray:
+    """Positions of `num_examples` examples, spread over the classes as evenly as possible.
 
     Classes that have fewer examples than the others give all of theirs.
 
     Args:
         labels: (N,) int; or (N, C) of 0 and 1, of which each combination counts as a class.
-        count: how many; all N if there are fewer.
+        num_examples: how many; all N if there are fewer.
         seed: seed of the choice.
 
     Returns:
@@ -30,4 +30,4 @@ def stratified_sample(labels: np.ndarray, count: int, *, seed: int) -> np.ndarra
     rank = np.arange(len(labels)) - np.repeat(starts, sizes)  # of each example within its class
     # The first of every class, then the second ones, and so on; of the last round, any.
     round_robin = rows_by_class[np.lexsort((random_order.argsort()[rows_by_class], rank))]
-    return np.sort(round_robin[:count])
+    return np.sort(round_robin[:num_examples])

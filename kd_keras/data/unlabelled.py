@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from kd_keras.data import fault_report, user_files
-from kd_keras.data.fault_report import count
+from kd_keras.data.fault_report import number_of
 from kd_keras.data.folders import image_folder, skipped_files
 from kd_keras.data.progress import Progress
 from kd_keras.data.stores.joined_images import JoinedImages
 from kd_keras.data.stores.make_store import Source
 from kd_keras.data.stores.store import UNKNOWN, Dataset, Split, Store
-from kd_keras.data.stores.store_writer import Contents, Part
+from kd_keras.data.stores.store_writer import Contents, SplitContents
 
 Shape = tuple[int, ...]
 EXPECTED = "a folder of images, also in folders within it"
@@ -48,11 +48,11 @@ def source(name: str, *, shape: Shape, resize: str, data_dir: Path | None = None
             f"images. Give --image-size, such as {min(height, width)}."
         )
     require_source(name)
-    kind, _, place = name.partition(":")
+    kind, _, location = name.partition(":")
     settings: dict[str, Any] = {"image_size": height, "channels": channels, "resize": resize}
-    if kind == "folder" and place:
-        return _folder(Path(place).expanduser(), settings)
-    return _tfds(place, data_dir, settings)
+    if kind == "folder" and location:
+        return _folder(Path(location).expanduser(), settings)
+    return _tfds(location, data_dir, settings)
 
 
 def require_source(name: str) -> None:
@@ -60,14 +60,14 @@ def require_source(name: str) -> None:
 
     Raises FileNotFoundError or PermissionError if there is no such folder.
     """
-    kind, _, place = name.partition(":")
-    if kind not in ("folder", "tfds") or not place:
+    kind, _, location = name.partition(":")
+    if kind not in ("folder", "tfds") or not location:
         hint = f" Give folder:{name}." if Path(name).expanduser().is_dir() else ""
         raise ValueError(
             f"unlabelled is {name!r}; expected {FORMS}.{hint or ' Give one of these.'}"
         )
     if kind == "folder":
-        path = user_files.readable_path(Path(place).expanduser(), EXPECTED)
+        path = user_files.readable_path(Path(location).expanduser(), EXPECTED)
         if not path.is_dir():
             raise FileNotFoundError(f"{path} is a file; expected {EXPECTED}.")
 
@@ -113,18 +113,23 @@ def joined(split: Split, stores: Sequence[Store]) -> Split:
         stores: stores of images without labels, of the same shape.
     """
     added_splits = [store.splits["train"] for store in stores]
-    firsts = np.cumsum([len(split.images), *(len(part.images) for part in added_splits)])
-    ids = [first + part.ids for first, part in zip(firsts, added_splits, strict=False)]
+    firsts = np.cumsum(
+        [len(split.images), *(len(added_split.images) for added_split in added_splits)]
+    )
+    ids = [
+        first + added_split.ids for first, added_split in zip(firsts, added_splits, strict=False)
+    ]
     added_fingerprint = hashlib.sha256(
-        "+".join(part.fingerprint for part in added_splits).encode()
+        "+".join(added_split.fingerprint for added_split in added_splits).encode()
     ).hexdigest()[:16]
     label_shape = split.labels.shape[1:]  # (C,) of multi-label data
     unknown_labels = [
-        np.full((len(part), *label_shape), UNKNOWN, split.labels.dtype) for part in added_splits
+        np.full((len(added_split), *label_shape), UNKNOWN, split.labels.dtype)
+        for added_split in added_splits
     ]
     return replace(
         split,
-        images=JoinedImages([split.images, *(part.images for part in added_splits)]),
+        images=JoinedImages([split.images, *(added_split.images for added_split in added_splits)]),
         labels=np.concatenate([split.labels, *unknown_labels]),
         ids=np.concatenate([split.ids, *ids]),
         fingerprint=f"{split.fingerprint}-{added_fingerprint}",
@@ -166,7 +171,7 @@ def _folder_contents(
     images = [name for name in names if headers[name].size]
     faults = image_folder.describe_unreadable(path, names, headers)
     if not images and not faults:
-        faults = [f"it holds {count('file', names)}, and none is an image."]
+        faults = [f"it holds {number_of('file', names)}, and none is an image."]
     if faults:
         raise fault_report.error(f"{path} has faults", faults)
     sizes = [size for name in images if (size := headers[name].size)]
@@ -179,9 +184,9 @@ def _folder_contents(
     )
     notes = skipped_files.note([name for name in names if not headers[name].size])
     if hidden_folders:
-        notes.append(f"skipped {count('hidden folder', hidden_folders)}")
+        notes.append(f"skipped {number_of('hidden folder', hidden_folders)}")
     paths = [f"{path}/{name}" for name in images]
-    return Contents([], {"train": Part(len(images), batches, paths)}, tuple(notes))
+    return Contents([], {"train": SplitContents(len(images), batches, paths)}, tuple(notes))
 
 
 def _tfds(name: str, data_dir: Path | None, settings: dict[str, Any]) -> Source:
@@ -209,7 +214,7 @@ def _tfds_contents(
             f"tfds:{builder.info.name} has the splits {split_names}; expected one of "
             f"{', '.join((*_SPLITS, 'train'))}. Choose another dataset."
         )
-    part = tfds_records.part(
+    split_contents = tfds_records.read_split(
         builder,
         split,
         size=settings["image_size"],
@@ -217,7 +222,7 @@ def _tfds_contents(
         resize=settings["resize"],
         image=tfds_source.image_key(builder),
     )
-    return Contents([], {"train": part}, (_split_note(split),))
+    return Contents([], {"train": split_contents}, (_split_note(split),))
 
 
 def _split_note(split: str) -> str:

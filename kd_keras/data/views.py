@@ -97,14 +97,14 @@ class Views:
 
     def _rows(self, ids: np.ndarray) -> np.ndarray:
         """(B,) int: positions of ids in the split."""
-        places = np.searchsorted(self.split.ids, ids, sorter=self._order)
-        rows: np.ndarray = self._order[places]
+        positions = np.searchsorted(self.split.ids, ids, sorter=self._order)
+        rows: np.ndarray = self._order[positions]
         return rows
 
     def _partners_of(self, ids: np.ndarray, view: int) -> tuple[np.ndarray, np.ndarray]:
         """(B,) ids of the partners, and their positions in the split."""
-        places = np.searchsorted(self.split.ids, ids, sorter=self._order)
-        partners = self._partners(view)[places]
+        positions = np.searchsorted(self.split.ids, ids, sorter=self._order)
+        partners = self._partners(view)[positions]
         return partners, self._rows(partners)
 
     def _permutation(self, view: int) -> np.ndarray:

@@ -23,7 +23,7 @@ _ENDED = (
 )
 
 
-def count(strategy: tf.distribute.Strategy) -> int:
+def num_processes(strategy: tf.distribute.Strategy) -> int:
     """The number of processes that train together."""
     return int(getattr(strategy.extended, "_num_workers", 1))
 
@@ -33,15 +33,17 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return bool(strategy.extended.should_checkpoint)
 
 
-def place(strategy: tf.distribute.Strategy) -> int:
+def process_index(strategy: tf.distribute.Strategy) -> int:
     """Index of this process among all that train together, from 0."""
-    return int(getattr(strategy.extended, "_id_in_cluster", 0)) if count(strategy) > 1 else 0
+    return (
+        int(getattr(strategy.extended, "_id_in_cluster", 0)) if num_processes(strategy) > 1 else 0
+    )
 
 
 def own_replicas(strategy: tf.distribute.Strategy) -> range:
     """The places of this process's replicas among all."""
-    num_own = strategy.num_replicas_in_sync // count(strategy)
-    return range(place(strategy) * num_own, (place(strategy) + 1) * num_own)
+    num_own = strategy.num_replicas_in_sync // num_processes(strategy)
+    return range(process_index(strategy) * num_own, (process_index(strategy) + 1) * num_own)
 
 
 def any_of(strategy: tf.distribute.Strategy, fact: bool) -> bool:
@@ -51,7 +53,7 @@ def any_of(strategy: tf.distribute.Strategy, fact: bool) -> bool:
         strategy: the devices.
         fact: the value of this process.
     """
-    if count(strategy) == 1:
+    if num_processes(strategy) == 1:
         return fact
     return float(_sum_over_replicas(strategy)(tf.constant([float(fact)]))[0]) > 0
 
@@ -71,7 +73,7 @@ def gather_rows(strategy: tf.distribute.Strategy, own_rows: np.ndarray) -> np.nd
     Returns:
         (R, n) float64.
     """
-    if count(strategy) == 1:
+    if num_processes(strategy) == 1:
         return own_rows
     all_rows = np.zeros((strategy.num_replicas_in_sync, own_rows.shape[1]))
     all_rows[own_replicas(strategy)] = own_rows
@@ -117,8 +119,8 @@ def distribute_batches(
         make: from places of replicas, and the number of all replicas, to a dataset: of each batch,
             the parts of these replicas, one after the other.
     """
-    parts, total = own_replicas(strategy), strategy.num_replicas_in_sync
-    return strategy.distribute_datasets_from_function(lambda context: make(parts, total))
+    replicas, total = own_replicas(strategy), strategy.num_replicas_in_sync
+    return strategy.distribute_datasets_from_function(lambda context: make(replicas, total))
 
 
 @contextlib.contextmanager
@@ -127,7 +129,7 @@ def explain_lost_machine(strategy: tf.distribute.Strategy) -> Iterator[None]:
     try:
         yield
     except _ENDED as error:
-        if count(strategy) == 1:
+        if num_processes(strategy) == 1:
             raise
         raise OSError(
             "another machine of this run ended, or cannot be reached. Its own message says why, if "

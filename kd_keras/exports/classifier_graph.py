@@ -19,7 +19,7 @@ class ClassifierGraph:
 
     Attributes:
         model: a classifier of float32 layers, from pixels 0..255, (B, H, W, C).
-        head: what it returns, see `heads.kind`.
+        head: what it returns, see `heads.output_type`.
         shape: (H, W, C) of the images.
         outputs: names of what the graph gives.
         multi_label: whether an image may have several classes.
@@ -84,5 +84,5 @@ def from_model(
         ValueError: the model is not a classifier, or cannot be copied to float32.
     """
     model = float32_form.in_float32(model)
-    head = heads.kind(model, multi_label=multi_label)
+    head = heads.output_type(model, multi_label=multi_label)
     return ClassifierGraph(model, head, shape, multi_label=multi_label)

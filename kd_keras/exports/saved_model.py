@@ -52,7 +52,7 @@ def saved_model(
         class_names: one name per class; None writes none.
         input_shape: (H, W, C), for a student whose own input shape is open.
         head: what the student returns: "logits", "probabilities" (`logits` is then their log), or,
-            with `multi_label`, "sigmoids"; by default what `heads.kind` returns.
+            with `multi_label`, "sigmoids"; by default what `heads.output_type` returns.
         resize: how `serve_bytes` resizes images to the student's size: "crop", "pad" or "squash"
             (see `data.resizing`). Use the same as in training. The default "squash" takes the whole
             image and ignores its aspect ratio; images of the student's size do not change.
@@ -73,7 +73,7 @@ def saved_model(
     finite.require(student)
     shape = _image_shape(student, input_shape)
     if head is None:
-        head = heads.kind(student, multi_label=multi_label)
+        head = heads.output_type(student, multi_label=multi_label)
     else:
         check.one_of("head", head, HEADS)
     check.one_of("resize", resize, resizing.RESIZES)

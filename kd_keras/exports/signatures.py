@@ -20,7 +20,7 @@ def answer(student: keras.Model, *, head: str, multi_label: bool = False) -> Ans
     Args:
         student: returns outputs (B, classes), or a dict that holds them as "logits".
         head: what these outputs are: "logits", "probabilities", "sigmoid" or "sigmoids" (see
-            `heads.kind`).
+            `heads.output_type`).
         multi_label: whether an image may have several classes: each then has a sigmoid of its own.
     """
 

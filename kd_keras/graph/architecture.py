@@ -99,14 +99,14 @@ def _canonical_value(value: Any, indices: Mapping[str, int]) -> Any:
         if _is_layer(inner_config):
             # A layer inside a wrapper needs no name: nothing reads features there.
             return {**_other_fields(value), "config": _without_name(inner_config)}
-        return {key: _canonical_value(part, indices) for key, part in value.items()}
+        return {key: _canonical_value(item, indices) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_canonical_value(part, indices) for part in value]
+        return [_canonical_value(item, indices) for item in value]
     return value
 
 
 def _other_fields(value: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: part for key, part in value.items() if key not in ("config", "name")}
+    return {key: item for key, item in value.items() if key not in ("config", "name")}
 
 
 def _is_layer(config: Any) -> bool:
@@ -117,11 +117,11 @@ def _is_layer(config: Any) -> bool:
 def _references(value: Any, indices: Mapping[str, int]) -> Any:
     """References [layer, node, tensor], in any structure, with the layer's index as its name."""
     if isinstance(value, Mapping):
-        return {key: _references(part, indices) for key, part in value.items()}
+        return {key: _references(item, indices) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         if len(value) == 3 and isinstance(value[0], str):
             return [indices.get(value[0], value[0]), *value[1:]]
-        return [_references(part, indices) for part in value]
+        return [_references(item, indices) for item in value]
     return value
 
 

@@ -21,9 +21,11 @@ def describe_non_finite(variables: Sequence[Any]) -> str:
         return ""
     non_finite = [v for v, zero in zip(floats, zeros, strict=True) if float(zero) != 0]
     is_finite = ops.convert_to_numpy(ops.isfinite(ops.convert_to_tensor(non_finite[0])))
-    count = f"{int((~is_finite).sum()):,} of {is_finite.size:,} values of {non_finite[0].path}"
+    number_text = (
+        f"{int((~is_finite).sum()):,} of {is_finite.size:,} values of {non_finite[0].path}"
+    )
     num_others = len(non_finite) - 1
-    return f"{count}, and some in {num_others} other variables" if num_others else count
+    return f"{number_text}, and some in {num_others} other variables" if num_others else number_text
 
 
 def statistics(model: keras.Model) -> list[Any]:

@@ -29,8 +29,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         )
         if by_batch:
             # The kernel returns the unbiased variance; Keras uses the biased one.
-            count = tf.cast(tf.size(inputs) // channels, "float32")
-            batch_variance = batch_variance * (count - 1) / count
+            num_values = tf.cast(tf.size(inputs) // channels, "float32")
+            batch_variance = batch_variance * (num_values - 1) / num_values
             new_share = 1.0 - self.momentum
             self.moving_mean.assign(mean * self.momentum + batch_mean * new_share)
             self.moving_variance.assign(variance * self.momentum + batch_variance * new_share)

@@ -13,7 +13,7 @@ from kd_keras.graph.probability_rows import are_probabilities, in_range
 from kd_keras.tensor_types import Logits
 
 
-def kind(model: keras.Model, *, multi_label: bool = False) -> str:
+def output_type(model: keras.Model, *, multi_label: bool = False) -> str:
     """Returns "logits", "probabilities" or "sigmoid" (one output: the second class's probability).
 
     The model's last layer decides, or else the model's outputs for a batch of noise.
@@ -37,9 +37,9 @@ def kind(model: keras.Model, *, multi_label: bool = False) -> str:
         )
     activation = activation_name(model)
     if multi_label:
-        return _kind_of_multi_label(model, activation, shape[-1])
+        return _multi_label_output_type(model, activation, shape[-1])
     if shape[-1] == 1:
-        return _kind_of_one_output(model, activation)
+        return _one_output_type(model, activation)
     if "sigmoid" in activation:
         raise ValueError(
             f"model {model.name!r} ends in a sigmoid; expected logits, one class per image. "
@@ -81,10 +81,10 @@ def check_student(
         student: the model.
         what: what the message calls it.
         before_softmax: whether a softmax will do that can be left out (`last_activation.softmax`).
-        multi_label: whether an example may have several classes, see `kind`.
+        multi_label: whether an example may have several classes, see `output_type`.
     """
     if multi_label:
-        if kind(student, multi_label=True) == "sigmoids":
+        if output_type(student, multi_label=True) == "sigmoids":
             raise ValueError(
                 f"{what} {student.name!r} ends in a sigmoid; expected logits, which distillation "
                 "and its cross-entropy need. Remove the last activation (activation=None)."
@@ -96,7 +96,7 @@ def check_student(
             "more. Use two outputs without an activation, Dense(2): their softmax equals the "
             "sigmoid of their difference."
         )
-    if kind(student) == "probabilities":
+    if output_type(student) == "probabilities":
         if before_softmax and last_activation.softmax(student) is not None:
             return
         raise ValueError(
@@ -129,8 +129,8 @@ def check_same_classes(
         )
 
 
-def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
-    """The logits, (B, C) float32, of a classifier whose outputs are of this `kind`.
+def logits_of_teacher(outputs: Logits, output_type_of_head: str) -> Logits:
+    """The logits, (B, C) float32, of a classifier whose outputs are of this `output_type`.
 
     The logits of probabilities are their logarithms, finite also for a probability of 0. The logits
     of one sigmoid output p are (0, log(p / (1 - p))): their softmax is (1 - p, p). Those of several
@@ -138,32 +138,32 @@ def logits_of_teacher(outputs: Logits, kind_of_head: str) -> Logits:
 
     Args:
         outputs: (B, C) float, what the classifier gives; (B, 1) of one sigmoid.
-        kind_of_head: what `kind` returns for the classifier.
+        output_type_of_head: what `output_type` returns for the classifier.
     """
     outputs = ops.cast(outputs, "float32")
-    if kind_of_head == "probabilities":
+    if output_type_of_head == "probabilities":
         return ops.log(ops.maximum(outputs, losses.FLOAT32_TINY))
-    if kind_of_head in ("sigmoid", "sigmoids"):
+    if output_type_of_head in ("sigmoid", "sigmoids"):
         # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
         logit = ops.log(p) - ops.log(1 - p)  # no log1p, which ONNX does not have
-        if kind_of_head == "sigmoids":
+        if output_type_of_head == "sigmoids":
             return logit
         return ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
     return outputs
 
 
-def shapes_of_teacher(shapes: dict[str, Any], kind_of_head: str) -> dict[str, Any]:
+def shapes_of_teacher(shapes: dict[str, Any], output_type_of_head: str) -> dict[str, Any]:
     """Shapes of a teacher's outputs after `logits_of_teacher`.
 
     Args:
         shapes: shape of each output by name, batch axis as None.
-        kind_of_head: what `kind` returns for the teacher.
+        output_type_of_head: what `output_type` returns for the teacher.
     """
-    return shapes | ({taps.LOGITS: (None, 2)} if kind_of_head == "sigmoid" else {})
+    return shapes | ({taps.LOGITS: (None, 2)} if output_type_of_head == "sigmoid" else {})
 
 
-def _kind_of_multi_label(model: keras.Model, activation: str, classes: int) -> str:
+def _multi_label_output_type(model: keras.Model, activation: str, classes: int) -> str:
     if activation == "linear" and classes > 1:
         return "logits"
     rows = None if activation == "sigmoid" else _rows_of_noise(model)
@@ -178,7 +178,7 @@ def _kind_of_multi_label(model: keras.Model, activation: str, classes: int) -> s
     return "sigmoids" if rows is None or in_range(rows) else "logits"
 
 
-def _kind_of_one_output(model: keras.Model, activation: str) -> str:
+def _one_output_type(model: keras.Model, activation: str) -> str:
     is_known = activation in ("linear", "sigmoid")
     if activation == "sigmoid" or (not is_known and in_range(_rows_of_noise(model))):
         return "sigmoid"

@@ -38,7 +38,7 @@ def remove(model: keras.Model) -> keras.Model | None:
     """A model that gives the logits of a classifier that ends in a softmax or in sigmoids.
 
     Args:
-        model: a classifier whose head, see `heads.kind`, is "probabilities", "sigmoid" or
+        model: a classifier whose head, see `heads.output_type`, is "probabilities", "sigmoid" or
             "sigmoids".
 
     Returns:

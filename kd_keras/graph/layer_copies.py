@@ -43,7 +43,9 @@ def _holds_more_than_configuration(layer: keras.Layer) -> bool:
     if hasattr(layer, "adapt") or isinstance(layer, keras.layers.TFSMLayer):
         return True
     tracked = {id(variable) for variable in likeness.state(layer)}
-    attributes = (value for part in layer._flatten_layers() for value in _leaves(vars(part)))
+    attributes = (
+        value for sublayer in layer._flatten_layers() for value in _leaves(vars(sublayer))
+    )
     return any(
         isinstance(value, tf.Variable)
         or (isinstance(value, keras.Variable) and id(value) not in tracked)
@@ -54,7 +56,7 @@ def _holds_more_than_configuration(layer: keras.Layer) -> bool:
 def _leaves(value: Any) -> Iterator[Any]:
     """Every value inside nested containers; unlike Keras's tree, with keys of any type."""
     if isinstance(value, (dict, list, tuple, set)):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _leaves(part)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(item)
     else:
         yield value

@@ -43,15 +43,15 @@ def are_alike(layer: keras.Layer, copy: keras.Layer) -> bool:
         layer: a layer that has been called.
         copy: a layer made from its configuration.
     """
-    same_parts = len(layer._flatten_layers()) == len(copy._flatten_layers())
-    return same_parts and [v.shape for v in state(layer)] == [v.shape for v in state(copy)]
+    same_sublayers = len(layer._flatten_layers()) == len(copy._flatten_layers())
+    return same_sublayers and [v.shape for v in state(layer)] == [v.shape for v in state(copy)]
 
 
 def _is_from_keras(layer: keras.Layer) -> bool:
     """True if the layer, its sublayers and the functions they use all belong to Keras."""
-    parts = layer._flatten_layers()
-    all_keras = all(type(part).__module__.startswith("keras.") for part in parts)
-    has_function = any(isinstance(part, keras.layers.Lambda) for part in parts)
+    sublayers = layer._flatten_layers()
+    all_keras = all(type(sublayer).__module__.startswith("keras.") for sublayer in sublayers)
+    has_function = any(isinstance(sublayer, keras.layers.Lambda) for sublayer in sublayers)
     return all_keras and not has_function and not any(_are_foreign(layer.get_config()))
 
 
@@ -94,8 +94,8 @@ def _call_on_numbers(layer: keras.Layer) -> Callable[[keras.Layer, bool], Any]:
         array = rng.standard_normal(shape, "float32")
         if not keras.backend.is_float_dtype(value.dtype):
             return keras.ops.cast(array > 0, value.dtype)  # valid as masks, indices and pixels
-        for place, scale in enumerate(_SCALES if shape[:1] == [len(_SCALES)] else ()):
-            array[place] *= scale
+        for index, scale in enumerate(_SCALES if shape[:1] == [len(_SCALES)] else ()):
+            array[index] *= scale
         return keras.ops.cast(array, value.dtype)
 
     args, kwargs = keras.tree.map_structure(numbers, (arguments.args, arguments.kwargs))

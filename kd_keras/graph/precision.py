@@ -58,9 +58,9 @@ def lowest_precision(layers: Iterable[keras.Layer]) -> str:
 
     Nested layers count too. With "mixed_float16", small gradients vanish unless the loss is scaled.
     """
-    parts = (part for layer in layers for part in layer._flatten_layers())
+    sublayers = (sublayer for layer in layers for sublayer in layer._flatten_layers())
     inputs = keras.layers.InputLayer  # computes nothing; has the dtype of Keras's global policy
-    dtypes = {part.compute_dtype for part in parts if not isinstance(part, inputs)}
+    dtypes = {sublayer.compute_dtype for sublayer in sublayers if not isinstance(sublayer, inputs)}
     lowest_first = ("float16", "bfloat16")
     return next((f"mixed_{dtype}" for dtype in lowest_first if dtype in dtypes), "float32")
 

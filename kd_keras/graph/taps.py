@@ -174,7 +174,7 @@ def tail(model: keras.Model) -> list[Any]:
 
 
 def _has_tensors(value: Any) -> bool:
-    return any(isinstance(part, keras.KerasTensor) for part in keras.tree.flatten(value))
+    return any(isinstance(tensor, keras.KerasTensor) for tensor in keras.tree.flatten(value))
 
 
 def _graph(model: Any) -> Any:
@@ -208,8 +208,8 @@ def _unique_names(outputs: Any) -> Iterator[None]:
     Names are unique in each nested model, but not in the model that all are flattened into.
     """
     operations = {id(operation): operation for operation in _operations(outputs)}.values()
-    counts = collections.Counter(operation.name for operation in operations)
-    same_named = [operation for operation in operations if counts[operation.name] > 1]
+    num_operations = collections.Counter(operation.name for operation in operations)
+    same_named = [operation for operation in operations if num_operations[operation.name] > 1]
     names = [operation.name for operation in same_named]
     try:
         for number, operation in enumerate(same_named):

@@ -119,10 +119,10 @@ class Twin:
         for layer, copy in self._copies.values():
             if copy is layer:  # assigning `trainable` would overwrite that of its sublayers
                 continue
-            for part, part_copy in zip(
+            for sublayer, sublayer_copy in zip(
                 layer._flatten_layers(), copy._flatten_layers(), strict=True
             ):
-                part_copy.trainable = part.trainable
+                sublayer_copy.trainable = sublayer.trainable
 
     def _run_uncopied(self, inputs: Any, training: bool) -> tuple[Outputs, list[Tensor]]:
         # A model that is not a graph of layers runs as it is.

@@ -21,7 +21,7 @@ def message(model: keras.Model, tap: str, tap_shapes: Shapes, *, is_graph: bool)
         is_graph: whether the model's layers and connections are known, see `taps.is_graph`.
     """
     similar_taps = _similar_taps(tap, tap_shapes)
-    kind = "near ones" if similar_taps else "its last ones of each size"
+    which = "near ones" if similar_taps else "its last ones of each size"
     tap_list = ", ".join(
         f"{name} {tap_shapes[name]}" for name in similar_taps or _last_of_each_size(tap_shapes)
     )
@@ -33,8 +33,8 @@ def message(model: keras.Model, tap: str, tap_shapes: Shapes, *, is_graph: bool)
         "returns; it may return more."
     )
     return (
-        f"model {model.name!r} has no tap {tap!r}; {kind}, with their shapes: {tap_list}. Name one "
-        f"of them in the method (its options with 'tap' in their names). {meaning}"
+        f"model {model.name!r} has no tap {tap!r}; {which}, with their shapes: {tap_list}. Name "
+        f"one of them in the method (its options with 'tap' in their names). {meaning}"
     )
 
 

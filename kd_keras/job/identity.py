@@ -32,8 +32,8 @@ def program_warning(spec: str) -> str:
     is_onnx = spec.lower().endswith(".onnx")
     if not is_onnx and not (is_file(spec) and Path(spec).expanduser().is_dir()):
         return ""
-    kind = "an ONNX file" if is_onnx else "a SavedModel"
-    return f"the teacher {spec} is {kind}: a program that runs here. Use it only if you trust it"
+    file = "an ONNX file" if is_onnx else "a SavedModel"
+    return f"the teacher {spec} is {file}: a program that runs here. Use it only if you trust it"
 
 
 def identity(spec: str) -> str:

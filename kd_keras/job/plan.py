@@ -93,8 +93,10 @@ def baselines(recipe: Recipe) -> list[PlannedModel]:
     ]
 
 
-def _phases(role: Role, count: int) -> list[str]:
-    return [role] if count == 1 else [f"{role}-{number}" for number in range(1, count + 1)]
+def _phases(role: Role, num_phases: int) -> list[str]:
+    return (
+        [role] if num_phases == 1 else [f"{role}-{number}" for number in range(1, num_phases + 1)]
+    )
 
 
 def nth_seed(seed: int, number: int) -> int:

@@ -111,7 +111,7 @@ def prepare(
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.
     """
     strategy, exports = devices.get(recipe.devices), _exports(recipe, export_dir / folder.name)
-    _check_recipe_and_places(recipe, folder, exports)
+    _check_recipe_and_folders(recipe, folder, exports)
     precision = optimizer.precision(recipe)
     optimizer.warn_of_slow_precision(precision, screen)
     data = data or machines.chief_first(
@@ -165,7 +165,7 @@ def _exports(recipe: Recipe, folder: Path) -> dict[str, Path]:
     return {phase: folder if len(phases) == 1 else folder / phase for phase in phases}
 
 
-def _check_recipe_and_places(
+def _check_recipe_and_folders(
     recipe: Recipe, folder: RunFolder, exports: Mapping[str, Path]
 ) -> None:
     """Raises ValueError for settings that do not fit, OSError for places that cannot be written."""
@@ -173,9 +173,9 @@ def _check_recipe_and_places(
     optimizer.check(recipe)
     for export in exports.values():
         folder.check_export(export)
-    parts = [folder.path / name for name in ("logs", "checkpoints", "saved_models")]
-    for place in (folder.path, *parts, *exports.values()):
-        output_paths.require_folder(place)
+    folders = [folder.path / name for name in ("logs", "checkpoints", "saved_models")]
+    for folder_path in (folder.path, *folders, *exports.values()):
+        output_paths.require_folder(folder_path)
 
 
 def _check_batches(recipe: Recipe, data: Dataset, strategy: devices.Strategy) -> None:
@@ -263,8 +263,8 @@ def _say_what_is_frozen(recipe: Recipe, models: build.Models, screen: Screen) ->
     for phase, distiller in models.rounds[-1].items():
         student = distiller.student
         num_trained = sum(math.prod(variable.shape) for variable in student.trainable_variables)
-        trained_part = f"{num_trained:,} of its {student.count_params():,} weights are trained"
-        screen.say(f"{display_name(phase)}: {trained_part}, the others are frozen")
+        trained_text = f"{num_trained:,} of its {student.count_params():,} weights are trained"
+        screen.say(f"{display_name(phase)}: {trained_text}, the others are frozen")
     for text in dict.fromkeys(recipe.student):
         name, knobs = recipe_files.parse_spec(text)
         weights = knobs.get("weights", recipe.weights) or "none"

@@ -61,8 +61,8 @@ def repeat(
             f"--repeat and --run are both {old_run.path}; expected a new folder. Leave "
             "--run out, or give another."
         )
-    place = str(new_folder) if "/" in str(new_folder) else f"./{new_folder}"
-    train.run(old_run.recipe, run=place, export_dir=export_dir, screen=screen, verify=verify)
+    run_path = str(new_folder) if "/" in str(new_folder) else f"./{new_folder}"
+    train.run(old_run.recipe, run=run_path, export_dir=export_dir, screen=screen, verify=verify)
     comparison = compare_runs(old_run, run_state.read(new_folder))
     files.write_json(new_folder / NAME, comparison)
     _show(comparison, screen)
@@ -109,9 +109,9 @@ def _weights(path: Path) -> np.ndarray:
     """All weights of a .keras file, one after the other, as float64."""
     arrays: dict[str, np.ndarray] = {}
 
-    def add(name: str, part: Any) -> None:
-        if isinstance(part, h5py.Dataset):
-            arrays[name] = np.asarray(part, np.float64).ravel()
+    def add(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = np.asarray(item, np.float64).ravel()
 
     with zipfile.ZipFile(path) as archive:
         content = io.BytesIO(archive.read("model.weights.h5"))
@@ -131,10 +131,10 @@ def _show(comparison: dict[str, Any], screen: Screen) -> None:
     run, new_folder = comparison["run"], comparison["repeat"]
     if comparison["same"]:
         compared_weights = [m["weights"] is not None for m in comparison["models"].values()]
-        parts = "all weights and scores" if all(compared_weights) else "all scores"
+        scope = "all weights and scores" if all(compared_weights) else "all scores"
         if any(compared_weights) and not all(compared_weights):
-            parts = "all scores, and the weights of all models that have a file"
-        screen.result(f"{new_folder} came out the same as {run}: {parts}, to the bit")
+            scope = "all scores, and the weights of all models that have a file"
+        screen.result(f"{new_folder} came out the same as {run}: {scope}, to the bit")
     else:
         screen.warn(f"{new_folder} did not come out the same as {run}")
     for phase, model in comparison["models"].items():

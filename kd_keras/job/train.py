@@ -85,7 +85,7 @@ def _run(
 ) -> dict[str, Any]:
     precheck.check_recipe(recipe)
     exports = Path(export_dir).expanduser()
-    precheck.check_places(run, exports)
+    precheck.check_output_folders(run, exports)
     recipe, data = machines.chief_first(
         strategy, lambda: adjustment.load_and_adjust(recipe, screen, verify=verify)
     )
@@ -123,7 +123,7 @@ def _train_and_measure(job: Job) -> dict[str, Any]:
         "classes": len(job.data.class_names),
         **({"labels": "multi"} if job.data.multi_label else {}),
         "train_images": len(job.data.train),
-        **training_images.counts(job.recipe, job.data),
+        **training_images.num_images_by_use(job.recipe, job.data),
     }
     labels = job.data.validation.labels
     answers = job.folder.scores if job.data.multi_label else job.folder.predictions

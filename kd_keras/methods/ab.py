@@ -21,7 +21,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, two_stage
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -80,7 +80,7 @@ def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector |
 
 def ab(
     student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, margin: float = 1.0
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

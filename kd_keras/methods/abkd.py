@@ -16,7 +16,7 @@ from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class ABKD(Method):
@@ -50,14 +50,14 @@ class ABKD(Method):
         self.student_exponent = check.number("student_exponent", student_exponent, above=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = abkd(
+        terms = abkd(
             student["logits"],
             teacher["logits"],
             temperature=self.temperature,
             teacher_exponent=self.teacher_exponent,
             student_exponent=self.student_exponent,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def abkd(
@@ -67,7 +67,7 @@ def abkd(
     temperature: float,
     teacher_exponent: float,
     student_exponent: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -18,7 +18,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class AT(TapPairs):
@@ -41,7 +41,7 @@ class AT(TapPairs):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         pairs = self.map_shapes(student_shape, teacher_shape)
         for tap, pair in zip(self.student_taps, pairs, strict=True):
-            tap_pairs.require_places(self.name, tap, *pair)
+            tap_pairs.require_positions(self.name, tap, *pair)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return at(*maps.tapped(self, student, teacher), power=self.power)["loss"]
@@ -49,7 +49,7 @@ class AT(TapPairs):
 
 def at(
     student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, power: int = 2
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -19,7 +19,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class CC(OneTap):
@@ -74,7 +74,7 @@ class CC(OneTap):
         return ops.broadcast_to(cost, ops.shape(student_values)[:1])
 
 
-def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> CostParts:
+def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -25,7 +25,7 @@ from kd_keras.graph.untracked import Untracked
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 NOISE_FLOOR = 1e-7  # e above
 NOT_FIXED = math.inf  # log Z before the first step
@@ -103,7 +103,7 @@ class CRD(OneTap):
         ids, is_inside = self._checked_ids(batch.ids)
         embedded_student = self.embed_student(student[self.student_taps[0]])
         embedded_teacher = self.embed_teacher(ops.stop_gradient(teacher[self.teacher_taps[0]]))
-        parts = crd(
+        result = crd(
             vectors.unit(embedded_student),
             vectors.unit(embedded_teacher),
             ops.convert_to_tensor(self.memory_student),
@@ -114,10 +114,10 @@ class CRD(OneTap):
             log_z=(self.log_z[0], self.log_z[1]),
         )
         if batch.training:
-            self.memory_student.assign(parts["memory_student"])
-            self.memory_teacher.assign(parts["memory_teacher"])
-            self.log_z.assign(ops.stack(parts["log_z"]))
-        return ops.where(is_inside, parts["loss"], math.nan)  # NaN stops a run with wrong ids
+            self.memory_student.assign(result["memory_student"])
+            self.memory_teacher.assign(result["memory_teacher"])
+            self.log_z.assign(ops.stack(result["log_z"]))
+        return ops.where(is_inside, result["loss"], math.nan)  # NaN stops a run with wrong ids
 
     def _embedding(self, shapes: Shapes, tap: str, side: str) -> layers.Dense:
         shape = shapes[tap]
@@ -160,10 +160,10 @@ class CRD(OneTap):
 
     def _contrast(self, ids: Tensor) -> Tensor:
         """(B, 1 + K) int32: each id, then K ids drawn uniformly from all others."""
-        count = self.memory_student.shape[0]
+        num_rows = self.memory_student.shape[0]
         shape = (ops.shape(ids)[0], self.negatives)
-        steps = keras.random.randint(shape, 1, count, dtype="int32", seed=self._random.generator)
-        return ops.concatenate([ids[:, None], (ids[:, None] + steps) % count], axis=1)
+        steps = keras.random.randint(shape, 1, num_rows, dtype="int32", seed=self._random.generator)
+        return ops.concatenate([ids[:, None], (ids[:, None] + steps) % num_rows], axis=1)
 
 
 def crd(
@@ -176,7 +176,7 @@ def crd(
     temperature: float,
     momentum: float,
     log_z: tuple[Any, Any] = (NOT_FIXED, NOT_FIXED),
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -191,18 +191,18 @@ def crd(
         `loss`: (B,) float32 in nats, `loss_student` + `loss_teacher`. `log_z`: the
         fixed values. `memory_student`, `memory_teacher`: updated with the batch.
     """
-    parts = {}
+    result = {}
     sides = {"student": (student, memory_teacher), "teacher": (teacher, memory_student)}
     new_log_z = []
     for (side, (vector, memory)), old_log_z in zip(sides.items(), log_z, strict=True):
         scores = ops.take_along_axis(ops.matmul(vector, ops.transpose(memory)), contrast_index, 1)
         cost, side_log_z = _contrastive(scores / temperature, memory.shape[0], old_log_z)
-        parts[f"loss_{side}"] = cost
+        result[f"loss_{side}"] = cost
         new_log_z.append(side_log_z)
     own_rows = contrast_index[:, 0]
     return {
-        **parts,
-        "loss": parts["loss_student"] + parts["loss_teacher"],
+        **result,
+        "loss": result["loss_student"] + result["loss_teacher"],
         "log_z": tuple(new_log_z),
         "memory_student": _update_memory(memory_student, own_rows, student, momentum),
         "memory_teacher": _update_memory(memory_teacher, own_rows, teacher, momentum),
@@ -211,9 +211,9 @@ def crd(
 
 def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor, Tensor]:
     """(B,) cost of scores (B, 1 + K), the example's own first; and the log Z that it used."""
-    count = ops.cast(ops.size(scores), "float32")
+    num_scores = ops.cast(ops.size(scores), "float32")
     estimated_log_z = (
-        ops.stop_gradient(ops.logsumexp(scores)) - ops.log(count) + math.log(num_examples)
+        ops.stop_gradient(ops.logsumexp(scores)) - ops.log(num_scores) + math.log(num_examples)
     )
     log_z = ops.where(ops.isfinite(log_z), log_z, estimated_log_z)
     noise = (scores.shape[1] - 1) / num_examples

@@ -19,7 +19,7 @@ from keras import ops
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import two_views
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class CRLD(Method):
@@ -61,7 +61,7 @@ class CRLD(Method):
         )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = crld(
+        terms = crld(
             *two_views.logits(student, teacher),
             temperature=self.temperature,
             within_weight=self.within_weight,
@@ -69,7 +69,7 @@ class CRLD(Method):
             weak_threshold=self.weak_threshold,
             strong_threshold=self.strong_threshold,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def crld(
@@ -83,7 +83,7 @@ def crld(
     cross_weight: float,
     weak_threshold: float,
     strong_threshold: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -101,10 +101,10 @@ def crld(
 
     within_cost = kd(student_weak, teacher_weak) + kd(student_strong, teacher_strong)
     cross_cost = kd(student_strong, teacher_weak) + kd(student_weak, teacher_strong)
-    counts_weak = confident(teacher_weak, weak_threshold)
-    counts_strong = confident(teacher_strong, strong_threshold)
-    within_cost = within_weight * ops.where(counts_weak, within_cost, 0.0)
-    cross_cost = cross_weight * ops.where(counts_strong, cross_cost, 0.0)
+    is_sure_weak = confident(teacher_weak, weak_threshold)
+    is_sure_strong = confident(teacher_strong, strong_threshold)
+    within_cost = within_weight * ops.where(is_sure_weak, within_cost, 0.0)
+    cross_cost = cross_weight * ops.where(is_sure_strong, cross_cost, 0.0)
     return {"loss": within_cost + cross_cost, "loss_wv": within_cost, "loss_cv": cross_cost}
 
 

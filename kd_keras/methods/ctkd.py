@@ -17,7 +17,7 @@ from keras import ops
 
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class CTKD(Method):
@@ -69,7 +69,7 @@ class CTKD(Method):
             last=self.last_reversal,
             length=self.reversal_share,
         )
-        parts = ctkd(
+        terms = ctkd(
             student["logits"],
             teacher["logits"],
             self.raw_temperature,
@@ -77,7 +77,7 @@ class CTKD(Method):
             temperature_span=self.temperature_span,
             gradient_factor=factor,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def ctkd(
@@ -88,7 +88,7 @@ def ctkd(
     lowest_temperature: float,
     temperature_span: float,
     gradient_factor: Tensor | float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

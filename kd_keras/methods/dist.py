@@ -19,7 +19,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
 
@@ -54,14 +54,14 @@ class DIST(Method):
         self.intra_weight = check.number("intra_weight", intra_weight, at_least=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = dist(
+        terms = dist(
             student["logits"],
             teacher["logits"],
             temperature=self.temperature,
             inter_weight=self.inter_weight,
             intra_weight=self.intra_weight,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def dist(
@@ -71,7 +71,7 @@ def dist(
     temperature: float,
     inter_weight: float,
     intra_weight: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -51,7 +51,7 @@ class DKD(Method):
         return target_cost + nontarget_cost
 
     def parts_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Costs, Costs]:
-        parts = dkd(
+        terms = dkd(
             student["logits"],
             teacher["logits"],
             batch.labels,
@@ -59,5 +59,5 @@ class DKD(Method):
             target_weight=self.target_weight,
             nontarget_weight=self.nontarget_weight,
         )
-        target_cost = self.target_weight * parts["loss_tckd"]
-        return target_cost, self.nontarget_weight * parts["loss_nckd"]
+        target_cost = self.target_weight * terms["loss_tckd"]
+        return target_cost, self.nontarget_weight * terms["loss_nckd"]

@@ -28,7 +28,7 @@ from kd_keras.methods.base import (
     Shapes,
     Tensor,
 )
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class DML(Method):
@@ -88,7 +88,7 @@ class DML(Method):
         return cls(**{**config, "peers": peers})
 
 
-def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -> CostParts:
+def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -102,13 +102,13 @@ def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -
         peer with all the others, summed over the peers; `loss_peer_ce`, their cross-entropies.
     """
     all_logits = [student_logits, *peer_logits]
-    costs = [_from_others(place, all_logits) for place in range(len(all_logits))]
-    parts = {
+    costs = [_from_others(student_index, all_logits) for student_index in range(len(all_logits))]
+    terms = {
         "loss_student": costs[0],
         "loss_peer": sum(costs[1:]),
         "loss_peer_ce": sum(losses.cross_entropy(labels, logits) for logits in peer_logits),
     }
-    return {"loss": sum(parts.values()), **parts}
+    return {"loss": sum(terms.values()), **terms}
 
 
 def make_peer(student: keras.Model) -> keras.Model:
@@ -209,8 +209,10 @@ def _have_one_start(first: Any, second: Any) -> bool:
     return np.array_equal(*(keras.ops.convert_to_numpy(variable) for variable in (first, second)))
 
 
-def _from_others(place: int, all_logits: Sequence[Tensor]) -> Tensor:
-    """(B,): what the model at `place` learns, the mean of KL(other || own) over the others."""
-    other_logits = [logits for i, logits in enumerate(all_logits) if i != place]
-    divergences = [losses.softened_kl(all_logits[place], o, temperature=1.0) for o in other_logits]
+def _from_others(student_index: int, all_logits: Sequence[Tensor]) -> Tensor:
+    """(B,): what the model at `student_index` learns: mean of KL(other || own) over the others."""
+    other_logits = [logits for i, logits in enumerate(all_logits) if i != student_index]
+    divergences = [
+        losses.softened_kl(all_logits[student_index], o, temperature=1.0) for o in other_logits
+    ]
     return sum(divergences) / len(other_logits)

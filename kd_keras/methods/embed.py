@@ -18,7 +18,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 DISTANCES = ("cosine", "squared")
 #: Name of a teacher's tap that means what the model itself returns.
@@ -109,7 +109,7 @@ class Embed(OneTap):
         return embed(projected, teacher[self.teacher_taps[0]], distance=self.distance)["loss"]
 
 
-def embed(projected: Tensor, embedding: Tensor, *, distance: str = "cosine") -> CostParts:
+def embed(projected: Tensor, embedding: Tensor, *, distance: str = "cosine") -> CostTerms:
     """Named parts of the method.
 
     Args:

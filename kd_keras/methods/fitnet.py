@@ -13,7 +13,7 @@ from keras import ops
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class FitNet(OneTap):
@@ -51,7 +51,7 @@ class FitNet(OneTap):
         return fitnet(projected, teacher[self.teacher_taps[0]])["loss"]
 
 
-def fitnet(projected: Tensor, teacher_features: Tensor) -> CostParts:
+def fitnet(projected: Tensor, teacher_features: Tensor) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -19,7 +19,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class FSP(channels.ProjectedMaps, two_stage.TwoStage):
@@ -50,7 +50,7 @@ class FSP(channels.ProjectedMaps, two_stage.TwoStage):
         return fsp(*self.projected_maps(student, teacher))["loss"]
 
 
-def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
+def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -21,7 +21,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 NEGATIVE_SLOPE = 0.1  # slope of the leaky ReLUs below zero
 
@@ -128,7 +128,7 @@ class FT(OneTap):
         (student,), (teacher,) = maps.tapped(self, student_shape, teacher_shape)
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
-        tap_pairs.require_places(self.name, self.student_taps[0], student, teacher)
+        tap_pairs.require_positions(self.name, self.student_taps[0], student, teacher)
         channels, factor = teacher[-1], max(1, int(teacher[-1] * self.rate))
         self.translator = Stack(
             (student[-1], factor, factor), batch_norm=self.translator_batch_norm
@@ -174,7 +174,7 @@ def ft(
     *,
     map_power: int = 2,
     difference_power: int = 1,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

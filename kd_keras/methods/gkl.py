@@ -21,7 +21,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class GKL(Method):
@@ -78,7 +78,7 @@ class GKL(Method):
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         teacher_logits = ops.stop_gradient(ops.cast(teacher["logits"], "float32"))
         own_probabilities = ops.softmax(teacher_logits / self.prior_temperature, axis=-1)
-        parts = gkl(
+        terms = gkl(
             student["logits"],
             teacher_logits,
             self._priors(own_probabilities, batch) if self.class_prior else own_probabilities,
@@ -87,7 +87,7 @@ class GKL(Method):
             cross_entropy_weight=self.cross_entropy_weight,
             difference_weight=self.difference_weight,
         )
-        return parts["loss"]
+        return terms["loss"]
 
     def _priors(self, own_probabilities: Tensor, batch: Batch) -> Tensor:
         """(B, C): the prior of each example's class, which counts the batch itself."""
@@ -103,8 +103,8 @@ class GKL(Method):
 
 def mean_rows(sums: Tensor) -> Tensor:
     """(C, C) sums of probabilities to their means by row; a row without examples stays 0."""
-    count = ops.sum(sums, axis=-1, keepdims=True)  # an example's probabilities sum to 1
-    return sums / ops.where(count > 0, count, 1.0)
+    num_in_class = ops.sum(sums, axis=-1, keepdims=True)  # an example's probabilities sum to 1
+    return sums / ops.where(num_in_class > 0, num_in_class, 1.0)
 
 
 def gkl(
@@ -116,7 +116,7 @@ def gkl(
     exponent: float,
     cross_entropy_weight: float,
     difference_weight: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

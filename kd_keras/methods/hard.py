@@ -12,7 +12,7 @@ from keras import ops
 
 from kd_keras import losses
 from kd_keras.methods.base import Batch, Costs, Method, Outputs
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class Hard(Method):
@@ -34,7 +34,7 @@ class Hard(Method):
         return hard(student["logits"], teacher["logits"])["loss"]
 
 
-def hard(student_logits: Logits, teacher_logits: Logits) -> CostParts:
+def hard(student_logits: Logits, teacher_logits: Logits) -> CostTerms:
     """Named parts of the method.
 
     Args:

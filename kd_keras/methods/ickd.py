@@ -20,7 +20,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class ICKD(TapPairs):
@@ -62,7 +62,7 @@ class ICKD(TapPairs):
         return ops.broadcast_to(sum(costs), ops.shape(student["logits"])[:1])
 
 
-def ickd(embedded: Tensor, teacher_features: Tensor) -> CostParts:
+def ickd(embedded: Tensor, teacher_features: Tensor) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -25,7 +25,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
 from kd_keras.methods.parts.tap_pairs import TapPairsOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function
@@ -54,7 +54,7 @@ class KDSVD(channels.ProjectedMaps):
         return kdsvd(*self.projected_maps(student, teacher))["loss"]
 
 
-def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
+def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -76,9 +76,9 @@ def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """The two (B, C) vectors of one tap."""
     decomposition = singular.decompose(maps.by_position(ops.stop_gradient(teacher)))
     teacher_vectors = singular.leading_vector(decomposition)
-    student_parts = singular.decompose(maps.by_position(student))
+    student_decomposition = singular.decompose(maps.by_position(student))
     return singular.nearest_vector(
-        student_parts, teacher_vectors, among=CANDIDATES
+        student_decomposition, teacher_vectors, among=CANDIDATES
     ), teacher_vectors
 
 

@@ -15,7 +15,7 @@ from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.standard import STANDARDISATION_EPSILON, standardised
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class LSKD(Method):
@@ -53,14 +53,14 @@ class LSKD(Method):
         logits = student["logits"], teacher["logits"]
         if self.over == "kd":
             return lskd(*logits, temperature=self.temperature)["loss"]
-        parts = lskd_over_dkd(
+        terms = lskd_over_dkd(
             *logits,
             batch.labels,
             temperature=self.temperature,
             target_weight=self.target_weight,
             nontarget_weight=self.nontarget_weight,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def lskd(
@@ -69,7 +69,7 @@ def lskd(
     *,
     temperature: float,
     epsilon: float = STANDARDISATION_EPSILON,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method over kd.
 
     Args:
@@ -95,7 +95,7 @@ def lskd_over_dkd(
     target_weight: float,
     nontarget_weight: float,
     epsilon: float = STANDARDISATION_EPSILON,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method over dkd: those of `dkd` on standardised logits, (B,) float32.
 
     Args:

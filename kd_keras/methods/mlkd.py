@@ -20,7 +20,7 @@ from keras import ops
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
 # confidences as equal: log(2^53).
@@ -65,12 +65,12 @@ class MLKD(Method):
         )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = mlkd(
+        terms = mlkd(
             *two_views.logits(student, teacher),
             temperature=self.temperature,
             extra_temperatures=self.extra_temperatures,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def mlkd(
@@ -81,7 +81,7 @@ def mlkd(
     *,
     temperature: float,
     extra_temperatures: tuple[float, ...],
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -44,11 +44,11 @@ class NKD(Method):
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = nkd(
+        terms = nkd(
             student["logits"],
             teacher["logits"],
             batch.labels,
             temperature=self.temperature,
             nontarget_weight=self.nontarget_weight,
         )
-        return parts["loss"]
+        return terms["loss"]

@@ -18,7 +18,7 @@ from keras import ops
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class NST(TapPairs):
@@ -36,13 +36,13 @@ class NST(TapPairs):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         pairs = self.map_shapes(student_shape, teacher_shape)
         for tap, pair in zip(self.student_taps, pairs, strict=True):
-            tap_pairs.require_places(self.name, tap, *pair)
+            tap_pairs.require_positions(self.name, tap, *pair)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         return nst(*maps.tapped(self, student, teacher))["loss"]
 
 
-def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
+def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
     """Named parts of the method.
 
     Args:

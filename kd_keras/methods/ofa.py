@@ -33,7 +33,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import nontarget, projectors, tap_pairs
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class OFA(Method):
@@ -100,8 +100,8 @@ class OFA(Method):
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         taps = zip(self.exits, self.student_taps, strict=True)
-        logits = [part(student[tap], training=batch.training) for part, tap in taps]
-        parts = ofa(
+        logits = [head(student[tap], training=batch.training) for head, tap in taps]
+        terms = ofa(
             student["logits"],
             logits,
             teacher["logits"],
@@ -109,7 +109,7 @@ class OFA(Method):
             temperature=self.temperature,
             exponents=[self.exponent] * (len(logits) + 1),
         )
-        return parts["loss_final"] + self.exit_weight * parts["loss_exits"]
+        return terms["loss_final"] + self.exit_weight * terms["loss_exits"]
 
 
 def _countdown(shapes: list[Any]) -> range:
@@ -129,18 +129,18 @@ def make_exit(
         classes: number of logits.
         name: name of the branch; the names of its layers begin with it.
     """
-    parts: list[layers.Layer] = []
+    block: list[layers.Layer] = []
     channels = input_shape[-1]
     if not blocks:
-        parts.append(_pointwise(width, f"{name}_convolution", use_bias=True))
+        block.append(_pointwise(width, f"{name}_convolution", use_bias=True))
     for i in range(blocks):
         next_width = width if i == blocks - 1 else 2 * channels
         for j, (strides, filters) in enumerate(((2, channels), (1, next_width))):
-            parts += _separable(strides, filters, f"{name}_block_{i}_{j}")
+            block += _separable(strides, filters, f"{name}_block_{i}_{j}")
         channels = next_width
-    parts.append(layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pooled"))
-    parts.append(layers.Dense(classes, dtype="float32", name=f"{name}_logits"))
-    sequence = keras.Sequential(parts, name=name)
+    block.append(layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pooled"))
+    block.append(layers.Dense(classes, dtype="float32", name=f"{name}_logits"))
+    sequence = keras.Sequential(block, name=name)
     sequence.build((None, *input_shape[1:]))
     return sequence
 
@@ -172,7 +172,7 @@ def ofa(
     *,
     temperature: float,
     exponents: list[float],
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -24,7 +24,7 @@ from kd_keras.graph import taps
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 RAREST_NEGATIVE = 0.001  # if fewer values are below zero, the margin is -3 deviations
 
@@ -85,7 +85,7 @@ class OFD(TapPairs):
 
 def ofd(
     connected: Sequence[Tensor], teacher_features: Sequence[Tensor], margins: Sequence[Tensor]
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -97,8 +97,7 @@ def ofd(
         `loss`: (B,) float32, summed over entries and, weighted, over taps.
     """
     costs = [
-        _partial_distance(*parts)
-        for parts in zip(connected, teacher_features, margins, strict=True)
+        _partial_distance(*maps) for maps in zip(connected, teacher_features, margins, strict=True)
     ]
     last = len(costs) - 1
     return {"loss": sum(cost / 2 ** (last - i) for i, cost in enumerate(costs))}
@@ -109,8 +108,8 @@ def _partial_distance(student: Tensor, teacher: Tensor, margin: Tensor) -> Tenso
     teacher = ops.stop_gradient(ops.cast(teacher, "float32"))
     teacher = alignment.adaptive_average_pool(teacher, tuple(student.shape[1:3]))
     target = ops.maximum(teacher, margin)
-    counts = ops.cast(ops.logical_or(student > target, teacher > 0), "float32")
-    return ops.sum(ops.square(student - target) * counts, axis=(1, 2, 3))
+    is_compared = ops.cast(ops.logical_or(student > target, teacher > 0), "float32")
+    return ops.sum(ops.square(student - target) * is_compared, axis=(1, 2, 3))
 
 
 def margin_of(gamma: Any, beta: Any) -> np.ndarray:

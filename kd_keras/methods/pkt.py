@@ -14,7 +14,7 @@ from keras import ops
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 EPSILON = 1e-7  # added to norms and to probabilities, as in the authors' code
 
@@ -44,7 +44,7 @@ class PKT(OneTap):
 
 def pkt(
     student_features: Tensor, teacher_features: Tensor, *, epsilon: float = EPSILON
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -23,7 +23,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 LEVELS = (4, 2, 1)
 
@@ -126,7 +126,7 @@ class Fusion(keras.Layer):
 
 def reviewkd(
     fused: Sequence[Tensor], teacher_features: Sequence[Tensor], *, levels: Sequence[int] = LEVELS
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method: hierarchical context loss.
 
     Args:

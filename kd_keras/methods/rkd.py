@@ -20,7 +20,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
 
@@ -75,7 +75,7 @@ def rkd(
     angle_weight: float = 50.0,
     squared: bool = False,
     smallest: float = SMALLEST_SQUARED_DISTANCE,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -92,12 +92,12 @@ def rkd(
     student = _differences(student_features)
     teacher = _differences(ops.stop_gradient(teacher_features))
     distances = (_distances(d, squared=squared, smallest=smallest) for d in (student, teacher))
-    parts = {
+    terms = {
         "loss_distance": ops.mean(_huber(*distances)),
         "loss_angle": ops.mean(_angle_costs(student, teacher)),
     }
-    loss = distance_weight * parts["loss_distance"] + angle_weight * parts["loss_angle"]
-    return {"loss": loss, **parts}
+    loss = distance_weight * terms["loss_distance"] + angle_weight * terms["loss_angle"]
+    return {"loss": loss, **terms}
 
 
 def _differences(features: Tensor) -> Tensor:
@@ -112,10 +112,10 @@ def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor
     if not squared:
         distances = ops.sqrt(distances)
     # An example's distance to itself is 0 and not in the mean; ops.eye needs a static size.
-    places = ops.arange(ops.shape(distances)[0])
-    distances = ops.where(places[:, None] == places[None], 0.0, distances)
-    count = ops.sum(ops.cast(distances > 0, "float32"))
-    mean = ops.sum(distances) / ops.maximum(count, 1.0)
+    indices = ops.arange(ops.shape(distances)[0])
+    distances = ops.where(indices[:, None] == indices[None], 0.0, distances)
+    num_pairs = ops.sum(ops.cast(distances > 0, "float32"))
+    mean = ops.sum(distances) / ops.maximum(num_pairs, 1.0)
     return distances / ops.where(mean > 0, mean, 1.0)
 
 

@@ -21,7 +21,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts import nontarget, standard
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class RLD(Method):
@@ -67,7 +67,7 @@ class RLD(Method):
         logits = student["logits"], teacher["logits"]
         if self.standardize:
             logits = standard.standardised(logits[0]), standard.standardised(logits[1])
-        parts = rld(
+        terms = rld(
             *logits,
             batch.labels,
             temperature=self.temperature,
@@ -75,7 +75,7 @@ class RLD(Method):
             confidence_weight=self.confidence_weight,
             ranking_weight=self.ranking_weight,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def rld(
@@ -87,7 +87,7 @@ def rld(
     confidence_temperature: float,
     confidence_weight: float,
     ranking_weight: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -27,7 +27,7 @@ from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.normalised import nkd
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 FINEST = 4  # cells in each direction at the finest scale; each coarser scale is made of these
 OVER = ("kd", "dkd", "nkd")
@@ -112,7 +112,7 @@ class SDD(OneTap):
         student_classifier = self._student.classifier
         bias = ops.cast(student_classifier.bias, "float32") if student_classifier.use_bias else 0.0
         cells = cell_features(student[self.student_taps[0]], self.scales)
-        parts = sdd(
+        terms = sdd(
             ops.matmul(cells, ops.cast(student_classifier.kernel, "float32")) + bias,
             self.classifier(cell_features(teacher[self.teacher_taps[0]], self.scales)),
             self.classifier(cell_features(teacher[self.teacher_taps[0]], (1,))),
@@ -123,7 +123,7 @@ class SDD(OneTap):
             target_weight=self.target_weight,
             nontarget_weight=self.nontarget_weight,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def cell_features(features: Tensor, scales: tuple[int, ...]) -> Tensor:
@@ -151,7 +151,7 @@ def sdd(
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -22,7 +22,7 @@ from kd_keras.graph import taps
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class SimKD(OneTap):
@@ -74,8 +74,8 @@ class SimKD(OneTap):
         x = backbone.output[tap]
         for layer in _pooling(x.shape[1:], self.size):
             x = layer(x)
-        for part in self.projector:
-            for layer in part.layers:
+        for block in self.projector:
+            for layer in block.layers:
                 x = layer(x)
         x = layers.GlobalAveragePooling2D(dtype="float32", name="pooled")(x)
         return keras.Model(backbone.input, self.classifier(x), name=student.name)
@@ -90,33 +90,33 @@ def projector(input_shape: tuple[Any, ...], channels: int, factor: int) -> list[
         factor: the middle part has C / `factor` channels, >= 1.
     """
     inner_channels = max(1, channels // factor)
-    parts = []
+    blocks = []
     for i, (width, kernel_size) in enumerate(
         ((inner_channels, 1), (inner_channels, 3), (channels, 1))
     ):
-        parts.append(
+        blocks.append(
             connectors.connector(
                 input_shape, width, kernel_size=kernel_size, relu=True, name=f"projector_{i}"
             )
         )
         input_shape = (*input_shape[:-1], width)
-    return parts
+    return blocks
 
 
-def project(parts: list[keras.Sequential], features: Tensor, *, training: bool) -> Tensor:
+def project(blocks: list[keras.Sequential], features: Tensor, *, training: bool) -> Tensor:
     """(B, h, w, c) to the teacher's (B, h, w, C) by the parts of `projector`.
 
     Args:
-        parts: from `projector`.
+        blocks: from `projector`.
         features: (B, h, w, c) float, the student's map.
         training: whether batch norms use the batch's statistics.
     """
-    for part in parts:
-        features = part(features, training=training)
+    for block in blocks:
+        features = block(features, training=training)
     return features
 
 
-def simkd(projected: Tensor, teacher_features: Tensor) -> CostParts:
+def simkd(projected: Tensor, teacher_features: Tensor) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -19,7 +19,7 @@ from keras import ops
 from kd_keras import check, losses
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class SLD(Method):
@@ -63,15 +63,15 @@ class SLD(Method):
         return super().needs_progress or 0 < self.student_swap_start < 1
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = sld(
+        terms = sld(
             *two_views.logits(student, teacher),
             batch.labels,
             temperatures=self.temperatures,
         )
         if self.student_swap_start in (0, 1):  # a constant, so that no run needs a length
-            return parts["loss_teacher"] + (1 - self.student_swap_start) * parts["loss_student"]
+            return terms["loss_teacher"] + (1 - self.student_swap_start) * terms["loss_student"]
         has_started = ops.cast(batch.progress >= self.student_swap_start, "float32")
-        return parts["loss_teacher"] + has_started * parts["loss_student"]
+        return terms["loss_teacher"] + has_started * terms["loss_student"]
 
 
 def sld(
@@ -82,7 +82,7 @@ def sld(
     labels: Labels,
     *,
     temperatures: tuple[float, ...],
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -16,7 +16,7 @@ from keras import ops
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 
 class SP(TapPairs):
@@ -43,7 +43,7 @@ class SP(TapPairs):
         return ops.broadcast_to(cost, ops.shape(student_features[0])[:1])
 
 
-def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostParts:
+def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -20,7 +20,7 @@ from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
 from kd_keras.methods.parts.teacher_classifier import pooled
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class SRRL(OneTap):
@@ -78,7 +78,7 @@ def srrl(
     teacher_logits: Logits,
     *,
     logit_weight: float = 1.0,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -17,7 +17,7 @@ from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 class TTM(Method):
@@ -39,7 +39,7 @@ class TTM(Method):
         return ttm(student["logits"], teacher["logits"], exponent=self.exponent)["loss"]
 
 
-def ttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> CostParts:
+def ttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> CostTerms:
     """Named parts of the method.
 
     Args:

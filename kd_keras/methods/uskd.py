@@ -31,7 +31,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
 WEAK_SMOOTHING = 0.1  # share of the weak head's target that is spread over all classes
@@ -91,7 +91,7 @@ class USKD(Method):
         feature = ops.cast(student[self.tap], "float32")
         if len(feature.shape) == 4:
             feature = ops.mean(feature, axis=(1, 2))
-        parts = uskd(
+        terms = uskd(
             student["logits"],
             self.weak_head(feature),
             batch.labels,
@@ -99,7 +99,7 @@ class USKD(Method):
             nontarget_weight=self.nontarget_weight,
             weak_weight=self.weak_weight,
         )
-        return parts["loss"]
+        return terms["loss"]
 
 
 def uskd(
@@ -110,7 +110,7 @@ def uskd(
     target_weight: float,
     nontarget_weight: float,
     weak_weight: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

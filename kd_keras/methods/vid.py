@@ -21,7 +21,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 SMALLEST_VARIANCE = 1e-5
 
@@ -122,7 +122,7 @@ class Predictor(keras.Layer):
         }
 
 
-def vid(predicted: Tensor, teacher_features: Tensor, log_scale: Tensor) -> CostParts:
+def vid(predicted: Tensor, teacher_features: Tensor, log_scale: Tensor) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -35,7 +35,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import decay, nontarget, teacher_classifier, vectors
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 FLOOR = 1e-8  # as in the authors' code: keeps divisors and costs above 0
 
@@ -113,7 +113,7 @@ class WKD(Method):
             self.distances.assign(_angles(ops.transpose(ops.cast(kernel, "float32"))))
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        parts = wkd(
+        terms = wkd(
             student["logits"],
             teacher["logits"],
             batch.labels,
@@ -126,7 +126,7 @@ class WKD(Method):
         weight = self.transport_weight
         if self.decay_start < 1:
             weight = weight * decay.cosine(batch.progress, self.decay_start)
-        return parts["loss_target"] + weight * parts["loss_wasserstein"]
+        return terms["loss_target"] + weight * terms["loss_wasserstein"]
 
 
 def wkd(
@@ -139,7 +139,7 @@ def wkd(
     sharpness: float,
     regularization: float,
     iterations: int,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -23,7 +23,7 @@ from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, decay, projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
-from kd_keras.tensor_types import CostParts
+from kd_keras.tensor_types import CostTerms
 
 VARIANCE_EPSILON = 1e-5  # as in the authors' code
 
@@ -81,13 +81,13 @@ class WKDFeature(OneTap):
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
         if self.projector == "bottleneck":
             size = alignment.smaller(student[1:3], teacher[1:3])
-            self.part: Any = bottleneck(
+            self.projection: Any = bottleneck(
                 (None, *size, student[-1]), teacher[-1], hidden_channels=self.hidden_channels
             )
         else:
-            self.part = projectors.Regressor(teacher, name="regressor")
-            self.part.build(student)
-            size = tuple(self.part.compute_output_shape(student)[1:3])
+            self.projection = projectors.Regressor(teacher, name="regressor")
+            self.projection.build(student)
+            size = tuple(self.projection.compute_output_shape(student)[1:3])
         if min(rows * columns for rows, columns in _sizes(size, self.grid)) < 2:
             raise ValueError(
                 f"{self.name}: grid is {self.grid} on maps of {size[0]}x{size[1]} places; expected "
@@ -99,7 +99,7 @@ class WKDFeature(OneTap):
         features, target = student[self.student_taps[0]], teacher[self.teacher_taps[0]]
         if self.projector == "bottleneck":
             features, target = tap_pairs.same_size(features, target)
-        projected = self.part(features, training=batch.training)
+        projected = self.projection(features, training=batch.training)
         target = projectors.matched(projected, target)
         cost = wkd_feature(projected, target, mean_weight=self.mean_weight, grid=self.grid)["loss"]
         if self.decay_start < 1:
@@ -118,7 +118,7 @@ def bottleneck(
         hidden_channels: channels in between.
     """
     widths_and_kernels = ((hidden_channels, 1), (hidden_channels, 3), (channels, 1))
-    parts: list[layers.Layer] = [
+    block: list[layers.Layer] = [
         layers.Conv2D(
             width,
             kernel,
@@ -129,20 +129,20 @@ def bottleneck(
         )
         for i, (width, kernel) in enumerate(widths_and_kernels)
     ]
-    parts += [
+    block += [
         layers.BatchNormalization(
             epsilon=projectors.BATCH_NORM_EPSILON, dtype="float32", name="bottleneck_norm"
         ),
         layers.ReLU(dtype="float32", name="bottleneck_relu"),
     ]
-    sequence = keras.Sequential(parts, name="bottleneck")
+    sequence = keras.Sequential(block, name="bottleneck")
     sequence.build(input_shape)
     return sequence
 
 
 def wkd_feature(
     projected: Tensor, teacher_features: Tensor, *, mean_weight: float, grid: int
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:
@@ -172,9 +172,9 @@ def wkd_feature(
 
 def _moments(window: Tensor) -> tuple[Tensor, Tensor]:
     """(B, h, w, C) to the mean and the deviation over places, (B, C) each."""
-    places = window.shape[1] * window.shape[2]
+    num_positions = window.shape[1] * window.shape[2]
     mean = ops.mean(window, axis=(1, 2), keepdims=True)
-    variance = ops.sum(ops.square(window - mean), axis=(1, 2)) / (places - 1)
+    variance = ops.sum(ops.square(window - mean), axis=(1, 2)) / (num_positions - 1)
     return mean[:, 0, 0], ops.sqrt(variance + VARIANCE_EPSILON)
 
 
@@ -184,8 +184,8 @@ def _windows(size: tuple[int, int], grid: int) -> list[tuple[slice, slice]]:
     return [(rows, columns) for rows in height for columns in width]
 
 
-def _window(length: int, i: int, count: int) -> slice:
-    return slice(i * length // count, -((-(i + 1) * length) // count))
+def _window(length: int, i: int, num_windows: int) -> slice:
+    return slice(i * length // num_windows, -((-(i + 1) * length) // num_windows))
 
 
 def _sizes(size: tuple[int, int], grid: int) -> list[tuple[int, int]]:

@@ -27,7 +27,7 @@ def adapt_teacher(
         image_size: height and width of its images; ours are resized to it, bilinearly.
         classes: (its class names in its order, our class names in our order). It may know more
             classes, whose scores are dropped; see `class_matching.class_order` for names.
-        multi_label: whether an image may have several classes, see `heads.kind`.
+        multi_label: whether an image may have several classes, see `heads.output_type`.
 
     Returns:
         keras.Model from "images", (B, H, W, C) float32 in 0..255, to (B, our classes); `model`
@@ -53,7 +53,7 @@ def adapt_teacher(
     scores = model(preprocessing.encode(x, preprocess or "0..255"))
     if classes is not None:
         order = class_matching.class_order(*classes, scores.shape[-1])
-        head = heads.kind(model, multi_label=multi_label)
+        head = heads.output_type(model, multi_label=multi_label)
         if head in ("probabilities", "sigmoids"):
             scores = heads.logits_of_teacher(scores, head)
         scores = keras.ops.take(scores, order, axis=-1)
@@ -70,12 +70,12 @@ def two_logits(model: keras.Model) -> keras.Model:
     """
     if [tuple(tensor.shape) for tensor in model.outputs] != [(None, 1)]:
         return model
-    kind = heads.kind(model)
+    output_type = heads.output_type(model)
     (images,), (scores,) = model.inputs, model.outputs
     if not taps.is_graph(model):  # its call() does more than its graph says
         images = keras.Input(images.shape[1:], name="images")
         scores = model(images)
-    return keras.Model(images, heads.logits_of_teacher(scores, kind), name=model.name)
+    return keras.Model(images, heads.logits_of_teacher(scores, output_type), name=model.name)
 
 
 def _check_size(what: str, size: tuple[int | None, ...], own_shape: tuple[int | None, ...]) -> None:

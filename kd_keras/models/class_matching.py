@@ -30,7 +30,7 @@ def class_order(
             them are the same class for us.
     """
     repeated_names = [
-        name for name, count in collections.Counter(teacher_names).items() if count > 1
+        name for name, times in collections.Counter(teacher_names).items() if times > 1
     ]
     if len(teacher_names) != outputs or repeated_names:
         also = f", {repeated_names[0]!r} more than once" if repeated_names else ""
@@ -39,13 +39,13 @@ def class_order(
             "different names, one for each of its outputs, in their order. Correct "
             "--teacher-classes."
         )
-    places_by_name = {name: [place] for place, name in enumerate(teacher_names)}
+    indices_by_name = {name: [index] for index, name in enumerate(teacher_names)}
     alike: dict[str, list[int]] = collections.defaultdict(list)
-    for place, name in enumerate(teacher_names):
-        alike[normalised(name)].append(place)
-    places = [places_by_name.get(name) or alike.get(normalised(name), []) for name in class_names]
-    _require_all(teacher_names, class_names, places)
-    order = [place for (place,) in places]
+    for index, name in enumerate(teacher_names):
+        alike[normalised(name)].append(index)
+    indices = [indices_by_name.get(name) or alike.get(normalised(name), []) for name in class_names]
+    _require_all(teacher_names, class_names, indices)
+    order = [index for (index,) in indices]
     _require_different(teacher_names, class_names, order)
     return order
 
@@ -57,9 +57,9 @@ def describe(teacher_names: Sequence[str], class_names: Sequence[str]) -> list[s
         teacher_names, class_names: as for `class_order`.
     """
     order = class_order(teacher_names, class_names, len(teacher_names))
-    pairs = zip((teacher_names[place] for place in order), class_names, strict=True)
+    pairs = zip((teacher_names[index] for index in order), class_names, strict=True)
     renamed_pairs = [f"{their} = {our}" for their, our in pairs if their != our]
-    dropped_names = [name for place, name in enumerate(teacher_names) if place not in set(order)]
+    dropped_names = [name for index, name in enumerate(teacher_names) if index not in set(order)]
     lines = []
     if renamed_pairs:
         lines.append(f"teacher's classes under other names: {_list(renamed_pairs)}")
@@ -73,10 +73,10 @@ def describe(teacher_names: Sequence[str], class_names: Sequence[str]) -> list[s
 
 
 def _require_all(
-    teacher_names: Sequence[str], class_names: Sequence[str], places: Sequence[Sequence[int]]
+    teacher_names: Sequence[str], class_names: Sequence[str], indices: Sequence[Sequence[int]]
 ) -> None:
     missing_names = [
-        name for name, candidates in zip(class_names, places, strict=True) if not candidates
+        name for name, candidates in zip(class_names, indices, strict=True) if not candidates
     ]
     if missing_names:
         close_matches = difflib.get_close_matches(missing_names[0], teacher_names, n=1)
@@ -86,9 +86,9 @@ def _require_all(
             f"{missing_names[0]!r}{hint}; expected all of ours. Use the dataset's names in "
             "--teacher-classes, or a teacher that knows them."
         )
-    for name, candidates in zip(class_names, places, strict=True):
+    for name, candidates in zip(class_names, indices, strict=True):
         if len(candidates) > 1:
-            candidate_list = " and ".join(repr(teacher_names[place]) for place in candidates)
+            candidate_list = " and ".join(repr(teacher_names[index]) for index in candidates)
             raise ValueError(
                 f"the teacher's classes {candidate_list} are both our {name!r}, without case, "
                 "blanks and underscores; expected one. Spell one of them as ours in "
@@ -99,13 +99,13 @@ def _require_all(
 def _require_different(
     teacher_names: Sequence[str], class_names: Sequence[str], order: Sequence[int]
 ) -> None:
-    for place, count in collections.Counter(order).items():
-        if count > 1:
+    for index, times in collections.Counter(order).items():
+        if times > 1:
             pairs = zip(class_names, order, strict=True)
-            names = [name for name, teacher_place in pairs if teacher_place == place]
+            names = [name for name, teacher_index in pairs if teacher_index == index]
             raise ValueError(
                 f"our classes {' and '.join(map(repr, names))} are both the teacher's "
-                f"{teacher_names[place]!r}, without case, blanks and underscores; expected one "
+                f"{teacher_names[index]!r}, without case, blanks and underscores; expected one "
                 "each. Give each its own name in --teacher-classes."
             )
 

@@ -11,7 +11,7 @@ from kd_keras.graph import taps
 
 Shape = tuple[int, ...]
 #: From a layer, the shapes of its inputs and the shape of its output to its multiply-adds.
-Count = Callable[[Any, list[Shape], Shape], int]
+MacsFunction = Callable[[Any, list[Shape], Shape], int]
 
 
 def macs(model: keras.Model) -> int:
@@ -36,10 +36,10 @@ def macs(model: keras.Model) -> int:
 
 
 def _call_cost(operation: Any, inputs: Any, output: Any) -> int:
-    count = _count_of(operation)
-    if count is None and _is_free(operation):
+    macs_function = _macs_function(operation)
+    if macs_function is None and _is_free(operation):
         return 0
-    if count is None:
+    if macs_function is None:
         raise ValueError(
             f"layer {operation.name!r} is a {type(operation).__name__}; expected convolutions, "
             "dense layers, attention, and layers without products. Count its multiply-adds by "
@@ -52,26 +52,29 @@ def _call_cost(operation: Any, inputs: Any, output: Any) -> int:
             "Build the model for one image size."
         )
     shapes = [tensor.shape for tensor in keras.tree.flatten(inputs)]
-    return count(operation, shapes, result)
+    return macs_function(operation, shapes, result)
 
 
-def _count_of(operation: Any) -> Count | None:
+def _macs_function(operation: Any) -> MacsFunction | None:
     """The function that counts the operation's multiply-adds; None if there is none."""
     if isinstance(operation, layers.AdditiveAttention):  # an Attention without the product
         return None
     if type(operation).__name__ == "Matmul":
         return _matrix_product
-    return next((c for kinds, c in _COUNTS.items() if isinstance(operation, kinds)), None)
+    return next(
+        (c for layer_types, c in _MACS_FUNCTIONS.items() if isinstance(operation, layer_types)),
+        None,
+    )
 
 
 def _convolution(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Every place of the output uses each kernel weight once."""
-    return _places(layer, output) * _weights(layer)
+    return _num_positions(layer, output) * _weights(layer)
 
 
 def _transposed_conv(layer: Any, inputs: list[Shape], output: Shape) -> int:
     """Every place of the input uses each kernel weight once."""
-    return _places(layer, inputs[0]) * _weights(layer)
+    return _num_positions(layer, inputs[0]) * _weights(layer)
 
 
 def _dense(layer: Any, inputs: list[Shape], output: Shape) -> int:
@@ -84,12 +87,12 @@ def _einsum(layer: Any, inputs: list[Shape], output: Shape) -> int:
     operand, kernel = layer.equation.split("->")[0].replace(" ", "").split(",")
     axis_names = operand.removeprefix("...")
     (shape,) = inputs
-    places = math.prod(shape[1 : -len(axis_names)]) if axis_names != operand else 1
+    num_positions = math.prod(shape[1 : -len(axis_names)]) if axis_names != operand else 1
     sizes = dict(zip(axis_names, shape[-len(axis_names) :], strict=True))
     if axis_names == operand:
         sizes.pop(axis_names[0])
     sizes |= dict(zip(kernel, layer.kernel.shape, strict=True))
-    return places * math.prod(sizes.values())
+    return num_positions * math.prod(sizes.values())
 
 
 def _multi_head(layer: Any, inputs: list[Shape], output: Shape) -> int:
@@ -97,14 +100,14 @@ def _multi_head(layer: Any, inputs: list[Shape], output: Shape) -> int:
     query, value = inputs[0], inputs[1]
     key = inputs[2] if len(inputs) > 2 else value
     heads = layer.num_heads
-    places, value_places = math.prod(query[1:-1]), math.prod(value[1:-1])
+    num_positions, num_value_positions = math.prod(query[1:-1]), math.prod(value[1:-1])
     projections: int = heads * (
-        places * query[-1] * layer.key_dim
-        + value_places * key[-1] * layer.key_dim
-        + value_places * value[-1] * layer.value_dim
-        + places * layer.value_dim * output[-1]
+        num_positions * query[-1] * layer.key_dim
+        + num_value_positions * key[-1] * layer.key_dim
+        + num_value_positions * value[-1] * layer.value_dim
+        + num_positions * layer.value_dim * output[-1]
     )
-    products: int = heads * places * value_places * (layer.key_dim + layer.value_dim)
+    products: int = heads * num_positions * num_value_positions * (layer.key_dim + layer.value_dim)
     return projections + products
 
 
@@ -126,7 +129,7 @@ def _matrix_product(operation: Any, inputs: list[Shape], output: Shape) -> int:
     return math.prod(output[1:]) * inputs[0][-1]
 
 
-def _places(layer: Any, shape: Shape) -> int:
+def _num_positions(layer: Any, shape: Shape) -> int:
     channels_first = layer.data_format == "channels_first"
     return math.prod(shape[2:] if channels_first else shape[1:-1])
 
@@ -136,7 +139,7 @@ def _weights(layer: Any) -> int:
     return sum(math.prod(weight.shape) for weight in layer.weights if len(weight.shape) > 1)
 
 
-_COUNTS: dict[tuple[type, ...], Count] = {
+_MACS_FUNCTIONS: dict[tuple[type, ...], MacsFunction] = {
     (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose): _transposed_conv,
     (
         *(layers.Conv1D, layers.Conv2D, layers.Conv3D),
@@ -150,7 +153,7 @@ _COUNTS: dict[tuple[type, ...], Count] = {
     (layers.TimeDistributed,): _each_step,
 }
 #: Parts of Keras whose layers multiply nothing that the literature counts.
-_FREE_PARTS = {
+_FREE_LAYER_MODULES = {
     *("activations", "normalization", "pooling", "regularization", "reshaping", "merging"),
     "preprocessing",
 }
@@ -169,7 +172,7 @@ def _is_free(operation: Any) -> bool:
     name = type(operation).__name__
     if not isinstance(operation, keras.Layer):
         return name not in _NOT_FREE_OPERATIONS
-    modules = [kind.__module__.split(".") for kind in type(operation).__mro__]
-    parts = {module[3] for module in modules if module[:3] == ["keras", "src", "layers"]}
+    modules = [base.__module__.split(".") for base in type(operation).__mro__]
+    layer_modules = {module[3] for module in modules if module[:3] == ["keras", "src", "layers"]}
     is_known = isinstance(operation, _FREE) or name in _FREE_OF_APPLICATIONS
-    return name not in _NOT_FREE and (is_known or bool(parts & _FREE_PARTS))
+    return name not in _NOT_FREE and (is_known or bool(layer_modules & _FREE_LAYER_MODULES))

@@ -124,12 +124,12 @@ def _check_hdf5_file(path: Path) -> None:
         )
 
 
-def _load_model(path: Path, kind: str) -> keras.Model:
+def _load_model(path: Path, what: str) -> keras.Model:
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:
         raise ValueError(
-            f"{path} is not {kind} that Keras can open ({_first_line(_root(error))}); expected a "
+            f"{path} is not {what} that Keras can open ({_first_line(_root(error))}); expected a "
             "whole file of layers that Keras knows. Name the module that registers its own layers "
             "(--import MODULE), or, for a teacher, export it (`model.export('FOLDER')`) and give "
             "the folder."
@@ -200,7 +200,7 @@ def _check_classifier(
             "that form and save that."
         )
     classes = outputs[0].shape[-1]
-    if classes == 1 and not (sigmoid and heads.kind(model) == "sigmoid"):
+    if classes == 1 and not (sigmoid and heads.output_type(model) == "sigmoid"):
         raise ValueError(
             f"{path} gives one output; expected a logit for each class. Give a student two outputs "
             "without an activation, Dense(2)."

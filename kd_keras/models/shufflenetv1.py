@@ -76,8 +76,8 @@ def _grouped_conv(
     """
     if groups == 1:
         return blocks.conv(x, filters, 1, name=name)
-    parts = [
-        blocks.conv(part, filters // groups, 1, name=f"{name}_group{group}")
-        for group, part in enumerate(keras.ops.split(x, groups, axis=-1), start=1)
+    outputs = [
+        blocks.conv(group_input, filters // groups, 1, name=f"{name}_group{group}")
+        for group, group_input in enumerate(keras.ops.split(x, groups, axis=-1), start=1)
     ]
-    return keras.layers.Concatenate(name=name)(parts)
+    return keras.layers.Concatenate(name=name)(outputs)

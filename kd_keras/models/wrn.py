@@ -24,7 +24,7 @@ def build(
         name: a key of `NAMES`.
         num_classes, input_shape, width, stem_stride: see `models.get`.
     """
-    depth, widening = (int(part) for part in name.split("_")[1:])
+    depth, widening = (int(number) for number in name.split("_")[1:])
     per_stage = (depth - 4) // 6
     inputs, x = blocks.images(input_shape, smallest=4 * stem_stride, name=name)
     x = blocks.conv(x, blocks.scaled(16, width), 3, stride=stem_stride, name="stem_conv")

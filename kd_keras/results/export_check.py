@@ -58,8 +58,8 @@ def in_batches(classify: Callable[[np.ndarray], Scores], images: np.ndarray) -> 
         classify: from (B, H, W, C) uint8 images to their scores.
         images: (N, H, W, C) uint8.
     """
-    parts = [classify(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-    logits, probabilities = (np.concatenate(part) for part in zip(*parts, strict=True))
+    batches = [classify(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+    logits, probabilities = (np.concatenate(batch) for batch in zip(*batches, strict=True))
     return Scores(logits, probabilities)
 
 
@@ -86,7 +86,9 @@ def compare_answers(
     """
     scores = in_batches(classifier, reference.images)
     _check(scores, reference, classifier, must_be_exact=must_be_exact)
-    answers, keras_answers = (_answers(part, reference) for part in (scores, reference.scores))
+    answers, keras_answers = (
+        _answers(model_scores, reference) for model_scores in (scores, reference.scores)
+    )
     entry = {
         "images": len(answers),
         "agreement": float(np.mean(answers == keras_answers)),
@@ -135,8 +137,8 @@ def cost(
         images: (N, H, W, C) uint8, which are repeated for larger batches.
     """
 
-    def batch(count: int) -> np.ndarray:
-        return np.resize(images, (count, *images.shape[1:]))
+    def batch(num_images: int) -> np.ndarray:
+        return np.resize(images, (num_images, *images.shape[1:]))
 
     return {
         "megabytes": None if path is None else saved_model.megabytes(path),
@@ -195,7 +197,7 @@ def _check(
             f"{name} gives scores of shape {scores.probabilities.shape}; expected "
             f"{keras_scores.probabilities.shape}. Report this: its conversion went wrong."
         )
-    if not all(np.isfinite(part).all() for part in scores):
+    if not all(np.isfinite(array).all() for array in scores):
         raise ValueError(
             f"{name} gives scores that are NaN or infinite; expected finite ones. "
             "The model's numbers do not fit this precision: choose another with --quantize."

@@ -111,10 +111,10 @@ def _is_clear(
     predicted_class: int, true_class: int, teacher: np.ndarray, labels: np.ndarray
 ) -> bool:
     is_predicted, is_true_class = teacher == predicted_class, labels == true_class
-    count = np.sum(is_predicted & is_true_class)
+    num_both = np.sum(is_predicted & is_true_class)
     return bool(
         predicted_class != true_class
-        and count >= FEWEST_IMAGES
-        and count > 0.5 * is_predicted.sum()
-        and count > 0.5 * is_true_class.sum()
+        and num_both >= FEWEST_IMAGES
+        and num_both > 0.5 * is_predicted.sum()
+        and num_both > 0.5 * is_true_class.sum()
     )

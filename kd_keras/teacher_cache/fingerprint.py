@@ -31,10 +31,13 @@ def fingerprint(model: keras.Model) -> str:
     total = hashlib.sha256(FINGERPRINT)
     config = architecture.canonical_config(model.get_config())
     total.update(json.dumps(config, default=_as_text, sort_keys=True).encode())
-    for part in dict.fromkeys([model, *model._flatten_layers()]):
-        if isinstance(part, keras.layers.TFSMLayer):  # its file holds more than its variables
-            total.update(files.sha256(Path(part.filepath)).encode())
-        codes: list[Any] = [*type(part).__mro__, *filter(inspect.isfunction, vars(part).values())]
+    for sublayer in dict.fromkeys([model, *model._flatten_layers()]):
+        if isinstance(sublayer, keras.layers.TFSMLayer):  # its file holds more than its variables
+            total.update(files.sha256(Path(sublayer.filepath)).encode())
+        codes: list[Any] = [
+            *type(sublayer).__mro__,
+            *filter(inspect.isfunction, vars(sublayer).values()),
+        ]
         for code in codes:
             total.update(_source(code).encode())
     for weight in model.weights:

@@ -48,10 +48,10 @@ class Cache:
     @property
     def fingerprint(self) -> str:
         """16 hex digits, a hash of the rows of the opened views."""
-        parts = [part_files.part_hashes(self.folder, v, p) for v, p in self._places()]
+        parts = [part_files.part_hashes(self.folder, v, p) for v, p in self._view_parts()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
-    def _places(self) -> Iterator[tuple[int, int]]:
+    def _view_parts(self) -> Iterator[tuple[int, int]]:
         return itertools.product(range(self.views), range(self.header.parts))
 
     @property
@@ -150,15 +150,15 @@ class Cache:
                 f"open. Train with --views {self.views} or fewer."
             )
         rows = self._rows_of(ids)
-        part_of, place = np.divmod(rows, self.header.rows_per_part)
+        part_of_row, row_in_part = np.divmod(rows, self.header.rows_per_part)
         arrays = {
             name: np.empty((len(ids), *shape), dtype)
             for name, (shape, dtype) in self.header.stored.items()
         }
-        for part in np.unique(part_of):
-            places = np.flatnonzero(part_of == part)
+        for part in np.unique(part_of_row):
+            positions = np.flatnonzero(part_of_row == part)
             for name, array in self._parts[view][part].items():
-                arrays[name][places] = array[place[places]]
+                arrays[name][positions] = array[row_in_part[positions]]
         return encoding.decode(arrays, self.header)
 
     def _options(self, expected: Header) -> str:

@@ -87,7 +87,7 @@ def make(
     *,
     batch_size: int = 256,
     shard: tuple[int, int] = (0, 1),
-    advance: Callable[[int], None] = lambda count: None,
+    advance: Callable[[int], None] = lambda num_done: None,
 ) -> None:
     """Writes the missing parts of a cache; finished parts stay.
 

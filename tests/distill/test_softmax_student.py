@@ -84,7 +84,7 @@ def test_its_file_and_its_exports_give_probabilities_once(net, tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), dtype=np.uint8)
     expected = np.asarray(student(pixels.astype("float32")))
     np.testing.assert_array_equal(loaded(pixels.astype("float32")), expected)
-    assert heads.kind(loaded) == "probabilities"
+    assert heads.output_type(loaded) == "probabilities"
     for graph in (
         classifier_graph.from_model(loaded, (8, 8, 3)),
         classifier_graph.from_model(loaded, (8, 8, 3)).for_few_bits(),

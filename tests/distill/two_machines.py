@@ -61,7 +61,7 @@ def main(folder):
     batches = machines.distribute_batches(
         together, lambda places, parts: plan.dataset(0, STEPS, places=places, parts=parts)
     )
-    np.savez(folder / f"{machines.place(together)}.npz", **trained(model, batches, split))
+    np.savez(folder / f"{machines.process_index(together)}.npz", **trained(model, batches, split))
     machines.chief_only(
         together,
         lambda: np.savez(
@@ -69,7 +69,7 @@ def main(folder):
         ),
     )
     is_ready = machines.chief_first(together, lambda: (folder / "alone.npz").is_file())
-    (folder / f"{machines.place(together)}.found").write_text(str(is_ready))
+    (folder / f"{machines.process_index(together)}.found").write_text(str(is_ready))
 
     def fail():
         raise ValueError("no room")
@@ -77,7 +77,7 @@ def main(folder):
     try:
         machines.chief_only(together, fail)
     except (ValueError, OSError) as error:
-        (folder / f"{machines.place(together)}.error").write_text(str(error))
+        (folder / f"{machines.process_index(together)}.error").write_text(str(error))
 
 
 if __name__ == "__main__":

@@ -51,7 +51,7 @@ def ending_in(net, *parts):
     ],
 )
 def test_kind_of_head(net, make, kind):
-    assert heads.kind(make(net)) == kind
+    assert heads.output_type(make(net)) == kind
 
 
 @pytest.mark.parametrize(
@@ -64,15 +64,15 @@ def test_kind_of_head(net, make, kind):
 )
 def test_sigmoid_heads_are_refused(net, make):
     with pytest.raises(ValueError, match="ends in a sigmoid; expected logits"):
-        heads.kind(make(net))
+        heads.output_type(make(net))
 
 
 def test_one_sigmoid_output_is_a_kind_and_any_other_single_output_is_refused(net):
-    assert heads.kind(net("m", classes=1, activation="sigmoid")) == "sigmoid"
-    assert heads.kind(ending_in_one(net, keras.ops.sigmoid)) == "sigmoid"
-    assert heads.kind(opaque("sigmoid", units=1)) == "sigmoid"
+    assert heads.output_type(net("m", classes=1, activation="sigmoid")) == "sigmoid"
+    assert heads.output_type(ending_in_one(net, keras.ops.sigmoid)) == "sigmoid"
+    assert heads.output_type(opaque("sigmoid", units=1)) == "sigmoid"
     with pytest.raises(ValueError, match=r"'m' gives one output without a sigmoid; .* add the sig"):
-        heads.kind(net("m", classes=1))
+        heads.output_type(net("m", classes=1))
 
 
 def ending_in_one(net, part):
@@ -100,7 +100,7 @@ def test_outputs_that_are_no_classes_are_refused(net):
     model = net("m")
     maps = keras.Model(model.input, model.get_layer("stage1").output)
     with pytest.raises(ValueError, match=r"\(None, 8, 8, 4\); expected \(batch, classes\)"):
-        heads.kind(maps)
+        heads.output_type(maps)
 
 
 def test_a_softmax_student_is_refused_with_the_remedy(net):

@@ -59,7 +59,7 @@ def test_a_softmax_over_more_classes_is_renormalised_over_ours():
     classes = (["ant", "bee", "cat"], ["cat", "ant"])
     x = images((2, 4, 4, 3))
     adapted = adapt.adapt_teacher(model, classes=classes)
-    assert heads.kind(adapted) == "logits"
+    assert heads.output_type(adapted) == "logits"
     chosen = np.asarray(model(x))[:, [2, 0]]
     expected = chosen / chosen.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(keras.ops.softmax(adapted(x)), expected, rtol=1e-5)

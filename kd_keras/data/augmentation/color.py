@@ -43,27 +43,31 @@ class ColorJitter(Step):
         centres = (1.0, 1.0, 1.0, 0.0)
         amounts = np.stack(
             [
-                draws.uniform(_JITTER, place, centre - span, centre + span)
-                for place, (centre, span) in enumerate(zip(centres, spans, strict=True))
+                draws.uniform(_JITTER, operation, centre - span, centre + span)
+                for operation, (centre, span) in enumerate(zip(centres, spans, strict=True))
             ],
             axis=1,
         )  # (B, 4)
-        keys = np.stack([draws.uniform(_JITTER, 4 + place) for place in range(4)], axis=1)
+        keys = np.stack([draws.uniform(_JITTER, 4 + operation) for operation in range(4)], axis=1)
         order = np.argsort(keys, axis=1, kind="stable")
         happens = draws.happens(_JITTER, 8, self.probability).tolist()
-        used_places = [place for place, span in enumerate(spans) if span]
+        used_operations = [operation for operation, span in enumerate(spans) if span]
         rows = zip(happens, order.tolist(), amounts.tolist(), strict=True)
         return [
-            [(place, amount[place]) for place in places if place in used_places]
+            [
+                (operation, amount[operation])
+                for operation in operations
+                if operation in used_operations
+            ]
             if is_changed
             else None
-            for is_changed, places, amount in rows
+            for is_changed, operations, amount in rows
         ]
 
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
-        for place, amount in change:
-            if place < len(_ENHANCERS):
-                image = _ENHANCERS[place](image).enhance(amount)
+        for operation, amount in change:
+            if operation < len(_ENHANCERS):
+                image = _ENHANCERS[operation](image).enhance(amount)
             else:
                 image = _with_hue(image, amount)
         return image

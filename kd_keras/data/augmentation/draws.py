@@ -31,36 +31,36 @@ class Draws:
     view_seed: int
     view: int
 
-    def bits(self, purpose: int, *place: int) -> np.ndarray:
+    def bits(self, purpose: int, *number: int) -> np.ndarray:
         """(B,) uint64, 64 random bits for each image.
 
         Args:
             purpose: number of the step, from `purpose`.
-            place: which of the step's draws; none for a step with one draw.
+            number: which of the step's draws; none for a step with one draw.
         """
-        return hashing.random_bits(self.ids, purpose, self.view_seed, self.view, *place)
+        return hashing.random_bits(self.ids, purpose, self.view_seed, self.view, *number)
 
-    def uniform(self, purpose: int, place: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
+    def uniform(self, purpose: int, number: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
         """(B,) float64, uniform from `low` to `high`; `high` itself is left out.
 
         Args:
             purpose: number of the step, from `purpose`.
-            place: which of the step's draws.
+            number: which of the step's draws.
             low: lower bound.
             high: upper bound.
         """
-        share = (self.bits(purpose, place) >> np.uint64(11)).astype(np.float64) * _WHOLE
-        return low + (high - low) * share
+        fraction = (self.bits(purpose, number) >> np.uint64(11)).astype(np.float64) * _WHOLE
+        return low + (high - low) * fraction
 
-    def happens(self, purpose: int, place: int, probability: float) -> np.ndarray:
+    def happens(self, purpose: int, number: int, probability: float) -> np.ndarray:
         """(B,) bool: whether an event of this probability happens to each image.
 
         Args:
             purpose: number of the step, from `purpose`.
-            place: which of the step's draws.
+            number: which of the step's draws.
             probability: 0 to 1.
         """
-        return self.uniform(purpose, place) < probability
+        return self.uniform(purpose, number) < probability
 
     def take(self, positions: np.ndarray) -> "Draws":
         """The draws of some of the images; `positions` is (n,) int or (B,) bool."""

@@ -88,7 +88,7 @@ class Erase(Step):
         return f"a box erased with probability {self.probability:g}"
 
 
-def _noise(count: int, key: int) -> np.ndarray:
+def _noise(num_bytes: int, key: int) -> np.ndarray:
     """(count,) uint8, uniform, a function of the key."""
-    words = hashing.random_bits(np.arange(-(-count // 8)), _NOISE, key)
-    return words.astype("<u8").view(np.uint8)[:count]
+    words = hashing.random_bits(np.arange(-(-num_bytes // 8)), _NOISE, key)
+    return words.astype("<u8").view(np.uint8)[:num_bytes]

@@ -39,10 +39,10 @@ class Crop(Step):
     def offsets(self, draws: Draws) -> tuple[np.ndarray, np.ndarray]:
         """Two (B,) int64: pixels down and to the right, -padding to padding, equally likely."""
         bits, padding = draws.bits(_VIEW), int(self.padding or 0)
-        count = np.uint64(2 * padding + 1)
-        share = (np.uint64(1) << _AXIS_BITS) - np.uint64(1)
-        down = (bits & share) * count >> _AXIS_BITS
-        right = (bits >> _AXIS_BITS & share) * count >> _AXIS_BITS
+        num_offsets = np.uint64(2 * padding + 1)
+        axis_mask = (np.uint64(1) << _AXIS_BITS) - np.uint64(1)
+        down = (bits & axis_mask) * num_offsets >> _AXIS_BITS
+        right = (bits >> _AXIS_BITS & axis_mask) * num_offsets >> _AXIS_BITS
         return down.astype(np.int64) - padding, right.astype(np.int64) - padding
 
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:

@@ -35,28 +35,28 @@ def parse(text: str) -> tuple[Step, ...]:
         ValueError: an unknown step or parameter (with the nearest name), a value out of range, a
             step given twice, or a text of another form.
     """
-    parts: list[tuple[str, dict[str, str]]] = []
-    for item in (part.strip() for part in text.split(",")):
+    steps: list[tuple[str, dict[str, str]]] = []
+    for item in (entry.strip() for entry in text.split(",")):
         head, equals, value = item.partition("=")
         name, colon, parameter = head.partition(":")
         if colon or not equals:
-            parts.append((_step_name(name.strip(), text), {}))
+            steps.append((_step_name(name.strip(), text), {}))
         parameter = (parameter if colon else head).strip()
         if not equals and not colon:
             continue
-        if not parts or not parameter or not value.strip():
+        if not steps or not parameter or not value.strip():
             raise ValueError(
                 f"augment is {text!r}, and {item!r} is neither a step nor a parameter of one; "
                 f"expected STEP or STEP:parameter=value, separated by commas, {_EXAMPLE}. Correct "
                 "it."
             )
-        if parameter in parts[-1][1]:
+        if parameter in steps[-1][1]:
             raise ValueError(
-                f"augment is {text!r}, with {parameter} of {parts[-1][0]} twice; expected it once. "
+                f"augment is {text!r}, with {parameter} of {steps[-1][0]} twice; expected it once. "
                 "Leave one out."
             )
-        parts[-1][1][parameter] = value.strip()
-    return unique(make(name, settings) for name, settings in parts)
+        steps[-1][1][parameter] = value.strip()
+    return unique(make(name, settings) for name, settings in steps)
 
 
 def make(name: str, settings: dict[str, Any]) -> Step:
@@ -69,15 +69,15 @@ def make(name: str, settings: dict[str, Any]) -> Step:
     Raises:
         ValueError: an unknown step or parameter, or a value of another kind.
     """
-    kind = STEPS[_step_name(name, name)]
-    defaults = {field.name: field.default for field in dataclasses.fields(kind)}
+    step_class = STEPS[_step_name(name, name)]
+    defaults = {field.name: field.default for field in dataclasses.fields(step_class)}
     if settings and not defaults:
         raise ValueError(
             f"{name} has the parameter {next(iter(settings))!r}; expected none. Leave it out."
         )
     for parameter in settings:
         check.one_of(f"parameter of {name}", parameter, defaults)
-    return kind(
+    return step_class(
         **{
             parameter: _value(f"{name}: {parameter}", value, defaults[parameter])
             for parameter, value in settings.items()
@@ -155,9 +155,9 @@ def _number(value: Any) -> Any:
     """The int or float that a text spells; another text stays, and the step refuses it."""
     if not isinstance(value, str):
         return value
-    for kind in (int, float):
+    for number_type in (int, float):
         try:
-            return kind(value)
+            return number_type(value)
         except ValueError:
             continue
     return value

@@ -124,8 +124,8 @@ def _apply_steps(
         steps: the steps, in order.
         side: height and width of the result in pixels; None: those of `batch`.
     """
-    count, height, width, channels = batch.shape
-    result = batch if side is None else np.empty((count, side, side, channels), np.uint8)
+    num_images, height, width, channels = batch.shape
+    result = batch if side is None else np.empty((num_images, side, side, channels), np.uint8)
     changes: list[Callable[..., Image.Image]] = []
     choices_of_steps: list[Sequence[Any]] = []
     for step in steps:
@@ -136,10 +136,10 @@ def _apply_steps(
         else:
             changes.append(step.apply)
     sources, targets = (a[..., 0] if channels == 1 else a for a in (batch, result))
-    for place, choices in enumerate(zip(*choices_of_steps, strict=True)):
-        image = Image.fromarray(sources[place])
+    for row, choices in enumerate(zip(*choices_of_steps, strict=True)):
+        image = Image.fromarray(sources[row])
         for change, choice in zip(changes, choices, strict=True):
             if choice is not None:
                 image = change(image, choice)
-        targets[place] = np.asarray(image)
+        targets[row] = np.asarray(image)
     return result

@@ -43,14 +43,14 @@ class RandAugment(Step):
         check.whole_number("rand_augment: magnitude", self.magnitude, at_most=HIGHEST)
 
     def draw(self, draws: Draws, height: int, width: int) -> Sequence[Any]:
-        places = []
-        for place in range(self.number):
-            bits = draws.bits(_RAND_AUGMENT, place)
-            share = bits & ((np.uint64(1) << _CHOICE_BITS) - np.uint64(1))
-            operation = (share * np.uint64(len(OPERATIONS)) >> _CHOICE_BITS).astype(int)
+        choices = []
+        for number in range(self.number):
+            bits = draws.bits(_RAND_AUGMENT, number)
+            choice_bits = bits & ((np.uint64(1) << _CHOICE_BITS) - np.uint64(1))
+            operation = (choice_bits * np.uint64(len(OPERATIONS)) >> _CHOICE_BITS).astype(int)
             sign = np.where(bits >> np.uint64(63), -1.0, 1.0)
-            places.append(list(zip(operation.tolist(), sign.tolist(), strict=True)))
-        return list(zip(*places, strict=True))
+            choices.append(list(zip(operation.tolist(), sign.tolist(), strict=True)))
+        return list(zip(*choices, strict=True))
 
     def apply(self, image: Image.Image, change: Any) -> Image.Image:
         for operation, sign in change:

@@ -19,10 +19,10 @@ def read_class_names(
     Raises:
         ValueError, FileNotFoundError: there is no such dataset, or a folder has faults.
     """
-    kind, _, place = name.partition(":")
-    if kind != "folder" or not place:
+    kind, _, location = name.partition(":")
+    if kind != "folder" or not location:
         return data.load(name, data_dir=data_dir, tell=lambda note: None).class_names
-    path = user_files.readable_path(Path(place).expanduser(), folder_layout.EXPECTED)
+    path = user_files.readable_path(Path(location).expanduser(), folder_layout.EXPECTED)
     layout = folder_layout.read(user_files.list_files(path), str(path))
     if layout.faults:
         raise ValueError(" ".join(layout.faults))

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kd_keras.data.fault_report import count
+from kd_keras.data.fault_report import number_of
 from kd_keras.data.folders import folder_layout, image_folder, skipped_files
 from kd_keras.data.folders.folder_layout import Layout
 from kd_keras.data.stores.make_store import Source
@@ -68,8 +68,8 @@ def _notes(
         headers: format and size of each file.
     """
     loose_images = [file for file in layout.loose if headers[file].size]
-    other_kinds = [file for file in [*members, *layout.loose] if not headers[file].size]
-    notes = [*layout.notes, *skipped_files.note(other_kinds)]
+    non_images = [file for file in [*members, *layout.loose] if not headers[file].size]
+    notes = [*layout.notes, *skipped_files.note(non_images)]
     if loose_images:
-        notes.append(f"not used: {count('image', loose_images)} beside the class folders")
+        notes.append(f"not used: {number_of('image', loose_images)} beside the class folders")
     return notes

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kd_keras.data.fault_report import count, shortened
+from kd_keras.data.fault_report import number_of, shortened
 from kd_keras.data.notes import Note
 from kd_keras.data.user_files import Listing
 
@@ -25,7 +25,7 @@ class Layout:
 
     Attributes:
         class_names: the classes of train, sorted: one for each label.
-        places: by split, the folder that holds its class folders; "" is the whole folder.
+        split_folder_of: by split, the folder that holds its class folders; "" is the whole folder.
         classes: label of each class folder, in every split.
         files: by split, (file, label) of all files in class folders, images or not.
         loose: files beside the class folders, which have no class.
@@ -34,7 +34,7 @@ class Layout:
     """
 
     class_names: tuple[str, ...]
-    places: dict[str, str]
+    split_folder_of: dict[str, str]
     classes: dict[str, int]
     files: dict[str, list[tuple[str, int]]]
     loose: list[str]
@@ -44,33 +44,35 @@ class Layout:
 
 def read(listing: Listing, root: str) -> Layout:
     """Finds splits and classes in a listing; `root` is its path, for notes and faults."""
-    places = _places(listing)
-    names = sorted({class_name(folder) for folder in listing.folders_in(places["train"])})
-    notes = _unused_notes(listing, places, root) + _splits_within_classes(listing, places["train"])
-    faults = _only_splits(listing, places["train"], root)
-    faults = faults or _class_count_faults(listing, places["train"], root)
-    unknown_folders = _unknown_class_folders(listing, places.get("test"), names)
+    split_folder_of = _split_folder_of(listing)
+    names = sorted({class_name(folder) for folder in listing.folders_in(split_folder_of["train"])})
+    notes = _unused_notes(listing, split_folder_of, root) + _splits_within_classes(
+        listing, split_folder_of["train"]
+    )
+    faults = _only_splits(listing, split_folder_of["train"], root)
+    faults = faults or _class_count_faults(listing, split_folder_of["train"], root)
+    unknown_folders = _unknown_class_folders(listing, split_folder_of.get("test"), names)
     if unknown_folders:
-        del places["test"]
+        del split_folder_of["test"]
         notes.append(
             Note(f"test split not used: {_unknown_class_message(unknown_folders, root)}", "test")
         )
-    unknown_folders = _unknown_class_folders(listing, places.get("validation"), names)
+    unknown_folders = _unknown_class_folders(listing, split_folder_of.get("validation"), names)
     if unknown_folders:
         faults.append(
             f"{_unknown_class_message(unknown_folders, root)}; expected only classes of train: "
             f"{', '.join(shortened(names, 5))}. Add images of them to train, or take them out."
         )
-    notes += _validation_notes(listing, places.get("validation"), names)
+    notes += _validation_notes(listing, split_folder_of.get("validation"), names)
     labels = {name: label for label, name in enumerate(names)}
     classes = {
         folder: labels[class_name(folder)]
-        for place in places.values()
-        for folder in listing.folders_in(place)
+        for split_folder in split_folder_of.values()
+        for folder in listing.folders_in(split_folder)
         if class_name(folder) in labels
     }
-    files, loose = _files(listing, places, classes)
-    return Layout(tuple(names), places, classes, files, loose, notes, faults)
+    files, loose = _files(listing, split_folder_of, classes)
+    return Layout(tuple(names), split_folder_of, classes, files, loose, notes, faults)
 
 
 def class_name(folder: str) -> str:
@@ -87,7 +89,10 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
         images: the files of the layout that are images.
         root: path of the folder.
     """
-    depth = {split: place.count("/") + bool(place) for split, place in layout.places.items()}
+    depth = {
+        split: split_folder.count("/") + bool(split_folder)
+        for split, split_folder in layout.split_folder_of.items()
+    }
     filled_folders = {
         "/".join(file.split("/")[: depth[split] + 1])
         for split, files in layout.files.items()
@@ -102,13 +107,13 @@ def empty_classes(layout: Layout, images: set[str], root: str) -> list[str]:
     if len(empty_folders) == len(layout.classes):
         return [f"{root} holds no images; expected {EXPECTED}. Check the path."]
     return [
-        f"{count('class folder', empty_folders)} without an image: "
+        f"{number_of('class folder', empty_folders)} without an image: "
         f"{', '.join(shortened(empty_folders))}; expected one or more in each. Put images in, or "
         "take the folders out."
     ]
 
 
-def _places(listing: Listing) -> dict[str, str]:
+def _split_folder_of(listing: Listing) -> dict[str, str]:
     tops = listing.folders_in("")
     return split_folders([folder for folder in tops if listing.folders_in(folder)])
 
@@ -120,7 +125,9 @@ def split_folders(folders: list[str]) -> dict[str, str]:
         return {"train": ""}
     other_splits = {"validation": _first(folders, _VALIDATION), "test": _first(folders, _TEST)}
     return {"train": train} | {
-        split: place for split, place in other_splits.items() if place is not None
+        split: split_folder
+        for split, split_folder in other_splits.items()
+        if split_folder is not None
     }
 
 
@@ -129,9 +136,11 @@ def _first(folders: list[str], names: tuple[str, ...]) -> str | None:
     return min(candidates, key=lambda folder: names.index(folder.lower()), default=None)
 
 
-def _unused_notes(listing: Listing, places: dict[str, str], root: str) -> list[str]:
+def _unused_notes(listing: Listing, split_folder_of: dict[str, str], root: str) -> list[str]:
     unused_folders = [
-        f for f in listing.folders_in("") if places["train"] and f not in places.values()
+        f
+        for f in listing.folders_in("")
+        if split_folder_of["train"] and f not in split_folder_of.values()
     ]
     notes = []
     if unused_folders:
@@ -143,10 +152,10 @@ def _unused_notes(listing: Listing, places: dict[str, str], root: str) -> list[s
                 ]
             )
         )
-        notes.append(f"not used, beside {places['train']}/ in {root}: {folder_list}")
+        notes.append(f"not used, beside {split_folder_of['train']}/ in {root}: {folder_list}")
     if listing.hidden:
         hidden_list = ", ".join(shortened(listing.hidden))
-        notes.append(f"skipped {count('hidden folder', listing.hidden)}: {hidden_list}")
+        notes.append(f"skipped {number_of('hidden folder', listing.hidden)}: {hidden_list}")
     return notes
 
 
@@ -154,8 +163,8 @@ def _splits_within_classes(listing: Listing, train: str) -> list[str]:
     """A note if the folders in class folders are named as splits, which they are not read as."""
     split_names = [
         class_name(folder)
-        for place in listing.folders_in(train)
-        for folder in listing.folders_in(place)
+        for split_folder in listing.folders_in(train)
+        for folder in listing.folders_in(split_folder)
     ]
     names = sorted(set(split_names))
     if len(names) < 2 or not _all_splits(names):
@@ -203,55 +212,61 @@ def _csv_hint(listing: Listing) -> str:
 
 def _class_count_faults(listing: Listing, train: str, root: str) -> list[str]:
     """A fault if there are fewer than two classes."""
-    place = f"{root}/{train}" if train else root
+    split_folder = f"{root}/{train}" if train else root
     folders = listing.folders_in(train)
     names = [class_name(folder) for folder in folders]
     labels = _csv_hint(listing)
     if not folders:
         files = [file for file in listing.files if "/" not in file.name]
-        contents = f"{count('file', files)} and no folders" if files else "no folders"
-        return [f"{place} holds {contents}; expected {EXPECTED}.{labels}"]
+        contents = f"{number_of('file', files)} and no folders" if files else "no folders"
+        return [f"{split_folder} holds {contents}; expected {EXPECTED}.{labels}"]
     if len(set(names)) > 1:
         return []
     subfolders = listing.folders_in(folders[0])
     hint = f" If {root}/{folders[0]} holds the classes, give that folder." if subfolders else ""
-    return [f"{place} holds one class folder, {names[0]}; expected two or more.{hint}{labels}"]
+    return [
+        f"{split_folder} holds one class folder, {names[0]}; expected two or more.{hint}{labels}"
+    ]
 
 
-def _unknown_class_folders(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
-    folders = [] if place is None else listing.folders_in(place)
+def _unknown_class_folders(
+    listing: Listing, split_folder: str | None, names: Sequence[str]
+) -> list[str]:
+    folders = [] if split_folder is None else listing.folders_in(split_folder)
     classes = set(names)
     return [folder for folder in folders if class_name(folder) not in classes]
 
 
-def _validation_notes(listing: Listing, place: str | None, names: Sequence[str]) -> list[str]:
-    if place is None:
+def _validation_notes(
+    listing: Listing, split_folder: str | None, names: Sequence[str]
+) -> list[str]:
+    if split_folder is None:
         return []
-    missing_classes = sorted({*names} - set(map(class_name, listing.folders_in(place))))
+    missing_classes = sorted({*names} - set(map(class_name, listing.folders_in(split_folder))))
     if not missing_classes:
         return []
     class_list = ", ".join(shortened(missing_classes))
-    note = f"validation has no images of {count('class', missing_classes)}: {class_list}"
+    note = f"validation has no images of {number_of('class', missing_classes)}: {class_list}"
     return [Note(note, "validation")]
 
 
 def _unknown_class_message(folders: list[str], root: str) -> str:
     folder_list = ", ".join(shortened([f"{root}/{folder}" for folder in folders]))
-    return f"{count('folder', folders)} of classes that train does not have: {folder_list}"
+    return f"{number_of('folder', folders)} of classes that train does not have: {folder_list}"
 
 
 def _files(
-    listing: Listing, places: dict[str, str], classes: dict[str, int]
+    listing: Listing, split_folder_of: dict[str, str], classes: dict[str, int]
 ) -> tuple[dict[str, list[tuple[str, int]]], list[str]]:
-    files: dict[str, list[tuple[str, int]]] = {split: [] for split in places}
-    splits = {place: split for split, place in places.items()}
+    files: dict[str, list[tuple[str, int]]] = {split: [] for split in split_folder_of}
+    splits = {split_folder: split for split, split_folder in split_folder_of.items()}
     loose = []
     for file in listing.files:
-        parts = file.name.split("/")
-        place = "" if "" in splits else parts[0]
-        folder = "/".join(parts[: 2 if place else 1])
+        components = file.name.split("/")
+        split_folder = "" if "" in splits else components[0]
+        folder = "/".join(components[: 2 if split_folder else 1])
         if folder in classes:
-            files[splits[place]].append((file.name, classes[folder]))
-        elif len(parts) == 1 or (place in splits and len(parts) == 2):
+            files[splits[split_folder]].append((file.name, classes[folder]))
+        elif len(components) == 1 or (split_folder in splits and len(components) == 2):
             loose.append(file.name)
     return files, loose

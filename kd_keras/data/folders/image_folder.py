@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from kd_keras.data import fault_report, user_files
 from kd_keras.data.stores.make_store import Source
-from kd_keras.data.stores.store_writer import Contents, Part
+from kd_keras.data.stores.store_writer import Contents, SplitContents
 from kd_keras.data.user_files import Listing
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def _contents(
     batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
     return Contents(
         class_names=list(layout.class_names),
-        parts={
-            split: Part(
+        splits={
+            split: SplitContents(
                 len(files),
                 batches(records[split], other_records=_other_records(records, split)),
                 [f"{path}/{file}" for file, _ in files],

@@ -151,16 +151,16 @@ def _table_of_columns(path: str, heading: Cells, images: Sequence[Cells]) -> Lab
         images: the rows below it.
     """
     names = heading.cells[1:]
-    place = f"{path}, line {heading.line}"
+    location = f"{path}, line {heading.line}"
     if not all(names):
         return _faulty_table(
-            f"{place}: column {names.index('') + 2} has no name; expected the name of a class. "
+            f"{location}: column {names.index('') + 2} has no name; expected the name of a class. "
             "Name it, or remove the column."
         )
     if len(set(names)) < len(names):
         repeated_name = next(name for name in names if names.count(name) > 1)
         return _faulty_table(
-            f"{place}: two columns are called {repeated_name!r}; expected each class once. "
+            f"{location}: two columns are called {repeated_name!r}; expected each class once. "
             "Remove one."
         )
     value_faults = [

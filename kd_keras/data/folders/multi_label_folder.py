@@ -66,5 +66,5 @@ def _faults(
 def _notes(
     layout: Layout, other_files: Sequence[str], headers: Mapping[str, "ImageHeader"]
 ) -> list[str]:
-    other_kinds = [file for file in other_files if not headers[file].size]
-    return [*layout.notes, *skipped_files.note(other_kinds)]
+    non_images = [file for file in other_files if not headers[file].size]
+    return [*layout.notes, *skipped_files.note(non_images)]

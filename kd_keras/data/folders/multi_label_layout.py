@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from kd_keras.data.fault_report import count, shortened
+from kd_keras.data.fault_report import number_of, shortened
 from kd_keras.data.folders import folder_layout, label_csv
 from kd_keras.data.folders.label_csv import LabelTable, Row
 from kd_keras.data.notes import Note
@@ -56,9 +56,12 @@ def read(listing: Listing, root: Path) -> Layout:
     Raises:
         ValueError: there is no CSV file, or several in one place, or one cannot be read.
     """
-    places = _places(listing)
-    notes, faults = _missing_table_messages(listing, places, root)
-    tables = {split: _table(listing, place, root) for split, place in places.items()}
+    split_folder_of = _split_folder_of(listing)
+    notes, faults = _missing_table_messages(listing, split_folder_of, root)
+    tables = {
+        split: _table(listing, split_folder, root)
+        for split, split_folder in split_folder_of.items()
+    }
     cells = {split: label_csv.read(root / table) for split, table in tables.items()}
     split_at_blanks = label_csv.separated_by_blanks(cells.values())
     contents = {
@@ -73,11 +76,11 @@ def read(listing: Listing, root: Path) -> Layout:
     lines: dict[str, int] = {}
     files_without_row: dict[str, list[str]] = {}
     for split, table in contents.items():
-        table_path, place = f"{root / tables[split]}", places[split]
+        table_path, split_folder = f"{root / tables[split]}", split_folder_of[split]
         if not contents["train"].faults:
             faults += _unknown_class_faults(table_path, table, names)
-        members = _files_in(listing, place, tables[split])
-        rows_by_file, row_faults = _rows_by_file(table.rows, members, table_path, place)
+        members = _files_in(listing, split_folder, tables[split])
+        rows_by_file, row_faults = _rows_by_file(table.rows, members, table_path, split_folder)
         faults += row_faults
         lines |= {file: row.line for file, row in rows_by_file.items()}
         files[split] = [
@@ -108,35 +111,35 @@ def without_rows(layout: Layout, images: set[str], root: Path) -> list[str]:
             image_list = ", ".join(shortened([f"{root}/{file}" for file in missing_images], _NAMED))
             faults.append(
                 f"{root / layout.tables[split]} has no row for "
-                f"{count('image', missing_images)}: {image_list}; expected a row for "
+                f"{number_of('image', missing_images)}: {image_list}; expected a row for "
                 "each. Add rows (with no class for an image that shows none), or move these images "
                 "away; --unlabelled folder:PATH trains on images whose classes are unknown."
             )
     return faults
 
 
-def _places(listing: Listing) -> dict[str, str]:
+def _split_folder_of(listing: Listing) -> dict[str, str]:
     """The folders of the splits: those with a CSV file directly in them, or the whole folder."""
     tops = listing.folders_in("")
     return folder_layout.split_folders([top for top in tops if _tables(listing, top)])
 
 
-def _tables(listing: Listing, place: str) -> list[str]:
+def _tables(listing: Listing, split_folder: str) -> list[str]:
     """The CSV files directly in a folder; "" is the folder of the listing."""
     return [
         file.name
         for file in listing.files
-        if posixpath.dirname(file.name) == place
+        if posixpath.dirname(file.name) == split_folder
         and file.name.lower().endswith(".csv")
         and not posixpath.basename(file.name).startswith(".")
     ]
 
 
-def _table(listing: Listing, place: str, root: Path) -> str:
-    tables = _tables(listing, place)
+def _table(listing: Listing, split_folder: str, root: Path) -> str:
+    tables = _tables(listing, split_folder)
     if len(tables) == 1:
         return tables[0]
-    folder = root / place
+    folder = root / split_folder
     if tables:
         table_list = ", ".join(posixpath.basename(table) for table in tables)
         raise ValueError(
@@ -147,36 +150,37 @@ def _table(listing: Listing, place: str, root: Path) -> str:
 
 
 def _missing_table_messages(
-    listing: Listing, places: dict[str, str], root: Path
+    listing: Listing, split_folder_of: dict[str, str], root: Path
 ) -> tuple[list[str], list[str]]:
     """Notes and faults about folders that are called as splits and hold no CSV file.
 
     Args:
         listing: all files of the folder.
-        places: folder of each split.
+        split_folder_of: folder of each split.
         root: the folder, for the messages.
     """
-    if not places["train"]:
+    if not split_folder_of["train"]:
         return [], []
-    tops = [top for top in listing.folders_in("") if top not in places.values()]
-    split_names = folder_layout.split_folders([places["train"], *tops])
+    tops = [top for top in listing.folders_in("") if top not in split_folder_of.values()]
+    split_names = folder_layout.split_folders([split_folder_of["train"], *tops])
     notes, faults = [], []
-    if "validation" not in places and "validation" in split_names:
+    if "validation" not in split_folder_of and "validation" in split_names:
         faults.append(
-            f"{root / split_names['validation']} has no CSV file, and {root / places['train']} has "
-            "one; expected one in each. Add it, or move the folder away."
+            f"{root / split_names['validation']} has no CSV file, and "
+            f"{root / split_folder_of['train']} has one; expected one in each. Add it, or move the "
+            "folder away."
         )
     unused_folders = [top for top in tops if top != split_names.get("validation")]
     if unused_folders:
         folder_list = ", ".join(
             shortened([f"{top} (without a CSV file)" for top in unused_folders])
         )
-        notes.append(f"not used, beside {places['train']}/ in {root}: {folder_list}")
+        notes.append(f"not used, beside {split_folder_of['train']}/ in {root}: {folder_list}")
     return notes, faults
 
 
-def _files_in(listing: Listing, place: str, table: str) -> list[str]:
-    start = f"{place}/" if place else ""
+def _files_in(listing: Listing, split_folder: str, table: str) -> list[str]:
+    start = f"{split_folder}/" if split_folder else ""
     return [f.name for f in listing.files if f.name.startswith(start) and f.name != table]
 
 
@@ -187,14 +191,14 @@ def _unknown_class_faults(table_path: str, table: LabelTable, names: Sequence[st
         return []
     line = next((row.line for row in table.rows if unknown_classes[0] in row.classes), 1)
     return [
-        f"{table_path}, line {line}: {count('class', unknown_classes)} that train "
+        f"{table_path}, line {line}: {number_of('class', unknown_classes)} that train "
         f"does not have: {', '.join(shortened(unknown_classes))}; expected only classes of train: "
         f"{class_list}. Correct the names, or add such images to train."
     ]
 
 
 def _rows_by_file(
-    rows: Sequence[Row], files: Sequence[str], table_path: str, place: str
+    rows: Sequence[Row], files: Sequence[str], table_path: str, split_folder: str
 ) -> tuple[dict[str, Row], list[str]]:
     """The row of each file that a CSV file names, and a fault for each row without one.
 
@@ -205,7 +209,7 @@ def _rows_by_file(
         rows: rows of the CSV file.
         files: images in the folder of the CSV file, relative to the data's folder.
         table_path: path of the CSV file, for the messages.
-        place: folder of the CSV file, relative to the data's folder.
+        split_folder: folder of the CSV file, relative to the data's folder.
     """
     files_by_name = {_normal_path(file): file for file in files}
     # By name in lower case, with and without ending.
@@ -216,7 +220,7 @@ def _rows_by_file(
     rows_by_file: dict[str, Row] = {}
     faults = []
     for row in rows:
-        name = _normal_path(posixpath.join(place, row.file.replace("\\", "/")))
+        name = _normal_path(posixpath.join(split_folder, row.file.replace("\\", "/")))
         candidates = sorted(similar_files.get(name.lower(), ()))
         match = files_by_name.get(name) or (candidates[0] if len(candidates) == 1 else None)
         if match is None:
@@ -268,10 +272,10 @@ def _missing_class_notes(
         files: its images, with a 0 or 1 for each class.
         names: names of the classes.
     """
-    counts = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
-    missing_classes = [name for name, count in zip(names, counts, strict=True) if not count]
+    class_sizes = [sum(column) for column in zip(*(labels for _, labels in files), strict=True)]
+    missing_classes = [name for name, size in zip(names, class_sizes, strict=True) if not size]
     if not missing_classes:
         return []
     class_list = ", ".join(shortened(missing_classes))
-    text = f"{split} has no image of {count('class', missing_classes)}: {class_list}"
+    text = f"{split} has no image of {number_of('class', missing_classes)}: {class_list}"
     return [Note(text, split)]

@@ -16,15 +16,15 @@ def centre_crops(images: np.ndarray, *, side: int, share: float) -> np.ndarray:
     Returns:
         (N, side, side, C) uint8.
     """
-    count, height, width, channels = images.shape
+    num_images, height, width, channels = images.shape
     crop_height, crop_width = (max(1, round(share * size)) for size in (height, width))
     top, left = (height - crop_height) // 2, (width - crop_width) // 2
     middles = images[:, top : top + crop_height, left : left + crop_width]
     if (crop_height, crop_width) == (side, side):
         return middles
-    result = np.empty((count, side, side, channels), np.uint8)
-    for place, middle in enumerate(np.ascontiguousarray(middles)):
+    result = np.empty((num_images, side, side, channels), np.uint8)
+    for row, middle in enumerate(np.ascontiguousarray(middles)):
         image = Image.fromarray(middle[..., 0] if channels == 1 else middle)
         resized_image = np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
-        result[place] = resized_image.reshape(side, side, channels)
+        result[row] = resized_image.reshape(side, side, channels)
     return result

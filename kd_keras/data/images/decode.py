@@ -89,21 +89,21 @@ def batches(
     image_batches = decoded_images.batch(
         min(BATCH, max(1, _BATCH_PIXELS // max(1, pixels_per_image)))
     )
-    count, shape = 0, None
+    num_decoded, shape = 0, None
     try:
         for images, labels in image_batches.prefetch(2).as_numpy_iterator():
             shape = shape or images.shape[1:]
             if images.shape[1:] != shape:
-                raise _different_size(records.skip(count), shape, channels)
+                raise _different_size(records.skip(num_decoded), shape, channels)
             yield images, labels
-            count += len(labels)
+            num_decoded += len(labels)
     except tf.errors.InvalidArgumentError as error:
         all_records = records if other_records is None else records.concatenate(other_records)
         faults = describe_undecodable(all_records, channels=channels, most_pixels=most_pixels)
         raise (
             fault_report.error("Images do not decode", faults, _REMEDY)
             if faults
-            else _different_size(records.skip(count), shape, channels)
+            else _different_size(records.skip(num_decoded), shape, channels)
         ) from error
 
 
@@ -118,14 +118,14 @@ def describe_undecodable(
         most_pixels: pixels of the largest image; 0: not known, images are small.
     """
 
-    def place(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
+    def with_index(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
         image = decode(record["image"], size=None, channels=channels, resize="squash")
         with tf.control_dependencies([image]):
             return tf.identity(index)
 
     numbered_records = records.enumerate()
     decoded_indices = numbered_records.map(
-        place, num_parallel_calls=_at_a_time(most_pixels)
+        with_index, num_parallel_calls=_at_a_time(most_pixels)
     ).ignore_errors()
     valid_indices = set(decoded_indices.as_numpy_iterator())
     # A file that cannot be read at all raises here.

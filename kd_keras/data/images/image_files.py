@@ -151,14 +151,14 @@ def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader
     except FileNotFoundError:
         return ImageHeader(None, "it links to a file that does not exist")
     except Image.DecompressionBombError as error:
-        count = re.search(r"\d+", str(error))
-        return _too_large(int(count[0]) if count else None)
+        num_pixels = re.search(r"\d+", str(error))
+        return _too_large(int(num_pixels[0]) if num_pixels else None)
     except (OSError, SyntaxError, ValueError) as error:
         return ImageHeader(None, str(error))
 
 
-def _too_large(count: int | None) -> ImageHeader:
-    size = "too many" if count is None else f"{count:,}"
+def _too_large(num_pixels: int | None) -> ImageHeader:
+    size = "too many" if num_pixels is None else f"{num_pixels:,}"
     return ImageHeader(None, f"it has {size} pixels; at most {_most_pixels:,} are read", True)
 
 

@@ -87,7 +87,7 @@ def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # A fill byte.
         next_position = tf.where(tf.equal(marker, _MARKER), position + 1, next_position)
         start, end = (
-            tf.where(is_exif, place, empty) for place in (name + len(_EXIF_NAME), next_marker)
+            tf.where(is_exif, offset, empty) for offset in (name + len(_EXIF_NAME), next_marker)
         )
         return next_position, start, end
 
@@ -106,19 +106,19 @@ def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
     )
     directory = _number(tiff, 4, 4, is_little_endian)
     is_valid &= directory >= _HEADER
-    count = _number(tiff, directory, 2, is_little_endian)
-    entries = tiff[directory + 2 : directory + 2 + _ENTRY * count]
+    num_entries = _number(tiff, directory, 2, is_little_endian)
+    entries = tiff[directory + 2 : directory + 2 + _ENTRY * num_entries]
     num_complete = tf.size(entries) // _ENTRY  # a truncated directory has fewer than `count`
     entries = tf.reshape(entries[: num_complete * _ENTRY], (-1, _ENTRY))
-    tag, kind = (
+    tag, field_type = (
         _numbers(entries[:, :2], is_little_endian),
         _numbers(entries[:, 2:4], is_little_endian),
     )
     is_single = tf.equal(_numbers(entries[:, 4:8], is_little_endian), 1)
     short_values = _numbers(entries[:, 8:10], is_little_endian)
     long_values = _numbers(entries[:, 8:12], is_little_endian)
-    values = tf.where(tf.equal(kind, _SHORT), short_values, long_values)
-    is_match = tf.equal(tag, _TAG) & is_single & _one_of(kind, (_SHORT, _LONG))
+    values = tf.where(tf.equal(field_type, _SHORT), short_values, long_values)
+    is_match = tf.equal(tag, _TAG) & is_single & _one_of(field_type, (_SHORT, _LONG))
     is_match &= is_valid & (values >= 1) & (values <= 8)
     candidates = tf.concat([tf.ones((1,), tf.int64), values[is_match]], axis=0)
     return tf.cast(candidates[-1], tf.int32)
@@ -127,29 +127,29 @@ def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
 def _number(
     data: tf.Tensor,
     position: tf.Tensor | int,
-    count: int,
+    num_bytes: int,
     is_little_endian: tf.Tensor | bool = False,
 ) -> tf.Tensor:
-    """() int64: the unsigned number of `count` bytes at a position; bytes past the end are 0.
+    """() int64: the unsigned number of `num_bytes` bytes at a position; bytes past the end are 0.
 
     Args:
         data: (N,) uint8, bytes of the file, or of its Exif data.
         position: position of the first byte.
-        count: number of bytes.
+        num_bytes: number of bytes.
         is_little_endian: whether the lowest byte comes first.
     """
     position = tf.cast(position, tf.int64)
-    read_bytes = data[position : position + count]
-    padded_bytes = tf.pad(read_bytes, [[0, count - tf.size(read_bytes)]])
-    return _numbers(tf.ensure_shape(padded_bytes, (count,)), is_little_endian)
+    read_bytes = data[position : position + num_bytes]
+    padded_bytes = tf.pad(read_bytes, [[0, num_bytes - tf.size(read_bytes)]])
+    return _numbers(tf.ensure_shape(padded_bytes, (num_bytes,)), is_little_endian)
 
 
 def _numbers(data: tf.Tensor, is_little_endian: tf.Tensor | bool) -> tf.Tensor:
     """(...,) int64: the unsigned numbers in the last axis of (..., count) uint8."""
-    count = data.shape[-1]
+    num_bytes = data.shape[-1]
     big_endian_bytes = tf.where(is_little_endian, tf.reverse(data, [-1]), data)
-    places = tf.constant([256 ** (count - 1 - i) for i in range(count)], tf.int64)
-    return tf.reduce_sum(tf.cast(big_endian_bytes, tf.int64) * places, axis=-1)
+    place_values = tf.constant([256 ** (num_bytes - 1 - i) for i in range(num_bytes)], tf.int64)
+    return tf.reduce_sum(tf.cast(big_endian_bytes, tf.int64) * place_values, axis=-1)
 
 
 def _starts_with(data: tf.Tensor, text: bytes) -> tf.Tensor:

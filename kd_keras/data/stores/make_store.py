@@ -61,8 +61,8 @@ class Source:
     @property
     def stem(self) -> str:
         """The name in a form that file names allow: "folder:/a/pets" is folder_pets."""
-        kind, _, place = self.name.partition(":")
-        words = filter(None, [kind, Path(place).name])
+        kind, _, location = self.name.partition(":")
+        words = filter(None, [kind, Path(location).name])
         return re.sub(r"[^\w.]+", "_", "_".join(words))[:60]  # a file's name has 255 bytes
 
 
@@ -121,8 +121,8 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> Store:
         contents = source.contents(work_folder, progress)
         source_facts["source_sha256"] = source.digest() if source.digest else ""
         _check(source, contents)
-        count = sum(part.count for part in contents.parts.values())
-        with progress(f"Storing {source.name}", count) as advance:
+        num_images = sum(split.num_images for split in contents.splits.values())
+        with progress(f"Storing {source.name}", num_images) as advance:
             shape = store_writer.write(
                 target, contents, source_facts, flip=source.flip, advance=advance
             )
@@ -151,8 +151,8 @@ def _check(source: Source, contents: store_writer.Contents) -> None:
             "Give a dataset of several classes, or rename those that have one name."
         )
     check_names(source.name, names)
-    for name, part in contents.parts.items():
-        if part.count == 0:
+    for name, split in contents.splits.items():
+        if split.num_images == 0:
             raise ValueError(
                 f"{source.name} has no {name} images; expected at least one. Add "
                 "some, or give another dataset."

@@ -73,8 +73,8 @@ class Split:
 
     def images_at(self, rows: np.ndarray | slice) -> np.ndarray:
         """(n, H, W, C) uint8: the images of the examples at positions `rows`, for evaluation."""
-        source, places = self.rows_of(self.ids[rows])
-        images: np.ndarray = np.asarray(source)[places]
+        source, positions = self.rows_of(self.ids[rows])
+        images: np.ndarray = np.asarray(source)[positions]
         if self.side is None:
             return images
         return centre_crop.centre_crops(images, side=self.side, share=self.crop)
@@ -160,14 +160,14 @@ class Dataset:
         num_known = int(self.train.known.sum())
         labels = f" ({num_known:,} with a label)" if num_known < len(self.train) else ""
         labels = f", several an image{labels}" if self.multi_label else labels
-        parts = [
+        phrases = [
             f"{len(self.train):,} train images in {len(self.class_names)} classes{labels}",
             f"{len(self.validation):,} validation images",
         ]
         if self.test is not None:
             label_text = "unlabelled " if (self.test.labels < 0).all() else ""
-            parts.append(f"{len(self.test):,} {label_text}test images")
-        return ", ".join([*parts, "x".join(map(str, self.image_shape))])
+            phrases.append(f"{len(self.test):,} {label_text}test images")
+        return ", ".join([*phrases, "x".join(map(str, self.image_shape))])
 
 
 @dataclass(frozen=True)

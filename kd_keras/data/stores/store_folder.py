@@ -46,8 +46,8 @@ def open_store(folder: Path, *, verify: bool = False) -> Store:
     shape = header["image_shape"]
     return Store(
         splits={
-            name: _split(folder, name, (count, *shape), header["fingerprint"])
-            for name, count in header["counts"].items()
+            name: _split(folder, name, (num_images, *shape), header["fingerprint"])
+            for name, num_images in header["counts"].items()
         },
         class_names=tuple(header["class_names"]),
         image_shape=tuple(shape),

@@ -22,7 +22,7 @@ Shape = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Part:
+class SplitContents:
     """One split to be written: how many examples, and batches of (images, labels) in order.
 
     Labels are (b,) int, or (b, C) of 0 and 1 where an image may have several classes.
@@ -30,7 +30,7 @@ class Part:
     `names` are those of the examples' files, in the same order; None if they have none.
     """
 
-    count: int
+    num_images: int
     batches: Iterator[tuple[np.ndarray, np.ndarray]]
     names: Sequence[str] | None = None
 
@@ -43,7 +43,7 @@ class Contents:
     """
 
     class_names: list[str]
-    parts: dict[str, Part]
+    splits: dict[str, SplitContents]
     notes: tuple[str, ...] = ()
 
 
@@ -67,19 +67,19 @@ def write(
     """
     shapes: dict[str, Shape] = {}
     file_facts: dict[str, dict[str, Any]] = {}
-    for name, part in contents.parts.items():
+    for name, split in contents.splits.items():
         images, labels = folder / f"{name}.images.npy", folder / f"{name}.labels.npy"
-        shapes[name], values, file_facts[images.name] = _write_images(images, part, advance)
+        shapes[name], values, file_facts[images.name] = _write_images(images, split, advance)
         file_facts[labels.name] = _write_array(labels, values)
-        if part.names is not None:  # no part of the content, so not in its fingerprint
-            files.write_json(folder / store_folder.NAMES.format(name), list(part.names))
+        if split.names is not None:  # no part of the content, so not in its fingerprint
+            files.write_json(folder / store_folder.NAMES.format(name), list(split.names))
     if len(set(shapes.values())) > 1:
         raise ValueError(f"The images differ in size: {shapes}; expected one. Give --image-size.")
     shape = shapes["train"]
     header = {
         **source_facts,
         "format": store_folder.FORMAT,
-        "counts": {name: part.count for name, part in contents.parts.items()},
+        "counts": {name: split.num_images for name, split in contents.splits.items()},
         "image_shape": list(shape),
         "class_names": contents.class_names,
         **notes.to_json(contents.notes),
@@ -92,25 +92,25 @@ def write(
 
 
 def _write_images(
-    path: Path, part: Part, advance: Advance
+    path: Path, split: SplitContents, advance: Advance
 ) -> tuple[Shape, np.ndarray, dict[str, Any]]:
     """Returns the shape of the images, all labels, and the facts of the file.
 
     Args:
         path: the file to write.
-        part: batches of images and labels.
+        split: batches of images and labels.
         advance: called with the number of images of each batch.
     """
     label_batches: list[np.ndarray] = []
     hasher = hashlib.sha256()
     # Written, not assigned through a memory map: a full disk is an OSError, not a bus error.
     with path.open("wb") as file:
-        for images, labels in part.batches:
+        for images, labels in split.batches:
             pieces = [np.ascontiguousarray(images).data]
             if not label_batches:
                 shape = images.shape[1:]
-                _require_space(path, part.count * math.prod(shape))
-                pieces.insert(0, memoryview(_npy_header((part.count, *shape))))
+                _require_space(path, split.num_images * math.prod(shape))
+                pieces.insert(0, memoryview(_npy_header((split.num_images, *shape))))
             for piece in pieces:
                 hasher.update(piece)
                 file.write(piece)
@@ -118,8 +118,10 @@ def _write_images(
             advance(len(labels))
         files.sync(file)
     all_labels = np.concatenate(label_batches).astype(np.int32)
-    if len(all_labels) != part.count:
-        raise ValueError(f"Got {len(all_labels)} images for {path.name}; expected {part.count}.")
+    if len(all_labels) != split.num_images:
+        raise ValueError(
+            f"Got {len(all_labels)} images for {path.name}; expected {split.num_images}."
+        )
     return shape, all_labels, _facts(path, hasher.hexdigest())
 
 

@@ -74,9 +74,9 @@ def trained_at(dataset: Dataset, side: int, crop: float) -> Dataset:
 
     height, width, channels = dataset.image_shape
     stored_images = {id(s.images): s.images for s in _splits(dataset)}.values()
-    count = sum(len(images) for images in stored_images)
+    num_images = sum(len(images) for images in stored_images)
     shapes = (dataset.image_shape, (side, side, channels))
-    megabytes = [count * math.prod(shape) / 1e6 for shape in shapes]
+    megabytes = [num_images * math.prod(shape) / 1e6 for shape in shapes]
     note = (
         f"images are stored at {height}x{width} pixels, from which training cuts its {side}x{side} "
         f"pixels: {megabytes[0]:,.1f} MB on disk instead of {megabytes[1]:,.1f} MB (--store-size)"

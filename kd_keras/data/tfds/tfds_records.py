@@ -9,7 +9,7 @@ import tensorflow_datasets as tfds
 
 from kd_keras.data.images import decode
 from kd_keras.data.stores.store import UNKNOWN
-from kd_keras.data.stores.store_writer import Contents, Part
+from kd_keras.data.stores.store_writer import Contents, SplitContents
 from kd_keras.data.tfds import tfds_workarounds
 
 
@@ -41,11 +41,13 @@ def contents(
     features = builder.info.features
     channels = 1 if features[image].shape[-1] == 1 else 3
     form: dict[str, Any] = {"size": size, "channels": channels, "resize": resize, "image": image}
-    parts = {name: part(builder, split, label=label, **form) for name, split in splits.items()}
-    return Contents(list(features[label].names), parts)
+    split_contents = {
+        name: read_split(builder, split, label=label, **form) for name, split in splits.items()
+    }
+    return Contents(list(features[label].names), split_contents)
 
 
-def part(
+def read_split(
     builder: Any,
     split: str,
     *,
@@ -54,7 +56,7 @@ def part(
     resize: str,
     image: str,
     label: str | None = None,
-) -> Part:
+) -> SplitContents:
     """Reads a split of a prepared builder; without `label`, labels are unknown.
 
     Args:
@@ -66,7 +68,7 @@ def part(
     """
     records = _records(builder, split, image, label)
     batches = decode.batches(records, size=size, channels=channels, resize=resize)
-    return Part(builder.info.splits[split].num_examples, batches)
+    return SplitContents(builder.info.splits[split].num_examples, batches)
 
 
 def shapes(builder: Any, split: str, image: str, *, at_most: int) -> list[tuple[int, int]]:
@@ -115,8 +117,8 @@ def _records(builder: Any, split: str, image: str, label: str | None) -> tf.data
     """
 
     def record(number: tf.Tensor, example: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        place = f"Image {builder.info.name}/{split}/"
-        name = tf.strings.join([place, tf.strings.as_string(number)])
+        prefix = f"Image {builder.info.name}/{split}/"
+        name = tf.strings.join([prefix, tf.strings.as_string(number)])
         example_label = tf.constant(UNKNOWN, tf.int64) if label is None else example[label]
         return {"image": example[image], "label": example_label, "name": name}
 

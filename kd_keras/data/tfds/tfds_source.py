@@ -94,8 +94,10 @@ def _keys(builder: Any) -> tuple[str, str]:
     import tensorflow_datasets as tfds
 
     features = builder.info.features
-    images = [key for key, kind in features.items() if isinstance(kind, tfds.features.Image)]
-    labels = [key for key, kind in features.items() if isinstance(kind, tfds.features.ClassLabel)]
+    images = [key for key, feature in features.items() if isinstance(feature, tfds.features.Image)]
+    labels = [
+        key for key, feature in features.items() if isinstance(feature, tfds.features.ClassLabel)
+    ]
     keys = builder.info.supervised_keys or (*images[:1], *labels[:1])
     is_valid = len(keys) == 2 and keys[0] in images and keys[1] in labels
     if not is_valid or features[keys[0]].np_dtype != np.uint8:
@@ -133,8 +135,8 @@ def image_key(builder: Any) -> str:
     features = builder.info.features
     images = [
         key
-        for key, kind in features.items()
-        if isinstance(kind, tfds.features.Image) and kind.np_dtype == np.uint8
+        for key, feature in features.items()
+        if isinstance(feature, tfds.features.Image) and feature.np_dtype == np.uint8
     ]
     if not images:
         raise ValueError(

@@ -38,17 +38,17 @@ def download(url: str, *, sha256: str, size: int, folder: Path, progress: Progre
     if path.exists():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.part")
+    partial_path = path.with_name(f"{path.name}.part")
     try:
-        actual_sha256 = _fetch(url, part, size, progress)
+        actual_sha256 = _fetch(url, partial_path, size, progress)
         if actual_sha256 != sha256:
             raise ValueError(
-                f"{url} gave a file of {part.stat().st_size:,} bytes with SHA-256 {actual_sha256}; "
-                f"expected {size:,} bytes with {sha256}. Try again. {_INSTEAD}"
+                f"{url} gave a file of {partial_path.stat().st_size:,} bytes with SHA-256 "
+                f"{actual_sha256}; expected {size:,} bytes with {sha256}. Try again. {_INSTEAD}"
             )
-        part.replace(path)
+        partial_path.replace(path)
     finally:
-        part.unlink(missing_ok=True)
+        partial_path.unlink(missing_ok=True)
     return path
 
 

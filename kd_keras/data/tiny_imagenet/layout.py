@@ -100,15 +100,17 @@ def _annotated_files(
     files: dict[str, int] = {}
     for number, line in enumerate(_text(archive, _ANNOTATIONS).splitlines(), start=1):
         file, wnid, *_ = [*line.split("\t"), "", ""]
-        place = f"Line {number} of {_ANNOTATIONS} in {archive.path}"
+        location = f"Line {number} of {_ANNOTATIONS} in {archive.path}"
         name = f"val/images/{file}"
         name = name if name in flat_files else moved_files.get(file, "")
         if not name:
-            raise ValueError(f"{place} names {file!r}, which is not in val/images/. {_AGAIN}")
+            raise ValueError(f"{location} names {file!r}, which is not in val/images/. {_AGAIN}")
         if wnid not in labels:
-            raise ValueError(f"{place} has the class {wnid!r}, which is not in wnids.txt. {_AGAIN}")
+            raise ValueError(
+                f"{location} has the class {wnid!r}, which is not in wnids.txt. {_AGAIN}"
+            )
         if name in files:
-            raise ValueError(f"{place} names {file!r}, as an earlier line does. {_AGAIN}")
+            raise ValueError(f"{location} names {file!r}, as an earlier line does. {_AGAIN}")
         files[name] = labels[wnid]
     missing_files = sorted(flat_files - files.keys())
     if missing_files:

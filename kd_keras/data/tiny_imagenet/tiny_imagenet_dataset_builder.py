@@ -21,7 +21,7 @@ class Builder(tfds.core.GeneratorBasedBuilder):
         self,
         *,
         source: Path | None = None,
-        advance: Callable[[int], None] = lambda count: None,
+        advance: Callable[[int], None] = lambda num_done: None,
         **builder_arguments: Any,
     ):
         """Takes a zip or folder as `source`, which replaces the download."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from kd_keras.data import user_files
 from kd_keras.data.progress import Progress
 from kd_keras.data.stores.make_store import Source
-from kd_keras.data.stores.store_writer import Contents, Part
+from kd_keras.data.stores.store_writer import Contents, SplitContents
 from kd_keras.data.tiny_imagenet import archive, layout
 from kd_keras.data.tiny_imagenet.download import download
 
@@ -60,12 +60,12 @@ def _contents(
         split: images.in_store_order(split, examples)
         for split, examples in official_layout.splits.items()
     }
-    parts = {
-        split: Part(
+    splits = {
+        split: SplitContents(
             len(examples),
             images.batches(path, examples, image_size),
             [name for name, _ in examples],
         )
         for split, examples in ordered_examples.items()
     }
-    return Contents(official_layout.class_names, parts)
+    return Contents(official_layout.class_names, splits)

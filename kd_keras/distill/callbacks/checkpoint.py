@@ -204,7 +204,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _all_agree(self, is_due: bool) -> bool:
         """Whether all processes save now: they save the same step, and ask each other seldom."""
         strategy = self.model.distribute_strategy
-        if machines.count(strategy) == 1:
+        if machines.num_processes(strategy) == 1:
             return is_due
         asks = not self._pause or self._batches_done % _STEPS_BETWEEN_QUESTIONS == 0
         return asks and machines.any_of(strategy, is_due)
@@ -272,5 +272,5 @@ def _ago(minutes: int) -> str:
     if minutes < 1:
         return "less than a minute ago"
     units = ("minute", minutes), ("hour", minutes // 60), ("day", minutes // (24 * 60))
-    unit, count = [(unit, count) for unit, count in units if count >= 1][-1]
-    return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    unit, number = [(unit, number) for unit, number in units if number >= 1][-1]
+    return f"{number} {unit}{'s' if number > 1 else ''} ago"

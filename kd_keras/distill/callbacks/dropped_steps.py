@@ -11,13 +11,13 @@ class DroppedSteps:
 
     Args:
         model: the model that `fit` trains.
-        count: number of batches to drop.
+        num_steps: number of batches to drop.
         restore: called before the first batch is dropped, with its labels.
     """
 
-    def __init__(self, model: Any, count: int, restore: Callable[[Any], None]) -> None:
+    def __init__(self, model: Any, num_steps: int, restore: Callable[[Any], None]) -> None:
         self.step = model.train_function
-        self._model, self._left, self._restore = model, count, restore
+        self._model, self._left, self._restore = model, num_steps, restore
         self._logs: Mapping[str, Any] | None = None
 
     def __call__(self, iterator: Any) -> dict[str, Any]:
@@ -25,7 +25,7 @@ class DroppedSteps:
             batch = next(iterator)
             self._left -= 1
             if self._logs is None:
-                part = split_batch.first_part(self._model.distribute_strategy, batch)
-                self._restore(batches.unpack(part, needs_labels=()).labels)
+                replica_batch = split_batch.first_part(self._model.distribute_strategy, batch)
+                self._restore(batches.unpack(replica_batch, needs_labels=()).labels)
                 self._logs = self._model.get_metrics_result()
         return dict(self._logs or {})

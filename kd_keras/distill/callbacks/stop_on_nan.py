@@ -92,17 +92,17 @@ class StopOnNaN(keras.callbacks.Callback):
     def _message(self, step: int, logs: Mapping[str, Any], not_finite: list[str]) -> str:
         steps = self.model.steps_per_execution
         range_text = f" or up to {steps - 1} steps before" if steps > 1 else ""
-        place = f"at step {step} of epoch {self._epoch + 1}{range_text}"
+        location = f"at step {step} of epoch {self._epoch + 1}{range_text}"
         if "agreement" in not_finite:
             return (
-                f"{self._subject} teacher's outputs became NaN or infinite {place}; expected "
+                f"{self._subject} teacher's outputs became NaN or infinite {location}; expected "
                 "finite numbers. Check the teacher's file or cache, and the pixel values that it "
                 "expects (--teacher-preprocess), train in float32, or give another teacher."
             )
         terms = [name for name in self._terms if not math.isfinite(logs.get(name, 0.0))]
         if getattr(self.model, "no_label_known", False):  # NaN stands for no value then
             terms = [name for name in terms if name != LABEL_TERM]
-        fault = f"{self._subject} loss became {logs['loss']} {place}; expected a finite number. "
+        fault = f"{self._subject} loss became {logs['loss']} {location}; expected a finite number. "
         if terms and LABEL_TERM not in terms:
             return (
                 f"{fault}The cost of {' and '.join(terms)} is not finite, the "

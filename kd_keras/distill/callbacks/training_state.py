@@ -17,15 +17,15 @@ def read(models: Mapping[str, Any]) -> State:
         models: Distillers by name, with an optimizer that is built.
     """
     variables, strategy = _variables(models), _strategy(models)
-    state = {name: [part.numpy() for part in _parts(v)] for name, v in variables.items()}
-    if machines.count(strategy) == 1:
+    state = {name: [value.numpy() for value in _replica_values(v)] for name, v in variables.items()}
+    if machines.num_processes(strategy) == 1:
         return state
     own_names = [name for name, variable in variables.items() if _differs(variable)]
     rows = zip(*(state[name] for name in own_names), strict=True)
     vectors = machines.gather_rows(strategy, np.array([_join(row) for row in rows]))
     by_replica = [_split(vector, [state[name][0] for name in own_names]) for vector in vectors]
     all_values = dict(zip(own_names, map(list, zip(*by_replica, strict=True)), strict=True))
-    return {name: all_values.get(name, parts[:1]) for name, parts in state.items()}
+    return {name: all_values.get(name, values[:1]) for name, values in state.items()}
 
 
 def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) -> None:
@@ -42,19 +42,20 @@ def restore(models: Mapping[str, Any], state: Mapping[str, list[np.ndarray]]) ->
     """
     variables, strategy = _variables(models), _strategy(models)
     for name, variable in variables.items():
-        arrays, parts = _own_values(state.get(name, []), variable, strategy), _parts(variable)
-        if [array.shape for array in arrays] != [tuple(part.shape) for part in parts]:
+        arrays = _own_values(state.get(name, []), variable, strategy)
+        replica_values = _replica_values(variable)
+        if [array.shape for array in arrays] != [tuple(value.shape) for value in replica_values]:
             shapes = [array.shape for array in arrays] or "missing"
             raise ValueError(
                 f"variable {name!r} is {shapes} in the checkpoint; expected "
-                f"{[tuple(part.shape) for part in parts]}. Remove the checkpoint, or continue with "
-                "the models, the methods and the number of devices that wrote it."
+                f"{[tuple(value.shape) for value in replica_values]}. Remove the checkpoint, or "
+                "continue with the models, the methods and the number of devices that wrote it."
             )
     for name, variable in variables.items():
-        for part, array in zip(
-            _parts(variable), _own_values(state[name], variable, strategy), strict=True
+        for replica_value, array in zip(
+            _replica_values(variable), _own_values(state[name], variable, strategy), strict=True
         ):
-            part.assign(array)
+            replica_value.assign(array)
 
 
 def _variables(models: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +80,7 @@ def _variables(models: Mapping[str, Any]) -> dict[str, Any]:
     return variables_by_name
 
 
-def _parts(variable: Any) -> tuple[Any, ...]:
+def _replica_values(variable: Any) -> tuple[Any, ...]:
     """The TensorFlow variables that hold a Keras variable: one, or one for each replica."""
     value = variable.value
     return value.values if isinstance(value, tf.distribute.DistributedValues) else (value,)
@@ -99,11 +100,11 @@ def _own_values(
     arrays: list[np.ndarray], variable: Any, strategy: tf.distribute.Strategy
 ) -> list[np.ndarray]:
     """A variable's arrays in a checkpoint that belong to this process's replicas."""
-    places = machines.own_replicas(strategy)
+    replicas = machines.own_replicas(strategy)
     if len(arrays) == 1 and not _differs(variable):
-        return arrays * len(places)
+        return arrays * len(replicas)
     is_whole = len(arrays) == strategy.num_replicas_in_sync
-    return [arrays[place] for place in places] if is_whole else arrays
+    return [arrays[replica] for replica in replicas] if is_whole else arrays
 
 
 def _join(arrays: Iterable[np.ndarray]) -> np.ndarray:
@@ -114,5 +115,5 @@ def _join(arrays: Iterable[np.ndarray]) -> np.ndarray:
 def _split(vector: np.ndarray, like: Sequence[np.ndarray]) -> list[np.ndarray]:
     """What `_join` joined, with the shapes and dtypes of `like`."""
     ends = np.cumsum([array.size for array in like])[:-1]
-    parts = zip(np.split(vector, ends), like, strict=True)
-    return [part.reshape(array.shape).astype(array.dtype) for part, array in parts]
+    pieces = zip(np.split(vector, ends), like, strict=True)
+    return [piece.reshape(array.shape).astype(array.dtype) for piece, array in pieces]

@@ -60,13 +60,13 @@ def require_examples(x: Any, y: Any = None, sample_weight: Any = None) -> None:
                 f"{name} is a {type(value).__name__} of numbers; expected an array. Give "
                 f"numpy.asarray({name})."
             )
-    counts = {part.shape[0] for part in keras.tree.flatten(x) if getattr(part, "shape", None)}
-    if 0 in counts:
+    lengths = {array.shape[0] for array in keras.tree.flatten(x) if getattr(array, "shape", None)}
+    if 0 in lengths:
         raise ValueError("x has no examples; expected one or more. Check how the data are chosen.")
     shape = getattr(y, "shape", None)
-    if counts and shape and {shape[0]} != counts:
+    if lengths and shape and {shape[0]} != lengths:
         raise ValueError(
-            f"y has {shape[0]} labels and x {' and '.join(map(str, sorted(counts)))} examples; "
+            f"y has {shape[0]} labels and x {' and '.join(map(str, sorted(lengths)))} examples; "
             "expected a label for each example. Check that x and y belong together."
         )
 

@@ -67,7 +67,7 @@ def have_labels(x: Any, y: Any) -> bool:
             return True
         batch = x[0]
         return isinstance(batch, (tuple, list)) and len(batch) > 1
-    is_array = [hasattr(part, "shape") for part in keras.tree.flatten(x)]
+    is_array = [hasattr(array, "shape") for array in keras.tree.flatten(x)]
     return not all(is_array)
 
 
@@ -173,8 +173,10 @@ def _checked_dataset(
         return dataset  # no labels: the step says so
     if not isinstance(spec[1], tf.TensorSpec):
         if isinstance(spec[1], (tf.RaggedTensorSpec, tf.SparseTensorSpec)):
-            kind = spec[1].value_type.__name__
-            raise ValueError(f"labels are a {kind}; expected a tf.Tensor. Call .to_dense on them.")
+            type_name = spec[1].value_type.__name__
+            raise ValueError(
+                f"labels are a {type_name}; expected a tf.Tensor. Call .to_dense on them."
+            )
         return dataset  # a structure: the step says so
     label_rules.check_form(spec[1].shape, spec[1].dtype, num_classes, multi_label=multi_label)
     if len(spec) == 3 and isinstance(spec[2], tf.TensorSpec) and spec[2].shape.rank is not None:

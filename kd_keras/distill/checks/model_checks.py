@@ -24,7 +24,7 @@ def check_student(student: Any, other_arguments: tuple[Any, ...]) -> None:
         ValueError: the student is not a keras.Model.
     """
     if other_arguments:
-        names = ", ".join(_describe(part) for part in other_arguments)
+        names = ", ".join(_describe(argument) for argument in other_arguments)
         raise TypeError(
             f"Distiller got {names} by position after the first argument; expected the student "
             "alone by position. Write Distiller(student, teacher=teacher, methods=methods)."
@@ -100,8 +100,8 @@ def _describe(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__}"
     name = getattr(value, "name", None) or getattr(value, "__name__", None)
-    kind = f"a {type(value).__name__}"
-    return f"{kind} {name!r}" if isinstance(name, str) else kind
+    type_text = f"a {type(value).__name__}"
+    return f"{type_text} {name!r}" if isinstance(name, str) else type_text
 
 
 def _remedy(value: Any) -> str:

@@ -142,8 +142,8 @@ def augmenting_layers(student: keras.Model) -> str:
 def _augments(layer: Any) -> bool:
     """Whether the layer changes images by random numbers; one that resizes or scales does not."""
     is_preprocessing = any(base.__name__ in _AUGMENTING for base in type(layer).__mro__)
-    kinds = {type(part).__name__ for part in vars(layer).values()}
-    return is_preprocessing and bool(kinds & _RANDOM)
+    type_names = {type(value).__name__ for value in vars(layer).values()}
+    return is_preprocessing and bool(type_names & _RANDOM)
 
 
 def _parameters(model: keras.Model) -> int:

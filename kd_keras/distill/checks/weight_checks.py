@@ -23,31 +23,33 @@ def check_arrays(sample_weight: Any, y: Any) -> None:
     if isinstance(sample_weight, dict):
         raise ValueError(f"sample_weight is a dict; {_EXPECTED}. Give one array.")
     weights = np.asarray(sample_weight)
-    count = y.shape[0] if getattr(y, "shape", None) else None
-    check_form(weights.shape, weights.dtype, count)
+    num_examples = y.shape[0] if getattr(y, "shape", None) else None
+    check_form(weights.shape, weights.dtype, num_examples)
     wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
     if wrong.size:
         raise ValueError(no_weight(wrong[0]))
 
 
-def check_form(shape: Any, dtype: Any, count: int | None = None) -> None:
+def check_form(shape: Any, dtype: Any, num_examples: int | None = None) -> None:
     """Raises ValueError for sample weights whose shape or dtype alone shows they cannot be used.
 
     Args:
         shape: shape of a batch of weights; sizes may be None.
         dtype: NumPy's or TensorFlow's.
-        count: number of examples; None: unknown.
+        num_examples: number of examples; None: unknown.
     """
     sizes = tuple(shape)
     has_form = len(sizes) in (1, 2) and sizes[1:] in ((), (1,), (None,))
-    if not has_form or (count is not None and sizes[0] not in (None, count)):
-        of_examples = "" if count is None else f" for {count:,} examples"
+    if not has_form or (num_examples is not None and sizes[0] not in (None, num_examples)):
+        of_examples = "" if num_examples is None else f" for {num_examples:,} examples"
         raise ValueError(
             f"sample_weight has shape {sizes}{of_examples}; {_EXPECTED}. Give one number for each."
         )
-    kind = tf.as_dtype(dtype)
-    if not (kind.is_floating or kind.is_integer or kind.is_bool):
-        raise ValueError(f"sample_weight is of dtype {kind.name}; {_EXPECTED}. Give numbers.")
+    weight_dtype = tf.as_dtype(dtype)
+    if not (weight_dtype.is_floating or weight_dtype.is_integer or weight_dtype.is_bool):
+        raise ValueError(
+            f"sample_weight is of dtype {weight_dtype.name}; {_EXPECTED}. Give numbers."
+        )
 
 
 def is_right(weights: tf.Tensor) -> tf.Tensor:

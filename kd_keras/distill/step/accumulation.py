@@ -49,8 +49,8 @@ def _apply_sums(
     strategy: tf.distribute.Strategy, optimizer: Any, sums: list[Any], variables: list[Any]
 ) -> None:
     """Keras's `_backend_apply_gradients`, outside the replicas."""
-    places = [optimizer._get_variable_index(variable) for variable in variables]
-    accumulators = [optimizer._accumulated_gradients[place].value for place in places]
+    indices = [optimizer._get_variable_index(variable) for variable in variables]
+    accumulators = [optimizer._accumulated_gradients[index].value for index in indices]
     gradients = [strategy.experimental_local_results(value)[0] for value in sums]  # all are equal
     steps = optimizer.gradient_accumulation_steps
 

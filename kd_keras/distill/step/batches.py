@@ -68,8 +68,8 @@ def unpack(
         )
     if len(getattr(y.shape, "dims", y.shape) or ()) not in (1, 2):
         label_rules.check_form(y.shape, y.dtype)
-    parts = x if isinstance(x, dict) and frozenset(x) in _PIPELINE_KEYS else {"inputs": x}
-    mixed = "share" in parts
+    entries = x if isinstance(x, dict) and frozenset(x) in _PIPELINE_KEYS else {"inputs": x}
+    mixed = "share" in entries
     if mixed and sample_weight is not None:
         raise ValueError(
             "the images are mixed (mixup or cutmix) and have sample or class weights; expected no "
@@ -81,13 +81,13 @@ def unpack(
         if losses.is_class_index(y)
         else keras.ops.cast(y, "float32")
     )
-    inputs = parts["inputs"]
+    inputs = entries["inputs"]
     return Examples(
         inputs=inputs if views == 1 else image_views.flatten(inputs, views),
         labels=labels,
         sample_weight=None if sample_weight is None else keras.ops.reshape(sample_weight, (-1,)),
-        ids=parts.get("id"),
-        teacher=parts.get("teacher"),
+        ids=entries.get("id"),
+        teacher=entries.get("teacher"),
         mixed=mixed,
         known=None if ignore_class is None else unknown_labels.known(labels, ignore_class),
     )

@@ -15,11 +15,11 @@ _FIELDS_OF_EXAMPLES = ("labels", "ids", "inputs")  # fields of `Batch` with an e
 class GatheredBatch:
     """A `Batch` of all replicas' examples; only the fields that a method reads are gathered."""
 
-    def __init__(self, part: Batch):
-        self._part = part  # of this replica
+    def __init__(self, own_batch: Batch):
+        self._own_batch = own_batch  # of this replica
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._part, name)
+        value = getattr(self._own_batch, name)
         if name in _FIELDS_OF_EXAMPLES and value is not None:
             value = keras.tree.map_structure(replicas.gathered, value)
         setattr(self, name, value)  # gathered once, however often it is read

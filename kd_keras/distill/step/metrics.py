@@ -16,16 +16,16 @@ class ShareOfLoss(keras.metrics.Metric):
 
     def __init__(self, name: str = "share"):
         super().__init__(name=name)
-        self.part = self.add_variable((), "zeros", name="part")
+        self.partial_sum = self.add_variable((), "zeros", name="part")
         self.whole = self.add_variable((), "zeros", name="whole")
 
-    def update_state(self, part: Tensor, whole: Tensor) -> None:
+    def update_state(self, partial_sum: Tensor, whole: Tensor) -> None:
         """Adds scalars, each a sum over the examples of a batch."""
-        self.part.assign_add(keras.ops.cast(part, "float32"))
+        self.partial_sum.assign_add(keras.ops.cast(partial_sum, "float32"))
         self.whole.assign_add(keras.ops.cast(whole, "float32"))
 
     def result(self) -> Tensor:
-        return keras.ops.divide_no_nan(self.part, self.whole)
+        return keras.ops.divide_no_nan(self.partial_sum, self.whole)
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

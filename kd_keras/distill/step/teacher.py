@@ -22,8 +22,8 @@ class Teacher:
         multi_label: whether each class has a sigmoid of its own.
 
     Raises:
-        ValueError: the model's head is of no use to distillation (see `heads.kind`), or a tap is
-            unknown.
+        ValueError: the model's head is of no use to distillation (see `heads.output_type`), or a tap
+            is unknown.
     """
 
     def __init__(
@@ -36,7 +36,9 @@ class Teacher:
         multi_label: bool = False,
     ):
         self.model = model
-        self._head = heads.kind(model, multi_label=multi_label) if classifies else "embedding"
+        self._head = (
+            heads.output_type(model, multi_label=multi_label) if classifies else "embedding"
+        )
         self._twin = twins.Twin(model, names, precision=precision, folded=True)
 
     def __call__(self, inputs: Any) -> Outputs:

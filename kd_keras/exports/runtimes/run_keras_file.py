@@ -23,7 +23,7 @@ class KerasFile:
         shape = None if None in sizes else (sizes[0], sizes[1], sizes[2])
         self.metadata = Metadata(image_shape=shape, multi_label=multi_label)
         self._mode = preprocess or "0..255"
-        head = heads.kind(self.model, multi_label=multi_label)
+        head = heads.output_type(self.model, multi_label=multi_label)
         self._output = "logits" if head == "logits" else "probabilities"
         self._predict = tf.function(
             lambda images: taps.logits_of(self.model(images, training=False)),

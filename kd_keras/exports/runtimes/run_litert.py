@@ -59,13 +59,15 @@ class LiteRT:
             # A model may reshape to the batch that it was converted for. What failed is reopened.
             self._takes_any_batch, self._batch = False, 0
             self._interpreter = _interpreter(self.path, self._threads)
-        size, count = self._own_batch, len(images)
-        padded_images = np.concatenate([images, np.repeat(images[-1:], -count % size, axis=0)])
-        parts = [
+        size, num_images = self._own_batch, len(images)
+        padded_images = np.concatenate([images, np.repeat(images[-1:], -num_images % size, axis=0)])
+        batches = [
             self._run(padded_images[start : start + size])
             for start in range(0, len(padded_images), size)
         ]
-        logits, probabilities = (np.concatenate(part)[:count] for part in zip(*parts, strict=True))
+        logits, probabilities = (
+            np.concatenate(batch)[:num_images] for batch in zip(*batches, strict=True)
+        )
         return scores.Scores(logits, probabilities)
 
     def _run(self, images: np.ndarray) -> scores.Scores:

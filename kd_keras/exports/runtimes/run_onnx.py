@@ -60,12 +60,12 @@ class Onnx:
         batch = np.ascontiguousarray(batch, self._dtype)
         size = self._batch or len(batch)
         padded_batch = np.concatenate([batch, np.repeat(batch[-1:], -len(batch) % size, axis=0)])
-        parts = [
+        batches = [
             self._session.run(self._names, {self._input: padded_batch[start : start + size]})
             for start in range(0, len(padded_batch), size)
         ]
         outputs = {
-            name: np.concatenate([part[index] for part in parts])[: len(images)]
+            name: np.concatenate([arrays[index] for arrays in batches])[: len(images)]
             for index, name in enumerate(self._names)
         }
         return scores.from_outputs(outputs, multi_label=self.metadata.multi_label)

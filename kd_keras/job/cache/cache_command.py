@@ -97,5 +97,5 @@ def _option(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [f"--{flag}" if value else f"--no-{flag}"]
     if isinstance(value, tuple):
-        return [word for part in value for word in (f"--{flag}", str(part))]
+        return [word for item in value for word in (f"--{flag}", str(item))]
     return [f"--{flag}", "none" if value is None else str(value)]

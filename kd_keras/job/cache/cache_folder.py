@@ -164,8 +164,8 @@ def _described_paths(folder: Path) -> Iterator[tuple[Path, str, str, str, str]]:
         yield path, "scores", *_describe_scores(path, fingerprints)
     for path in _paths_inside(folder / DOWNLOADS):
         yield path, "download", path.name, USABLE, ""
-    for place in (folder, folder / TEACHERS, folder / SCORES, folder / DOWNLOADS):
-        for path in _paths_inside(place, left_over=True):
+    for parent in (folder, folder / TEACHERS, folder / SCORES, folder / DOWNLOADS):
+        for path in _paths_inside(parent, left_over=True):
             yield path, "left over", path.name, UNFINISHED, "of a process that ended"
 
 
@@ -203,8 +203,10 @@ def _entry(
         open_files: files that processes have open.
         is_locked: whether a process has it locked.
     """
-    parts = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
-    stats = [part.stat() for part in parts] or [path.stat()]
+    members = (
+        [path] if path.is_file() else [member for member in path.rglob("*") if member.is_file()]
+    )
+    stats = [member.stat() for member in members] or [path.stat()]
     days = (time.time() - max(stat.st_mtime for stat in stats)) / _DAY
     # Who makes a teacher cache holds its lock only while a part is written.
     in_use = is_locked or (state == UNFINISHED and days < _SOON)
@@ -257,8 +259,8 @@ def _describe_teacher(folder: Path, fingerprints: set[str]) -> tuple[str, str, s
     if header.data.partition("-")[0] not in fingerprints:
         return text, STALE, "the store of its images is gone"
     if num_finished < total:
-        parts = f"{num_finished} of {total} parts"
-        return text, UNFINISHED, f"{parts}; `kdk cache` or the run continues it"
+        progress = f"{num_finished} of {total} parts"
+        return text, UNFINISHED, f"{progress}; `kdk cache` or the run continues it"
     return text, USABLE, ""
 
 

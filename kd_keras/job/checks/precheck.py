@@ -66,7 +66,7 @@ def check_recipe(recipe: Recipe) -> None:
         )
 
 
-def check_places(run: str | None, export_dir: Path) -> None:
+def check_output_folders(run: str | None, export_dir: Path) -> None:
     """Raises an error for a run folder without a name, or that cannot be written.
 
     A finished run may be on a disk that cannot be written, since it is only shown.

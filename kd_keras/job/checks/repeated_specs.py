@@ -46,9 +46,9 @@ def check(recipe: Recipe, methods: Sequence[Any]) -> None:
 def _require_different(
     what: str, specs: Sequence[str], keys: Sequence[Any], reason_and_remedy: str
 ) -> None:
-    for place, key in enumerate(keys):
-        if key in keys[:place]:
-            first, second = specs[keys.index(key)], specs[place]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            first, second = specs[keys.index(key)], specs[index]
             words = f"{first!r} twice" if first == second else f"{first!r} and {second!r}"
             same = "" if first == second else ", which are the same"
             raise ValueError(

@@ -20,7 +20,7 @@ HOSTS = {
     "cs231n.stanford.edu": "Tiny ImageNet",
     "storage.googleapis.com": "ImageNet weights of app: models",
 }
-_USUAL_PLACES = (".", "data", "~/data", "~/datasets", "~/Downloads")
+_USUAL_FOLDERS = (".", "data", "~/data", "~/datasets", "~/Downloads")
 
 
 def findings(data_dir: Path | None = None) -> Iterator[Finding]:
@@ -40,18 +40,18 @@ def _tiny_imagenet(data_dir: Path | None) -> Finding:
     if stores and data_dir is None:
         return Finding("tiny_imagenet", FINE, f"prepared in {paths.short_path(stores[0].path)}")
     downloads = data.cache_folder() / cache_folder.DOWNLOADS
-    places = [data_dir] if data_dir else [downloads, *map(Path, _USUAL_PLACES)]
-    for place in places:
+    folders = [data_dir] if data_dir else [downloads, *map(Path, _USUAL_FOLDERS)]
+    for folder in folders:
         with contextlib.suppress(OSError, ValueError):
-            path = archive.find(place.expanduser())
+            path = archive.find(folder.expanduser())
             if path.name.startswith(archive.ROOT) or data_dir:
-                option = "" if place == downloads else f"; give --data-dir {place}"
+                option = "" if folder == downloads else f"; give --data-dir {folder}"
                 return Finding("tiny_imagenet", FINE, f"{paths.short_path(path)}{option}")
-    place_list = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_PLACES))
+    folder_list = str(data_dir) if data_dir else ", ".join(map(str, _USUAL_FOLDERS))
     return Finding(
         "tiny_imagenet",
         MISSING,
-        f"not in {place_list}",
+        f"not in {folder_list}",
         "kdk train downloads it (248 MB); or give --data-dir FOLDER",
     )
 
@@ -103,8 +103,8 @@ def _reach(host: str) -> str:
     proxy = urllib.request.getproxies().get("http")
     address = (host, 80)
     if proxy and not urllib.request.proxy_bypass(host):
-        parts = urlsplit(proxy if "//" in proxy else f"//{proxy}")
-        address = (parts.hostname or host, parts.port or 80)
+        url = urlsplit(proxy if "//" in proxy else f"//{proxy}")
+        address = (url.hostname or host, url.port or 80)
     try:
         socket.create_connection(address, timeout=SECONDS).close()
     except OSError as error:

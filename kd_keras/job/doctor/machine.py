@@ -93,11 +93,11 @@ def memory() -> tuple[float | None, float | None]:
 
 
 def _disks() -> Iterator[Finding]:
-    places = {
+    folders = {
         "cache folder": (data.cache_folder(), "set KD_KERAS_CACHE to a folder on another disk"),
         "run folder": (recipe_files.RUNS.absolute(), "go to a folder of yours, or give --run PATH"),
     }
-    for name, (folder, remedy) in places.items():
+    for name, (folder, remedy) in folders.items():
         existing_folder = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free_bytes = shutil.disk_usage(existing_folder).free
         text = f"{paths.short_path(folder)}, {free_bytes / 1e9:,.0f} GB free"

@@ -112,8 +112,8 @@ def export(
         require(folder / offer.name(source.stem), "--out")
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
     if any(offer.quantize == "int8" for offer in combinations):
-        count = export_images.check_calibration(images)
-        screen.say(f"int8 is calibrated on {count:,} training images")
+        num_images = export_images.check_calibration(images)
+        screen.say(f"int8 is calibrated on {num_images:,} training images")
     job = _job(source, images, folder, screen)
     for line in left_out:
         screen.say(line)
@@ -225,9 +225,11 @@ def _finish(job: _Job, entries: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if argument is not None and argument.run is not None:
         export_record.add_to_results(argument.run, job.folder, entries)
         export_record.require_files(job.folder, entries)  # the run's folder may be gone only now
-    count = len(job.images.check)
+    num_images = len(job.images.check)
     has_real_images = job.images.labels is not None
-    images_text = f"{count:,} validation images" if has_real_images else f"{count} images of noise"
+    images_text = (
+        f"{num_images:,} validation images" if has_real_images else f"{num_images} images of noise"
+    )
     keras_name = f"{job.source.stem}.keras" if argument is None else argument.path.name
     title = f"Files in {paths.short_path(job.folder)}, compared on {images_text}"
     export_check.show(title, {keras_name: job.keras_entry, **entries}, job.screen)

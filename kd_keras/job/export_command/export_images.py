@@ -127,8 +127,8 @@ def _labels(dataset: Dataset, run_metadata: Metadata) -> np.ndarray:
     if dataset.multi_label:
         columns = [dataset.class_names.index(name) for name in run_metadata.class_names]
         return np.asarray(labels[:, columns])
-    places = [run_metadata.class_names.index(name) for name in dataset.class_names]
-    return np.take(np.array(places, labels.dtype), labels)
+    class_order = [run_metadata.class_names.index(name) for name in dataset.class_names]
+    return np.take(np.array(class_order, labels.dtype), labels)
 
 
 def _noise(shape: tuple[int, int, int], run_metadata: Metadata, seed: int) -> ExportImages:

@@ -42,28 +42,29 @@ def get(devices: str | None = None) -> Strategy:
         raise ValueError(
             f"devices is {devices!r}; expected cpu:N or gpu:N with N >= 1, such as cpu:2 or gpu:4."
         )
-    kind, count = match[1], int(match[2])
-    if kind == "gpu" and count > len(gpus):
+    device_type, num_devices = match[1], int(match[2])
+    if device_type == "gpu" and num_devices > len(gpus):
         raise ValueError(_too_many_gpus(devices, len(gpus)))
-    if in_team and kind == "cpu" and count > 1:
+    if in_team and device_type == "cpu" and num_devices > 1:
         raise ValueError(
             f"devices is {devices!r} and {tf_config.NAME} names several processes; expected cpu:1, "
             "one replica in each process. Give --devices cpu:1, or start more processes."
         )
     if in_team:
         tf.config.set_visible_devices(
-            tf.config.list_physical_devices("GPU")[: count if kind == "gpu" else 0], "GPU"
+            tf.config.list_physical_devices("GPU")[: num_devices if device_type == "gpu" else 0],
+            "GPU",
         )
         return tf.distribute.MultiWorkerMirroredStrategy()
-    if kind == "gpu":  # No GPU has run this yet.
-        return tf.distribute.MirroredStrategy(gpus[:count])
-    if count > MOST_CPUS:
+    if device_type == "gpu":  # No GPU has run this yet.
+        return tf.distribute.MirroredStrategy(gpus[:num_devices])
+    if num_devices > MOST_CPUS:
         raise ValueError(
             f"devices is {devices!r}; expected at most cpu:{MOST_CPUS}. Leave --devices out: "
             "TensorFlow uses all cores as one device."
         )
-    _split_cpu(count)
-    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+    _split_cpu(num_devices)
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(num_devices)])
 
 
 def be_deterministic() -> None:
@@ -93,15 +94,16 @@ def _too_many_gpus(devices: str, num_gpus: int) -> str:
     )
 
 
-def _split_cpu(count: int) -> None:
+def _split_cpu(num_devices: int) -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
-    configurations = [tf.config.LogicalDeviceConfiguration()] * count
+    configurations = [tf.config.LogicalDeviceConfiguration()] * num_devices
     try:
         tf.config.set_logical_device_configuration(cpu, configurations)
     except RuntimeError as error:
-        if len(tf.config.list_logical_devices("CPU")) < count:
+        if len(tf.config.list_logical_devices("CPU")) < num_devices:
             raise ValueError(
-                f"devices is 'cpu:{count}', but TensorFlow has already started with "
-                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices; expected {count}. "
-                "Choose the devices before any other use of TensorFlow in the process."
+                f"devices is 'cpu:{num_devices}', but TensorFlow has already started with "
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU devices; expected "
+                f"{num_devices}. Choose the devices before any other use of TensorFlow in the "
+                "process."
             ) from error

@@ -23,5 +23,5 @@ def screen(screen: Screen) -> Screen:
     if task is None:
         return screen
     # Printed by all, before they wait for each other.
-    screen.say(f"machine {task.place + 1} of {task.count}, by {tf_config.NAME}")
-    return screen if task.place == 0 else Silent()
+    screen.say(f"machine {task.process_index + 1} of {task.num_processes}, by {tf_config.NAME}")
+    return screen if task.process_index == 0 else Silent()

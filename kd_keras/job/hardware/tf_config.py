@@ -8,15 +8,15 @@ NAME = "TF_CONFIG"
 _EXAMPLE = (
     '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 )
-_KINDS = ("chief", "worker")
+_TASK_TYPES = ("chief", "worker")
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """This process's place, from 0, among `count` processes that train together."""
+    """Index of this process, from 0, among `num_processes` processes that train together."""
 
-    place: int
-    count: int
+    process_index: int
+    num_processes: int
 
 
 def read() -> Task | None:
@@ -31,20 +31,20 @@ def read() -> Task | None:
     try:
         settings = json.loads(text)
         cluster, task = settings.get("cluster", {}), settings.get("task", {})
-        other_kinds = sorted({*cluster, task.get("type", "worker")} - set(_KINDS))
-        sizes = {kind: len(cluster.get(kind, ())) for kind in _KINDS}
+        unknown_types = sorted({*cluster, task.get("type", "worker")} - set(_TASK_TYPES))
+        sizes = {task_type: len(cluster.get(task_type, ())) for task_type in _TASK_TYPES}
         index = int(task.get("index", 0))
-        kind = task.get("type", "worker")
+        task_type = task.get("type", "worker")
     except (ValueError, TypeError, AttributeError) as error:
         raise _wrong_value(text, f"which cannot be read ({error})") from error
-    if other_kinds:
-        raise _wrong_value(text, f"with tasks of type {other_kinds[0]!r}")
+    if unknown_types:
+        raise _wrong_value(text, f"with tasks of type {unknown_types[0]!r}")
     if sum(sizes.values()) < 2:
         return None
-    if not 0 <= index < sizes[kind]:
-        raise _wrong_value(text, f"with {kind} {index} of {sizes[kind]}")
-    place = index + (sizes["chief"] if kind == "worker" else 0)
-    return Task(place, sum(sizes.values()))
+    if not 0 <= index < sizes[task_type]:
+        raise _wrong_value(text, f"with {task_type} {index} of {sizes[task_type]}")
+    process_index = index + (sizes["chief"] if task_type == "worker" else 0)
+    return Task(process_index, sum(sizes.values()))
 
 
 def _wrong_value(text: str, fault: str) -> ValueError:

@@ -85,7 +85,7 @@ def facts(data: Dataset) -> dict[str, Any]:
     }
 
 
-def counts(recipe: Recipe, data: Dataset) -> dict[str, int]:
+def num_images_by_use(recipe: Recipe, data: Dataset) -> dict[str, int]:
     """Entries of results.json under "data"; {} if all training images have a label.
 
     `labelled_images` and `unlabelled_images` are those of the student; `teacher_labels` is the
@@ -120,7 +120,7 @@ def require_no_labels_needed(recipe: Recipe, methods: Iterable[Method]) -> None:
 
 def sentences(recipe: Recipe, data: Dataset) -> list[str]:
     """What each model learns from, in words; empty if all learn from all labels."""
-    if not (numbers := counts(recipe, data)):
+    if not (numbers := num_images_by_use(recipe, data)):
         return []
     num_known, num_teacher_labels = numbers["labelled_images"], numbers["teacher_labels"]
     lines = [

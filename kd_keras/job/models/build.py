@@ -55,9 +55,9 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
         ValueError, FileNotFoundError: a model, method or cache that does not fit the others.
     """
     keras.utils.set_random_seed(recipe.seed)  # for methods that draw random numbers
-    planned_rounds, count = plan.rounds(recipe), len(data.train.images)
+    planned_rounds, num_examples = plan.rounds(recipe), len(data.train.images)
     by_phase = {
-        model.phase: make_methods(model.methods, num_examples=count)
+        model.phase: make_methods(model.methods, num_examples=num_examples)
         for planned_models in planned_rounds
         for model in planned_models
     }
@@ -266,9 +266,11 @@ def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> li
     names_and_knobs = [recipe_files.parse_spec(text) for text in specs]
     if [name for name, _ in names_and_knobs] == ["none"]:
         return []
-    count = {} if num_examples is None else {"num_examples": num_examples}
+    example_knobs = {} if num_examples is None else {"num_examples": num_examples}
     return [
-        methods.get(name, **{**(count if "num_examples" in methods.knobs(name) else {}), **knobs})
+        methods.get(
+            name, **{**(example_knobs if "num_examples" in methods.knobs(name) else {}), **knobs}
+        )
         for name, knobs in names_and_knobs
     ]
 

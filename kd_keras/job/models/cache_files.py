@@ -77,7 +77,7 @@ def write_together(
         OSError: a file cannot be written, by this machine or another.
     """
     machines.chief_only(strategy, lambda: writer.start(folder, header, data.train))
-    shard, failure = (machines.place(strategy), machines.count(strategy)), None
+    shard, failure = (machines.process_index(strategy), machines.num_processes(strategy)), None
     try:
         write(folder, header, data, run_teacher, screen, shard=shard)
     except OSError as error:
@@ -97,11 +97,11 @@ def write(
 ) -> None:
     """Writes a cache, or its i-th of n parts; shows its size first, but not its folder."""
     views = header.views
-    share = f", part {shard[0]} of {shard[1]}" if shard[1] > 1 else ""
+    shard_text = f", part {shard[0]} of {shard[1]}" if shard[1] > 1 else ""
     screen.say(
         f"caching the teacher's {' and '.join(header.outputs)}: {views} "
         f"view{'s' if views > 1 else ''} of {header.examples:,} images, "
-        f"{paths.megabytes(views * header.bytes_per_view)}{share}"
+        f"{paths.megabytes(views * header.bytes_per_view)}{shard_text}"
     )
     total = sum(1 for _ in part_files.tasks(header, shard)) * header.rows_per_part
     with screen.progress("caching", min(total, views * header.examples)) as advance:

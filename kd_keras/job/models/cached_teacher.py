@@ -69,21 +69,21 @@ def score(cache: Cache, split: Split) -> float | None:
     is_mixed = augmentation.from_json(cache.header.augment).mixes
     if is_mixed or file_format.LOGITS not in cache.shapes:
         return None
-    parts = np.array_split(np.arange(len(split)), -(-len(split) // 4096))
+    batches = np.array_split(np.arange(len(split)), -(-len(split) // 4096))
     if split.multi_label:
-        logits = np.concatenate([_logits(cache, split, places) for places in parts])
+        logits = np.concatenate([_logits(cache, split, rows) for rows in batches])
         return multi_label.mean_average_precision(split.labels, logits)
     num_correct = sum(
-        int(np.sum(losses.in_top(split.labels[places], _logits(cache, split, places))))
-        for places in parts
+        int(np.sum(losses.in_top(split.labels[rows], _logits(cache, split, rows))))
+        for rows in batches
     )
     return num_correct / len(split)
 
 
-def _logits(cache: Cache, split: Split, places: np.ndarray) -> np.ndarray:
+def _logits(cache: Cache, split: Split, rows: np.ndarray) -> np.ndarray:
     """The logits of the first view of the images at these positions in the split."""
-    logits = cache(split.ids[places], 0)[file_format.LOGITS]
-    bad_ids = split.ids[places][~np.isfinite(logits).all(axis=-1)]
+    logits = cache(split.ids[rows], 0)[file_format.LOGITS]
+    bad_ids = split.ids[rows][~np.isfinite(logits).all(axis=-1)]
     if len(bad_ids):
         raise ValueError(
             f"the teacher is the cache {cache.folder}, whose logits are NaN or infinite, for "

@@ -50,7 +50,7 @@ def gives_embedding(teacher: keras.Model, data: Dataset) -> bool:
     if taps.output_shapes(teacher)[taps.LOGITS] != (None, len(data.class_names)):
         return True
     try:
-        heads.kind(teacher, multi_label=data.multi_label)
+        heads.output_type(teacher, multi_label=data.multi_label)
     except ValueError:
         return True
     return False

@@ -10,14 +10,14 @@ _MAX_CLASSES = 5
 
 
 def columns(
-    model_names: Sequence[str] | None, class_names: Sequence[str], *, count: int, source: str
+    model_names: Sequence[str] | None, class_names: Sequence[str], *, num_outputs: int, source: str
 ) -> np.ndarray | None:
     """Which output of the model belongs to each class of the dataset.
 
     Args:
         model_names: one for each output of the model; None if it has no names.
         class_names: the dataset's.
-        count: outputs of the model.
+        num_outputs: outputs of the model.
         source: the model's path, for errors.
 
     Returns:
@@ -27,16 +27,16 @@ def columns(
     Raises:
         ValueError: the model has other classes than the dataset, or another number of them.
     """
-    if count != len(class_names):
+    if num_outputs != len(class_names):
         raise ValueError(
-            f"{source} has {count} classes{_first_names(model_names)}, and the dataset has "
+            f"{source} has {num_outputs} classes{_first_names(model_names)}, and the dataset has "
             f"{len(class_names)}{_first_names(class_names)}; expected the same classes. Give a "
             "dataset with the model's classes, or a model of the dataset's."
         )
     if model_names is None or tuple(model_names) == tuple(class_names):
         return None
-    places = {name: place for place, name in enumerate(model_names)}
-    missing_names = [name for name in class_names if name not in places]
+    indices = {name: index for index, name in enumerate(model_names)}
+    missing_names = [name for name in class_names if name not in indices]
     if missing_names:
         other_names = [name for name in model_names if name not in class_names]
         raise ValueError(
@@ -45,7 +45,7 @@ def columns(
             "differ, give the dataset's names in the order of the model's outputs with "
             "--class-names FILE."
         )
-    return np.array([places[name] for name in class_names])
+    return np.array([indices[name] for name in class_names])
 
 
 def _first_names(names: Sequence[str] | None) -> str:

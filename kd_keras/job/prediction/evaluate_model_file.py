@@ -83,8 +83,8 @@ def evaluate(
     check.one_of("split", split, evaluation_data.SPLITS)
     is_multi_label = labels is not None and check.one_of("labels", labels, LABELS) == "multi"
     if write:
-        place = model_argument.resolve(model).run or Path() if out is None else out
-        output_paths.require_folder(Path(place).expanduser(), "--out" if out else "")
+        run_or_folder = model_argument.resolve(model).run or Path() if out is None else out
+        output_paths.require_folder(Path(run_or_folder).expanduser(), "--out" if out else "")
     opened_classifier = opened_model.open_model(
         model,
         preprocess=preprocess,
@@ -99,14 +99,14 @@ def evaluate(
         labels="multi" if opened_classifier.metadata.multi_label else labels,
     )
     job = EvaluationJob(options, split, batch_size, screen or Screen(quiet=True))
-    data, part = job.data_of(opened_classifier)
+    data, evaluated_split = job.data_of(opened_classifier)
     if screen is not None:
         split_text = "" if split == "all" else f"{split} "
         screen.say(
-            f"{paths.short_path(opened_classifier.path)} on {len(part):,} {split_text}images of "
-            f"{data.name}"
+            f"{paths.short_path(opened_classifier.path)} on {len(evaluated_split):,} {split_text}"
+            f"images of {data.name}"
         )
-    logits, confidence = job.scores(opened_classifier, data, part)
+    logits, confidence = job.scores(opened_classifier, data, evaluated_split)
     comparison = None
     if teacher is not None:
         second = opened_model.open_model(
@@ -116,27 +116,27 @@ def evaluate(
             multi_label=data.multi_label,
         )
         comparison = job.compared(second, logits)
-    facts = job.facts(opened_classifier, data, part, timing=timing) | {
+    facts = job.facts(opened_classifier, data, evaluated_split, timing=timing) | {
         "teacher": comparison,
         "folder": _folder(out, opened_classifier, data.name, split) if write else None,
     }
     result = (
-        MultiLabelEvaluation.from_scores(logits, part, **facts)
+        MultiLabelEvaluation.from_scores(logits, evaluated_split, **facts)
         if data.multi_label
-        else Evaluation.from_scores(logits, confidence, part, **facts)
+        else Evaluation.from_scores(logits, confidence, evaluated_split, **facts)
     )
-    _write_and_show(result, part, screen)
+    _write_and_show(result, evaluated_split, screen)
     return result
 
 
 def _write_and_show(
-    result: Evaluation | MultiLabelEvaluation, part: Split, screen: Screen | None
+    result: Evaluation | MultiLabelEvaluation, split: Split, screen: Screen | None
 ) -> None:
     """Writes the files if there is a folder for them; shows the tables if there is a screen.
 
     Args:
         result: the evaluation, with its folder or None.
-        part: the evaluated images.
+        split: the evaluated images.
         screen: where tables are shown; None: nowhere.
     """
     if isinstance(result, MultiLabelEvaluation):
@@ -146,7 +146,7 @@ def _write_and_show(
             multi_label_evaluation.show(result, screen)
         return
     if result.folder is not None:
-        evaluation.write(result.folder, result, part)
+        evaluation.write(result.folder, result, split)
     if screen is not None:
         evaluation_table.show(result, screen)
 
@@ -155,7 +155,7 @@ def _folder(out: str | Path | None, model: OpenedModel, dataset: str, split: str
     """The given folder, or one whose name says what is evaluated on what."""
     if out is not None:
         return Path(out).expanduser()
-    kind, _, place = dataset.partition(":")
-    words = [model.path.stem, model.classifier.format, kind, Path(place).name, split]
+    kind, _, location = dataset.partition(":")
+    words = [model.path.stem, model.classifier.format, kind, Path(location).name, split]
     name = re.sub(r"[^\w.-]+", "_", "-".join(filter(None, words)))
     return (model.run or Path()) / FOLDER / name

@@ -82,7 +82,7 @@ def load(
     return dataset
 
 
-def part(dataset: Dataset, split: str) -> Split:
+def split_of(dataset: Dataset, split: str) -> Split:
     """The labelled examples of a split; "all" is every labelled example, whatever its split.
 
     Args:

@@ -42,39 +42,41 @@ class EvaluationJob:
         )
         relevant = [note for note in notes if concerns(note, self.split)]
         self.notes += [note for note in relevant if note not in self.notes]
-        return data, evaluation_data.part(data, self.split)
+        return data, evaluation_data.split_of(data, self.split)
 
     def scores(
-        self, model: OpenedModel, data: Dataset, part: Split
+        self, model: OpenedModel, data: Dataset, split: Split
     ) -> tuple[np.ndarray, np.ndarray]:
         """(N, C) float32 logits in the order of the dataset's classes, and (N,) confidences.
 
         Args:
             model: the model.
             data: the dataset.
-            part: the images to evaluate on.
+            split: the images to evaluate on.
 
         Raises:
             ValueError: the model has other classes, or some scores are not finite.
         """
         shape, model_shape = data.image_shape, model.metadata.image_shape
-        count = opened_model.check_class_count(model, model_shape or shape)
+        num_outputs = opened_model.check_num_classes(model, model_shape or shape)
         names = model.metadata.class_names
         if names is None:
             self.notes.append(
                 f"{model.path.name} has no class names: its classes are taken to be those of the "
                 "dataset, in the same order"
             )
-        columns = class_order.columns(names, data.class_names, count=count, source=str(model.path))
+        columns = class_order.columns(
+            names, data.class_names, num_outputs=num_outputs, source=str(model.path)
+        )
         if columns is not None:
             self.notes.append(
                 f"the classes of {model.path.name} have a different order than the dataset's; "
                 "they are matched by name"
             )
         logits, confidences = [], []
-        with self.screen.progress(f"evaluating {model.path.name}", len(part)) as advance:
-            for start in range(0, len(part), self.batch_size):
-                images = part.images_at(slice(start, start + self.batch_size))
+        with self.screen.progress(f"evaluating {model.path.name}", len(split)) as advance:
+            for start in range(0, len(split), self.batch_size):
+                images = split.images_at(slice(start, start + self.batch_size))
                 scores = model.classifier(evaluation_data.images(images, model_shape))
                 logits.append(scores.logits if columns is None else scores.logits[:, columns])
                 confidences.append(scores.probabilities.max(axis=1))
@@ -89,33 +91,33 @@ class EvaluationJob:
 
     def compared(self, teacher: OpenedModel, logits: np.ndarray) -> dict[str, Any]:
         """Agreement of the model with its teacher, on the same images in the teacher's size."""
-        data, part = self.data_of(teacher)
-        teacher_logits, _ = self.scores(teacher, data, part)
+        data, split = self.data_of(teacher)
+        teacher_logits, _ = self.scores(teacher, data, split)
         if data.multi_label:
             return {
                 "model": str(teacher.path),
-                "map": multi_label.mean_average_precision(part.labels, teacher_logits),
+                "map": multi_label.mean_average_precision(split.labels, teacher_logits),
                 **multi_label.measure_agreement(logits, teacher_logits),
             }
         return {
             "model": str(teacher.path),
-            "top1": measure_model.accuracy(teacher_logits, part.labels),
+            "top1": measure_model.accuracy(teacher_logits, split.labels),
             "agreement": agreement.agreement(logits, teacher_logits),
             "predictive_kl": agreement.predictive_kl(logits, teacher_logits),
         }
 
     def facts(
-        self, model: OpenedModel, data: Dataset, part: Split, *, timing: bool
+        self, model: OpenedModel, data: Dataset, split: Split, *, timing: bool
     ) -> dict[str, Any]:
         """Fields of the evaluation that do not follow from scores.
 
         Args:
             model: the model.
             data: the dataset.
-            part: the images to time on.
+            split: the images to time on.
             timing: whether the model is timed.
         """
-        times = _milliseconds(model, data, part) if timing else None
+        times = _milliseconds(model, data, split) if timing else None
         parameters, multiply_adds = self.cost(model)
         return {
             "class_names": data.class_names,
@@ -146,11 +148,11 @@ class EvaluationJob:
             return network.count_params(), None
 
 
-def _milliseconds(model: OpenedModel, data: Dataset, part: Split) -> dict[str, Any]:
-    images = part.images_at(slice(0, _TIMED_IMAGES))
+def _milliseconds(model: OpenedModel, data: Dataset, split: Split) -> dict[str, Any]:
+    images = split.images_at(slice(0, _TIMED_IMAGES))
     images = evaluation_data.images(images, model.metadata.image_shape)
 
-    def batch(count: int) -> np.ndarray:
-        return np.resize(images, (count, *images.shape[1:]))
+    def batch(num_images: int) -> np.ndarray:
+        return np.resize(images, (num_images, *images.shape[1:]))
 
     return latency(lambda batch: model.classifier(batch).logits, batch)

@@ -45,7 +45,7 @@ def items(images: Any) -> list[Item]:
         batch = images if images.ndim == 4 else images[None]
         return [Item(None, image) for image in batch]
     if isinstance(images, Sequence) or (isinstance(images, Iterable) and not _is_array(images)):
-        return [item for part in images for item in items(part)]
+        return [item for image in images for item in items(image)]
     return items(np.asarray(images))  # an image of Pillow, or a tensor
 
 

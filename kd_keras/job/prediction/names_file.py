@@ -32,7 +32,7 @@ def read(class_names: str | Path | Sequence[str]) -> tuple[str, ...]:
                 f"{path} is not UTF-8 text ({error.reason}); expected one class name a line."
             ) from error
         names = tuple(line.strip() for line in lines if line.strip())
-    repeated_names = [name for name, count in Counter(names).items() if count > 1]
+    repeated_names = [name for name, times in Counter(names).items() if times > 1]
     if len(names) < 2 or repeated_names:
         problem = (
             f"the name {repeated_names[0]!r} more than once"

@@ -80,7 +80,7 @@ def open_model(
     return OpenedModel(classifier, metadata, argument.run)
 
 
-def check_class_count(model: OpenedModel, shape: tuple[int, int, int]) -> int:
+def check_num_classes(model: OpenedModel, shape: tuple[int, int, int]) -> int:
     """The number of the model's classes, which its names must have; it is run on one black image.
 
     Args:

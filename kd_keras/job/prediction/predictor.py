@@ -83,25 +83,25 @@ class Predictor:
             check.one_of("resize", resize, RESIZES)
         self.resize = resize or model.metadata.resize or _RESIZE
         self.shape = _shape(model, image_size)
-        self.class_count = opened_model.check_class_count(model, self.shape)
+        self.num_classes = opened_model.check_num_classes(model, self.shape)
         #: One for each class; their numbers if the model has no names.
-        self.names = model.metadata.class_names or tuple(map(str, range(self.class_count)))
+        self.names = model.metadata.class_names or tuple(map(str, range(self.num_classes)))
         self._reader: ImageReader | None = None
 
     def stream(self, items: Iterable[Item], *, top: int | None = 5) -> Iterator[Prediction]:
         """Predictions in the order of the items; memory does not grow with their number."""
-        count = self.class_count
+        num_shown = self.num_classes
         if top is not None:
-            count = min(count, check.whole_number("top", top, at_least=1))
+            num_shown = min(num_shown, check.whole_number("top", top, at_least=1))
         pending: list[_Read] = []
         num_images = 0
         for item, pixels in self._read_ahead(items):
             pending.append((item, pixels))
             num_images += isinstance(pixels, np.ndarray)
             if num_images == self.batch_size or len(pending) == 8 * self.batch_size:
-                yield from self._predictions(pending, count)
+                yield from self._predictions(pending, num_shown)
                 pending, num_images = [], 0
-        yield from self._predictions(pending, count)
+        yield from self._predictions(pending, num_shown)
 
     def _read_ahead(self, items: Iterable[Item]) -> Iterator["_Read"]:
         """Each item with its pixels, or with the prediction that says why it has none."""
@@ -140,17 +140,17 @@ class Predictor:
             self._reader = ImageReader(self.shape, resize=self.resize, most_pixels=self.max_pixels)
         return self._reader
 
-    def _predictions(self, pending: Sequence["_Read"], count: int) -> Iterator[Prediction]:
+    def _predictions(self, pending: Sequence["_Read"], num_shown: int) -> Iterator[Prediction]:
         images = [pixels for _, pixels in pending if isinstance(pixels, np.ndarray)]
         rows = zip(*self.model.classifier(np.stack(images)), strict=True) if images else iter(())
         for item, pixels in pending:
             if isinstance(pixels, np.ndarray):
-                yield self._prediction(item, *next(rows), count)
+                yield self._prediction(item, *next(rows), num_shown)
             else:
                 yield pixels
 
     def _prediction(
-        self, item: Item, logits: np.ndarray, probabilities: np.ndarray, count: int
+        self, item: Item, logits: np.ndarray, probabilities: np.ndarray, num_shown: int
     ) -> Prediction:
         """The classes of one image, the largest logit first.
 
@@ -158,10 +158,10 @@ class Predictor:
             item: the image.
             logits: (C,) float.
             probabilities: (C,) float, 0 to 1.
-            count: largest number of classes.
+            num_shown: largest number of classes.
         """
         # Not by probabilities: those of 8 bits are often equal where logits are not.
-        order = np.argsort(-logits, kind="stable")[:count]
+        order = np.argsort(-logits, kind="stable")[:num_shown]
         if self.threshold is not None:
             order = order[probabilities[order] >= self.threshold]
         return Prediction(

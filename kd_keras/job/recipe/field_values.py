@@ -52,19 +52,19 @@ def parse(name: str, field: FieldInfo, value: Any) -> Any:
     Raises:
         ValueError: none for a field that needs a value, an unknown choice, or a bool for a number.
     """
-    kind, choices, optional = form(field)
+    value_type, choices, optional = form(field)
     if optional and value in (None, *_NONE):
         return None
     if choices:
         return check.one_of(name, value, [*choices, *(["none"] if optional else [])])
-    if kind is tuple:
+    if value_type is tuple:
         if not isinstance(value, (str, list, tuple)):
             raise ValueError(refusal(name, field, value))
         items = [value] if isinstance(value, str) else list(value)
         return _items(name, items)
     if isinstance(value, str):
-        value = value if kind is str else spec.value(value)
-    if isinstance(value, bool) is not (kind is bool):
+        value = value if value_type is str else spec.value(value)
+    if isinstance(value, bool) is not (value_type is bool):
         raise ValueError(refusal(name, field, value))
     return value
 
@@ -77,7 +77,7 @@ def refusal(name: str, field: FieldInfo, value: Any) -> str:
         field: its declaration in `Recipe`.
         value: the wrong value.
     """
-    kind, _, optional = form(field)
+    value_type, _, optional = form(field)
     words = {
         int: "a whole number",
         float: "a number",
@@ -88,7 +88,7 @@ def refusal(name: str, field: FieldInfo, value: Any) -> str:
     bounds = [
         f"{s} {getattr(m, b)}" for m in field.metadata for b, s in signs.items() if hasattr(m, b)
     ]
-    expected = " ".join([words.get(kind, "text"), " and ".join(bounds)]).strip()
+    expected = " ".join([words.get(value_type, "text"), " and ".join(bounds)]).strip()
     return (
         f"{name} is {value!r}; expected {expected}{' or none' if optional else ''} "
         f"({field.description}). Change it in the recipe or by {option(name)}."

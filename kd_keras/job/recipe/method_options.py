@@ -37,9 +37,11 @@ def apply_knobs(recipe: Recipe, knobs: Mapping[str, Any], *, replace: bool) -> R
     if not knobs or recipe.method == ("none",):
         return recipe
     # With each_method, every method is the first one of its student.
-    count = len(recipe.method) if recipe.each_method else 1
-    edited_specs = [spec.with_knobs(text, knobs, replace=replace) for text in recipe.method[:count]]
-    return recipe.model_copy(update={"method": (*edited_specs, *recipe.method[count:])})
+    num_methods = len(recipe.method) if recipe.each_method else 1
+    edited_specs = [
+        spec.with_knobs(text, knobs, replace=replace) for text in recipe.method[:num_methods]
+    ]
+    return recipe.model_copy(update={"method": (*edited_specs, *recipe.method[num_methods:])})
 
 
 def from_fields(fields: Mapping[str, Any]) -> Recipe:

@@ -173,7 +173,7 @@ def _assignments(sets: Sequence[str]) -> dict[str, Any]:
     """Values by field; a list that is set several times has all of the values."""
     values: dict[str, Any] = {}
     for text in sets:
-        field, _, value = (part.strip() for part in text.partition("="))
+        field, _, value = (side.strip() for side in text.partition("="))
         if not field or not value:
             raise ValueError(f"--set is {text!r}; expected FIELD=VALUE, such as --set epochs=10.")
         field = field.replace("-", "_")
@@ -217,12 +217,12 @@ def run_name(recipe: Recipe) -> str:
     changed_fields = {name: value for name, value in fields if value != defaults[name]}
     content = json.dumps(changed_fields, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
-    parts = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
+    names = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
     # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.
-    short_parts = [
-        re.split(r"[/\\:]", part.rstrip("/\\:"))[-1].removesuffix(".keras") for part in parts
+    short_names = [
+        re.split(r"[/\\:]", name.rstrip("/\\:"))[-1].removesuffix(".keras") for name in names
     ]
-    readable_name = re.sub(r"[^\w.+-]", "_", "-".join(short_parts))[:80]
+    readable_name = re.sub(r"[^\w.+-]", "_", "-".join(short_names))[:80]
     return f"{readable_name}-{hashlib.sha256(content.encode()).hexdigest()[:6]}"
 
 

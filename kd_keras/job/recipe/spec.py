@@ -58,9 +58,9 @@ def value(text: str) -> Knob:
     """The int, float or bool ("true", "false") that `text` spells, or else `text` itself."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    for kind in (int, float):
+    for number_type in (int, float):
         try:
-            return kind(text)
+            return number_type(text)
         except ValueError:
             continue
     return text

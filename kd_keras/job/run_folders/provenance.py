@@ -74,7 +74,7 @@ def differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[str
 def _comparable(value: Any) -> Any:
     """The value without folders, which say where something lies and not what it is."""
     if isinstance(value, Mapping):
-        return {name: _comparable(part) for name, part in value.items() if name != "folder"}
+        return {name: _comparable(item) for name, item in value.items() if name != "folder"}
     return value
 
 

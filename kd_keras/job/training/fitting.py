@@ -157,7 +157,7 @@ def _batches(
         teacher=rows,
         dropped=checkpoint.skipped,
     )
-    if machines.count(strategy) == 1:
+    if machines.num_processes(strategy) == 1:
         return batches()
     return machines.distribute_batches(
         strategy, lambda places, parts: batches(places=places, parts=parts)

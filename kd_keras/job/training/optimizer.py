@@ -110,10 +110,10 @@ def check(recipe: Recipe) -> None:
         for rate in rates:
             steps = 2 * recipe.accumulate  # of some epoch
             example = make(recipe, rate, epochs=epochs, steps=steps, methods=methods)
-    parts = gradients.gradient_parts(example)
-    if objective.kind_for(parts) is objective.DecoupledObjective:
+    gradient_parts = gradients.gradient_parts(example)
+    if objective.kind_for(gradient_parts) is objective.DecoupledObjective:
         refusals.require_parts(methods)
-    if parts and precision(recipe) == "mixed_float16":
+    if gradient_parts and precision(recipe) == "mixed_float16":
         raise ValueError(
             f"the optimizer is {recipe.optimizer} and the precision mixed_float16, which needs "
             f"loss scaling; expected another precision for {recipe.optimizer}, which has none. "

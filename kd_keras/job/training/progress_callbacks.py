@@ -154,9 +154,9 @@ def _title(what: str, epoch: int, params: Mapping[str, Any]) -> str:
 
 
 def _format_logs(logs: Mapping[str, float]) -> str:
-    parts = [f"loss {logs['loss']:.4f}"] if "loss" in logs else []
+    phrases = [f"loss {logs['loss']:.4f}"] if "loss" in logs else []
     accuracies = ("top1", "val_top1", "held_out_top1", "val_map", "val_f1", "held_out_map")
-    parts += [f"{name} {logs[name]:.1%}" for name in accuracies if name in logs]
+    phrases += [f"{name} {logs[name]:.1%}" for name in accuracies if name in logs]
     if "images_per_second" in logs:
-        parts.append(f"{logs['images_per_second']:,.0f} images/s")
-    return ", ".join(parts)
+        phrases.append(f"{logs['images_per_second']:,.0f} images/s")
+    return ", ".join(phrases)

@@ -29,7 +29,7 @@ def connector(
         initializer: initializer of the kernel; None: He's normal one over the outputs.
         name: name of the returned model; the names of its layers begin with it.
     """
-    parts = [
+    block = [
         layers.Conv2D(
             channels,
             kernel_size,
@@ -47,7 +47,7 @@ def connector(
         ),
     ]
     if relu:
-        parts.append(layers.ReLU(dtype="float32", name=f"{name}_relu"))
-    sequence = keras.Sequential(parts, name=name)
+        block.append(layers.ReLU(dtype="float32", name=f"{name}_relu"))
+    sequence = keras.Sequential(block, name=name)
     sequence.build((None, *input_shape[1:]))
     return sequence

@@ -7,7 +7,7 @@ from keras import ops
 
 from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostParts, Logits
+from kd_keras.tensor_types import CostTerms, Logits
 
 
 def dkd(
@@ -18,7 +18,7 @@ def dkd(
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
-) -> CostParts:
+) -> CostTerms:
     """Named parts of the method.
 
     Args:

@@ -50,9 +50,9 @@ def two_way_kl(
         student_target, teacher_target: (B, C) bool, True at the class whose probability is p.
     """
     odds_s, odds_t = log_odds(student, student_target), log_odds(teacher, teacher_target)
-    class_part = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
-    rest_part = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
-    return class_part + rest_part
+    class_term = ops.sigmoid(odds_t) * (ops.log_sigmoid(odds_t) - ops.log_sigmoid(odds_s))
+    rest_term = ops.sigmoid(-odds_t) * (ops.log_sigmoid(-odds_t) - ops.log_sigmoid(-odds_s))
+    return class_term + rest_term
 
 
 def kl_of_others(student: Logits, teacher: Logits, mask: Tensor) -> Tensor:

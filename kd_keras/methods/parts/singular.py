@@ -33,7 +33,7 @@ def decompose(matrices: Tensor) -> Decomposition:
     constant = ops.stop_gradient(matrices)
     is_wide = matrices.shape[1] < matrices.shape[2]
     gram = ops.einsum("bpc,bqc->bpq" if is_wide else "bpc,bpd->bcd", constant, constant)
-    squares, right_vectors = (ops.flip(part, axis=-1) for part in ops.linalg.eigh(gram))
+    squares, right_vectors = (ops.flip(factor, axis=-1) for factor in ops.linalg.eigh(gram))
     if is_wide:
         right_vectors = vectors.unit(ops.einsum("bpc,bpr->bcr", constant, right_vectors), axis=1)
     squares = ops.maximum(squares, 0.0)
@@ -42,49 +42,49 @@ def decompose(matrices: Tensor) -> Decomposition:
     return Decomposition(matrices, ops.stop_gradient(squares), ops.stop_gradient(right_vectors))
 
 
-def leading_vector(parts: Decomposition) -> Tensor:
+def leading_vector(decomposition: Decomposition) -> Tensor:
     """(B, C): the first right singular vector, with the sign that makes its sum >= 0.
 
     No gradient. Features after a ReLU have a first vector whose entries share one sign.
     """
-    first = parts.right[:, :, 0]
+    first = decomposition.right[:, :, 0]
     return ops.where(ops.sum(first, axis=-1, keepdims=True) < 0, -first, first)
 
 
-def nearest_vector(parts: Decomposition, direction: Tensor, *, among: int) -> Tensor:
+def nearest_vector(decomposition: Decomposition, direction: Tensor, *, among: int) -> Tensor:
     """(B, C): the one of the first `among` right singular vectors nearest to `direction`.
 
     Nearest means the largest absolute cosine. The sign makes the cosine >= 0. Gradients flow to
     the matrices.
 
     Args:
-        parts: decomposition of the matrices.
+        decomposition: decomposition of the matrices.
         direction: (B, C) float unit vectors.
         among: number of vectors to choose from, >= 1.
     """
-    cosines = ops.einsum("bcr,bc->br", parts.right[:, :, :among], direction)
+    cosines = ops.einsum("bcr,bc->br", decomposition.right[:, :, :among], direction)
     choice = ops.argmax(ops.abs(cosines), axis=-1)
-    one_hot = ops.one_hot(choice, parts.right.shape[-1])  # (B, R)
+    one_hot = ops.one_hot(choice, decomposition.right.shape[-1])  # (B, R)
     signs = ops.sign(ops.sum(cosines * one_hot[:, : cosines.shape[-1]], axis=-1, keepdims=True))
-    return signs * _with_gradient(parts, one_hot)
+    return signs * _with_gradient(decomposition, one_hot)
 
 
-def _with_gradient(parts: Decomposition, one_hot: Tensor) -> Tensor:
+def _with_gradient(decomposition: Decomposition, one_hot: Tensor) -> Tensor:
     """The chosen vector v of A'A v = q v, with its dependence on A.
 
     dv = sum over the other vectors w, of square r, of w (w' d(A'A) v) / (q - r); all directions
     outside the R vectors have r = 0.
     """
-    chosen_vector = ops.einsum("bcr,br->bc", parts.right, one_hot)
-    square = ops.sum(parts.squares * one_hot, axis=-1, keepdims=True)
-    smallest_gap = SMALLEST_GAP * parts.squares[:, :1]
-    places = ops.einsum("bpc,bc->bp", parts.matrices, chosen_vector)
-    image = ops.einsum("bpc,bp->bc", parts.matrices, places)
+    chosen_vector = ops.einsum("bcr,br->bc", decomposition.right, one_hot)
+    square = ops.sum(decomposition.squares * one_hot, axis=-1, keepdims=True)
+    smallest_gap = SMALLEST_GAP * decomposition.squares[:, :1]
+    left_vector = ops.einsum("bpc,bc->bp", decomposition.matrices, chosen_vector)
+    image = ops.einsum("bpc,bp->bc", decomposition.matrices, left_vector)
     image_change = image - ops.stop_gradient(image)  # its value is 0, its gradient is not
-    along = ops.einsum("bcr,bc->br", parts.right, image_change)
-    slopes = along * _inverse(square - parts.squares, smallest_gap)
-    change_within = ops.einsum("bcr,br->bc", parts.right, slopes)
-    residual = image_change - ops.einsum("bcr,br->bc", parts.right, along)
+    along = ops.einsum("bcr,bc->br", decomposition.right, image_change)
+    slopes = along * _inverse(square - decomposition.squares, smallest_gap)
+    change_within = ops.einsum("bcr,br->bc", decomposition.right, slopes)
+    residual = image_change - ops.einsum("bcr,br->bc", decomposition.right, along)
     change_outside = residual * _inverse(square, smallest_gap)
     return chosen_vector + change_within + change_outside
 

@@ -124,7 +124,7 @@ def require_known_all(method: Method, student_shape: Shapes, teacher_shape: Shap
             require_known(method.name, side, tap, shapes[tap])
 
 
-def require_places(
+def require_positions(
     method: str, tap: str, student: tuple[Any, ...], teacher: tuple[Any, ...]
 ) -> None:
     """Raises ValueError if two maps are pooled to one place: a unit vector over it is always 1.

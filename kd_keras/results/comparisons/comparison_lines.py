@@ -162,8 +162,8 @@ def _difference(
 
 def _seeds(entry: Mapping[str, Any], separator: str) -> str:
     """How many seeds the two groups have: "3", or "3 / 2" if they are not paired."""
-    counts = [str(len(seeds)) for seeds in entry["seeds"]]
-    return counts[0] if entry["paired"] else separator.join(counts)
+    numbers = [str(len(seeds)) for seeds in entry["seeds"]]
+    return numbers[0] if entry["paired"] else separator.join(numbers)
 
 
 def _points(fraction: float) -> str:

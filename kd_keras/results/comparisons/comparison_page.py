@@ -8,7 +8,7 @@ from kd_keras.results.comparisons import comparison_lines, comparison_plots
 from kd_keras.results.comparisons.comparison import MEGABYTES, MILLISECONDS
 from kd_keras.results.metrics import main_score
 from kd_keras.results.page import page
-from kd_keras.results.page.page_elements import Code, Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Code, Element, Plot, Section, Table, Text
 from kd_keras.results.phase_names import STUDENT
 
 
@@ -43,12 +43,12 @@ def write(path: Path, document: Mapping[str, Any]) -> None:
     )
 
 
-def _verdict(document: Mapping[str, Any]) -> list[Part]:
+def _verdict(document: Mapping[str, Any]) -> list[Element]:
     first_line, *other_lines = document["verdict"]
     return [Text(first_line, "lead"), *(Text(line) for line in other_lines)]
 
 
-def _accuracy(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Part]:
+def _accuracy(groups: Sequence[Mapping[str, Any]], folder: Path) -> list[Element]:
     score = main_score.score_of_groups(groups)
     rows = [
         [
@@ -153,7 +153,7 @@ def _fields(document: Mapping[str, Any]) -> list[Section]:
     return [Section("recipes", "What differs in the recipes", [table])]
 
 
-def _runs(document: Mapping[str, Any]) -> list[Part]:
+def _runs(document: Mapping[str, Any]) -> list[Element]:
     rows = [
         [
             run["run"],

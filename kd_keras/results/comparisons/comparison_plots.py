@@ -44,12 +44,12 @@ def intervals(
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for place, (_, mean, low, high, single_values, role) in enumerate(values):
+        for row, (_, mean, low, high, single_values, role) in enumerate(values):
             look = plots.look(_ROLES.index(role))
-            axes.plot([100 * low, 100 * high], [place, place], color=look.color, linewidth=2)
-            axes.plot(100 * mean, place, look.marker, color=look.color, markersize=7)
+            axes.plot([100 * low, 100 * high], [row, row], color=look.color, linewidth=2)
+            axes.plot(100 * mean, row, look.marker, color=look.color, markersize=7)
             if len(single_values) > 1:
-                heights = [place + 0.22] * len(single_values)
+                heights = [row + 0.22] * len(single_values)
                 axes.plot(
                     [100 * x for x in single_values], heights, look.marker, color=plots.SOFT, ms=3
                 )
@@ -137,12 +137,12 @@ def _label(axes: Any, groups: Sequence[Mapping[str, Any]], cost: str, score: Sco
     for group in sorted(groups, key=lambda group: float(group[score.key])):
         x, y = group[cost], 100 * group[score.key]
         num_equal = sum(other_group[cost] == x for other_group in groups)
-        place = max(y, top_labels.get(x, low) + _LINE * (high - low))
-        top_labels[x] = place
+        label_y = max(y, top_labels.get(x, low) + _LINE * (high - low))
+        top_labels[x] = label_y
         label_offset = (6 * num_equal + 4, 0)
         axes.annotate(
             _name_in_lines(group["name"]),
-            (x, place),
+            (x, label_y),
             label_offset,
             textcoords="offset points",
             fontsize=8,

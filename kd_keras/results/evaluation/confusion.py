@@ -30,18 +30,18 @@ def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title
     import matplotlib
     from matplotlib.figure import Figure
 
-    count = len(class_names)
-    cell = _inches_per_class(count)
-    side = cell * count
-    names = [_short_name(name) for name in class_names] if count <= _MOST_NAMED else []
+    num_classes = len(class_names)
+    cell = _inches_per_class(num_classes)
+    side = cell * num_classes
+    names = [_short_name(name) for name in class_names] if num_classes <= _MOST_NAMED else []
     font = max(4.5, min(10.0, 55 * cell))
     margin = 0.55 + font / 72 * _WIDTH_OF_LETTER * max(map(len, names), default=0)
     width, height = margin + side + 0.15, margin + side + 0.4
     with matplotlib.rc_context({"text.parse_math": False, "text.usetex": False}):
         # A layout of matplotlib's would measure each of hundreds of texts, several times.
         figure = Figure(figsize=(width, height))
-        place = (margin / width, margin / height, side / width, side / height)
-        axes = figure.add_axes(place)
+        rectangle = (margin / width, margin / height, side / width, side / height)
+        axes = figure.add_axes(rectangle)
         _draw(axes, matrix, names, font)
         figure.text(0.1 / width, 1 - 0.25 / height, title, fontsize=10)
         with files.in_place_of(path) as new_path:
@@ -60,17 +60,17 @@ def write(path: Path, matrix: np.ndarray, class_names: Sequence[str]) -> None:
     csv_table.write(path, ["true class \\ predicted", *class_names], rows)
 
 
-def worst_pairs(matrix: np.ndarray, *, count: int) -> list[tuple[int, int, int]]:
+def worst_pairs(matrix: np.ndarray, *, num_pairs: int) -> list[tuple[int, int, int]]:
     """(true class, predicted class, images) of the most frequent confusions, in order.
 
     Args:
         matrix: (C, C) int, images by true class (row) and predicted class (column).
-        count: number of pairs at most.
+        num_pairs: number of pairs at most.
     """
     confusions = matrix.copy()
     np.fill_diagonal(confusions, 0)
-    order = np.argsort(-confusions, axis=None, kind="stable")[:count]
-    pairs = [divmod(int(place), len(matrix)) for place in order]
+    order = np.argsort(-confusions, axis=None, kind="stable")[:num_pairs]
+    pairs = [divmod(int(index), len(matrix)) for index in order]
     return [
         (row, column, int(confusions[row, column]))
         for row, column in pairs
@@ -87,11 +87,11 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
     axes.set_xlabel("predicted class", fontsize=9)
     axes.set_ylabel("true class", fontsize=9)
     axes.tick_params(length=0)
-    places = range(len(names))
+    ticks = range(len(names))
     widest_name = max(map(len, names), default=0) * font * _WIDTH_OF_LETTER / 72
     is_horizontal = widest_name < _inches_per_class(len(matrix))
-    axes.set_xticks(places, names, rotation=0 if is_horizontal else 90, fontsize=font)
-    axes.set_yticks(places, names, fontsize=font)
+    axes.set_xticks(ticks, names, rotation=0 if is_horizontal else 90, fontsize=font)
+    axes.set_yticks(ticks, names, fontsize=font)
     if len(matrix) > _MOST_WITH_NUMBERS:
         return
     axes.set_xticks(np.arange(len(matrix) - 1) + 0.5, minor=True)
@@ -105,11 +105,11 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
         axes.text(column, row, text, ha="center", va="center", color=color, fontsize=font)
 
 
-def _inches_per_class(count: int) -> float:
+def _inches_per_class(num_classes: int) -> float:
     """A cell with a number needs more room than a coloured one; 200 classes make 16 inches."""
-    if count <= _MOST_WITH_NUMBERS:
-        return max(0.33, min(1.2, 4.6 / count))
-    return 0.08 if count <= _MOST_NAMED else 16 / count
+    if num_classes <= _MOST_WITH_NUMBERS:
+        return max(0.33, min(1.2, 4.6 / num_classes))
+    return 0.08 if num_classes <= _MOST_NAMED else 16 / num_classes
 
 
 def _short_name(name: str) -> str:

@@ -24,10 +24,10 @@ def show(evaluation: Evaluation, screen: Screen) -> None:
     screen.say("")
     _show_classes(evaluation, screen)
     screen.say("")
-    pairs = confusion.worst_pairs(evaluation.matrix, count=3)
+    pairs = confusion.worst_pairs(evaluation.matrix, num_pairs=3)
     names = evaluation.class_names
     if pairs:
-        pair_list = ", ".join(f"{names[a]} for {names[b]} ({count})" for a, b, count in pairs)
+        pair_list = ", ".join(f"{names[a]} for {names[b]} ({times})" for a, b, times in pairs)
         screen.say(f"most often mistaken: {pair_list}")
     files = f"{MATRIX}.png and .csv, {CLASSES}.csv, {_wrong_images_text(evaluation)}"
     show_end(evaluation, files, screen)
@@ -72,8 +72,8 @@ def cost_rows(evaluation: EvaluatedModel) -> list[list[str]]:
     ]
     rows.append(["size on disk", f"{evaluation.megabytes:.2f} MB"])
     for name in ("parameters", "multiply_adds"):
-        count = getattr(evaluation, name)
-        text = "unknown" if count is None else f"{count:,}"
+        number = getattr(evaluation, name)
+        text = "unknown" if number is None else f"{number:,}"
         rows.append([name.replace("_", "-"), text])
     return rows
 
@@ -112,7 +112,7 @@ def shortened(name: str) -> str:
 
 
 def _wrong_images_text(evaluation: Evaluation) -> str:
-    count = len(evaluation.wrong)
-    if not count:
+    num_wrong = len(evaluation.wrong)
+    if not num_wrong:
         return "and no wrong images"
-    return f"{WRONG}.csv and .png ({count:,} wrong images)"
+    return f"{WRONG}.csv and .png ({num_wrong:,} wrong images)"

@@ -100,8 +100,8 @@ def teachers_scores(model: keras.Model, data: Dataset) -> np.ndarray:
 
 
 def _all_scores(predict: Callable[[np.ndarray], Any], name: str, split: Split) -> np.ndarray:
-    count = len(split)
-    batches = np.array_split(np.arange(count), -(-count // BATCH))
+    num_images = len(split)
+    batches = np.array_split(np.arange(num_images), -(-num_images // BATCH))
     all_scores = np.concatenate([predict(split.images_at(rows)) for rows in batches])
     if not np.isfinite(all_scores).all():
         raise ValueError(
@@ -171,8 +171,8 @@ def milliseconds(model: keras.Model, data: Dataset) -> dict[str, Any]:
     validation = data.validation
     images = validation.images_at(np.arange(min(EXPORT_IMAGES, len(validation))))
 
-    def batch(count: int) -> np.ndarray:
-        return np.resize(images, (count, *data.image_shape)).astype("float32")
+    def batch(num_images: int) -> np.ndarray:
+        return np.resize(images, (num_images, *data.image_shape)).astype("float32")
 
     return timing.latency(predictor(model), batch)
 
@@ -197,7 +197,7 @@ def _export(
         folder,
         class_names=data.class_names,
         input_shape=data.image_shape,
-        head=heads.kind(model, multi_label=data.validation.multi_label),
+        head=heads.output_type(model, multi_label=data.validation.multi_label),
         resize=data.resize,
         images=images,
         multi_label=data.validation.multi_label,

@@ -77,13 +77,13 @@ def expected_if_independent(
     expected_share = variance = 0.0
     for label in np.unique(labels):  # one class at a time: C x C for all would not fit for many
         is_in_class = labels == label
-        count = int(is_in_class.sum())
+        class_size = int(is_in_class.sum())
         shares = [
-            np.bincount(p[is_in_class], minlength=classes) / count for p in (student, teacher)
+            np.bincount(p[is_in_class], minlength=classes) / class_size for p in (student, teacher)
         ]
         same_share = float(shares[0] @ shares[1])
-        expected_share += count * same_share
-        variance += count * same_share * (1 - same_share)
+        expected_share += class_size * same_share
+        variance += class_size * same_share * (1 - same_share)
     return expected_share / len(labels), math.sqrt(variance) / len(labels)
 
 
@@ -100,11 +100,11 @@ def best_order(teacher: np.ndarray, labels: np.ndarray, *, classes: int) -> np.n
     """
     from scipy import optimize
 
-    counts = np.zeros((classes, classes), np.int64)
-    np.add.at(counts, (teacher, labels), 1)
+    confusions = np.zeros((classes, classes), np.int64)
+    np.add.at(confusions, (teacher, labels), 1)
     # Among equally good orders, the one that moves the fewest classes.
-    counts = counts * (classes + 1) + np.eye(classes, dtype=np.int64)
-    return np.asarray(optimize.linear_sum_assignment(counts, maximize=True)[1])
+    confusions = confusions * (classes + 1) + np.eye(classes, dtype=np.int64)
+    return np.asarray(optimize.linear_sum_assignment(confusions, maximize=True)[1])
 
 
 def _log_softmax(logits: np.ndarray) -> np.ndarray:

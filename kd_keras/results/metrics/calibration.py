@@ -52,9 +52,9 @@ def measure_calibration(logits: np.ndarray, labels: np.ndarray, *, seed: int = 0
 
 
 def bins(
-    logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0, count: int = BINS
+    logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0, num_bins: int = BINS
 ) -> list[dict[str, Any]]:
-    """The reliability diagram: images by confidence, in `count` bins of equal width from 0 to 1.
+    """The reliability diagram: images by confidence, in `num_bins` bins of equal width from 0 to 1.
 
     Confidence is the largest probability of the softmax of logits / temperature. A bin holds its
     upper bound, not its lower one.
@@ -63,7 +63,7 @@ def bins(
         logits: (N, C) float.
         labels: (N,) int.
         temperature: > 0.
-        count: number of bins, >= 1.
+        num_bins: number of bins, >= 1.
 
     Returns:
         For each bin `low`, `high`, `images`, and the means over its images `confidence` and
@@ -73,15 +73,16 @@ def bins(
     arXiv:1706.04599, section 2.
     """
     confidence, is_right = _confidence(logits, labels, temperature)
-    place = np.clip(np.ceil(confidence * count).astype(int) - 1, 0, count - 1)
-    images = np.bincount(place, minlength=count)
+    bin_index = np.clip(np.ceil(confidence * num_bins).astype(int) - 1, 0, num_bins - 1)
+    images = np.bincount(bin_index, minlength=num_bins)
     sums = [
-        np.bincount(place, weights=values, minlength=count) for values in (confidence, is_right)
+        np.bincount(bin_index, weights=values, minlength=num_bins)
+        for values in (confidence, is_right)
     ]
     return [
         {
-            "low": i / count,
-            "high": (i + 1) / count,
+            "low": i / num_bins,
+            "high": (i + 1) / num_bins,
             "images": int(n),
             "confidence": float(sums[0][i] / n) if n else None,
             "accuracy": float(sums[1][i] / n) if n else None,
@@ -91,19 +92,22 @@ def bins(
 
 
 def ece(
-    logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0, count: int = BINS
+    logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0, num_bins: int = BINS
 ) -> float:
     """Expected calibration error, 0 to 1: mean over images of |accuracy - confidence| of their bin.
 
     Args:
-        logits, labels, temperature, count: as for `bins`.
+        logits, labels, temperature, num_bins: as for `bins`.
 
     Source: Naeini, Cooper, Hauskrecht 2015, "Obtaining Well Calibrated Probabilities Using Bayesian
     Binning", AAAI, for two classes; Guo et al. 2017, equation 3, for several.
     """
-    all_bins = bins(logits, labels, temperature=temperature, count=count)
-    filled_bins = [part for part in all_bins if part["images"]]
-    gaps = sum(part["images"] * abs(part["accuracy"] - part["confidence"]) for part in filled_bins)
+    all_bins = bins(logits, labels, temperature=temperature, num_bins=num_bins)
+    filled_bins = [one_bin for one_bin in all_bins if one_bin["images"]]
+    gaps = sum(
+        one_bin["images"] * abs(one_bin["accuracy"] - one_bin["confidence"])
+        for one_bin in filled_bins
+    )
     return float(gaps / len(labels))
 
 
@@ -116,10 +120,10 @@ def nll(logits: np.ndarray, labels: np.ndarray, *, temperature: float = 1.0) -> 
     total = 0.0
     for start in range(0, len(labels), _ROWS):
         rows = np.asarray(logits[start : start + _ROWS], np.float64) / temperature
-        part = labels[start : start + _ROWS]
+        batch_labels = labels[start : start + _ROWS]
         rows -= rows.max(axis=1, keepdims=True)
         log_sums = np.log(np.exp(rows).sum(axis=1))
-        total += float(np.sum(log_sums - rows[np.arange(len(part)), part]))
+        total += float(np.sum(log_sums - rows[np.arange(len(batch_labels)), batch_labels]))
     return total / len(labels)
 
 

@@ -87,9 +87,12 @@ def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
         labels: (N, C) int, 1 for each class that an image has, else 0.
         scores: (N, C) float, larger for images that rather have the class.
     """
-    counts = np.ones((1, len(labels)))
+    multiplicities = np.ones((1, len(labels)))
     return np.array(
-        [_weighted_precision(Ranking.of(*column), counts)[0] for column in _columns(labels, scores)]
+        [
+            _weighted_precision(Ranking.of(*column), multiplicities)[0]
+            for column in _columns(labels, scores)
+        ]
     )
 
 
@@ -105,7 +108,7 @@ def rows(
     answers = decisions(logits)
     num_positives, num_predicted = (labels == 1).sum(axis=0), answers.sum(axis=0)
     hits = _hits(labels, answers)
-    precision, recall = _share(hits, num_predicted), _share(hits, num_positives)
+    precision, recall = _ratio(hits, num_predicted), _ratio(hits, num_positives)
     f1 = _f1s(hits, (labels != answers).sum(axis=0))
     ranking_precision = average_precisions(labels, logits)
     return tuple(
@@ -204,15 +207,15 @@ class Ranking:
         """The ranking of one class; (N,) labels and scores."""
         order = np.argsort(-score, kind="stable")
         ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
-        places = np.searchsorted(ends, np.arange(len(order)))
-        return cls(order, label[order] == 1, ends[places])
+        group_index = np.searchsorted(ends, np.arange(len(order)))
+        return cls(order, label[order] == 1, ends[group_index])
 
 
-def _weighted_precision(ranking: Ranking, counts: np.ndarray) -> np.ndarray:
-    """(S,) average precision of S samples, which hold each image `counts` (S, N) times."""
-    ordered_counts = counts[:, ranking.order]
-    hits = ordered_counts * ranking.has
-    num_ranked = np.maximum(np.cumsum(ordered_counts, axis=1)[:, ranking.last], 1)
+def _weighted_precision(ranking: Ranking, multiplicities: np.ndarray) -> np.ndarray:
+    """(S,) average precision of S samples, which hold each image `multiplicities` (S, N) times."""
+    ordered_multiplicities = multiplicities[:, ranking.order]
+    hits = ordered_multiplicities * ranking.has
+    num_ranked = np.maximum(np.cumsum(ordered_multiplicities, axis=1)[:, ranking.last], 1)
     precision = np.cumsum(hits, axis=1)[:, ranking.last] / num_ranked
     total = hits.sum(axis=1)
     return np.where(total > 0, (hits * precision).sum(axis=1) / np.maximum(total, 1), np.nan)
@@ -225,14 +228,18 @@ def _resampled_map(labels: np.ndarray, scores: np.ndarray, seed: int, samples: i
     """
     rankings = [Ranking.of(*column) for column in _columns(labels, scores)]
     rankings = [ranking for ranking in rankings if ranking.has.any()]
-    random, count = np.random.default_rng(seed), len(labels)
+    random, num_images = np.random.default_rng(seed), len(labels)
     results: list[np.ndarray] = []
-    chunk_size = max(1, _AT_A_TIME // count)
+    chunk_size = max(1, _AT_A_TIME // num_images)
     for start in range(0, samples, chunk_size):
         size = min(samples - start, chunk_size)
-        counts = random.multinomial(count, np.full(count, 1 / count), size=size)
-        precisions = np.stack([_weighted_precision(ranking, counts) for ranking in rankings])
-        results.append(_share(np.nansum(precisions, axis=0), np.isfinite(precisions).sum(axis=0)))
+        multiplicities = random.multinomial(
+            num_images, np.full(num_images, 1 / num_images), size=size
+        )
+        precisions = np.stack(
+            [_weighted_precision(ranking, multiplicities) for ranking in rankings]
+        )
+        results.append(_ratio(np.nansum(precisions, axis=0), np.isfinite(precisions).sum(axis=0)))
     return np.concatenate(results)
 
 
@@ -245,11 +252,11 @@ def _hits(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
 
 
 def _f1s(hits: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    return _share(2 * hits, 2 * hits + errors)
+    return _ratio(2 * hits, 2 * hits + errors)
 
 
-def _share(part: np.ndarray, total: np.ndarray) -> np.ndarray:
-    return np.where(total > 0, part / np.maximum(total, 1), np.nan)
+def _ratio(subset_total: np.ndarray, total: np.ndarray) -> np.ndarray:
+    return np.where(total > 0, subset_total / np.maximum(total, 1), np.nan)
 
 
 def _number(value: float) -> float | None:

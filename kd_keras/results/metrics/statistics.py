@@ -52,13 +52,14 @@ def welch_interval(ones: Sequence[float], others: Sequence[float]) -> tuple[floa
             "one per seed. Run more seeds."
         )
     difference = float(sides[0].mean() - sides[1].mean())
-    shares = [float(side.var(ddof=1)) / len(side) for side in sides]
-    if not sum(shares):
+    mean_variances = [float(side.var(ddof=1)) / len(side) for side in sides]
+    if not sum(mean_variances):
         return difference, difference, difference
-    degrees = sum(shares) ** 2 / sum(
-        share**2 / (len(side) - 1) for share, side in zip(shares, sides, strict=True)
+    degrees = sum(mean_variances) ** 2 / sum(
+        mean_variance**2 / (len(side) - 1)
+        for mean_variance, side in zip(mean_variances, sides, strict=True)
     )
-    half = float(stats.t.ppf(0.975, degrees)) * math.sqrt(sum(shares))
+    half = float(stats.t.ppf(0.975, degrees)) * math.sqrt(sum(mean_variances))
     return difference, difference - half, difference + half
 
 
@@ -88,8 +89,8 @@ def bootstrap_interval(
     values = np.array([-1, 0, 1])
     differences = a.astype(int) - b.astype(int)
     shares = (differences == values[:, None]).mean(axis=1)
-    counts = np.random.default_rng(seed).multinomial(len(a), shares, size=samples)
-    low, high = np.quantile(counts @ values / len(a), [0.025, 0.975])
+    multiplicities = np.random.default_rng(seed).multinomial(len(a), shares, size=samples)
+    low, high = np.quantile(multiplicities @ values / len(a), [0.025, 0.975])
     return float(differences.mean()), float(low), float(high)
 
 
@@ -163,18 +164,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted_values
 
 
-def share_interval(count: int, total: int) -> tuple[float, float]:
+def share_interval(num_hits: int, total: int) -> tuple[float, float]:
     """The 95 % interval of a share, such as an accuracy over images: low, high, 0 to 1.
 
     Args:
-        count: number of successes.
+        num_hits: number of successes.
         total: number of trials, at least 1.
 
     Source: Wilson 1927, Journal of the American Statistical Association 22, 209-212.
     """
     from scipy import stats
 
-    interval = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+    interval = stats.binomtest(num_hits, total).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 

@@ -39,12 +39,12 @@ def shortened(name: str, width: int) -> str:
     return name if len(name) <= width else f"{name[: width - 1]}…"
 
 
-def digits(value: float, count: int = 3) -> str:
-    """A number >= 0 with `count` significant digits, never with an exponent.
+def digits(value: float, num_digits: int = 3) -> str:
+    """A number >= 0 with `num_digits` significant digits, never with an exponent.
 
     Args:
         value: the number, >= 0.
-        count: number of significant digits, >= 1.
+        num_digits: number of significant digits, >= 1.
     """
-    places = count - 1 - math.floor(math.log10(value)) if value else 0
-    return f"{value:,.{max(0, places)}f}"
+    decimals = num_digits - 1 - math.floor(math.log10(value)) if value else 0
+    return f"{value:,.{max(0, decimals)}f}"

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import files
-from kd_keras.results.page.page_elements import Part, Section
+from kd_keras.results.page.page_elements import Element, Section
 
 _FOLDER = Path(__file__).parent
 
@@ -16,7 +16,7 @@ def write(
     *,
     title: str,
     subtitle: str,
-    head: Sequence[Part],
+    head: Sequence[Element],
     sections: Sequence[Section],
     footer: str = "",
 ) -> None:

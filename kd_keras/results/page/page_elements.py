@@ -102,7 +102,7 @@ class Pictures:
     caption: str = ""
 
 
-Part = Text | Table | Plot | Code | Pictures
+Element = Text | Table | Plot | Code | Pictures
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,32 +112,32 @@ class Section:
     Attributes:
         name: its anchor, one word.
         title: heading.
-        parts: what it holds. Plots that follow each other stand side by side on a wide screen, and
-            so do tables that are not folded.
+        elements: what it holds. Plots that follow each other stand side by side on a wide screen,
+            and so do tables that are not folded.
     """
 
     name: str
     title: str
-    parts: Sequence[Part]
+    elements: Sequence[Element]
 
     @property
-    def groups(self) -> list[list[Part]]:
+    def groups(self) -> list[list[Element]]:
         """The parts in runs: plots that follow each other are one group, and so are tables."""
-        groups: list[list[Part]] = []
-        for part in self.parts:
-            previous_part = groups[-1][-1] if groups else None
+        groups: list[list[Element]] = []
+        for element in self.elements:
+            previous_element = groups[-1][-1] if groups else None
             if (
-                previous_part is not None
-                and part.kind == previous_part.kind
-                and _may_stand_beside(part)
-                and _may_stand_beside(previous_part)
+                previous_element is not None
+                and element.kind == previous_element.kind
+                and _may_stand_beside(element)
+                and _may_stand_beside(previous_element)
             ):
-                groups[-1].append(part)
+                groups[-1].append(element)
             else:
-                groups.append([part])
+                groups.append([element])
         return groups
 
 
-def _may_stand_beside(part: Part) -> bool:
+def _may_stand_beside(element: Element) -> bool:
     """Whether a part may stand beside others of its kind."""
-    return isinstance(part, Plot) or (isinstance(part, Table) and not part.summary)
+    return isinstance(element, Plot) or (isinstance(element, Table) and not element.summary)

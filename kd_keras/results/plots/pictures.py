@@ -35,12 +35,12 @@ def grid(
     """
     from PIL import Image, ImageDraw
 
-    count, height, width, _ = images.shape
+    num_images, height, width, _ = images.shape
     scale = max(1, math.ceil(smallest_side / min(height, width)))
-    columns = columns or math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(num_images))
     lines = 1 + max(name.count("\n") for name in names)
     step_x, step_y = width * scale + _GAP, height * scale + lines * _LINE + _GAP
-    size = (columns * step_x - _GAP, math.ceil(count / columns) * step_y - _GAP)
+    size = (columns * step_x - _GAP, math.ceil(num_images / columns) * step_y - _GAP)
     picture = Image.new("RGB", size, (_WHITE,) * 3)
     draw, font = ImageDraw.Draw(picture), _font()
     for index, (image, name) in enumerate(zip(images, names, strict=True)):
@@ -49,8 +49,8 @@ def grid(
         pixels = np.repeat(np.repeat(colors, scale, axis=0), scale, axis=1)
         picture.paste(Image.fromarray(pixels), (x, y))
         for line, text in enumerate(name.split("\n")):
-            place = (x, y + height * scale + line * _LINE)
-            draw.text(place, _fit_text(text, width * scale, font), fill=(_BLACK,) * 3, font=font)
+            corner = (x, y + height * scale + line * _LINE)
+            draw.text(corner, _fit_text(text, width * scale, font), fill=(_BLACK,) * 3, font=font)
     return np.asarray(picture)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from kd_keras.results.metrics import calibration
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Element, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 Calibration = Mapping[str, Any]
@@ -22,11 +22,11 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
             "This run has no saved scores: a version before calibration was measured made it."
         )
         return Section("calibration", title, [Text(explanation)])
-    parts: list[Part] = [_diagram(run, entries, folder), _confidences(run, entries, folder)]
-    parts.append(_table(run, entries))
+    elements: list[Element] = [_diagram(run, entries, folder), _confidences(run, entries, folder)]
+    elements.append(_table(run, entries))
     if run.student in entries:
-        parts.append(Text(_summary(run, entries[run.student])))
-    return Section("calibration", title, parts)
+        elements.append(Text(_summary(run, entries[run.student])))
+    return Section("calibration", title, elements)
 
 
 def _calibration(run: FinishedRun, phase: str) -> Calibration | None:
@@ -43,12 +43,14 @@ def _diagram(run: FinishedRun, entries: Mapping[str, Calibration], folder: Path 
         axes.plot([0, 100], [0, 100], color=plots.SOFT, linewidth=1, linestyle=":")
         for phase, entry in entries.items():
             look = run.look(phase)
-            filled_bins = [part for part in entry["bins"] if part["images"]]
-            max_images = max(part["images"] for part in filled_bins)
-            x, y = ([100 * part[k] for part in filled_bins] for k in ("confidence", "accuracy"))
+            filled_bins = [one_bin for one_bin in entry["bins"] if one_bin["images"]]
+            max_images = max(one_bin["images"] for one_bin in filled_bins)
+            x, y = (
+                [100 * one_bin[k] for one_bin in filled_bins] for k in ("confidence", "accuracy")
+            )
             axes.plot(x, y, color=look.color, linestyle=look.line, linewidth=1)
             axes.scatter(
-                *(x, y, [12 + 70 * part["images"] / max_images for part in filled_bins]),
+                *(x, y, [12 + 70 * one_bin["images"] / max_images for one_bin in filled_bins]),
                 **{"color": look.color, "marker": look.marker, "clip_on": False},
             )
             axes.plot(
@@ -67,9 +69,9 @@ def _diagram(run: FinishedRun, entries: Mapping[str, Calibration], folder: Path 
         "is overconfident. Larger marks hold more images.",
         columns=columns,
         rows=[
-            [run.name(phase), *(part[key] for key in columns[1:])]
+            [run.name(phase), *(one_bin[key] for key in columns[1:])]
             for phase, entry in entries.items()
-            for part in entry["bins"]
+            for one_bin in entry["bins"]
         ],
         folder=folder,
     )
@@ -80,8 +82,8 @@ def _confidences(run: FinishedRun, entries: Mapping[str, Calibration], folder: P
         axes = figure.subplots()
         for phase, entry in entries.items():
             look = run.look(phase)
-            x = [50 * (part["low"] + part["high"]) for part in entry["bins"]]
-            y = [100 * part["images"] / entry["images"] for part in entry["bins"]]
+            x = [50 * (one_bin["low"] + one_bin["high"]) for one_bin in entry["bins"]]
+            y = [100 * one_bin["images"] / entry["images"] for one_bin in entry["bins"]]
             axes.plot(
                 *(x, y),
                 **{"color": look.color, "marker": look.marker, "linestyle": look.line},
@@ -97,9 +99,9 @@ def _confidences(run: FinishedRun, entries: Mapping[str, Calibration], folder: P
         caption="How sure the models are: share of the images by confidence, in 15 bins.",
         columns=["model", "low", "high", "share"],
         rows=[
-            [run.name(phase), part["low"], part["high"], part["images"] / entry["images"]]
+            [run.name(phase), one_bin["low"], one_bin["high"], one_bin["images"] / entry["images"]]
             for phase, entry in entries.items()
-            for part in entry["bins"]
+            for one_bin in entry["bins"]
         ],
         folder=folder,
     )

@@ -42,19 +42,19 @@ def gains(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
 def _paint_gains(figure: Any, *, gain: np.ndarray, names: Sequence[str] | None) -> None:
     """Horizontal bars with names, or thin vertical ones without."""
     axes = figure.subplots()
-    places = np.arange(len(gain))
-    for look, part in ((plots.look(2), gain >= 0), (plots.look(1), gain < 0)):
+    positions = np.arange(len(gain))
+    for look, mask in ((plots.look(2), gain >= 0), (plots.look(1), gain < 0)):
         if names is None:
-            axes.bar(places[part], gain[part], 1.0, color=look.color, ec=look.color, lw=0.3)
+            axes.bar(positions[mask], gain[mask], 1.0, color=look.color, ec=look.color, lw=0.3)
         else:
             style = {"color": look.color, "edgecolor": plots.INK, "linewidth": 0.6}
-            axes.barh(places[part], gain[part], 0.75, hatch=look.hatch, **style)
+            axes.barh(positions[mask], gain[mask], 0.75, hatch=look.hatch, **style)
     if names is None:
         axes.axhline(0, color=plots.INK, linewidth=0.8)
         axes.set(xlabel="classes, most gained first", ylabel="gain (points)")
         axes.set_xlim(-1, len(gain))
     else:
-        axes.set_yticks(places, names)
+        axes.set_yticks(positions, names)
         axes.invert_yaxis()
         axes.axvline(0, color=plots.INK, linewidth=0.8)
         axes.set(xlabel="gain (points of the class's accuracy)")
@@ -70,33 +70,33 @@ def _at_least(axes: Any, *, has_names: bool) -> None:
 
 def matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
     """The student's confusions; squares of an area by their share of the class."""
-    counts = answers.confusion(answers.student_classes)
+    confusions = answers.confusion(answers.student_classes)
     names = [run.class_name(label) for label in range(answers.classes)]
     return plots.plot(
         "confusion-matrix",
-        functools.partial(_paint_matrix, counts=counts, names=names),
+        functools.partial(_paint_matrix, confusions=confusions, names=names),
         caption=f"Confusions of the {run.name_in_text(run.student)}: area is the share of the "
         "class, the number is images. Off the diagonal are errors.",
         columns=["truth", *names],
-        rows=[[name, *map(int, row)] for name, row in zip(names, counts, strict=True)],
+        rows=[[name, *map(int, row)] for name, row in zip(names, confusions, strict=True)],
         folder=folder,
         height=max(4.2, plots.HEIGHT),
     )
 
 
-def _paint_matrix(figure: Any, *, counts: np.ndarray, names: Sequence[str]) -> None:
+def _paint_matrix(figure: Any, *, confusions: np.ndarray, names: Sequence[str]) -> None:
     axes = figure.subplots()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for label, predicted_label in zip(*np.nonzero(counts), strict=True):
+    shares = confusions / np.maximum(confusions.sum(axis=1, keepdims=True), 1)
+    for label, predicted_label in zip(*np.nonzero(confusions), strict=True):
         side = max(0.2, 0.95 * float(np.sqrt(shares[label, predicted_label])))
         _add_square(axes, label, predicted_label, side)
         if len(names) <= _NUMBERED:
-            _add_number(axes, label, predicted_label, side, str(counts[label, predicted_label]))
-    places = range(len(names))
+            _add_number(axes, label, predicted_label, side, str(confusions[label, predicted_label]))
+    ticks = range(len(names))
     short_names = [drawing.shortened(name, 10) for name in names]
     longest_name = max(map(len, short_names))
-    axes.set_xticks(places, short_names, rotation=90 if longest_name > 2 else 0)
-    axes.set_yticks(places, short_names)
+    axes.set_xticks(ticks, short_names, rotation=90 if longest_name > 2 else 0)
+    axes.set_yticks(ticks, short_names)
     axes.set(xlabel="predicted", ylabel="truth", aspect="equal")
     axes.set(xlim=(-0.6, len(names) - 0.4), ylim=(len(names) - 0.4, -0.6))
 

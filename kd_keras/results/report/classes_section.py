@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kd_keras.results.page.page_elements import Part, Section, Table, Text
+from kd_keras.results.page.page_elements import Element, Section, Table, Text
 from kd_keras.results.report import class_plots
 from kd_keras.results.report.answers import Answers, column_names, compared_name
 from kd_keras.results.report.finished_run import FinishedRun
@@ -19,14 +19,17 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     answers = _answers(run)
     if answers is None:
         return Section("classes", "Class by class", [Text(_why_not(run))])
-    parts: list[Part] = [Text(_summary(run, answers)), class_plots.gains(run, answers, folder)]
+    elements: list[Element] = [
+        Text(_summary(run, answers)),
+        class_plots.gains(run, answers, folder),
+    ]
     if answers.classes <= _MATRIX:
-        parts.append(class_plots.matrix(run, answers, folder))
+        elements.append(class_plots.matrix(run, answers, folder))
     if answers.classes > class_plots.NAMED:
-        parts.append(_extremes(run, answers))
-    parts += _pairs(run, answers)
-    parts.append(_all_classes(run, answers))
-    return Section("classes", "Class by class", parts)
+        elements.append(_extremes(run, answers))
+    elements += _pairs(run, answers)
+    elements.append(_all_classes(run, answers))
+    return Section("classes", "Class by class", elements)
 
 
 def _answers(run: FinishedRun) -> Answers | None:
@@ -38,8 +41,10 @@ def _answers(run: FinishedRun) -> Answers | None:
         return None
     classes = run.results.get("data", {}).get("classes")
     num_known = len(run.data.class_names) if run.data else classes
-    count = num_known or int(max(student_classes.max(), other_classes.max(), run.labels.max())) + 1
-    return Answers(run.labels, student_classes, other_classes, count)
+    num_classes = (
+        num_known or int(max(student_classes.max(), other_classes.max(), run.labels.max())) + 1
+    )
+    return Answers(run.labels, student_classes, other_classes, num_classes)
 
 
 def _why_not(run: FinishedRun) -> str:
@@ -90,44 +95,47 @@ def _extremes(run: FinishedRun, answers: Answers) -> Table:
     return Table(columns, rows, "Classes that gained and that lost most")
 
 
-def _pairs(run: FinishedRun, answers: Answers) -> list[Part]:
-    other_counts, student_counts = (
+def _pairs(run: FinishedRun, answers: Answers) -> list[Element]:
+    other_confusions, student_confusions = (
         answers.confusion(p) for p in (answers.other_classes, answers.student_classes)
     )
-    np.fill_diagonal(other_counts, 0)
-    np.fill_diagonal(student_counts, 0)
+    np.fill_diagonal(other_confusions, 0)
+    np.fill_diagonal(student_confusions, 0)
     # A pair of classes is in one table: it left or came if half of its images did, or more.
-    has_left, has_come = 2 * student_counts <= other_counts, 2 * other_counts <= student_counts
-    tables: list[Part] = []
+    has_left, has_come = (
+        2 * student_confusions <= other_confusions,
+        2 * other_confusions <= student_confusions,
+    )
+    tables: list[Element] = []
     for title, value in (
-        ("Confusions that left", np.where(has_left, other_counts - student_counts, 0)),
+        ("Confusions that left", np.where(has_left, other_confusions - student_confusions, 0)),
         (
             "Confusions that stayed",
-            np.where(has_left | has_come, 0, np.minimum(other_counts, student_counts)),
+            np.where(has_left | has_come, 0, np.minimum(other_confusions, student_confusions)),
         ),
-        ("Confusions that came", np.where(has_come, student_counts - other_counts, 0)),
+        ("Confusions that came", np.where(has_come, student_confusions - other_confusions, 0)),
     ):
         order = np.argsort(-value, axis=None, kind="stable")[:_PAIRS]
-        pairs = [divmod(int(place), answers.classes) for place in order if value.flat[place]]
+        pairs = [divmod(int(index), answers.classes) for index in order if value.flat[index]]
         rows = [
             [
                 *(run.class_name(label) for label in pair),
-                *(int(counts[pair]) for counts in (other_counts, student_counts)),
+                *(int(table[pair]) for table in (other_confusions, student_confusions)),
             ]
             for pair in pairs
         ]
         if rows:
             columns = ["truth", "predicted", *column_names(run)]
             tables.append(Table(columns, rows, f"{title} (images)", left=["predicted"]))
-    confusions = student_counts + student_counts.T
+    confusions = student_confusions + student_confusions.T
     order = np.argsort(-np.triu(confusions), axis=None, kind="stable")[:_PAIRS]
     pair_rows = [
         [
             f"{run.class_name(a)} and {run.class_name(b)}",
-            int(student_counts[a, b]),
-            int(student_counts[b, a]),
+            int(student_confusions[a, b]),
+            int(student_confusions[b, a]),
         ]
-        for a, b in (divmod(int(place), answers.classes) for place in order)
+        for a, b in (divmod(int(index), answers.classes) for index in order)
         if confusions[a, b]
     ]
     if pair_rows and answers.classes > 2:

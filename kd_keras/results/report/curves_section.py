@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.page_elements import Part, Plot, Section, Text
+from kd_keras.results.page.page_elements import Element, Plot, Section, Text
 from kd_keras.results.page.plots import Look
 from kd_keras.results.report.finished_run import FinishedRun
 
@@ -18,21 +18,21 @@ _MANY = 20  # epochs; with more, markers would touch
 
 def section(run: FinishedRun, folder: Path | None) -> Section:
     """Validation accuracy of all models on one axis; shares and values of the loss terms."""
-    parts: list[Part] = []
+    elements: list[Element] = []
     for key, name, label, caption in (
         ("val_top1", "learning-curves", "top-1 on validation (%)", _ACCURACY),
         ("val_map", "learning-curves", "mAP on validation (%)", _MAP),
         ("val_loss", "validation-loss", "cross-entropy on validation (nats)", _LOSS),
     ):
         if values_by_phase(run, key):
-            parts.append(lines(run, key, name, label, caption, folder))
-    parts += [part for part in (_shares(run, folder), _terms(run, folder)) if part]
+            elements.append(lines(run, key, name, label, caption, folder))
+    elements += [element for element in (_shares(run, folder), _terms(run, folder)) if element]
     if max(map(len, values_by_phase(run, "learning_rate").values()), default=0) > 1:
         label = "learning rate"
-        parts.append(lines(run, "learning_rate", "learning-rate", label, _RATE, folder))
-    if not parts:
-        parts.append(Text("No history of a training is in the run folder."))
-    return Section("curves", "Learning curves", parts)
+        elements.append(lines(run, "learning_rate", "learning-rate", label, _RATE, folder))
+    if not elements:
+        elements.append(Text("No history of a training is in the run folder."))
+    return Section("curves", "Learning curves", elements)
 
 
 _ACCURACY = (
@@ -120,8 +120,8 @@ def stacked(
     def paint(figure: Any) -> None:
         axes = figure.subplots()
         heights_below = np.zeros(epochs)
-        for place, (term, shares) in enumerate(terms.items()):
-            look = plots.look(place + 1)
+        for index, (term, shares) in enumerate(terms.items()):
+            look = plots.look(index + 1)
             values = 100 * np.asarray(shares, float)
             axes.bar(
                 *(range(1, epochs + 1), values, 0.9 if epochs <= _MANY else 1.0),
@@ -168,8 +168,8 @@ def _terms(run: FinishedRun, folder: Path | None) -> Plot | None:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for place, (term, values) in enumerate(terms.items()):
-            look = plots.look(place + 1)
+        for index, (term, values) in enumerate(terms.items()):
+            look = plots.look(index + 1)
             axes.plot(
                 *(range(1, epochs + 1), np.divide(values, values[0]) * 100),
                 **{"color": look.color, "linestyle": look.line, "label": term},

@@ -6,7 +6,7 @@ from typing import Any
 
 from kd_keras.results.metrics import main_score
 from kd_keras.results.page import drawing
-from kd_keras.results.page.page_elements import Code, Part, Section, Table, Text
+from kd_keras.results.page.page_elements import Code, Element, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 _NONE = (
@@ -18,16 +18,16 @@ Entry = Mapping[str, Any]
 
 def section(run: FinishedRun) -> Section:
     """SavedModels of the training, and the files of `kdk export`."""
-    parts: list[Part] = []
+    elements: list[Element] = []
     exported_phases = [phase for phase in run.phases if run.results[phase].get("export")]
     if exported_phases:
-        parts.append(_saved_models(run, exported_phases))
+        elements.append(_saved_models(run, exported_phases))
     files = run.results.get("exports") or {}
     if files:
-        parts.append(_files(files))
+        elements.append(_files(files))
     else:
-        parts += [Text(_NONE), Code(shlex.join(["kdk", "export", str(run.folder)]))]
-    return Section("exports", "Exports and their checks", parts)
+        elements += [Text(_NONE), Code(shlex.join(["kdk", "export", str(run.folder)]))]
+    return Section("exports", "Exports and their checks", elements)
 
 
 def _saved_models(run: FinishedRun, phases: list[str]) -> Table:

@@ -125,15 +125,15 @@ class FinishedRun:
 
     def look(self, phase: str) -> Look:
         """How the model of a phase is drawn: teacher, student alone and student always alike."""
-        return plots.look(self._places[phase])
+        return plots.look(self._look_indices[phase])
 
     @functools.cached_property
-    def _places(self) -> dict[str, int]:
+    def _look_indices(self) -> dict[str, int]:
         named_phases = [phase for phase in (self.teacher, self.alone, self.student) if phase]
-        places = {self.teacher: 0, self.alone: 1, self.student: 2}
+        indices = {self.teacher: 0, self.alone: 1, self.student: 2}
         other_phases = [phase for phase in self.phases if phase not in named_phases]
         return {
-            **{p: places[p] for p in named_phases},
+            **{p: indices[p] for p in named_phases},
             **{p: 3 + i for i, p in enumerate(other_phases)},
         }
 

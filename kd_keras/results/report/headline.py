@@ -16,7 +16,7 @@ RISING_IMAGES = 5  # by which it must be gained at least; fewer are chance
 FEW_IMAGES = 1000  # of validation; the interval is wider than about 2 points
 
 
-def parts(run: FinishedRun) -> list[Text]:
+def elements(run: FinishedRun) -> list[Text]:
     """The headline, the verdict, and advice if the student gained nothing measurable."""
     lines = [Text(sentence(run), "lead"), *_verdict(run)]
     if tips := what_to_try(run):
@@ -34,11 +34,12 @@ def sentence(run: FinishedRun) -> str:
     """The headline: gain with its interval, share of the teacher's accuracy, size and speed."""
     student = run.results[run.student]
     gain = _comparison(run, run.student, run.alone)
-    share = f"{100 * student[run.score.key]:.1f} %"
+    score_text = f"{100 * student[run.score.key]:.1f} %"
     text = (
-        f"The {run.name_in_text(run.student)} has a mean average precision of {share}"
+        f"The {run.name_in_text(run.student)} has a mean average precision of {score_text}"
         if run.multi_label
-        else f"The {run.name_in_text(run.student)} is right on {share} of the validation images"
+        else f"The {run.name_in_text(run.student)} is right on {score_text} of the validation "
+        "images"
     )
     if gain is not None:
         text += (
@@ -148,18 +149,18 @@ def _against_teacher(run: FinishedRun) -> str:
         return ""
     student, teacher = run.results[run.student], run.results[run.teacher]
     size = _times(teacher["parameters"], student["parameters"], "smaller", "larger")
-    parts = [f"is {size}"]
+    phrases = [f"is {size}"]
     if timing.steady(teacher) and timing.steady(student):
         teacher_time, student_time = (
             entry["milliseconds_per_image"]["batch1"] for entry in (teacher, student)
         )
-        parts[0] += f" and {_times(teacher_time, student_time, 'faster', 'slower')}"
+        phrases[0] += f" and {_times(teacher_time, student_time, 'faster', 'slower')}"
     if teacher[run.score.key]:
         share = student[run.score.key] / teacher[run.score.key]
         what = run.score.name if run.multi_label else "accuracy"
-        parts.insert(0, f"keeps {100 * share:.0f} % of the teacher's {what}")
-    conjunction = ", " if " and " in parts[-1] else " and "
-    return f" It {conjunction.join(parts)}."
+        phrases.insert(0, f"keeps {100 * share:.0f} % of the teacher's {what}")
+    conjunction = ", " if " and " in phrases[-1] else " and "
+    return f" It {conjunction.join(phrases)}."
 
 
 def _times(teacher: float, student: float, better_word: str, worse_word: str) -> str:

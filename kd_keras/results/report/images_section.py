@@ -50,9 +50,9 @@ def section(run: FinishedRun, *, is_included: bool) -> Section:
     temperature_note = (
         f", softened by the method's temperature {temperature:g}" if temperature != 1 else ""
     )
-    first_kind = "that distillation gained and lost" if run.alone else "where the models differ"
+    first_images = "that distillation gained and lost" if run.alone else "where the models differ"
     caption = (
-        f"Images of the validation set; those {first_kind} come first. {_ticks(run)}Bars are the "
+        f"Images of the validation set; those {first_images} come first. {_ticks(run)}Bars are the "
         f"{_TOP} likeliest classes: what the teacher taught{temperature_note}, and what the "
         "student answers."
     )
@@ -110,16 +110,16 @@ def _note(run: FinishedRun, row: int) -> str:
     if student_classes is None or run.labels is None:
         return ""
     one_row = slice(row, row + 1)
-    kind = samples.kind(
+    outcomes = samples.outcomes_of(
         student_classes[one_row],
         None if baseline_classes is None else baseline_classes[one_row],
         run.labels[one_row],
     )
     return (
-        _NOTES[str(kind[0])]
+        _NOTES[str(outcomes[0])]
         if baseline_classes is not None
         else ""
-        if kind[0] == "right"
+        if outcomes[0] == "right"
         else "wrong"
     )
 

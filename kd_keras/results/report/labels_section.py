@@ -8,7 +8,7 @@ import numpy as np
 from kd_keras.results.metrics import multi_label
 from kd_keras.results.metrics.multi_label import LabelRow
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Element, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
 MOST_DRAWN = 40  # classes; with more, the table alone
@@ -22,10 +22,10 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
         explanation = "This run has no saved labels or scores. Train it again for its classes."
         return Section("classes", title, [Text(explanation)])
     compared_rows = None if run.reference is None else _rows(run, run.reference)
-    parts: list[Part] = (
+    elements: list[Element] = (
         [_plot(run, student_rows, compared_rows, folder)] if len(student_rows) <= MOST_DRAWN else []
     )
-    return Section("classes", title, [*parts, _table(run, student_rows, compared_rows)])
+    return Section("classes", title, [*elements, _table(run, student_rows, compared_rows)])
 
 
 def _rows(run: FinishedRun, phase: str) -> tuple[LabelRow, ...] | None:
@@ -45,7 +45,7 @@ def _plot(
     models = [(run.student, student_rows)]
     if compared_rows is not None and run.reference is not None:
         models.append((run.reference, compared_rows))
-    places = np.arange(len(student_rows))
+    positions = np.arange(len(student_rows))
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
@@ -53,11 +53,11 @@ def _plot(
             look = run.look(phase)
             values = [100 * (row.average_precision or 0.0) for row in rows]
             axes.barh(
-                *(places + 0.4 * number - 0.2 * (len(models) - 1), values, 0.38),
+                *(positions + 0.4 * number - 0.2 * (len(models) - 1), values, 0.38),
                 **{"color": look.color, "hatch": look.hatch, "edgecolor": plots.INK},
                 label=run.name(phase),
             )
-        axes.set_yticks(places, [drawing.shortened(row.name, 18) for row in student_rows])
+        axes.set_yticks(positions, [drawing.shortened(row.name, 18) for row in student_rows])
         axes.invert_yaxis()
         axes.set(xlabel="average precision (%)", xlim=(0, 100))
         axes.grid(visible=False, axis="y")

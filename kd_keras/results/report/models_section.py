@@ -7,7 +7,7 @@ from typing import Any
 from kd_keras.results.metrics import timing
 from kd_keras.results.metrics.timing import MOST_SPREAD
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Element, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.finished_run import FinishedRun
 from kd_keras.results.terminal import table
@@ -23,12 +23,12 @@ _LONGEST = 20  # letters of a name in one line
 
 def section(run: FinishedRun, folder: Path | None) -> Section:
     """Accuracy with intervals, costs, accuracy against time, and all of it as a table."""
-    parts: list[Part] = [_accuracy(run, folder), _costs(run, folder)]
+    elements: list[Element] = [_accuracy(run, folder), _costs(run, folder)]
     if any(_time(run.results[phase], "batch1") for phase in run.phases):
-        parts.append(_against_time(run, folder))
-    parts.append(_table(run))
+        elements.append(_against_time(run, folder))
+    elements.append(_table(run))
     if any("stop_early" in run.results[phase] for phase in run.phases):
-        parts.append(
+        elements.append(
             Text(
                 "Training stopped early: each model has the weights of its best epoch, measured on "
                 "a tenth of the training images that trains nothing."
@@ -36,7 +36,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
         )
     unsteady = [run.name(phase) for phase in run.phases if _is_unsteady(run.results[phase])]
     if unsteady:
-        parts.append(
+        elements.append(
             Text(
                 f"The times of {', '.join(unsteady)} vary by more than {100 * MOST_SPREAD:.0f} %: "
                 "other programs ran at the same time. Do not compare them.",
@@ -46,10 +46,12 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     if run.teacher is None and has_unmeasured_teacher(run.results):
         is_cache = run.results.get("teacher_cache")
         what = "is a cache of its outputs on training images" if is_cache else "gives an embedding"
-        parts.append(Text(f"The teacher {what}; it was not measured."))
+        elements.append(Text(f"The teacher {what}; it was not measured."))
     if _interval(run, run.student) is None:
-        parts.append(Text("The number of validation images is unknown, so there are no intervals."))
-    return Section("models", "Teacher, student alone, distilled", parts)
+        elements.append(
+            Text("The number of validation images is unknown, so there are no intervals.")
+        )
+    return Section("models", "Teacher, student alone, distilled", elements)
 
 
 def _accuracy(run: FinishedRun, folder: Path | None) -> Plot:
@@ -60,16 +62,16 @@ def _accuracy(run: FinishedRun, folder: Path | None) -> Plot:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for place, phase in enumerate(run.phases):
+        for row, phase in enumerate(run.phases):
             value, look = 100 * run.results[phase][run.score.key], run.look(phase)
             interval = _interval(run, phase)
-            axes.barh(place, value, 0.7, color=look.color, hatch=look.hatch, edgecolor=plots.INK)
+            axes.barh(row, value, 0.7, color=look.color, hatch=look.hatch, edgecolor=plots.INK)
             high = value
             if interval:
                 low, high = (100 * bound for bound in interval)
-                axes.plot([low, high], [place] * 2, color=plots.INK, marker="|", linewidth=1.2)
+                axes.plot([low, high], [row] * 2, color=plots.INK, marker="|", linewidth=1.2)
             axes.annotate(
-                f"{value:.1f}", (high, place), (5, 0), textcoords="offset points", va="center"
+                f"{value:.1f}", (high, row), (5, 0), textcoords="offset points", va="center"
             )
         _name_rows(axes, run)
         xlabel = f"{run.score.name} on validation (%)"
@@ -103,15 +105,15 @@ def _costs(run: FinishedRun, folder: Path | None) -> Plot:
         for axes, (name, values) in zip(
             figure.subplots(len(costs), 1, squeeze=False).flat, costs.items(), strict=True
         ):
-            for place, (phase, value) in enumerate(zip(run.phases, values, strict=True)):
+            for row, (phase, value) in enumerate(zip(run.phases, values, strict=True)):
                 look = run.look(phase)
                 axes.barh(
-                    *(place, value or 0, 0.7),
+                    *(row, value or 0, 0.7),
                     **{"color": look.color, "hatch": look.hatch, "edgecolor": plots.INK},
                 )
                 text = "unknown" if value is None else drawing.digits(value)
                 axes.annotate(
-                    text, (value or 0, place), (4, 0), textcoords="offset points", va="center"
+                    text, (value or 0, row), (4, 0), textcoords="offset points", va="center"
                 )
             _name_rows(axes, run)
             axes.set_title(name)

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from kd_keras.results.page.page_elements import Code, Part, Section, Table, Text
+from kd_keras.results.page.page_elements import Code, Element, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 from kd_keras.results.terminal import table
 
@@ -14,7 +14,7 @@ def section(run: FinishedRun) -> Section:
     folder = str(run.folder)
     command = ["kdk", "train", "--recipe", folder, "--run", f"{run.folder.name}-again"]
     facts = {**_data(run), **_machine(run.provenance)}
-    parts: list[Part] = [
+    elements: list[Element] = [
         Text("This command trains with the same recipe and seeds into a new run folder:"),
         Code(shlex.join(command)),
         Table(["fact", "value"], [*facts.items()], left=["value"]),
@@ -25,7 +25,7 @@ def section(run: FinishedRun) -> Section:
             summary=f"All {len(run.recipe)} fields of the recipe",
         ),
     ]
-    return Section("again", "Run it again", parts)
+    return Section("again", "Run it again", elements)
 
 
 def _data(run: FinishedRun) -> dict[str, Any]:

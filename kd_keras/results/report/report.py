@@ -47,7 +47,7 @@ def report(run: str | os.PathLike[str], *, images: bool = True) -> Path:
         path,
         title=f"Distillation report: {run_data.folder.name}",
         subtitle=_subtitle(run_data),
-        head=headline.parts(run_data),
+        head=headline.elements(run_data),
         sections=[
             models_section.section(run_data, plots),
             curves_section.section(run_data, plots),
@@ -70,6 +70,6 @@ def _of_classes(run: FinishedRun, plots: Path) -> list[Section]:
 
 
 def _subtitle(run: FinishedRun) -> str:
-    parts = [run.data.dataset if run.data else run.recipe.get("dataset")]
-    parts.append(run.results.get("data", {}).get("summary"))
-    return ": ".join(str(part) for part in parts if part)
+    words = [run.data.dataset if run.data else run.recipe.get("dataset")]
+    words.append(run.results.get("data", {}).get("summary"))
+    return ": ".join(str(word) for word in words if word)

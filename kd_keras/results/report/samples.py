@@ -10,11 +10,11 @@ from kd_keras import files
 from kd_keras.data.stores.store import Split
 from kd_keras.results.report.finished_run import FinishedRun
 
-COUNT = 20
+MOST_IMAGES = 20
 NAME = "report-images.npz"
 # How many of each kind, where there are so many; the rest are images that the student has right.
 _GAINED, _LOST, _WRONG = 7, 4, 4
-_KINDS = ("gained", "lost", "wrong", "right")
+_OUTCOMES = ("gained", "lost", "wrong", "right")
 
 
 def choose(
@@ -24,7 +24,7 @@ def choose(
     *,
     seed: int,
 ) -> np.ndarray:
-    """Up to `COUNT` rows, (n,) int: gained first, then lost, wrong for both, and right.
+    """Up to `MOST_IMAGES` rows, (n,) int: gained first, then lost, wrong for both, and right.
 
     Args:
         student_classes: (N,) predicted classes, or (N, C) of 0 and 1.
@@ -32,21 +32,24 @@ def choose(
         labels: (N,) int, or (N, C) of 0 and 1.
         seed: seed of the choice among many.
     """
-    kinds = kind(student_classes, compared_classes, labels)
+    outcomes = outcomes_of(student_classes, compared_classes, labels)
     random = np.random.default_rng(seed)
-    by_kind = [random.permutation(np.flatnonzero(kinds == name)) for name in _KINDS]
-    rows_of_kinds = [
-        rows[:limit] for rows, limit in zip(by_kind, (_GAINED, _LOST, _WRONG, COUNT), strict=True)
+    rows_by_outcome = [random.permutation(np.flatnonzero(outcomes == name)) for name in _OUTCOMES]
+    limited_rows = [
+        rows[:limit]
+        for rows, limit in zip(rows_by_outcome, (_GAINED, _LOST, _WRONG, MOST_IMAGES), strict=True)
     ]
-    rows_to_show = np.concatenate(rows_of_kinds)[:COUNT]
-    spare_rows = np.setdiff1d(np.concatenate(by_kind), rows_to_show)[: COUNT - len(rows_to_show)]
+    rows_to_show = np.concatenate(limited_rows)[:MOST_IMAGES]
+    spare_rows = np.setdiff1d(np.concatenate(rows_by_outcome), rows_to_show)[
+        : MOST_IMAGES - len(rows_to_show)
+    ]
     rows_to_show = np.concatenate([rows_to_show, spare_rows])
     return rows_to_show[
-        np.argsort([_KINDS.index(kinds[row]) for row in rows_to_show], kind="stable")
+        np.argsort([_OUTCOMES.index(outcomes[row]) for row in rows_to_show], kind="stable")
     ]
 
 
-def kind(
+def outcomes_of(
     student_classes: np.ndarray, compared_classes: np.ndarray | None, labels: np.ndarray
 ) -> np.ndarray:
     """(N,) text: which of the two models is right on each image.

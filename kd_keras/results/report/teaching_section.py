@@ -8,7 +8,7 @@ import numpy as np
 
 from kd_keras.results.metrics import agreement, multi_label
 from kd_keras.results.page import drawing, plots
-from kd_keras.results.page.page_elements import Part, Plot, Section, Table, Text
+from kd_keras.results.page.page_elements import Element, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
 from kd_keras.results.report.curves_section import stacked
 from kd_keras.results.report.finished_run import FinishedRun
@@ -22,17 +22,17 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     title = "Is distillation happening?"
     if run.teacher is None and not has_unmeasured_teacher(run.results):
         return Section("teaching", title, [Text("This run has no teacher.")])
-    plot_parts = _agreement_by_epoch(run, folder), _gradients(run, folder)
+    plot_elements = _agreement_by_epoch(run, folder), _gradients(run, folder)
     rows = [row for phase in run.phases if phase != run.teacher and (row := _row(run, phase))]
-    parts: list[Part] = [part for part in plot_parts if part]
+    elements: list[Element] = [element for element in plot_elements if element]
     if rows:
-        parts.append(_table(run, rows))
+        elements.append(_table(run, rows))
     note = run.results[run.student].get("agreement_note")
     if note:
-        parts.append(Text(f"On validation images it is unknown: {note}."))
-    if not parts:
-        parts.append(Text("This run has no numbers on its teacher: an earlier version made it."))
-    return Section("teaching", title, [*map(Text, _summary(run)), *parts])
+        elements.append(Text(f"On validation images it is unknown: {note}."))
+    if not elements:
+        elements.append(Text("This run has no numbers on its teacher: an earlier version made it."))
+    return Section("teaching", title, [*map(Text, _summary(run)), *elements])
 
 
 def _row(run: FinishedRun, phase: str) -> list[Any] | None:
@@ -44,8 +44,8 @@ def _row(run: FinishedRun, phase: str) -> list[Any] | None:
         return None
     pair = run.scores(phase), run.scores(run.teacher)
     if pair[0] is None or pair[1] is None or run.labels is None:
-        agreement_share = entry.get("agreement")
-        return None if agreement_share is None else [phase, agreement_share, None, None]
+        top1_agreement = entry.get("agreement")
+        return None if top1_agreement is None else [phase, top1_agreement, None, None]
     measurements = (
         multi_label.measure_agreement(pair[0], pair[1])
         if run.multi_label
@@ -120,8 +120,8 @@ def _agreement_by_epoch(run: FinishedRun, folder: Path | None) -> Plot | None:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for place, (name, values) in enumerate(curves.items()):
-            look = plots.look(2 + place)
+        for index, (name, values) in enumerate(curves.items()):
+            look = plots.look(2 + index)
             axes.plot(
                 *(range(1, len(values) + 1), np.multiply(values, 100)),
                 **{"color": look.color, "linestyle": look.line, "label": name},

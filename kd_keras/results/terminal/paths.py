@@ -18,6 +18,6 @@ def short_path_with_size(folder: str | os.PathLike[str]) -> str:
     return f"{short_path(folder)} ({megabytes(files.size(folder))})"
 
 
-def megabytes(count: int) -> str:
+def megabytes(num_bytes: int) -> str:
     """A number of bytes in units of 10^6."""
-    return f"{count / 1e6:,.0f} MB" if count >= 1e7 else f"{count / 1e6:.2g} MB"
+    return f"{num_bytes / 1e6:,.0f} MB" if num_bytes >= 1e7 else f"{num_bytes / 1e6:.2g} MB"

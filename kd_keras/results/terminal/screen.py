@@ -145,14 +145,14 @@ def _status(task: Any, unit: str) -> str:
     speed = task.finished_speed or task.speed
     seconds = task.finished_time if task.finished else task.time_remaining
     time = "" if seconds is None else str(datetime.timedelta(seconds=round(seconds)))
-    parts = [
+    phrases = [
         task.description,
         f"{task.completed:,.0f}/{task.total:,.0f}",
         f"{speed:,.0f} {unit}/s" if speed else "",
         f"{time} {'in all' if task.finished else 'left'}" if time else "",
         task.fields["fields"],
     ]
-    return "  ".join(filter(None, parts))
+    return "  ".join(filter(None, phrases))
 
 
 def _format_fields(fields: dict[str, Any]) -> str:

@@ -67,11 +67,11 @@ def time_spent(results: Mapping[str, Any]) -> str:
     training_times = [
         (name, times["training"]) for name, times in times_of_models if times["training"]
     ]
-    parts = ", ".join(f"{name} {time:,.0f}" for name, time in training_times)
+    phrases = ", ".join(f"{name} {time:,.0f}" for name, time in training_times)
     measuring_seconds = sum(times["measuring"] for _, times in times_of_models)
     training_seconds = sum(time for _, time in training_times)
     return (
-        f"Training took {training_seconds:,.0f} s ({parts}), evaluating, exporting and timing "
+        f"Training took {training_seconds:,.0f} s ({phrases}), evaluating, exporting and timing "
         f"{measuring_seconds:,.0f} s"
     )
 
@@ -89,8 +89,8 @@ def best_epoch(result: Mapping[str, Any]) -> str | None:
 def best_epochs(results: Mapping[str, Any]) -> str | None:
     """A line on the epoch whose weights each model has, of a run that stops early; else None."""
     ends = {model_name(p, results): best_epoch(results[p]) for p in models(results)}
-    parts = [f"{name} {end}" for name, end in ends.items() if end]
-    return f"Best epoch, whose weights are kept: {', '.join(parts)}" if parts else None
+    phrases = [f"{name} {end}" for name, end in ends.items() if end]
+    return f"Best epoch, whose weights are kept: {', '.join(phrases)}" if phrases else None
 
 
 def labels(results: Mapping[str, Any]) -> str | None:
@@ -104,14 +104,16 @@ def labels(results: Mapping[str, Any]) -> str | None:
     if "unlabelled_images" not in data:
         return None
     labelled_text = f"{data['labelled_images']:,} labelled"
-    parts = [f"{labelled_text} and {data['unlabelled_images']:,} unlabelled images for the student"]
+    phrases = [
+        f"{labelled_text} and {data['unlabelled_images']:,} unlabelled images for the student"
+    ]
     roles = {phase_names.role(phase, results): phase for phase in models(results)}
     if phase_names.BASELINE in roles:
-        parts.append(f"the {labelled_text} ones for the student alone")
+        phrases.append(f"the {labelled_text} ones for the student alone")
     teacher = results.get(roles.get(phase_names.TEACHER, ""), {})
     if teacher.get("seconds", {}).get("training"):  # a teacher from a file was trained elsewhere
-        parts.append(f"{data['teacher_labels']:,} labelled ones for the teacher")
-    return ", ".join(parts)
+        phrases.append(f"{data['teacher_labels']:,} labelled ones for the teacher")
+    return ", ".join(phrases)
 
 
 def model_name(phase: str, results: Mapping[str, Any]) -> str:
@@ -161,8 +163,8 @@ def _time(times: Mapping[str, Any], batch: str) -> str | None:
 
 def _digits(value: float, digits: int) -> str:
     """A number >= 0 with `digits` significant digits, never with an exponent."""
-    places = digits - 1 - math.floor(math.log10(value)) if value else 0
-    return f"{value:,.{max(0, places)}f}"
+    decimals = digits - 1 - math.floor(math.log10(value)) if value else 0
+    return f"{value:,.{max(0, decimals)}f}"
 
 
 def table(results: Mapping[str, Any], screen: Screen, title: str = "Results") -> None:

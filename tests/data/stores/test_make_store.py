@@ -21,7 +21,9 @@ def source(count=4, *, state="one", name="made:up", batches=None, labels=(0, 1),
         data = batches or (
             (np.zeros((2, 8, 8, 3), np.uint8), np.array(labels)) for _ in range(count // 2)
         )
-        return store_writer.Contents(["a", "b"], {"train": store_writer.Part(count, iter(data))})
+        return store_writer.Contents(
+            ["a", "b"], {"train": store_writer.SplitContents(count, iter(data))}
+        )
 
     return make_store.Source(
         name=name,
@@ -204,7 +206,7 @@ def test_one_class_is_not_enough(tmp_path):
         alone,
         "contents",
         lambda folder, progress: store_writer.Contents(
-            ["a"], {"train": store_writer.Part(4, iter([]))}
+            ["a"], {"train": store_writer.SplitContents(4, iter([]))}
         ),
     )
     with pytest.raises(ValueError, match=r"has the classes \['a'\]; expected two or more"):

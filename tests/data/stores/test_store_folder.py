@@ -13,10 +13,10 @@ def folder(tmp_path, images_of):
     """A written store: 6 train images in two batches, 2 validation images."""
     images = images_of(8)
     parts = {
-        "train": store_writer.Part(
+        "train": store_writer.SplitContents(
             6, iter([(images[:4], np.array([0, 1, 0, 1])), (images[4:6], np.array([1, 1]))])
         ),
-        "validation": store_writer.Part(2, iter([(images[6:], np.array([0, 1]))])),
+        "validation": store_writer.SplitContents(2, iter([(images[6:], np.array([0, 1]))])),
     }
     about = {"source": "made up", "kind": "made up", "state": "one"}
     store_writer.write(
@@ -114,7 +114,7 @@ def test_names_of_files_are_kept_beside_the_content(tmp_path, images_of):
     fingerprints = []
     for place, names in (("with", ["a/1.png", odd, "b/1.png"]), ("without", None)):
         (tmp_path / place).mkdir()
-        part = store_writer.Part(3, iter([(images, labels)]), names)
+        part = store_writer.SplitContents(3, iter([(images, labels)]), names)
         store_writer.write(
             tmp_path / place,
             store_writer.Contents(["a", "b"], {"train": part}),

@@ -63,12 +63,12 @@ def test_a_saved_model_cannot_be_trained(tmp_path, role):
 @pytest.mark.parametrize("run", [".", "..", "./", "../", "runs/..", "/"])
 def test_a_run_folder_has_a_name(run, tmp_path):
     with pytest.raises(ValueError, match=r"--run is '.*'; expected the name of a run.*--run first"):
-        precheck.check_places(run, tmp_path)
+        precheck.check_output_folders(run, tmp_path)
 
 
 def test_a_run_that_exists_may_be_in_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "run").mkdir()
-    precheck.check_places(f"{tmp_path}/run", tmp_path / "file" / "exports")
+    precheck.check_output_folders(f"{tmp_path}/run", tmp_path / "file" / "exports")
     with pytest.raises(OSError, match=r"file is a file\. That is --export-dir"):
-        precheck.check_places(f"{tmp_path}/new", tmp_path / "file" / "exports")
+        precheck.check_output_folders(f"{tmp_path}/new", tmp_path / "file" / "exports")

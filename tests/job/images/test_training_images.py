@@ -49,7 +49,7 @@ def test_without_hidden_labels_everyone_learns_from_all(digits):
     recipe, loaded = Recipe(batch_size=128), digits()
     for phase in ("teacher", "baseline", "student"):
         assert of(recipe, loaded, **{phase: Learner()}) == (1438, 1438, 11)
-    assert training_images.facts(loaded) == training_images.counts(recipe, loaded) == {}
+    assert training_images.facts(loaded) == training_images.num_images_by_use(recipe, loaded) == {}
     assert training_images.sentences(recipe, loaded) == []
 
 
@@ -61,7 +61,7 @@ def test_the_run_says_who_learns_from_what(digits):
     )
     assert alone == "the student alone learns from these 100 only, in as many steps"
     assert teacher == "the teacher learns from 1,438 labels: none is hidden from it"
-    counts = training_images.counts(recipe, digits(10))
+    counts = training_images.num_images_by_use(recipe, digits(10))
     assert counts == {"labelled_images": 100, "unlabelled_images": 1338, "teacher_labels": 1438}
 
 

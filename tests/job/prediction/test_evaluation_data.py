@@ -69,11 +69,11 @@ def test_only_notes_on_the_evaluated_images_are_shown_each_once(monkeypatch):
 
 def test_every_labelled_image_counts_in_all(load):
     data, _ = load(model())
-    everything = evaluation_data.part(data, "all")
+    everything = evaluation_data.split_of(data, "all")
     assert len(everything) == 24
     assert everything.labels.tolist() == [0] * 12 + [1] * 12
     assert everything.names() == sorted(everything.names())
-    assert len(evaluation_data.part(data, "validation")) == len(data.validation)
+    assert len(evaluation_data.split_of(data, "validation")) == len(data.validation)
 
 
 def test_no_dataset_and_images_of_another_shape_are_refused(load):
@@ -88,12 +88,12 @@ def test_splits_without_images_or_labels_are_refused(load):
     with pytest.raises(
         ValueError, match=r"split is 'test', but folder:.* has train and validation"
     ):
-        evaluation_data.part(data, "test")
+        evaluation_data.split_of(data, "test")
     unlabelled = dataclasses.replace(data.train, labels=np.full(len(data.train), -1, np.int32))
     with pytest.raises(ValueError, match=r"the test split of .* has no labels"):
-        evaluation_data.part(dataclasses.replace(data, test=unlabelled), "test")
+        evaluation_data.split_of(dataclasses.replace(data, test=unlabelled), "test")
     with pytest.raises(ValueError, match="split is 'val'; expected one of"):
-        evaluation_data.part(data, "val")
+        evaluation_data.split_of(data, "val")
 
 
 def test_splits_of_several_files_are_not_put_together(load):
@@ -101,7 +101,7 @@ def test_splits_of_several_files_are_not_put_together(load):
     own = Split(np.array(data.train.images), data.train.labels, data.train.ids)
     assert isinstance(data, Dataset)
     with pytest.raises(ValueError, match="has several splits of its own"):
-        evaluation_data.part(dataclasses.replace(data, validation=own), "all")
+        evaluation_data.split_of(dataclasses.replace(data, validation=own), "all")
 
 
 def test_colours_become_the_grey_of_pillow_for_a_model_of_grey_images(load):

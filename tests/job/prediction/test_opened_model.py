@@ -17,7 +17,7 @@ def test_class_names_come_from_a_list_or_a_file(model_file, tmp_path):
     for class_names in (names, tmp_path / "names.txt", str(tmp_path / "names.txt")):
         opened = opened_model.open_model(model_file, class_names=class_names)
         assert opened.metadata.class_names == names
-        assert opened_model.check_class_count(opened, (8, 8, 3)) == 5
+        assert opened_model.check_num_classes(opened, (8, 8, 3)) == 5
     plain = opened_model.open_model(model_file)
     assert (plain.metadata.class_names, plain.metadata.image_shape) == (None, (8, 8, 3))
 
@@ -25,7 +25,7 @@ def test_class_names_come_from_a_list_or_a_file(model_file, tmp_path):
 def test_as_many_names_as_classes_are_expected(model_file):
     opened = opened_model.open_model(model_file, class_names=["cat", "dog"])
     with pytest.raises(ValueError, match=r"has 5 classes and 2 class names \(cat, dog, ...\)"):
-        opened_model.check_class_count(opened, (8, 8, 3))
+        opened_model.check_num_classes(opened, (8, 8, 3))
 
 
 def test_an_unknown_preprocessing_is_refused_before_the_model_is_opened():

@@ -41,5 +41,5 @@ def test_csv_has_names_on_both_sides(tmp_path):
 
 def test_worst_pairs_are_the_largest_numbers_beside_the_diagonal():
     matrix = np.array([[90, 1, 4], [0, 80, 0], [7, 0, 70]])
-    assert confusion.worst_pairs(matrix, count=2) == [(2, 0, 7), (0, 2, 4)]
-    assert confusion.worst_pairs(np.diag([3, 4]), count=2) == []
+    assert confusion.worst_pairs(matrix, num_pairs=2) == [(2, 0, 7), (0, 2, 4)]
+    assert confusion.worst_pairs(np.diag([3, 4]), num_pairs=2) == []

@@ -28,16 +28,16 @@ def of_confidences(*confidences):
 def test_the_error_by_hand():
     # Bins of 1/2: confidence 0.9 right, 0.8 wrong, 0.7 right. |2/3 - 0.8| in the upper one.
     logits, labels = of_confidences(0.9, 0.8, 0.7), np.array([0, 1, 0])
-    assert calibration.ece(logits, labels, count=2) == pytest.approx(0.8 - 2 / 3)
+    assert calibration.ece(logits, labels, num_bins=2) == pytest.approx(0.8 - 2 / 3)
     # Bins of 1/10: (0.8, 0.9], (0.7, 0.8] and (0.6, 0.7] hold one each: gaps 0.1, 0.8 and 0.3.
-    assert calibration.ece(logits, labels, count=10) == pytest.approx((0.1 + 0.8 + 0.3) / 3)
+    assert calibration.ece(logits, labels, num_bins=10) == pytest.approx((0.1 + 0.8 + 0.3) / 3)
     assert calibration.nll(logits, labels) == pytest.approx(
         -(math.log(0.9) + math.log(0.2) + math.log(0.7)) / 3
     )
 
 
 def test_a_bin_holds_its_upper_bound_and_an_empty_one_has_no_means():
-    low, high = calibration.bins(of_confidences(0.5), np.array([1]), count=2)
+    low, high = calibration.bins(of_confidences(0.5), np.array([1]), num_bins=2)
     assert (low["images"], high["images"]) == (1, 0)  # confidence 1/2 is in (0, 1/2]
     assert (low["confidence"], low["accuracy"]) == (0.5, 0.0)
     assert (high["confidence"], high["accuracy"]) == (None, None)

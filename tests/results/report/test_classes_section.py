@@ -19,7 +19,7 @@ def test_a_confusion_of_which_most_stays_is_in_one_table(finished, sketched, mon
     labels, wrong = np.zeros(12, int), np.ones(12, int)
     answers = Answers(labels, np.where(np.arange(12) < 8, wrong, 0), wrong, 4)  # 12 become 8
     monkeypatch.setattr(classes_section, "_answers", lambda run: answers)
-    parts = classes_section.section(finished, None).parts
+    parts = classes_section.section(finished, None).elements
     captions = [part.caption for part in parts if isinstance(part, Table)]
     assert "Confusions that stayed (images)" in captions
     assert "Confusions that left (images)" not in captions
@@ -29,7 +29,7 @@ def test_confusions_that_left_stayed_and_came(finished, sketched, monkeypatch):
     answers = Answers(LABELS, OURS, OTHERS, 4)
     monkeypatch.setattr(classes_section, "_answers", lambda run: answers)
     section = classes_section.section(finished, None)
-    tables = {part.caption: part.rows for part in section.parts if isinstance(part, Table)}
+    tables = {part.caption: part.rows for part in section.elements if isinstance(part, Table)}
     name = "class <{}>".format
     assert tables["Confusions that left (images)"] == [
         [name(0), name(1), 1, 0],
@@ -37,7 +37,7 @@ def test_confusions_that_left_stayed_and_came(finished, sketched, monkeypatch):
     ]
     assert "Confusions that stayed (images)" not in tables
     assert tables["Confusions that came (images)"] == [[name(1), name(0), 1, 2]]
-    assert section.parts[0].text == (
+    assert section.elements[0].text == (
         "Against the student alone, the distilled student is better on 2 classes and worse on 1 of "
         "4. It is right on 2 images that the other has wrong, and wrong on 1 that the other has "
         "right."

@@ -55,7 +55,9 @@ def test_a_slower_student_of_equal_size_is_reported(finished):
     ("low", "high", "look"), [(0.01, 0.03, "good"), (-0.01, 0.03, "note"), (-0.03, -0.01, "bad")]
 )
 def test_the_verdict_is_marked(finished, low, high, look):
-    lead, verdict, *advice = headline.parts(with_entries(finished, comparisons=[gain(low, high)]))
+    lead, verdict, *advice = headline.elements(
+        with_entries(finished, comparisons=[gain(low, high)])
+    )
     assert (lead.look, verdict.look) == ("lead", look)
     assert len(advice) == (look != "good")
 

@@ -22,7 +22,7 @@ def test_an_image_is_a_png_of_a_size_for_the_page(shape, size):
 
 
 def test_soft_targets_have_the_temperature_of_the_method_and_answers_have_none(finished):
-    (pictures,) = images_section.section(finished, is_included=True).parts
+    (pictures,) = images_section.section(finished, is_included=True).elements
     assert "temperature 3," in pictures.caption
     teacher, student = pictures.pictures[0].bars
     row = images_section.samples.load(finished.folder)[0][0]

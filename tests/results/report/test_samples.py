@@ -9,16 +9,26 @@ def test_kinds_of_images():
         np.array([[0, 0, 0], [1, 0, 0]][:1]).repeat(4, 0)[:, 0],
         *np.array([[0, 0, 1, 1], [0, 1, 0, 1]]),
     )
-    assert samples.kind(student, others, labels).tolist() == ["right", "gained", "lost", "wrong"]
-    assert samples.kind(student, None, labels).tolist() == ["right", "right", "wrong", "wrong"]
+    assert samples.outcomes_of(student, others, labels).tolist() == [
+        "right",
+        "gained",
+        "lost",
+        "wrong",
+    ]
+    assert samples.outcomes_of(student, None, labels).tolist() == [
+        "right",
+        "right",
+        "wrong",
+        "wrong",
+    ]
 
 
 def test_images_where_models_differ_come_first():
     labels = np.zeros(400, int)
     student, others = np.tile([0, 0, 1, 1], 100), np.tile([0, 1, 0, 1], 100)
     rows = samples.choose(student, others, labels, seed=0)
-    kinds = samples.kind(student, others, labels)[rows]
-    assert len(set(rows)) == samples.COUNT
+    kinds = samples.outcomes_of(student, others, labels)[rows]
+    assert len(set(rows)) == samples.MOST_IMAGES
     assert kinds.tolist() == ["gained"] * 7 + ["lost"] * 4 + ["wrong"] * 4 + ["right"] * 5
     assert samples.choose(student, others, labels, seed=0).tolist() == rows.tolist()
 
@@ -27,7 +37,7 @@ def test_all_of_few_images_are_chosen_and_a_kind_that_is_missing_is_replaced():
     few = samples.choose(np.array([0, 1]), None, np.array([0, 0]), seed=0)
     assert sorted(few) == [0, 1]
     wrong = np.ones(50, int)
-    assert len(samples.choose(wrong, wrong, np.zeros(50, int), seed=0)) == samples.COUNT
+    assert len(samples.choose(wrong, wrong, np.zeros(50, int), seed=0)) == samples.MOST_IMAGES
 
 
 def test_images_are_kept_as_they_are(tmp_path):

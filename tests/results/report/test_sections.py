@@ -18,11 +18,11 @@ from kd_keras.results.report import (
 
 
 def table(section):
-    return next(part for part in section.parts if isinstance(part, Table))
+    return next(part for part in section.elements if isinstance(part, Table))
 
 
 def words(section):
-    return " ".join(part.text for part in section.parts if isinstance(part, Text))
+    return " ".join(part.text for part in section.elements if isinstance(part, Text))
 
 
 def test_models_have_their_intervals_and_costs(finished, sketched):
@@ -114,12 +114,12 @@ def test_a_term_with_a_small_gradient_is_named(finished, sketched, monkeypatch):
 
 def test_the_run_can_be_made_again(finished):
     section = recipe_section.section(finished)
-    command = section.parts[1].text
+    command = section.elements[1].text
     assert command == f"kdk train --recipe {finished.folder} --run ten-again"
     facts = dict(table(section).rows)
     assert facts["versions"] == "keras 3.15"
     assert facts["seed"] == 0
-    fields = dict(section.parts[-1].rows)
+    fields = dict(section.elements[-1].rows)
     assert fields["method"] == "kd:temperature=3,weight=0.5"
 
 
@@ -134,7 +134,7 @@ def test_files_of_kdk_export_are_shown_with_their_checks(finished):
     run = dataclasses.replace(
         finished, results={**finished.results, "exports": {"a.tflite": entry}}
     )
-    model_table = exports_section.section(run).parts[-1]
+    model_table = exports_section.section(run).elements[-1]
     assert "1,000 images" in model_table.caption
     cells = ["90.5", "-0.2 (-1.0 to +0.6)", "0.10", "98.3", None, None, "litert", "int8"]
     assert model_table.rows == [["a.tflite", *cells]]
