@@ -121,7 +121,7 @@ def train(folder: Path, killed_at: int) -> None:
     batches = machines.distribute_batches(
         strategy,
         lambda places, parts: plan.dataset(
-            first, EPOCHS * STEPS, dropped=skipped, places=places, parts=parts
+            first, EPOCHS * STEPS, dropped=skipped, shards=places, num_shards=parts
         ),
     )
     with machines.explain_lost_machine(strategy), checkpoint:

@@ -93,13 +93,13 @@ class BatchPlan:
         """Full batches in one pass over the split."""
         return steps_per_epoch(self.split, self.batch_size, self.accumulate)
 
-    def batch(self, t: int, part: int = 0, parts: int = 1) -> tuple[np.ndarray, ...]:
-        """Batch `t`, an int >= 0 that counts steps across all epochs, or its p-th of n parts.
+    def batch(self, t: int, shard: int = 0, num_shards: int = 1) -> tuple[np.ndarray, ...]:
+        """Batch `t`, an int >= 0 that counts steps across all epochs, or one shard of it.
 
         Args:
             t: number of the step, >= 0.
-            part: number of the part, from 0.
-            parts: into how many parts the batch is shared.
+            shard: index of the shard, from 0.
+            num_shards: number of shards that the batch is split into.
 
         Returns:
             images, (B, H, W, C) uint8, or (B, n, H, W, C) for n > 1 views of each image; ids, (B,)
@@ -107,12 +107,12 @@ class BatchPlan:
             (B, C) float32, and there is a fourth array, (B,) float32: the share of the image's own
             label.
         """
-        epoch, place = divmod(int(t), self.steps_per_epoch)
+        epoch, position = divmod(int(t), self.steps_per_epoch)
         order = _order(self.seed, epoch, len(self.split))
-        rows = order[place * self.batch_size : (place + 1) * self.batch_size]
-        # As TensorFlow shares a batch: the last parts may be smaller.
-        part_size = -(-len(rows) // parts)
-        rows = rows[part * part_size : (part + 1) * part_size]
+        rows = order[position * self.batch_size : (position + 1) * self.batch_size]
+        # As TensorFlow splits a batch: the last shards may be smaller.
+        shard_size = -(-len(rows) // num_shards)
+        rows = rows[shard * shard_size : (shard + 1) * shard_size]
         ids = self.split.ids[rows]
         views, numbers = self._views, self._view_numbers(epoch)
         images = [views.images(ids, view) for view in numbers]
@@ -129,8 +129,8 @@ class BatchPlan:
         teacher: TeacherRows | None = None,
         *,
         dropped: int = 0,
-        places: range = range(1),
-        parts: int = 1,
+        shards: range = range(1),
+        num_shards: int = 1,
     ) -> tf.data.Dataset:
         """Batches `start` to `stop` - 1 in order; their number is known, and every one is full.
 
@@ -140,8 +140,8 @@ class BatchPlan:
             teacher: outputs of a teacher for each view of each image, if it does not run itself.
             dropped: number of batches at the start that are not used, since their steps are done
                 already; they are zeros, and no image is read for them.
-            places: which parts of each batch to give, one after the other, in place of it.
-            parts: into how many parts a batch is shared; the last ones may be smaller.
+            shards: indices of the shards of each batch to give, one after the other, instead of it.
+            num_shards: number of shards that a batch is split into; the last may be smaller.
 
         Returns:
             A dataset of ({"inputs": images, "id": ids}, labels), with the shapes of `batch`. With
@@ -154,20 +154,20 @@ class BatchPlan:
         """
         check.whole_number("start", start)
         check.whole_number("stop", stop, at_least=start)
-        size = None if self.batch_size % parts else self.batch_size // parts
+        size = None if self.batch_size % num_shards else self.batch_size // num_shards
         specs = self._specs(size)
         threads = self.threads or threads_of(self.policy)
         extras = [elements.SHARE] if self.policy.mixes else []
-        steps = range(start * len(places), stop * len(places))
-        first = (start + dropped) * len(places)
+        steps = range(start * len(shards), stop * len(shards))
+        first = (start + dropped) * len(shards)
 
-        def part(number: int) -> tuple[np.ndarray, ...]:
-            t, place = divmod(int(number), len(places))
-            return self.batch(t, places[place], parts)
+        def read_shard(number: int) -> tuple[np.ndarray, ...]:
+            t, index = divmod(int(number), len(shards))
+            return self.batch(t, shards[index], num_shards)
 
         if teacher is None:
             return elements.dataset(
-                elements.first_zeros(part, first, specs), steps, specs, extras, threads
+                elements.first_zeros(read_shard, first, specs), steps, specs, extras, threads
             )
         if isinstance(teacher, CheckedRows) and stop > start:
             teacher.require_batches(
@@ -183,14 +183,14 @@ class BatchPlan:
             for name in names
         ]
 
-        def part_with_rows(number: int) -> tuple[np.ndarray, ...]:
-            batch = part(number)
-            views = self._view_numbers(int(number) // len(places) // self.steps_per_epoch)
+        def shard_with_rows(number: int) -> tuple[np.ndarray, ...]:
+            batch = read_shard(number)
+            views = self._view_numbers(int(number) // len(shards) // self.steps_per_epoch)
             outputs = [teacher(batch[1], view) for view in views]
             return *batch, *(_interleave([output[name] for output in outputs]) for name in names)
 
         specs = [*specs, *teacher_row_specs]
-        batches = elements.first_zeros(part_with_rows, first, specs)
+        batches = elements.first_zeros(shard_with_rows, first, specs)
         return elements.dataset(batches, steps, specs, [*extras, *names], threads)
 
     def _specs(self, size: int | None) -> list[tf.TensorSpec]:

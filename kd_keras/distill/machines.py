@@ -41,7 +41,7 @@ def process_index(strategy: tf.distribute.Strategy) -> int:
 
 
 def own_replicas(strategy: tf.distribute.Strategy) -> range:
-    """The places of this process's replicas among all."""
+    """Indices of this process's replicas among all."""
     num_own = strategy.num_replicas_in_sync // num_processes(strategy)
     return range(process_index(strategy) * num_own, (process_index(strategy) + 1) * num_own)
 
@@ -112,12 +112,12 @@ def chief_only(strategy: tf.distribute.Strategy, act: Callable[[], _Result]) -> 
 def distribute_batches(
     strategy: tf.distribute.Strategy, make: Callable[[range, int], tf.data.Dataset]
 ) -> Any:
-    """Batches for `fit`, of which each process makes its own parts alone.
+    """Batches for `fit`, of which each process makes only the shards of its own replicas.
 
     Args:
         strategy: the devices.
-        make: from places of replicas, and the number of all replicas, to a dataset: of each batch,
-            the parts of these replicas, one after the other.
+        make: from indices of replicas, and the number of all replicas, to a dataset: of each batch,
+            the shards of these replicas, one after the other.
     """
     replicas, total = own_replicas(strategy), strategy.num_replicas_in_sync
     return strategy.distribute_datasets_from_function(lambda context: make(replicas, total))

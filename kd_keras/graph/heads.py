@@ -129,7 +129,7 @@ def check_same_classes(
         )
 
 
-def logits_of_teacher(outputs: Logits, output_type_of_head: str) -> Logits:
+def logits_of_teacher(outputs: Logits, head_type: str) -> Logits:
     """The logits, (B, C) float32, of a classifier whose outputs are of this `output_type`.
 
     The logits of probabilities are their logarithms, finite also for a probability of 0. The logits
@@ -138,29 +138,29 @@ def logits_of_teacher(outputs: Logits, output_type_of_head: str) -> Logits:
 
     Args:
         outputs: (B, C) float, what the classifier gives; (B, 1) of one sigmoid.
-        output_type_of_head: what `output_type` returns for the classifier.
+        head_type: what `output_type` returns for the classifier.
     """
     outputs = ops.cast(outputs, "float32")
-    if output_type_of_head == "probabilities":
+    if head_type == "probabilities":
         return ops.log(ops.maximum(outputs, losses.FLOAT32_TINY))
-    if output_type_of_head in ("sigmoid", "sigmoids"):
+    if head_type in ("sigmoid", "sigmoids"):
         # The largest float32 below 1: the sigmoid of 17 or more rounds to 1, with infinite logit.
         p = ops.clip(outputs, losses.FLOAT32_TINY, 1 - 2**-24)
         logit = ops.log(p) - ops.log(1 - p)  # no log1p, which ONNX does not have
-        if output_type_of_head == "sigmoids":
+        if head_type == "sigmoids":
             return logit
         return ops.concatenate([ops.zeros_like(logit), logit], axis=-1)
     return outputs
 
 
-def shapes_of_teacher(shapes: dict[str, Any], output_type_of_head: str) -> dict[str, Any]:
+def shapes_of_teacher(shapes: dict[str, Any], head_type: str) -> dict[str, Any]:
     """Shapes of a teacher's outputs after `logits_of_teacher`.
 
     Args:
         shapes: shape of each output by name, batch axis as None.
-        output_type_of_head: what `output_type` returns for the teacher.
+        head_type: what `output_type` returns for the teacher.
     """
-    return shapes | ({taps.LOGITS: (None, 2)} if output_type_of_head == "sigmoid" else {})
+    return shapes | ({taps.LOGITS: (None, 2)} if head_type == "sigmoid" else {})
 
 
 def _multi_label_output_type(model: keras.Model, activation: str, classes: int) -> str:

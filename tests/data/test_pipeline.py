@@ -50,11 +50,13 @@ def test_the_dataset_s_batches_are_those_of_batch(split):
 @pytest.mark.parametrize("parts", [2, 3])
 def test_the_parts_of_a_batch_make_it_up(split, parts):
     full_batches, plan = training(split, start=3), plan_of(split)
-    each = [arrays(plan.dataset(3, 12, places=range(p, p + 1), parts=parts)) for p in range(parts)]
+    each = [
+        arrays(plan.dataset(3, 12, shards=range(p, p + 1), num_shards=parts)) for p in range(parts)
+    ]
     for batch, *of_parts in zip(full_batches, *each, strict=True):
         for array, *pieces in zip(batch, *of_parts, strict=True):
             np.testing.assert_array_equal(np.concatenate(pieces), array)
-    in_turn = arrays(plan.dataset(3, 12, places=range(parts), parts=parts))
+    in_turn = arrays(plan.dataset(3, 12, shards=range(parts), num_shards=parts))
     assert_equal(in_turn, [batch for batches in zip(*each, strict=True) for batch in batches])
 
 

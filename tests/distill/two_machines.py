@@ -59,7 +59,7 @@ def main(folder):
     with together.scope():
         model = distiller()
     batches = machines.distribute_batches(
-        together, lambda places, parts: plan.dataset(0, STEPS, places=places, parts=parts)
+        together, lambda shards, number: plan.dataset(0, STEPS, shards=shards, num_shards=number)
     )
     np.savez(folder / f"{machines.process_index(together)}.npz", **trained(model, batches, split))
     machines.chief_only(

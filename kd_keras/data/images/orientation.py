@@ -108,7 +108,7 @@ def _first_directory_orientation(tiff: tf.Tensor) -> tf.Tensor:
     is_valid &= directory >= _HEADER
     num_entries = _number(tiff, directory, 2, is_little_endian)
     entries = tiff[directory + 2 : directory + 2 + _ENTRY * num_entries]
-    num_complete = tf.size(entries) // _ENTRY  # a truncated directory has fewer than `count`
+    num_complete = tf.size(entries) // _ENTRY  # a truncated directory has fewer than `num_entries`
     entries = tf.reshape(entries[: num_complete * _ENTRY], (-1, _ENTRY))
     tag, field_type = (
         _numbers(entries[:, :2], is_little_endian),

@@ -22,8 +22,8 @@ class Teacher:
         multi_label: whether each class has a sigmoid of its own.
 
     Raises:
-        ValueError: the model's head is of no use to distillation (see `heads.output_type`), or a tap
-            is unknown.
+        ValueError: the model's head is of no use to distillation (`heads.output_type`), or a tap is
+            unknown.
     """
 
     def __init__(

@@ -160,7 +160,7 @@ def _batches(
     if machines.num_processes(strategy) == 1:
         return batches()
     return machines.distribute_batches(
-        strategy, lambda places, parts: batches(places=places, parts=parts)
+        strategy, lambda shards, num_shards: batches(shards=shards, num_shards=num_shards)
     )
 
 
