@@ -50,6 +50,29 @@ def test_documented_arguments_are_taken(path):
     assert not wrong
 
 
+def test_an_argument_described_without_a_noun_is_seen():
+    assert without_noun("One.\n\nArgs:\n    a: of both.\n    b, c: size of both.\n") == ["a"]
+    assert without_noun("One.\n\nAttributes:\n    a: of both.\n") == ["a"]
+
+
+def without_noun(docstring):
+    """Names of arguments and attributes whose text begins with "of ": it does not say what."""
+    return re.findall(r"^ +([a-z_0-9*, ]+): of ", docstring, re.M)
+
+
+NOT_YET = {PACKAGE / "distill/step/gradients.py", PACKAGE / "distill/step/objective.py"}
+
+
+@pytest.mark.parametrize(
+    "path", sorted({*FILES} - NOT_YET), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_the_text_of_an_argument_begins_with_a_noun(path):
+    nodes = ast.walk(ast.parse(path.read_text()))
+    with_docstring = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    wrong = {n.name: without_noun(ast.get_docstring(n) or "") for n in with_docstring}
+    assert not {name: arguments for name, arguments in wrong.items() if arguments}
+
+
 def raised_by(function):
     """Names of the errors that a function raises itself; "" where an expression makes one."""
     names, nodes = set(), list(function.body)
