@@ -20,8 +20,7 @@ from kd_keras.distill.step import (
     run_progress,
     validation,
 )
-from kd_keras.distill.step.metrics import Diagnostics
-from kd_keras.distill.step.objective import Loss, Objective
+from kd_keras.distill.step.objective import Loss
 from kd_keras.distill.step.teacher import CachedTeacher, Teacher, wrap
 from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
@@ -75,9 +74,6 @@ class Distiller(DeployingModel):
         ValueError: outputs that cannot be distilled, class counts, images or taps that do not fit.
     """
 
-    # What the step reads and others set: `ignore_class` and `stage` (CheckedModel, whose stage
-    # step.run_progress moves), `_step` and `_objective` (compile, which knows the optimizer).
-
     def __init__(
         self,
         student: keras.Model,
@@ -91,57 +87,28 @@ class Distiller(DeployingModel):
         validate_teacher: bool = False,
         name: str = "distiller",
     ):
-        super().__init__(name=name, dtype="float32")
         model_checks.check_student(student, positional)
-        self.student = student
-        self.methods = requirements.as_methods(methods)
-        if ce_weight is None:
-            ce_weight = self.methods[0].ce_weight if self.methods else 1.0
-        self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
-        self.labels = check.one_of("labels", labels, LABELS)
-        self.label_smoothing = check.number(
-            "label_smoothing", label_smoothing, at_least=0, at_most=1
+        methods = requirements.as_methods(methods)
+        check.one_of("labels", labels, LABELS)
+        check.one_of("precision", precision, PRECISIONS)
+        super().__init__(
+            student,
+            methods,
+            twin=_twin_of(student, methods, precision=precision, multi_label=labels == "multi"),
+            ce_weight=ce_weight,
+            labels=labels,
+            label_smoothing=label_smoothing,
+            validate_teacher=validate_teacher,
+            name=name,
         )
-        self.precision = check.one_of("precision", precision, PRECISIONS)
-        self.validate_teacher = check.one_of("validate_teacher", validate_teacher, (True, False))
-        self.needs_labels = requirements.label_users(self.methods, multi_label=self.multi_label)
-        self._needs_teacher = not all(method.teacher_free for method in self.methods)
-        self._reads_logits = bool(requirements.logit_users(self.methods)) or not self._needs_teacher
+        self.precision = precision
         self._needs_progress = any(method.needs_progress for method in self.methods)
-        self._twin = self._twin_of_student()
-        self._objective = self._make_objective(Objective)
         self._by_parts = False  # until compile knows the optimizer
-        #: Progress values, rising from 0, at which the minimised loss changes.
-        self.stages = self._objective.stages
-        #: Augmented views of each image that a batch must hold.
-        self.views_per_image = self._objective.views
-        self._diagnostics = Diagnostics(
-            ["ce", *(method.name for method in self.methods)],
-            teacher=self._needs_teacher and self._reads_logits and not self.multi_label,
-            trains_deployed=requirements.deploy_student(self.methods),
-        )
         if teacher is not None:
             self.teacher = teacher
         elif not self._needs_teacher:
             self._build_methods(None, {})
         self.built = True
-
-    def _twin_of_student(self) -> twins.Twin:
-        """What the step runs; raises ValueError for a student that cannot be trained."""
-        replicas.require_made_here(self.student)
-        heads.check_student(self.student, before_softmax=True, multi_label=self.multi_label)
-        pair_warnings.warn_of_student(self.student, precision=self.precision)
-        precision = precision_of_training(self.student, self.precision)
-        tap_names = requirements.taps_of("student", self.methods)
-        return twins.Twin(self.student, tap_names, precision=precision, before_softmax=True)
-
-    def _make_objective(self, kind: type[Objective]) -> Objective:
-        return kind(
-            self.methods,
-            ce_weight=self.ce_weight,
-            label_smoothing=self.label_smoothing,
-            multi_label=self.multi_label,
-        )
 
     @property
     def teacher(self) -> keras.Model | TeacherRows | None:
@@ -262,18 +229,6 @@ class Distiller(DeployingModel):
         )
         return loss, student
 
-    def teacher_outputs(self, inputs: Any) -> Outputs:
-        """What the methods read of the teacher, for inputs (B, ...); empty if none reads it.
-
-        Raises ValueError if there is no teacher model.
-        """
-        if not self._needs_teacher:
-            return {}
-        if self._untracked.teacher is None:
-            model_checks.require_some_teacher(None, self.methods)
-        outputs: Outputs = self._untracked.teacher(inputs)
-        return outputs
-
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object
         return {
@@ -294,3 +249,15 @@ class Distiller(DeployingModel):
         )
         methods = [deserialize(part) for part in config["methods"]]
         return cls(**{**config, "student": deserialize(config["student"]), "methods": methods})
+
+
+def _twin_of(
+    student: keras.Model, methods: Sequence[base.Method], *, precision: str, multi_label: bool
+) -> twins.Twin:
+    """What the step runs; raises ValueError for a student that cannot be trained."""
+    replicas.require_made_here(student)
+    heads.check_student(student, before_softmax=True, multi_label=multi_label)
+    pair_warnings.warn_of_student(student, precision=precision)
+    tap_names = requirements.taps_of("student", methods)
+    in_training = precision_of_training(student, precision)
+    return twins.Twin(student, tap_names, precision=in_training, before_softmax=True)

@@ -30,7 +30,7 @@ FROM_THE_STEP_TO_THE_GRADIENT = [
 ]
 AFTER = "distill.keras_model.deploying_model.DeployingModel._update_metrics"
 OF_A_TEACHER_THAT_RUNS = {
-    "distill.distiller.Distiller.teacher_outputs",
+    "distill.keras_model.deploying_model.DeployingModel.teacher_outputs",
     "distill.step.teacher.Teacher.__call__",
     "graph.folding.Folded.values",
     "graph.folding.Folded._scale_and_shift",

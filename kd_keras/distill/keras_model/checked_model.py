@@ -14,6 +14,7 @@ from kd_keras.distill.keras_model.replica_model import ReplicaModel
 from kd_keras.distill.step import run_progress, split_batch, unknown_labels
 from kd_keras.graph import backend, taps, twins
 from kd_keras.methods.base import Method
+from kd_keras.methods.parts import requirements
 
 backend.require_tensorflow()
 
@@ -21,8 +22,14 @@ backend.require_tensorflow()
 class CheckedModel(ReplicaModel):
     """A classifier whose `fit`, `evaluate` and `predict` check their data first.
 
-    `fit` and `train_on_batch` also follow the progress of a run, see `run_progress`. A subclass
-    sets the attributes without a value in its constructor.
+    `fit` and `train_on_batch` also follow the progress of a run, see `run_progress`.
+
+    Args:
+        student: the model that is trained.
+        methods: what it learns from beside labels.
+        twin: of the student.
+        labels: how many classes an example has: "single" or "multi", see `Distiller`.
+        name: of the model.
 
     Raises:
         ValueError: labels that are not classes or probabilities, data without an example or whose
@@ -30,30 +37,36 @@ class CheckedModel(ReplicaModel):
             number of steps, or methods without the teacher that they need.
     """
 
-    methods: Sequence[Method]
-    teacher: keras.Model | TeacherRows | None
-    stages: Sequence[float]  # progress values, rising from 0, at which the loss changes
-    _twin: twins.Twin  # of the student
     #: Names of attributes that stay as they are after the constructor.
     fixed_options = (
         *("student", "methods", "labels", "precision"),
         *("ce_weight", "label_smoothing", "validate_teacher"),
     )
-    #: Names of what needs the label of every example; if there are any, a batch has labels.
-    needs_labels: tuple[str, ...] = ()
-    #: How many classes an example has: "single" or "multi", see `Distiller`.
-    labels: str = "single"
     #: Class index of an unknown label, of `compile`; None: every label is known.
     ignore_class: int | None = None
     #: Whether the last training batches came with labels; if not, no accuracy is logged.
     trained_with_labels = True
 
-    def __init__(self, **options: Any):
-        super().__init__(**options)
+    def __init__(
+        self,
+        student: keras.Model,
+        methods: Sequence[Method],
+        *,
+        twin: twins.Twin,
+        labels: str,
+        name: str,
+    ):
+        super().__init__(name=name, dtype="float32")
+        self.student = student
+        self.methods = methods
+        self.labels = labels
+        #: Names of what needs the label of every example; if there are any, a batch has labels.
+        self.needs_labels = requirements.label_users(methods, multi_label=self.multi_label)
+        self._twin = twin
         self._total_steps: int | None = None
         self.run_steps: int | None = None  # of the last fit, None where unknown
         self.run = run_progress.Run()
-        self.stage = 0.0  # the one of `stages` that the run is in, see `run_progress.enter_stage`
+        self.stage = 0.0  # the one that the run is in, see `run_progress.enter_stage`
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "teacher":  # Keras would track the model before the setter is called
@@ -70,6 +83,11 @@ class CheckedModel(ReplicaModel):
     def __dir__(self) -> list[str]:
         # Keras saves each model that it finds under these names; they are not this model's own.
         return [name for name in super().__dir__() if name not in ("teacher", "deployed")]
+
+    @property
+    def teacher(self) -> keras.Model | TeacherRows | None:
+        """What the methods learn from; None without one."""
+        return None
 
     @property
     def total_steps(self) -> int | None:

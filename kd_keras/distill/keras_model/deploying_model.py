@@ -1,13 +1,14 @@
 """A model in training whose calls, exports and validation use the deployed model."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kd_keras import replicas
+from kd_keras import check, replicas
+from kd_keras.distill.checks import model_checks
 from kd_keras.distill.keras_model.checked_model import CheckedModel
 from kd_keras.distill.step import (
     batches,
@@ -20,24 +21,69 @@ from kd_keras.distill.step import (
 from kd_keras.graph import taps, twins
 from kd_keras.graph.untracked import Untracked
 from kd_keras.losses import Logits, Logs, Outputs, Tensor
+from kd_keras.methods.base import Method
+from kd_keras.methods.parts import requirements
 
 
 class DeployingModel(CheckedModel):
     """Calls, exports and validates the deployed model: the student, or what a method makes of it.
 
-    A subclass sets the attributes below in its constructor.
+    Args:
+        student, methods, twin, labels, name: see `CheckedModel`.
+        ce_weight, label_smoothing, validate_teacher: see `Distiller`.
     """
 
-    student: keras.Model
-    validate_teacher: bool
-    _objective: objective.Objective
-    _needs_teacher: bool
-    _diagnostics: metrics.Diagnostics
-    teacher_outputs: Callable[[Any], Outputs]  # what the methods read of the teacher
-
-    def __init__(self, **options: Any):
-        super().__init__(**options)
+    def __init__(
+        self,
+        student: keras.Model,
+        methods: Sequence[Method],
+        *,
+        ce_weight: float | None,
+        label_smoothing: float,
+        validate_teacher: bool,
+        **options: Any,
+    ):
+        super().__init__(student, methods, **options)
+        if ce_weight is None:
+            ce_weight = methods[0].ce_weight if methods else 1.0
+        self.ce_weight = check.number("ce_weight", ce_weight, at_least=0)
+        self.label_smoothing = check.number(
+            "label_smoothing", label_smoothing, at_least=0, at_most=1
+        )
+        self.validate_teacher = check.one_of("validate_teacher", validate_teacher, (True, False))
+        self._needs_teacher = not all(method.teacher_free for method in methods)
+        self._reads_logits = bool(requirements.logit_users(methods)) or not self._needs_teacher
+        self._objective = self._make_objective(objective.Objective)
+        #: Progress values, rising from 0, at which the minimised loss changes.
+        self.stages = self._objective.stages
+        #: Augmented views of each image that a batch must hold.
+        self.views_per_image = self._objective.views
+        self._diagnostics = metrics.Diagnostics(
+            ["ce", *(method.name for method in methods)],
+            teacher=self._needs_teacher and self._reads_logits and not self.multi_label,
+            trains_deployed=requirements.deploy_student(methods),
+        )
         self._untracked = Untracked(teacher=None, deployed=None, evaluated=None, kept_weights=[])
+
+    def _make_objective(self, kind: type[objective.Objective]) -> objective.Objective:
+        return kind(
+            self.methods,
+            ce_weight=self.ce_weight,
+            label_smoothing=self.label_smoothing,
+            multi_label=self.multi_label,
+        )
+
+    def teacher_outputs(self, inputs: Any) -> Outputs:
+        """What the methods read of the teacher, for inputs (B, ...); empty if none reads it.
+
+        Raises ValueError if there is no teacher model.
+        """
+        if not self._needs_teacher:
+            return {}
+        if self._untracked.teacher is None:
+            model_checks.require_some_teacher(None, self.methods)
+        outputs: Outputs = self._untracked.teacher(inputs)
+        return outputs
 
     @property
     def deployed(self) -> keras.Model:
