@@ -27,9 +27,9 @@ class CheckedModel(ReplicaModel):
     Args:
         student: the model that is trained.
         methods: what it learns from beside labels.
-        twin: of the student.
+        twin: the twin of the student that runs in training.
         labels: how many classes an example has: "single" or "multi", see `Distiller`.
-        name: of the model.
+        name: name of the model.
 
     Raises:
         ValueError: labels that are not classes or probabilities, data without an example or whose
