@@ -4,7 +4,7 @@ import math
 
 from keras import ops
 
-from kd_keras.tensor_types import Costs, Labels, Logits, Logs, Outputs, Tensor  # noqa: F401
+from kd_keras.tensor_types import Costs, Labels, Logits, Tensor
 
 #: Smallest normal float32. Its log is finite, and adding it changes no probability.
 FLOAT32_TINY = 1.1754944e-38

@@ -60,12 +60,7 @@ def without_noun(docstring):
     return re.findall(r"^ +([a-z_0-9*, ]+): of ", docstring, re.M)
 
 
-NOT_YET = {PACKAGE / "distill/step/gradients.py", PACKAGE / "distill/step/objective.py"}
-
-
-@pytest.mark.parametrize(
-    "path", sorted({*FILES} - NOT_YET), ids=lambda path: str(path.relative_to(PACKAGE))
-)
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_text_of_an_argument_begins_with_a_noun(path):
     nodes = ast.walk(ast.parse(path.read_text()))
     with_docstring = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.ClassDef)]

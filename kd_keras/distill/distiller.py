@@ -24,9 +24,9 @@ from kd_keras.distill.step.objective import Loss
 from kd_keras.distill.step.teacher import CachedTeacher, Teacher, wrap
 from kd_keras.graph import heads, twins
 from kd_keras.graph.precision import PRECISIONS, lowest_precision, precision_of_training
-from kd_keras.losses import Logs, Outputs
 from kd_keras.methods import base
 from kd_keras.methods.parts import refusals, requirements
+from kd_keras.tensor_types import Logs, Outputs
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")

@@ -13,8 +13,8 @@ from kd_keras.distill.keras_model.replica_model import ReplicaModel
 from kd_keras.distill.step import image_views, run_progress, split_batch
 from kd_keras.distill.step.teacher import Teacher
 from kd_keras.graph.untracked import Untracked
-from kd_keras.losses import Logs, Tensor
 from kd_keras.methods.parts import requirements
+from kd_keras.tensor_types import Logs, Tensor
 
 HOOKS = [name for name in dir(keras.callbacks.Callback) if name.startswith("on_")]
 

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 Gradients = Sequence[Tensor | None]
 TASK = "task"  # the part that every such optimizer has

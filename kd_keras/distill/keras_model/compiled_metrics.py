@@ -8,7 +8,7 @@ from keras import ops
 from kd_keras import losses
 from kd_keras.distill.step import unknown_labels
 from kd_keras.distill.step.batches import Examples
-from kd_keras.losses import Labels, Logits
+from kd_keras.tensor_types import Labels, Logits
 
 
 def build(metrics: Any, labels: Any, classes: int) -> None:

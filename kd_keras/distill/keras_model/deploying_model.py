@@ -20,9 +20,9 @@ from kd_keras.distill.step import (
 )
 from kd_keras.graph import taps, twins
 from kd_keras.graph.untracked import Untracked
-from kd_keras.losses import Logits, Logs, Outputs, Tensor
 from kd_keras.methods.base import Method
 from kd_keras.methods.parts import requirements
+from kd_keras.tensor_types import Logits, Logs, Outputs, Tensor
 
 
 class DeployingModel(CheckedModel):

@@ -10,8 +10,8 @@ from kd_keras import check
 from kd_keras.distill.keras_model import compiled_metrics
 from kd_keras.distill.step import batches, split_batch
 from kd_keras.distill.step.batches import Examples
-from kd_keras.losses import Logits, Tensor
 from kd_keras.replicas import after_data
+from kd_keras.tensor_types import Logits, Tensor
 
 
 class ReplicaModel(keras.Model):

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kd_keras import check, replicas
 from kd_keras.distill.step import accumulation, split_batch
 from kd_keras.distill.step.objective import LOSS_PARTS, Loss
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 ADAM_LEARNING_RATE = 0.001
 
@@ -66,9 +66,9 @@ def step(
     Args:
         optimizer: from `optimizer_for`. One with `gradient_parts` gets a gradient of each.
         tape: the losses recorded; persistent for an optimizer with `gradient_parts`.
-        loss: of this replica's examples; its `parts` include the optimizer's `gradient_parts`.
+        loss: that of this replica's examples; its `parts` include the optimizer's `gradient_parts`.
         variables: what is trained.
-        num_examples: of this replica, see `split_batch.share`; the shares weight the gradients.
+        num_examples: number of this replica's examples, by which replicas' gradients are weighted.
     """
     is_distributed = replicas.count() > 1
     share = split_batch.share(num_examples) if is_distributed else 1.0

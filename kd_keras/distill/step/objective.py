@@ -182,8 +182,8 @@ class Objective:
 
         Args:
             current: the stage that the run is in.
-            weights: of the examples, (B,) or a scalar.
-            arguments: of the methods' calls: `student`, `teacher` and `batch`.
+            weights: factors of the examples, (B,) or a scalar.
+            arguments: what the methods are called with: `student`, `teacher` and `batch`.
         """
         calls, progress = current.calls.items(), arguments["batch"].progress
         means = {name: ops.mean(weights * call(**arguments)) for name, call in calls}

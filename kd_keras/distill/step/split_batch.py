@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import replicas
-from kd_keras.losses import Tensor
+from kd_keras.tensor_types import Tensor
 
 _EXPECTED = "expected at least one example for each device."
 _REMEDY = (
