@@ -26,19 +26,19 @@ models.get(name, **{"num_classes": 200, "input_shape": (64, 64, 3), **knobs}).sa
 
 def watched(command: list[str], *, log: Path, env: dict[str, str]) -> dict[str, float]:
     """Runs a command to its end: its seconds and its and its children's most memory, bytes."""
-    most_bytes, started = 0, time.perf_counter()
+    max_bytes, started = 0, time.perf_counter()
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, env=env)
         try:
             while process.poll() is None:
-                most_bytes = max(most_bytes, anonymous(process.pid))
+                max_bytes = max(max_bytes, anonymous(process.pid))
                 time.sleep(SAMPLE_SECONDS)
         finally:
             process.kill()
     seconds = time.perf_counter() - started
     if process.returncode:
         raise click.ClickException(f"{' '.join(command)} failed: {log.read_text()[-2000:]}")
-    return {"seconds": seconds, "most_anonymous_bytes": most_bytes}
+    return {"seconds": seconds, "most_anonymous_bytes": max_bytes}
 
 
 def anonymous(pid: int | str) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-MOST_BYTES = 1_000_000  # of the wheel
+MAX_BYTES = 1_000_000  # of the wheel
 IN_PACKAGE = {".py", ".typed", ".toml", ".md", ".bib", ".tsv", ".txt", ".css", ".html", ".js"}
 TEST_DATA = "/dummy_data/"  # of TensorFlow Datasets' own test of a builder
 EXPECTED = (
@@ -41,8 +41,8 @@ def main(dist: Path, files: list[str]) -> list[str]:
 
 def _wheel_faults(path: Path, files: list[str]) -> Iterator[str]:
     size = path.stat().st_size
-    if size >= MOST_BYTES:
-        yield f"{path.name} has {size:,} bytes; expected less than {MOST_BYTES:,}."
+    if size >= MAX_BYTES:
+        yield f"{path.name} has {size:,} bytes; expected less than {MAX_BYTES:,}."
     with zipfile.ZipFile(path) as wheel:
         names = set(wheel.namelist())
         metadata = next(name for name in names if name.endswith(".dist-info/METADATA"))

@@ -31,7 +31,7 @@ from kd_keras.job.cache import make_cache  # noqa: E402
 from kd_keras.job.recipe import recipe_files  # noqa: E402
 from kd_keras.results.terminal.screen import Screen  # noqa: E402
 
-SEEDS, MOST_VIEWS = (0, 1, 2), 5
+SEEDS, MAX_VIEWS = (0, 1, 2), 5
 ONLINE, ALONE = "new every epoch, online", "alone, new every epoch"
 CACHED, FLOAT32 = "5 views, cached", "5 views, cached, float32"
 ARMS: dict[str, dict[str, Any]] = {
@@ -85,14 +85,14 @@ def teacher_pass(settings: dict[str, Any], folder: Path, screen: Screen) -> floa
     """Seconds for the arm's views of a pass that made the cache of all, timed when it was made."""
     if "cache" not in settings or not settings["views"]:
         return 0.0
-    recipe = recipe_files.resolve("tiny_imagenet", {**settings, "views": MOST_VIEWS})
-    mark = folder / f"seconds-of-{MOST_VIEWS}-views-{recipe.precision}.txt"
+    recipe = recipe_files.resolve("tiny_imagenet", {**settings, "views": MAX_VIEWS})
+    mark = folder / f"seconds-of-{MAX_VIEWS}-views-{recipe.precision}.txt"
     if not mark.is_file():
         started = time.perf_counter()
         make_cache.run(recipe, screen=screen)
         mark.parent.mkdir(parents=True, exist_ok=True)
         mark.write_text(f"{time.perf_counter() - started:.1f}")
-    return float(mark.read_text()) * settings["views"] / MOST_VIEWS
+    return float(mark.read_text()) * settings["views"] / MAX_VIEWS
 
 
 def trained(settings: dict[str, Any], name: str, folder: Path, screen: Screen) -> dict[str, Any]:

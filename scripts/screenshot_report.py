@@ -18,7 +18,7 @@ import chromium
 from PIL import Image
 
 WIDE, PHONE = 1280, 390
-MOST_BYTES = 300_000
+MAX_BYTES = 300_000
 COLORS = 256  # of the PNG
 GAP = 24  # pixels between columns
 
@@ -99,14 +99,14 @@ def in_columns(pictures: list[Image.Image], count: int) -> Image.Image:
 
 
 def save(picture: Image.Image, path: Path, scale: float) -> None:
-    """Saves a picture, smaller and with fewer colours until it is below `MOST_BYTES`."""
+    """Saves a picture, smaller and with fewer colours until it is below `MAX_BYTES`."""
     while True:
         size = (round(picture.width * scale), round(picture.height * scale))
         small = picture.resize(size, Image.Resampling.LANCZOS)
         small.quantize(COLORS, Image.Quantize.MAXCOVERAGE, 2, dither=Image.Dither.NONE).save(
             path, optimize=True
         )
-        if path.stat().st_size < MOST_BYTES:
+        if path.stat().st_size < MAX_BYTES:
             print(f"{path}: {size[0]}x{size[1]}, {path.stat().st_size:,} bytes")
             return
         scale *= 0.9

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "examples"
 SCRIPTS = sorted(path.stem for path in FOLDER.glob("*.py"))
-MOST_LINES = 60
+MAX_LINES = 60
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def percents(text):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_an_example_is_short_and_says_what_it_shows(name):
     text = (FOLDER / f"{name}.py").read_text()
-    assert len(text.splitlines()) < MOST_LINES
+    assert len(text.splitlines()) < MAX_LINES
     for word in ("Shows ", "Expect ", "Your data "):
         assert f"\n{word}" in text
     assert f"python examples/{name}.py" in text

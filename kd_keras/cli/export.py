@@ -16,14 +16,14 @@ from kd_keras.exports import offers
     metavar=f"[{'|'.join(offers.OFFERS)}]",
     multiple=True,
     default=["litert"],
-    help="format to write; several: litert,onnx [litert]",
+    help="format to write [litert]",
 )
 @click.option(
     "--quantize",
     metavar=f"[{'|'.join(offers.QUANTIZATIONS)}]",
     multiple=True,
     default=["none"],
-    help="numbers that a file computes with; none: float32; several: none,int8 [none]",
+    help="numbers that a file computes with; none: float32 [none]",
 )
 @click.option("--out", metavar="FOLDER", help="folder of the files [RUN/exports, or MODEL-exports]")
 @click.option("--overwrite", is_flag=True, help="replace files of another model")

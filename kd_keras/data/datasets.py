@@ -132,7 +132,7 @@ def load(
     for unlabelled_name in unlabelled:
         require_source(unlabelled_name)  # before a download, which takes minutes
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
-    pixel_limit = image_files.MOST_PIXELS if max_pixels is None else max_pixels
+    pixel_limit = image_files.MAX_PIXELS if max_pixels is None else max_pixels
     check.whole_number("max_pixels", pixel_limit, at_least=1)
     with image_files.pixel_limit(pixel_limit):
         store = make_store.ensure(source, cache_dir=cache, progress=progress, verify=verify)

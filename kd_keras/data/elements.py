@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-SHARE = "share"  # of the own label in that of a mixed image
+OWN_LABEL_SHARE = "share"  # of the own label in that of a mixed image
 
 #: From a step to the arrays of its batch.
-Batch = Callable[[int], tuple[np.ndarray, ...]]
+MakeBatch = Callable[[int], tuple[np.ndarray, ...]]
 
 
 def specs(
@@ -20,8 +20,6 @@ def specs(
     label_shape: tuple[int, ...] = (),
 ) -> list[tf.TensorSpec]:
     """Images, ids and labels of a batch; of mixed images, shares too.
-
-    `label_shape` is that of one example's label as stored: (C,) of multi-label data.
 
     Args:
         batch_size: B; None where batches differ in size.
@@ -38,7 +36,7 @@ def specs(
     return [images, ids, labels, tf.TensorSpec((batch_size,), tf.float32)]
 
 
-def first_zeros(batch: Batch, first: int, specs: Sequence[tf.TensorSpec]) -> Batch:
+def first_zeros(batch: MakeBatch, first: int, specs: Sequence[tf.TensorSpec]) -> MakeBatch:
     """`batch` from step `first` on, zeros before.
 
     Args:
@@ -58,7 +56,7 @@ def first_zeros(batch: Batch, first: int, specs: Sequence[tf.TensorSpec]) -> Bat
 
 
 def dataset(
-    batch: Batch,
+    batch: MakeBatch,
     steps: range,
     specs: Sequence[tf.TensorSpec],
     names: Sequence[str] = (),
@@ -83,8 +81,8 @@ def dataset(
         images, ids, labels, *other_arrays = tensors
         arrays_by_name = dict(zip(names, other_arrays, strict=True))
         x = {"inputs": images, "id": ids}
-        if SHARE in arrays_by_name:
-            x[SHARE] = arrays_by_name.pop(SHARE)
+        if OWN_LABEL_SHARE in arrays_by_name:
+            x[OWN_LABEL_SHARE] = arrays_by_name.pop(OWN_LABEL_SHARE)
         if arrays_by_name:
             x["teacher"] = arrays_by_name
         return x, labels

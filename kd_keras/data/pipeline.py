@@ -21,7 +21,7 @@ from kd_keras.data.teacher_rows import CheckedRows, TeacherRows
 from kd_keras.data.views import Views
 
 _PURPOSE = 0x6F72646572  # "order": keeps these bits apart from those of the views
-_MOST_THREADS = 4  # of one dataset, unless the plan says more
+_MAX_THREADS = 4  # of one dataset, unless the plan says more
 
 
 def total_views(views: int, views_per_image: int) -> int:
@@ -157,7 +157,7 @@ class BatchPlan:
         size = None if self.batch_size % num_shards else self.batch_size // num_shards
         specs = self._specs(size)
         threads = self.threads or threads_of(self.policy)
-        extras = [elements.SHARE] if self.policy.mixes else []
+        extras = [elements.OWN_LABEL_SHARE] if self.policy.mixes else []
         steps = range(start * len(shards), stop * len(shards))
         first = (start + dropped) * len(shards)
 
@@ -249,7 +249,7 @@ def evaluation(split: Split, *, batch_size: int) -> tf.data.Dataset:
 
 def threads_of(policy: Policy) -> int:
     """How many threads make batches where the plan does not say it."""
-    return 1 if policy.is_light else min(os.cpu_count() or 1, _MOST_THREADS)
+    return 1 if policy.is_light else min(os.cpu_count() or 1, _MAX_THREADS)
 
 
 @functools.lru_cache(maxsize=4)

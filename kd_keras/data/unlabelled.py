@@ -180,7 +180,7 @@ def _folder_contents(
         size=settings["image_size"],
         channels=settings["channels"],
         resize=settings["resize"],
-        most_pixels=max(height * width for height, width in sizes),
+        max_pixels=max(height * width for height, width in sizes),
     )
     notes = skipped_files.note([name for name in names if not headers[name].size])
     if hidden_folders:

@@ -164,13 +164,13 @@ class Distiller(DeployingModel):
         log_names.require_metric_names([metrics, weighted_metrics], self._diagnostics.all_metrics())
         self._check_jit_compile(jit_compile)
         check.whole_number("steps_per_execution", steps_per_execution, at_least=1)
-        self._take_unknown_labels(ignore_class)
+        self._set_ignore_class(ignore_class)
         lowest = lowest_precision([*self._twin.layers, *self.methods])
         optimizer = gradients.optimizer_for(optimizer, precision=lowest)
         self.run.start.assign(0)  # the optimizer counts from 0 again
         parts = gradients.gradient_parts(optimizer)
         self._by_parts = bool(parts)
-        self._objective = self._make_objective(objective.kind_for(parts))
+        self._objective = self._make_objective(objective.objective_class(parts))
         super().compile(
             optimizer=optimizer,
             metrics=metrics,
@@ -207,9 +207,9 @@ class Distiller(DeployingModel):
             views=self.views_per_image,
         )
         # Outputs of a cached teacher come with the batch. A model runs outside the tape.
-        teacher = examples.teacher or self.teacher_outputs(examples.inputs)
+        teacher_outputs = examples.teacher or self.teacher_outputs(examples.inputs)
         with tf.GradientTape(persistent=self._by_parts) as tape:
-            loss, student = self.loss_of(examples, teacher)
+            loss, student_outputs = self.loss_of(examples, teacher_outputs)
         gradients.step(
             self.optimizer,
             tape,
@@ -217,17 +217,22 @@ class Distiller(DeployingModel):
             self.trainable_variables,
             num_examples=examples.labels.shape[0] or tf.shape(examples.labels)[0],
         )
-        self._update_metrics(examples, student, teacher, loss)
+        self._update_metrics(examples, student_outputs, teacher_outputs, loss)
         return self.get_metrics_result()
 
-    def loss_of(self, examples: batches.Examples, teacher: Outputs) -> tuple[Loss, Outputs]:
+    def loss_of(self, examples: batches.Examples, teacher_outputs: Outputs) -> tuple[Loss, Outputs]:
         """The loss of a batch, given the teacher's outputs, and the student's outputs."""
-        progress = run_progress.share_done(self) if self._needs_progress else 1.0
-        student, regularisers = self._twin(examples.inputs, training=True)
+        progress = run_progress.fraction_done(self) if self._needs_progress else 1.0
+        student_outputs, regularisers = self._twin(examples.inputs, training=True)
         loss = self._objective(
-            student, teacher, examples, progress, regularisers=regularisers, stage=self.stage
+            student_outputs,
+            teacher_outputs,
+            examples,
+            progress,
+            regularisers=regularisers,
+            stage=self.stage,
         )
-        return loss, student
+        return loss, student_outputs
 
     def get_config(self) -> dict[str, Any]:
         serialize = keras.saving.serialize_keras_object

@@ -163,13 +163,13 @@ def shapes_of_teacher(shapes: dict[str, Any], head_type: str) -> dict[str, Any]:
     return shapes | ({taps.LOGITS: (None, 2)} if head_type == "sigmoid" else {})
 
 
-def _multi_label_output_type(model: keras.Model, activation: str, classes: int) -> str:
-    if activation == "linear" and classes > 1:
+def _multi_label_output_type(model: keras.Model, activation: str, num_classes: int) -> str:
+    if activation == "linear" and num_classes > 1:
         return "logits"
     rows = None if activation == "sigmoid" else _rows_of_noise(model)
-    is_softmax = rows is not None and classes > 1 and are_probabilities(rows)
-    if activation == "softmax" or classes == 1 or is_softmax:
-        what = "gives one output" if classes == 1 else "ends in a softmax"
+    is_softmax = rows is not None and num_classes > 1 and are_probabilities(rows)
+    if activation == "softmax" or num_classes == 1 or is_softmax:
+        what = "gives one output" if num_classes == 1 else "ends in a softmax"
         raise ValueError(
             f"model {model.name!r} {what}; expected logits or sigmoids of two classes or more, "
             "since an image may have several. Give another model, or leave labels='multi' "

@@ -32,11 +32,11 @@ def obstacle(recipe: Recipe) -> str:
         return "it stops early, by itself"
     if recipe.assistants or recipe.generations > 1:
         return "its students learn from models that would be trained for more epochs too"
-    changing_fields = [
+    changing_methods = [
         method.name for method in build.make_methods(recipe.method) if method.needs_progress
     ]
-    if changing_fields:
-        return f"the method {' and '.join(changing_fields)} changes over the run"
+    if changing_methods:
+        return f"its loss changes over the run (method {', '.join(changing_methods)})"
     return ""
 
 

@@ -178,9 +178,9 @@ def train_teachers(job: Job, serve: Serve | None) -> dict[str, Any]:
             rate = recipe.teacher_learning_rate or recipe.learning_rate
             distillers = {planned_model.phase: distiller}
             phases.restore_finished(job, distillers)
-            learners = phases.unfinished_distillers(job, distillers)
+            unfinished = phases.unfinished_distillers(job, distillers)
             # Fewer views save work of a teacher, and this training has none.
-            phases.train(job, learners, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
+            phases.train(job, unfinished, epochs=recipe.teacher_epochs, learning_rate=rate, views=0)
             machines.chief_first(
                 job.strategy,
                 functools.partial(check_teacher, planned_model, job.models, job.measurements),
@@ -207,8 +207,8 @@ def train_baselines(job: Job, serve: Serve | None) -> dict[str, Any]:
         distillers = build.make_baselines(recipe, job.data, precision=job.precision)
     rate = recipe.baseline_learning_rate or recipe.learning_rate
     phases.restore_finished(job, distillers)
-    learners = phases.unfinished_distillers(job, distillers)
-    phases.train(job, learners, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
+    unfinished = phases.unfinished_distillers(job, distillers)
+    phases.train(job, unfinished, epochs=recipe.epochs, learning_rate=rate, views=recipe.views)
     return {
         model.phase: _measure(job, model, distillers[model.phase].deployed, serve)
         for model in plan.baselines(recipe)
@@ -222,7 +222,7 @@ def train_students(job: Job, serve: Serve | None) -> dict[str, Any]:
         Entries of results.json by phase.
     """
     recipe, results = job.recipe, {}
-    teacher, teaching = job.models.teacher, "teacher"
+    teacher, teacher_phase = job.models.teacher, "teacher"
     for models, distillers in zip(plan.rounds(recipe), job.models.rounds, strict=True):
         for distiller in distillers.values():
             if distiller.teacher is not None:
@@ -231,28 +231,30 @@ def train_students(job: Job, serve: Serve | None) -> dict[str, Any]:
         if recipe.assistants or recipe.generations > 1:
             for planned_model in models:
                 name = display_name(planned_model.phase)
-                job.screen.say(f"{name}: {planned_model.spec}, taught by {display_name(teaching)}")
+                job.screen.say(
+                    f"{name}: {planned_model.spec}, taught by {display_name(teacher_phase)}"
+                )
         phases.restore_finished(job, distillers)
-        learners = phases.unfinished_distillers(job, distillers)
+        unfinished = phases.unfinished_distillers(job, distillers)
         phases.train(
             job,
-            learners,
+            unfinished,
             epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
             views=recipe.views,
-            rows=phases.cached_rows(job, learners),
+            rows=phases.cached_rows(job, unfinished),
         )
         for planned_model in models:
             distiller = distillers[planned_model.phase]
             result = _measure(job, planned_model, distiller.deployed, serve)
-            taught_by = teaching if distiller.teacher is not None else None
+            taught_by = teacher_phase if distiller.teacher is not None else None
             result |= _agreement(job, planned_model, taught_by)
             norms_by_epoch = gradient_norms.measurements(
                 job.folder.history(planned_model.phase) or {}
             )
             result |= {"gradient_norms": norms_by_epoch[-1]} if norms_by_epoch else {}
             results[planned_model.phase] = result
-        teacher, teaching = distillers[models[0].phase].deployed, models[0].phase
+        teacher, teacher_phase = distillers[models[0].phase].deployed, models[0].phase
     return results
 
 
@@ -274,19 +276,19 @@ def _measure(
     return result
 
 
-def _agreement(job: Job, planned_model: PlannedModel, teaching: str | None) -> dict[str, Any]:
+def _agreement(job: Job, planned_model: PlannedModel, teacher_phase: str | None) -> dict[str, Any]:
     """Agreement of a model with its teacher, if any, on the validation images."""
-    if teaching == "teacher" and isinstance(job.models.teacher, Cache):
+    if teacher_phase == "teacher" and isinstance(job.models.teacher, Cache):
         return {"agreement": None, "agreement_note": NO_AGREEMENT}
-    if teaching == "teacher" and job.models.embedding:
+    if teacher_phase == "teacher" and job.models.embedding:
         return {"agreement": None, "agreement_note": embedding_teacher.NO_AGREEMENT}
-    if teaching is None:
+    if teacher_phase is None:
         return {"agreement": None}
-    facts = {"taught_by": teaching}
+    facts = {"taught_by": teacher_phase}
     student_scores = job.folder.scores(planned_model.phase)
-    teacher_scores = job.folder.scores(teaching)
+    teacher_scores = job.folder.scores(teacher_phase)
     if student_scores is None or teacher_scores is None:  # measured by an earlier version
-        return facts | {"agreement": job.folder.agreement(planned_model.phase, teaching)}
+        return facts | {"agreement": job.folder.agreement(planned_model.phase, teacher_phase)}
     if job.data.multi_label:
         return facts | multi_label.measure_agreement(student_scores, teacher_scores)
     labels = job.data.validation.labels

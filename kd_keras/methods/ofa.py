@@ -118,7 +118,7 @@ def _countdown(shapes: list[Any]) -> range:
 
 
 def make_exit(
-    input_shape: tuple[Any, ...], blocks: int, width: int, classes: int, *, name: str
+    input_shape: tuple[Any, ...], blocks: int, width: int, num_classes: int, *, name: str
 ) -> keras.Sequential:
     """A built branch from a feature map to logits.
 
@@ -126,7 +126,7 @@ def make_exit(
         input_shape: shape of the map, batch axis first.
         blocks: number of blocks that halve the map; 0: a 1x1 convolution in their place.
         width: number of channels before the dense layer.
-        classes: number of logits.
+        num_classes: number of logits.
         name: name of the branch; the names of its layers begin with it.
     """
     block: list[layers.Layer] = []
@@ -139,7 +139,7 @@ def make_exit(
             block += _separable(strides, filters, f"{name}_block_{i}_{j}")
         channels = next_width
     block.append(layers.GlobalAveragePooling2D(dtype="float32", name=f"{name}_pooled"))
-    block.append(layers.Dense(classes, dtype="float32", name=f"{name}_logits"))
+    block.append(layers.Dense(num_classes, dtype="float32", name=f"{name}_logits"))
     sequence = keras.Sequential(block, name=name)
     sequence.build((None, *input_shape[1:]))
     return sequence

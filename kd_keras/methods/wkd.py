@@ -205,30 +205,30 @@ def _path_text(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _read_distances(path: str, classes: int) -> Any:
+def _read_distances(path: str, num_classes: int) -> Any:
     """(C, C) array of the file."""
     if not Path(path).is_file():
         raise ValueError(
             f"wkd: class_distances is {path!r}, which is not a file; expected an .npy file with a "
-            f"({classes}, {classes}) array. Leave it out to use the teacher's classifier."
+            f"({num_classes}, {num_classes}) array. Leave it out to use the teacher's classifier."
         )
     try:
         with open(path, "rb") as file:
             distances = np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise ValueError(_message(path, "is not an .npy file of numbers", classes)) from error
-    if distances.shape != (classes, classes) or distances.dtype.kind not in "biuf":
+        raise ValueError(_message(path, "is not an .npy file of numbers", num_classes)) from error
+    if distances.shape != (num_classes, num_classes) or distances.dtype.kind not in "biuf":
         contents = f"has an array of {distances.dtype} and shape {distances.shape}"
-        raise ValueError(_message(path, contents, classes))
+        raise ValueError(_message(path, contents, num_classes))
     low, high = np.min(distances), np.max(distances)  # NaN if one is NaN
     if not 0 <= low <= high <= np.finfo("float32").max:
-        raise ValueError(_message(path, f"has numbers from {low} to {high}", classes))
+        raise ValueError(_message(path, f"has numbers from {low} to {high}", num_classes))
     return distances
 
 
-def _message(path: str, contents: str, classes: int) -> str:
+def _message(path: str, contents: str, num_classes: int) -> str:
     return (
         f"wkd: the file {path!r} of class_distances {contents}; expected finite numbers >= 0 in "
-        f"({classes}, {classes}), the distance of each two classes. Compute them with "
+        f"({num_classes}, {num_classes}), the distance of each two classes. Compute them with "
         "kd_keras.methods.wkd.class_distances, and save them with numpy.save."
     )

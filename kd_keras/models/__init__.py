@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import keras
 
 
-MOST_PARAMETERS = 250_000_000  # of a model of the zoo: 1 GB of weights, 4 GB while Adam trains it
+MAX_PARAMETERS = 250_000_000  # of a model of the zoo: 1 GB of weights, 4 GB while Adam trains it
 _SAFE_WIDTH = 3  # no model of the zoo has as many parameters at this width
 
 
@@ -64,7 +64,7 @@ def get(
 
     Raises:
         ValueError: unknown name or knob, images too small for the model, or a model of more than
-            `MOST_PARAMETERS`.
+            `MAX_PARAMETERS`.
     """
     check_knobs(name, knobs | {"width": width, "stem_stride": stem_stride})
     check.whole_number("num_classes", num_classes, at_least=1)
@@ -99,10 +99,10 @@ def check_knobs(name: str, knobs: Mapping[str, Any]) -> None:
 
 
 def _require_room(name: str, width: float, parameters: int) -> None:
-    if parameters > MOST_PARAMETERS:
+    if parameters > MAX_PARAMETERS:
         raise ValueError(
             f"{name} with width {width:g} has about {parameters:,} parameters; expected at most "
-            f"{MOST_PARAMETERS:,}. Give a smaller width."
+            f"{MAX_PARAMETERS:,}. Give a smaller width."
         )
 
 

@@ -94,7 +94,7 @@ class DeepKD(SeparateMomenta):
                 decay = self._decay_of(part, {*gradient}, variable)
                 decayed_gradient = ops.cast(gradient[part], variable.dtype) + decay * value
                 factor = self._factor(part, {*gradient})
-                momentum = self.accumulated(part, decayed_gradient, variable, factor)
+                momentum = self.update_momentum(part, decayed_gradient, variable, factor)
                 self.assign_sub(variable, learning_rate * momentum)
 
     def _factor(self, part: str, present_parts: set[str]) -> float:

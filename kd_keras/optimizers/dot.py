@@ -72,14 +72,16 @@ class DOT(SeparateMomenta):
             decayed_gradient = (
                 ops.cast(gradient[TASK], variable.dtype) + self.decay(variable) * value
             )
-            momentum = self.accumulated(TASK, decayed_gradient, variable, self.momentum - spread)
+            momentum = self.update_momentum(
+                TASK, decayed_gradient, variable, self.momentum - spread
+            )
             self.assign_sub(variable, learning_rate * momentum)
         if DISTILLATION in gradient:
             decayed_gradient = ops.cast(gradient[DISTILLATION], variable.dtype)
             if TASK not in gradient:
                 decay = self.decay(variable) * self.after_first_step(variable)
                 decayed_gradient = decayed_gradient + decay * value
-            momentum = self.accumulated(
+            momentum = self.update_momentum(
                 DISTILLATION, decayed_gradient, variable, self.momentum + spread
             )
             self.assign_sub(variable, learning_rate * momentum)

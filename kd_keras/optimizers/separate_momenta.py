@@ -130,7 +130,7 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         """Updates the variables once with the task's gradients alone."""
         self.apply_parts({TASK: list(grads)}, trainable_variables)
 
-    def accumulated(self, part: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
+    def update_momentum(self, part: str, gradient: Tensor, variable: Any, factor: float) -> Tensor:
         """Updates the stored momentum with this step's gradient, and returns it."""
         stored_momentum = self.momenta[part][self._get_variable_index(variable)]
         if self.dampening:

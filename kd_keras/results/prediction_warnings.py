@@ -8,7 +8,7 @@ from kd_keras.results import verdict
 from kd_keras.results.metrics import agreement, statistics
 
 FEWEST_IMAGES = 5  # of a class that a teacher predicts as one other class, to report it
-MOST_CLASSES = 2_000  # with more, finding the best order takes too long
+MAX_CLASSES = 2_000  # with more, finding the best order takes too long
 DEVIATIONS = 3
 POINTS = 0.05
 
@@ -29,9 +29,9 @@ def order_of_classes(
         class_names: C names.
     """
     classes = len(class_names)
-    if classes > MOST_CLASSES:
+    if classes > MAX_CLASSES:
         return []
-    true_class = agreement.best_order(teacher, labels, classes=classes)
+    true_class = agreement.best_order(teacher, labels, num_classes=classes)
     moved_classes = [
         predicted_class
         for predicted_class in range(classes)

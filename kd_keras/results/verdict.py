@@ -16,7 +16,6 @@ from kd_keras.results.phase_names import (
 )
 from kd_keras.results.terminal import table
 
-MOST_P = 0.05  # with a larger p-value, a difference may be chance
 BETTER, WORSE, UNCLEAR = "better", "worse", "unclear"  # see `direction`
 _WITH_BASELINE = "Run the command again with --baseline to see what distillation gained."
 _LONGER = "Train the teacher longer (--teacher-epochs), use a larger one (--teacher), or deploy"
@@ -116,7 +115,9 @@ def direction(entry: Mapping[str, Any]) -> str:
     The interval must exclude 0, and McNemar's test must see a difference, where there is one: an
     interval over few images is too narrow.
     """
-    if entry.get("p", 0.0) > MOST_P:  # mAP has no such test, and an earlier version wrote no p
+    if (
+        entry.get("p", 0.0) >= statistics.SIGNIFICANCE_LEVEL
+    ):  # mAP has no such test, and an earlier version wrote no p
         return UNCLEAR
     return BETTER if entry["low"] > 0 else WORSE if entry["high"] < 0 else UNCLEAR
 

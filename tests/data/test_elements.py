@@ -26,7 +26,7 @@ def test_arrays_with_names_are_shares_and_a_teacher_s_outputs():
         return *batch(step), np.ones(2, np.float32), np.zeros((2, 4), np.float32)
 
     wide = [*specs(), tf.TensorSpec((2,), tf.float32), tf.TensorSpec((2, 4), tf.float32)]
-    ((x, _),) = elements.dataset(more, range(1), wide, [elements.SHARE, "logits"])
+    ((x, _),) = elements.dataset(more, range(1), wide, [elements.OWN_LABEL_SHARE, "logits"])
     assert set(x) == {"inputs", "id", "share", "teacher"}
     assert x["teacher"]["logits"].shape == (2, 4)
 

@@ -254,9 +254,9 @@ def test_a_default_method_is_replaced_by_kd():
         update={"method": ("lskd:temperature=2",)}
     )
     recipe.model_fields_set.discard("method")
-    adjusted = adjustment.adjust_recipe(recipe, images=900, side=32, classes=9)
+    adjusted = adjustment.adjust_recipe(recipe, num_images=900, side=32, num_classes=9)
     assert adjusted.method == ("kd",)
-    (line, *_) = adjustment.describe_changes(recipe, adjusted, images=900, classes=9)
+    (line, *_) = adjustment.describe_changes(recipe, adjusted, num_images=900, num_classes=9)
     assert (
         "kd instead of the recipe's lskd:temperature=2, which needs one class for each image"
         in line

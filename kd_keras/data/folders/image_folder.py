@@ -121,16 +121,16 @@ def _contents(
     }
     records = {split: records_of(path, files) for split, files in examples.items()}
     shapes = [shape for file in members if (shape := headers[file].size)]
-    most_pixels = max((height * width for height, width in shapes), default=0)
+    max_pixels = max((height * width for height, width in shapes), default=0)
     if sentences := faults(headers):
         decoding_faults = [
             fault
             for dataset in records.values()
-            for fault in decode.describe_undecodable(dataset, channels=3, most_pixels=most_pixels)
+            for fault in decode.describe_undecodable(dataset, channels=3, max_pixels=max_pixels)
         ]
         raise fault_report.error(f"{path} has faults", [*sentences, *decoding_faults])
     size, size_notes = (size, []) if size else sizes.default_size(shapes)
-    batches = partial(decode.batches, size=size, channels=3, resize=resize, most_pixels=most_pixels)
+    batches = partial(decode.batches, size=size, channels=3, resize=resize, max_pixels=max_pixels)
     return Contents(
         class_names=list(layout.class_names),
         splits={

@@ -59,7 +59,7 @@ def batches(
     channels: int,
     resize: str,
     other_records: tf.data.Dataset | None = None,
-    most_pixels: int = 0,
+    max_pixels: int = 0,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Decodes records in order.
 
@@ -68,7 +68,7 @@ def batches(
             gives the same records in the same order.
         size, channels, resize: as for `decode`; without a size, all images must have the same.
         other_records: records of other splits, whose faults are named in the same error.
-        most_pixels: pixels of the largest image, which decides how many are decoded at a time; 0:
+        max_pixels: pixels of the largest image, which decides how many are decoded at a time; 0:
             not known, images are small.
 
     Yields:
@@ -83,9 +83,9 @@ def batches(
         return image, record["label"]
 
     decoded_images = records.map(
-        pixels, num_parallel_calls=_at_a_time(most_pixels), deterministic=True
+        pixels, num_parallel_calls=_at_a_time(max_pixels), deterministic=True
     )
-    pixels_per_image = size * size if size else most_pixels
+    pixels_per_image = size * size if size else max_pixels
     image_batches = decoded_images.batch(
         min(BATCH, max(1, _BATCH_PIXELS // max(1, pixels_per_image)))
     )
@@ -99,7 +99,7 @@ def batches(
             num_decoded += len(labels)
     except tf.errors.InvalidArgumentError as error:
         all_records = records if other_records is None else records.concatenate(other_records)
-        faults = describe_undecodable(all_records, channels=channels, most_pixels=most_pixels)
+        faults = describe_undecodable(all_records, channels=channels, max_pixels=max_pixels)
         raise (
             fault_report.error("Images do not decode", faults, _REMEDY)
             if faults
@@ -108,14 +108,14 @@ def batches(
 
 
 def describe_undecodable(
-    records: tf.data.Dataset, *, channels: int, most_pixels: int = 0
+    records: tf.data.Dataset, *, channels: int, max_pixels: int = 0
 ) -> list[str]:
     """One sentence for each record whose image does not decode, in order.
 
     Args:
         records: as for `batches`.
         channels: 1 or 3, as for `decode`.
-        most_pixels: pixels of the largest image; 0: not known, images are small.
+        max_pixels: pixels of the largest image; 0: not known, images are small.
     """
 
     def with_index(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -125,7 +125,7 @@ def describe_undecodable(
 
     numbered_records = records.enumerate()
     decoded_indices = numbered_records.map(
-        with_index, num_parallel_calls=_at_a_time(most_pixels)
+        with_index, num_parallel_calls=_at_a_time(max_pixels)
     ).ignore_errors()
     valid_indices = set(decoded_indices.as_numpy_iterator())
     # A file that cannot be read at all raises here.
@@ -137,9 +137,9 @@ def describe_undecodable(
     ]
 
 
-def _at_a_time(most_pixels: int) -> int:
+def _at_a_time(max_pixels: int) -> int:
     """Number of images to decode at a time; fewer where images have many pixels."""
-    return min(os.cpu_count() or 1, max(1, _PIXELS_AT_A_TIME // max(1, most_pixels)))
+    return min(os.cpu_count() or 1, max(1, _PIXELS_AT_A_TIME // max(1, max_pixels)))
 
 
 def _decode_with_tensorflow(image_bytes: tf.Tensor, channels: int) -> tf.Tensor:

@@ -20,8 +20,8 @@ _FORMATS = (
 )
 _BY_ENDING = {".tga": "TGA"}  # a format that its first bytes do not identify
 #: Pixels of the largest image that Pillow opens, as protection against files made to fill memory.
-MOST_PIXELS = 2 * 89_478_485
-_most_pixels = MOST_PIXELS  # `pixel_limit` changes it
+MAX_PIXELS = 2 * 89_478_485
+_max_pixels = MAX_PIXELS  # `pixel_limit` changes it
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 # Pillow gives the size of a TIFF file already turned. PNG files are decoded by TensorFlow, which
 # ignores their orientation, in training as in a served model.
@@ -79,7 +79,7 @@ def pixels(image_bytes: bytes, channels: int) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(image_bytes), formats=_formats(".tga")) as image:
-            if image.width * image.height > _most_pixels:
+            if image.width * image.height > _max_pixels:
                 raise ValueError(_too_large(image.width * image.height).reason)
             image.load()
             # Pillow opens PPM files of 16 bits in mode I.
@@ -94,17 +94,17 @@ def pixels(image_bytes: bytes, channels: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def pixel_limit(most_pixels: int) -> Iterator[None]:
-    """In the block, images of up to `most_pixels` are read, in every thread."""
-    global _most_pixels
-    old_limits = _most_pixels, Image.MAX_IMAGE_PIXELS
-    _most_pixels = most_pixels
-    if most_pixels > MOST_PIXELS:  # Pillow has a limit of its own
-        Image.MAX_IMAGE_PIXELS = most_pixels
+def pixel_limit(max_pixels: int) -> Iterator[None]:
+    """In the block, images of up to `max_pixels` are read, in every thread."""
+    global _max_pixels
+    old_limits = _max_pixels, Image.MAX_IMAGE_PIXELS
+    _max_pixels = max_pixels
+    if max_pixels > MAX_PIXELS:  # Pillow has a limit of its own
+        Image.MAX_IMAGE_PIXELS = max_pixels
     try:
         yield
     finally:
-        _most_pixels, Image.MAX_IMAGE_PIXELS = old_limits
+        _max_pixels, Image.MAX_IMAGE_PIXELS = old_limits
 
 
 def may_be_too_large(image_bytes: bytes) -> bool:
@@ -113,7 +113,7 @@ def may_be_too_large(image_bytes: bytes) -> bool:
     Deflate, the densest compression of these formats, writes at most 1,032 bytes for one, and a
     byte holds at most 8 pixels. So the headers of small files need not be read.
     """
-    return len(image_bytes) * 1032 * 8 > _most_pixels
+    return len(image_bytes) * 1032 * 8 > _max_pixels
 
 
 def _eight_bits(image: Image.Image, sixteen: bool, mode: str) -> np.ndarray:
@@ -140,7 +140,7 @@ def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader
     try:
         with Image.open(file, formats=formats) as image:
             width, height = image.size
-            if width * height > _most_pixels:
+            if width * height > _max_pixels:
                 return _too_large(width * height)
             is_turned = image.format not in _SIZE_AS_STORED and _orientation(image) in _TURNED
             return ImageHeader((width, height) if is_turned else (height, width))
@@ -159,7 +159,7 @@ def _read_header(file: str | IO[bytes], formats: tuple[str, ...]) -> ImageHeader
 
 def _too_large(num_pixels: int | None) -> ImageHeader:
     size = "too many" if num_pixels is None else f"{num_pixels:,}"
-    return ImageHeader(None, f"it has {size} pixels; at most {_most_pixels:,} are read", True)
+    return ImageHeader(None, f"it has {size} pixels; at most {_max_pixels:,} are read", True)
 
 
 @functools.cache

@@ -20,8 +20,8 @@ class ImageReader:
     Args:
         shape: (height, width, channels) of the result; channels 1 or 3.
         resize: how an image of another aspect is made to fit, see `resizing.resized`.
-        most_pixels: pixels of the largest image to read, against files made to fill memory. It
-            counts within `image_files.pixel_limit` only, if it is more than `MOST_PIXELS`.
+        max_pixels: pixels of the largest image to read, against files made to fill memory. It
+            counts within `image_files.pixel_limit` only, if it is more than `MAX_PIXELS`.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class ImageReader:
         shape: tuple[int, int, int],
         *,
         resize: str,
-        most_pixels: int = image_files.MOST_PIXELS,
+        max_pixels: int = image_files.MAX_PIXELS,
     ):
         self.height, self.width, self.channels = shape
-        self.most_pixels = most_pixels
+        self.max_pixels = max_pixels
         self._resize = resize
         resize_image = partial(resizing.resized, height=self.height, width=self.width, how=resize)
         pixels = tf.TensorSpec((None, None, self.channels), tf.uint8)
@@ -97,9 +97,9 @@ class ImageReader:
         if header.size is None:
             raise ValueError(header.reason)
         height, width = header.size
-        if height * width > self.most_pixels:
+        if height * width > self.max_pixels:
             raise ValueError(
-                f"it has {height * width:,} pixels; at most {self.most_pixels:,} are read"
+                f"it has {height * width:,} pixels; at most {self.max_pixels:,} are read"
             )
 
     def _pixels(self, content: bytes) -> np.ndarray:

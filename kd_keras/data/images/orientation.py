@@ -13,7 +13,7 @@ _MARKER = 0xFF  # the first byte of every segment
 _STANDALONE = (0x01, *range(0xD0, 0xD9))  # markers without a length: TEM, RST0 to RST7, SOI
 _LAST = (0xD9, 0xDA)  # end of the image, start of its pixels: no EXIF follows
 _EXIF_MARKER, _EXIF_NAME = 0xE1, b"Exif\0\0"
-_MOST_SEGMENTS = 1024  # bounds the loop on a broken file
+_MAX_SEGMENTS = 1024  # bounds the loop on a broken file
 _TAG, _SHORT, _LONG = 0x0112, 3, 4
 _HEADER = 8  # bytes: order 2, the number 42, the first directory's offset 4
 _ENTRY = 12  # bytes: tag 2, type 2, count 4, value 4
@@ -93,7 +93,7 @@ def _exif_segment(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     first = tf.where(_starts_with(data, b"\xff\xd8"), empty, size)
     _, start, end = tf.while_loop(
-        goes_on, step, (first, empty, empty), maximum_iterations=_MOST_SEGMENTS
+        goes_on, step, (first, empty, empty), maximum_iterations=_MAX_SEGMENTS
     )
     return start, end
 

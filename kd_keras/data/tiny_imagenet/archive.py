@@ -12,7 +12,7 @@ from kd_keras.data import user_files
 ROOT = "tiny-imagenet-200"
 #: Bytes of the largest file to read, and of all files of a zip, unpacked: the official ones have
 #: 26 kB (images), 2.6 MB (words.txt) and 0.5 GB.
-MOST_BYTES, MOST_BYTES_OF_ALL = 16_000_000, 4_000_000_000
+MAX_BYTES, MAX_BYTES_OF_ALL = 16_000_000, 4_000_000_000
 _EXPECTED = f"{ROOT}.zip, the folder that holds it, or the extracted {ROOT}/"
 
 
@@ -84,19 +84,19 @@ def _safe(path: Path, name: str) -> str:
 def _check_sizes(path: Path, members: list[zipfile.ZipInfo]) -> None:
     """Raises ValueError for a zip that unpacks to too much; zipfile reads no more than it says."""
     largest_member = max(members, key=lambda member: member.file_size, default=None)
-    if largest_member is not None and largest_member.file_size > MOST_BYTES:
+    if largest_member is not None and largest_member.file_size > MAX_BYTES:
         raise _too_large(
-            f"{largest_member.filename} in {path}", largest_member.file_size, MOST_BYTES
+            f"{largest_member.filename} in {path}", largest_member.file_size, MAX_BYTES
         )
     total = sum(member.file_size for member in members)
-    if total > MOST_BYTES_OF_ALL:
-        raise _too_large(f"{path}, unpacked,", total, MOST_BYTES_OF_ALL)
+    if total > MAX_BYTES_OF_ALL:
+        raise _too_large(f"{path}, unpacked,", total, MAX_BYTES_OF_ALL)
 
 
 def _read_file(path: Path) -> bytes:
     size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise _too_large(str(path), size, MOST_BYTES)
+    if size > MAX_BYTES:
+        raise _too_large(str(path), size, MAX_BYTES)
     return path.read_bytes()
 
 

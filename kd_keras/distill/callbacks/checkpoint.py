@@ -19,7 +19,7 @@ from kd_keras.distill.keras_model import compiled_metrics
 
 DEFAULT_MINUTES = 5.0
 #: Share of the training time that checkpoints at the ends of short epochs may take.
-MOST_TIME = 0.02
+MAX_TIME = 0.02
 _STEPS_BETWEEN_QUESTIONS = 10
 _ALONE = "model"  # name of the model that `fit` trains, where it has no other
 
@@ -199,7 +199,7 @@ class Checkpoint(keras.callbacks.Callback):
     def _is_affordable(self) -> bool:
         """Whether checkpoints, with one more, take no more than their share of the time."""
         time_now, is_first = time.monotonic(), not self._cost
-        return is_first or self._spent + self._cost <= MOST_TIME * (time_now - self._begun)
+        return is_first or self._spent + self._cost <= MAX_TIME * (time_now - self._begun)
 
     def _all_agree(self, is_due: bool) -> bool:
         """Whether all processes save now: they save the same step, and ask each other seldom."""

@@ -15,19 +15,20 @@ from kd_keras.distill.step import label_rules
 
 # Marks errors of a check within a dataset, to distinguish them from TensorFlow's: [marker] [value].
 _NO_CLASS, _NO_PROBABILITIES, _NO_NEGATIVE, _NO_SHARE, _NO_WEIGHT = (
-    "kd_keras.distill.step.label_rules.no_class",
-    "kd_keras.distill.step.label_rules.no_probabilities",
-    "kd_keras.distill.step.label_rules.no_negative",
-    "kd_keras.distill.step.label_rules.no_share",
-    "kd_keras.distill.checks.weight_checks.no_weight",
+    "kd_keras.distill.step.label_rules.class_message",
+    "kd_keras.distill.step.label_rules.probabilities_message",
+    "kd_keras.distill.step.label_rules.negative_message",
+    "kd_keras.distill.step.label_rules.share_message",
+    "kd_keras.distill.checks.weight_checks.weight_message",
 )
 _MESSAGES = {
-    rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": label_rules.no_class,
-    rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": label_rules.no_probabilities,
-    rf"\[{re.escape(_NO_NEGATIVE)}\] \[([^\]]+)\]": label_rules.no_negative,
-    rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": label_rules.no_share,
-    rf"\[{re.escape(_NO_WEIGHT)}\] \[([^\]]+)\]": weight_checks.no_weight,
-    r"label value of (-?\d+) which is outside": label_rules.no_class,  # TensorFlow's own on a CPU
+    rf"\[{re.escape(_NO_CLASS)}\] \[([^\]]+)\]": label_rules.class_message,
+    rf"\[{re.escape(_NO_PROBABILITIES)}\] \[([^\]]+)\]": label_rules.probabilities_message,
+    rf"\[{re.escape(_NO_NEGATIVE)}\] \[([^\]]+)\]": label_rules.negative_message,
+    rf"\[{re.escape(_NO_SHARE)}\] \[([^\]]+)\]": label_rules.share_message,
+    rf"\[{re.escape(_NO_WEIGHT)}\] \[([^\]]+)\]": weight_checks.weight_message,
+    # TensorFlow's own on a CPU.
+    r"label value of (-?\d+) which is outside": label_rules.class_message,
 }
 
 

@@ -21,7 +21,7 @@ _LIMITING = {
     *("relu", "relu6", "leaky_relu", "leakyrelu", "prelu", "elu", "selu", "celu", "gelu", "silu"),
     *("mish", "softplus", "softsign", "tanh", "hard_tanh", "exponential"),
 }
-_MOST_NAMED = 3
+_MAX_NAMED = 3
 _INTERNAL = ("kd_keras", "keras", "click")  # not the lines that a warning is about
 
 
@@ -136,7 +136,7 @@ def sizes_of_larger_student(student: keras.Model, teacher: Any) -> tuple[int, in
 def augmenting_layers(student: keras.Model) -> str:
     """Names of the layers that change images at random, in words; empty without any."""
     names = [layer.name for layer in student._flatten_layers() if _augments(layer)]
-    return ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+    return ", ".join(names[:_MAX_NAMED]) + (", …" if len(names) > _MAX_NAMED else "")
 
 
 def _augments(layer: Any) -> bool:

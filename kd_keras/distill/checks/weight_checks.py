@@ -27,7 +27,7 @@ def check_arrays(sample_weight: Any, y: Any) -> None:
     check_form(weights.shape, weights.dtype, num_examples)
     wrong = weights[~(np.isfinite(weights) & (weights >= 0))]
     if wrong.size:
-        raise ValueError(no_weight(wrong[0]))
+        raise ValueError(weight_message(wrong[0]))
 
 
 def check_form(shape: Any, dtype: Any, num_examples: int | None = None) -> None:
@@ -58,7 +58,7 @@ def is_right(weights: tf.Tensor) -> tf.Tensor:
     return tf.math.is_finite(values) & (values >= 0)
 
 
-def no_weight(value: Any, num_classes: int = 0) -> str:
+def weight_message(value: Any, num_classes: int = 0) -> str:
     """The message for weights; `value` is one that is not finite, or negative."""
     return f"sample_weight holds {float(value):g}; {_EXPECTED}. {_REMEDY}"
 

@@ -125,7 +125,7 @@ class CheckedModel(ReplicaModel):
         self.compile(**{name: config[name] for name in names if name in config})
         self.optimizer.build(self.trainable_variables)
 
-    def _take_unknown_labels(self, ignore_class: int | None) -> None:
+    def _set_ignore_class(self, ignore_class: int | None) -> None:
         """Sets the class index of unknown labels; raises ValueError where a method needs labels."""
         self.ignore_class = unknown_labels.check_ignore_class(
             ignore_class,

@@ -11,7 +11,7 @@ from kd_keras.distill.step.batches import Examples
 from kd_keras.tensor_types import Labels, Logits
 
 
-def build(metrics: Any, labels: Any, classes: int) -> None:
+def build(metrics: Any, labels: Any, num_classes: int) -> None:
     """Makes the metrics' variables from the form of the labels, without calling a model.
 
     Keras builds metrics in the first step, where replicas can make no variables, or by a call of
@@ -21,14 +21,14 @@ def build(metrics: Any, labels: Any, classes: int) -> None:
         metrics: a model's `CompileMetrics`; None, or built already, changes nothing.
         labels: (B,) int classes or (B, C) float probabilities, or a KerasTensor of that form; None,
             where the form is not known, changes nothing.
-        classes: C.
+        num_classes: C.
     """
     if metrics is None or metrics.built or labels is None:
         return
     metrics.takes_indices = losses.is_class_index(labels)
     with keras.StatelessScope():  # variables are made in it, and keep their first values
         example = ops.zeros((1, *labels.shape[1:]), labels.dtype)
-        metrics.update_state(example, ops.zeros((1, classes)), sample_weight=ops.ones((1,)))
+        metrics.update_state(example, ops.zeros((1, num_classes)), sample_weight=ops.ones((1,)))
 
 
 def label_form(spec: Any) -> keras.KerasTensor | None:

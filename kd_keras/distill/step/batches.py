@@ -59,7 +59,7 @@ def unpack(
     """
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
     if y is None:
-        y = unknown_labels.instead_of_none(model_inputs(x), needs_labels)
+        y = unknown_labels.all_unknown(model_inputs(x), needs_labels)
         ignore_class = UNKNOWN
     if not hasattr(y, "shape"):
         raise ValueError(

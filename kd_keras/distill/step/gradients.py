@@ -71,7 +71,7 @@ def step(
         num_examples: number of this replica's examples, by which replicas' gradients are weighted.
     """
     is_distributed = replicas.count() > 1
-    share = split_batch.share(num_examples) if is_distributed else 1.0
+    share = split_batch.replica_fraction(num_examples) if is_distributed else 1.0
     # The factor of each loss: this replica's share, and float16's loss scale.
     factor = tf.convert_to_tensor(optimizer.scale_loss(share))
     if getattr(optimizer, "gradient_parts", ()):
@@ -79,7 +79,7 @@ def step(
         return
     gradients = tape.gradient([loss.task, loss.distillation], variables, [factor, factor])
     if is_distributed:
-        gradients = _summed(gradients, optimizer)
+        gradients = _clip_over_replicas(gradients, optimizer)
     pairs = list(zip(gradients, variables, strict=True))
     pairs = [pair for pair in pairs if pair[0] is not None] or pairs  # Keras names them if all lack
     optimizer.apply([gradient for gradient, _ in pairs], [variable for _, variable in pairs])
@@ -98,11 +98,11 @@ def _step_by_parts(
     if optimizer.global_clipnorm:  # without clipping, the optimizer itself sums over replicas
         gradients = {part: [_dense(g) for g in gradients[part]] for part in parts}
         if replicas.count() > 1:
-            gradients = _summed_by_part(gradients, optimizer)
+            gradients = _clip_by_part(gradients, optimizer)
     optimizer.apply_parts(gradients, reached_variables)
 
 
-def _summed(gradients: list[Any], optimizer: Any) -> list[Any]:
+def _clip_over_replicas(gradients: list[Any], optimizer: Any) -> list[Any]:
     """This replica's share of the summed gradient, for Keras's optimizers to sum.
 
     Keras clips each replica's gradient before it sums them, and looks for float16's overflow in the
@@ -134,8 +134,8 @@ def _replica_share(gradient: Any) -> Any:
     return gradient / replicas.count()
 
 
-def _summed_by_part(gradients: dict[str, list[Any]], optimizer: Any) -> dict[str, list[Any]]:
-    """As `_summed`, for gradients by part of the loss, which are clipped by one factor."""
+def _clip_by_part(gradients: dict[str, list[Any]], optimizer: Any) -> dict[str, list[Any]]:
+    """As `_clip_over_replicas`, for gradients by part of the loss, clipped by one factor."""
     grouped = [
         {part: g for part, g in zip(gradients, row, strict=True) if g is not None}
         for row in zip(*gradients.values(), strict=True)

@@ -20,7 +20,7 @@ def flatten(inputs: Any, views: int) -> Any:
         views: views of each image.
 
     Raises:
-        ValueError: an array has another number of views, or is none of images.
+        ValueError: an array has another number of views, or does not hold images.
     """
     if views == 1:
         return inputs

@@ -76,7 +76,7 @@ def check_values(
         rows = labels[~unknown]
         outside = rows[~((rows >= 0) & (rows <= 1))]
         if outside.size:
-            raise ValueError(no_share(outside[0], num_classes))
+            raise ValueError(share_message(outside[0], num_classes))
         return
     if ignore_class is not None:
         is_index = losses.is_class_index(labels)
@@ -89,9 +89,9 @@ def check_values(
     if losses.is_class_index(labels):
         low, high = labels.min(), labels.max()
         if not (low >= 0 and high < num_classes):
-            raise ValueError(no_class(high if low >= 0 else low, num_classes))
+            raise ValueError(class_message(high if low >= 0 else low, num_classes))
         if labels.dtype.kind == "f" and np.any(labels != np.floor(labels)):
-            raise ValueError(no_class(labels[labels != np.floor(labels)][0], num_classes))
+            raise ValueError(class_message(labels[labels != np.floor(labels)][0], num_classes))
         return
     sums = labels.sum(axis=-1, dtype="float64")
     negative, fits = (labels < 0).any(axis=-1), np.abs(sums - 1) <= SUM_TOLERANCE
@@ -99,12 +99,12 @@ def check_values(
         ignored = np.reshape(sample_weight, (-1,)) == 0
         negative, fits = negative & ~ignored, fits | ignored
     if negative.any():
-        raise ValueError(no_negative(labels[negative].min(), num_classes))
+        raise ValueError(negative_message(labels[negative].min(), num_classes))
     if not fits.all():
-        raise ValueError(no_probabilities(sums[~fits][0], num_classes))
+        raise ValueError(probabilities_message(sums[~fits][0], num_classes))
 
 
-def no_class(value: Any, num_classes: int) -> str:
+def class_message(value: Any, num_classes: int) -> str:
     """The message for class indices; `value` is one that is not a class."""
     remedy = (
         "If -1 means that a label is unknown, compile with ignore_class=-1. Otherwise number the "
@@ -118,7 +118,7 @@ def no_class(value: Any, num_classes: int) -> str:
     )
 
 
-def no_probabilities(total: Any, num_classes: int) -> str:
+def probabilities_message(total: Any, num_classes: int) -> str:
     """The message for (B, C) labels with a row that sums to `total`."""
     return (
         f"labels have a row that sums to {float(total):g}; expected rows of {num_classes} "
@@ -127,7 +127,7 @@ def no_probabilities(total: Any, num_classes: int) -> str:
     )
 
 
-def no_negative(value: Any, num_classes: int) -> str:
+def negative_message(value: Any, num_classes: int) -> str:
     """The message for (B, C) labels with a negative `value`: their cross-entropy has no minimum."""
     return (
         f"labels hold {float(value):g}; expected rows of {num_classes} probabilities from 0 to 1. "
@@ -135,7 +135,7 @@ def no_negative(value: Any, num_classes: int) -> str:
     )
 
 
-def no_share(value: Any, num_classes: int) -> str:
+def share_message(value: Any, num_classes: int) -> str:
     """The message for multi-label rows; `value` is one that is not from 0 to 1."""
     return (
         f"labels hold {float(value):g}; expected rows of {num_classes} values from 0 to 1, 1 for "

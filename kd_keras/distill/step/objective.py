@@ -8,7 +8,7 @@ from keras import ops
 from kd_keras import losses
 from kd_keras.distill.step import gathered_batch, image_views, log_names, unknown_labels
 from kd_keras.distill.step.batches import Examples
-from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, Method, Outputs, Tensor
 from kd_keras.methods.parts import refusals, requirements
 
 TASK, DISTILLATION, TARGET, NONTARGET = "task", "distillation", "target", "nontarget"
@@ -27,12 +27,11 @@ class Loss(NamedTuple):
     `weighted["ce"]` this replica's part of the mean over all replicas' known ones.
     """
 
-    terms: dict[str, Costs]  # without their weights; "ce" is a mean over the views of an image
-    weighted: dict[str, Costs]  # with their weights; terms that are not minimised now are left out
-    task: Tensor  # scalar: weighted cross-entropy and regularisers
-    distillation: Tensor  # scalar: weighted costs of the methods
-    parts: dict[str, Tensor]  # by names of `LOSS_PARTS`, scalars; without target and nontarget
-    # where no optimizer takes their gradients
+    terms: dict[str, Tensor]  # without their weights; "ce" is a mean over the views of an image
+    weighted: dict[str, Tensor]  # with their weights; terms that are not minimised now are left out
+    task: Tensor  # weighted cross-entropy and regularisers
+    distillation: Tensor  # weighted costs of the methods
+    parts: dict[str, Tensor]  # by names of `LOSS_PARTS`; target and nontarget only where asked for
 
     @property
     def total(self) -> Tensor:
@@ -169,7 +168,7 @@ class Objective:
         ce = ops.mean(costs) if known is None else unknown_labels.mean_of_known(costs, known)
         task = ops.zeros(())
         if current.with_labels:
-            ce_in_loss = ce if known is None else unknown_labels.part_of_mean(costs, known)
+            ce_in_loss = ce if known is None else unknown_labels.replica_part_of_mean(costs, known)
             weighted["ce"] = self.ce_weight * ce_in_loss
             own = [loss for method in self.methods for loss in method.losses]  # such as of peers
             own = [ops.sum(ops.cast(loss, "float32")) for loss in own]
@@ -225,7 +224,7 @@ class DecoupledObjective(Objective):
         return MethodCosts(means, weighted, sums)
 
 
-def kind_for(gradient_parts: Sequence[str]) -> type[Objective]:
+def objective_class(gradient_parts: Sequence[str]) -> type[Objective]:
     """The class of the objective for an optimizer that takes these parts' gradients separately."""
     return DecoupledObjective if {TARGET, NONTARGET} & {*gradient_parts} else Objective
 

@@ -104,7 +104,7 @@ def enter_stage(fitted: Any, models: Sequence[Any]) -> None:
         fitted.make_train_function(force=True)
 
 
-def share_done(model: Any) -> Tensor:
+def fraction_done(model: Any) -> Tensor:
     """Progress of the run before the step, scalar, 0 to 1.
 
     A step is a batch, also where the optimizer gathers gradients over several.
@@ -136,14 +136,14 @@ def steps_taken(model: Any) -> int:
 
 
 def _share_done_now(model: Any) -> float:
-    """`share_done`, read outside any traced step."""
+    """`fraction_done`, read outside any traced step."""
     if not model.optimizer.built:
         return 0.0
     steps = steps_taken(model)
     if model.total_steps:
         return min(steps / int(model.total_steps), 1.0)
     if model.run_steps is None:
-        return float(share_done(model))
+        return float(fraction_done(model))
     return min((steps - int(model.run.start.numpy())) / float(model.run.length.numpy()), 1.0)
 
 

@@ -84,7 +84,7 @@ def translate_errors() -> Iterator[None]:
         raise ValueError(f"{_MARK}; {_EXPECTED} {_REMEDY}") from error
 
 
-def share(count: Tensor) -> Any:
+def replica_fraction(count: Tensor) -> Any:
     """This replica's share, 0 to 1, of the examples of a step's batch.
 
     Means of parts add up to the mean of the whole by these, also where parts are unequal.

@@ -61,7 +61,7 @@ def known(labels: Labels, ignore_class: int) -> Tensor:
     return ops.logical_not(ops.any(labels < 0, axis=-1))  # a row with NaN is wrong, not unknown
 
 
-def instead_of_none(inputs: Any, needs_labels: Sequence[str]) -> Tensor:
+def all_unknown(inputs: Any, needs_labels: Sequence[str]) -> Tensor:
     """(B,) int32 unknown labels for a batch of inputs that came without labels.
 
     Raises ValueError if something, named in `needs_labels`, cannot do without.
@@ -90,15 +90,15 @@ def mean_of_known(costs: Costs, known: Tensor) -> Tensor:
     return _sum(costs, known) / ops.maximum(count_known(known), 1.0)
 
 
-def part_of_mean(costs: Costs, known: Tensor) -> Tensor:
+def replica_part_of_mean(costs: Costs, known: Tensor) -> Tensor:
     """This replica's part of `mean_of_known` over all replicas' examples of a training batch.
 
-    The parts, each multiplied by its replica's `split_batch.share`, add up to that mean.
+    The parts, each multiplied by its replica's `split_batch.replica_fraction`, add up to that mean.
     """
     if replicas.count() == 1:
         return mean_of_known(costs, known)
     everywhere = replicas.summed(count_known(known))
-    share = split_batch.share(known.shape[0] or ops.shape(known)[0])
+    share = split_batch.replica_fraction(known.shape[0] or ops.shape(known)[0])
     return _sum(costs, known) / (ops.maximum(everywhere, 1.0) * share)
 
 

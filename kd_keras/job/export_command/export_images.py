@@ -179,19 +179,19 @@ def _check_fit(dataset: Dataset, shape: tuple[int | None, ...], run_metadata: Me
         )
 
 
-def check_classes(model: keras.Model, classes: int, names: tuple[str, ...] | None) -> None:
+def check_classes(model: keras.Model, num_classes: int, names: tuple[str, ...] | None) -> None:
     """Raises ValueError unless there is a name for each class that the model gives.
 
     Args:
         model: the classifier.
-        classes: number of its outputs.
+        num_classes: number of its outputs.
         names: one name for each class; None: there are none to compare.
     """
-    if names is not None and len(names) != classes:
+    if names is not None and len(names) != num_classes:
         raise ValueError(
-            f"{model.name} has {classes} classes, and its dataset or class names have {len(names)} "
-            f"({_first_names(names)}); expected as many. Give the dataset that it was trained on, "
-            "or its --class-names."
+            f"{model.name} has {num_classes} classes, and its dataset or class names have "
+            f"{len(names)} ({_first_names(names)}); expected as many. Give the dataset "
+            "that it was trained on, or its --class-names."
         )
 
 

@@ -11,7 +11,7 @@ from kd_keras.job.hardware import tf_config
 Strategy: TypeAlias = tf.distribute.Strategy
 
 
-MOST_CPUS = 64  # logical devices; starting thousands takes minutes
+MAX_CPUS = 64  # logical devices; starting thousands takes minutes
 
 
 @functools.cache
@@ -58,9 +58,9 @@ def get(devices: str | None = None) -> Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     if device_type == "gpu":  # No GPU has run this yet.
         return tf.distribute.MirroredStrategy(gpus[:num_devices])
-    if num_devices > MOST_CPUS:
+    if num_devices > MAX_CPUS:
         raise ValueError(
-            f"devices is {devices!r}; expected at most cpu:{MOST_CPUS}. Leave --devices out: "
+            f"devices is {devices!r}; expected at most cpu:{MAX_CPUS}. Leave --devices out: "
             "TensorFlow uses all cores as one device."
         )
     _split_cpu(num_devices)

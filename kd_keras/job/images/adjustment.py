@@ -56,16 +56,16 @@ def load_and_adjust(
     if recipe.model_fields_set >= FIELDS:
         return recipe, None
     data = dataset.load(recipe, screen, verify=verify)
-    images, classes = len(data.train), len(data.class_names)
+    sizes = {"num_images": len(data.train), "num_classes": len(data.class_names)}
     side = max(data.image_shape[:2])
-    adjusted_recipe = adjust_recipe(recipe, images=images, side=side, classes=classes)
+    adjusted_recipe = adjust_recipe(recipe, side=side, **sizes)
     shown_recipe = adjusted_recipe
     if shown_fields is not None:
         hidden_fields = set(Recipe.model_fields) - set(shown_fields)
         shown_recipe = adjusted_recipe.model_copy(
             update={name: getattr(typed_recipe, name) for name in hidden_fields}
         )
-    for line in describe_changes(typed_recipe, shown_recipe, images=images, classes=classes):
+    for line in describe_changes(typed_recipe, shown_recipe, **sizes):
         screen.say(line)
     return adjusted_recipe, data
 
@@ -77,7 +77,7 @@ def with_all_labels(recipe: Recipe) -> Recipe:
     return recipe.model_copy(update={"labels_per_class": None, "hide_from_teacher": False})
 
 
-def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Recipe:
+def adjust_recipe(recipe: Recipe, *, num_images: int, side: int, num_classes: int) -> Recipe:
     """The recipe with its unset fields adjusted to the data; adjusting again changes nothing.
 
     - `method`: `FALLBACK` in place of a method that needs more classes, or one class an image.
@@ -90,22 +90,22 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
 
     Args:
         recipe: the recipe; its `model_fields_set` are the chosen fields.
-        images: number of training images.
+        num_images: number of training images.
         side: longer side of the images in pixels.
-        classes: number of classes.
+        num_classes: number of classes.
     """
-    fields: dict[str, Any] = {"method": _methods(recipe, classes)}
+    fields: dict[str, Any] = {"method": _methods(recipe, num_classes)}
     for name in ("teacher", "student"):
         fields[name] = tuple(_with_stem(text, stem_stride(side)) for text in getattr(recipe, name))
     batch = recipe.batch_size
     if "batch_size" not in recipe.model_fields_set:
         batch = fields["batch_size"] = batch_size(
-            batch, images, min_size=MIN_BATCH * recipe.accumulate
+            batch, num_images, min_size=MIN_BATCH * recipe.accumulate
         )
     if recipe.optimizer in _LIKE_ADAM:
         fields |= _rates(recipe, math.sqrt(batch / recipe.batch_size))
     for name, steps in MIN_STEPS.items():
-        fields[name] = epochs(getattr(recipe, name), steps, max(1, images // batch))
+        fields[name] = epochs(getattr(recipe, name), steps, max(1, num_images // batch))
     if "epochs" not in recipe.model_fields_set:
         fields["views"] = round(recipe.views * fields["epochs"] / recipe.epochs)
     unset_fields = {
@@ -116,19 +116,19 @@ def adjust_recipe(recipe: Recipe, *, images: int, side: int, classes: int) -> Re
 
 
 def describe_changes(
-    recipe: Recipe, adjusted_recipe: Recipe, *, images: int, classes: int
+    recipe: Recipe, adjusted_recipe: Recipe, *, num_images: int, num_classes: int
 ) -> list[str]:
     """Lines that describe the changes of `adjust_recipe`.
 
     Args:
         recipe: the recipe before.
         adjusted_recipe: what `adjust_recipe` made of it.
-        images: number of training images.
-        classes: number of classes.
+        num_images: number of training images.
+        num_classes: number of classes.
     """
     lines = []
     if adjusted_recipe.method != recipe.method:
-        requirement = f"more classes than these {classes}"
+        requirement = f"more classes than these {num_classes}"
         if recipe.labels == "multi":
             requirement = "one class for each image"
         lines.append(
@@ -145,23 +145,23 @@ def describe_changes(
     ]
     if changes:
         lines.append(
-            f"adjusted to {images:,} training images: {'; '.join(changes)}. An option that you "
+            f"adjusted to {num_images:,} training images: {'; '.join(changes)}. An option that you "
             "give is not adjusted."
         )
     return lines
 
 
-def batch_size(default: int, images: int, *, min_size: int = MIN_BATCH) -> int:
+def batch_size(default: int, num_images: int, *, min_size: int = MIN_BATCH) -> int:
     """`default`, or the largest power of two with which an epoch has `STEPS_PER_EPOCH`.
 
     It is at least `min_size`, unless there are fewer images.
 
     Args:
         default: the recipe's batch size.
-        images: number of training images.
+        num_images: number of training images.
         min_size: smallest batch size.
     """
-    max_size = min(images, max(min_size, images // STEPS_PER_EPOCH))
+    max_size = min(num_images, max(min_size, num_images // STEPS_PER_EPOCH))
     return default if default <= max_size else 2 ** int(math.log2(max_size))
 
 
@@ -181,7 +181,7 @@ def stem_stride(side: int) -> int:
     return 1 if side < 48 else 2 if side < 112 else 4
 
 
-def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
+def _methods(recipe: Recipe, num_classes: int) -> tuple[str, ...]:
     """The specs, with `FALLBACK` for methods that cannot be used; chosen knobs are kept."""
     chosen_knobs = {
         knob for option, knob in method_options.KNOBS.items() if option in recipe.model_fields_set
@@ -189,7 +189,7 @@ def _methods(recipe: Recipe, classes: int) -> tuple[str, ...]:
 
     def fits(name: str) -> bool:
         takes_labels = recipe.labels == "single" or methods.takes_multi_label(name)
-        return takes_labels and methods.min_classes(name) <= classes
+        return takes_labels and methods.min_classes(name) <= num_classes
 
     def fitting(text: str) -> str:
         name, knobs = spec.parse(text)

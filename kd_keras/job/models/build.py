@@ -82,15 +82,20 @@ def make_models(recipe: Recipe, data: Dataset, *, precision: str) -> Models:
     embedding = any_model and embedding_teacher.gives_embedding(teacher, data)
     if embedding:
         embedding_teacher.require_taps(teacher, all_methods)
-    rounds, teaching = [], teacher
+    rounds, current_teacher = [], teacher
     for planned_models in planned_rounds:
         distillers = {
             model.phase: _distiller(
-                model, recipe, data, by_phase[model.phase], teacher=teaching, precision=precision
+                model,
+                recipe,
+                data,
+                by_phase[model.phase],
+                teacher=current_teacher,
+                precision=precision,
             )
             for model in planned_models
         }
-        teaching = distillers[planned_models[0].phase].deployed
+        current_teacher = distillers[planned_models[0].phase].deployed
         rounds.append(distillers)
     return Models(teachers, teacher, rounds, embedding)
 

@@ -77,7 +77,7 @@ class Predictor:
         self.model = model
         self.threshold = _threshold(model, threshold)
         self.batch_size = check.whole_number("batch_size", batch_size, at_least=1)
-        pixel_limit = image_files.MOST_PIXELS if max_pixels is None else max_pixels
+        pixel_limit = image_files.MAX_PIXELS if max_pixels is None else max_pixels
         self.max_pixels = check.whole_number("max_pixels", pixel_limit, at_least=1)
         if resize is not None:
             check.one_of("resize", resize, RESIZES)
@@ -137,7 +137,7 @@ class Predictor:
             quiet_import.import_keras()
             from kd_keras.data.images.image_reader import ImageReader
 
-            self._reader = ImageReader(self.shape, resize=self.resize, most_pixels=self.max_pixels)
+            self._reader = ImageReader(self.shape, resize=self.resize, max_pixels=self.max_pixels)
         return self._reader
 
     def _predictions(self, pending: Sequence["_Read"], num_shown: int) -> Iterator[Prediction]:

@@ -92,7 +92,7 @@ class DataFields(BaseModel):
     views: int = _field(
         0,
         ge=0,
-        le=field_values.MOST_PASSES,
+        le=field_values.MAX_PASSES,
         description="number of augmented views of each image, shown in turn; 0: a new view every "
         "epoch",
     )

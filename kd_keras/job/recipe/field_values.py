@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from kd_keras import check
 from kd_keras.job.recipe import old_spelling, spec
 
-MOST_PASSES = 1_000_000  # over the data; a larger number is a slip of the finger
+MAX_PASSES = 1_000_000  # over the data; a larger number is a slip of the finger
 _NONE = ("none", ("none",), ["none"])
 _LISTS = {
     "method": "specs, 'none' alone",

@@ -18,16 +18,16 @@ class TrainingFields(BaseModel):
     epochs: int = _field(
         5,
         ge=1,
-        le=field_values.MOST_PASSES,
+        le=field_values.MAX_PASSES,
         description="epochs for students, baselines and assistants",
     )
     teacher_epochs: int = _field(
-        5, ge=1, le=field_values.MOST_PASSES, description="epochs for each teacher"
+        5, ge=1, le=field_values.MAX_PASSES, description="epochs for each teacher"
     )
     stop_early: int | None = _field(
         None,
         ge=1,
-        le=field_values.MOST_PASSES,
+        le=field_values.MAX_PASSES,
         description="end a training after N epochs without a better accuracy or mAP on a held-out "
         "tenth of train, and keep the best weights; none: train all epochs",
     )
@@ -62,7 +62,7 @@ class TrainingFields(BaseModel):
     warmup_epochs: float = _field(
         0.0,
         ge=0,
-        le=field_values.MOST_PASSES,
+        le=field_values.MAX_PASSES,
         description="first epochs in which the learning rate rises linearly to that of the "
         "schedule",
     )

@@ -219,15 +219,15 @@ class RunFolder:
         """The classes that `save_predictions` saved, (N,) int."""
         return hashed_arrays.load(self.path / f"{phase}-predictions.npy")
 
-    def agreement(self, phase: str, teaching: str) -> float | None:
+    def agreement(self, phase: str, teacher_phase: str) -> float | None:
         """Share, 0 to 1, of the validation images for which two deployed models predict one class.
 
         None if the predictions of one of them are not saved.
         """
-        paths = [self.path / f"{name}-predictions.npy" for name in (phase, teaching)]
+        paths = [self.path / f"{name}-predictions.npy" for name in (phase, teacher_phase)]
         if not all(path.is_file() for path in paths):
             return None
-        return float(np.mean(self.predictions(phase) == self.predictions(teaching)))
+        return float(np.mean(self.predictions(phase) == self.predictions(teacher_phase)))
 
     def _check_same_recipe(self) -> None:
         if not (self.path / "recipe.json").is_file():

@@ -20,7 +20,7 @@ from kd_keras.results.terminal import table
 
 CHECKPOINTS = "checkpoints"
 ENDS = "ends"  # a folder for the last checkpoint of each training that more epochs can follow
-_MOST_BYTES = 50_000_000  # of a file whose content is checked when many runs are read
+_MAX_BYTES = 50_000_000  # of a file whose content is checked when many runs are read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ def read(folder: Path) -> RunState:
             f"the run in {folder} is damaged ({check.fault(error)}); expected the files that `kdk "
             "train` wrote. Restore them, or remove the folder and train again."
         ) from error
-    checksums.require_unchanged(folder, most_bytes=_MOST_BYTES)
+    checksums.require_unchanged(folder, max_bytes=_MAX_BYTES)
     return RunState(folder, recipe, final_results, provenance, "", None)
 
 

@@ -111,7 +111,7 @@ def check(recipe: Recipe) -> None:
             steps = 2 * recipe.accumulate  # of some epoch
             example = make(recipe, rate, epochs=epochs, steps=steps, methods=methods)
     gradient_parts = gradients.gradient_parts(example)
-    if objective.kind_for(gradient_parts) is objective.DecoupledObjective:
+    if objective.objective_class(gradient_parts) is objective.DecoupledObjective:
         refusals.require_parts(methods)
     if gradient_parts and precision(recipe) == "mixed_float16":
         raise ValueError(

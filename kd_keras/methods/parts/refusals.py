@@ -48,31 +48,31 @@ def require_multi_label(methods: Sequence[Method]) -> None:
 
 def require_weightable(methods: Sequence[Method]) -> None:
     """Raises ValueError if a method cannot be given sample or class weights."""
-    names = [method.name for method in methods if method.whole_batch]
-    if names:
+    method_names = [method.name for method in methods if method.whole_batch]
+    if method_names:
         raise ValueError(
-            f"the batches have sample or class weights, and methods {names} compare the examples "
-            "of a batch with each other, so that an example has no cost of its own to weight; "
-            "expected batches without weights. Leave them out, or choose other methods."
+            f"the batches have sample or class weights, and methods {method_names} compare the "
+            "examples of a batch with each other, so that an example has no cost of its own to "
+            "weight; expected batches without weights. Leave them out, or choose other methods."
         )
 
 
 def require_no_ids(methods: Sequence[Method]) -> None:
     """Raises ValueError if a method cannot do without the examples' ids."""
-    names = [method.name for method in methods if method.needs_ids]
-    if names:
+    method_names = [method.name for method in methods if method.needs_ids]
+    if method_names:
         raise ValueError(
-            f"methods {names} need the id of each example, and a batch has none; expected batches "
-            "({'inputs': …, 'id': …}, labels). kd_keras.data.pipeline gives them."
+            f"methods {method_names} need the id of each example, and a batch has none; expected "
+            "batches ({'inputs': …, 'id': …}, labels). kd_keras.data.pipeline gives them."
         )
 
 
 def require_parts(methods: Sequence[Method]) -> None:
     """Raises ValueError if a method's cost has no target and nontarget parts."""
-    names = [m.name for m in methods if type(m).parts_call is Method.parts_call]
-    if names:
+    method_names = [m.name for m in methods if type(m).parts_call is Method.parts_call]
+    if method_names:
         raise ValueError(
             "the optimizer takes the gradients of a cost's target and nontarget parts, and "
-            f"methods {names} have no such parts; expected methods that have them, such as dkd. "
-            "Choose such methods, or another optimizer."
+            f"methods {method_names} have no such parts; expected methods that have them, such as "
+            "dkd. Choose such methods, or another optimizer."
         )

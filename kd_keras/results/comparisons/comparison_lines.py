@@ -5,10 +5,9 @@ from typing import Any
 
 from kd_keras.results.comparisons.comparison import MEGABYTES, MILLISECONDS
 from kd_keras.results.metrics import main_score
+from kd_keras.results.metrics.statistics import SIGNIFICANCE_LEVEL
 from kd_keras.results.terminal.screen import Screen
 
-#: P-values of a difference over images that counts are below it.
-LEVEL = 0.05
 _COST_NAMES = {MILLISECONDS: "time", MEGABYTES: "size"}
 
 
@@ -149,7 +148,7 @@ def _difference(
         test_name = "McNemar, Holm" if has_several_tests else "McNemar"
         if p_value is not None:
             numbers += f", p {'' if p_value < 0.001 else '= '}{probability(p_value)} ({test_name})"
-            is_significant = p_value < LEVEL
+            is_significant = p_value < SIGNIFICANCE_LEVEL
     if is_significant and entry["low"] > 0:
         return f"{group} is {score.better} than {other}{scope} ({numbers}).{repeat}"
     if is_significant and entry["high"] < 0:

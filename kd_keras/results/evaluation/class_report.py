@@ -35,18 +35,20 @@ class ClassRow:
     taken_for: str
 
 
-def confusion_matrix(labels: np.ndarray, predicted_classes: np.ndarray, classes: int) -> np.ndarray:
+def confusion_matrix(
+    labels: np.ndarray, predicted_classes: np.ndarray, num_classes: int
+) -> np.ndarray:
     """(C, C) int64: images by true class (row) and predicted class (column).
 
     Args:
         labels: (N,) int, true classes.
         predicted_classes: (N,) int.
-        classes: C.
+        num_classes: C.
     """
     from sklearn import metrics
 
     matrix: np.ndarray = metrics.confusion_matrix(
-        labels, predicted_classes, labels=np.arange(classes)
+        labels, predicted_classes, labels=np.arange(num_classes)
     )
     return matrix.astype(np.int64)
 

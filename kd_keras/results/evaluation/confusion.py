@@ -11,8 +11,8 @@ from kd_keras.results import csv_table
 from kd_keras.results.page import plots
 
 _DPI = 110
-_MOST_WITH_NUMBERS = 30  # classes for which a cell has room for its number of images
-_MOST_NAMED = 250  # classes for which each row has room for its name
+_MAX_WITH_NUMBERS = 30  # classes for which a cell has room for its number of images
+_MAX_NAMED = 250  # classes for which each row has room for its name
 _LONGEST_NAME = 22
 _WIDTH_OF_LETTER = 0.65  # of the font's size
 _DARK = 0.55  # share of a row above which its number is written in white
@@ -33,7 +33,7 @@ def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title
     num_classes = len(class_names)
     cell = _inches_per_class(num_classes)
     side = cell * num_classes
-    names = [_short_name(name) for name in class_names] if num_classes <= _MOST_NAMED else []
+    names = [_short_name(name) for name in class_names] if num_classes <= _MAX_NAMED else []
     font = max(4.5, min(10.0, 55 * cell))
     margin = 0.55 + font / 72 * _WIDTH_OF_LETTER * max(map(len, names), default=0)
     width, height = margin + side + 0.15, margin + side + 0.4
@@ -82,7 +82,7 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
     support = matrix.sum(axis=1, keepdims=True)
     shares = matrix / np.maximum(support, 1)
     # Among many classes, most confusions are rare: they are drawn darker than their share.
-    power = 1.0 if len(matrix) <= _MOST_WITH_NUMBERS else 0.4
+    power = 1.0 if len(matrix) <= _MAX_WITH_NUMBERS else 0.4
     axes.imshow(shares**power, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xlabel("predicted class", fontsize=9)
     axes.set_ylabel("true class", fontsize=9)
@@ -92,7 +92,7 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
     is_horizontal = widest_name < _inches_per_class(len(matrix))
     axes.set_xticks(ticks, names, rotation=0 if is_horizontal else 90, fontsize=font)
     axes.set_yticks(ticks, names, fontsize=font)
-    if len(matrix) > _MOST_WITH_NUMBERS:
+    if len(matrix) > _MAX_WITH_NUMBERS:
         return
     axes.set_xticks(np.arange(len(matrix) - 1) + 0.5, minor=True)
     axes.set_yticks(np.arange(len(matrix) - 1) + 0.5, minor=True)
@@ -107,9 +107,9 @@ def _draw(axes: Any, matrix: np.ndarray, names: Sequence[str], font: float) -> N
 
 def _inches_per_class(num_classes: int) -> float:
     """A cell with a number needs more room than a coloured one; 200 classes make 16 inches."""
-    if num_classes <= _MOST_WITH_NUMBERS:
+    if num_classes <= _MAX_WITH_NUMBERS:
         return max(0.33, min(1.2, 4.6 / num_classes))
-    return 0.08 if num_classes <= _MOST_NAMED else 16 / num_classes
+    return 0.08 if num_classes <= _MAX_NAMED else 16 / num_classes
 
 
 def _short_name(name: str) -> str:

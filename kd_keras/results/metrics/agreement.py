@@ -87,23 +87,23 @@ def expected_if_independent(
     return expected_share / len(labels), math.sqrt(variance) / len(labels)
 
 
-def best_order(teacher: np.ndarray, labels: np.ndarray, *, classes: int) -> np.ndarray:
+def best_order(teacher: np.ndarray, labels: np.ndarray, *, num_classes: int) -> np.ndarray:
     """The order of the teacher's classes with which its accuracy would be highest.
 
     Args:
         teacher: (N,) int predicted classes.
         labels: (N,) int.
-        classes: C.
+        num_classes: C.
 
     Returns:
         (C,) int, a permutation: the class of ours that each of the teacher's most probably means.
     """
     from scipy import optimize
 
-    confusions = np.zeros((classes, classes), np.int64)
+    confusions = np.zeros((num_classes, num_classes), np.int64)
     np.add.at(confusions, (teacher, labels), 1)
     # Among equally good orders, the one that moves the fewest classes.
-    confusions = confusions * (classes + 1) + np.eye(classes, dtype=np.int64)
+    confusions = confusions * (num_classes + 1) + np.eye(num_classes, dtype=np.int64)
     return np.asarray(optimize.linear_sum_assignment(confusions, maximize=True)[1])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 TIMES_CHANCE = 3
 SHARE_OF_THE_WAY = 1 / 3  # from chance to 1
 STANDARD_ERRORS = 3
-MOST_FOR_ERRORS = 1 / 2  # of the way from chance to 1: a good teacher passes with few images too
+MAX_FOR_ERRORS = 1 / 2  # of the way from chance to 1: a good teacher passes with few images too
 
 
 def majority_accuracy(labels: np.ndarray) -> float:
@@ -19,7 +19,7 @@ def majority_accuracy(labels: np.ndarray) -> float:
     return float(np.bincount(np.asarray(labels, np.int64)).max() / len(labels))
 
 
-def weak_below(chance: float, images: int) -> float:
+def weak_below(chance: float, num_images: int) -> float:
     """The top-1 accuracy, 0 to 1, below which a teacher counts as no better than guessing.
 
     The larger of two bounds. First, the teacher must know something: three times chance, or a third
@@ -30,12 +30,12 @@ def weak_below(chance: float, images: int) -> float:
 
     Args:
         chance: accuracy of guessing, 0 to 1, from `majority_accuracy`.
-        images: number of images that the accuracy was measured on, at least 1.
+        num_images: number of images that the accuracy was measured on, at least 1.
     """
     way = 1 - chance
     by_chance = min(TIMES_CHANCE * chance, chance + SHARE_OF_THE_WAY * way)
-    errors = STANDARD_ERRORS * math.sqrt(chance * way / images)
-    return max(by_chance, chance + min(errors, MOST_FOR_ERRORS * way))
+    errors = STANDARD_ERRORS * math.sqrt(chance * way / num_images)
+    return max(by_chance, chance + min(errors, MAX_FOR_ERRORS * way))
 
 
 def chance_map(labels: np.ndarray) -> float:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+#: P-values of a difference over images that counts are below it.
+SIGNIFICANCE_LEVEL = 0.05
+
 
 def paired_interval(differences: Sequence[float]) -> tuple[float, float, float]:
     """Mean of paired differences over seeds with its 95 % interval (Student's t): mean, low, high.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 FEWEST_CALLS = 5
-MOST_SPREAD = 0.3  # of the median; with more, other programs took part of the time
+MAX_SPREAD = 0.3  # of the median; with more, other programs took part of the time
 
 
 def latency(
@@ -45,7 +45,7 @@ def steady(entry: Mapping[str, Any]) -> bool:
     """
     times = entry.get("milliseconds_per_image") or {}
     spread = times.get("spread", {}).get("batch1", 0.0)  # earlier versions measured none
-    return "batch1" in times and bool(spread <= MOST_SPREAD * times["batch1"])
+    return "batch1" in times and bool(spread <= MAX_SPREAD * times["batch1"])
 
 
 def _milliseconds(

@@ -12,7 +12,7 @@ from kd_keras.results.plots import pictures
 
 FILE = "augmentation.png"  # in a run folder
 _VIEWS = 4  # rows below the images
-_MOST_COLUMNS, _WIDTH = 8, 1800  # pixels: large images get fewer columns
+_MAX_COLUMNS, _WIDTH = 8, 1800  # pixels: large images get fewer columns
 
 
 def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
@@ -28,7 +28,7 @@ def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
     """
     views = Views(data.train, policy=data.augment, view_seed=view_seed)
     side = max(data.image_shape[1], pictures.SMALLEST_SIDE)
-    columns = max(1, min(_MOST_COLUMNS, _WIDTH // side, len(data.train)))
+    columns = max(1, min(_MAX_COLUMNS, _WIDTH // side, len(data.train)))
     rows = np.linspace(0, len(data.train) - 1, columns).astype(int)
     ids, labels = data.train.ids[rows], data.train.labels[rows]
     images = [data.train.images_at(rows)]

@@ -14,30 +14,30 @@ class Answers:
 
     Attributes:
         labels, student_classes, other_classes: (N,) int; the student, and what it is compared with.
-        classes: C.
+        num_classes: C.
     """
 
     labels: np.ndarray
     student_classes: np.ndarray
     other_classes: np.ndarray
-    classes: int
+    num_classes: int
 
     def recall(self, predicted_classes: np.ndarray) -> np.ndarray:
         """(C,) share of each class's images that are named rightly; NaN without images."""
-        images = np.bincount(self.labels, minlength=self.classes)
+        images = np.bincount(self.labels, minlength=self.num_classes)
         num_right = np.bincount(
-            self.labels[predicted_classes == self.labels], minlength=self.classes
+            self.labels[predicted_classes == self.labels], minlength=self.num_classes
         )
-        share = np.full(self.classes, np.nan)
+        share = np.full(self.num_classes, np.nan)
         np.divide(num_right, images, out=share, where=images > 0)
         return share
 
     def confusion(self, predicted_classes: np.ndarray) -> np.ndarray:
         """(C, C) number of images by label and predicted class."""
         counts = np.bincount(
-            self.labels * self.classes + predicted_classes, minlength=self.classes**2
+            self.labels * self.num_classes + predicted_classes, minlength=self.num_classes**2
         )
-        return counts.reshape(self.classes, self.classes)
+        return counts.reshape(self.num_classes, self.num_classes)
 
     @property
     def predictions(self) -> tuple[np.ndarray, np.ndarray]:

@@ -71,7 +71,7 @@ def _at_least(axes: Any, *, has_names: bool) -> None:
 def matrix(run: FinishedRun, answers: Answers, folder: Path | None) -> Plot:
     """The student's confusions; squares of an area by their share of the class."""
     confusions = answers.confusion(answers.student_classes)
-    names = [run.class_name(label) for label in range(answers.classes)]
+    names = [run.class_name(label) for label in range(answers.num_classes)]
     return plots.plot(
         "confusion-matrix",
         functools.partial(_paint_matrix, confusions=confusions, names=names),

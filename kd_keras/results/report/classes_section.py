@@ -23,9 +23,9 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
         Text(_summary(run, answers)),
         class_plots.gains(run, answers, folder),
     ]
-    if answers.classes <= _MATRIX:
+    if answers.num_classes <= _MATRIX:
         elements.append(class_plots.matrix(run, answers, folder))
-    if answers.classes > class_plots.NAMED:
+    if answers.num_classes > class_plots.NAMED:
         elements.append(_extremes(run, answers))
     elements += _pairs(run, answers)
     elements.append(_all_classes(run, answers))
@@ -71,7 +71,7 @@ def _summary(run: FinishedRun, answers: Answers) -> str:
     )
     return (
         f"Against the {compared_name(run)}, the {run.name_in_text(run.student)} is better on "
-        f"{num_better} classes and worse on {num_worse} of {answers.classes}. It is right on "
+        f"{num_better} classes and worse on {num_worse} of {answers.num_classes}. It is right on "
         f"{num_fixed:,} images that the other has wrong, and wrong on {num_lost:,} that the other "
         "has right."
     )
@@ -116,7 +116,7 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Element]:
         ("Confusions that came", np.where(has_come, student_confusions - other_confusions, 0)),
     ):
         order = np.argsort(-value, axis=None, kind="stable")[:_PAIRS]
-        pairs = [divmod(int(index), answers.classes) for index in order if value.flat[index]]
+        pairs = [divmod(int(index), answers.num_classes) for index in order if value.flat[index]]
         rows = [
             [
                 *(run.class_name(label) for label in pair),
@@ -135,10 +135,10 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Element]:
             int(student_confusions[a, b]),
             int(student_confusions[b, a]),
         ]
-        for a, b in (divmod(int(index), answers.classes) for index in order)
+        for a, b in (divmod(int(index), answers.num_classes) for index in order)
         if confusions[a, b]
     ]
-    if pair_rows and answers.classes > 2:
+    if pair_rows and answers.num_classes > 2:
         columns = ["pair of classes", "first taken for second", "second for first"]
         caption = f"Pairs that the {run.name_in_text(run.student)} confuses most (images)"
         tables.append(Table(columns, pair_rows, caption))
@@ -146,11 +146,11 @@ def _pairs(run: FinishedRun, answers: Answers) -> list[Element]:
 
 
 def _all_classes(run: FinishedRun, answers: Answers) -> Table:
-    images = np.bincount(answers.labels, minlength=answers.classes)
+    images = np.bincount(answers.labels, minlength=answers.num_classes)
     recalls = [answers.recall(p) for p in (answers.other_classes, answers.student_classes)]
     rows = [
         [run.class_name(label), int(images[label]), *(f"{100 * r[label]:.1f}" for r in recalls)]
-        for label in range(answers.classes)
+        for label in range(answers.num_classes)
         if images[label]
     ]
     columns = ["class", "images", *(f"{name} %" for name in column_names(run))]

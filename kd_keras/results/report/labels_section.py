@@ -11,7 +11,7 @@ from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.page_elements import Element, Plot, Section, Table, Text
 from kd_keras.results.report.finished_run import FinishedRun
 
-MOST_DRAWN = 40  # classes; with more, the table alone
+MAX_DRAWN = 40  # classes; with more, the table alone
 _ROW = 0.22  # inches
 
 
@@ -23,7 +23,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
         return Section("classes", title, [Text(explanation)])
     compared_rows = None if run.reference is None else _rows(run, run.reference)
     elements: list[Element] = (
-        [_plot(run, student_rows, compared_rows, folder)] if len(student_rows) <= MOST_DRAWN else []
+        [_plot(run, student_rows, compared_rows, folder)] if len(student_rows) <= MAX_DRAWN else []
     )
     return Section("classes", title, [*elements, _table(run, student_rows, compared_rows)])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras.results.metrics import timing
-from kd_keras.results.metrics.timing import MOST_SPREAD
+from kd_keras.results.metrics.timing import MAX_SPREAD
 from kd_keras.results.page import drawing, plots
 from kd_keras.results.page.page_elements import Element, Plot, Section, Table, Text
 from kd_keras.results.phase_names import has_unmeasured_teacher
@@ -38,7 +38,7 @@ def section(run: FinishedRun, folder: Path | None) -> Section:
     if unsteady:
         elements.append(
             Text(
-                f"The times of {', '.join(unsteady)} vary by more than {100 * MOST_SPREAD:.0f} %: "
+                f"The times of {', '.join(unsteady)} vary by more than {100 * MAX_SPREAD:.0f} %: "
                 "other programs ran at the same time. Do not compare them.",
                 "note",
             )

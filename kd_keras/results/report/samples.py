@@ -10,7 +10,7 @@ from kd_keras import files
 from kd_keras.data.stores.store import Split
 from kd_keras.results.report.finished_run import FinishedRun
 
-MOST_IMAGES = 20
+MAX_IMAGES = 20
 NAME = "report-images.npz"
 # How many of each kind, where there are so many; the rest are images that the student has right.
 _GAINED, _LOST, _WRONG = 7, 4, 4
@@ -24,7 +24,7 @@ def choose(
     *,
     seed: int,
 ) -> np.ndarray:
-    """Up to `MOST_IMAGES` rows, (n,) int: gained first, then lost, wrong for both, and right.
+    """Up to `MAX_IMAGES` rows, (n,) int: gained first, then lost, wrong for both, and right.
 
     Args:
         student_classes: (N,) predicted classes, or (N, C) of 0 and 1.
@@ -37,11 +37,11 @@ def choose(
     rows_by_outcome = [random.permutation(np.flatnonzero(outcomes == name)) for name in _OUTCOMES]
     limited_rows = [
         rows[:limit]
-        for rows, limit in zip(rows_by_outcome, (_GAINED, _LOST, _WRONG, MOST_IMAGES), strict=True)
+        for rows, limit in zip(rows_by_outcome, (_GAINED, _LOST, _WRONG, MAX_IMAGES), strict=True)
     ]
-    rows_to_show = np.concatenate(limited_rows)[:MOST_IMAGES]
+    rows_to_show = np.concatenate(limited_rows)[:MAX_IMAGES]
     spare_rows = np.setdiff1d(np.concatenate(rows_by_outcome), rows_to_show)[
-        : MOST_IMAGES - len(rows_to_show)
+        : MAX_IMAGES - len(rows_to_show)
     ]
     rows_to_show = np.concatenate([rows_to_show, spare_rows])
     return rows_to_show[

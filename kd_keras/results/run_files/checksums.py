@@ -35,17 +35,17 @@ def update(folder: Path, name: str) -> None:
         files.write_json(folder / NAME, {"files": {**entries, name: _file_checksum(folder / name)}})
 
 
-def require_unchanged(folder: Path, *, most_bytes: int | None = None) -> None:
+def require_unchanged(folder: Path, *, max_bytes: int | None = None) -> None:
     """Raises ValueError if a file of a finished run has changed, or is missing.
 
     Args:
         folder: the run folder; a run of an earlier version has no checksums, and passes.
-        most_bytes: size up to which contents are checked, and not sizes only; None: every size.
+        max_bytes: size up to which contents are checked, and not sizes only; None: every size.
     """
     changed_names = [
         f"{name} {'has changed' if (folder / name).is_file() else 'is missing'}"
         for name, entry in _read_checksums(folder).items()
-        if not _is_same(folder / name, entry, most_bytes)
+        if not _is_same(folder / name, entry, max_bytes)
     ]
     if changed_names:
         raise ValueError(
@@ -55,10 +55,10 @@ def require_unchanged(folder: Path, *, most_bytes: int | None = None) -> None:
         )
 
 
-def _is_same(path: Path, entry: Mapping[str, int | str], most_bytes: int | None) -> bool:
+def _is_same(path: Path, entry: Mapping[str, int | str], max_bytes: int | None) -> bool:
     if not path.is_file() or path.stat().st_size != entry.get("bytes"):
         return False
-    is_read = most_bytes is None or path.stat().st_size <= most_bytes
+    is_read = max_bytes is None or path.stat().st_size <= max_bytes
     return not is_read or files.sha256(path) == entry.get("sha256")
 
 

@@ -17,7 +17,7 @@ from kd_keras.data.stores import hashed_arrays
 from kd_keras.teacher_cache import encoding, file_format
 from kd_keras.teacher_cache.file_format import LOGITS, Header
 
-MOST_CLASSES = 500  # with more, only the largest logits are kept
+MAX_CLASSES = 500  # with more, only the largest logits are kept
 TOP_K = 20
 FLOAT32_BYTES = 16_000_000  # larger arrays are kept in float16
 LABELS = "validation-labels.npy"
@@ -48,7 +48,7 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
         )
         hashed_arrays.save(npy_path, np.asarray(values, np.float16 if is_large else np.float32))
         return
-    if classes <= MOST_CLASSES:
+    if classes <= MAX_CLASSES:
         hashed_arrays.save(npy_path, _in_small_dtype(scores))
         npz_path.unlink(missing_ok=True)
         return

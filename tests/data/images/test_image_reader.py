@@ -53,7 +53,7 @@ def test_arrays_that_are_no_pixels_are_refused(images_of):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a cat", "no image of a known format"),
+        (b"a cat", "not an image of a known format"),
         (encoded(Image.effect_noise((64, 64), 90), "JPEG")[:1500], "JPEG|jpeg"),
         (encoded(Image.effect_noise((64, 64), 90), "PNG")[:300], "PNG|png"),
         (encoded(Image.effect_noise((64, 64), 90).convert("RGB"), "BMP")[:300], "truncated"),
@@ -69,7 +69,7 @@ def test_a_text_file_is_no_image_unless_it_is_named_like_one(tmp_path):
     reader = ImageReader((8, 8, 3), resize="crop")
     for name, kind in (("notes.txt", image_reader.NotAnImage), ("notes.jpg", ValueError)):
         (tmp_path / name).write_text("a cat")
-        with pytest.raises(ValueError, match="no image of a known format") as raised:
+        with pytest.raises(ValueError, match="not an image of a known format") as raised:
             reader.file(tmp_path / name)
         assert type(raised.value) is kind
 
@@ -80,7 +80,7 @@ def test_a_huge_image_is_refused_before_it_is_decoded_and_read_if_it_is_allowed(
         ImageReader((8, 8, 3), resize="crop").decode(huge)
     small = encoded(Image.new("L", (30, 10)), "PNG")
     with pytest.raises(ValueError, match="has 300 pixels; at most 100"):
-        ImageReader((8, 8, 3), resize="crop", most_pixels=100).decode(small)
+        ImageReader((8, 8, 3), resize="crop", max_pixels=100).decode(small)
     before = Image.MAX_IMAGE_PIXELS
     with image_files.pixel_limit(250_000_000):
         header = image_files.read_header(io.BytesIO(huge), ".png")

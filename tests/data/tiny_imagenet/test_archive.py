@@ -82,15 +82,15 @@ def test_a_member_that_would_leave_its_folder_is_refused(tmp_path, name):
 def test_a_zip_that_would_fill_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = tmp_path / "tiny-imagenet-200.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        file.writestr("tiny-imagenet-200/wnids.txt", bytes(archive.MOST_BYTES + 1))
+        file.writestr("tiny-imagenet-200/wnids.txt", bytes(archive.MAX_BYTES + 1))
     assert path.stat().st_size < 100_000
     with (
         pytest.raises(ValueError, match=r"wnids\.txt in .* has 16,000,001 bytes; expected at most"),
         archive.open_archive(path),
     ):
         pass
-    monkeypatch.setattr(archive, "MOST_BYTES", 10**9)
-    monkeypatch.setattr(archive, "MOST_BYTES_OF_ALL", 10**6)
+    monkeypatch.setattr(archive, "MAX_BYTES", 10**9)
+    monkeypatch.setattr(archive, "MAX_BYTES_OF_ALL", 10**6)
     with (
         pytest.raises(ValueError, match=r"zip, unpacked, has 16,000,001"),
         archive.open_archive(path),

@@ -191,7 +191,7 @@ def test_a_warmup_and_a_first_stage_begin_anew_with_each_fit(net, teacher, batch
 
 def test_an_unknown_length_matters_only_to_methods_that_change(student, teacher, batches):
     model = types.SimpleNamespace(total_steps=None, run_steps=None, methods=[])
-    assert float(run_progress.share_done(model)) == 1
+    assert float(run_progress.fraction_done(model)) == 1
     unknown = batches.filter(lambda x, y: True)
     plain = Distiller(student, teacher=teacher, methods=methods.get("kd"))
     plain.compile(keras.optimizers.SGD(0.0))

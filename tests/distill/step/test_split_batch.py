@@ -20,6 +20,6 @@ def test_a_batch_that_leaves_a_device_empty_is_refused():
 
 
 def test_one_device_has_the_whole_batch():
-    assert split_batch.share(tf.constant(7)) == 1.0
+    assert split_batch.replica_fraction(tf.constant(7)) == 1.0
     inputs = tf.ones((3, 2))
     assert split_batch.run_on_any(lambda argument: argument is inputs, inputs)

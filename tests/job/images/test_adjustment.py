@@ -10,7 +10,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 
 def adjusted(*settings, images=180, side=224, classes=2, **fields):
     base = recipe_files.resolve(None, {"dataset": "folder:pets", **fields}, settings)
-    return base, adjustment.adjust_recipe(base, images=images, side=side, classes=classes)
+    return base, adjustment.adjust_recipe(base, num_images=images, side=side, num_classes=classes)
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,16 @@ def test_what_a_person_chose_stays(tmp_path):
     assert (result.batch_size, result.method, result.epochs) == (64, ("dkd",), 1)
     file = tmp_path / "mine.toml"
     file.write_text('dataset = "folder:pets"\nbatch_size = 512\nmethod = ["lskd"]\n')
-    result = adjustment.adjust_recipe(recipe_files.load(file), images=180, side=64, classes=2)
+    result = adjustment.adjust_recipe(
+        recipe_files.load(file), num_images=180, side=64, num_classes=2
+    )
     assert (result.batch_size, result.method) == (512, ("lskd",))
 
 
 def test_an_adjusted_recipe_is_not_adjusted_again_nor_after_it_was_written():
     _, result = adjusted()
     for other in (result, recipe_files.from_json(recipe_files.to_json(result))):
-        assert adjustment.adjust_recipe(other, images=40, side=32, classes=2) == result
+        assert adjustment.adjust_recipe(other, num_images=40, side=32, num_classes=2) == result
 
 
 def test_methods_say_how_many_classes_they_need():
@@ -107,9 +109,9 @@ def test_the_screen_says_what_was_adjusted(recorder, tmp_path, monkeypatch):
 @pytest.mark.parametrize("teacher", ["cache:rows", "teacher.onnx", "runs/big/teacher.keras"])
 def test_adjusted_settings_of_a_trained_teacher_are_not_shown(teacher):
     recipe = Recipe(teacher=teacher)
-    adjusted = adjustment.adjust_recipe(recipe, images=900, side=32, classes=9)
+    adjusted = adjustment.adjust_recipe(recipe, num_images=900, side=32, num_classes=9)
     assert adjusted.teacher_epochs != recipe.teacher_epochs
-    (line,) = adjustment.describe_changes(recipe, adjusted, images=900, classes=9)
+    (line,) = adjustment.describe_changes(recipe, adjusted, num_images=900, num_classes=9)
     assert "epochs: " in line
     assert "teacher_" not in line
 

@@ -59,7 +59,7 @@ def test_only_notes_on_the_evaluated_images_are_shown_each_once(monkeypatch):
             tell(note)
 
     monkeypatch.setattr(evaluation_data, "load", load)
-    monkeypatch.setattr(evaluation_data, "part", lambda data, split: data)
+    monkeypatch.setattr(evaluation_data, "split_of", lambda data, split: data)
     for split, expected in (("test", ["few images", "resized"]), ("all", ["resized"])):
         job = EvaluationJob(DataOptions(), split, 1, Screen(quiet=True))
         job.data_of(model())

@@ -55,5 +55,5 @@ def test_plain_training_has_no_knobs_to_set():
 def test_a_method_that_replaces_another_keeps_the_knobs_that_were_chosen():
     recipe = recipe_files.resolve(None, {"dataset": "folder:pets", "temperature": "3"})
     assert recipe.method == ("lskd:temperature=3,weight=9,ce_weight=0.1",)
-    result = adjustment.adjust_recipe(recipe, images=180, side=64, classes=2)
+    result = adjustment.adjust_recipe(recipe, num_images=180, side=64, num_classes=2)
     assert result.method == ("kd:temperature=3",)

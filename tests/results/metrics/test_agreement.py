@@ -58,12 +58,12 @@ def test_the_order_in_which_a_teacher_is_right_is_found():
     meant = np.array([2, 0, 1, 3])  # it says 0 for our class 2, and so on
     predicted = np.argsort(meant)[labels]
     predicted[::9] = 3
-    assert agreement.best_order(predicted, labels, classes=4).tolist() == meant.tolist()
+    assert agreement.best_order(predicted, labels, num_classes=4).tolist() == meant.tolist()
 
 
 def test_a_teacher_in_the_right_order_keeps_it_where_classes_are_never_said():
     labels = np.array([0, 1, 2, 3])
-    assert agreement.best_order(np.zeros(4, int), labels, classes=4).tolist() == [0, 1, 2, 3]
+    assert agreement.best_order(np.zeros(4, int), labels, num_classes=4).tolist() == [0, 1, 2, 3]
 
 
 def test_the_entry_of_results_json():

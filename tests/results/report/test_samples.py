@@ -28,7 +28,7 @@ def test_images_where_models_differ_come_first():
     student, others = np.tile([0, 0, 1, 1], 100), np.tile([0, 1, 0, 1], 100)
     rows = samples.choose(student, others, labels, seed=0)
     kinds = samples.outcomes_of(student, others, labels)[rows]
-    assert len(set(rows)) == samples.MOST_IMAGES
+    assert len(set(rows)) == samples.MAX_IMAGES
     assert kinds.tolist() == ["gained"] * 7 + ["lost"] * 4 + ["wrong"] * 4 + ["right"] * 5
     assert samples.choose(student, others, labels, seed=0).tolist() == rows.tolist()
 
@@ -37,7 +37,7 @@ def test_all_of_few_images_are_chosen_and_a_kind_that_is_missing_is_replaced():
     few = samples.choose(np.array([0, 1]), None, np.array([0, 0]), seed=0)
     assert sorted(few) == [0, 1]
     wrong = np.ones(50, int)
-    assert len(samples.choose(wrong, wrong, np.zeros(50, int), seed=0)) == samples.MOST_IMAGES
+    assert len(samples.choose(wrong, wrong, np.zeros(50, int), seed=0)) == samples.MAX_IMAGES
 
 
 def test_images_are_kept_as_they_are(tmp_path):
