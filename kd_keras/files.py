@@ -20,7 +20,7 @@ _ASIDE = ".replaced"  # the earlier folder, until the new one has its name
 
 
 @contextlib.contextmanager
-def in_place_of(target: Path) -> Iterator[Path]:
+def atomic_write(target: Path) -> Iterator[Path]:
     """Yields a path for the block to write a file or folder to, which then replaces `target`.
 
     The path has the name of `target`, and nothing exists there. Each process that writes the same
@@ -32,7 +32,7 @@ def in_place_of(target: Path) -> Iterator[Path]:
     try:
         require_regular(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        tidy_after_a_kill(target)
+        remove_leftovers(target)
         with _scratch_beside(target) as scratch:
             new_path = scratch / target.name
             yield new_path
@@ -62,7 +62,7 @@ def write_json(path: str | Path, data: Any) -> None:
             f"{path} was not written: {not_finite[0]} is {not_finite[1]}; expected finite numbers, "
             "since JSON has no others. In a training, lower the learning rate."
         ) from error
-    with in_place_of(Path(path)) as new_path:
+    with atomic_write(Path(path)) as new_path:
         new_path.write_text(text, encoding="utf-8")
 
 
@@ -254,7 +254,7 @@ def _scratch_beside(target: Path) -> Iterator[Path]:
                 _remove(scratch)
 
 
-def tidy_after_a_kill(target: Path) -> None:
+def remove_leftovers(target: Path) -> None:
     """Removes what killed processes left; brings back what they had moved aside."""
     start = f".partial.{target.name}."
     for scratch in target.parent.glob(f"{glob.escape(start)}*"):

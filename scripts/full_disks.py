@@ -195,7 +195,7 @@ def at(moment: str, disk: Path, strike: Callable[[Path], None]) -> None:
     """Has `strike` called once, with the path, just before the moment.
 
     Args:
-        moment: pattern of a path that `files.in_place_of` writes, or MODULE:FUNCTION>PATH for
+        moment: pattern of a path that `files.atomic_write` writes, or MODULE:FUNCTION>PATH for
             writers that do not use it.
         disk: where PATH is.
         strike: what happens then.

@@ -157,7 +157,7 @@ def _train_all(names: Sequence[str], settings: Sequence[str], place: str, work: 
             gc.collect()
             if chief:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                with files.in_place_of(path) as new_path, new_path.open("wb") as file:
+                with files.atomic_write(path) as new_path, new_path.open("wb") as file:
                     np.savez(file, **arrays)
                 print(
                     f"{place}, {setting}, {name}: {time.perf_counter() - start:.1f} s", flush=True

@@ -16,7 +16,7 @@ def names(folder):
 
 
 def write_half(target, error):
-    with files.in_place_of(target) as new_path:
+    with files.atomic_write(target) as new_path:
         assert not new_path.exists()
         new_path.write_text("half")
         raise error
@@ -24,7 +24,7 @@ def write_half(target, error):
 
 def test_a_file_takes_its_place_when_the_block_ends(tmp_path):
     target = tmp_path / "deep" / "a.json"
-    with files.in_place_of(target) as new_path:
+    with files.atomic_write(target) as new_path:
         assert new_path.suffix == ".json"
         new_path.write_text("new")
         assert not target.exists()
@@ -36,7 +36,7 @@ def test_a_folder_replaces_one_that_holds_other_files(tmp_path):
     target = tmp_path / "model"
     (target / "inner").mkdir(parents=True)
     (target / "inner" / "old").write_text("old")
-    with files.in_place_of(target) as new_path:
+    with files.atomic_write(target) as new_path:
         new_path.mkdir()
         (new_path / "new").write_text("new")
     assert names(target) == ["new"]
@@ -75,9 +75,9 @@ def make_folder(path, text):
 def test_two_writers_of_one_target_do_not_disturb_each_other(tmp_path, make):
     target, expected = tmp_path / "target", tmp_path / "expected"
     make(expected, "one")
-    with files.in_place_of(target) as one:
+    with files.atomic_write(target) as one:
         make(one, "one")
-        with files.in_place_of(target) as two:
+        with files.atomic_write(target) as two:
             make(two, "two")
     assert files.sha256(target) == files.sha256(expected)
     assert names(tmp_path) == ["expected", "target"]
@@ -90,7 +90,7 @@ def test_a_failed_rename_puts_the_earlier_folder_back(tmp_path):
     (target / "old").write_text("old")
     with (
         pytest.raises(OSError, match=r"No such file.*The earlier model stays as it was\."),
-        files.in_place_of(target),
+        files.atomic_write(target),
     ):
         pass  # writes nothing, so that the last rename fails
     assert names(target) == ["old"]
@@ -101,7 +101,7 @@ def test_a_place_that_cannot_be_written_is_reported_with_a_message(tmp_path):
     (tmp_path / "file").write_text("")
     target = tmp_path / "file" / "a.json"
     message = rf"Could not write {re.escape(str(target))}: .*Move what is in the way, or"
-    with pytest.raises(OSError, match=message), files.in_place_of(target) as new_path:
+    with pytest.raises(OSError, match=message), files.atomic_write(target) as new_path:
         os.stat(new_path)
 
 
@@ -154,7 +154,7 @@ def test_plain_values_are_those_of_json(tmp_path):
 def test_the_remedy_follows_from_the_cause(tmp_path, number, remedy):
     with (
         pytest.raises(OSError, match=rf"a\.json: {os.strerror(number)}\. {remedy}"),
-        files.in_place_of(tmp_path / "a.json"),
+        files.atomic_write(tmp_path / "a.json"),
     ):
         raise OSError(number, os.strerror(number))
 
@@ -190,7 +190,7 @@ def test_a_file_never_replaces_a_folder_or_a_pipe(tmp_path):
     for name, message in (("folder", "Is a directory"), ("pipe", "pipe is a pipe, a socket or a")):
         with (
             pytest.raises(OSError, match=rf"^Could not write .*{name}: .*{message}"),
-            files.in_place_of(tmp_path / name) as new_path,
+            files.atomic_write(tmp_path / name) as new_path,
         ):
             new_path.write_text("2")
     assert (tmp_path / "folder" / "mine").read_text() == "1"

@@ -97,11 +97,11 @@ def command(
             "--dataset NAME."
         )
     is_multi_label = predictor.threshold is not None
-    num_classes = top or (len(predictor.names) if is_multi_label else _TOP)
+    num_shown = top or (len(predictor.names) if is_multi_label else _TOP)
     tally = _Tally()
     with _rows_to(target) as file:
         rows = prediction_rows.Rows(
-            row_format, file, items, predictor.names, num_classes, multi_label=is_multi_label
+            row_format, file, items, predictor.names, num_shown, multi_label=is_multi_label
         )
         _predict(predictor, items, rows, tally)
         tally.check(images)
@@ -221,7 +221,7 @@ def _rows_to(target: str | None) -> Iterator[TextIO | None]:
     from kd_keras import files
 
     with (
-        files.in_place_of(Path(target).expanduser()) as new_path,
+        files.atomic_write(Path(target).expanduser()) as new_path,
         new_path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file,
     ):
         yield file

@@ -23,7 +23,7 @@ class Metadata:
     Attributes:
         class_names: one name per class, in the order of the outputs.
         image_shape: (height, width, channels) of the images that it takes.
-        resize: how images become square, "crop", "pad" or "squash" (see `data.resizing`).
+        resize: how images become square, "crop", "pad" or "squash" (see `data.images.resizing`).
         multi_label: whether an image may have several classes, each with a sigmoid of its own.
     """
 

@@ -54,8 +54,9 @@ def saved_model(
         head: what the student returns: "logits", "probabilities" (`logits` is then their log), or,
             with `multi_label`, "sigmoids"; by default what `heads.output_type` returns.
         resize: how `serve_bytes` resizes images to the student's size: "crop", "pad" or "squash"
-            (see `data.resizing`). Use the same as in training. The default "squash" takes the whole
-            image and ignores its aspect ratio; images of the student's size do not change.
+            (see `data.images.resizing`). Use the same as in training. The default "squash"
+            takes the whole image and ignores its aspect ratio; images of the student's size
+            do not change.
         images: uint8 (N, H, W, C) images for the check; by default four images of noise.
         multi_label: whether an image may have several classes: `probabilities` are then those of
             the classes' sigmoids.
@@ -82,7 +83,7 @@ def saved_model(
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     with contextlib.ExitStack() as stack:
         serve = serve or stack.enter_context(fresh_process())
-        new_folder = stack.enter_context(files.in_place_of(Path(folder)))
+        new_folder = stack.enter_context(files.atomic_write(Path(folder)))
         with tf.device("CPU:0"):  # as in the fresh process
             batches = [answer(tf.constant(images[i : i + 32])) for i in range(0, len(images), 32)]
         keras_logits = np.concatenate([batch["logits"] for batch in batches])
@@ -154,7 +155,7 @@ def keras_file(model: keras.Model, path: str | Path) -> None:
     if path.suffix != ".keras":
         raise ValueError(f"The path is {str(path)!r}; expected a path that ends in .keras.")
     finite.require(model)
-    with files.in_place_of(path) as new_path:
+    with files.atomic_write(path) as new_path:
         model.save(new_path)
         with zipfile.ZipFile(new_path) as archive:
             config = archive.read("config.json").decode()

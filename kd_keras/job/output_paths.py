@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kd_keras import files
 
-# A file is written under a longer name first, see `files.in_place_of`.
+# A file is written under a longer name first, see `files.atomic_write`.
 _LONGEST_NAME = ".partial.{}.12345678"
 _SHOWN = 120  # most letters of a path that is too long
 

@@ -46,7 +46,7 @@ class AB(two_stage.TwoStage):
     takes_multi_label = True
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
 
-    def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageOptions]):
+    def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageKnobs]):
         super().__init__(**common)
         self.margin = check.number("margin", margin, above=0)
 

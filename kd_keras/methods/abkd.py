@@ -15,7 +15,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
 from kd_keras.tensor_types import CostTerms, Logits
 
 
@@ -42,7 +42,7 @@ class ABKD(Method):
         temperature: float = 4.0,
         teacher_exponent: float = 0.8,
         student_exponent: float = 0.3,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

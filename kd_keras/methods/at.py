@@ -17,7 +17,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
 from kd_keras.tensor_types import CostTerms
 
 
@@ -34,7 +34,7 @@ class AT(TapPairs):
     takes_multi_label = True
     default_weight = 1000.0
 
-    def __init__(self, *, power: int = 2, **common: Unpack[TapPairsOptions]):
+    def __init__(self, *, power: int = 2, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)
         self.power = check.whole_number("power", power, at_least=1, at_most=16)
 

@@ -22,7 +22,7 @@ class Batch:
     multi_label: bool = False  # whether an example may have several classes, by sigmoids
 
 
-class CommonOptions(TypedDict, total=False):
+class CommonKnobs(TypedDict, total=False):
     """Knobs that every method has, see `Method`."""
 
     weight: float | None
@@ -38,7 +38,7 @@ class Method(keras.Layer):
     A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its trainable parts
     in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs are the
     keyword-only arguments of its constructor, each an attribute of that name. The constructor
-    passes shared knobs on: `def __init__(self, *, own=1.0, **common: Unpack[CommonOptions])`.
+    passes shared knobs on: `def __init__(self, *, own=1.0, **common: Unpack[CommonKnobs])`.
 
     Args:
         weight: factor of this method's cost in the loss, >= 0; None: `default_weight`.

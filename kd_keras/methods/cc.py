@@ -18,7 +18,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 
@@ -42,7 +42,7 @@ class CC(OneTap):
 
     whole_batch = True
 
-    def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapOptions]):
+    def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapKnobs]):
         super().__init__(**common)
         if dimensions is not None:
             check.whole_number("dimensions", dimensions, at_least=1, at_most=65_536)

@@ -24,7 +24,7 @@ from kd_keras import check
 from kd_keras.graph.untracked import Untracked
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 NOISE_FLOOR = 1e-7  # e above
@@ -65,7 +65,7 @@ class CRD(OneTap):
         embedding_size: int = 128,
         momentum: float = 0.5,
         seed: int = 0,
-        **common: Unpack[OneTapOptions],
+        **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
         if num_examples is not None:

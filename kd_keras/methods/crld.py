@@ -17,7 +17,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import two_views
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -49,7 +49,7 @@ class CRLD(Method):
         cross_weight: float = 0.5,
         weak_threshold: float = 0.9,
         strong_threshold: float = 0.2,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

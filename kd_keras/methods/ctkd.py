@@ -16,7 +16,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Shapes, Tensor
 from kd_keras.tensor_types import CostTerms, Logits
 
 
@@ -44,7 +44,7 @@ class CTKD(Method):
         first_reversal: float = 0.0,
         last_reversal: float = -1.0,
         reversal_share: float = 10 / 240,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.lowest_temperature = check.number("lowest_temperature", lowest_temperature, above=0)

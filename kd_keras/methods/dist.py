@@ -17,7 +17,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -46,7 +46,7 @@ class DIST(Method):
         temperature: float = 4.0,
         inter_weight: float = 1.0,
         intra_weight: float = 1.0,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

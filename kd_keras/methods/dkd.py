@@ -13,7 +13,7 @@ is one other class, which teaches nothing.
 from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 
 
@@ -39,7 +39,7 @@ class DKD(Method):
         temperature: float = 4.0,
         target_weight: float = 1.0,
         nontarget_weight: float = 8.0,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

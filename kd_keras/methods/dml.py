@@ -20,7 +20,7 @@ from kd_keras import check, losses
 from kd_keras.graph import heads, last_activation, taps
 from kd_keras.methods.base import (
     Batch,
-    CommonOptions,
+    CommonKnobs,
     Costs,
     Labels,
     Method,
@@ -49,7 +49,7 @@ class DML(Method):
     needs_labels = True
     teacher_free = True
 
-    def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[CommonOptions]):
+    def __init__(self, *, peers: int | Sequence[keras.Model] = 1, **common: Unpack[CommonKnobs]):
         super().__init__(**common)
         self.peers: Any = _models(peers)
 

@@ -17,7 +17,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 DISTANCES = ("cosine", "squared")
@@ -52,7 +52,7 @@ class Embed(OneTap):
         distance: str = "cosine",
         first_stage: float = 0.0,
         main_stage_weight: float = 1.0,
-        **common: Unpack[OneTapOptions],
+        **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
         self.distance = check.one_of("distance", distance, DISTANCES)

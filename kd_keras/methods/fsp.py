@@ -41,7 +41,7 @@ class FSP(channels.ProjectedMaps, two_stage.TwoStage):
     )
     default_weight = 50.0
 
-    def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageOptions]):
+    def __init__(self, *, project: bool = False, **common: Unpack[two_stage.TwoStageKnobs]):
         super().__init__(**common)
         channels.require_neighbours(self)
         self.project = check.one_of("project", project, (True, False))

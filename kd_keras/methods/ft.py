@@ -20,7 +20,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 NEGATIVE_SLOPE = 0.1  # slope of the leaky ReLUs below zero
@@ -108,7 +108,7 @@ class FT(OneTap):
         translator_batch_norm: bool = True,
         paraphraser_batch_norm: bool = False,
         first_stage: float = two_stage.FIRST_STAGE_SHARE,
-        **common: Unpack[OneTapOptions],
+        **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
         self.rate = check.number("rate", rate, above=0)

@@ -19,7 +19,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -55,7 +55,7 @@ class GKL(Method):
         cross_entropy_weight: float = 1.0,
         difference_weight: float = 16.0,
         class_prior: bool = True,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

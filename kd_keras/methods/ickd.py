@@ -19,7 +19,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, vectors
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
 from kd_keras.tensor_types import CostTerms
 
 
@@ -39,7 +39,7 @@ class ICKD(TapPairs):
 
     whole_batch = True
 
-    def __init__(self, *, kernel_size: int = 3, **common: Unpack[TapPairsOptions]):
+    def __init__(self, *, kernel_size: int = 3, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)
         self.kernel_size = check.whole_number("kernel_size", kernel_size, at_least=1, at_most=31)
 

@@ -12,7 +12,7 @@ comparisons of the method. Reads logits only. No trained parts. Each example has
 from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
 
 
 class KD(Method):
@@ -28,7 +28,7 @@ class KD(Method):
     default_weight = 0.9
     default_ce_weight = 0.1
 
-    def __init__(self, *, temperature: float = 4.0, **common: Unpack[CommonOptions]):
+    def __init__(self, *, temperature: float = 4.0, **common: Unpack[CommonKnobs]):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
 

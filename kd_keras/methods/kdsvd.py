@@ -24,7 +24,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
-from kd_keras.methods.parts.tap_pairs import TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairsKnobs
 from kd_keras.tensor_types import CostTerms
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
@@ -45,7 +45,7 @@ class KDSVD(channels.ProjectedMaps):
     takes_multi_label = True
     departures = "`project=True` adds trained 1x1 convolutions that make channels equal."
 
-    def __init__(self, *, project: bool = False, **common: Unpack[TapPairsOptions]):
+    def __init__(self, *, project: bool = False, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)
         channels.require_neighbours(self)
         self.project = check.one_of("project", project, (True, False))

@@ -12,7 +12,7 @@ its own cost. Needs three classes or more: two standardised logits are always th
 from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.standard import STANDARDISATION_EPSILON, standardised
 from kd_keras.tensor_types import CostTerms, Logits
@@ -40,7 +40,7 @@ class LSKD(Method):
         temperature: float = 2.0,
         target_weight: float = 1.0,
         nontarget_weight: float = 8.0,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.over = check.one_of("over", over, ("kd", "dkd"))

@@ -18,7 +18,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -52,7 +52,7 @@ class MLKD(Method):
         *,
         temperature: float = 4.0,
         extra_temperatures: tuple[float, ...] = (3.0, 5.0, 2.0, 6.0),
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

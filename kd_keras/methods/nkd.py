@@ -14,7 +14,7 @@ cross-entropies, so the cost is not zero at equality.
 from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
 from kd_keras.methods.parts.normalised import nkd
 
 
@@ -37,7 +37,7 @@ class NKD(Method):
         *,
         temperature: float = 1.0,
         nontarget_weight: float = 1.5,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

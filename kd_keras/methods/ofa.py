@@ -24,7 +24,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import (
     Batch,
-    CommonOptions,
+    CommonKnobs,
     Costs,
     Labels,
     Method,
@@ -66,7 +66,7 @@ class OFA(Method):
         exponent: float = 1.0,
         exit_weight: float = 1.0,
         exit_width: int | None = None,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self._student_taps = tap_pairs.names(student_taps)

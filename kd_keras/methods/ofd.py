@@ -23,7 +23,7 @@ from kd_keras import check
 from kd_keras.graph import taps
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
 from kd_keras.tensor_types import CostTerms
 
 RAREST_NEGATIVE = 0.001  # if fewer values are below zero, the margin is -3 deviations
@@ -45,7 +45,7 @@ class OFD(TapPairs):
 
     needs_teacher_model = True
 
-    def __init__(self, *, kernel_size: int = 1, **common: Unpack[TapPairsOptions]):
+    def __init__(self, *, kernel_size: int = 1, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)
         self.kernel_size = check.whole_number("kernel_size", kernel_size, at_least=1, at_most=31)
 

@@ -44,7 +44,7 @@ class ReviewKD(tap_pairs.TapPairs):
     default_teacher_taps = ("stage1_preact", "stage2_preact", "stage3_preact", "pooled")
     default_warmup = 1 / 12
 
-    def __init__(self, *, max_channels: int = 512, **common: Unpack[tap_pairs.TapPairsOptions]):
+    def __init__(self, *, max_channels: int = 512, **common: Unpack[tap_pairs.TapPairsKnobs]):
         super().__init__(**common)
         self.max_channels = check.whole_number(
             "max_channels", max_channels, at_least=1, at_most=65_536

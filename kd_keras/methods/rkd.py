@@ -19,7 +19,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
@@ -45,7 +45,7 @@ class RKD(OneTap):
         distance_weight: float = 25.0,
         angle_weight: float = 50.0,
         squared: bool = False,
-        **common: Unpack[OneTapOptions],
+        **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
         self.distance_weight = check.number("distance_weight", distance_weight, at_least=0)

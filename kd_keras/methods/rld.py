@@ -19,7 +19,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Labels, Method, Outputs
 from kd_keras.methods.parts import nontarget, standard
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -50,7 +50,7 @@ class RLD(Method):
         confidence_weight: float = 1.0,
         ranking_weight: float = 8.0,
         standardize: bool = False,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)

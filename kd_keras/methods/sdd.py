@@ -26,7 +26,7 @@ from kd_keras.methods.base import Batch, Costs, Labels, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.normalised import nkd
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 FINEST = 4  # cells in each direction at the finest scale; each coarser scale is made of these
@@ -70,7 +70,7 @@ class SDD(OneTap):
         temperature: float = 4.0,
         target_weight: float = 1.0,
         nontarget_weight: float = 8.0,
-        **common: Unpack[OneTapOptions],
+        **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
         self.over = check.one_of("over", over, OVER)

@@ -21,7 +21,7 @@ from kd_keras import check
 from kd_keras.graph import taps
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 
@@ -41,7 +41,7 @@ class SimKD(OneTap):
 
     needs_teacher_model = True
 
-    def __init__(self, *, factor: int = 2, **common: Unpack[OneTapOptions]):
+    def __init__(self, *, factor: int = 2, **common: Unpack[OneTapKnobs]):
         super().__init__(**common)
         self.factor = check.whole_number("factor", factor, at_least=1, at_most=1024)
 

@@ -17,7 +17,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -48,7 +48,7 @@ class SLD(Method):
         *,
         temperatures: tuple[float, ...] = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0),
         student_swap_start: float = 0.625,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperatures = two_views.temperatures(

@@ -18,7 +18,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.methods.parts.teacher_classifier import pooled
 from kd_keras.tensor_types import CostTerms, Logits
 
@@ -40,7 +40,7 @@ class SRRL(OneTap):
     )
     needs_teacher_model = True
 
-    def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapOptions]):
+    def __init__(self, *, logit_weight: float = 1.0, **common: Unpack[OneTapKnobs]):
         super().__init__(**common)
         self.logit_weight = check.number("logit_weight", logit_weight, at_least=0)
 

@@ -22,7 +22,7 @@ from keras import ops
 from kd_keras import check, losses
 from kd_keras.methods.base import (
     Batch,
-    CommonOptions,
+    CommonKnobs,
     Costs,
     Labels,
     Method,
@@ -63,7 +63,7 @@ class USKD(Method):
         target_weight: float = 1.0,
         nontarget_weight: float = 0.1,
         weak_weight: float = 0.005,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.tap = check.text("tap", tap, remedy="Name a layer, such as 'pooled'.")

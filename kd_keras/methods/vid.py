@@ -20,7 +20,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
 from kd_keras.tensor_types import CostTerms
 
 SMALLEST_VARIANCE = 1e-5
@@ -38,7 +38,7 @@ class VID(TapPairs):
     family = "features"
     takes_multi_label = True
 
-    def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsOptions]):
+    def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)
         self.initial_variance = check.number(
             "initial_variance", initial_variance, above=SMALLEST_VARIANCE

@@ -26,7 +26,7 @@ from keras import ops
 from kd_keras import check
 from kd_keras.methods.base import (
     Batch,
-    CommonOptions,
+    CommonKnobs,
     Costs,
     Labels,
     Method,
@@ -76,7 +76,7 @@ class WKD(Method):
         regularization: float = 0.05,
         iterations: int = 10,
         decay_start: float = 0.625,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
@@ -110,7 +110,7 @@ class WKD(Method):
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
         if self.class_distances is None and teacher is not None:
             kernel = teacher_classifier.last_dense(self.name, teacher).kernel
-            self.distances.assign(_angles(ops.transpose(ops.cast(kernel, "float32"))))
+            self.distances.assign(_cosine_distances(ops.transpose(ops.cast(kernel, "float32"))))
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
         terms = wkd(
@@ -194,7 +194,7 @@ def class_distances(features: Tensor) -> Tensor:
     return 1 - ops.matmul(rows, ops.transpose(rows))
 
 
-def _angles(weights: Tensor) -> Tensor:
+def _cosine_distances(weights: Tensor) -> Tensor:
     """(C, C): 1 minus the cosine of each two rows, less the rows' mean, which no softmax shows."""
     rows = vectors.unit(weights - ops.mean(weights, axis=0, keepdims=True))
     return ops.maximum(1 - ops.matmul(rows, ops.transpose(rows)), 0.0)

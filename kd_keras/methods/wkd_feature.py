@@ -22,7 +22,7 @@ from keras import layers, ops
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, decay, projectors, tap_pairs
-from kd_keras.methods.parts.one_tap import OneTap, OneTapOptions
+from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import CostTerms
 
 VARIANCE_EPSILON = 1e-5  # as in the authors' code
@@ -56,7 +56,7 @@ class WKDFeature(OneTap):
         mean_weight: float = 4.0,
         grid: int = 1,
         decay_start: float = 0.625,
-        **common: Unpack[OneTapOptions],
+        **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
         self.projector = check.one_of("projector", projector, ("conv", "bottleneck"))

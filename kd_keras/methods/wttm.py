@@ -16,7 +16,7 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonOptions, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
 from kd_keras.tensor_types import CostTerms, Logits
 
 
@@ -31,7 +31,7 @@ class WTTM(Method):
     family = "logits"
     default_weight = 4.0
 
-    def __init__(self, *, exponent: float = 0.2, **common: Unpack[CommonOptions]):
+    def __init__(self, *, exponent: float = 0.2, **common: Unpack[CommonKnobs]):
         super().__init__(**common)
         self.exponent = check.number("exponent", exponent, above=0)
 

@@ -63,11 +63,11 @@ class SeparateMomenta(keras.optimizers.Optimizer):
         ema_overwrite_frequency: int | None = None,
         **others: Any,
     ):
-        given = [f"{option}={value!r}" for option, value in others.items() if value is not None]
-        if given:
+        refused = [f"{option}={value!r}" for option, value in others.items() if value is not None]
+        if refused:
             allowed = ", ".join(CommonOptions.__annotations__)
             raise ValueError(
-                f"{', '.join(given)} is given; expected no arguments but its own and {allowed}, "
+                f"{', '.join(refused)} is given; expected no arguments but its own and {allowed}, "
                 "since one update has several gradients. To clip their sum, use global_clipnorm."
             )
         # Keras's own weight decay is decoupled from the gradient; this one is not.

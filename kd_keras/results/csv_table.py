@@ -17,7 +17,7 @@ def write(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
         rows: cells of each line.
     """
     with (
-        files.in_place_of(path) as new_path,
+        files.atomic_write(path) as new_path,
         new_path.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(file, lineterminator="\n")

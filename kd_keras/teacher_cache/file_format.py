@@ -125,9 +125,9 @@ BOUND = {
 
 def write_header(folder: Path, header: Header, ids: np.ndarray) -> None:
     """Starts a cache: writes its header and the ids, ascending, of the examples to come."""
-    with files.in_place_of(folder / "ids.npy") as new_path:
+    with files.atomic_write(folder / "ids.npy") as new_path:
         files.save_array(new_path, ids.astype(np.int64))
-    with files.in_place_of(folder / "header.json") as new_path:
+    with files.atomic_write(folder / "header.json") as new_path:
         full_header = dataclasses.replace(header, ids_sha256=files.sha256(folder / "ids.npy"))
         new_path.write_text(json.dumps(dataclasses.asdict(full_header), indent=2) + "\n")
 
@@ -218,4 +218,4 @@ def tidy(folder: Path) -> None:
     """Removes what killed writers left; parts that another process writes now stay."""
     for scratch in folder.glob(".partial.*"):
         target = scratch.name.removeprefix(".partial.").rpartition(".")[0]
-        files.tidy_after_a_kill(folder / target)
+        files.remove_leftovers(folder / target)

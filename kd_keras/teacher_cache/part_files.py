@@ -19,10 +19,10 @@ def write_part(folder: Path, view: int, part: int, arrays: Mapping[str, np.ndarr
     entries = {}
     for name, array in arrays.items():
         path = _file(folder, view, part, f"{name}.npy")
-        with files.in_place_of(path) as new_path:
+        with files.atomic_write(path) as new_path:
             files.save_array(new_path, array)
         entries[path.name] = {"bytes": path.stat().st_size, "sha256": files.sha256(path)}
-    with files.in_place_of(_file(folder, view, part, "json")) as new_path:
+    with files.atomic_write(_file(folder, view, part, "json")) as new_path:
         new_path.write_text(json.dumps({"rows": len(array), "files": entries}))
 
 

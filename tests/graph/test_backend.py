@@ -39,5 +39,5 @@ def test_a_keras_that_runs_on_another_backend_is_refused(monkeypatch):
 
     backend.require_tensorflow()
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    with pytest.raises(backend.WrongBackend, match=f"is jax; {MESSAGE}"):
+    with pytest.raises(backend.BackendError, match=f"is jax; {MESSAGE}"):
         backend.require_tensorflow()

@@ -225,6 +225,6 @@ def test_a_loss_that_becomes_nan_stops_the_run(run, tmp_path):
     student = classifier(10)
     student.layers[-1].kernel.assign(np.full((64, 10), math.nan))
     student.save(tmp_path / "broken.keras")
-    with pytest.raises(stop_on_nan.NotFinite, match="step 1"):
+    with pytest.raises(stop_on_nan.NonFiniteError, match="step 1"):
         run(tmp_path / "nan", student=str(tmp_path / "broken.keras"), method=["none"])
     assert not (tmp_path / "nan" / "student.keras").exists()

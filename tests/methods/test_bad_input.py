@@ -179,7 +179,7 @@ def test_crd_refuses_ids_out_of_range():
         step(distiller)
     distiller.compile()
     x = {"inputs": IMAGES, "id": IDS}  # their values are unknown in a compiled step
-    with pytest.raises(stop_on_nan.NotFinite, match="The loss became nan at step 1"):
+    with pytest.raises(stop_on_nan.NonFiniteError, match="The loss became nan at step 1"):
         distiller.fit(x, IDS % 5, verbose=0, callbacks=[stop_on_nan.StopOnNaN()])
 
 

@@ -31,14 +31,14 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import CommonOptions, Method
+from kd_keras.methods.base import CommonKnobs, Method
 
 
 class MadeUp(Method):
     first_stage = 0.25
     whole_batch = True
 
-    def __init__(self, *, power: int, **common: Unpack[CommonOptions]):
+    def __init__(self, *, power: int, **common: Unpack[CommonKnobs]):
         super().__init__(**common)
         self.power = check.whole_number("made_up: power", power, at_least=1)
 

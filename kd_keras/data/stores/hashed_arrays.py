@@ -13,7 +13,7 @@ _SEAL = b"\nkd_keras sha256"  # 16 bytes; the 32 bytes of the hash follow
 
 def save(path: Path, array: np.ndarray) -> None:
     """Writes an array as .npy, whole or not at all, and its hash behind it, as np.load allows."""
-    with files.in_place_of(path) as new_path:
+    with files.atomic_write(path) as new_path:
         files.save_array(new_path, array)
         seal(new_path)
 

@@ -101,7 +101,7 @@ def _usable_store(source: Source, cache_dir: Path, verify: bool) -> tuple[Store 
         return None, ""
     try:
         old_store = store_folder.open_store(folder, verify=verify)
-    except store_folder.Damaged as damage:
+    except store_folder.StoreError as damage:
         return None, str(damage)
     is_changed = old_store.state != source.state
     if not is_changed and verify and source.digest is not None:
@@ -127,7 +127,7 @@ def _make(source: Source, cache_dir: Path, progress: Progress) -> Store:
                 target, contents, source_facts, flip=source.flip, advance=advance
             )
         folder = cache_dir / f"{source.stem}-{shape[0]}x{shape[1]}-{source.key}"
-        with files.in_place_of(folder) as new_path:  # who has mapped an older store can read on
+        with files.atomic_write(folder) as new_path:  # who has mapped an older store can read on
             target.rename(new_path)
     except OSError as error:
         if error.errno not in files.NO_SPACE:

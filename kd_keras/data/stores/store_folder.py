@@ -22,7 +22,7 @@ _HASH = "sha256"  # of the rest of the header
 NAMES = "{}.names.json"  # of a split; absent for datasets without files and in older stores
 
 
-class Damaged(ValueError):
+class StoreError(ValueError):
     """A store whose files differ from its header."""
 
 
@@ -34,13 +34,13 @@ def open_store(folder: Path, *, verify: bool = False) -> Store:
     into a file and puts its size and time of modification back is noticed too.
 
     Raises:
-        Damaged: a file differs from the header.
+        StoreError: a file differs from the header.
     """
     header = _header(folder)
     retimed_files = [n for n, facts in header["files"].items() if _is_retimed(folder / n, facts)]
     for name in header["files"] if verify else retimed_files:
         if files.sha256(folder / name) != header["files"][name]["sha256"]:
-            raise Damaged(f"{folder / name} is not what was written: its content hash differs.")
+            raise StoreError(f"{folder / name} is not what was written: its content hash differs.")
     if retimed_files:
         _remember_times(folder, header)
     shape = header["image_shape"]
@@ -92,9 +92,9 @@ def _header(folder: Path) -> dict[str, Any]:
         is_valid = header["format"] == FORMAT and header["fingerprint"] == fingerprint(header)
         is_valid = is_valid and header[_HASH] == _hash(header)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Damaged(f"{path} cannot be read ({error}).") from error
+        raise StoreError(f"{path} cannot be read ({error}).") from error
     if not is_valid:
-        raise Damaged(f"{path} was changed, or written by another version.")
+        raise StoreError(f"{path} was changed, or written by another version.")
     return header
 
 
@@ -102,9 +102,9 @@ def _is_retimed(path: Path, facts: dict[str, Any]) -> bool:
     try:
         stat = path.stat()
     except OSError as error:
-        raise Damaged(f"{path} is missing.") from error
+        raise StoreError(f"{path} is missing.") from error
     if stat.st_size != facts["bytes"]:
-        raise Damaged(f"{path} has {stat.st_size} bytes; expected {facts['bytes']}.")
+        raise StoreError(f"{path} has {stat.st_size} bytes; expected {facts['bytes']}.")
     return any(value != facts.get(name) for name, value in times(path).items())
 
 
@@ -120,9 +120,9 @@ def _split(folder: Path, name: str, shape: tuple[int, ...], fingerprint: str) ->
         images = files.load_array(folder / f"{name}.images.npy", mmap_mode="r")
         labels = files.load_array(folder / f"{name}.labels.npy")
     except ValueError as error:
-        raise Damaged(f"{folder / name}: the arrays cannot be read ({error}).") from error
+        raise StoreError(f"{folder / name}: the arrays cannot be read ({error}).") from error
     if images.shape != shape or labels.shape[:1] != shape[:1] or labels.ndim > 2:
-        raise Damaged(f"{folder / name}: images are {images.shape}; expected {shape}.")
+        raise StoreError(f"{folder / name}: images are {images.shape}; expected {shape}.")
     names = folder / NAMES.format(name)
     ids = np.arange(len(labels), dtype=np.int64)
     return Split(images, labels, ids, fingerprint, names if names.is_file() else None)

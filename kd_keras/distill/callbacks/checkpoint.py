@@ -56,7 +56,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     Raises:
         ValueError: `minutes` is out of range; from `fit`: the checkpoint does not fit the models.
-        stop_on_nan.NotFinite: from `fit`: weights are NaN or infinite; the last checkpoint stays.
+        stop_on_nan.NonFiniteError: from `fit`: weights are NaN or infinite; the last checkpoint
+            stays.
         OSError: from `fit`: a checkpoint cannot be written.
     """
 
@@ -210,7 +211,7 @@ class Checkpoint(keras.callbacks.Callback):
         return asks and machines.any_of(strategy, is_due)
 
     def _require_finite(self) -> None:
-        """Raises NotFinite instead of saving weights from which no training can go on."""
+        """Raises NonFiniteError instead of saving weights from which no training can go on."""
         when = f"at step {self._batches_done} of epoch {self._epoch + 1}"
         for name, model in self.models.items():
             what = "" if self._models is None else name.replace("-", " ")

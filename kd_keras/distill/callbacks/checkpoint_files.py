@@ -65,7 +65,7 @@ def write(folder: Path, position: Position, state: State) -> None:
     """
     arrays = folder / f"step-{position.step:09d}.npz"
     names = list(state)
-    with files.in_place_of(arrays) as new_path, new_path.open("wb") as file:
+    with files.atomic_write(arrays) as new_path, new_path.open("wb") as file:
         arrays_by_name = {
             f"{n}.{k}": a for n, name in enumerate(names) for k, a in enumerate(state[name])
         }
@@ -76,7 +76,7 @@ def write(folder: Path, position: Position, state: State) -> None:
         "names": names,
         "position": dataclasses.asdict(position),
     }
-    with files.in_place_of(arrays.with_suffix(".json")) as new_path:
+    with files.atomic_write(arrays.with_suffix(".json")) as new_path:
         # A metric may be NaN, which `files.write_json` refuses.
         new_path.write_text(json.dumps({**header, "header_sha256": _checksum(header)}, indent=2))
     for old_header in _headers(folder)[:-NUM_CHECKPOINTS]:

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from kd_keras import check
 from kd_keras.distill.callbacks import gradient_balance
-from kd_keras.distill.callbacks.stop_on_nan import NotFinite
+from kd_keras.distill.callbacks.stop_on_nan import NonFiniteError
 from kd_keras.distill.step import batches, run_progress
 from kd_keras.tensor_types import Tensor
 
@@ -107,7 +107,7 @@ class GradientNorms(keras.callbacks.Callback):
             goes on.
 
     Raises:
-        NotFinite: a term's gradient is NaN or infinite; the message names the term.
+        NonFiniteError: a term's gradient is NaN or infinite; the message names the term.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class GradientNorms(keras.callbacks.Callback):
     def _require_finite(self, epoch: int) -> None:
         not_finite = [name for name, norm in self._norms.items() if not math.isfinite(norm)]
         if not_finite:
-            raise NotFinite(
+            raise NonFiniteError(
                 f"the gradient of {' and '.join(not_finite)} is NaN or infinite after epoch "
                 f"{epoch + 1}, so that the next step makes the weights so too. Lower "
                 f"the learning rate (--learning-rate) or the weight of {not_finite[0]}, train in "

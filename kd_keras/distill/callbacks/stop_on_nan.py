@@ -15,12 +15,12 @@ _LOWER = (
 )
 
 
-class NotFinite(ValueError):
+class NonFiniteError(ValueError):
     """A loss, gradient or weight became NaN or infinite; the message says where and what to do."""
 
 
 def require_finite_weights(model: keras.Model, what: str, when: str) -> None:
-    """Raises NotFinite if a trained weight or a moving statistic is NaN or infinite.
+    """Raises NonFiniteError if a trained weight or a moving statistic is NaN or infinite.
 
     Args:
         model: what trains.
@@ -29,7 +29,7 @@ def require_finite_weights(model: keras.Model, what: str, when: str) -> None:
     """
     non_finite = finite.describe_non_finite(model.trainable_variables + finite.statistics(model))
     if non_finite:
-        raise NotFinite(
+        raise NonFiniteError(
             f"{_subject(what)} weights became NaN or infinite {when}, while the loss stayed "
             f"finite: {non_finite}. {_LOWER}, or clip the gradients (global_clipnorm of the "
             "optimizer, --clip-norm). Check that no image holds a NaN."
@@ -41,7 +41,7 @@ def _subject(what: str) -> str:
 
 
 class StopOnNaN(keras.callbacks.Callback):
-    """Raises NotFinite when a loss or weight becomes NaN or infinite; a callback for any `fit`.
+    """Raises NonFiniteError when a loss or weight becomes NaN or infinite, in any `fit`.
 
     Keras logs the epoch's running means, which are finite until the first bad step and never again,
     so the first bad log is the step, and the terms that are bad in it are the cause. The check
@@ -68,14 +68,14 @@ class StopOnNaN(keras.callbacks.Callback):
             name for name in ("agreement", "loss") if not math.isfinite(logs.get(name, 0.0))
         ]
         if not_finite:
-            raise NotFinite(self._message(batch + 1, logs, not_finite))
+            raise NonFiniteError(self._message(batch + 1, logs, not_finite))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         require_finite_weights(self.model, self.what, f"in epoch {epoch + 1}")
         names = ["val_loss", *(f"val_{term}" for term in self._terms), "val_agreement"]
         not_finite = [name for name in names if not math.isfinite((logs or {}).get(name, 0.0))]
         if not_finite:
-            raise NotFinite(
+            raise NonFiniteError(
                 f"{self._subject} {not_finite[0]} became {(logs or {})[not_finite[0]]} in epoch "
                 f"{epoch + 1}; expected a finite number. {_LOWER}."
             )

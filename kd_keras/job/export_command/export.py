@@ -183,7 +183,7 @@ def _export(job: _Job, offer: Offer) -> dict[str, Any]:
         if offer.format == "savedmodel":
             new_path = target  # it replaces an earlier one by itself
         else:
-            new_path = stack.enter_context(files.in_place_of(target))
+            new_path = stack.enter_context(files.atomic_write(target))
         _write(job, offer, new_path)
         classifier = runtimes.open_classifier(new_path)
         measurements = export_check.compare_answers(

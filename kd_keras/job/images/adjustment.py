@@ -36,8 +36,6 @@ def load_and_adjust(
 ) -> tuple[Recipe, Dataset | None]:
     """Loads the data, adjusts the recipe to them and shows what changed.
 
-    `shown_fields` names the fields whose changes are shown; None shows all.
-
     Returns the recipe unchanged and None if there is nothing to adjust: the dataset is the
     recipe's own, or all of `FIELDS` are chosen.
 
@@ -135,13 +133,13 @@ def describe_changes(
             f"method: {' '.join(adjusted_recipe.method)} instead of the recipe's "
             f"{' '.join(recipe.method)}, which needs {requirement}"
         )
-    unused_fields = ["method"]  # has its line
+    hidden_fields = ["method"]  # has its line
     if all(text.startswith("cache:") or identity.is_file(text) for text in recipe.teacher):
-        unused_fields += ["teacher_epochs", "teacher_learning_rate"]  # no teacher is trained
+        hidden_fields += ["teacher_epochs", "teacher_learning_rate"]  # no teacher is trained
     changes = [
         line.replace("->", "to")
         for line in recipe_files.difference(recipe, adjusted_recipe)
-        if line.partition(":")[0] not in unused_fields
+        if line.partition(":")[0] not in hidden_fields
     ]
     if changes:
         lines.append(

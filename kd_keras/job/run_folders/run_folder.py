@@ -93,7 +93,7 @@ class RunFolder:
             [*_RUN_FILES, *(f"{phase}{suffix}" for phase in phases for suffix in _PHASE_SUFFIXES)],
             {path.name: text},
         )
-        with files.in_place_of(path) as new_path:
+        with files.atomic_write(path) as new_path:
             new_path.write_text(text, encoding="utf-8")
 
     def require_present(self) -> None:
@@ -182,7 +182,7 @@ class RunFolder:
 
     def sign_export(self, export: Path) -> None:
         """Writes the path of this run into an export."""
-        with files.in_place_of(export / _EXPORTED_BY) as new_path:
+        with files.atomic_write(export / _EXPORTED_BY) as new_path:
             new_path.write_text(str(self.path.resolve()))
 
     def save_scores(self, phase: str, logits: np.ndarray, *, multi_label: bool = False) -> None:

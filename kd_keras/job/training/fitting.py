@@ -57,7 +57,7 @@ def fit(
         Histories by phase: values by metric, one per epoch.
 
     Raises:
-        stop_on_nan.NotFinite: the loss became NaN or infinite.
+        stop_on_nan.NonFiniteError: the loss became NaN or infinite.
     """
     images, steps = training_images.phase_images(recipe, data, distillers)
     batch_plan = _batch_plan(images, data, recipe, distillers, views)

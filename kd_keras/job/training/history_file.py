@@ -28,7 +28,7 @@ class HistoryFile(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         names = sorted(self.history)
         epochs = range(max(map(len, self.history.values()), default=0))
-        with files.in_place_of(self.path) as new_path, new_path.open("w", newline="") as file:
+        with files.atomic_write(self.path) as new_path, new_path.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(["epoch", *names])
             writer.writerows(

@@ -3,10 +3,10 @@
 from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import CommonOptions, Method
+from kd_keras.methods.base import CommonKnobs, Method
 
 
-class OneTapOptions(CommonOptions, total=False):
+class OneTapKnobs(CommonKnobs, total=False):
     """Knobs of every method that reads one tap, see `OneTap`."""
 
     tap: str | None
@@ -31,7 +31,7 @@ class OneTap(Method):
         tap: str | None = None,
         student_tap: str | None = None,
         teacher_tap: str | None = None,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         tap = self.default_tap if tap is None else tap

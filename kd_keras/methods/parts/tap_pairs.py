@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import CommonOptions, Method, Shapes, Tensor
+from kd_keras.methods.base import CommonKnobs, Method, Shapes, Tensor
 from kd_keras.methods.parts import alignment
 
 STAGES = ("stage1", "stage2", "stage3")
 Taps = str | Sequence[str]
 
 
-class TapPairsOptions(CommonOptions, total=False):
+class TapPairsKnobs(CommonKnobs, total=False):
     """Knobs of every method that reads several taps, see `TapPairs`."""
 
     taps: Taps | None
@@ -39,7 +39,7 @@ class TapPairs(Method):
         taps: Taps | None = None,
         student_taps: Taps | None = None,
         teacher_taps: Taps | None = None,
-        **common: Unpack[CommonOptions],
+        **common: Unpack[CommonKnobs],
     ):
         super().__init__(**common)
         if taps is None:

@@ -6,13 +6,13 @@ from keras import ops
 
 from kd_keras import check
 from kd_keras.methods.base import Batch, Costs, Outputs
-from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsOptions
+from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
 
 #: Later comparisons of these methods train 30 epochs of this stage, then 240 others.
 FIRST_STAGE_SHARE = 30 / 270
 
 
-class TwoStageOptions(TapPairsOptions, total=False):
+class TwoStageKnobs(TapPairsKnobs, total=False):
     """Knobs of every method of two stages, see `TwoStage`."""
 
     first_stage: float
@@ -34,7 +34,7 @@ class TwoStage(TapPairs):
         *,
         first_stage: float = FIRST_STAGE_SHARE,
         main_stage_weight: float = 0.0,
-        **common: Unpack[TapPairsOptions],
+        **common: Unpack[TapPairsKnobs],
     ):
         super().__init__(**common)
         self.first_stage = check.number("first_stage", first_stage, at_least=0, at_most=1)

@@ -44,7 +44,7 @@ def picture(path: Path, matrix: np.ndarray, class_names: Sequence[str], *, title
         axes = figure.add_axes(rectangle)
         _draw(axes, matrix, names, font)
         figure.text(0.1 / width, 1 - 0.25 / height, title, fontsize=10)
-        with files.in_place_of(path) as new_path:
+        with files.atomic_write(path) as new_path:
             figure.savefig(new_path, format="png", dpi=_DPI, facecolor="white")
 
 

@@ -80,5 +80,5 @@ def contact_sheet(path: Path, split: Split, wrong_images: Sequence[WrongImage]) 
     images = split.images_at(np.array([image.row for image in most_confident]))
     texts = [f"is {w.truth}\nsaid {w.prediction} ({w.confidence:.0%})" for w in most_confident]
     sheet = pictures.grid(images, texts, smallest_side=_SMALLEST_SIDE)
-    with files.in_place_of(path) as new_path:
+    with files.atomic_write(path) as new_path:
         Image.fromarray(sheet).save(new_path, format="PNG", optimize=True)

@@ -32,7 +32,7 @@ def write(
     """
     content = {"title": title, "subtitle": subtitle, "head": head, "sections": sections}
     text = render({**content, "footer": footer})
-    with files.in_place_of(path) as new_path:
+    with files.atomic_write(path) as new_path:
         new_path.write_text(text, encoding="utf-8")
 
 

@@ -143,7 +143,7 @@ def _save_png(figure: Any, path: Path) -> None:
     figure.set_facecolor("white")
     figure.set_dpi(_DOTS_PER_INCH)
     print_png: Any = FigureCanvasAgg(figure).print_png
-    with files.in_place_of(path) as new_path:
+    with files.atomic_write(path) as new_path:
         print_png(new_path)
 
 

@@ -41,7 +41,7 @@ def picture(data: Dataset, *, view_seed: int) -> np.ndarray:
 
 def write(folder: Path, image: np.ndarray) -> None:
     """Writes a picture to `folder`/augmentation.png, whole or not at all."""
-    with files.in_place_of(folder / FILE) as new_path:
+    with files.atomic_write(folder / FILE) as new_path:
         Image.fromarray(image).save(new_path, format="png")
 
 

@@ -45,7 +45,7 @@ def plot(
     handles = {line.get_label(): line for axes in (top1, ce) for line in axes.lines}
     if handles:
         figure.legend(handles.values(), handles.keys(), loc="outside right upper", fontsize=9)
-    with files.in_place_of(Path(path)) as new_path:
+    with files.atomic_write(Path(path)) as new_path:
         figure.savefig(new_path, format="png", dpi=150)
 
 

@@ -100,7 +100,7 @@ def save(folder: Path, split: Split, rows: np.ndarray) -> None:
         split: the validation split.
         rows: (n,) int, positions in the split.
     """
-    with files.in_place_of(folder / NAME) as new_path:
+    with files.atomic_write(folder / NAME) as new_path:
         np.savez_compressed(new_path, rows=rows, images=split.images_at(rows))
 
 

@@ -20,7 +20,7 @@ class RunData:
     Attributes:
         class_names: one for each label, unique.
         image_shape: (H, W, C) of the images that the models take, in uint8 pixels.
-        resize: how an image that is not square is made square, see `data.resizing.resized`.
+        resize: how an image that is not square is made square, see `data.images.resizing.resized`.
         fingerprint: hash of the dataset's content, with what is held out of it.
         dataset: what the user typed, with an absolute path.
         labels: "single" or "multi", see `data.load`.

@@ -54,7 +54,7 @@ def save(folder: Path, phase: str, scores: np.ndarray, *, multi_label: bool = Fa
         return
     header = _header(scores.shape)
     arrays: dict[str, Any] = encoding.encode({LOGITS: _shift_to_float16(scores)}, header)
-    with files.in_place_of(npz_path) as new_path:
+    with files.atomic_write(npz_path) as new_path:
         np.savez(new_path, classes=np.array(classes), **arrays)
         hashed_arrays.seal(new_path)
     npy_path.unlink(missing_ok=True)

@@ -56,7 +56,9 @@ def spoil(path):
 def test_a_changed_byte_is_noticed_though_size_and_time_are_put_back(folder):
     path = folder / "train.images.npy"
     spoil(path)
-    with pytest.raises(store_folder.Damaged, match=r"train\.images\.npy is not what was written"):
+    with pytest.raises(
+        store_folder.StoreError, match=r"train\.images\.npy is not what was written"
+    ):
         store_folder.open_store(folder)
 
 
@@ -70,7 +72,7 @@ def test_verify_finds_what_a_bad_disk_changes_without_any_time(folder, monkeypat
     del header["sha256"]
     store_folder.write_header(folder, header)
     store_folder.open_store(folder)
-    with pytest.raises(store_folder.Damaged, match="content hash differs"):
+    with pytest.raises(store_folder.StoreError, match="content hash differs"):
         store_folder.open_store(folder, verify=True)
 
 
@@ -85,17 +87,17 @@ def test_a_file_cut_short_or_missing_is_noticed_at_every_open(folder):
     path = folder / "validation.images.npy"
     size = path.stat().st_size
     os.truncate(path, size - 1)
-    with pytest.raises(store_folder.Damaged, match=rf"has {size - 1} bytes; expected {size}"):
+    with pytest.raises(store_folder.StoreError, match=rf"has {size - 1} bytes; expected {size}"):
         store_folder.open_store(folder)
     path.unlink()
-    with pytest.raises(store_folder.Damaged, match=r"validation\.images\.npy is missing"):
+    with pytest.raises(store_folder.StoreError, match=r"validation\.images\.npy is missing"):
         store_folder.open_store(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 0}'])
 def test_a_header_that_is_none_is_refused(folder, text):
     (folder / "header.json").write_text(text)
-    with pytest.raises(store_folder.Damaged, match=r"header\.json"):
+    with pytest.raises(store_folder.StoreError, match=r"header\.json"):
         store_folder.open_store(folder)
 
 
@@ -104,7 +106,7 @@ def test_a_header_that_was_changed_is_refused(folder):
     header = json.loads(path.read_text())
     for change in ({"class_names": ["dog", "cat"]}, {"state": "two"}):
         path.write_text(json.dumps(header | change))
-        with pytest.raises(store_folder.Damaged, match=r"header\.json was changed"):
+        with pytest.raises(store_folder.StoreError, match=r"header\.json was changed"):
             store_folder.open_store(folder)
 
 

@@ -167,5 +167,7 @@ def test_a_gradient_that_is_no_number_stops_the_training_and_is_named(student, t
     norms.set_model(model)
     norms.set_params({"epochs": 1, "steps": 1})
     norms.on_train_begin()
-    with pytest.raises(stop_on_nan.NotFinite, match=r"gradient of rooted is NaN.* after epoch 1"):
+    with pytest.raises(
+        stop_on_nan.NonFiniteError, match=r"gradient of rooted is NaN.* after epoch 1"
+    ):
         norms.on_epoch_end(0, {})

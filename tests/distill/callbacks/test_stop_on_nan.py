@@ -32,7 +32,7 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_names_the_step(two_classes, b
         rf"^student-2: the loss became nan at step {batch + 1} of epoch 2; expected a finite "
         r"number\. Lower the learning rate \(--learning-rate\) or the weights of the methods, "
     )
-    with pytest.raises(stop_on_nan.NotFinite, match=message):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         two_classes.fit(model, watchers)
 
 
@@ -48,7 +48,7 @@ def test_a_nan_at_the_last_step_stops_before_validation_and_keeps_the_logs(two_c
     advice = r"fix labels outside 0 to C - 1 for C classes\.$"
     with pytest.raises(ValueError, match=advice) as caught:
         two_classes.fit(model, watchers, validation_data=two_classes.batches())
-    assert caught.type is stop_on_nan.NotFinite
+    assert caught.type is stop_on_nan.NonFiniteError
     assert len(validations) == 1
     events = EventAccumulator(str(tmp_path / "train")).Reload()
     assert len(events.Tensors("loss/total")) == 1
@@ -59,7 +59,7 @@ def test_several_steps_a_call_name_the_range_of_steps(two_classes):
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile("sgd", loss, steps_per_execution=two_classes.STEPS)
     watchers = [spoil(model, 0, 0, np.inf), stop_on_nan.StopOnNaN()]
-    with pytest.raises(stop_on_nan.NotFinite, match=r"step 5 of epoch 1 or up to 4 steps be"):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=r"step 5 of epoch 1 or up to 4 steps be"):
         two_classes.fit(model, watchers)
 
 
@@ -91,7 +91,7 @@ def test_a_method_whose_cost_is_nan_is_named(student, teacher, images, labels):
         r"of bad is not finite, the cross-entropy with the labels is\. Lower .*bad:warmup"
     )
     chosen_methods = methods.get("kd"), Cost(np.nan, name="bad")
-    with pytest.raises(stop_on_nan.NotFinite, match=message):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         distil(student, teacher, images, labels, *chosen_methods)
 
 
@@ -104,7 +104,7 @@ def test_a_teacher_whose_outputs_are_nan_is_named(
     teacher.layers[-1].bias.assign([value, 0, 0, 0, 0])
     method = methods.get("kd") if reads_logits else methods.get("fitnet", tap="stage2")
     message = r"teacher's outputs became NaN or infinite at step 1 of epoch 1.*--teacher-preprocess"
-    with pytest.raises(stop_on_nan.NotFinite, match=message):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         distil(student, teacher, images, labels, method)
 
 
@@ -113,7 +113,7 @@ def test_labels_out_of_range_and_broken_students_are_distinguished_from_methods(
 ):
     student.layers[-1].bias.assign(np.full(5, np.nan))
     message = r"The cross-entropy with the labels is not finite\. Lower .* fix labels outside 0 to"
-    with pytest.raises(stop_on_nan.NotFinite, match=message):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         distil(student, teacher, images, labels, methods.get("kd"))
 
 
@@ -128,7 +128,7 @@ def test_weights_that_a_last_step_spoils_are_noticed_before_anything_is_saved(
         r"^The weights became NaN or infinite in epoch 1, while the loss stayed finite: \d+ of "
         r"[\d,]+ values of \w+/\w+.*\. Lower the learning rate.* clip the gradients"
     )
-    with pytest.raises(stop_on_nan.NotFinite, match=message):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         distiller.fit(
             1e3 * images,
             labels,
@@ -144,7 +144,9 @@ def test_validation_that_is_no_number_stops_at_the_end_of_its_epoch(two_classes)
     callback = stop_on_nan.StopOnNaN("student")
     callback.set_model(model)
     callback.on_epoch_end(0, {"val_loss": 1.0, "my_metric": np.nan})  # what users measure is theirs
-    with pytest.raises(stop_on_nan.NotFinite, match=r"student: the val_loss became nan in epoch 2"):
+    with pytest.raises(
+        stop_on_nan.NonFiniteError, match=r"student: the val_loss became nan in epoch 2"
+    ):
         callback.on_epoch_end(1, {"val_loss": np.nan})
 
 
@@ -159,7 +161,7 @@ def test_a_checkpoint_of_weights_that_are_not_finite_is_not_written(
 
     watching = [keras.callbacks.LambdaCallback(on_train_batch_begin=explode)]
     message = r"^The weights became NaN or infinite at step 2 of epoch 1, while the loss stayed fin"
-    with pytest.raises(stop_on_nan.NotFinite, match=message):
+    with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         distiller.fit(
             1e3 * images,
             labels,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from kd_keras import Distiller, methods
 from kd_keras.distill.callbacks.stop_early import StopEarly
-from kd_keras.distill.callbacks.stop_on_nan import NotFinite, StopOnNaN
+from kd_keras.distill.callbacks.stop_on_nan import NonFiniteError, StopOnNaN
 from kd_keras.distill.step import batches, unknown_labels
 
 UNKNOWN = -1
@@ -209,7 +209,7 @@ def test_a_loss_that_is_nan_is_not_explained_by_unknown_labels(net, teacher, ima
     distiller = distilled(net, teacher)
     distiller.compile(ignore_class=UNKNOWN)
     distiller.methods[0].weight = np.nan
-    with pytest.raises(NotFinite, match="loss became nan") as raised:
+    with pytest.raises(NonFiniteError, match="loss became nan") as raised:
         distiller.fit(
             images, np.full(40, UNKNOWN), batch_size=8, callbacks=[StopOnNaN()], verbose=0
         )
