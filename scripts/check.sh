@@ -16,4 +16,4 @@ if [ "${1:-}" = "--list" ]; then echo "$tests"; exit; fi
 "$python" -m ruff format --check .
 "$python" -m mypy
 # shellcheck disable=SC2086
-exec "$python" -m pytest -m "not sweep" tests/test_imports.py $tests
+exec "$python" -m pytest -m "not sweep" tests/test_imports.py tests/test_light_imports.py $tests

@@ -5,7 +5,6 @@ import functools
 import graphlib
 import importlib.util
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -280,23 +279,3 @@ def test_there_are_few_packages():
     folders = [path for path in entries if path.is_dir()]
     modules = [path for path in entries if path.is_file() and not path.name.startswith("__")]
     assert (len(folders) <= 11, len(modules) <= 5) == (True, True)
-
-
-def test_importing_the_package_imports_nothing_heavy():
-    code = (
-        "import sys, kd_keras, kd_keras.cli\n"
-        "heavy = {'tensorflow', 'keras', 'numpy', 'matplotlib', 'sklearn', 'pydantic', 'rich'}\n"
-        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or None)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, f"imported at start: {result.stderr}"
-
-
-def test_writing_a_cache_needs_no_keras():
-    """A teacher of another framework writes its cache in a program without TensorFlow."""
-    code = (
-        "import sys, kd_keras.teacher_cache.writer\n"
-        "sys.exit(', '.join(sorted({'tensorflow', 'keras'} & set(sys.modules))) or None)"
-    )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert result.returncode == 0, f"imported with the writer: {result.stderr}"
