@@ -6,6 +6,7 @@ from typing import Any
 from kd_keras.job.recipe import recipe_files, spec
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders.run_state import RunState
+from kd_keras.results.comparisons.comparison_lines import format_value
 from kd_keras.results.terminal import table
 
 #: Fields that may differ within a group: what they change is chance.
@@ -70,7 +71,7 @@ def _value(field: str, values_by_run: Mapping[str, Any], run: str) -> str:
         run: the run, a key of `values_by_run`.
     """
     if not isinstance(values_by_run[run], list):
-        return f"{field} {values_by_run[run]}"
+        return f"{field} {format_value(values_by_run[run])}"
     short_texts = {
         run_path: " + ".join(_plain(text) for text in values_by_run[run_path])
         for run_path in values_by_run
