@@ -111,7 +111,7 @@ def _show(rows: list[dict[str, Any]], screen: Screen) -> None:
         [
             row["method"],
             *(
-                _in_points(row[k]["gain"]) if k in row else ""
+                in_points(row[k]["gain"]) if k in row else ""
                 for k in ("default", "other", "better")
             ),
         ]
@@ -137,7 +137,8 @@ def _spec(name: str, factor: float) -> str:
     return f"{name}:" + ",".join([*([KNOBS[name]] if name in KNOBS else []), f"weight={weight:g}"])
 
 
-def _in_points(gain: list[float]) -> str:
+def in_points(gain: list[float]) -> str:
+    """A gain and its interval in points of accuracy, as the tables show them."""
     mean, low, high = (100 * value for value in gain)
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
