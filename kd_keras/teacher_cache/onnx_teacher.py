@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from kd_keras import losses
 from kd_keras.graph import probability_rows
-from kd_keras.models import class_matching, preprocessing
+from kd_keras.models import class_matching, onnx_session, preprocessing
 
 
 class OnnxTeacher:
@@ -35,23 +35,8 @@ class OnnxTeacher:
         classes: tuple[list[str], list[str]] | None = None,
         multi_label: bool = False,
     ):
-        try:
-            import onnxruntime
-        except ImportError as error:
-            raise ValueError(
-                f"{path} is an ONNX file, and onnxruntime is not installed ({error}). "
-                "Run pip install 'kd-keras[onnx]'."
-            ) from error
         require_file(path)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's exception classes cannot be imported by name
-            raise ValueError(
-                f"{path} cannot be opened as an ONNX model: {_in_a_line(error)}. Export it again. "
-                "If its weights are in a second file, keep both in one folder."
-            ) from error
+        self._session = onnx_session.open_session(path)
         inputs = self._session.get_inputs()
         shape = inputs[0].shape
         takes_images = len(inputs) == 1 and len(shape) == 4 and {shape[1], shape[3]} & {1, 3}

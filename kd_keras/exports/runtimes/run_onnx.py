@@ -7,7 +7,7 @@ import numpy as np
 
 from kd_keras.exports import metadata
 from kd_keras.exports.runtimes import scores
-from kd_keras.models import preprocessing
+from kd_keras.models import onnx_session, preprocessing
 
 _DTYPES = {
     "tensor(uint8)": np.uint8,
@@ -21,7 +21,8 @@ class Onnx:
     """An ONNX model as a `runtimes.Classifier`; see `runtimes.open_classifier`.
 
     Raises:
-        ValueError: the model does not take one batch of images.
+        ValueError: the model does not take one batch of images, cannot be opened, or onnxruntime is
+            not installed.
     """
 
     format = "onnx"
@@ -29,7 +30,7 @@ class Onnx:
     def __init__(self, path: Path, preprocess: str | None, *, multi_label: bool = False) -> None:
         self.path = path
         self._mode = preprocess or "0..255"
-        self._session = _session(path)
+        self._session = onnx_session.open_session(path)
         inputs = self._session.get_inputs()
         shape: Any = inputs[0].shape if inputs else []
         if len(inputs) != 1 or len(shape) != 4 or inputs[0].type not in _DTYPES:
@@ -74,23 +75,3 @@ class Onnx:
 def open_file(path: Path, preprocess: str | None, multi_label: bool) -> Onnx:
     """See `runtimes.open_classifier`."""
     return Onnx(path, preprocess, multi_label=multi_label)
-
-
-def _session(path: Path) -> Any:
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ValueError(
-            f"{path} is an ONNX file, and onnxruntime is not installed ({error}). "
-            "Run pip install 'kd-keras[onnx]'."
-        ) from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exception classes cannot be imported by name
-        reason = " ".join(str(error).split()).rstrip(".")
-        raise ValueError(
-            f"{path} cannot be opened as an ONNX model: {reason}. Copy or "
-            "export it again. If its weights are in a second file, keep both in one folder."
-        ) from error
