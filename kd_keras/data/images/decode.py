@@ -78,9 +78,10 @@ def batches(
         ValueError: images do not decode, or differ in size from the first; it names them.
     """
 
+    decoded = _traced_decode(size, channels, resize)
+
     def pixels(record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-        image = decode(record["image"], size=size, channels=channels, resize=resize)
-        return image, record["label"]
+        return decoded(record["image"]), record["label"]
 
     decoded_images = records.map(
         pixels, num_parallel_calls=_at_a_time(max_pixels), deterministic=True
@@ -118,16 +119,17 @@ def describe_undecodable(
         max_pixels: pixels of the largest image; 0: not known, images are small.
     """
 
-    def with_index(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tf.Tensor:
-        image = decode(record["image"], size=None, channels=channels, resize="squash")
-        with tf.control_dependencies([image]):
-            return tf.identity(index)
+    decoded = _traced_decode(None, channels, "squash")
+
+    def with_shape(index: tf.Tensor, record: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
+        # What is not read of a traced function is not computed: the shape, so that it decodes.
+        return index, tf.shape(decoded(record["image"]))
 
     numbered_records = records.enumerate()
     decoded_indices = numbered_records.map(
-        with_index, num_parallel_calls=_at_a_time(max_pixels)
+        with_shape, num_parallel_calls=_at_a_time(max_pixels)
     ).ignore_errors()
-    valid_indices = set(decoded_indices.as_numpy_iterator())
+    valid_indices = {index for index, _ in decoded_indices.as_numpy_iterator()}
     # A file that cannot be read at all raises here.
     names = records.map(lambda record: (record["image"], record["name"])).enumerate()
     return [
@@ -135,6 +137,15 @@ def describe_undecodable(
         for index, (image_bytes, name) in names.as_numpy_iterator()
         if index not in valid_indices
     ]
+
+
+@functools.cache
+def _traced_decode(size: int | None, channels: int, resize: str) -> Any:
+    """`decode` as a graph, traced once for all splits and passes; its arguments are `decode`'s."""
+    return tf.function(
+        functools.partial(decode, size=size, channels=channels, resize=resize),
+        input_signature=[tf.TensorSpec((), tf.string)],
+    )
 
 
 def _at_a_time(max_pixels: int) -> int:
@@ -162,11 +173,11 @@ def _orientation(image_bytes: Any) -> np.int32:
         header = image_files.read_header(io.BytesIO(data), "")
         if header.too_large:
             raise ValueError(header.reason)
-    return _traced()(tf.constant(data)).numpy() if _EXIF in data else np.int32(1)
+    return _traced_orientation()(tf.constant(data)).numpy() if _EXIF in data else np.int32(1)
 
 
 @functools.cache
-def _traced() -> Any:
+def _traced_orientation() -> Any:
     return tf.function(orientation.read_orientation, input_signature=[tf.TensorSpec((), tf.string)])
 
 
@@ -214,7 +225,7 @@ def _different_size(
         channels: 1 or 3.
     """
     for record in records.take(BATCH):
-        image = decode(record["image"], size=None, channels=channels, resize="squash")
+        image = _traced_decode(None, channels, "squash")(record["image"])
         height, width, _ = image_shape = tuple(image.shape)
         shape = shape or image_shape
         if image_shape != shape:
