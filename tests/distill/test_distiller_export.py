@@ -30,7 +30,9 @@ def in_a_session(folder, images):
         return session.run(fetched.name, {fed.name: images})
 
 
-@pytest.mark.parametrize("kind", ["functional", "dict", "simkd"])
+@pytest.mark.parametrize(
+    "kind", ["functional", "dict", pytest.param("simkd", marks=pytest.mark.extended)]
+)
 def test_the_deployed_student_is_exported(kind, student, teacher, images, labels, tmp_path, capsys):
     model = student
     if kind == "dict":

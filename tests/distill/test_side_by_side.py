@@ -83,7 +83,7 @@ def test_students_side_by_side_are_trained_as_each_alone(split, learner):
             np.testing.assert_allclose(logged[key], values, rtol=1e-4, err_msg=key)
 
 
-@pytest.mark.parametrize("labels", ["multi", "single"])
+@pytest.mark.parametrize("labels", ["single", pytest.param("multi", marks=pytest.mark.extended)])
 def test_metrics_of_rows_are_those_of_each_student_alone(net, labels):
     rng = np.random.default_rng(0)
     x = {"inputs": rng.normal(size=(24, *SHAPE)).astype("float32"), "id": np.arange(24)}

@@ -1,4 +1,4 @@
-"""Tests with an argument `make` run for each kind of student in kinds.py."""
+"""Tests with an argument `make` run for each kind of student in kinds.py, in the suite for two."""
 
 import importlib.util
 from pathlib import Path
@@ -12,7 +12,12 @@ def pytest_generate_tests(metafunc):
         spec = importlib.util.spec_from_file_location("kinds", Path(__file__).with_name("kinds.py"))
         kinds = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(kinds)
-        metafunc.parametrize("make", kinds.STUDENTS, ids=lambda make: make.__name__)
+        extended = pytest.mark.extended
+        params = [
+            pytest.param(make, marks=[] if make in kinds.IN_THE_SUITE else extended)
+            for make in kinds.STUDENTS
+        ]
+        metafunc.parametrize("make", params, ids=lambda make: make.__name__)
 
 
 @pytest.fixture(scope="session")

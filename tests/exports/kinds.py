@@ -60,3 +60,4 @@ STUDENTS = [
     nested_with_preprocessing,
     deployed_by_simkd,
 ]
+IN_THE_SUITE = [with_softmax, nested_with_preprocessing]

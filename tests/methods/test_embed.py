@@ -64,7 +64,7 @@ def batches(count=24):
 
 
 @tensorflow
-@pytest.mark.parametrize("tap", ["output", "embedding"])
+@pytest.mark.parametrize("tap", ["output", pytest.param("embedding", marks=pytest.mark.extended)])
 def test_a_tower_without_a_classifier_teaches_without_labels(pair, tower, tap):
     from kd_keras import Distiller
 

@@ -12,6 +12,7 @@ from kd_keras.data.augmentation import policy_of
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache
 
+DTYPES = [("float32", 1e-6), pytest.param("float16", 2e-3, marks=pytest.mark.extended)]
 VIEWS, STEPS = 2, 12  # three epochs of four steps
 STRONG = policy_of("strong", crop_padding=1, flip=True, mixup=0.2, cutmix=1.0)
 
@@ -44,8 +45,8 @@ def trained_online(trained):
     return functools.cache(lambda *case: trained(None, *case))
 
 
+@pytest.mark.parametrize(("dtype", "most"), DTYPES)
 @pytest.mark.parametrize("names", [("kd", "srrl"), ("mlkd",)], ids=", ".join)
-@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-6), ("float16", 2e-3)])
 def test_cached_training_equals_online_training(
     tmp_path, example, header_of, trained, trained_online, names, dtype, most
 ):
@@ -56,7 +57,7 @@ def test_cached_training_equals_online_training(
     assert np.linalg.norm(online - cached) <= most * np.linalg.norm(online)
 
 
-@pytest.mark.parametrize(("dtype", "most"), [("float32", 1e-6), ("float16", 2e-3)])
+@pytest.mark.parametrize(("dtype", "most"), DTYPES)
 def test_cached_training_equals_online_training_under_strong_with_mixup(
     tmp_path, example, header_of, trained, trained_online, dtype, most
 ):

@@ -87,7 +87,7 @@ def train(net, teacher, images, labels, tmp_path):
     return run
 
 
-@pytest.mark.parametrize("ema", [False, True])
+@pytest.mark.parametrize("ema", [True, pytest.param(False, marks=pytest.mark.extended)])
 def test_it_ends_with_the_best_weights(train, images, labels, ema):
     distiller, history = train("whole", ema=ema)
     best, end = stop_early.decide(history[stop_early.TOP1], history[stop_early.LOSS], 2)

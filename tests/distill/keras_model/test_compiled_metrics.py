@@ -54,8 +54,15 @@ def accuracies(distiller, images, y):
     return [logs["accuracy"], batch_logs["accuracy"]]
 
 
-@pytest.mark.parametrize("ignore_class", [None, -1])
-@pytest.mark.parametrize("rows_first", [False, True])
+@pytest.mark.parametrize(
+    ("rows_first", "ignore_class"),
+    [
+        (False, None),
+        (True, -1),
+        pytest.param(False, -1, marks=pytest.mark.extended),
+        pytest.param(True, None, marks=pytest.mark.extended),
+    ],
+)
 def test_labels_may_change_from_indices_to_rows_and_back(
     net, images, labels, rows_first, ignore_class
 ):

@@ -39,10 +39,12 @@ def test_the_parts_of_an_update_are_the_large_batch(split):
         np.testing.assert_array_equal(np.concatenate(ids), full_plan.batch(update)[1])
 
 
-OTHERS = [pytest.param(name, marks=pytest.mark.extended) for name in ("adamw", "lamb", "lion")]
+OTHERS = [
+    pytest.param(name, marks=pytest.mark.extended) for name in ("muon", "adamw", "lamb", "lion")
+]
 
 
-@pytest.mark.parametrize("name", ["sgd", "muon", *OTHERS])
+@pytest.mark.parametrize("name", ["sgd", *OTHERS])
 def test_gathered_gradients_train_as_the_large_batch_does(net, split, name):
     ends = []
     for accumulate in (1, 4):
