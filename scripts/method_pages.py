@@ -142,7 +142,7 @@ def _needs(name: str) -> Iterator[str]:
         one_class = ", one class for each image: mixed images are refused"
         yield f"labels{one_class if method.needs_one_class else ''}"
     if not method.takes_multi_label:
-        yield "one class for each image, not several (`--labels multi`)"
+        yield "one class for each image, not several (`--label-mode multi`)"
     if method.needs_ids:
         yield "each example's id"
     if method.views_per_image > 1:

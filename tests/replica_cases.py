@@ -113,10 +113,10 @@ def learning_rates(where):
     return [float(rate) for rate in history["learning_rate"]]
 
 
-def unknown_labels(where, *, labels="single"):
+def unknown_labels(where, *, label_mode="single"):
     """Weights and logs of batches of 7, 7 and 5 images whose labels are mostly unknown.
 
-    With labels "multi", an image may have several classes, and an unknown label is a row of -1.
+    With label_mode "multi", an image may have several classes, and an unknown label is a row of -1.
 
     Of two replicas, the first gets all known labels of the first batch, the second of the second,
     and neither has one in the third.
@@ -125,7 +125,7 @@ def unknown_labels(where, *, labels="single"):
     x, y = rng.normal(size=(19, 4)).astype("float32"), np.full(19, -1)
     y[[0, 2, 12]] = 0, 1, 2
     weight = rng.uniform(0.5, 2.0, size=19).astype("float32")
-    if labels == "multi":
+    if label_mode == "multi":
         rows = np.array([[1, 0, 1], [0, 0, 0], [0, 1, 1], [-1, -1, -1]])
         y = rows[y]
     with where.scope():
@@ -138,9 +138,11 @@ def unknown_labels(where, *, labels="single"):
             teacher=teacher,
             methods=methods.get("kd", ce_weight=2.0),
             label_smoothing=0.1,
-            labels=labels,
+            label_mode=label_mode,
         )
-        accuracy = "accuracy" if labels == "single" else keras.metrics.BinaryAccuracy("accuracy")
+        accuracy = (
+            "accuracy" if label_mode == "single" else keras.metrics.BinaryAccuracy("accuracy")
+        )
         distiller.compile(keras.optimizers.SGD(0.5), metrics=[accuracy], ignore_class=-1)
     data = tf.data.Dataset.from_tensor_slices((x, y, weight)).batch(7)
     steps = []

@@ -93,9 +93,9 @@ def test_replicas_give_what_one_gives_for_uneven_batches_of_texts(results, case)
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("labels", ["single", "multi"])
-def test_replicas_take_the_mean_over_the_known_labels_of_all_of_them(results, labels):
-    one, two = (results[f"{count}, unknown labels, {labels}"] for count in ("one", "two"))
+@pytest.mark.parametrize("label_mode", ["single", "multi"])
+def test_replicas_take_the_mean_over_the_known_labels_of_all_of_them(results, label_mode):
+    one, two = (results[f"{count}, unknown labels, {label_mode}"] for count in ("one", "two"))
     for expected, actual in zip(one["weights"], two["weights"], strict=True):
         np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
     assert two["history"] == pytest.approx(one["history"], rel=1e-5, abs=1e-6)

@@ -191,9 +191,9 @@ def main():
     for name, where in (("one", one), ("two", two)):
         results[f"{name}, subclass"] = replica_cases.counting(where)
         results[f"{name}, dot's steps"] = replica_cases.dot(where)
-        for labels in ("single", "multi"):
-            case = f"{name}, unknown labels, {labels}"
-            results[case] = replica_cases.unknown_labels(where, labels=labels)
+        for label_mode in ("single", "multi"):
+            case = f"{name}, unknown labels, {label_mode}"
+            results[case] = replica_cases.unknown_labels(where, label_mode=label_mode)
         results[f"{name}, eager"] = replica_cases.embedded(where, eagerly=True)
         results[f"{name}, sparse gradients"] = replica_cases.embedded(
             where, eagerly=False, global_clipnorm=0.05

@@ -16,6 +16,7 @@ from kd_keras.cli import completion, output, quiet, shared_options
     help="tiny_imagenet, digits, folder:PATH or tfds:NAME [that of the run]",
 )
 @click.option(
+    "--label-mode",
     "--labels",
     metavar="[single|multi]",
     help="classes of an image [what the model says, or single]",

@@ -47,6 +47,7 @@ from kd_keras.exports import offers
     "--preprocess", metavar="MODE", help="pixel values that MODEL expects; files take 0..255"
 )
 @click.option(
+    "--label-mode",
     "--labels",
     metavar="[single|multi]",
     default="single",

@@ -35,6 +35,7 @@ _TOP = 5  # default number of classes for each image
     help="least probability of a class, where an image may have several [0.5]",
 )
 @click.option(
+    "--label-mode",
     "--labels",
     metavar="[single|multi]",
     help="classes of an image [what the model says, or single]",
@@ -139,13 +140,13 @@ def _predictor(model: str, options: dict[str, Any]) -> "Predictor":
     if dataset is not None:
         names = class_names.read_class_names(dataset, data_dir=data_dir)
     imports, preprocess = options.pop("imports"), options.pop("preprocess")
-    labels = check.one_of("labels", options.pop("labels") or "single", data.LABELS)
+    label_mode = check.one_of("label_mode", options.pop("label_mode") or "single", data.LABEL_MODES)
     opened_classifier = opened_model.open_model(
         model,
         preprocess=preprocess,
         class_names=names,
         imports=imports,
-        multi_label=labels == "multi",
+        multi_label=label_mode == "multi",
     )
     return Predictor(opened_classifier, **shared_options.set_options(options))
 

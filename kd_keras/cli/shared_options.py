@@ -16,6 +16,7 @@ _METAVARS: dict[Any, str] = {
     **{"augment": "NAME|STEPS", "unlabelled": "DATA"},
     **{"weights": "imagenet|none|FILE", "wandb": "PROJECT", "mlflow": "EXPERIMENT"},
 }
+_OTHER_NAMES = {"label_mode": ["--labels"]}  # without a warning
 #: One sentence for every command's help.
 LISTS = "Give an option again for each further value, as in --teacher A --teacher B."
 
@@ -72,5 +73,9 @@ def _field_option(name: str, default: Any) -> click.Option:
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[value_type])
     settings["shell_complete"] = completion.field_completion(name)
     return Option(
-        [f"--{flag}", name], type=str, metavar=metavar, multiple=value_type is tuple, **settings
+        [f"--{flag}", *_OTHER_NAMES.get(name, []), name],
+        type=str,
+        metavar=metavar,
+        multiple=value_type is tuple,
+        **settings,
     )

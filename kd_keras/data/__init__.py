@@ -3,6 +3,6 @@
 `load(name)` gives a `Dataset`; `pipeline.BatchPlan` and `pipeline.evaluation` make its batches.
 """
 
-from kd_keras.data.datasets import LABELS, RESIZES, cache_folder, describe, load, names
+from kd_keras.data.datasets import LABEL_MODES, RESIZES, cache_folder, describe, load, names
 
-__all__ = ["LABELS", "RESIZES", "cache_folder", "describe", "load", "names"]
+__all__ = ["LABEL_MODES", "RESIZES", "cache_folder", "describe", "load", "names"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from kd_keras.data.stores.store import Dataset
 
 DEFAULT_CACHE = "~/.cache/kd_keras"
-LABELS = ("single", "multi")  # how many classes an image has
+LABEL_MODES = ("single", "multi")  # how many classes an image has
 RESIZES = ("crop", "pad", "squash")  # a copy of those in `resizing`, which imports TensorFlow
 _LOG = logging.getLogger("kd_keras")
 
@@ -47,7 +47,7 @@ def cache_folder() -> Path:
 def load(
     name: str,
     *,
-    labels: str = "single",
+    label_mode: str = "single",
     data_dir: str | os.PathLike[str] | None = None,
     image_size: int | None = None,
     store_size: int | None = None,
@@ -73,7 +73,7 @@ def load(
 
     Args:
         name: one of `names()`.
-        labels: "single", each image has one class; or "multi", it may have several or none: a
+        label_mode: "single", each image has one class; or "multi", it may have several or none: a
             folder with a CSV file of labels, see `multi_label_layout`.
         data_dir: folder of the dataset's own files, for tiny_imagenet (the archive or extracted
             folder; no network is needed then) and tfds:NAME (TensorFlow Datasets' data_dir).
@@ -127,8 +127,8 @@ def load(
     resizes = policy_of(augment, crop_padding=0, flip=False, **mixing).resizes
     sizes = {"image_size": image_size, "store_size": store_size}
     stored_side = stored_sizes.stored_size(name, **sizes, crop=eval_crop, resizes=resizes)
-    check.one_of("labels", labels, LABELS)
-    source = _source(name, labels, data_dir, stored_side or image_size, resize)
+    check.one_of("label_mode", label_mode, LABEL_MODES)
+    source = _source(name, label_mode, data_dir, stored_side or image_size, resize)
     for unlabelled_name in unlabelled:
         require_source(unlabelled_name)  # before a download, which takes minutes
     cache = Path(cache_dir).expanduser() if cache_dir else cache_folder()
@@ -161,7 +161,7 @@ def load(
 
 def _source(
     name: str,
-    labels: str,
+    label_mode: str,
     data_dir: str | os.PathLike[str] | None,
     image_size: int | None,
     resize: str | None,
@@ -172,10 +172,11 @@ def _source(
         check.one_of("resize", resize, RESIZES)
     path = None if data_dir is None else Path(data_dir).expanduser()
     kind, _, location = name.partition(":")
-    if labels == "multi" and not (kind == "folder" and location):
+    if label_mode == "multi" and not (kind == "folder" and location):
         raise ValueError(
-            f"labels is 'multi', and {name} has one class for each image; expected folder:PATH, "
-            "images with a CSV file of labels. Leave --labels out, or give such a folder."
+            f"label_mode is 'multi', and {name} has one class for each image; expected "
+            "folder:PATH, images with a CSV file of labels. Leave --label-mode out, or give such a "
+            "folder."
         )
     if name == "tiny_imagenet":
         from kd_keras.data.tiny_imagenet import tiny_imagenet_source
@@ -197,5 +198,5 @@ def _source(
         return digits.source(image_size=image_size, resize=resize)
     from kd_keras.data.folders import folder, multi_label_folder
 
-    describe_files = multi_label_folder.source if labels == "multi" else folder.source
+    describe_files = multi_label_folder.source if label_mode == "multi" else folder.source
     return describe_files(Path(location).expanduser(), image_size=image_size, resize=resize)

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kd_keras import check, replicas
-from kd_keras.data import LABELS
+from kd_keras.data import LABEL_MODES
 from kd_keras.data.teacher_rows import TeacherRows
 from kd_keras.distill.checks import model_checks, pair_warnings
 from kd_keras.distill.keras_model.deploying_model import DeployingModel
@@ -61,8 +61,8 @@ class Distiller(DeployingModel):
             batches; None trains without one.
         methods: from `kd_keras.methods.get`; None is plain supervised training, the baseline.
         ce_weight: factor of the cross-entropy, >= 0; by default the first method's, else 1.
-        labels: "single": an example has one class; "multi": several or none, in rows of 0 and 1.
-            The cross-entropy is then the mean of the classes' binary ones, of sigmoids.
+        label_mode: "single": an example has one class; "multi": several or none, in rows of 0 and
+            1. The cross-entropy is then the mean of the classes' binary ones, of sigmoids.
         label_smoothing: share of the target spread over all classes, 0 to 1.
         precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
             `graph.precision.precision_of_training`). Weights, and all that is saved, stay float32.
@@ -81,7 +81,7 @@ class Distiller(DeployingModel):
         teacher: keras.Model | TeacherRows | None = None,
         methods: Sequence[base.Method] | base.Method | None = None,
         ce_weight: float | None = None,
-        labels: str = "single",
+        label_mode: str = "single",
         label_smoothing: float = 0.0,
         precision: str = "float32",
         validate_teacher: bool = False,
@@ -89,14 +89,14 @@ class Distiller(DeployingModel):
     ):
         model_checks.check_student(student, positional)
         methods = requirements.as_methods(methods)
-        check.one_of("labels", labels, LABELS)
+        check.one_of("label_mode", label_mode, LABEL_MODES)
         check.one_of("precision", precision, PRECISIONS)
         super().__init__(
             student,
             methods,
-            twin=_twin_of(student, methods, precision=precision, multi_label=labels == "multi"),
+            twin=_twin_of(student, methods, precision=precision, multi_label=label_mode == "multi"),
             ce_weight=ce_weight,
-            labels=labels,
+            label_mode=label_mode,
             label_smoothing=label_smoothing,
             validate_teacher=validate_teacher,
             name=name,
@@ -241,7 +241,7 @@ class Distiller(DeployingModel):
             "student": serialize(self.student),
             "methods": [serialize(method) for method in self.methods],
             "ce_weight": self.ce_weight,
-            "labels": self.labels,
+            "label_mode": self.label_mode,
             "label_smoothing": self.label_smoothing,
             "precision": self.precision,
             "validate_teacher": self.validate_teacher,
@@ -253,7 +253,11 @@ class Distiller(DeployingModel):
             keras.saving.deserialize_keras_object, custom_objects=custom_objects
         )
         methods = [deserialize(part) for part in config["methods"]]
-        return cls(**{**config, "student": deserialize(config["student"]), "methods": methods})
+        models = {"student": deserialize(config["student"]), "methods": methods}
+        # Files of an earlier version say `labels`, or nothing.
+        label_mode = config.get("label_mode", config.get("labels", "single"))
+        others = {name: value for name, value in config.items() if name != "labels"}
+        return cls(**{**others, **models, "label_mode": label_mode})
 
 
 def _twin_of(

@@ -139,10 +139,10 @@ def check(distillers: Mapping[str, Distiller]) -> None:
             f"the students have different precisions ({precisions}); expected one, which the "
             "teacher that they share runs in too. Give each Distiller the same precision."
         )
-    if len({distiller.labels for distiller in distillers.values()}) > 1:
+    if len({distiller.label_mode for distiller in distillers.values()}) > 1:
         raise ValueError(
-            "some students have labels='multi' and some 'single'; expected one form for all, since "
-            "they see the same batches. Train them in runs of their own."
+            "some students have label_mode='multi' and some 'single'; expected one form for all, "
+            "since they see the same batches. Train them in runs of their own."
         )
 
 

@@ -36,7 +36,7 @@ class Metadata:
         entries = dataclasses.asdict(self)
         if not entries.pop("multi_label"):
             return json.dumps(entries, ensure_ascii=False)
-        return json.dumps({**entries, "labels": "multi"}, ensure_ascii=False)
+        return json.dumps({**entries, "label_mode": "multi"}, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Metadata":
@@ -53,7 +53,7 @@ class Metadata:
             None if names is None else tuple(map(str, names)),
             None if shape is None else (int(shape[0]), int(shape[1]), int(shape[2])),
             entries.get("resize"),
-            entries.get("labels") == "multi",
+            entries.get("label_mode", entries.get("labels")) == "multi",
         )
 
     def filled_from(self, source: "Metadata") -> "Metadata":

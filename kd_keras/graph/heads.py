@@ -43,8 +43,8 @@ def output_type(model: keras.Model, *, multi_label: bool = False) -> str:
     if "sigmoid" in activation:
         raise ValueError(
             f"model {model.name!r} ends in a sigmoid; expected logits, one class per image. "
-            "If an image may have several classes, use labels='multi' (--labels multi); if it has "
-            "one, remove the sigmoid (activation=None)."
+            "If an image may have several classes, use label_mode='multi' (--label-mode multi); if "
+            "it has one, remove the sigmoid (activation=None)."
         )
     if activation == "linear":
         return "logits"
@@ -172,8 +172,8 @@ def _multi_label_output_type(model: keras.Model, activation: str, num_classes: i
         what = "gives one output" if num_classes == 1 else "ends in a softmax"
         raise ValueError(
             f"model {model.name!r} {what}; expected logits or sigmoids of two classes or more, "
-            "since an image may have several. Give another model, or leave labels='multi' "
-            "(--labels multi) out."
+            "since an image may have several. Give another model, or leave label_mode='multi' "
+            "(--label-mode multi) out."
         )
     return "sigmoids" if rows is None or in_range(rows) else "logits"
 

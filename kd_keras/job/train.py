@@ -121,7 +121,7 @@ def _train_and_measure(job: Job) -> dict[str, Any]:
         "summary": job.data.summary(),
         "selected": job.recipe.select,
         "classes": len(job.data.class_names),
-        **({"labels": "multi"} if job.data.multi_label else {}),
+        **({"label_mode": "multi"} if job.data.multi_label else {}),
         "train_images": len(job.data.train),
         **training_images.num_images_by_use(job.recipe, job.data),
     }
@@ -174,7 +174,7 @@ def train_teachers(job: Job, serve: Serve | None) -> dict[str, Any]:
         from_file = identity.is_file(planned_model.spec)
         if not from_file:
             with job.strategy.scope():
-                distiller = Distiller(model, labels=recipe.labels, precision=job.precision)
+                distiller = Distiller(model, label_mode=recipe.label_mode, precision=job.precision)
             rate = recipe.teacher_learning_rate or recipe.learning_rate
             distillers = {planned_model.phase: distiller}
             phases.restore_finished(job, distillers)

@@ -31,7 +31,7 @@ def binary_cross_entropy(y, logits):
 
 def compiled(student=None, optimizer=None, **how):
     ignore = how.pop("ignore_class", None)
-    distiller = Distiller(student or net(), labels="multi", **how)
+    distiller = Distiller(student or net(), label_mode="multi", **how)
     distiller.compile(optimizer or keras.optimizers.SGD(0.1), ignore_class=ignore)
     return distiller
 
@@ -128,15 +128,18 @@ def test_models_of_one_class_are_refused(model, role, message):
     models = {"student": net(), "teacher": net(seed=1)} | {role: model()}
     with pytest.raises(ValueError, match=message):
         Distiller(
-            models["student"], teacher=models["teacher"], methods=methods.get("kd"), labels="multi"
+            models["student"],
+            teacher=models["teacher"],
+            methods=methods.get("kd"),
+            label_mode="multi",
         )
 
 
 def test_a_model_of_sigmoids_is_refused_without_labels_multi_and_told_of_it():
-    with pytest.raises(ValueError, match=r"use labels='multi' \(--labels multi\)"):
+    with pytest.raises(ValueError, match=r"use label_mode='multi' \(--label-mode multi\)"):
         Distiller(net(), teacher=net("sigmoid"), methods=methods.get("kd"))
-    with pytest.raises(ValueError, match="labels is 'several'; expected one of"):
-        Distiller(net(), labels="several")
+    with pytest.raises(ValueError, match="label_mode is 'several'; expected one of"):
+        Distiller(net(), label_mode="several")
 
 
 def test_it_is_saved_and_loaded(tmp_path):
@@ -144,9 +147,15 @@ def test_it_is_saved_and_loaded(tmp_path):
     distiller.fit(X, Y, verbose=0)
     distiller.save(tmp_path / "d.keras")
     loaded = keras.models.load_model(tmp_path / "d.keras")
-    assert loaded.labels == "multi"
+    assert loaded.label_mode == "multi"
     expected = distiller.evaluate(X, Y, verbose=0)
     np.testing.assert_allclose(loaded.evaluate(X, Y, verbose=0), expected)
     config = distiller.get_config()
-    del config["labels"]  # of a Distiller that an earlier version saved
-    assert Distiller.from_config(config).labels == "single"
+    del config["label_mode"]  # of a Distiller that an earlier version saved
+    assert Distiller.from_config(config).label_mode == "single"
+
+
+def test_a_saved_one_with_the_old_name_of_the_label_mode_is_loaded():
+    config = Distiller(net(), label_mode="multi").get_config()
+    config["labels"] = config.pop("label_mode")
+    assert Distiller.from_config(config).label_mode == "multi"

@@ -83,19 +83,21 @@ def test_students_side_by_side_are_trained_as_each_alone(split, learner):
             np.testing.assert_allclose(logged[key], values, rtol=1e-4, err_msg=key)
 
 
-@pytest.mark.parametrize("labels", ["single", pytest.param("multi", marks=pytest.mark.extended)])
-def test_metrics_of_rows_are_those_of_each_student_alone(net, labels):
+@pytest.mark.parametrize(
+    "label_mode", ["single", pytest.param("multi", marks=pytest.mark.extended)]
+)
+def test_metrics_of_rows_are_those_of_each_student_alone(net, label_mode):
     rng = np.random.default_rng(0)
     x = {"inputs": rng.normal(size=(24, *SHAPE)).astype("float32"), "id": np.arange(24)}
     y = (rng.random((24, CLASSES)) < 0.5).astype("float32")
     metrics = [keras.metrics.BinaryAccuracy, keras.metrics.AUC]
-    if labels == "single":
+    if label_mode == "single":
         y = np.eye(CLASSES, dtype="float32")[y.argmax(-1)]
         metrics = [keras.metrics.CategoricalAccuracy, keras.metrics.TopKCategoricalAccuracy]
     data = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
 
     def learner(seed):
-        distiller = Distiller(net("student", seed=seed), labels=labels)
+        distiller = Distiller(net("student", seed=seed), label_mode=label_mode)
         distiller.compile(
             keras.optimizers.SGD(0.1),
             metrics=[make(name="m") for make in metrics[:1]],

@@ -16,6 +16,12 @@ def test_metadata_survive_their_text():
         Metadata.from_json("[1]")
 
 
+def test_several_classes_are_read_under_the_old_name_too():
+    several = Metadata(("a",), multi_label=True)
+    assert Metadata.from_json(several.to_json()) == several
+    assert Metadata.from_json('{"class_names": ["a"], "labels": "multi"}') == several
+
+
 def test_what_a_file_does_not_say_comes_from_elsewhere():
     known = Metadata(image_shape=(8, 8, 1))
     assert known.filled_from(FACTS) == Metadata(FACTS.class_names, (8, 8, 1), "pad")

@@ -35,7 +35,7 @@ def trained(request, net, pictures):
     inputs = keras.Input((8, 8, 3))
     pixels = keras.layers.Rescaling(1 / 127.5, offset=-1)(inputs)
     student = keras.Model(inputs, net("inner", classes=3)(pixels), name="student")
-    distiller = Distiller(student, labels="multi")
+    distiller = Distiller(student, label_mode="multi")
     distiller.compile(keras.optimizers.Adam(0.005))
     distiller.fit(images.astype("float32"), labels, epochs=10, verbose=0)
     if request.param == "logits":

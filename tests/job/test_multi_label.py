@@ -1,4 +1,4 @@
-"""`kdk train --labels multi` on real files, and what is done with its run afterwards."""
+"""`kdk train --label-mode multi` on real files, and what is done with its run afterwards."""
 
 import csv
 import io
@@ -54,7 +54,7 @@ def finished(folder, recorder, tiny_recipe, own_cache, tmp_path_factory):
     """The folder of a finished run, its results, and its lines on the screen."""
     recipe = tiny_recipe(
         dataset=f"folder:{folder}",
-        labels="multi",
+        label_mode="multi",
         epochs=2,
         teacher_epochs=4,
         batch_size=16,
@@ -85,7 +85,7 @@ def test_results_are_the_scores_of_the_saved_logits(finished):
     assert history["val_f1"][-1] == pytest.approx(results["student"]["f1"])
     assert "agreement" not in history
     assert 0 <= results["student"]["agreement"] <= 1
-    assert results["data"]["labels"] == "multi"
+    assert results["data"]["label_mode"] == "multi"
     ours, others = (score_files.load(path, phase) for phase in ("student", "baseline"))
     mean, low, high = multi_label.difference(labels, ours, others, seed=0)
     (entry,) = [e for e in results["comparisons"] if e["phase"] == "student"]
@@ -190,9 +190,9 @@ def test_an_onnx_teacher_teaches_the_same_with_sigmoids_and_with_logits(
         "logits": keras.Model(inputs, logits),
         "sigmoids": keras.Model(inputs, keras.layers.Activation("sigmoid")(logits)),
     }
-    examples = data.load(f"folder:{folder}", labels="multi", augment="none").train
+    examples = data.load(f"folder:{folder}", label_mode="multi", augment="none").train
     expected = models["logits"](examples.images_at(slice(None)).astype("float32")).numpy()
-    options = {"dataset": f"folder:{folder}", "labels": "multi", "augment": "none", "views": 1}
+    options = {"dataset": f"folder:{folder}", "label_mode": "multi", "augment": "none", "views": 1}
     for name, model in models.items():
         file = tmp_path / f"{name}.onnx"
         model(np.zeros((1, 8, 8, 3), "float32"))  # Keras exports models that were called only
@@ -217,7 +217,7 @@ def test_a_training_stops_early_by_map_and_an_interrupted_one_ends_equal_to_the_
     folder, recorder, interrupted_after, no_report, tmp_path
 ):
     recipe = Recipe(
-        **{"dataset": f"folder:{folder}", "labels": "multi", "stop_early": 1, "epochs": 9},
+        **{"dataset": f"folder:{folder}", "label_mode": "multi", "stop_early": 1, "epochs": 9},
         **{"student": "seed_student:width=0.5", "teacher": "seed_student", "teacher_epochs": 2},
         **{"batch_size": 32, "learning_rate": 0.03, "precision": "float32", "timing": False},
         **{"baseline": True, "allow_weak_teacher": True},
@@ -250,7 +250,7 @@ def test_a_training_stops_early_by_map_and_an_interrupted_one_ends_equal_to_the_
 
 
 def test_a_default_method_is_replaced_by_kd():
-    recipe = Recipe(dataset="folder:x", labels="multi").model_copy(
+    recipe = Recipe(dataset="folder:x", label_mode="multi").model_copy(
         update={"method": ("lskd:temperature=2",)}
     )
     recipe.model_fields_set.discard("method")
@@ -272,4 +272,4 @@ def test_a_default_method_is_replaced_by_kd():
 )
 def test_settings_for_one_class_are_refused(fields, message):
     with pytest.raises(ValueError, match=message):
-        precheck.check_recipe(Recipe(dataset="folder:x", labels="multi", **fields))
+        precheck.check_recipe(Recipe(dataset="folder:x", label_mode="multi", **fields))

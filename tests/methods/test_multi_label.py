@@ -18,9 +18,11 @@ def test_a_method_trains_on_several_classes_or_is_refused(pair, name):
     models = {"teacher": None if method.teacher_free else pair.teacher()}
     if not method.takes_multi_label:
         with pytest.raises(ValueError, match=rf"methods \['{name}'\] .* expected .* kd,"):
-            Distiller(pair.student(), methods=method, labels="multi", **models)
+            Distiller(pair.student(), methods=method, label_mode="multi", **models)
         return
-    distiller = Distiller(pair.student(), methods=method, labels="multi", ce_weight=0.5, **models)
+    distiller = Distiller(
+        pair.student(), methods=method, label_mode="multi", ce_weight=0.5, **models
+    )
     distiller.compile(keras.optimizers.Adam(0.01), run_eagerly=True)  # faster for one step
     x = {"inputs": np.random.default_rng(0).uniform(0, 255, (8, 8, 8, 3)).astype("float32")}
     x["id"] = np.arange(8)

@@ -207,7 +207,7 @@ def _csv_hint(listing: Listing) -> str:
     names = [file.name for file in listing.files if file.name.lower().endswith(".csv")]
     if not any(name.count("/") < 2 for name in names):
         return ""
-    return " If the CSV file has the images' classes, give --labels multi."
+    return " If the CSV file has the images' classes, give --label-mode multi."
 
 
 def _class_count_faults(listing: Listing, train: str, root: str) -> list[str]:

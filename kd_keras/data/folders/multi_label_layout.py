@@ -146,7 +146,7 @@ def _table(listing: Listing, split_folder: str, root: Path) -> str:
             f"{folder} has {len(tables)} CSV files: {table_list}; expected one, with the classes "
             "of the images in this folder. Move the others away."
         )
-    raise ValueError(f"{folder} has no CSV file; expected {EXPECTED}, for --labels multi.")
+    raise ValueError(f"{folder} has no CSV file; expected {EXPECTED}, for --label-mode multi.")
 
 
 def _missing_table_messages(

@@ -28,7 +28,7 @@ class CheckedModel(ReplicaModel):
         student: the model that is trained.
         methods: what it learns from beside labels.
         twin: the twin of the student that runs in training.
-        labels: how many classes an example has: "single" or "multi", see `Distiller`.
+        label_mode: how many classes an example has: "single" or "multi", see `Distiller`.
         name: name of the model.
 
     Raises:
@@ -39,7 +39,7 @@ class CheckedModel(ReplicaModel):
 
     #: Names of attributes that stay as they are after the constructor.
     fixed_options = (
-        *("student", "methods", "labels", "precision"),
+        *("student", "methods", "label_mode", "precision"),
         *("ce_weight", "label_smoothing", "validate_teacher"),
     )
     #: Class index of an unknown label, of `compile`; None: every label is known.
@@ -53,13 +53,13 @@ class CheckedModel(ReplicaModel):
         methods: Sequence[Method],
         *,
         twin: twins.Twin,
-        labels: str,
+        label_mode: str,
         name: str,
     ):
         super().__init__(name=name, dtype="float32")
         self.student = student
         self.methods = methods
-        self.labels = labels
+        self.label_mode = label_mode
         #: Names of what needs the label of every example; if there are any, a batch has labels.
         self.needs_labels = requirements.label_users(methods, multi_label=self.multi_label)
         self._twin = twin
@@ -110,7 +110,7 @@ class CheckedModel(ReplicaModel):
     @property
     def multi_label(self) -> bool:
         """Whether an example may have several classes, or none."""
-        return self.labels == "multi"
+        return self.label_mode == "multi"
 
     def get_compile_config(self) -> dict[str, Any]:
         config = super().get_compile_config()

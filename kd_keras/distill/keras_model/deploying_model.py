@@ -29,7 +29,7 @@ class DeployingModel(CheckedModel):
     """Calls, exports and validates the deployed model: the student, or what a method makes of it.
 
     Args:
-        student, methods, twin, labels, name: see `CheckedModel`.
+        student, methods, twin, label_mode, name: see `CheckedModel`.
         ce_weight, label_smoothing, validate_teacher: see `Distiller`.
     """
 

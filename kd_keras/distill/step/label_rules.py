@@ -36,7 +36,7 @@ def check_form(
     if multi_label and (len(sizes) != 2 or sizes[1] not in (None, num_classes)):
         raise ValueError(
             f"labels have shape {sizes}; expected (B, {num_classes}), a row of 0 and 1 for each "
-            "example, with a value for each of the student's classes, since labels is 'multi'. "
+            "example, with a value for each of the student's classes, since label_mode is 'multi'. "
             "Encode the classes of an example as such a row."
         )
     if len(sizes) not in (1, 2):
@@ -123,7 +123,7 @@ def probabilities_message(total: Any, num_classes: int) -> str:
     return (
         f"labels have a row that sums to {float(total):g}; expected rows of {num_classes} "
         "probabilities that sum to 1. Give each example one class; for examples of several "
-        "classes, give Distiller labels='multi'."
+        "classes, give Distiller label_mode='multi'."
     )
 
 

@@ -38,9 +38,9 @@ def check_options(recipe: Recipe, options: CacheOptions) -> None:
     top_k, folder = options.top_k, options.folder
     if top_k is not None:
         check.whole_number("top_k", top_k, at_least=1)
-    if top_k is not None and recipe.labels == "multi":
+    if top_k is not None and recipe.label_mode == "multi":
         raise ValueError(
-            f"top_k is {top_k}, and images may have several classes (labels is 'multi'): the "
+            f"top_k is {top_k}, and images may have several classes (label_mode is 'multi'): the "
             "logits that are left out would follow from a softmax; expected all of them. Leave "
             "--top-k out."
         )

@@ -9,7 +9,16 @@ from kd_keras.job.recipe.recipe_files import Recipe
 
 #: Fields of a recipe that describe a cache.
 FIELDS = (
-    *("dataset", "labels", "data_dir", "image_size", "resize", "flip", "val_fraction", "select"),
+    *(
+        "dataset",
+        "label_mode",
+        "data_dir",
+        "image_size",
+        "resize",
+        "flip",
+        "val_fraction",
+        "select",
+    ),
     *("augment", "mixup", "cutmix", "store_size", "unlabelled", "labels_per_class"),
     *("views", "view_seed"),
     *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),

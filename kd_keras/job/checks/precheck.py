@@ -47,7 +47,7 @@ def check_recipe(recipe: Recipe) -> None:
     repeated_specs.check(recipe, methods)
     if recipe.mixup or recipe.cutmix:
         refusals.require_mixable(methods)
-    if recipe.labels == "multi" and "method" in recipe.model_fields_set:  # else it is adjusted
+    if recipe.label_mode == "multi" and "method" in recipe.model_fields_set:  # else it is adjusted
         refusals.require_multi_label(methods)
     cache_command.require_no_onnx(
         recipe,

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from kd_keras import check, files
-from kd_keras.data import LABELS
+from kd_keras.data import LABEL_MODES
 from kd_keras.data.stores.store import Dataset
 from kd_keras.exports import classifier_graph, litert, offers, onnx_file, runtimes, saved_model
 from kd_keras.exports.classifier_graph import ClassifierGraph
@@ -45,7 +45,7 @@ def export(
     seed: int = 0,
     preprocess: str | None = None,
     imports: Sequence[str] = (),
-    labels: str = "single",
+    label_mode: str = "single",
     overwrite: bool = False,
     screen: Screen | None = None,
 ) -> dict[str, Any]:
@@ -73,8 +73,8 @@ def export(
         seed: seed of the choice of images.
         preprocess: pixel values that the model expects, see `models.preprocessing`; None: 0..255.
         imports: modules that register the model's own layers.
-        labels: "multi" for a model of no run that gives each image several classes, or none; a run
-            says it itself.
+        label_mode: "multi" for a model of no run that gives each image several classes, or none; a
+            run says it itself.
         overwrite: whether to replace files of another model.
         screen: where lines and the table are shown; None: on stdout.
 
@@ -93,7 +93,7 @@ def export(
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
         check.one_of("preprocess", preprocess, preprocessing.MODES)
-    multi_label = check.one_of("labels", labels, LABELS) == "multi"
+    multi_label = check.one_of("label_mode", label_mode, LABEL_MODES) == "multi"
     if out is not None:
         output_paths.require_folder(offers.folder_of(out), "--out")  # before the model is opened
     source = model_to_export.find(model, imports, multi_label=multi_label)

@@ -127,7 +127,7 @@ def describe_changes(
     lines = []
     if adjusted_recipe.method != recipe.method:
         requirement = f"more classes than these {num_classes}"
-        if recipe.labels == "multi":
+        if recipe.label_mode == "multi":
             requirement = "one class for each image"
         lines.append(
             f"method: {' '.join(adjusted_recipe.method)} instead of the recipe's "
@@ -186,7 +186,7 @@ def _methods(recipe: Recipe, num_classes: int) -> tuple[str, ...]:
     }
 
     def fits(name: str) -> bool:
-        takes_labels = recipe.labels == "single" or methods.takes_multi_label(name)
+        takes_labels = recipe.label_mode == "single" or methods.takes_multi_label(name)
         return takes_labels and methods.min_classes(name) <= num_classes
 
     def fitting(text: str) -> str:

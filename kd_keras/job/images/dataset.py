@@ -28,7 +28,7 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
     notes: list[str] = []
     dataset = data.load(
         recipe.dataset,
-        labels=recipe.labels,
+        label_mode=recipe.label_mode,
         data_dir=recipe.data_dir,
         image_size=recipe.image_size,
         store_size=recipe.store_size,

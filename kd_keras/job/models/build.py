@@ -133,7 +133,7 @@ def _distiller(
                 teacher=teacher if has_teacher(chosen_methods) else None,
                 methods=chosen_methods,
                 ce_weight=recipe.ce_weight if chosen_methods else None,
-                labels=recipe.labels,
+                label_mode=recipe.label_mode,
                 label_smoothing=recipe.label_smoothing,
                 precision=precision,
                 validate_teacher=recipe.validate_teacher and bool(chosen_methods),
@@ -253,7 +253,7 @@ def as_one(teachers: list[keras.Model], recipe: Recipe) -> keras.Model:
     """
     if len(teachers) == 1:
         return teachers[0]
-    multi_label = recipe.labels == "multi"
+    multi_label = recipe.label_mode == "multi"
     return ensemble.mean_of_logits(teachers, recipe.teacher_weights, multi_label=multi_label)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kd_keras import check
-from kd_keras.data import LABELS
+from kd_keras.data import LABEL_MODES
 from kd_keras.data.stores.store import Split
 from kd_keras.job import output_paths
 from kd_keras.job.prediction import (
@@ -47,7 +47,7 @@ def evaluate(
     resize: str | None = None,
     val_fraction: float | None = None,
     imports: Sequence[str] = (),
-    labels: str | None = None,
+    label_mode: str | None = None,
     write: bool = True,
     screen: Screen | None = None,
 ) -> Evaluation | MultiLabelEvaluation:
@@ -69,7 +69,7 @@ def evaluate(
         data_dir, image_size, resize, val_fraction: see `data.load`; None: those of the run, else
             those of the model.
         imports: modules that register the model's own layers.
-        labels: "single" or "multi", see `data.load`; None: as the model or its run says.
+        label_mode: "single" or "multi", see `data.load`; None: as the model or its run says.
         write: whether to write the files.
         screen: where lines and tables are shown; None shows nothing.
 
@@ -81,7 +81,9 @@ def evaluate(
     """
     check.whole_number("batch_size", batch_size, at_least=1)
     check.one_of("split", split, evaluation_data.SPLITS)
-    is_multi_label = labels is not None and check.one_of("labels", labels, LABELS) == "multi"
+    is_multi_label = (
+        label_mode is not None and check.one_of("label_mode", label_mode, LABEL_MODES) == "multi"
+    )
     if write:
         run_or_folder = model_argument.resolve(model).run or Path() if out is None else out
         output_paths.require_folder(Path(run_or_folder).expanduser(), "--out" if out else "")
@@ -96,7 +98,7 @@ def evaluate(
         model_argument.resolve(teacher)
     options = DataOptions(
         *(dataset, data_dir, image_size, resize, val_fraction),
-        labels="multi" if opened_classifier.metadata.multi_label else labels,
+        label_mode="multi" if opened_classifier.metadata.multi_label else label_mode,
     )
     job = EvaluationJob(options, split, batch_size, screen or Screen(quiet=True))
     data, evaluated_split = job.data_of(opened_classifier)

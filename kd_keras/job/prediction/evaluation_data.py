@@ -45,7 +45,7 @@ class DataOptions:
     image_size: int | None = None
     resize: str | None = None
     val_fraction: float | None = None
-    labels: str | None = None
+    label_mode: str | None = None
 
 
 def load(
@@ -74,7 +74,7 @@ def load(
             f"{model.path} lies in no run folder, and no dataset is given; expected one to "
             "evaluate it on. Give it with --dataset, such as folder:PATH."
         )
-    settings.setdefault("labels", "multi" if model.metadata.multi_label else "single")
+    settings.setdefault("label_mode", "multi" if model.metadata.multi_label else "single")
     dataset = data.load(name, **settings, progress=progress, tell=tell)
     _check_shape(model, dataset)
     for note in _doubts(model, options, dataset):
@@ -142,7 +142,7 @@ def _run_settings(model: KnownModel, options: DataOptions) -> dict[str, Any]:
         size_settings = {name: getattr(recipe, name) for name in names}
     return size_settings | {
         "dataset": name,
-        "labels": recipe.labels,
+        "label_mode": recipe.label_mode,
         "data_dir": recipe.data_dir,
         "image_size": shape[0] if other_size and shape else recipe.image_size,
         "resize": recipe.resize,

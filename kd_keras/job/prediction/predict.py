@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import check
-from kd_keras.data import LABELS
+from kd_keras.data import LABEL_MODES
 from kd_keras.job.prediction import images_to_predict, opened_model
 from kd_keras.job.prediction.predictor import BATCH, Prediction, Predictor
 
@@ -20,7 +20,7 @@ def predict(
     image_size: int | None = None,
     preprocess: str | None = None,
     imports: Sequence[str] = (),
-    labels: str = "single",
+    label_mode: str = "single",
     threshold: float | None = None,
     batch_size: int = BATCH,
     max_pixels: int | None = None,
@@ -43,8 +43,8 @@ def predict(
         image_size: height and width in pixels, for a model that takes any size.
         preprocess: pixel values that the model expects, see `models.preprocessing`; None: 0..255.
         imports: modules that register the model's own layers.
-        labels: "multi" for a model that gives each image several classes, or none, where neither
-            its file nor its run says it.
+        label_mode: "multi" for a model that gives each image several classes, or none, where
+            neither its file nor its run says it.
         threshold: least probability of an answer of such a model, 0 to 1; None: 0.5.
         batch_size: images that the model gets at a time.
         max_pixels: pixels of the largest image to read; None: 178,956,970, Pillow's limit.
@@ -61,7 +61,7 @@ def predict(
             preprocess=preprocess,
             class_names=class_names,
             imports=imports,
-            multi_label=check.one_of("labels", labels, LABELS) == "multi",
+            multi_label=check.one_of("label_mode", label_mode, LABEL_MODES) == "multi",
         ),
         resize=resize,
         image_size=image_size,

@@ -180,7 +180,7 @@ def _threshold(model: OpenedModel, threshold: float | None) -> float | None:
     if threshold is not None:
         raise ValueError(
             f"threshold is {threshold:g}, and {model.path} gives each image one class; expected a "
-            "model that gives several. Leave --threshold out, or say --labels multi if it does."
+            "model that gives several. Leave --threshold out, or say --label-mode multi if it does."
         )
     return None
 

@@ -93,9 +93,9 @@ def _check_unlabelled(recipe: Any) -> None:
 
 
 def _check_multi_label(recipe: Any) -> None:
-    if recipe.labels == "multi" and recipe.labels_per_class is not None:
+    if recipe.label_mode == "multi" and recipe.labels_per_class is not None:
         raise ValueError(
-            "labels is 'multi', so an image may have several classes, and labels_per_class is "
+            "label_mode is 'multi', so an image may have several classes, and labels_per_class is "
             f"{recipe.labels_per_class}, which goes by the one class of each image; expected one "
             "of the two. Leave --labels-per-class out."
         )

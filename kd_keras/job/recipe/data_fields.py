@@ -20,7 +20,7 @@ class DataFields(BaseModel):
     dataset: str = _field(
         "tiny_imagenet", min_length=1, description="tiny_imagenet, digits, folder:PATH or tfds:NAME"
     )
-    labels: Literal["single", "multi"] = _field(
+    label_mode: Literal["single", "multi"] = _field(
         "single",
         description="classes of an image: single, one; multi, several or none, from a CSV file in "
         "folder:PATH",

@@ -7,6 +7,7 @@ Types and ranges are checked here. Names of datasets, models and methods are che
 `job/checks/precheck.py` and `job/images/dataset.py`.
 """
 
+from collections.abc import Mapping
 from typing import Any, Self
 
 from pydantic import (
@@ -19,7 +20,7 @@ from pydantic import (
 )
 
 from kd_keras import check
-from kd_keras.job.recipe import consistency, field_values, spec
+from kd_keras.job.recipe import consistency, field_values, old_spelling, spec
 from kd_keras.job.recipe.data_fields import DataFields
 from kd_keras.job.recipe.machine_fields import MachineFields
 from kd_keras.job.recipe.method_fields import MethodFields
@@ -43,6 +44,7 @@ class Recipe(MachineFields, TrainingFields, MethodFields, ModelFields, DataField
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def __init__(self, /, **fields: Any):  # a field that someone calls self is an unknown one
+        fields = renamed_fields(fields)
         for name in fields:
             check.one_of("recipe field", name, type(self).model_fields, remedy=_KNOBS_IN_SPECS)
         try:
@@ -81,6 +83,12 @@ class Recipe(MachineFields, TrainingFields, MethodFields, ModelFields, DataField
     @field_serializer("teacher", "student")
     def _single_or_several(self, specs: tuple[str, ...]) -> str | tuple[str, ...]:
         return specs[0] if len(specs) == 1 else specs
+
+
+def renamed_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields under their present names, see `old_spelling.renamed_fields`."""
+    defaults = {name: field.default for name, field in Recipe.model_fields.items()}
+    return old_spelling.renamed_fields(fields, defaults)
 
 
 def form(name: str) -> tuple[type, tuple[str, ...], bool]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from kd_keras import check, files
-from kd_keras.job.recipe import method_options, spec
-from kd_keras.job.recipe.fields import Recipe, form
+from kd_keras.job.recipe import method_options, old_spelling, spec
+from kd_keras.job.recipe.fields import Recipe, form, renamed_fields
 
 __all__ = [
     *("DEFAULT", "Recipe", "describe", "difference", "explain", "from_json", "load", "names"),
@@ -110,7 +110,7 @@ def resolve(
         FileNotFoundError: `teacher_from` is not a finished run.
         ValueError: a wrong field, or `teacher_from` together with a teacher or without a method.
     """
-    options = {**(overrides or {}), **_assignments(sets)}
+    options = renamed_fields(overrides or {}) | renamed_fields(_assignments(sets))
     if teacher_from is not None:
         recipe, options = _with_teacher_run(teacher_from, recipe, options)
     base = recipe if isinstance(recipe, Recipe) else load(recipe or DEFAULT)
@@ -177,7 +177,8 @@ def _assignments(sets: Sequence[str]) -> dict[str, Any]:
         if not field or not value:
             raise ValueError(f"--set is {text!r}; expected FIELD=VALUE, such as --set epochs=10.")
         field = field.replace("-", "_")
-        is_list = field in Recipe.model_fields and form(field)[0] is tuple
+        current_name = old_spelling.FIELDS.get(field, field)
+        is_list = current_name in Recipe.model_fields and form(current_name)[0] is tuple
         values[field] = [*values.get(field, ()), value] if is_list else value
     return values
 
@@ -215,7 +216,10 @@ def run_name(recipe: Recipe) -> str:
     defaults = Recipe().model_dump()
     fields = recipe.model_dump(exclude=without_result(recipe)).items()
     changed_fields = {name: value for name, value in fields if value != defaults[name]}
-    content = json.dumps(changed_fields, sort_keys=True)
+    # Under the names that fields had, so that the command of an interrupted run finds its folder.
+    old_names = {new: old for old, new in old_spelling.FIELDS.items()}
+    hashed_fields = {old_names.get(name, name): value for name, value in changed_fields.items()}
+    content = json.dumps(hashed_fields, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
     names = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
     # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.

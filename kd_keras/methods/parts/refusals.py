@@ -40,9 +40,9 @@ def require_multi_label(methods: Sequence[Method]) -> None:
     if method_names:
         possible_names = ", ".join(filter(takes_multi_label, names()))
         raise ValueError(
-            f"an image may have several classes (labels is 'multi'), and methods {method_names} "
-            "compare softmaxes or classes of one image; expected methods for several classes: "
-            f"{possible_names}. Choose among these, or none."
+            "an image may have several classes (label_mode is 'multi'), and methods "
+            f"{method_names} compare softmaxes or classes of one image; expected methods for "
+            f"several classes: {possible_names}. Choose among these, or none."
         )
 
 

@@ -23,7 +23,7 @@ class RunData:
         resize: how an image that is not square is made square, see `data.images.resizing.resized`.
         fingerprint: hash of the dataset's content, with what is held out of it.
         dataset: what the user typed, with an absolute path.
-        labels: "single" or "multi", see `data.load`.
+        label_mode: "single" or "multi", see `data.load`.
     """
 
     class_names: tuple[str, ...]
@@ -31,19 +31,19 @@ class RunData:
     resize: str
     fingerprint: str
     dataset: str
-    labels: str = "single"
+    label_mode: str = "single"
 
     @property
     def multi_label(self) -> bool:
         """Whether an image may have several classes."""
-        return self.labels == "multi"
+        return self.label_mode == "multi"
 
 
 def write(folder: Path, data: Dataset) -> None:
     """Writes what a run folder says about its dataset."""
-    labels = "multi" if data.multi_label else "single"
+    label_mode = "multi" if data.multi_label else "single"
     facts = RunData(
-        data.class_names, data.image_shape, data.resize, data.fingerprint, data.name, labels
+        data.class_names, data.image_shape, data.resize, data.fingerprint, data.name, label_mode
     )
     files.write_json(folder / NAME, dataclasses.asdict(facts))
 
@@ -70,7 +70,7 @@ def read(folder: Path) -> RunData:
             resize=str(facts["resize"]),
             fingerprint=str(facts["fingerprint"]),
             dataset=str(facts["dataset"]),
-            labels=str(facts.get("labels", "single")),
+            label_mode=str(facts.get("label_mode", facts.get("labels", "single"))),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(

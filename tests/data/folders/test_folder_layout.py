@@ -91,7 +91,7 @@ REFUSED = {
     "images in val and test": (["val/1.png", "test/1.png"], r"holds test, val, but no train/;"),
     "a CSV file of the classes": (
         ["train/1.png", "val/1.png", "train/labels.csv", "val/labels.csv"],
-        r"train/ and val/; .* If the CSV file has the images' classes, give --labels multi",
+        r"train/ and val/; .* If the CSV file has the images' classes, give --label-mode multi",
     ),
     "splits within train": (
         ["train/train/cat/1.png", "train/train/dog/1.png", "train/val/cat/1.png"],

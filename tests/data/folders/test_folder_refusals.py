@@ -88,7 +88,7 @@ def test_one_class_and_splits_without_train_are_refused(put, tmp_path, load, ima
     for place in ("val", "Train"):
         put(tmp_path / "tables" / place / "0.png", images_of(1)[0])
         (tmp_path / "tables" / place / "labels.csv").write_text("file,labels\n0.png,cat")
-    message = r"has no class folders in Train/ and val/; expected .* give --labels multi"
+    message = r"has no class folders in Train/ and val/; expected .* give --label-mode multi"
     with pytest.raises(ValueError, match=message):
         load(tmp_path / "tables")
     put(tmp_path / "flat" / "0.png", images_of(1)[0])

@@ -30,7 +30,7 @@ def make(put, tmp_path, images_of):
 
 @pytest.fixture
 def load_multi(load):
-    return lambda path, **options: load(path, labels="multi", **options)
+    return lambda path, **options: load(path, label_mode="multi", **options)
 
 
 def labels_by_file(*splits):
@@ -178,7 +178,7 @@ def test_a_row_of_a_file_that_is_no_image_is_refused(make, load_multi):
 
 def test_datasets_of_one_class_an_image_are_refused():
     with pytest.raises(ValueError, match="digits has one class for each image; expected folder"):
-        data.load("digits", labels="multi")
+        data.load("digits", label_mode="multi")
 
 
 def test_labels_per_class_is_refused(make, load_multi):

@@ -22,6 +22,14 @@ def test_what_is_written_is_read_again(digits, tmp_path):
     assert facts.fingerprint == digits.fingerprint
 
 
+def test_the_label_mode_is_read_under_its_old_name_too(digits, tmp_path):
+    run_data.write(tmp_path, digits)
+    fields = json.loads((tmp_path / run_data.NAME).read_text())
+    assert fields.pop("label_mode") == "single"
+    (tmp_path / run_data.NAME).write_text(json.dumps({**fields, "labels": "multi"}))
+    assert run_data.read(tmp_path).multi_label
+
+
 def test_a_folder_without_it_is_reported(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"has no data\.json; expected the folder of a run"):
         run_data.read(tmp_path)

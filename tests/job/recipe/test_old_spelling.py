@@ -1,0 +1,59 @@
+"""Old names of fields, models and knobs are read, with one warning."""
+
+import json
+import warnings
+
+import pytest
+from click.testing import CliRunner
+
+from kd_keras.cli import kdk
+from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe.fields import Recipe
+from kd_keras.job.recipe.old_spelling import FIELDS, OldSpelling
+
+VALUES = {"labels": "multi"}
+
+
+@pytest.mark.parametrize("old", FIELDS)
+def test_an_old_name_of_a_field_is_read_with_one_warning(tmp_path, old):
+    new, value = FIELDS[old], VALUES[old]
+    expected = Recipe(**{new: value})
+    file = tmp_path / "recipe.json"
+    file.write_text(json.dumps({old: value}))
+    text = str(value).lower()
+    for read in (
+        lambda: recipe_files.load(file),
+        lambda: recipe_files.resolve(Recipe(), {old: value}),
+        lambda: recipe_files.resolve(Recipe(), sets=[f"{old.replace('_', '-')}={text}"]),
+    ):
+        with pytest.warns(OldSpelling, match=f"new names: {old} is {new}. Write the new") as seen:
+            recipe = read()
+        assert len(seen) == 1
+        assert recipe == expected
+        assert new in recipe.model_fields_set
+
+
+@pytest.mark.parametrize("old", FIELDS)
+def test_a_saved_recipe_with_the_default_of_an_old_field_is_read_in_silence(old):
+    fields = json.loads(recipe_files.to_json(Recipe(epochs=3)))
+    fields[old] = fields.pop(FIELDS[old])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert recipe_files.from_json(json.dumps(fields)) == Recipe(epochs=3)
+
+
+def test_a_field_may_not_have_both_names():
+    with pytest.raises(ValueError, match=r"labels and label_mode are both given; .* Remove labels"):
+        Recipe(labels="multi", label_mode="multi")
+
+
+def test_a_run_keeps_its_folder():
+    # The name that the command line gave it before the field was renamed.
+    recipe = Recipe(dataset="folder:photos", label_mode="multi")
+    assert recipe_files.run_name(recipe) == "photos-resnet8-kd-836ecd"
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "export", "cache"])
+def test_labels_is_a_second_name_of_label_mode(command):
+    text = CliRunner().invoke(kdk, [command, "--help"]).output
+    assert "--label-mode, --labels [single|multi]" in text
