@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import keras
 
-from kd_keras import check
+from kd_keras import check, methods
 from kd_keras.tensor_types import Costs, Images, Labels, Outputs, Shapes, Tensor
 
 
@@ -199,6 +199,11 @@ class Method(keras.Layer):
                         default = getattr(cls, f"default_{name}", None)
                     defaults.setdefault(name, default)
         return defaults
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Method":
+        old_knobs = methods.OLD_KNOBS.get(cls.__module__.split(".")[-1], {})
+        return cls(**{old_knobs.get(name, name): value for name, value in config.items()})
 
     def get_config(self) -> dict[str, Any]:
         return {knob: getattr(self, knob) for knob in self.knobs()}

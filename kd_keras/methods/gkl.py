@@ -1,6 +1,6 @@
 """Generalised KL: soft targets, and differences of logits weighted by the class's usual softmax.
 
-Cost: cross_entropy_weight * sce + difference_weight * mse. sce = -sum_c p_t(c) log p_s(c) with
+Cost: soft_target_weight * sce + difference_weight * mse. sce = -sum_c p_t(c) log p_s(c) with
 p = softmax(logits / T). mse = 1/4 sum w_i w_j (d_i - d_j)^2 / sum w_i w_j, both sums over all
 examples of the batch and all pairs of classes i, j, with d = z_t - z_s and w = P(y)^exponent. P(y)
 is the mean of softmax(z_t / prior_temperature) over the examples of the label's class; without
@@ -31,7 +31,7 @@ class GKL(Method):
         temperature: softmax temperature of the cross-entropy, > 0, no unit.
         prior_temperature: softmax temperature of the weights, > 0, no unit.
         exponent: power of the weights, >= 0; all classes count alike at 0.
-        cross_entropy_weight: factor of sce, >= 0.
+        soft_target_weight: factor of sce, >= 0.
         difference_weight: factor of mse, >= 0.
         class_prior: True for weights of the label's class, False for each example's own.
         weight, ce_weight, warmup, name: see `Method`.
@@ -52,7 +52,7 @@ class GKL(Method):
         temperature: float = 4.0,
         prior_temperature: float = 4.0,
         exponent: float = 0.05,
-        cross_entropy_weight: float = 1.0,
+        soft_target_weight: float = 1.0,
         difference_weight: float = 16.0,
         class_prior: bool = True,
         **common: Unpack[CommonKnobs],
@@ -61,9 +61,7 @@ class GKL(Method):
         self.temperature = check.number("temperature", temperature, above=0)
         self.prior_temperature = check.number("prior_temperature", prior_temperature, above=0)
         self.exponent = check.number("exponent", exponent, at_least=0)
-        self.cross_entropy_weight = check.number(
-            "cross_entropy_weight", cross_entropy_weight, at_least=0
-        )
+        self.soft_target_weight = check.number("soft_target_weight", soft_target_weight, at_least=0)
         self.difference_weight = check.number("difference_weight", difference_weight, at_least=0)
         self.class_prior = check.one_of("class_prior", class_prior, (True, False))
         self.needs_labels = self.needs_one_class = self.class_prior
@@ -84,7 +82,7 @@ class GKL(Method):
             self._priors(own_probabilities, batch) if self.class_prior else own_probabilities,
             temperature=self.temperature,
             exponent=self.exponent,
-            cross_entropy_weight=self.cross_entropy_weight,
+            soft_target_weight=self.soft_target_weight,
             difference_weight=self.difference_weight,
         )
         return terms["loss"]
@@ -114,7 +112,7 @@ def gkl(
     *,
     temperature: float,
     exponent: float,
-    cross_entropy_weight: float,
+    soft_target_weight: float,
     difference_weight: float,
 ) -> CostTerms:
     """Named parts of the method.
@@ -123,7 +121,7 @@ def gkl(
         student_logits: (B, C) float, raw scores.
         teacher_logits: (B, C) float, raw scores; no gradient flows back.
         priors: (B, C) float probabilities, which weigh the classes of each example.
-        temperature, exponent, cross_entropy_weight, difference_weight: see `GKL`.
+        temperature, exponent, soft_target_weight, difference_weight: see `GKL`.
 
     Returns:
         `loss_sce`: (B,) float32 in nats, without T^2. `loss_mse`: scalar, of the whole batch.
@@ -143,5 +141,5 @@ def gkl(
     variances = ops.sum(shares * ops.square(centred), axis=-1)
     squares = ops.square(totals[:, 0])
     mse = 0.5 * ops.sum(squares * variances) / ops.sum(squares)
-    loss = cross_entropy_weight * sce + difference_weight * mse
+    loss = soft_target_weight * sce + difference_weight * mse
     return {"loss": loss, "loss_sce": sce, "loss_mse": mse}

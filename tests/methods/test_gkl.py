@@ -19,7 +19,7 @@ def golden(arrays, config):
         priors,
         temperature=config["temperature"],
         exponent=config["gamma"],
-        cross_entropy_weight=config["alpha"],
+        soft_target_weight=config["alpha"],
         difference_weight=config["beta"],
     )
 
@@ -36,7 +36,7 @@ def test_equals_the_sums_by_hand():
         np.full((1, 2), 0.5, "float32"),
         temperature=1.0,
         exponent=1.0,
-        cross_entropy_weight=2.0,
+        soft_target_weight=2.0,
         difference_weight=4.0,
     )
     np.testing.assert_allclose(result["loss_sce"], [np.log(2)], rtol=1e-6)
@@ -50,7 +50,7 @@ def test_mean_rows_by_hand():
 
 
 def test_priors_are_the_means_of_the_classes_so_far():
-    method = methods.get("gkl", prior_temperature=1.0, exponent=1.0, cross_entropy_weight=0.0)
+    method = methods.get("gkl", prior_temperature=1.0, exponent=1.0, soft_target_weight=0.0)
     shapes = {"logits": (None, 2)}
     method.build_for(shapes, shapes)
     student = {"logits": np.zeros((2, 2), "float32")}

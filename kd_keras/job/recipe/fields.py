@@ -61,6 +61,7 @@ class Recipe(MachineFields, TrainingFields, MethodFields, ModelFields, DataField
     @field_validator("method")
     @classmethod
     def _are_methods(cls, specs: tuple[str, ...]) -> tuple[str, ...]:
+        specs = tuple(map(old_spelling.renamed_knobs, specs))
         names = [spec.parse(text)[0] for text in specs]
         if not names or ("none" in names and len(names) > 1):
             raise ValueError(refusal("method", list(specs)))

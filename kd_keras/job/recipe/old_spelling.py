@@ -1,8 +1,12 @@
 """Spellings of an earlier version that are still read, with a warning, for one minor release."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
+
+from kd_keras import methods
+from kd_keras.job.recipe import spec
 
 #: A recipe's fields by the names that they had.
 FIELDS = {"labels": "label_mode"}
@@ -15,6 +19,16 @@ class OldSpelling(FutureWarning):
 def warn(text: str) -> None:
     """Warns of an old spelling; `text` says what was written and what to write instead."""
     warnings.warn(f"{text} The next minor release refuses the old form.", OldSpelling, stacklevel=3)
+
+
+def renamed_knobs(text: str) -> str:
+    """The spec of a method with each knob under its present name; warns of old names."""
+    new_text = text
+    for old, new in methods.OLD_KNOBS.get(spec.parse(text)[0], {}).items():
+        new_text = re.sub(rf"(?<=[:,]){old}=", f"{new}=", new_text)
+    if new_text != text:
+        warn(f"The method {text!r} has knobs that have new names. Write {new_text!r}.")
+    return new_text
 
 
 def renamed_fields(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:

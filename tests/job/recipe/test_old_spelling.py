@@ -6,6 +6,7 @@ import warnings
 import pytest
 from click.testing import CliRunner
 
+from kd_keras import methods
 from kd_keras.cli import kdk
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.fields import Recipe
@@ -57,3 +58,12 @@ def test_a_run_keeps_its_folder():
 def test_labels_is_a_second_name_of_label_mode(command):
     text = CliRunner().invoke(kdk, [command, "--help"]).output
     assert "--label-mode, --labels [single|multi]" in text
+
+
+def test_an_old_name_of_a_knob_is_read_with_one_warning():
+    old, new = "gkl:temperature=2,cross_entropy_weight=3", "gkl:temperature=2,soft_target_weight=3"
+    with pytest.warns(OldSpelling, match=f"new names. Write '{new}'") as seen:
+        recipe = recipe_files.from_json(json.dumps({"method": ["kd", old]}))
+    assert (recipe.method, len(seen)) == (("kd", new), 1)
+    config = {"cross_entropy_weight": 3.0, "temperature": 2.0}  # of a .keras file
+    assert type(methods.get("gkl")).from_config(config).soft_target_weight == 3
