@@ -46,8 +46,8 @@ class WKD(Method):
     Args:
         temperature: softmax temperature of the transport's probabilities, > 0, no unit.
         transport_weight: factor of the transport's cost, >= 0.
-        class_distances: path of an .npy file with a (C, C) array, the distance of each two classes,
-            0 to 1, see `class_distances`; None: 1 minus the cosine of their weights in the
+        class_distances_file: path of an .npy file with a (C, C) array, the distance of each two
+            classes, 0 to 1, see `class_distances`; None: 1 minus the cosine of their weights in the
             teacher's classifier.
         sharpness: how fast the cost rises with the distance, >= 0, no unit.
         regularization: weight of the entropy in the transport, > 0, in units of the cost.
@@ -58,7 +58,7 @@ class WKD(Method):
 
     family = "logits"
     departures = (
-        "Without class_distances, classes are compared by their weights in the teacher's "
+        "Without class_distances_file, classes are compared by their weights in the teacher's "
         "classifier, less their mean. The authors compare features of training images, in a pass "
         "before the training; `kd_keras.methods.wkd.class_distances` computes their distances."
     )
@@ -71,7 +71,7 @@ class WKD(Method):
         *,
         temperature: float = 8.0,
         transport_weight: float = 600.0,
-        class_distances: str | None = None,
+        class_distances_file: str | None = None,
         sharpness: float = 1.0,
         regularization: float = 0.05,
         iterations: int = 10,
@@ -81,10 +81,12 @@ class WKD(Method):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
         self.transport_weight = check.number("transport_weight", transport_weight, at_least=0)
-        if class_distances is not None:
-            class_distances = check.text("class_distances", _path_text(class_distances))
-        self.class_distances = class_distances
-        self.needs_teacher_model = class_distances is None
+        if class_distances_file is not None:
+            class_distances_file = check.text(
+                "class_distances_file", _path_text(class_distances_file)
+            )
+        self.class_distances_file = class_distances_file
+        self.needs_teacher_model = class_distances_file is None
         self._is_restored = False
         self.sharpness = check.number("sharpness", sharpness, at_least=0)
         self.regularization = check.number("regularization", regularization, above=0)
@@ -100,15 +102,15 @@ class WKD(Method):
         self.distances = self.add_weight(
             shape=(classes, classes), initializer="zeros", trainable=False, name="distances"
         )
-        if self.class_distances is not None and not self._is_restored:
-            self.distances.assign(_read_distances(self.class_distances, classes))
+        if self.class_distances_file is not None and not self._is_restored:
+            self.distances.assign(_read_distances(self.class_distances_file, classes))
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         self._is_restored = bool(config)  # the saved weights hold the distances
         super().build_from_config(config)
 
     def attach(self, student: keras.Model, teacher: keras.Model | None) -> None:
-        if self.class_distances is None and teacher is not None:
+        if self.class_distances_file is None and teacher is not None:
             kernel = teacher_classifier.last_dense(self.name, teacher).kernel
             self.distances.assign(_cosine_distances(ops.transpose(ops.cast(kernel, "float32"))))
 
@@ -209,8 +211,9 @@ def _read_distances(path: str, num_classes: int) -> Any:
     """(C, C) array of the file."""
     if not Path(path).is_file():
         raise ValueError(
-            f"wkd: class_distances is {path!r}, which is not a file; expected an .npy file with a "
-            f"({num_classes}, {num_classes}) array. Leave it out to use the teacher's classifier."
+            f"wkd: class_distances_file is {path!r}, which is not a file; expected an .npy file "
+            f"with a ({num_classes}, {num_classes}) array. Leave it out to use the teacher's "
+            "classifier."
         )
     try:
         with open(path, "rb") as file:
@@ -228,7 +231,7 @@ def _read_distances(path: str, num_classes: int) -> Any:
 
 def _message(path: str, contents: str, num_classes: int) -> str:
     return (
-        f"wkd: the file {path!r} of class_distances {contents}; expected finite numbers >= 0 in "
-        f"({num_classes}, {num_classes}), the distance of each two classes. Compute them with "
+        f"wkd: the file {path!r} of class_distances_file {contents}; expected finite numbers >= 0 "
+        f"in ({num_classes}, {num_classes}), the distance of each two classes. Compute them with "
         "kd_keras.methods.wkd.class_distances, and save them with numpy.save."
     )

@@ -36,7 +36,7 @@ def test_files_that_settings_name_are_hashed(tmp_path):
     distances.write_bytes(b"1")
     recipe = recipe_files.resolve(
         None,
-        {"teacher_classes": str(names), "method": ["kd", f"wkd:class_distances={distances}"]},
+        {"teacher_classes": str(names), "method": ["kd", f"wkd:class_distances_file={distances}"]},
     )
     before = identity.identities(recipe)
     names.write_text("b\na")

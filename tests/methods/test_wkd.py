@@ -82,14 +82,14 @@ def test_classes_are_compared_by_the_teacher_s_weights():
 def test_classes_are_compared_by_a_file(tmp_path):
     distances = np.random.default_rng(0).uniform(size=(4, 4)).astype("float32")
     np.save(tmp_path / "distances.npy", distances)
-    method = built(class_distances=str(tmp_path / "distances.npy"))
+    method = built(class_distances_file=str(tmp_path / "distances.npy"))
     np.testing.assert_array_equal(method.distances, distances)
     assert not method.needs_teacher_model
-    other = methods.get("wkd", class_distances=str(tmp_path / "distances.npy"))
+    other = methods.get("wkd", class_distances_file=str(tmp_path / "distances.npy"))
     with pytest.raises(ValueError, match=r"wkd: .* shape \(4, 4\); expected .* in \(5, 5\)"):
         other.build_for({"logits": (None, 5)}, {"logits": (None, 5)})
     with pytest.raises(ValueError, match=r"is 'none_such\.npy', which is not a file"):
-        built(class_distances="none_such.npy")
+        built(class_distances_file="none_such.npy")
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,14 @@ def test_a_file_that_holds_no_distances_is_refused(tmp_path, contents, message):
     with pytest.raises(
         ValueError, match=rf"wkd: .*{message}; expected finite numbers >= 0"
     ) as error:
-        built(class_distances=str(path))
+        built(class_distances_file=str(path))
     assert "pickle" not in str(error.value)
 
 
 def test_a_saved_method_needs_no_file(tmp_path):
     path = tmp_path / "distances.npy"
     np.save(path, np.ones((4, 4), "float32"))
-    method = built(class_distances=str(path))
+    method = built(class_distances_file=str(path))
     weights, shapes = method.get_weights(), method.get_build_config()
     path.unlink()
     restored = type(method).from_config(method.get_config())
