@@ -8,7 +8,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TRAIN = (
     "train --recipe quickstart --batch-size 512 --epochs 1 --teacher-epochs 1 --views 1 "
     "--no-timing "
-    "--precision float32 --teacher seed_student:width=0.25 --student seed_student:width=0.25 "
+    "--precision float32 --teacher plain_cnn4:width=0.25 --student plain_cnn4:width=0.25 "
     "--method kd --allow-weak-teacher --checkpoint-minutes 0 --export-dir {disk}/exports "
     "--run {disk}/runs/base"
 )
@@ -112,7 +112,7 @@ WRITERS = (
     Writer(
         "scores of a teacher's file",
         TRAIN.replace("runs/base", "runs/new").replace(
-            "--teacher seed_student:width=0.25", "--teacher {disk}/runs/base/teacher.keras"
+            "--teacher plain_cnn4:width=0.25", "--teacher {disk}/runs/base/teacher.keras"
         ),
         "*/scores/*.npy",
         (),

@@ -245,9 +245,9 @@ def run_words(rng, scratch, number, teachers):
     import fuzz_cases
     import fuzz_models
 
-    data = ["--recipe", "seed", "--dataset", "digits", "--image-size", "8"]
+    data = ["--recipe", "plain_cnn", "--dataset", "digits", "--image-size", "8"]
     words = ["train", *data, "--batch-size", "512", "--epochs", "1", "--teacher-epochs", "1"]
-    words += ["--no-timing", "--student", "seed_student:width=0.25", "--method", "kd"]
+    words += ["--no-timing", "--student", "plain_cnn4:width=0.25", "--method", "kd"]
     words += ["--allow-weak-teacher", "--run", f"{scratch}/runs/{number}"]
     words += ["--export-dir", f"{scratch}/exports"]
     if rng.random() < 0.3:
@@ -257,7 +257,7 @@ def run_words(rng, scratch, number, teachers):
         if file.endswith(".onnx"):
             return ["cache", *data, *teacher, "--views", "1", "--out", f"{scratch}/rows-{number}"]
         return [*words, *teacher]
-    words += ["--teacher", "seed_student:width=0.25"]
+    words += ["--teacher", "plain_cnn4:width=0.25"]
     for _ in range(rng.randint(0, 2)):
         words += [f"--{rng.choice(fuzz_cases.RUN_OPTIONS)}", rng.choice(broken.WORDS)]
     return words

@@ -30,19 +30,19 @@ import click
 
 COMMON = (
     "--dataset digits --batch-size 256 --no-timing --checkpoint-minutes 0.001 --allow-weak-teacher "
-    "--teacher seed_student:width=0.5 --set precision=float32"
+    "--teacher plain_cnn4:width=0.5 --set precision=float32"
 )
 STUDENT = "--student resnet8:width=0.25"
 RECIPES = {
     "alone": f"{STUDENT} --method none --epochs 6",  # the cheapest
     "plain": f"{STUDENT} --method kd --baseline --epochs 6 --teacher-epochs 6 --schedule cosine "
     "--ema 0.9",
-    "several": f"{STUDENT} --student seed_student:width=0.5 --method vid --epochs 6 "
+    "several": f"{STUDENT} --student plain_cnn4:width=0.5 --method vid --epochs 6 "
     "--teacher-epochs 1 --optimizer adamw --schedule one-cycle",
     "replicas": f"{STUDENT} --method crd --epochs 6 --teacher-epochs 2 --devices cpu:2",
     "cached": f"{STUDENT} --method dkd --views 2 --epochs 6 --teacher-epochs 1 --optimizer dot "
     "--learning-rate 0.05",
-    "chain": f"{STUDENT} --method kd --assistants seed_student:width=0.5 --epochs 4 "
+    "chain": f"{STUDENT} --method kd --assistants plain_cnn4:width=0.5 --epochs 4 "
     "--teacher-epochs 1 --generations 2",
     "bfloat16": f"{STUDENT} --method ctkd --epochs 6 --teacher-epochs 4 "
     "--set precision=mixed_bfloat16",

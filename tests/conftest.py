@@ -236,8 +236,8 @@ def _train_tiny(run, server):
 
     recipe = Recipe(
         dataset="digits",
-        teacher="seed_student",
-        student="seed_student:width=0.5",
+        teacher="plain_cnn4",
+        student="plain_cnn4:width=0.5",
         method=["kd:temperature=4"],
         baseline=True,
         epochs=1,

@@ -33,7 +33,7 @@ def recipe(rng: random.Random, folder: Path) -> None:
         f"{rng.choice(names)}={rng.choice(broken.WORDS)}"
         for _ in range(rng.choice([0, 0, 0, 1, 2]))
     ]
-    built_in = ["quickstart", "seed", "tiny_imagenet", None]
+    built_in = ["quickstart", "plain_cnn", "tiny_imagenet", None]
     name = rng.choice([*built_in, *built_in, "x", "a.toml", "a.json"])
     if name in ("a.toml", "a.json"):
         text = json.dumps(fields) if name == "a.json" else broken.toml(fields)

@@ -123,8 +123,8 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
 
     monkeypatch.setattr(fitting, "fit", stop)
     network = {"num_classes": 10, "input_shape": (8, 8, 1), "width": 0.25}
-    models.get("seed_student", **network).save(tmp_path / "teacher.keras")
-    recipe = {"teacher": str(tmp_path / "teacher.keras"), "student": "seed_student:width=0.25"}
+    models.get("plain_cnn4", **network).save(tmp_path / "teacher.keras")
+    recipe = {"teacher": str(tmp_path / "teacher.keras"), "student": "plain_cnn4:width=0.25"}
     recipe["generations"] = 3
     run(tmp_path / "run", **recipe, baseline=True)
     alone, first, *other_starts = starts
@@ -133,7 +133,7 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
 
 
 def test_several_teachers_teach_by_their_mean(tmp_path, files, events):
-    recipe = {"teacher": [*files[:2], "seed_student:width=0.25"], "teacher_weights": [2, 1, 0]}
+    recipe = {"teacher": [*files[:2], "plain_cnn4:width=0.25"], "teacher_weights": [2, 1, 0]}
     results = run(tmp_path / "run", **recipe, student=files[2], optimizer="dot")
     assert list(results)[:4] == ["teacher-1", "teacher-2", "teacher-3", "teacher"]
     assert [what for what in events if what.startswith("trained")] == [
@@ -193,7 +193,7 @@ def test_dot_without_a_method_says_what_it_is(tmp_path, files, capsys):
 def test_a_student_larger_than_its_teacher_is_reported_once(tmp_path, capsys, recwarn):
     sizes = {"teacher": 0.25, "student": 0.5}
     for name, width in sizes.items():
-        model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=width)
+        model = models.get("plain_cnn4", num_classes=10, input_shape=(8, 8, 1), width=width)
         model.save(tmp_path / f"{name}.keras")
     run(tmp_path / "run", **{name: str(tmp_path / f"{name}.keras") for name in sizes})
     lines = [line for line in capsys.readouterr().err.splitlines() if "parameters" in line]

@@ -65,7 +65,7 @@ def by_the_api(finished):
         finished,
         finished.parent / "several",
         teacher=str(finished / "teacher.keras"),
-        student=["seed_student", "seed_student:width=0.5"],
+        student=["plain_cnn4", "plain_cnn4:width=0.5"],
         method=["kd", "dist"],
         each_method=False,
         timing=False,

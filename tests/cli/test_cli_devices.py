@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slow
 TINY = (
     *("--epochs", "1", "--teacher-epochs", "1", "--batch-size", "255", "--precision", "float32"),
-    *("--teacher", "seed_student:width=0.5", "--student", "seed_student:width=0.25"),
+    *("--teacher", "plain_cnn4:width=0.5", "--student", "plain_cnn4:width=0.25"),
     "--allow-weak-teacher",
 )
 

@@ -18,7 +18,7 @@ from kd_keras.teacher_cache import part_files
 TINY = (
     *("--recipe", "quickstart", "--epochs", "2", "--teacher-epochs", "1", "--batch-size", "256"),
     *("--precision", "float32", "--checkpoint-minutes", "0", "--allow-weak-teacher"),
-    *("--student", "seed_student:width=0.25", "--no-timing"),
+    *("--student", "plain_cnn4:width=0.25", "--no-timing"),
 )
 ALONE = ("--method", "none")
 
@@ -53,7 +53,7 @@ def refused(scratch, tmp_path):
 
 @pytest.fixture(scope="module")
 def teacher(scratch):
-    return models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.25)
+    return models.get("plain_cnn4", num_classes=10, input_shape=(8, 8, 1), width=0.25)
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from kd_keras.results.run_files import score_files
 
 TINY = (
     *("--epochs", "2", "--teacher-epochs", "1", "--batch-size", "255", "--precision", "float32"),
-    *("--teacher", "seed_student:width=0.5", "--student", "resnet8:width=0.25"),
+    *("--teacher", "plain_cnn4:width=0.5", "--student", "resnet8:width=0.25"),
     *("--allow-weak-teacher", "--no-timing"),
 )
 

@@ -38,7 +38,7 @@ def test_a_line_for_each_run_and_where_the_others_are(here, tiny_run):
     (gain,) = [c["difference"] for c in results["comparisons"] if c["phase"] == "student"]
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("done ")]
     assert f"{results['student']['top1']:.2%}".rstrip("%") in line
-    for part in ("digits", "seed_student -> seed_student:width=0.5", f"{100 * gain:+.1f} ("):
+    for part in ("digits", "plain_cnn4 -> plain_cnn4:width=0.5", f"{100 * gain:+.1f} ("):
         assert part in line
     assert "unfinished: runs/stopped (student, 1 of 1 epochs; 2" in result.stdout
     assert "  continue: kdk train --recipe runs/stopped --run runs/stopped\n" in result.stdout
@@ -87,4 +87,4 @@ def test_reading_runs_needs_no_tensorflow(tiny_run):
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert "seed_student" in result.stdout
+    assert "plain_cnn4" in result.stdout

@@ -79,14 +79,14 @@ def test_without_options_the_default_recipe_runs(calls):
 
 def test_options_win_over_the_recipe_and_set_over_options(calls):
     train(
-        *["--recipe", "seed", "--run", "mine", "--export-dir", "out", "--baseline"],
+        *["--recipe", "plain_cnn", "--run", "mine", "--export-dir", "out", "--baseline"],
         *["--method", "kd:weight=0.9", "--method", "fitnet:tap=stage2"],
         *["--epochs", "7", "--batch-size", "32", "--teacher-preprocess", "-1..1"],
         *["--set", "epochs=8", "--set", "val-fraction=0.2"],
     )
     (call,) = calls
     assert (call.run, call.export_dir) == ("mine", "out")
-    assert recipe_files.difference(recipe_files.load("seed"), call.recipe) == [
+    assert recipe_files.difference(recipe_files.load("plain_cnn"), call.recipe) == [
         "val_fraction: None -> 0.2",
         "teacher_preprocess: None -> '-1..1'",
         "method: ['kd:temperature=3'] -> ['kd:weight=0.9', 'fitnet:tap=stage2']",
@@ -97,7 +97,7 @@ def test_options_win_over_the_recipe_and_set_over_options(calls):
 
 
 def test_temperature_and_weight_set_knobs_of_the_first_method(calls):
-    train("--recipe", "seed", "--temperature", "2", "--kd-weight", "0.5")
+    train("--recipe", "plain_cnn", "--temperature", "2", "--kd-weight", "0.5")
     assert calls[0].recipe.method == ("kd:temperature=2,weight=0.5",)
     help_text = " ".join(train("--help").output.split())
     assert "--temperature X softmax temperature of the first method" in help_text

@@ -18,7 +18,7 @@ from kd_keras.exports import process
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 SHORT = (
-    *("--teacher", "seed_student:width=0.5", "--student", "resnet8:width=0.25"),
+    *("--teacher", "plain_cnn4:width=0.5", "--student", "resnet8:width=0.25"),
     *("--teacher-epochs", "1", "--epochs", "1", "--batch-size", "16", "--allow-weak-teacher"),
 )
 

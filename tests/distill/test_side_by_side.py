@@ -194,7 +194,7 @@ def test_what_cannot_be_trained_side_by_side_is_refused(net, learner):
 def tiny_run(tmp_path, monkeypatch, no_timing):
     monkeypatch.setenv("KD_KERAS_CACHE", str(tmp_path / "cache"))
     settings = {
-        **{"dataset": "digits", "teacher": "seed_student", "teacher_epochs": 1, "epochs": 1},
+        **{"dataset": "digits", "teacher": "plain_cnn4", "teacher_epochs": 1, "epochs": 1},
         **{"batch_size": 512, "precision": "float32", "allow_weak_teacher": True},
     }
 
@@ -208,15 +208,15 @@ def tiny_run(tmp_path, monkeypatch, no_timing):
 
 @pytest.mark.slow
 def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys):
-    students = ["seed_student:width=0.25", "seed_student:width=0.5"]
+    students = ["plain_cnn4:width=0.25", "plain_cnn4:width=0.5"]
     results, folder = tiny_run(student=students, baseline=True)
     phases = ["student-1", "student-2"]
     assert [results[p]["spec"] for p in phases] == students
     assert results["student-1"]["parameters"] < results["student-2"]["parameters"]
     output = capsys.readouterr().out
     for line in (
-        "seed_student:width=0.25, kd",
-        "seed_student:width=0.5, alone",
+        "plain_cnn4:width=0.25, kd",
+        "plain_cnn4:width=0.5, alone",
         "student 2, epoch 1/1: loss",
     ):
         assert line in output
@@ -236,9 +236,9 @@ def test_a_run_of_two_students_measures_exports_and_shows_both(tiny_run, capsys)
 
 @pytest.mark.slow
 def test_each_method_trains_a_student_of_its_own_from_the_same_weights(tiny_run, capsys):
-    results, _ = tiny_run(student="seed_student:width=0.25", method=["kd", "nkd"], each_method=True)
+    results, _ = tiny_run(student="plain_cnn4:width=0.25", method=["kd", "nkd"], each_method=True)
     assert [results[f"student-{n}"]["methods"] for n in (1, 2)] == [["kd"], ["nkd"]]
-    assert "seed_student:width=0.25, nkd" in capsys.readouterr().out
+    assert "plain_cnn4:width=0.25, nkd" in capsys.readouterr().out
 
 
 def test_several_students_and_generations_are_refused():

@@ -14,7 +14,7 @@ from kd_keras import Distiller, methods, models
 assert sys.stderr is before
 import numpy as np
 student, teacher = (
-    models.get("seed_student", num_classes=3, input_shape=(8, 8, 1), width=0.25) for _ in range(2)
+    models.get("plain_cnn4", num_classes=3, input_shape=(8, 8, 1), width=0.25) for _ in range(2)
 )
 distiller = Distiller(student, teacher=teacher, methods=methods.get("kd"))
 distiller.compile()

@@ -29,8 +29,8 @@ def tiny_recipe():
 
     tiny = {
         "dataset": "digits",
-        "teacher": "seed_student",
-        "student": "seed_student:width=0.5",
+        "teacher": "plain_cnn4",
+        "student": "plain_cnn4:width=0.5",
         "method": ["kd"],
         "epochs": 1,
         "teacher_epochs": 1,
@@ -48,7 +48,7 @@ def digits_teacher(tmp_path_factory):
     from kd_keras import models
 
     path = tmp_path_factory.mktemp("digits_teacher") / "teacher.keras"
-    models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5).save(path)
+    models.get("plain_cnn4", num_classes=10, input_shape=(8, 8, 1), width=0.5).save(path)
     return str(path)
 
 
@@ -59,7 +59,7 @@ def cacheable_recipe(digits_teacher):
 
     cacheable = {
         "teacher": digits_teacher,
-        "student": "seed_student:width=0.5",
+        "student": "plain_cnn4:width=0.5",
         "epochs": 2,
         "batch_size": 256,
         "views": 1,

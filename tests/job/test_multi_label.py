@@ -202,7 +202,7 @@ def test_an_onnx_teacher_teaches_the_same_with_sigmoids_and_with_logits(
         make_cache.run(recipe, folder=cache, dtype="float32", screen=Screen(quiet=True))
         rows = Cache(cache)(examples.ids, 0)["logits"]
         np.testing.assert_allclose(rows, expected, atol=1e-4)
-    small = {"student": "seed_student:width=0.5", "epochs": 1, "batch_size": 32, "timing": False}
+    small = {"student": "plain_cnn4:width=0.5", "epochs": 1, "batch_size": 32, "timing": False}
     recipe = Recipe(
         **options, **small, teacher=f"cache:{cache}", method=["kd"], allow_weak_teacher=True
     )
@@ -218,7 +218,7 @@ def test_a_training_stops_early_by_map_and_an_interrupted_one_ends_equal_to_the_
 ):
     recipe = Recipe(
         **{"dataset": f"folder:{folder}", "label_mode": "multi", "stop_early": 1, "epochs": 9},
-        **{"student": "seed_student:width=0.5", "teacher": "seed_student", "teacher_epochs": 2},
+        **{"student": "plain_cnn4:width=0.5", "teacher": "plain_cnn4", "teacher_epochs": 2},
         **{"batch_size": 32, "learning_rate": 0.03, "precision": "float32", "timing": False},
         **{"baseline": True, "allow_weak_teacher": True},
     )

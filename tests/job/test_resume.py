@@ -18,8 +18,8 @@ from kd_keras.job.run_folders import provenance, run_state
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 FIELDS = {
     "dataset": "digits",
-    "teacher": "seed_student:width=0.5",
-    "student": ["resnet8:width=0.25", "seed_student:width=0.5"],
+    "teacher": "plain_cnn4:width=0.5",
+    "student": ["resnet8:width=0.25", "plain_cnn4:width=0.5"],
     "epochs": 3,
     "teacher_epochs": 2,
     "batch_size": 256,

@@ -18,7 +18,7 @@ from kd_keras.results.run_files import score_files
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_server", "no_report")]
 FIELDS = {
     "dataset": "digits",
-    "teacher": "seed_student:width=0.5",
+    "teacher": "plain_cnn4:width=0.5",
     "epochs": 3,
     "teacher_epochs": 3,
     "batch_size": 256,
@@ -46,7 +46,7 @@ def run(recorder, tmp_path_factory):
     from kd_keras import models
 
     scratch, optimizers, screen = tmp_path_factory.mktemp("knobs"), [], recorder()
-    plain = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
+    plain = models.get("plain_cnn4", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     student = keras.Model(plain.input, keras.layers.Softmax(name="last")(plain.output))
     student.save(scratch / "start.keras")
     make = optimizer.make

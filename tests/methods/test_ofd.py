@@ -106,7 +106,7 @@ def test_takes_its_margins_from_the_teacher():
     assert not method.margins[0].trainable
 
 
-@pytest.mark.parametrize(("name", "tap"), [("seed_student", "stage2_preact"), ("vgg8", "stage2")])
+@pytest.mark.parametrize(("name", "tap"), [("plain_cnn4", "stage2_preact"), ("vgg8", "stage2")])
 def test_refuses_a_teacher_without_that_batch_norm(name, tap):
     with pytest.raises(ValueError, match=f"tap '{tap}' is the output of a .*before the ReLU"):
         batch_norm_before(zoo(name), tap)

@@ -34,7 +34,7 @@ PARAMETERS = {
     "shufflenetv1": 949_258,
     "shufflenetv2": 1_355_528,
 }
-SEED_PARAMETERS = {"seed_teacher": 196_244, "seed_student": 36_584}  # 200 classes
+PLAIN_PARAMETERS = {"plain_cnn12": 196_244, "plain_cnn4": 36_584}  # 200 classes
 
 # The stages' (size, channels) at 32 x 32 pixels, and the width of `pooled`.
 NARROW = ([(32, 16), (16, 32), (8, 64)], 64)
@@ -45,7 +45,7 @@ IMAGENET = ([(32, 64), (16, 128), (8, 256), (4, 512)], 512)
 # ShuffleNets, which take longest to build, run with the extended tests.
 IN_THE_SUITE = {
     *("resnet8", "resnet8x4", "resnet18", "wrn_16_2", "vgg8", "mobilenetv2"),
-    *("seed_teacher", "seed_student"),
+    *("plain_cnn12", "plain_cnn4"),
 }
 SHAPES = {
     **{f"resnet{depth}": NARROW for depth in (8, 14, 20, 32, 44, 56, 110)},
@@ -56,8 +56,8 @@ SHAPES = {
     "mobilenetv2": ([(16, 12), (8, 16), (4, 48), (2, 160)], 1280),
     "shufflenetv1": ([(16, 240), (8, 480), (4, 960)], 960),
     "shufflenetv2": ([(16, 116), (8, 232), (4, 464)], 1024),
-    "seed_teacher": ([(32, 10), (16, 14), (8, 18), (4, 22), (2, 100)], 512),
-    "seed_student": ([(32, 16), (16, 32), (8, 64)], 64),
+    "plain_cnn12": ([(32, 10), (16, 14), (8, 18), (4, 22), (2, 100)], 512),
+    "plain_cnn4": ([(32, 16), (16, 32), (8, 64)], 64),
 }
 
 
@@ -69,7 +69,7 @@ def every_model(names=SHAPES, *, in_the_suite=IN_THE_SUITE):
 
 @functools.cache
 def model(name):
-    num_classes = 200 if name in SEED_PARAMETERS else 100
+    num_classes = 200 if name in PLAIN_PARAMETERS else 100
     return models.get(name, num_classes=num_classes, input_shape=(32, 32, 3))
 
 
@@ -83,11 +83,11 @@ def pixels(seed, shape):
 
 @pytest.mark.parametrize("name", every_model())
 def test_trainable_parameters_equal_the_reference(name):
-    assert trainable(model(name)) == (PARAMETERS | SEED_PARAMETERS)[name]
+    assert trainable(model(name)) == (PARAMETERS | PLAIN_PARAMETERS)[name]
 
 
 def test_every_name_is_pinned_and_described():
-    assert set(models.names()) == set(PARAMETERS | SEED_PARAMETERS) == set(SHAPES)
+    assert set(models.names()) == set(PARAMETERS | PLAIN_PARAMETERS) == set(SHAPES)
     for name in models.names():
         line = models.describe(name)
         assert line
@@ -110,7 +110,7 @@ def test_taps_have_their_shapes(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["resnet8x4", "resnet18", "wrn_16_2", "vgg8", "shufflenetv1", "shufflenetv2", "seed_teacher"],
+    ["resnet8x4", "resnet18", "wrn_16_2", "vgg8", "shufflenetv1", "shufflenetv2", "plain_cnn12"],
 )
 def test_a_stage_is_its_preactivation_after_relu(name):
     built = models.get(name, num_classes=10, input_shape=(16, 16, 3), width=0.25)
@@ -124,7 +124,7 @@ def test_a_stage_is_its_preactivation_after_relu(name):
 
 FAMILIES = [
     *("resnet14", "resnet18", "wrn_16_2", "vgg8", "mobilenetv2", "shufflenetv1", "shufflenetv2"),
-    *("seed_teacher", "seed_student"),
+    *("plain_cnn12", "plain_cnn4"),
 ]
 
 

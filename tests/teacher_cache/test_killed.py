@@ -28,7 +28,7 @@ VIEWS = 12  # of digits, each one part: 1,438 images are under 8,192
 def base(tmp_path_factory):
     """A place with a teacher's file, and the environment of what runs there."""
     folder = tmp_path_factory.mktemp("made")
-    model = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1))
+    model = models.get("plain_cnn4", num_classes=10, input_shape=(8, 8, 1))
     model.save(folder / "teacher.keras")
     settings = {"KD_KERAS_CACHE": str(folder / "stores"), "CUDA_VISIBLE_DEVICES": ""}
     return types.SimpleNamespace(folder=folder, environment={**os.environ, **settings})

@@ -93,7 +93,7 @@ def test_a_student_learns_from_what_an_onnx_file_says(invoke, onnx_file, weights
         right.append(np.mean(np.argmax(expected, axis=1) == split.labels))
 
     options = ("--recipe", "quickstart", "--views", VIEWS, "--teacher", f"cache:{rows}")
-    small = ("--student", "seed_student:width=0.5", "--epochs", 2, "--batch-size", 256)
+    small = ("--student", "plain_cnn4:width=0.5", "--epochs", 2, "--batch-size", 256)
     places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
     output = invoke("train", *options, *small, *places, "--allow-weak-teacher")
     assert output.exit_code == 0, output.output
@@ -124,7 +124,7 @@ def test_a_file_of_a_fixed_batch_and_outside_weights_gives_the_same_rows(
 def test_a_student_learns_the_embedding_of_an_onnx_tower(invoke, onnx_file, weights, tmp_path):
     tower, rows = onnx_file("tower.onnx", classes=7), tmp_path / "rows"
     options = ("--recipe", "quickstart", "--views", VIEWS)
-    small = ("--student", "seed_student:width=0.5", "--epochs", 1, "--batch-size", 256)
+    small = ("--student", "plain_cnn4:width=0.5", "--epochs", 1, "--batch-size", 256)
     places = ("--run", tmp_path / "run", "--export-dir", tmp_path / "out")
     train = ("train", *options, *small, *places)
     output = invoke(*train, "--teacher", tower, "--method", "embed:teacher_tap=output")

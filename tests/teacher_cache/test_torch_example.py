@@ -84,7 +84,7 @@ def test_the_example_writes_a_cache_and_a_student_learns_from_it(place, tmp_path
     (command,) = blocks("bash")
     program, *arguments = shlex.split(command.replace("~", os.environ["HOME"]))
     assert program == "kdk"
-    small = ["--batch-size", "8", "--student", "seed_student:width=0.5", "--epochs", "1"]
+    small = ["--batch-size", "8", "--student", "plain_cnn4:width=0.5", "--epochs", "1"]
     result = CliRunner().invoke(
         kdk, [*arguments, *small, "--allow-weak-teacher", "--run", "run", "--export-dir", "out"]
     )

@@ -72,9 +72,7 @@ class Recipe(MachineFields, TrainingFields, MethodFields, ModelFields, DataField
     def _are_specs(cls, value: Any, info: ValidationInfo) -> Any:
         if not value and info.field_name != "assistants":
             raise ValueError(refusal(str(info.field_name), value))
-        for text in value:
-            spec.parse(text)
-        return value
+        return tuple(map(old_spelling.renamed_model, value))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

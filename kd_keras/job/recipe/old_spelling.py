@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kd_keras import methods
@@ -10,6 +10,9 @@ from kd_keras.job.recipe import spec
 
 #: A recipe's fields by the names that they had.
 FIELDS = {"labels": "label_mode"}
+#: Models and built-in recipes by the names that they had.
+MODELS = {"seed_teacher": "plain_cnn12", "seed_student": "plain_cnn4"}
+RECIPES = {"seed": "plain_cnn"}
 
 
 class OldSpelling(FutureWarning):
@@ -21,11 +24,32 @@ def warn(text: str) -> None:
     warnings.warn(f"{text} The next minor release refuses the old form.", OldSpelling, stacklevel=3)
 
 
+def renamed_recipe(name: str) -> str:
+    """The present name of a built-in recipe; warns of an old one."""
+    if name not in RECIPES:
+        return name
+    warn(f"The recipe {name} has a new name. Write {RECIPES[name]}.")
+    return RECIPES[name]
+
+
+def renamed_model(text: str) -> str:
+    """The spec of a model under its present name; warns of an old name."""
+    new_text = _with_name(text, MODELS)
+    if new_text != text:
+        warn(f"The model {text!r} has a new name. Write {new_text!r}.")
+    return new_text
+
+
+def present_models(specs: str | Sequence[str]) -> str | list[str]:
+    """One spec of a model, or several, under their present names; without a warning."""
+    if isinstance(specs, str):
+        return _with_name(specs, MODELS)
+    return [_with_name(text, MODELS) for text in specs]
+
+
 def renamed_knobs(text: str) -> str:
     """The spec of a method with each knob under its present name; warns of old names."""
-    new_text = text
-    for old, new in methods.OLD_KNOBS.get(spec.parse(text)[0], {}).items():
-        new_text = re.sub(rf"(?<=[:,]){old}=", f"{new}=", new_text)
+    new_text = _with_knobs(text, methods.OLD_KNOBS.get(spec.parse(text)[0], {}))
     if new_text != text:
         warn(f"The method {text!r} has knobs that have new names. Write {new_text!r}.")
     return new_text
@@ -55,3 +79,37 @@ def renamed_fields(fields: Mapping[str, Any], defaults: Mapping[str, Any]) -> di
         changes = ", ".join(f"{name} is {FIELDS[name]}" for name in written)
         warn(f"Fields of a recipe have new names: {changes}. Write the new ones.")
     return {FIELDS.get(name, name): value for name, value in fields.items()}
+
+
+def earlier_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe with the names of fields, models and knobs of the earlier version."""
+    models = {new: old for old, new in MODELS.items()}
+    names = {new: old for old, new in FIELDS.items()}
+    knobs = {
+        method: {new: old for old, new in old_knobs.items()}
+        for method, old_knobs in methods.OLD_KNOBS.items()
+    }
+
+    def earlier(name: str, value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [earlier(name, item) for item in value]
+        if name in ("teacher", "student", "assistants"):
+            return _with_name(value, models)
+        return (
+            _with_knobs(value, knobs.get(spec.parse(value)[0], {})) if name == "method" else value
+        )
+
+    return {names.get(name, name): earlier(name, value) for name, value in fields.items()}
+
+
+def _with_name(text: str, new_names: Mapping[str, str]) -> str:
+    """The spec with its name replaced, if it is one of these."""
+    name, _ = spec.parse(text)
+    return new_names.get(name, name) + text[len(name) :]
+
+
+def _with_knobs(text: str, new_names: Mapping[str, str]) -> str:
+    """The spec with the names of these knobs replaced."""
+    for name, new_name in new_names.items():
+        text = re.sub(rf"(?<=[:,]){name}=", f"{new_name}=", text)
+    return text

@@ -39,6 +39,7 @@ def names() -> tuple[str, ...]:
 
 def explain(name: str) -> str:
     """The file of a built-in recipe, whose head says what it shows, on what and how long."""
+    name = old_spelling.renamed_recipe(name)
     check.one_of("recipe", name, names(), remedy="A file is given by its path, as ./mine.toml.")
     return (_BUILT_IN / f"{name}.toml").read_text(encoding="utf-8")
 
@@ -59,7 +60,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Recipe:
         ValueError: unknown name (with the nearest), a file that does not parse, a wrong field.
     """
     path = Path(name_or_path)
-    is_name = isinstance(name_or_path, str) and name_or_path in names()  # a Path is none
+    known_names = (*names(), *old_spelling.RECIPES)
+    is_name = isinstance(name_or_path, str) and name_or_path in known_names  # a Path is none
     if is_name or not (path.suffix in (".toml", ".json") or path.is_dir()):
         return _with_fields_set(Recipe(**tomllib.loads(explain(str(name_or_path)))), set())
     path = path / "recipe.json" if path.is_dir() else path
@@ -209,19 +211,34 @@ def run_folder(run: str) -> Path:
     return Path(run).expanduser() if "/" in run else RUNS / run
 
 
-def run_name(recipe: Recipe) -> str:
+def own_run_folder(recipe: Recipe) -> Path:
+    """The folder of a run without a name of its own; that of an earlier version, if there is one.
+
+    An interrupted run is thus continued by the same command.
+    """
+    folder, earlier_folder = RUNS / run_name(recipe), RUNS / run_name(recipe, earlier=True)
+    return earlier_folder if earlier_folder.is_dir() and not folder.is_dir() else folder
+
+
+def run_name(recipe: Recipe, *, earlier: bool = False) -> str:
     """A run's folder name: data, student, methods and a hash of the fields that matter.
 
-    Those are the fields that change the result and differ from their defaults."""
+    Those are the fields that change the result and differ from their defaults.
+
+    Args:
+        recipe: the recipe of the run.
+        earlier: the name that an earlier version gave the run, see `old_spelling`.
+    """
     defaults = Recipe().model_dump()
     fields = recipe.model_dump(exclude=without_result(recipe)).items()
     changed_fields = {name: value for name, value in fields if value != defaults[name]}
-    # Under the names that fields had, so that the command of an interrupted run finds its folder.
-    old_names = {new: old for old, new in old_spelling.FIELDS.items()}
-    hashed_fields = {old_names.get(name, name): value for name, value in changed_fields.items()}
-    content = json.dumps(hashed_fields, sort_keys=True)
+    students: Sequence[str] = recipe.student
+    if earlier:
+        changed_fields = old_spelling.earlier_fields(changed_fields)
+        students = old_spelling.earlier_fields({"student": recipe.student})["student"]
+    content = json.dumps(changed_fields, sort_keys=True)
     methods = "+".join(spec.parse(text)[0] for text in recipe.method)
-    names = (recipe.dataset, *(spec.parse(text)[0] for text in recipe.student), methods)
+    names = (recipe.dataset, *(spec.parse(text)[0] for text in students), methods)
     # What follows the last slash or colon: folder:/a/pets is pets, app:MobileNetV2 is MobileNetV2.
     short_names = [
         re.split(r"[/\\:]", name.rstrip("/\\:"))[-1].removesuffix(".keras") for name in names

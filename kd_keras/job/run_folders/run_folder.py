@@ -10,7 +10,7 @@ import numpy as np
 from kd_keras import check, files
 from kd_keras.data.stores import hashed_arrays
 from kd_keras.exports import saved_model
-from kd_keras.job.recipe import recipe_files
+from kd_keras.job.recipe import old_spelling, recipe_files
 from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.job.run_folders import provenance, run_state
 from kd_keras.job.run_folders.run_lock import RunLock
@@ -38,7 +38,7 @@ class RunFolder:
     """
 
     def __init__(self, recipe: Recipe, run: str | None = None, *, more_epochs: bool = False):
-        self.path = recipe_files.run_folder(run or recipe_files.run_name(recipe))
+        self.path = recipe_files.run_folder(run) if run else recipe_files.own_run_folder(recipe)
         self.name = self.path.name
         self.recipe = recipe
         self.lock = RunLock(self.path)
@@ -109,6 +109,10 @@ class RunFolder:
         """Raises ValueError if the folder's provenance differs from these facts."""
         path = self.path / "provenance.json"
         old_facts = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
+        names_of_models = old_facts.keys() & {"teacher", "student", "assistants"}
+        old_facts |= {
+            name: old_spelling.present_models(old_facts[name]) for name in names_of_models
+        }
         changed_names = [name for name in facts if old_facts.get(name, facts[name]) != facts[name]]
         if changed_names:
             raise ValueError(

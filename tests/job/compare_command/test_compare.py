@@ -80,7 +80,7 @@ def test_seeds_of_one_recipe_are_one_group(copy, tiny_run):
 def test_a_run_of_several_students_is_compared_within(copy):
     run = copy("several")  # edited by hand: one student is there twice, under two names
     results = json.loads((run / "results.json").read_text())
-    student, spec = results.pop("student"), "seed_student:width=0.5"
+    student, spec = results.pop("student"), "plain_cnn4:width=0.5"
     for number, method in ((1, "kd"), (2, "dist")):
         entry = {**student, "role": "student", "spec": spec, "methods": [method]}
         results[f"student-{number}"] = entry

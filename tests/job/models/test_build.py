@@ -102,9 +102,9 @@ def test_methods_are_made_once_for_each_model_that_learns(monkeypatch):
 def test_freezing_is_for_students_and_baselines(monkeypatch):
     monkeypatch.setattr(DATA, "train", types.SimpleNamespace(images=range(9)), raising=False)
     recipe = recipe_files.Recipe(
-        teacher="seed_student",
-        student="seed_student:width=0.5",
-        assistants="seed_student",
+        teacher="plain_cnn4",
+        student="plain_cnn4:width=0.5",
+        assistants="plain_cnn4",
         freeze="stage1*",
     )
     run_models = build.make_models(recipe, DATA, precision="float32")
@@ -133,8 +133,8 @@ def test_a_file_of_other_classes_gets_a_new_last_layer(tmp_path):
 
 
 def test_a_pattern_that_names_no_layer_is_refused_with_the_students_name():
-    recipe = recipe_files.Recipe(student="seed_student", freeze="nothing*")
-    with pytest.raises(ValueError, match=r"baseline \(seed_student\): freeze is 'nothing\*'"):
+    recipe = recipe_files.Recipe(student="plain_cnn4", freeze="nothing*")
+    with pytest.raises(ValueError, match=r"baseline \(plain_cnn4\): freeze is 'nothing\*'"):
         build.make_baselines(recipe, DATA, precision="float32")
 
 
@@ -142,7 +142,7 @@ def test_a_teacher_from_a_file_is_left_out_by_a_method_that_needs_none(tmp_path,
     monkeypatch.setattr(DATA, "train", types.SimpleNamespace(images=range(9)), raising=False)
     saved(tmp_path / "tower.keras", classes=7)
     recipe = recipe_files.Recipe(
-        teacher=str(tmp_path / "tower.keras"), student="seed_student", method=["uskd"]
+        teacher=str(tmp_path / "tower.keras"), student="plain_cnn4", method=["uskd"]
     )
     run_models = build.make_models(recipe, DATA, precision="float32")
     assert (run_models.teacher, run_models.embedding) == (None, False)
@@ -152,7 +152,7 @@ def test_a_teacher_without_classes_says_how_to_learn_its_output(tmp_path, monkey
     monkeypatch.setattr(DATA, "train", types.SimpleNamespace(images=range(9)), raising=False)
     saved(tmp_path / "tower.keras", classes=7)
     recipe = recipe_files.Recipe(
-        teacher=str(tmp_path / "tower.keras"), student="seed_student", method=["embed:tap=none"]
+        teacher=str(tmp_path / "tower.keras"), student="plain_cnn4", method=["embed:tap=none"]
     )
     message = r"gives an embedding, .* no tap 'none'; .* give --method embed:teacher_tap=output"
     with pytest.raises(ValueError, match=message):

@@ -120,7 +120,7 @@ def test_a_cache_is_not_made_from_a_cache(cache, cacheable_recipe):
 
 
 def test_a_distiller_takes_a_cache_and_says_what_it_lacks(cache):
-    student = models.get("seed_student", num_classes=10, input_shape=(8, 8, 1), width=0.5)
+    student = models.get("plain_cnn4", num_classes=10, input_shape=(8, 8, 1), width=0.5)
     distiller = Distiller(student, teacher=Cache(cache), methods=methods.get("kd"))
     distiller.compile()
     assert distiller.teacher.folder == cache

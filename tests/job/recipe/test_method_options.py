@@ -45,11 +45,13 @@ def test_old_recipes_without_values_are_read_without_a_warning():
 )
 def test_a_wrong_value_is_refused_with_a_message(option, value, message):
     with pytest.raises(ValueError, match=message):
-        recipe_files.resolve("seed", {option: value})
+        recipe_files.resolve("plain_cnn", {option: value})
 
 
 def test_plain_training_has_no_knobs_to_set():
-    assert recipe_files.resolve("seed", {"method": "none", "temperature": 3}).method == ("none",)
+    assert recipe_files.resolve("plain_cnn", {"method": "none", "temperature": 3}).method == (
+        "none",
+    )
 
 
 def test_a_method_that_replaces_another_keeps_the_knobs_that_were_chosen():

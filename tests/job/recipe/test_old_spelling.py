@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +12,7 @@ from kd_keras.cli import kdk
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.fields import Recipe
 from kd_keras.job.recipe.old_spelling import FIELDS, OldSpelling
+from kd_keras.job.run_folders.run_folder import RunFolder
 
 VALUES = {"labels": "multi"}
 
@@ -48,10 +50,30 @@ def test_a_field_may_not_have_both_names():
         Recipe(labels="multi", label_mode="multi")
 
 
-def test_a_run_keeps_its_folder():
-    # The name that the command line gave it before the field was renamed.
-    recipe = Recipe(dataset="folder:photos", label_mode="multi")
-    assert recipe_files.run_name(recipe) == "photos-resnet8-kd-836ecd"
+def test_old_names_of_models_and_recipes_are_read_with_a_warning():
+    with pytest.warns(OldSpelling, match=r"new name. Write 'plain_cnn12:width=2'"):
+        assert Recipe(teacher="seed_teacher:width=2").teacher == ("plain_cnn12:width=2",)
+    with pytest.warns(OldSpelling, match="recipe seed has a new name. Write plain_cnn") as seen:
+        assert recipe_files.load("seed") == recipe_files.load("plain_cnn")
+    assert len(seen) == 1
+
+
+def test_the_run_folder_of_an_earlier_version_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    fields = {"label_mode": "multi", "dataset": "folder:photos"}
+    recipe = Recipe(**fields, student="plain_cnn4", teacher="plain_cnn12:width=2")
+    own, earlier = RunFolder(recipe).path, Path("runs/photos-seed_student-kd-bea50e")
+    assert own.name.startswith("photos-plain_cnn4-kd-")
+    assert own.name != earlier.name
+    earlier.mkdir(parents=True)
+    assert RunFolder(recipe).path == earlier
+    facts = {"teacher": "seed_teacher:width=2", "student": ["seed_student", "vgg8"]}
+    (earlier / "provenance.json").write_text(json.dumps(facts))
+    RunFolder(recipe).check_same_facts(
+        {"teacher": "plain_cnn12:width=2", "student": ["plain_cnn4", "vgg8"]}
+    )
+    own.mkdir()
+    assert RunFolder(recipe).path == own
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict", "export", "cache"])

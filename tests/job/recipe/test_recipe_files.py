@@ -9,7 +9,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 
 def test_built_in_recipes_load_and_say_what_they_are():
     assert recipe_files.names() == (
-        *("embed_then_label", "quickstart", "seed", "teacher_assistant", "tiny_imagenet"),
+        *("embed_then_label", "plain_cnn", "quickstart", "teacher_assistant", "tiny_imagenet"),
     )
     for name in recipe_files.names():
         assert recipe_files.load(name).epochs >= 1
@@ -19,12 +19,12 @@ def test_built_in_recipes_load_and_say_what_they_are():
             assert part in head, (name, part)
 
 
-def test_the_seed_recipe_is_the_seeds():
-    seed = recipe_files.load("seed")
-    assert (seed.teacher, seed.student) == (("seed_teacher",), ("seed_student",))
-    assert seed.image_size == 32
-    assert recipe_files.parse_spec(seed.method[0]) == ("kd", {"temperature": 3})
-    assert (seed.batch_size, seed.epochs, seed.optimizer) == (1024, 5, "adam")
+def test_the_plain_recipe_is_that_of_the_first_version():
+    recipe = recipe_files.load("plain_cnn")
+    assert (recipe.teacher, recipe.student) == (("plain_cnn12",), ("plain_cnn4",))
+    assert recipe.image_size == 32
+    assert recipe_files.parse_spec(recipe.method[0]) == ("kd", {"temperature": 3})
+    assert (recipe.batch_size, recipe.epochs, recipe.optimizer) == (1024, 5, "adam")
 
 
 @pytest.mark.parametrize("name", ["embed_then_label", "quickstart", "teacher_assistant"])
@@ -33,7 +33,9 @@ def test_a_first_recipe_needs_no_network(name):
 
 
 def test_names_of_runs_stay_or_users_runs_are_redone():
-    names = [recipe_files.run_name(recipe_files.load(name)) for name in ("seed", "tiny_imagenet")]
+    recipes = [recipe_files.load(name) for name in ("plain_cnn", "tiny_imagenet")]
+    assert recipe_files.run_name(recipes[1]) == "tiny_imagenet-resnet8-lskd-0b961a"
+    names = [recipe_files.run_name(recipe, earlier=True) for recipe in recipes]
     assert names == ["tiny_imagenet-seed_student-kd-7a643a", "tiny_imagenet-resnet8-lskd-0b961a"]
 
 
@@ -51,8 +53,8 @@ def test_json_gives_back_an_equal_recipe(tmp_path):
 
 
 def test_a_recipe_knows_which_fields_a_person_chose(tmp_path):
-    assert recipe_files.load("seed").model_fields_set == set()
-    result = recipe_files.resolve("seed", {"dataset": "digits"}, ["batch-size=8"])
+    assert recipe_files.load("plain_cnn").model_fields_set == set()
+    result = recipe_files.resolve("plain_cnn", {"dataset": "digits"}, ["batch-size=8"])
     assert result.model_fields_set == {"dataset", "batch_size"}
     (tmp_path / "mine.toml").write_text("epochs = 3\n")
     assert recipe_files.resolve(tmp_path / "mine.toml", {"seed": 1}).model_fields_set == {
@@ -113,16 +115,16 @@ def test_an_unknown_name_and_a_missing_file_say_what_there_is(tmp_path):
 
 def test_a_built_in_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "seed").mkdir()
-    assert recipe_files.load("seed").student == ("seed_student",)
+    (tmp_path / "plain_cnn").mkdir()
+    assert recipe_files.load("plain_cnn").student == ("plain_cnn4",)
 
 
 def test_a_path_is_a_folder_even_if_it_is_named_like_a_built_in_recipe(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("seed").mkdir()
-    Path("seed/recipe.json").write_text('{"dataset": "digits"}')
-    assert recipe_files.load(Path("seed")).dataset == "digits"
-    assert recipe_files.load("seed").dataset == "tiny_imagenet"
+    Path("plain_cnn").mkdir()
+    Path("plain_cnn/recipe.json").write_text('{"dataset": "digits"}')
+    assert recipe_files.load(Path("plain_cnn")).dataset == "digits"
+    assert recipe_files.load("plain_cnn").dataset == "tiny_imagenet"
 
 
 def test_resolve_prefers_set_then_options_then_the_recipe():
@@ -151,7 +153,7 @@ def test_a_knob_on_the_command_line_replaces_the_recipes_own():
 
 def test_a_list_is_set_by_several_sets_and_another_field_by_the_last():
     sets = ["method=kd", "epochs=3", "method=fitnet:tap=stage1", "epochs=4"]
-    result = recipe_files.resolve("seed", {"method": ["dkd"]}, sets)
+    result = recipe_files.resolve("plain_cnn", {"method": ["dkd"]}, sets)
     assert (result.method, result.epochs) == (("kd", "fitnet:tap=stage1"), 4)
     assert recipe_files.resolve("teacher_assistant", {}, ["assistants=none"]).assistants == ()
 
@@ -161,7 +163,7 @@ def test_set_without_field_or_value_says_how_it_is_written(text):
     with pytest.raises(
         ValueError, match=r"--set is '.*'; expected FIELD=VALUE, such as --set epochs=10"
     ):
-        recipe_files.resolve("seed", {}, [text])
+        recipe_files.resolve("plain_cnn", {}, [text])
 
 
 def test_run_name_is_readable_and_follows_the_content():
@@ -243,9 +245,9 @@ def test_a_run_that_cannot_teach_is_refused_with_a_message(finished_run):
     with pytest.raises(
         ValueError, match=r"expected one of them.*give --teacher runs/first/student"
     ):
-        recipe_files.resolve("seed", {"teacher": "vgg8"}, teacher_from="first")
+        recipe_files.resolve("plain_cnn", {"teacher": "vgg8"}, teacher_from="first")
     with pytest.raises(ValueError, match=r"'first' and the method none.*such as --method kd"):
-        recipe_files.resolve("seed", {"method": "none"}, teacher_from="first")
+        recipe_files.resolve("plain_cnn", {"method": "none"}, teacher_from="first")
     (recipe_files.RUNS / "first" / "results.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"runs/first is not finished; .*runs: none"):
         recipe_files.resolve(teacher_from="first")

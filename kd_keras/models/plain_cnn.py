@@ -1,4 +1,4 @@
-"""The pair of this project's first version: convolutions with bias, no batch norm, pooling.
+"""The first pair of this project: plain convolutions with bias, no batch norm, pooling.
 
 The published student flattens into a dense layer of 512, which makes it larger than its teacher.
 This one pools instead.
@@ -9,13 +9,13 @@ import keras
 from kd_keras.models import blocks
 
 NAMES = {
-    "seed_teacher": "plain CNN, ten convolutions of 8 to 100 channels, dense layer of 512",
-    "seed_student": "plain CNN, three convolutions of 16-32-64 channels",
+    "plain_cnn12": "plain CNN, 12 layers: ten convolutions of 8 to 100 channels, dense 512",
+    "plain_cnn4": "plain CNN, 4 layers: three convolutions of 16-32-64 channels",
 }
 # Channels of the convolutions, a row a stage; average-pooling follows each stage.
 _STAGES = {
-    "seed_teacher": ((8, 10), (12, 14), (16, 18), (20, 22), (24, 100)),
-    "seed_student": ((16,), (32,), (64,)),
+    "plain_cnn12": ((8, 10), (12, 14), (16, 18), (20, 22), (24, 100)),
+    "plain_cnn4": ((16,), (32,), (64,)),
 }
 
 
@@ -38,7 +38,7 @@ def build(
             stride = 1
         # "same" keeps the last pixel: 32 x 32 shrinks to 1 x 1 either way, smaller ones stay there.
         x = keras.layers.AveragePooling2D(2, padding="same", name=f"stage{stage}_pool")(x)
-    features = _dense_512(x, width) if name == "seed_teacher" else blocks.pooled(x)
+    features = _dense_512(x, width) if name == "plain_cnn12" else blocks.pooled(x)
     return keras.Model(inputs, blocks.logits(features, num_classes), name=name)
 
 
