@@ -7,8 +7,8 @@ On      scikit-learn's digits, the recipe's validation images; last epoch. A see
 Budget  the recipe's; five seeds.
 Takes   two to four minutes a seed on two CPU cores; what is finished is not done again.
 
-    python scripts/quickstart_seeds.py                          # writes docs/quickstart.json
-    python scripts/quickstart_seeds.py --select --set epochs=12 --runs runs/try  # to choose
+    python scripts/quickstart_seeds.py  # writes docs/quickstart.json
+    python scripts/quickstart_seeds.py --validate-on-train --set epochs=12 --runs runs/try
 """
 
 from pathlib import Path
@@ -30,13 +30,18 @@ MODELS = ("teacher", "baseline", "student")
 
 @click.command()
 @click.option("--runs", default="runs/quickstart_seeds", help="folder for the runs")
-@click.option("--select", is_flag=True, help="measure on a held-out tenth of train; writes no file")
+@click.option(
+    "--validate-on-train", is_flag=True, help="measure on a held-out tenth of train; writes no file"
+)
 @click.option("--set", "sets", multiple=True, help="FIELD=VALUE of the recipe; writes no file")
 @click.option("--seeds", default=len(SEEDS), show_default=True, help="how many")
-def main(runs: str, select: bool, sets: tuple[str, ...], seeds: int) -> None:
+def main(runs: str, validate_on_train: bool, sets: tuple[str, ...], seeds: int) -> None:
     screen, folder = Screen(), Path(runs)
     rows = [
-        _row(seed, _run(seed, sets, folder / f"seed-{seed}", screen, select=select))
+        _row(
+            seed,
+            _run(seed, sets, folder / f"seed-{seed}", screen, validate_on_train=validate_on_train),
+        )
         for seed in range(seeds)
     ]
     gains = [row["gain"] for row in rows]
@@ -51,14 +56,14 @@ def main(runs: str, select: bool, sets: tuple[str, ...], seeds: int) -> None:
         f"mean gain: {summary['gain']:.1f} points, 95 % interval {summary['low']:.1f} to "
         f"{summary['high']:.1f} over {len(rows)} seeds"
     )
-    if not (select or sets) and seeds == len(SEEDS):
+    if not (validate_on_train or sets) and seeds == len(SEEDS):
         files.write_json(OUT, {"machine": bench_jobs.machine(), "mean": summary, "seeds": rows})
 
 
 def _run(
-    seed: int, sets: tuple[str, ...], folder: Path, screen: Screen, *, select: bool
+    seed: int, sets: tuple[str, ...], folder: Path, screen: Screen, *, validate_on_train: bool
 ) -> dict[str, Any]:
-    settings = {"seed": seed, "baseline": True, "select": select}
+    settings = {"seed": seed, "baseline": True, "validate_on_train": validate_on_train}
     recipe = recipe_files.resolve("quickstart", settings, sets)
     return train.run(
         recipe, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen

@@ -95,7 +95,12 @@ def _draw(results: list[dict[str, Any]]) -> None:
 
 def _alone(folder: Path, data_dir: str, factor: float, screen: Screen) -> str:
     rate = recipe_files.load("tiny_imagenet").learning_rate * factor
-    settings = {"data_dir": data_dir, "select": True, "method": ["none"], "learning_rate": rate}
+    settings = {
+        "data_dir": data_dir,
+        "validate_on_train": True,
+        "method": ["none"],
+        "learning_rate": rate,
+    }
     return _accuracy(_run(settings, folder / f"select-alone-{factor:g}", screen))
 
 

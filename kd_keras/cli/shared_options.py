@@ -7,7 +7,7 @@ import click
 
 from kd_keras.cli import completion
 from kd_keras.cli.sections import Option
-from kd_keras.job.recipe import field_values, fields, method_options, recipe_files
+from kd_keras.job.recipe import field_values, fields, method_options, old_spelling, recipe_files
 
 # By the field's type, or by its name where the type says too little.
 _METAVARS: dict[Any, str] = {
@@ -16,7 +16,7 @@ _METAVARS: dict[Any, str] = {
     **{"augment": "NAME|STEPS", "unlabelled": "DATA"},
     **{"weights": "imagenet|none|FILE", "wandb": "PROJECT", "mlflow": "EXPERIMENT"},
 }
-_OTHER_NAMES = {"label_mode": ["--labels"]}  # without a warning
+_SECOND_NAMES = {"label_mode": "labels"}  # of options, without a warning
 #: One sentence for every command's help.
 LISTS = "Give an option again for each further value, as in --teacher A --teacher B."
 
@@ -24,7 +24,10 @@ LISTS = "Give an option again for each further value, as in --teacher A --teache
 def field_options(names: Iterable[str]) -> list[click.Option]:
     """One option for each of these fields; values stay text, which the recipe checks."""
     default = recipe_files.load(recipe_files.DEFAULT)
-    return [_field_option(name, getattr(default, name)) for name in names]
+    names = list(names)
+    options = [_field_option(name, getattr(default, name)) for name in names]
+    old_names = [old for old, new in old_spelling.FIELDS.items() if new in names]
+    return options + [_old_option(old) for old in old_names if old not in _SECOND_NAMES.values()]
 
 
 def recipe_options() -> list[click.Option]:
@@ -70,12 +73,23 @@ def _field_option(name: str, default: Any) -> click.Option:
     settings = {"help": help_text, "section": field_facts["group"], "default": None}
     if value_type is bool:
         return Option([f"--{flag}/--no-{flag}"], **settings)
+    second_names = [f"--{_SECOND_NAMES[name]}"] if name in _SECOND_NAMES else []
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[value_type])
     settings["shell_complete"] = completion.field_completion(name)
     return Option(
-        [f"--{flag}", *_OTHER_NAMES.get(name, []), name],
+        [f"--{flag}", *second_names, name],
         type=str,
         metavar=metavar,
         multiple=value_type is tuple,
         **settings,
     )
+
+
+def _old_option(old_name: str) -> click.Option:
+    """An option of an earlier version, hidden; the recipe warns of the old name."""
+    value_type, _, _ = fields.form(old_spelling.FIELDS[old_name])
+    flag = old_name.replace("_", "-")
+    if value_type is bool:
+        return Option([f"--{flag}/--no-{flag}"], default=None, hidden=True)
+    is_list = value_type is tuple
+    return Option([f"--{flag}", old_name], type=str, multiple=is_list, default=None, hidden=True)

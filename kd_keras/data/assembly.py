@@ -16,14 +16,14 @@ _DIVIDED = ("train", "validation")
 
 
 def from_store(
-    source: Source, store: Store, val_fraction: float | None, select: float | None, seed: int
+    source: Source, store: Store, val_fraction: float | None, train_holdout: float | None, seed: int
 ) -> Dataset:
     """The dataset that a store holds, with a hold-out where it lacks a validation split.
 
     Args:
         source: where the store's images come from.
         store: the store.
-        val_fraction, select, seed: see `datasets.load`.
+        val_fraction, train_holdout, seed: see `datasets.load`.
 
     Raises:
         ValueError: `val_fraction` for a dataset that has a validation split.
@@ -33,21 +33,23 @@ def from_store(
     if validation is not None and val_fraction is not None:
         raise ValueError(
             f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; expected "
-            "none. Leave --val-fraction out, or give --select to validate on a tenth of train."
+            "none. Leave --val-fraction out, or give --validate-on-train to use a tenth of train."
         )
     if validation is None:
         fraction = source.val_fraction if val_fraction is None else val_fraction
+        holdout.check_fraction("val_fraction", fraction)
         rows, held_out = holdout.split_rows(train, fraction, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
         note = _hold_out_note(fraction, len(held_out), store.splits.get("test"))
         notes.append(Note(note, *_DIVIDED))
         fingerprint += f"-val{fraction:g}.{seed}"
-    if select is not None:
-        rows, held_out = holdout.split_rows(train, select, seed=seed)
+    if train_holdout is not None:
+        holdout.check_fraction("train_holdout", train_holdout)
+        rows, held_out = holdout.split_rows(train, train_holdout, seed=seed)
         train, validation = train.take(rows), train.take(held_out)
-        note = f"{_hold_out_note(select, len(held_out))}, to choose settings by"
+        note = f"{_hold_out_note(train_holdout, len(held_out))}, to choose settings by"
         notes.append(Note(note, *_DIVIDED))
-        fingerprint += f"-select{select:g}.{seed}"
+        fingerprint += f"-select{train_holdout:g}.{seed}"
     return Dataset(
         name=source.name,
         train=train,

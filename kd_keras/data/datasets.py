@@ -58,7 +58,7 @@ def load(
     mixup: float = 0.0,
     cutmix: float = 0.0,
     val_fraction: float | None = None,
-    select: float | None = None,
+    train_holdout: float | None = None,
     max_pixels: int | None = None,
     seed: int = 0,
     labels_per_class: int | None = None,
@@ -96,8 +96,8 @@ def load(
             mixed; 0 is none.
         val_fraction: share of train to validate on, for a dataset without a validation split;
             None is the dataset's default (digits 0.2, others 0.1).
-        select: share of train, stratified, that replaces the validation split while you choose
-            settings; None replaces nothing.
+        train_holdout: share of train, stratified, that replaces the validation split while you
+            choose settings; None replaces nothing.
         max_pixels: pixels of the largest image to decode, against files made to fill the memory;
             None: 178,956,970. A larger one is a fault.
         seed: seed of both hold-outs. With the same seed, all runs validate on the same examples.
@@ -137,7 +137,7 @@ def load(
     with image_files.pixel_limit(pixel_limit):
         store = make_store.ensure(source, cache_dir=cache, progress=progress, verify=verify)
     make_store.check_names(source.name, store.class_names)  # of a store of before too
-    dataset = assembly.from_store(source, store, val_fraction, select, seed)
+    dataset = assembly.from_store(source, store, val_fraction, train_holdout, seed)
     flips = store.augment.flip if flip is None else flip
     padding = store.augment.crop_padding
     policy = policy_of(augment, crop_padding=padding, flip=flips, **mixing)

@@ -27,7 +27,7 @@ def stratified_split(
     Returns:
         Positions that stay and positions held out, (n,) and (m,) int64, each ascending.
     """
-    _check_fraction(fraction)
+    check_fraction("fraction", fraction)
     random_order = np.argsort(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
@@ -57,7 +57,7 @@ def multi_label_split(
     Source: the order of the classes is that of Sechidis, Tsoumakas, Vlahavas 2011, "On the
     Stratification of Multi-label Data", section 3.
     """
-    _check_fraction(fraction)
+    check_fraction("fraction", fraction)
     random_order = np.argsort(
         hashing.random_bits(np.arange(len(labels)), _PURPOSE, seed), kind="stable"
     )
@@ -132,7 +132,13 @@ def for_stopping(data: Dataset, fraction: float) -> Dataset:
     )
 
 
-def _check_fraction(fraction: float) -> None:
-    check.number("fraction", fraction, above=0)
+def check_fraction(what: str, fraction: float) -> None:
+    """Raises ValueError unless a share to hold out is above 0 and below 1.
+
+    Args:
+        what: the argument, as the message names it.
+        fraction: the share.
+    """
+    check.number(what, fraction, above=0)
     if fraction >= 1:
-        raise ValueError(f"val_fraction is {fraction:g}; expected less than 1, such as 0.1.")
+        raise ValueError(f"{what} is {fraction:g}; expected less than 1, such as 0.1.")

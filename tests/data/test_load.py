@@ -38,14 +38,24 @@ def test_a_data_set_that_uses_no_data_dir_refuses_one(tmp_path):
         data.load("digits", data_dir=tmp_path)
 
 
-def test_select_validates_on_a_part_of_train_alone(tmp_path):
+def test_train_holdout_validates_on_a_part_of_train_alone(tmp_path):
     dataset = data.load("digits", cache_dir=tmp_path)
-    chosen = data.load("digits", cache_dir=tmp_path, select=0.1)
+    chosen = data.load("digits", cache_dir=tmp_path, train_holdout=0.1)
     assert len(chosen.validation) == pytest.approx(0.1 * len(dataset.train), abs=5)
     together = {*chosen.train.ids, *chosen.validation.ids}
     assert together == set(dataset.train.ids)
     assert chosen.train.images.filename == dataset.train.images.filename
     assert chosen.fingerprint != dataset.fingerprint
+
+
+@pytest.mark.parametrize("argument", ["val_fraction", "train_holdout"])
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [(0, r"expected a finite number > 0"), (1, r"expected less than 1, such as 0\.1")],
+)
+def test_a_share_out_of_range_is_refused_by_its_name(tmp_path, argument, share, expected):
+    with pytest.raises(ValueError, match=f"^{argument} is {share}; {expected}"):
+        data.load("digits", cache_dir=tmp_path, **{argument: share})
 
 
 def test_the_cache_is_where_the_environment_says(tmp_path, monkeypatch):
@@ -69,7 +79,7 @@ def test_digits_are_mirrored_only_where_it_is_asked_for(tmp_path):
 
 
 def test_what_is_held_out_is_said_in_numbers(tmp_path):
-    notes = data.load("digits", cache_dir=tmp_path, select=0.1).notes
+    notes = data.load("digits", cache_dir=tmp_path, train_holdout=0.1).notes
     assert notes == (
         "holding out 20 % of train (359 images) as validation",
         "holding out 10 % of train (143 images) as validation, to choose settings by",

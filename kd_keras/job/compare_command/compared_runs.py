@@ -186,7 +186,15 @@ def _refuse_different_data(states: Sequence[RunState]) -> None:
 
 def _data(state: RunState) -> str:
     recipe, defaults = state.recipe, type(state.recipe)()
-    fields = ("image_size", "store_size", "eval_crop", "resize", "flip", "val_fraction", "select")
+    fields = (
+        "image_size",
+        "store_size",
+        "eval_crop",
+        "resize",
+        "flip",
+        "val_fraction",
+        "validate_on_train",
+    )
     changed_settings = [
         f"{name} {getattr(recipe, name)}"
         for name in fields

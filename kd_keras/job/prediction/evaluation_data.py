@@ -11,7 +11,7 @@ from kd_keras import check, data
 from kd_keras.data.notes import Note
 from kd_keras.data.stores.store import Dataset, Split
 from kd_keras.exports.metadata import Metadata
-from kd_keras.job.images.dataset import SELECT_FRACTION
+from kd_keras.job.images.dataset import TRAIN_HOLDOUT
 from kd_keras.job.recipe import recipe_files
 from kd_keras.results.run_files import run_data
 
@@ -147,7 +147,7 @@ def _run_settings(model: KnownModel, options: DataOptions) -> dict[str, Any]:
         "image_size": shape[0] if other_size and shape else recipe.image_size,
         "resize": recipe.resize,
         "val_fraction": recipe.val_fraction,
-        "select": SELECT_FRACTION if recipe.select else None,
+        "train_holdout": TRAIN_HOLDOUT if recipe.validate_on_train else None,
     }
 
 

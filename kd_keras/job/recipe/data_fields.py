@@ -72,8 +72,8 @@ class DataFields(BaseModel):
         lt=1,
         description="share of train to hold out if the dataset has no validation set",
     )
-    select: bool = _field(
-        False, description="evaluate on a held-out part of train, to choose settings"
+    validate_on_train: bool = _field(
+        False, description="evaluate on a held-out tenth of train, to choose settings"
     )
     labels_per_class: int | None = _field(
         None,

@@ -82,7 +82,7 @@ def test_other_evaluation_images_are_other_data(large, load):
 
 
 def test_a_part_keeps_the_size(large, load):
-    part = load(large, image_size=14, augment="standard", select=0.3).validation
+    part = load(large, image_size=14, augment="standard", train_holdout=0.3).validation
     assert part.image_shape == (14, 14, 3)
     assert part.images_at(slice(0, 2)).shape == (2, 14, 14, 3)
 

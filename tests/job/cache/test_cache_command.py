@@ -21,12 +21,12 @@ def test_an_onnx_teacher_is_answered_with_the_commands_to_type():
         teacher="nets/big.onnx",
         views=3,
         teacher_preprocess="torch",
-        select=True,
+        validate_on_train=True,
     )
     command, how, options = message.splitlines()[1:]
     assert command == (
-        "    kdk cache --dataset 'folder:/data/my pets' --select --views 3 --teacher nets/big.onnx "
-        "--teacher-preprocess torch --out big-cache"
+        "    kdk cache --dataset 'folder:/data/my pets' --validate-on-train --views 3 "
+        "--teacher nets/big.onnx --teacher-preprocess torch --out big-cache"
     )
     assert "same kdk train" in how
     assert options == "    --teacher cache:big-cache --views 3"

@@ -113,7 +113,7 @@ def test_rows_of_another_precision_or_of_fewer_images_are_not_taken(
     cached, cacheable_recipe, cached_rows
 ):
     folder = cached(views=1)
-    full_data, held_out = data.load("digits"), data.load("digits", select=0.1)
+    full_data, held_out = data.load("digits"), data.load("digits", train_holdout=0.1)
     caches = {}
     for name, loaded, precision in (
         ("bfloat16", full_data, "mixed_bfloat16"),
@@ -149,13 +149,13 @@ def test_mixed_rows_of_more_images_are_not_taken(cached, cacheable_recipe, cache
     expected = cached(views=1, labels_per_class=None, **mixed)
     caches = [
         cached_rows(cacheable_recipe(), data.load("digits", **settings, **mixed)).folder
-        for settings in ({}, {"select": 0.1})
+        for settings in ({}, {"train_holdout": 0.1})
     ]
     assert caches[0] == expected != caches[1]
 
 
 def test_the_cache_of_a_held_out_run_is_not_used_for_the_whole(cached):
-    part = cached(views=1, select=True)
+    part = cached(views=1, validate_on_train=True)
     assert part != cached(views=1)
 
 

@@ -14,7 +14,7 @@ from kd_keras.job.recipe.fields import Recipe
 from kd_keras.job.recipe.old_spelling import FIELDS, OldSpelling
 from kd_keras.job.run_folders.run_folder import RunFolder
 
-VALUES = {"labels": "multi"}
+VALUES = {"labels": "multi", "select": True}
 
 
 @pytest.mark.parametrize("old", FIELDS)
