@@ -85,7 +85,7 @@ RUN_OPTIONS = (
         "set",
         "precision",
     ),
-    *("teacher-weights", "weights", "image-size", "max-pixels", "resize", "teacher-image-size"),
+    *("ensemble-weights", "weights", "image-size", "max-pixels", "resize", "teacher-image-size"),
 )
 
 

@@ -133,7 +133,7 @@ def test_generations_of_one_run_start_from_weights_of_their_own(tmp_path, monkey
 
 
 def test_several_teachers_teach_by_their_mean(tmp_path, files, events):
-    recipe = {"teacher": [*files[:2], "plain_cnn4:width=0.25"], "teacher_weights": [2, 1, 0]}
+    recipe = {"teacher": [*files[:2], "plain_cnn4:width=0.25"], "ensemble_weights": [2, 1, 0]}
     results = run(tmp_path / "run", **recipe, student=files[2], optimizer="dot")
     assert list(results)[:4] == ["teacher-1", "teacher-2", "teacher-3", "teacher"]
     assert [what for what in events if what.startswith("trained")] == [

@@ -35,21 +35,21 @@ def train(*arguments, env=None):
 
 
 def test_several_teachers_and_assistants_are_options_given_again(calls):
-    weights = ("--teacher-weights", "2", "--teacher-weights", "1")
+    weights = ("--ensemble-weights", "2", "--ensemble-weights", "1")
     result = train("--teacher", "vgg13", "--teacher", "my teacher.keras", *weights)
     assert result.stderr == ""
     train(*["--assistants", "resnet20", "--assistants", "resnet14", "--generations", "3"])
     assert calls[0].recipe.teacher == ("vgg13", "my teacher.keras")
-    assert calls[0].recipe.teacher_weights == (2.0, 1.0)
+    assert calls[0].recipe.ensemble_weights == (2.0, 1.0)
     assert calls[1].recipe.assistants == ("resnet20", "resnet14")
     assert calls[1].recipe.generations == 3
 
 
 def test_an_old_spelling_of_a_list_is_read_with_one_line_of_warning(calls):
-    result = train("--teacher", "vgg13", "--teacher", "vgg8", "--teacher-weights", "2,1")
-    assert (result.exit_code, calls[0].recipe.teacher_weights) == (0, (2.0, 1.0))
+    result = train("--teacher", "vgg13", "--teacher", "vgg8", "--ensemble-weights", "2,1")
+    assert (result.exit_code, calls[0].recipe.ensemble_weights) == (0, (2.0, 1.0))
     (line,) = result.stderr.splitlines()
-    assert line.startswith("kdk: warning: teacher_weights is '2,1', several values in one text. ")
+    assert line.startswith("kdk: warning: ensemble_weights is '2,1', several values in one text. ")
     assert "Give the option again for each value" in line
 
 
@@ -142,7 +142,7 @@ def test_help_shows_every_field_with_the_default_recipes_value():
         (["--method", "kd:temperature"], ["'kd:temperature' is not a valid spec; expected NAME"]),
         (["--generations", "0"], ["generations is 0; expected a whole number >= 1"]),
         (
-            ["--teacher-weights", "1", "--teacher-weights", "2"],
+            ["--ensemble-weights", "1", "--ensemble-weights", "2"],
             ["[1.0, 2.0] for 1 teachers", "a number for each"],
         ),
         (["--teacher-from", "one"], ["--teacher-from is 'one'", "runs/one does not exist", "none"]),

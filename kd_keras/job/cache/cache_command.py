@@ -21,11 +21,11 @@ FIELDS = (
     ),
     *("augment", "mixup", "cutmix", "store_size", "unlabelled", "labels_per_class"),
     *("views", "view_seed"),
-    *("teacher", "teacher_weights", "weights", "teacher_preprocess", "teacher_image_size"),
+    *("teacher", "ensemble_weights", "weights", "teacher_preprocess", "teacher_image_size"),
     *("teacher_classes", "imports", "precision"),
 )
 _ALWAYS_SHOWN = ("dataset", "views", "teacher")
-_NOT_OF_ONNX = ("teacher_weights", "weights", "imports", "precision")
+_NOT_OF_ONNX = ("ensemble_weights", "weights", "imports", "precision")
 _FEW_VIEWS = 5  # for a recipe with a new view every epoch, which no cache can hold
 
 

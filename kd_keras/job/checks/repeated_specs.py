@@ -33,7 +33,7 @@ def check(recipe: Recipe, methods: Sequence[Any]) -> None:
         "teachers",
         teachers,
         [_model_key(text) for text in teachers],
-        "their mean is that of the file. Remove one; --teacher-weights makes one count for more",
+        "their mean is that of the file. Remove one; --ensemble-weights makes one count for more",
     )
     if recipe.each_method:
         keys = [keras.saving.serialize_keras_object(method) for method in methods]

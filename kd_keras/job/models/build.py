@@ -249,12 +249,12 @@ def as_one(teachers: list[keras.Model], recipe: Recipe) -> keras.Model:
 
     Args:
         teachers: the teachers, one or more.
-        recipe: the run's recipe; its `teacher_weights` and `labels` count.
+        recipe: the run's recipe; its `ensemble_weights` and `label_mode` count.
     """
     if len(teachers) == 1:
         return teachers[0]
     multi_label = recipe.label_mode == "multi"
-    return ensemble.mean_of_logits(teachers, recipe.teacher_weights, multi_label=multi_label)
+    return ensemble.mean_of_logits(teachers, recipe.ensemble_weights, multi_label=multi_label)
 
 
 def make_methods(specs: Sequence[str], *, num_examples: int | None = None) -> list[Any]:

@@ -20,11 +20,11 @@ def check(recipe: Any) -> None:
 
 
 def _check_weights_of_teachers(recipe: Any) -> None:
-    weights = recipe.teacher_weights
+    weights = recipe.ensemble_weights
     if weights is not None and (len(weights) != len(recipe.teacher) or not sum(weights)):
         raise ValueError(
-            f"teacher_weights is {list(weights)} for {len(recipe.teacher)} teachers; expected a "
-            "number for each, not all 0. Change them, or set --teacher-weights none."
+            f"ensemble_weights is {list(weights)} for {len(recipe.teacher)} teachers; expected a "
+            "number for each, not all 0. Change them, or set --ensemble-weights none."
         )
 
 

@@ -16,12 +16,12 @@ _LISTS = {
     "student": "one spec or more",
     "assistants": "specs",
     "freeze": "names of layers",
-    "teacher_weights": f"numbers from 0 to {check.LARGEST:g}",
+    "ensemble_weights": f"numbers from 0 to {check.LARGEST:g}",
     "unlabelled": "folder:PATH or tfds:NAME",
 }
 _ONE_MAY_HAVE_SPACES = ("teacher", "student", "unlabelled")  # paths
 _MAY_BE_EMPTY = ("assistants", "freeze", "imports", "unlabelled")
-_NUMBERS = ("teacher_weights",)
+_NUMBERS = ("ensemble_weights",)
 _OPTIONS = {"imports": "--import"}  # the options of other fields are named like them
 
 

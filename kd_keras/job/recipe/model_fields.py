@@ -20,8 +20,8 @@ class ModelFields(BaseModel):
         description="NAME, NAME:knob=value,..., a .keras or .h5 file, a SavedModel folder or "
         "cache:FOLDER; given again: the mean of the teachers' logits",
     )
-    teacher_weights: tuple[Annotated[float, Field(ge=0, le=check.LARGEST)], ...] | None = _field(
-        None, description="weight of each teacher, in their order; none: equal weights"
+    ensemble_weights: tuple[Annotated[float, Field(ge=0, le=check.LARGEST)], ...] | None = _field(
+        None, description="weight of each teacher in their mean, in order; none: equal weights"
     )
     student: tuple[str, ...] = _field(
         ("resnet8",),

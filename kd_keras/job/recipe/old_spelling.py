@@ -9,7 +9,11 @@ from kd_keras import methods
 from kd_keras.job.recipe import spec
 
 #: A recipe's fields by the names that they had.
-FIELDS = {"labels": "label_mode", "select": "validate_on_train"}
+FIELDS = {
+    "labels": "label_mode",
+    "select": "validate_on_train",
+    "teacher_weights": "ensemble_weights",
+}
 #: Models and built-in recipes by the names that they had.
 MODELS = {"seed_teacher": "plain_cnn12", "seed_student": "plain_cnn4"}
 RECIPES = {"seed": "plain_cnn"}

@@ -29,7 +29,12 @@ parse_spec = spec.parse
 
 _BUILT_IN = Path(__file__).parent / "built_in"
 # Fields that describe the teacher, beside `teacher` itself.
-_TEACHER_FIELDS = ("teacher_weights", "teacher_preprocess", "teacher_image_size", "teacher_classes")
+_TEACHER_FIELDS = (
+    "ensemble_weights",
+    "teacher_preprocess",
+    "teacher_image_size",
+    "teacher_classes",
+)
 
 
 def names() -> tuple[str, ...]:

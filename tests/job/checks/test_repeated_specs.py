@@ -34,7 +34,7 @@ def test_a_file_is_the_same_however_its_path_is_written(net, tmp_path):
     path = tmp_path / "teacher.keras"
     net("teacher").save(path)
     again = f"{tmp_path}/../{tmp_path.name}/teacher.keras"
-    for role, message in (("teacher", "--teacher-weights makes one count"), ("student", "--seed")):
+    for role, message in (("teacher", "--ensemble-weights makes one count"), ("student", "--seed")):
         with pytest.raises(
             ValueError, match=rf"the {role}s are .*, which are the same; .*{message}"
         ):

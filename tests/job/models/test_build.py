@@ -75,7 +75,7 @@ def test_a_teacher_of_one_sigmoid_output_gives_the_logits_of_two_classes(tmp_pat
 def test_several_teachers_are_one_of_the_mean_of_their_logits(tmp_path):
     first, second = (saved(tmp_path / f"{name}.keras") for name in "ab")
     teachers = [str(tmp_path / f"{name}.keras") for name in "ab"]
-    recipe = recipe_files.Recipe(teacher=teachers, teacher_weights=[3, 1])
+    recipe = recipe_files.Recipe(teacher=teachers, ensemble_weights=[3, 1])
     images = np.full((2, 8, 8, 3), 9.0, "float32")
     expected = 0.75 * np.asarray(first(images)) + 0.25 * np.asarray(second(images))
     np.testing.assert_allclose(build.make_teacher(recipe, DATA)(images), expected, rtol=1e-5)

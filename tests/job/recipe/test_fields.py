@@ -31,9 +31,9 @@ def test_text_becomes_what_the_field_holds():
 def test_weights_of_teachers_are_text_or_numbers():
     two = {"teacher": ["my teacher.keras", "vgg8"]}
     for weights in (["2", "1"], [2, 1.0]):
-        recipe = Recipe(**two, teacher_weights=weights)
-        assert (recipe.teacher, recipe.teacher_weights) == (tuple(two["teacher"]), (2.0, 1.0))
-    assert Recipe(**two, teacher_weights=("none",)).teacher_weights is None
+        recipe = Recipe(**two, ensemble_weights=weights)
+        assert (recipe.teacher, recipe.ensemble_weights) == (tuple(two["teacher"]), (2.0, 1.0))
+    assert Recipe(**two, ensemble_weights=("none",)).ensemble_weights is None
     assert Recipe(teacher="my teacher.keras").teacher == ("my teacher.keras",)
 
 
@@ -42,9 +42,9 @@ def test_weights_of_teachers_are_text_or_numbers():
     [
         ("method", "kd fitnet:tap=stage2", ("kd", "fitnet:tap=stage2")),
         ("assistants", "resnet32 vgg8:width=2", ("resnet32", "vgg8:width=2")),
-        ("teacher_weights", "2,1", (2.0, 1.0)),
-        ("teacher_weights", ["2, 1"], (2.0, 1.0)),
-        ("teacher_weights", "2 1", (2.0, 1.0)),
+        ("ensemble_weights", "2,1", (2.0, 1.0)),
+        ("ensemble_weights", ["2, 1"], (2.0, 1.0)),
+        ("ensemble_weights", "2 1", (2.0, 1.0)),
     ],
 )
 def test_several_values_in_one_text_are_read_with_a_warning(field, text, values):
@@ -82,17 +82,17 @@ def test_several_values_in_one_text_are_read_with_a_warning(field, text, values)
         ("teacher", "resnet20:width", r"'resnet20:width' is not a valid spec"),
         ("teacher", [], r"teacher is \(\); expected one spec or more "),
         ("teacher", {"name": "vgg8"}, r"teacher is \{.*expected one spec or more "),
-        ("teacher_weights", [1, 2], r"is \[1\.0, 2\.0\] for 1 teachers; expected a number"),
-        ("teacher_weights", [0], r"expected a number for each, not all 0"),
+        ("ensemble_weights", [1, 2], r"is \[1\.0, 2\.0\] for 1 teachers; expected a number"),
+        ("ensemble_weights", [0], r"expected a number for each, not all 0"),
         (
-            "teacher_weights",
+            "ensemble_weights",
             "-1",
-            r"teacher_weights is -1; expected numbers from 0 to 1e\+09 or none ",
+            r"ensemble_weights is -1; expected numbers from 0 to 1e\+09 or none ",
         ),
         (
-            "teacher_weights",
+            "ensemble_weights",
             [math.nan],
-            r"teacher_weights is nan; expected numbers from 0 to 1e\+09 or none ",
+            r"ensemble_weights is nan; expected numbers from 0 to 1e\+09 or none ",
         ),
         ("assistants", "resnet14:", r"'resnet14:' is not a valid spec"),
         ("generations", 0, r"generations is 0; expected a whole number >= 1 "),
@@ -120,7 +120,7 @@ def test_form_has_type_choices_and_whether_none_is_allowed():
     assert fields.form("ce_weight") == (float, (), True)
     assert fields.form("weights") == (str, (), True)
     assert fields.form("method") == fields.form("teacher") == (tuple, (), False)
-    assert fields.form("teacher_weights") == (tuple, (), True)
+    assert fields.form("ensemble_weights") == (tuple, (), True)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_form_has_type_choices_and_whether_none_is_allowed():
         {"generations": 10**6},
         {"views": 10**20},
         {"learning_rate": 1e308},
-        {"teacher": ("a", "b"), "teacher_weights": (1e308, 1e308)},
+        {"teacher": ("a", "b"), "ensemble_weights": (1e308, 1e308)},
     ],
 )
 def test_what_would_overflow_is_refused(fields):

@@ -1,33 +1,36 @@
 """Old names of fields, models and knobs are read, with one warning."""
 
 import json
+import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
-from kd_keras import methods
-from kd_keras.cli import kdk
+from kd_keras import job, methods
+from kd_keras.cli import kdk, quiet
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.fields import Recipe
 from kd_keras.job.recipe.old_spelling import FIELDS, OldSpelling
 from kd_keras.job.run_folders.run_folder import RunFolder
 
-VALUES = {"labels": "multi", "select": True}
+VALUES = {"labels": "multi", "select": True, "teacher_weights": [2, 1]}
 
 
 @pytest.mark.parametrize("old", FIELDS)
 def test_an_old_name_of_a_field_is_read_with_one_warning(tmp_path, old):
     new, value = FIELDS[old], VALUES[old]
-    expected = Recipe(**{new: value})
+    two = Recipe(teacher=["vgg8", "vgg13"])
+    expected = two.model_copy(update={new: Recipe(**dict(two) | {new: value}).model_dump()[new]})
     file = tmp_path / "recipe.json"
-    file.write_text(json.dumps({old: value}))
-    text = str(value).lower()
+    file.write_text(json.dumps({"teacher": ["vgg8", "vgg13"], old: value}))
+    texts = [str(item).lower() for item in (value if isinstance(value, list) else [value])]
     for read in (
         lambda: recipe_files.load(file),
-        lambda: recipe_files.resolve(Recipe(), {old: value}),
-        lambda: recipe_files.resolve(Recipe(), sets=[f"{old.replace('_', '-')}={text}"]),
+        lambda: recipe_files.resolve(two, {old: value}),
+        lambda: recipe_files.resolve(two, sets=[f"{old.replace('_', '-')}={t}" for t in texts]),
     ):
         with pytest.warns(OldSpelling, match=f"new names: {old} is {new}. Write the new") as seen:
             recipe = read()
@@ -89,3 +92,27 @@ def test_an_old_name_of_a_knob_is_read_with_one_warning():
     assert (recipe.method, len(seen)) == (("kd", new), 1)
     config = {"cross_entropy_weight": 3.0, "temperature": 2.0}  # of a .keras file
     assert type(methods.get("gkl")).from_config(config).soft_target_weight == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "value"),
+    [
+        (["--select"], "validate_on_train", True),
+        (["--teacher-weights", "2", "--teacher-weights", "1"], "ensemble_weights", (2.0, 1.0)),
+        (["--labels", "multi"], "label_mode", "multi"),
+    ],
+)
+def test_old_options_work_and_no_help_shows_them(monkeypatch, arguments, field, value):
+    recipes = []
+    monkeypatch.setattr(quiet, "import_tensorflow", lambda: None)
+    fake = SimpleNamespace(run=lambda recipe, **options: recipes.append(recipe) or {})
+    monkeypatch.setitem(sys.modules, "kd_keras.job.train", fake)
+    monkeypatch.setattr(job, "train", fake, raising=False)
+    teachers = ["--teacher", "vgg8", "--teacher", "vgg13"]
+    result = CliRunner().invoke(kdk, ["train", *teachers, *arguments])
+    assert getattr(recipes[0], field) == value
+    is_second_name = field == "label_mode"  # for good, so without a warning
+    assert ("kdk: warning: " in result.stderr) != is_second_name
+    assert (arguments[0] + " " in CliRunner().invoke(kdk, ["train", "--help"]).output) == (
+        is_second_name
+    )

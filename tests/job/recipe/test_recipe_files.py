@@ -210,7 +210,7 @@ def finished_run(tmp_path, monkeypatch):
     recipe = Recipe(
         dataset="digits",
         teacher=["a.keras", "b.keras"],
-        teacher_weights=[2, 1],
+        ensemble_weights=[2, 1],
         teacher_preprocess="torch",
         assistants=["resnet14"],
         epochs=7,
@@ -225,7 +225,7 @@ def test_a_runs_student_teaches_on_that_runs_recipe(finished_run):
     result = recipe_files.resolve(None, {"generations": 3}, teacher_from="first")
     assert recipe_files.difference(finished_run, result) == [
         "teacher: ['a.keras', 'b.keras'] -> 'runs/first/student.keras'",
-        "teacher_weights: [2.0, 1.0] -> None",
+        "ensemble_weights: [2.0, 1.0] -> None",
         "assistants: ['resnet14'] -> []",
         "generations: 1 -> 3",
         "teacher_preprocess: 'torch' -> None",
