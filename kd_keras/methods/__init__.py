@@ -17,12 +17,7 @@ from kd_keras.graph import quiet_import
 #: channels or layers; answers of peers or its own, without a trained teacher; what a teacher says
 #: in place of labels, a decision or an embedding.
 FAMILIES = ("logits", "features", "relations", "online", "label-free")
-#: Knobs of methods by the names that they had, which files of an earlier version hold.
-OLD_KNOBS = {
-    "gkl": {"cross_entropy_weight": "soft_target_weight"},
-    "wkd": {"class_distances": "class_distances_file"},
-}
-_NOT_METHODS = {"__init__", "base"}  # the folder parts/ holds what methods share
+_NOT_METHODS = {"__init__", "base", "old_knobs"}  # the folder parts/ holds what methods share
 
 
 def names() -> tuple[str, ...]:

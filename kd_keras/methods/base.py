@@ -6,7 +6,8 @@ from typing import Any, TypedDict
 
 import keras
 
-from kd_keras import check, methods
+from kd_keras import check
+from kd_keras.methods.old_knobs import OLD_KNOBS
 from kd_keras.tensor_types import Costs, Images, Labels, Outputs, Shapes, Tensor
 
 
@@ -202,7 +203,7 @@ class Method(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Method":
-        old_knobs = methods.OLD_KNOBS.get(cls.__module__.split(".")[-1], {})
+        old_knobs = OLD_KNOBS.get(cls.__module__.split(".")[-1], {})
         return cls(**{old_knobs.get(name, name): value for name, value in config.items()})
 
     def get_config(self) -> dict[str, Any]:

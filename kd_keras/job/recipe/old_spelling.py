@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kd_keras import methods
 from kd_keras.job.recipe import spec
+from kd_keras.methods.old_knobs import OLD_KNOBS
 
 #: A recipe's fields by the names that they had.
 FIELDS = {
@@ -53,7 +53,7 @@ def present_models(specs: str | Sequence[str]) -> str | list[str]:
 
 def renamed_knobs(text: str) -> str:
     """The spec of a method with each knob under its present name; warns of old names."""
-    new_text = _with_knobs(text, methods.OLD_KNOBS.get(spec.parse(text)[0], {}))
+    new_text = _with_knobs(text, OLD_KNOBS.get(spec.parse(text)[0], {}))
     if new_text != text:
         warn(f"The method {text!r} has knobs that have new names. Write {new_text!r}.")
     return new_text
@@ -91,7 +91,7 @@ def earlier_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     names = {new: old for old, new in FIELDS.items()}
     knobs = {
         method: {new: old for old, new in old_knobs.items()}
-        for method, old_knobs in methods.OLD_KNOBS.items()
+        for method, old_knobs in OLD_KNOBS.items()
     }
 
     def earlier(name: str, value: Any) -> Any:

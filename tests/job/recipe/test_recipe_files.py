@@ -129,7 +129,7 @@ def test_a_path_is_a_folder_even_if_it_is_named_like_a_built_in_recipe(tmp_path,
 
 def test_resolve_prefers_set_then_options_then_the_recipe():
     result = recipe_files.resolve(
-        "seed", {"epochs": "9", "seed": 4}, ["epochs=11", "learning-rate = 0.5"]
+        "plain_cnn", {"epochs": "9", "seed": 4}, ["epochs=11", "learning-rate = 0.5"]
     )
     assert (result.epochs, result.seed, result.learning_rate, result.image_size) == (11, 4, 0.5, 32)
     assert recipe_files.resolve() == recipe_files.load("tiny_imagenet")
@@ -188,7 +188,7 @@ def test_run_name_of_paths_is_one_folder_name():
 
 def test_one_teacher_is_a_text_and_several_are_a_list(tmp_path):
     file = tmp_path / "mine.toml"
-    file.write_text('teacher = ["vgg8", "resnet8"]\nteacher_weights = [2, 1]\n')
+    file.write_text('teacher = ["vgg8", "resnet8"]\nensemble_weights = [2, 1]\n')
     several = recipe_files.load(file)
     assert json.loads(recipe_files.to_json(several))["teacher"] == ["vgg8", "resnet8"]
     assert json.loads(recipe_files.to_json(Recipe(teacher="vgg8")))["teacher"] == "vgg8"
