@@ -4,13 +4,13 @@ import math
 
 from keras import ops
 
-from kd_keras.tensor_types import Costs, Labels, Logits, Tensor
+from kd_keras.tensor_types import ExampleLosses, Labels, Logits, Tensor
 
 #: Smallest normal float32. Its log is finite, and adding it changes no probability.
 FLOAT32_TINY = 1.1754944e-38
 
 
-def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.0) -> Costs:
+def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.0) -> ExampleLosses:
     """Cross-entropy of the softmax of `logits` with `labels`.
 
     Args:
@@ -30,8 +30,8 @@ def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.
         classes = ops.cast(ops.reshape(labels, (-1,)), "int32")
         # On JAX, Keras returns 0 for labels out of range, which would train in silence.
         is_known = ops.logical_and(classes >= 0, classes < logits.shape[-1])
-        cost = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
-        cost = ops.where(is_known, cost, math.nan)
+        loss = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
+        loss = ops.where(is_known, loss, math.nan)
     else:
         width, num_classes = labels.shape[-1], logits.shape[-1]
         if None not in (width, num_classes) and width != num_classes:
@@ -39,14 +39,16 @@ def cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.
                 f"labels have rows of {width} values, the logits rows of {num_classes}; expected "
                 "rows of the same length, or class indices. Give both the same classes."
             )
-        cost = -ops.sum(ops.cast(labels, "float32") * ops.log_softmax(logits, axis=-1), axis=-1)
+        loss = -ops.sum(ops.cast(labels, "float32") * ops.log_softmax(logits, axis=-1), axis=-1)
     if not label_smoothing:
-        return cost
-    uniform_cost = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
-    return (1 - label_smoothing) * cost + label_smoothing * uniform_cost
+        return loss
+    uniform_loss = -ops.mean(ops.log_softmax(logits, axis=-1), axis=-1)
+    return (1 - label_smoothing) * loss + label_smoothing * uniform_loss
 
 
-def binary_cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: float = 0.0) -> Costs:
+def binary_cross_entropy(
+    labels: Labels, logits: Logits, *, label_smoothing: float = 0.0
+) -> ExampleLosses:
     """Cross-entropy of each class's sigmoid with its label, for examples of several classes.
 
     Args:
@@ -68,13 +70,13 @@ def binary_cross_entropy(labels: Labels, logits: Logits, *, label_smoothing: flo
     logits, labels = ops.cast(logits, "float32"), ops.cast(labels, "float32")
     labels = (1 - label_smoothing) * labels + 0.5 * label_smoothing
     # -log sigmoid(z) is softplus(-z), and -log(1 - sigmoid(z)) is softplus(z).
-    costs = labels * ops.softplus(-logits) + (1 - labels) * ops.softplus(logits)
-    return ops.mean(costs, axis=-1)
+    losses = labels * ops.softplus(-logits) + (1 - labels) * ops.softplus(logits)
+    return ops.mean(losses, axis=-1)
 
 
 def softened_kl(
     student_logits: Logits, teacher_logits: Logits, *, temperature: float | Tensor
-) -> Costs:
+) -> ExampleLosses:
     """KL(teacher || student) of the two softmaxes at `temperature`.
 
     Args:
@@ -99,7 +101,7 @@ def softened_kl(
 
 def softened_binary_kl(
     student_logits: Logits, teacher_logits: Logits, *, temperature: float | Tensor
-) -> Costs:
+) -> ExampleLosses:
     """KL(teacher || student) of each class's sigmoid at `temperature`, mean over the classes.
 
     For one class it is `softened_kl` of the two logits 0 and z, whose softmax is that sigmoid.
@@ -119,9 +121,9 @@ def softened_binary_kl(
     teacher = ops.stop_gradient(ops.cast(teacher_logits, "float32")) / temperature
     student = ops.cast(student_logits, "float32") / temperature
     p = ops.sigmoid(teacher)
-    present_cost = p * (ops.softplus(-student) - ops.softplus(-teacher))
-    absent_cost = (1 - p) * (ops.softplus(student) - ops.softplus(teacher))
-    return temperature**2 * ops.mean(present_cost + absent_cost, axis=-1)
+    present_loss = p * (ops.softplus(-student) - ops.softplus(-teacher))
+    absent_loss = (1 - p) * (ops.softplus(student) - ops.softplus(teacher))
+    return temperature**2 * ops.mean(present_loss + absent_loss, axis=-1)
 
 
 def is_class_index(labels: Labels) -> bool:
@@ -136,7 +138,7 @@ def class_index(labels: Labels) -> Tensor:
     return ops.cast(ops.argmax(labels, axis=-1), "int32")
 
 
-def agreement(student_logits: Logits, teacher_logits: Logits) -> Costs:
+def agreement(student_logits: Logits, teacher_logits: Logits) -> ExampleLosses:
     """(B,) float32: 1 where student and teacher score the same class highest, else 0.
 
     Among equal scores the lower class counts as higher. Scores with a NaN give 0.
@@ -146,7 +148,7 @@ def agreement(student_logits: Logits, teacher_logits: Logits) -> Costs:
     return ops.cast(ops.logical_and(is_same, are_numbers), "float32")
 
 
-def in_top(labels: Labels, scores: Logits, *, k: int = 1) -> Costs:
+def in_top(labels: Labels, scores: Logits, *, k: int = 1) -> ExampleLosses:
     """Whether the label is among the k classes with the highest scores.
 
     Among equal scores the lower class counts as higher, as in argmax. Scores with a NaN, and labels

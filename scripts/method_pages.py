@@ -39,7 +39,7 @@ KNOBS = {
     "simkd": "teacher_tap=stage4",
 }
 SHARED_KNOBS = {
-    "weight": "factor of the method's cost in the loss",
+    "weight": "factor of the method's loss in the whole one",
     "ce_weight": "factor of the cross-entropy in the loss, if this is the run's first method",
     "warmup": "share of the run over which `weight` grows linearly from 0",
     "tap": "name of the feature that the method reads in both models",
@@ -49,7 +49,7 @@ SHARED_KNOBS = {
     "student_taps": "their names in the student, if they differ from `taps`",
     "teacher_taps": "their names in the teacher, if they differ from `taps`",
     "first_stage": "share of the run in which only methods with a first stage are minimised",
-    "main_stage_weight": "factor of the cost after the first stage",
+    "main_stage_weight": "factor of the loss after the first stage",
 }
 
 

@@ -36,7 +36,7 @@ def two_views(scope):
 
 
 def pixels(scope):
-    """The cost of a method of the whole batch that reads its inputs, which are uint8."""
+    """The loss of a method of the whole batch that reads its inputs, which are uint8."""
     with scope:
         teacher = net("teacher", width=6, seed=1)
         distiller = Distiller(

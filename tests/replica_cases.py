@@ -92,7 +92,7 @@ def dot(where):
             task = tf.reduce_mean(outputs**2) / count
             kd = tf.reduce_mean((outputs * part.value - 1) ** 2) / count
         variables = [kernel, part]
-        of_task, of_kd = (tape.gradient(cost, [v.value for v in variables]) for cost in (task, kd))
+        of_task, of_kd = (tape.gradient(loss, [v.value for v in variables]) for loss in (task, kd))
         optimizer.apply_parts({"task": of_task, "distillation": of_kd}, variables)
 
     data = tf.data.Dataset.from_tensor_slices(np.random.default_rng(0).normal(size=(40, 2)))

@@ -49,7 +49,7 @@ def subclassed(two, folder):
     saved.load_weights(folder / "student.weights.h5")
     logits = keras.ops.convert_to_numpy(saved(x, training=False))
     agreed = logits.argmax(axis=-1) == keras.ops.convert_to_numpy(teacher(x)).argmax(axis=-1)
-    cost = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
+    loss = keras.losses.sparse_categorical_crossentropy(y, logits, from_logits=True)
     per_replica = two.experimental_local_results
     return {
         "statistics": [v.numpy().tolist() for v in per_replica(student.norm.moving_mean.value)],
@@ -58,7 +58,7 @@ def subclassed(two, folder):
         ],
         "evaluated": distiller.evaluate(x, y, batch_size=4, verbose=0, return_dict=True),
         "saved": {
-            "loss": float(np.mean(cost)),
+            "loss": float(np.mean(loss)),
             "accuracy": float(np.mean(logits.argmax(axis=-1) == y.numpy())),
             "agreement": float(np.mean(agreed)),
         },

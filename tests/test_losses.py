@@ -31,21 +31,21 @@ def test_label_smoothing_spreads_its_share_over_all_classes():
 @pytest.mark.parametrize("wrong", [-1, 3])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
 def test_an_index_that_is_no_class_is_never_taken_for_one(wrong, label_smoothing):
-    def cost():
+    def loss():
         return losses.cross_entropy(np.array([0, wrong]), LOGITS, label_smoothing=label_smoothing)
 
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        compiled = tf.function(cost, jit_compile=True)
+        compiled = tf.function(loss, jit_compile=True)
         np.testing.assert_array_equal(np.isnan(compiled()), [False, True])
         with (
             tf.device("CPU"),
             pytest.raises(tf.errors.InvalidArgumentError, match=f"a label value of {wrong} "),
         ):
-            cost()
+            loss()
     else:
-        np.testing.assert_array_equal(np.isnan(cost()), [False, True])
+        np.testing.assert_array_equal(np.isnan(loss()), [False, True])
 
 
 @pytest.mark.parametrize("loss", [losses.softened_kl, losses.softened_binary_kl])

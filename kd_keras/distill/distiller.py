@@ -37,8 +37,8 @@ class Distiller(DeployingModel):
     several replicas, `CheckedModel` the checks of the data of `fit` and `evaluate`, and
     `DeployingModel` validation, logs and export of the deployed model.
 
-    The loss is ce_weight * cross-entropy + the sum of each method's weight * cost + the student's
-    own regularisers. Costs are per example; sample weights multiply them. Validation reports the
+    The loss is ce_weight * cross-entropy + the sum of each method's weight * loss + the student's
+    own regularisers. Losses are per example; sample weights multiply them. Validation reports the
     compiled metrics and, as `val_loss`, the cross-entropy of what is deployed: compare it with
     `ce`, not with `loss`. Where a method deploys another model than the student (simkd), training
     reports no accuracy and no agreement. Until the longest first stage of a method ends, only the
@@ -67,7 +67,7 @@ class Distiller(DeployingModel):
         precision: "float32", "mixed_bfloat16" or "mixed_float16": what the step computes in (see
             `graph.precision.precision_of_training`). Weights, and all that is saved, stay float32.
         validate_teacher: also run the teacher in validation for `val_agreement` and `val_<method>`,
-            each method's cost without its weight; `validation.left_out` names those without one.
+            each method's loss without its weight; `validation.left_out` names those without one.
 
     Raises:
         TypeError: arguments by position after the student.

@@ -1,6 +1,6 @@
 """Activation boundaries: the student's neurons fire where the teacher's do, before labels are used.
 
-Cost: sum over n taps i of 2^(i - n + 1) * 3/1000 * sum over entries of (s + m)^2 where s > -m and
+Loss: sum over n taps i of 2^(i - n + 1) * 3/1000 * sum over entries of (s + m)^2 where s > -m and
 t <= 0, and of (s - m)^2 where s <= m and t > 0. s and t are features before their ReLU, m is the
 margin.
 
@@ -9,7 +9,7 @@ Hidden Neurons", arXiv:1811.03233, section 3. Defaults: margin 1; the factors, a
 one ninth of the run, as in later comparisons of the method. After the first stage only the labels
 are learned. Reads several feature maps of each model, before their ReLU. Where shapes differ, a
 trained connector (convolution with bias, batch norm) maps the student's features to the teacher's
-shape; a teacher's map that is still larger is average-pooled. Each example has its own cost.
+shape; a teacher's map that is still larger is average-pooled. Each example has its own loss.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, two_stage
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -56,7 +56,7 @@ class AB(two_stage.TwoStage):
             for student, teacher in self.map_shapes(student_shape, teacher_shape)
         ]
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         student_features, teacher_features = maps.tapped(self, student, teacher)
         student_features = [
             features if connector is None else connector(features, training=batch.training)
@@ -80,7 +80,7 @@ def connector(student: tuple[Any, ...], teacher: tuple[Any, ...]) -> Connector |
 
 def ab(
     student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, margin: float = 1.0
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,13 +1,13 @@
 """Alpha-beta divergence: between the two KL divergences of teacher and student.
 
-Cost: sum_c [a / (a + b) * p_t(c)^(a + b) + b / (a + b) * p_s(c)^(a + b) - p_t(c)^a * p_s(c)^b]
+Loss: sum_c [a / (a + b) * p_t(c)^(a + b) + b / (a + b) * p_s(c)^(a + b) - p_t(c)^a * p_s(c)^b]
 / (a * b), with a = teacher_exponent, b = student_exponent and p = softmax(logits / T).
 
 Source: Wang et al. 2025, "ABKD: Pursuing a Proper Allocation of the Probability Mass in Knowledge
 Distillation via alpha-beta-Divergence", arXiv:2505.04560, where the exponents are called alpha and
 beta. At (1, 0) the limit is KL(teacher || student), at (0, 1) the reverse. Defaults: exponents 0.8
 and 0.3, T 4, weight 64 and cross-entropy 1, the authors' example for CIFAR-100. Reads logits only.
-No trained parts. Each example has its own cost. Without the factor T^2 of kd.
+No trained parts. Each example has its own loss. Without the factor T^2 of kd.
 """
 
 from typing import Unpack
@@ -15,8 +15,8 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class ABKD(Method):
@@ -49,7 +49,7 @@ class ABKD(Method):
         self.teacher_exponent = check.number("teacher_exponent", teacher_exponent, above=0)
         self.student_exponent = check.number("student_exponent", student_exponent, above=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = abkd(
             student["logits"],
             teacher["logits"],
@@ -67,7 +67,7 @@ def abkd(
     temperature: float,
     teacher_exponent: float,
     student_exponent: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,12 +1,12 @@
 """Attention transfer: the student's feature maps are active at the places where the teacher's are.
 
-Cost: sum over taps of the mean over places of (a(s) - a(t))^2. a(f) is mean_c f^p, scaled to a unit
+Loss: sum over taps of the mean over places of (a(s) - a(t))^2. a(f) is mean_c f^p, scaled to a unit
 vector over places.
 
 Source: Zagoruyko, Komodakis 2017, "Paying More Attention to Attention", arXiv:1612.03928,
 section 3.1. Defaults: weight 1000 (for a mean in place of the paper's sum) and the taps of later
 comparisons of the method. Reads several feature maps of each model. Channels may differ; the larger
-map is average-pooled to the smaller. No trained parts. Each example has its own cost.
+map is average-pooled to the smaller. No trained parts. Each example has its own loss.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class AT(TapPairs):
@@ -43,13 +43,13 @@ class AT(TapPairs):
         for tap, pair in zip(self.student_taps, pairs, strict=True):
             tap_pairs.require_positions(self.name, tap, *pair)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return at(*maps.tapped(self, student, teacher), power=self.power)["loss"]
 
 
 def at(
     student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, power: int = 2
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

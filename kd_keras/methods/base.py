@@ -1,4 +1,4 @@
-"""What a method is: a Keras layer that computes a cost per example from two models' outputs."""
+"""What a method is: a Keras layer that computes a loss per example from two models' outputs."""
 
 import dataclasses
 import inspect
@@ -8,7 +8,7 @@ import keras
 
 from kd_keras import check
 from kd_keras.methods.old_knobs import OLD_KNOBS
-from kd_keras.tensor_types import Costs, Images, Labels, Outputs, Shapes, Tensor
+from kd_keras.tensor_types import ExampleLosses, Images, Labels, Outputs, Shapes, Tensor
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,20 +34,20 @@ class CommonKnobs(TypedDict, total=False):
 
 @check.naming_errors
 class Method(keras.Layer):
-    """Base class of every method. A subclass says which features it reads and computes the cost.
+    """Base class of every method. A subclass says which features it reads and computes the loss.
 
     A subclass names the taps it reads (`student_taps`, `teacher_taps`), makes its trainable parts
-    in `build` from the taps' shapes, and returns a cost per example from `call`. Its knobs are the
+    in `build` from the taps' shapes, and returns a loss per example from `call`. Its knobs are the
     keyword-only arguments of its constructor, each an attribute of that name. The constructor
     passes shared knobs on: `def __init__(self, *, own=1.0, **common: Unpack[CommonKnobs])`.
 
     Args:
-        weight: factor of this method's cost in the loss, >= 0; None: `default_weight`.
+        weight: factor of this method's loss in the whole one, >= 0; None: `default_weight`.
         ce_weight: factor that the method's paper gives to the cross-entropy, >= 0; None:
             `default_ce_weight`. A Distiller without its own uses that of its first method.
         warmup: share of the run, 0 to 1, over which `weight` grows linearly from 0; None:
             `default_warmup`.
-        name: name of the cost in logs; None: the name of the method's file.
+        name: name of the loss in logs; None: the name of the method's file.
 
     Raises:
         ValueError: a knob is out of range; the message begins with the name.
@@ -61,31 +61,31 @@ class Method(keras.Layer):
     default_warmup = 0.0
     #: How this code differs from the paper, in full sentences; empty if no difference is known.
     departures = ""
-    #: Whether the cost needs no teacher.
+    #: Whether the loss needs no teacher.
     teacher_free = False
     #: Whether `attach` reads the teacher's weights. Cached outputs of the teacher are not enough.
     needs_teacher_model = False
-    #: Whether the cost depends on the teacher's logits; if not, any model with its taps can teach.
+    #: Whether the loss depends on the teacher's logits; if not, any model with its taps can teach.
     reads_teacher_logits = True
-    #: Whether the cost relates examples of a batch to each other. Batches are then gathered over
+    #: Whether the loss relates examples of a batch to each other. Batches are then gathered over
     #: replicas, and sample weights are refused.
     whole_batch = False
-    #: Smallest number of classes for which the cost is defined.
+    #: Smallest number of classes for which the loss is defined.
     min_classes = 2
-    #: Whether the cost depends on the labels. Such a method is refused where labels are unknown.
+    #: Whether the loss depends on the labels. Such a method is refused where labels are unknown.
     needs_labels = False
-    #: Whether the cost has one target class for each example: of labels that are probabilities, the
+    #: Whether the loss has one target class for each example: of labels that are probabilities, the
     #: largest. Mixed images (mixup, CutMix), which have two classes, are then refused.
     needs_one_class = False
-    #: Whether the cost is defined for examples of several classes, of whose logits each class has a
+    #: Whether the loss is defined for examples of several classes, of whose logits each class has a
     #: sigmoid: it reads features alone, or `Batch.multi_label`.
     takes_multi_label = False
-    #: Whether the cost needs each example's id in the dataset.
+    #: Whether the loss needs each example's id in the dataset.
     needs_ids = False
     #: Number of augmented views of each image in a batch, 1 or 2. With 2, the outputs of an
     #: image's second view have the suffix "_view2" in their names.
     views_per_image = 1
-    #: Share of the run, 0 to 1, in which `first_stage_call` gives the cost. Until the longest first
+    #: Share of the run, 0 to 1, in which `first_stage_call` gives the loss. Until the longest first
     #: stage of the run's methods ends, only the methods that have one are minimised.
     first_stage = 0.0
 
@@ -116,7 +116,7 @@ class Method(keras.Layer):
 
     @property
     def needs_progress(self) -> bool:
-        """Whether the cost changes over the run, so that the length of the run must be known.
+        """Whether the loss changes over the run, so that the length of the run must be known.
 
         A method whose `call` reads `batch.progress` must return True here.
         """
@@ -139,8 +139,8 @@ class Method(keras.Layer):
             ValueError: the taps' shapes, or knobs, do not fit the method.
         """
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        """The method's cost, without its weight.
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        """The method's loss, without its weight.
 
         Args:
             student: "logits" (B, C) and each tap of `student_taps`, float32.
@@ -149,15 +149,17 @@ class Method(keras.Layer):
             batch: labels, ids and progress.
 
         Returns:
-            (B,) float32; a cost of the whole batch is repeated for each example.
+            (B,) float32; a loss of the whole batch is repeated for each example.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no call(); expected a method that returns a cost per "
+            f"{type(self).__name__} has no call(); expected a method that returns a loss per "
             "example. Define call(self, student, teacher, batch)."
         )
 
-    def parts_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> tuple[Costs, Costs]:
-        """The cost in two parts, of the target class and of the others; `call` is their sum.
+    def parts_call(
+        self, student: Outputs, teacher: Outputs, batch: Batch
+    ) -> tuple[ExampleLosses, ExampleLosses]:
+        """The loss in two parts, of the target class and of the others; `call` is their sum.
 
         Only for optimizers that take these apart, such as `kd_keras.optimizers.deepkd`. A method
         without such parts leaves it out.
@@ -166,14 +168,14 @@ class Method(keras.Layer):
             Two (B,) float32.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} has no parts_call(); expected a cost in a target and a "
+            f"{type(self).__name__} has no parts_call(); expected a loss in a target and a "
             "nontarget part. Use the method dkd, or an optimizer that takes one gradient."
         )
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        """(B,) float32: the cost in the first `first_stage` of the run, without its weight.
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        """(B,) float32: the loss in the first `first_stage` of the run, without its weight.
 
-        A variable on which no minimised cost depends is not updated, see `first_stage`.
+        A variable on which no minimised loss depends is not updated, see `first_stage`.
         """
         return self.call(student, teacher, batch)
 

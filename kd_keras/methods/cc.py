@@ -1,11 +1,11 @@
 """Correlation congruence: penalises neighbours in a batch that both differ from the teacher.
 
-Cost: mean over the B - 1 pairs of neighbours (n, n + 1) of sum_j d[n, j] * d[n + 1, j], with
+Loss: mean over the B - 1 pairs of neighbours (n, n + 1) of sum_j d[n, j] * d[n + 1, j], with
 d = |e_s(student) - e_t(teacher)|. e_s and e_t are trained linear embeddings into one space.
 
 Source: Peng et al. 2019, "Correlation Congruence for Knowledge Distillation", arXiv:1904.01802.
 Defaults: weight 0.02 and 128 dimensions, as in later comparisons of the method. Reads one feature
-of each model, `pooled` by default. The cost belongs to the whole batch and depends on the order of
+of each model, `pooled` by default. The loss belongs to the whole batch and depends on the order of
 its examples. The teacher's embedding is trained too, as in those comparisons, so nothing stops both
 embeddings from shrinking.
 """
@@ -16,10 +16,10 @@ from typing import Any, Unpack
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class CC(OneTap):
@@ -64,17 +64,17 @@ class CC(OneTap):
                 f"{self.teacher_taps[0]!r} has {teacher}; expected equal numbers. Give dimensions=."
             )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         student_values = vectors.flat(student[self.student_taps[0]])
         teacher_values = ops.stop_gradient(vectors.flat(teacher[self.teacher_taps[0]]))
         if self.dimensions is not None:
             student_values = self.student_embedding(student_values)
             teacher_values = self.teacher_embedding(teacher_values)
-        cost = cc(student_values, teacher_values)["loss"]
-        return ops.broadcast_to(cost, ops.shape(student_values)[:1])
+        loss = cc(student_values, teacher_values)["loss"]
+        return ops.broadcast_to(loss, ops.shape(student_values)[:1])
 
 
-def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> CostTerms:
+def cc(student_embedding: Tensor, teacher_embedding: Tensor) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -2,14 +2,14 @@
 
 Both features pass through a trained dense layer and become unit vectors v. Two memories hold the
 latest vector of every example. Let P = exp(memory_teacher . v_s / T) / Z for the example's own row
-and for K other rows drawn at random, q = K / num_examples and e = 1e-7. Cost: -log(P / (P + q + e))
+and for K other rows drawn at random, q = K / num_examples and e = 1e-7. Loss: -log(P / (P + q + e))
 of the own row, minus the sum of log(q / (P + q + e)) over the other rows; the same with teacher and
 student exchanged is added. Z is num_examples times the mean exponential, fixed in the first step.
 
 Source: Tian, Krishnan, Isola 2020, "Contrastive Representation Distillation", arXiv:1910.10699,
 section 3.3. Defaults of the paper: K 16384, T 0.07, 128 entries per vector, memory momentum 0.5,
 weight 0.8. Reads `pooled` of each model. Needs each example's id and the number of examples. The
-cost belongs to the whole batch. The memories are two float32 arrays (num_examples, 128); a step
+loss belongs to the whole batch. The memories are two float32 arrays (num_examples, 128); a step
 makes two arrays (batch, num_examples).
 """
 
@@ -22,10 +22,10 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph.untracked import Untracked
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 NOISE_FLOOR = 1e-7  # e above
 NOT_FIXED = math.inf  # log Z before the first step
@@ -99,7 +99,7 @@ class CRD(OneTap):
         self._random = Untracked(generator=keras.random.SeedGenerator(self.seed))
         self.random_state = self._random.generator.state
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         ids, is_inside = self._checked_ids(batch.ids)
         embedded_student = self.embed_student(student[self.student_taps[0]])
         embedded_teacher = self.embed_teacher(ops.stop_gradient(teacher[self.teacher_taps[0]]))
@@ -176,7 +176,7 @@ def crd(
     temperature: float,
     momentum: float,
     log_z: tuple[Any, Any] = (NOT_FIXED, NOT_FIXED),
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -196,8 +196,8 @@ def crd(
     new_log_z = []
     for (side, (vector, memory)), old_log_z in zip(sides.items(), log_z, strict=True):
         scores = ops.take_along_axis(ops.matmul(vector, ops.transpose(memory)), contrast_index, 1)
-        cost, side_log_z = _contrastive(scores / temperature, memory.shape[0], old_log_z)
-        result[f"loss_{side}"] = cost
+        loss, side_log_z = _contrastive(scores / temperature, memory.shape[0], old_log_z)
+        result[f"loss_{side}"] = loss
         new_log_z.append(side_log_z)
     own_rows = contrast_index[:, 0]
     return {
@@ -210,7 +210,7 @@ def crd(
 
 
 def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor, Tensor]:
-    """(B,) cost of scores (B, 1 + K), the example's own first; and the log Z that it used."""
+    """(B,) loss of scores (B, 1 + K), the example's own first; and the log Z that it used."""
     num_scores = ops.cast(ops.size(scores), "float32")
     estimated_log_z = (
         ops.stop_gradient(ops.logsumexp(scores)) - ops.log(num_scores) + math.log(num_examples)
@@ -219,8 +219,8 @@ def _contrastive(scores: Tensor, num_examples: int, log_z: Any) -> tuple[Tensor,
     noise = (scores.shape[1] - 1) / num_examples
     # x = log(P / (q + e)); the logarithms are -softplus(-x) and log(q / (q + e)) - softplus(x).
     x = scores - log_z - math.log(noise + NOISE_FLOOR)
-    negative_costs = ops.softplus(x[:, 1:]) + math.log1p(NOISE_FLOOR / noise)
-    return ops.softplus(-x[:, 0]) + ops.sum(negative_costs, axis=1), log_z
+    negative_losses = ops.softplus(x[:, 1:]) + math.log1p(NOISE_FLOOR / noise)
+    return ops.softplus(-x[:, 0]) + ops.sum(negative_losses, axis=1), log_z
 
 
 def _update_memory(memory: Tensor, ids: Tensor, vector: Tensor, momentum: float) -> Tensor:

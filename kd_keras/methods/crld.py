@@ -1,6 +1,6 @@
 """Cross-view consistency: each view learns from the teacher's answers to both, if it is confident.
 
-Cost: within_weight * m_w * [kd(s_w, t_w) + kd(s_s, t_s)] + cross_weight * m_s * [kd(s_s, t_w)
+Loss: within_weight * m_w * [kd(s_w, t_w) + kd(s_s, t_s)] + cross_weight * m_s * [kd(s_s, t_w)
 + kd(s_w, t_s)], with s, t of the weak (w) and the strong (s) view and kd = T^2 times the KL of the
 softmaxes at T. m_w is 1 where the teacher's largest probability for the weak view is at least
 weak_threshold, otherwise 0; m_s the same for the strong view and strong_threshold.
@@ -9,7 +9,7 @@ Source: Zhang et al. 2024, "Cross-View Consistency Regularisation for Knowledge 
 arXiv:2412.16493, as in the copies of the authors' code in later comparisons, where each mask gates
 both of its pairs. Defaults: T 4, weights 2 and 0.5, thresholds 0.9 and 0.2, weight 1, cross-entropy
 1 on each view. For ImageNet they use T 1 and cross-entropy 2. Reads logits of two views of each
-image; the first stands for the weak one. No trained parts. Each example has its own cost.
+image; the first stands for the weak one. No trained parts. Each example has its own loss.
 """
 
 from typing import Unpack
@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs, Tensor
 from kd_keras.methods.parts import two_views
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class CRLD(Method):
@@ -60,7 +60,7 @@ class CRLD(Method):
             "strong_threshold", strong_threshold, at_least=0, at_most=1
         )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = crld(
             *two_views.logits(student, teacher),
             temperature=self.temperature,
@@ -83,7 +83,7 @@ def crld(
     cross_weight: float,
     weak_threshold: float,
     strong_threshold: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -99,13 +99,13 @@ def crld(
     def kd(student: Tensor, teacher: Tensor) -> Tensor:
         return losses.softened_kl(student, teacher, temperature=temperature)
 
-    within_cost = kd(student_weak, teacher_weak) + kd(student_strong, teacher_strong)
-    cross_cost = kd(student_strong, teacher_weak) + kd(student_weak, teacher_strong)
+    within_loss = kd(student_weak, teacher_weak) + kd(student_strong, teacher_strong)
+    cross_loss = kd(student_strong, teacher_weak) + kd(student_weak, teacher_strong)
     is_sure_weak = confident(teacher_weak, weak_threshold)
     is_sure_strong = confident(teacher_strong, strong_threshold)
-    within_cost = within_weight * ops.where(is_sure_weak, within_cost, 0.0)
-    cross_cost = cross_weight * ops.where(is_sure_strong, cross_cost, 0.0)
-    return {"loss": within_cost + cross_cost, "loss_wv": within_cost, "loss_cv": cross_cost}
+    within_loss = within_weight * ops.where(is_sure_weak, within_loss, 0.0)
+    cross_loss = cross_weight * ops.where(is_sure_strong, cross_loss, 0.0)
+    return {"loss": within_loss + cross_loss, "loss_wv": within_loss, "loss_cv": cross_loss}
 
 
 def confident(logits: Logits, threshold: float) -> Tensor:

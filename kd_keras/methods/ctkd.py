@@ -1,13 +1,13 @@
 """A learned temperature: soft targets at a temperature that is trained to make the task harder.
 
-Cost: that of kd at T = lowest_temperature + temperature_span * sigmoid(w). w is one trained number.
-Its gradient is multiplied by lambda <= 0, so w increases the cost that the student decreases.
+Loss: that of kd at T = lowest_temperature + temperature_span * sigmoid(w). w is one trained number.
+Its gradient is multiplied by lambda <= 0, so w increases the loss that the student decreases.
 lambda goes from first_reversal to last_reversal along half a cosine over the first
 `reversal_share` of the run, and then stays constant.
 
 Source: Li et al. 2023, "Curriculum Temperature for Knowledge Distillation", arXiv:2211.16231,
 the global temperature. Defaults: T from 1 to 21, lambda from 0 to -1 within 10 of 240 epochs,
-weights 0.9 and 0.1. Reads logits only. Trains one number. Each example has its own cost.
+weights 0.9 and 0.1. Reads logits only. Trains one number. Each example has its own loss.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Shapes, Tensor
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs, Shapes, Tensor
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class CTKD(Method):
@@ -62,7 +62,7 @@ class CTKD(Method):
             shape=(1,), initializer="ones", name="raw_temperature"
         )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         factor = reversal(
             batch.progress,
             first=self.first_reversal,
@@ -88,7 +88,7 @@ def ctkd(
     lowest_temperature: float,
     temperature_span: float,
     gradient_factor: Tensor | float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,14 +1,14 @@
 """Relations instead of values: the student's predictions correlate with the teacher's.
 
-Cost: T^2 * [inter_weight * (1 - rho of each example's probabilities) + intra_weight * (1 - mean
+Loss: T^2 * [inter_weight * (1 - rho of each example's probabilities) + intra_weight * (1 - mean
 over classes of rho of each class's probabilities over the batch)], p = softmax(logits / T),
 rho(a, b) = <a, b> / (|a| |b| + 1e-8) after centring.
 
 Source: Huang et al. 2022, "Knowledge Distillation from A Stronger Teacher", arXiv:2205.10536,
 where the two weights are called beta and gamma. Defaults: weight 2, T 4 (the paper's value for
-small images; 1 on ImageNet), cross-entropy 1. Reads logits only. No trained parts. The cost belongs
+small images; 1 on ImageNet), cross-entropy 1. Reads logits only. No trained parts. The loss belongs
 to the whole batch. Needs three classes or more, since two probabilities always correlate fully.
-Because of the 1e-8 the cost is not exactly zero at equality where a class has almost no probability
+Because of the 1e-8 the loss is not exactly zero at equality where a class has almost no probability
 in the batch.
 """
 
@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs, Tensor
 from kd_keras.methods.parts import vectors
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 CORRELATION_EPSILON = 1e-8  # of the authors' code, added to the product of the norms
 
@@ -53,7 +53,7 @@ class DIST(Method):
         self.inter_weight = check.number("inter_weight", inter_weight, at_least=0)
         self.intra_weight = check.number("intra_weight", intra_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = dist(
             student["logits"],
             teacher["logits"],
@@ -71,7 +71,7 @@ def dist(
     temperature: float,
     inter_weight: float,
     intra_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,11 +1,11 @@
 """Deep mutual learning: the student and its peers start untrained and teach each other.
 
-Cost: for the student and for each peer, the mean over all the others of KL(other || own), plus each
+Loss: for the student and for each peer, the mean over all the others of KL(other || own), plus each
 peer's cross-entropy. No gradient flows to `other`. Softmaxes are at temperature 1.
 
 Source: Zhang et al. 2018, "Deep Mutual Learning", arXiv:1706.00384, section 2.2 and, for several
 peers, section 2.3. Defaults of the paper: one peer, weights 1. Needs no teacher and no taps, but
-labels. Each example has its own cost. Each peer takes as much time and memory as the student. Peers
+labels. Each example has its own loss. Each peer takes as much time and memory as the student. Peers
 are saved with the Distiller and are not part of the deployed model. Their regularisers are added to
 the loss once, as the student's are: `weight` and sample weights do not multiply them.
 """
@@ -21,14 +21,14 @@ from kd_keras.graph import heads, last_activation, taps
 from kd_keras.methods.base import (
     Batch,
     CommonKnobs,
-    Costs,
+    ExampleLosses,
     Labels,
     Method,
     Outputs,
     Shapes,
     Tensor,
 )
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class DML(Method):
@@ -64,7 +64,7 @@ class DML(Method):
             _require_fits(peer, student)
         self.built = True
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         if batch.inputs is None:
             raise ValueError(
                 "dml: the batch has no inputs; expected the student's inputs, which the peers "
@@ -88,7 +88,7 @@ class DML(Method):
         return cls(**{**config, "peers": peers})
 
 
-def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -> CostTerms:
+def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -102,10 +102,12 @@ def dml(student_logits: Logits, peer_logits: Sequence[Tensor], labels: Labels) -
         peer with all the others, summed over the peers; `loss_peer_ce`, their cross-entropies.
     """
     all_logits = [student_logits, *peer_logits]
-    costs = [_from_others(student_index, all_logits) for student_index in range(len(all_logits))]
+    example_losses = [
+        _from_others(student_index, all_logits) for student_index in range(len(all_logits))
+    ]
     terms = {
-        "loss_student": costs[0],
-        "loss_peer": sum(costs[1:]),
+        "loss_student": example_losses[0],
+        "loss_peer": sum(example_losses[1:]),
         "loss_peer_ce": sum(losses.cross_entropy(labels, logits) for logits in peer_logits),
     }
     return {"loss": sum(terms.values()), **terms}

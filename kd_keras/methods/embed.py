@@ -1,13 +1,13 @@
 """Embeddings: the student's projected features match a teacher's embedding of the same image.
 
-Cost: 2 - 2 cos(g(s), t), the squared distance of the unit vectors; with `distance=squared`, mean
+Loss: 2 - 2 cos(g(s), t), the squared distance of the unit vectors; with `distance=squared`, mean
 over all entries of (g(s) - t)^2. g is a trained projector (dense layer twice as wide as s, batch
 norm, ReLU, dense layer).
 
 Source: Navaneet et al. 2021, "SimReg: Regression as a Simple Yet Effective Tool for Self-supervised
 Knowledge Distillation", arXiv:2201.05131, section 3. Defaults: weight 1 and the cosine, as there;
 cross-entropy 1. Reads one vector of each model, and neither labels nor the teacher's logits: the
-teacher may be an image tower without a classifier. Each example has its own cost.
+teacher may be an image tower without a classifier. Each example has its own loss.
 """
 
 from typing import Unpack
@@ -15,10 +15,10 @@ from typing import Unpack
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 DISTANCES = ("cosine", "squared")
 #: Name of a teacher's tap that means what the model itself returns.
@@ -32,7 +32,7 @@ class Embed(OneTap):
         distance: "cosine" compares directions; "squared" compares lengths too.
         first_stage: share of the run, 0 to 1, in which labels, and methods without a first stage,
             are not minimised.
-        main_stage_weight: factor of the cost after the first stage, >= 0; `weight` multiplies it.
+        main_stage_weight: factor of the loss after the first stage, >= 0; `weight` multiplies it.
         tap, student_tap, teacher_tap: see `OneTap`; a teacher_tap "output" is what the teacher
             returns, of a model that ends with its embedding.
         weight, ce_weight, warmup, name: see `Method`.
@@ -92,16 +92,16 @@ class Embed(OneTap):
         self.norm.build(hidden_shape)
         self.last.build(hidden_shape)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         if not self.main_stage_weight:
-            return ops.zeros(ops.shape(batch.labels)[:1])  # skips a cost of weight 0
-        return self.main_stage_weight * self.cost(student, teacher, batch)
+            return ops.zeros(ops.shape(batch.labels)[:1])  # skips a loss of weight 0
+        return self.main_stage_weight * self.loss(student, teacher, batch)
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        return self.cost(student, teacher, batch)
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        return self.loss(student, teacher, batch)
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        """(B,) float32: the method's cost, the same in both stages."""
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        """(B,) float32: the method's loss, the same in both stages."""
         hidden_features = self.norm(
             self.hidden(student[self.student_taps[0]]), training=batch.training
         )
@@ -109,7 +109,7 @@ class Embed(OneTap):
         return embed(projected, teacher[self.teacher_taps[0]], distance=self.distance)["loss"]
 
 
-def embed(projected: Tensor, embedding: Tensor, *, distance: str = "cosine") -> CostTerms:
+def embed(projected: Tensor, embedding: Tensor, *, distance: str = "cosine") -> LossTerms:
     """Named parts of the method.
 
     Args:

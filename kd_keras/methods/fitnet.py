@@ -1,19 +1,19 @@
 """Hints: a projection of the student's intermediate features matches the teacher's.
 
-Cost: mean over all entries of (r(s) - t)^2. r is a trained regressor (convolution with bias, batch
+Loss: mean over all entries of (r(s) - t)^2. r is a trained regressor (convolution with bias, batch
 norm, ReLU) that maps the student's shape to the teacher's, spatial size included.
 
 Source: Romero et al. 2015, "FitNets: Hints for Thin Deep Nets", arXiv:1412.6550, section 2.2.
 Defaults: the regressor and weight 100 of later comparisons of the method. Reads one tap of each
-model. Each example has its own cost.
+model. Each example has its own loss.
 """
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class FitNet(OneTap):
@@ -46,12 +46,12 @@ class FitNet(OneTap):
         self.regressor = projectors.Regressor(teacher, name="regressor")
         self.regressor.build(student)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         projected = self.regressor(student[self.student_taps[0]], training=batch.training)
         return fitnet(projected, teacher[self.teacher_taps[0]])["loss"]
 
 
-def fitnet(projected: Tensor, teacher_features: Tensor) -> CostTerms:
+def fitnet(projected: Tensor, teacher_features: Tensor) -> LossTerms:
     """Named parts of the method.
 
     Args:

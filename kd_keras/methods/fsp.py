@@ -1,13 +1,13 @@
 """Flow of the solution procedure: how features change from stage to stage, before labels are used.
 
-Cost: sum over neighbouring taps of the mean over entries of (G_s - G_t)^2. G[c, d] is the mean over
+Loss: sum over neighbouring taps of the mean over entries of (G_s - G_t)^2. G[c, d] is the mean over
 places of a_c * b_d, where a are the channels of one tap and b those of the next.
 
 Source: Yim et al. 2017, "A Gift from Knowledge Distillation: Fast Optimization, Network
 Minimization and Transfer Learning", CVPR 2017, section 3. Defaults: weight 50 and a first stage of
 one ninth of the run, as in later comparisons of the method. After the first stage only the labels
 are learned. Reads at least two feature maps of each model. Channels must be equal, tap by tap; of
-two neighbours the larger map is average-pooled. Each example has its own cost.
+two neighbours the larger map is average-pooled. Each example has its own loss.
 """
 
 import itertools
@@ -17,9 +17,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, tap_pairs, two_stage
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class FSP(channels.ProjectedMaps, two_stage.TwoStage):
@@ -46,11 +46,11 @@ class FSP(channels.ProjectedMaps, two_stage.TwoStage):
         channels.require_neighbours(self)
         self.project = check.one_of("project", project, (True, False))
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return fsp(*self.projected_maps(student, teacher))["loss"]
 
 
-def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
+def fsp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,6 +1,6 @@
 """Factor transfer: the student matches a compressed form of the teacher's features.
 
-Cost: mean over places of |a(translator(s)) - a(encoder(t))|^q. a(f) is mean_c f^p, scaled to a unit
+Loss: mean over places of |a(translator(s)) - a(encoder(t))|^q. a(f) is mean_c f^p, scaled to a unit
 vector over places. In the first stage the paraphraser (encoder and decoder) learns to rebuild the
 teacher's features by mean squared error. Then it stays fixed, and the student and its translator
 are trained.
@@ -9,7 +9,7 @@ Source: Kim, Park, Kwak 2018, "Paraphrasing Complex Network: Network Compression
 Transfer", arXiv:1802.04977, section 3. Defaults: the factors, the form of a, weight 200 and a first
 stage of one ninth of the run, as in later comparisons of the method. Reads one feature map of each
 model, the last stage by default. A larger factor is average-pooled. Each example has its own
-cost.
+loss.
 """
 
 from typing import Any, Unpack
@@ -18,10 +18,10 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, projectors, tap_pairs, two_stage, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 NEGATIVE_SLOPE = 0.1  # slope of the leaky ReLUs below zero
 
@@ -141,14 +141,14 @@ class FT(OneTap):
         self.encoder.build(teacher)
         self.decoder.build((*teacher[:-1], factor))
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         features = ops.stop_gradient(teacher[self.teacher_taps[0]])
         rebuilt = self.decoder(
             self.encoder(features, training=batch.training), training=batch.training
         )
         return reconstruction(rebuilt, features)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return ft(
             self.translator(student[self.student_taps[0]], training=batch.training),
             self.encoder(teacher[self.teacher_taps[0]], training=False),
@@ -174,7 +174,7 @@ def ft(
     *,
     map_power: int = 2,
     difference_power: int = 1,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,6 +1,6 @@
 """Generalised KL: soft targets, and differences of logits weighted by the class's usual softmax.
 
-Cost: soft_target_weight * sce + difference_weight * mse. sce = -sum_c p_t(c) log p_s(c) with
+Loss: soft_target_weight * sce + difference_weight * mse. sce = -sum_c p_t(c) log p_s(c) with
 p = softmax(logits / T). mse = 1/4 sum w_i w_j (d_i - d_j)^2 / sum w_i w_j, both sums over all
 examples of the batch and all pairs of classes i, j, with d = z_t - z_s and w = P(y)^exponent. P(y)
 is the mean of softmax(z_t / prior_temperature) over the examples of the label's class; without
@@ -11,7 +11,7 @@ weights are called alpha and beta, and the exponent gamma. Defaults, the authors
 weights 1 and 16, exponent 0.05, both temperatures 4, cross-entropy 1, warm-up over 20 of 240
 epochs. For ImageNet they use beta 0.5, gamma 0.6, temperatures 1 and a warm-up over 5 epochs. Reads
 logits, and with class_prior also labels; of labels that are probabilities, the largest is the
-class. No trained parts. The cost belongs to the whole batch. Not zero at equality.
+class. No trained parts. The loss belongs to the whole batch. Not zero at equality.
 """
 
 from typing import Unpack
@@ -19,9 +19,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class GKL(Method):
@@ -73,7 +73,7 @@ class GKL(Method):
                 shape=(classes, classes), initializer="zeros", trainable=False, name="class_sums"
             )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         teacher_logits = ops.stop_gradient(ops.cast(teacher["logits"], "float32"))
         own_probabilities = ops.softmax(teacher_logits / self.prior_temperature, axis=-1)
         terms = gkl(
@@ -114,7 +114,7 @@ def gkl(
     exponent: float,
     soft_target_weight: float,
     difference_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

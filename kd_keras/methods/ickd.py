@@ -1,6 +1,6 @@
 """Inter-channel correlation: the student's channels correlate with each other as the teacher's do.
 
-Cost: for each pair of taps, sum over examples of |G_s - G_t|^2 / (C * N^2). G is the C x C matrix
+Loss: for each pair of taps, sum over examples of |G_s - G_t|^2 / (C * N^2). G is the C x C matrix
 of inner products of an example's channels over all places, each row scaled to length one. C is the
 number of the teacher's channels, N the batch size. A trained convolution with batch norm gives the
 student C channels.
@@ -9,7 +9,7 @@ Source: Liu et al. 2021, "Exploring Inter-Channel Correlation for Diversity-pres
 Distillation", arXiv:2202.03680, section 3.2. Defaults: weight 500, as for its ImageNet results
 (torchdistill). The authors' CIFAR code divides by C * N, and uses a 1x1 convolution and weight 2.5.
 That is `weight=2.5 * N, kernel_size=1` here. Reads one tap of each model, the last stage by
-default; sizes may differ. The cost belongs to the whole batch.
+default; sizes may differ. The loss belongs to the whole batch.
 """
 
 from typing import Unpack
@@ -17,10 +17,10 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class ICKD(TapPairs):
@@ -52,17 +52,17 @@ class ICKD(TapPairs):
             for i, (student, teacher) in enumerate(pairs)
         ]
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        costs = [
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        losses = [
             ickd(embed(student[s], training=batch.training), teacher[t])["loss"]
             for embed, s, t in zip(
                 self.embeddings, self.student_taps, self.teacher_taps, strict=True
             )
         ]
-        return ops.broadcast_to(sum(costs), ops.shape(student["logits"])[:1])
+        return ops.broadcast_to(sum(losses), ops.shape(student["logits"])[:1])
 
 
-def ickd(embedded: Tensor, teacher_features: Tensor) -> CostTerms:
+def ickd(embedded: Tensor, teacher_features: Tensor) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,18 +1,18 @@
 """Soft targets: the student matches the teacher's softmax at a raised temperature.
 
-Cost: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T). For images of
+Loss: T^2 * sum_c p_t(c) * (log p_t(c) - log p_s(c)) with p = softmax(logits / T). For images of
 several classes (multi-label), T^2 * mean_c KL(Bernoulli(p_t(c)) || Bernoulli(p_s(c))) with
 p = sigmoid(logits / T), as in Yang et al. 2023, arXiv:2308.06453, which has the sum and no T.
 
 Source: Hinton, Vinyals, Dean 2015, "Distilling the Knowledge in a Neural Network",
 arXiv:1503.02531, section 2. Defaults: T 4, weight 0.9 and cross-entropy 0.1, as in later
-comparisons of the method. Reads logits only. No trained parts. Each example has its own cost.
+comparisons of the method. Reads logits only. No trained parts. Each example has its own loss.
 """
 
 from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs
 
 
 class KD(Method):
@@ -32,6 +32,6 @@ class KD(Method):
         super().__init__(**common)
         self.temperature = check.number("temperature", temperature, above=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         divergence = losses.softened_binary_kl if batch.multi_label else losses.softened_kl
         return divergence(student["logits"], teacher["logits"], temperature=self.temperature)

@@ -1,6 +1,6 @@
 """Singular vectors: main channel patterns relate from stage to stage as the teacher's do.
 
-Cost: sum over neighbouring taps (i, j) of sum over entries of (r(v_s) - r(v_t))^2 with
+Loss: sum over neighbouring taps (i, j) of sum over entries of (r(v_s) - r(v_t))^2 with
 r(v)[c, d] = exp(-(v_i[c] - v_j[d])^2 / 8). v_t is the first right singular vector of the teacher's
 (places x channels) matrix. v_s is the one of the student's first four that has the largest absolute
 cosine with v_t; its sign makes the cosine positive.
@@ -8,7 +8,7 @@ cosine with v_t; its sign makes the cosine positive.
 Source: Lee, Kim, Song 2018, "Self-supervised Knowledge Distillation using Singular Value
 Decomposition", arXiv:1807.06819, section 3, with one singular vector per tap. Defaults: weight 1,
 as in later comparisons of the method. Reads at least two feature maps of each model. Channels must
-be equal, tap by tap; sizes may differ. Each example has its own cost. The vectors come from an
+be equal, tap by tap; sizes may differ. Each example has its own loss. The vectors come from an
 eigendecomposition of the smaller Gram matrix, which is held constant. The student's vector follows
 its features by first-order perturbation. That is the gradient of the SVD itself, but it stays
 finite where singular values coincide. Costly: O(min(places, channels)^3) per example, tap and
@@ -22,10 +22,10 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Tensor
 from kd_keras.methods.parts import channels, maps, singular
 from kd_keras.methods.parts.tap_pairs import TapPairsKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 CANDIDATES = 4  # singular vectors of the student that may answer to the teacher's first
 WIDTH = 8.0  # divisor in the radial basis function
@@ -50,11 +50,11 @@ class KDSVD(channels.ProjectedMaps):
         channels.require_neighbours(self)
         self.project = check.one_of("project", project, (True, False))
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return kdsvd(*self.projected_maps(student, teacher))["loss"]
 
 
-def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
+def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -66,7 +66,7 @@ def kdsvd(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]
     """
     patterns = [_patterns(s, t) for s, t in zip(student_features, teacher_features, strict=True)]
     per_pair = [
-        _relation_cost(*first_pair, *second_pair)
+        _relation_loss(*first_pair, *second_pair)
         for first_pair, second_pair in itertools.pairwise(patterns)
     ]
     return {"loss": sum(per_pair), "per_pair": ops.stack(per_pair)}
@@ -82,7 +82,7 @@ def _patterns(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     ), teacher_vectors
 
 
-def _relation_cost(
+def _relation_loss(
     student: Tensor, teacher: Tensor, student_next: Tensor, teacher_next: Tensor
 ) -> Tensor:
     """(B,): sum over entries of the squared difference of the two networks' relations."""

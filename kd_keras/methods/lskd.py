@@ -1,28 +1,28 @@
 """Standardised logits: soft targets after each row of logits is scaled to mean 0 and deviation 1.
 
-Cost: that of kd, or of dkd, on z' = (z - mean(z)) / (1e-7 + std(z)) of both networks, with the
+Loss: that of kd, or of dkd, on z' = (z - mean(z)) / (1e-7 + std(z)) of both networks, with the
 deviation over C - 1. The student need not match the range of the teacher's logits.
 
 Source: Sun et al. 2024, "Logit Standardization in Knowledge Distillation", arXiv:2403.01427,
 algorithm 1. Defaults: T 2, weight 9, cross-entropy 0.1; over dkd the authors use cross-entropy 1
 and a warm-up of 1/12. Reads logits, and over dkd also labels. No trained parts. Each example has
-its own cost. Needs three classes or more: two standardised logits are always the same pair.
+its own loss. Needs three classes or more: two standardised logits are always the same pair.
 """
 
 from typing import Unpack
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Labels, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Labels, Method, Outputs
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.standard import STANDARDISATION_EPSILON, standardised
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class LSKD(Method):
     """Soft targets of standardised logits.
 
     Args:
-        over: "kd" or "dkd", the cost that is computed from the standardised logits.
+        over: "kd" or "dkd", the loss that is computed from the standardised logits.
         temperature: softmax temperature, > 0, no unit.
         target_weight, nontarget_weight: factors of dkd's two parts, >= 0; unused over "kd".
         weight, ce_weight, warmup, name: see `Method`.
@@ -49,7 +49,7 @@ class LSKD(Method):
         self.target_weight = check.number("target_weight", target_weight, at_least=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         logits = student["logits"], teacher["logits"]
         if self.over == "kd":
             return lskd(*logits, temperature=self.temperature)["loss"]
@@ -69,7 +69,7 @@ def lskd(
     *,
     temperature: float,
     epsilon: float = STANDARDISATION_EPSILON,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method over kd.
 
     Args:
@@ -79,7 +79,7 @@ def lskd(
         epsilon: added to the deviation.
 
     Returns:
-        `loss`: (B,) float32 in nats, the cost of kd on standardised logits.
+        `loss`: (B,) float32 in nats, the loss of kd on standardised logits.
     """
     student = standardised(student_logits, epsilon)
     teacher = standardised(teacher_logits, epsilon)
@@ -95,7 +95,7 @@ def lskd_over_dkd(
     target_weight: float,
     nontarget_weight: float,
     epsilon: float = STANDARDISATION_EPSILON,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method over dkd: those of `dkd` on standardised logits, (B,) float32.
 
     Args:

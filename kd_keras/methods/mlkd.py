@@ -1,6 +1,6 @@
 """Logits matched on three levels: example, batch and class, at five temperatures, on two views.
 
-Cost: kd + cc + bc, with Ts = (T, e1, e2, e3, e4), P = softmax(weak logits / T'):
+Loss: kd + cc + bc, with Ts = (T, e1, e2, e3, e4), P = softmax(weak logits / T'):
 kd = m * sum over Ts of kd(weak) + sum over T, e1, e2 of kd(strong) + sum over e3, e4 of kd(weak);
 cc = c * sum over Ts of |Pt'Pt - Ps'Ps|^2 / C; bc = m * sum over Ts of |PtPt' - PsPs'|^2 / B;
 m = share of examples whose teacher confidence is at most the batch's median, c = share of classes
@@ -9,7 +9,7 @@ whose summed teacher probability is at most the median over classes.
 Source: Jin, Wang, Lin 2023, "Multi-Level Logit Distillation", CVPR, as in the authors' code. Its
 masks act on sums that are already reduced, so only their means m and c count; it also uses e3 and
 e4 on the weak view. Defaults: T 4, e = 3, 5, 2, 6, weight 0.9, cross-entropy 0.1 on each view.
-Reads logits of two views of each image; the first is the weak one. No trained parts. The cost
+Reads logits of two views of each image; the first is the weak one. No trained parts. The loss
 belongs to the whole batch.
 """
 
@@ -18,9 +18,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 # Beyond this log-odds a float64 probability is exactly 1, and the reference counts such
 # confidences as equal: log(2^53).
@@ -64,7 +64,7 @@ class MLKD(Method):
             example="(3, 5, 2, 6)",
         )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = mlkd(
             *two_views.logits(student, teacher),
             temperature=self.temperature,
@@ -81,7 +81,7 @@ def mlkd(
     *,
     temperature: float,
     extra_temperatures: tuple[float, ...],
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -99,12 +99,12 @@ def mlkd(
     unsure_share = share_up_to_median(confidence(teacher))
     rare_share = share_up_to_median(ops.logsumexp(ops.log_softmax(teacher, axis=-1), axis=0))
 
-    weak_costs = {t: losses.softened_kl(student, teacher, temperature=t) for t in temperatures}
-    strong_costs = [
+    weak_losses = {t: losses.softened_kl(student, teacher, temperature=t) for t in temperatures}
+    strong_losses = [
         losses.softened_kl(student_strong, teacher_strong, temperature=t) for t in temperatures[:3]
     ]
-    kd = unsure_share * sum(weak_costs[t] for t in temperatures) + sum(strong_costs)
-    kd += sum(weak_costs[t] for t in temperatures[3:])
+    kd = unsure_share * sum(weak_losses[t] for t in temperatures) + sum(strong_losses)
+    kd += sum(weak_losses[t] for t in temperatures[3:])
     pairs = [(ops.softmax(student / t), ops.softmax(teacher / t)) for t in temperatures]
     cc = rare_share * sum(gram_distance(ops.transpose(s), ops.transpose(t)) for s, t in pairs)
     bc = unsure_share * sum(gram_distance(s, t) for s, t in pairs)

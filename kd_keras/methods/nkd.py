@@ -1,20 +1,20 @@
 """Normalised non-targets: matches the target's probability, and the others after rescaling.
 
-Cost: -p_t(y) log p_s(y) - nontarget_weight * T^2 * sum over c != y of q_t(c) log q_s(c). p is the
+Loss: -p_t(y) log p_s(y) - nontarget_weight * T^2 * sum over c != y of q_t(c) log q_s(c). p is the
 softmax at temperature 1, q the softmax over the C - 1 other classes at T.
 
 Source: Yang et al. 2023, "From Knowledge Distillation to Self-Knowledge Distillation: A Unified
 Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005, where the weight is
 called gamma. Defaults: T 1, gamma 1.5, cross-entropy 1. Reads logits and labels; of labels that are
-probabilities, the largest is the target. No trained parts. Each example has its own cost. Needs
+probabilities, the largest is the target. No trained parts. Each example has its own loss. Needs
 three classes or more: with two there is one other class, which teaches nothing. Both parts are
-cross-entropies, so the cost is not zero at equality.
+cross-entropies, so the loss is not zero at equality.
 """
 
 from typing import Unpack
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs
 from kd_keras.methods.parts.normalised import nkd
 
 
@@ -43,7 +43,7 @@ class NKD(Method):
         self.temperature = check.number("temperature", temperature, above=0)
         self.nontarget_weight = check.number("nontarget_weight", nontarget_weight, at_least=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = nkd(
             student["logits"],
             teacher["logits"],

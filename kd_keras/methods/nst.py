@@ -1,6 +1,6 @@
 """Neuron selectivity transfer: channels are active at the places where the teacher's are.
 
-Cost: sum over taps of k(t, t) + k(s, s) - 2 k(s, t), the maximum mean discrepancy of the two sets
+Loss: sum over taps of k(t, t) + k(s, s) - 2 k(s, t), the maximum mean discrepancy of the two sets
 of channels. k is the mean over pairs of channels of (a . b)^2, each channel a unit vector over
 places.
 
@@ -8,17 +8,17 @@ Source: Huang, Wang 2017, "Like What You Like: Knowledge Distill via Neuron Sele
 arXiv:1707.01219, section 4, with the polynomial kernel of degree 2. Defaults: weight 50 and the
 taps of later comparisons of the method. Reads several feature maps of each model. Channels may
 differ; the larger map is average-pooled to the smaller. No trained parts. Each example has its own
-cost.
+loss.
 """
 
 from collections.abc import Sequence
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class NST(TapPairs):
@@ -38,11 +38,11 @@ class NST(TapPairs):
         for tap, pair in zip(self.student_taps, pairs, strict=True):
             tap_pairs.require_positions(self.name, tap, *pair)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return nst(*maps.tapped(self, student, teacher))["loss"]
 
 
-def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
+def nst(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> LossTerms:
     """Named parts of the method.
 
     Args:

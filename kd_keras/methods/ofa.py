@@ -1,6 +1,6 @@
 """One for all: the student's stages give logits of their own, which learn from the teacher's.
 
-Cost: g(final logits) + exit_weight * sum over exits of g(logits of the exit), with
+Loss: g(final logits) + exit_weight * sum over exits of g(logits of the exit), with
 g(z) = -((1 + p_t(y))^e - 1) log p(y) - sum over c != y of p_t(c)^e log p(c), p = softmax(z / T) and
 e = exponent. So features need not be alike: the teacher may have any architecture. An exit is a
 trained branch on one of the student's feature maps: for the deepest a 1x1 convolution, for one
@@ -12,7 +12,7 @@ Source: Hao et al. 2023, "One-for-All: Bridge the Gap Between Heterogeneous Arch
 Knowledge Distillation", arXiv:2310.19444, section 4, and the authors' code. Defaults: T 1, exponent
 1, all weights 1, cross-entropy 1, an exit after each stage. For ImageNet they use exponent 1.5.
 Reads the teacher's logits, several feature maps of the student and labels; of labels that are
-probabilities, the largest counts. Each example has its own cost. The exits are not deployed.
+probabilities, the largest counts. Each example has its own loss. The exits are not deployed.
 Without the factor T^2 of kd. Not zero at equality.
 """
 
@@ -25,7 +25,7 @@ from kd_keras import check
 from kd_keras.methods.base import (
     Batch,
     CommonKnobs,
-    Costs,
+    ExampleLosses,
     Labels,
     Method,
     Outputs,
@@ -33,7 +33,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import nontarget, projectors, tap_pairs
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class OFA(Method):
@@ -44,7 +44,7 @@ class OFA(Method):
             stage; as a sequence, or as text joined by "+".
         temperature: softmax temperature, > 0, no unit.
         exponent: power of the target, >= 1; the teacher's sure answers count more if it is higher.
-        exit_weight: factor of the exits' costs, >= 0.
+        exit_weight: factor of the exits' losses, >= 0.
         exit_width: number of channels of the features that an exit's dense layer reads, >= 1; None:
             that of the deepest feature map.
         weight, ce_weight, warmup, name: see `Method`.
@@ -98,7 +98,7 @@ class OFA(Method):
             for i, (shape, blocks) in enumerate(zip(shapes, _countdown(shapes), strict=True))
         ]
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         taps = zip(self.exits, self.student_taps, strict=True)
         logits = [head(student[tap], training=batch.training) for head, tap in taps]
         terms = ofa(
@@ -172,7 +172,7 @@ def ofa(
     *,
     temperature: float,
     exponents: list[float],
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -191,11 +191,11 @@ def ofa(
     p = ops.softmax(teacher / temperature, axis=-1)
     mask = nontarget.target_mask(labels, teacher.shape[-1])
 
-    def cost(logits: Logits, exponent: float) -> Tensor:
+    def loss(logits: Logits, exponent: float) -> Tensor:
         targets = ops.where(mask, ops.power(1 + p, exponent) - 1, ops.power(p, exponent))
         scaled_logits = ops.cast(logits, "float32") / temperature
         return -ops.sum(targets * ops.log_softmax(scaled_logits, axis=-1), axis=-1)
 
     *exit_exponents, final_exponent = exponents
-    exits = [cost(z, e) for z, e in zip(exit_logits, exit_exponents, strict=True)]
-    return {"loss_final": cost(student_logits, final_exponent), "loss_exits": sum(exits)}
+    exits = [loss(z, e) for z, e in zip(exit_logits, exit_exponents, strict=True)]
+    return {"loss_final": loss(student_logits, final_exponent), "loss_exits": sum(exits)}

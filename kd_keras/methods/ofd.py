@@ -1,6 +1,6 @@
 """Feature distillation overhauled: matches features before the ReLU where they affect its output.
 
-Cost: sum over taps of 2^-(number of later taps) * sum over an example's entries of (c(s) - m(t))^2,
+Loss: sum over taps of 2^-(number of later taps) * sum over an example's entries of (c(s) - m(t))^2,
 without the entries where both c(s) < m(t) and t <= 0. m(t) = max(t, margin). A channel's margin is
 the mean of its values below zero, computed from the teacher's batch norm. c is a trained
 convolution with batch norm. The teacher's map is average-pooled to the student's size.
@@ -8,7 +8,7 @@ convolution with batch norm. The teacher's map is average-pooled to the student'
 Source: Heo et al. 2019, "A Comprehensive Overhaul of Feature Distillation", arXiv:1904.01866,
 section 3. Defaults: weight 0.001 and 1x1 convolutions, as in mdistiller. Reads several feature maps
 of each model, before their ReLU. The teacher's must be the output of a batch norm, or a sum whose
-main branch ends in one. Each example has its own cost.
+main branch ends in one. Each example has its own loss.
 """
 
 import math
@@ -21,10 +21,10 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 RAREST_NEGATIVE = 0.001  # if fewer values are below zero, the margin is -3 deviations
 
@@ -72,7 +72,7 @@ class OFD(TapPairs):
             beta = ops.convert_to_numpy(norm.beta) if norm.center else np.zeros(margin.shape)
             margin.assign(margin_of(gamma, beta))
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         connected_maps = [
             connect(student[tap], training=batch.training)
             for connect, tap in zip(self.connectors, self.student_taps, strict=True)
@@ -85,7 +85,7 @@ class OFD(TapPairs):
 
 def ofd(
     connected: Sequence[Tensor], teacher_features: Sequence[Tensor], margins: Sequence[Tensor]
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -96,11 +96,11 @@ def ofd(
     Returns:
         `loss`: (B,) float32, summed over entries and, weighted, over taps.
     """
-    costs = [
+    losses = [
         _partial_distance(*maps) for maps in zip(connected, teacher_features, margins, strict=True)
     ]
-    last = len(costs) - 1
-    return {"loss": sum(cost / 2 ** (last - i) for i, cost in enumerate(costs))}
+    last = len(losses) - 1
+    return {"loss": sum(loss / 2 ** (last - i) for i, loss in enumerate(losses))}
 
 
 def _partial_distance(student: Tensor, teacher: Tensor, margin: Tensor) -> Tensor:

@@ -1,20 +1,20 @@
 """Probabilistic transfer: examples of a batch are as similar to each other as for the teacher.
 
-Cost: mean over all pairs (i, j) of t_ij * log(t_ij / s_ij). s_i and t_i are the shifted cosines
+Loss: mean over all pairs (i, j) of t_ij * log(t_ij / s_ij). s_i and t_i are the shifted cosines
 (cos + 1) / 2 of example i with every example of the batch, divided by their sum.
 
 Source: Passalis, Tefas 2018, "Learning Deep Representations with Probabilistic Knowledge
 Transfer", arXiv:1803.10837, section 3. Defaults: weight 30000, as in later comparisons of the
 method (the mean over pairs is small). Reads one feature of each model, `pooled` by default; sizes
-may differ. No trained parts. The cost belongs to the whole batch.
+may differ. No trained parts. The loss belongs to the whole batch.
 """
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 EPSILON = 1e-7  # added to norms and to probabilities, as in the authors' code
 
@@ -36,15 +36,15 @@ class PKT(OneTap):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         features = student[self.student_taps[0]]
-        cost = pkt(features, teacher[self.teacher_taps[0]])["loss"]
-        return ops.broadcast_to(cost, ops.shape(features)[:1])
+        loss = pkt(features, teacher[self.teacher_taps[0]])["loss"]
+        return ops.broadcast_to(loss, ops.shape(features)[:1])
 
 
 def pkt(
     student_features: Tensor, teacher_features: Tensor, *, epsilon: float = EPSILON
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

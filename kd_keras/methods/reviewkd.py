@@ -2,7 +2,7 @@
 
 The taps are processed from the deepest to the shallowest. The student's map passes through a 1x1
 convolution, is mixed with the mixture of the deeper taps by two learned attention maps (`Fusion`),
-and gets the teacher's shape by a 3x3 convolution. Cost: sum over taps of the mean squared
+and gets the teacher's shape by a 3x3 convolution. Loss: sum over taps of the mean squared
 difference at full size and after average pooling to 4x4, 2x2 and 1x1, with weights 1, 1/2, 1/4, 1/8
 divided by their sum. Sizes that are not smaller than the map are left out.
 
@@ -10,7 +10,7 @@ Source: Chen et al. 2021, "Distilling Knowledge via Knowledge Review", arXiv:210
 section 3. Defaults as in mdistiller: at most 512 channels inside, weight 1 (the paper uses 0.6 to
 8, by pair of models) over a warm-up of 20 of 240 epochs. Reads the student's stages after their
 ReLU, the teacher's stages before it, and the pooled vector of both. Each example has its own
-cost.
+loss.
 """
 
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ import numpy as np
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 LEVELS = (4, 2, 1)
 
@@ -61,7 +61,7 @@ class ReviewKD(tap_pairs.TapPairs):
             fusion.build((None, *student_map[1:]))
             self.fusions.append(fusion)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         deeper_mixture, fused_maps = None, []
         for fusion, tap in zip(self.fusions, self.student_taps[::-1], strict=True):
             features = tap_pairs.as_map(student[tap])
@@ -126,7 +126,7 @@ class Fusion(keras.Layer):
 
 def reviewkd(
     fused: Sequence[Tensor], teacher_features: Sequence[Tensor], *, levels: Sequence[int] = LEVELS
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method: hierarchical context loss.
 
     Args:
@@ -144,14 +144,14 @@ def reviewkd(
 def _context_loss(student: Tensor, teacher: Tensor, levels: Sequence[int]) -> Tensor:
     # Pooling is linear, so the difference is pooled instead of both maps.
     difference = ops.cast(student, "float32") - ops.stop_gradient(ops.cast(teacher, "float32"))
-    cost, weight, total = _mean_square(difference), 1.0, 1.0
+    loss, weight, total = _mean_square(difference), 1.0, 1.0
     for level in levels:
         if level < difference.shape[1]:
             weight /= 2
             total += weight
             pooled_difference = alignment.adaptive_average_pool(difference, (level, level))
-            cost = cost + weight * _mean_square(pooled_difference)
-    return cost / total
+            loss = loss + weight * _mean_square(pooled_difference)
+    return loss / total
 
 
 def _mean_square(difference: Tensor) -> Tensor:

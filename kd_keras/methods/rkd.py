@@ -1,12 +1,12 @@
 """Relational distillation: distances and angles between examples match those of the teacher.
 
-Cost: distance_weight * mean over pairs of h(d_s, d_t) + angle_weight * mean over triples of
+Loss: distance_weight * mean over pairs of h(d_s, d_t) + angle_weight * mean over triples of
 h(cos_s, cos_t). d is the Euclidean distance divided by the batch's mean distance, cos the cosine at
 example k between i and j, h the Huber loss with its switch at 1.
 
 Source: Park et al. 2019, "Relational Knowledge Distillation", arXiv:1904.05068, section 3.2.
 Defaults of the paper: weights 25 and 50. Reads one feature of each model, `pooled` by default;
-sizes may differ. No trained parts. The cost belongs to the whole batch. The B^3 cosines are
+sizes may differ. No trained parts. The loss belongs to the whole batch. The B^3 cosines are
 computed for one example k at a time, forwards and backwards, so memory grows with B^2 only. Time
 grows with B^3.
 """
@@ -17,10 +17,10 @@ import keras
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import tap_pairs, vectors
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 SMALLEST_SQUARED_DISTANCE = 1e-12  # of two examples, as in the reference implementations
 
@@ -29,7 +29,7 @@ class RKD(OneTap):
     """Relations among the batch's examples.
 
     Args:
-        distance_weight, angle_weight: factors of the two costs, >= 0.
+        distance_weight, angle_weight: factors of the two losses, >= 0.
         squared: whether to compare squared distances.
         tap, student_tap, teacher_tap: see `OneTap`.
         weight, ce_weight, warmup, name: see `Method`.
@@ -55,16 +55,16 @@ class RKD(OneTap):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         features = student[self.student_taps[0]]
-        cost = rkd(
+        loss = rkd(
             features,
             teacher[self.teacher_taps[0]],
             distance_weight=self.distance_weight,
             angle_weight=self.angle_weight,
             squared=self.squared,
         )["loss"]
-        return ops.broadcast_to(cost, ops.shape(features)[:1])
+        return ops.broadcast_to(loss, ops.shape(features)[:1])
 
 
 def rkd(
@@ -75,7 +75,7 @@ def rkd(
     angle_weight: float = 50.0,
     squared: bool = False,
     smallest: float = SMALLEST_SQUARED_DISTANCE,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -94,7 +94,7 @@ def rkd(
     distances = (_distances(d, squared=squared, smallest=smallest) for d in (student, teacher))
     terms = {
         "loss_distance": ops.mean(_huber(*distances)),
-        "loss_angle": ops.mean(_angle_costs(student, teacher)),
+        "loss_angle": ops.mean(_angle_losses(student, teacher)),
     }
     loss = distance_weight * terms["loss_distance"] + angle_weight * terms["loss_angle"]
     return {"loss": loss, **terms}
@@ -119,14 +119,14 @@ def _distances(differences: Tensor, *, squared: bool, smallest: float) -> Tensor
     return distances / ops.where(mean > 0, mean, 1.0)
 
 
-def _angle_costs(student: Tensor, teacher: Tensor) -> Tensor:
-    """(B, B, D) differences of each model to (B,): the mean cost of the angles at example k."""
+def _angle_losses(student: Tensor, teacher: Tensor) -> Tensor:
+    """(B, B, D) differences of each model to (B,): the mean loss of the angles at example k."""
     # Stored for the backward pass, the cosines of all k would take 4 GB at a batch of 1024.
-    at_one_example = keras.remat(_angle_cost)
+    at_one_example = keras.remat(_angle_loss)
     return ops.map(lambda pair: at_one_example(*pair), (student, teacher))
 
 
-def _angle_cost(student: Tensor, teacher: Tensor) -> Tensor:
+def _angle_loss(student: Tensor, teacher: Tensor) -> Tensor:
     """(B, D) differences to one example: the mean over the pairs of them, a scalar."""
     return ops.mean(_huber(_cosines(student), _cosines(teacher)))
 

@@ -1,6 +1,6 @@
 """Refined logits: the teacher's confidence for the label's class, and the classes below the label.
 
-Cost: confidence_weight * scd + ranking_weight * mcd. scd = t^2 * KL of (p_t(top), 1 - p_t(top)) and
+Loss: confidence_weight * scd + ranking_weight * mcd. scd = t^2 * KL of (p_t(top), 1 - p_t(top)) and
 (p_s(y), 1 - p_s(y)) at t = confidence_temperature, where top is the teacher's largest class.
 mcd = T^2 * KL of the softmaxes at T over the classes that the teacher scores strictly below the
 label y; 0 if there are fewer than two.
@@ -11,7 +11,7 @@ Defaults, the authors' for CIFAR-100: weights 1 and 8, T 4, t 1, cross-entropy 1
 240 epochs. The command in their README sets t to T. For ImageNet they use ranking weight 0.5
 (ResNet-18) or 2 (MobileNetV1), T 1 and a warm-up of one epoch; with standardize, both weights times
 9 and both temperatures 2. Reads logits and labels; of labels that are probabilities, the largest
-counts. No trained parts. Each example has its own cost.
+counts. No trained parts. Each example has its own loss.
 """
 
 from typing import Unpack
@@ -19,9 +19,9 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Labels, Method, Outputs
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Labels, Method, Outputs
 from kd_keras.methods.parts import nontarget, standard
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class RLD(Method):
@@ -63,7 +63,7 @@ class RLD(Method):
         if self.standardize:
             self.min_classes = 3
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         logits = student["logits"], teacher["logits"]
         if self.standardize:
             logits = standard.standardised(logits[0]), standard.standardised(logits[1])
@@ -87,7 +87,7 @@ def rld(
     confidence_temperature: float,
     confidence_weight: float,
     ranking_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

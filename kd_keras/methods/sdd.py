@@ -1,6 +1,6 @@
 """Scale-decoupled logits: soft targets for parts of the image, at several scales.
 
-Cost: mean over cells of w * cost of kd, dkd or nkd on the cell's logits. The last feature map is
+Loss: mean over cells of w * loss of kd, dkd or nkd on the cell's logits. The last feature map is
 average-pooled to 4x4 cells; coarser cells are means of those. A cell's logits are the classifier of
 each model on its features. w = complementary_weight where the teacher is right in the cell and
 wrong in the whole image, or the reverse; otherwise 1.
@@ -11,7 +11,7 @@ cross-entropy 0.1. Over dkd the authors use weights 1 and 8, T 4, weight 1, cros
 warm-up of 1/12; over nkd T 4 and nontarget_weight 8. For ImageNet both have T 1 and
 nontarget_weight 0.5. They clip the gradient's norm at 40. Reads the last feature map and the
 classifier of each model, and labels; of labels that are probabilities, the largest counts. Each
-example has its own cost. The student's classifier is trained by the cells too.
+example has its own loss. The student's classifier is trained by the cells too.
 """
 
 import numbers
@@ -22,12 +22,12 @@ from keras import ops
 
 from kd_keras import check, losses
 from kd_keras.graph.untracked import Untracked
-from kd_keras.methods.base import Batch, Costs, Labels, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Labels, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.decoupled import dkd
 from kd_keras.methods.parts.normalised import nkd
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 FINEST = 4  # cells in each direction at the finest scale; each coarser scale is made of these
 OVER = ("kd", "dkd", "nkd")
@@ -38,7 +38,7 @@ class SDD(OneTap):
 
     Args:
         tap, student_tap, teacher_tap: the last feature map of each model.
-        over: "kd", "dkd" or "nkd", the cost that is computed from each cell's logits.
+        over: "kd", "dkd" or "nkd", the loss that is computed from each cell's logits.
         scales: numbers of cells in each direction, out of 1, 2 and 4; 1 is the whole image.
         complementary_weight: factor, >= 0, of cells in which the teacher's answer is right and that
             for the whole image wrong, or the reverse.
@@ -51,7 +51,7 @@ class SDD(OneTap):
     family = "logits"
     departures = (
         "Over nkd, the label's class is left out of the non-target part, as in the paper. The "
-        "authors' code keeps it. An infinite cost stays infinite; their code then takes 0."
+        "authors' code keeps it. An infinite loss stays infinite; their code then takes 0."
     )
     default_tap = "stage3"
     default_weight = 0.9
@@ -108,7 +108,7 @@ class SDD(OneTap):
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         student_classifier = self._student.classifier
         bias = ops.cast(student_classifier.bias, "float32") if student_classifier.use_bias else 0.0
         cells = cell_features(student[self.student_taps[0]], self.scales)
@@ -151,7 +151,7 @@ def sdd(
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -169,9 +169,9 @@ def sdd(
     student, teacher = (ops.reshape(x, (-1, classes)) for x in (student_cells, teacher_cells))
     cell_labels = ops.repeat(label, cells)
     if over == "kd":
-        costs = losses.softened_kl(student, teacher, temperature=temperature)
+        example_losses = losses.softened_kl(student, teacher, temperature=temperature)
     elif over == "dkd":
-        costs = dkd(
+        example_losses = dkd(
             student,
             teacher,
             cell_labels,
@@ -180,7 +180,7 @@ def sdd(
             nontarget_weight=nontarget_weight,
         )["loss"]
     else:
-        costs = nkd(
+        example_losses = nkd(
             student,
             teacher,
             cell_labels,
@@ -188,7 +188,7 @@ def sdd(
             nontarget_weight=nontarget_weight,
         )["loss"]
     weights_of_cells = cell_weights(teacher_cells, teacher_whole, label, complementary_weight)
-    return {"loss": ops.mean(weights_of_cells * ops.reshape(costs, (-1, cells)), axis=-1)}
+    return {"loss": ops.mean(weights_of_cells * ops.reshape(example_losses, (-1, cells)), axis=-1)}
 
 
 def _is_scale(scale: Any) -> bool:

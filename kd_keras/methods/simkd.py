@@ -1,6 +1,6 @@
 """Reused classifier: the student learns the teacher's last feature map and gets its classifier.
 
-Cost: mean over all entries of (p(s) - t)^2 on the last feature maps, the larger one
+Loss: mean over all entries of (p(s) - t)^2 on the last feature maps, the larger one
 average-pooled to the smaller. p is a trained projector: 1x1, 3x3 and 1x1 convolutions, each with
 batch norm and ReLU; the inner ones have 1 / `factor` of the teacher's channels. The deployed model
 is the student up to its last feature map, p, the mean over places, and the teacher's dense
@@ -8,7 +8,7 @@ classifier, frozen.
 
 Source: Chen et al. 2022, "Knowledge Distillation with the Reused Teacher Classifier",
 arXiv:2203.14001, section 3. Defaults of the paper: no cross-entropy, weight 1, factor 2. Reads the
-last feature map of each model. Each example has its own cost. The student's own classifier is not
+last feature map of each model. Each example has its own loss. The student's own classifier is not
 trained.
 """
 
@@ -19,10 +19,10 @@ from keras import layers, ops
 
 from kd_keras import check
 from kd_keras.graph import taps
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class SimKD(OneTap):
@@ -61,7 +61,7 @@ class SimKD(OneTap):
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         features, target = tap_pairs.same_size(
             student[self.student_taps[0]], teacher[self.teacher_taps[0]]
         )
@@ -116,7 +116,7 @@ def project(blocks: list[keras.Sequential], features: Tensor, *, training: bool)
     return features
 
 
-def simkd(projected: Tensor, teacher_features: Tensor) -> CostTerms:
+def simkd(projected: Tensor, teacher_features: Tensor) -> LossTerms:
     """Named parts of the method.
 
     Args:

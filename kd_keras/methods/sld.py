@@ -1,6 +1,6 @@
 """Swapped logits: where a network is wrong, its largest logit and the label's change places.
 
-Cost: sum over both views and T of kd(s, swap(t)); from `student_swap_start` of the run on, also of
+Loss: sum over both views and T of kd(s, swap(t)); from `student_swap_start` of the run on, also of
 kd(s, swap(s)), in which the swapped student is differentiated too. kd is T^2 times the KL of the
 softmaxes at T, swap(z) exchanges the label's logit with the largest one.
 
@@ -9,7 +9,7 @@ arXiv:2504.20108, as in the authors' code, which weighs each term as kd. Default
 6, the student's own swap from epoch 150 of 240 on, weight 0.9, cross-entropy 0.1 on each view. For
 ImageNet the authors use weights 0.5, 0.5 and train 100 epochs, so their student's own swap never
 begins: student_swap_start=1. Reads logits of two views of each image, and labels; of labels that
-are probabilities, the largest counts. No trained parts. Each example has its own cost.
+are probabilities, the largest counts. No trained parts. Each example has its own loss.
 """
 
 from typing import Unpack
@@ -17,16 +17,16 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check, losses
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Labels, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Labels, Method, Outputs, Tensor
 from kd_keras.methods.parts import nontarget, two_views
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class SLD(Method):
     """Soft targets of a teacher, and later of the student, that are right by a swap.
 
     Args:
-        temperatures: softmax temperatures, > 0, no unit; the costs at each are added.
+        temperatures: softmax temperatures, > 0, no unit; the losses at each are added.
         student_swap_start: share of the run, 0 to 1, after which the student's own swap counts.
         weight, ce_weight, warmup, name: see `Method`.
     """
@@ -62,7 +62,7 @@ class SLD(Method):
     def needs_progress(self) -> bool:
         return super().needs_progress or 0 < self.student_swap_start < 1
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = sld(
             *two_views.logits(student, teacher),
             batch.labels,
@@ -82,7 +82,7 @@ def sld(
     labels: Labels,
     *,
     temperatures: tuple[float, ...],
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -116,7 +116,7 @@ def swap(logits: Logits, labels: Labels) -> Tensor:
     return ops.where(target, top_score, ops.where(top, target_score, logits))
 
 
-def own_swap(logits: Logits, labels: Labels, *, temperature: float) -> Costs:
+def own_swap(logits: Logits, labels: Labels, *, temperature: float) -> ExampleLosses:
     """(B,) float32: T^2 KL(softmax of swap(z) / T || softmax of z / T), differentiated in both.
 
     All but two terms of the sum are 0; what remains is T (p_top - p_y) (z_top - z_y).

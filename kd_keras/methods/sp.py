@@ -1,11 +1,11 @@
 """Similarity preserving: examples that are similar for the teacher are similar for the student.
 
-Cost: sum over taps of ||n(F_s F_s') - n(F_t F_t')||^2 / B^2. F are the (B, D) features, flattened.
+Loss: sum over taps of ||n(F_s F_s') - n(F_t F_t')||^2 / B^2. F are the (B, D) features, flattened.
 n scales each row of the B x B similarities to unit L2 norm.
 
 Source: Tung, Mori 2019, "Similarity-Preserving Knowledge Distillation", arXiv:1907.09682,
 section 3. Defaults of the paper: weight 3000 and the last stage. Reads features of any shape of
-both models; sizes and channels may differ. No trained parts. The cost belongs to the whole
+both models; sizes and channels may differ. No trained parts. The loss belongs to the whole
 batch.
 """
 
@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 from keras import ops
 
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import maps, tap_pairs, vectors
 from kd_keras.methods.parts.tap_pairs import TapPairs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 
 class SP(TapPairs):
@@ -37,13 +37,13 @@ class SP(TapPairs):
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         student_features, teacher_features = maps.tapped(self, student, teacher)
-        cost = sp(student_features, teacher_features)["loss"]
-        return ops.broadcast_to(cost, ops.shape(student_features[0])[:1])
+        loss = sp(student_features, teacher_features)["loss"]
+        return ops.broadcast_to(loss, ops.shape(student_features[0])[:1])
 
 
-def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> CostTerms:
+def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -53,11 +53,11 @@ def sp(student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -
     Returns:
         `loss`: scalar float32, the sum over taps.
     """
-    costs = []
+    losses = []
     for student, teacher in zip(student_features, teacher_features, strict=True):
         difference = _similarities(student) - _similarities(ops.stop_gradient(teacher))
-        costs.append(ops.mean(ops.square(difference)))
-    return {"loss": sum(costs)}
+        losses.append(ops.mean(ops.square(difference)))
+    return {"loss": sum(losses)}
 
 
 def _similarities(features: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Softmax regression representation: the student's features suit the teacher's classifier.
 
-Cost: mean over channels of (pool(r(s)) - pool(t))^2 + logit_weight * mean over classes of
+Loss: mean over channels of (pool(r(s)) - pool(t))^2 + logit_weight * mean over classes of
 (z(r(s)) - z(t))^2. r is a trained 1x1 convolution with batch norm and ReLU, pool the mean over
 places, z the teacher's own dense classifier on the pooled features, frozen.
 
@@ -8,7 +8,7 @@ Source: Yang et al. 2021, "Knowledge Distillation via Softmax Regression Represe
 ICLR. Defaults: weights 1, as the authors'. Reads one tap of each model. The default, `pooled`,
 exists in every model of the zoo; it is the form of SimKD's comparisons. `tap=stage3`, the last
 feature maps, is the authors' form, with the ReLU before the pooling. Each example has its own
-cost.
+loss.
 """
 
 from typing import Any, Unpack
@@ -16,11 +16,11 @@ from typing import Any, Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import connectors, tap_pairs, teacher_classifier
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.methods.parts.teacher_classifier import pooled
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class SRRL(OneTap):
@@ -28,7 +28,7 @@ class SRRL(OneTap):
 
     Args:
         tap, student_tap, teacher_tap: vector that each classifier reads, or the map before pooling.
-        logit_weight: factor of the cost on the logits, >= 0.
+        logit_weight: factor of the loss on the logits, >= 0.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -58,7 +58,7 @@ class SRRL(OneTap):
         if teacher is not None:
             teacher_classifier.fill(self.name, self.classifier, teacher, self.teacher_taps[0])
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         features = tap_pairs.as_map(student[self.student_taps[0]])
         projected = pooled(self.regressor(features, training=batch.training))
         target = pooled(teacher[self.teacher_taps[0]])
@@ -78,7 +78,7 @@ def srrl(
     teacher_logits: Logits,
     *,
     logit_weight: float = 1.0,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -86,7 +86,7 @@ def srrl(
         teacher_features: (B, D) float; no gradient flows back.
         cross_logits: (B, C) float, output of the teacher's classifier for `projected`.
         teacher_logits: (B, C) float; no gradient flows back.
-        logit_weight: factor of the cost on the logits.
+        logit_weight: factor of the loss on the logits.
 
     Returns:
         `loss`, and its parts `loss_feature` and `loss_logit` (without the factor): (B,) float32.

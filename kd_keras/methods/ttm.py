@@ -1,13 +1,13 @@
 """Transformed teacher matching: only the teacher's softmax is softened, the student's is not.
 
-Cost: sum_c q(c) * (log q(c) - log p_s(c)) with p = softmax(logits) and q = p_t^exponent, divided by
+Loss: sum_c q(c) * (log q(c) - log p_s(c)) with p = softmax(logits) and q = p_t^exponent, divided by
 its sum over the classes. That is softmax(exponent * logits), the teacher's at temperature
 1 / exponent.
 
 Source: Zheng, Yang 2024, "Knowledge Distillation Based on Transformed Teacher Matching",
 arXiv:2402.11148, section 3, where the exponent is called gamma. Defaults: exponent 0.1, weight 45
 and cross-entropy 1, the authors' example for VGG13 and VGG8; the weight changes with the pair of
-models. Reads logits only. No trained parts. Each example has its own cost. Without the factor T^2
+models. Reads logits only. No trained parts. Each example has its own loss. Without the factor T^2
 of kd. Not zero at equality, unless the exponent is 1.
 """
 
@@ -16,8 +16,8 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class TTM(Method):
@@ -35,11 +35,11 @@ class TTM(Method):
         super().__init__(**common)
         self.exponent = check.number("exponent", exponent, above=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return ttm(student["logits"], teacher["logits"], exponent=self.exponent)["loss"]
 
 
-def ttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> CostTerms:
+def ttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,6 +1,6 @@
 """Distillation without a teacher: soft targets made from the student itself and a weak head.
 
-Cost: -target_weight * P * log p(y) - nontarget_weight * sum over c != y of z(c) log q(c)
+Loss: -target_weight * P * log p(y) - nontarget_weight * sum over c != y of z(c) log q(c)
 - weak_weight * sum over c of (0.9 label(c) + 0.1 / C) log w(c). p is the student's softmax, q the
 softmax over the other classes, w the softmax of a trained dense head on an earlier feature.
 P = 1 + p(y)^2 - its mean over the batch. z is Zipf's 1 / rank, renormalised over the others, of
@@ -10,7 +10,7 @@ Source: Yang et al. 2023, "From Knowledge Distillation to Self-Knowledge Distill
 Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005, and the authors' code.
 The log p in the rank is theirs; they call the weights alpha, beta and mu. Defaults: 1, 0.1, 0.005,
 cross-entropy 1. Reads the student's logits, one tap averaged over places, and the labels; of labels
-that are probabilities, the two largest are targets. Trains the weak head. The cost belongs to the
+that are probabilities, the two largest are targets. Trains the weak head. The loss belongs to the
 whole batch. Needs three classes or more: with two there is nothing to rank.
 """
 
@@ -23,7 +23,7 @@ from kd_keras import check, losses
 from kd_keras.methods.base import (
     Batch,
     CommonKnobs,
-    Costs,
+    ExampleLosses,
     Labels,
     Method,
     Outputs,
@@ -31,7 +31,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 RANK_EPSILON = 1e-6  # as in the authors' code: keeps the rank's scale finite where p(y) is 1
 WEAK_SMOOTHING = 0.1  # share of the weak head's target that is spread over all classes
@@ -87,7 +87,7 @@ class USKD(Method):
         )
         self.weak_head.build((None, feature[-1]))
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         feature = ops.cast(student[self.tap], "float32")
         if len(feature.shape) == 4:
             feature = ops.mean(feature, axis=(1, 2))
@@ -110,7 +110,7 @@ def uskd(
     target_weight: float,
     nontarget_weight: float,
     weak_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -131,20 +131,20 @@ def uskd(
 
     log_p_target = ops.take_along_axis(log_p, classes, axis=-1)  # (B, K) of the K targets
     soft = target_weights(ops.exp(log_p_target), values)
-    target_cost = -ops.sum(soft * log_p_target, axis=-1)
+    target_loss = -ops.sum(soft * log_p_target, axis=-1)
 
     hits = ops.one_hot(classes, num_classes, dtype="float32")  # (B, K, C)
     mask = ops.sum(hits, axis=1) > 0
     zipf = nontarget_labels(log_p, ops.exp(log_w), mask)
     log_q = nontarget.log_softmax_of_others(logits, mask)
-    nontarget_cost = -ops.sum(zipf * log_q, axis=-1)
+    nontarget_loss = -ops.sum(zipf * log_q, axis=-1)
 
     weak_loss = losses.cross_entropy(labels, weak_float32, label_smoothing=WEAK_SMOOTHING)
-    loss = target_weight * target_cost + nontarget_weight * nontarget_cost + weak_weight * weak_loss
+    loss = target_weight * target_loss + nontarget_weight * nontarget_loss + weak_weight * weak_loss
     return {
         "loss": loss,
-        "loss_target": target_cost,
-        "loss_nontarget": nontarget_cost,
+        "loss_target": target_loss,
+        "loss_nontarget": nontarget_loss,
         "loss_weak": weak_loss,
     }
 

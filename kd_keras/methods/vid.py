@@ -1,6 +1,6 @@
 """Variational information distillation: the student's features predict the teacher's.
 
-Cost: for each pair of taps, mean over all entries of ((mu(s) - t)^2 / v + log v) / 2, a Gaussian's
+Loss: for each pair of taps, mean over all entries of ((mu(s) - t)^2 / v + log v) / 2, a Gaussian's
 negative log-likelihood without its constant. mu is three trained 1x1 convolutions with ReLU between
 them. v = softplus(a) + 1e-5 is trained too, one value per channel of the teacher, and starts at
 `initial_variance`. The larger map is average-pooled to the smaller one's size.
@@ -8,7 +8,7 @@ them. v = softplus(a) + 1e-5 is trained too, one value per channel of the teache
 Source: Ahn et al. 2019, "Variational Information Distillation for Knowledge Transfer",
 arXiv:1904.05835, sections 2 and 3. Defaults: weight 1, the start of v and the three convolutions of
 later comparisons of the method (RepDistiller). Reads several feature maps of each model. Each
-example has its own cost.
+example has its own loss.
 """
 
 import math
@@ -18,10 +18,10 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import projectors, tap_pairs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 SMALLEST_VARIANCE = 1e-5
 
@@ -53,15 +53,15 @@ class VID(TapPairs):
             predictor.build((None, *student[1:]))
             self.predictors.append(predictor)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        cost = 0.0
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        loss = 0.0
         for predict, s, t in zip(
             self.predictors, self.student_taps, self.teacher_taps, strict=True
         ):
             student_features, teacher_features = tap_pairs.same_size(student[s], teacher[t])
             predicted = predict(student_features)
-            cost = cost + vid(predicted, teacher_features, predict.log_scale)["loss"]
-        return cost
+            loss = loss + vid(predicted, teacher_features, predict.log_scale)["loss"]
+        return loss
 
 
 @keras.saving.register_keras_serializable(package="kd_keras")
@@ -122,7 +122,7 @@ class Predictor(keras.Layer):
         }
 
 
-def vid(predicted: Tensor, teacher_features: Tensor, log_scale: Tensor) -> CostTerms:
+def vid(predicted: Tensor, teacher_features: Tensor, log_scale: Tensor) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,6 +1,6 @@
 """Wasserstein distance of logits: moving probability between similar classes costs little.
 
-Cost: -p_t(y) log p_s(y) at temperature 1, + transport_weight * W. W is the entropy-regularised cost
+Loss: -p_t(y) log p_s(y) at temperature 1, + transport_weight * W. W is the entropy-regularised cost
 of transport between the softmaxes at T over the classes other than the label y: with a of the
 student, b of the teacher, K = exp(-cost / regularization) and u = 1 / (C - 1), `iterations` times
 v = b / (K'u + 1e-8), u = a / (K v + 1e-8); then W = sum_ij u_i K_ij v_j cost_ij.
@@ -12,7 +12,7 @@ Distillation", arXiv:2412.08139, section 3.1 (WKD-L), and the authors' code. Def
 for ResNet32x4 on CIFAR-100: T 8, weight of W 600, decay from epoch 150 of 240 on, cross-entropy 1.
 They use T 6 and 200 for WRN-40-2; for ImageNet T 2, 30 (or 25 and sharpness 2) and decay from the
 start. Reads logits and labels; of labels that are probabilities, the largest counts. No trained
-parts. Each example has its own cost. Needs three classes or more: with two there is one other
+parts. Each example has its own loss. Needs three classes or more: with two there is one other
 class. Without the factor T^2 of kd. Not zero at equality.
 """
 
@@ -27,7 +27,7 @@ from kd_keras import check
 from kd_keras.methods.base import (
     Batch,
     CommonKnobs,
-    Costs,
+    ExampleLosses,
     Labels,
     Method,
     Outputs,
@@ -35,7 +35,7 @@ from kd_keras.methods.base import (
     Tensor,
 )
 from kd_keras.methods.parts import decay, nontarget, teacher_classifier, vectors
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 FLOOR = 1e-8  # as in the authors' code: keeps divisors and costs above 0
 
@@ -114,7 +114,7 @@ class WKD(Method):
             kernel = teacher_classifier.last_dense(self.name, teacher).kernel
             self.distances.assign(_cosine_distances(ops.transpose(ops.cast(kernel, "float32"))))
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         terms = wkd(
             student["logits"],
             teacher["logits"],
@@ -141,7 +141,7 @@ def wkd(
     sharpness: float,
     regularization: float,
     iterations: int,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

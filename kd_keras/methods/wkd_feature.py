@@ -1,17 +1,17 @@
 """Wasserstein distance of features: means and deviations of channels match the teacher's.
 
-Cost: mean_weight * sum_c (mean_s(c) - mean_t(c))^2 + sum_c (std_s(c) - std_t(c))^2 over the places
+Loss: mean_weight * sum_c (mean_s(c) - mean_t(c))^2 + sum_c (std_s(c) - std_t(c))^2 over the places
 of a feature map, std = sqrt(variance + 1e-5) with n - 1 in the variance. This is the squared
 Wasserstein distance of two Gaussians of independent channels, with a factor. The student's map
 passes a trained projector before. With grid g, the mean of this over g x g windows, which may
-overlap. The cost falls to 0 like a cosine from `decay_start` of the run.
+overlap. The loss falls to 0 like a cosine from `decay_start` of the run.
 
 Source: Lv, Yang, Li 2024, "Wasserstein Distance Rivals Kullback-Leibler Divergence for Knowledge
 Distillation", arXiv:2412.08139, section 3.2 (WKD-F), and the authors' code. Defaults, the authors'
 for ResNet32x4 on CIFAR-100: projector conv, weight 0.08, mean_weight 4, grid 1, decay from epoch
 150 of 240 on, cross-entropy 1. They use 0.3, 3 and grid 4 for WRN-40-2; for ImageNet the projector
 bottleneck, weight 0.02 (ResNet-34) or 0.005 (ResNet-50), mean_weight 2, grid 4 and decay from the
-start. Reads one feature map of each model. Each example has its own cost.
+start. Reads one feature map of each model. Each example has its own loss.
 """
 
 from typing import Any, Unpack
@@ -20,10 +20,10 @@ import keras
 from keras import layers, ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs, Shapes, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs, Shapes, Tensor
 from kd_keras.methods.parts import alignment, decay, projectors, tap_pairs
 from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
-from kd_keras.tensor_types import CostTerms
+from kd_keras.tensor_types import LossTerms
 
 VARIANCE_EPSILON = 1e-5  # as in the authors' code
 
@@ -39,7 +39,7 @@ class WKDFeature(OneTap):
         hidden_channels: channels of the bottleneck's inner maps, >= 1; unused with conv.
         mean_weight: factor of the means' part, >= 0.
         grid: number of windows in each direction, >= 1; each has two places or more.
-        decay_start: share of the run, 0 to 1, after which the cost falls; 1: never.
+        decay_start: share of the run, 0 to 1, after which the loss falls; 1: never.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -71,7 +71,7 @@ class WKDFeature(OneTap):
 
     @property
     def ends_at_zero(self) -> bool:
-        """Whether the cost is 0 at the run's end, so that a gradient of 0 there is meant."""
+        """Whether the loss is 0 at the run's end, so that a gradient of 0 there is meant."""
         return self.decay_start < 1
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
@@ -95,16 +95,16 @@ class WKDFeature(OneTap):
                 "or an earlier tap=."
             )
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         features, target = student[self.student_taps[0]], teacher[self.teacher_taps[0]]
         if self.projector == "bottleneck":
             features, target = tap_pairs.same_size(features, target)
         projected = self.projection(features, training=batch.training)
         target = projectors.matched(projected, target)
-        cost = wkd_feature(projected, target, mean_weight=self.mean_weight, grid=self.grid)["loss"]
+        loss = wkd_feature(projected, target, mean_weight=self.mean_weight, grid=self.grid)["loss"]
         if self.decay_start < 1:
-            cost = cost * decay.cosine(batch.progress, self.decay_start)
-        return cost
+            loss = loss * decay.cosine(batch.progress, self.decay_start)
+        return loss
 
 
 def bottleneck(
@@ -142,7 +142,7 @@ def bottleneck(
 
 def wkd_feature(
     projected: Tensor, teacher_features: Tensor, *, mean_weight: float, grid: int
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -162,11 +162,11 @@ def wkd_feature(
         )
         means.append(ops.sum(ops.square(mean_s - mean_t), axis=-1))
         deviations.append(ops.sum(ops.square(std_s - std_t), axis=-1))
-    mean_cost, deviation_cost = sum(means) / len(means), sum(deviations) / len(deviations)
+    mean_loss, deviation_loss = sum(means) / len(means), sum(deviations) / len(deviations)
     return {
-        "loss": mean_weight * mean_cost + deviation_cost,
-        "loss_mean": mean_cost,
-        "loss_std": deviation_cost,
+        "loss": mean_weight * mean_loss + deviation_loss,
+        "loss_mean": mean_loss,
+        "loss_std": deviation_loss,
     }
 
 

@@ -1,6 +1,6 @@
 """Weighted transformed teacher matching: ttm, in which unsure answers of the teacher count more.
 
-Cost: w * sum_c q(c) * (log q(c) - log p_s(c)) with p = softmax(logits), q = p_t^exponent / w and
+Loss: w * sum_c q(c) * (log q(c) - log p_s(c)) with p = softmax(logits), q = p_t^exponent / w and
 w = sum_c p_t(c)^exponent. The weight w is 1 where the teacher is certain and at most
 C^(1 - exponent).
 
@@ -8,7 +8,7 @@ Source: Zheng, Yang 2024, "Knowledge Distillation Based on Transformed Teacher M
 arXiv:2402.11148, section 4, where the exponent is called gamma. Defaults: exponent 0.2, weight 4
 and cross-entropy 1, the authors' example for VGG13 and VGG8, in which crd is the second method; the
 weight changes with the pair of models. Reads logits only. No trained parts. Each example has its
-own cost. Not zero at equality, unless the exponent is 1.
+own loss. Not zero at equality, unless the exponent is 1.
 """
 
 from typing import Unpack
@@ -16,8 +16,8 @@ from typing import Unpack
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, CommonKnobs, Costs, Method, Outputs
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.methods.base import Batch, CommonKnobs, ExampleLosses, Method, Outputs
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 class WTTM(Method):
@@ -35,11 +35,11 @@ class WTTM(Method):
         super().__init__(**common)
         self.exponent = check.number("exponent", exponent, above=0)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         return wttm(student["logits"], teacher["logits"], exponent=self.exponent)["loss"]
 
 
-def wttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> CostTerms:
+def wttm(student_logits: Logits, teacher_logits: Logits, *, exponent: float) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -45,8 +45,8 @@ class SeparateMomenta(keras.optimizers.Optimizer):
     """
 
     #: Parts of the loss whose gradients a Distiller passes separately to `apply_parts`. "task" is
-    #: the weighted cross-entropy and the regularisers, "distillation" the weighted costs of the
-    #: methods; "target" and "nontarget" are the two parts of these costs, as dkd has them.
+    #: the weighted cross-entropy and the regularisers, "distillation" the weighted losses of the
+    #: methods; "target" and "nontarget" are the two parts of these losses, as dkd has them.
     gradient_parts: ClassVar[tuple[str, ...]]
 
     def __init__(

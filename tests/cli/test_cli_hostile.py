@@ -83,7 +83,7 @@ def test_a_method_that_explodes_is_named(refused, teacher, tmp_path):
     message = refused(*options, "--method", "fitnet", "--run", str(tmp_path / "fitnet"))
     assert message.startswith("kdk: student: the loss became inf at step 1 of epoch 1; expected")
     assert (
-        "The cost of fitnet is not finite, the cross-entropy with the labels is. Lower" in message
+        "The loss of fitnet is not finite, the cross-entropy with the labels is. Lower" in message
     )
 
 

@@ -95,7 +95,7 @@ def test_a_weight_of_two_is_an_example_twice(net, teacher, images, labels, one_s
     assert_equal(weights(weighted), weights(twice), atol=1e-6)
 
 
-def test_class_weights_multiply_every_cost(net, teacher, images, labels, one_step):
+def test_class_weights_multiply_every_loss(net, teacher, images, labels, one_step):
     by_class, by_example = (
         Distiller(net("student", norm=False), teacher=teacher, methods=kd_and_fitnet())
         for _ in range(2)

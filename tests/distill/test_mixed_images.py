@@ -39,10 +39,10 @@ def test_labels_count_with_their_shares_and_validation_is_not_mixed(net, teacher
     batches = [plan.batch(t) for t in range(3)]
     logits = [distiller.student(images.astype("float32")).numpy() for images, *_ in batches]
     labels = [soft for _, _, soft, _ in batches]
-    cost = [
+    loss = [
         -(soft * by_hand.log_softmax(z)).sum(axis=1) for soft, z in zip(labels, logits, strict=True)
     ]
-    assert history["ce"][0] == pytest.approx(np.mean(cost), rel=1e-5)
+    assert history["ce"][0] == pytest.approx(np.mean(loss), rel=1e-5)
     right = [s.argmax(1) == z.argmax(1) for s, z in zip(labels, logits, strict=True)]
     assert history["top1"][0] == pytest.approx(np.mean(right))
     plain = distiller.student(plan.split.images.astype("float32")).numpy()
@@ -69,9 +69,9 @@ def test_mixtures_of_images_without_labels_do_not_count(net, teacher, plan, by_h
     distiller = distiller_of(net, teacher, "kd")
     distiller.compile(keras.optimizers.SGD(0.0), ignore_class=-1)
     history = distiller.fit(plan.dataset(0, 3), verbose=0).history
-    costs = []
+    losses = []
     for images, ids, soft, _ in map(plan.batch, range(3)):
         logits = distiller.student(images.astype("float32")).numpy()
-        cost = -(soft * by_hand.log_softmax(logits)).sum(axis=1)
-        costs.append(cost[known[ids]])
-    assert history["ce"][0] == pytest.approx(np.concatenate(costs).mean(), rel=1e-5)
+        loss = -(soft * by_hand.log_softmax(logits)).sum(axis=1)
+        losses.append(loss[known[ids]])
+    assert history["ce"][0] == pytest.approx(np.concatenate(losses).mean(), rel=1e-5)

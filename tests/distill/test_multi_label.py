@@ -60,7 +60,7 @@ def test_a_step_of_plain_training_is_that_of_keras():
         np.testing.assert_allclose(one, other, atol=1e-6)
 
 
-def test_sample_weights_multiply_the_costs():
+def test_sample_weights_multiply_the_losses():
     weights = np.linspace(0, 2, IMAGES).astype("float32")
     student = net()
     expected = (weights * binary_cross_entropy(Y, student(X).numpy())).mean()
@@ -80,13 +80,13 @@ def test_rows_of_minus_one_are_unknown_labels():
 
 def test_a_teacher_of_sigmoids_teaches_as_its_logits_do():
     linear, probabilities = net(seed=1), net("sigmoid", seed=1)
-    costs = [
+    losses = [
         compiled(teacher=teacher, methods=methods.get("kd")).train_on_batch(X, Y, return_dict=True)[
             "kd"
         ]
         for teacher in (linear, probabilities)
     ]
-    assert costs[0] == pytest.approx(costs[1], rel=1e-4)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 @pytest.mark.parametrize(

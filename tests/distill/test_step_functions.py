@@ -21,7 +21,7 @@ FROM_THE_STEP_TO_THE_GRADIENT = [
     "graph.fused_batch_norm.FusedBatchNormalization.call",
     "graph.twins._RecordingScope.add_update",
     "distill.step.objective.Objective.__call__",
-    "distill.step.objective.Objective._method_costs",
+    "distill.step.objective.Objective._method_losses",
     "methods.kd.KD.call",
     "losses.softened_kl",
     "losses.cross_entropy",

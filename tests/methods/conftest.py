@@ -13,7 +13,7 @@ from kd_keras import methods
 # runs the files below for these alone.
 IN_THE_SUITE = ("kd", "ab", "crd", "crld", "dml")
 OF_EVERY_METHOD = (
-    *("test_any_model.py", "test_bad_input.py", "test_contract.py", "test_contract_costs.py"),
+    *("test_any_model.py", "test_bad_input.py", "test_contract.py", "test_contract_losses.py"),
     "test_multi_label.py",
 )
 
@@ -49,10 +49,10 @@ def pair():
 
 
 @pytest.fixture
-def cost_and_gradients(autodiff):
-    """(method, student, teacher, batch) to the (B,) cost and the gradients of its mean.
+def loss_and_gradients(autodiff):
+    """(method, student, teacher, batch) to the (B,) loss and the gradients of its mean.
 
-    With first_stage=True the first stage's cost. Gradients are keyed ("student", tap),
+    With first_stage=True the first stage's loss. Gradients are keyed ("student", tap),
     ("teacher", tap) and ("part", path of the variable).
     """
 
@@ -65,18 +65,18 @@ def cost_and_gradients(autodiff):
         }
         arrays = {(group, key): a for group, values in groups.items() for key, a in values.items()}
 
-        def cost(tensors):
+        def loss(tensors):
             values = [(v, tensors["part", path]) for path, v in variables.items()]
             outputs = {
                 group: {key: tensors[group, key] for key in groups[group]}
                 for group in ("student", "teacher")
             }
             with keras.StatelessScope(state_mapping=values):
-                costs = method.first_stage_call if first_stage else method
-                return {"loss": costs(**outputs, batch=batch)}
+                losses = method.first_stage_call if first_stage else method
+                return {"loss": losses(**outputs, batch=batch)}
 
         results, gradients = autodiff.values_and_gradients(
-            cost, arrays, [("loss", key) for key in arrays]
+            loss, arrays, [("loss", key) for key in arrays]
         )
         return results["loss"], {key: g for (_, key), g in gradients.items()}
 
@@ -84,23 +84,23 @@ def cost_and_gradients(autodiff):
 
 
 @pytest.fixture
-def teaches(cost_and_gradients):
-    """Asserts what every method owes; returns the (B,) cost.
+def teaches(loss_and_gradients):
+    """Asserts what every method owes; returns the (B,) loss.
 
-    Cost and gradients are finite, every tap of the student and every trainable part has a
+    Loss and gradients are finite, every tap of the student and every trainable part has a
     gradient, the teacher has none.
     """
 
     def run(method, student, teacher, batch):
-        cost, gradients = cost_and_gradients(method, student, teacher, batch)
-        assert np.shape(cost) == np.shape(batch.labels)
-        assert np.all(np.isfinite(cost))
+        loss, gradients = loss_and_gradients(method, student, teacher, batch)
+        assert np.shape(loss) == np.shape(batch.labels)
+        assert np.all(np.isfinite(loss))
         for (group, name), gradient in gradients.items():
             assert np.all(np.isfinite(gradient)), name
             if group == "teacher":
                 assert not np.any(gradient), f"the teacher's {name} has a gradient"
             elif group == "part" or name in method.student_taps:
                 assert np.any(gradient), f"{name} has no gradient"
-        return cost
+        return loss
 
     return run

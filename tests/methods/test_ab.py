@@ -61,9 +61,9 @@ def test_teaches_in_float16_through_connectors(batch_size, teaches):
         {t: rng.normal(size=(batch_size, *s)).astype("float16") for t, s in m.items()}
         for m in (student, teacher)
     )
-    cost = teaches(method, student, teacher, Batch(labels=np.zeros(batch_size, "int32")))
+    loss = teaches(method, student, teacher, Batch(labels=np.zeros(batch_size, "int32")))
     first = method.first_stage_call(student, teacher, Batch(labels=np.zeros(batch_size, "int32")))
-    np.testing.assert_allclose(first, cost, rtol=1e-5)
+    np.testing.assert_allclose(first, loss, rtol=1e-5)
 
 
 def test_costs_nothing_after_the_first_stage_by_default():

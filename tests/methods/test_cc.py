@@ -47,16 +47,16 @@ def test_teaches_both_embeddings_in_float16(teaches):
     rng = np.random.default_rng(0)
     student = {"a": 50 * rng.normal(size=(3, 2, 2, 3)).astype("float16")}
     teacher = {"a": 50 * rng.normal(size=(3, 4)).astype("float16")}
-    cost = teaches(method, student, teacher, Batch(labels=np.zeros(3, "int32")))
-    np.testing.assert_allclose(cost, [cost[0]] * 3)
+    loss = teaches(method, student, teacher, Batch(labels=np.zeros(3, "int32")))
+    np.testing.assert_allclose(loss, [loss[0]] * 3)
 
 
 def test_is_zero_for_a_batch_of_one():
     method = methods.get("cc", tap="a", dimensions=None)
     method.build_for({"a": (None, 4)}, {"a": (None, 4)})
     one = np.ones((1, 4), "float32")
-    cost = method({"a": one}, {"a": -one}, batch=Batch(labels=np.zeros(1, "int32")))
-    np.testing.assert_array_equal(cost, [0.0])
+    loss = method({"a": one}, {"a": -one}, batch=Batch(labels=np.zeros(1, "int32")))
+    np.testing.assert_array_equal(loss, [0.0])
 
 
 def test_refuses_unequal_widths_without_embeddings():

@@ -26,9 +26,9 @@ class Trained:
     """A method's runs on one batch, all from the same weights, and their results."""
 
     distiller: Any  # after the last run
-    costs: np.ndarray  # (stages, STEPS), the method's cost before each step
+    losses: np.ndarray  # (stages, STEPS), the method's loss before each step
     control: np.ndarray  # the same in a run in which its weight is 0
-    eager: np.ndarray  # (2,), the first costs of an eager run
+    eager: np.ndarray  # (2,), the first losses of an eager run
     at_rest: list[str]  # paths of the method's trainable variables that did not change
     teacher_moved: bool
 
@@ -45,7 +45,7 @@ def trained(request, pair):
     batch = pair.batch(distiller)
 
     weight, method.weight = method.weight, tf.Variable(method.weight)  # one trace for both runs
-    costs = fit(distiller, batch, distiller.total_steps)
+    losses = fit(distiller, batch, distiller.total_steps)
     pairs = zip(method.trainable_variables, parts, strict=True)
     at_rest = [v.path for v, before in pairs if np.array_equal(v.numpy(), before)]
     assign(everything, start)
@@ -54,30 +54,30 @@ def trained(request, pair):
     assign(everything, start)
     method.weight, distiller.run_eagerly, distiller.train_function = weight, True, None
     eager = fit(distiller, batch, 2)
-    costs, control = costs.reshape(-1, STEPS), control.reshape(-1, STEPS)
+    losses, control = losses.reshape(-1, STEPS), control.reshape(-1, STEPS)
     teacher_moved = not same(values(weights_of(distiller.teacher)), teacher)
-    return Trained(distiller, costs, control, eager, at_rest, teacher_moved)
+    return Trained(distiller, losses, control, eager, at_rest, teacher_moved)
 
 
-class Costs(keras.callbacks.Callback):
-    """The method's cost before each step: its metric, which starts anew with every batch."""
+class Losses(keras.callbacks.Callback):
+    """The method's loss before each step: its metric, which starts anew with every batch."""
 
     def __init__(self, name):
         super().__init__()
-        self.name, self.costs = name, []
+        self.name, self.losses = name, []
 
     def on_train_batch_end(self, batch, logs=None):
-        self.costs.append(logs[self.name])
+        self.losses.append(logs[self.name])
         self.model.reset_metrics()
 
 
 def fit(distiller, batch, steps):
-    """The method's cost before each step, all in one epoch: every epoch takes time of its own."""
+    """The method's loss before each step, all in one epoch: every epoch takes time of its own."""
     (method,) = distiller.methods
-    costs = Costs(method.name)
+    losses = Losses(method.name)
     data = tf.data.Dataset.from_tensors(batch).repeat(steps)
-    distiller.fit(data, epochs=1, verbose=0, callbacks=[costs])
-    return np.array(costs.costs)
+    distiller.fit(data, epochs=1, verbose=0, callbacks=[losses])
+    return np.array(losses.losses)
 
 
 def assign(variables, values):
@@ -97,12 +97,12 @@ def same(some, others):
     return all(np.array_equal(*pair) for pair in zip(some, others, strict=True))
 
 
-def test_its_cost_falls_and_falls_less_where_its_weight_is_0(trained):
-    costly = np.any(trained.costs, axis=1)  # a stage may cost nothing
-    assert np.any(costly)
-    falls = trained.costs[costly, 0] - trained.costs[costly, -1]
-    in_control = trained.control[costly, 0] - trained.control[costly, -1]
-    assert np.all(np.isfinite(trained.costs))
+def test_its_loss_falls_and_falls_less_where_its_weight_is_0(trained):
+    has_loss = np.any(trained.losses, axis=1)  # a stage may cost nothing
+    assert np.any(has_loss)
+    falls = trained.losses[has_loss, 0] - trained.losses[has_loss, -1]
+    in_control = trained.control[has_loss, 0] - trained.control[has_loss, -1]
+    assert np.all(np.isfinite(trained.losses))
     assert np.all(falls > 0)
     assert np.all(in_control < 0.8 * falls)
 
@@ -113,7 +113,7 @@ def test_its_parts_are_trained_and_the_teacher_is_not(trained):
 
 
 def test_traced_equals_eager(trained):
-    np.testing.assert_allclose(trained.costs[0, :2], trained.eager, rtol=1e-4)
+    np.testing.assert_allclose(trained.losses[0, :2], trained.eager, rtol=1e-4)
 
 
 def test_measuring_its_gradient_changes_nothing(trained, pair):
@@ -147,7 +147,7 @@ def test_gradients_are_finite_under_mixed_float16(name, pair):
     distiller.compile(
         keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=1), run_eagerly=True
     )
-    costs = fit(distiller, pair.batch(distiller), distiller.total_steps)
-    assert np.all(np.isfinite(costs))
+    losses = fit(distiller, pair.batch(distiller), distiller.total_steps)
+    assert np.all(np.isfinite(losses))
     assert int(optimizer.iterations.numpy()) == distiller.total_steps
     assert all(np.all(np.isfinite(value)) for value in values(distiller.trainable_variables))

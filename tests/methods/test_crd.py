@@ -89,10 +89,10 @@ def test_teaches_student_and_embeddings_in_float16(ids, teaches):
     assert len(method.trainable_variables) == 4
 
 
-def test_is_finite_at_low_temperature_and_for_dead_features(cost_and_gradients):
+def test_is_finite_at_low_temperature_and_for_dead_features(loss_and_gradients):
     dead = {"student": {"pooled": np.zeros((1, 6), "float32")}, "teacher": outputs(1)["teacher"]}
-    cost, gradients = cost_and_gradients(built(temperature=1e-3), **dead, batch=batch(0))
-    assert all(np.all(np.isfinite(g)) for g in (cost, *gradients.values()))
+    loss, gradients = loss_and_gradients(built(temperature=1e-3), **dead, batch=batch(0))
+    assert all(np.all(np.isfinite(g)) for g in (loss, *gradients.values()))
 
 
 def test_remembers_what_it_is_trained_on_and_fixes_z_once():
@@ -124,8 +124,8 @@ def test_draws_are_among_the_weights():
     copy.build_from_config(method.get_build_config())
     for copied, others in zip(copy.weights, method.weights, strict=True):
         copied.assign(others)
-    costs = [m(**outputs(2), batch=batch(3, 4)) for m in (method, copy)]
-    np.testing.assert_array_equal(*costs)
+    losses = [m(**outputs(2), batch=batch(3, 4)) for m in (method, copy)]
+    np.testing.assert_array_equal(*losses)
 
 
 def test_refuses_ids_outside_its_memory():

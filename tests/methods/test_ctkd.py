@@ -64,22 +64,22 @@ def test_reversal_falls_along_half_a_cosine():
     )
 
 
-def test_temperature_climbs_the_cost_that_the_student_descends(cost_and_gradients):
-    # After the schedule lambda is -1: the gradient of the number is minus that of the cost.
+def test_temperature_climbs_the_loss_that_the_student_descends(loss_and_gradients):
+    # After the schedule lambda is -1: the gradient of the number is minus that of the loss.
     student, teacher = {"logits": logits(3)}, {"logits": logits(3, 1)}
 
     def gradient(progress):
         batch = Batch(np.zeros(3), progress=progress)
         method = built(temperature_span=2.0)
-        _, gradients = cost_and_gradients(method, student, teacher, batch)
+        _, gradients = loss_and_gradients(method, student, teacher, batch)
         (slope,) = (g for (group, _), g in gradients.items() if group == "part")
         return float(slope[0])
 
-    def cost(raw):
+    def loss(raw):
         temperature = 1 + 2 / (1 + math.exp(-raw))
         return float(np.mean(softened_kl(logits(3), logits(3, 1), temperature=temperature)))
 
-    slope = (cost(1.05) - cost(0.95)) / 0.1
+    slope = (loss(1.05) - loss(0.95)) / 0.1
     assert abs(slope) > 1e-3
     assert gradient(1.0) == pytest.approx(-slope, rel=1e-2)
     assert gradient(5 / 240) == pytest.approx(-slope / 2, rel=1e-2)

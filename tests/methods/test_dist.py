@@ -59,12 +59,12 @@ def test_teaches_the_student_in_float16(batch_size, teaches):
     teaches(method, student, teacher, Batch(labels=np.zeros(batch_size, "int32")))
 
 
-def test_is_finite_for_logits_of_ten_thousand_and_constant_ones(cost_and_gradients):
+def test_is_finite_for_logits_of_ten_thousand_and_constant_ones(loss_and_gradients):
     method = methods.get("dist", temperature=1.0)
     student = np.array([[1e4, 0, 0, -1e4], [0, 0, 0, 0]], "float32")
     batch = Batch(labels=np.zeros(2, "int32"))
-    cost, gradients = cost_and_gradients(method, {"logits": student}, {"logits": logits(2)}, batch)
-    assert np.all(np.isfinite(cost))
+    loss, gradients = loss_and_gradients(method, {"logits": student}, {"logits": logits(2)}, batch)
+    assert np.all(np.isfinite(loss))
     assert np.all(np.isfinite(gradients["student", "logits"]))
 
 

@@ -71,11 +71,11 @@ def test_teaches_student_and_peer(teaches):
     assert len(method.trainable_variables) == 6
 
 
-def test_is_finite_for_one_example_with_logits_of_ten_thousand(cost_and_gradients):
+def test_is_finite_for_one_example_with_logits_of_ten_thousand(loss_and_gradients):
     method, logits = attached(model()), np.array([[1e4, -1e4, 0]], "float32")
     inputs = np.ones((1, 5), "float32")
-    cost, gradients = cost_and_gradients(method, {"logits": logits}, {}, batch(inputs))
-    assert all(np.all(np.isfinite(g)) for g in (cost, *gradients.values()))
+    loss, gradients = loss_and_gradients(method, {"logits": logits}, {}, batch(inputs))
+    assert all(np.all(np.isfinite(g)) for g in (loss, *gradients.values()))
 
 
 def test_the_peer_starts_with_weights_of_its_own():

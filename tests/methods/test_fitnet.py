@@ -50,13 +50,13 @@ def test_projects_any_pair_of_shapes(student, teacher):
     method = methods.get("fitnet")
     method.build_for({"stage2": student}, {"stage2": teacher})
     rng = np.random.default_rng(0)
-    cost = method(
+    loss = method(
         student={"stage2": rng.normal(size=(2, *student[1:])).astype("float32")},
         teacher={"stage2": rng.normal(size=(2, *teacher[1:])).astype("float32")},
         batch=Batch(labels=np.zeros(2, "int32")),
     )
-    assert cost.shape == (2,)
-    assert np.all(np.isfinite(cost))
+    assert loss.shape == (2,)
+    assert np.all(np.isfinite(loss))
 
 
 def test_refuses_a_map_against_a_vector():

@@ -48,8 +48,8 @@ def test_teaches_in_float16_through_a_projection(batch_size, teaches):
         for m in (student, teacher)
     )
     batch = Batch(labels=np.zeros(batch_size, "int32"))
-    cost = teaches(method, student, teacher, batch)
-    np.testing.assert_allclose(method.first_stage_call(student, teacher, batch), cost, rtol=1e-5)
+    loss = teaches(method, student, teacher, batch)
+    np.testing.assert_allclose(method.first_stage_call(student, teacher, batch), loss, rtol=1e-5)
 
 
 def test_costs_nothing_after_the_first_stage_by_default():

@@ -75,11 +75,11 @@ def test_equals_the_mean_by_hand():
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_main_stage_trains_student_and_translator_alone(method, batch_size, cost_and_gradients):
+def test_main_stage_trains_student_and_translator_alone(method, batch_size, loss_and_gradients):
     batch = Batch(labels=np.zeros(batch_size, "int32"))
-    cost, gradients = cost_and_gradients(method, *features(batch_size, "float16"), batch)
-    assert cost.shape == (batch_size,)
-    assert np.all(np.isfinite(cost))
+    loss, gradients = loss_and_gradients(method, *features(batch_size, "float16"), batch)
+    assert loss.shape == (batch_size,)
+    assert np.all(np.isfinite(loss))
     trained = {id(v) for v in method.translator.trainable_variables}
     for variable in method.trainable_variables:
         gradient = gradients["part", variable.path]
@@ -89,13 +89,13 @@ def test_main_stage_trains_student_and_translator_alone(method, batch_size, cost
     assert not np.any(gradients["teacher", "a"])
 
 
-def test_first_stage_trains_the_paraphraser_alone(method, cost_and_gradients, monkeypatch):
+def test_first_stage_trains_the_paraphraser_alone(method, loss_and_gradients, monkeypatch):
     monkeypatch.setattr(method, "call", method.first_stage_call)
     batch = Batch(labels=np.zeros(3, "int32"))
-    cost, gradients = cost_and_gradients(method, *features(3), batch)
+    loss, gradients = loss_and_gradients(method, *features(3), batch)
     _, teacher = features(3)
     rebuilt = method.decoder(method.encoder(ops.convert_to_tensor(teacher["a"])))
-    np.testing.assert_allclose(cost, np.mean((rebuilt - teacher["a"]) ** 2, axis=(1, 2, 3)), 1e-5)
+    np.testing.assert_allclose(loss, np.mean((rebuilt - teacher["a"]) ** 2, axis=(1, 2, 3)), 1e-5)
     trained = {id(v) for part in (method.encoder, method.decoder) for v in part.variables}
     for variable in method.trainable_variables:
         moved = np.any(gradients["part", variable.path])

@@ -56,19 +56,19 @@ def test_priors_are_the_means_of_the_classes_so_far():
     student = {"logits": np.zeros((2, 2), "float32")}
     teacher = {"logits": np.log(np.array([[3.0, 1.0], [1.0, 1.0]], "float32"))}
 
-    def cost(**how):
+    def loss(**how):
         batch = Batch(np.array([0, 0]), **how)
         return np.asarray(method(student=student, teacher=teacher, batch=batch))[0]
 
     # (3/4, 1/4) and (1/2, 1/2), both of class 0: their mean is (5/8, 3/8). d = (ln 3, 0) in one
     # example of two: 16 * 1/4 * 2 * w1 w2 * ln(3)^2 / 2.
     expected = 4 * (5 / 8) * (3 / 8) * np.log(3) ** 2
-    np.testing.assert_allclose(cost(), expected, rtol=1e-5)
+    np.testing.assert_allclose(loss(), expected, rtol=1e-5)
     np.testing.assert_allclose(method.class_sums, [[1.25, 0.75], [0, 0]], rtol=1e-6)
     teacher["logits"][:] = 0  # (1/2, 1/2) twice more: (9/16, 7/16) of four; d = 0
-    assert cost() == 0
+    assert loss() == 0
     np.testing.assert_allclose(method.class_sums, [[2.25, 1.75], [0, 0]], rtol=1e-6)
-    cost(training=False)
+    loss(training=False)
     np.testing.assert_allclose(method.class_sums, [[2.25, 1.75], [0, 0]], rtol=1e-6)
 
 

@@ -58,7 +58,7 @@ def test_teaches_in_float16_through_a_projection(batch_size, teaches):
 
 
 @pytest.mark.parametrize("size", [0.0, 1e-12, 1e6])
-def test_is_finite_for_dead_and_equal_channels_of_any_size(size, cost_and_gradients):
+def test_is_finite_for_dead_and_equal_channels_of_any_size(size, loss_and_gradients):
     method = methods.get("kdsvd", taps="a+b")
     shapes = {"a": (None, 2, 2, 3), "b": (None, 2, 2, 6)}
     method.build_for(shapes, shapes)
@@ -66,10 +66,10 @@ def test_is_finite_for_dead_and_equal_channels_of_any_size(size, cost_and_gradie
     student["a"][0, ..., 0] = 0
     student["b"][1] = size  # rank one
     teacher = {"a": positive(2, 2, 2, 3), "b": positive(2, 2, 2, 6)}
-    cost, gradients = cost_and_gradients(
+    loss, gradients = loss_and_gradients(
         method, student, teacher, Batch(labels=np.zeros(2, "int32"))
     )
-    assert np.all(np.isfinite(cost))
+    assert np.all(np.isfinite(loss))
     for tap in ("a", "b"):
         assert np.all(np.isfinite(gradients["student", tap]))
 

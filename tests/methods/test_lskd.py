@@ -33,7 +33,7 @@ def test_standardises_by_hand():
     np.testing.assert_allclose(result, [[-1, 0, 1], [0, 0, 0]], atol=1e-6)
 
 
-def cost(over, student, teacher):
+def loss(over, student, teacher):
     method = methods.get("lskd", over=over)
     labels = np.arange(len(student)) % 5
     return method(student={"logits": student}, teacher={"logits": teacher}, batch=Batch(labels))
@@ -42,17 +42,17 @@ def cost(over, student, teacher):
 @pytest.mark.parametrize("over", ["kd", "dkd"])
 def test_is_blind_to_shift_and_scale(over):
     student, teacher = logits(3), logits(3, 1)
-    np.testing.assert_allclose(cost(over, 9 * teacher + 4, teacher), np.zeros(3), atol=1e-5)
+    np.testing.assert_allclose(loss(over, 9 * teacher + 4, teacher), np.zeros(3), atol=1e-5)
     np.testing.assert_allclose(
-        cost(over, 9 * student + 4, teacher), cost(over, student, teacher), rtol=1e-3, atol=1e-5
+        loss(over, 9 * student + 4, teacher), loss(over, student, teacher), rtol=1e-3, atol=1e-5
     )
 
 
 def test_over_kd_is_kd_of_standardised_logits():
     student, teacher = logits(3), logits(3, 1)
     by_kd = softened_kl(standardised(student), standardised(teacher), temperature=2.0)
-    np.testing.assert_allclose(cost("kd", student, teacher), by_kd, rtol=1e-6)
-    assert np.all(np.abs(np.asarray(cost("dkd", student, teacher)) - by_kd) > 1e-3)
+    np.testing.assert_allclose(loss("kd", student, teacher), by_kd, rtol=1e-6)
+    assert np.all(np.abs(np.asarray(loss("dkd", student, teacher)) - by_kd) > 1e-3)
 
 
 def test_depends_on_the_labels_only_over_dkd():

@@ -64,10 +64,10 @@ def test_logits_reach_a_method_in_float32_under_any_policy():
     try:
         method = methods.get("kd", temperature=1.0)
         student, teacher = np.array([[1e5, 0.0]], "float32"), np.array([[0.0, 1e5]], "float32")
-        cost = method(student={"logits": student}, teacher={"logits": teacher}, batch=Batch(None))
+        loss = method(student={"logits": student}, teacher={"logits": teacher}, batch=Batch(None))
     finally:
         keras.config.set_dtype_policy("float32")
-    np.testing.assert_allclose(cost, [1e5])
+    np.testing.assert_allclose(loss, [1e5])
 
 
 def test_parts_are_built_once_for_their_shapes():

@@ -79,7 +79,7 @@ def test_is_zero_at_equality():
 
 @pytest.mark.parametrize("scale", [1.0, 1e4])
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
-def test_teaches_both_views_in_float16(batch_size, scale, teaches, cost_and_gradients):
+def test_teaches_both_views_in_float16(batch_size, scale, teaches, loss_and_gradients):
     method = methods.get("mlkd")
     student, teacher = (
         {name: value.astype("float16") for name, value in views(batch_size, seed, scale).items()}
@@ -87,7 +87,7 @@ def test_teaches_both_views_in_float16(batch_size, scale, teaches, cost_and_grad
     )
     batch = Batch(np.zeros(batch_size))
     teaches(method, student, teacher, batch)
-    _, gradients = cost_and_gradients(method, student, teacher, batch)
+    _, gradients = loss_and_gradients(method, student, teacher, batch)
     assert np.any(gradients["student", "logits"])
     assert np.any(gradients["student", "logits_view2"])
 

@@ -41,16 +41,16 @@ def test_only_kd_takes_several_classes_and_reads_what_one_class_would_decide(nam
         assert method.family != "logits"
 
 
-def test_kd_compares_sigmoids_and_its_gradient_is_theirs(cost_and_gradients):
+def test_kd_compares_sigmoids_and_its_gradient_is_theirs(loss_and_gradients):
     student = np.array([[1.0, -2.0, 0.5]], "float32")
     teacher = np.array([[-1.0, 0.3, 2.0]], "float32")
     method = methods.get("kd", temperature=2.0)
     batch = Batch(np.array([[1, 0, 0]]), multi_label=True)
     outputs = {"student": {"logits": student}, "teacher": {"logits": teacher}}
-    cost, gradients = cost_and_gradients(method, batch=batch, **outputs)
+    loss, gradients = loss_and_gradients(method, batch=batch, **outputs)
     p, q = 1 / (1 + np.exp(-teacher / 2)), 1 / (1 + np.exp(-student / 2))
     terms = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
-    np.testing.assert_allclose(cost, 4 * terms.mean(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(loss, 4 * terms.mean(axis=1), rtol=1e-4)
     # Of T^2 / C * sum of KL: T / C * (q - p).
     gradient = gradients["student", "logits"]
     np.testing.assert_allclose(gradient, 2 / 3 * (q - p), rtol=1e-4)

@@ -60,8 +60,8 @@ class MadeUp(Method):
 
     def call(self, student, teacher, batch):
         difference = student["logits"] - ops.stop_gradient(teacher["logits"])
-        costs = ops.mean(ops.abs(difference) ** self.power, axis=-1)
-        return ops.broadcast_to(ops.mean(costs), ops.shape(costs))
+        losses = ops.mean(ops.abs(difference) ** self.power, axis=-1)
+        return ops.broadcast_to(ops.mean(losses), ops.shape(losses))
 '''
 TEST = """from kd_keras import methods
 
@@ -110,7 +110,7 @@ def test_it_passes_the_contract_that_every_method_passes(tmp_path):
     # Not named tests/: under that name the modules of the outer run would be found again.
     tests = tmp_path / "contributed" / "methods"
     tests.mkdir(parents=True)
-    for name in ("conftest", "tiny_pair", "test_contract", "test_contract_costs"):
+    for name in ("conftest", "tiny_pair", "test_contract", "test_contract_losses"):
         shutil.copy(ROOT / "tests" / "methods" / f"{name}.py", tests)
     shutil.copytree(ROOT / "tests" / "parity", tests.parent / "parity")
     (tests / "test_made_up.py").write_text(TEST)
@@ -119,7 +119,7 @@ def test_it_passes_the_contract_that_every_method_passes(tmp_path):
     options = ["-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-k", "made_up"]
     code = pytest.main([*options, "-c", f"{tmp_path}/pytest.ini", str(tests)], plugins=[outcomes])
     assert code == 0
-    for suite in ("test_contract", "test_contract_costs", "test_made_up"):
+    for suite in ("test_contract", "test_contract_losses", "test_made_up"):
         for test in re.findall(r"^def (test_\w+)", (tests / f"{suite}.py").read_text(), re.M):
             ran = {o for name, o in outcomes.by_test.items() if f"{suite}.py::{test}" in name}
             assert ran == {"passed"}, test

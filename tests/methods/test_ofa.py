@@ -88,13 +88,13 @@ def test_exits_learn_with_their_weight_and_read_no_feature_of_the_teacher():
         "stage2": np.ones((2, 3, 3, 6), "float32"),
     }
 
-    def cost(method):
+    def loss(method):
         batch = Batch(LABELS)
         return np.asarray(method(student=outputs, teacher={"logits": TEACHER}, batch=batch))
 
     alone = ofa(STUDENT, [], TEACHER, LABELS, temperature=1.0, exponents=[1.0])["loss_final"]
-    np.testing.assert_allclose(cost(built(exit_weight=0)), alone, rtol=1e-6)
-    assert np.all(cost(built()) > np.asarray(alone))
+    np.testing.assert_allclose(loss(built(exit_weight=0)), alone, rtol=1e-6)
+    assert np.all(loss(built()) > np.asarray(alone))
     assert built().teacher_taps == ()
 
 

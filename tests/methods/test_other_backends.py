@@ -1,6 +1,6 @@
-"""Every method builds and has a finite cost on the other backends of Keras.
+"""Every method builds and has a finite loss on the other backends of Keras.
 
-`.ci/nightly` runs it on JAX; on TensorFlow, test_contract.py and test_contract_costs.py ask more.
+`.ci/nightly` runs it on JAX; on TensorFlow, test_contract.py and test_contract_losses.py ask more.
 """
 
 import keras
@@ -27,7 +27,7 @@ def features(model, taps, images):
 
 
 @pytest.mark.parametrize("name", methods.names())
-def test_a_method_builds_and_its_cost_is_finite(name, pair):
+def test_a_method_builds_and_its_loss_is_finite(name, pair):
     method = pair.method(name)
     student, teacher = pair.student(), None if method.teacher_free else pair.teacher()
     x, labels = pair.batch(method)
@@ -40,8 +40,8 @@ def test_a_method_builds_and_its_cost_is_finite(name, pair):
     method.build_for(*shapes)
     method.attach(student, teacher)
     batch = Batch(labels, x["id"], x["inputs"])
-    for cost in (method, method.first_stage_call) if method.first_stage else (method,):
-        costs = np.asarray(cost(student=student_says, teacher=teacher_says, batch=batch))
-        assert costs.shape == labels.shape
-        assert costs.dtype == "float32"
-        assert np.all(np.isfinite(costs))
+    for loss in (method, method.first_stage_call) if method.first_stage else (method,):
+        losses = np.asarray(loss(student=student_says, teacher=teacher_says, batch=batch))
+        assert losses.shape == labels.shape
+        assert losses.dtype == "float32"
+        assert np.all(np.isfinite(losses))

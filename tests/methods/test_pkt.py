@@ -37,22 +37,22 @@ def test_teaches_in_float16_past_a_dead_example(batch_size, teaches):
     student, teacher = (50 * rng.normal(size=(batch_size, d)).astype("float16") for d in (6, 3))
     if batch_size > 2:
         student[1] = 0
-    cost = teaches(
+    loss = teaches(
         method, {"a": student}, {"a": teacher}, Batch(labels=np.zeros(batch_size, "int32"))
     )
-    np.testing.assert_allclose(cost, [cost[0]] * batch_size)
+    np.testing.assert_allclose(loss, [loss[0]] * batch_size)
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e4])
-def test_is_finite_for_opposite_and_dead_examples_of_any_size(size, cost_and_gradients):
+def test_is_finite_for_opposite_and_dead_examples_of_any_size(size, loss_and_gradients):
     method = methods.get("pkt", tap="a")
     method.build_for({"a": (None, 2)}, {"a": (None, 2)})
     student = size * np.array([[1, 0], [-1, 0], [0, 0]], "float32")
     teacher = size * np.array([[1, 0], [1, 0], [0, 1]], "float32")
-    cost, gradients = cost_and_gradients(
+    loss, gradients = loss_and_gradients(
         method, {"a": student}, {"a": teacher}, Batch(labels=np.zeros(3, "int32"))
     )
-    assert np.all(np.isfinite(cost))
+    assert np.all(np.isfinite(loss))
     assert np.all(np.isfinite(gradients["student", "a"]))
     np.testing.assert_allclose(gradients["student", "a"][2], 0)
 

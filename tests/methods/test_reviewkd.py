@@ -99,10 +99,10 @@ def test_teaches_student_and_fusions_in_float16(teaches):
     assert method.fusions[0].channels == 4
 
 
-def test_is_finite_for_one_example(cost_and_gradients):
-    cost, gradients = cost_and_gradients(built(), *outputs(1), Batch(labels=np.zeros(1, "int32")))
-    assert cost.shape == (1,)
-    assert all(np.all(np.isfinite(g)) for g in (cost, *gradients.values()))
+def test_is_finite_for_one_example(loss_and_gradients):
+    loss, gradients = loss_and_gradients(built(), *outputs(1), Batch(labels=np.zeros(1, "int32")))
+    assert loss.shape == (1,)
+    assert all(np.all(np.isfinite(g)) for g in (loss, *gradients.values()))
 
 
 def test_refuses_unpaired_taps():

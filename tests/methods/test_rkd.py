@@ -59,21 +59,21 @@ def test_teaches_in_float16_past_equal_examples(batch_size, teaches):
         np.testing.assert_allclose(rkd(student, teacher)["loss"], 0, atol=1e-6)
         return
     student[1] = student[0]
-    cost = teaches(
+    loss = teaches(
         method, {"a": student}, {"a": teacher}, Batch(labels=np.zeros(batch_size, "int32"))
     )
-    np.testing.assert_allclose(cost, [cost[0]] * batch_size)
+    np.testing.assert_allclose(loss, [loss[0]] * batch_size)
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_equal_examples_alone_have_finite_gradients(batch_size, cost_and_gradients):
+def test_equal_examples_alone_have_finite_gradients(batch_size, loss_and_gradients):
     method = methods.get("rkd", tap="a")
     method.build_for({"a": (None, 2)}, {"a": (None, 2)})
     features = np.ones((batch_size, 2), "float32")
-    cost, gradients = cost_and_gradients(
+    loss, gradients = loss_and_gradients(
         method, {"a": features}, {"a": features}, Batch(labels=np.zeros(batch_size, "int32"))
     )
-    np.testing.assert_allclose(cost, 0, atol=1e-6)
+    np.testing.assert_allclose(loss, 0, atol=1e-6)
     np.testing.assert_allclose(gradients["student", "a"], 0, atol=1e-6)
 
 

@@ -6,7 +6,7 @@ from kd_keras.methods.base import Batch
 from kd_keras.methods.parts.standard import standardised
 from kd_keras.methods.rld import rld
 
-CONTRACT = {"ce_weight": 0.0}  # the labels alone lower much of its cost
+CONTRACT = {"ce_weight": 0.0}  # the labels alone lower much of its loss
 
 
 def golden(arrays, config):
@@ -60,11 +60,11 @@ def test_standardized_logits_have_no_scale():
     method = methods.get("rld", standardize=True)
     student, teacher = np.random.default_rng(0).normal(size=(2, 4, 5)).astype("float32")
 
-    def cost(factor):
+    def loss(factor):
         arguments = {"student": {"logits": factor * student}, "teacher": {"logits": teacher}}
         return method(**arguments, batch=Batch(np.arange(4)))
 
-    np.testing.assert_allclose(cost(10.0), cost(1.0), rtol=1e-4)
+    np.testing.assert_allclose(loss(10.0), loss(1.0), rtol=1e-4)
     with pytest.raises(ValueError, match="rld: the student has 2 classes; expected 3 or more"):
         method.build_for({"logits": (None, 2)}, {"logits": (None, 2)})
 

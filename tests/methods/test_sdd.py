@@ -92,9 +92,9 @@ def test_the_whole_image_alone_is_kd_and_follows_the_student_s_classifier():
     outputs = [{"stage3": features(model, images)} for model in (student, teacher)]
 
     def check():
-        cost = method(student=outputs[0], teacher=outputs[1], batch=Batch(np.array([0, 1])))
+        loss = method(student=outputs[0], teacher=outputs[1], batch=Batch(np.array([0, 1])))
         expected = losses.softened_kl(student(images), teacher(images), temperature=4.0)
-        np.testing.assert_allclose(cost, expected, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(loss, expected, rtol=1e-3, atol=1e-6)
 
     check()
     student.get_layer("logits").bias.assign([1.0, 0, 0, -1])

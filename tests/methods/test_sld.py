@@ -52,7 +52,7 @@ VIEWS = ("logits", "logits_view2")
 STUDENT, TEACHER = outputs([1, 2, 0], [0, 1, 2]), outputs([3, 2, 1], [1, 0, 5])
 
 
-def cost(method, progress):
+def loss(method, progress):
     batch = Batch(np.array([2]), progress=progress)
     return float(method(student=STUDENT, teacher=TEACHER, batch=batch)[0])
 
@@ -62,11 +62,11 @@ def test_the_student_s_own_swap_counts_from_its_start_on():
     arrays = *STUDENT.values(), *TEACHER.values(), np.array([2])
     parts = {name: float(v[0]) for name, v in sld(*arrays, temperatures=(2.0,)).items()}
     assert parts["loss_student"] > 0.1
-    assert cost(method, 0.49) == pytest.approx(parts["loss_teacher"])
-    assert cost(method, 0.5) == pytest.approx(parts["loss_teacher"] + parts["loss_student"])
+    assert loss(method, 0.49) == pytest.approx(parts["loss_teacher"])
+    assert loss(method, 0.5) == pytest.approx(parts["loss_teacher"] + parts["loss_student"])
     never, always = (methods.get("sld", temperatures=(2.0,), student_swap_start=s) for s in (1, 0))
-    assert cost(never, 1.0) == pytest.approx(cost(method, 0.0))
-    assert cost(always, 0.0) == pytest.approx(cost(method, 1.0))
+    assert loss(never, 1.0) == pytest.approx(loss(method, 0.0))
+    assert loss(always, 0.0) == pytest.approx(loss(method, 1.0))
     needs = [m.needs_progress for m in (method, never, always)]
     assert needs == [True, False, False]
 

@@ -43,16 +43,16 @@ def test_teaches_in_float16_past_a_dead_example(batch_size, teaches):
     )
     if batch_size > 2:
         student["a"][0] = 0
-    cost = teaches(method, student, teacher, Batch(labels=np.zeros(batch_size, "int32")))
-    np.testing.assert_allclose(cost, [cost[0]] * batch_size)
+    loss = teaches(method, student, teacher, Batch(labels=np.zeros(batch_size, "int32")))
+    np.testing.assert_allclose(loss, [loss[0]] * batch_size)
 
 
-def test_a_dead_example_has_a_gradient_of_zero(cost_and_gradients):
+def test_a_dead_example_has_a_gradient_of_zero(loss_and_gradients):
     method = methods.get("sp", taps="a")
     method.build_for({"a": (None, 3)}, {"a": (None, 3)})
     student = {"a": np.array([[0, 0, 0], [1, 2, 3], [1, 0, 1]], "float32")}
     teacher = {"a": np.array([[1, 0, 1], [1, 2, 3], [2, 1, 1]], "float32")}
-    _, gradients = cost_and_gradients(method, student, teacher, Batch(labels=np.zeros(3, "int32")))
+    _, gradients = loss_and_gradients(method, student, teacher, Batch(labels=np.zeros(3, "int32")))
     gradient = gradients["student", "a"]
     assert np.all(np.abs(gradient) < 10)
     assert np.any(gradient[1])

@@ -77,11 +77,11 @@ def test_teaches_student_and_regressor_in_float16(tap, teaches):
     assert len(method.trainable_variables) == 3
 
 
-def test_is_finite_for_one_example(cost_and_gradients):
+def test_is_finite_for_one_example(loss_and_gradients):
     ones = np.ones((1, 5), "float32")
     batch = Batch(labels=np.zeros(1, "int32"))
-    cost, gradients = cost_and_gradients(built(), {"pooled": ones[:, :4]}, {"pooled": ones}, batch)
-    assert all(np.all(np.isfinite(g)) for g in (cost, *gradients.values()))
+    loss, gradients = loss_and_gradients(built(), {"pooled": ones[:, :4]}, {"pooled": ones}, batch)
+    assert all(np.all(np.isfinite(g)) for g in (loss, *gradients.values()))
 
 
 @pytest.mark.parametrize(

@@ -70,12 +70,12 @@ def test_teaches_student_and_weak_head_in_float16(batch_size, scale, teaches):
     assert len(method.trainable_variables) == 2
 
 
-def test_one_hot_probabilities_are_finite(cost_and_gradients):
+def test_one_hot_probabilities_are_finite(loss_and_gradients):
     method = methods.get("uskd")
     method.build_for({"logits": (None, 4), "pooled": (None, 3)}, {})
     batch = Batch(np.eye(4, dtype="float32")[:3])
-    cost, gradients = cost_and_gradients(method, outputs(3), {}, batch)
-    assert cost.shape == (3,)
+    loss, gradients = loss_and_gradients(method, outputs(3), {}, batch)
+    assert loss.shape == (3,)
     assert all(np.all(np.isfinite(g)) for g in gradients.values())
 
 

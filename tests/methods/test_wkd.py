@@ -8,7 +8,7 @@ from kd_keras.methods.base import Batch
 from kd_keras.methods.parts import decay
 from kd_keras.methods.wkd import class_distances, wkd
 
-# The labels, and the decay to 0 at the end, alone lower much of its cost.
+# The labels, and the decay to 0 at the end, alone lower much of its loss.
 CONTRACT = {"ce_weight": 0.0, "decay_start": 1.0}
 
 
@@ -139,15 +139,15 @@ def test_the_transport_s_weight_falls_at_the_end():
         who: {"logits": rng.normal(size=(2, 4)).astype("float32")} for who in ("student", "teacher")
     }
 
-    def cost(method, progress):
+    def loss(method, progress):
         return np.asarray(method(**arguments, batch=Batch(np.array([0, 1]), progress=progress)))
 
     for each in (method, constant):
         each.attach(None, model(rng.normal(size=(2, 4))))
     constant.distances.assign(method.distances)
-    full, end = cost(constant, 1.0), cost(method, 1.0)
-    np.testing.assert_allclose(cost(method, 0.4), full, rtol=1e-6)
-    np.testing.assert_allclose(cost(method, 0.75), (full + end) / 2, rtol=1e-5)
+    full, end = loss(constant, 1.0), loss(method, 1.0)
+    np.testing.assert_allclose(loss(method, 0.4), full, rtol=1e-6)
+    np.testing.assert_allclose(loss(method, 0.75), (full + end) / 2, rtol=1e-5)
     assert np.all(end < full)
 
 

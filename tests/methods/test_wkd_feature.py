@@ -7,7 +7,7 @@ from kd_keras.methods.base import Batch
 from kd_keras.methods.parts import projectors
 from kd_keras.methods.wkd_feature import bottleneck, wkd_feature
 
-CONTRACT = {"decay_start": 1.0}  # otherwise the cost is 0 at the end, whatever was learned
+CONTRACT = {"decay_start": 1.0}  # otherwise the loss is 0 at the end, whatever was learned
 
 
 def golden(arrays, config):
@@ -56,7 +56,7 @@ def test_places_within_a_window_may_change_their_order():
     assert np.all(np.asarray(wkd_feature(swapped, teacher, mean_weight=1, grid=2)["loss"]) > 0.1)
 
 
-def cost(method, student, teacher, progress=0.0):
+def loss(method, student, teacher, progress=0.0):
     shapes = [{"stage3": (None, *x.shape[1:])} for x in (student, teacher)]
     method.build_for(*shapes)
     arguments = {"student": {"stage3": student}, "teacher": {"stage3": teacher}}
@@ -68,14 +68,14 @@ def cost(method, student, teacher, progress=0.0):
 def test_takes_maps_of_any_two_sizes(projector, sizes):
     student, teacher = (np.ones((2, size, size, 3), "float32") for size in sizes)
     method = methods.get("wkd_feature", projector=projector, grid=2, hidden_channels=4)
-    assert np.all(np.isfinite(cost(method, student, teacher)))
+    assert np.all(np.isfinite(loss(method, student, teacher)))
 
 
-def test_the_cost_falls_at_the_end():
+def test_the_loss_falls_at_the_end():
     student, teacher = np.random.default_rng(0).normal(size=(2, 2, 4, 4, 3)).astype("float32")
     method = methods.get("wkd_feature", decay_start=0.5)
-    full = cost(method, student, teacher)
-    np.testing.assert_allclose(cost(method, student, teacher, 0.75), full / 2, rtol=1e-4)
+    full = loss(method, student, teacher)
+    np.testing.assert_allclose(loss(method, student, teacher, 0.75), full / 2, rtol=1e-4)
     assert method.needs_progress
     assert not methods.get("wkd_feature", decay_start=1).needs_progress
 
@@ -85,6 +85,6 @@ def test_refuses_windows_of_one_place():
     with pytest.raises(
         ValueError, match="wkd_feature: grid is 4 on maps of 4x4 places; expected w"
     ):
-        cost(methods.get("wkd_feature", grid=4), maps, maps)
+        loss(methods.get("wkd_feature", grid=4), maps, maps)
     with pytest.raises(ValueError, match="projector is 'dense'; expected one of"):
         methods.get("wkd_feature", projector="dense")

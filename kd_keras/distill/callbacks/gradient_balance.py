@@ -41,7 +41,7 @@ def sentences(
 def switched_off(distiller: Any, *, measurements: int) -> set[str]:
     """Terms that need no gradient: their weight is 0, or they train in a first stage alone.
 
-    A single measurement is that of the run's end, at which the costs of some methods are 0. With
+    A single measurement is that of the run's end, at which the losses of some methods are 0. With
     unknown labels, the batch that is measured may have no known one.
 
     Args:

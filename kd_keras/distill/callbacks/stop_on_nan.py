@@ -105,7 +105,7 @@ class StopOnNaN(keras.callbacks.Callback):
         fault = f"{self._subject} loss became {logs['loss']} {location}; expected a finite number. "
         if terms and LABEL_TERM not in terms:
             return (
-                f"{fault}The cost of {' and '.join(terms)} is not finite, the "
+                f"{fault}The loss of {' and '.join(terms)} is not finite, the "
                 f"cross-entropy with the labels is. {_LOWER}, start {terms[0]} slowly (warmup=0.1, "
                 f"--method {terms[0]}:warmup=0.1){self._about_ids()}."
             )

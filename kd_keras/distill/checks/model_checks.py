@@ -56,8 +56,8 @@ def require_no_loss(loss: Any) -> None:
     """Raises ValueError if `compile` is given a loss: the Distiller has its own."""
     if loss is not None:
         raise ValueError(
-            f"loss is {_describe(loss)}; expected none: the loss is the cross-entropy plus the "
-            "costs of the methods. Leave it out; ce_weight= of Distiller weights the cross-entropy."
+            f"loss is {_describe(loss)}; expected none: the loss is the cross-entropy plus those "
+            "of the methods. Leave it out; ce_weight= of Distiller weights the cross-entropy."
         )
 
 

@@ -144,19 +144,19 @@ class DeployingModel(CheckedModel):
         """Cross-entropy and metrics of the deployed model; more with `validate_teacher`."""
         examples = batches.unpack(data, ignore_class=self.ignore_class)
         logits = split_batch.run_on_any(self._evaluated_outputs, examples.inputs)[taps.LOGITS]
-        cost, counts = self._cross_entropy(examples, logits)
-        terms = {"ce": cost}
+        loss, counts = self._cross_entropy(examples, logits)
+        terms = {"ce": loss}
         if self._validates_methods:
             teacher = examples.teacher
             teacher = teacher or split_batch.run_on_any(self.teacher_outputs, examples.inputs)
             student = split_batch.run_on_any(self._student_outputs, examples.inputs)
-            terms |= validation.costs(
+            terms |= validation.losses(
                 self.methods, student, teacher, examples, multi_label=self.multi_label
             )
             if taps.LOGITS in teacher:
                 self._diagnostics.update_agreement(logits, teacher[taps.LOGITS])
         count = tf.shape(examples.labels)[0]
-        self._diagnostics.update(cost, terms, {}, count=count, counts=counts)
+        self._diagnostics.update(loss, terms, {}, count=count, counts=counts)
         self._update_compiled_metrics(examples, logits)
         return self.get_metrics_result()
 
@@ -189,9 +189,9 @@ class DeployingModel(CheckedModel):
         """
         diagnostics, compiled = self._diagnostics, self._compile_metrics
         if self.evaluating:
-            with_cost = validation.reported(self.methods) if self._validates_methods else []
+            with_loss = validation.reported(self.methods) if self._validates_methods else []
             logged = diagnostics.in_evaluation(
-                teacher=self._validates_methods, methods=[method.name for method in with_cost]
+                teacher=self._validates_methods, methods=[method.name for method in with_loss]
             )
         else:
             logged = diagnostics.in_training(labels=self.trained_with_labels)
@@ -268,8 +268,8 @@ class DeployingModel(CheckedModel):
         labels, known = examples.labels, examples.known
         if known is not None:
             labels = unknown_labels.unknown_as_class_0(labels, known)
-        costs = validation.weighted(self._objective.cross_entropy(labels, logits), examples)
+        losses = validation.weighted(self._objective.cross_entropy(labels, logits), examples)
         if known is None:
-            return validation.mean_over_examples(costs), None
+            return validation.mean_over_examples(losses), None
         count = unknown_labels.count_known(known)
-        return unknown_labels.mean_of_known(costs, known), {"ce": count, "loss": count}
+        return unknown_labels.mean_of_known(losses, known), {"ce": count, "loss": count}

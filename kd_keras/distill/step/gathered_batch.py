@@ -7,7 +7,7 @@ import keras
 
 from kd_keras import replicas
 from kd_keras.distill.step.image_views import SECOND_VIEW
-from kd_keras.methods.base import Batch, Costs, Method, Outputs
+from kd_keras.methods.base import Batch, ExampleLosses, Method, Outputs
 
 _FIELDS_OF_EXAMPLES = ("labels", "ids", "inputs")  # fields of `Batch` with an entry for each
 
@@ -26,10 +26,12 @@ class GatheredBatch:
         return value
 
 
-def over_all_replicas(method: Method, call: Callable[..., Costs]) -> Callable[..., Costs]:
+def over_all_replicas(
+    method: Method, call: Callable[..., ExampleLosses]
+) -> Callable[..., ExampleLosses]:
     """A call of the method that is given the examples of all replicas that train together."""
 
-    def call_with_all(**arguments: Any) -> Costs:
+    def call_with_all(**arguments: Any) -> ExampleLosses:
         if replicas.count() > 1:
             arguments = gathered_arguments(method, **arguments)
         return call(**arguments)

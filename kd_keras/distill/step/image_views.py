@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from kd_keras.tensor_types import Costs, Outputs
+from kd_keras.tensor_types import ExampleLosses, Outputs
 
 SECOND_VIEW = "_view2"  # ends the name of an output of an image's second view
 LOGITS_BY_VIEW = ("logits", f"logits{SECOND_VIEW}")
@@ -45,10 +45,10 @@ def separate(outputs: Outputs, views: int) -> Outputs:
     return first | second
 
 
-def with_first_view(call: Callable[..., Costs], views: int) -> Callable[..., Costs]:
+def with_first_view(call: Callable[..., ExampleLosses], views: int) -> Callable[..., ExampleLosses]:
     """A call of a method of one view, whose batch has the inputs of each image's first view."""
 
-    def call_with_first(*, batch: Any, **outputs: Outputs) -> Costs:
+    def call_with_first(*, batch: Any, **outputs: Outputs) -> ExampleLosses:
         first = keras.tree.map_structure(lambda images: images[::views], batch.inputs)
         return call(**outputs, batch=dataclasses.replace(batch, inputs=first))
 

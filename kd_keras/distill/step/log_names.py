@@ -17,7 +17,7 @@ def is_derived(name: str) -> bool:
 
 
 def require_method_names(names: Sequence[str]) -> None:
-    """Raises ValueError if a method's cost would have the name of another number in the logs.
+    """Raises ValueError if a method's loss would have the name of another number in the logs.
 
     Args:
         names: names of all methods of a training.

@@ -84,7 +84,7 @@ class Diagnostics:
     def in_evaluation(
         self, *, teacher: bool, methods: Sequence[str] = ()
     ) -> list[keras.metrics.Metric]:
-        """With `methods`, the names of those whose costs validation reports."""
+        """With `methods`, the names of those whose losses validation reports."""
         agreement = [self.agreement] if self.agreement and teacher else []
         return [self.loss, self.terms["ce"], *(self.terms[name] for name in methods), *agreement]
 

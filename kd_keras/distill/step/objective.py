@@ -1,4 +1,4 @@
-"""The loss of a step: the cross-entropy and every method's cost, each with its weight."""
+"""The loss of a step: the cross-entropy and every method's loss, each with its weight."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,10 +13,10 @@ from kd_keras.methods.parts import refusals, requirements
 
 TASK, DISTILLATION, TARGET, NONTARGET = "task", "distillation", "target", "nontarget"
 #: Parts of the loss whose gradients an optimizer may take separately: the weighted cross-entropy
-#: with the regularisers; the weighted costs of the methods; and the two parts of these costs.
+#: with the regularisers; the weighted losses of the methods; and the two parts of these losses.
 LOSS_PARTS = (TASK, DISTILLATION, TARGET, NONTARGET)
 
-# (student, teacher, batch) to costs per example (B,); in a `DecoupledObjective`, to two of these
+# (student, teacher, batch) to losses per example (B,); in a `DecoupledObjective`, to two of these
 MethodCall = Callable[..., Any]
 
 
@@ -30,7 +30,7 @@ class Loss(NamedTuple):
     terms: dict[str, Tensor]  # without their weights; "ce" is a mean over the views of an image
     weighted: dict[str, Tensor]  # with their weights; terms that are not minimised now are left out
     task: Tensor  # weighted cross-entropy and regularisers
-    distillation: Tensor  # weighted costs of the methods
+    distillation: Tensor  # weighted losses of the methods
     parts: dict[str, Tensor]  # by names of `LOSS_PARTS`; target and nontarget only where asked for
 
     @property
@@ -39,7 +39,7 @@ class Loss(NamedTuple):
         return self.task + self.distillation
 
 
-class MethodCosts(NamedTuple):
+class MethodLosses(NamedTuple):
     """What the methods contribute to a `Loss`, scalars."""
 
     means: dict[str, Tensor]  # by method, without its weight
@@ -50,16 +50,16 @@ class MethodCosts(NamedTuple):
 class Stage(NamedTuple):
     """What the steps in one stage of a run compute and minimise."""
 
-    calls: dict[str, MethodCall]  # by method's name, what gives its cost
-    minimised: list[Method]  # whose costs are in the loss
+    calls: dict[str, MethodCall]  # by method's name, what gives its loss
+    minimised: list[Method]  # whose losses are in the loss
     with_labels: bool  # whether the cross-entropy and regularisers are in the loss
 
 
 class Objective:
-    """The minimised loss: the weighted sum of the cross-entropy and every method's cost.
+    """The minimised loss: the weighted sum of the cross-entropy and every method's loss.
 
     Args:
-        methods: the costs beside the cross-entropy.
+        methods: the losses beside the cross-entropy.
         ce_weight: its factor.
         label_smoothing: share of its target that is spread over all classes.
         multi_label: whether an example may have several classes: the cross-entropy is then that of
@@ -97,19 +97,19 @@ class Objective:
         return Stage(calls, minimised, with_labels=is_last)
 
     def _call_of(self, method: Method, stage: float) -> MethodCall:
-        """The function that computes the method's cost from a batch as the pipeline gives it.
+        """The function that computes the method's loss from a batch as the pipeline gives it.
 
         A method of whole batches gets the examples of all replicas, and a method of one view the
         inputs of the first view.
         """
-        call = self._cost_of(method, stage)
+        call = self._loss_of(method, stage)
         if method.whole_batch:
             call = gathered_batch.over_all_replicas(method, call)
         if method.views_per_image < self.views:
             call = image_views.with_first_view(call, self.views)
         return call
 
-    def _cost_of(self, method: Method, stage: float) -> MethodCall:
+    def _loss_of(self, method: Method, stage: float) -> MethodCall:
         return method.first_stage_call if stage < method.first_stage else method
 
     def __call__(
@@ -155,20 +155,26 @@ class Objective:
         if examples.sample_weight is not None:
             weights = ops.cast(examples.sample_weight, "float32")
         current, known, labels = self._stages[stage], examples.known, examples.labels
-        means, weighted, parts = self._method_costs(
+        means, weighted, parts = self._method_losses(
             current, weights, student=student, teacher=teacher, batch=batch
         )
         if known is not None:
             labels = unknown_labels.unknown_as_class_0(labels, known)
-        costs_by_view = [
+        losses_by_view = [
             self.cross_entropy(labels, student[name], label_smoothing=self.label_smoothing)
             for name in image_views.LOGITS_BY_VIEW[: self.views]
         ]
-        costs = weights * sum(costs_by_view)  # (B,)
-        ce = ops.mean(costs) if known is None else unknown_labels.mean_of_known(costs, known)
+        example_losses = weights * sum(losses_by_view)  # (B,)
+        ce = (
+            ops.mean(example_losses)
+            if known is None
+            else unknown_labels.mean_of_known(example_losses, known)
+        )
         task = ops.zeros(())
         if current.with_labels:
-            ce_in_loss = ce if known is None else unknown_labels.replica_part_of_mean(costs, known)
+            ce_in_loss = (
+                ce if known is None else unknown_labels.replica_part_of_mean(example_losses, known)
+            )
             weighted["ce"] = self.ce_weight * ce_in_loss
             own = [loss for method in self.methods for loss in method.losses]  # such as of peers
             own = [ops.sum(ops.cast(loss, "float32")) for loss in own]
@@ -176,8 +182,8 @@ class Objective:
         terms = {"ce": ce / self.views} | means
         return Loss(terms, weighted, task, parts[DISTILLATION], {TASK: task} | parts)
 
-    def _method_costs(self, current: Stage, weights: Any, **arguments: Any) -> MethodCosts:
-        """The methods' costs.
+    def _method_losses(self, current: Stage, weights: Any, **arguments: Any) -> MethodLosses:
+        """The methods' losses.
 
         Args:
             current: the stage that the run is in.
@@ -190,28 +196,30 @@ class Objective:
         for method in current.minimised:
             warmup = ops.minimum(progress / method.warmup, 1.0) if method.warmup else 1.0
             weighted[method.name] = method.weight * warmup * means[method.name]
-        return MethodCosts(means, weighted, {DISTILLATION: sum(weighted.values(), ops.zeros(()))})
+        return MethodLosses(means, weighted, {DISTILLATION: sum(weighted.values(), ops.zeros(()))})
 
 
 class DecoupledObjective(Objective):
-    """For an optimizer that takes the gradients of a cost's target and nontarget parts separately.
+    """For an optimizer that takes the gradients of a loss's target and nontarget parts separately.
 
     Raises:
-        ValueError: a method's cost has no such parts.
+        ValueError: a method's loss has no such parts.
     """
 
     def __init__(self, methods: Sequence[Method], **options: Any):
         refusals.require_parts(methods)
         super().__init__(methods, **options)
 
-    def _cost_of(self, method: Method, stage: float) -> MethodCall:
+    def _loss_of(self, method: Method, stage: float) -> MethodCall:
         return method.parts_call
 
-    def _method_costs(self, current: Stage, weights: Any, **arguments: Any) -> MethodCosts:
+    def _method_losses(self, current: Stage, weights: Any, **arguments: Any) -> MethodLosses:
         """As `Objective`, with the sums of the target and of the nontarget parts in `parts`."""
         calls, progress = current.calls.items(), arguments["batch"].progress
-        costs = {name: call(**arguments) for name, call in calls}  # two (B,) each
-        parts = {name: [ops.mean(weights * part) for part in two] for name, two in costs.items()}
+        example_losses = {name: call(**arguments) for name, call in calls}  # two (B,) each
+        parts = {
+            name: [ops.mean(weights * part) for part in two] for name, two in example_losses.items()
+        }
         means = {name: sum(both) for name, both in parts.items()}
         weighted, target, nontarget = {}, ops.zeros(()), ops.zeros(())
         for method in current.minimised:
@@ -221,7 +229,7 @@ class DecoupledObjective(Objective):
             target, nontarget = target + both[0], nontarget + both[1]
         distillation = target + nontarget
         sums = {DISTILLATION: distillation, TARGET: target, NONTARGET: nontarget}
-        return MethodCosts(means, weighted, sums)
+        return MethodLosses(means, weighted, sums)
 
 
 def objective_class(gradient_parts: Sequence[str]) -> type[Objective]:

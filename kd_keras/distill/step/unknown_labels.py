@@ -16,7 +16,7 @@ from keras import ops
 from kd_keras import losses, replicas
 from kd_keras.data.stores.store import UNKNOWN
 from kd_keras.distill.step import split_batch
-from kd_keras.tensor_types import Costs, Labels, Logs, Tensor
+from kd_keras.tensor_types import ExampleLosses, Labels, Logs, Tensor
 
 
 def check_ignore_class(
@@ -80,26 +80,26 @@ def unknown_as_class_0(labels: Labels, known: Tensor) -> Labels:
     return ops.where(known, labels, 0) if losses.is_class_index(labels) else labels
 
 
-def mean_of_known(costs: Costs, known: Tensor) -> Tensor:
-    """Mean of the costs over this replica's examples whose label is known; 0 if there is none.
+def mean_of_known(example_losses: ExampleLosses, known: Tensor) -> Tensor:
+    """Mean of the losses over this replica's examples whose label is known; 0 if there is none.
 
     Args:
-        costs: (B,) float32, times their sample weights; the number of known labels divides.
+        example_losses: (B,) float32, times sample weights; the number of known labels divides.
         known: (B,) bool.
     """
-    return _sum(costs, known) / ops.maximum(count_known(known), 1.0)
+    return _sum(example_losses, known) / ops.maximum(count_known(known), 1.0)
 
 
-def replica_part_of_mean(costs: Costs, known: Tensor) -> Tensor:
+def replica_part_of_mean(example_losses: ExampleLosses, known: Tensor) -> Tensor:
     """This replica's part of `mean_of_known` over all replicas' examples of a training batch.
 
     The parts, each multiplied by its replica's `split_batch.replica_fraction`, add up to that mean.
     """
     if replicas.count() == 1:
-        return mean_of_known(costs, known)
+        return mean_of_known(example_losses, known)
     everywhere = replicas.summed(count_known(known))
     share = split_batch.replica_fraction(known.shape[0] or ops.shape(known)[0])
-    return _sum(costs, known) / (ops.maximum(everywhere, 1.0) * share)
+    return _sum(example_losses, known) / (ops.maximum(everywhere, 1.0) * share)
 
 
 def count_known(known: Tensor) -> Tensor:
@@ -129,5 +129,5 @@ def warn_of_evaluation(names: Collection[str]) -> None:
     )
 
 
-def _sum(costs: Costs, known: Tensor) -> Tensor:
-    return ops.sum(ops.where(known, costs, 0.0))
+def _sum(example_losses: ExampleLosses, known: Tensor) -> Tensor:
+    return ops.sum(ops.where(known, example_losses, 0.0))

@@ -1,6 +1,6 @@
 """What validation reports of the methods, where the teacher runs there too (`validate_teacher`).
 
-A method's cost is reported where it means the same on validation images as in training. Student and
+A method's loss is reported where it means the same on validation images as in training. Student and
 teacher are both in inference mode.
 """
 
@@ -11,10 +11,10 @@ from keras import ops
 
 from kd_keras import replicas
 from kd_keras.distill.step.batches import Examples
-from kd_keras.methods.base import Batch, Costs, Method, Outputs, Tensor
+from kd_keras.methods.base import Batch, ExampleLosses, Method, Outputs, Tensor
 
 
-def costs(
+def losses(
     methods: Sequence[Method],
     student: Outputs,
     teacher: Outputs,
@@ -22,7 +22,7 @@ def costs(
     *,
     multi_label: bool = False,
 ) -> dict[str, Tensor]:
-    """Mean cost of each method that validation can report, without its weight, by name; scalars.
+    """Mean loss of each method that validation can report, without its weight, by name; scalars.
 
     Args:
         methods: all methods of the training.
@@ -36,27 +36,27 @@ def costs(
     return {n: mean_over_examples(weighted(v, examples)) for n, v in values.items()}
 
 
-def weighted(costs: Costs, examples: Examples) -> Costs:
-    """(B,) float32: the costs, each times its example's sample weight."""
+def weighted(losses: ExampleLosses, examples: Examples) -> ExampleLosses:
+    """(B,) float32: the losses, each times its example's sample weight."""
     if examples.sample_weight is None:
-        return costs
-    return costs * ops.cast(examples.sample_weight, "float32")
+        return losses
+    return losses * ops.cast(examples.sample_weight, "float32")
 
 
-def mean_over_examples(costs: Costs) -> Tensor:
-    """Mean of (B,) costs; 0 of none, since a replica's part of a batch may have no example."""
+def mean_over_examples(losses: ExampleLosses) -> Tensor:
+    """Mean of (B,) losses; 0 of none, since a replica's part of a batch may have no example."""
     if replicas.count() == 1:
-        return ops.mean(costs)
-    return ops.sum(costs) / ops.maximum(ops.cast(ops.shape(costs)[0], "float32"), 1.0)
+        return ops.mean(losses)
+    return ops.sum(losses) / ops.maximum(ops.cast(ops.shape(losses)[0], "float32"), 1.0)
 
 
 def reported(methods: Sequence[Method]) -> list[Method]:
-    """The methods whose cost validation can report."""
+    """The methods whose loss validation can report."""
     return [method for method in methods if not reason_left_out(method)]
 
 
 def reason_left_out(method: Method) -> str:
-    """Why validation cannot report the method's cost; empty where it can."""
+    """Why validation cannot report the method's loss; empty where it can."""
     if method.views_per_image > 1:
         return f"it needs {method.views_per_image} views of an image, and validation shows one"
     if method.needs_ids:
@@ -69,10 +69,10 @@ def reason_left_out(method: Method) -> str:
 
 
 def left_out(methods: Sequence[Method]) -> str:
-    """A sentence that names the methods without a cost in validation; empty if there is none."""
+    """A sentence that names the methods without a loss in validation; empty if there is none."""
     reasons = {method.name: reason_left_out(method) for method in methods}
     reasons_in_words = "; ".join(f"{name}: {reason}" for name, reason in reasons.items() if reason)
-    return f"validation reports no cost of {reasons_in_words}" if reasons_in_words else ""
+    return f"validation reports no loss of {reasons_in_words}" if reasons_in_words else ""
 
 
 def require_model(teacher: Any, *, is_model: bool) -> None:

@@ -12,7 +12,7 @@ KNOBS = {"temperature": "temperature", "kd_weight": "weight"}
 #: What `kdk train --help` says about each.
 HELP = {
     "temperature": "softmax temperature of the first method; none: the method's default",
-    "kd_weight": "factor of the first method's cost; none: the method's default",
+    "kd_weight": "factor of the first method's loss; none: the method's default",
 }
 
 

@@ -1,4 +1,4 @@
-"""The cost of dkd, for all methods that use it.
+"""The loss of dkd, for all methods that use it.
 
 Source: Zhao et al. 2022, "Decoupled Knowledge Distillation", arXiv:2203.08679, equations 6 and 7.
 """
@@ -7,7 +7,7 @@ from keras import ops
 
 from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 def dkd(
@@ -18,7 +18,7 @@ def dkd(
     temperature: float,
     target_weight: float,
     nontarget_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:

@@ -1,4 +1,4 @@
-"""The cost of nkd, for all methods that use it.
+"""The loss of nkd, for all methods that use it.
 
 Source: Yang et al. 2023, "From Knowledge Distillation to Self-Knowledge Distillation: A Unified
 Approach with Normalized Loss and Customized Soft Labels", arXiv:2303.13005.
@@ -8,7 +8,7 @@ from keras import ops
 
 from kd_keras.methods.base import Labels
 from kd_keras.methods.parts import nontarget
-from kd_keras.tensor_types import CostTerms, Logits
+from kd_keras.tensor_types import Logits, LossTerms
 
 
 def nkd(
@@ -18,7 +18,7 @@ def nkd(
     *,
     temperature: float,
     nontarget_weight: float,
-) -> CostTerms:
+) -> LossTerms:
     """Named parts of the method.
 
     Args:
@@ -39,5 +39,5 @@ def nkd(
     log_q = nontarget.log_softmax_of_others(student / temperature, mask)
     log_p = nontarget.log_softmax_of_others(teacher / temperature, mask)
     p = ops.where(mask, 0.0, ops.exp(log_p))
-    nontarget_cost = -(temperature**2) * ops.sum(p * log_q, axis=-1)
-    return {"loss": target + nontarget_weight * nontarget_cost}
+    nontarget_loss = -(temperature**2) * ops.sum(p * log_q, axis=-1)
+    return {"loss": target + nontarget_weight * nontarget_loss}

@@ -52,7 +52,7 @@ def require_weightable(methods: Sequence[Method]) -> None:
     if method_names:
         raise ValueError(
             f"the batches have sample or class weights, and methods {method_names} compare the "
-            "examples of a batch with each other, so that an example has no cost of its own to "
+            "examples of a batch with each other, so that an example has no loss of its own to "
             "weight; expected batches without weights. Leave them out, or choose other methods."
         )
 
@@ -68,11 +68,11 @@ def require_no_ids(methods: Sequence[Method]) -> None:
 
 
 def require_parts(methods: Sequence[Method]) -> None:
-    """Raises ValueError if a method's cost has no target and nontarget parts."""
+    """Raises ValueError if a method's loss has no target and nontarget parts."""
     method_names = [m.name for m in methods if type(m).parts_call is Method.parts_call]
     if method_names:
         raise ValueError(
-            "the optimizer takes the gradients of a cost's target and nontarget parts, and "
+            "the optimizer takes the gradients of a loss's target and nontarget parts, and "
             f"methods {method_names} have no such parts; expected methods that have them, such as "
             "dkd. Choose such methods, or another optimizer."
         )

@@ -1,11 +1,11 @@
-"""Base class of methods whose cost is minimised before the student learns from the labels."""
+"""Base class of methods whose loss is minimised before the student learns from the labels."""
 
 from typing import Unpack
 
 from keras import ops
 
 from kd_keras import check
-from kd_keras.methods.base import Batch, Costs, Outputs
+from kd_keras.methods.base import Batch, ExampleLosses, Outputs
 from kd_keras.methods.parts.tap_pairs import TapPairs, TapPairsKnobs
 
 #: Later comparisons of these methods train 30 epochs of this stage, then 240 others.
@@ -20,12 +20,12 @@ class TwoStageKnobs(TapPairsKnobs, total=False):
 
 
 class TwoStage(TapPairs):
-    """Minimises its cost in a first stage, without labels, and by default not at all afterwards.
+    """Minimises its loss in a first stage, without labels, and by default not at all afterwards.
 
     Args:
-        first_stage: share of the run, 0 to 1, before the cost has the factor `main_stage_weight`.
+        first_stage: share of the run, 0 to 1, before the loss has the factor `main_stage_weight`.
             Labels, and methods without a first stage, wait for the longest one.
-        main_stage_weight: factor of the cost after the first stage, >= 0; `weight` multiplies it.
+        main_stage_weight: factor of the loss after the first stage, >= 0; `weight` multiplies it.
         common: knobs of `TapPairs` and `Method`.
     """
 
@@ -40,17 +40,17 @@ class TwoStage(TapPairs):
         self.first_stage = check.number("first_stage", first_stage, at_least=0, at_most=1)
         self.main_stage_weight = check.number("main_stage_weight", main_stage_weight, at_least=0)
 
-    def cost(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        """(B,) float32: the method's cost, the same in both stages."""
+    def loss(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        """(B,) float32: the method's loss, the same in both stages."""
         raise NotImplementedError(
-            f"{type(self).__name__} has no cost(); expected a method that returns a cost per "
-            "example. Define cost(self, student, teacher, batch)."
+            f"{type(self).__name__} has no loss(); expected a method that returns a loss per "
+            "example. Define loss(self, student, teacher, batch)."
         )
 
-    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
-        return self.cost(student, teacher, batch)
+    def first_stage_call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
+        return self.loss(student, teacher, batch)
 
-    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> Costs:
+    def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         if not self.main_stage_weight:
-            return ops.zeros(ops.shape(batch.labels)[:1])  # skips a cost of weight 0
-        return self.main_stage_weight * self.cost(student, teacher, batch)
+            return ops.zeros(ops.shape(batch.labels)[:1])  # skips a loss of weight 0
+        return self.main_stage_weight * self.loss(student, teacher, batch)

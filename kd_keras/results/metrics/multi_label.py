@@ -180,11 +180,11 @@ def measure_agreement(student: np.ndarray, teacher: np.ndarray) -> dict[str, flo
         np.asarray(teacher, np.float64),
     )
     p = np.exp(-np.logaddexp(0, -teacher_logits))
-    present_cost = p * (np.logaddexp(0, -student_logits) - np.logaddexp(0, -teacher_logits))
-    absent_cost = (1 - p) * (np.logaddexp(0, student_logits) - np.logaddexp(0, teacher_logits))
+    present_loss = p * (np.logaddexp(0, -student_logits) - np.logaddexp(0, -teacher_logits))
+    absent_loss = (1 - p) * (np.logaddexp(0, student_logits) - np.logaddexp(0, teacher_logits))
     return {
         "agreement": float(np.mean(decisions(student) == decisions(teacher))),
-        "predictive_kl": float(np.mean(present_cost + absent_cost)),
+        "predictive_kl": float(np.mean(present_loss + absent_loss)),
     }
 
 

@@ -50,7 +50,7 @@ def test_weights_of_0_and_first_stages_switch_a_term_off():
     assert gradient_balance.switched_off(distiller, measurements=2) == set()
 
 
-def test_a_cost_that_ends_at_zero_is_not_missed_in_one_measurement():
+def test_a_loss_that_ends_at_zero_is_not_missed_in_one_measurement():
     fading, constant = (kd_methods.get("wkd_feature", decay_start=start) for start in (0.5, 1))
     for method, off in ((fading, {"wkd_feature"}), (constant, set())):
         distiller = types.SimpleNamespace(methods=[method], ce_weight=1.0)

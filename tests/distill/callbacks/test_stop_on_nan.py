@@ -67,7 +67,7 @@ def test_finite_losses_pass(two_classes):
     assert len(two_classes.fit(two_classes.model(), [stop_on_nan.StopOnNaN()])["loss"]) == 2
 
 
-class Cost(methods.base.Method):
+class Constant(methods.base.Method):
     """Costs a number for each example, which no weight changes."""
 
     def __init__(self, value, **common):
@@ -85,12 +85,12 @@ def distil(student, teacher, images, labels, *chosen_methods, learning_rate=0.1,
     return distiller.fit(images, labels, batch_size=20, verbose=0, callbacks=watching, **how)
 
 
-def test_a_method_whose_cost_is_nan_is_named(student, teacher, images, labels):
+def test_a_method_whose_loss_is_nan_is_named(student, teacher, images, labels):
     message = (
-        r"^student: the loss became nan at step 1 of epoch 1; expected a finite number\. The cost "
+        r"^student: the loss became nan at step 1 of epoch 1; expected a finite number\. The loss "
         r"of bad is not finite, the cross-entropy with the labels is\. Lower .*bad:warmup"
     )
-    chosen_methods = methods.get("kd"), Cost(np.nan, name="bad")
+    chosen_methods = methods.get("kd"), Constant(np.nan, name="bad")
     with pytest.raises(stop_on_nan.NonFiniteError, match=message):
         distil(student, teacher, images, labels, *chosen_methods)
 

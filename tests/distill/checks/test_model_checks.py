@@ -100,13 +100,13 @@ def test_one_sigmoid_output_teaches_as_two_logits(net, images, labels, one_step)
     np.testing.assert_allclose(
         keras.ops.softmax(as_logits(images)), np.concatenate([1 - p, p], axis=1), atol=1e-6
     )
-    costs = []
+    losses = []
     for model in (teacher, as_logits):
         learner = keras.models.clone_model(student)
         learner.set_weights(student.get_weights())
         distiller = Distiller(learner, teacher=model, methods=kd())
-        costs.append(one_step(distiller, images, labels % 2)["kd"])
-    assert costs[0] == pytest.approx(costs[1], rel=1e-6)
+        losses.append(one_step(distiller, images, labels % 2)["kd"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     with pytest.raises(ValueError, match="the student has 5 classes and the teacher 2"):
         Distiller(net("student", norm=False), teacher=teacher, methods=kd())
 

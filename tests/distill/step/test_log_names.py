@@ -29,7 +29,7 @@ def test_other_names_are_allowed():
     ],
     ids=str,
 )
-def test_a_compiled_metric_cannot_replace_a_method_s_cost(student, teacher, compiled):
+def test_a_compiled_metric_cannot_replace_a_method_s_loss(student, teacher, compiled):
     distiller = Distiller(student, teacher=teacher, methods=methods.get("kd", name="accuracy"))
     with pytest.raises(ValueError, match=r"metrics are called \['accuracy'\]; .* another name="):
         distiller.compile(**compiled)

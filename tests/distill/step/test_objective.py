@@ -52,7 +52,7 @@ def test_terms_are_means_without_their_weights(by_hand):
     }
 
 
-def test_sample_weights_multiply_every_cost_and_the_batch_size_divides(by_hand):
+def test_sample_weights_multiply_every_loss_and_the_batch_size_divides(by_hand):
     weights = np.array([0.0, 1.0, 2.0, 0.5], "float32")
     result = terms(objective(Constant(value=3.0)), examples(sample_weight=weights))
     cross_entropy = by_hand.cross_entropy(LABELS, LOGITS)
@@ -78,14 +78,14 @@ def test_warmup_is_linear_and_leaves_the_cross_entropy_alone(progress, expected)
 
 
 @pytest.mark.parametrize(
-    ("stage", "counted", "costs"),
+    ("stage", "counted", "losses"),
     [
         (0.0, {"long", "short"}, (100.0, 100.0)),
         (0.2, {"long", "short"}, (100.0, 3.0)),
         (0.4, {"ce", "long", "short", "plain"}, (2.0, 3.0)),
     ],
 )
-def test_while_one_is_in_its_first_stage_methods_of_stages_alone_count(stage, counted, costs):
+def test_while_one_is_in_its_first_stage_methods_of_stages_alone_count(stage, counted, losses):
     long, short = (
         Constant(value=2.0, stage=0.4, name="long"),
         Constant(value=3.0, stage=0.2, name="short"),
@@ -94,7 +94,7 @@ def test_while_one_is_in_its_first_stage_methods_of_stages_alone_count(stage, co
     assert goal.stages == (0.0, 0.2, 0.4)
     assert set(loss(goal, progress=stage, stage=stage).weighted) == counted
     result = terms(goal, stage=stage)
-    assert (result["long"], result["short"], result["plain"]) == (*costs, 1.0)
+    assert (result["long"], result["short"], result["plain"]) == (*losses, 1.0)
 
 
 class Views(Constant):

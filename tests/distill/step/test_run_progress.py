@@ -18,7 +18,7 @@ FIRST, NEXT, LAST = [0, 1 / 8, 2 / 8, 3 / 8], [4 / 8, 5 / 8, 6 / 8, 7 / 8], [1, 
 
 @keras.saving.register_keras_serializable(package="test")
 class Watch(Method):
-    """A cost that is the share of the run that the step is told."""
+    """A loss that is the share of the run that the step is told."""
 
     def __init__(self, *, warmup=0.0, weight=1.0, ce_weight=0.0, name="watch"):
         super().__init__(weight=weight, ce_weight=ce_weight, warmup=warmup, name=name)

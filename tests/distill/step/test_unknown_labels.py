@@ -41,8 +41,10 @@ def gradients_by_hand(distiller, images, labels, weights, smoothing):
         ce = tf.reduce_sum((per_label * weights)[known]) / max(known.sum(), 1)
         soft = tf.nn.softmax(tf.cast(distiller.teacher(images), "float64") / kd.temperature)
         log_q = tf.nn.log_softmax(tf.cast(logits, "float64") / kd.temperature)
-        cost = kd.temperature**2 * tf.reduce_sum(soft * (tf.math.log(soft) - log_q), axis=-1)
-        loss = distiller.ce_weight * ce + kd.weight * tf.reduce_mean(cost * weights)
+        example_loss = kd.temperature**2 * tf.reduce_sum(
+            soft * (tf.math.log(soft) - log_q), axis=-1
+        )
+        loss = distiller.ce_weight * ce + kd.weight * tf.reduce_mean(example_loss * weights)
     return tape.gradient(loss, student.trainable_variables)
 
 
@@ -107,12 +109,14 @@ def test_metrics_and_validation_count_known_labels_only(net, teacher, images, la
     evaluated = distiller.evaluate(images, partly, batch_size=16, verbose=0, return_dict=True)
     logits = distiller.student(images).numpy()
     right = logits.argmax(axis=-1) == labels
-    cost = keras.losses.sparse_categorical_crossentropy(labels, logits, from_logits=True).numpy()
+    example_loss = keras.losses.sparse_categorical_crossentropy(
+        labels, logits, from_logits=True
+    ).numpy()
     assert history["accuracy"][0] == pytest.approx(right[known].mean())
     assert history["weighted"][0] == pytest.approx(np.average(right[known], weights=weights[known]))
-    assert history["ce"][0] == pytest.approx((cost * weights)[known].mean(), rel=1e-4)
-    assert evaluated["loss"] == pytest.approx(cost[known].mean(), rel=1e-4)
-    assert evaluated["x"] == pytest.approx(cost[known].mean(), rel=1e-4)
+    assert history["ce"][0] == pytest.approx((example_loss * weights)[known].mean(), rel=1e-4)
+    assert evaluated["loss"] == pytest.approx(example_loss[known].mean(), rel=1e-4)
+    assert evaluated["x"] == pytest.approx(example_loss[known].mean(), rel=1e-4)
     assert evaluated["accuracy"] == pytest.approx(right[known].mean())
 
 

@@ -15,7 +15,7 @@ def evaluated(distiller, images, labels):
     return distiller.evaluate(images, labels, batch_size=16, verbose=0, return_dict=True)
 
 
-def test_costs_and_agreement_are_those_of_both_models_in_inference(
+def test_losses_and_agreement_are_those_of_both_models_in_inference(
     net, teacher, images, labels, by_hand
 ):
     student = net("student", dropout=0.5)
@@ -42,7 +42,7 @@ def test_costs_and_agreement_are_those_of_both_models_in_inference(
         np.testing.assert_array_equal(value, variable.numpy())
 
 
-def test_without_it_no_cost_of_a_method_is_reported(student, teacher, images, labels):
+def test_without_it_no_loss_of_a_method_is_reported(student, teacher, images, labels):
     logs = evaluated(Distiller(student, teacher=teacher, methods=methods.get("kd")), images, labels)
     assert set(logs) == {"loss", "ce", "accuracy"}
 
@@ -58,15 +58,15 @@ def test_without_it_no_cost_of_a_method_is_reported(student, teacher, images, la
         ("ft", {}, ""),
     ],
 )
-def test_each_cost_that_is_left_out_has_its_reason(name, knobs, reason):
+def test_each_loss_that_is_left_out_has_its_reason(name, knobs, reason):
     method = methods.get(name, **knobs)
     assert validation.reason_left_out(method) == reason
     assert validation.left_out([method]) == (
-        f"validation reports no cost of {name}: {reason}" if reason else ""
+        f"validation reports no loss of {name}: {reason}" if reason else ""
     )
 
 
-def test_a_cost_that_is_not_measured_is_not_logged(student, teacher, images, labels):
+def test_a_loss_that_is_not_measured_is_not_logged(student, teacher, images, labels):
     both_methods = [methods.get("kd"), methods.get("sp", taps=("stage2",))]
     logs = evaluated(
         Distiller(student, teacher=teacher, methods=both_methods, validate_teacher=True),

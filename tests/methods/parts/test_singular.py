@@ -33,11 +33,11 @@ def test_gradient_is_that_of_the_decomposition(matrices, autodiff):
     direction = np.ones((2, count), "float32")
     readout = np.arange(count, dtype="float32")
 
-    def cost(tensors):
+    def loss(tensors):
         parts = singular.decompose(tensors["x"])
         return {"loss": singular.nearest_vector(parts, direction, among=4) * readout * count * 2}
 
-    _, gradients = autodiff.values_and_gradients(cost, {"x": matrices}, [("loss", "x")])
+    _, gradients = autodiff.values_and_gradients(loss, {"x": matrices}, [("loss", "x")])
     step = 1e-5 * np.random.default_rng(1).normal(size=matrices.shape)
     slope = 0.0
     for matrix, change in zip(matrices.astype("float64"), step, strict=True):
@@ -50,11 +50,11 @@ def test_equal_singular_values_give_finite_gradients(autodiff):
     alike = np.stack([np.eye(3), np.zeros((3, 3)), np.ones((3, 3))]).astype("float32")
     direction = np.array([[0.1, 0.2, 0.3]] * 3, "float32")
 
-    def cost(tensors):
+    def loss(tensors):
         return {
             "loss": singular.nearest_vector(singular.decompose(tensors["x"]), direction, among=4)
         }
 
-    results, gradients = autodiff.values_and_gradients(cost, {"x": alike}, [("loss", "x")])
+    results, gradients = autodiff.values_and_gradients(loss, {"x": alike}, [("loss", "x")])
     assert np.all(np.isfinite(results["loss"]))
     assert np.all(np.isfinite(gradients["loss", "x"]))

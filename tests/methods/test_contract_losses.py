@@ -1,4 +1,4 @@
-"""What every method's cost owes, whatever the two models say; no method is named here."""
+"""What every method's loss owes, whatever the two models say; no method is named here."""
 
 import keras
 import numpy as np
@@ -21,15 +21,15 @@ def method(request, pair):
 
 
 @pytest.fixture
-def costs_and_gradients(cost_and_gradients, pair):
-    """(method, student, teacher) to (cost, gradients) in each stage of the method."""
+def losses_and_gradients(loss_and_gradients, pair):
+    """(method, student, teacher) to (loss, gradients) in each stage of the method."""
 
     def run(method, student, teacher):
         size = len(student["logits"])
         x, labels = pair.batch(method, size)
         batch = Batch(labels, x["id"], x["inputs"])
         return [
-            cost_and_gradients(method, student, teacher, batch, first_stage=first)
+            loss_and_gradients(method, student, teacher, batch, first_stage=first)
             for first in ((True, False) if method.first_stage else (False,))
         ]
 
@@ -56,9 +56,9 @@ def outputs(method, size):
 
 
 def test_gradients_reach_the_student_and_every_part_and_never_the_teacher(
-    method, costs_and_gradients
+    method, losses_and_gradients
 ):
-    results = costs_and_gradients(method, *outputs(method, 8))
+    results = losses_and_gradients(method, *outputs(method, 8))
     reached = {key for _, gradients in results for key, g in gradients.items() if np.any(g)}
     read = method.student_taps or ("logits",)
     assert {("student", tap) for tap in read} <= reached
@@ -66,55 +66,55 @@ def test_gradients_reach_the_student_and_every_part_and_never_the_teacher(
     assert not any(who == "teacher" for who, _ in reached)
 
 
-def test_a_cost_that_reads_the_progress_says_so(method, cost_and_gradients, pair):
+def test_a_loss_that_reads_the_progress_says_so(method, loss_and_gradients, pair):
     """Without `needs_progress` a run of unknown length gives the method a progress of 1."""
     student, teacher = outputs(method, 8)
     x, labels = pair.batch(method, 8)
 
-    def costs(progress):
+    def losses(progress):
         batch = Batch(labels, x["id"], x["inputs"], progress)
         stages = (True, False) if method.first_stage else (False,)
         for first in stages:
-            cost_and_gradients(method, student, teacher, batch, first_stage=first)
+            loss_and_gradients(method, student, teacher, batch, first_stage=first)
 
     unreadable = object()  # no number: who computes with it fails
-    warmup, method.warmup = method.warmup, 0.0  # which the objective reads, not the cost
+    warmup, method.warmup = method.warmup, 0.0  # which the objective reads, not the loss
     try:
         if not method.needs_progress or method.first_stage:
-            costs(unreadable)
+            losses(unreadable)
         else:
             with pytest.raises((TypeError, ValueError)):
-                costs(unreadable)
+                losses(unreadable)
     finally:
         method.warmup = warmup
 
 
-def test_a_cost_depends_on_the_labels_only_if_it_says_so(method, cost_and_gradients, pair):
+def test_a_loss_depends_on_the_labels_only_if_it_says_so(method, loss_and_gradients, pair):
     student, teacher = outputs(method, 8)
     x, labels = pair.batch(method, 8)
     # All labels change, and also which examples have the same.
     others = (labels + 1 + np.arange(8) % (pair.CLASSES - 1)) % pair.CLASSES
 
-    def costs(labels, first):
+    def losses(labels, first):
         batch = Batch(labels, x["id"], x["inputs"])
-        return cost_and_gradients(method, student, teacher, batch, first_stage=first)[0]
+        return loss_and_gradients(method, student, teacher, batch, first_stage=first)[0]
 
     stages = (True, False) if method.first_stage else (False,)
-    same_cost = [np.array_equal(costs(labels, first), costs(others, first)) for first in stages]
-    assert all(same_cost) == (not method.needs_labels)
+    same_loss = [np.array_equal(losses(labels, first), losses(others, first)) for first in stages]
+    assert all(same_loss) == (not method.needs_labels)
 
 
-def test_a_cost_with_one_target_class_for_each_example_says_so(method, cost_and_gradients, pair):
+def test_a_loss_with_one_target_class_for_each_example_says_so(method, loss_and_gradients, pair):
     student, teacher = outputs(method, 8)
     x, labels = pair.batch(method, 8)
     others = (labels + 1) % pair.CLASSES
     soft = 0.6 * np.eye(pair.CLASSES)[labels] + 0.4 * np.eye(pair.CLASSES)[others]
 
-    def costs(labels):
+    def losses(labels):
         batch = Batch(labels, x["id"], x["inputs"])
-        return cost_and_gradients(method, student, teacher, batch, first_stage=False)[0]
+        return loss_and_gradients(method, student, teacher, batch, first_stage=False)[0]
 
-    takes_the_largest = np.array_equal(costs(labels), costs(soft.astype("float32")))
+    takes_the_largest = np.array_equal(losses(labels), losses(soft.astype("float32")))
     assert method.needs_one_class == (method.needs_labels and takes_the_largest)
 
 
@@ -175,13 +175,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_costs_and_gradients_are_finite(case, method, costs_and_gradients):
+def test_losses_and_gradients_are_finite(case, method, losses_and_gradients):
     size, student_says, teacher_says = CASES[case]
     student, teacher = outputs(method, size)
-    results = costs_and_gradients(method, student_says(student), teacher_says(teacher))
-    for cost, gradients in results:
-        assert np.shape(cost) == (size,)
-        assert np.all(np.isfinite(cost))
+    results = losses_and_gradients(method, student_says(student), teacher_says(teacher))
+    for loss, gradients in results:
+        assert np.shape(loss) == (size,)
+        assert np.all(np.isfinite(loss))
         for (who, name), gradient in gradients.items():
             assert np.all(np.isfinite(gradient)), f"gradient of the {who}'s {name}"
             assert who != "teacher" or not np.any(gradient)
