@@ -53,7 +53,7 @@ def _run(
         verify=verify,
         screen=output.screen(),
     )
-    output.document({"folder": folder, **make_cache.facts(folder)})
+    output.document({"folder": folder, **make_cache.summary(folder)})
 
 
 def _names(taps: tuple[str, ...]) -> tuple[str, ...]:

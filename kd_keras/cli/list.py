@@ -35,7 +35,7 @@ _KINDS = {
 @output.json_option
 def command(kind: str | None, name: str | None) -> None:
     """List datasets, models, methods and recipes, one line each; with NAME, explain one."""
-    if output.document(_facts(kind, name)):
+    if output.document(_document(kind, name)):
         return
     if kind is None:
         click.echo(
@@ -47,7 +47,7 @@ def command(kind: str | None, name: str | None) -> None:
         click.echo(_explain(kind)(name))
 
 
-def _facts(kind: str | None, name: str | None) -> dict[str, Any]:
+def _document(kind: str | None, name: str | None) -> dict[str, Any]:
     """The names of each kind with a line on each; with a name, its explanation."""
     if kind is not None and name is not None:
         return {"kind": kind, "name": name, "text": _explain(kind)(name)}
@@ -66,7 +66,7 @@ def _explain(kind: str) -> Callable[[str], str]:
     """The function that explains one name; for models, it builds the model."""
     module = _module(kind)
     if kind == "models":
-        module = importlib.import_module("kd_keras.cli.model_facts")
+        module = importlib.import_module("kd_keras.cli.model_description")
     explain: Callable[[str], str] = getattr(module, "explain", None) or module.describe
     return explain
 

@@ -166,7 +166,7 @@ def _predict(predictor: "Predictor", items: list["Item"], rows: "Rows", tally: "
                 tally.read += 1
                 rows.write(prediction)
                 if is_json:
-                    tally.predictions.append(rows.facts(prediction))
+                    tally.predictions.append(rows.entry(prediction))
 
 
 @dataclasses.dataclass

@@ -64,7 +64,7 @@ class Rows:
         print(self._row(prediction), file=file)
 
     @staticmethod
-    def facts(prediction: Prediction) -> dict[str, Any]:
+    def entry(prediction: Prediction) -> dict[str, Any]:
         """A prediction as JSON holds it."""
         classes = zip(prediction.classes, prediction.indices, prediction.probabilities, strict=True)
         return {
@@ -141,7 +141,7 @@ def _named_probabilities(prediction: Prediction) -> list[tuple[str, float]]:
 
 
 def _json(prediction: Prediction) -> str:
-    return json.dumps(Rows.facts(prediction), ensure_ascii=False)
+    return json.dumps(Rows.entry(prediction), ensure_ascii=False)
 
 
 def _csv_line(cells: Sequence[Any]) -> str:

@@ -118,7 +118,7 @@ class Views:
         return partners
 
 
-def facts(split: Split, policy: Policy) -> dict[str, Any]:
+def view_settings(split: Split, policy: Policy) -> dict[str, Any]:
     """What decides the pixels of a view beside the images, seed and ids, as JSON.
 
     That of the policy; where it mixes and labels are unknown, also "labelled": a hash of the ids of

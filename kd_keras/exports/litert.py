@@ -17,7 +17,7 @@ def write(
     path: Path,
     *,
     quantize: str,
-    facts: metadata.Metadata,
+    file_metadata: metadata.Metadata,
     calibration: np.ndarray | None,
 ) -> None:
     """Writes a LiteRT file that takes `images`, uint8 (B, H, W, C), with an open batch size.
@@ -31,7 +31,7 @@ def write(
         graph: the classifier.
         path: file to write.
         quantize: "none" (float32), "float16" (weights in float16, computed in float32) or "int8".
-        facts: metadata to pack behind the model, which interpreters do not read.
+        file_metadata: metadata to pack behind the model, which interpreters do not read.
         calibration: uint8 (N, H, W, C) images, whose activations set the ranges of "int8".
 
     Raises:
@@ -54,7 +54,7 @@ def write(
             converter.inference_input_type = converter.inference_output_type = tf.uint8
         content = converter.convert()
     path.write_bytes(content)
-    metadata.pack_into_litert(path, facts)
+    metadata.pack_into_litert(path, file_metadata)
 
 
 def _batches(calibration: np.ndarray) -> Iterator[dict[str, np.ndarray]]:

@@ -20,7 +20,7 @@ def write(
     path: Path,
     *,
     quantize: str,
-    facts: metadata.Metadata,
+    file_metadata: metadata.Metadata,
     calibration: np.ndarray | None,
 ) -> None:
     """Writes an ONNX file that takes `images`, uint8 (B, H, W, C), with an open batch size.
@@ -43,7 +43,7 @@ def write(
             model_proto = float16.convert_float_to_float16(model_proto, keep_io_types=True)
         if images is not None:
             model_proto = _quantize(model_proto, Path(scratch), images)
-        onnx.helper.set_model_props(model_proto, metadata.for_onnx(facts))
+        onnx.helper.set_model_props(model_proto, metadata.for_onnx(file_metadata))
         content = model_proto.SerializeToString()
     path.write_bytes(content)
 

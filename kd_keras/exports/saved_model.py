@@ -91,8 +91,8 @@ def saved_model(
             _check_class_names(class_names, keras_logits.shape[-1])
         names = None if class_names is None else tuple(class_names)
         size = (shape[0], shape[1], shape[2])
-        facts = metadata.Metadata(names, size, resize, multi_label)
-        _write(signatures.module(student, answer, shape, resize=resize), new_folder, facts)
+        file_metadata = metadata.Metadata(names, size, resize, multi_label)
+        _write(signatures.module(student, answer, shape, resize=resize), new_folder, file_metadata)
         difference = _difference(serve(new_folder, images), keras_logits)
         allowed_difference = TOLERANCE * max(1.0, float(np.abs(keras_logits).max()))
         if not difference <= allowed_difference:
@@ -198,10 +198,10 @@ def _check_class_names(class_names: Sequence[str], num_classes: int) -> None:
         )
 
 
-def _write(root: tf.Module, folder: Path, facts: metadata.Metadata) -> None:
+def _write(root: tf.Module, folder: Path, file_metadata: metadata.Metadata) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         root.kd_keras_assets = []
-        for name, text in metadata.assets(facts).items():
+        for name, text in metadata.assets(file_metadata).items():
             Path(scratch, name).write_text(text, encoding="utf-8")
             root.kd_keras_assets.append(tf.saved_model.Asset(str(Path(scratch, name))))
         functions_by_name = {"serving_default": root.serve, "serve_bytes": root.serve_bytes}

@@ -93,29 +93,33 @@ def train(
     )
     seconds = checkpoint.seconds_before + time.perf_counter() - start
     seconds /= len(distillers)  # each one's share
-    facts = {phase: _facts(job.recipe, history) for phase, history in histories.items()}
-    _say_where_it_ended(job, facts)
+    stopping_entries = {
+        phase: _stopping_entry(job.recipe, history) for phase, history in histories.items()
+    }
+    _say_where_it_ended(job, stopping_entries)
 
     def save() -> None:
         for phase, distiller in distillers.items():
             if phase.partition("-")[0] in build.FREEZABLE:
                 freezing.thaw(distiller.student, job.recipe.freeze)
-            job.folder.save(phase, distiller.deployed, histories[phase], seconds, **facts[phase])
+            job.folder.save(
+                phase, distiller.deployed, histories[phase], seconds, **stopping_entries[phase]
+            )
         checkpoint.remove()
 
     machines.chief_only(job.strategy, save)
     job.job_time.add_trained(list(distillers))
 
 
-def _facts(recipe: Recipe, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
+def _stopping_entry(recipe: Recipe, history: Mapping[str, Sequence[float]]) -> dict[str, Any]:
     """What else is saved about a phase beside its history."""
     if recipe.stop_early is None:
         return {}
-    return {"stop_early": stop_early.facts(history, recipe.stop_early)}
+    return {"stop_early": stop_early.stopping_record(history, recipe.stop_early)}
 
 
-def _say_where_it_ended(job: Job, facts: Mapping[str, Mapping[str, Any]]) -> None:
-    for phase, entry in facts.items():
+def _say_where_it_ended(job: Job, stopping_entries: Mapping[str, Mapping[str, Any]]) -> None:
+    for phase, entry in stopping_entries.items():
         if end := entry.get("stop_early"):
             name = stop_early.score_name(end)
             unit = " mAP" if name == stop_early.MAP else ""
@@ -161,20 +165,20 @@ def cached_rows(job: Job, distillers: Mapping[str, Distiller]) -> Cache | None:
         precision=job.precision,
         strategy=job.strategy,
         screen=job.screen,
-        note=lambda **facts: _note(job, taught_phases, facts),
+        note=lambda **source: _note(job, taught_phases, source),
         reads_logits=bool(requirements.logit_users(methods)),
     )
 
 
-def _note(job: Job, phases: Sequence[str], facts: Mapping[str, Any]) -> None:
+def _note(job: Job, phases: Sequence[str], source: Mapping[str, Any]) -> None:
     """Adds the source of the teacher's outputs to provenance.json.
 
     Args:
         job: the run.
         phases: phases that learn from the teacher.
-        facts: where its outputs come from.
+        source: where its outputs come from.
     """
     if not machines.is_chief(job.strategy):
         return  # one process writes the run folder
     for phase in phases:
-        provenance.add_teacher_outputs(job.folder.path, phase, **facts)
+        provenance.add_teacher_outputs(job.folder.path, phase, **source)

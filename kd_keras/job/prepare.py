@@ -45,7 +45,7 @@ class Job:
         screen: where lines, bars and tables are shown.
         strategy: the devices that models are trained on.
         precision: precision of every training.
-        facts: what all phases of the run folder have in common, for its provenance.
+        provenance: what all phases of the run folder have in common.
         exports: folder of each student's SavedModel, by phase.
         models: the teachers and the Distillers.
         job_time: estimates the time of the whole run.
@@ -59,7 +59,7 @@ class Job:
     screen: Screen
     strategy: devices.Strategy
     precision: str
-    facts: Mapping[str, Any]
+    provenance: Mapping[str, Any]
     exports: Mapping[str, Path]
     models: build.Models
     job_time: job_time.JobTime
@@ -118,8 +118,8 @@ def prepare(
         strategy, lambda: dataset.load(recipe, screen, verify=verify)
     )
     _check_batches(recipe, data, strategy)
-    facts = _facts(recipe, data, precision, strategy)
-    folder.check_same_facts(facts)
+    provenance = _provenance(recipe, data, precision, strategy)
+    folder.check_same_provenance(provenance)
     models = _models(recipe, data, precision, strategy)
     students = [distiller.student for distiller in models.rounds[-1].values()]
     for line in (*optimizer.notes(recipe, students), *model_notes.of_rounds(models.rounds)):
@@ -142,7 +142,7 @@ def prepare(
         screen=screen,
         strategy=strategy,
         precision=precision,
-        facts=facts,
+        provenance=provenance,
         exports=exports,
         models=models,
         job_time=time,
@@ -203,15 +203,15 @@ def _check_memory(batch_size: int, data: Dataset) -> None:
         )
 
 
-def _facts(
+def _provenance(
     recipe: Recipe, data: Dataset, precision: str, strategy: devices.Strategy
 ) -> dict[str, Any]:
     """What all phases of the run folder have in common, for its provenance."""
-    facts = {"data": data.fingerprint, **identity.identities(recipe)}
-    facts |= {"precision": precision, "replicas": strategy.num_replicas_in_sync}
-    if labels := training_images.facts(data):
-        facts["training_images"] = labels
-    return facts
+    provenance = {"data": data.fingerprint, **identity.identities(recipe)}
+    provenance |= {"precision": precision, "replicas": strategy.num_replicas_in_sync}
+    if labels := training_images.label_record(data):
+        provenance["training_images"] = labels
+    return provenance
 
 
 def _models(

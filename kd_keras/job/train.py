@@ -102,7 +102,7 @@ def _run(
             job = prepare(recipe, folder, data, export_dir=exports, screen=screen, verify=verify)
             results = _train_and_measure(job)
     else:
-        folder.check_same_facts(identity.identities(recipe))
+        folder.check_same_provenance(identity.identities(recipe))
         screen.say(f"{folder.path} is a finished run of this recipe; these are its results.")
     if machines.is_chief(strategy):
         finish_run.show(results, recipe, folder, screen)
@@ -135,7 +135,7 @@ def _train_and_measure(job: Job) -> dict[str, Any]:
 
 def _start(job: Job) -> None:
     """Writes what is known before any training into the run folder."""
-    job.folder.start(dict(job.facts))
+    job.folder.start(dict(job.provenance))
     run_data.write(job.folder.path, job.data)
     score_files.save_labels(job.folder.path, job.data.validation.labels)
     _write_augmented_images(job)

@@ -13,7 +13,7 @@ import numpy as np
 from kd_keras.data import augmentation
 from kd_keras.data.augmentation import Policy
 from kd_keras.data.stores.store import Split
-from kd_keras.data.views import facts
+from kd_keras.data.views import view_settings
 from kd_keras.teacher_cache import encoding, file_format, part_files
 from kd_keras.teacher_cache.file_format import Header
 
@@ -100,7 +100,7 @@ class Cache:
             most_views: number of views of an image in the batches, numbered 0 to most_views - 1.
         """
         batch_facts = {
-            "augmentation": facts(split, policy),
+            "augmentation": view_settings(split, policy),
             "view seed": view_seed,
             "dataset": split.fingerprint or self.header.data,
             "image shape": split.image_shape,

@@ -8,7 +8,7 @@ import numpy as np
 
 from kd_keras.data import augmentation
 from kd_keras.data.stores.store import Dataset, Split
-from kd_keras.data.views import Views, facts
+from kd_keras.data.views import Views, view_settings
 from kd_keras.teacher_cache import encoding, file_format, part_files
 from kd_keras.teacher_cache.file_format import Header
 from kd_keras.teacher_cache.reader import Cache
@@ -59,7 +59,7 @@ def header_for(
     return Header(
         teacher=teacher,
         data=data.train.fingerprint or data.store_fingerprint,
-        augment=facts(data.train, data.augment),
+        augment=view_settings(data.train, data.augment),
         view_seed=view_seed,
         views=views,
         examples=len(data.train),

@@ -5,7 +5,7 @@ import pytest
 
 from kd_keras.data.augmentation import Policy, augment, from_json, light, policy_of, short_name
 from kd_keras.data.stores.store import Split
-from kd_keras.data.views import Views, facts
+from kd_keras.data.views import Views, view_settings
 
 MIXED = Policy(light(1, True).steps, mixup=0.4, cutmix=1.0)
 
@@ -143,12 +143,12 @@ def test_which_labels_are_known_decides_how_images_are_mixed(images_of):
     complete_split = Split(images_of(12), labels, ids)
     hidden = Split(complete_split.images, np.where(ids < 6, labels, -1).astype(np.int32), ids)
     other = Split(complete_split.images, np.where(ids > 5, labels, -1).astype(np.int32), ids)
-    mixed = [facts(split, MIXED) for split in (complete_split, hidden, other)]
+    mixed = [view_settings(split, MIXED) for split in (complete_split, hidden, other)]
     assert mixed[0] == MIXED.to_json()
     assert len({values.get("labelled") for values in mixed}) == 3
     assert len({short_name(values) for values in mixed}) == 3
     assert [from_json(values) for values in mixed] == [MIXED] * 3
-    assert facts(hidden, light(1, True)) == light(1, True).to_json()  # does not mix
+    assert view_settings(hidden, light(1, True)) == light(1, True).to_json()  # does not mix
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ FACTS = Metadata(tuple("abcde"), (8, 8, 3), "pad")
 
 
 def write_and_open(graph, path, images, *, quantize):
-    litert.write(graph, path, quantize=quantize, facts=FACTS, calibration=images)
+    litert.write(graph, path, quantize=quantize, file_metadata=FACTS, calibration=images)
     return runtimes.open_classifier(path)
 
 

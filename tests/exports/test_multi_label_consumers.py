@@ -91,6 +91,8 @@ def _outputs(form, model, pictures, consumers, tmp_path, *, quantize):
     module, name = FORMATS[form]
     graph = classifier_graph.from_model(model, (8, 8, 3), multi_label=True)
     calibration = pictures[0][:100] if quantize == "int8" else None
-    module.write(graph, tmp_path / name, quantize=quantize, facts=FACTS, calibration=calibration)
+    module.write(
+        graph, tmp_path / name, quantize=quantize, file_metadata=FACTS, calibration=calibration
+    )
     run = consumers.litert_file if form == "litert" else consumers.onnx_file
     return run(tmp_path / name, pictures[0])

@@ -9,7 +9,7 @@ from kd_keras import Distiller, methods
 from kd_keras.data import pipeline
 from kd_keras.data.augmentation import light, policy_of
 from kd_keras.data.stores.store import Split
-from kd_keras.data.views import facts
+from kd_keras.data.views import view_settings
 from kd_keras.teacher_cache import writer
 from kd_keras.teacher_cache.reader import Cache
 
@@ -131,7 +131,7 @@ def test_mixed_images_of_other_known_labels_are_other_images(example, header_of,
     split = dataclasses.replace(example.split, fingerprint=FINGERPRINT)
     half = np.where(np.arange(36) < 18, split.labels, -1).astype(np.int32)
     hidden = dataclasses.replace(split, labels=half)
-    writer.make(tmp_path, header_of(augment=facts(hidden, MIXED)), hidden, example.ask)
+    writer.make(tmp_path, header_of(augment=view_settings(hidden, MIXED)), hidden, example.ask)
     cache, plan = Cache(tmp_path), {"policy": MIXED, "num_classes": 5}
     assert len(batches(example, cache, split=hidden, **plan)) > 0
     with pytest.raises(ValueError, match=r"'labelled': '[0-9a-f]{16}'\} in the cache, "):

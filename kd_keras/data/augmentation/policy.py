@@ -136,7 +136,7 @@ def policy_of(
 
 
 def from_json(values: Mapping[str, Any]) -> Policy:
-    """The policy that `to_json` or `views.facts` wrote.
+    """The policy that `to_json` or `views.view_settings` wrote.
 
     Raises:
         ValueError: values of another form, or of a later version.
@@ -165,7 +165,7 @@ def short_name(values: Mapping[str, Any]) -> str:
 
 
 _FIELDS = ("version", "steps", "mixup", "cutmix")
-_LABELLED = "labelled"  # which images are mixed with which, see `views.facts`
+_LABELLED = "labelled"  # which images are mixed with which, see `views.view_settings`
 
 
 def _unknown_format_message(values: Any) -> str:

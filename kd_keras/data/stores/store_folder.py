@@ -37,7 +37,7 @@ def open_store(folder: Path, *, verify: bool = False) -> Store:
         StoreError: a file differs from the header.
     """
     header = _header(folder)
-    retimed_files = [n for n, facts in header["files"].items() if _is_retimed(folder / n, facts)]
+    retimed_files = [n for n, record in header["files"].items() if _is_retimed(folder / n, record)]
     for name in header["files"] if verify else retimed_files:
         if files.sha256(folder / name) != header["files"][name]["sha256"]:
             raise StoreError(f"{folder / name} is not what was written: its content hash differs.")
@@ -65,7 +65,7 @@ def fingerprint(header: dict[str, Any]) -> str:
         key: header[key]
         for key in ("format", "kind", "counts", "image_shape", "class_names", "augment")
     }
-    content["files"] = {name: facts["sha256"] for name, facts in header["files"].items()}
+    content["files"] = {name: record["sha256"] for name, record in header["files"].items()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -98,19 +98,19 @@ def _header(folder: Path) -> dict[str, Any]:
     return header
 
 
-def _is_retimed(path: Path, facts: dict[str, Any]) -> bool:
+def _is_retimed(path: Path, record: dict[str, Any]) -> bool:
     try:
         stat = path.stat()
     except OSError as error:
         raise StoreError(f"{path} is missing.") from error
-    if stat.st_size != facts["bytes"]:
-        raise StoreError(f"{path} has {stat.st_size} bytes; expected {facts['bytes']}.")
-    return any(value != facts.get(name) for name, value in times(path).items())
+    if stat.st_size != record["bytes"]:
+        raise StoreError(f"{path} has {stat.st_size} bytes; expected {record['bytes']}.")
+    return any(value != record.get(name) for name, value in times(path).items())
 
 
 def _remember_times(folder: Path, header: dict[str, Any]) -> None:
-    for name, facts in header["files"].items():
-        facts |= times(folder / name)
+    for name, record in header["files"].items():
+        record |= times(folder / name)
     with contextlib.suppress(OSError):  # a read-only store is hashed again next time
         write_header(folder, header)
 

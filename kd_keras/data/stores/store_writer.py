@@ -94,7 +94,7 @@ def write(
 def _write_images(
     path: Path, split: SplitContents, advance: Advance
 ) -> tuple[Shape, np.ndarray, dict[str, Any]]:
-    """Returns the shape of the images, all labels, and the facts of the file.
+    """Returns the shape of the images, all labels, and the record of the file.
 
     Args:
         path: the file to write.
@@ -122,7 +122,7 @@ def _write_images(
         raise ValueError(
             f"Got {len(all_labels)} images for {path.name}; expected {split.num_images}."
         )
-    return shape, all_labels, _facts(path, hasher.hexdigest())
+    return shape, all_labels, _file_record(path, hasher.hexdigest())
 
 
 def _require_space(path: Path, size: int) -> None:
@@ -140,7 +140,7 @@ def _write_array(path: Path, array: np.ndarray) -> dict[str, Any]:
     with path.open("wb") as file:
         np.save(file, array, allow_pickle=False)
         files.sync(file)
-    return _facts(path, files.sha256(path))
+    return _file_record(path, files.sha256(path))
 
 
 def _npy_header(shape: tuple[int, ...]) -> bytes:
@@ -151,5 +151,5 @@ def _npy_header(shape: tuple[int, ...]) -> bytes:
     return header.getvalue()
 
 
-def _facts(path: Path, sha256: str) -> dict[str, Any]:
+def _file_record(path: Path, sha256: str) -> dict[str, Any]:
     return {"bytes": path.stat().st_size, "sha256": sha256, **store_folder.times(path)}

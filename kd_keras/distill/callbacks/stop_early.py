@@ -38,7 +38,7 @@ def decide(score: Sequence[float], loss: Sequence[float], patience: int) -> Deci
     return Decision(best_epoch, end if end < len(score) else None)
 
 
-def facts(history: Mapping[str, Sequence[float]], patience: int) -> dict[str, Any]:
+def stopping_record(history: Mapping[str, Sequence[float]], patience: int) -> dict[str, Any]:
     """What results.json says of a training with `StopEarly`, from its history.
 
     Args:
@@ -55,7 +55,7 @@ def facts(history: Mapping[str, Sequence[float]], patience: int) -> dict[str, An
 
 
 def score_name(entries: Container[str]) -> str:
-    """Which score a history, or what `facts` returns, has: `TOP1` or `MAP`."""
+    """Which score a history, or what `stopping_record` returns, has: `TOP1` or `MAP`."""
     return MAP if MAP in entries else TOP1
 
 

@@ -178,7 +178,7 @@ def _say_how_to_train(folder: Path, views: int, screen: Screen) -> None:
     )
 
 
-def facts(folder: Path) -> dict[str, Any]:
+def summary(folder: Path) -> dict[str, Any]:
     """A cache's views, examples, outputs and bytes, and whether it is complete."""
     header = file_format.read_header(folder)
     return {

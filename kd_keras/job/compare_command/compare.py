@@ -32,7 +32,7 @@ def compare(
         screen: where tables and lines are shown; None shows nothing.
 
     Returns:
-        `data` (`dataset`, `fingerprint`, `images`), `groups` (see `comparison.facts`),
+        `data` (`dataset`, `fingerprint`, `images`), `groups` (see `comparison.measurements`),
         `differences` (see `comparison.differences`), `fields` (fields of the recipes that differ,
         with each group's value), `runs` (`run`, `groups`, `seed`, `devices`, `versions`), `notes`
         and `verdict` (sentences).
@@ -55,7 +55,7 @@ def compare(
             "fingerprint": states[0].provenance.get("data"),
             "images": len(labels),
         },
-        "groups": comparison.facts(groups),
+        "groups": comparison.measurements(groups),
         "differences": comparison.differences(students),
         "fields": group_names.fields(dict(zip((g.name for g in students), recipes, strict=True))),
         "runs": [_run(state, students) for state in states],

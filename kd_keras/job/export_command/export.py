@@ -198,22 +198,28 @@ def _export(job: _Job, offer: Offer) -> dict[str, Any]:
 
 
 def _write(job: _Job, offer: Offer, path: Path) -> None:
-    facts = job.images.metadata
+    file_metadata = job.images.metadata
     if offer.format == "savedmodel":
-        _write_saved_model(job, path, facts)
+        _write_saved_model(job, path, file_metadata)
         return
     write = litert.write if offer.format == "litert" else onnx_file.write
     calibration = job.images.calibration
-    write(job.graph, path, quantize=offer.quantize, facts=facts, calibration=calibration)
+    write(
+        job.graph,
+        path,
+        quantize=offer.quantize,
+        file_metadata=file_metadata,
+        calibration=calibration,
+    )
 
 
-def _write_saved_model(job: _Job, path: Path, facts: Metadata) -> None:
+def _write_saved_model(job: _Job, path: Path, file_metadata: Metadata) -> None:
     saved_model.saved_model(
         job.graph.model,
         path,
-        class_names=facts.class_names,
+        class_names=file_metadata.class_names,
         input_shape=job.graph.shape,
-        resize=facts.resize or "squash",
+        resize=file_metadata.resize or "squash",
         images=job.images.check[:_SERVED],
         multi_label=job.graph.multi_label,
     )

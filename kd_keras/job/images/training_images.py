@@ -72,7 +72,7 @@ def steps_per_epoch(recipe: Recipe, data: Dataset, *, teacher: bool) -> int:
     return pipeline.steps_per_epoch(images, batch, recipe.accumulate)
 
 
-def facts(data: Dataset) -> dict[str, Any]:
+def label_record(data: Dataset) -> dict[str, Any]:
     """Numbers of images with and without a label, and a hash of which; {} if all have one."""
     is_known = data.train.known
     if is_known.all():

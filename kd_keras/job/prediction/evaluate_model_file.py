@@ -118,7 +118,7 @@ def evaluate(
             multi_label=data.multi_label,
         )
         comparison = job.compared(second, logits)
-    facts = job.facts(opened_classifier, data, evaluated_split, timing=timing) | {
+    facts = job.measurements(opened_classifier, data, evaluated_split, timing=timing) | {
         "teacher": comparison,
         "folder": _folder(out, opened_classifier, data.name, split) if write else None,
     }

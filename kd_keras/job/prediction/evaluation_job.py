@@ -106,7 +106,7 @@ class EvaluationJob:
             "predictive_kl": agreement.predictive_kl(logits, teacher_logits),
         }
 
-    def facts(
+    def measurements(
         self, model: OpenedModel, data: Dataset, split: Split, *, timing: bool
     ) -> dict[str, Any]:
         """Fields of the evaluation that do not follow from scores.

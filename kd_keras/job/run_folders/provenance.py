@@ -16,7 +16,7 @@ NAME = "provenance.json"
 TEACHER_OUTPUTS = "teacher_outputs"
 
 
-def machine_facts() -> dict[str, Any]:
+def of_this_machine() -> dict[str, Any]:
     """What decides the bits of a result beside recipe, data and models; starts TensorFlow."""
     import tensorflow as tf
 

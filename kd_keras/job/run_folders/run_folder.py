@@ -52,7 +52,7 @@ class RunFolder:
             ValueError: the folder's phases have other data, models, precision or devices, or
                 another process works in it.
         """
-        self.check_same_facts(facts)
+        self.check_same_provenance(facts)
         self.path.mkdir(parents=True, exist_ok=True)
         self.lock.take()
         (self.path / checksums.NAME).unlink(missing_ok=True)  # what follows may change files
@@ -61,7 +61,7 @@ class RunFolder:
         files.write_json(self.path / "recipe.json", self.recipe.model_dump())
         old_outputs = provenance.read(self.path).get(provenance.TEACHER_OUTPUTS)
         outputs = {provenance.TEACHER_OUTPUTS: old_outputs} if old_outputs else {}
-        facts = facts | outputs | provenance.machine_facts()
+        facts = facts | outputs | provenance.of_this_machine()
         files.write_json(self.path / provenance.NAME, facts)
 
     def results(self) -> dict[str, Any] | None:
@@ -105,7 +105,7 @@ class RunFolder:
                 "into it. Leave the folder as it is, and run the same command again."
             )
 
-    def check_same_facts(self, facts: dict[str, Any]) -> None:
+    def check_same_provenance(self, facts: dict[str, Any]) -> None:
         """Raises ValueError if the folder's provenance differs from these facts."""
         path = self.path / "provenance.json"
         old_facts = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}

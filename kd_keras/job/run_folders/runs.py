@@ -50,7 +50,7 @@ def runs(folders: Sequence[str | Path] = (recipe_files.RUNS,)) -> list[dict[str,
         by_resolved_path |= {
             path.resolve(): path for path in folders_inside if run_state.is_run(path)
         }
-    return [_facts(path) for path in by_resolved_path.values()]
+    return [_entry(path) for path in by_resolved_path.values()]
 
 
 def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) -> None:
@@ -87,7 +87,7 @@ def show(entries: Sequence[Mapping[str, Any]], screen: Screen, *, width: int) ->
             screen.warn(f"{entry['run']} cannot be read: {entry['problem']}")
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _entry(path: Path) -> dict[str, Any]:
     times = [file.stat().st_mtime for file in path.rglob("*") if file.is_file()]
     last = max(times, default=path.stat().st_mtime)
     change_time = datetime.datetime.fromtimestamp(last).isoformat(timespec="seconds")

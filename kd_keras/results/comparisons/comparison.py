@@ -78,7 +78,7 @@ class Group:
     models: Sequence[Model]
 
 
-def facts(groups: Sequence[Group]) -> list[dict[str, Any]]:
+def measurements(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The accuracy, costs and front of each group.
 
     Returns:

@@ -46,9 +46,9 @@ class EvaluatedModel:
 
     def to_json(self) -> dict[str, Any]:
         """The numbers, without those of single images."""
-        return self._facts(leave_out=("predicted",))
+        return self._json_fields(leave_out=("predicted",))
 
-    def _facts(self, leave_out: Collection[str]) -> dict[str, Any]:
+    def _json_fields(self, leave_out: Collection[str]) -> dict[str, Any]:
         """The attributes by name as JSON can hold them, without some."""
         names = [field.name for field in dataclasses.fields(self)]
         return {name: getattr(self, name) for name in names if name not in leave_out} | {

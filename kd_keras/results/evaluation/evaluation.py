@@ -87,7 +87,7 @@ class Evaluation(EvaluatedModel):
 
     def to_json(self) -> dict[str, Any]:
         """The numbers, without those of single images and of the confusion matrix."""
-        facts = self._facts(leave_out=("matrix", "predicted"))
+        facts = self._json_fields(leave_out=("matrix", "predicted"))
         return facts | {"macro_f1": self.macro_f1, "wrong": len(self.wrong)}
 
 

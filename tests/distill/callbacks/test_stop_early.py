@@ -43,8 +43,8 @@ def test_an_epoch_is_better_by_accuracy_and_among_equals_by_loss():
 def test_facts_are_those_of_a_person_who_counts_from_one():
     history = {stop_early.TOP1: [0.5, 0.6, 0.5, 0.4], stop_early.LOSS: [1.0, 0.9, 1.0, 1.0]}
     expected = {"best_epoch": 2, "epochs": 3, "held_out_top1": 0.6}
-    assert stop_early.facts(history, 1) == expected
-    assert stop_early.facts(history, 9)["epochs"] == 4
+    assert stop_early.stopping_record(history, 1) == expected
+    assert stop_early.stopping_record(history, 9)["epochs"] == 4
 
 
 @pytest.fixture

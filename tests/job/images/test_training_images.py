@@ -49,7 +49,11 @@ def test_without_hidden_labels_everyone_learns_from_all(digits):
     recipe, loaded = Recipe(batch_size=128), digits()
     for phase in ("teacher", "baseline", "student"):
         assert of(recipe, loaded, **{phase: Learner()}) == (1438, 1438, 11)
-    assert training_images.facts(loaded) == training_images.num_images_by_use(recipe, loaded) == {}
+    assert (
+        training_images.label_record(loaded)
+        == training_images.num_images_by_use(recipe, loaded)
+        == {}
+    )
     assert training_images.sentences(recipe, loaded) == []
 
 
@@ -66,10 +70,10 @@ def test_the_run_says_who_learns_from_what(digits):
 
 
 def test_provenance_knows_which_labels_are_known(digits):
-    facts = training_images.facts(digits(10))
+    facts = training_images.label_record(digits(10))
     assert (facts["labelled"], facts["unlabelled"]) == (100, 1338)
-    assert facts == training_images.facts(digits(10))
-    assert facts["sha256"] != training_images.facts(digits(11))["sha256"]
+    assert facts == training_images.label_record(digits(10))
+    assert facts["sha256"] != training_images.label_record(digits(11))["sha256"]
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_the_run_folder_of_an_earlier_version_is_found(tmp_path, monkeypatch):
     assert RunFolder(recipe).path == earlier
     facts = {"teacher": "seed_teacher:width=2", "student": ["seed_student", "vgg8"]}
     (earlier / "provenance.json").write_text(json.dumps(facts))
-    RunFolder(recipe).check_same_facts(
+    RunFolder(recipe).check_same_provenance(
         {"teacher": "plain_cnn12:width=2", "student": ["plain_cnn4", "vgg8"]}
     )
     own.mkdir()

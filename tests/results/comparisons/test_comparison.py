@@ -17,7 +17,7 @@ def model(right, *, seed=0, run="run", time=1.0, size=0.5, network="small", alon
 
 
 def test_a_group_of_one_seed_has_an_interval_over_images():
-    (entry,) = comparison.facts([Group("a", "student", [model(slice(0, 150))])])
+    (entry,) = comparison.measurements([Group("a", "student", [model(slice(0, 150))])])
     assert (entry["top1"], entry["over"], entry["seeds"]) == (0.75, "images", [0])
     assert (entry["low"], entry["high"]) == statistics.share_interval(150, 200)
     assert entry["gain"] is None
@@ -29,7 +29,7 @@ def test_a_group_of_several_seeds_has_an_interval_over_seeds_and_a_paired_gain()
     models = [
         model(slice(0, count), seed=seed, alone=alone[seed]) for seed, count in enumerate(better)
     ]
-    (entry,) = comparison.facts([Group("a", "student", models)])
+    (entry,) = comparison.measurements([Group("a", "student", models)])
     assert entry["over"] == "seeds"
     assert entry["each_top1"] == [0.72, 0.76, 0.81]
     mean, low, high = statistics.paired_interval([0.02, 0.01, 0.01])
@@ -41,7 +41,7 @@ def test_a_group_of_several_seeds_has_an_interval_over_seeds_and_a_paired_gain()
 
 def test_an_interval_of_accuracies_stays_between_0_and_1():
     models = [model(slice(0, 198)), model(slice(0, 150), seed=1)]
-    (entry,) = comparison.facts([Group("a", "student", models)])
+    (entry,) = comparison.measurements([Group("a", "student", models)])
     assert (entry["low"], entry["high"]) == (0.0, 1.0)
 
 
@@ -99,7 +99,7 @@ def test_groups_without_a_common_seed_are_compared_over_images():
 
 
 def test_one_network_has_one_time_and_the_front_follows():
-    entries = comparison.facts(
+    entries = comparison.measurements(
         [
             Group("good", "student", [model(slice(0, 150), time=3.0)]),
             Group("bad", "student", [model(slice(0, 140), time=1.0)]),
