@@ -18,7 +18,7 @@ import click
 
 import kd_keras
 from kd_keras import files
-from kd_keras.exports import offers
+from kd_keras.exports import export_targets
 from kd_keras.results.terminal.screen import Screen
 
 HEADER = (
@@ -28,7 +28,7 @@ HEADER = (
 
 @click.command(help=__doc__.splitlines()[0])
 @click.argument("runs", nargs=-1, required=True)
-@click.option("--calibration-images", default=offers.CALIBRATION_IMAGES, show_default=True)
+@click.option("--calibration-images", default=export_targets.CALIBRATION_IMAGES, show_default=True)
 @click.option("--work", default="runs/exports", show_default=True, help="for the files")
 @click.option("--out", default="docs/exports.json", show_default=True)
 def main(runs: tuple[str, ...], calibration_images: int, work: str, out: str) -> None:
@@ -36,8 +36,8 @@ def main(runs: tuple[str, ...], calibration_images: int, work: str, out: str) ->
     for run in runs:
         results = kd_keras.export(
             run,
-            formats=[*offers.OFFERS],
-            quantize=offers.QUANTIZATIONS,
+            formats=[*export_targets.QUANTIZATIONS_BY_FORMAT],
+            quantize=export_targets.QUANTIZATIONS,
             out=Path(work) / Path(run).name,
             calibration_images=calibration_images,
             screen=Screen(),

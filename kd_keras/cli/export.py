@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from kd_keras.cli import completion, output, quiet, shared_options
-from kd_keras.exports import offers
+from kd_keras.exports import export_targets
 
 
 @click.command("export", epilog=shared_options.LISTS)
@@ -13,14 +13,14 @@ from kd_keras.exports import offers
 @click.option(
     "--format",
     "formats",
-    metavar=f"[{'|'.join(offers.OFFERS)}]",
+    metavar=f"[{'|'.join(export_targets.QUANTIZATIONS_BY_FORMAT)}]",
     multiple=True,
     default=["litert"],
     help="format to write [litert]",
 )
 @click.option(
     "--quantize",
-    metavar=f"[{'|'.join(offers.QUANTIZATIONS)}]",
+    metavar=f"[{'|'.join(export_targets.QUANTIZATIONS)}]",
     multiple=True,
     default=["none"],
     help="numbers that a file computes with; none: float32 [none]",
@@ -39,8 +39,8 @@ from kd_keras.exports import offers
     "--calibration-images",
     type=int,
     metavar="N",
-    default=offers.CALIBRATION_IMAGES,
-    help=f"training images to calibrate int8 with [{offers.CALIBRATION_IMAGES}]",
+    default=export_targets.CALIBRATION_IMAGES,
+    help=f"training images to calibrate int8 with [{export_targets.CALIBRATION_IMAGES}]",
 )
 @click.option("--seed", type=int, metavar="N", default=0, help="seed of the choice of images [0]")
 @click.option(
@@ -66,7 +66,7 @@ def command(model: str, **options: Any) -> None:
     from kd_keras.job.prediction import model_argument
 
     # Before TensorFlow, whose import takes seconds.
-    offers.combinations(options["formats"], options["quantize"])
+    export_targets.combinations(options["formats"], options["quantize"])
     model_argument.resolve(model)
     quiet.import_tensorflow()
     from kd_keras.job.export_command import export

@@ -12,10 +12,17 @@ import numpy as np
 from kd_keras import check, files
 from kd_keras.data import LABEL_MODES
 from kd_keras.data.stores.store import Dataset
-from kd_keras.exports import classifier_graph, litert, offers, onnx_file, runtimes, saved_model
+from kd_keras.exports import (
+    classifier_graph,
+    export_targets,
+    litert,
+    onnx_file,
+    runtimes,
+    saved_model,
+)
 from kd_keras.exports.classifier_graph import ClassifierGraph
+from kd_keras.exports.export_targets import ExportTarget
 from kd_keras.exports.metadata import Metadata
-from kd_keras.exports.offers import Offer
 from kd_keras.exports.runtimes.scores import Scores
 from kd_keras.graph import precision, taps
 from kd_keras.job import output_paths
@@ -41,7 +48,7 @@ def export(
     dataset: str | Dataset | None = None,
     class_names: str | Path | Sequence[str] | None = None,
     data_dir: str | None = None,
-    calibration_images: int = offers.CALIBRATION_IMAGES,
+    calibration_images: int = export_targets.CALIBRATION_IMAGES,
     seed: int = 0,
     preprocess: str | None = None,
     imports: Sequence[str] = (),
@@ -88,16 +95,18 @@ def export(
             that could not be written or checked leaves the earlier one as it was.
     """
     screen = screen or Screen()
-    combinations, left_out = offers.combinations(formats, quantize)
-    if any(offer.quantize == "int8" for offer in combinations):
+    combinations, left_out = export_targets.combinations(formats, quantize)
+    if any(target.quantize == "int8" for target in combinations):
         check.whole_number("calibration_images", calibration_images, at_least=export_images.FEWEST)
     if preprocess is not None:
         check.one_of("preprocess", preprocess, preprocessing.MODES)
     multi_label = check.one_of("label_mode", label_mode, LABEL_MODES) == "multi"
     if out is not None:
-        output_paths.require_folder(offers.folder_of(out), "--out")  # before the model is opened
+        output_paths.require_folder(
+            export_targets.folder_of(out), "--out"
+        )  # before the model is opened
     source = model_to_export.find(model, imports, multi_label=multi_label)
-    folder = offers.folder_of(out) if out is not None else source.folder
+    folder = export_targets.folder_of(out) if out is not None else source.folder
     if not overwrite:
         export_record.check(folder, combinations, source.stem, source.identity)
     if preprocess is not None:
@@ -106,18 +115,18 @@ def export(
         )
     if class_names is not None:
         source = dataclasses.replace(source, class_names=names_file.read(class_names))
-    for offer in combinations:
-        is_folder = offer.format == "savedmodel"
+    for target in combinations:
+        is_folder = target.format == "savedmodel"
         require = output_paths.require_folder if is_folder else output_paths.require_file
-        require(folder / offer.name(source.stem), "--out")
+        require(folder / target.name(source.stem), "--out")
     images = _images(source, dataset, data_dir, calibration_images, seed, screen)
-    if any(offer.quantize == "int8" for offer in combinations):
+    if any(target.quantize == "int8" for target in combinations):
         num_images = export_images.check_calibration(images)
         screen.say(f"int8 is calibrated on {num_images:,} training images")
     job = _job(source, images, folder, screen)
     for line in left_out:
         screen.say(line)
-    entries = {offer.name(source.stem): _export(job, offer) for offer in combinations}
+    entries = {target.name(source.stem): _export(job, target) for target in combinations}
     return _finish(job, entries)
 
 
@@ -175,39 +184,39 @@ def _job(source: ModelToExport, images: ExportImages, folder: Path, screen: Scre
     return _Job(source, graph, images, reference, folder, entry, screen)
 
 
-def _export(job: _Job, offer: Offer) -> dict[str, Any]:
-    name = offer.name(job.source.stem)
-    target = job.folder / name
+def _export(job: _Job, target: ExportTarget) -> dict[str, Any]:
+    name = target.name(job.source.stem)
+    path = job.folder / name
     job.screen.say(f"writing and checking {name}")
     with contextlib.ExitStack() as stack:
-        if offer.format == "savedmodel":
-            new_path = target  # it replaces an earlier one by itself
+        if target.format == "savedmodel":
+            new_path = path  # it replaces an earlier one by itself
         else:
-            new_path = stack.enter_context(files.atomic_write(target))
-        _write(job, offer, new_path)
+            new_path = stack.enter_context(files.atomic_write(path))
+        _write(job, target, new_path)
         classifier = runtimes.open_classifier(new_path)
         measurements = export_check.compare_answers(
-            classifier, job.reference, must_be_exact=offer.quantize == "none"
+            classifier, job.reference, must_be_exact=target.quantize == "none"
         ) | export_check.cost(classifier, new_path, job.images.check)
-    facts: dict[str, Any] = {"format": offer.format, "quantize": offer.quantize}
-    if offer.quantize == "int8" and job.images.calibration is not None:
+    facts: dict[str, Any] = {"format": target.format, "quantize": target.quantize}
+    if target.quantize == "int8" and job.images.calibration is not None:
         facts["calibration_images"] = len(job.images.calibration)
-    entry = {**facts, "path": str(target), "model": job.source.identity, **measurements}
+    entry = {**facts, "path": str(path), "model": job.source.identity, **measurements}
     export_record.add(job.folder, name, entry)
     return entry
 
 
-def _write(job: _Job, offer: Offer, path: Path) -> None:
+def _write(job: _Job, target: ExportTarget, path: Path) -> None:
     file_metadata = job.images.metadata
-    if offer.format == "savedmodel":
+    if target.format == "savedmodel":
         _write_saved_model(job, path, file_metadata)
         return
-    write = litert.write if offer.format == "litert" else onnx_file.write
+    write = litert.write if target.format == "litert" else onnx_file.write
     calibration = job.images.calibration
     write(
         job.graph,
         path,
-        quantize=offer.quantize,
+        quantize=target.quantize,
         file_metadata=file_metadata,
         calibration=calibration,
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from kd_keras import files
 from kd_keras.check import fault
-from kd_keras.exports.offers import Offer
+from kd_keras.exports.export_targets import ExportTarget
 from kd_keras.results.run_files import checksums
 
 NAME = "exports.json"
@@ -31,18 +31,18 @@ def read(folder: Path) -> dict[str, Any]:
         ) from None
 
 
-def check(folder: Path, offers: list[Offer], stem: str, model: str) -> None:
+def check(folder: Path, targets: list[ExportTarget], stem: str, model: str) -> None:
     """Raises ValueError if a file to write exists already and belongs to a different model.
 
     Args:
         folder: folder of the exported files.
-        offers: the files to write.
+        targets: the files to write.
         stem: what their names start with.
         model: what identifies the model, such as its resolved path.
     """
     entries = read(folder)
-    for offer in offers:
-        name = offer.name(stem)
+    for target in targets:
+        name = target.name(stem)
         owner = entries.get(name, {}).get("model")
         if (folder / name).exists() and owner != model:
             owner_text = "something that `kdk export` did not write" if owner is None else owner

@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from kd_keras.exports.offers import Offer
+from kd_keras.exports.export_targets import ExportTarget
 from kd_keras.job.export_command import export_record
 
-FILES = [Offer("litert", "none"), Offer("onnx", "int8")]
+FILES = [ExportTarget("litert", "none"), ExportTarget("onnx", "int8")]
 
 
 def test_a_file_of_the_same_model_may_be_replaced(tmp_path):

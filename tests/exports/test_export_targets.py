@@ -2,30 +2,30 @@ import importlib.util
 
 import pytest
 
-from kd_keras.exports import offers
-from kd_keras.exports.offers import Offer
+from kd_keras.exports import export_targets
+from kd_keras.exports.export_targets import ExportTarget
 
 
 def test_every_offered_combination_once_and_a_line_for_the_others():
-    combinations, left_out = offers.combinations(
+    combinations, left_out = export_targets.combinations(
         ["litert", "savedmodel", "litert"], ["none", "int8"]
     )
     assert combinations == [
-        Offer("litert", "none"),
-        Offer("litert", "int8"),
-        Offer("savedmodel", "none"),
+        ExportTarget("litert", "none"),
+        ExportTarget("litert", "int8"),
+        ExportTarget("savedmodel", "none"),
     ]
     assert left_out == ["savedmodel has no int8: not written"]
-    assert [offer.name("pet") for offer in combinations] == [
+    assert [target.name("pet") for target in combinations] == [
         *("pet.tflite", "pet-int8.tflite", "pet-savedmodel")
     ]
-    assert Offer("onnx", "float16").name("pet") == "pet-float16.onnx"
+    assert ExportTarget("onnx", "float16").name("pet") == "pet-float16.onnx"
 
 
 def test_commas_separate_as_repetition_does():
-    assert offers.combinations(
+    assert export_targets.combinations(
         ["litert,onnx", "savedmodel"], ["none, int8"]
-    ) == offers.combinations(["litert", "onnx", "savedmodel"], ["none", "int8"])
+    ) == export_targets.combinations(["litert", "onnx", "savedmodel"], ["none", "int8"])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_commas_separate_as_repetition_does():
 )
 def test_what_is_not_offered(formats, quantize, message):
     with pytest.raises(ValueError, match=message):
-        offers.combinations(formats, quantize)
+        export_targets.combinations(formats, quantize)
 
 
 def test_a_missing_extra_is_named(monkeypatch):
@@ -54,23 +54,23 @@ def test_a_missing_extra_is_named(monkeypatch):
         importlib.util, "find_spec", lambda name: None if name in absent else find(name)
     )
     with pytest.raises(ValueError, match=r"needs ai_edge_litert.*pip install 'kd-keras\[litert\]'"):
-        offers.combinations(["litert"], ["none"])
+        export_targets.combinations(["litert"], ["none"])
     with pytest.raises(ValueError, match=r"needs tf2onnx, .*pip install 'kd-keras\[onnx\]'"):
-        offers.combinations(["onnx"], ["none"])
+        export_targets.combinations(["onnx"], ["none"])
 
 
 def test_out_is_a_folder(tmp_path):
-    assert offers.folder_of(tmp_path / "phone") == tmp_path / "phone"
+    assert export_targets.folder_of(tmp_path / "phone") == tmp_path / "phone"
     with pytest.raises(
         ValueError, match=r"expected a folder.*such as '.*' and the format|--format"
     ):
-        offers.folder_of(tmp_path / "phone.tflite")
+        export_targets.folder_of(tmp_path / "phone.tflite")
     (tmp_path / "file").write_text("")
     with pytest.raises(ValueError, match="expected a folder"):
-        offers.folder_of(tmp_path / "file")
+        export_targets.folder_of(tmp_path / "file")
 
 
 def test_out_is_no_saved_model(tmp_path):
     (tmp_path / "saved_model.pb").write_bytes(b"")
     with pytest.raises(ValueError, match=r"which is a SavedModel.*such as '.*-exports'"):
-        offers.folder_of(tmp_path)
+        export_targets.folder_of(tmp_path)

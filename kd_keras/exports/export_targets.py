@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from kd_keras import check
 
-#: For each format, what it offers to store weights and compute in; "none" is float32.
-OFFERS = {
+#: For each format, what it can store weights and compute in; "none" is float32.
+QUANTIZATIONS_BY_FORMAT = {
     "savedmodel": ("none",),
     "litert": ("none", "float16", "int8"),
     "onnx": ("none", "float16", "int8"),
@@ -24,7 +24,7 @@ _NEEDS = {
 }
 
 
-class Offer(NamedTuple):
+class ExportTarget(NamedTuple):
     """A file to write: its format, and "none", "float16" or "int8"."""
 
     format: str
@@ -38,13 +38,15 @@ class Offer(NamedTuple):
         return f"{stem}{numbers}{_SUFFIXES[self.format]}"
 
 
-def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[Offer], list[str]]:
-    """Every offered combination of formats and quantizations, and a line for each left out.
+def combinations(
+    formats: Sequence[str], quantize: Sequence[str]
+) -> tuple[list[ExportTarget], list[str]]:
+    """Every possible combination of formats and quantizations, and a line for each left out.
 
     An item may be a list itself, separated by commas: "litert,onnx".
 
     Args:
-        formats: names of formats, see `OFFERS`.
+        formats: names of formats, see `QUANTIZATIONS_BY_FORMAT`.
         quantize: names of number formats: "none", "float16" or "int8".
 
     Raises:
@@ -53,19 +55,22 @@ def combinations(formats: Sequence[str], quantize: Sequence[str]) -> tuple[list[
     """
     formats, quantize = _items(formats), _items(quantize)
     for name in formats:
-        check.one_of("format", name, OFFERS)
+        check.one_of("format", name, QUANTIZATIONS_BY_FORMAT)
     for name in quantize:
         check.one_of("quantize", name, QUANTIZATIONS)
-    pairs = [Offer(name, numbers) for name in formats for numbers in quantize]
-    supported_pairs = [offer for offer in pairs if offer.quantize in OFFERS[offer.format]]
+    pairs = [ExportTarget(name, numbers) for name in formats for numbers in quantize]
+    supported_pairs = [
+        target for target in pairs if target.quantize in QUANTIZATIONS_BY_FORMAT[target.format]
+    ]
     for name in formats:
-        if name not in {offer.format for offer in supported_pairs}:
+        if name not in {target.format for target in supported_pairs}:
             raise ValueError(
                 f"format is {name} and quantize {' and '.join(quantize)}; expected for {name} one "
-                f"of: {', '.join(OFFERS[name])}. Choose litert or onnx for smaller files."
+                f"of: {', '.join(QUANTIZATIONS_BY_FORMAT[name])}. Choose litert or onnx for "
+                "smaller files."
             )
-    _check_installed([offer.format for offer in supported_pairs])
-    pairs_left_out = [offer for offer in pairs if offer not in supported_pairs]
+    _check_installed([target.format for target in supported_pairs])
+    pairs_left_out = [target for target in pairs if target not in supported_pairs]
     return supported_pairs, [f"{o.format} has no {o.quantize}: not written" for o in pairs_left_out]
 
 
