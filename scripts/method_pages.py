@@ -141,13 +141,13 @@ def _needs(name: str) -> Iterator[str]:
     if method.needs_labels:
         one_class = ", one class for each image: mixed images are refused"
         yield f"labels{one_class if method.needs_one_class else ''}"
-    if not method.takes_multi_label:
+    if not method.supports_multi_label:
         yield "one class for each image, not several (`--label-mode multi`)"
     if method.needs_ids:
         yield "each example's id"
     if method.views_per_image > 1:
         yield f"{method.views_per_image} views of each image"
-    if method.whole_batch:
+    if method.needs_whole_batch:
         yield "whole batches: they are gathered over replicas, and sample weights are refused"
     if method.first_stage:
         yield f"a first stage of {method.first_stage:.3g} of the run, which `fit` runs by itself"

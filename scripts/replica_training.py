@@ -207,7 +207,7 @@ def _batches(distiller: Any, setting: str, data: Any, rows: Any, steps: int) -> 
     # The pipeline has none that are uneven, so its one batch is split.
     batches = plan.dataset(0, 1, teacher=rows).unbatch().batch(8)
     batches = batches.apply(tf.data.experimental.assert_cardinality(4)).with_options(_options())
-    if distiller.methods[0].whole_batch:  # it would refuse weights
+    if distiller.methods[0].needs_whole_batch:  # it would refuse weights
         return batches
     return batches.map(lambda x, y: (x, y, tf.cast(x["id"] % 3, "float32") / 2))
 

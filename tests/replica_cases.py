@@ -14,7 +14,7 @@ from kd_keras.optimizers.dot import DOT
 class ReadsInputs(methods.base.Method):
     """Costs the mean pixel of the whole batch, once for each example."""
 
-    whole_batch = True
+    needs_whole_batch = True
 
     def __init__(self):
         super().__init__(weight=1.0, ce_weight=1.0, name="reads_inputs")

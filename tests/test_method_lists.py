@@ -10,7 +10,7 @@ from kd_keras import methods
 DOCS = Path(__file__).parent.parent / "docs"
 LISTS = [
     ("questions.md", r"\*\*Cause:\*\* (.*) need the model itself", "needs_teacher_model"),
-    ("scale.md", r"methods of the whole batch \((.*?)\)", "whole_batch"),
+    ("scale.md", r"methods of the whole batch \((.*?)\)", "needs_whole_batch"),
 ]
 
 

@@ -82,10 +82,10 @@ def min_classes(name: str) -> int:
     return smallest
 
 
-def takes_multi_label(name: str) -> bool:
+def supports_multi_label(name: str) -> bool:
     """Whether the method called `name` takes examples of several classes."""
-    takes: bool = _method_class(name).takes_multi_label
-    return takes
+    supports: bool = _method_class(name).supports_multi_label
+    return supports
 
 
 def _literal(module: ast.Module, attribute: str) -> str:

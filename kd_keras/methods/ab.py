@@ -43,7 +43,7 @@ class AB(two_stage.TwoStage):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
 
     def __init__(self, *, margin: float = 1.0, **common: Unpack[two_stage.TwoStageKnobs]):

@@ -31,7 +31,7 @@ class AT(TapPairs):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_weight = 1000.0
 
     def __init__(self, *, power: int = 2, **common: Unpack[TapPairsKnobs]):

@@ -32,6 +32,10 @@ class CommonKnobs(TypedDict, total=False):
     name: str | None
 
 
+# Under its old name, an attribute of a method of your own would have no effect.
+_OLD_ATTRIBUTES = {"whole_batch": "needs_whole_batch", "takes_multi_label": "supports_multi_label"}
+
+
 @check.naming_errors
 class Method(keras.Layer):
     """Base class of every method. A subclass says which features it reads and computes the loss.
@@ -69,7 +73,7 @@ class Method(keras.Layer):
     reads_teacher_logits = True
     #: Whether the loss relates examples of a batch to each other. Batches are then gathered over
     #: replicas, and sample weights are refused.
-    whole_batch = False
+    needs_whole_batch = False
     #: Smallest number of classes for which the loss is defined.
     min_classes = 2
     #: Whether the loss depends on the labels. Such a method is refused where labels are unknown.
@@ -79,7 +83,7 @@ class Method(keras.Layer):
     needs_one_class = False
     #: Whether the loss is defined for examples of several classes, of whose logits each class has a
     #: sigmoid: it reads features alone, or `Batch.multi_label`.
-    takes_multi_label = False
+    supports_multi_label = False
     #: Whether the loss needs each example's id in the dataset.
     needs_ids = False
     #: Number of augmented views of each image in a batch, 1 or 2. With 2, the outputs of an
@@ -111,6 +115,12 @@ class Method(keras.Layer):
 
     def __init_subclass__(cls, **kwargs: Any):
         super().__init_subclass__(**kwargs)
+        for old, new in _OLD_ATTRIBUTES.items():
+            if old in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__} has the attribute {old}, the old name of {new}; expected "
+                    f"{new}. Rename it."
+                )
         check.naming_errors(cls)
         keras.saving.register_keras_serializable(package="kd_keras")(cls)
 

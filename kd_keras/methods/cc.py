@@ -33,14 +33,14 @@ class CC(OneTap):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = (
         "The paper's correlation is a Gaussian kernel. This is the form of later comparisons "
         "of the method."
     )
     default_weight = 0.02
 
-    whole_batch = True
+    needs_whole_batch = True
 
     def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapKnobs]):
         super().__init__(**common)

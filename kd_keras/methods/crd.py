@@ -46,14 +46,14 @@ class CRD(OneTap):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = (
         "The other examples are drawn from all examples but the same one, not only from other "
         "classes."
     )
     default_weight = 0.8
 
-    whole_batch = True
+    needs_whole_batch = True
     needs_ids = True
 
     def __init__(

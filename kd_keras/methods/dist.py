@@ -37,7 +37,7 @@ class DIST(Method):
     family = "logits"
     default_weight = 2.0
 
-    whole_batch = True
+    needs_whole_batch = True
     min_classes = 3
 
     def __init__(

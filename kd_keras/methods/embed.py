@@ -39,7 +39,7 @@ class Embed(OneTap):
     """
 
     family = "label-free"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = (
         "The projector has one hidden layer; the paper's best has three. Labels can be learned in "
         "the same run, together with the embedding or after it."

@@ -25,7 +25,7 @@ class FitNet(OneTap):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = (
         "Hints and labels are learned together. The paper learns the hints in a stage before."
     )

@@ -34,7 +34,7 @@ class FSP(channels.ProjectedMaps, two_stage.TwoStage):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = (
         "Later comparisons also read the stem, which is not a standard tap here. "
         "`project=True` adds trained 1x1 convolutions that make channels equal."

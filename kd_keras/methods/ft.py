@@ -95,7 +95,7 @@ class FT(OneTap):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_tap = "stage3"
     default_weight = 200.0
 

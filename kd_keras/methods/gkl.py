@@ -43,7 +43,7 @@ class GKL(Method):
         "included. The authors use the mean over the epoch before, and uniform priors in the first "
         "epoch."
     )
-    whole_batch = True
+    needs_whole_batch = True
     default_warmup = 1 / 12
 
     def __init__(

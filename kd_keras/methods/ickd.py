@@ -33,11 +33,11 @@ class ICKD(TapPairs):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     default_taps = ("stage3",)
     default_weight = 500.0
 
-    whole_batch = True
+    needs_whole_batch = True
 
     def __init__(self, *, kernel_size: int = 3, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)

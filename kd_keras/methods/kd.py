@@ -24,7 +24,7 @@ class KD(Method):
     """
 
     family = "logits"
-    takes_multi_label = True
+    supports_multi_label = True
     default_weight = 0.9
     default_ce_weight = 0.1
 

@@ -42,7 +42,7 @@ class KDSVD(channels.ProjectedMaps):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = "`project=True` adds trained 1x1 convolutions that make channels equal."
 
     def __init__(self, *, project: bool = False, **common: Unpack[TapPairsKnobs]):

@@ -44,7 +44,7 @@ class MLKD(Method):
     default_weight = 0.9
     default_ce_weight = 0.1
 
-    whole_batch = True
+    needs_whole_batch = True
     views_per_image = 2
 
     def __init__(

@@ -30,7 +30,7 @@ class NST(TapPairs):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_weight = 50.0
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:

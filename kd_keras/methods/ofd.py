@@ -39,7 +39,7 @@ class OFD(TapPairs):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_taps = ("stage1_preact", "stage2_preact", "stage3_preact")
     default_weight = 0.001
 

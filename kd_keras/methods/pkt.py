@@ -28,10 +28,10 @@ class PKT(OneTap):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     default_weight = 30000.0
 
-    whole_batch = True
+    needs_whole_batch = True
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)

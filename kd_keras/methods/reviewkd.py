@@ -39,7 +39,7 @@ class ReviewKD(tap_pairs.TapPairs):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_taps = (*tap_pairs.STAGES, "pooled")
     default_teacher_taps = ("stage1_preact", "stage2_preact", "stage3_preact", "pooled")
     default_warmup = 1 / 12

@@ -36,8 +36,8 @@ class RKD(OneTap):
     """
 
     family = "relations"
-    takes_multi_label = True
-    whole_batch = True
+    supports_multi_label = True
+    needs_whole_batch = True
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class SimKD(OneTap):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_tap = "stage3"
     default_ce_weight = 0.0
 

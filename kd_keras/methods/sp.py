@@ -28,11 +28,11 @@ class SP(TapPairs):
     """
 
     family = "relations"
-    takes_multi_label = True
+    supports_multi_label = True
     default_taps = ("stage3",)
     default_weight = 3000.0
 
-    whole_batch = True
+    needs_whole_batch = True
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)

@@ -33,7 +33,7 @@ class SRRL(OneTap):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     departures = (
         "z(t) is computed here from t. This gives the teacher's logits also if the teacher "
         "ends in a softmax."

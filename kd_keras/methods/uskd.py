@@ -53,7 +53,7 @@ class USKD(Method):
     )
     needs_labels = True
     teacher_free = True
-    whole_batch = True
+    needs_whole_batch = True
     min_classes = 3
 
     def __init__(

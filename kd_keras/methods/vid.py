@@ -36,7 +36,7 @@ class VID(TapPairs):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
 
     def __init__(self, *, initial_variance: float = 5.0, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)

@@ -44,7 +44,7 @@ class WKDFeature(OneTap):
     """
 
     family = "features"
-    takes_multi_label = True
+    supports_multi_label = True
     default_tap = "stage3"
     default_weight = 0.08
 

@@ -94,6 +94,15 @@ def test_a_method_must_say_what_it_costs():
         Mute(weight=1, ce_weight=1).call({}, {}, Batch(None))
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("whole_batch", "needs_whole_batch"), ("takes_multi_label", "supports_multi_label")],
+)
+def test_a_method_with_the_old_name_of_an_attribute_is_refused(old, new):
+    with pytest.raises(TypeError, match=f"Own has the attribute {old}, .* expected {new}. Rename"):
+        type("Own", (Method,), {old: True})
+
+
 def test_what_is_no_method_is_refused():
     with pytest.raises(
         ValueError, match=r"methods contain 'kd'; expected Method objects\. Make one with kd_keras"

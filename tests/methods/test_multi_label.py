@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 def test_a_method_trains_on_several_classes_or_is_refused(pair, name):
     method = pair.method(name)
     models = {"teacher": None if method.teacher_free else pair.teacher()}
-    if not method.takes_multi_label:
+    if not method.supports_multi_label:
         with pytest.raises(ValueError, match=rf"methods \['{name}'\] .* expected .* kd,"):
             Distiller(pair.student(), methods=method, label_mode="multi", **models)
         return
@@ -36,7 +36,7 @@ def test_a_method_trains_on_several_classes_or_is_refused(pair, name):
 @pytest.mark.parametrize("name", methods.names())
 def test_only_kd_takes_several_classes_and_reads_what_one_class_would_decide(name, pair):
     method = pair.method(name)
-    if method.takes_multi_label and name != "kd":
+    if method.supports_multi_label and name != "kd":
         assert (method.needs_labels, method.needs_one_class) == (False, False)
         assert method.family != "logits"
 

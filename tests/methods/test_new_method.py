@@ -36,7 +36,7 @@ from kd_keras.methods.base import CommonKnobs, Method
 
 class MadeUp(Method):
     first_stage = 0.25
-    whole_batch = True
+    needs_whole_batch = True
 
     def __init__(self, *, power: int, **common: Unpack[CommonKnobs]):
         super().__init__(**common)

@@ -103,7 +103,7 @@ class Objective:
         inputs of the first view.
         """
         call = self._loss_of(method, stage)
-        if method.whole_batch:
+        if method.needs_whole_batch:
             call = gathered_batch.over_all_replicas(method, call)
         if method.views_per_image < self.views:
             call = image_views.with_first_view(call, self.views)

@@ -61,7 +61,7 @@ def reason_left_out(method: Method) -> str:
         return f"it needs {method.views_per_image} views of an image, and validation shows one"
     if method.needs_ids:
         return "it remembers training images by their ids"
-    if method.whole_batch:
+    if method.needs_whole_batch:
         return "it relates the images of a batch, so its value depends on the batches"
     if getattr(method, "main_stage_weight", 1) == 0:
         return "it is trained in the first stage alone"

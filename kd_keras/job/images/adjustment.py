@@ -186,7 +186,7 @@ def _methods(recipe: Recipe, num_classes: int) -> tuple[str, ...]:
     }
 
     def fits(name: str) -> bool:
-        takes_labels = recipe.label_mode == "single" or methods.takes_multi_label(name)
+        takes_labels = recipe.label_mode == "single" or methods.supports_multi_label(name)
         return takes_labels and methods.min_classes(name) <= num_classes
 
     def fitting(text: str) -> str:

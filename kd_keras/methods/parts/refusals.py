@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from kd_keras.methods import names, takes_multi_label
+from kd_keras.methods import names, supports_multi_label
 from kd_keras.methods.base import Method
 
 
@@ -36,9 +36,9 @@ def require_mixable(methods: Sequence[Method]) -> None:
 
 def require_multi_label(methods: Sequence[Method]) -> None:
     """Raises ValueError if a method cannot be given examples of several classes."""
-    method_names = [method.name for method in methods if not method.takes_multi_label]
+    method_names = [method.name for method in methods if not method.supports_multi_label]
     if method_names:
-        possible_names = ", ".join(filter(takes_multi_label, names()))
+        possible_names = ", ".join(filter(supports_multi_label, names()))
         raise ValueError(
             "an image may have several classes (label_mode is 'multi'), and methods "
             f"{method_names} compare softmaxes or classes of one image; expected methods for "
@@ -48,7 +48,7 @@ def require_multi_label(methods: Sequence[Method]) -> None:
 
 def require_weightable(methods: Sequence[Method]) -> None:
     """Raises ValueError if a method cannot be given sample or class weights."""
-    method_names = [method.name for method in methods if method.whole_batch]
+    method_names = [method.name for method in methods if method.needs_whole_batch]
     if method_names:
         raise ValueError(
             f"the batches have sample or class weights, and methods {method_names} compare the "

@@ -138,7 +138,7 @@ def test_what_a_method_cannot_work_with_is_refused():
     loss(objective(Ids(name="ids")), examples(ids=np.arange(4)))
 
     class Whole(Constant):
-        whole_batch = True
+        needs_whole_batch = True
 
     goal = objective(Whole(name="sp"))
     with pytest.raises(ValueError, match=r"\['sp'\] compare the examples of a batch"):
