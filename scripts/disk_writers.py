@@ -15,7 +15,7 @@ TRAIN = (
 EVALUATE = "evaluate {disk}/runs/base --no-timing --out {disk}/out/evaluation"
 PREDICT = (
     f"predict {{disk}}/runs/base {ROOT}/docs/images/app.png --resize crop "
-    "--output {disk}/out/rows.csv"
+    "--out {disk}/out/rows.csv"
 )
 EXPORT = "export {disk}/runs/base --format "
 REPORT = "report {disk}/runs/base"

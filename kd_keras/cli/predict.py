@@ -12,6 +12,7 @@ import click
 
 from kd_keras import check
 from kd_keras.cli import completion, errors, output, quiet, shared_options
+from kd_keras.job.recipe import old_spelling
 
 if TYPE_CHECKING:
     from kd_keras.cli.prediction_rows import Rows
@@ -44,9 +45,10 @@ _TOP = 5  # default number of classes for each image
     "--format",
     "row_format",
     metavar="[table|csv|jsonl]",
-    help="what to print [table, or what the ending of --output says]",
+    help="what to print [table, or what the ending of --out says]",
 )
-@click.option("--output", "target", metavar="FILE", help="write the rows into a file")
+@click.option("--out", metavar="FILE", help="write the rows into a file")
+@click.option("--output", "old_out", hidden=True)  # the name in an earlier version
 @click.option("--class-names", metavar="FILE", help="class names, one a line, in the model's order")
 @click.option("--dataset", metavar="NAME", help="take the class names of a dataset")
 @click.option("--data-dir", metavar="FOLDER", help="folder with that dataset's own files")
@@ -68,7 +70,8 @@ def command(
     images: tuple[str, ...],
     top: int | None,
     row_format: str | None,
-    target: str | None,
+    out: str | None,
+    old_out: str | None,
     **options: Any,
 ) -> None:
     """Predict the classes of images, with a model in any format.
@@ -82,13 +85,16 @@ def command(
     from kd_keras.job import output_paths
     from kd_keras.job.prediction import model_argument
 
-    suffix = Path(target).suffix if target else ""
+    if old_out is not None:
+        old_spelling.warn("--output has a new name. Write --out.")
+        out = old_out if out is None else out
+    suffix = Path(out).suffix if out else ""
     row_format = row_format or prediction_rows.format_of(suffix)
     check.one_of("format", row_format, prediction_rows.FORMATS)
     if top is not None:
         check.whole_number("top", top, at_least=1)
-    if target is not None:
-        output_paths.require_file(Path(target).expanduser(), "--output")
+    if out is not None:
+        output_paths.require_file(Path(out).expanduser(), "--out")
     path = model_argument.resolve(model).path  # before TensorFlow, whose import takes seconds
     items = _items(images)
     predictor = _predictor(model, options)
@@ -100,7 +106,7 @@ def command(
     is_multi_label = predictor.threshold is not None
     num_shown = top or (len(predictor.names) if is_multi_label else _TOP)
     tally = _Tally()
-    with _rows_to(target) as file:
+    with _rows_to(out) as file:
         rows = prediction_rows.Rows(
             row_format, file, items, predictor.names, num_shown, multi_label=is_multi_label
         )
@@ -160,7 +166,7 @@ def _predict(predictor: "Predictor", items: list["Item"], rows: "Rows", tally: "
                 tally.skipped += 1
             elif prediction.error:
                 tally.failed[prediction.file or ""] = prediction.error
-                remedy = " Allow it with --max-pixels N." if "at most" in prediction.error else ""
+                remedy = " Allow it with --max-pixels N." if prediction.too_large else ""
                 screen.warn(f"{prediction.file}: {prediction.error}.{remedy}")
             else:
                 tally.read += 1
@@ -214,15 +220,15 @@ def _close(path: Path, tally: _Tally) -> None:
 
 
 @contextlib.contextmanager
-def _rows_to(target: str | None) -> Iterator[TextIO | None]:
+def _rows_to(out: str | None) -> Iterator[TextIO | None]:
     """The file or stdout that rows are written to; a file appears when it is complete."""
-    if target is None:
+    if out is None:
         yield None if output.wants_document() else sys.stdout
         return
     from kd_keras import files
 
     with (
-        files.atomic_write(Path(target).expanduser()) as new_path,
+        files.atomic_write(Path(out).expanduser()) as new_path,
         new_path.open("w", encoding="utf-8", newline="", errors="surrogateescape") as file,
     ):
         yield file

@@ -28,7 +28,7 @@ def require_file(file: Path, option: str = "") -> None:
 
     Args:
         file: the file, which need not exist; if it does not, it is not made.
-        option: what names the file, such as "--output", for the message; empty: nothing does.
+        option: what names the file, such as "--out", for the message; empty: nothing does.
     """
     existing_folder, missing = _split(file.absolute().parent)
     _require(file, existing_folder, [*missing, file.name], option)

@@ -32,7 +32,7 @@ def test_a_folder_as_csv_and_as_a_table(student, mixed_folder, tmp_path):
     assert len(rows) == 24
     assert list(rows[0]) == ["file", "class", "probability", "class_2", "probability_2"]
     assert "skipped files that are not images: 1" in result.stderr
-    table = predict(*student, mixed_folder, "--output", tmp_path / "rows.txt")
+    table = predict(*student, mixed_folder, "--out", tmp_path / "rows.txt")
     assert table.stdout == ""
     heading, *lines = (tmp_path / "rows.txt").read_text().splitlines()
     assert heading.split() == ["file", "class", "%", "next", "classes"]
@@ -47,7 +47,7 @@ def test_an_image_from_standard_input_as_a_line_of_json(student, mixed_folder, t
     one = json.loads(piped.stdout)
     assert one["file"] == "-"
     assert sum(each["probability"] for each in one["predictions"]) == pytest.approx(1, abs=1e-4)
-    predict(*student, image, "--output", tmp_path / "rows.jsonl", "--top", "9")
+    predict(*student, image, "--out", tmp_path / "rows.jsonl", "--top", "9")
     other = json.loads((tmp_path / "rows.jsonl").read_text())
     assert other == {**one, "file": str(image)}
 
@@ -91,6 +91,27 @@ def test_an_image_with_too_many_pixels_says_how_to_allow_it(student, tmp_path):
     assert result.exit_code == 2
     assert "1,200 pixels; at most 1,000 are read. Allow it with --max-pixels N." in result.stderr
     assert predict(*student, tmp_path / "large.png", "--max-pixels", "1200").exit_code == 0
+
+
+def test_another_error_of_the_same_words_has_no_advice(student, tmp_path, monkeypatch):
+    from kd_keras.data.images.image_reader import ImageReader
+
+    def refuse(reader, path):
+        raise ValueError("it has 9 frames; at most 8 are read")
+
+    monkeypatch.setattr(ImageReader, "file", refuse)
+    (tmp_path / "a.png").write_bytes(b"")
+    result = predict(*student, tmp_path / "a.png")
+    assert "9 frames; at most 8 are read." in result.stderr
+    assert "--max-pixels" not in result.stderr
+
+
+def test_the_old_name_of_out_works_with_a_warning(student, mixed_folder, tmp_path):
+    image = mixed_folder / "cat" / "03-turned.jpg"
+    result = predict(*student, image, "--output", tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text().startswith("file,class")
+    assert "kdk: warning: --output has a new name. Write --out." in result.stderr
+    assert "--output" not in CliRunner().invoke(kdk, ["predict", "--help"]).output
 
 
 def test_a_model_without_class_names_shows_numbers(student, mixed_folder):

@@ -67,7 +67,7 @@ def test_an_exported_file_that_cannot_be_written_is_known_before(model, tmp_path
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("file/rows.csv", "file is a file. That is --output. Move what is in the way"),
+        ("file/rows.csv", "file is a file. That is --out. Move what is in the way"),
         ("folder", "', a folder; expected a file. Add a file's name to it."),
         (f"{LONG}.csv", "the path is too long for the file system"),
     ],
@@ -75,7 +75,7 @@ def test_an_exported_file_that_cannot_be_written_is_known_before(model, tmp_path
 def test_rows_that_cannot_be_written_are_known_before(unopened, tmp_path, output, message):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "mine").touch()
-    words = [str(unopened), "image.png", "--dataset", "digits", "--output", f"{tmp_path}/{output}"]
+    words = [str(unopened), "image.png", "--dataset", "digits", "--out", f"{tmp_path}/{output}"]
     answer = CliRunner().invoke(kdk, ["predict", *words])
     assert answer.exit_code == 2
     assert message in answer.stderr.replace("\n  ", " ")

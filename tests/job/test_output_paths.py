@@ -21,19 +21,19 @@ def test_a_folder_that_cannot_be_written_is_known_before(tmp_path):
 
 def test_a_file_that_cannot_be_written_is_known_before(tmp_path):
     file = tmp_path / "rows.csv"
-    output_paths.require_file(file, "--output")
-    output_paths.require_file(tmp_path / "new" / "rows.csv", "--output")
+    output_paths.require_file(file, "--out")
+    output_paths.require_file(tmp_path / "new" / "rows.csv", "--out")
     assert not list(tmp_path.iterdir())
     file.write_text("1")
-    output_paths.require_file(file, "--output")
+    output_paths.require_file(file, "--out")
     assert file.read_text() == "1"
-    with pytest.raises(OSError, match=r"^--output is '.*', a folder; expected a file\. Add"):
-        output_paths.require_file(tmp_path, "--output")
-    with pytest.raises(OSError, match=r"rows\.csv is a file\. That is --output\. Move what"):
-        output_paths.require_file(file / "rows.csv", "--output")
+    with pytest.raises(OSError, match=r"^--out is '.*', a folder; expected a file\. Add"):
+        output_paths.require_file(tmp_path, "--out")
+    with pytest.raises(OSError, match=r"rows\.csv is a file\. That is --out\. Move what"):
+        output_paths.require_file(file / "rows.csv", "--out")
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match="pipe is a pipe, a socket or a device"):
-        output_paths.require_file(tmp_path / "pipe", "--output")
+        output_paths.require_file(tmp_path / "pipe", "--out")
 
 
 @pytest.mark.parametrize("require", [output_paths.require_folder, output_paths.require_file])

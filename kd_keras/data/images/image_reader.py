@@ -10,7 +10,11 @@ import tensorflow as tf
 from kd_keras.data.images import decode, image_files, resizing
 
 
-class NotAnImage(ValueError):
+class ImageTooLargeError(ValueError):
+    """An image has more pixels than may be read."""
+
+
+class NotAnImageError(ValueError):
     """A file that is not an image, neither by its content nor by its name."""
 
 
@@ -42,12 +46,13 @@ class ImageReader:
         """The image in a file, (height, width, channels) uint8.
 
         Raises:
-            NotAnImage: it is a file of another kind.
-            ValueError: it is not an image that can be read, or too large.
+            NotAnImageError: it is a file of another kind.
+            ImageTooLargeError: it has more than `max_pixels` pixels.
+            ValueError: it is not an image that can be read.
             OSError: there is no such file, or it may not be read.
         """
         if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
-            raise NotAnImage(image_files.NOT_REGULAR)
+            raise NotAnImageError(image_files.NOT_REGULAR)
         with path.open("rb") as file:
             self._check(image_files.read_header(file, path.suffix))
             file.seek(0)
@@ -93,12 +98,12 @@ class ImageReader:
 
     def _check(self, header: image_files.ImageHeader) -> None:
         if header == image_files.NO_IMAGE:
-            raise NotAnImage("it is not an image of a known format")
+            raise NotAnImageError("it is not an image of a known format")
         if header.size is None:
-            raise ValueError(header.reason)
+            raise (ImageTooLargeError if header.too_large else ValueError)(header.reason)
         height, width = header.size
         if height * width > self.max_pixels:
-            raise ValueError(
+            raise ImageTooLargeError(
                 f"it has {height * width:,} pixels; at most {self.max_pixels:,} are read"
             )
 

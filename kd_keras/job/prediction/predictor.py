@@ -39,6 +39,7 @@ class Prediction:
         probabilities: their probabilities, 0 to 1.
         error: why the image cannot be read; "" if it was.
         skipped: whether it is a file of another kind, found in a folder of images.
+        too_large: whether it has more pixels than `max_pixels` allows.
     """
 
     file: str | None
@@ -47,6 +48,7 @@ class Prediction:
     probabilities: tuple[float, ...] = ()
     error: str = ""
     skipped: bool = False
+    too_large: bool = False
 
 
 #: An image with its pixels, or with what says why it has none.
@@ -197,11 +199,15 @@ def _read_item(reader: "ImageReader", item: Item) -> np.ndarray | Prediction:
     try:
         return reader.decode(source) if isinstance(source, bytes) else reader.file(source)
     except (ValueError, OSError) as error:
-        from kd_keras.data.images.image_reader import NotAnImage
+        from kd_keras.data.images.image_reader import ImageTooLargeError, NotAnImageError
 
-        is_skipped = item.in_folder and isinstance(error, NotAnImage)
         reason = error.strerror if isinstance(error, OSError) else None
-        return Prediction(item.name, error=reason or str(error), skipped=is_skipped)
+        return Prediction(
+            item.name,
+            error=reason or str(error),
+            skipped=item.in_folder and isinstance(error, NotAnImageError),
+            too_large=isinstance(error, ImageTooLargeError),
+        )
 
 
 def _has_model_shape(image: np.ndarray, shape: tuple[int, int, int]) -> bool:

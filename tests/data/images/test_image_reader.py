@@ -67,7 +67,7 @@ def test_what_cannot_be_read_says_why(content, message):
 
 def test_a_text_file_is_no_image_unless_it_is_named_like_one(tmp_path):
     reader = ImageReader((8, 8, 3), resize="crop")
-    for name, kind in (("notes.txt", image_reader.NotAnImage), ("notes.jpg", ValueError)):
+    for name, kind in (("notes.txt", image_reader.NotAnImageError), ("notes.jpg", ValueError)):
         (tmp_path / name).write_text("a cat")
         with pytest.raises(ValueError, match="not an image of a known format") as raised:
             reader.file(tmp_path / name)
