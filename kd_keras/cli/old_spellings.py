@@ -8,21 +8,21 @@ from typing import Any
 import click
 
 from kd_keras.cli import errors
-from kd_keras.job.recipe.old_spelling import OldSpelling
+from kd_keras.job.recipe.old_spelling import OldSpellingWarning
 
 
 @contextlib.contextmanager
 def print_old_spellings() -> Iterator[None]:
-    """Prints each `OldSpelling` in the block on stderr; other warnings are shown as usual."""
+    """Prints each `OldSpellingWarning` in the block on stderr, and others as usual."""
     show_as_usual = warnings.showwarning
 
     def show(message: Any, category: type[Warning], *arguments: Any, **keywords: Any) -> None:
-        if issubclass(category, OldSpelling):
+        if issubclass(category, OldSpellingWarning):
             click.echo(errors.wrapped(f"kdk: warning: {message}"), err=True)
         else:
             show_as_usual(message, category, *arguments, **keywords)
 
     with warnings.catch_warnings():
-        warnings.simplefilter("always", OldSpelling)
+        warnings.simplefilter("always", OldSpellingWarning)
         warnings.showwarning = show
         yield

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from kd_keras import models
 from kd_keras.cli import cache, kdk
-from kd_keras.job.recipe.old_spelling import OldSpelling
+from kd_keras.job.recipe.old_spelling import OldSpellingWarning
 
 
 @pytest.fixture
@@ -42,7 +42,9 @@ def test_a_cache_is_made_and_verified(invoke, tmp_path):
 
 def test_taps_are_given_again_for_each_name():
     assert cache._names(("pooled", "stage2")) == ("pooled", "stage2")
-    with pytest.warns(OldSpelling, match=r"--taps is a\+b\. Give --taps again for each name"):
+    with pytest.warns(
+        OldSpellingWarning, match=r"--taps is a\+b\. Give --taps again for each name"
+    ):
         assert cache._names(("a+b",)) == ("a", "b")
 
 

@@ -19,13 +19,15 @@ MODELS = {"seed_teacher": "plain_cnn12", "seed_student": "plain_cnn4"}
 RECIPES = {"seed": "plain_cnn"}
 
 
-class OldSpelling(FutureWarning):
+class OldSpellingWarning(FutureWarning):
     """Something is written as in an earlier version; the next minor release refuses it."""
 
 
 def warn(text: str) -> None:
     """Warns of an old spelling; `text` says what was written and what to write instead."""
-    warnings.warn(f"{text} The next minor release refuses the old form.", OldSpelling, stacklevel=3)
+    warnings.warn(
+        f"{text} The next minor release refuses the old form.", OldSpellingWarning, stacklevel=3
+    )
 
 
 def renamed_recipe(name: str) -> str:

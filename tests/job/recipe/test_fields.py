@@ -4,7 +4,7 @@ import pytest
 
 from kd_keras.job.recipe import fields
 from kd_keras.job.recipe.fields import Recipe
-from kd_keras.job.recipe.old_spelling import OldSpelling
+from kd_keras.job.recipe.old_spelling import OldSpellingWarning
 
 
 def test_every_field_has_a_default_an_explanation_and_a_group():
@@ -48,7 +48,9 @@ def test_weights_of_teachers_are_text_or_numbers():
     ],
 )
 def test_several_values_in_one_text_are_read_with_a_warning(field, text, values):
-    with pytest.warns(OldSpelling, match=f"{field} is .*Give the option again for each value"):
+    with pytest.warns(
+        OldSpellingWarning, match=f"{field} is .*Give the option again for each value"
+    ):
         assert getattr(Recipe(teacher=["vgg8", "vgg13"], **{field: text}), field) == values
 
 

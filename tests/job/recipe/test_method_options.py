@@ -6,23 +6,25 @@ import pytest
 from kd_keras.job.images import adjustment
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.fields import Recipe
-from kd_keras.job.recipe.old_spelling import OldSpelling
+from kd_keras.job.recipe.old_spelling import OldSpellingWarning
 
 
 def test_old_recipes_with_temperature_and_weight_are_read_into_the_specs(tmp_path):
     fields = {"method": ["kd", "fitnet", "dkd:temperature=3"], "temperature": 2.0}
     (tmp_path / "recipe.json").write_text(json.dumps({**fields, "kd_weight": 0.5}))
-    with pytest.warns(OldSpelling, match=r"not fields of a recipe.*Write method = \['kd:temp"):
+    with pytest.warns(
+        OldSpellingWarning, match=r"not fields of a recipe.*Write method = \['kd:temp"
+    ):
         result = recipe_files.load(tmp_path)
     # The temperature was every method's that has one and no own; the weight the first one's.
     assert result.method == ("kd:temperature=2,weight=0.5", "fitnet", "dkd:temperature=3")
-    with pytest.warns(OldSpelling):
+    with pytest.warns(OldSpellingWarning):
         each = recipe_files.from_json(
             json.dumps({"method": ["kd", "dkd"], "each_method": True, "kd_weight": 0.5})
         )
     assert each.method == ("kd:weight=0.5", "dkd:weight=0.5")
     (tmp_path / "mine.toml").write_text("temperature = 3\n")
-    with pytest.warns(OldSpelling):
+    with pytest.warns(OldSpellingWarning):
         assert recipe_files.load(tmp_path / "mine.toml") == Recipe(method=["kd:temperature=3"])
 
 

@@ -13,7 +13,7 @@ from kd_keras import job, methods
 from kd_keras.cli import kdk, quiet
 from kd_keras.job.recipe import recipe_files
 from kd_keras.job.recipe.fields import Recipe
-from kd_keras.job.recipe.old_spelling import FIELDS, OldSpelling
+from kd_keras.job.recipe.old_spelling import FIELDS, OldSpellingWarning
 from kd_keras.job.run_folders.run_folder import RunFolder
 
 VALUES = {"labels": "multi", "select": True, "teacher_weights": [2, 1]}
@@ -32,7 +32,9 @@ def test_an_old_name_of_a_field_is_read_with_one_warning(tmp_path, old):
         lambda: recipe_files.resolve(two, {old: value}),
         lambda: recipe_files.resolve(two, sets=[f"{old.replace('_', '-')}={t}" for t in texts]),
     ):
-        with pytest.warns(OldSpelling, match=f"new names: {old} is {new}. Write the new") as seen:
+        with pytest.warns(
+            OldSpellingWarning, match=f"new names: {old} is {new}. Write the new"
+        ) as seen:
             recipe = read()
         assert len(seen) == 1
         assert recipe == expected
@@ -54,9 +56,11 @@ def test_a_field_may_not_have_both_names():
 
 
 def test_old_names_of_models_and_recipes_are_read_with_a_warning():
-    with pytest.warns(OldSpelling, match=r"new name. Write 'plain_cnn12:width=2'"):
+    with pytest.warns(OldSpellingWarning, match=r"new name. Write 'plain_cnn12:width=2'"):
         assert Recipe(teacher="seed_teacher:width=2").teacher == ("plain_cnn12:width=2",)
-    with pytest.warns(OldSpelling, match="recipe seed has a new name. Write plain_cnn") as seen:
+    with pytest.warns(
+        OldSpellingWarning, match="recipe seed has a new name. Write plain_cnn"
+    ) as seen:
         assert recipe_files.load("seed") == recipe_files.load("plain_cnn")
     assert len(seen) == 1
 
@@ -87,7 +91,7 @@ def test_labels_is_a_second_name_of_label_mode(command):
 
 def test_an_old_name_of_a_knob_is_read_with_one_warning():
     old, new = "gkl:temperature=2,cross_entropy_weight=3", "gkl:temperature=2,soft_target_weight=3"
-    with pytest.warns(OldSpelling, match=f"new names. Write '{new}'") as seen:
+    with pytest.warns(OldSpellingWarning, match=f"new names. Write '{new}'") as seen:
         recipe = recipe_files.from_json(json.dumps({"method": ["kd", old]}))
     assert (recipe.method, len(seen)) == (("kd", new), 1)
     config = {"cross_entropy_weight": 3.0, "temperature": 2.0}  # of a .keras file
