@@ -68,7 +68,7 @@ _OPTIONS = (
     *("recipe", "set", "dataset", "teacher", "student", "method", "epochs", "batch-size", "views"),
     *("image-size", "temperature", "kd-weight", "devices", "run", "export-dir", "learning-rate"),
     *("seed", "import", "weights", "json", "baseline", "no-timing", "max-pixels", "repeat", "top"),
-    *("teacher-from", "ce-weight", "out", "format", "quantize", "help", "x", "teacher-classes"),
+    *("teacher-from", "ce-weight", "out", "format", "quantize", "help", "x", "teacher-class-names"),
 )
 
 

@@ -28,7 +28,7 @@ def field_completion(name: str) -> _Complete | None:
         return _completion(lambda: [(preset, steps) for preset, steps in presets.PRESETS.items()])
     if name == "weights":
         return _completion(lambda: [("imagenet", ""), ("none", "random weights")], True)
-    if name in ("data_dir", "teacher_classes"):
+    if name in ("data_dir", "teacher_class_names"):
         return _completion(lambda: [], True)
     _, choices, optional = fields.form(name)
     values = [*choices, *(["none"] if optional else [])]

@@ -12,7 +12,7 @@ from kd_keras.job.recipe import field_values, fields, method_options, old_spelli
 # By the field's type, or by its name where the type says too little.
 _METAVARS: dict[Any, str] = {
     **{int: "N", float: "X", str: "TEXT", tuple: "SPEC"},
-    **{"dataset": "NAME", "data_dir": "FOLDER", "teacher_classes": "FILE"},
+    **{"dataset": "NAME", "data_dir": "FOLDER", "teacher_class_names": "FILE"},
     **{"ensemble_weights": "X", "imports": "MODULE", "freeze": "PATTERN"},
     **{"augment": "NAME|STEPS", "unlabelled": "DATA"},
     **{"weights": "imagenet|none|FILE", "wandb": "PROJECT", "mlflow": "EXPERIMENT"},

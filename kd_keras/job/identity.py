@@ -63,8 +63,8 @@ def identities(recipe: Recipe) -> dict[str, Any]:
         hashes["assistants"] = list(map(identity, recipe.assistants))
     if recipe.weights not in (None, "imagenet") and recipe_files.has_applications(recipe):
         hashes["weights"] = files.sha256(Path(recipe.weights).expanduser())
-    if recipe.teacher_classes is not None:
-        hashes["teacher_classes"] = _hash_if_file(recipe.teacher_classes)
+    if recipe.teacher_class_names is not None:
+        hashes["teacher_class_names"] = _hash_if_file(recipe.teacher_class_names)
     knobs = [value for text in recipe.method for value in recipe_files.parse_spec(text)[1].values()]
     if method_files := [content for value in knobs if (content := _hash_if_file(value))]:
         hashes["method_files"] = method_files

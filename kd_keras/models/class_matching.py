@@ -37,7 +37,7 @@ def class_order(
         raise ValueError(
             f"the teacher's classes are {len(teacher_names)} names{also}; expected {outputs} "
             "different names, one for each of its outputs, in their order. Correct "
-            "--teacher-classes."
+            "--teacher-class-names."
         )
     indices_by_name = {name: [index] for index, name in enumerate(teacher_names)}
     alike: dict[str, list[int]] = collections.defaultdict(list)
@@ -84,7 +84,7 @@ def _require_all(
         raise ValueError(
             f"the teacher's classes lack {len(missing_names)} of our {len(class_names)}, such as "
             f"{missing_names[0]!r}{hint}; expected all of ours. Use the dataset's names in "
-            "--teacher-classes, or a teacher that knows them."
+            "--teacher-class-names, or a teacher that knows them."
         )
     for name, candidates in zip(class_names, indices, strict=True):
         if len(candidates) > 1:
@@ -92,7 +92,7 @@ def _require_all(
             raise ValueError(
                 f"the teacher's classes {candidate_list} are both our {name!r}, without case, "
                 "blanks and underscores; expected one. Spell one of them as ours in "
-                "--teacher-classes."
+                "--teacher-class-names."
             )
 
 
@@ -106,7 +106,7 @@ def _require_different(
             raise ValueError(
                 f"our classes {' and '.join(map(repr, names))} are both the teacher's "
                 f"{teacher_names[index]!r}, without case, blanks and underscores; expected one "
-                "each. Give each its own name in --teacher-classes."
+                "each. Give each its own name in --teacher-class-names."
             )
 
 

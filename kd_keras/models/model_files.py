@@ -208,8 +208,8 @@ def _check_classifier(
     if num_classes is not None and classes != num_classes:
         raise ValueError(
             f"{path} has {classes} classes; expected {num_classes}. Use a model of these "
-            "classes. A teacher may have more classes (--teacher-classes), or give an embedding "
-            "(kdk train --method embed:teacher_tap=output, kdk cache --taps output)."
+            "classes. A teacher may have more classes (--teacher-class-names), or give an "
+            "embedding (kdk train --method embed:teacher_tap=output, kdk cache --taps output)."
         )
 
 

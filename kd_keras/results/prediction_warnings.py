@@ -50,7 +50,7 @@ def order_of_classes(
         f"the {name}'s classes seem to be in a different order than the data's: its accuracy is "
         f"{np.mean(teacher == labels):.1%}; with {len(moved_classes)} of {classes} classes "
         f"reordered it would be {np.mean(order[teacher] == labels):.1%}. It predicts {examples}. "
-        "Give the file of its class names (--teacher-classes)."
+        "Give the file of its class names (--teacher-class-names)."
     ]
 
 
@@ -75,7 +75,7 @@ def low_agreement(
         f"the {name} and the {teacher_name} predict the same class on {share:.1%} of the images; "
         "two models of the same accuracies that learnt independently would on about "
         f"{expected_share:.1%}. Check that both get the same images and have the same order of "
-        "classes (--teacher-classes)."
+        "classes (--teacher-class-names)."
     ]
 
 

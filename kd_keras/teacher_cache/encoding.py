@@ -35,7 +35,7 @@ def encode(outputs: Mapping[str, np.ndarray], header: Header) -> dict[str, np.nd
             raise ValueError(
                 f"the teacher's {name} are {array.shape[1:]} for an image; expected "
                 f"{tuple(header.outputs[name])}. Use a teacher with these classes, or give "
-                "--teacher-classes."
+                "--teacher-class-names."
             )
         with np.errstate(over="ignore"):
             is_finite = np.isfinite(array.astype(header.dtype)).all()

@@ -36,10 +36,13 @@ def test_files_that_settings_name_are_hashed(tmp_path):
     distances.write_bytes(b"1")
     recipe = recipe_files.resolve(
         None,
-        {"teacher_classes": str(names), "method": ["kd", f"wkd:class_distances_file={distances}"]},
+        {
+            "teacher_class_names": str(names),
+            "method": ["kd", f"wkd:class_distances_file={distances}"],
+        },
     )
     before = identity.identities(recipe)
     names.write_text("b\na")
-    assert identity.identities(recipe)["teacher_classes"] != before["teacher_classes"]
+    assert identity.identities(recipe)["teacher_class_names"] != before["teacher_class_names"]
     distances.write_bytes(b"2")
     assert identity.identities(recipe)["method_files"] != before["method_files"]

@@ -186,8 +186,11 @@ def test_plain_training_needs_no_teacher(run, tmp_path):
         ({"method": ["fitnet:tap=stage9"]}, r"no tap 'stage9'; near ones"),
         ({"batch_size": 5000}, r"batch_size is 5000, but there are only 1438"),
         ({"student": "missing/student.keras"}, r"no model at missing/student.keras"),
-        ({"teacher_classes": "missing.txt", "teacher": "missing.keras"}, r"no model at"),
-        ({"teacher_classes": "missing.txt"}, r"teacher_classes is missing.txt, .*Check the path"),
+        ({"teacher_class_names": "missing.txt", "teacher": "missing.keras"}, r"no model at"),
+        (
+            {"teacher_class_names": "missing.txt"},
+            r"teacher_class_names is missing.txt, .*Check the path",
+        ),
     ],
     ids=str,
 )

@@ -23,7 +23,7 @@ def test_a_teacher_with_all_classes_in_another_order_is_reported_with_its_accura
         f"accuracy is {right:.1%}; with 10 of 10 classes reordered it would be {would:.1%}." in line
     )
     assert "It predicts 'class 0' on images of 'class 7'; 'class 1' on images of 'class 8';" in line
-    assert line.endswith("(--teacher-classes).")
+    assert line.endswith("(--teacher-class-names).")
 
 
 def test_two_classes_that_are_exchanged_are_found_too():

@@ -45,7 +45,7 @@ def check_options(recipe: Recipe, options: CacheOptions) -> None:
             "--top-k out."
         )
     _check_teacher(recipe, options.taps)
-    build.require_teacher_classes(recipe)
+    build.require_teacher_class_names(recipe)
     if folder is not None and not os.path.isfile(folder / "header.json"):  # a cache may be complete
         output_paths.require_folder(folder, "--out")
 

@@ -22,7 +22,7 @@ FIELDS = (
     *("augment", "mixup", "cutmix", "store_size", "unlabelled", "labels_per_class"),
     *("views", "view_seed"),
     *("teacher", "ensemble_weights", "weights", "teacher_preprocess", "teacher_image_size"),
-    *("teacher_classes", "imports", "precision"),
+    *("teacher_class_names", "imports", "precision"),
 )
 _ALWAYS_SHOWN = ("dataset", "views", "teacher")
 _NOT_OF_ONNX = ("ensemble_weights", "weights", "imports", "precision")

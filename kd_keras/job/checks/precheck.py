@@ -42,7 +42,7 @@ def check_recipe(recipe: Recipe) -> None:
             check.one_of("model", name, models.names(), remedy="Run `kdk list models`.")
         models.check_knobs(name, knobs)
     check_weights(recipe.weights)
-    build.require_teacher_classes(recipe)
+    build.require_teacher_class_names(recipe)
     methods = build.make_methods(recipe.method)
     repeated_specs.check(recipe, methods)
     if recipe.mixup or recipe.cutmix:

@@ -188,7 +188,7 @@ def make_one_teacher(
     """
     if not is_file(spec):
         return make(spec, data, recipe.weights)
-    has_own_classes = recipe.teacher_classes is not None
+    has_own_classes = recipe.teacher_class_names is not None
     model = model_files.open_model(
         recipe_files.parse_spec(spec)[0],
         num_classes=None if has_own_classes or any_model else len(data.class_names),
@@ -212,23 +212,23 @@ def make_one_teacher(
 
 def order_of_classes(recipe: Recipe, data: Dataset) -> tuple[list[str], list[str]] | None:
     """Class names in the teacher's order and in ours; None if the recipe names no file of them."""
-    if recipe.teacher_classes is None:
+    if recipe.teacher_class_names is None:
         return None
-    require_teacher_classes(recipe)
-    text = Path(recipe.teacher_classes).expanduser().read_text(encoding="utf-8")
+    require_teacher_class_names(recipe)
+    text = Path(recipe.teacher_class_names).expanduser().read_text(encoding="utf-8")
     return [line.strip() for line in text.splitlines() if line.strip()], list(data.class_names)
 
 
-def require_teacher_classes(recipe: Recipe) -> None:
+def require_teacher_class_names(recipe: Recipe) -> None:
     """Raises FileNotFoundError, or OSError, if the file of the teacher's class names is none."""
-    if recipe.teacher_classes is None:
+    if recipe.teacher_class_names is None:
         return
-    path = Path(recipe.teacher_classes).expanduser()
+    path = Path(recipe.teacher_class_names).expanduser()
     files.require_regular(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f"teacher_classes is {path}, which is not a file; expected a text file with one class "
-            "name a line, in the teacher's order. Check the path."
+            f"teacher_class_names is {path}, which is not a file; expected a text file with one "
+            "class name a line, in the teacher's order. Check the path."
         )
 
 
@@ -236,7 +236,7 @@ def describe_classes(recipe: Recipe, data: Dataset) -> list[str]:
     """Sentences on how the teacher's class names become ours; none where it has our classes.
 
     Args:
-        recipe: the run's recipe; its `teacher` and `teacher_classes` count.
+        recipe: the run's recipe; its `teacher` and `teacher_class_names` count.
         data: the dataset.
     """
     is_foreign = any(is_file(spec) for spec in recipe.teacher)

@@ -5,7 +5,7 @@ from typing import Any
 from kd_keras.data.presets import PRESETS
 
 # Fields that describe a teacher that runs, which a cache does not.
-_MODEL_FIELDS = ("teacher_preprocess", "teacher_image_size", "teacher_classes")
+_MODEL_FIELDS = ("teacher_preprocess", "teacher_image_size", "teacher_class_names")
 
 
 def check(recipe: Any) -> None:

@@ -61,7 +61,7 @@ class ModelFields(BaseModel):
         le=sizes.LARGEST,
         description="image size in pixels that the teacher expects; none: that of the data",
     )
-    teacher_classes: str | None = _field(
+    teacher_class_names: str | None = _field(
         None, description="file with the class names in the teacher's order, one per line"
     )
     allow_weak_teacher: bool = _field(

@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from kd_keras.job.recipe import spec
@@ -12,6 +12,7 @@ from kd_keras.methods.old_knobs import OLD_KNOBS
 FIELDS = {
     "labels": "label_mode",
     "select": "validate_on_train",
+    "teacher_classes": "teacher_class_names",
     "teacher_weights": "ensemble_weights",
 }
 #: Models and built-in recipes by the names that they had.
@@ -46,11 +47,17 @@ def renamed_model(text: str) -> str:
     return new_text
 
 
-def present_models(specs: str | Sequence[str]) -> str | list[str]:
-    """One spec of a model, or several, under their present names; without a warning."""
-    if isinstance(specs, str):
-        return _with_name(specs, MODELS)
-    return [_with_name(text, MODELS) for text in specs]
+def present_provenance(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a run's provenance.json with the present names of fields and models."""
+
+    def present(name: str, value: Any) -> Any:
+        if name not in ("teacher", "student", "assistants"):
+            return value
+        if isinstance(value, str):
+            return _with_name(value, MODELS)
+        return [_with_name(text, MODELS) for text in value]
+
+    return {FIELDS.get(name, name): present(name, value) for name, value in entries.items()}
 
 
 def renamed_knobs(text: str) -> str:

@@ -33,7 +33,7 @@ _TEACHER_FIELDS = (
     "ensemble_weights",
     "teacher_preprocess",
     "teacher_image_size",
-    "teacher_classes",
+    "teacher_class_names",
 )
 
 

@@ -108,11 +108,8 @@ class RunFolder:
     def check_same_provenance(self, facts: dict[str, Any]) -> None:
         """Raises ValueError if the folder's provenance differs from these facts."""
         path = self.path / "provenance.json"
-        old_facts = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
-        names_of_models = old_facts.keys() & {"teacher", "student", "assistants"}
-        old_facts |= {
-            name: old_spelling.present_models(old_facts[name]) for name in names_of_models
-        }
+        entries = files.read_json(path, remedy=_REMEDY) if path.is_file() else {}
+        old_facts = old_spelling.present_provenance(entries)
         changed_names = [name for name in facts if old_facts.get(name, facts[name]) != facts[name]]
         if changed_names:
             raise ValueError(

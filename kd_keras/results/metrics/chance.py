@@ -63,7 +63,7 @@ def require_better_map(what: str, value: float, labels: np.ndarray) -> None:
         raise ValueError(
             f"the {what}'s mAP is {value:.2%} on {len(labels):,} images; expected at least "
             f"{bound:.2%}, since images in random order give {chance:.2%}. Check its pixels "
-            "(--teacher-preprocess) and class order (--teacher-classes), train it longer "
+            "(--teacher-preprocess) and class order (--teacher-class-names), train it longer "
             "(--teacher-epochs), or start from ImageNet weights (--teacher app:MobileNetV2). To "
             "use it anyway, give --allow-weak-teacher."
         )
@@ -83,7 +83,7 @@ def require_better(what: str, top1: float, labels: np.ndarray) -> None:
         raise ValueError(
             f"the {what}'s top-1 is {top1:.2%} on {len(labels):,} images; expected at least "
             f"{bound:.2%}, since always naming the most frequent class gives {chance:.2%}. Check "
-            "its pixels (--teacher-preprocess) and class order (--teacher-classes), train it "
+            "its pixels (--teacher-preprocess) and class order (--teacher-class-names), train it "
             "longer (--teacher-epochs), or start from ImageNet weights (--teacher "
             "app:MobileNetV2). To use it anyway, give --allow-weak-teacher."
         )

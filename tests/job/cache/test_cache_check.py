@@ -35,7 +35,11 @@ def refuse(cacheable_recipe, monkeypatch, tmp_path):
         ({}, {"teacher": "text.keras"}, "text.keras .* is not a .keras file"),
         ({}, {"teacher": "cache:folder"}, "a cache already; expected a model"),
         ({}, {"teacher": "resnet8"}, "'resnet8', a model that is not trained yet"),
-        ({}, {"teacher_classes": "missing.txt"}, "teacher_classes is missing.txt, which is not"),
+        (
+            {},
+            {"teacher_class_names": "missing.txt"},
+            "teacher_class_names is missing.txt, which is not",
+        ),
         ({}, {"views": 0}, "views is 0.*Give --views"),
         ({"top_k": 0}, {}, "top_k is 0; expected a whole number >= 1"),
         ({"dtype": "float8"}, {}, "cache dtype is 'float8'; expected one of"),

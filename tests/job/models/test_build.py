@@ -43,7 +43,7 @@ def test_a_foreign_teacher_takes_our_images_and_gives_our_order_of_classes(tmp_p
         teacher=str(tmp_path / "teacher.keras"),
         teacher_image_size=16,
         teacher_preprocess="0..1",
-        teacher_classes=str(tmp_path / "classes.txt"),
+        teacher_class_names=str(tmp_path / "classes.txt"),
     )
     images = np.full((2, 8, 8, 3), 255.0, "float32")
     result = np.asarray(build.make_teacher(recipe, DATA)(images))

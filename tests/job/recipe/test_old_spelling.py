@@ -16,7 +16,12 @@ from kd_keras.job.recipe.fields import Recipe
 from kd_keras.job.recipe.old_spelling import FIELDS, OldSpellingWarning
 from kd_keras.job.run_folders.run_folder import RunFolder
 
-VALUES = {"labels": "multi", "select": True, "teacher_weights": [2, 1]}
+VALUES = {
+    "labels": "multi",
+    "select": True,
+    "teacher_weights": [2, 1],
+    "teacher_classes": "names.txt",
+}
 
 
 @pytest.mark.parametrize("old", FIELDS)
@@ -75,10 +80,13 @@ def test_the_run_folder_of_an_earlier_version_is_found(tmp_path, monkeypatch):
     earlier.mkdir(parents=True)
     assert RunFolder(recipe).path == earlier
     facts = {"teacher": "seed_teacher:width=2", "student": ["seed_student", "vgg8"]}
+    facts["teacher_classes"] = "a hash"
     (earlier / "provenance.json").write_text(json.dumps(facts))
     RunFolder(recipe).check_same_provenance(
         {"teacher": "plain_cnn12:width=2", "student": ["plain_cnn4", "vgg8"]}
     )
+    with pytest.raises(ValueError, match="made with a different teacher_class_names"):
+        RunFolder(recipe).check_same_provenance({"teacher_class_names": "another hash"})
     own.mkdir()
     assert RunFolder(recipe).path == own
 
