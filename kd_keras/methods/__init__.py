@@ -17,7 +17,7 @@ from kd_keras.graph import quiet_import
 #: channels or layers; answers of peers or its own, without a trained teacher; what a teacher says
 #: in place of labels, a decision or an embedding.
 FAMILIES = ("logits", "features", "relations", "online", "label-free")
-_NOT_METHODS = {"__init__", "base", "old_knobs"}  # the folder parts/ holds what methods share
+_NOT_METHODS = {"__init__", "base"}  # the folder parts/ holds what methods share
 
 
 def names() -> tuple[str, ...]:
@@ -76,6 +76,17 @@ def knobs(name: str) -> tuple[str, ...]:
     return tuple(_method_class(name).knobs())
 
 
+def old_knobs(name: str) -> dict[str, str]:
+    """Present names of knobs of `name` by the names that they had; imports no method.
+
+    Empty for what is not the name of a method.
+    """
+    if name not in names():
+        return {}
+    module = ast.parse(_files()[name].read_text(encoding="utf-8"))
+    return dict(_literal(module, "old_knobs") or ())
+
+
 def min_classes(name: str) -> int:
     """Smallest number of classes for which the method called `name` is defined."""
     smallest: int = _method_class(name).min_classes
@@ -88,15 +99,16 @@ def supports_multi_label(name: str) -> bool:
     return supports
 
 
-def _literal(module: ast.Module, attribute: str) -> str:
-    """The text of an attribute in the bodies of the module's classes; empty if there is none."""
+def _literal(module: ast.Module, attribute: str) -> Any:
+    """The value of an attribute in the body of one of the module's classes; None without."""
     bodies = [node.body for node in module.body if isinstance(node, ast.ClassDef)]
-    return "".join(
+    values = (
         ast.literal_eval(line.value)
         for body in bodies
         for line in body
         if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == attribute
     )
+    return next(values, None)
 
 
 def _files() -> dict[str, Path]:

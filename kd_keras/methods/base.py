@@ -7,7 +7,6 @@ from typing import Any, TypedDict
 import keras
 
 from kd_keras import check
-from kd_keras.methods.old_knobs import OLD_KNOBS
 from kd_keras.tensor_types import ExampleLosses, Images, Labels, Outputs, Shapes, Tensor
 
 
@@ -65,6 +64,8 @@ class Method(keras.Layer):
     default_warmup = 0.0
     #: How this code differs from the paper, in full sentences; empty if no difference is known.
     departures = ""
+    #: Pairs of the name that a knob had, which saved files hold, and its present one.
+    old_knobs: tuple[tuple[str, str], ...] = ()
     #: Whether the loss needs no teacher.
     teacher_free = False
     #: Whether `attach` reads the teacher's weights. Cached outputs of the teacher are not enough.
@@ -215,8 +216,8 @@ class Method(keras.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Method":
-        old_knobs = OLD_KNOBS.get(cls.__module__.split(".")[-1], {})
-        return cls(**{old_knobs.get(name, name): value for name, value in config.items()})
+        present_names = dict(cls.old_knobs)
+        return cls(**{present_names.get(name, name): value for name, value in config.items()})
 
     def get_config(self) -> dict[str, Any]:
         return {knob: getattr(self, knob) for knob in self.knobs()}

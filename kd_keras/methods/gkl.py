@@ -43,6 +43,7 @@ class GKL(Method):
         "included. The authors use the mean over the epoch before, and uniform priors in the first "
         "epoch."
     )
+    old_knobs = (("cross_entropy_weight", "soft_target_weight"),)
     needs_whole_batch = True
     default_warmup = 1 / 12
 

@@ -62,6 +62,7 @@ class WKD(Method):
         "classifier, less their mean. The authors compare features of training images, in a pass "
         "before the training; `kd_keras.methods.wkd.class_distances` computes their distances."
     )
+    old_knobs = (("class_distances", "class_distances_file"),)
     needs_labels = True
     needs_one_class = True
     min_classes = 3

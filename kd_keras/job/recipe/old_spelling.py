@@ -5,8 +5,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from kd_keras import methods
 from kd_keras.job.recipe import spec
-from kd_keras.methods.old_knobs import OLD_KNOBS
 
 #: A recipe's fields by the names that they had.
 FIELDS = {
@@ -62,7 +62,7 @@ def present_provenance(entries: Mapping[str, Any]) -> dict[str, Any]:
 
 def renamed_knobs(text: str) -> str:
     """The spec of a method with each knob under its present name; warns of old names."""
-    new_text = _with_knobs(text, OLD_KNOBS.get(spec.parse(text)[0], {}))
+    new_text = _with_knobs(text, methods.old_knobs(spec.parse(text)[0]))
     if new_text != text:
         warn(f"The method {text!r} has knobs that have new names. Write {new_text!r}.")
     return new_text
@@ -98,19 +98,16 @@ def earlier_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a recipe with the names of fields, models and knobs of the earlier version."""
     models = {new: old for old, new in MODELS.items()}
     names = {new: old for old, new in FIELDS.items()}
-    knobs = {
-        method: {new: old for old, new in old_knobs.items()}
-        for method, old_knobs in OLD_KNOBS.items()
-    }
 
     def earlier(name: str, value: Any) -> Any:
         if isinstance(value, (list, tuple)):
             return [earlier(name, item) for item in value]
         if name in ("teacher", "student", "assistants"):
             return _with_name(value, models)
-        return (
-            _with_knobs(value, knobs.get(spec.parse(value)[0], {})) if name == "method" else value
-        )
+        if name == "method":
+            old_knobs = methods.old_knobs(spec.parse(value)[0])
+            return _with_knobs(value, {new: old for old, new in old_knobs.items()})
+        return value
 
     return {names.get(name, name): earlier(name, value) for name, value in fields.items()}
 
