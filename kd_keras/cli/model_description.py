@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from kd_keras import models
 from kd_keras.cli import quiet
-from kd_keras.job.recipe import spec
+from kd_keras.job.recipe import old_spelling, spec
 
 if TYPE_CHECKING:
     import keras
@@ -26,6 +26,7 @@ def explain(text: str) -> str:
     Raises:
         ValueError: unknown name or knob, with the nearest.
     """
+    text = old_spelling.renamed_model(text)
     name, knobs = spec.parse(text)
     line = models.describe(name)  # refuses an unknown name before Keras is imported
     quiet.import_tensorflow()

@@ -68,6 +68,9 @@ def test_old_names_of_models_and_recipes_are_read_with_a_warning():
     ) as seen:
         assert recipe_files.load("seed") == recipe_files.load("plain_cnn")
     assert len(seen) == 1
+    result = CliRunner().invoke(kdk, ["list", "recipes", "seed"])
+    assert "kdk train --recipe plain_cnn" in result.stdout
+    assert "kdk: warning: The recipe seed has a new name. Write plain_cnn." in result.stderr
 
 
 def test_the_run_folder_of_an_earlier_version_is_found(tmp_path, monkeypatch):
