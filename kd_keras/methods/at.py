@@ -25,18 +25,19 @@ class AT(TapPairs):
     """Attention maps of the teacher.
 
     Args:
-        power: exponent of the activations before the mean over channels, whole number >= 1.
+        exponent: power of the activations before the mean over channels, whole number >= 1.
         taps, student_taps, teacher_taps: see `TapPairs`.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
     family = "features"
+    old_knobs = (("power", "exponent"),)
     supports_multi_label = True
     default_weight = 1000.0
 
-    def __init__(self, *, power: int = 2, **common: Unpack[TapPairsKnobs]):
+    def __init__(self, *, exponent: int = 2, **common: Unpack[TapPairsKnobs]):
         super().__init__(**common)
-        self.power = check.whole_number("power", power, at_least=1, at_most=16)
+        self.exponent = check.whole_number("exponent", exponent, at_least=1, at_most=16)
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         pairs = self.map_shapes(student_shape, teacher_shape)
@@ -44,18 +45,18 @@ class AT(TapPairs):
             tap_pairs.require_positions(self.name, tap, *pair)
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
-        return at(*maps.tapped(self, student, teacher), power=self.power)["loss"]
+        return at(*maps.tapped(self, student, teacher), exponent=self.exponent)["loss"]
 
 
 def at(
-    student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, power: int = 2
+    student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], *, exponent: int = 2
 ) -> LossTerms:
     """Named parts of the method.
 
     Args:
         student_features: each (B, H, W, C) float, shallow to deep.
         teacher_features: as many; sizes and channels may differ; no gradient flows back.
-        power: whole number >= 1; odd ones keep the activations' signs.
+        exponent: whole number >= 1; odd ones keep the activations' signs.
 
     Returns:
         `loss`: (B,) float32, the sum over taps. `per_tap`: (taps, B) float32.
@@ -63,6 +64,6 @@ def at(
     per_tap = []
     for student, teacher in zip(student_features, teacher_features, strict=True):
         student, teacher = tap_pairs.same_size(student, ops.stop_gradient(teacher))
-        student, teacher = (maps.attention(f, power=power) for f in (student, teacher))
+        student, teacher = (maps.attention(f, exponent=exponent) for f in (student, teacher))
         per_tap.append(ops.mean(ops.square(student - teacher), axis=-1))
     return {"loss": sum(per_tap), "per_tap": ops.stack(per_tap)}

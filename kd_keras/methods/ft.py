@@ -86,8 +86,8 @@ class FT(OneTap):
 
     Args:
         rate: number of channels of a factor, as a share of the teacher's, > 0.
-        map_power: exponent of the activations before the mean over channels, whole number >= 1.
-        difference_power: exponent of the difference of two factors, whole number >= 1.
+        map_exponent: exponent of the activations before the mean over channels, whole number >= 1.
+        difference_exponent: exponent of the difference of two factors, whole number >= 1.
         translator_batch_norm, paraphraser_batch_norm: whether batch norms follow the convolutions.
         first_stage: share of the run, 0 to 1, in which only the paraphraser is trained.
         tap, student_tap, teacher_tap: see `OneTap`.
@@ -95,6 +95,7 @@ class FT(OneTap):
     """
 
     family = "features"
+    old_knobs = (("map_power", "map_exponent"), ("difference_power", "difference_exponent"))
     supports_multi_label = True
     default_tap = "stage3"
     default_weight = 200.0
@@ -103,8 +104,8 @@ class FT(OneTap):
         self,
         *,
         rate: float = 0.5,
-        map_power: int = 2,
-        difference_power: int = 1,
+        map_exponent: int = 2,
+        difference_exponent: int = 1,
         translator_batch_norm: bool = True,
         paraphraser_batch_norm: bool = False,
         first_stage: float = two_stage.FIRST_STAGE_SHARE,
@@ -112,9 +113,9 @@ class FT(OneTap):
     ):
         super().__init__(**common)
         self.rate = check.number("rate", rate, above=0)
-        self.map_power = check.whole_number("map_power", map_power, at_least=1, at_most=16)
-        self.difference_power = check.whole_number(
-            "difference_power", difference_power, at_least=1, at_most=16
+        self.map_exponent = check.whole_number("map_exponent", map_exponent, at_least=1, at_most=16)
+        self.difference_exponent = check.whole_number(
+            "difference_exponent", difference_exponent, at_least=1, at_most=16
         )
         self.translator_batch_norm = check.one_of(
             "translator_batch_norm", translator_batch_norm, (True, False)
@@ -152,8 +153,8 @@ class FT(OneTap):
         return ft(
             self.translator(student[self.student_taps[0]], training=batch.training),
             self.encoder(teacher[self.teacher_taps[0]], training=False),
-            map_power=self.map_power,
-            difference_power=self.difference_power,
+            map_exponent=self.map_exponent,
+            difference_exponent=self.difference_exponent,
         )["loss"]
 
 
@@ -172,8 +173,8 @@ def ft(
     student_factor: Tensor,
     teacher_factor: Tensor,
     *,
-    map_power: int = 2,
-    difference_power: int = 1,
+    map_exponent: int = 2,
+    difference_exponent: int = 1,
 ) -> LossTerms:
     """Named parts of the method.
 
@@ -181,13 +182,13 @@ def ft(
         student_factor: (B, H, W, C) float, the translated features of the student.
         teacher_factor: (B, H, W, C) float, the encoded features of the teacher; size and
             channels may differ; no gradient flows back.
-        map_power: whole number >= 1; odd ones keep the factors' signs.
-        difference_power: whole number >= 1.
+        map_exponent: whole number >= 1; odd ones keep the factors' signs.
+        difference_exponent: whole number >= 1.
 
     Returns:
         `loss`: (B,) float32.
     """
     student, teacher = tap_pairs.same_size(student_factor, ops.stop_gradient(teacher_factor))
-    student, teacher = (maps.attention(f, power=map_power) for f in (student, teacher))
+    student, teacher = (maps.attention(f, exponent=map_exponent) for f in (student, teacher))
     difference = vectors.magnitude(student - teacher)
-    return {"loss": ops.mean(ops.power(difference, difference_power), axis=-1)}
+    return {"loss": ops.mean(ops.power(difference, difference_exponent), axis=-1)}

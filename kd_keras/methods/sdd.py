@@ -6,9 +6,9 @@ each model on its features. w = complementary_weight where the teacher is right 
 wrong in the whole image, or the reverse; otherwise 1.
 
 Source: Wei, Luo, Luo 2024, "Scaled Decoupled Distillation", arXiv:2403.13512, section 3, and the
-authors' code. Defaults: over kd, scales 1, 2, 4, T 4, weight of complementary cells 2, weight 0.9,
+authors' code. Defaults: with kd, scales 1, 2, 4, T 4, weight of complementary cells 2, weight 0.9,
 cross-entropy 0.1. Over dkd the authors use weights 1 and 8, T 4, weight 1, cross-entropy 1 and a
-warm-up of 1/12; over nkd T 4 and nontarget_weight 8. For ImageNet both have T 1 and
+warm-up of 1/12; with nkd T 4 and nontarget_weight 8. For ImageNet both have T 1 and
 nontarget_weight 0.5. They clip the gradient's norm at 40. Reads the last feature map and the
 classifier of each model, and labels; of labels that are probabilities, the largest counts. Each
 example has its own loss. The student's classifier is trained by the cells too.
@@ -30,7 +30,7 @@ from kd_keras.methods.parts.one_tap import OneTap, OneTapKnobs
 from kd_keras.tensor_types import LossTerms
 
 FINEST = 4  # cells in each direction at the finest scale; each coarser scale is made of these
-OVER = ("kd", "dkd", "nkd")
+BASE_METHODS = ("kd", "dkd", "nkd")
 
 
 class SDD(OneTap):
@@ -38,13 +38,13 @@ class SDD(OneTap):
 
     Args:
         tap, student_tap, teacher_tap: the last feature map of each model.
-        over: "kd", "dkd" or "nkd", the loss that is computed from each cell's logits.
+        base_method: "kd", "dkd" or "nkd", the loss that is computed from each cell's logits.
         scales: numbers of cells in each direction, out of 1, 2 and 4; 1 is the whole image.
         complementary_weight: factor, >= 0, of cells in which the teacher's answer is right and that
             for the whole image wrong, or the reverse.
         temperature: softmax temperature, > 0, no unit.
-        target_weight: factor of dkd's target part, >= 0; unused over kd and nkd.
-        nontarget_weight: factor of dkd's or nkd's other part, >= 0; unused over kd.
+        target_weight: factor of dkd's target part, >= 0; unused with kd and nkd.
+        nontarget_weight: factor of dkd's or nkd's other part, >= 0; unused with kd.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
@@ -57,6 +57,7 @@ class SDD(OneTap):
     default_weight = 0.9
     default_ce_weight = 0.1
 
+    old_knobs = (("over", "base_method"),)
     needs_labels = True
     needs_one_class = True
     needs_teacher_model = True
@@ -64,7 +65,7 @@ class SDD(OneTap):
     def __init__(
         self,
         *,
-        over: str = "kd",
+        base_method: str = "kd",
         scales: tuple[int, ...] = (1, 2, 4),
         complementary_weight: float = 2.0,
         temperature: float = 4.0,
@@ -73,8 +74,8 @@ class SDD(OneTap):
         **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
-        self.over = check.one_of("over", over, OVER)
-        if over != "kd":
+        self.base_method = check.one_of("base_method", base_method, BASE_METHODS)
+        if base_method != "kd":
             self.min_classes = 3
         is_valid = isinstance(scales, (tuple, list)) and bool(scales)
         if not is_valid or not all(_is_scale(scale) for scale in scales):
@@ -117,7 +118,7 @@ class SDD(OneTap):
             self.classifier(cell_features(teacher[self.teacher_taps[0]], self.scales)),
             self.classifier(cell_features(teacher[self.teacher_taps[0]], (1,))),
             batch.labels,
-            over=self.over,
+            base_method=self.base_method,
             complementary_weight=self.complementary_weight,
             temperature=self.temperature,
             target_weight=self.target_weight,
@@ -146,7 +147,7 @@ def sdd(
     teacher_whole: Tensor,
     labels: Labels,
     *,
-    over: str,
+    base_method: str,
     complementary_weight: float,
     temperature: float,
     target_weight: float,
@@ -159,7 +160,7 @@ def sdd(
         teacher_cells: (B, cells, C) float, raw scores of each cell; no gradient flows back.
         teacher_whole: (B, 1, C) float, raw scores of the whole image.
         labels: (B,) int classes or (B, C) probabilities, whose largest counts.
-        over, complementary_weight, temperature, target_weight, nontarget_weight: see `SDD`.
+        base_method, complementary_weight, temperature, target_weight, nontarget_weight: see `SDD`.
 
     Returns:
         `loss`: (B,) float32 in nats, times temperature squared.
@@ -168,9 +169,9 @@ def sdd(
     label = losses.class_index(labels)
     student, teacher = (ops.reshape(x, (-1, classes)) for x in (student_cells, teacher_cells))
     cell_labels = ops.repeat(label, cells)
-    if over == "kd":
+    if base_method == "kd":
         example_losses = losses.softened_kl(student, teacher, temperature=temperature)
-    elif over == "dkd":
+    elif base_method == "dkd":
         example_losses = dkd(
             student,
             teacher,

@@ -12,7 +12,7 @@ def golden(arrays, config):
         [arrays[f"{who}_feature_{i}"] for i in range(config["num_layers"])]
         for who in ("student", "teacher")
     )
-    parts = at(student, teacher, power=config["p"])
+    parts = at(student, teacher, exponent=config["p"])
     return {**parts, "out_loss_per_layer": ops.mean(parts["per_tap"], axis=1)}
 
 
@@ -26,16 +26,16 @@ def maps(*rows):
 
 def test_equals_the_mean_by_hand():
     # Power 1: unit vectors (3/5, 4/5) and (1, 0); ((2/5)^2 + (4/5)^2) / 2 = 0.4.
-    result = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], power=1)
+    result = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], exponent=1)
     np.testing.assert_allclose(result["loss"], [0.4], rtol=1e-6)
     # Power 2 squares before the unit length: (9, 16) / sqrt(337) against (1, 0).
-    result = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], power=2)["loss"]
+    result = at([maps([3.0, 4.0])], [maps([2.0, 0.0])], exponent=2)["loss"]
     np.testing.assert_allclose(result, [(337 + 337 - 2 * 9 * 337**0.5) / 337 / 2], rtol=1e-6)
 
 
 def test_odd_powers_keep_signs():
-    np.testing.assert_allclose(at([maps([-1.0])], [maps([1.0])], power=3)["loss"], [4.0])
-    np.testing.assert_allclose(at([maps([-1.0])], [maps([1.0])], power=2)["loss"], [0.0])
+    np.testing.assert_allclose(at([maps([-1.0])], [maps([1.0])], exponent=3)["loss"], [4.0])
+    np.testing.assert_allclose(at([maps([-1.0])], [maps([1.0])], exponent=2)["loss"], [0.0])
 
 
 def test_sums_over_taps_and_is_zero_where_maps_are_proportional():
@@ -65,5 +65,5 @@ def test_teaches_in_float16_past_a_dead_example(batch_size, teaches):
 def test_refuses_vectors_and_a_power_of_zero():
     with pytest.raises(ValueError, match=r"'pooled' has shape \(None, 8\); expected a feature map"):
         methods.get("at", taps="pooled").build_for({"pooled": (None, 8)}, {"pooled": (None, 8)})
-    with pytest.raises(ValueError, match="power is 0; expected a whole number >= 1"):
-        methods.get("at", power=0)
+    with pytest.raises(ValueError, match="exponent is 0; expected a whole number >= 1"):
+        methods.get("at", exponent=0)

@@ -30,7 +30,7 @@ def run(part, features, arrays, config, *, batch_norm, transposed=False):
 
 def golden(arrays, config):
     student, teacher = arrays["student_feature"], arrays["teacher_feature"]
-    powers = {"map_power": config["p1"], "difference_power": config["p2"]}
+    powers = {"map_exponent": config["p1"], "difference_exponent": config["p2"]}
     if not config["uses_translator_and_paraphraser"]:
         return ft(student, teacher, **powers)
     paraphraser = {"batch_norm": config["paraphraser_bn"]}
@@ -69,7 +69,7 @@ def test_equals_the_mean_by_hand():
     teacher = np.array([2.0, 0.0], "float32").reshape(1, 2, 1, 1)
     offs = np.array([1 - 9 / 337**0.5, 16 / 337**0.5])
     np.testing.assert_allclose(ft(student, teacher)["loss"], [offs.mean()], rtol=1e-6)
-    result = ft(student, teacher, difference_power=2)["loss"]
+    result = ft(student, teacher, difference_exponent=2)["loss"]
     np.testing.assert_allclose(result, [(offs**2).mean()], rtol=1e-6)
     np.testing.assert_allclose(ft(student, 2 * student)["loss"], [0.0], atol=1e-6)
 

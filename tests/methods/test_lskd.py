@@ -33,18 +33,21 @@ def test_standardises_by_hand():
     np.testing.assert_allclose(result, [[-1, 0, 1], [0, 0, 0]], atol=1e-6)
 
 
-def loss(over, student, teacher):
-    method = methods.get("lskd", over=over)
+def loss(base_method, student, teacher):
+    method = methods.get("lskd", base_method=base_method)
     labels = np.arange(len(student)) % 5
     return method(student={"logits": student}, teacher={"logits": teacher}, batch=Batch(labels))
 
 
-@pytest.mark.parametrize("over", ["kd", "dkd"])
-def test_is_blind_to_shift_and_scale(over):
+@pytest.mark.parametrize("base_method", ["kd", "dkd"])
+def test_is_blind_to_shift_and_scale(base_method):
     student, teacher = logits(3), logits(3, 1)
-    np.testing.assert_allclose(loss(over, 9 * teacher + 4, teacher), np.zeros(3), atol=1e-5)
+    np.testing.assert_allclose(loss(base_method, 9 * teacher + 4, teacher), np.zeros(3), atol=1e-5)
     np.testing.assert_allclose(
-        loss(over, 9 * student + 4, teacher), loss(over, student, teacher), rtol=1e-3, atol=1e-5
+        loss(base_method, 9 * student + 4, teacher),
+        loss(base_method, student, teacher),
+        rtol=1e-3,
+        atol=1e-5,
     )
 
 
@@ -57,8 +60,8 @@ def test_over_kd_is_kd_of_standardised_logits():
 
 def test_depends_on_the_labels_only_over_dkd():
     student, teacher = logits(3), logits(3, 1)
-    for over in ("kd", "dkd"):
-        method = methods.get("lskd", over=over)
+    for base_method in ("kd", "dkd"):
+        method = methods.get("lskd", base_method=base_method)
         first, second = (
             np.asarray(
                 method(
@@ -67,13 +70,13 @@ def test_depends_on_the_labels_only_over_dkd():
             )
             for labels in (np.arange(3), np.arange(3) + 1)
         )
-        assert np.any(first != second) == method.needs_labels == (over == "dkd")
+        assert np.any(first != second) == method.needs_labels == (base_method == "dkd")
 
 
-@pytest.mark.parametrize("over", ["kd", "dkd"])
+@pytest.mark.parametrize("base_method", ["kd", "dkd"])
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_teaches_the_student_in_float16(over, batch_size, teaches):
-    method = methods.get("lskd", over=over)
+def test_teaches_the_student_in_float16(base_method, batch_size, teaches):
+    method = methods.get("lskd", base_method=base_method)
     method.build_for({"logits": (None, 5)}, {"logits": (None, 5)})
     student = logits(batch_size).astype("float16")
     student[0] = 1  # no deviation
@@ -90,7 +93,7 @@ def test_refuses_two_classes():
 
 
 def test_refuses_bad_knobs():
-    with pytest.raises(ValueError, match=r"over is 'dkb'; expected one of: dkd, kd. Did you mean"):
-        methods.get("lskd", over="dkb")
+    with pytest.raises(ValueError, match=r"base_method is 'dkb'; expected one of: dkd, kd"):
+        methods.get("lskd", base_method="dkb")
     with pytest.raises(ValueError, match="temperature is 0; expected a finite number > 0"):
         methods.get("lskd", temperature=0)

@@ -22,13 +22,13 @@ def golden(arrays, config):
         cells("teacher", (1,)),
     )
 
-    def loss(over, temperature, target_weight=1.0, nontarget_weight=1.0):
+    def loss(base_method, temperature, target_weight=1.0, nontarget_weight=1.0):
         return sdd(
             student,
             teacher,
             full_logits,
             arrays["labels"],
-            over=over,
+            base_method=base_method,
             complementary_weight=config["complementary_weight"],
             temperature=temperature,
             target_weight=target_weight,
@@ -115,7 +115,7 @@ def test_refuses_a_student_whose_classifier_reads_something_else():
 @pytest.mark.parametrize(
     ("knob", "message"),
     [
-        ({"over": "rkd"}, "over is 'rkd'; expected one of"),
+        ({"base_method": "rkd"}, "base_method is 'rkd'; expected one of"),
         ({"scales": (1, 3)}, r"scales is \(1, 3\); expected one or more of 1, 2 and 4"),
         ({"scales": ([1], 2)}, r"scales is \(\[1\], 2\); expected one or more of 1, 2 and 4"),
         ({"scales": (1, True)}, r"scales is \(1, True\); expected one or more of 1, 2 and 4"),

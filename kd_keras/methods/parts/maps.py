@@ -22,13 +22,13 @@ def by_position(features: Tensor) -> Tensor:
     return ops.reshape(ops.cast(features, "float32"), (-1, height * width, channels))
 
 
-def attention(features: Tensor, *, power: int) -> Tensor:
-    """(B, H, W, C) to (B, H*W): mean_c features^power, scaled to a unit vector over places.
+def attention(features: Tensor, *, exponent: int) -> Tensor:
+    """(B, H, W, C) to (B, H*W): mean_c features^exponent, scaled to a unit vector over places.
 
-    It is large where the map is active. An odd power keeps signs.
+    It is large where the map is active. An odd exponent keeps signs.
 
     Args:
         features: (B, H, W, C) float.
-        power: exponent of each entry, >= 1.
+        exponent: power of each entry, >= 1.
     """
-    return vectors.unit(ops.mean(ops.power(by_position(features), power), axis=-1))
+    return vectors.unit(ops.mean(ops.power(by_position(features), exponent), axis=-1))

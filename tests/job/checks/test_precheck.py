@@ -37,7 +37,7 @@ def test_every_method_can_be_chosen_by_its_name_alone(name):
     ("method", "why"),
     [
         (["kd", "dkd"], r"\['dkd'\] need integer labels"),
-        (["lskd:over=dkd"], r"\['lskd'\] need integer labels"),
+        (["lskd:base_method=dkd"], r"\['lskd'\] need integer labels"),
         (["crld"], r"\['crld'\] compare two views"),
     ],
 )

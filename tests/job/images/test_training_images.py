@@ -84,7 +84,7 @@ def test_provenance_knows_which_labels_are_known(digits):
             r"with --labels-per-class there are images without a label, and the methods \['dkd'\]",
         ),
         (
-            {"labels_per_class": 1, "unlabelled": ["folder:x"], "method": ["lskd:over=dkd"]},
+            {"labels_per_class": 1, "unlabelled": ["folder:x"], "method": ["lskd:base_method=dkd"]},
             r"with --labels-per-class and --unlabelled .* \['lskd'\] need the label of every",
         ),
     ],

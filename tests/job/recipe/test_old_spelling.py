@@ -100,11 +100,27 @@ def test_labels_is_a_second_name_of_label_mode(command):
     assert "--label-mode, --labels [single|multi]" in text
 
 
-def test_an_old_name_of_a_knob_is_read_with_one_warning():
-    old, new = "gkl:temperature=2,cross_entropy_weight=3", "gkl:temperature=2,soft_target_weight=3"
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("gkl:temperature=2,cross_entropy_weight=3", "gkl:temperature=2,soft_target_weight=3"),
+        ("wkd:class_distances=a.npy", "wkd:class_distances_file=a.npy"),
+        ("at:power=3", "at:exponent=3"),
+        ("ft:map_power=3,difference_power=2", "ft:map_exponent=3,difference_exponent=2"),
+        ("lskd:over=dkd", "lskd:base_method=dkd"),
+        ("sdd:over=dkd,scales=1", "sdd:base_method=dkd,scales=1"),
+    ],
+)
+def test_an_old_name_of_a_knob_is_read_with_one_warning(old, new):
     with pytest.warns(OldSpellingWarning, match=f"new names. Write '{new}'") as seen:
         recipe = recipe_files.from_json(json.dumps({"method": ["kd", old]}))
     assert (recipe.method, len(seen)) == (("kd", new), 1)
+    assert recipe_files.run_name(recipe) != recipe_files.run_name(recipe, earlier=True)
+    name, knobs = recipe_files.parse_spec(new)
+    assert set(knobs) <= set(methods.knobs(name))
+
+
+def test_a_saved_method_with_an_old_name_of_a_knob_is_loaded():
     config = {"cross_entropy_weight": 3.0, "temperature": 2.0}  # of a .keras file
     assert type(methods.get("gkl")).from_config(config).soft_target_weight == 3
 
