@@ -1,4 +1,4 @@
-"""Why some methods do not help at four epochs: is it the optimizer?
+"""Why some methods do not help: is it the optimizer?
 
 Shows   the gain over the student alone of the methods that losing_methods_study.py leaves at or
         below it, with Adam and with SGD (Nesterov momentum 0.9, as most of their papers train),
@@ -6,8 +6,8 @@ Shows   the gain over the student alone of the methods that losing_methods_study
 On      the official Tiny ImageNet archive, or a part of it in its layout (--data-dir). A held-out
         tenth of the training images chooses the learning rate of SGD for the student alone; the
         official validation split judges.
-Budget  two epochs to choose, four to judge; the `tiny_imagenet` recipe's student and settings, the
-        weights that losing_methods_study.py chose, one teacher, one seed.
+Budget  two epochs to choose, --epochs to judge; the student and settings of the `tiny_imagenet`
+        recipe, the weights that losing_methods_study.py chose, one teacher, one seed.
 Takes   about half an hour at 32x32 on two idle CPU cores; finished trainings are kept.
 
     kdk train --data-dir DIR --image-size 32 --run tiny32
@@ -32,7 +32,7 @@ from kd_keras.results.terminal.screen import Screen
 
 METHODS = ("ab", "fsp", "cc", "uskd", "dml", "ft")
 RATES = (0.03, 0.1, 0.3)
-CHOOSING_EPOCHS, EPOCHS = 2, 4
+CHOOSING_EPOCHS = 2
 ARMS = {"adam": {}, "sgd": {"optimizer": "sgd", "momentum": 0.9}}
 
 
@@ -40,10 +40,13 @@ ARMS = {"adam": {}, "sgd": {"optimizer": "sgd", "momentum": 0.9}}
 @click.option("--data-dir", required=True, help="folder of the dataset, as for kdk train")
 @click.option("--teacher", required=True, help="a trained teacher's .keras file")
 @click.option("--image-size", default=32, show_default=True)
+@click.option("--epochs", default=4, show_default=True, help="of the trainings that judge")
 @click.option("--weights", default="docs/losing_methods.json", show_default=True)
 @click.option("--runs", default="runs/optimizers", show_default=True, help="finished trainings")
 @click.option("--out", default="docs/optimizer_study.json", show_default=True, help="to write")
-def main(data_dir: str, teacher: str, image_size: int, weights: str, runs: str, out: str) -> None:
+def main(
+    data_dir: str, teacher: str, image_size: int, epochs: int, weights: str, runs: str, out: str
+) -> None:
     screen, folder = Screen(), Path(runs)
     common = {"data_dir": data_dir, "teacher": teacher, "image_size": image_size}
     rate_scores = _choose_rate(common, folder, screen)
@@ -52,13 +55,13 @@ def main(data_dir: str, teacher: str, image_size: int, weights: str, runs: str, 
     study: dict[str, Any] = {
         "about": {
             **{"machine": bench_jobs.machine(), "image_size": image_size, "arms": ARMS},
-            **{"choosing_epochs": CHOOSING_EPOCHS, "epochs": EPOCHS, "seed": 0},
+            **{"choosing_epochs": CHOOSING_EPOCHS, "epochs": epochs, "seed": 0},
             "alone_by_learning_rate": {f"{rate:g}": top1 for rate, top1 in rate_scores.items()},
         },
         "rows": [{"method": name, "spec": spec} for name, spec in specs.items()],
     }
     for arm, settings in ARMS.items():
-        recipe = recipe_files.resolve("tiny_imagenet", {**common, "epochs": EPOCHS, **settings})
+        recipe = recipe_files.resolve("tiny_imagenet", {**common, "epochs": epochs, **settings})
         results = losing_methods_study.gains(recipe, list(specs.values()), folder / arm, screen)
         study["about"].setdefault("alone", {})[arm] = results[compare_methods.ALONE]["top1"]
         study["about"]["teacher_top1"] = _teacher_top1(recipe, screen)
