@@ -26,7 +26,7 @@ class CC(OneTap):
     """Correlation of neighbours' deviations from the teacher.
 
     Args:
-        dimensions: width of the two embeddings, >= 1; None compares the features themselves,
+        embedding_size: entries of the two embeddings, >= 1; None compares the features themselves,
             which then need equal widths.
         tap, student_tap, teacher_tap: see `OneTap`.
         weight, ce_weight, warmup, name: see `Method`.
@@ -40,34 +40,36 @@ class CC(OneTap):
     )
     default_weight = 0.02
 
+    old_knobs = (("dimensions", "embedding_size"),)
     needs_whole_batch = True
 
-    def __init__(self, *, dimensions: int | None = 128, **common: Unpack[OneTapKnobs]):
+    def __init__(self, *, embedding_size: int | None = 128, **common: Unpack[OneTapKnobs]):
         super().__init__(**common)
-        if dimensions is not None:
-            check.whole_number("dimensions", dimensions, at_least=1, at_most=65_536)
-        self.dimensions = dimensions
+        if embedding_size is not None:
+            check.whole_number("embedding_size", embedding_size, at_least=1, at_most=65_536)
+        self.embedding_size = embedding_size
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         tap_pairs.require_known_all(self, student_shape, teacher_shape)
         student = _width(student_shape[self.student_taps[0]])
         teacher = _width(teacher_shape[self.teacher_taps[0]])
-        if self.dimensions is not None:
-            self.student_embedding = layers.Dense(self.dimensions, dtype="float32")
+        if self.embedding_size is not None:
+            self.student_embedding = layers.Dense(self.embedding_size, dtype="float32")
             self.student_embedding.build((None, student))
-            self.teacher_embedding = layers.Dense(self.dimensions, dtype="float32")
+            self.teacher_embedding = layers.Dense(self.embedding_size, dtype="float32")
             self.teacher_embedding.build((None, teacher))
         elif student != teacher:
             raise ValueError(
-                f"{self.name}: without embeddings (dimensions=None) the student's tap "
+                f"{self.name}: without embeddings (embedding_size=None) the student's tap "
                 f"{self.student_taps[0]!r} has {student} values and the teacher's "
-                f"{self.teacher_taps[0]!r} has {teacher}; expected equal numbers. Give dimensions=."
+                f"{self.teacher_taps[0]!r} has {teacher}; expected equal numbers. "
+                "Give embedding_size=."
             )
 
     def call(self, student: Outputs, teacher: Outputs, batch: Batch) -> ExampleLosses:
         student_values = vectors.flat(student[self.student_taps[0]])
         teacher_values = ops.stop_gradient(vectors.flat(teacher[self.teacher_taps[0]]))
-        if self.dimensions is not None:
+        if self.embedding_size is not None:
             student_values = self.student_embedding(student_values)
             teacher_values = self.teacher_embedding(teacher_values)
         loss = cc(student_values, teacher_values)["loss"]

@@ -85,7 +85,7 @@ class FT(OneTap):
     """Factors of the teacher's features.
 
     Args:
-        rate: number of channels of a factor, as a share of the teacher's, > 0.
+        paraphrase_rate: number of channels of a factor, as a share of the teacher's, > 0.
         map_exponent: exponent of the activations before the mean over channels, whole number >= 1.
         difference_exponent: exponent of the difference of two factors, whole number >= 1.
         translator_batch_norm, paraphraser_batch_norm: whether batch norms follow the convolutions.
@@ -95,7 +95,11 @@ class FT(OneTap):
     """
 
     family = "features"
-    old_knobs = (("map_power", "map_exponent"), ("difference_power", "difference_exponent"))
+    old_knobs = (
+        ("rate", "paraphrase_rate"),
+        ("map_power", "map_exponent"),
+        ("difference_power", "difference_exponent"),
+    )
     supports_multi_label = True
     default_tap = "stage3"
     default_weight = 200.0
@@ -103,7 +107,7 @@ class FT(OneTap):
     def __init__(
         self,
         *,
-        rate: float = 0.5,
+        paraphrase_rate: float = 0.5,
         map_exponent: int = 2,
         difference_exponent: int = 1,
         translator_batch_norm: bool = True,
@@ -112,7 +116,7 @@ class FT(OneTap):
         **common: Unpack[OneTapKnobs],
     ):
         super().__init__(**common)
-        self.rate = check.number("rate", rate, above=0)
+        self.paraphrase_rate = check.number("paraphrase_rate", paraphrase_rate, above=0)
         self.map_exponent = check.whole_number("map_exponent", map_exponent, at_least=1, at_most=16)
         self.difference_exponent = check.whole_number(
             "difference_exponent", difference_exponent, at_least=1, at_most=16
@@ -130,7 +134,7 @@ class FT(OneTap):
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
         tap_pairs.require_positions(self.name, self.student_taps[0], student, teacher)
-        channels, factor = teacher[-1], max(1, int(teacher[-1] * self.rate))
+        channels, factor = teacher[-1], max(1, int(teacher[-1] * self.paraphrase_rate))
         self.translator = Stack(
             (student[-1], factor, factor), batch_norm=self.translator_batch_norm
         )

@@ -2,9 +2,9 @@
 
 Loss: mean over all entries of (p(s) - t)^2 on the last feature maps, the larger one
 average-pooled to the smaller. p is a trained projector: 1x1, 3x3 and 1x1 convolutions, each with
-batch norm and ReLU; the inner ones have 1 / `factor` of the teacher's channels. The deployed model
-is the student up to its last feature map, p, the mean over places, and the teacher's dense
-classifier, frozen.
+batch norm and ReLU; the inner ones have 1 / `reduction_factor` of the teacher's channels. The
+deployed model is the student up to its last feature map, p, the mean over places, and the teacher's
+dense classifier, frozen.
 
 Source: Chen et al. 2022, "Knowledge Distillation with the Reused Teacher Classifier",
 arXiv:2203.14001, section 3. Defaults of the paper: no cross-entropy, weight 1, factor 2. Reads the
@@ -30,20 +30,24 @@ class SimKD(OneTap):
 
     Args:
         tap, student_tap, teacher_tap: the last feature map of each model.
-        factor: the projector's inner maps have 1 / factor of the teacher's channels; whole, >= 1.
+        reduction_factor: the projector's inner maps have 1 / reduction_factor of the teacher's
+            channels; whole, >= 1.
         weight, ce_weight, warmup, name: see `Method`.
     """
 
     family = "features"
+    old_knobs = (("factor", "reduction_factor"),)
     supports_multi_label = True
     default_tap = "stage3"
     default_ce_weight = 0.0
 
     needs_teacher_model = True
 
-    def __init__(self, *, factor: int = 2, **common: Unpack[OneTapKnobs]):
+    def __init__(self, *, reduction_factor: int = 2, **common: Unpack[OneTapKnobs]):
         super().__init__(**common)
-        self.factor = check.whole_number("factor", factor, at_least=1, at_most=1024)
+        self.reduction_factor = check.whole_number(
+            "reduction_factor", reduction_factor, at_least=1, at_most=1024
+        )
 
     def build(self, student_shape: Shapes, teacher_shape: Shapes) -> None:
         student = student_shape[self.student_taps[0]]
@@ -51,7 +55,9 @@ class SimKD(OneTap):
         tap_pairs.require_map(self.name, "student", self.student_taps[0], student)
         tap_pairs.require_map(self.name, "teacher", self.teacher_taps[0], teacher)
         self.size = alignment.smaller(student[1:3], teacher[1:3])
-        self.projector = projector((None, *self.size, student[-1]), teacher[-1], self.factor)
+        self.projector = projector(
+            (None, *self.size, student[-1]), teacher[-1], self.reduction_factor
+        )
         self.classifier = teacher_classifier.frozen_classifier(
             teacher[-1], teacher_shape["logits"][-1]
         )
@@ -81,15 +87,17 @@ class SimKD(OneTap):
         return keras.Model(backbone.input, self.classifier(x), name=student.name)
 
 
-def projector(input_shape: tuple[Any, ...], channels: int, factor: int) -> list[keras.Sequential]:
+def projector(
+    input_shape: tuple[Any, ...], channels: int, reduction_factor: int
+) -> list[keras.Sequential]:
     """The three parts from a map of `input_shape` to one of `channels`.
 
     Args:
         input_shape: (None, H, W, c), shape of the student's map.
         channels: C of the teacher's map.
-        factor: the middle part has C / `factor` channels, >= 1.
+        reduction_factor: the middle part has C / `reduction_factor` channels, >= 1.
     """
-    inner_channels = max(1, channels // factor)
+    inner_channels = max(1, channels // reduction_factor)
     blocks = []
     for i, (width, kernel_size) in enumerate(
         ((inner_channels, 1), (inner_channels, 3), (channels, 1))

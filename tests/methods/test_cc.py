@@ -11,7 +11,7 @@ def golden(arrays, config):
     student, teacher = arrays["student_feature"], arrays["teacher_feature"]
     if not config["linear_embed"]:
         return cc(student, teacher)
-    method = methods.get("cc", dimensions=config["feat_dim"])
+    method = methods.get("cc", embedding_size=config["feat_dim"])
     method.build_for({"pooled": tuple(student.shape)}, {"pooled": tuple(teacher.shape)})
     state = [
         (method.student_embedding.kernel, arrays["embed_s_kernel"]),
@@ -41,7 +41,7 @@ def test_is_zero_at_equality_and_where_no_neighbours_miss_together():
 
 
 def test_teaches_both_embeddings_in_float16(teaches):
-    method = methods.get("cc", tap="a", dimensions=5)
+    method = methods.get("cc", tap="a", embedding_size=5)
     method.build_for({"a": (None, 2, 2, 3)}, {"a": (None, 4)})
     assert len(method.trainable_variables) == 4
     rng = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def test_teaches_both_embeddings_in_float16(teaches):
 
 
 def test_is_zero_for_a_batch_of_one():
-    method = methods.get("cc", tap="a", dimensions=None)
+    method = methods.get("cc", tap="a", embedding_size=None)
     method.build_for({"a": (None, 4)}, {"a": (None, 4)})
     one = np.ones((1, 4), "float32")
     loss = method({"a": one}, {"a": -one}, batch=Batch(labels=np.zeros(1, "int32")))
@@ -60,7 +60,11 @@ def test_is_zero_for_a_batch_of_one():
 
 
 def test_refuses_unequal_widths_without_embeddings():
-    with pytest.raises(ValueError, match=r"has 4 values and the teacher's 'a' has 6.*dimensions="):
-        methods.get("cc", tap="a", dimensions=None).build_for({"a": (None, 4)}, {"a": (None, 6)})
-    with pytest.raises(ValueError, match="dimensions is 0; expected a whole number >= 1"):
-        methods.get("cc", dimensions=0)
+    with pytest.raises(
+        ValueError, match=r"has 4 values and the teacher's 'a' has 6.*embedding_size="
+    ):
+        methods.get("cc", tap="a", embedding_size=None).build_for(
+            {"a": (None, 4)}, {"a": (None, 6)}
+        )
+    with pytest.raises(ValueError, match="embedding_size is 0; expected a whole number >= 1"):
+        methods.get("cc", embedding_size=0)

@@ -112,5 +112,5 @@ def test_factors_have_a_share_of_the_teachers_channels(method):
 def test_refuses_vectors_and_a_rate_of_zero():
     with pytest.raises(ValueError, match=r"'a' has shape \(None, 8\); expected a feature map"):
         methods.get("ft", tap="a").build_for({"a": (None, 8)}, {"a": (None, 8)})
-    with pytest.raises(ValueError, match="rate is 0; expected a finite number > 0"):
-        methods.get("ft", rate=0)
+    with pytest.raises(ValueError, match="paraphrase_rate is 0; expected a finite number > 0"):
+        methods.get("ft", paraphrase_rate=0)
