@@ -17,7 +17,8 @@ _METAVARS: dict[Any, str] = {
     **{"augment": "NAME|STEPS", "unlabelled": "DATA"},
     **{"weights": "imagenet|none|FILE", "wandb": "PROJECT", "mlflow": "EXPERIMENT"},
 }
-_SECOND_NAMES = {"label_mode": "labels"}  # of options, without a warning
+# Of options, without a warning.
+_SECOND_NAMES = {"label_mode": "labels", "teacher_class_names": "teacher_classes"}
 #: One sentence for every command's help.
 LISTS = "Give an option again for each further value, as in --teacher A --teacher B."
 
@@ -68,17 +69,17 @@ def _field_option(name: str, default: Any) -> click.Option:
     field = fields.Recipe.model_fields[name]
     value_type, choices, _ = fields.form(name)
     flag = field_values.option(name).removeprefix("--")
+    second_flags = ["--" + _SECOND_NAMES[name].replace("_", "-")] if name in _SECOND_NAMES else []
     default_text = " ".join(default or ["none"]) if value_type is tuple else str(default).lower()
     field_facts: Any = field.json_schema_extra
     help_text = f"{field.description} [{default_text}]"
     settings = {"help": help_text, "section": field_facts["group"], "default": None}
     if value_type is bool:
         return Option([f"--{flag}/--no-{flag}"], **settings)
-    second_names = [f"--{_SECOND_NAMES[name]}"] if name in _SECOND_NAMES else []
     metavar = f"[{'|'.join(choices)}]" if choices else _METAVARS.get(name, _METAVARS[value_type])
     settings["shell_complete"] = completion.field_completion(name)
     return Option(
-        [f"--{flag}", *second_names, name],
+        [f"--{flag}", *second_flags, name],
         type=str,
         metavar=metavar,
         multiple=value_type is tuple,

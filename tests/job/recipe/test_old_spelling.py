@@ -134,6 +134,7 @@ def test_a_saved_method_with_an_old_name_of_a_knob_is_loaded():
         (["--select"], "validate_on_train", True),
         (["--teacher-weights", "2", "--teacher-weights", "1"], "ensemble_weights", (2.0, 1.0)),
         (["--labels", "multi"], "label_mode", "multi"),
+        (["--teacher-classes", "n.txt", "--teacher", "t.keras"], "teacher_class_names", "n.txt"),
     ],
 )
 def test_old_options_work_and_no_help_shows_them(monkeypatch, arguments, field, value):
@@ -142,10 +143,11 @@ def test_old_options_work_and_no_help_shows_them(monkeypatch, arguments, field, 
     fake = SimpleNamespace(run=lambda recipe, **options: recipes.append(recipe) or {})
     monkeypatch.setitem(sys.modules, "kd_keras.job.train", fake)
     monkeypatch.setattr(job, "train", fake, raising=False)
-    teachers = ["--teacher", "vgg8", "--teacher", "vgg13"]
+    teachers = ["--teacher", "vgg8", "--teacher", "vgg13"] if field == "ensemble_weights" else []
     result = CliRunner().invoke(kdk, ["train", *teachers, *arguments])
     assert getattr(recipes[0], field) == value
-    is_second_name = field == "label_mode"  # for good, so without a warning
+    # A second name is for good, so without a warning.
+    is_second_name = field in ("label_mode", "teacher_class_names")
     assert ("kdk: warning: " in result.stderr) != is_second_name
     assert (arguments[0] + " " in CliRunner().invoke(kdk, ["train", "--help"]).output) == (
         is_second_name
