@@ -13,14 +13,16 @@ from kd_keras.job.recipe.old_spelling import OldSpellingWarning
 
 @contextlib.contextmanager
 def print_old_spellings() -> Iterator[None]:
-    """Prints each `OldSpellingWarning` in the block on stderr, and others as usual."""
+    """Prints each `OldSpellingWarning` in the block on stderr once, and others as usual."""
     show_as_usual = warnings.showwarning
+    shown: set[str] = set()
 
     def show(message: Any, category: type[Warning], *arguments: Any, **keywords: Any) -> None:
-        if issubclass(category, OldSpellingWarning):
-            click.echo(errors.wrapped(f"kdk: warning: {message}"), err=True)
-        else:
+        if not issubclass(category, OldSpellingWarning):
             show_as_usual(message, category, *arguments, **keywords)
+        elif str(message) not in shown:
+            shown.add(str(message))
+            click.echo(errors.wrapped(f"kdk: warning: {message}"), err=True)
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", OldSpellingWarning)

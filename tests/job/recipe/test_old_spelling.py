@@ -128,6 +128,12 @@ def test_a_saved_method_with_an_old_name_of_a_knob_is_loaded():
     assert type(methods.get("gkl")).from_config(config).soft_target_weight == 3
 
 
+def test_the_command_line_shows_each_warning_once():
+    words = ["--teacher", "seed_student", "--student", "seed_student", "--method", "no_such"]
+    lines = CliRunner().invoke(kdk, ["train", *words]).stderr
+    assert lines.count("The model 'seed_student' has a new name. Write 'plain_cnn4'.") == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "field", "value"),
     [
