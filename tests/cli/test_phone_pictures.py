@@ -44,7 +44,7 @@ def test_a_folder_of_two_classes_is_trained_exported_and_served(folder, consumer
     assert result.exit_code == 0, result.output
     assert "skipped 2 files: .DS_Store 1, .txt 1" in result.output
     assert "holding out 10 % of train" in result.output
-    assert "method: kd, since lskd" in result.output
+    assert "method: kd instead of the recipe's lskd" in result.output
     assert len(started) == 1  # for the teacher's export and the student's
     results = json.loads((folder / "runs" / "pets" / "results.json").read_text())
     student = keras.models.load_model(folder / "runs" / "pets" / "student.keras")
