@@ -31,7 +31,7 @@ from kd_keras.results.evaluation import measure_model
 from kd_keras.results.terminal.screen import Screen
 
 METHODS = ("ab", "fsp", "cc", "uskd", "dml", "ft")
-RATES = (0.03, 0.1, 0.3)
+RATES = (0.03, 0.1, 0.3, 1.0, 3.0)
 CHOOSING_EPOCHS = 2
 ARMS = {"adam": {}, "sgd": {"optimizer": "sgd", "momentum": 0.9}}
 
