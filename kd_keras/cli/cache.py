@@ -92,7 +92,7 @@ command = output.command(
                 ["--taps"],
                 metavar="NAME",
                 multiple=True,
-                help="feature to save, as pooled; output: what a teacher without classes gives",
+                help="feature to save, such as pooled, or output of a teacher without classes",
             ),
             Option(["--top-k"], type=int, metavar="N", help="save the N largest logits [all]"),
             Option(

@@ -27,7 +27,10 @@ _TOP = 5  # default number of classes for each image
 @click.argument("model", metavar="MODEL|RUN", shell_complete=completion.run_completion())
 @click.argument("images", metavar="IMAGE|FOLDER|-...", nargs=-1, required=True, type=str)
 @click.option(
-    "--top", type=int, metavar="K", help="most classes for each image [5; of several: all]"
+    "--top",
+    type=int,
+    metavar="K",
+    help="most classes for each image [5; all where an image may have several]",
 )
 @click.option(
     "--threshold",

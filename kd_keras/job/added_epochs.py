@@ -1,4 +1,4 @@
-"""Epochs that are added to a finished run, as if it had had them from the start."""
+"""Epochs that are added to a finished run, so that it ends as if it had them from the start."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The whole job of `kdk train`, in reading order: prepare, teach, baselines, learn, report."""
+"""The whole job of `kdk train`, in reading order: prepare, train each model, measure, report."""
 
 import contextlib
 import functools
@@ -56,8 +56,8 @@ def run(
             goes; with several students, each has a folder within.
         screen: where lines, bars and tables are shown.
         verify: check the data's contents against their hashes, not only sizes and times.
-        more_epochs: accept a run that had fewer epochs, and train its students for the others, as
-            if they had had them at once; its schedule must be constant.
+        more_epochs: accept a finished run of fewer epochs, and train its students for the rest, as
+            if the run had had all epochs from the start; its schedule must be constant.
 
     Raises:
         ValueError, FileNotFoundError, OSError: what is wrong, what was expected, what to do.

@@ -23,7 +23,7 @@ from kd_keras.tensor_types import Logits, LossTerms
 
 
 class SLD(Method):
-    """Soft targets of a teacher, and later of the student, that are right by a swap.
+    """Soft targets of a teacher, and later of the student, corrected by swapping two values.
 
     Args:
         temperatures: softmax temperatures, > 0, no unit; the losses at each are added.

@@ -34,8 +34,8 @@ class WKDFeature(OneTap):
     Args:
         tap, student_tap, teacher_tap: the feature map of each model.
         projector: "conv", the regressor of `fitnet`, or "bottleneck": 1x1, 3x3 and 1x1 convolutions
-            with biases and nothing between them, batch norm, ReLU; the larger map is then
-            average-pooled to the smaller one's size before.
+            with biases and nothing between them, batch norm, ReLU; before them, the larger map is
+            average-pooled to the smaller one's size.
         hidden_channels: channels of the bottleneck's inner maps, >= 1; unused with conv.
         mean_weight: factor of the means' part, >= 0.
         grid: number of windows in each direction, >= 1; each has two places or more.
