@@ -6,7 +6,7 @@ Shows   top-1 on the official validation split, last epoch, of the student alone
 On      the official Tiny ImageNet archive, or a part of it in its layout (--data-dir).
 Budget  equal for all: the `tiny_imagenet` recipe's student, batch, optimizer and schedule, --epochs
         epochs. No method's knobs or learning rate were chosen on these data. To choose knobs,
-        --set validate_on_train=true evaluates on a held-out tenth of train.
+        --set validate_on_holdout=true evaluates on a held-out tenth of train.
 Takes   two and a quarter hours for two epochs of 50,000 images on two CPU cores that had other
         work too, without the teacher's training. The teacher runs once per batch for --together
         students. Finished training runs are stored in --out and not repeated.
@@ -14,8 +14,8 @@ Takes   two and a quarter hours for two epochs of 50,000 images on two CPU cores
     kdk train --data-dir DIR --run teacher && python scripts/compare_methods.py --data-dir DIR \
         --teacher runs/teacher/teacher.keras
     python scripts/compare_methods.py --data-dir DIR --teacher FILE --epochs 4 \
-        --set validate_on_train=true --set image_size=32 --only at:weight=10 --only at:weight=100 \
-        --table runs/at.json
+        --set validate_on_holdout=true --set image_size=32 --only at:weight=10 \
+        --only at:weight=100 --table runs/at.json
 """
 
 import json
@@ -179,7 +179,7 @@ def _setting(recipe: Recipe, loaded: Dataset) -> str:
     top1 = measure_model.accuracy(
         measure_model.scores(teacher, loaded.validation), loaded.validation.labels
     )
-    held_out = recipe.validate_on_train
+    held_out = recipe.validate_on_holdout
     images = "a held-out tenth of the training images" if held_out else "official validation"
     return (
         f"Tiny ImageNet, {loaded.summary()}; teacher {teacher.name} of "

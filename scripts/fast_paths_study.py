@@ -5,7 +5,7 @@ Shows   held-out top-1 of the same student, taught with 1, 2 or 5 views of each 
         alone with 2 and with new views; every seed, the mean paired difference to the one with new
         views and its 95 % interval over seeds (t), and the time: the teacher's pass over the views,
         made once for all seeds, and the training.
-On      a tenth of train, held out (--validate-on-train), so that the recipe's number of views can
+On      a tenth of train, held out (--validate-on-holdout), so that the recipe's number of views can
         be chosen by it; the `tiny_imagenet` recipe, one teacher trained on the other nine tenths,
         seeds 0 to 2.
 Takes   about an hour on two CPU cores, the teacher's training not counted; what is finished is
@@ -48,12 +48,12 @@ ARMS: dict[str, dict[str, Any]] = {
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--data-dir", required=True, help="what kdk train --data-dir takes")
-@click.option("--teacher", required=True, help="a .keras file, trained with --validate-on-train")
+@click.option("--teacher", required=True, help="a .keras file, trained with --validate-on-holdout")
 @click.option("--runs", default="runs/fast_paths", help="folder for the study's runs")
 @click.option("--out", default="docs/fast_paths.json", show_default=True)
 def main(data_dir: str, teacher: str, runs: str, out: str) -> None:
     screen, folder = Screen(), Path(runs)
-    settings = {"data_dir": data_dir, "teacher": teacher, "validate_on_train": True}
+    settings = {"data_dir": data_dir, "teacher": teacher, "validate_on_holdout": True}
     rows = []
     for name, arm in ARMS.items():
         seconds = teacher_pass({**settings, **arm}, folder, screen)

@@ -68,7 +68,7 @@ def main(
 def choose(common: dict[str, Any], folder: Path, screen: Screen) -> dict[str, Any]:
     """Trains every method with both weights, validated on the held-out tenth."""
     recipe = recipe_files.resolve(
-        "tiny_imagenet", {**common, "epochs": CHOOSING_EPOCHS, "validate_on_train": True}
+        "tiny_imagenet", {**common, "epochs": CHOOSING_EPOCHS, "validate_on_holdout": True}
     )
     specs = {name: (_spec(name, 1), _spec(name, factor)) for name, factor in FACTORS.items()}
     results = gains(

@@ -79,7 +79,7 @@ def _choose_rate(common: dict[str, Any], folder: Path, screen: Screen) -> dict[f
     """Top-1 of the student alone on the held-out tenth, by the learning rate of SGD."""
     top1 = {}
     for rate in RATES:
-        options = {**common, "epochs": CHOOSING_EPOCHS, "validate_on_train": True, **ARMS["sgd"]}
+        options = {**common, "epochs": CHOOSING_EPOCHS, "validate_on_holdout": True, **ARMS["sgd"]}
         recipe = recipe_files.resolve("tiny_imagenet", {**options, "learning_rate": rate})
         results = losing_methods_study.gains(recipe, [], folder / f"rate-{rate:g}", screen)
         top1[rate] = results[compare_methods.ALONE]["top1"]

@@ -8,7 +8,7 @@ Budget  the recipe's; five seeds.
 Takes   two to four minutes a seed on two CPU cores; what is finished is not done again.
 
     python scripts/quickstart_seeds.py  # writes docs/quickstart.json
-    python scripts/quickstart_seeds.py --validate-on-train --set epochs=12 --runs runs/try
+    python scripts/quickstart_seeds.py --validate-on-holdout --set epochs=12 --runs runs/try
 """
 
 from pathlib import Path
@@ -31,16 +31,19 @@ MODELS = ("teacher", "baseline", "student")
 @click.command()
 @click.option("--runs", default="runs/quickstart_seeds", help="folder for the runs")
 @click.option(
-    "--validate-on-train", is_flag=True, help="measure on a held-out tenth of train; writes no file"
+    "--validate-on-holdout",
+    "on_holdout",
+    is_flag=True,
+    help="measure on a held-out tenth of train; writes no file",
 )
 @click.option("--set", "sets", multiple=True, help="FIELD=VALUE of the recipe; writes no file")
 @click.option("--seeds", default=len(SEEDS), show_default=True, help="how many")
-def main(runs: str, validate_on_train: bool, sets: tuple[str, ...], seeds: int) -> None:
+def main(runs: str, on_holdout: bool, sets: tuple[str, ...], seeds: int) -> None:
     screen, folder = Screen(), Path(runs)
     rows = [
         _row(
             seed,
-            _run(seed, sets, folder / f"seed-{seed}", screen, validate_on_train=validate_on_train),
+            _run(seed, sets, folder / f"seed-{seed}", screen, on_holdout=on_holdout),
         )
         for seed in range(seeds)
     ]
@@ -56,14 +59,14 @@ def main(runs: str, validate_on_train: bool, sets: tuple[str, ...], seeds: int) 
         f"mean gain: {summary['gain']:.1f} points, 95 % interval {summary['low']:.1f} to "
         f"{summary['high']:.1f} over {len(rows)} seeds"
     )
-    if not (validate_on_train or sets) and seeds == len(SEEDS):
+    if not (on_holdout or sets) and seeds == len(SEEDS):
         files.write_json(OUT, {"machine": bench_jobs.machine(), "mean": summary, "seeds": rows})
 
 
 def _run(
-    seed: int, sets: tuple[str, ...], folder: Path, screen: Screen, *, validate_on_train: bool
+    seed: int, sets: tuple[str, ...], folder: Path, screen: Screen, *, on_holdout: bool
 ) -> dict[str, Any]:
-    settings = {"seed": seed, "baseline": True, "validate_on_train": validate_on_train}
+    settings = {"seed": seed, "baseline": True, "validate_on_holdout": on_holdout}
     recipe = recipe_files.resolve("quickstart", settings, sets)
     return train.run(
         recipe, run=str(folder), export_dir=str(folder / "saved_models"), screen=screen

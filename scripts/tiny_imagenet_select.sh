@@ -7,12 +7,12 @@
 set -euo pipefail
 data=${1:?usage: tiny_imagenet_select.sh DIR, what kdk train --data-dir takes}
 runs=${2:-runs/select}
-train() { kdk train --data-dir "$data" --validate-on-train --export-dir "$runs/exports" --epochs 5 --views 0 "$@"; }
+train() { kdk train --data-dir "$data" --validate-on-holdout --export-dir "$runs/exports" --epochs 5 --views 0 "$@"; }
 student=resnet8:stem_stride=2
 lskd=lskd:temperature=2,weight=9,ce_weight=0.1
 
 # The teacher, trained as a plain student of its own.
-kdk train --data-dir "$data" --validate-on-train --method none --student resnet18:width=0.5,stem_stride=2 \
+kdk train --data-dir "$data" --validate-on-holdout --method none --student resnet18:width=0.5,stem_stride=2 \
   --batch-size 256 --views 0 --epochs 8 --schedule one-cycle --learning-rate 0.002 --run "$runs/teacher"
 teacher="$runs/teacher/student.keras"
 

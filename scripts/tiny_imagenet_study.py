@@ -97,7 +97,7 @@ def _alone(folder: Path, data_dir: str, factor: float, screen: Screen) -> str:
     rate = recipe_files.load("tiny_imagenet").learning_rate * factor
     settings = {
         "data_dir": data_dir,
-        "validate_on_train": True,
+        "validate_on_holdout": True,
         "method": ["none"],
         "learning_rate": rate,
     }

@@ -33,7 +33,7 @@ def from_store(
     if validation is not None and val_fraction is not None:
         raise ValueError(
             f"val_fraction is {val_fraction:g}, but {source.name} has a validation split; expected "
-            "none. Leave --val-fraction out, or give --validate-on-train to use a tenth of train."
+            "none. Leave --val-fraction out, or give --validate-on-holdout to use a tenth of train."
         )
     if validation is None:
         fraction = source.val_fraction if val_fraction is None else val_fraction

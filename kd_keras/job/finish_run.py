@@ -66,8 +66,7 @@ def show(results: dict[str, Any], recipe: Recipe, folder: RunFolder, screen: Scr
         folder: the run folder.
         screen: where they are shown.
     """
-    images_text = "a held-out tenth of train" if results["data"]["selected"] else "validation"
-    table.table(results, screen, f"Results on {images_text}")
+    table.table(results, screen, f"Results on {table.evaluated_images(results)}")
     if labels := table.labels(results):
         screen.say(f"Training had {labels}")
     if epochs := table.best_epochs(results):

@@ -119,7 +119,7 @@ def _train_and_measure(job: Job) -> dict[str, Any]:
         results |= train_students(job, serve)
     results["data"] = {
         "summary": job.data.summary(),
-        "selected": job.recipe.validate_on_train,
+        "validated_on_holdout": job.recipe.validate_on_holdout,
         "classes": len(job.data.class_names),
         **({"label_mode": "multi"} if job.data.multi_label else {}),
         "train_images": len(job.data.train),

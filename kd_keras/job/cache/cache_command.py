@@ -17,7 +17,7 @@ FIELDS = (
         "resize",
         "flip",
         "val_fraction",
-        "validate_on_train",
+        "validate_on_holdout",
     ),
     *("augment", "mixup", "cutmix", "store_size", "unlabelled", "labels_per_class"),
     *("views", "view_seed"),

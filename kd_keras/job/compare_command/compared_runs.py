@@ -193,7 +193,7 @@ def _data(state: RunState) -> str:
         "resize",
         "flip",
         "val_fraction",
-        "validate_on_train",
+        "validate_on_holdout",
     )
     changed_settings = [
         f"{name} {getattr(recipe, name)}"

@@ -10,7 +10,7 @@ from kd_keras.job.recipe.recipe_files import Recipe
 from kd_keras.results.terminal import paths
 from kd_keras.results.terminal.screen import Screen
 
-TRAIN_HOLDOUT = 0.1  # share of train that validate_on_train holds out
+TRAIN_HOLDOUT = 0.1  # share of train that validate_on_holdout holds out
 STOP_FRACTION = 0.1  # share of what is left, held out to end trainings by
 
 
@@ -40,7 +40,7 @@ def load(recipe: Recipe, screen: Screen, *, verify: bool = False) -> Dataset:
         cutmix=recipe.cutmix,
         val_fraction=recipe.val_fraction,
         max_pixels=recipe.max_pixels,
-        train_holdout=TRAIN_HOLDOUT if recipe.validate_on_train else None,
+        train_holdout=TRAIN_HOLDOUT if recipe.validate_on_holdout else None,
         labels_per_class=recipe.labels_per_class,
         labels_seed=recipe.seed,
         unlabelled=recipe.unlabelled,

@@ -147,7 +147,7 @@ def _run_settings(model: KnownModel, options: DataOptions) -> dict[str, Any]:
         "image_size": shape[0] if other_size and shape else recipe.image_size,
         "resize": recipe.resize,
         "val_fraction": recipe.val_fraction,
-        "train_holdout": TRAIN_HOLDOUT if recipe.validate_on_train else None,
+        "train_holdout": TRAIN_HOLDOUT if recipe.validate_on_holdout else None,
     }
 
 

@@ -72,7 +72,7 @@ class DataFields(BaseModel):
         lt=1,
         description="share of train to hold out if the dataset has no validation set",
     )
-    validate_on_train: bool = _field(
+    validate_on_holdout: bool = _field(
         False, description="evaluate on a held-out tenth of train, to choose settings"
     )
     labels_per_class: int | None = _field(

@@ -11,7 +11,7 @@ from kd_keras.job.recipe import spec
 #: A recipe's fields by the names that they had.
 FIELDS = {
     "labels": "label_mode",
-    "select": "validate_on_train",
+    "select": "validate_on_holdout",
     "teacher_classes": "teacher_class_names",
     "teacher_weights": "ensemble_weights",
 }

@@ -34,7 +34,7 @@ def _data(run: FinishedRun) -> dict[str, Any]:
         "dataset": run.data.dataset if run.data else run.recipe.get("dataset"),
         "images": data.get("summary"),
         "labels": table.labels(run.results),
-        "measured on": "a held-out tenth of train" if data.get("selected") else "validation",
+        "measured on": table.evaluated_images(run.results),
         "data fingerprint": run.data.fingerprint if run.data else run.provenance.get("data"),
         "teacher": _as_text(run.recipe.get("teacher")),
         "student": _as_text(run.recipe.get("student")),

@@ -93,6 +93,17 @@ def best_epochs(results: Mapping[str, Any]) -> str | None:
     return f"Best epoch, whose weights are kept: {', '.join(phrases)}" if phrases else None
 
 
+def evaluated_images(results: Mapping[str, Any]) -> str:
+    """Which images a run was evaluated on.
+
+    Args:
+        results: as for `rows`, with "data": `validated_on_holdout`.
+    """
+    data = results.get("data", {})
+    on_holdout = data.get("validated_on_holdout", data.get("selected"))  # an earlier version's key
+    return "a held-out tenth of train" if on_holdout else "validation"
+
+
 def labels(results: Mapping[str, Any]) -> str | None:
     """How many training images had a label, of a run where not all had one; else None.
 

@@ -21,11 +21,11 @@ def test_an_onnx_teacher_is_answered_with_the_commands_to_type():
         teacher="nets/big.onnx",
         views=3,
         teacher_preprocess="torch",
-        validate_on_train=True,
+        validate_on_holdout=True,
     )
     command, how, options = message.splitlines()[1:]
     assert command == (
-        "    kdk cache --dataset 'folder:/data/my pets' --validate-on-train --views 3 "
+        "    kdk cache --dataset 'folder:/data/my pets' --validate-on-holdout --views 3 "
         "--teacher nets/big.onnx --teacher-preprocess torch --out big-cache"
     )
     assert "same kdk train" in how

@@ -155,7 +155,7 @@ def test_mixed_rows_of_more_images_are_not_taken(cached, cacheable_recipe, cache
 
 
 def test_the_cache_of_a_held_out_run_is_not_used_for_the_whole(cached):
-    part = cached(views=1, validate_on_train=True)
+    part = cached(views=1, validate_on_holdout=True)
     assert part != cached(views=1)
 
 

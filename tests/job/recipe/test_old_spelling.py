@@ -137,7 +137,7 @@ def test_the_command_line_shows_each_warning_once():
 @pytest.mark.parametrize(
     ("arguments", "field", "value"),
     [
-        (["--select"], "validate_on_train", True),
+        (["--select"], "validate_on_holdout", True),
         (["--teacher-weights", "2", "--teacher-weights", "1"], "ensemble_weights", (2.0, 1.0)),
         (["--labels", "multi"], "label_mode", "multi"),
         (["--teacher-classes", "n.txt", "--teacher", "t.keras"], "teacher_class_names", "n.txt"),

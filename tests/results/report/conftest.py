@@ -82,7 +82,7 @@ def make_run():
             (folder / f"{name}.json").write_text(json.dumps(saved))
         results["data"] = {
             "summary": "some",
-            "selected": False,
+            "validated_on_holdout": False,
             "classes": classes,
             "train_images": 1000,
         }

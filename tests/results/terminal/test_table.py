@@ -168,3 +168,16 @@ def test_the_module_imports_nothing_heavy():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"validated_on_holdout": True}, "a held-out tenth of train"),
+        ({"validated_on_holdout": False}, "validation"),
+        ({"selected": True}, "a held-out tenth of train"),  # of an earlier version
+        ({}, "validation"),
+    ],
+)
+def test_the_images_of_the_evaluation_are_named(data, expected):
+    assert table.evaluated_images({"data": data}) == expected
