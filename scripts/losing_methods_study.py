@@ -137,8 +137,10 @@ def _spec(name: str, factor: float) -> str:
     return f"{name}:" + ",".join([*([KNOBS[name]] if name in KNOBS else []), f"weight={weight:g}"])
 
 
-def in_points(gain: list[float]) -> str:
-    """A gain and its interval in points of accuracy, as the tables show them."""
+def in_points(gain: list[float] | None) -> str:
+    """A gain and its interval in points of accuracy; None: weights became NaN or infinite."""
+    if gain is None:
+        return "diverged"
     mean, low, high = (100 * value for value in gain)
     return f"{mean:+.1f} ({low:+.1f} to {high:+.1f})"
 
