@@ -204,7 +204,7 @@ def at(moment: str, disk: Path, strike: Callable[[Path], None]) -> None:
     function, _, path = moment.partition(">")
     module, _, name = function.partition(":")
     owner: Any = importlib.import_module(module) if name else files
-    *parents, name = (name or "in_place_of").split(".")
+    *parents, name = (name or "atomic_write").split(".")
     for parent in parents:
         owner = getattr(owner, parent)
     usual = getattr(owner, name)

@@ -126,6 +126,8 @@ def check(folder, images, expected, *, command=False, multi_label=False):
     softmax, sigmoids = shifted / shifted.sum(axis=-1, keepdims=True), 1 / (1 + np.exp(-expected))
     right = {"logits": expected, "probabilities": sigmoids if multi_label else softmax}
     tolerances = {"logits": 1e-4, "probabilities": 1e-5 if multi_label else 1e-4}
+    if multi_label:  # a logit that is computed from a float32 sigmoid has its rounding
+        tolerances["logits"] += 1e-7 / (sigmoids * (1 - sigmoids)).min()
 
     def compare(consumer, served, count):
         assert set(served) == set(right), consumer
