@@ -142,3 +142,18 @@ def test_the_exported_files():
             if "agreement" in file:
                 assert f"| {100 * file['agreement']:.1f} |" in line
                 assert f"| {file['max_abs_difference']:.1g} |" in line
+
+
+def test_the_gains_with_other_optimizers():
+    study = read("optimizer_study")
+    table = rows("results.md", after="### Is it the optimizer?")
+    arms = study["about"]["arms"]
+    assert table["alone, top-1 %"] == [f"{100 * study['about']['alone'][arm]:.1f}" for arm in arms]
+    for row in study["rows"]:
+        expected = [
+            gain(*(100 * value for value in row[arm]["gain"]), digits=1)
+            if row[arm]["gain"]
+            else "diverged"
+            for arm in arms
+        ]
+        assert table[f"`{row['method']}`"] == expected
