@@ -138,8 +138,7 @@ def test_without_any_labels_nothing_is_logged_that_needs_them(net, teacher, imag
     distiller.compile(keras.optimizers.SGD(0.1), metrics=["accuracy"], ignore_class=UNKNOWN)
     of_teacher = {"loss", "kd", "kd_share", "agreement"}
     names = {*of_teacher, "ce", "ce_share", "accuracy"}
-    validation = {"validation_data": (images, labels)}
-    alone = distiller.fit(images, **validation, verbose=0).history
+    alone = distiller.fit(images, validation_data=(images, labels), verbose=0).history
     assert set(alone) == {*of_teacher, "val_loss", "val_ce", "val_accuracy"}
     assert set(distiller.fit(images, labels, verbose=0).history) == names
     as_dataset = tf.data.Dataset.from_tensor_slices(images).batch(16)
@@ -214,9 +213,7 @@ def test_a_loss_that_is_nan_is_not_explained_by_unknown_labels(net, teacher, ima
     distiller.compile(ignore_class=UNKNOWN)
     distiller.methods[0].weight = np.nan
     with pytest.raises(NonFiniteError, match="loss became nan") as raised:
-        distiller.fit(
-            images, np.full(40, UNKNOWN), batch_size=8, callbacks=[StopOnNaN()], verbose=0
-        )
+        distiller.fit(images, np.full(40, UNKNOWN), callbacks=[StopOnNaN()], verbose=0)
     assert "The cross-entropy with the labels is not finite" not in str(raised.value)
 
 
