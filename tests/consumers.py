@@ -114,11 +114,10 @@ def onnx_file(path, images):
     return dict(zip(names, run.run(names, {"images": images}), strict=True))
 
 
-def check(folder, images, expected, *, command=False, multi_label=False, from_sigmoids=False):
+def check(folder, images, expected, *, command=False, multi_label=False):
     """Asserts that each consumer gives the expected logits and their softmax.
 
-    With `multi_label`, their sigmoids, which must be right to 1e-5. With `from_sigmoids`, the file
-    computes logits from float32 sigmoids s, whose rounding they have, divided by s (1 - s).
+    With `multi_label`, their sigmoids, which must be right to 1e-5.
 
     For the whole batch and for its first image alone, as pixels and, where the program has the
     operations, as files. The command, which takes a process each time, is asked where `command`.
@@ -132,8 +131,6 @@ def check(folder, images, expected, *, command=False, multi_label=False, from_si
         assert set(served) == set(right), consumer
         for name, values in right.items():
             limit = tolerances[name] * (1 + np.abs(values[:count]))
-            if from_sigmoids and name == "logits":
-                limit = limit + 1e-7 / (sigmoids * (1 - sigmoids))[:count]
             excess = np.abs(served[name] - values[:count]) - limit
             assert np.all(excess <= 0), f"{consumer}: {name}, {excess.max()} above the limit"
 

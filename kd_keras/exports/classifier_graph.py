@@ -18,7 +18,8 @@ class ClassifierGraph:
     """A Keras classifier with what its exports need to know.
 
     Attributes:
-        model: a classifier of float32 layers, from pixels 0..255, (B, H, W, C).
+        model: a classifier of float32 layers, from pixels 0..255, (B, H, W, C), without a last
+            softmax or sigmoid if that can be taken out.
         head: what it returns, see `heads.output_type`.
         shape: (H, W, C) of the images.
         outputs: names of what the graph gives.
@@ -51,16 +52,11 @@ class ClassifierGraph:
         """The graph for quantised files: it gives logits first, or else probabilities alone.
 
         In few bits, logits cannot be computed from probabilities: in 8 bits a probability is a
-        multiple of 1/256, and in 16 bits a small one is 0, whose logarithm is infinite. So a
-        softmax or sigmoid at the model's end is taken out. Where that cannot be done, the graph
-        gives no logits.
+        multiple of 1/256, and in 16 bits a small one is 0, whose logarithm is infinite.
         """
         if self.head == "logits":
             return self
-        model = last_activation.remove(self.model)
-        if model is None:
-            return dataclasses.replace(self, outputs=("probabilities",))
-        return dataclasses.replace(self, model=model, head="logits")
+        return dataclasses.replace(self, outputs=("probabilities",))
 
     def save(self, folder: str | Path, *, floats: bool = False) -> None:
         """Writes a SavedModel of the graph, for converters; the folder must not exist."""
@@ -85,4 +81,23 @@ def from_model(
     """
     model = float32_form.in_float32(model)
     head = heads.output_type(model, multi_label=multi_label)
+    model, head = before_activation(model, head)
     return ClassifierGraph(model, head, shape, multi_label=multi_label)
+
+
+def before_activation(model: keras.Model, head: str) -> tuple[keras.Model, str]:
+    """The classifier without a softmax or sigmoid at its end, and what it then returns.
+
+    Logits that are computed from probabilities have their rounding, which counts where one is
+    nearly 0 or 1.
+
+    Args:
+        model: a classifier.
+        head: what it returns, see `heads.output_type`.
+
+    Returns:
+        A model of the same layers that returns logits, and "logits". Both arguments as they are if
+        it does so already, or if the activation cannot be taken out (`last_activation.remove`).
+    """
+    before = None if head == "logits" else last_activation.remove(model)
+    return (model, head) if before is None else (before, "logits")

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from kd_keras import check, files
 from kd_keras.data.images import resizing
-from kd_keras.exports import metadata, signatures
+from kd_keras.exports import classifier_graph, metadata, signatures
 from kd_keras.exports.process import Serve, fresh_process
 from kd_keras.graph import finite, heads, taps
 
@@ -51,8 +51,10 @@ def saved_model(
         folder: folder of the export; an earlier export stays until the new one has passed.
         class_names: one name per class; None writes none.
         input_shape: (H, W, C), for a student whose own input shape is open.
-        head: what the student returns: "logits", "probabilities" (`logits` is then their log), or,
-            with `multi_label`, "sigmoids"; by default what `heads.output_type` returns.
+        head: what the student returns: "logits", "probabilities", or, with `multi_label`,
+            "sigmoids"; by default what `heads.output_type` returns. The logits of probabilities
+            are the numbers before the last softmax or sigmoid; where it is not a layer at the
+            model's end, they are computed from the probabilities.
         resize: how `serve_bytes` resizes images to the student's size: "crop", "pad" or "squash"
             (see `data.images.resizing`). Use the same as in training. The default "squash"
             takes the whole image and ignores its aspect ratio; images of the student's size
@@ -78,7 +80,8 @@ def saved_model(
     else:
         check.one_of("head", head, HEADS)
     check.one_of("resize", resize, resizing.RESIZES)
-    answer = signatures.answer(student, head=head, multi_label=multi_label)
+    model, head = classifier_graph.before_activation(student, head)
+    answer = signatures.answer(model, head=head, multi_label=multi_label)
     if images is None:
         images = np.random.default_rng(0).integers(0, 256, (4, *shape), dtype=np.uint8)
     with contextlib.ExitStack() as stack:
@@ -92,7 +95,7 @@ def saved_model(
         names = None if class_names is None else tuple(class_names)
         size = (shape[0], shape[1], shape[2])
         file_metadata = metadata.Metadata(names, size, resize, multi_label)
-        _write(signatures.module(student, answer, shape, resize=resize), new_folder, file_metadata)
+        _write(signatures.module(model, answer, shape, resize=resize), new_folder, file_metadata)
         difference = _difference(serve(new_folder, images), keras_logits)
         allowed_difference = TOLERANCE * max(1.0, float(np.abs(keras_logits).max()))
         if not difference <= allowed_difference:

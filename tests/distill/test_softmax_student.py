@@ -85,11 +85,9 @@ def test_its_file_and_its_exports_give_probabilities_once(net, tmp_path):
     expected = np.asarray(student(pixels.astype("float32")))
     np.testing.assert_array_equal(loaded(pixels.astype("float32")), expected)
     assert heads.output_type(loaded) == "probabilities"
-    for graph in (
-        classifier_graph.from_model(loaded, (8, 8, 3)),
-        classifier_graph.from_model(loaded, (8, 8, 3)).for_few_bits(),
-    ):
-        answer = signatures.answer(graph.model, head=graph.head)(pixels)
+    graph = classifier_graph.from_model(loaded, (8, 8, 3))
+    of_probabilities = signatures.answer(loaded, head="probabilities")
+    for answer in (graph.function()(pixels), of_probabilities(pixels)):
         np.testing.assert_allclose(answer["probabilities"], expected, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(ops.softmax(answer["logits"]), expected, rtol=1e-4, atol=1e-6)
 

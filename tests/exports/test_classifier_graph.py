@@ -20,20 +20,28 @@ def test_it_gives_both_outputs_for_pixels_of_either_type(net, graph_of, noise):
 
 
 @pytest.mark.parametrize(("classes", "activation"), [(5, "softmax"), (1, "sigmoid")])
-def test_in_few_bits_logits_come_first(net, graph_of, noise, classes, activation):
-    graph = graph_of(net("student", classes=classes, activation=activation))
-    exact, few = graph.function()(noise), graph.for_few_bits().function()(noise)
-    assert few["logits"].shape == (100, max(classes, 2))
-    np.testing.assert_allclose(few["probabilities"], exact["probabilities"], atol=1e-6)
-    # Logarithms of probabilities would give 0: these are the numbers before the activation.
-    assert np.abs(special.logsumexp(few["logits"], axis=-1)).max() > 1
+def test_logits_are_the_numbers_before_the_last_activation(
+    net, graph_of, noise, classes, activation
+):
+    model = net("student", classes=classes, activation=activation)
+    graph = graph_of(model)
+    answers = graph.function()(noise)
+    assert answers["logits"].shape == (100, max(classes, 2))
+    expected = np.asarray(model(noise.astype("float32")))
+    np.testing.assert_allclose(answers["probabilities"][:, -1:], expected[:, -1:], atol=1e-6)
+    # Logarithms of probabilities would give 0.
+    assert np.abs(special.logsumexp(answers["logits"], axis=-1)).max() > 1
+    assert graph.for_few_bits() is graph
 
 
-def test_in_few_bits_there_are_no_logits_of_a_softmax_inside(net, graph_of):
+def test_in_few_bits_there_are_no_logits_of_a_softmax_inside(net, graph_of, noise):
     model = net("student")
     hidden = keras.Model(model.input, keras.ops.softmax(model.output) * 1.0)
     graph = graph_of(hidden)
     assert graph.outputs == ("logits", "probabilities")
+    np.testing.assert_allclose(
+        special.logsumexp(graph.function()(noise)["logits"], -1), 0, atol=1e-5
+    )
     assert graph.for_few_bits().outputs == ("probabilities",)
 
 

@@ -58,12 +58,10 @@ def test_a_saved_model_gives_keras_s_logits_and_sigmoids(
     options = {"class_names": NAMES, "images": pictures[0][:8], "serve": server}
     saved_model.saved_model(trained, folder, multi_label=True, **options)
     # Not from the sigmoids, whose rounding counts where they are nearly 0 or 1.
-    ends_in_sigmoids = trained.name == "with_sigmoids"
-    before_sigmoids = trained.layers[-1].input if ends_in_sigmoids else trained.output
+    with_sigmoids = trained.name == "with_sigmoids"
+    before_sigmoids = trained.layers[-1].input if with_sigmoids else trained.output
     logits = keras.Model(trained.input, before_sigmoids)(images.astype("float32")).numpy()
-    consumers.check(
-        folder, images, logits, command=True, multi_label=True, from_sigmoids=ends_in_sigmoids
-    )
+    consumers.check(folder, images, logits, command=True, multi_label=True)
     text = consumers.shown(folder)
     for words in ("signature_def['serving_default']", "outputs['probabilities']", "shape: (-1, 3)"):
         assert words in text
