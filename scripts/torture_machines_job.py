@@ -6,9 +6,10 @@ Shows   how each process ended after the kill of the other one, and after how ma
 On      `kdk train` on digits with a teacher, the student alone and `kd`, in two processes with a
         `TF_CONFIG` on this machine. Kills come a moment after a checkpoint, in turn of the first
         process, which writes, and of the second one.
-Takes   about five minutes on two idle CPU cores for two kills.
+Takes   about seven minutes on two CPU cores for four kills.
 
     python scripts/torture_machines_job.py --kills 2
+    python scripts/torture_machines_job.py --kills 4 --output docs/torture_machines.json
 """
 
 import json
@@ -23,17 +24,19 @@ from pathlib import Path
 
 import click
 from torture_machines import free_ports  # beside this file
-from torture_resume import COMMON, STUDENT, Kill, compare, has_come
+from torture_resume import COMMON, STUDENT, Kill, compare, has_come, processor, where
 
-OPTIONS = f"{STUDENT} --method kd --baseline --epochs 8 --teacher-epochs 8 --devices cpu:1"
+OPTIONS = f"{STUDENT} --method kd --baseline --epochs 12 --teacher-epochs 12 --devices cpu:1"
 LIMIT = 120  # seconds that a process may go on without the other
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.option("--kills", default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True, help="seed of the moments")
-def main(kills: int, seed: int) -> None:
+@click.option("--output", type=Path, help="JSON file to write the kills and differences to")
+def main(kills: int, seed: int, output: Path | None) -> None:
     draw = random.Random(seed)
+    moments = []
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["KD_KERAS_CACHE"] = f"{scratch}/cache"
         uninterrupted, killed = Path(scratch, "whole"), Path(scratch, "killed")
@@ -47,9 +50,15 @@ def main(kills: int, seed: int) -> None:
                 f"{seconds:.0f} s with code {code}: {message}",
                 flush=True,
             )
+            death = {"killed": names[victim], "where": where(killed), "seconds": round(seconds)}
+            moments.append({**death, "code": code, "message": message})
         finish(killed)
         differences = compare(uninterrupted, killed)
     print(f"{kills} kills, differences: {differences or 'none'}")
+    if output:
+        about = {"processor": processor(), "cores": os.cpu_count(), "seed": seed}
+        outcome = about | {"kills": kills, "differences": differences, "moments": moments}
+        output.write_text(json.dumps(outcome, indent=2) + "\n")
     sys.exit(bool(differences))
 
 

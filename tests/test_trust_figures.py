@@ -58,6 +58,18 @@ def test_the_kills_of_interrupted_trainings():
     assert f"{kills} kills of {len(recipes)} recipes" in figure_of("A training that is killed")
 
 
+def test_the_kills_of_one_of_two_machines():
+    outcome = read("torture_machines.json")
+    assert not outcome["differences"]
+    assert {kill["killed"] for kill in outcome["moments"]} == {"first", "second"}
+    assert {kill["code"] for kill in outcome["moments"]} == {2}
+    seconds = [kill["seconds"] for kill in outcome["moments"]]
+    sentence = f"the other one ended after {min(seconds)} to {max(seconds)} s with code 2"
+    assert sentence in " ".join(page("how-to/machines.md").split())
+    figure = figure_of("A training that is killed")
+    assert f"and {outcome['kills']} of one of two machines: no difference" in figure
+
+
 def largest_differences(results, settings):
     """By method and setting, over the replicas and processes, without what else a cell holds."""
     return {
