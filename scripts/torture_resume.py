@@ -46,6 +46,8 @@ RECIPES = {
     "--teacher-epochs 1 --generations 2",
     "bfloat16": f"{STUDENT} --method ctkd --epochs 6 --teacher-epochs 4 "
     "--set precision=mixed_bfloat16",
+    "mixed": f"{STUDENT} --method kd --epochs 6 --teacher-epochs 1 --mixup 0.2 --cutmix 1 "
+    "--accumulate 2 --devices cpu:2",
     "two-stages": f"{STUDENT} --method ft:first_stage=0.4 --epochs 6 --teacher-epochs 1",
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

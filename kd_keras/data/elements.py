@@ -36,23 +36,27 @@ def specs(
     return [images, ids, labels, tf.TensorSpec((batch_size,), tf.float32)]
 
 
-def first_zeros(batch: MakeBatch, first: int, specs: Sequence[tf.TensorSpec]) -> MakeBatch:
-    """`batch` from step `first` on, zeros before.
+def placeholders_before(first: int, batch: MakeBatch, specs: Sequence[tf.TensorSpec]) -> MakeBatch:
+    """`batch` from step `first` on; before it, zeros, which are valid labels: of class 0.
 
     Args:
-        batch: from a step to the arrays of its batch.
         first: the first step whose batch is made, >= 0.
+        batch: from a step to the arrays of its batch.
         specs: shapes and dtypes of the arrays; an open axis gets length 1.
     """
 
-    def zeros_or_batch(t: int) -> tuple[np.ndarray, ...]:
+    def placeholder_or_batch(t: int) -> tuple[np.ndarray, ...]:
         if t >= first:
             return batch(t)
         shapes = [[1 if size is None else size for size in spec.shape] for spec in specs]
         pairs = zip(shapes, specs, strict=True)
-        return tuple(np.zeros(shape, spec.dtype.as_numpy_dtype) for shape, spec in pairs)
+        arrays = tuple(np.zeros(shape, spec.dtype.as_numpy_dtype) for shape, spec in pairs)
+        labels = arrays[2]
+        if labels.dtype.kind == "f":  # probabilities
+            labels[:, 0] = 1
+        return arrays
 
-    return zeros_or_batch
+    return placeholder_or_batch
 
 
 def dataset(

@@ -139,7 +139,7 @@ class BatchPlan:
             stop: the step after the last, int >= `start`.
             teacher: outputs of a teacher for each view of each image, if it does not run itself.
             dropped: number of batches at the start that are not used, since their steps are done
-                already; they are zeros, and no image is read for them.
+                already; they are placeholders, and no image is read for them.
             shards: indices of the shards of each batch to give, one after the other, instead of it.
             num_shards: number of shards that a batch is split into; the last may be smaller.
 
@@ -167,7 +167,11 @@ class BatchPlan:
 
         if teacher is None:
             return elements.dataset(
-                elements.first_zeros(read_shard, first, specs), steps, specs, extras, threads
+                elements.placeholders_before(first, read_shard, specs),
+                steps,
+                specs,
+                extras,
+                threads,
             )
         if isinstance(teacher, CheckedRows) and stop > start:
             teacher.require_batches(
@@ -190,7 +194,7 @@ class BatchPlan:
             return *batch, *(_interleave([output[name] for output in outputs]) for name in names)
 
         specs = [*specs, *teacher_row_specs]
-        batches = elements.first_zeros(shard_with_rows, first, specs)
+        batches = elements.placeholders_before(first, shard_with_rows, specs)
         return elements.dataset(batches, steps, specs, [*extras, *names], threads)
 
     def _specs(self, size: int | None) -> list[tf.TensorSpec]:

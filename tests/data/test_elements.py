@@ -38,6 +38,12 @@ def test_labels_of_mixed_images_are_rows_of_probabilities():
 
 
 def test_steps_before_the_first_are_zeros():
-    wrapped = elements.first_zeros(batch, 5, specs())
+    wrapped = elements.placeholders_before(5, batch, specs())
     assert [array.sum() for array in wrapped(4)] == [0, 0, 0]
     np.testing.assert_array_equal(wrapped(5)[0], batch(5)[0])
+
+
+def test_labels_of_mixed_images_before_the_first_step_are_probabilities():
+    mixed = elements.specs(2, (3,), mixed_classes=7)
+    labels = elements.placeholders_before(5, batch, mixed)(4)[2]
+    np.testing.assert_array_equal(labels, np.eye(7)[[0, 0]])
