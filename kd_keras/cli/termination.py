@@ -74,7 +74,14 @@ def end_at_once(number: int, stderr: int) -> None:
 
 
 class _Stop:
-    """Handles signals of these numbers."""
+    """Handles signals of these numbers.
+
+    Attributes:
+        longest_wait: seconds that a training may let a signal wait, see
+            `distill.callbacks.stop_signals`.
+    """
+
+    longest_wait = PATIENCE
 
     def __init__(self, numbers: list[signal.Signals]) -> None:
         self.number: int | None = None
@@ -95,6 +102,10 @@ class _Stop:
         self._timer.start()
         sys.unraisablehook = _ignore
         raise self.exception()
+
+    def end_process(self, number: int) -> None:
+        """Ends the process at once, with the message and exit code of a signal."""
+        end_at_once(number, self._stderr)
 
     def exception(self) -> KeyboardInterrupt:
         return Terminated() if self.number == signal.SIGTERM else KeyboardInterrupt()

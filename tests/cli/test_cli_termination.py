@@ -51,6 +51,13 @@ SWALLOWED = """
     except BaseException:
         time.sleep(60)
 """
+# What a training does with a signal that a long step would let wait.
+NOT_WAITED_FOR = """
+    import signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    time.sleep(0.3)
+    signal.getsignal(signal.SIGTERM).end_process(signal.SIGTERM)
+"""
 CHANGED = """
     try:
         time.sleep(60)
@@ -98,9 +105,10 @@ def test_nothing_changes_where_the_signal_is_ignored_or_in_another_thread():
         (IN_A_COMMAND.format(WAITING), signal.SIGTERM),
         (IN_A_COMMAND.format(TRACED), signal.SIGINT),
         (IN_A_COMMAND.format(SWALLOWED), signal.SIGINT),
+        (IN_A_COMMAND.format(NOT_WAITED_FOR), signal.SIGTERM),
         (IN_A_COMMAND.format(CHANGED), signal.SIGTERM),
     ],
-    ids=["start", "command", "traced", "swallowed", "changed"],
+    ids=["start", "command", "traced", "swallowed", "not waited for", "changed"],
 )
 def test_a_command_ends_with_a_message_and_a_code(program, number):
     process = subprocess.Popen(

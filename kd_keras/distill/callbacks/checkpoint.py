@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -83,23 +84,23 @@ class Checkpoint(keras.callbacks.Callback):
         self.seconds_before = position.seconds if position else 0.0
         old_histories = position.histories if position else {}
         self.histories = {name: dict(old_histories.get(name, {})) for name in names}
-        self._minutes_ago = position.minutes_ago if position else 0
+        self._age = position.age if position else ""
         self._written = position
         self._is_tidy = False
         self._epoch = self._batches_done = 0
         self._begun = self._saved = time.monotonic()
         self._cost = self._spent = 0.0  # seconds of writing the last one, and of all
-        self._unwritten: tuple[Position, State] | None = None  # of an epoch's end
-        self._is_stepping = False
+        self._unwritten: tuple[Position, State] | None = None  # of an epoch's end, or a long step's
+        self._is_stepping, self._writing = False, threading.Lock()
+        self._step_ended = self._begun
         # Before the first step there is nothing new to save.
-        self._signals = StopSignals(at_once=lambda: not self._is_stepping)
+        self._signals = StopSignals(lambda: not self._is_stepping, self._save_step_before)
 
     def describe(self, epochs: int) -> str:
         """Where training resumes, in words; empty if it starts from the beginning."""
         if not self.skipped:
             return ""
-        when = _ago(self._minutes_ago)
-        return f"continuing at epoch {self.first_epoch + 1} of {epochs} (checkpoint of {when})"
+        return f"continuing at epoch {self.first_epoch + 1} of {epochs} (checkpoint of {self._age})"
 
     def remove(self) -> None:
         """Removes the checkpoints once the training is finished; keeps the last one in `end`."""
@@ -150,7 +151,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         if batch < self._batches_done:
             return
-        self._batches_done, self._is_stepping, self._unwritten = batch + 1, True, None
+        self._batches_done, self._is_stepping = batch + 1, True
         waited = time.monotonic() - self._saved
         is_due = waited >= self._pause or self._signals.received or self._must_keep()
         is_end = self._batches_done == self.params["steps"]
@@ -162,6 +163,11 @@ class Checkpoint(keras.callbacks.Callback):
                 self._write()
             self._spent += time.monotonic() - start
             self._end_if_signalled()
+        else:
+            is_long = self._has_long_steps()
+            state = training_state.read(self.models) if is_long else None
+            self._unwritten = None if state is None else (self._position(), state)
+        self._step_ended = time.monotonic()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         self._end_if_signalled()
@@ -202,6 +208,29 @@ class Checkpoint(keras.callbacks.Callback):
         time_now, is_first = time.monotonic(), not self._cost
         return is_first or self._spent + self._cost <= MAX_TIME * (time_now - self._begun)
 
+    def _has_long_steps(self) -> bool:
+        """Whether a signal may end the process before the next step has ended."""
+        is_long = time.monotonic() - self._step_ended > self._signals.longest_wait
+        return is_long and machines.num_processes(self.model.distribute_strategy) == 1
+
+    def _save_step_before(self) -> bool:
+        """Writes what is unwritten, in the thread of a signal that the step lets wait too long.
+
+        Returns:
+            Whether the process may end; several processes save nothing before they agree.
+        """
+        if self.model and machines.num_processes(self.model.distribute_strategy) > 1:
+            return False
+        text = f"a step takes longer than {self._signals.longest_wait:g} s; "
+        try:
+            self._write()
+        except OSError as error:
+            self._tell(f"{text}the checkpoint of the one before cannot be written: {error}")
+        else:
+            saved = f"saved after {self._written.step_text}" if self._written else "nothing saved"
+            self._tell(text + saved)
+        return True
+
     def _all_agree(self, is_due: bool) -> bool:
         """Whether all processes save now: they save the same step, and ask each other seldom."""
         strategy = self.model.distribute_strategy
@@ -233,17 +262,18 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _write(self) -> None:
         """Writes what is unwritten, if anything is; of several processes, one writes."""
-        if self._unwritten is None:
-            return
-        start = time.monotonic()
-        (position, state), self._unwritten = self._unwritten, None
-        if machines.is_chief(self.model.distribute_strategy):
-            if not self._is_tidy:  # what other trainings and a killed process left
-                checkpoint_files.keep_only(self.folder, self._written)
-                self._is_tidy = True
-            checkpoint_files.write(self.folder, position, state)
-        self._written, self._saved = position, time.monotonic()
-        self._cost = self._saved - start
+        with self._writing:  # the thread of a signal may be here too
+            if self._unwritten is None:
+                return
+            start = time.monotonic()
+            (position, state), self._unwritten = self._unwritten, None
+            if machines.is_chief(self.model.distribute_strategy):
+                if not self._is_tidy:  # what other trainings and a killed process left
+                    checkpoint_files.keep_only(self.folder, self._written)
+                    self._is_tidy = True
+                checkpoint_files.write(self.folder, position, state)
+            self._written, self._saved = position, time.monotonic()
+            self._cost = self._saved - start
 
     def _restore(self, labels: Any) -> None:
         """Restores the models, after making what Keras makes in their first step."""
@@ -261,17 +291,5 @@ class Checkpoint(keras.callbacks.Callback):
     def _end_if_signalled(self) -> None:
         if self._signals.received:
             self._write()
-            self._tell(
-                f"saved after step {self._batches_done} of {self.params['steps']} of epoch "
-                f"{self._epoch + 1}"
-            )
+            self._tell(f"saved after {self._position().step_text}")
             self._signals.act()
-
-
-def _ago(minutes: int) -> str:
-    """A time before now, such as "3 minutes ago"."""
-    if minutes < 1:
-        return "less than a minute ago"
-    units = ("minute", minutes), ("hour", minutes // 60), ("day", minutes // (24 * 60))
-    unit, number = [(unit, number) for unit, number in units if number >= 1][-1]
-    return f"{number} {unit}{'s' if number > 1 else ''} ago"

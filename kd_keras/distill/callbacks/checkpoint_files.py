@@ -48,8 +48,18 @@ class Position:
         return self.epoch * self.steps_per_epoch + self.batch
 
     @property
-    def minutes_ago(self) -> int:
-        return max(0, round((time.time() - self.saved) / 60))
+    def step_text(self) -> str:
+        return f"step {self.batch} of {self.steps_per_epoch} of epoch {self.epoch + 1}"
+
+    @property
+    def age(self) -> str:
+        """How long ago it was saved, such as "3 minutes ago"."""
+        minutes = max(0, round((time.time() - self.saved) / 60))  # a clock may be set back
+        if minutes < 1:
+            return "less than a minute ago"
+        units = ("minute", minutes), ("hour", minutes // 60), ("day", minutes // (24 * 60))
+        unit, number = [(unit, number) for unit, number in units if number >= 1][-1]
+        return f"{number} {unit}{'s' if number > 1 else ''} ago"
 
 
 def write(folder: Path, position: Position, state: State) -> None:
